@@ -1,0 +1,102 @@
+//! Who is calling, and what they may call.
+
+use std::sync::Arc;
+
+use crate::catalog::TimeoutOverrides;
+use crate::config::Secret;
+
+/// What an application sends, as the gateway knows it: never the token, only its digest.
+#[derive(Clone, Debug)]
+pub struct AccessKey {
+    /// The part of the token between `tg-` and `-g1-`.
+    pub id: Arc<str>,
+    /// For people.
+    pub name: Option<String>,
+    /// Whose credits and user keys it uses.
+    pub account: Arc<str>,
+    /// What it may call; `None` allows all.
+    pub configuration: Option<Arc<Configuration>>,
+    /// SHA-256 of the whole token.
+    pub digest: [u8; 32],
+}
+
+/// What an access key may call, and which credentials serve it.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Allowed provider ids; `None` allows all.
+    pub providers: Option<Vec<Arc<str>>>,
+    /// Allowed models; `None` allows all.
+    pub models: Option<Vec<ModelRef>>,
+    /// Routing rules.
+    pub rules: Vec<Rule>,
+    /// Overrides the global switch.
+    pub failover: Option<bool>,
+    /// Overrides of every other scope's timeouts.
+    pub timeouts: TimeoutOverrides,
+    /// Refuse longer prompts.
+    pub max_input_tokens: Option<u64>,
+    /// Lower the request's own limit.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// One model of one provider, by ids.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelRef {
+    /// Exact.
+    pub provider: Arc<str>,
+    /// Compared without regard to case.
+    pub model: Arc<str>,
+}
+
+/// A routing rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What it is for.
+    pub target: RuleTarget,
+    /// Tried in order.
+    pub steps: Vec<Step>,
+}
+
+/// What a routing rule is for; a model's beats its provider's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleTarget {
+    /// Every model of a provider.
+    Provider(Arc<str>),
+    /// One model.
+    Model(ModelRef),
+}
+
+/// A step of a routing rule: keys of one kind, in order; `None` is all of the provider's.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Whose keys.
+    pub kind: KeyKind,
+    /// Ids.
+    pub keys: Option<Vec<Arc<str>>>,
+}
+
+/// Who pays the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// Bring-your-own: the provider bills the key's owner.
+    User,
+    /// The operator's: credits pay the model's price.
+    Managed,
+}
+
+/// An upstream credential.
+#[derive(Clone, Debug)]
+pub struct ProviderKey {
+    /// Unique among all providers.
+    pub id: Arc<str>,
+    /// The provider it is for.
+    pub provider: Arc<str>,
+    /// Who pays.
+    pub kind: KeyKind,
+    /// The account that may use a user key.
+    pub account: Arc<str>,
+    /// The credential itself; empty for a provider that needs none.
+    pub value: Secret,
+}

@@ -1,0 +1,1 @@
+//! Values with units, as people write them.

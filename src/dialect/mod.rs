@@ -1,0 +1,5 @@
+//! What travels on the wire, read purely: no I/O, no Pingora.
+
+pub mod surface;
+
+pub use surface::{Dialect, Endpoint, Surface};

@@ -1,0 +1,31 @@
+//! Tollgate, an AI gateway that anyone can run.
+//!
+//! # The walk of a request
+//!
+//! The folders are the walk; read them in this order.
+//!
+//! 1. [`config`] reads YAML into an always-valid [`config::Config`], and [`boot`] wires every room.
+//! 2. [`access`] answers *who is calling and what may they call*: access keys and configurations in
+//!    one immutable [`access::Snapshot`], swapped whole on reload.
+//! 3. [`catalog`] answers *what does this model id mean*: providers, models, limits, prices.
+//! 4. [`failover`] decides, purely: the [`failover::plan`] of candidates, what an outcome means, which
+//!    keys cool down, when there is nothing left.
+//! 5. [`dialect`] reads the wire, purely: request bodies, server-sent events, error bodies.
+//! 6. [`tokens`] counts, purely: usage as providers report it, our own count where they do not.
+//! 7. [`proxy`] acts at the edge: one Pingora hook a line, one phase a file.
+//! 8. [`usage`], [`metrics`] and [`admin`] tell the operator what happened.
+//! 9. [`demo`] is a provider that lives on loopback and misbehaves on request.
+
+pub mod access;
+pub mod admin;
+pub mod boot;
+pub mod catalog;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod dialect;
+pub mod failover;
+pub mod metrics;
+pub mod proxy;
+pub mod tokens;
+pub mod usage;
