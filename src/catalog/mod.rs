@@ -115,3 +115,7 @@ pub struct TimeoutOverrides {
     /// Silence before a keep-alive comment; zero is never.
     pub keepalive: Option<Duration>,
 }
+
+/// Every provider and model that is known.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {}

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
 use super::units::{ByteSize, Span, Usd};
+use crate::catalog::TimeoutOverrides;
 use crate::dialect::Surface;
 
 /// Tollgate's configuration file.
@@ -99,6 +101,19 @@ pub struct Timeouts {
     pub keepalive: Option<Span>,
 }
 
+impl Timeouts {
+    /// The same, as the rest of the program counts time.
+    pub fn overrides(&self) -> TimeoutOverrides {
+        TimeoutOverrides {
+            per_request: self.per_request.map(Span::duration),
+            total: self.total.map(Span::duration),
+            stream_idle: self.stream_idle.map(Span::duration),
+            hold: self.hold.map(Span::duration),
+            keepalive: self.keepalive.map(Span::duration),
+        }
+    }
+}
+
 /// Token limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -172,13 +187,13 @@ pub enum Auth {
 }
 
 /// A provider's credential.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderKey {
     /// Referred to by routing steps; unique among all providers.
     pub id: String,
     /// The credential: `${ENVIRONMENT_VARIABLE}`, `file:/path`, or the text itself.
-    pub value: String,
+    pub value: Secret,
     /// The account that may use a user key. Default `default`.
     #[serde(default)]
     pub account: Option<String>,
