@@ -4,6 +4,11 @@
 //! path. Invariant: nobody outside this room ever sees a configuration that is not valid as a whole.
 
 pub mod fault;
+mod lines;
+mod nearest;
+mod place;
+mod reference;
+mod shape;
 pub mod secret;
 pub mod sources;
 pub mod types;
@@ -15,6 +20,7 @@ use std::path::Path;
 
 pub use fault::{Fault, Faults};
 pub use secret::Secret;
+pub use shape::schema;
 pub use sources::Sources;
 pub use valid::{AccessKey, AccessLog, Admin, Config, Proxy, Timeouts, Tls};
 pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};
@@ -32,7 +38,3 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
     })
 }
 
-/// The JSON Schema (draft 2020-12) of the YAML, for editors.
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(types::File).to_value()
-}
