@@ -11,12 +11,14 @@ use super::flight::{Flight, Limits};
 use super::session;
 use super::shared::Shared;
 use crate::access::effective;
+use crate::catalog::TimeoutOverrides;
 use crate::clock;
 use crate::config::Timeouts;
 use crate::dialect::GatewayError;
+use crate::dialect::request::RequestBody;
 use crate::failover::{Candidate, Machine};
 use crate::metrics::InFlight;
-use crate::tokens;
+use crate::tokens::{Encoding, estimate_prompt};
 
 /// A place among the requests under way, unless the process is stopping or full.
 pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayError> {
@@ -46,7 +48,7 @@ pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), Gatewa
     }
     let body = received.body.clone();
     let model = candidates.first().map(|c| c.upstream_model.clone());
-    let counted = tokio::task::spawn_blocking(move || tokens::prompt_tokens(model.as_deref().unwrap_or_default(), &body));
+    let counted = tokio::task::spawn_blocking(move || prompt_tokens(model.as_deref().unwrap_or_default(), &body));
     match counted.await {
         Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
         Ok(_) => Ok(()),
@@ -56,7 +58,7 @@ pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), Gatewa
 
 /// Everything is settled but the answer: from here on Pingora sees the held session.
 pub fn start(shared: &Arc<Shared>, session: &mut Session, ctx: &mut Context, candidates: Vec<Candidate>, in_flight: InFlight) {
-    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else { return };
+    let Some(received) = &ctx.received else { return };
     let timeouts = timeouts(ctx, candidates.first());
     let now = clock::now();
     let total_by = ctx.started + timeouts.total;
@@ -70,19 +72,26 @@ pub fn start(shared: &Arc<Shared>, session: &mut Session, ctx: &mut Context, can
     let bytes = received.body.bytes().clone();
     let unwrap = opening(ctx).ok().map(|opening| session::wrap(&mut session.downstream_session, bytes, flight.clone(), opening));
     ctx.answered.overhead = now.duration_since(received.at);
-    let _ = caller;
     ctx.planned = Some(Planned { machine: Machine::new(&candidates, ctx.started, timeouts.total), candidates, total_by, flight, unwrap, in_flight });
 }
 
 /// The most specific timeouts for a candidate of this caller.
 pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
     let Some(caller) = &ctx.caller else { return Timeouts::default() };
+    let none = TimeoutOverrides::default();
     effective(
         &caller.snapshot.config.timeouts,
-        candidate.map(|c| &*c.provider),
-        candidate.and_then(|c| c.model.as_deref()),
-        caller.key.configuration.as_deref(),
+        candidate.map_or(&none, |c| &c.provider.timeouts),
+        candidate.and_then(|c| c.model.as_ref()).map_or(&none, |model| &model.timeouts),
+        caller.key.configuration.as_ref().map_or(&none, |configuration| &configuration.timeouts),
     )
+}
+
+/// Our own count of a prompt's tokens. Slow (tens of megabytes a second): not for the proxy's threads.
+pub fn prompt_tokens(model: &str, body: &RequestBody) -> u64 {
+    let mut known = 0;
+    let counted = estimate_prompt(Encoding::of_model(model), 1, |sink| known = body.prompt_text(sink));
+    counted.saturating_add(known)
 }
 
 /// The head for a streaming client that was made to wait.

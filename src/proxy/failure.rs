@@ -170,7 +170,7 @@ fn verdict(ctx: &Context, fault: Option<Fault>) -> (GatewayError, Option<(http::
         Ending::RelayLast { retry_after } => match fault {
             Some(Fault::Answer(StreamFailure::ErrorEvent { status, kind, message })) => {
                 let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_GATEWAY);
-                let body = crate::dialect::error::provider_body(ctx.dialect, &kind, &message, &ctx.request_id);
+                let body = reply::provider_error(ctx.dialect, &kind, &message, &ctx.request_id);
                 (GatewayError::new(Code::AllFailed, message), Some((status, body)))
             }
             // Its body broke off, so there is nothing to relay.

@@ -5,9 +5,10 @@ use http::{Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use serde_json::json;
 
 use super::context::Context;
-use crate::dialect::GatewayError;
+use crate::dialect::{Dialect, GatewayError};
 
 /// A refusal in the caller's dialect.
 pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayError) -> Result<()> {
@@ -45,4 +46,13 @@ async fn send(session: &mut Session, ctx: &mut Context, head: ResponseHeader, bo
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// What a provider said in the first event of a stream that was held back, as an error body.
+pub fn provider_error(dialect: Dialect, kind: &str, message: &str, request_id: &str) -> Bytes {
+    let body = match dialect {
+        Dialect::OpenAi => json!({ "error": { "message": message, "type": kind, "param": null, "code": null } }),
+        Dialect::Anthropic => json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id }),
+    };
+    body.to_string().into()
 }

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use pingora_proxy::Session;
 
+use super::admit::prompt_tokens;
 use super::context::{Context, PastAttempt, Planned};
 use super::flight::Phase;
 use super::shared::Shared;
@@ -15,7 +16,7 @@ use crate::dialect::request::RequestBody;
 use crate::failover::{Candidate, Outcome};
 use crate::metrics::access_log::{Attempt as Line, Entry};
 use crate::metrics::{RouteMetrics, StatusClass};
-use crate::tokens::{Settled, Usage, prompt_tokens};
+use crate::tokens::{Settled, Usage};
 use crate::usage::{Timestamp, UsageEvent};
 
 /// Pingora's `logging`.
