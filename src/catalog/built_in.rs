@@ -192,56 +192,61 @@ fn usual_surfaces(offered: &[Surface], modalities: &[Modality]) -> Option<Vec<Su
     (own != offered).then_some(own)
 }
 
-/// The prices in the four columns: input, cached read, cache write, output.
-fn prices(cells: [&str; 4]) -> Result<Prices, String> {
-    let mut columns = Vec::new();
-    for cell in cells {
-        columns.push(price_column(cell)?);
+/// One column of prices: the base price, `None` if it is not known, and its tiers by rising threshold.
+struct Column {
+    base: Option<u64>,
+    tiers: Vec<(u64, u64)>,
+}
+
+impl Column {
+    fn read(cell: &str) -> Result<Column, String> {
+        let mut parts = cell.split(';');
+        let base = match parts.next() {
+            None | Some("") => None,
+            Some(price) => Some(parse_price(price)?),
+        };
+        let mut tiers = Vec::new();
+        for part in parts {
+            let tier = part.strip_prefix('>').and_then(|part| part.split_once(':'));
+            let (above, price) = tier.ok_or_else(|| format!("`{part}` is no tier"))?;
+            let above: u64 = above.parse().map_err(|_| format!("`{part}` is no tier"))?;
+            tiers.push((above, parse_price(price)?));
+        }
+        tiers.sort_unstable();
+        Ok(Column { base, tiers })
     }
+
+    /// The price for prompts of this length. Without a tier it is the same for every length.
+    fn price(&self, prompt: u64) -> Option<u64> {
+        let reached = self.tiers.iter().rev().find(|(above, _)| prompt > *above);
+        reached.map(|(_, price)| *price).or(self.base)
+    }
+}
+
+/// The prices in the four columns: input, cached read, cache write, output.
+fn prices([input, cached_read, cache_write, output]: [&str; 4]) -> Result<Prices, String> {
+    let input = Column::read(input)?;
+    let cached_read = Column::read(cached_read)?;
+    let cache_write = Column::read(cache_write)?;
+    let output = Column::read(output)?;
+    let columns = [&input, &cached_read, &cache_write, &output];
     let mut thresholds: Vec<u64> = columns
         .iter()
-        .flat_map(|(_, tiers)| tiers.iter().map(|(above, _)| *above))
+        .flat_map(|column| column.tiers.iter().map(|(above, _)| *above))
         .collect();
     thresholds.sort_unstable();
     thresholds.dedup();
-    // A column without a tier is flat: the tier repeats its base price.
-    let rate = |column: usize, prompt: u64| -> Option<u64> {
-        let (base, tiers) = &columns[column];
-        let reached = tiers.iter().rev().find(|(above, _)| prompt > *above);
-        reached.map(|(_, price)| *price).or(*base)
-    };
     let rates = |prompt| Rates {
-        input: rate(0, prompt),
-        cached_read: rate(1, prompt),
-        cache_write: rate(2, prompt),
-        output: rate(3, prompt),
+        input: input.price(prompt),
+        cached_read: cached_read.price(prompt),
+        cache_write: cache_write.price(prompt),
+        output: output.price(prompt),
     };
-    let tiers = thresholds
-        .iter()
-        .map(|above| (*above, rates(above.saturating_add(1))))
-        .collect();
+    let tier = |above: u64| (above, rates(above.saturating_add(1)));
     Ok(Prices {
         base: rates(0),
-        tiers,
+        tiers: thresholds.into_iter().map(tier).collect(),
     })
-}
-
-/// One cell: its base price, `None` if blank, and its tiers by rising threshold.
-fn price_column(cell: &str) -> Result<(Option<u64>, Vec<(u64, u64)>), String> {
-    let mut parts = cell.split(';');
-    let base = match parts.next() {
-        None | Some("") => None,
-        Some(price) => Some(parse_price(price)?),
-    };
-    let mut tiers = Vec::new();
-    for part in parts {
-        let tier = part.strip_prefix('>').and_then(|part| part.split_once(':'));
-        let (above, price) = tier.ok_or_else(|| format!("`{part}` is no tier"))?;
-        let above: u64 = above.parse().map_err(|_| format!("`{part}` is no tier"))?;
-        tiers.push((above, parse_price(price)?));
-    }
-    tiers.sort_unstable();
-    Ok((base, tiers))
 }
 
 #[cfg(test)]

@@ -104,14 +104,7 @@ fn base_url(
     let place = format!("{path}.base_url");
     let Some(text) = &declared.base_url else {
         if known.is_none() {
-            let ids = catalog.providers().iter().map(|provider| &*provider.id);
-            let alike = |id: &&str| {
-                strsim::jaro_winkler(&id.to_ascii_lowercase(), &declared.id.to_ascii_lowercase())
-                    > 0.85
-            };
-            let hint = ids
-                .filter(alike)
-                .next()
+            let hint = alike(catalog, &declared.id)
                 .map_or_else(String::new, |id| format!(" (did you mean `{id}`?)"));
             faults.at(
                 place,
@@ -142,6 +135,14 @@ fn base_url(
         }
     }
     Some(url)
+}
+
+/// The known provider's id that looks most like `id`, if any does.
+fn alike<'a>(catalog: &'a Catalog, id: &str) -> Option<&'a str> {
+    let likeness = |known: &str| strsim::jaro_winkler(known, &id.to_ascii_lowercase());
+    let ids = catalog.providers().iter().map(|known| &*known.id);
+    ids.filter(|known| likeness(known) > 0.85)
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
 }
 
 fn surfaces(
