@@ -1,4 +1,4 @@
-//! The facts that are compiled in, read from the tables in `data/`.
+//! The facts that are compiled in, read from the tables in `facts/`.
 //!
 //! `providers.tsv` and `models.tsv` are facts as providers publish them; `aliases.tsv` and `rules.tsv` add,
 //! with their sources, other ids of models, their surfaces and the parameters they refuse. Surfaces follow
@@ -17,10 +17,10 @@ use super::resolve::Catalog;
 use crate::config::types::{Auth, Modality};
 use crate::dialect::Surface;
 
-const PROVIDERS: &str = include_str!("data/providers.tsv");
-const MODELS: &str = include_str!("data/models.tsv");
-const ALIASES: &str = include_str!("data/aliases.tsv");
-const RULES: &str = include_str!("data/rules.tsv");
+const PROVIDERS: &str = include_str!("facts/providers.tsv");
+const MODELS: &str = include_str!("facts/models.tsv");
+const ALIASES: &str = include_str!("facts/aliases.tsv");
+const RULES: &str = include_str!("facts/rules.tsv");
 
 impl Catalog {
     /// The built-in providers and models.
