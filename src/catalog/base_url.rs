@@ -27,9 +27,9 @@ impl BaseUrl {
     /// Says what is wrong and what to write instead: another scheme, no host, a user or password, a
     /// fragment, a bad port, characters that must be percent-encoded.
     pub fn parse(text: &str) -> Result<BaseUrl, String> {
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| {
-            format!("`{text}` is not a URL: write https://host, or https://host:port/path")
-        })?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("not a URL: write https://host, or https://host:port/path")?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
@@ -300,6 +300,7 @@ mod tests {
             ("", "not a URL"),
             ("api.openai.com/v1", "not a URL"),
             ("ftp://h", "scheme"),
+            ("user:secret@h/v1", "not a URL"),
             ("https://", "host is missing"),
             ("https:///v1", "host is missing"),
             ("https://user:secret@h/v1", "user or password"),
@@ -309,7 +310,7 @@ mod tests {
             ("https://h:", "not a port"),
             ("https://h:+80", "not a port"),
             ("https://::1/", "not a port"),
-            ("https://[::1/", "not an IPv6"),
+            ("https://[::1/", "in brackets"),
             ("https://[fe80::1%25eth0]/", "not an IPv6"),
             ("https://[::1]x/", "not an IPv6"),
             ("https://a b/", "percent-encode"),

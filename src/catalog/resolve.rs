@@ -25,8 +25,9 @@ use super::nearest::nearest;
 use super::provider::Provider;
 use crate::dialect::Surface;
 
-/// Every known provider and model, with an index for requests. Immutable.
-#[derive(Clone, Debug)]
+/// Every known provider and model, with an index for requests. Immutable. The default one is empty; see
+/// [`Catalog::built_in`].
+#[derive(Clone, Debug, Default)]
 pub struct Catalog {
     providers: Vec<Arc<Provider>>,
     /// Aliases that a provider knows itself: (provider, lower-case alias).
@@ -299,3 +300,6 @@ impl Catalog {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
