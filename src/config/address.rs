@@ -69,7 +69,8 @@ pub fn allowed(address: IpAddr, tls: bool) -> Result<(), Refusal> {
         return Err(Refusal::NotAHost);
     }
     let private = match address {
-        IpAddr::V4(v4) => v4.is_private(),
+        // 100.64.0.0/10 is shared by carriers and overlay networks (RFC 6598).
+        IpAddr::V4(v4) => v4.is_private() || matches!(v4.octets(), [100, 64..=127, ..]),
         IpAddr::V6(v6) => v6.is_unique_local(),
     };
     if tls || private || address.is_loopback() {
@@ -172,6 +173,7 @@ mod tests {
             ("http://127.0.0.1:8000/v1", Ok(())),
             ("http://[::1]:8000", Ok(())),
             ("http://10.1.2.3", Ok(())),
+            ("http://100.64.0.7:8000", Ok(())),
             ("http://192.168.0.9:11434", Ok(())),
             ("http://[fd00::1]", Ok(())),
             ("http://localhost:8000", Ok(())),
