@@ -25,9 +25,16 @@ struct Node {
 
 /// A collection that is open while events arrive.
 enum Open {
-    List { place: Place, next: usize },
+    List {
+        place: Place,
+        next: usize,
+    },
     /// `key` is set between a key and its value; a key that is no scalar has no place.
-    Mapping { place: Place, key: Option<Option<Place>>, seen: HashSet<String> },
+    Mapping {
+        place: Place,
+        key: Option<Option<Place>>,
+        seen: HashSet<String>,
+    },
 }
 
 impl Lines {
@@ -40,7 +47,8 @@ impl Lines {
         let mut lines = Lines::default();
         let mut stack: Vec<Open> = Vec::new();
         for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| (error.marker().line(), error.info().to_owned()))?;
+            let (event, span) =
+                event.map_err(|error| (error.marker().line(), error.info().to_owned()))?;
             let line = span.start.line();
             match event {
                 Event::Scalar(raw, ..) => {
@@ -48,7 +56,11 @@ impl Lines {
                         continue;
                     }
                     if let Some(place) = place_of_value(&mut stack) {
-                        lines.nodes.entry(place).or_insert(Node { line, raw: None }).raw = Some(raw.into_owned());
+                        lines
+                            .nodes
+                            .entry(place)
+                            .or_insert(Node { line, raw: None })
+                            .raw = Some(raw.into_owned());
                     }
                 }
                 Event::Alias(_) => drop(lines.value(&mut stack, line)),
@@ -58,7 +70,11 @@ impl Lines {
                 }
                 Event::MappingStart(..) => {
                     let place = lines.value(&mut stack, line);
-                    stack.push(Open::Mapping { place, key: None, seen: HashSet::new() });
+                    stack.push(Open::Mapping {
+                        place,
+                        key: None,
+                        seen: HashSet::new(),
+                    });
                 }
                 Event::SequenceEnd | Event::MappingEnd => drop(stack.pop()),
                 Event::DocumentEnd => break,
@@ -70,24 +86,40 @@ impl Lines {
 
     /// Takes a scalar as the key of the innermost mapping, if it waits for one.
     fn is_key(&mut self, stack: &mut [Open], raw: &str, line: usize) -> bool {
-        let Some(Open::Mapping { place, key: key @ None, seen }) = stack.last_mut() else { return false };
+        let Some(Open::Mapping {
+            place,
+            key: key @ None,
+            seen,
+        }) = stack.last_mut()
+        else {
+            return false;
+        };
         let own = place.key(raw);
         if !seen.insert(raw.to_owned()) {
             self.duplicates.push((own.clone(), line));
         }
-        self.nodes.entry(own.clone()).or_insert(Node { line, raw: None });
+        self.nodes
+            .entry(own.clone())
+            .or_insert(Node { line, raw: None });
         *key = Some(Some(own));
         true
     }
 
     /// The place of a value that is no scalar; a key that is no scalar takes its mapping's.
     fn value(&mut self, stack: &mut [Open], line: usize) -> Place {
-        if let Some(Open::Mapping { place, key: key @ None, .. }) = stack.last_mut() {
+        if let Some(Open::Mapping {
+            place,
+            key: key @ None,
+            ..
+        }) = stack.last_mut()
+        {
             *key = Some(None);
             return place.clone();
         }
         let place = place_of_value(stack).unwrap_or_default();
-        self.nodes.entry(place.clone()).or_insert(Node { line, raw: None });
+        self.nodes
+            .entry(place.clone())
+            .or_insert(Node { line, raw: None });
         place
     }
 
@@ -136,7 +168,11 @@ mod tests {
             ("/last", 18),
         ] {
             let document = serde_json::json!({ "proxy": { "listen": [1, 2] }, "providers": [{ "keys": [{}] }, {}] });
-            assert_eq!(lines.line(&Place::from_pointer(pointer, &document)), Some(line), "{pointer}");
+            assert_eq!(
+                lines.line(&Place::from_pointer(pointer, &document)),
+                Some(line),
+                "{pointer}"
+            );
         }
         assert_eq!(lines.raw(&Place::top("last")), Some("3"));
     }
@@ -144,7 +180,11 @@ mod tests {
     #[test]
     fn duplicate_keys_and_syntax_errors_have_lines() {
         let lines = Lines::of("a: 1\nb: { c: 1, c: 2 }\na: 3\n").unwrap();
-        let found: Vec<_> = lines.duplicates.iter().map(|(place, line)| (place.to_string(), *line)).collect();
+        let found: Vec<_> = lines
+            .duplicates
+            .iter()
+            .map(|(place, line)| (place.to_string(), *line))
+            .collect();
         assert_eq!(found, [("b.c".to_owned(), 2), ("a".to_owned(), 3)]);
         assert_eq!(Lines::of("a: 1\nb: [1\nc: 2\n").unwrap_err().0, 3);
     }

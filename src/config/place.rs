@@ -82,7 +82,9 @@ impl Place {
         let mut place = self.clone();
         loop {
             let parent = place.parent()?;
-            if let (Some(Seg::Key(key)), Some(Value::Object(map))) = (place.0.last(), parent.find(document)) {
+            if let (Some(Seg::Key(key)), Some(Value::Object(map))) =
+                (place.0.last(), parent.find(document))
+            {
                 map.shift_remove(key)?;
                 return Some(place);
             }

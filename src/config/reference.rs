@@ -26,7 +26,9 @@ impl ReferenceError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            ReferenceError::Unset(name) => format!("set it, or give a default: `${{{name}:-default}}`"),
+            ReferenceError::Unset(name) => {
+                format!("set it, or give a default: `${{{name}:-default}}`")
+            }
             ReferenceError::Unclosed | ReferenceError::Name(_) => {
                 "write `${NAME}`, `${NAME:-default}`, or `$$` for a dollar sign".to_owned()
             }
@@ -35,7 +37,10 @@ impl ReferenceError {
 }
 
 /// Resolves every reference in `text`. As in a shell, a default also stands in for an empty variable.
-pub(super) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Expanded, ReferenceError> {
+pub(super) fn expand(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Expanded, ReferenceError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut referred = false;
@@ -70,7 +75,11 @@ pub(super) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result
         }
     }
     out.push_str(rest);
-    Ok(Expanded { text: out, referred, optional })
+    Ok(Expanded {
+        text: out,
+        referred,
+        optional,
+    })
 }
 
 fn is_name(name: &str) -> bool {
@@ -121,6 +130,11 @@ mod tests {
     fn only_a_whole_empty_default_is_optional() {
         let optional = |text| expand(text, &|_| None).unwrap().optional;
         assert!(optional("${B:-}"));
-        assert!(!optional("${B:-x}") && !optional("x${B:-}") && !optional("${B:-}${B:-}") && !optional(""));
+        assert!(
+            !optional("${B:-x}")
+                && !optional("x${B:-}")
+                && !optional("${B:-}${B:-}")
+                && !optional("")
+        );
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Misshape {
     pub place: Place,
     pub message: String,
     pub hint: Option<String>,
+    /// A mapping belongs here.
+    pub wants_mapping: bool,
     /// A text stands where a number or a truth value belongs; it may be one that a reference brought.
     pub scalar_as_text: bool,
 }
@@ -60,7 +62,8 @@ fn walk(schema: &mut Value, change: &dyn Fn(&mut Map<String, Value>)) {
 
 /// `T or null` becomes `T`.
 fn without_null(node: &mut Map<String, Value>) {
-    let null = |value: &Value| *value == "null" || value.get("type").is_some_and(|kind| *kind == "null");
+    let null =
+        |value: &Value| *value == "null" || value.get("type").is_some_and(|kind| *kind == "null");
     if let Some(Value::Array(kinds)) = node.get_mut("type") {
         kinds.retain(|kind| !null(kind));
         if let [only] = &mut kinds[..] {
@@ -81,10 +84,18 @@ fn without_null(node: &mut Map<String, Value>) {
 
 /// A choice of constants becomes an enum, whose failure lists them.
 fn plain_enum(node: &mut Map<String, Value>) {
-    let Some(Value::Array(choices)) = node.get("oneOf") else { return };
+    let Some(Value::Array(choices)) = node.get("oneOf") else {
+        return;
+    };
     let constants: Option<Vec<Value>> = choices
         .iter()
-        .map(|choice| choice.get("const").cloned().map(|one| vec![one]).or_else(|| choice.get("enum")?.as_array().cloned()))
+        .map(|choice| {
+            choice
+                .get("const")
+                .cloned()
+                .map(|one| vec![one])
+                .or_else(|| choice.get("enum")?.as_array().cloned())
+        })
         .collect::<Option<Vec<_>>>()
         .map(|lists| lists.concat());
     if let Some(constants) = constants {
@@ -96,8 +107,13 @@ fn plain_enum(node: &mut Map<String, Value>) {
 /// Every fault of shape. `raw` gives a scalar's text as the operator wrote it, so that nothing a reference
 /// brought is ever shown.
 pub(super) fn faults(document: &Value, raw: &dyn Fn(&Place) -> Option<String>) -> Vec<Misshape> {
-    let (schema, Some(validator)) = strict() else { return Vec::new() };
-    validator.iter_errors(document).flat_map(|error| explain(&error, schema, document, raw)).collect()
+    let (schema, Some(validator)) = strict() else {
+        return Vec::new();
+    };
+    validator
+        .iter_errors(document)
+        .flat_map(|error| explain(&error, schema, document, raw))
+        .collect()
 }
 
 fn explain(
@@ -109,10 +125,19 @@ fn explain(
     let place = Place::from_pointer(error.instance_path().as_str(), document);
     let written = || raw(&place).map_or_else(|| "this".to_owned(), |text| format!("`{text}`"));
     let keyword = error.schema_path().as_str();
-    let node = keyword.rfind('/').and_then(|end| schema.pointer(&keyword[..end])).unwrap_or(&Value::Null);
+    let node = keyword
+        .rfind('/')
+        .and_then(|end| schema.pointer(&keyword[..end]))
+        .unwrap_or(&Value::Null);
     let unit = node.get("patternErrorMessage").and_then(Value::as_str);
     let one = |message: String, hint: Option<String>| {
-        vec![Misshape { place: place.clone(), message, hint, scalar_as_text: false }]
+        vec![Misshape {
+            place: place.clone(),
+            message,
+            hint,
+            wants_mapping: false,
+            scalar_as_text: false,
+        }]
     };
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
@@ -124,25 +149,41 @@ fn explain(
                 place: place.key(key),
                 message: "unknown field".to_owned(),
                 hint: did_you_mean_or_list(key, "the fields here are", known.iter().copied()),
+                wants_mapping: false,
                 scalar_as_text: false,
             });
             unknown.collect()
         }
-        ValidationErrorKind::Required { property } => {
-            one(format!("`{}` is missing", property.as_str().unwrap_or_default()), None)
+        ValidationErrorKind::Required { property } => one(
+            format!("`{}` is missing", property.as_str().unwrap_or_default()),
+            None,
+        ),
+        ValidationErrorKind::Type { kind }
+            if unit.is_none() || error.instance().is_array() || error.instance().is_object() =>
+        {
+            vec![wrong_type(place.clone(), kind, error.instance())]
         }
-        ValidationErrorKind::Type { kind } => vec![wrong_type(place.clone(), kind, error.instance())],
         ValidationErrorKind::Enum { options } => {
-            let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let options: Vec<&str> = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let word = raw(&place).unwrap_or_default();
-            one(format!("{} is not a choice here", written()), did_you_mean_or_list(&word, "the choices are", options.iter().copied()))
+            one(
+                format!("{} is not a choice here", written()),
+                did_you_mean_or_list(&word, "the choices are", options.iter().copied()),
+            )
         }
-        ValidationErrorKind::Minimum { limit } if unit.is_none() => {
-            one(format!("{} is too small; the least is {limit}", written()), None)
-        }
-        ValidationErrorKind::Maximum { limit } if unit.is_none() => {
-            one(format!("{} is too large; the most is {limit}", written()), None)
-        }
+        ValidationErrorKind::Minimum { limit } if unit.is_none() => one(
+            format!("{} is too small; the least is {limit}", written()),
+            None,
+        ),
+        ValidationErrorKind::Maximum { limit } if unit.is_none() => one(
+            format!("{} is too large; the most is {limit}", written()),
+            None,
+        ),
         _ => match unit {
             Some(unit) => one(format!("{} {unit}", written()), None),
             None => one(error.masked_with(written()).to_string(), None),
@@ -158,7 +199,9 @@ fn wrong_type(place: Place, kind: &TypeKind, found: &Value) -> Misshape {
     let wants = |kind| kinds.contains(&kind);
     let expected: Vec<&str> = kinds.iter().map(|kind| kind_name(*kind)).collect();
     let hint = match found {
-        Value::Number(_) | Value::Bool(_) if wants(JsonType::String) => Some("put it in quotes".to_owned()),
+        Value::Number(_) | Value::Bool(_) if wants(JsonType::String) => {
+            Some("put it in quotes".to_owned())
+        }
         Value::String(_) | Value::Object(_) if wants(JsonType::Array) => {
             Some("write it as a list, in `[ ]` or after `- `".to_owned())
         }
@@ -175,8 +218,12 @@ fn wrong_type(place: Place, kind: &TypeKind, found: &Value) -> Misshape {
     };
     Misshape {
         place,
-        message: format!("this is {found_name}, but {} belongs here", expected.join(" or ")),
+        message: format!(
+            "this is {found_name}, but {} belongs here",
+            expected.join(" or ")
+        ),
         hint,
+        wants_mapping: wants(JsonType::Object),
         scalar_as_text: scalar && found.is_string(),
     }
 }
@@ -199,7 +246,7 @@ pub(super) fn prune(document: &mut Value, misshape: &Misshape) -> Option<Place> 
     let in_list = matches!(place.0.last(), Some(Seg::Index(_)));
     match place.find(document) {
         // An element of a list of mappings leaves an empty one behind: the others keep their indices.
-        Some(element) if in_list && misshape.message.ends_with("a mapping belongs here") => {
+        Some(element) if in_list && misshape.wants_mapping => {
             *element = Value::Object(Map::new());
             Some(place.clone())
         }
@@ -213,17 +260,31 @@ mod tests {
     use super::*;
 
     fn said(document: Value) -> Vec<String> {
-        let raw = |place: &Place| place.find(&mut document.clone()).map(|value| value.to_string().trim_matches('"').to_owned());
+        let raw = |place: &Place| {
+            place
+                .find(&mut document.clone())
+                .map(|value| value.to_string().trim_matches('"').to_owned())
+        };
         faults(&document, &raw)
             .into_iter()
-            .map(|fault| format!("{}: {}; {}", fault.place, fault.message, fault.hint.unwrap_or_default()))
+            .map(|fault| {
+                format!(
+                    "{}: {}; {}",
+                    fault.place,
+                    fault.message,
+                    fault.hint.unwrap_or_default()
+                )
+            })
             .collect()
     }
 
     #[test]
     fn the_schema_is_a_schema_and_accepts_an_empty_document() {
         assert!(strict().1.is_some(), "the generated schema compiles");
-        assert!(jsonschema::meta::is_valid(&schema()), "the editors' schema is valid");
+        assert!(
+            jsonschema::meta::is_valid(&schema()),
+            "the editors' schema is valid"
+        );
         assert_eq!(said(serde_json::json!({})), Vec::<String>::new());
     }
 
