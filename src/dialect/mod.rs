@@ -1,5 +1,8 @@
 //! What travels on the wire, read purely: no I/O, no Pingora.
 
+pub mod error;
+pub mod models;
+pub mod request;
 pub mod surface;
 
 pub use surface::{Dialect, Endpoint, Surface};
