@@ -195,3 +195,121 @@ fn hex(digit: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: [&str; 5] = ["gpt-4o", "meta/llama:70b", "claude-x", "d", "e"];
+
+    fn models() -> impl Iterator<Item = Listed<'static>> {
+        IDS.into_iter().map(|id| Listed {
+            id,
+            provider: "house",
+            display_name: "A model",
+            context_window: Some(128_000),
+            max_output_tokens: None,
+        })
+    }
+
+    fn value(body: Bytes) -> Value {
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    fn page(query: &str) -> Value {
+        let page = Page::of_query(query).expect("a good query");
+        value(anthropic_list(models(), &page).expect("a page"))
+    }
+
+    fn ids(list: &Value) -> Vec<&str> {
+        list["data"]
+            .as_array()
+            .expect("data")
+            .iter()
+            .filter_map(|model| model["id"].as_str())
+            .collect()
+    }
+
+    #[test]
+    fn shapes() {
+        insta::assert_json_snapshot!("openai_list", value(openai_list(models().take(2))));
+        insta::assert_json_snapshot!(
+            "openai_one",
+            models().next().map(|model| value(openai_one(model)))
+        );
+        insta::assert_json_snapshot!("anthropic_list", page("limit=2"));
+        insta::assert_json_snapshot!(
+            "anthropic_one",
+            models().next().map(|model| value(anthropic_one(model)))
+        );
+    }
+
+    #[test]
+    fn pages() {
+        // query, ids, has_more
+        let cases: [(&str, &[&str], bool); 9] = [
+            ("", &IDS, false),
+            ("beta=true&limit=1000", &IDS, false),
+            ("limit=2", &IDS[..2], true),
+            ("limit=2&after_id=meta%2Fllama%3a70b", &IDS[2..4], true),
+            ("limit=3&after_id=meta/llama:70b", &IDS[2..], false),
+            ("after_id=e", &[], false),
+            ("limit=2&before_id=d", &IDS[1..3], true),
+            ("before_id=d", &IDS[..3], false),
+            ("before_id=gpt-4o", &[], false),
+        ];
+        for (query, want, has_more) in cases {
+            let list = page(query);
+            assert_eq!(ids(&list), want, "{query}");
+            assert_eq!(list["has_more"], has_more, "{query}");
+            assert_eq!(list["first_id"].as_str(), want.first().copied(), "{query}");
+            assert_eq!(list["last_id"].as_str(), want.last().copied(), "{query}");
+        }
+    }
+
+    #[test]
+    fn pages_that_cannot_be() {
+        for (query, param) in [
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("limit=x", "limit"),
+            ("limit=", "limit"),
+            ("after_id=d&before_id=e", "before_id"),
+        ] {
+            assert_eq!(
+                Page::of_query(query).expect_err(query).param,
+                Some(param),
+                "{query}"
+            );
+        }
+        for (query, param) in [("after_id=nope", "after_id"), ("before_id=", "before_id")] {
+            let page = Page::of_query(query).expect(query);
+            assert_eq!(
+                anthropic_list(models(), &page).expect_err(query).param,
+                Some(param),
+                "{query}"
+            );
+        }
+        assert!(
+            anthropic_list([], &Page::of_query("").expect("no query")).is_ok(),
+            "an empty list is a list"
+        );
+    }
+
+    #[test]
+    fn ids_in_paths() {
+        let cases = [
+            ("/v1/models/gpt-4o", Some("gpt-4o")),
+            ("/v1/models/meta/llama:70b", Some("meta/llama:70b")),
+            ("/v1/models/meta%2Fllama%3A70b", Some("meta/llama:70b")),
+            ("/v1/models/100%", Some("100%")),
+            ("/v1/models/%zz%4", Some("%zz%4")),
+            ("/v1/models/%ff", Some("%ff")),
+            ("/v1/models/", None),
+            ("/v1/models", None),
+        ];
+        for (path, id) in cases {
+            assert_eq!(id_of_path(path).as_deref(), id, "{path}");
+        }
+    }
+}

@@ -12,6 +12,8 @@ use super::{Dialect, Surface};
 mod body;
 mod code;
 mod message;
+#[cfg(test)]
+mod tests;
 
 pub use body::{body, stream_event};
 pub use code::Code;

@@ -3,7 +3,9 @@
 //! Invariant: for valid JSON the answer is exact. For anything else it may be either; the parser that
 //! follows refuses that.
 
-use memchr::{memchr2, memchr2_iter};
+use memchr::memchr2_iter;
+
+use super::scan::after_string;
 
 /// Most levels of arrays and objects inside each other, the body's own object included.
 pub const MAX_DEPTH: usize = 128;
@@ -32,19 +34,6 @@ pub(super) fn too_deep(json: &[u8]) -> bool {
         }
     }
     false
-}
-
-/// The index after the closing quote of the string whose content begins at `at`; the end of `json` if
-/// it is never closed.
-pub(super) fn after_string(json: &[u8], mut at: usize) -> usize {
-    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        let hit = at + found;
-        if json[hit] == b'"' {
-            return hit + 1;
-        }
-        at = hit + 2;
-    }
-    json.len()
 }
 
 #[cfg(test)]

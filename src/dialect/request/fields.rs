@@ -1,12 +1,12 @@
 //! The members that routing reads, and what it reads in them.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use super::index::Member;
-use super::{BadRequest, Endpoint, MAX_FALLBACKS, MAX_MODEL, MAX_TOKEN_LIMIT, Surface};
+use super::index::{self, Member};
+use super::{BadRequest, MAX_FALLBACKS, MAX_MODEL, MAX_TOKEN_LIMIT};
+use crate::dialect::{Endpoint, Surface};
 
 /// A member that routing reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,10 @@ pub(super) enum Field {
 pub(super) enum Name {
     /// A member that routing reads.
     Read(Field),
-    /// Not such a member, but a lenient parser could take it for one: decoders that ignore case (Go's
-    /// `encoding/json`), or that end a string at a NUL.
-    Lookalike,
+    /// A member that some parser could read in place of one that routing reads: an earlier duplicate, or
+    /// a spelling that lenient decoders take for the same (Go's `encoding/json` ignores case, C libraries
+    /// end a string at a NUL). It never travels upstream.
+    Shadow,
     /// None of our business.
     Other,
 }
@@ -44,14 +45,6 @@ impl Field {
             Field::MaxCompletionTokens => "max_completion_tokens",
             Field::MaxOutputTokens => "max_output_tokens",
         }
-    }
-
-    /// Whether it limits the answer's tokens.
-    pub(super) fn is_limit(self) -> bool {
-        matches!(
-            self,
-            Field::MaxTokens | Field::MaxCompletionTokens | Field::MaxOutputTokens
-        )
     }
 
     /// The members that routing reads at an endpoint; on other endpoints they are the provider's affair.
@@ -84,7 +77,7 @@ impl Field {
             return Name::Read(*field);
         }
         if fields.iter().any(|field| looks_like(key, field.key())) {
-            return Name::Lookalike;
+            return Name::Shadow;
         }
         Name::Other
     }
@@ -134,21 +127,20 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Reads the last occurrence of each member, as most parsers do.
+    /// Reads each member once; duplicates are already in shadow.
     pub(super) fn of(text: &str, members: &[Member]) -> Result<Read, BadRequest> {
         let mut read = Read::default();
-        let mut seen = Vec::with_capacity(8);
-        for member in members.iter().rev() {
+        let mut found = false;
+        for member in members {
             let Name::Read(field) = member.name else {
                 continue;
             };
-            if seen.contains(&field) {
-                continue;
-            }
-            seen.push(field);
             let raw = text.get(member.value.clone()).unwrap_or_default();
             match field {
-                Field::Model => read.model = model(raw)?,
+                Field::Model => {
+                    read.model = model(raw)?;
+                    found = true;
+                }
                 Field::Models => read.fallbacks = models(raw)?,
                 Field::Stream => read.stream = stream(raw)?,
                 Field::StreamOptions => read.stream_options = stream_options(raw),
@@ -158,7 +150,7 @@ impl Read {
                 }
             }
         }
-        if !seen.contains(&Field::Model) {
+        if !found {
             return Err(BadRequest::param(
                 "model",
                 "you must provide a model parameter: a model id, or `provider:model`.",
@@ -291,39 +283,30 @@ fn token_limit(param: &'static str, raw: &str) -> Result<Option<u64>, BadRequest
 /// The member of `stream_options` that asks for the usage chunk.
 pub(super) const INCLUDE_USAGE: &str = "include_usage";
 
+/// The members of `stream_options`, with everything that could be read as `include_usage` in shadow.
+pub(super) fn option_members(raw: &str) -> serde_json::Result<Vec<Member>> {
+    index::members(raw, |key| {
+        if looks_like(key, INCLUDE_USAGE) {
+            Name::Shadow
+        } else {
+            Name::Other
+        }
+    })
+}
+
 fn stream_options(raw: &str) -> StreamOptions {
     if raw == "null" {
         return StreamOptions::Absent;
     }
-    serde_json::Deserializer::from_str(raw)
-        .deserialize_map(Options)
-        .unwrap_or(StreamOptions::Odd)
-}
-
-struct Options;
-
-impl<'de> Visitor<'de> for Options {
-    type Value = StreamOptions;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StreamOptions, A::Error> {
-        let (mut include_usage, mut times) = (false, 0u32);
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            if looks_like(&key, INCLUDE_USAGE) {
-                times += 1;
-            }
-            if key == INCLUDE_USAGE {
-                include_usage = map.next_value::<&serde_json::value::RawValue>()?.get() == "true";
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(StreamOptions::Object {
-            include_usage,
-            plain: times <= 1,
-        })
+    let Ok(members) = option_members(raw) else {
+        return StreamOptions::Odd;
+    };
+    let mut says = members.iter().filter(|member| member.name == Name::Shadow);
+    let last = says
+        .clone()
+        .rfind(|member| member.key(raw.as_bytes()) == INCLUDE_USAGE);
+    StreamOptions::Object {
+        include_usage: last.is_some_and(|member| raw.get(member.value.clone()) == Some("true")),
+        plain: says.nth(1).is_none(),
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: members are in the body's order, and between `start` of one and `value.end` of the one
 //! before there is only white space and a comma.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -10,9 +11,10 @@ use memchr::memchr;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::BadRequest;
 use super::depth::{MAX_DEPTH, too_deep};
 use super::fields::{Field, Name};
-use super::{BadRequest, Endpoint};
+use super::scan::{after_string, unescape};
 
 /// Most members of a body's top level. An index entry is larger than the shortest member, so without a
 /// bound a small body could make a large index.
@@ -27,6 +29,14 @@ pub(super) struct Member {
     pub start: usize,
     /// Where its value is.
     pub value: Range<usize>,
+}
+
+impl Member {
+    /// Its key, unescaped, out of the JSON that it indexes.
+    pub(super) fn key<'a>(&self, json: &'a [u8]) -> Cow<'a, str> {
+        let rest = json.get(self.start..).unwrap_or_default();
+        unescape(&rest[..after_string(rest, 1)])
+    }
 }
 
 /// Checks what can be checked without an index: UTF-8, an object, not too deep.
@@ -65,27 +75,35 @@ pub(super) fn validate(bytes: &[u8]) -> Result<&str, BadRequest> {
     Ok(text)
 }
 
-/// Validates the whole text as one JSON object and indexes its top level.
-pub(super) fn members(endpoint: Endpoint, text: &str) -> Result<Vec<Member>, BadRequest> {
+/// Validates the whole text as one JSON object and indexes its members; `name` says what a key is to us.
+pub(super) fn members(text: &str, name: impl Fn(&str) -> Name) -> serde_json::Result<Vec<Member>> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let members = json
-        .deserialize_map(Index { endpoint, text })
-        .and_then(|members| json.end().map(|()| members));
-    // The text is known to be an object, so serde_json's complaints name a place and a rule, and quote
-    // nothing of the body.
-    members.map_err(|error| {
-        BadRequest::body(format!(
-            "We could not parse the JSON body of your request: {error}."
-        ))
-    })
+    let members = json.deserialize_map(Index { name, text })?;
+    json.end()?;
+    Ok(members)
 }
 
-struct Index<'a> {
-    endpoint: Endpoint,
+/// Most parsers take the last of several members with the same name, and so do we; the earlier ones
+/// must not reach a parser that takes the first.
+pub(super) fn shadow_duplicates(members: &mut [Member]) {
+    let mut seen: Vec<Field> = Vec::with_capacity(8);
+    for member in members.iter_mut().rev() {
+        if let Name::Read(field) = member.name {
+            if seen.contains(&field) {
+                member.name = Name::Shadow;
+            } else {
+                seen.push(field);
+            }
+        }
+    }
+}
+
+struct Index<'a, F> {
+    name: F,
     text: &'a str,
 }
 
-impl<'de> Visitor<'de> for Index<'de> {
+impl<'de, F: Fn(&str) -> Name> Visitor<'de> for Index<'de, F> {
     type Value = Vec<Member>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,7 +113,7 @@ impl<'de> Visitor<'de> for Index<'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Member>, A::Error> {
         let mut members: Vec<Member> = Vec::with_capacity(16);
         let mut end = 0;
-        while let Some(name) = map.next_key_seed(Key(self.endpoint))? {
+        while let Some(name) = map.next_key_seed(Key(&self.name))? {
             if members.len() == MAX_MEMBERS {
                 return Err(A::Error::custom(format_args!(
                     "more than {MAX_MEMBERS} members at the top level"
@@ -118,9 +136,9 @@ impl<'de> Visitor<'de> for Index<'de> {
 }
 
 /// Reads a key only as far as to know what it is to us; no key is allocated.
-struct Key(Endpoint);
+struct Key<'f, F>(&'f F);
 
-impl<'de> DeserializeSeed<'de> for Key {
+impl<'de, F: Fn(&str) -> Name> DeserializeSeed<'de> for Key<'_, F> {
     type Value = Name;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
@@ -128,7 +146,7 @@ impl<'de> DeserializeSeed<'de> for Key {
     }
 }
 
-impl Visitor<'_> for Key {
+impl<F: Fn(&str) -> Name> Visitor<'_> for Key<'_, F> {
     type Value = Name;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,6 +154,6 @@ impl Visitor<'_> for Key {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Name, E> {
-        Ok(Field::named(self.0, key))
+        Ok((self.0)(key))
     }
 }

@@ -8,19 +8,22 @@
 
 use bytes::Bytes;
 
-use super::{Endpoint, Surface};
+use super::Endpoint;
 
 mod depth;
 mod fields;
 mod index;
 mod render;
+mod scan;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use depth::MAX_DEPTH;
 pub use index::MAX_MEMBERS;
 pub use render::Edit;
 
-use fields::{Read, StreamOptions};
+use fields::{Field, Read, StreamOptions};
 use index::Member;
 
 /// Longest model id, in bytes.
@@ -76,7 +79,15 @@ impl RequestBody {
     /// [`MAX_MEMBERS`] top-level members, or a member that routing reads has the wrong type.
     pub fn parse(endpoint: Endpoint, bytes: Bytes) -> Result<RequestBody, BadRequest> {
         let text = index::validate(&bytes)?;
-        let members = index::members(endpoint, text)?;
+        let mut members =
+            index::members(text, |key| Field::named(endpoint, key)).map_err(|error| {
+                // The text is known to be an object, so serde_json's complaints name a rule and a place, and
+                // quote nothing of the body.
+                BadRequest::body(format!(
+                    "We could not parse the JSON body of your request: {error}."
+                ))
+            })?;
+        index::shadow_duplicates(&mut members);
         let read = Read::of(text, &members)?;
         Ok(RequestBody {
             bytes,
@@ -149,9 +160,5 @@ impl RequestBody {
     /// which every member that `edit` does not concern is kept byte for byte, in its place.
     pub fn render(&self, edit: &Edit<'_>) -> Bytes {
         render::render(self, edit)
-    }
-
-    fn surface(&self) -> Surface {
-        self.endpoint.surface()
     }
 }
