@@ -1,5 +1,14 @@
 //! Tokens: what providers report, and our own count where they do not. Pure.
 
+mod facts;
+mod figures;
+mod lenient;
+mod messages;
+mod openai;
+mod responses;
+mod stream;
+mod whole;
+
 pub mod count;
 pub mod failure;
 pub mod prompt;
