@@ -22,7 +22,7 @@ use families::Families;
 pub use route::{RouteMetrics, StatusClass};
 
 /// Routes whose handles are kept; beyond that the cache starts anew (reloads bring new ids).
-const MAX_CACHED_ROUTES: usize = 4_096;
+const MAX_CACHED_ROUTES: usize = 1_024;
 
 /// The state of a provider's breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,3 +238,6 @@ impl Drop for InFlight {
 fn address(id: &Arc<str>) -> usize {
     Arc::as_ptr(id).cast::<u8>().addr()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,8 @@
 //! Where log lines end up: standard output, a file, nowhere.
 
-use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// Where requests are logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,19 +13,6 @@ pub enum Target {
     File(PathBuf),
     /// Nowhere.
     Off,
-}
-
-impl FromStr for Target {
-    type Err = Infallible;
-
-    /// `stdout`, `off`, or a file's path.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text {
-            "stdout" => Target::Stdout,
-            "off" => Target::Off,
-            path => Target::File(PathBuf::from(path)),
-        })
-    }
 }
 
 /// An open target.
