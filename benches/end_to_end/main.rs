@@ -38,6 +38,7 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -142,9 +143,9 @@ impl Options {
     }
 }
 
-fn main() -> Outcome<()> {
+fn main() -> ExitCode {
     let options = Options::parse();
-    match options.role {
+    let done = match options.role {
         Some(Role::Provider) => provider::run(),
         Some(Role::PassThrough { listen, provider }) => passthrough::run(listen, provider),
         None if !options.bench => {
@@ -152,7 +153,12 @@ fn main() -> Outcome<()> {
             Ok(())
         }
         None => compare(&options),
+    };
+    if let Err(error) = done {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 fn compare(options: &Options) -> Outcome<()> {
