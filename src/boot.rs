@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
-use pingora_core::apps::HttpServerOptions;
 use pingora_proxy::http_proxy_service;
 
 use crate::access::Snapshot;
@@ -68,17 +68,34 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
 ///
 /// # Errors
 ///
-/// Every fault, of the file and of what it lays over the catalog.
-pub fn load(path: &Path, env: &Environment) -> Result<(Config, Catalog), Faults> {
-    let config = config::load(path, &**env)?;
+/// Every fault, of the files and of what they lay over the catalog.
+pub fn load(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Config, Catalog), Faults> {
+    let config = config::load(path, env)?;
+    let catalog = catalog(path, &config)?;
+    Ok((config, catalog))
+}
+
+/// The built-in catalog with what the configuration lays over it.
+fn catalog(path: &Path, config: &Config) -> Result<Catalog, Faults> {
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
-    match Catalog::built_in().with(&config.providers, read) {
-        Ok(catalog) => Ok((config, catalog)),
-        Err(faults) => {
-            let faults = faults.into_iter().map(|fault| Fault { file: path.to_path_buf(), line: None, path: fault.path, message: fault.message, hint: None });
-            Err(Faults { faults: faults.collect(), sources: config.sources })
-        }
-    }
+    Catalog::built_in()
+        .with(&config.providers, read)
+        .map_err(|faults| {
+            let faults = faults.into_iter().map(|fault| Fault {
+                file: path.to_path_buf(),
+                line: None,
+                path: fault.path,
+                message: fault.message,
+                hint: None,
+            });
+            Faults {
+                faults: faults.collect(),
+                sources: config.sources.clone(),
+            }
+        })
 }
 
 /// Runs the gateway until it is told to stop.
@@ -89,13 +106,14 @@ pub fn load(path: &Path, env: &Environment) -> Result<(Config, Catalog), Faults>
 pub fn run(path: &Path) -> Result<(), BootError> {
     process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
     let env: Environment = Arc::new(|name| std::env::var(name).ok());
-    let (config, catalog) = load(path, &env)?;
+    let (config, catalog) = load(path, &*env)?;
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
 
     let metrics = Arc::new(Metrics::new().map_err(|error| BootError::Internal(error.to_string()))?);
-    let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped()).map_err(system("cannot open the access log"))?;
+    let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
+        .map_err(system("cannot open the access log"))?;
     let generations = AtomicU64::new(1);
     let config = Arc::new(config);
     let shared = Arc::new(Shared {
@@ -125,12 +143,18 @@ fn target(log: &LogTarget) -> Target {
 }
 
 /// Swaps in what a reload brings; keeps what is in force when the new configuration has faults.
-fn watch(path: &Path, env: Environment, config: &Arc<Config>, shared: Arc<Shared>, generations: AtomicU64) -> Result<Watcher, BootError> {
-    let (file, lookup) = (path.to_path_buf(), env.clone());
+fn watch(
+    path: &Path,
+    env: Environment,
+    config: &Arc<Config>,
+    shared: Arc<Shared>,
+    generations: AtomicU64,
+) -> Result<Watcher, BootError> {
+    let file = path.to_path_buf();
     let started_with = config.clone();
-    let watcher = Watcher::start(path.to_path_buf(), env, config.sources.clone(), move |_| {
+    let watcher = Watcher::start(path.to_path_buf(), env, config.sources.clone(), move |loaded| {
         let now = clock::wall();
-        match load(&file, &lookup) {
+        match loaded.and_then(|config| catalog(&file, &config).map(|catalog| (config, catalog))) {
             Ok((config, catalog)) => {
                 for warning in &config.warnings {
                     log::warn!("{warning}");
@@ -155,7 +179,16 @@ fn watch(path: &Path, env: Environment, config: &Arc<Config>, shared: Arc<Shared
 }
 
 fn needs_restart(old: &Config, new: &Config) -> bool {
-    let listeners = |c: &Config| (c.proxy.listen.clone(), c.proxy.tls.clone(), c.proxy.threads, c.admin.clone(), c.log.clone(), c.demo);
+    let listeners = |c: &Config| {
+        (
+            c.proxy.listen.clone(),
+            c.proxy.tls.clone(),
+            c.proxy.threads,
+            c.admin.clone(),
+            c.log.clone(),
+            c.demo,
+        )
+    };
     listeners(old) != listeners(new)
 }
 
@@ -164,7 +197,10 @@ fn beside<F>(name: &'static str, work: F) -> Result<(), BootError>
 where
     F: Future<Output = std::io::Result<()>> + Send + 'static,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system("cannot start a runtime"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start a runtime"))?;
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
@@ -177,13 +213,21 @@ where
 }
 
 fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BootError> {
-    TcpListener::bind(address).map_err(|source| BootError::Listen { address, setting, source })
+    TcpListener::bind(address).map_err(|source| BootError::Listen {
+        address,
+        setting,
+        source,
+    })
 }
 
 fn serve_demo(config: &Config) -> Result<(), BootError> {
-    let Some(address) = config.demo else { return Ok(()) };
+    let Some(address) = config.demo else {
+        return Ok(());
+    };
     let listener = listen(address, "demo.listen")?;
-    listener.set_nonblocking(true).map_err(system("cannot serve the demo provider"))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(system("cannot serve the demo provider"))?;
     beside("demo", async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         demo::serve(listener, std::future::pending()).await
@@ -206,13 +250,23 @@ fn serve_admin(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
         })
     };
     let refreshed = shared.clone();
-    shared.metrics.refresh_with(move |metrics| export_health(&refreshed, metrics));
-    let proxy = config.proxy.listen.iter().copied().chain(config.proxy.tls.iter().flat_map(|tls| tls.listen.clone()));
+    shared
+        .metrics
+        .refresh_with(move |metrics| export_health(&refreshed, metrics));
+    let proxy = config
+        .proxy
+        .listen
+        .iter()
+        .copied()
+        .chain(config.proxy.tls.iter().flat_map(|tls| tls.listen.clone()));
     let proxy: Vec<SocketAddr> = proxy.collect();
     beside("admin", async move {
         tokio::spawn(async move {
             for address in proxy {
-                while tokio::net::TcpStream::connect(reachable(address)).await.is_err() {
+                while tokio::net::TcpStream::connect(reachable(address))
+                    .await
+                    .is_err()
+                {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
@@ -241,13 +295,23 @@ fn export_health(shared: &Shared, metrics: &Metrics) {
     let cooling = shared.health.cooldowns.list(now);
     let snapshot = shared.snapshot.load();
     for provider in snapshot.catalog.providers() {
-        let keys = cooling.iter().filter(|c| snapshot.provider_key(&c.key).is_some_and(|key| key.provider == provider.id)).count();
+        let keys = cooling
+            .iter()
+            .filter(|c| {
+                snapshot
+                    .provider_key(&c.key)
+                    .is_some_and(|key| key.provider == provider.id)
+            })
+            .count();
         metrics.keys_cooling(&provider.id, keys);
-        metrics.breaker(&provider.id, match shared.health.breakers.state(&provider.id, now) {
-            Pure::Closed => BreakerState::Closed,
-            Pure::HalfOpen => BreakerState::HalfOpen,
-            Pure::Open => BreakerState::Open,
-        });
+        metrics.breaker(
+            &provider.id,
+            match shared.health.breakers.state(&provider.id, now) {
+                Pure::Closed => BreakerState::Closed,
+                Pure::HalfOpen => BreakerState::HalfOpen,
+                Pure::Open => BreakerState::Open,
+            },
+        );
     }
 }
 
@@ -257,7 +321,10 @@ fn warm_up() -> Result<(), BootError> {
         Encoding::O200k.warm();
         Encoding::Cl100k.warm();
     };
-    std::thread::Builder::new().name("warm-up".to_owned()).spawn(warm).map_err(system("cannot start a thread"))?;
+    std::thread::Builder::new()
+        .name("warm-up".to_owned())
+        .spawn(warm)
+        .map_err(system("cannot start a thread"))?;
     Ok(())
 }
 
@@ -269,7 +336,8 @@ fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
         // The plan is the bound; this must only be longer than any.
         max_retries: 100_000,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
-        ca_file: trust::bundle_if_needed().map_err(system("cannot write the bundled certificate authorities"))?,
+        ca_file: trust::bundle_if_needed()
+            .map_err(system("cannot write the bundled certificate authorities"))?,
         grace_period_seconds: Some(config.proxy.drain.as_secs() + stop::SLACK.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         ..ServerConf::default()
@@ -292,14 +360,19 @@ fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
     if let Some(tls) = &config.proxy.tls {
         for address in &tls.listen {
             drop(listen(*address, "proxy.tls.listen")?);
-            let mut settings = TlsSettings::intermediate(&tls.cert.to_string_lossy(), &tls.key.to_string_lossy())
-                .map_err(|error| BootError::Internal(format!("cannot use `proxy.tls`: {error}")))?;
+            let mut settings =
+                TlsSettings::intermediate(&tls.cert.to_string_lossy(), &tls.key.to_string_lossy())
+                    .map_err(|error| {
+                        BootError::Internal(format!("cannot use `proxy.tls`: {error}"))
+                    })?;
             settings.enable_h2();
             proxy.add_tls_with_settings(&address.to_string(), None, settings);
             log::info!("listening on https://{address}");
         }
     }
     server.add_service(proxy);
-    server.run(RunArgs { shutdown_signal: Box::new(stop::OnSignal::new(shared.clone(), config.proxy.drain)) });
+    server.run(RunArgs {
+        shutdown_signal: Box::new(stop::OnSignal::new(shared.clone(), config.proxy.drain)),
+    });
     Ok(())
 }

@@ -15,7 +15,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let done = match cli::Cli::parse().command {
-        cli::Command::Run(from) => return tollgate::boot::run(&from.config),
+        cli::Command::Run(from) => cli::run(&from.config),
         cli::Command::Check(from) => cli::check::run(&from.config),
         cli::Command::Schema => cli::schema(),
         cli::Command::Key(cli::KeyCommand::New(new)) => cli::key::new(&new),

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::sync::Lazy;
 
-static SEED: Lazy<(RandomState, RandomState)> = Lazy::new(|| (RandomState::new(), RandomState::new()));
+static SEED: Lazy<(RandomState, RandomState)> =
+    Lazy::new(|| (RandomState::new(), RandomState::new()));
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// 64 bits that differ at every call and cannot be guessed from outside the process.

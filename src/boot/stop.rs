@@ -33,7 +33,10 @@ impl OnSignal {
 #[async_trait]
 impl ShutdownSignalWatch for OnSignal {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        let (Ok(mut term), Ok(mut int)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
             log::error!("cannot catch SIGTERM and SIGINT; kill the process to stop it");
             return std::future::pending().await;
         };
@@ -43,7 +46,11 @@ impl ShutdownSignalWatch for OnSignal {
         }
         let now = clock::now();
         self.shared.drain.begin(now + self.drain);
-        log::info!("stopping: {} requests under way may go on for {:?}", self.shared.metrics.in_flight_now(), self.drain);
+        log::info!(
+            "stopping: {} requests under way may go on for {:?}",
+            self.shared.metrics.in_flight_now(),
+            self.drain
+        );
         // Pingora stops accepting when this returns, and then sleeps its whole grace period; this ends it
         // as soon as nobody is being served.
         let (shared, last) = (self.shared.clone(), now + self.drain + SLACK);

@@ -12,7 +12,8 @@ pub fn bundle_if_needed() -> io::Result<Option<String>> {
         return Ok(None);
     }
     log::info!("the system has no certificate authorities; using the bundled ones (Mozilla's)");
-    let path = std::env::temp_dir().join(format!("tollgate-authorities-{}.pem", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("tollgate-authorities-{}.pem", std::process::id()));
     let mut pem = String::new();
     for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
         pem.push_str("-----BEGIN CERTIFICATE-----\n");

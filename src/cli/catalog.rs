@@ -3,23 +3,25 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use tollgate::config;
+use tollgate::boot;
+use tollgate::catalog::{Catalog, Kind, table};
 
-use super::{List, Listed};
+use super::{List, Listed, check};
 
 /// Lists what is known, with what a configuration adds.
 pub fn run(list: &List) -> io::Result<ExitCode> {
-    if let Some(path) = &list.config
-        && let Err(faults) = config::load(path, &super::environment)
-    {
-        writeln!(io::stderr(), "{faults}")?;
-        return Ok(ExitCode::FAILURE);
-    }
-    let what = match list.what {
-        Listed::Providers => "providers",
-        Listed::Models => "models",
+    let catalog = match &list.config {
+        None => Catalog::built_in(),
+        Some(path) => match boot::load(path, &super::environment) {
+            Ok((_, catalog)) => catalog,
+            Err(faults) => return check::report(path, &faults),
+        },
     };
-    // The catalog prints its own tables; until it does, nothing is listed.
-    writeln!(io::stderr(), "tollgate: the catalog has no {what} to list")?;
-    Ok(ExitCode::FAILURE)
+    let kind = match list.what {
+        Listed::Providers => Kind::Providers,
+        Listed::Models => Kind::Models,
+    };
+    let listed = table(&catalog, kind, list.filter.as_deref(), list.json);
+    writeln!(io::stdout(), "{}", listed.trim_end())?;
+    Ok(ExitCode::SUCCESS)
 }

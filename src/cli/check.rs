@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use tollgate::config::{self, Config};
+use tollgate::boot;
+use tollgate::config::{Config, Faults};
 
 /// Prints warnings and faults to standard error, or one line about what is valid to standard output.
 pub fn run(path: &Path) -> io::Result<ExitCode> {
-    let mut err = io::stderr().lock();
-    match config::load(path, &super::environment) {
-        Ok(config) => {
+    match boot::load(path, &super::environment) {
+        Ok((config, _)) => {
+            let mut err = io::stderr().lock();
             for warning in &config.warnings {
                 writeln!(err, "warning: {warning}")?;
             }
@@ -22,18 +23,18 @@ pub fn run(path: &Path) -> io::Result<ExitCode> {
             )?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(faults) => {
-            writeln!(err, "{faults}")?;
-            let count = faults.faults.len();
-            writeln!(
-                err,
-                "{}: {count} {}",
-                path.display(),
-                if count == 1 { "fault" } else { "faults" }
-            )?;
-            Ok(ExitCode::FAILURE)
-        }
+        Err(faults) => report(path, &faults),
     }
+}
+
+/// One line a fault, and how many there are.
+pub fn report(path: &Path, faults: &Faults) -> io::Result<ExitCode> {
+    let mut err = io::stderr().lock();
+    let count = faults.faults.len();
+    let noun = if count == 1 { "fault" } else { "faults" };
+    writeln!(err, "{faults}")?;
+    writeln!(err, "{}: {count} {noun}", path.display())?;
+    Ok(ExitCode::FAILURE)
 }
 
 fn summary(config: &Config) -> String {

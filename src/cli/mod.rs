@@ -5,10 +5,11 @@ pub mod check;
 pub mod key;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tollgate::boot::BootError;
 
 /// One URL and one key in front of every AI model provider.
 ///
@@ -133,6 +134,18 @@ pub enum Listed {
     Providers,
     /// Models.
     Models,
+}
+
+/// Runs the gateway until it is told to stop.
+pub fn run(config: &Path) -> io::Result<ExitCode> {
+    match tollgate::boot::run(config) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(BootError::Config(faults)) => check::report(config, &faults),
+        Err(error) => {
+            writeln!(io::stderr(), "tollgate: {error}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Prints the JSON Schema.

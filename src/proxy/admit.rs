@@ -39,7 +39,11 @@ pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), Gatewa
     let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
         return Err(GatewayError::internal());
     };
-    let own = caller.key.configuration.as_ref().and_then(|c| c.max_input_tokens);
+    let own = caller
+        .key
+        .configuration
+        .as_ref()
+        .and_then(|c| c.max_input_tokens);
     let Some(limit) = own.or(caller.snapshot.config.limits.max_input_tokens) else {
         return Ok(());
     };
@@ -48,7 +52,9 @@ pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), Gatewa
     }
     let body = received.body.clone();
     let model = candidates.first().map(|c| c.upstream_model.clone());
-    let counted = tokio::task::spawn_blocking(move || prompt_tokens(model.as_deref().unwrap_or_default(), &body));
+    let counted = tokio::task::spawn_blocking(move || {
+        prompt_tokens(model.as_deref().unwrap_or_default(), &body)
+    });
     match counted.await {
         Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
         Ok(_) => Ok(()),
@@ -57,47 +63,86 @@ pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), Gatewa
 }
 
 /// Everything is settled but the answer: from here on Pingora sees the held session.
-pub fn start(shared: &Arc<Shared>, session: &mut Session, ctx: &mut Context, candidates: Vec<Candidate>, in_flight: InFlight) {
-    let Some(received) = &ctx.received else { return };
+pub fn start(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    ctx: &mut Context,
+    candidates: Vec<Candidate>,
+    in_flight: InFlight,
+) {
+    let Some(received) = &ctx.received else {
+        return;
+    };
     let timeouts = timeouts(ctx, candidates.first());
     let now = clock::now();
     let total_by = ctx.started + timeouts.total;
     let limits = Limits {
         total: total_by,
-        open_at: received.body.stream().then_some(ctx.started + timeouts.hold),
+        open_at: received
+            .body
+            .stream()
+            .then_some(ctx.started + timeouts.hold),
         idle: timeouts.stream_idle,
-        keepalive: (!timeouts.keepalive.is_zero() && received.body.stream()).then_some(timeouts.keepalive),
+        keepalive: (!timeouts.keepalive.is_zero() && received.body.stream())
+            .then_some(timeouts.keepalive),
     };
     let flight = Arc::new(Flight::new(limits, shared.drain.clone(), now));
     let bytes = received.body.bytes().clone();
-    let unwrap = opening(ctx).ok().map(|opening| session::wrap(&mut session.downstream_session, bytes, flight.clone(), opening));
+    let unwrap = opening(ctx).ok().map(|opening| {
+        session::wrap(
+            &mut session.downstream_session,
+            bytes,
+            flight.clone(),
+            opening,
+        )
+    });
     ctx.answered.overhead = now.duration_since(received.at);
-    ctx.planned = Some(Planned { machine: Machine::new(&candidates, ctx.started, timeouts.total), candidates, total_by, flight, unwrap, in_flight });
+    ctx.planned = Some(Planned {
+        machine: Machine::new(&candidates, ctx.started, timeouts.total),
+        candidates,
+        total_by,
+        flight,
+        unwrap,
+        in_flight,
+    });
 }
 
 /// The most specific timeouts for a candidate of this caller.
 pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
-    let Some(caller) = &ctx.caller else { return Timeouts::default() };
+    let Some(caller) = &ctx.caller else {
+        return Timeouts::default();
+    };
     let none = TimeoutOverrides::default();
     effective(
         &caller.snapshot.config.timeouts,
         candidate.map_or(&none, |c| &c.provider.timeouts),
-        candidate.and_then(|c| c.model.as_ref()).map_or(&none, |model| &model.timeouts),
-        caller.key.configuration.as_ref().map_or(&none, |configuration| &configuration.timeouts),
+        candidate
+            .and_then(|c| c.model.as_ref())
+            .map_or(&none, |model| &model.timeouts),
+        caller
+            .key
+            .configuration
+            .as_ref()
+            .map_or(&none, |configuration| &configuration.timeouts),
     )
 }
 
 /// Our own count of a prompt's tokens. Slow (tens of megabytes a second): not for the proxy's threads.
 pub fn prompt_tokens(model: &str, body: &RequestBody) -> u64 {
     let mut known = 0;
-    let counted = estimate_prompt(Encoding::of_model(model), 1, |sink| known = body.prompt_text(sink));
+    let counted = estimate_prompt(Encoding::of_model(model), 1, |sink| {
+        known = body.prompt_text(sink)
+    });
     counted.saturating_add(known)
 }
 
 /// The head for a streaming client that was made to wait.
 fn opening(ctx: &Context) -> pingora_error::Result<ResponseHeader> {
     let mut head = ResponseHeader::build(200, Some(5))?;
-    head.insert_header(http::header::CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
+    head.insert_header(
+        http::header::CONTENT_TYPE,
+        "text/event-stream; charset=utf-8",
+    )?;
     head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
     head.insert_header(http::header::TRANSFER_ENCODING, "chunked")?;
     head.insert_header("x-request-id", ctx.request_id.as_str())?;

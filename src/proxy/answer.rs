@@ -15,8 +15,17 @@ use crate::failover::{Outcome, retry_after};
 use crate::tokens::Tap;
 
 /// What a provider says about its own connection or cookies is not for our client.
-const DROPPED: [&str; 9] =
-    ["connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "upgrade", "set-cookie", "alt-svc"];
+const DROPPED: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "set-cookie",
+    "alt-svc",
+];
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
 pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
@@ -24,20 +33,27 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         return Ok(());
     }
     let attempts = ctx.past.len() + 1;
-    let (Some(planned), Some(attempt), Some(endpoint)) = (&ctx.planned, &mut ctx.attempt, ctx.endpoint) else {
+    let (Some(planned), Some(attempt), Some(endpoint)) =
+        (&ctx.planned, &mut ctx.attempt, ctx.endpoint)
+    else {
         return Err(ended_by_gateway());
     };
     let candidate = &planned.candidates[attempt.candidate];
     attempt.status = Some(head.status.as_u16());
 
     let wait = (!head.status.is_success()).then(|| {
-        retry_after(|name| head.headers.get(name).and_then(|value| value.to_str().ok()), clock::wall())
+        retry_after(
+            |name| head.headers.get(name).and_then(|value| value.to_str().ok()),
+            clock::wall(),
+        )
     });
     attempt.retry_after = wait.flatten();
     let answer = match Outcome::of_status(head.status.as_u16(), attempt.retry_after) {
         None => success(head, endpoint, attempt.strip_usage, planned.flight.phase())?,
         // Its body is wanted only if it may be the last word, and nothing has been said yet.
-        Some(outcome) if planned.flight.phase() == Phase::Held && planned.machine.would_relay(&outcome) => {
+        Some(outcome)
+            if planned.flight.phase() == Phase::Held && planned.machine.would_relay(&outcome) =>
+        {
             attempt.outcome = Some(outcome);
             Answer::Relay
         }
@@ -47,7 +63,11 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         }
     };
     if let (StatusCode::TOO_MANY_REQUESTS, Answer::Relay) = (head.status, &answer) {
-        let earlier = planned.machine.attempts().iter().filter_map(|attempt| attempt.outcome.retry_after());
+        let earlier = planned
+            .machine
+            .attempts()
+            .iter()
+            .filter_map(|attempt| attempt.outcome.retry_after());
         if let Some(shortest) = earlier.chain(attempt.retry_after).min() {
             head.insert_header(header::RETRY_AFTER, whole_seconds(shortest))?;
         }
@@ -65,14 +85,27 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
     head.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
     head.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;
     let upstream = clock::now().duration_since(attempt.started);
-    head.insert_header("server-timing", server_timing(ctx.answered.overhead, upstream))?;
+    head.insert_header(
+        "server-timing",
+        server_timing(ctx.answered.overhead, upstream),
+    )?;
     planned.flight.answering(answer);
     Ok(())
 }
 
-fn success(head: &ResponseHeader, endpoint: Endpoint, strip_usage: bool, phase: Phase) -> Result<Answer> {
-    let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let events = content_type.len() >= 17 && content_type[..17].eq_ignore_ascii_case(b"text/event-stream");
+fn success(
+    head: &ResponseHeader,
+    endpoint: Endpoint,
+    strip_usage: bool,
+    phase: Phase,
+) -> Result<Answer> {
+    let content_type = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let events =
+        content_type.len() >= 17 && content_type[..17].eq_ignore_ascii_case(b"text/event-stream");
     match endpoint {
         Endpoint::Generate(surface) if events => Ok(Answer::Stream {
             tap: Tap::stream(surface, strip_usage),

@@ -22,20 +22,30 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
     }
     loop {
         let now = clock::now();
-        let Some(planned) = &mut ctx.planned else { return Err(ended_by_gateway()) };
-        let Some(index) = planned.machine.next(now) else { return Err(ended_by_gateway()) };
+        let Some(planned) = &mut ctx.planned else {
+            return Err(ended_by_gateway());
+        };
+        let Some(index) = planned.machine.next(now) else {
+            return Err(ended_by_gateway());
+        };
         let candidate = planned.candidates[index].clone();
         let timeouts = admit::timeouts(ctx, Some(&candidate));
-        let Some(planned) = &ctx.planned else { return Err(ended_by_gateway()) };
+        let Some(planned) = &ctx.planned else {
+            return Err(ended_by_gateway());
+        };
         let by = (now + timeouts.per_request).min(planned.total_by);
         planned.flight.begin(by, now);
         shared.health.begin(&candidate, now);
 
         let base = &candidate.provider.base_url;
-        let patience = by.saturating_duration_since(now).min(super::CONNECT_TIMEOUT);
+        let patience = by
+            .saturating_duration_since(now)
+            .min(super::CONNECT_TIMEOUT);
         match shared.peers.lookup(base, now, patience).await {
             Ok(mut addresses) => {
-                let Some(address) = addresses.pop() else { return Err(ended_by_gateway()) };
+                let Some(address) = addresses.pop() else {
+                    return Err(ended_by_gateway());
+                };
                 let (body, strip_usage) = body(ctx, &candidate);
                 ctx.attempt = Some(Attempt {
                     candidate: index,
@@ -57,7 +67,15 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
             }
             // Nothing to connect to: the next candidate without a round through Pingora.
             Err(outcome) => {
-                if end(shared, ctx, index, clock::now().duration_since(now), None, outcome) != Step::Next {
+                if end(
+                    shared,
+                    ctx,
+                    index,
+                    clock::now().duration_since(now),
+                    None,
+                    outcome,
+                ) != Step::Next
+                {
                     return Err(ended_by_gateway());
                 }
             }
@@ -66,11 +84,26 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
 }
 
 /// Records a failed attempt, and says what follows.
-pub fn end(shared: &Shared, ctx: &mut Context, candidate: usize, took: Duration, status: Option<u16>, outcome: Outcome) -> Step {
+pub fn end(
+    shared: &Shared,
+    ctx: &mut Context,
+    candidate: usize,
+    took: Duration,
+    status: Option<u16>,
+    outcome: Outcome,
+) -> Step {
     let now = clock::now();
-    let Some(planned) = &mut ctx.planned else { return Step::Stop };
+    let Some(planned) = &mut ctx.planned else {
+        return Step::Stop;
+    };
     shared.learn(&planned.candidates[candidate], &outcome, now);
-    ctx.past.push(PastAttempt { candidate, took, status, outcome: Some(outcome.clone()), tap: None });
+    ctx.past.push(PastAttempt {
+        candidate,
+        took,
+        status,
+        outcome: Some(outcome.clone()),
+        tap: None,
+    });
     planned.machine.failed(outcome, now)
 }
 
@@ -88,9 +121,24 @@ fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
         .chain(model.into_iter().flat_map(|m| &m.unsupported_parameters))
         .map(String::as_str)
         .collect();
-    let configured = caller.key.configuration.as_ref().and_then(|c| c.max_output_tokens);
-    let limits = [model.and_then(|m| m.max_output_tokens).filter(|most| *most > 0), configured, caller.snapshot.config.limits.max_output_tokens];
-    let chunked = matches!(ctx.endpoint, Some(Endpoint::Generate(Surface::ChatCompletions | Surface::Completions)));
+    let configured = caller
+        .key
+        .configuration
+        .as_ref()
+        .and_then(|c| c.max_output_tokens);
+    let limits = [
+        model
+            .and_then(|m| m.max_output_tokens)
+            .filter(|most| *most > 0),
+        configured,
+        caller.snapshot.config.limits.max_output_tokens,
+    ];
+    let chunked = matches!(
+        ctx.endpoint,
+        Some(Endpoint::Generate(
+            Surface::ChatCompletions | Surface::Completions
+        ))
+    );
     let ask = chunked && body.stream() && !strip.contains(&"stream_options");
     let rendered = body.render(&Edit {
         model: &candidate.upstream_model,
@@ -102,7 +150,9 @@ fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
 }
 
 fn peer(shared: &Shared, ctx: &Context, attempt: &Attempt) -> Result<Box<HttpPeer>> {
-    let Some(planned) = &ctx.planned else { return Err(ended_by_gateway()) };
+    let Some(planned) = &ctx.planned else {
+        return Err(ended_by_gateway());
+    };
     let candidate = &planned.candidates[attempt.candidate];
     let left = attempt.by.saturating_duration_since(clock::now());
     peers::peer(&shared.peers, &candidate.provider, attempt.address, left)

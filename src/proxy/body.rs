@@ -20,7 +20,11 @@ const TRUSTED_LENGTH: usize = 1 << 20;
 pub fn check_head(session: &Session, limit: usize) -> Result<(), GatewayError> {
     let head = session.req_header();
     let target = head.raw_path().len();
-    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let size: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     if size + target > limit {
         return Err(GatewayError::head_too_large(limit as u64));
     }
@@ -28,15 +32,27 @@ pub fn check_head(session: &Session, limit: usize) -> Result<(), GatewayError> {
 }
 
 /// Reads the body, and undoes its content encoding.
-pub async fn read(session: &mut Session, limit: usize, pause: Duration) -> Result<Bytes, GatewayError> {
+pub async fn read(
+    session: &mut Session,
+    limit: usize,
+    pause: Duration,
+) -> Result<Bytes, GatewayError> {
     let length = content_length(session);
     if length.is_some_and(|length| length > limit as u64) {
         session.set_keepalive(None);
         return Err(GatewayError::body_too_large(limit as u64));
     }
     let encoding = encoding(session)?;
-    if session.req_header().headers.get(header::EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        session.write_continue_response().await.map_err(|_| GatewayError::request_timeout())?;
+    if session
+        .req_header()
+        .headers
+        .get(header::EXPECT)
+        .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        session
+            .write_continue_response()
+            .await
+            .map_err(|_| GatewayError::request_timeout())?;
     }
     let raw = receive(session, length, limit, pause).await?;
     match encoding {
@@ -48,16 +64,29 @@ pub async fn read(session: &mut Session, limit: usize, pause: Duration) -> Resul
 }
 
 fn content_length(session: &Session) -> Option<u64> {
-    session.req_header().headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    session
+        .req_header()
+        .headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
-async fn receive(session: &mut Session, length: Option<u64>, limit: usize, pause: Duration) -> Result<Bytes, GatewayError> {
+async fn receive(
+    session: &mut Session,
+    length: Option<u64>,
+    limit: usize,
+    pause: Duration,
+) -> Result<Bytes, GatewayError> {
     let started = clock::now();
     let mut first: Option<Bytes> = None;
     let mut whole = BytesMut::new();
     let mut received = 0;
     loop {
-        let next = tokio::time::timeout(pause, session.downstream_session.read_request_body()).await;
+        let next =
+            tokio::time::timeout(pause, session.downstream_session.read_request_body()).await;
         let Ok(next) = next else {
             session.set_keepalive(None);
             return Err(GatewayError::request_timeout());
@@ -85,7 +114,9 @@ async fn receive(session: &mut Session, length: Option<u64>, limit: usize, pause
             continue;
         }
         if let Some(first) = first.take() {
-            let expected = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+            let expected = length
+                .and_then(|length| usize::try_from(length).ok())
+                .unwrap_or_default();
             whole.reserve(expected.min(TRUSTED_LENGTH).max(first.len() + piece.len()));
             whole.extend_from_slice(&first);
         }
@@ -106,7 +137,13 @@ fn encoding(session: &Session) -> Result<Option<Encoding>, GatewayError> {
     let Some(value) = session.req_header().headers.get(header::CONTENT_ENCODING) else {
         return Ok(None);
     };
-    match value.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+    match value
+        .to_str()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "" | "identity" => Ok(None),
         "gzip" | "x-gzip" => Ok(Some(Encoding::Gzip)),
         "deflate" => Ok(Some(Encoding::Deflate)),
@@ -122,11 +159,19 @@ impl Encoding {
         let mut out = Vec::new();
         let most = limit as u64 + 1;
         match self {
-            Encoding::Gzip => flate2::read::MultiGzDecoder::new(raw).take(most).read_to_end(&mut out).map_err(broken)?,
-            Encoding::Deflate => flate2::read::ZlibDecoder::new(raw).take(most).read_to_end(&mut out).map_err(broken)?,
-            Encoding::Zstd => {
-                zstd::Decoder::new(raw).map_err(broken)?.take(most).read_to_end(&mut out).map_err(broken)?
-            }
+            Encoding::Gzip => flate2::read::MultiGzDecoder::new(raw)
+                .take(most)
+                .read_to_end(&mut out)
+                .map_err(broken)?,
+            Encoding::Deflate => flate2::read::ZlibDecoder::new(raw)
+                .take(most)
+                .read_to_end(&mut out)
+                .map_err(broken)?,
+            Encoding::Zstd => zstd::Decoder::new(raw)
+                .map_err(broken)?
+                .take(most)
+                .read_to_end(&mut out)
+                .map_err(broken)?,
         };
         if out.len() > limit {
             return Err(GatewayError::body_too_large(limit as u64));

@@ -357,7 +357,11 @@ impl State {
             }
             HttpTask::Body(data, end) => {
                 let data = self.look(data.unwrap_or_default(), now)?;
-                let data = if end { self.finish(Some(data), now)? } else { Some(data) };
+                let data = if end {
+                    self.finish(Some(data), now)?
+                } else {
+                    Some(data)
+                };
                 match data {
                     Some(data) if data.is_empty() && !end => Ok(None),
                     data => Ok(Some(HttpTask::Body(data, end))),
@@ -408,7 +412,10 @@ impl State {
         self.ended = true;
         let committed = self.phase == Phase::Committed;
         let tail = match &mut self.answer {
-            Some(Answer::Stream { tap, close_delimited }) => {
+            Some(Answer::Stream {
+                tap,
+                close_delimited,
+            }) => {
                 let seen = tap.finish();
                 if !committed {
                     if let Some(failure) = seen.failure {
@@ -449,7 +456,8 @@ impl State {
         }
         if self.phase == Phase::Opened {
             // The client already has a head.
-            self.held.retain(|task| !matches!(task, HttpTask::Header(..)));
+            self.held
+                .retain(|task| !matches!(task, HttpTask::Header(..)));
         }
         self.phase = Phase::Committed;
         self.committed_at = Some(now);

@@ -49,7 +49,9 @@ pub fn destination(session: &Session) -> std::result::Result<Destination, Gatewa
         return match head.method {
             Method::POST => Ok(Destination::Provider(endpoint)),
             // Codex asks for a WebSocket first, and falls back to POST at this very status.
-            Method::GET if head.headers.contains_key(header::UPGRADE) => Err(GatewayError::upgrade_required()),
+            Method::GET if head.headers.contains_key(header::UPGRADE) => {
+                Err(GatewayError::upgrade_required())
+            }
             _ => Err(GatewayError::method_not_allowed("POST")),
         };
     }
@@ -104,14 +106,24 @@ fn list(
     match query {
         ModelsQuery::List(query) => Ok(match dialect {
             Dialect::OpenAi => models::openai_list(rows.iter().map(Row::listed)),
-            Dialect::Anthropic => models::anthropic_list(rows.iter().map(Row::listed), &Page::of_query(query)?)?,
+            Dialect::Anthropic => {
+                models::anthropic_list(rows.iter().map(Row::listed), &Page::of_query(query)?)?
+            }
         }),
         ModelsQuery::One(id) => {
             let names = |row: &&Row<'_>| {
-                let bare = id.strip_prefix(&*row.provider.id).and_then(|rest| rest.strip_prefix([':', '/']));
-                [Some(id.as_str()), bare].into_iter().flatten().any(|id| row.id.eq_ignore_ascii_case(id) || row.model.has_alias(id))
+                let bare = id
+                    .strip_prefix(&*row.provider.id)
+                    .and_then(|rest| rest.strip_prefix([':', '/']));
+                [Some(id.as_str()), bare]
+                    .into_iter()
+                    .flatten()
+                    .any(|id| row.id.eq_ignore_ascii_case(id) || row.model.has_alias(id))
             };
-            let row = rows.iter().find(names).ok_or_else(|| GatewayError::model_not_listed(id))?;
+            let row = rows
+                .iter()
+                .find(names)
+                .ok_or_else(|| GatewayError::model_not_listed(id))?;
             Ok(match dialect {
                 Dialect::OpenAi => models::openai_one(row.listed()),
                 Dialect::Anthropic => models::anthropic_one(row.listed()),
@@ -126,12 +138,20 @@ fn callable<'a>(snapshot: &'a Snapshot, key: &AccessKey) -> Vec<Row<'a>> {
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
     for provider in snapshot.catalog.providers() {
-        let has_key = |kind| !snapshot.provider_keys(&provider.id, &key.account, kind).is_empty();
+        let has_key = |kind| {
+            !snapshot
+                .provider_keys(&provider.id, &key.account, kind)
+                .is_empty()
+        };
         if !has_key(KeyKind::User) && !has_key(KeyKind::Managed) {
             continue;
         }
         for model in &provider.models {
-            if key.configuration.as_ref().is_some_and(|c| !c.allows_model(&provider.id, &model.id)) {
+            if key
+                .configuration
+                .as_ref()
+                .is_some_and(|c| !c.allows_model(&provider.id, &model.id))
+            {
                 continue;
             }
             let id = if seen.insert(&*model.id) {
@@ -139,7 +159,11 @@ fn callable<'a>(snapshot: &'a Snapshot, key: &AccessKey) -> Vec<Row<'a>> {
             } else {
                 Cow::Owned(format!("{}:{}", provider.id, model.id))
             };
-            rows.push(Row { id, provider, model });
+            rows.push(Row {
+                id,
+                provider,
+                model,
+            });
         }
     }
     rows

@@ -62,38 +62,76 @@ impl ProxyHttp for Gateway {
     }
 
     /// Begins the next attempt.
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
         attempt::begin(&self.0, ctx).await
     }
 
     /// Writes the head of the attempt's request.
-    async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
         outbound::head(session, head, ctx)
     }
 
     /// Gives the attempt its body.
-    async fn request_body_filter(&self, _session: &mut Session, body: &mut Option<Bytes>, _end: bool, ctx: &mut Context) -> Result<()> {
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
         outbound::body(body, ctx);
         Ok(())
     }
 
     /// Judges the head of the attempt's answer.
-    async fn upstream_response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
         answer::head(session, head, ctx)
     }
 
     /// An attempt failed before it had a connection.
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Context, error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
         failure::connecting(&self.0, ctx, error)
     }
 
     /// An attempt failed after it had a connection.
-    fn error_while_proxy(&self, _peer: &HttpPeer, _session: &mut Session, error: Box<Error>, ctx: &mut Context, reused: bool) -> Box<Error> {
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        _session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
         failure::proxying(&self.0, ctx, error, reused)
     }
 
     /// Nothing is left to try: the last word to the client.
-    async fn fail_to_proxy(&self, session: &mut Session, _error: &Error, ctx: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        _error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
         failure::last_word(&self.0, session, ctx).await
     }
 
@@ -106,7 +144,13 @@ impl ProxyHttp for Gateway {
         true // the access log says it, once
     }
 
-    fn suppress_proxy_warn_log(&self, _session: &Session, _ctx: &Context, _error: &Error, _context: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Context,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }

@@ -32,16 +32,30 @@ pub struct Peers {
 
 impl Peers {
     /// The provider's addresses, the one to try first at the end. Only addresses that may be called.
-    pub async fn lookup(&self, base: &BaseUrl, now: Instant, patience: Duration) -> std::result::Result<Vec<SocketAddr>, Outcome> {
+    pub async fn lookup(
+        &self,
+        base: &BaseUrl,
+        now: Instant,
+        patience: Duration,
+    ) -> std::result::Result<Vec<SocketAddr>, Outcome> {
         if let Some(ip) = base.address() {
             return checked(vec![ip], base);
         }
         let key = (base.host.clone(), base.port);
-        let known = self.names.lock().get(&key).filter(|(until, _)| now < *until).map(|(_, ips)| ips.clone());
+        let known = self
+            .names
+            .lock()
+            .get(&key)
+            .filter(|(until, _)| now < *until)
+            .map(|(_, ips)| ips.clone());
         if let Some(ips) = known {
             return checked(ips, base);
         }
-        let asked = tokio::time::timeout(patience, tokio::net::lookup_host((base.host.as_str(), base.port))).await;
+        let asked = tokio::time::timeout(
+            patience,
+            tokio::net::lookup_host((base.host.as_str(), base.port)),
+        )
+        .await;
         let found = match asked {
             Ok(Ok(found)) => found,
             Ok(Err(_)) => return Err(Outcome::Connect(ConnectFailure::Dns)),
@@ -67,9 +81,18 @@ impl Peers {
         if let Some(authorities) = known.get(pem) {
             return Ok(authorities.clone());
         }
-        let parsed: std::result::Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-        let ders = parsed.map_err(|_| Error::explain(ErrorType::InvalidCert, "the provider's `ca` file is not PEM"))?;
-        let wrapped: Vec<WrappedX509> = ders.iter().map(|der| WrappedX509::new(der.to_vec(), parse_x509)).collect();
+        let parsed: std::result::Result<Vec<CertificateDer<'_>>, _> =
+            CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let ders = parsed.map_err(|_| {
+            Error::explain(
+                ErrorType::InvalidCert,
+                "the provider's `ca` file is not PEM",
+            )
+        })?;
+        let wrapped: Vec<WrappedX509> = ders
+            .iter()
+            .map(|der| WrappedX509::new(der.to_vec(), parse_x509))
+            .collect();
         let authorities: Arc<CaType> = wrapped.into();
         known.insert(pem.clone(), authorities.clone());
         Ok(authorities)
@@ -83,13 +106,26 @@ fn checked(ips: Vec<IpAddr>, base: &BaseUrl) -> std::result::Result<Vec<SocketAd
         .filter(|ip| forbidden_address(*ip).is_none() && (base.tls || plain_http_allowed(*ip)))
         .map(|ip| SocketAddr::new(ip, base.port))
         .collect();
-    if allowed.is_empty() { Err(Outcome::AddressForbidden) } else { Ok(allowed) }
+    if allowed.is_empty() {
+        Err(Outcome::AddressForbidden)
+    } else {
+        Ok(allowed)
+    }
 }
 
 /// The connection that an attempt needs; `left` is what remains of its time.
-pub fn peer(peers: &Peers, provider: &Provider, address: SocketAddr, left: Duration) -> Result<Box<HttpPeer>> {
+pub fn peer(
+    peers: &Peers,
+    provider: &Provider,
+    address: SocketAddr,
+    left: Duration,
+) -> Result<Box<HttpPeer>> {
     let base = &provider.base_url;
-    let sni = if base.tls { base.host.clone() } else { String::new() };
+    let sni = if base.tls {
+        base.host.clone()
+    } else {
+        String::new()
+    };
     let mut peer = HttpPeer::new(address, base.tls, sni);
     let connect = left.min(super::CONNECT_TIMEOUT);
     let options = &mut peer.options;

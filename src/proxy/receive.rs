@@ -9,14 +9,18 @@ use super::context::{Caller, Context, Received};
 use super::shared::Shared;
 use super::{admit, authenticate, body, local, reply, route};
 use crate::clock;
-use crate::dialect::request::RequestBody;
 use crate::dialect::GatewayError;
+use crate::dialect::request::RequestBody;
 
 /// Longest `x-request-id` that is taken over from a client.
 const REQUEST_ID_MAX: usize = 128;
 
 /// Pingora's `request_filter`: true when the request has been answered here.
-pub async fn request(shared: &Arc<Shared>, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+pub async fn request(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> Result<bool> {
     let snapshot = shared.snapshot.load_full();
     identify(session, ctx);
     session.set_read_timeout(Some(snapshot.config.proxy.read_timeout));
@@ -52,11 +56,16 @@ async fn walk(
         session.set_keepalive(None);
     }
     let key = authenticate::caller(session, &snapshot)?;
-    ctx.caller = Some(Caller { key, snapshot: snapshot.clone() });
+    ctx.caller = Some(Caller {
+        key,
+        snapshot: snapshot.clone(),
+    });
 
     let endpoint = match destination {
         local::Destination::Models(query) => {
-            local::models(session, ctx, &query).await.map_err(|_| GatewayError::internal())?;
+            local::models(session, ctx, &query)
+                .await
+                .map_err(|_| GatewayError::internal())?;
             return Ok(Walked::Answered);
         }
         local::Destination::Provider(endpoint) => endpoint,
@@ -66,7 +75,10 @@ async fn walk(
     let in_flight = admit::enter(shared, limits.max_in_flight)?;
     let bytes = body::read(session, limits.max_body, limits.read_timeout).await?;
     let parsed = RequestBody::parse(endpoint, bytes).map_err(GatewayError::from)?;
-    ctx.received = Some(Received { body: parsed, at: clock::now() });
+    ctx.received = Some(Received {
+        body: parsed,
+        at: clock::now(),
+    });
 
     let planned = route::plan(shared, session, ctx)?;
     admit::check(ctx, &planned).await?;
@@ -83,7 +95,10 @@ fn identify(session: &Session, ctx: &mut Context) {
         .get("x-request-id")
         .and_then(|value| value.to_str().ok())
         .filter(|id| {
-            (1..=REQUEST_ID_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+            (1..=REQUEST_ID_MAX).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
         })
         .map_or_else(new_request_id, str::to_owned);
 }
@@ -93,4 +108,3 @@ fn new_request_id() -> String {
     let random: u128 = crate::random::bits128();
     format!("req_{:024x}", random >> 32)
 }
-

@@ -22,7 +22,12 @@ pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayEr
 }
 
 /// A JSON document.
-pub async fn json(session: &mut Session, ctx: &mut Context, status: StatusCode, body: Bytes) -> Result<()> {
+pub async fn json(
+    session: &mut Session,
+    ctx: &mut Context,
+    status: StatusCode,
+    body: Bytes,
+) -> Result<()> {
     let head = head(ctx, status, &body)?;
     send(session, ctx, head, body).await
 }
@@ -38,10 +43,17 @@ fn head(ctx: &Context, status: StatusCode, body: &Bytes) -> Result<ResponseHeade
     Ok(head)
 }
 
-async fn send(session: &mut Session, ctx: &mut Context, head: ResponseHeader, body: Bytes) -> Result<()> {
+async fn send(
+    session: &mut Session,
+    ctx: &mut Context,
+    head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
     ctx.answered.status = head.status.as_u16();
     let bodiless = session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), bodiless).await?;
+    session
+        .write_response_header(Box::new(head), bodiless)
+        .await?;
     if !bodiless {
         session.write_response_body(Some(body), true).await?;
     }
@@ -51,8 +63,12 @@ async fn send(session: &mut Session, ctx: &mut Context, head: ResponseHeader, bo
 /// What a provider said in the first event of a stream that was held back, as an error body.
 pub fn provider_error(dialect: Dialect, kind: &str, message: &str, request_id: &str) -> Bytes {
     let body = match dialect {
-        Dialect::OpenAi => json!({ "error": { "message": message, "type": kind, "param": null, "code": null } }),
-        Dialect::Anthropic => json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id }),
+        Dialect::OpenAi => {
+            json!({ "error": { "message": message, "type": kind, "param": null, "code": null } })
+        }
+        Dialect::Anthropic => {
+            json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id })
+        }
     };
     body.to_string().into()
 }

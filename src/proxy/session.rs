@@ -16,11 +16,11 @@ use bytes::Bytes;
 use futures::Stream;
 use http::HeaderMap;
 use parking_lot::Mutex;
+use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::custom::CustomMessageWrite;
 use pingora_core::protocols::http::custom::server::Session as CustomSession;
 use pingora_core::protocols::http::{HttpTask, ServerSession};
 use pingora_core::protocols::l4::socket::SocketAddr;
-use pingora_core::protocols::Digest;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Sleep;
@@ -51,7 +51,12 @@ impl Unwrap {
 ///
 /// `opening` is the head for a client that has waited long enough to be given one before any
 /// candidate has answered.
-pub fn wrap(place: &mut ServerSession, body: Bytes, flight: Arc<Flight>, opening: ResponseHeader) -> Unwrap {
+pub fn wrap(
+    place: &mut ServerSession,
+    body: Bytes,
+    flight: Arc<Flight>,
+    opening: ResponseHeader,
+) -> Unwrap {
     let slot: Slot = Arc::default();
     let mut real = std::mem::replace(place, nobody());
     // Comments are written from a future that Pingora may drop at any time; on HTTP/1 only this
@@ -138,7 +143,9 @@ impl HeldSession {
             }
         } else if std::mem::take(&mut self.comment_cut) {
             // Whatever part of the comment left, this makes it a whole one.
-            self.real.write_response_body(Bytes::from_static(b"\n\n"), false).await?;
+            self.real
+                .write_response_body(Bytes::from_static(b"\n\n"), false)
+                .await?;
         }
         Ok(())
     }
@@ -195,7 +202,8 @@ impl CustomSession for HeldSession {
                 Tick::Expire => return Err(ended_by_gateway()),
                 Tick::Open => {
                     if let Some(opening) = self.opening.take() {
-                        self.write_interruptibly(HttpTask::Header(opening, false)).await?;
+                        self.write_interruptibly(HttpTask::Header(opening, false))
+                            .await?;
                     }
                     self.comment().await?;
                 }
@@ -336,7 +344,10 @@ impl CustomSession for HeldSession {
         None
     }
 
-    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
+    fn restore_custom_message_writer(
+        &mut self,
+        _writer: Box<dyn CustomMessageWrite>,
+    ) -> Result<()> {
         Ok(())
     }
 }

@@ -37,7 +37,8 @@ impl Shared {
     /// Takes note of a failed attempt: the key may rest, the provider's breaker may open.
     pub fn learn(&self, candidate: &Candidate, outcome: &Outcome, now: Instant) {
         if self.health.on_outcome(candidate, outcome, now).is_some() {
-            self.metrics.cool_down(&candidate.provider.id, outcome.label());
+            self.metrics
+                .cool_down(&candidate.provider.id, outcome.label());
         }
     }
 }

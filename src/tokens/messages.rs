@@ -91,7 +91,12 @@ impl MessageEvent<'_> {
                 }
             }
             "message_delta" => {
-                if let Some(reason) = self.delta.0.as_ref().and_then(|delta| delta.stop_reason.some()) {
+                if let Some(reason) = self
+                    .delta
+                    .0
+                    .as_ref()
+                    .and_then(|delta| delta.stop_reason.some())
+                {
                     facts.content = true;
                     facts.finish_reason(reason);
                 }
@@ -109,11 +114,16 @@ impl MessageEvent<'_> {
             "" => failure = self.error.failure(),
             _ => {}
         }
-        Read { failure, usage_only: false }
+        Read {
+            failure,
+            usage_only: false,
+        }
     }
 
     fn figures(&self, figures: Option<Figures>, facts: &mut Facts) {
-        if let Some(usage) = figures.and_then(|figures| figures.anthropic(facts.usage.unwrap_or_default())) {
+        if let Some(usage) =
+            figures.and_then(|figures| figures.anthropic(facts.usage.unwrap_or_default()))
+        {
             facts.usage = Some(usage);
         }
     }

@@ -63,11 +63,19 @@ impl Response<'_> {
     /// Tells model, usage and why it ended; the failure if it failed.
     pub fn tell(&self, facts: &mut Facts) -> Option<crate::tokens::StreamFailure> {
         facts.model(&self.model);
-        if let Some(usage) = self.usage.0.and_then(|figures| figures.usage(Dialect::OpenAi, false)) {
+        if let Some(usage) = self
+            .usage
+            .0
+            .and_then(|figures| figures.usage(Dialect::OpenAi, false))
+        {
             facts.usage = Some(usage);
             facts.usage_final = true;
         }
-        let reason = self.incomplete_details.0.as_ref().and_then(|details| details.reason.some());
+        let reason = self
+            .incomplete_details
+            .0
+            .as_ref()
+            .and_then(|details| details.reason.some());
         match &*self.status.0 {
             "completed" => facts.finish_reason("completed"),
             "incomplete" => facts.finish_reason(reason.unwrap_or("incomplete")),
@@ -81,7 +89,11 @@ impl Response<'_> {
 impl ResponseEvent<'_> {
     pub fn read(self, facts: &mut Facts) -> Read {
         let kind = &*self.kind.0;
-        let told = self.response.0.as_ref().and_then(|response| response.tell(facts));
+        let told = self
+            .response
+            .0
+            .as_ref()
+            .and_then(|response| response.tell(facts));
         let mut failure = None;
         match kind {
             "response.completed" | "response.incomplete" => {
@@ -93,7 +105,11 @@ impl ResponseEvent<'_> {
                 facts.complete = true;
             }
             "error" | "" => {
-                let bare = Body { code: self.code, message: self.message, ..Body::default() };
+                let bare = Body {
+                    code: self.code,
+                    message: self.message,
+                    ..Body::default()
+                };
                 failure = self.error.failure().or_else(|| bare.failure());
             }
             "response.output_item.added" => {
@@ -112,6 +128,9 @@ impl ResponseEvent<'_> {
             }
             _ => {}
         }
-        Read { failure, usage_only: false }
+        Read {
+            failure,
+            usage_only: false,
+        }
     }
 }

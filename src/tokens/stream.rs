@@ -35,14 +35,19 @@ pub(super) fn read(surface: Surface, name: &[u8], data: &[u8], facts: &mut Facts
     }
     // The event's name says that it is an error, whatever its data looks like.
     let unread = matches!(read.failure, None | Some(StreamFailure::Malformed));
-    let failure = if unread { Some(event(500, "error", &String::from_utf8_lossy(data))) } else { read.failure };
+    let failure = if unread {
+        Some(event(500, "error", &String::from_utf8_lossy(data)))
+    } else {
+        read.failure
+    };
     Read { failure, ..read }
 }
 
 fn typed(surface: Surface, data: &[u8], facts: &mut Facts) -> serde_json::Result<Read> {
     match surface {
         Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => {
-            parse::<Chunk<'_>>(data).map(|chunk| chunk.map_or_else(Read::default, |chunk| chunk.read(facts)))
+            parse::<Chunk<'_>>(data)
+                .map(|chunk| chunk.map_or_else(Read::default, |chunk| chunk.read(facts)))
         }
         Surface::Messages => parse::<MessageEvent<'_>>(data)
             .map(|event| event.map_or_else(Read::default, |event| event.read(facts))),
@@ -75,5 +80,8 @@ fn again(surface: Surface, data: &[u8], fault: &serde_json::Error, facts: &mut F
         return typed(surface, &data, facts).unwrap_or_default();
     }
     let failure = (!is_json(data)).then_some(StreamFailure::Malformed);
-    Read { failure, usage_only: false }
+    Read {
+        failure,
+        usage_only: false,
+    }
 }

@@ -36,7 +36,10 @@ enum Kept {
     One(Bytes),
     Many(Vec<u8>),
     /// The document is longer than [`KEEP`]: its first bytes and a tail of at least [`END`].
-    Ends { head: Vec<u8>, tail: Vec<u8> },
+    Ends {
+        head: Vec<u8>,
+        tail: Vec<u8>,
+    },
 }
 
 /// The top level of every dialect's answer.
@@ -95,7 +98,10 @@ struct Piece<'a> {
 
 impl Document {
     pub fn new(endpoint: Endpoint) -> Document {
-        Document { endpoint, body: Kept::One(Bytes::new()) }
+        Document {
+            endpoint,
+            body: Kept::One(Bytes::new()),
+        }
     }
 
     pub fn push(&mut self, chunk: &Bytes) {
@@ -160,7 +166,12 @@ fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFai
     None
 }
 
-fn read(endpoint: Endpoint, body: &[u8], answer: Option<Answer<'_>>, facts: &mut Facts) -> Option<StreamFailure> {
+fn read(
+    endpoint: Endpoint,
+    body: &[u8],
+    answer: Option<Answer<'_>>,
+    facts: &mut Facts,
+) -> Option<StreamFailure> {
     facts.complete = true;
     let answer = answer.unwrap_or_default();
     let generated = [answer.choices, answer.data, answer.content, answer.output];
@@ -168,16 +179,26 @@ fn read(endpoint: Endpoint, body: &[u8], answer: Option<Answer<'_>>, facts: &mut
     if nothing || answer.status.0 == "failed" {
         let mut failure = answer.error.failure();
         if failure.is_none() && (answer.object.0 == "error" || answer.kind.0 == "error") {
-            failure = Body { code: answer.code, message: answer.message, ..Body::default() }.failure();
+            failure = Body {
+                code: answer.code,
+                message: answer.message,
+                ..Body::default()
+            }
+            .failure();
         }
         if failure.is_some() {
             return failure;
         }
     }
     facts.content = true;
-    let Endpoint::Generate(surface) = endpoint else { return None };
+    let Endpoint::Generate(surface) = endpoint else {
+        return None;
+    };
     facts.model(&answer.model);
-    let figures = answer.usage.0.or_else(|| answer.x_groq.0.as_ref().and_then(|groq| groq.usage.0));
+    let figures = answer
+        .usage
+        .0
+        .or_else(|| answer.x_groq.0.as_ref().and_then(|groq| groq.usage.0));
     note(figures, surface, facts);
     if let Some(reason) = answer.stop_reason.some() {
         facts.finish_reason(reason);
@@ -192,7 +213,10 @@ fn read(endpoint: Endpoint, body: &[u8], answer: Option<Answer<'_>>, facts: &mut
         choices.iter().for_each(|choice| choice.tell(facts));
     }
     if facts.usage.is_none() {
-        for pieces in [answer.content, answer.output].into_iter().filter_map(|list| elements::<Piece<'_>>(Some(list?))) {
+        for pieces in [answer.content, answer.output]
+            .into_iter()
+            .filter_map(|list| elements::<Piece<'_>>(Some(list?)))
+        {
             pieces.iter().for_each(|piece| piece.tell(facts));
         }
     }
@@ -234,7 +258,9 @@ impl Piece<'_> {
 fn search(endpoint: Endpoint, head: &[u8], tail: &[u8], facts: &mut Facts) {
     facts.complete = true;
     facts.content = true;
-    let Endpoint::Generate(surface) = endpoint else { return };
+    let Endpoint::Generate(surface) = endpoint else {
+        return;
+    };
     for end in [tail, head] {
         let model = value_of::<Text<'_>>(end, b"\"model\"");
         facts.model(&model.unwrap_or_default());
@@ -249,8 +275,12 @@ fn search(endpoint: Endpoint, head: &[u8], tail: &[u8], facts: &mut Facts) {
 /// it cannot be found there.
 fn value_of<'a, T: Deserialize<'a>>(bytes: &'a [u8], key: &[u8]) -> Option<T> {
     memchr::memmem::rfind_iter(bytes, key).find_map(|at| {
-        let value = bytes[at + key.len()..].trim_ascii_start().strip_prefix(b":")?;
-        serde_json::Deserializer::from_slice(value).into_iter::<T>().next()?.ok()
+        let value = bytes[at + key.len()..]
+            .trim_ascii_start()
+            .strip_prefix(b":")?;
+        serde_json::Deserializer::from_slice(value)
+            .into_iter::<T>()
+            .next()?
+            .ok()
     })
 }
-
