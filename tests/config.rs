@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use tollgate::access::{AuthError, KeyKind, Snapshot};
 use tollgate::catalog::Catalog;
 use tollgate::config::{self, AccessLog, Config, Faults, Timeouts};
@@ -745,4 +746,51 @@ fn the_command_line_checks_prints_and_makes_keys() {
         serde_json::from_str::<serde_json::Value>(&out).unwrap(),
         config::schema()
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A file that is cut, joined or scrambled is valid or has faults on lines it has; nothing panics.
+    #[test]
+    fn a_damaged_file_is_refused_and_nothing_worse(
+        from in 0usize..90, to in 0usize..90, insert in "[a-z{}\\[\\]:,&*!|>'\"%@ \\-\n\t$]{0,12}", at in 0usize..2000,
+    ) {
+        let whole = include_str!("../conf/team.yaml");
+        let mut lines: Vec<&str> = whole.lines().collect();
+        lines.swap(from, to);
+        lines.remove(from);
+        let mut text = lines.join("\n");
+        text.insert_str(at.min(text.len()), &insert);
+        if let Err(faults) = Files::one(&text).load_with(&everything) {
+            prop_assert!(!faults.faults.is_empty());
+            for fault in &faults.faults {
+                prop_assert!(fault.line.is_some_and(|line| line <= text.lines().count() + 1), "{}\n{}", fault, text);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_refused_or_valid(text in "\\PC{0,60}|[a-z:\\-\\[\\]{}#&*?!|>%@`\"' \n\t,]{0,80}") {
+        drop(Files::one(&text).load_with(&everything));
+    }
+}
+
+#[test]
+fn deep_nesting_and_billion_laughs_are_refused() {
+    let deep = format!("proxy: {}", "[".repeat(20_000));
+    let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
+        + &(b'b'..=b'j')
+            .map(|c| {
+                format!(
+                    "{}: &{} [{}]\n",
+                    c as char,
+                    c as char,
+                    vec![format!("*{}", (c - 1) as char); 9].join(",")
+                )
+            })
+            .collect::<String>();
+    for text in [deep, laughs, format!("{}1", "{a: ".repeat(5_000))] {
+        assert!(Files::one(&text).load_with(&nothing).is_err());
+    }
 }

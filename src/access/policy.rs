@@ -19,15 +19,10 @@ impl ModelRef {
         })
     }
 
-    /// Whether this is that model: the provider exactly, the model without regard to case.
+    /// Whether this is that model: the provider exactly, the model without regard to ASCII case.
     pub fn is(&self, provider: &str, model: &str) -> bool {
-        &*self.provider == provider && same_model(&self.model, model)
+        &*self.provider == provider && self.model.eq_ignore_ascii_case(model)
     }
-}
-
-/// Model ids are compared without regard to case.
-fn same_model(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase()
 }
 
 impl Configuration {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{AccessKey, Configuration, KeyKind, ProviderKey, token};
 use crate::catalog::Catalog;
 use crate::config::types::{self, Auth};
-use crate::config::{Config, Secret};
+use crate::config::{self, Config, Secret};
 
 /// Keys, configurations, catalog and settings, as of one load of the configuration.
 #[derive(Clone, Debug)]
@@ -62,22 +62,26 @@ impl Snapshot {
             .collect();
         let account = |id: &str| accounts.get(id).cloned().unwrap_or_else(|| Arc::from(id));
 
-        let access_keys = config
-            .access_keys
-            .iter()
-            .map(|key| AccessKey {
-                id: key.id.as_str().into(),
-                name: key.name.clone(),
-                account: account(&key.account),
-                configuration: key
-                    .configuration
-                    .as_deref()
-                    .and_then(|id| configurations.get(id))
-                    .cloned(),
-                digest: key.digest,
-            })
-            .map(|key| (key.id.clone(), Arc::new(key)))
-            .collect();
+        let access_key = |key: &config::AccessKey| {
+            let configuration = match &key.configuration {
+                // A valid configuration has it. If not, the key must not come to allow everything.
+                Some(id) => Some(configurations.get(id.as_str())?.clone()),
+                None => None,
+            };
+            let id: Arc<str> = key.id.as_str().into();
+            let (name, account, digest) = (key.name.clone(), account(&key.account), key.digest);
+            Some((
+                id.clone(),
+                Arc::new(AccessKey {
+                    id,
+                    name,
+                    account,
+                    configuration,
+                    digest,
+                }),
+            ))
+        };
+        let access_keys = config.access_keys.iter().filter_map(access_key).collect();
 
         let provider_keys: HashMap<Arc<str>, KeyRing> = config
             .providers

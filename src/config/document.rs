@@ -10,11 +10,10 @@ use serde_json::{Map, Number, Value};
 use super::fault::Fault;
 use super::lines::Lines;
 use super::place::{Place, Seg};
-use super::reference::expand;
+use super::reference::{ReferenceError, expand};
 use super::shape;
 
 /// A file's content, well-shaped, and what was wrong with it.
-#[derive(Debug)]
 pub(super) struct Document {
     pub file: PathBuf,
     /// A mapping with the shape of [`super::types::File`], as far as its fields were well-shaped.
@@ -194,6 +193,12 @@ impl Document {
                 }
             }
             Value::String(text) => match expand(text, env) {
+                Err(ReferenceError::Unset(name)) if is_credential(place) => {
+                    let hint = format!(
+                        "set it, or write `${{{name}:-}}` to leave the key out while it is not set"
+                    );
+                    self.fault(place, ReferenceError::Unset(name).to_string(), Some(hint));
+                }
                 Err(error) => self.fault(place, error.to_string(), Some(error.hint())),
                 Ok(expanded) => {
                     if expanded.referred {

@@ -71,8 +71,9 @@ fn deserialize(value: &mut Value, checker: &mut Checker<'_>) -> types::File {
         let place = place(error.path());
         checker.fault(&place, error.inner().to_string(), None);
         checker.lost_ids = true;
-        if place.prune(value).is_none() {
-            return types::File::default();
+        match place.prune(value) {
+            Some(pruned) => checker.pruned.push(pruned),
+            None => return types::File::default(),
         }
     }
 }

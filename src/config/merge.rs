@@ -12,7 +12,7 @@ use super::place::{Place, Seg};
 use super::sources::Sources;
 
 /// All files together.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Merged {
     /// The files, in the order they were read; the first is the one that includes the others.
     pub documents: Vec<Document>,
@@ -135,10 +135,7 @@ impl Merged {
                 self.set(place, incoming);
             }
             (Some(_), _) => {
-                let (first, there) = self.origin(place);
-                let first = &self.documents[first];
-                let line = first.lines.line(&there).unwrap_or(1);
-                let message = format!("this is already set in {}:{line}", first.file.display());
+                let message = format!("this is already set at {}", self.locate(place));
                 self.documents[number].fault(
                     place,
                     message,
@@ -180,12 +177,26 @@ impl Merged {
         &self.documents[self.origin(place).0].file
     }
 
-    /// A fault at a place of the whole; `None` where one was already found.
+    /// A fault at a place of the whole; `None` where one was already found: there, around it, or at one of its
+    /// own fields (a misspelled field is why another is missing).
     pub fn about(&self, place: &Place, message: String, hint: Option<String>) -> Option<Fault> {
         let (number, there) = self.origin(place);
         let document = &self.documents[number];
-        let noise = document.faulty.iter().any(|faulty| faulty.related(&there));
-        (!noise).then(|| document.about(&there, message, hint))
+        let noise = |faulty: &Place| {
+            faulty.contains(&there) || faulty.parent().is_some_and(|parent| parent == there)
+        };
+        (!document.faulty.iter().any(noise)).then(|| document.about(&there, message, hint))
+    }
+
+    /// A place's file and line, for people.
+    pub fn locate(&self, place: &Place) -> String {
+        let (number, there) = self.origin(place);
+        let document = &self.documents[number];
+        let line = document
+            .lines
+            .line(&there)
+            .map_or_else(String::new, |line| format!(":{line}"));
+        format!("{}{line}", document.file.display())
     }
 
     /// Whether some ids may be unknown because of a fault, so that a missing one proves nothing.

@@ -43,9 +43,9 @@ impl Place {
         Some(Place(rest.to_vec()))
     }
 
-    /// Whether one of the two contains the other, or they are the same.
-    pub fn related(&self, other: &Place) -> bool {
-        self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
+    /// Whether this place is `other`, or contains it.
+    pub fn contains(&self, other: &Place) -> bool {
+        other.0.starts_with(&self.0)
     }
 
     /// Reads a JSON pointer, with the document it points into to tell indices from keys.

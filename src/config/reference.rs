@@ -1,7 +1,6 @@
 //! `${NAME}`, `${NAME:-default}` and `$$` inside text. Pure but for the lookup it is given.
 
 /// What became of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Expanded {
     /// The text with every reference resolved.
     pub text: String,

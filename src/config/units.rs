@@ -293,7 +293,7 @@ by_text!(
     json_schema!({
         "type": ["number", "string"],
         "description": "US dollars, to the micro-dollar.",
-        "pattern": "^[0-9]{1,9}(\\.[0-9]{1,12})?$",
+        "pattern": "^[0-9]{1,9}(\\.[0-9]{1,6}0*)?$",
         "minimum": 0,
         "patternErrorMessage": USD_HELP,
     })

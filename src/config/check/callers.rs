@@ -53,8 +53,9 @@ impl Checker<'_> {
                     continue;
                 };
                 if let Some(first) = targets.get(&target) {
+                    let at = self.merged.locate(first);
                     let message =
-                        format!("{first} is for the same; only the first would ever serve");
+                        format!("the rule at {at} is for the same, and only it would ever serve");
                     self.fault(
                         &place,
                         message,
@@ -149,7 +150,7 @@ impl Checker<'_> {
                 let model = self.model_ref(&place.key("model"), text, provider_ids)?;
                 Some((
                     model.provider.to_string(),
-                    format!("{}/{}", model.provider, model.model.to_lowercase()),
+                    format!("{}/{}", model.provider, model.model.to_ascii_lowercase()),
                 ))
             }
             (Some(_), Some(_)) => {
@@ -313,10 +314,14 @@ impl Checker<'_> {
                 continue;
             };
             if let Some(first) = digests.insert(digest, place.clone()) {
+                let message = format!(
+                    "the key at {} has the same digest",
+                    self.merged.locate(&first)
+                );
                 self.fault(
                     &place.key("sha256"),
-                    format!("{first} has the same digest"),
-                    None,
+                    message,
+                    Some("every key needs a token of its own".to_owned()),
                 );
             }
             all.push(AccessKey {

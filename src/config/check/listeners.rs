@@ -72,8 +72,8 @@ impl Checker<'_> {
         }
         let cert = beside(self.merged.file_of(&place.key("cert")), &tls.cert);
         let key = beside(self.merged.file_of(&place.key("key")), &tls.key);
-        let has_cert = self.pem(&place.key("cert"), &cert, "certificate", has_certificate);
-        let has_key = self.pem(&place.key("key"), &key, "private key", |pem| {
+        let has_cert = self.pem(&place.key("cert"), &cert, "a certificate", has_certificate);
+        let has_key = self.pem(&place.key("key"), &key, "a private key", |pem| {
             PrivateKeyDer::from_pem_slice(pem).is_ok()
         });
         has_cert.and(has_key).map(|()| Tls { listen, cert, key })

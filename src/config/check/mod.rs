@@ -40,6 +40,8 @@ pub(super) struct Checker<'a> {
     merged: &'a Merged,
     /// Whether unknown ids prove nothing.
     pub lost_ids: bool,
+    /// What could not be deserialized and was taken out; that it is absent is no fault.
+    pub pruned: Vec<Place>,
     pub faults: Vec<Fault>,
     pub warnings: Vec<Fault>,
     pub sources: Sources,
@@ -50,6 +52,7 @@ impl<'a> Checker<'a> {
         Checker {
             merged,
             lost_ids: merged.lost_ids(),
+            pruned: Vec::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
             sources: merged.sources.clone(),
@@ -57,13 +60,20 @@ impl<'a> Checker<'a> {
     }
 
     pub fn fault(&mut self, place: &Place, message: impl Into<String>, hint: Option<String>) {
-        self.faults
-            .extend(self.merged.about(place, message.into(), hint));
+        self.faults.extend(self.about(place, message.into(), hint));
     }
 
     fn warn(&mut self, place: &Place, message: impl Into<String>, hint: Option<String>) {
         self.warnings
-            .extend(self.merged.about(place, message.into(), hint));
+            .extend(self.about(place, message.into(), hint));
+    }
+
+    fn about(&self, place: &Place, message: String, hint: Option<String>) -> Option<Fault> {
+        let absent = |pruned: &Place| pruned.parent().is_some_and(|parent| parent == *place);
+        if self.pruned.iter().any(absent) {
+            return None;
+        }
+        self.merged.about(place, message, hint)
     }
 
     /// Checks that ids are there and that none stands twice. `what` is as in "account".
@@ -74,8 +84,8 @@ impl<'a> Checker<'a> {
                 let element = place.parent().unwrap_or_default();
                 self.fault(&element, "`id` is missing", None);
             } else if let Some(first) = first.get(id) {
-                let hint = Some(format!("the first one is {first}"));
-                self.fault(&place, format!("there is already a {what} `{id}`"), hint);
+                let hint = Some(format!("the first one is at {}", self.merged.locate(first)));
+                self.fault(&place, format!("a second {what} `{id}`"), hint);
             } else {
                 first.insert(id.to_owned(), place.parent().unwrap_or_default());
             }
@@ -96,7 +106,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A PEM file's content, which `holds` must accept. `None` if it was a fault.
+    /// Checks a PEM file's content, which `holds` must accept; `what` is as in "a certificate". `None` if it was a fault.
     fn pem(
         &mut self,
         place: &Place,
@@ -116,13 +126,14 @@ impl<'a> Checker<'a> {
             }
             Ok(content) if holds(&content) => Some(()),
             Ok(_) => {
-                let hint = Some(format!(
-                    "it should hold {what} in PEM form (`-----BEGIN …`)"
-                ));
+                let message = format!(
+                    "the file `{}` does not hold {what} in PEM form",
+                    file.display()
+                );
                 self.fault(
                     place,
-                    format!("the file `{}` holds no {what}", file.display()),
-                    hint,
+                    message,
+                    Some("it begins with `-----BEGIN`".to_owned()),
                 );
                 None
             }
@@ -174,12 +185,13 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     checker.token_limits(&Place::top("limits"), &file.limits);
     let accounts = checker.accounts(&file.accounts);
     checker.providers(&mut file.providers, &accounts, demo.is_some());
-    let providers: Vec<String> = BUILT_IN_PROVIDERS
-        .iter()
-        .map(|id| (*id).to_owned())
-        .chain(file.providers.iter().map(|provider| provider.id.clone()))
-        .chain(demo.map(|_| DEMO_PROVIDER.to_owned()))
-        .collect();
+    let mut providers: Vec<String> = BUILT_IN_PROVIDERS.map(str::to_owned).to_vec();
+    let own = file.providers.iter().map(|provider| provider.id.clone());
+    for id in own.chain(demo.map(|_| DEMO_PROVIDER.to_owned())) {
+        if !providers.contains(&id) {
+            providers.push(id);
+        }
+    }
     checker.configurations(&file.configurations, &file.providers, &providers);
     let access_keys = checker.access_keys(&file, &accounts);
     // Optional credentials that are absent; they have been checked, so that steps may name them.

@@ -114,7 +114,7 @@ impl Checker<'_> {
         if let Some(ca) = &mut provider.ca {
             let at = place.key("ca");
             *ca = beside(self.merged.file_of(&at), ca);
-            self.pem(&at, ca, "certificate", super::listeners::has_certificate);
+            self.pem(&at, ca, "a certificate", super::listeners::has_certificate);
         }
         if provider.surfaces.as_ref().is_some_and(Vec::is_empty) {
             self.fault(
@@ -183,7 +183,7 @@ impl Checker<'_> {
                 .enumerate()
                 .map(|(i, alias)| (place.key("aliases").index(i), alias));
             for (at, name) in ids.chain(aliases) {
-                if !names.insert(name.to_lowercase()) {
+                if !names.insert(name.to_ascii_lowercase()) {
                     let message = format!(
                         "this provider already has a model `{name}` (upper and lower case are the same)"
                     );
