@@ -28,3 +28,66 @@ fn part_of_1024(salt: u64) -> u32 {
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     u32::try_from((x ^ (x >> 31)) >> 54).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn doubles_up_to_the_ceiling() {
+        let (base, max) = (Duration::from_secs(5), Duration::from_secs(60));
+        for (failures, least) in [
+            (0, 5),
+            (1, 5),
+            (2, 10),
+            (3, 20),
+            (4, 40),
+            (5, 48),
+            (40, 48),
+            (u32::MAX, 48),
+        ] {
+            let wait = backoff(failures, base, max, 99);
+            let least = Duration::from_secs(least);
+            assert!(
+                wait >= least && wait <= least * 5 / 4,
+                "failure {failures}: {wait:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn jitter_spreads_names_and_seeds() {
+        let wait = |seed, name: &str| {
+            backoff(
+                1,
+                Duration::from_secs(1),
+                Duration::from_secs(60),
+                salt(seed, name),
+            )
+        };
+        assert_eq!(
+            wait(1, "a"),
+            wait(1, "a"),
+            "the same arguments give the same wait"
+        );
+        let mut waits: Vec<_> = (0..100).map(|i| wait(1, &format!("key-{i}"))).collect();
+        waits.extend((0..100).map(|seed| wait(seed, "key")));
+        waits.sort();
+        waits.dedup();
+        assert!(
+            waits.len() > 150,
+            "only {} different waits of 200",
+            waits.len()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn stays_between_base_and_max(failures: u32, salt: u64, base_ms in 0u64..10_000) {
+            let (base, max) = (Duration::from_millis(base_ms), Duration::from_secs(60));
+            let wait = backoff(failures, base, max, salt);
+            prop_assert!(wait >= base && wait <= max, "{wait:?}");
+        }
+    }
+}

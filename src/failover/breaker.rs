@@ -153,7 +153,7 @@ impl Breaker {
 pub struct Breakers {
     /// How many entries `providers` has; changed only under its lock, read without it.
     entries: AtomicUsize,
-    /// Only providers with a recent failure; a success removes them.
+    /// Only providers whose transport failed last; a success removes them.
     providers: Mutex<HashMap<Arc<str>, Breaker>>,
     seed: u64,
 }
@@ -237,5 +237,169 @@ impl Breakers {
 
     fn all_closed(&self) -> bool {
         self.entries.load(Ordering::Relaxed) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tripped(now: Instant) -> Breaker {
+        let mut breaker = Breaker::default();
+        for _ in 0..THRESHOLD {
+            breaker.on_failure(now, 1);
+        }
+        breaker
+    }
+
+    #[test]
+    fn opens_at_the_threshold_and_no_sooner() {
+        let now = crate::clock::now();
+        let mut breaker = Breaker::default();
+        for failure in 1..THRESHOLD {
+            breaker.on_failure(now, 1);
+            assert_eq!(
+                breaker.state(now),
+                BreakerState::Closed,
+                "after {failure} failures"
+            );
+        }
+        breaker.on_success();
+        for _ in 1..THRESHOLD {
+            breaker.on_failure(now, 1);
+        }
+        assert_eq!(
+            breaker.state(now),
+            BreakerState::Closed,
+            "a success between makes them not consecutive"
+        );
+        breaker.on_failure(now, 1);
+        assert_eq!(breaker.state(now), BreakerState::Open);
+        let open = breaker.until(now).unwrap() - now;
+        assert!(open >= FIRST && open <= FIRST * 5 / 4, "{open:?}");
+    }
+
+    #[test]
+    fn half_open_lets_one_probe_through() {
+        let now = crate::clock::now();
+        let mut breaker = tripped(now);
+        let later = breaker.until(now).unwrap();
+        assert!(!breaker.begin(now), "open");
+        assert_eq!(
+            (breaker.state(later), breaker.until(later)),
+            (BreakerState::HalfOpen, None)
+        );
+        assert!(breaker.begin(later), "the first is the probe");
+        assert!(!breaker.begin(later), "the second is not");
+        assert_eq!(
+            breaker.until(later),
+            Some(later + LEASE),
+            "to others it looks open"
+        );
+        assert!(
+            breaker.begin(later + LEASE),
+            "a probe that never ends does not lock the provider out"
+        );
+    }
+
+    #[test]
+    fn a_failed_probe_doubles_the_time_and_a_good_one_closes() {
+        let mut now = crate::clock::now();
+        let mut breaker = tripped(now);
+        for expected in [5, 10, 20, 40, 48, 48] {
+            let expected = Duration::from_secs(expected);
+            let open = breaker.until(now).unwrap() - now;
+            assert!(
+                open >= expected && open <= expected * 5 / 4,
+                "{open:?} is not {expected:?}"
+            );
+            now += open;
+            assert!(breaker.begin(now));
+            breaker.on_failure(now, 1);
+        }
+        now = breaker.until(now).unwrap();
+        assert!(breaker.begin(now));
+        breaker.on_success();
+        assert_eq!(breaker.state(now), BreakerState::Closed);
+        let again = tripped(now).until(now).unwrap() - now;
+        assert!(
+            again <= FIRST * 5 / 4,
+            "the next trip starts over, but is {again:?}"
+        );
+    }
+
+    #[test]
+    fn a_probe_whose_client_hangs_up_makes_room_for_the_next() {
+        let now = crate::clock::now();
+        let mut breaker = tripped(now);
+        let later = breaker.until(now).unwrap();
+        assert!(breaker.begin(later));
+        breaker.on_neither(later);
+        assert!(breaker.begin(later), "the next request probes");
+    }
+
+    #[test]
+    fn stragglers_do_not_keep_it_open() {
+        let now = crate::clock::now();
+        let mut breaker = tripped(now);
+        let until = breaker.until(now);
+        for _ in 0..50 {
+            breaker.on_failure(now, 1);
+        }
+        assert_eq!(breaker.until(now), until);
+    }
+
+    #[test]
+    fn providers_do_not_share_a_breaker() {
+        let now = crate::clock::now();
+        let breakers = Breakers::new(3);
+        let (bad, good): (Arc<str>, Arc<str>) = ("bad".into(), "good".into());
+        for _ in 0..THRESHOLD {
+            breakers.on_failure(&bad, now);
+        }
+        breakers.on_failure(&good, now);
+        assert!(breakers.until(&bad, now).is_some() && !breakers.begin(&bad, now));
+        assert!(breakers.until(&good, now).is_none() && breakers.begin(&good, now));
+        let list = breakers.list(now);
+        assert_eq!(
+            (list.len(), &*list[0].0, list[0].1),
+            (1, "bad", BreakerState::Open)
+        );
+        breakers.on_success(&bad);
+        breakers.on_success(&good);
+        assert!(breakers.all_closed(), "a look is one atomic load again");
+    }
+
+    proptest! {
+        /// Between two failures at most one probe is admitted per lease, whatever happens otherwise;
+        /// and never anyone while it is open.
+        #[test]
+        fn at_most_one_probe_per_lease(events in proptest::collection::vec((0u8..8, 0u64..8_000), 1..200)) {
+            let mut now = crate::clock::now();
+            let mut breaker = Breaker::default();
+            let mut probe: Option<Instant> = None;
+            for (event, later) in events {
+                now += Duration::from_millis(later);
+                match event {
+                    0 => { breaker.on_success(); probe = None; }
+                    1 => { breaker.on_neither(now); probe = None; }
+                    2..=5 => { breaker.on_failure(now, 5); probe = None; }
+                    _ => {
+                        let before = breaker.state(now);
+                        let admitted = breaker.begin(now);
+                        match before {
+                            BreakerState::Closed => prop_assert!(admitted),
+                            BreakerState::Open => prop_assert!(!admitted),
+                            BreakerState::HalfOpen => {
+                                let busy = probe.is_some_and(|since| now < since + LEASE);
+                                prop_assert_eq!(admitted, !busy);
+                                if admitted { probe = Some(now); }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -71,3 +71,97 @@ impl Health {
         self.cooldowns.on_outcome(&candidate.key.id, outcome, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failover::breaker::THRESHOLD;
+    use crate::failover::classify::ConnectFailure;
+    use crate::failover::testing::candidate;
+    use std::time::Duration;
+
+    fn cooling(health: &Health, candidate: &Candidate, now: Instant) -> Option<Instant> {
+        health.cooling(&candidate.key, &candidate.provider, now)
+    }
+
+    #[test]
+    fn a_rate_limit_is_the_keys_and_a_refused_connection_the_providers() {
+        let health = Health::new(1);
+        let now = crate::clock::now();
+        let (a, b) = (candidate(0, "a"), candidate(0, "b"));
+        let limited = Outcome::Status {
+            status: 429,
+            retry_after: Some(Duration::from_secs(90)),
+        };
+        assert_eq!(
+            health.on_outcome(&a, &limited, now),
+            Some(now + Duration::from_secs(90))
+        );
+        assert_eq!(
+            cooling(&health, &b, now),
+            None,
+            "another key of the provider is well"
+        );
+
+        for _ in 0..THRESHOLD {
+            let refused = Outcome::Connect(ConnectFailure::Refused);
+            assert_eq!(
+                health.on_outcome(&b, &refused, now),
+                None,
+                "the key is not to blame"
+            );
+        }
+        assert!(
+            cooling(&health, &b, now).is_some(),
+            "the provider's breaker is open"
+        );
+        assert!(!health.begin(&b, now));
+        assert_eq!(
+            cooling(&health, &a, now),
+            Some(now + Duration::from_secs(90)),
+            "the later end counts"
+        );
+    }
+
+    #[test]
+    fn any_answer_closes_the_breaker() {
+        let now = crate::clock::now();
+        for status in [400, 401, 429, 500, 503] {
+            let health = Health::new(1);
+            let c = candidate(0, "a");
+            for _ in 0..THRESHOLD {
+                health.on_outcome(&c, &Outcome::Timeout, now);
+            }
+            health.on_outcome(
+                &c,
+                &Outcome::Status {
+                    status,
+                    retry_after: None,
+                },
+                now,
+            );
+            assert_eq!(
+                health.breakers.until("p", now),
+                None,
+                "{status} shows that the provider can be reached"
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_that_hangs_up_says_nothing() {
+        let health = Health::new(1);
+        let now = crate::clock::now();
+        let c = candidate(0, "a");
+        for _ in 0..THRESHOLD {
+            health.on_outcome(&c, &Outcome::Reset, now);
+        }
+        health.on_outcome(&c, &Outcome::ClientGone, now);
+        assert!(
+            cooling(&health, &c, now).is_some(),
+            "the breaker stays open"
+        );
+        health.on_success(&c);
+        assert_eq!(cooling(&health, &c, now), None);
+    }
+}

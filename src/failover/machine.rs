@@ -316,3 +316,6 @@ pub fn report(plan: &[Candidate], attempts: &[Attempt]) -> String {
         .collect();
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,11 +19,13 @@ pub mod health;
 pub mod machine;
 pub mod plan;
 pub mod retry_after;
+#[cfg(test)]
+mod testing;
 
 pub use breaker::{BreakerState, Breakers};
 pub use classify::{ConnectFailure, Outcome, Verdict};
 pub use cooldown::{Cooldowns, Cooling};
 pub use health::Health;
-pub use machine::{Attempt, Ending, Machine, Step};
+pub use machine::{Attempt, Ending, Machine, Step, report};
 pub use plan::{Candidate, MAX_CANDIDATES, Target, plan};
 pub use retry_after::retry_after;

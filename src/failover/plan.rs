@@ -241,3 +241,6 @@ impl Builder {
             .copied()
     }
 }
+
+#[cfg(test)]
+mod tests;
