@@ -22,3 +22,8 @@ pub use prompt::estimate_prompt;
 pub use settle::Settled;
 pub use tap::{Seen, Tap};
 pub use usage::Usage;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
