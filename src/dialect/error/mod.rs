@@ -1,6 +1,7 @@
 //! What goes wrong, as clients see it: the one table from error to status, code and body.
 //!
-//! Invariant: codes are stable, and no body ever carries a credential or a byte of the request's body.
+//! Invariant: codes are stable, and no body ever carries a credential, or anything of the request but
+//! model ids.
 
 use std::time::Duration;
 
