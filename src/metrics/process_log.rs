@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use env_logger::{Builder, Env, Target};
+use env_logger::{Builder, Target};
 use log::LevelFilter;
 
 use crate::clock;
@@ -12,16 +12,10 @@ use crate::usage::Timestamp;
 /// The environment variable that sets levels; `RUST_LOG` does too where this one is not set.
 pub const VARIABLE: &str = "TOLLGATE_LOG";
 
-/// Libraries that log what is everyday business for a gateway (a client that hangs up, a provider
-/// that refuses) as warnings; the failover machine and the access log tell those better.
-const QUIET: [&str; 6] = [
-    "pingora",
-    "pingora_core",
-    "pingora_proxy",
-    "pingora_pool",
-    "pingora_cache",
-    "pingora_load_balancing",
-];
+/// The prefix of the libraries that log everyday business of a gateway (a client that hangs up, a
+/// provider that refuses) as warnings; the failover machine and the access log tell those better.
+/// `TOLLGATE_LOG=info,pingora=debug` hears them all the same.
+const QUIET: &str = "pingora";
 
 /// Starts the process log. Levels come from `TOLLGATE_LOG`, else `RUST_LOG`, in `env_logger`'s syntax
 /// (`debug`, `info,tollgate::failover=trace`); the default is `info`, and `error` for Pingora.
@@ -30,18 +24,11 @@ const QUIET: [&str; 6] = [
 ///
 /// If the process has a logger already.
 pub fn init() -> Result<(), log::SetLoggerError> {
-    let variable = if std::env::var_os(VARIABLE).is_some() {
-        VARIABLE
-    } else {
-        "RUST_LOG"
-    };
-    let mut builder = Builder::new();
-    builder.filter_level(LevelFilter::Info);
-    for library in QUIET {
-        builder.filter_module(library, LevelFilter::Error);
-    }
-    builder
-        .parse_env(Env::new().filter(variable))
+    let directives = [VARIABLE, "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_default();
+    levels(&directives)
         .target(Target::Stderr)
         .format(|line, record| {
             writeln!(
@@ -54,6 +41,16 @@ pub fn init() -> Result<(), log::SetLoggerError> {
             )
         })
         .try_init()
+}
+
+/// The default levels, changed by `directives`.
+fn levels(directives: &str) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .filter_level(LevelFilter::Info)
+        .filter_module(QUIET, LevelFilter::Error)
+        .parse_filters(directives);
+    builder
 }
 
 /// Prints a message on one line, whatever is in it: control characters are escaped, so that text
@@ -84,7 +81,42 @@ impl std::fmt::Display for OneLine<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::OneLine;
+    use log::{Level, Log, Metadata};
+
+    use super::{OneLine, levels};
+
+    #[test]
+    fn levels_have_defaults_and_can_be_changed() {
+        for (directives, target, level, expected) in [
+            ("", "tollgate::boot", Level::Info, true),
+            ("", "tollgate::boot", Level::Debug, false),
+            ("", "pingora_proxy", Level::Warn, false),
+            ("", "pingora_core::server", Level::Error, true),
+            ("debug", "tollgate::boot", Level::Debug, true),
+            ("debug", "pingora_proxy", Level::Debug, false),
+            ("pingora=debug", "pingora_proxy", Level::Debug, true),
+            (
+                "tollgate::failover=trace",
+                "tollgate::boot",
+                Level::Info,
+                true,
+            ),
+            (
+                "tollgate::failover=trace",
+                "tollgate::failover::plan",
+                Level::Trace,
+                true,
+            ),
+            ("error", "tollgate::boot", Level::Info, false),
+        ] {
+            let metadata = Metadata::builder().target(target).level(level).build();
+            assert_eq!(
+                levels(directives).build().enabled(&metadata),
+                expected,
+                "`{directives}`: {level} of {target}"
+            );
+        }
+    }
 
     #[test]
     fn a_message_stays_on_its_line() {

@@ -42,7 +42,7 @@ def configuration(proxy, admin, demo, stub, log):
             "admin": {"listen": f"127.0.0.1:{admin}"},
             "demo": {"listen": f"127.0.0.1:{demo}"},
             "log": {"access": str(log)},
-            "timeouts": {"per_request": "1s", "total": "10s", "stream_idle": "2s", "hold": "5s"},
+            "timeouts": {"per_request": "1500ms", "total": "10s", "stream_idle": "2s", "hold": "5s"},
             "providers": [
                 {
                     "id": "stub",

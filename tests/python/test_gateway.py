@@ -84,7 +84,7 @@ def test_a_provider_sees_its_own_key_and_not_the_caller_s(client, gateway, stub)
     client.chat.completions.create(
         model="stub:anything",
         messages=HELLO,
-        extra_body={"models": ["demo:echo"], "field_nobody_knows": {"a": [1, None]}},
+        extra_body={"models": ["stub:another"], "field_nobody_knows": {"a": [1, None]}},
         extra_headers={"cookie": "session=1", "x-unknown": "kept"},
         extra_query={"q": "1"},
     )
