@@ -34,6 +34,8 @@ enum How {
     Refused,
     /// The host's name does not resolve.
     NoSuchHost,
+    /// The certificate is from an authority that the gateway has not heard of.
+    Untrusted,
     /// Somebody listens.
     Fake(Reading, Script),
 }
@@ -63,6 +65,7 @@ fn faults() -> Vec<Fault> {
     vec![
         fault("refused", None, false, How::Refused),
         fault("dns", None, false, How::NoSuchHost),
+        fault("untrusted", None, false, How::Untrusted),
         fault(
             "reset-at-accept",
             None,
@@ -224,7 +227,7 @@ impl Payload {
 /// Runs every fault over both upstream wires, for one HTTP version of the client and one size.
 async fn run(version: Version, size: usize, at_once: usize) {
     let mut fakes = Vec::new();
-    let mut builder = Gateway::builder();
+    let mut builder = Gateway::builder().tls();
     let unhurried = json!({"per_request": "50s", "stream_idle": "50s"});
     for (wire, wire_name) in [(Wire::H1, "h1"), (Wire::TlsH2, "h2")] {
         let good = Arc::new(Fake::good(wire, "the good one").await);
@@ -236,6 +239,11 @@ async fn run(version: Version, size: usize, at_once: usize) {
             let (fake, mut entry) = match &fault.how {
                 How::Refused => (None, provider_at(&id, &Fake::refused())),
                 How::NoSuchHost => (None, provider_at(&id, "https://nonexistent.invalid/v1")),
+                How::Untrusted => {
+                    let fake = Fake::good(Wire::TlsH2, "never asked").await;
+                    let entry = provider_at(&id, &fake.base_url());
+                    (Some(fake), entry)
+                }
                 How::Fake(reading, script) => {
                     let script = script.clone();
                     let fake = Fake::with(wire, *reading, move |_| script.clone()).await;
@@ -314,7 +322,7 @@ async fn combination(
     let models = [format!("{id}:m"), format!("{good_id}:m")];
     let body = payload.sent([&models[0], &models[1]]);
     let request = Request::post("/v1/chat/completions", body).header(MARK, id);
-    let mut client = Client::connect(version, gateway.address).await;
+    let mut client = Client::connect(version, gateway.at(version)).await;
     let answer = client.try_ask(&request).await?;
     let text = |answer: &crate::common::client::Answer| match stream {
         true => sse::chat_text(&answer.body),
@@ -385,6 +393,16 @@ async fn small_bodies_over_http1() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_bodies_over_http2() {
     run(Version::H2, SMALL, 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_bodies_over_http1_with_tls() {
+    run(Version::TlsH1, SMALL, 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_bodies_over_http2_with_tls() {
+    run(Version::TlsH2, SMALL, 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
