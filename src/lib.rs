@@ -27,5 +27,6 @@ pub mod dialect;
 pub mod failover;
 pub mod metrics;
 pub mod proxy;
+pub mod random;
 pub mod tokens;
 pub mod usage;

@@ -1,12 +1,15 @@
 //! The shape of the YAML, exactly as an operator writes it. The JSON Schema is generated from here,
 //! so the doc comments are what an editor shows.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
 use super::units::{ByteSize, Span, Usd};
+use crate::catalog::TimeoutOverrides;
 use crate::dialect::Surface;
 
 /// Tollgate's configuration file.
@@ -99,6 +102,19 @@ pub struct Timeouts {
     pub keepalive: Option<Span>,
 }
 
+impl Timeouts {
+    /// The same, as the rest of the program counts time.
+    pub fn overrides(&self) -> TimeoutOverrides {
+        TimeoutOverrides {
+            per_request: self.per_request.map(Span::duration),
+            total: self.total.map(Span::duration),
+            stream_idle: self.stream_idle.map(Span::duration),
+            hold: self.hold.map(Span::duration),
+            keepalive: self.keepalive.map(Span::duration),
+        }
+    }
+}
+
 /// Token limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -172,13 +188,13 @@ pub enum Auth {
 }
 
 /// A provider's credential.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderKey {
     /// Referred to by routing steps; unique among all providers.
     pub id: String,
     /// The credential: `${ENVIRONMENT_VARIABLE}`, `file:/path`, or the text itself.
-    pub value: String,
+    pub value: Secret,
     /// The account that may use a user key. Default `default`.
     #[serde(default)]
     pub account: Option<String>,
@@ -318,7 +334,7 @@ pub struct Rule {
 }
 
 /// A step of a routing rule.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Step {
     /// The account's own keys, in this order; without `keys`, all of the provider's.
@@ -334,6 +350,35 @@ pub enum Step {
         #[serde(default)]
         keys: Option<Vec<String>>,
     },
+}
+
+/// By hand, because a flat schema finds the one field that is wrong where a choice of two would only say that
+/// neither fits.
+impl JsonSchema for Step {
+    fn schema_name() -> Cow<'static, str> {
+        "Step".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A step of a routing rule: keys of one kind, in order.",
+            "properties": {
+                "type": {
+                    "description": "`user`: the account's own keys. `managed`: the operator's.",
+                    "type": "string",
+                    "enum": ["user", "managed", "ngrok"],
+                },
+                "keys": {
+                    "description": "Ids of the provider's `keys` (or `managed_keys`); without it, all of them.",
+                    "type": ["array", "null"],
+                    "items": { "type": "string" },
+                },
+            },
+            "required": ["type"],
+            "additionalProperties": false,
+        })
+    }
 }
 
 /// What an application sends. Make one with `tollgate key new`.

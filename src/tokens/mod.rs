@@ -1,5 +1,24 @@
 //! Tokens: what providers report, and our own count where they do not. Pure.
 
+mod facts;
+mod figures;
+mod lenient;
+mod messages;
+mod openai;
+mod responses;
+mod stream;
+mod whole;
+
+pub mod count;
+pub mod failure;
+pub mod prompt;
+pub mod settle;
+pub mod tap;
 pub mod usage;
 
+pub use count::{Counter, Encoding, count};
+pub use failure::StreamFailure;
+pub use prompt::estimate_prompt;
+pub use settle::Settled;
+pub use tap::{Seen, Tap};
 pub use usage::Usage;

@@ -1,0 +1,82 @@
+//! What is known of an answer so far, whatever its dialect.
+
+use super::lenient::Text;
+use super::{StreamFailure, Usage};
+
+/// The most text kept for counting, in bytes; the rest is only measured.
+const MAX_TEXT: usize = 1 << 20;
+
+/// The longest model id or finish reason kept, in bytes.
+const MAX_NAME: usize = 256;
+
+/// What is known of an answer so far.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub usage: Option<Usage>,
+    /// The usage covers the whole answer.
+    pub usage_final: bool,
+    pub model: Option<String>,
+    pub finish_reason: Option<String>,
+    /// Content has been seen.
+    pub content: bool,
+    /// The protocol's own end has been seen.
+    pub complete: bool,
+    pub text: Transcript,
+}
+
+/// What one event showed, beyond the facts.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub failure: Option<StreamFailure>,
+    /// The event is there for its usage only, as `stream_options.include_usage` asks for it.
+    pub usage_only: bool,
+}
+
+/// Generated text, kept up to a limit.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    kept: String,
+    /// Bytes that came after the limit.
+    pub beyond: u64,
+}
+
+impl Facts {
+    /// Generated text: content if there is any.
+    pub fn text(&mut self, text: &Text<'_>) {
+        if !text.is_empty() {
+            self.content = true;
+            self.text.push(&text.0);
+        }
+    }
+
+    /// The first model named stays.
+    pub fn model(&mut self, model: &Text<'_>) {
+        if self.model.is_none() {
+            self.model = model.some().map(short);
+        }
+    }
+
+    /// The last reason given stays.
+    pub fn finish_reason(&mut self, reason: &str) {
+        if self.finish_reason.as_deref() != Some(reason) {
+            self.finish_reason = Some(short(reason));
+        }
+    }
+}
+
+impl Transcript {
+    pub fn push(&mut self, text: &str) {
+        let room = MAX_TEXT - self.kept.len();
+        let (kept, beyond) = text.split_at(text.floor_char_boundary(room));
+        self.kept.push_str(kept);
+        self.beyond += beyond.len() as u64;
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.kept
+    }
+}
+
+fn short(name: &str) -> String {
+    name[..name.floor_char_boundary(MAX_NAME)].to_owned()
+}

@@ -1,0 +1,273 @@
+//! JSON shapes that take what they understand and pass over the rest.
+//!
+//! A provider's answer is looked at, not judged: a `null` where an object belongs, a number where a
+//! text belongs or a list nobody has heard of must not cost the rest of the chunk. Every type here
+//! accepts any JSON value, borrows where it can, and allocates only for escaped text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Implements the visits that yield the default for JSON values of the wrong type.
+macro_rules! otherwise_default {
+    ($($visit:ident($type:ty)),*) => { $(
+        fn $visit<E: Error>(self, _: $type) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+    )* };
+}
+
+macro_rules! unit_is_default {
+    () => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any JSON")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+    };
+}
+
+fn skip_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
+    while list.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+fn skip_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
+    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+/// An object, or `None` for any other JSON.
+#[derive(Debug)]
+pub(super) struct Maybe<T>(pub Option<T>);
+
+impl<T> Default for Maybe<T> {
+    fn default() -> Self {
+        Maybe(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Maybe<T>;
+            unit_is_default!();
+            otherwise_default!(
+                visit_bool(bool),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64),
+                visit_str(&str)
+            );
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Maybe<T>, A::Error> {
+                skip_list(list).map(|()| Maybe(None))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Maybe<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|value| Maybe(Some(value)))
+            }
+        }
+        deserializer.deserialize_any(Object(PhantomData))
+    }
+}
+
+/// A list whose first element needs no allocation; absent for any other JSON.
+#[derive(Debug)]
+pub(super) struct Few<T> {
+    /// Whether there is a list at all.
+    pub present: bool,
+    pub first: Option<T>,
+    pub rest: Vec<T>,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Few {
+            present: false,
+            first: None,
+            rest: Vec::new(),
+        }
+    }
+}
+
+impl<T> Few<Maybe<T>> {
+    /// The elements that are objects.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first
+            .iter()
+            .chain(&self.rest)
+            .filter_map(|element| element.0.as_ref())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+            type Value = Few<T>;
+            unit_is_default!();
+            otherwise_default!(
+                visit_bool(bool),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64),
+                visit_str(&str)
+            );
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
+                let mut few = Few {
+                    present: true,
+                    first: list.next_element()?,
+                    rest: Vec::new(),
+                };
+                while let Some(element) = list.next_element()? {
+                    few.rest.push(element);
+                }
+                Ok(few)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Few<T>, A::Error> {
+                skip_map(map).map(|()| Few::default())
+            }
+        }
+        deserializer.deserialize_any(List(PhantomData))
+    }
+}
+
+/// A text; of a list of content parts their texts joined; empty for any other JSON.
+#[derive(Debug, Default)]
+pub(super) struct Text<'a>(pub Cow<'a, str>);
+
+impl Text<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text unless it is empty.
+    pub fn some(&self) -> Option<&str> {
+        (!self.is_empty()).then_some(&*self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Words<'a> {
+            type Value = Text<'a>;
+            unit_is_default!();
+            otherwise_default!(
+                visit_bool(bool),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64)
+            );
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Text<'a>, A::Error> {
+                let mut all = String::new();
+                while let Some(part) = list.next_element::<Text<'de>>()? {
+                    all.push_str(&part.0);
+                }
+                Ok(Text(Cow::Owned(all)))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text<'a>, A::Error> {
+                let mut all = Text::default();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    match &*key.0 {
+                        "text" | "thinking" => all = map.next_value()?,
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(all)
+            }
+        }
+        deserializer.deserialize_any(Words(PhantomData))
+    }
+}
+
+/// The largest count of tokens that is believed, some thousand times the longest context window.
+const BELIEVED: u64 = u32::MAX as u64;
+
+/// A count of tokens. `None` for what is none: negative, absurdly large, no number, absent. A
+/// fraction is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Figure(pub Option<u64>);
+
+impl<'de> Deserialize<'de> for Figure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl<'de> Visitor<'de> for Number {
+            type Value = Figure;
+            unit_is_default!();
+            otherwise_default!(visit_bool(bool), visit_str(&str));
+            fn visit_i64<E: Error>(self, figure: i64) -> Result<Figure, E> {
+                Ok(Figure(
+                    u64::try_from(figure)
+                        .ok()
+                        .filter(|&figure| figure <= BELIEVED),
+                ))
+            }
+            fn visit_u64<E: Error>(self, figure: u64) -> Result<Figure, E> {
+                Ok(Figure(Some(figure).filter(|&figure| figure <= BELIEVED)))
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the range is checked, the fraction dropped on purpose"
+            )]
+            fn visit_f64<E: Error>(self, figure: f64) -> Result<Figure, E> {
+                let believed = (0.0..=f64::from(u32::MAX)).contains(&figure);
+                Ok(Figure(believed.then_some(figure as u64)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Figure, A::Error> {
+                skip_list(list).map(|()| Figure(None))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Figure, A::Error> {
+                skip_map(map).map(|()| Figure(None))
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
+
+/// A short text or a whole number, as error codes are.
+#[derive(Debug, Default)]
+pub(super) enum Code<'a> {
+    #[default]
+    None,
+    Text(Cow<'a, str>),
+    Number(u64),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Code<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Either<'a> {
+            type Value = Code<'a>;
+            unit_is_default!();
+            otherwise_default!(visit_bool(bool), visit_i64(i64), visit_f64(f64));
+            fn visit_u64<E: Error>(self, code: u64) -> Result<Code<'a>, E> {
+                Ok(Code::Number(code))
+            }
+            fn visit_borrowed_str<E: Error>(self, code: &'de str) -> Result<Code<'a>, E> {
+                Ok(Code::Text(Cow::Borrowed(code)))
+            }
+            fn visit_str<E: Error>(self, code: &str) -> Result<Code<'a>, E> {
+                Ok(Code::Text(Cow::Owned(code.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Code<'a>, A::Error> {
+                skip_list(list).map(|()| Code::None)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Code<'a>, A::Error> {
+                skip_map(map).map(|()| Code::None)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}

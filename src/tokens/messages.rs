@@ -1,0 +1,130 @@
+//! Events of Anthropic's messages.
+
+use serde::Deserialize;
+
+use super::facts::{Facts, Read};
+use super::failure::Fault;
+use super::figures::Figures;
+use super::lenient::{Maybe, Text};
+
+/// One event of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MessageEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    message: Maybe<Start<'a>>,
+    #[serde(borrow)]
+    content_block: Maybe<Block<'a>>,
+    #[serde(borrow)]
+    delta: Maybe<Delta<'a>>,
+    usage: Maybe<Figures>,
+    #[serde(borrow)]
+    error: Fault<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Start<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
+    usage: Maybe<Figures>,
+}
+
+/// A block as it starts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    text: Text<'a>,
+    #[serde(borrow)]
+    thinking: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    text: Text<'a>,
+    #[serde(borrow)]
+    thinking: Text<'a>,
+    #[serde(borrow)]
+    partial_json: Text<'a>,
+    #[serde(borrow)]
+    content: Text<'a>,
+    #[serde(borrow)]
+    signature: Text<'a>,
+    #[serde(borrow)]
+    stop_reason: Text<'a>,
+}
+
+impl MessageEvent<'_> {
+    pub fn read(self, facts: &mut Facts) -> Read {
+        let mut failure = None;
+        match &*self.kind.0 {
+            "message_start" => {
+                if let Some(start) = &self.message.0 {
+                    facts.model(&start.model);
+                    self.figures(start.usage.0, facts);
+                }
+            }
+            "content_block_start" => {
+                if let Some(block) = &self.content_block.0 {
+                    facts.content |= !matches!(&*block.kind.0, "text" | "thinking" | "");
+                    facts.text(&block.text);
+                    facts.text(&block.thinking);
+                    facts.text(&block.name);
+                }
+            }
+            "content_block_delta" => {
+                if let Some(delta) = &self.delta.0 {
+                    facts.text(&delta.text);
+                    facts.text(&delta.thinking);
+                    facts.text(&delta.partial_json);
+                    facts.text(&delta.content);
+                    facts.content |= !delta.signature.is_empty();
+                }
+            }
+            "message_delta" => {
+                if let Some(reason) = self
+                    .delta
+                    .0
+                    .as_ref()
+                    .and_then(|delta| delta.stop_reason.some())
+                {
+                    facts.content = true;
+                    facts.finish_reason(reason);
+                }
+                if let Some(figures) = self.usage.0 {
+                    self.figures(Some(figures), facts);
+                    facts.usage_final |= facts.usage.is_some() && figures.reports_output();
+                }
+            }
+            "message_stop" => {
+                facts.content = true;
+                facts.complete = true;
+            }
+            "error" => failure = self.error.failure(),
+            // Providers that are merely compatible send the bare error object.
+            "" => failure = self.error.failure(),
+            _ => {}
+        }
+        Read {
+            failure,
+            usage_only: false,
+        }
+    }
+
+    fn figures(&self, figures: Option<Figures>, facts: &mut Facts) {
+        if let Some(usage) =
+            figures.and_then(|figures| figures.anthropic(facts.usage.unwrap_or_default()))
+        {
+            facts.usage = Some(usage);
+        }
+    }
+}

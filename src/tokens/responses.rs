@@ -1,0 +1,136 @@
+//! Events of OpenAI's responses.
+
+use serde::Deserialize;
+
+use super::facts::{Facts, Read};
+use super::failure::{Body, Fault};
+use super::figures::Figures;
+use super::lenient::{Code, Maybe, Text};
+use crate::dialect::Dialect;
+
+/// One event of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ResponseEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    delta: Text<'a>,
+    #[serde(borrow)]
+    item: Maybe<Item<'a>>,
+    #[serde(borrow)]
+    response: Maybe<Response<'a>>,
+    #[serde(borrow)]
+    error: Fault<'a>,
+    #[serde(borrow)]
+    code: Code<'a>,
+    #[serde(borrow)]
+    message: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Item<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
+}
+
+/// The response object that some events carry, which is also a whole answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Response<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    usage: Maybe<Figures>,
+    #[serde(borrow)]
+    error: Fault<'a>,
+    #[serde(borrow)]
+    incomplete_details: Maybe<Incomplete<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Incomplete<'a> {
+    #[serde(borrow)]
+    reason: Text<'a>,
+}
+
+impl Response<'_> {
+    /// Tells model, usage and why it ended; the failure if it failed.
+    pub fn tell(&self, facts: &mut Facts) -> Option<crate::tokens::StreamFailure> {
+        facts.model(&self.model);
+        if let Some(usage) = self
+            .usage
+            .0
+            .and_then(|figures| figures.usage(Dialect::OpenAi, false))
+        {
+            facts.usage = Some(usage);
+            facts.usage_final = true;
+        }
+        let reason = self
+            .incomplete_details
+            .0
+            .as_ref()
+            .and_then(|details| details.reason.some());
+        match &*self.status.0 {
+            "completed" => facts.finish_reason("completed"),
+            "incomplete" => facts.finish_reason(reason.unwrap_or("incomplete")),
+            "failed" => facts.finish_reason("failed"),
+            _ => {}
+        }
+        self.error.failure()
+    }
+}
+
+impl ResponseEvent<'_> {
+    pub fn read(self, facts: &mut Facts) -> Read {
+        let kind = &*self.kind.0;
+        let told = self
+            .response
+            .0
+            .as_ref()
+            .and_then(|response| response.tell(facts));
+        let mut failure = None;
+        match kind {
+            "response.completed" | "response.incomplete" => {
+                facts.content = true;
+                facts.complete = true;
+            }
+            "response.failed" => {
+                failure = told.or_else(|| Some(super::failure::event(500, "response.failed", "")));
+                facts.complete = true;
+            }
+            "error" | "" => {
+                let bare = Body {
+                    code: self.code,
+                    message: self.message,
+                    ..Body::default()
+                };
+                failure = self.error.failure().or_else(|| bare.failure());
+            }
+            "response.output_item.added" => {
+                if let Some(item) = &self.item.0 {
+                    facts.content |= !matches!(&*item.kind.0, "message" | "reasoning" | "");
+                    facts.text(&item.name);
+                }
+            }
+            "response.output_item.done" => facts.content = true,
+            _ if kind.starts_with("response.") && kind.ends_with(".delta") => {
+                if kind.ends_with("audio.delta") {
+                    facts.content |= !self.delta.is_empty();
+                } else {
+                    facts.text(&self.delta);
+                }
+            }
+            _ => {}
+        }
+        Read {
+            failure,
+            usage_only: false,
+        }
+    }
+}
