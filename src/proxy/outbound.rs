@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri, header};
+use pingora_core::protocols::http::compression::ResponseCompressionCtx;
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -81,7 +82,7 @@ pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) 
         head.insert_header(name, value.as_str())?;
     }
     // A provider that compresses all the same is undone before the tap.
-    session.upstream_compression.adjust_decompression(true);
+    session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
     Ok(())
 }
 
