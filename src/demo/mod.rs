@@ -8,7 +8,7 @@
 //! | `echo` | answers `You said: …` with the last user text, word by word; calls a tool when tools are given and the text contains a tool's name, or "weather" (the first tool) |
 //! | `thinking` | as `echo`, after some reasoning |
 //! | `long` | streams 2,000 content events |
-//! | `no-usage` | as `echo`, but reports no usage |
+//! | `no-usage` | as `echo`, but reports no usage (which the Anthropic SDK's stream helper does not survive) |
 //! | `no-done` | as `echo`, but a stream ends without `[DONE]` (Messages: without `message_stop`; a Responses stream has no end marker, and is whole) |
 //! | `slow` | the first token comes after 2 s |
 //! | `429` | 429 with `Retry-After: 1` |

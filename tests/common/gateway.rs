@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::client::Version;
 use super::fake::{Fake, Wire};
 use super::{PATIENCE, TOKEN, certs, free_port};
 
@@ -49,6 +50,14 @@ impl Gateway {
             config,
             tls: false,
             env: Vec::new(),
+        }
+    }
+
+    /// The listener for clients of this version.
+    pub fn at(&self, version: Version) -> SocketAddr {
+        match version {
+            Version::H1 | Version::H2 => self.address,
+            Version::TlsH1 | Version::TlsH2 => self.tls.expect("a gateway with a TLS listener"),
         }
     }
 
