@@ -154,6 +154,8 @@ fn watch(
     let started_with = config.clone();
     let watcher = Watcher::start(path.to_path_buf(), env, config.sources.clone(), move |loaded| {
         let now = clock::wall();
+        // SIGHUP also means that the log was rotated.
+        shared.access_log.reopen();
         match loaded.and_then(|config| catalog(&file, &config).map(|catalog| (config, catalog))) {
             Ok((config, catalog)) => {
                 for warning in &config.warnings {

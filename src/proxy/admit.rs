@@ -145,6 +145,6 @@ fn opening(ctx: &Context) -> pingora_error::Result<ResponseHeader> {
     )?;
     head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
     head.insert_header(http::header::TRANSFER_ENCODING, "chunked")?;
-    head.insert_header("x-request-id", ctx.request_id.as_str())?;
+    super::reply::name_request(&mut head, ctx)?;
     Ok(head)
 }

@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 
 use super::context::Context;
 use super::flight::{Answer, Phase, ended_by_gateway};
+use super::reply;
 use crate::clock;
 use crate::dialect::Endpoint;
 use crate::failover::{Outcome, retry_after};
@@ -80,11 +81,11 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         // The length is not the provider's any more once its usage chunk is taken out.
         head.remove_header(&header::CONTENT_LENGTH);
     }
-    head.insert_header("x-request-id", ctx.request_id.as_str())?;
+    let upstream = clock::now().duration_since(attempt.started);
+    reply::name_request(head, ctx)?;
     head.insert_header("x-tollgate-provider", &*candidate.provider.id)?;
     head.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
     head.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;
-    let upstream = clock::now().duration_since(attempt.started);
     head.insert_header(
         "server-timing",
         server_timing(ctx.answered.overhead, upstream),

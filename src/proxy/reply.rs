@@ -36,11 +36,20 @@ fn head(ctx: &Context, status: StatusCode, body: &Bytes) -> Result<ResponseHeade
     let mut head = ResponseHeader::build(status, Some(6))?;
     head.insert_header(header::CONTENT_TYPE, "application/json")?;
     head.insert_header(header::CONTENT_LENGTH, body.len().to_string())?;
-    head.insert_header("x-request-id", ctx.request_id.as_str())?;
+    name_request(&mut head, ctx)?;
     if !ctx.past.is_empty() {
         head.insert_header("x-tollgate-attempts", ctx.past.len().to_string())?;
     }
     Ok(head)
+}
+
+/// The request's id; Anthropic's SDKs read theirs from a header of another name.
+pub fn name_request(head: &mut ResponseHeader, ctx: &Context) -> Result<()> {
+    head.insert_header("x-request-id", ctx.request_id.as_str())?;
+    if ctx.dialect == Dialect::Anthropic {
+        head.insert_header("request-id", ctx.request_id.as_str())?;
+    }
+    Ok(())
 }
 
 async fn send(
