@@ -14,8 +14,8 @@ use crate::access::effective;
 use crate::catalog::TimeoutOverrides;
 use crate::clock;
 use crate::config::Timeouts;
-use crate::dialect::GatewayError;
 use crate::dialect::request::RequestBody;
+use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::{Candidate, Machine};
 use crate::metrics::InFlight;
 use crate::tokens::{Encoding, estimate_prompt};
@@ -129,8 +129,12 @@ pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
 
 /// Our own count of a prompt's tokens. Slow (tens of megabytes a second): not for the proxy's threads.
 pub fn prompt_tokens(model: &str, body: &RequestBody) -> u64 {
+    let messages = match body.endpoint() {
+        Endpoint::Generate(Surface::Completions | Surface::Embeddings) => 0,
+        Endpoint::Generate(_) | Endpoint::CountTokens => 1,
+    };
     let mut known = 0;
-    let counted = estimate_prompt(Encoding::of_model(model), 1, |sink| {
+    let counted = estimate_prompt(Encoding::of_model(model), messages, |sink| {
         known = body.prompt_text(sink)
     });
     counted.saturating_add(known)

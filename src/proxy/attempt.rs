@@ -34,8 +34,19 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
             return Err(ended_by_gateway());
         };
         let by = (now + timeouts.per_request).min(planned.total_by);
+        // Another request is finding out whether this provider is back; others first.
+        if !shared.health.begin(&candidate, now)
+            && ctx
+                .planned
+                .as_mut()
+                .is_some_and(|planned| planned.machine.postpone())
+        {
+            continue;
+        }
+        let Some(planned) = &ctx.planned else {
+            return Err(ended_by_gateway());
+        };
         planned.flight.begin(by, now);
-        shared.health.begin(&candidate, now);
 
         let base = &candidate.provider.base_url;
         let patience = by

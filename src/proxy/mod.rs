@@ -17,6 +17,7 @@ mod attempt;
 mod authenticate;
 mod body;
 mod context;
+mod drain;
 mod failure;
 mod flight;
 mod local;
@@ -39,7 +40,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 pub use context::Context;
-pub use flight::Drain;
+pub use drain::Drain;
 pub use peers::Peers;
 pub use shared::Shared;
 

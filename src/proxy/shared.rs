@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use super::flight::Drain;
+use super::drain::Drain;
 use super::peers::Peers;
 use crate::access::Snapshot;
 use crate::failover::{Candidate, Health, Outcome};

@@ -15,23 +15,24 @@
 //! attempt after it. The hooks (which have Pingora's context) and the wrapper (which has the
 //! connection) share one [`Flight`] behind a short lock that is never held across an await.
 
+mod time;
+
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
+pub use time::{Limits, Tick};
+
+use super::drain::Drain;
 use crate::tokens::{StreamFailure, Tap};
 
 /// An answer is held back at most this long in bytes; a longer one commits.
 pub const HOLD_BYTES: usize = 256 * 1024;
-
-/// How often a waiting session looks at the clock at least, so that the end of a drain reaches it.
-const TICK: Duration = Duration::from_secs(2);
 
 /// Why the gateway itself ended an attempt or a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,55 +79,6 @@ pub enum Phase {
     Opened,
     /// An attempt's answer is leaving.
     Committed,
-}
-
-/// The limits in force for this request.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The request must commit by then.
-    pub total: Instant,
-    /// From then on a streaming client is given a status; `None` if it does not stream.
-    pub open_at: Option<Instant>,
-    /// Longest silence inside a committed answer.
-    pub idle: Duration,
-    /// Silence after which a streaming client is sent a comment; `None` is never.
-    pub keepalive: Option<Duration>,
-}
-
-/// The process is stopping: from `ends` on, running streams are ended.
-#[derive(Default)]
-pub struct Drain {
-    begun: AtomicBool,
-    ends: Mutex<Option<Instant>>,
-}
-
-impl Drain {
-    /// No more new requests; those under way may go on until `ends`.
-    pub fn begin(&self, ends: Instant) {
-        *self.ends.lock() = Some(ends);
-        self.begun.store(true, Ordering::Release);
-    }
-
-    /// When running streams are ended, if the process is stopping.
-    pub fn ends(&self) -> Option<Instant> {
-        if !self.begun.load(Ordering::Acquire) {
-            return None;
-        }
-        *self.ends.lock()
-    }
-}
-
-/// What the wrapper shall do when the clock reaches the time it waited for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Tick {
-    /// Nothing; wait on.
-    Wait,
-    /// Send the `200` and a first comment.
-    Open,
-    /// Send a keep-alive comment.
-    Comment,
-    /// End the attempt.
-    Expire,
 }
 
 /// What the wrapper shall do with the tasks it handed in.
@@ -226,63 +178,6 @@ impl Flight {
         match self.state.lock().answer.take() {
             Some(Answer::Stream { tap, .. } | Answer::Whole(tap)) => Some(tap),
             Some(Answer::Relay) | None => None,
-        }
-    }
-
-    /// Until when the wrapper may sleep.
-    pub fn wake_at(&self, now: Instant) -> Instant {
-        let state = self.state.lock();
-        let mut at = now + TICK;
-        if let Some(ends) = self.drain.ends() {
-            at = at.min(ends);
-        }
-        if state.phase == Phase::Committed {
-            at = at.min(state.heard + state.limits.idle);
-        } else {
-            at = at.min(state.attempt_by).min(state.limits.total);
-            if let (Phase::Held, Some(open_at)) = (state.phase, state.limits.open_at) {
-                at = at.min(open_at);
-            }
-        }
-        if let (Some(every), true) = (state.limits.keepalive, state.may_comment()) {
-            at = at.min(state.wrote + every);
-        }
-        at
-    }
-
-    /// The time waited for has come, or another wake-up did.
-    pub fn tick(&self, now: Instant) -> Tick {
-        let mut state = self.state.lock();
-        if self.drain.ends().is_some_and(|ends| now >= ends) {
-            state.fault = Some(Fault::Drain);
-            return Tick::Expire;
-        }
-        if state.phase == Phase::Committed {
-            if now >= state.heard + state.limits.idle {
-                state.fault = Some(Fault::Idle);
-                return Tick::Expire;
-            }
-        } else {
-            if now >= state.limits.total {
-                state.fault = Some(Fault::Total);
-                return Tick::Expire;
-            }
-            if now >= state.attempt_by {
-                state.fault = Some(Fault::Attempt);
-                return Tick::Expire;
-            }
-            if state.phase == Phase::Held && state.limits.open_at.is_some_and(|at| now >= at) {
-                state.phase = Phase::Opened;
-                state.wrote = now;
-                return Tick::Open;
-            }
-        }
-        match state.limits.keepalive {
-            Some(every) if state.may_comment() && now >= state.wrote + every => {
-                state.wrote = now;
-                Tick::Comment
-            }
-            _ => Tick::Wait,
         }
     }
 
@@ -421,11 +316,11 @@ impl State {
                     if let Some(failure) = seen.failure {
                         return Err(Stop::Fault(Fault::Answer(failure)));
                     }
-                    if !seen.content && !tap.complete() {
+                    if !seen.content && !tap.may_end() {
                         return Err(Stop::Fault(Fault::Empty));
                     }
                 }
-                if *close_delimited && !tap.complete() {
+                if *close_delimited && !tap.may_end() {
                     self.ended = false;
                     return Err(Stop::Fault(Fault::Truncated));
                 }
@@ -468,3 +363,6 @@ impl State {
 pub fn ended_by_gateway() -> Box<Error> {
     Error::new_up(ErrorType::Custom("attempt ended by the gateway"))
 }
+
+#[cfg(test)]
+mod tests;
