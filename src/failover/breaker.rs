@@ -322,7 +322,10 @@ mod tests {
         assert!(breaker.begin(now));
         breaker.on_success();
         assert_eq!(breaker.state(now), BreakerState::Closed);
-        let again = tripped(now).until(now).unwrap() - now;
+        for _ in 0..THRESHOLD {
+            breaker.on_failure(now, 1);
+        }
+        let again = breaker.until(now).unwrap() - now;
         assert!(
             again <= FIRST * 5 / 4,
             "the next trip starts over, but is {again:?}"

@@ -115,6 +115,16 @@ mod tests {
             cooling(&health, &b, now).is_some(),
             "the provider's breaker is open"
         );
+        let briefly = Outcome::Status {
+            status: 529,
+            retry_after: Some(Duration::from_secs(1)),
+        };
+        health.cooldowns.on_outcome(&b.key.id, &briefly, now);
+        assert_eq!(
+            cooling(&health, &b, now),
+            health.breakers.until("p", now),
+            "the later end counts"
+        );
         assert!(!health.begin(&b, now));
         assert_eq!(
             cooling(&health, &a, now),

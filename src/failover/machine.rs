@@ -181,7 +181,8 @@ impl Machine {
 
     /// Whether the answer of the open attempt will be the client's if the attempt fails with `outcome`.
     /// Ask before the answer's body is discarded. True means that [`failed`](Machine::failed) with the
-    /// same outcome ends in [`Ending::RelayLast`].
+    /// same outcome ends in [`Ending::RelayLast`]. (Whether a header has gone out meanwhile, so that there
+    /// is no status left to relay, is the caller's to know.)
     pub fn would_relay(&self, outcome: &Outcome) -> bool {
         matches!(self.state, State::Attempting(_))
             && outcome.answered()

@@ -404,7 +404,7 @@ fn reference(plan: &[(usize, usize)], events: &[Event], total: u64) -> (Vec<usiz
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn agrees_with_the_reference_and_keeps_its_laws((pairs, events) in walk(), total in 1u64..2_000) {

@@ -138,13 +138,13 @@ fn cooling_goes_to_the_end_soonest_first() {
     let now = crate::clock::now();
     let at = |seconds| Some(now + Duration::from_secs(seconds));
     let cooling = |key: &ProviderKey, provider: &Provider| match (&*key.id, &*provider.id) {
-        ("a-u1", _) => at(9),
-        ("a-u3", _) => Some(now),
+        ("a-u1", _) => Some(now),
+        ("a-u3", _) => at(9),
         (_, "b") => at(5),
         _ => None,
     };
     let all = plan(&[a.target(0, None), b.target(1, None)], cooling, now, true);
-    let expected = ["m a-u2", "m a-u3", "n b-u1", "n b-u2", "m a-u1"];
+    let expected = ["m a-u1", "m a-u2", "n b-u1", "n b-u2", "m a-u3"];
     assert_eq!(
         names(&all),
         expected,
