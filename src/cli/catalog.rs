@@ -10,7 +10,7 @@ use super::{List, Listed};
 /// Lists what is known, with what a configuration adds.
 pub fn run(list: &List) -> io::Result<ExitCode> {
     if let Some(path) = &list.config
-        && let Err(faults) = config::load(path, &super::environment)
+        && let Err(faults) = config::load(path, &config::environment)
     {
         writeln!(io::stderr(), "{faults}")?;
         return Ok(ExitCode::FAILURE);

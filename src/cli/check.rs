@@ -9,7 +9,7 @@ use tollgate::config::{self, Config};
 /// Prints warnings and faults to standard error, or one line about what is valid to standard output.
 pub fn run(path: &Path) -> io::Result<ExitCode> {
     let mut err = io::stderr().lock();
-    match config::load(path, &super::environment) {
+    match config::load(path, &config::environment) {
         Ok(config) => {
             for warning in &config.warnings {
                 writeln!(err, "warning: {warning}")?;
