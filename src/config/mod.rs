@@ -21,6 +21,7 @@ mod shape;
 pub mod sources;
 pub mod types;
 pub mod units;
+mod usd;
 pub mod valid;
 mod watch;
 
