@@ -1,5 +1,7 @@
 //! Configuration as an operator meets it: the files we ship, the README, and what is said about mistakes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

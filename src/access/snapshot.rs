@@ -184,3 +184,61 @@ fn key_ring(provider: &types::Provider, account: &dyn Fn(&str) -> Arc<str>) -> (
     }
     (id, ring)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Token;
+
+    #[test]
+    fn a_key_whose_configuration_is_gone_is_refused_rather_than_free() {
+        let token = Token::generate("app").unwrap();
+        let yaml = format!(
+            "configurations: [{{ id: c, failover: false }}]\naccess_keys: [{{ id: app, configuration: c, sha256: '{}' }}]",
+            token::to_hex(&token.digest())
+        );
+        let mut config = config::parse(&yaml, &|_| None).unwrap();
+        let build = |config: &Config| Snapshot::build(Arc::new(config.clone()), Arc::default(), 1);
+        let key = build(&config).authenticate(token.expose()).unwrap();
+        assert_eq!(key.configuration.as_ref().unwrap().failover, Some(false));
+        config.configurations.clear();
+        assert_eq!(
+            build(&config).authenticate(token.expose()).unwrap_err(),
+            AuthError::Unknown
+        );
+    }
+
+    #[test]
+    fn only_a_provider_that_wants_no_credential_and_has_none_is_keyless() {
+        let config = config::parse(
+            "accounts: [{ id: a }]
+providers:
+  - { id: free, base_url: 'http://127.0.0.1:1', auth: none }
+  - { id: with-key, base_url: 'http://127.0.0.1:1', auth: none, keys: [{ id: k, value: x, account: a }] }
+  - { id: bearer, base_url: 'http://127.0.0.1:1' }
+",
+            &|_| None,
+        )
+        .unwrap();
+        let snapshot = Snapshot::build(Arc::new(config), Arc::default(), 1);
+        for (provider, account, want) in [
+            ("free", "default", Some("free-none")),
+            ("free", "a", Some("free-none")),
+            ("with-key", "a", Some("k")),
+            ("with-key", "default", None),
+            ("bearer", "default", None),
+        ] {
+            let keys = snapshot.provider_keys(provider, account, KeyKind::User);
+            assert_eq!(
+                keys.first().map(|key| &*key.id),
+                want,
+                "{provider} for {account}"
+            );
+            assert!(
+                snapshot
+                    .provider_keys(provider, account, KeyKind::Managed)
+                    .is_empty()
+            );
+        }
+    }
+}

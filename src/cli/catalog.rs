@@ -12,7 +12,7 @@ use super::{List, Listed, check};
 pub fn run(list: &List) -> io::Result<ExitCode> {
     let catalog = match &list.config {
         None => Catalog::built_in(),
-        Some(path) => match boot::load(path, &super::environment) {
+        Some(path) => match boot::load(path, &tollgate::config::environment) {
             Ok((_, catalog)) => catalog,
             Err(faults) => return check::report(path, &faults),
         },

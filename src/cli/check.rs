@@ -9,7 +9,7 @@ use tollgate::config::{Config, Faults};
 
 /// Prints warnings and faults to standard error, or one line about what is valid to standard output.
 pub fn run(path: &Path) -> io::Result<ExitCode> {
-    match boot::load(path, &super::environment) {
+    match boot::load(path, &tollgate::config::environment) {
         Ok((config, _)) => {
             let mut err = io::stderr().lock();
             for warning in &config.warnings {

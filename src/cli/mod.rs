@@ -154,11 +154,6 @@ pub fn schema() -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks up an environment variable; one that is not Unicode counts as not set.
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

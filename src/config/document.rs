@@ -2,6 +2,7 @@
 //!
 //! What is misshapen is taken out after it was reported, so that one fault does not hide the next.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use super::fault::Fault;
 use super::lines::Lines;
 use super::place::{Place, Seg};
 use super::reference::{ReferenceError, expand};
-use super::shape;
+use super::{shape, sources};
 
 /// A file's content, well-shaped, and what was wrong with it.
 pub(super) struct Document {
@@ -29,8 +30,8 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads `file`. Whatever is wrong with it is in `faults`.
-    pub fn read(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Document {
+    /// Reads `file`, or what is given as its text. Whatever is wrong with it is in `faults`.
+    pub fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Document {
         let mut document = Document {
             file: file.to_path_buf(),
             value: Value::Object(Map::new()),
@@ -40,7 +41,10 @@ impl Document {
             lost_ids: false,
             credential_files: BTreeSet::new(),
         };
-        match std::fs::read_to_string(file) {
+        match text.map_or_else(
+            || sources::read_text(file).map(Cow::Owned),
+            |text| Ok(Cow::Borrowed(text)),
+        ) {
             Ok(text) => document.parse(&text, env),
             Err(error) => {
                 document.lost_ids = true;
@@ -87,7 +91,7 @@ impl Document {
             }
         };
         let mut value = self
-            .to_json(yaml, &Place::default())
+            .json(yaml, &Place::default())
             .unwrap_or_else(|| Value::Object(Map::new()));
         let mut referred = BTreeSet::new();
         self.resolve(&mut value, &Place::default(), env, &mut referred);
@@ -124,7 +128,7 @@ impl Document {
     }
 
     /// Converts to JSON. A field without a value is absent, as `limits:` with everything under it commented out.
-    fn to_json(&mut self, yaml: serde_yaml::Value, place: &Place) -> Option<Value> {
+    fn json(&mut self, yaml: serde_yaml::Value, place: &Place) -> Option<Value> {
         Some(match yaml {
             serde_yaml::Value::Null => return None,
             serde_yaml::Value::Bool(truth) => Value::Bool(truth),
@@ -142,7 +146,7 @@ impl Document {
             serde_yaml::Value::Sequence(list) => list
                 .into_iter()
                 .enumerate()
-                .map(|(i, item)| self.to_json(item, &place.index(i)).unwrap_or(Value::Null))
+                .map(|(i, item)| self.json(item, &place.index(i)).unwrap_or(Value::Null))
                 .collect(),
             serde_yaml::Value::Mapping(mapping) => {
                 let mut object = Map::new();
@@ -156,7 +160,7 @@ impl Document {
                             continue;
                         }
                     };
-                    if let Some(item) = self.to_json(item, &place.key(&key)) {
+                    if let Some(item) = self.json(item, &place.key(&key)) {
                         object.insert(key, item);
                     }
                 }
@@ -168,7 +172,7 @@ impl Document {
                     format!("the tag `{}` means nothing here", tagged.tag),
                     Some("remove it".to_owned()),
                 );
-                return self.to_json(tagged.value, place);
+                return self.json(tagged.value, place);
             }
         })
     }
@@ -218,7 +222,7 @@ impl Document {
     fn resolve_credential(&mut self, text: &mut String, place: &Place, optional: bool) {
         if let Some(file) = text.strip_prefix("file:") {
             let file = beside(&self.file, Path::new(file));
-            let content = std::fs::read_to_string(&file);
+            let content = sources::read_text(&file);
             self.credential_files.insert(file.clone());
             match content {
                 Ok(content) => {

@@ -17,7 +17,19 @@ use super::valid::Config;
 ///
 /// Every fault of every file, at once.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    let mut merged = Merged::read(path, env);
+    finish(Merged::read(path, None, env))
+}
+
+/// The same for text that is in no file; what it mentions is relative to the working directory.
+///
+/// # Errors
+///
+/// Every fault of the text and of what it includes, at once.
+pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
+    finish(Merged::read(Path::new("(text)"), Some(text), env))
+}
+
+fn finish(mut merged: Merged) -> Result<Config, Faults> {
     let mut value = merged.value.take();
     let mut checker = Checker::new(&merged);
     let file = deserialize(&mut value, &mut checker);

@@ -25,20 +25,20 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// Reads a file and what it includes.
-    pub fn read(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Merged {
+    /// Reads a file (or what is given as its text) and what it includes.
+    pub fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Merged {
         let mut merged = Merged {
             value: Value::Object(Map::new()),
             ..Merged::default()
         };
-        merged.add(file, env);
+        merged.add(file, text, env);
         merged
     }
 
-    fn add(&mut self, file: &Path, env: &dyn Fn(&str) -> Option<String>) {
+    fn add(&mut self, file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) {
         self.canonical.push(canonical(file));
         self.sources.files.insert(file.to_path_buf());
-        let mut document = Document::read(file, env);
+        let mut document = Document::read(file, text, env);
         self.sources.files.append(&mut document.credential_files);
         let value = document.value.take();
         let number = self.documents.len();
@@ -95,7 +95,7 @@ impl Merged {
                     Some("include each file once".to_owned()),
                 );
             } else {
-                self.add(&file, env);
+                self.add(&file, None, env);
             }
         }
     }

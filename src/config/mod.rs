@@ -21,14 +21,20 @@ mod shape;
 pub mod sources;
 pub mod types;
 pub mod units;
+mod usd;
 pub mod valid;
 mod watch;
 
 pub use check::{BUILT_IN_PROVIDERS, DEMO_PROVIDER};
 pub use fault::{Fault, Faults};
-pub use load::load;
+pub use load::{load, parse};
 pub use secret::Secret;
 pub use shape::schema;
 pub use sources::Sources;
 pub use valid::{AccessKey, AccessLog, Admin, Config, Proxy, Timeouts, Tls};
 pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};
+
+/// Looks up a variable of this process's environment; one that is not Unicode counts as not set.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -32,6 +32,19 @@ pub fn schema() -> Value {
         if let Some(Value::String(pattern)) = node.get_mut("pattern") {
             *pattern = format!("({pattern})|\\$\\{{");
         }
+        // Absence is every default; the descriptions say what it means.
+        node.remove("default");
+        let needed: Vec<Value> = match node.get("properties") {
+            Some(Value::Object(fields)) => ["id", "sha256"]
+                .into_iter()
+                .filter(|key| fields.contains_key(*key))
+                .map(Value::from)
+                .collect(),
+            _ => Vec::new(),
+        };
+        if !needed.is_empty() && !node.contains_key("required") {
+            node.insert("required".to_owned(), Value::Array(needed));
+        }
     });
     schema
 }

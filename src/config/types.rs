@@ -72,9 +72,9 @@ pub struct Proxy {
 pub struct Tls {
     /// Addresses to listen on.
     pub listen: Vec<String>,
-    /// PEM file with the certificate chain.
+    /// PEM file with the certificate chain, relative to this file.
     pub cert: PathBuf,
-    /// PEM file with the private key.
+    /// PEM file with the private key, relative to this file.
     pub key: PathBuf,
 }
 
@@ -129,7 +129,8 @@ pub struct TokenLimits {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// One JSON line a request: `stdout`, `off`, or a file's path. Default `stdout`.
+    /// One JSON line a request: `stdout`, `off`, or a file's path (relative to the working directory). Default
+    /// `stdout`.
     pub access: Option<String>,
 }
 
@@ -157,7 +158,8 @@ pub struct Provider {
     pub surfaces: Option<Vec<Surface>>,
     /// Headers added to every upstream request.
     pub headers: std::collections::BTreeMap<String, String>,
-    /// PEM file with the certificate authorities to trust for this provider, instead of the system's.
+    /// PEM file with the certificate authorities to trust for this provider, instead of the system's; relative to
+    /// this file.
     pub ca: Option<PathBuf>,
     /// Whether models outside the catalog may be called as `provider:model`. Default true.
     pub passthrough: Option<bool>,
@@ -193,7 +195,8 @@ pub enum Auth {
 pub struct ProviderKey {
     /// Referred to by routing steps; unique among all providers.
     pub id: String,
-    /// The credential: `${ENVIRONMENT_VARIABLE}`, `file:/path`, or the text itself.
+    /// The credential: `${ENVIRONMENT_VARIABLE}`, `file:/path` (relative to
+    /// this file), or the text itself. With `${NAME:-}`, the key is left out while the variable is not set.
     pub value: Secret,
     /// The account that may use a user key. Default `default`.
     #[serde(default)]

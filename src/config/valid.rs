@@ -42,6 +42,23 @@ pub struct Config {
     pub sources: Sources,
 }
 
+impl Config {
+    /// Settings that differ in `new` and take effect with a restart only.
+    pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let (old, now) = (&self.proxy, &new.proxy);
+        [
+            ("proxy.listen", old.listen != now.listen),
+            ("proxy.tls", old.tls != now.tls),
+            ("proxy.threads", old.threads != now.threads),
+            ("admin.listen", self.admin != new.admin),
+            ("demo.listen", self.demo != new.demo),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+}
+
 /// The listener that applications call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
@@ -134,4 +151,25 @@ pub struct AccessKey {
     pub configuration: Option<String>,
     /// SHA-256 of the whole token.
     pub digest: [u8; 32],
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+
+    #[test]
+    fn what_is_bound_at_the_start_needs_a_restart() {
+        let load = |yaml| parse(yaml, &|_| None).unwrap();
+        let old = load("proxy: { threads: 2, drain: 1s }");
+        assert!(
+            old.needs_restart(&load("proxy: { threads: 2, drain: 2s }\nfailover: false"))
+                .is_empty()
+        );
+        let new =
+            load("proxy: { threads: 3, listen: ['127.0.0.1:1'] }\ndemo: { listen: '127.0.0.1:2' }");
+        assert_eq!(
+            old.needs_restart(&new),
+            ["proxy.listen", "proxy.threads", "demo.listen"]
+        );
+    }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use sha2::{Digest, Sha256};
 
-use super::{Config, Faults, Sources, load};
+use super::{Config, Faults, Sources, load, sources};
 use crate::clock;
 
 /// How long files must be quiet before they are read.
@@ -211,16 +211,16 @@ fn directories(sources: &Sources) -> BTreeSet<PathBuf> {
 }
 
 /// A digest of every source's content, and of what is in the directories that patterns were matched in.
-fn fingerprint(sources: &Sources) -> [u8; 32] {
+fn fingerprint(of: &Sources) -> [u8; 32] {
     let mut all = Sha256::new();
-    for file in &sources.files {
+    for file in &of.files {
         all.update(file.as_os_str().as_encoded_bytes());
-        match std::fs::read(file) {
+        match sources::read(file) {
             Ok(content) => all.update(Sha256::digest(content)),
             Err(error) => all.update(error.kind().to_string()),
         }
     }
-    for directory in &sources.directories {
+    for directory in &of.directories {
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         let names: BTreeSet<_> = entries.map(|entry| entry.file_name()).collect();
         for name in names {
@@ -367,6 +367,19 @@ mod tests {
     fn a_trigger_loads_without_a_change() {
         let bench = Bench::start(|dir| fs::write(dir.join("t.yaml"), total(100)).unwrap());
         bench.watcher.trigger().reload();
+        assert_eq!(bench.next_total(), 100);
+    }
+
+    #[test]
+    fn a_hangup_loads_without_a_change() {
+        let bench = Bench::start(|dir| fs::write(dir.join("t.yaml"), total(100)).unwrap());
+        reload_on_hangup(bench.watcher.trigger()).unwrap();
+        let pid = std::process::id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-HUP", &pid])
+            .status()
+            .unwrap();
+        assert!(sent.success());
         assert_eq!(bench.next_total(), 100);
     }
 }

@@ -1,6 +1,6 @@
 //! The next attempt: a candidate, its body, and an address to send it to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::Result;
@@ -10,6 +10,7 @@ use super::flight::ended_by_gateway;
 use super::shared::Shared;
 use super::{admit, peers};
 use crate::clock;
+use crate::config::Timeouts;
 use crate::dialect::request::Edit;
 use crate::dialect::{Endpoint, Surface};
 use crate::failover::{Candidate, Outcome, Step};
@@ -20,34 +21,14 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
     if let Some(attempt) = &ctx.attempt {
         return peer(shared, ctx, attempt);
     }
-    loop {
-        let now = clock::now();
-        let Some(planned) = &mut ctx.planned else {
-            return Err(ended_by_gateway());
-        };
-        let Some(index) = planned.machine.next(now) else {
-            return Err(ended_by_gateway());
-        };
-        let candidate = planned.candidates[index].clone();
-        let timeouts = admit::timeouts(ctx, Some(&candidate));
-        let Some(planned) = &ctx.planned else {
-            return Err(ended_by_gateway());
-        };
-        let by = (now + timeouts.per_request).min(planned.total_by);
-        // Another request is finding out whether this provider is back; others first.
-        if !shared.health.begin(&candidate, now)
-            && ctx
-                .planned
-                .as_mut()
-                .is_some_and(|planned| planned.machine.postpone())
-        {
-            continue;
-        }
-        let Some(planned) = &ctx.planned else {
-            return Err(ended_by_gateway());
-        };
-        planned.flight.begin(by, now);
-
+    while let Some(Chosen {
+        index,
+        candidate,
+        timeouts,
+        by,
+        at: now,
+    }) = choose(shared, ctx)
+    {
         let base = &candidate.provider.base_url;
         let patience = by
             .saturating_duration_since(now)
@@ -92,6 +73,39 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
             }
         }
     }
+}
+
+/// What the machine chose.
+struct Chosen {
+    index: usize,
+    candidate: Candidate,
+    timeouts: Timeouts,
+    at: Instant,
+    by: Instant,
+}
+
+/// The machine's next candidate; one whose provider another request is probing comes after the others.
+fn choose(shared: &Shared, ctx: &mut Context) -> Option<Chosen> {
+    let at = clock::now();
+    let planned = ctx.planned.as_mut()?;
+    let index = loop {
+        let index = planned.machine.next(at)?;
+        if shared.health.begin(&planned.candidates[index], at) || !planned.machine.postpone() {
+            break index;
+        }
+    };
+    let candidate = planned.candidates[index].clone();
+    let by = planned.total_by;
+    let timeouts = admit::timeouts(ctx, Some(&candidate));
+    let by = by.min(at + timeouts.per_request);
+    ctx.planned.as_ref()?.flight.begin(by, at);
+    Some(Chosen {
+        index,
+        candidate,
+        timeouts,
+        at,
+        by,
+    })
 }
 
 /// Records a failed attempt, and says what follows.

@@ -160,6 +160,25 @@ impl Checker<'_> {
         }
     }
 
+    pub(super) fn access_log(&mut self, log: &types::Log) -> AccessLog {
+        match log.access.as_deref() {
+            None | Some("stdout") => AccessLog::Stdout,
+            Some("off") => AccessLog::Off,
+            Some(path) => {
+                if !path.contains(['/', '.']) {
+                    let hint =
+                        Some("a file in the working directory is written as `./name`".to_owned());
+                    self.fault(
+                        &Place::top("log").key("access"),
+                        "this is not `stdout`, `off` or a path",
+                        hint,
+                    );
+                }
+                AccessLog::File(path.into())
+            }
+        }
+    }
+
     fn addresses(&mut self, place: &Place, list: &[String]) -> Vec<SocketAddr> {
         list.iter()
             .enumerate()
@@ -212,10 +231,22 @@ pub(super) fn timeouts(written: &types::Timeouts) -> Timeouts {
     crate::access::effective(&Timeouts::default(), &written.overrides(), &none, &none)
 }
 
-pub(super) fn access_log(written: Option<&str>) -> AccessLog {
-    match written {
-        None | Some("stdout") => AccessLog::Stdout,
-        Some("off" | "false") => AccessLog::Off,
-        Some(path) => AccessLog::File(path.into()),
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+
+    #[test]
+    fn a_word_that_is_no_destination_is_not_taken_for_a_file() {
+        for (word, fine) in [
+            ("stdout", true),
+            ("off", true),
+            ("./stdot", true),
+            ("access.log", true),
+            ("stdot", false),
+            ("stderr", false),
+        ] {
+            let result = parse(&format!("log: {{ access: {word} }}"), &|_| None);
+            assert_eq!(result.is_ok(), fine, "{word}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::merge::Merged;
 use super::nearest::did_you_mean_or_list;
 use super::place::Place;
-use super::sources::Sources;
+use super::sources::{self, Sources};
 use super::types;
 use super::valid::Config;
 
@@ -115,7 +115,7 @@ impl<'a> Checker<'a> {
         holds: impl Fn(&[u8]) -> bool,
     ) -> Option<()> {
         self.sources.files.insert(file.to_path_buf());
-        match std::fs::read(file) {
+        match sources::read(file) {
             Err(error) => {
                 self.fault(
                     place,
@@ -180,6 +180,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     let proxy = checker.proxy(&file.proxy);
     let admin = checker.admin(&file.admin);
     let demo = checker.demo(&file.demo);
+    let log = checker.access_log(&file.log);
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
     checker.token_limits(&Place::top("limits"), &file.limits);
@@ -208,7 +209,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         proxy,
         admin,
         timeouts: listeners::timeouts(&file.timeouts),
-        log: listeners::access_log(file.log.access.as_deref()),
+        log,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),
         accounts,
