@@ -1,7 +1,5 @@
 //! The next attempt: a candidate, its body, and an address to send it to.
 
-use std::time::{Duration, Instant};
-
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::Result;
 
@@ -10,7 +8,6 @@ use super::flight::ended_by_gateway;
 use super::shared::Shared;
 use super::{admit, peers};
 use crate::clock;
-use crate::config::Timeouts;
 use crate::dialect::request::Edit;
 use crate::dialect::{Endpoint, Surface};
 use crate::failover::{Candidate, Outcome, Step};
@@ -18,116 +15,79 @@ use crate::failover::{Candidate, Outcome, Step};
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.
 pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-    if let Some(attempt) = &ctx.attempt {
-        return peer(shared, ctx, attempt);
+    if ctx.attempt.is_none() {
+        next(shared, ctx).await?;
     }
-    while let Some(Chosen {
-        index,
-        candidate,
-        timeouts,
-        by,
-        at: now,
-    }) = choose(shared, ctx)
-    {
-        let base = &candidate.provider.base_url;
-        let patience = by
-            .saturating_duration_since(now)
-            .min(super::CONNECT_TIMEOUT);
-        match shared.peers.lookup(base, now, patience).await {
-            Ok(mut addresses) => {
-                let Some(address) = addresses.pop() else {
-                    return Err(ended_by_gateway());
-                };
-                let (body, strip_usage) = body(ctx, &candidate);
-                ctx.attempt = Some(Attempt {
-                    candidate: index,
-                    started: now,
-                    by,
-                    timeouts,
-                    body,
-                    strip_usage,
-                    addresses,
-                    address,
-                    stale: 0,
-                    status: None,
-                    retry_after: None,
-                    outcome: None,
-                });
-                if let Some(attempt) = &ctx.attempt {
-                    return peer(shared, ctx, attempt);
-                }
+    peer(shared, ctx)
+}
+
+/// Takes candidates until one has an address; those without end here, without a round through Pingora.
+async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
+    while let Some(mut attempt) = choose(shared, ctx) {
+        let Some(planned) = &ctx.planned else { break };
+        let base = &planned.candidates[attempt.candidate].provider.base_url;
+        let left = attempt.by.saturating_duration_since(attempt.started);
+        let patience = left.min(super::CONNECT_TIMEOUT);
+        match shared.peers.lookup(base, attempt.started, patience).await {
+            Ok(addresses) => {
+                attempt.addresses = addresses;
+                ctx.attempt = Some(attempt);
+                return Ok(());
             }
-            // Nothing to connect to: the next candidate without a round through Pingora.
             Err(outcome) => {
-                if end(
-                    shared,
-                    ctx,
-                    index,
-                    clock::now().duration_since(now),
-                    None,
-                    outcome,
-                ) != Step::Next
-                {
-                    return Err(ended_by_gateway());
+                if end(shared, ctx, &attempt, outcome) != Step::Next {
+                    break;
                 }
             }
         }
     }
+    Err(ended_by_gateway())
 }
 
-/// What the machine chose.
-struct Chosen {
-    index: usize,
-    candidate: Candidate,
-    timeouts: Timeouts,
-    at: Instant,
-    by: Instant,
-}
-
-/// The machine's next candidate; one whose provider another request is probing comes after the others.
-fn choose(shared: &Shared, ctx: &mut Context) -> Option<Chosen> {
-    let at = clock::now();
+/// The machine's next candidate, as an attempt that has no address yet. One whose provider another
+/// request is probing comes after the others.
+fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
+    let now = clock::now();
     let planned = ctx.planned.as_mut()?;
     let index = loop {
-        let index = planned.machine.next(at)?;
-        if shared.health.begin(&planned.candidates[index], at) || !planned.machine.postpone() {
+        let index = planned.machine.next(now)?;
+        if shared.health.begin(&planned.candidates[index], now) || !planned.machine.postpone() {
             break index;
         }
     };
-    let candidate = planned.candidates[index].clone();
-    let by = planned.total_by;
-    let timeouts = admit::timeouts(ctx, Some(&candidate));
-    let by = by.min(at + timeouts.per_request);
-    ctx.planned.as_ref()?.flight.begin(by, at);
-    Some(Chosen {
-        index,
-        candidate,
-        timeouts,
-        at,
+    let planned = ctx.planned.as_ref()?;
+    let candidate = &planned.candidates[index];
+    let timeouts = admit::timeouts(ctx, Some(candidate));
+    let by = planned.total_by.min(now + timeouts.per_request);
+    planned.flight.begin(by, now);
+    let (body, strip_usage) = body(ctx, candidate);
+    Some(Attempt {
+        candidate: index,
+        started: now,
         by,
+        body,
+        strip_usage,
+        addresses: Vec::new(),
+        stale: 0,
+        status: None,
+        retry_after: None,
+        outcome: None,
     })
 }
 
 /// Records a failed attempt, and says what follows.
-pub fn end(
-    shared: &Shared,
-    ctx: &mut Context,
-    candidate: usize,
-    took: Duration,
-    status: Option<u16>,
-    outcome: Outcome,
-) -> Step {
+pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outcome) -> Step {
     let now = clock::now();
     let Some(planned) = &mut ctx.planned else {
         return Step::Stop;
     };
-    shared.learn(&planned.candidates[candidate], &outcome, now);
+    shared.learn(&planned.candidates[attempt.candidate], &outcome, now);
     ctx.past.push(PastAttempt {
-        candidate,
-        took,
-        status,
+        candidate: attempt.candidate,
+        took: now.duration_since(attempt.started),
+        status: attempt.status,
         outcome: Some(outcome.clone()),
-        tap: None,
+        tap: planned.flight.take_tap(),
     });
     planned.machine.failed(outcome, now)
 }
@@ -174,11 +134,14 @@ fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
     (rendered, ask && !body.wants_usage_chunk())
 }
 
-fn peer(shared: &Shared, ctx: &Context, attempt: &Attempt) -> Result<Box<HttpPeer>> {
-    let Some(planned) = &ctx.planned else {
+fn peer(shared: &Shared, ctx: &Context) -> Result<Box<HttpPeer>> {
+    let (Some(planned), Some(attempt)) = (&ctx.planned, &ctx.attempt) else {
+        return Err(ended_by_gateway());
+    };
+    let Some(address) = attempt.addresses.last() else {
         return Err(ended_by_gateway());
     };
     let candidate = &planned.candidates[attempt.candidate];
     let left = attempt.by.saturating_duration_since(clock::now());
-    peers::peer(&shared.peers, &candidate.provider, attempt.address, left)
+    peers::peer(&shared.peers, &candidate.provider, *address, left)
 }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::flight::Flight;
 use super::session::Unwrap;
 use crate::access::{AccessKey, Snapshot};
-use crate::config::Timeouts;
 use crate::dialect::request::RequestBody;
 use crate::dialect::{Dialect, Endpoint};
 use crate::failover::{Candidate, Machine, Outcome};
@@ -80,16 +79,12 @@ pub struct Attempt {
     pub started: Instant,
     /// By when it must commit.
     pub by: Instant,
-    /// Its candidate's timeouts.
-    pub timeouts: Timeouts,
     /// The body in the candidate's own words.
     pub body: Bytes,
     /// Whether the usage chunk was asked for on the client's behalf.
     pub strip_usage: bool,
-    /// Addresses of the provider that are left to try.
+    /// Addresses of the provider that are left to try; the last one is in use.
     pub addresses: Vec<SocketAddr>,
-    /// The one in use.
-    pub address: SocketAddr,
     /// Pooled connections that turned out dead before a byte of the answer.
     pub stale: u8,
     /// The provider's status, once its head was read.

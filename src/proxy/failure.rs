@@ -34,10 +34,10 @@ pub fn connecting(shared: &Shared, ctx: &mut Context, error: Box<Error>) -> Box<
     });
     // A name may have more addresses, and they are all the same candidate.
     if let Some(attempt) = &mut ctx.attempt
+        && attempt.addresses.len() > 1
         && clock::now() < attempt.by
-        && let Some(address) = attempt.addresses.pop()
     {
-        attempt.address = address;
+        attempt.addresses.pop();
         return again(error);
     }
     conclude(shared, ctx, error, outcome)
@@ -105,18 +105,7 @@ fn conclude(
         error.set_retry(false);
         return error;
     };
-    let took = clock::now().duration_since(attempt.started);
-    let step = attempt::end(
-        shared,
-        ctx,
-        attempt.candidate,
-        took,
-        attempt.status,
-        outcome,
-    );
-    if let (Some(planned), Some(past)) = (&ctx.planned, ctx.past.last_mut()) {
-        past.tap = planned.flight.take_tap();
-    }
+    let step = attempt::end(shared, ctx, &attempt, outcome);
     error.set_retry(step == Step::Next);
     error
 }
