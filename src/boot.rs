@@ -11,7 +11,8 @@ use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
-use pingora_proxy::http_proxy_service;
+use pingora_core::services::listening::Service;
+use pingora_proxy::http_proxy;
 
 use crate::access::Snapshot;
 use crate::admin::{self, AdminState, Readiness};
@@ -20,7 +21,7 @@ use crate::config::{self, AccessLog as LogTarget, Config, Environment, Fault, Fa
 use crate::failover::Health;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
-use crate::proxy::{Drain, Gateway, Peers, Shared};
+use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
 use crate::tokens::Encoding;
 use crate::usage::{DEFAULT_CAPACITY, EventIds, UsageRing};
 use crate::{clock, demo, random};
@@ -350,13 +351,16 @@ fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
 
-    let mut proxy = http_proxy_service(&server.configuration, Gateway(shared.clone()));
-    if let Some(logic) = proxy.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(config.proxy.keepalive);
-        logic.server_options = Some(options);
-    }
+    let mut app = http_proxy(&server.configuration, Gateway(shared.clone()));
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.proxy.keepalive);
+    app.server_options = Some(options);
+    let app = Bounded {
+        app: Arc::new(app),
+        shared: shared.clone(),
+    };
+    let mut proxy = Service::new("proxy".to_owned(), app);
     for address in &config.proxy.listen {
         drop(listen(*address, "proxy.listen")?);
         proxy.add_tcp(&address.to_string());

@@ -29,7 +29,7 @@ const DROPPED: [&str; 9] = [
 ];
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
-pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+pub fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     if head.status.is_informational() {
         return Ok(());
     }
@@ -76,6 +76,10 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
 
     for name in DROPPED {
         head.remove_header(name);
+    }
+    if session.req_header().version == Version::HTTP_10 {
+        // It knows no chunks: the end of the connection ends the body.
+        head.remove_header(&header::TRANSFER_ENCODING);
     }
     if attempt.strip_usage {
         // The length is not the provider's any more once its usage chunk is taken out.
