@@ -105,6 +105,17 @@ impl ProxyHttp for Gateway {
         answer::head(session, head, ctx)
     }
 
+    /// Suits the head of an answer to its client.
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        _ctx: &mut Context,
+    ) -> Result<()> {
+        answer::last_touch(session, head);
+        Ok(())
+    }
+
     /// An attempt failed before it had a connection.
     fn fail_to_connect(
         &self,
