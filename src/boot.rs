@@ -113,6 +113,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     }
 
     let metrics = Arc::new(Metrics::new().map_err(|error| BootError::Internal(error.to_string()))?);
+    metrics.config_loaded(clock::wall());
     let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
         .map_err(system("cannot open the access log"))?;
     let generations = AtomicU64::new(1);
