@@ -146,7 +146,14 @@ impl Parser {
     /// Feeds the next bytes; the iterator yields the events that they complete.
     pub fn feed<'p>(&'p mut self, chunk: &'p [u8]) -> Events<'p> {
         self.boundary = None;
-        Events { parser: self, chunk, at: 0, block: 0, carried: false, done: false }
+        Events {
+            parser: self,
+            chunk,
+            at: 0,
+            block: 0,
+            carried: false,
+            done: false,
+        }
     }
 
     /// The stream has ended: yields the last event if its blank line is missing. An event that was
@@ -158,7 +165,12 @@ impl Parser {
         self.dead = true;
         let block = strip_bom(&self.carry, !self.first_done);
         let (name, data) = block::read(block, &mut self.joined)?;
-        Some(Event { name, data, start: None, end: 0 })
+        Some(Event {
+            name,
+            data,
+            start: None,
+            end: 0,
+        })
     }
 
     /// Whether nothing of an unfinished block has been consumed.
@@ -200,7 +212,11 @@ impl Parser {
 }
 
 fn strip_bom(block: &[u8], first: bool) -> &[u8] {
-    if first { block.strip_prefix(BOM).unwrap_or(block) } else { block }
+    if first {
+        block.strip_prefix(BOM).unwrap_or(block)
+    } else {
+        block
+    }
 }
 
 /// The events that one chunk completes. Dropping it early skips the rest of them, not their bytes.
@@ -224,7 +240,10 @@ impl Events<'_> {
     ///
     /// # Errors
     /// [`TooLong`], once, for an event over [`MAX_EVENT`]; nothing follows it.
-    #[expect(clippy::should_implement_trait, reason = "a lending iterator cannot be an Iterator")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a lending iterator cannot be an Iterator"
+    )]
     pub fn next(&mut self) -> Option<Result<Event<'_>, TooLong>> {
         loop {
             if std::mem::take(&mut self.carried) {
@@ -269,8 +288,14 @@ impl Events<'_> {
                 continue;
             }
             let block = strip_bom(if whole { bytes } else { &self.parser.carry }, first);
-            return block::read(block, &mut self.parser.joined)
-                .map(|(name, data)| Ok(Event { name, data, start: whole.then_some(start), end }));
+            return block::read(block, &mut self.parser.joined).map(|(name, data)| {
+                Ok(Event {
+                    name,
+                    data,
+                    start: whole.then_some(start),
+                    end,
+                })
+            });
         }
     }
 }

@@ -41,11 +41,22 @@ impl Encoding {
             let part = part.to_ascii_lowercase();
             // Azure writes gpt-35. Their later siblings begin alike: gpt-4o, gpt-4.1, gpt-4.5.
             part == "gpt-4"
-                || ["gpt-4-", "gpt-3.5", "gpt-35", "text-embedding-", "davinci-002", "babbage-002"]
-                    .iter()
-                    .any(|family| part.starts_with(family))
+                || [
+                    "gpt-4-",
+                    "gpt-3.5",
+                    "gpt-35",
+                    "text-embedding-",
+                    "davinci-002",
+                    "babbage-002",
+                ]
+                .iter()
+                .any(|family| part.starts_with(family))
         };
-        if parts().any(cl100k) { Encoding::Cl100k } else { Encoding::O200k }
+        if parts().any(cl100k) {
+            Encoding::Cl100k
+        } else {
+            Encoding::O200k
+        }
     }
 
     /// Loads the vocabulary now (some hundred milliseconds, once), so that no request waits for it.
@@ -102,7 +113,11 @@ pub struct Counter {
 impl Counter {
     /// A counter at zero.
     pub fn new(encoding: Encoding) -> Counter {
-        Counter { encoding, counted: 0, rest: String::new() }
+        Counter {
+            encoding,
+            counted: 0,
+            rest: String::new(),
+        }
     }
 
     /// Adds the next piece of the text.
@@ -152,7 +167,8 @@ fn is_letter(c: char) -> bool {
 
 /// Whether no piece that ends in a letter can go on with `c`.
 fn starts_piece(c: char) -> bool {
-    (c.is_ascii() && !c.is_ascii_alphabetic() && c != '\'') || matches!(c, '、' | '。' | '，' | '！' | '？' | '：' | '；')
+    (c.is_ascii() && !c.is_ascii_alphabetic() && c != '\'')
+        || matches!(c, '、' | '。' | '，' | '！' | '？' | '：' | '；')
 }
 
 #[cfg(test)]

@@ -72,7 +72,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fault<'a> {
                 Ok(Fault::default())
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Fault<'a>, E> {
-                Ok(Fault { text: Some(Text(text.to_owned().into())), ..Fault::default() })
+                Ok(Fault {
+                    text: Some(Text(text.to_owned().into())),
+                    ..Fault::default()
+                })
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Fault<'a>, A::Error> {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
@@ -118,7 +121,10 @@ impl Body<'_> {
             .or_else(|| number.or(given).and_then(as_status))
             .or_else(|| kind.and_then(status_of))
             .unwrap_or(500);
-        let kind = name.filter(|_| number.is_none()).or(kind).unwrap_or("error");
+        let kind = name
+            .filter(|_| number.is_none())
+            .or(kind)
+            .unwrap_or("error");
         Some(event(status, kind, &self.message.0))
     }
 }
@@ -126,30 +132,56 @@ impl Body<'_> {
 /// An error event with its texts held to their limits.
 pub(super) fn event(status: u16, kind: &str, message: &str) -> StreamFailure {
     let cut = |text: &str, most: usize| text[..text.floor_char_boundary(most)].to_owned();
-    StreamFailure::ErrorEvent { status, kind: cut(kind, 128), message: cut(message, 4096) }
+    StreamFailure::ErrorEvent {
+        status,
+        kind: cut(kind, 128),
+        message: cut(message, 4096),
+    }
 }
 
 fn as_status(number: u64) -> Option<u16> {
-    u16::try_from(number).ok().filter(|status| (400..600).contains(status))
+    u16::try_from(number)
+        .ok()
+        .filter(|status| (400..600).contains(status))
 }
 
 /// The HTTP status of an error's name, from the error references of Anthropic and OpenAI and from
 /// what compatible providers send.
 fn status_of(name: &str) -> Option<u16> {
     Some(match name {
-        "invalid_request_error" | "context_length_exceeded" | "invalid_prompt" | "content_filter"
-        | "content_policy_violation" | "BadRequestError" | "invalid_value" => 400,
+        "invalid_request_error"
+        | "context_length_exceeded"
+        | "invalid_prompt"
+        | "content_filter"
+        | "content_policy_violation"
+        | "BadRequestError"
+        | "invalid_value" => 400,
         "authentication_error" | "invalid_api_key" | "invalid_authentication_error" => 401,
         "billing_error" | "billing_not_active" | "insufficient_balance" => 402,
         "permission_error" | "permission_denied" | "unsupported_country_region_territory" => 403,
         "not_found_error" | "model_not_found" | "NotFoundError" => 404,
         "request_too_large" => 413,
-        "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "too_many_requests" | "rate_limit"
-        | "requests" | "tokens" | "engine_overloaded_error" | "exceeded_current_quota_error" => 429,
-        "api_error" | "server_error" | "internal_server_error" | "internal_error" | "InternalServerError" => 500,
+        "rate_limit_error"
+        | "rate_limit_exceeded"
+        | "insufficient_quota"
+        | "too_many_requests"
+        | "rate_limit"
+        | "requests"
+        | "tokens"
+        | "engine_overloaded_error"
+        | "exceeded_current_quota_error" => 429,
+        "api_error"
+        | "server_error"
+        | "internal_server_error"
+        | "internal_error"
+        | "InternalServerError" => 500,
         "bad_gateway" | "upstream_error" => 502,
-        "service_unavailable" | "service_unavailable_error" | "server_is_overloaded" | "slow_down"
-        | "model_overloaded" | "server_overloaded" => 503,
+        "service_unavailable"
+        | "service_unavailable_error"
+        | "server_is_overloaded"
+        | "slow_down"
+        | "model_overloaded"
+        | "server_overloaded" => 503,
         "timeout_error" | "timeout" | "gateway_timeout" => 504,
         "overloaded_error" | "overloaded" => 529,
         _ => return None,

@@ -58,7 +58,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
             type Value = Maybe<T>;
             unit_is_default!();
-            otherwise_default!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+            otherwise_default!(
+                visit_bool(bool),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64),
+                visit_str(&str)
+            );
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Maybe<T>, A::Error> {
                 skip_list(list).map(|()| Maybe(None))
             }
@@ -81,14 +87,21 @@ pub(super) struct Few<T> {
 
 impl<T> Default for Few<T> {
     fn default() -> Self {
-        Few { present: false, first: None, rest: Vec::new() }
+        Few {
+            present: false,
+            first: None,
+            rest: Vec::new(),
+        }
     }
 }
 
 impl<T> Few<Maybe<T>> {
     /// The elements that are objects.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.rest).filter_map(|element| element.0.as_ref())
+        self.first
+            .iter()
+            .chain(&self.rest)
+            .filter_map(|element| element.0.as_ref())
     }
 }
 
@@ -98,9 +111,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
         impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
             type Value = Few<T>;
             unit_is_default!();
-            otherwise_default!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+            otherwise_default!(
+                visit_bool(bool),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64),
+                visit_str(&str)
+            );
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
-                let mut few = Few { present: true, first: list.next_element()?, rest: Vec::new() };
+                let mut few = Few {
+                    present: true,
+                    first: list.next_element()?,
+                    rest: Vec::new(),
+                };
                 while let Some(element) = list.next_element()? {
                     few.rest.push(element);
                 }
@@ -135,7 +158,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
         impl<'de: 'a, 'a> Visitor<'de> for Words<'a> {
             type Value = Text<'a>;
             unit_is_default!();
-            otherwise_default!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64));
+            otherwise_default!(
+                visit_bool(bool),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64)
+            );
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'a>, E> {
                 Ok(Text(Cow::Borrowed(text)))
             }
@@ -180,12 +208,19 @@ impl<'de> Deserialize<'de> for Figure {
             unit_is_default!();
             otherwise_default!(visit_bool(bool), visit_str(&str));
             fn visit_i64<E: Error>(self, figure: i64) -> Result<Figure, E> {
-                Ok(Figure(u64::try_from(figure).ok().filter(|&figure| figure <= BELIEVED)))
+                Ok(Figure(
+                    u64::try_from(figure)
+                        .ok()
+                        .filter(|&figure| figure <= BELIEVED),
+                ))
             }
             fn visit_u64<E: Error>(self, figure: u64) -> Result<Figure, E> {
                 Ok(Figure(Some(figure).filter(|&figure| figure <= BELIEVED)))
             }
-            #[expect(clippy::cast_possible_truncation, reason = "the range is checked, the fraction dropped on purpose")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the range is checked, the fraction dropped on purpose"
+            )]
             fn visit_f64<E: Error>(self, figure: f64) -> Result<Figure, E> {
                 let believed = (0.0..=f64::from(u32::MAX)).contains(&figure);
                 Ok(Figure(believed.then_some(figure as u64)))

@@ -102,12 +102,19 @@ impl Function<'_> {
 impl Delta<'_> {
     fn tell(&self, facts: &mut Facts) {
         // Some providers send the reasoning under both names.
-        let reasoning = if self.reasoning_content.is_empty() { &self.reasoning } else { &self.reasoning_content };
+        let reasoning = if self.reasoning_content.is_empty() {
+            &self.reasoning
+        } else {
+            &self.reasoning_content
+        };
         facts.text(reasoning);
         facts.text(&self.content);
         facts.text(&self.refusal);
         for call in self.tool_calls.iter() {
-            for function in [&call.function, &call.custom].into_iter().filter_map(|function| function.0.as_ref()) {
+            for function in [&call.function, &call.custom]
+                .into_iter()
+                .filter_map(|function| function.0.as_ref())
+            {
                 function.tell(facts);
             }
         }
@@ -127,7 +134,10 @@ impl Delta<'_> {
 impl Choice<'_> {
     pub fn tell(&self, facts: &mut Facts) {
         facts.text(&self.text);
-        for delta in [&self.delta, &self.message].into_iter().filter_map(|delta| delta.0.as_ref()) {
+        for delta in [&self.delta, &self.message]
+            .into_iter()
+            .filter_map(|delta| delta.0.as_ref())
+        {
             delta.tell(facts);
         }
         if let Some(reason) = self.finish_reason.some() {
@@ -141,7 +151,12 @@ impl Chunk<'_> {
     pub fn read(self, facts: &mut Facts) -> Read {
         let mut failure = self.error.failure();
         if failure.is_none() && self.object.0 == "error" {
-            failure = Body { message: self.message, code: self.code, ..Body::default() }.failure();
+            failure = Body {
+                message: self.message,
+                code: self.code,
+                ..Body::default()
+            }
+            .failure();
         }
         facts.model(&self.model);
         if failure.is_none() {
@@ -152,10 +167,13 @@ impl Chunk<'_> {
         let groq = || self.x_groq.0.as_ref().and_then(|groq| groq.usage.0);
         let figures = self.usage.0.or_else(groq);
         if let Some(usage) = figures.and_then(|figures| figures.usage(Dialect::OpenAi, false)) {
-            facts.usage = Some(usage);
-            facts.usage_final = true;
+            facts.report(usage, true);
         }
-        let usage_only = self.choices.present && self.choices.first.is_none() && self.usage.0.is_some();
-        Read { usage_only: usage_only && failure.is_none(), failure }
+        let usage_only =
+            self.choices.present && self.choices.first.is_none() && self.usage.0.is_some();
+        Read {
+            usage_only: usage_only && failure.is_none(),
+            failure,
+        }
     }
 }

@@ -15,7 +15,11 @@ pub const PRIMING: u64 = 3;
 
 /// Tokens of a prompt of `messages` messages, 0 for a bare text (completions, embeddings). `each` is
 /// handed a function and calls it with every text of the prompt.
-pub fn estimate_prompt(encoding: Encoding, messages: u64, each: impl FnOnce(&mut dyn FnMut(&str))) -> u64 {
+pub fn estimate_prompt(
+    encoding: Encoding,
+    messages: u64,
+    each: impl FnOnce(&mut dyn FnMut(&str)),
+) -> u64 {
     let mut total: u64 = match messages {
         0 => 0,
         messages => messages.saturating_mul(PER_MESSAGE).saturating_add(PRIMING),
@@ -37,7 +41,15 @@ mod tests {
     #[test]
     fn messages_are_framed_and_bare_texts_are_not() {
         let texts = |each: &mut dyn FnMut(&str)| ["user", "hello world"].into_iter().for_each(each);
-        assert_eq!(estimate_prompt(Encoding::O200k, 1, texts), 3 + 3 + 1 + 2, "one message");
-        assert_eq!(estimate_prompt(Encoding::O200k, 0, texts), 1 + 2, "bare texts");
+        assert_eq!(
+            estimate_prompt(Encoding::O200k, 1, texts),
+            3 + 3 + 1 + 2,
+            "one message"
+        );
+        assert_eq!(
+            estimate_prompt(Encoding::O200k, 0, texts),
+            1 + 2,
+            "bare texts"
+        );
     }
 }

@@ -19,12 +19,26 @@ impl Settled {
     /// byte has gone, not before.
     pub fn of(tap: &Tap, model: &str, prompt: impl FnOnce() -> u64) -> Settled {
         let usage = match tap.usage() {
-            Some(usage) if tap.usage_final() => return Settled { usage, estimated: false },
+            Some(usage) if tap.usage_final() => {
+                return Settled {
+                    usage,
+                    estimated: false,
+                };
+            }
             Some(usage) => usage,
-            None => Usage { input: prompt(), ..Usage::default() },
+            None => Usage {
+                input: prompt(),
+                ..Usage::default()
+            },
         };
         let counted = tap.count_output(Encoding::of_model(model));
-        Settled { usage: Usage { output: usage.output.max(counted), ..usage }, estimated: true }
+        Settled {
+            usage: Usage {
+                output: usage.output.max(counted),
+                ..usage
+            },
+            estimated: true,
+        }
     }
 }
 
@@ -43,13 +57,32 @@ mod tests {
               data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"one two three four\"}}\n\n",
         ));
         let settled = Settled::of(&tap, "claude-x", || unreachable!("the prompt was reported"));
-        assert_eq!(settled, Settled { usage: Usage { input: 50, output: 4, ..Usage::default() }, estimated: true });
+        assert_eq!(
+            settled,
+            Settled {
+                usage: Usage {
+                    input: 50,
+                    output: 4,
+                    ..Usage::default()
+                },
+                estimated: true
+            }
+        );
     }
 
     #[test]
     fn nothing_reported_is_counted_throughout() {
         let tap = Tap::stream(Surface::ChatCompletions, false);
         let settled = Settled::of(&tap, "gpt-4o", || 7);
-        assert_eq!(settled, Settled { usage: Usage { input: 7, ..Usage::default() }, estimated: true });
+        assert_eq!(
+            settled,
+            Settled {
+                usage: Usage {
+                    input: 7,
+                    ..Usage::default()
+                },
+                estimated: true
+            }
+        );
     }
 }

@@ -5,13 +5,14 @@
 //! With stripping on, forwarded bytes always end at an event boundary; otherwise nothing is ever
 //! held back.
 //!
-//! Cost: each event is scanned twice, once for its end and once by a JSON reader that builds nothing
-//! but the few fields looked at; the generated text is copied into one growing buffer, because a
+//! Cost: each event is scanned for its end, and then compared with the one before (see
+//! `template.rs`) or read by a JSON reader that builds nothing but the few fields looked at; the generated text is copied into one growing buffer, because a
 //! stream can break at any time and is then settled by counting it.
 
 use bytes::{Bytes, BytesMut};
 
 use super::facts::Facts;
+use super::template::Template;
 use super::whole::Document;
 use super::{Encoding, StreamFailure, Usage, stream};
 use crate::dialect::sse::Parser;
@@ -28,7 +29,12 @@ pub struct Tap {
 
 #[derive(Debug)]
 enum Kind {
-    Stream { surface: Surface, parser: Parser, strip: Option<Strip> },
+    Stream {
+        surface: Surface,
+        parser: Parser,
+        template: Template,
+        strip: Option<Strip>,
+    },
     Whole(Document),
 }
 
@@ -55,9 +61,15 @@ impl Tap {
     /// A tap for a `text/event-stream` answer. `strip_usage_chunk` cuts out the chunk that a chat
     /// or text completion sends because of `stream_options.include_usage`; other surfaces ignore it.
     pub fn stream(surface: Surface, strip_usage_chunk: bool) -> Tap {
-        let strips = strip_usage_chunk && matches!(surface, Surface::ChatCompletions | Surface::Completions);
+        let strips =
+            strip_usage_chunk && matches!(surface, Surface::ChatCompletions | Surface::Completions);
         let strip = strips.then(Strip::default);
-        Tap::new(Kind::Stream { surface, parser: Parser::new(), strip })
+        Tap::new(Kind::Stream {
+            surface,
+            parser: Parser::new(),
+            template: Template::default(),
+            strip,
+        })
     }
 
     /// A tap for an answer that is one JSON document.
@@ -66,7 +78,11 @@ impl Tap {
     }
 
     fn new(kind: Kind) -> Tap {
-        Tap { kind, facts: Facts::default(), failed: false }
+        Tap {
+            kind,
+            facts: Facts::default(),
+            failed: false,
+        }
     }
 
     /// Looks at the next bytes of the (uncompressed) answer.
@@ -75,10 +91,24 @@ impl Tap {
         match &mut self.kind {
             Kind::Whole(document) => {
                 document.push(&chunk);
-                Seen { out: chunk, content: false, failure: None }
+                Seen {
+                    out: chunk,
+                    content: false,
+                    failure: None,
+                }
             }
-            Kind::Stream { surface, parser, strip } => {
-                let mut look = Look { surface: *surface, failed: &mut self.failed, failure: None };
+            Kind::Stream {
+                surface,
+                parser,
+                template,
+                strip,
+            } => {
+                let mut look = Look {
+                    surface: *surface,
+                    template,
+                    failed: &mut self.failed,
+                    failure: None,
+                };
                 let mut cuts = Vec::new();
                 let mut events = parser.feed(&chunk);
                 let mut broken = false;
@@ -104,7 +134,11 @@ impl Tap {
                 if broken {
                     *strip = None;
                 }
-                Seen { out, content: facts.content && !self.failed, failure }
+                Seen {
+                    out,
+                    content: facts.content && !self.failed,
+                    failure,
+                }
             }
         }
     }
@@ -116,17 +150,37 @@ impl Tap {
         match &mut self.kind {
             Kind::Whole(document) => {
                 let failure = document.finish(facts);
-                Seen { out: Bytes::new(), content: facts.content, failure }
+                Seen {
+                    out: Bytes::new(),
+                    content: facts.content,
+                    failure,
+                }
             }
-            Kind::Stream { surface, parser, strip } => {
-                let mut look = Look { surface: *surface, failed: &mut self.failed, failure: None };
-                let cut = parser.finish().is_some_and(|event| look.at(event.name, event.data, facts));
+            Kind::Stream {
+                surface,
+                parser,
+                template,
+                strip,
+            } => {
+                let mut look = Look {
+                    surface: *surface,
+                    template,
+                    failed: &mut self.failed,
+                    failure: None,
+                };
+                let cut = parser
+                    .finish()
+                    .is_some_and(|event| look.at(event.name, event.data, facts));
                 let failure = look.failure;
                 let out = match strip.take() {
                     Some(strip) if !cut => strip.held.freeze(),
                     _ => Bytes::new(),
                 };
-                Seen { out, content: facts.content && !self.failed, failure }
+                Seen {
+                    out,
+                    content: facts.content && !self.failed,
+                    failure,
+                }
             }
         }
     }
@@ -151,7 +205,10 @@ impl Tap {
     pub fn may_end(&self) -> bool {
         let by_reason = matches!(
             self.kind,
-            Kind::Stream { surface: Surface::ChatCompletions | Surface::Completions, .. }
+            Kind::Stream {
+                surface: Surface::ChatCompletions | Surface::Completions,
+                ..
+            }
         );
         self.facts.complete || (by_reason && self.facts.finish_reason.is_some())
     }
@@ -198,6 +255,7 @@ impl Tap {
 /// Looks at events until the chunk is done.
 struct Look<'a> {
     surface: Surface,
+    template: &'a mut Template,
     failed: &'a mut bool,
     failure: Option<StreamFailure>,
 }
@@ -205,7 +263,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Reads one event; whether it is there for its usage only.
     fn at(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> bool {
-        let read = stream::read(self.surface, name, data, facts);
+        let read = stream::read(self.surface, name, data, self.template, facts);
         self.fail(read.failure, facts);
         read.usage_only
     }
@@ -221,7 +279,13 @@ impl Look<'_> {
 impl Strip {
     /// What may be forwarded: everything up to the last boundary, less the cuts. All of it if the
     /// stream is broken.
-    fn pass(&mut self, chunk: Bytes, boundary: Option<usize>, cuts: &[(Option<usize>, usize)], broken: bool) -> Bytes {
+    fn pass(
+        &mut self,
+        chunk: Bytes,
+        boundary: Option<usize>,
+        cuts: &[(Option<usize>, usize)],
+        broken: bool,
+    ) -> Bytes {
         let boundary = if broken { Some(chunk.len()) } else { boundary };
         let Some(boundary) = boundary else {
             self.held.extend_from_slice(&chunk);

@@ -13,7 +13,7 @@ use super::failure::{Body, Fault};
 use super::figures::{Figures, Groq};
 use super::lenient::{Code, Few, Maybe, Text};
 use super::openai::Choice;
-use super::responses::Response;
+use super::responses::{Incomplete, end};
 use super::stream::{is_json, normalised, parse};
 use crate::dialect::{Endpoint, Surface};
 
@@ -36,7 +36,10 @@ enum Kept {
     One(Bytes),
     Many(Vec<u8>),
     /// The document is longer than [`KEEP`]: its first bytes and a tail of at least [`END`].
-    Ends { head: Vec<u8>, tail: Vec<u8> },
+    Ends {
+        head: Vec<u8>,
+        tail: Vec<u8>,
+    },
 }
 
 /// The top level of every dialect's answer.
@@ -62,7 +65,9 @@ struct Answer<'a> {
     usage: Maybe<Figures>,
     x_groq: Maybe<Groq>,
     #[serde(borrow)]
-    choices: Option<&'a RawValue>,
+    incomplete_details: Maybe<Incomplete<'a>>,
+    #[serde(borrow)]
+    choices: Few<Maybe<Choice<'a>>>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -95,7 +100,10 @@ struct Piece<'a> {
 
 impl Document {
     pub fn new(endpoint: Endpoint) -> Document {
-        Document { endpoint, body: Kept::One(Bytes::new()) }
+        Document {
+            endpoint,
+            body: Kept::One(Bytes::new()),
+        }
     }
 
     pub fn push(&mut self, chunk: &Bytes) {
@@ -144,13 +152,13 @@ fn add_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
 
 fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFailure> {
     let fault = match parse::<Answer<'_>>(body) {
-        Ok(answer) => return read(endpoint, body, answer, facts),
+        Ok(answer) => return read(endpoint, answer, facts),
         Err(fault) => fault,
     };
     if let Some(body) = normalised(body, &fault)
         && let Ok(answer) = parse::<Answer<'_>>(&body)
     {
-        return read(endpoint, &body, answer, facts);
+        return read(endpoint, answer, facts);
     }
     if !is_json(body) {
         return Some(StreamFailure::Malformed);
@@ -160,39 +168,51 @@ fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFai
     None
 }
 
-fn read(endpoint: Endpoint, body: &[u8], answer: Option<Answer<'_>>, facts: &mut Facts) -> Option<StreamFailure> {
+fn read(
+    endpoint: Endpoint,
+    answer: Option<Answer<'_>>,
+    facts: &mut Facts,
+) -> Option<StreamFailure> {
     facts.complete = true;
     let answer = answer.unwrap_or_default();
-    let generated = [answer.choices, answer.data, answer.content, answer.output];
-    let nothing = generated.iter().all(Option::is_none);
+    let generated = [answer.data, answer.content, answer.output];
+    let nothing = !answer.choices.present && generated.iter().all(Option::is_none);
     if nothing || answer.status.0 == "failed" {
         let mut failure = answer.error.failure();
         if failure.is_none() && (answer.object.0 == "error" || answer.kind.0 == "error") {
-            failure = Body { code: answer.code, message: answer.message, ..Body::default() }.failure();
+            failure = Body {
+                code: answer.code,
+                message: answer.message,
+                ..Body::default()
+            }
+            .failure();
         }
         if failure.is_some() {
             return failure;
         }
     }
     facts.content = true;
-    let Endpoint::Generate(surface) = endpoint else { return None };
+    let Endpoint::Generate(surface) = endpoint else {
+        return None;
+    };
     facts.model(&answer.model);
-    let figures = answer.usage.0.or_else(|| answer.x_groq.0.as_ref().and_then(|groq| groq.usage.0));
+    let figures = answer
+        .usage
+        .0
+        .or_else(|| answer.x_groq.0.as_ref().and_then(|groq| groq.usage.0));
     note(figures, surface, facts);
     if let Some(reason) = answer.stop_reason.some() {
         facts.finish_reason(reason);
     }
-    if surface == Surface::Responses
-        && let Ok(Some(response)) = parse::<Response<'_>>(body)
-    {
-        // An error beside an output that did not fail is the provider's own note.
-        drop(response.tell(facts));
+    if surface == Surface::Responses {
+        end(&answer.status, &answer.incomplete_details, facts);
     }
-    if let Some(choices) = elements::<Choice<'_>>(answer.choices) {
-        choices.iter().for_each(|choice| choice.tell(facts));
-    }
+    answer.choices.iter().for_each(|choice| choice.tell(facts));
     if facts.usage.is_none() {
-        for pieces in [answer.content, answer.output].into_iter().filter_map(|list| elements::<Piece<'_>>(Some(list?))) {
+        for pieces in [answer.content, answer.output]
+            .into_iter()
+            .filter_map(|list| elements::<Piece<'_>>(Some(list?)))
+        {
             pieces.iter().for_each(|piece| piece.tell(facts));
         }
     }
@@ -206,8 +226,7 @@ fn elements<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>) -> Option<Few<Ma
 fn note(figures: Option<Figures>, surface: Surface, facts: &mut Facts) {
     let prompt_only = surface == Surface::Embeddings;
     if let Some(usage) = figures.and_then(|figures| figures.usage(surface.dialect(), prompt_only)) {
-        facts.usage = Some(usage);
-        facts.usage_final = true;
+        facts.report(usage, true);
     }
 }
 
@@ -234,7 +253,9 @@ impl Piece<'_> {
 fn search(endpoint: Endpoint, head: &[u8], tail: &[u8], facts: &mut Facts) {
     facts.complete = true;
     facts.content = true;
-    let Endpoint::Generate(surface) = endpoint else { return };
+    let Endpoint::Generate(surface) = endpoint else {
+        return;
+    };
     for end in [tail, head] {
         let model = value_of::<Text<'_>>(end, b"\"model\"");
         facts.model(&model.unwrap_or_default());
@@ -249,8 +270,12 @@ fn search(endpoint: Endpoint, head: &[u8], tail: &[u8], facts: &mut Facts) {
 /// it cannot be found there.
 fn value_of<'a, T: Deserialize<'a>>(bytes: &'a [u8], key: &[u8]) -> Option<T> {
     memchr::memmem::rfind_iter(bytes, key).find_map(|at| {
-        let value = bytes[at + key.len()..].trim_ascii_start().strip_prefix(b":")?;
-        serde_json::Deserializer::from_slice(value).into_iter::<T>().next()?.ok()
+        let value = bytes[at + key.len()..]
+            .trim_ascii_start()
+            .strip_prefix(b":")?;
+        serde_json::Deserializer::from_slice(value)
+            .into_iter::<T>()
+            .next()?
+            .ok()
     })
 }
-

@@ -22,7 +22,9 @@ fn parse(chunks: &[&[u8]]) -> Seen {
         boundaries.extend(parser.boundary().map(|at| fed + at));
         assert_eq!(
             parser.at_boundary(),
-            parser.boundary().map_or(parser.carry.is_empty(), |at| at == chunk.len()),
+            parser
+                .boundary()
+                .map_or(parser.carry.is_empty(), |at| at == chunk.len()),
             "at a boundary exactly when the last one is the chunk's end"
         );
         fed += chunk.len();
@@ -34,7 +36,11 @@ fn parse(chunks: &[&[u8]]) -> Seen {
 }
 
 fn data(stream: &str) -> Vec<String> {
-    parse(&[stream.as_bytes()]).0.into_iter().map(|(_, data)| data).collect()
+    parse(&[stream.as_bytes()])
+        .0
+        .into_iter()
+        .map(|(_, data)| data)
+        .collect()
 }
 
 #[test]
@@ -62,7 +68,11 @@ fn the_format() {
         assert_eq!(data(stream), want, "{stream:?}");
     }
     let named = parse(&[b"event: x\nevent: y\ndata: 1\n\n"]).0;
-    assert_eq!(named, [("y".to_owned(), "1".to_owned())], "the last name wins");
+    assert_eq!(
+        named,
+        [("y".to_owned(), "1".to_owned())],
+        "the last name wins"
+    );
 }
 
 #[test]
@@ -71,33 +81,61 @@ fn events_lie_in_the_chunk_and_say_where() {
     let chunk = b": hi\ndata: a\n\ndata: b\n\ndata: c";
     let mut events = parser.feed(chunk);
     let first = events.next().expect("an event").expect("short");
-    assert_eq!((first.start, first.end), (Some(5), 14), "the comment line is a block of its own");
+    assert_eq!(
+        (first.start, first.end),
+        (Some(5), 14),
+        "the comment line is a block of its own"
+    );
     let second = events.next().expect("an event").expect("short");
-    assert_eq!((second.start, second.end, second.data), (Some(14), 23, &b"b"[..]), "second event");
+    assert_eq!(
+        (second.start, second.end, second.data),
+        (Some(14), 23, &b"b"[..]),
+        "second event"
+    );
     assert!(events.next().is_none(), "the third is unfinished");
     drop(events);
-    assert_eq!((parser.boundary(), parser.at_boundary()), (Some(23), false), "before the third");
+    assert_eq!(
+        (parser.boundary(), parser.at_boundary()),
+        (Some(23), false),
+        "before the third"
+    );
     let mut events = parser.feed(b"\n\n");
     let third = events.next().expect("an event").expect("short");
-    assert_eq!((third.start, third.end, third.data), (None, 2, &b"c"[..]), "it began earlier");
+    assert_eq!(
+        (third.start, third.end, third.data),
+        (None, 2, &b"c"[..]),
+        "it began earlier"
+    );
 }
 
 #[test]
 fn a_keep_alive_comment_is_a_boundary_at_once() {
     let mut parser = Parser::new();
     drop(parser.feed(b": OPENROUTER PROCESSING\n"));
-    assert!(parser.at_boundary(), "a lone comment line leaves nothing unfinished");
+    assert!(
+        parser.at_boundary(),
+        "a lone comment line leaves nothing unfinished"
+    );
     drop(parser.feed(b"data: x\n"));
     assert!(!parser.at_boundary(), "an event has begun");
     drop(parser.feed(b": comment\n"));
-    assert!(!parser.at_boundary(), "a comment inside an event does not end it");
+    assert!(
+        !parser.at_boundary(),
+        "a comment inside an event does not end it"
+    );
 }
 
 #[test]
 fn a_stream_of_bare_crs_does_not_wait_for_an_lf() {
     let mut parser = Parser::new();
-    assert!(parser.feed(b"data: a\r\r").next().is_some(), "the blank line has ended");
-    assert!(parser.feed(b"\ndata: b\r\n\r").next().is_none(), "an LF may follow this CR");
+    assert!(
+        parser.feed(b"data: a\r\r").next().is_some(),
+        "the blank line has ended"
+    );
+    assert!(
+        parser.feed(b"\ndata: b\r\n\r").next().is_none(),
+        "an LF may follow this CR"
+    );
     assert!(parser.feed(b"\n").next().is_some(), "there it is");
 }
 
@@ -111,7 +149,10 @@ fn an_event_without_end_is_an_error_once() {
         errors += usize::from(matches!(parser.feed(&chunk).next(), Some(Err(TooLong))));
     }
     assert_eq!(errors, 1, "told once");
-    assert!(parser.feed(b"\n\ndata: a\n\n").next().is_none(), "nothing follows");
+    assert!(
+        parser.feed(b"\n\ndata: a\n\n").next().is_none(),
+        "nothing follows"
+    );
     assert!(parser.finish().is_none(), "nothing is left");
     assert!(!parser.at_boundary(), "nowhere to write a comment");
 }
@@ -119,8 +160,25 @@ fn an_event_without_end_is_an_error_once() {
 /// Streams made of what matters to the parser.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
-        "\n", "\r", "\r\n", "\n\n", "\r\n\r\n", "data: ", "data:", "data", ":", ": c", "event: e", "é", "漢", "🙂",
-        "{\"a\":1}", " ", "x", "id: 1", "\u{feff}",
+        "\n",
+        "\r",
+        "\r\n",
+        "\n\n",
+        "\r\n\r\n",
+        "data: ",
+        "data:",
+        "data",
+        ":",
+        ": c",
+        "event: e",
+        "é",
+        "漢",
+        "🙂",
+        "{\"a\":1}",
+        " ",
+        "x",
+        "id: 1",
+        "\u{feff}",
     ]);
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat().into_bytes())
 }

@@ -38,17 +38,26 @@ fn known_counts() {
     assert_eq!(count("gpt-4o", "antidisestablishmentarianism"), 6, "o200k");
     assert_eq!(count("gpt-4", "お誕生日おめでとう"), 9, "cl100k");
     assert_eq!(count("gpt-4o", "お誕生日おめでとう"), 8, "o200k");
-    assert_eq!(count("gpt-4o", "<|endoftext|>"), by_tiktoken(Encoding::O200k, "<|endoftext|>"), "plain text");
+    assert_eq!(
+        count("gpt-4o", "<|endoftext|>"),
+        by_tiktoken(Encoding::O200k, "<|endoftext|>"),
+        "plain text"
+    );
 }
 
 #[test]
 fn walls_of_one_character_end_in_time_and_near_the_truth() {
-    for c in [" ", "a", "A", "\n", "=", "1", "漢", "'", " \n", "\u{300}", "🙂"] {
+    for c in [
+        " ", "a", "A", "\n", "=", "1", "漢", "'", " \n", "\u{300}", "🙂",
+    ] {
         let wall = c.repeat(300_000 / c.len());
         for encoding in [Encoding::Cl100k, Encoding::O200k] {
             let counted = encoding.count(&wall);
             assert!(counted > 0, "{c:?} is counted");
-            assert!(counted <= wall.len() as u64, "{c:?} has at most a token a byte");
+            assert!(
+                counted <= wall.len() as u64,
+                "{c:?} has at most a token a byte"
+            );
         }
     }
 }
