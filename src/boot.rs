@@ -1,1 +1,380 @@
-//! Wires every room.
+//! Wires every room, in the order in which they depend on each other, and takes them down again.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora_core::apps::HttpServerOptions;
+use pingora_core::listeners::tls::TlsSettings;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server};
+use pingora_proxy::http_proxy_service;
+
+use crate::access::Snapshot;
+use crate::admin::{self, AdminState, Readiness};
+use crate::catalog::Catalog;
+use crate::config::{self, AccessLog as LogTarget, Config, Environment, Fault, Faults, Watcher};
+use crate::failover::Health;
+use crate::metrics::access_log::{AccessLog, Target};
+use crate::metrics::{Metrics, process_log};
+use crate::proxy::{Drain, Gateway, Peers, Shared};
+use crate::tokens::Encoding;
+use crate::usage::{DEFAULT_CAPACITY, EventIds, UsageRing};
+use crate::{clock, demo, random};
+
+mod stop;
+mod trust;
+
+/// Idle upstream connections kept, over all providers.
+const UPSTREAM_POOL: usize = 1024;
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The configuration has faults.
+    #[error("{0}")]
+    Config(#[from] Faults),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; free it, or change `{setting}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting it comes from.
+        setting: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something else that the system refused.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A fault of this program.
+    #[error("{0}")]
+    Internal(String),
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
+    move |source| BootError::System { what, source }
+}
+
+/// Loads a configuration and the catalog that goes with it.
+///
+/// # Errors
+///
+/// Every fault, of the files and of what they lay over the catalog.
+pub fn load(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Config, Catalog), Faults> {
+    let config = config::load(path, env)?;
+    let catalog = catalog(path, &config)?;
+    Ok((config, catalog))
+}
+
+/// The built-in catalog with what the configuration lays over it.
+fn catalog(path: &Path, config: &Config) -> Result<Catalog, Faults> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
+    Catalog::built_in()
+        .with(&config.providers, read)
+        .map_err(|faults| {
+            let faults = faults.into_iter().map(|fault| Fault {
+                file: path.to_path_buf(),
+                line: None,
+                path: fault.path,
+                message: fault.message,
+                hint: None,
+            });
+            Faults {
+                faults: faults.collect(),
+                sources: config.sources.clone(),
+            }
+        })
+}
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+///
+/// When the configuration has faults, an address is taken, or the system refuses something.
+pub fn run(path: &Path) -> Result<(), BootError> {
+    process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
+    let env: Environment = Arc::new(|name| std::env::var(name).ok());
+    let (config, catalog) = load(path, &*env)?;
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+
+    let metrics = Arc::new(Metrics::new().map_err(|error| BootError::Internal(error.to_string()))?);
+    let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
+        .map_err(system("cannot open the access log"))?;
+    let generations = AtomicU64::new(1);
+    let config = Arc::new(config);
+    let shared = Arc::new(Shared {
+        snapshot: ArcSwap::from_pointee(Snapshot::build(config.clone(), Arc::new(catalog), 1)),
+        health: Health::new(random::bits64()),
+        peers: Peers::default(),
+        drain: Arc::new(Drain::default()),
+        metrics: metrics.clone(),
+        access_log: access_log.clone(),
+        usage: Arc::new(UsageRing::new(DEFAULT_CAPACITY)),
+        event_ids: EventIds::new(random::bits64()),
+    });
+
+    let _watcher = watch(path, env, &config, shared.clone(), generations)?;
+    serve_demo(&config)?;
+    serve_admin(&config, &shared)?;
+    warm_up()?;
+    serve_proxy(&config, &shared)
+}
+
+fn target(log: &LogTarget) -> Target {
+    match log {
+        LogTarget::Stdout => Target::Stdout,
+        LogTarget::Off => Target::Off,
+        LogTarget::File(path) => Target::File(path.clone()),
+    }
+}
+
+/// Swaps in what a reload brings; keeps what is in force when the new configuration has faults.
+fn watch(
+    path: &Path,
+    env: Environment,
+    config: &Arc<Config>,
+    shared: Arc<Shared>,
+    generations: AtomicU64,
+) -> Result<Watcher, BootError> {
+    let file = path.to_path_buf();
+    let started_with = config.clone();
+    let watcher = Watcher::start(path.to_path_buf(), env, config.sources.clone(), move |loaded| {
+        let now = clock::wall();
+        // SIGHUP also means that the log was rotated.
+        shared.access_log.reopen();
+        match loaded.and_then(|config| catalog(&file, &config).map(|catalog| (config, catalog))) {
+            Ok((config, catalog)) => {
+                for warning in &config.warnings {
+                    log::warn!("{warning}");
+                }
+                if needs_restart(&started_with, &config) {
+                    log::warn!("listeners, threads, logs and the demo provider change only with a restart");
+                }
+                let generation = generations.fetch_add(1, Ordering::Relaxed) + 1;
+                shared.snapshot.store(Arc::new(Snapshot::build(Arc::new(config), Arc::new(catalog), generation)));
+                shared.metrics.config_reload(true, now);
+                log::info!("configuration reloaded (generation {generation})");
+            }
+            Err(faults) => {
+                shared.metrics.config_reload(false, now);
+                log::error!("configuration not reloaded, the one in force is kept:\n{faults}");
+            }
+        }
+    })
+    .map_err(system("cannot watch the configuration"))?;
+    config::reload_on_hangup(watcher.trigger()).map_err(system("cannot catch SIGHUP"))?;
+    Ok(watcher)
+}
+
+fn needs_restart(old: &Config, new: &Config) -> bool {
+    let listeners = |c: &Config| {
+        (
+            c.proxy.listen.clone(),
+            c.proxy.tls.clone(),
+            c.proxy.threads,
+            c.admin.clone(),
+            c.log.clone(),
+            c.demo,
+        )
+    };
+    listeners(old) != listeners(new)
+}
+
+/// A runtime on a thread of its own, for what must not compete with the proxy's threads.
+fn beside<F>(name: &'static str, work: F) -> Result<(), BootError>
+where
+    F: Future<Output = std::io::Result<()>> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start a runtime"))?;
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            if let Err(error) = runtime.block_on(work) {
+                log::error!("{name}: {error}");
+            }
+        })
+        .map_err(system("cannot start a thread"))?;
+    Ok(())
+}
+
+fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BootError> {
+    TcpListener::bind(address).map_err(|source| BootError::Listen {
+        address,
+        setting,
+        source,
+    })
+}
+
+fn serve_demo(config: &Config) -> Result<(), BootError> {
+    let Some(address) = config.demo else {
+        return Ok(());
+    };
+    let listener = listen(address, "demo.listen")?;
+    listener
+        .set_nonblocking(true)
+        .map_err(system("cannot serve the demo provider"))?;
+    beside("demo", async move {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        demo::serve(listener, std::future::pending()).await
+    })
+}
+
+fn serve_admin(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
+    let listener = listen(config.admin.listen, "admin.listen")?;
+    let listening = Arc::new(AtomicBool::new(false));
+    let state = {
+        let (shared, listening) = (shared.clone(), listening.clone());
+        AdminState::new(shared.metrics.clone(), move || {
+            if shared.drain.ends().is_some() {
+                Readiness::NotReady(vec!["shutting down".to_owned()])
+            } else if !listening.load(Ordering::Acquire) {
+                Readiness::NotReady(vec!["starting: the proxy does not listen yet".to_owned()])
+            } else {
+                Readiness::Ready
+            }
+        })
+    };
+    let refreshed = shared.clone();
+    shared
+        .metrics
+        .refresh_with(move |metrics| export_health(&refreshed, metrics));
+    let proxy = config
+        .proxy
+        .listen
+        .iter()
+        .copied()
+        .chain(config.proxy.tls.iter().flat_map(|tls| tls.listen.clone()));
+    let proxy: Vec<SocketAddr> = proxy.collect();
+    beside("admin", async move {
+        tokio::spawn(async move {
+            for address in proxy {
+                while tokio::net::TcpStream::connect(reachable(address))
+                    .await
+                    .is_err()
+                {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+            listening.store(true, Ordering::Release);
+        });
+        admin::serve(listener, state, std::future::pending()).await
+    })
+}
+
+/// The address under which this machine itself reaches a listener.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// Gauges that are read rather than counted.
+fn export_health(shared: &Shared, metrics: &Metrics) {
+    use crate::failover::BreakerState as Pure;
+    use crate::metrics::BreakerState;
+    let now = clock::now();
+    let cooling = shared.health.cooldowns.list(now);
+    let snapshot = shared.snapshot.load();
+    for provider in snapshot.catalog.providers() {
+        let keys = cooling
+            .iter()
+            .filter(|c| {
+                snapshot
+                    .provider_key(&c.key)
+                    .is_some_and(|key| key.provider == provider.id)
+            })
+            .count();
+        metrics.keys_cooling(&provider.id, keys);
+        metrics.breaker(
+            &provider.id,
+            match shared.health.breakers.state(&provider.id, now) {
+                Pure::Closed => BreakerState::Closed,
+                Pure::HalfOpen => BreakerState::HalfOpen,
+                Pure::Open => BreakerState::Open,
+            },
+        );
+    }
+}
+
+/// Loads the tokenizers while nobody waits for them.
+fn warm_up() -> Result<(), BootError> {
+    let warm = || {
+        Encoding::O200k.warm();
+        Encoding::Cl100k.warm();
+    };
+    std::thread::Builder::new()
+        .name("warm-up".to_owned())
+        .spawn(warm)
+        .map_err(system("cannot start a thread"))?;
+    Ok(())
+}
+
+/// Serves until a signal says stop; does not return before the process ends.
+fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
+    let conf = ServerConf {
+        threads: config.proxy.threads,
+        work_stealing: true,
+        // The plan is the bound; this must only be longer than any.
+        max_retries: 100_000,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ca_file: trust::bundle_if_needed()
+            .map_err(system("cannot write the bundled certificate authorities"))?,
+        grace_period_seconds: Some(config.proxy.drain.as_secs() + stop::SLACK.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+
+    let mut proxy = http_proxy_service(&server.configuration, Gateway(shared.clone()));
+    if let Some(logic) = proxy.app_logic_mut() {
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(config.proxy.keepalive);
+        logic.server_options = Some(options);
+    }
+    for address in &config.proxy.listen {
+        drop(listen(*address, "proxy.listen")?);
+        proxy.add_tcp(&address.to_string());
+        log::info!("listening on http://{address}");
+    }
+    if let Some(tls) = &config.proxy.tls {
+        for address in &tls.listen {
+            drop(listen(*address, "proxy.tls.listen")?);
+            let mut settings =
+                TlsSettings::intermediate(&tls.cert.to_string_lossy(), &tls.key.to_string_lossy())
+                    .map_err(|error| {
+                        BootError::Internal(format!("cannot use `proxy.tls`: {error}"))
+                    })?;
+            settings.enable_h2();
+            proxy.add_tls_with_settings(&address.to_string(), None, settings);
+            log::info!("listening on https://{address}");
+        }
+    }
+    server.add_service(proxy);
+    server.run(RunArgs {
+        shutdown_signal: Box::new(stop::OnSignal::new(shared.clone(), config.proxy.drain)),
+    });
+    Ok(())
+}

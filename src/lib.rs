@@ -8,7 +8,7 @@
 //! 2. [`access`] answers *who is calling and what may they call*: access keys and configurations in
 //!    one immutable [`access::Snapshot`], swapped whole on reload.
 //! 3. [`catalog`] answers *what does this model id mean*: providers, models, limits, prices.
-//! 4. [`failover`] decides, purely: the [`failover::plan`] of candidates, what an outcome means, which
+//! 4. [`failover`] decides, purely: the [`failover::plan()`] of candidates, what an outcome means, which
 //!    keys cool down, when there is nothing left.
 //! 5. [`dialect`] reads the wire, purely: request bodies, server-sent events, error bodies.
 //! 6. [`tokens`] counts, purely: usage as providers report it, our own count where they do not.
@@ -27,5 +27,6 @@ pub mod dialect;
 pub mod failover;
 pub mod metrics;
 pub mod proxy;
+pub mod random;
 pub mod tokens;
 pub mod usage;

@@ -1,4 +1,16 @@
 //! Who is calling, and what they may call.
+//!
+//! A [`Snapshot`] is everything a request needs to know, immutable and swapped whole on reload: a request keeps
+//! the one it began with. Invariant: tokens are compared in constant time, as digests, and never kept.
+
+mod policy;
+mod snapshot;
+mod timeouts;
+pub mod token;
+
+pub use snapshot::{AuthError, Snapshot};
+pub use timeouts::effective;
+pub use token::Token;
 
 use std::sync::Arc;
 

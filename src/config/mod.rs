@@ -1,7 +1,40 @@
-//! YAML in, an always-valid `Config` out.
+//! YAML in, an always-valid [`Config`] out.
+//!
+//! [`load`] reads a file and what it includes, and reports every fault at once, each with its file, line and
+//! path. The way of a file: document (read, parsed, references resolved, shape checked), merged with
+//! what it includes, deserialized, checked. Invariant: nobody outside this room ever sees a configuration that
+//! is not valid as a whole.
 
+pub mod address;
+mod check;
+mod document;
+pub mod fault;
+mod glob;
+mod lines;
+mod load;
+mod merge;
+mod nearest;
+mod place;
+mod reference;
 pub mod secret;
+mod shape;
+pub mod sources;
 pub mod types;
 pub mod units;
+mod usd;
+pub mod valid;
+mod watch;
 
+pub use check::{BUILT_IN_PROVIDERS, DEMO_PROVIDER};
+pub use fault::{Fault, Faults};
+pub use load::{load, parse};
 pub use secret::Secret;
+pub use shape::schema;
+pub use sources::Sources;
+pub use valid::{AccessKey, AccessLog, Admin, Config, Proxy, Timeouts, Tls};
+pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};
+
+/// Looks up a variable of this process's environment; one that is not Unicode counts as not set.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,9 +1,13 @@
 //! A credential that cannot be printed by accident.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A provider key's value. `Debug` and `Display` show at most `first10***last4`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -38,5 +42,51 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.redacted())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Secret)
+    }
+}
+
+/// Writes the redacted form: what is serialized may be shown.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.redacted())
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_its_ends_only_when_it_is_long() {
+        let long = Secret::new("sk-proj-abcdefghijklmnopqrstuvwxyz0123");
+        for text in [
+            format!("{long}"),
+            format!("{long:?}"),
+            serde_json::to_string(&long).unwrap(),
+        ] {
+            assert_eq!(text.trim_matches('"'), "sk-proj-ab***0123");
+        }
+        assert_eq!(Secret::new("short").to_string(), "***");
+        assert_eq!(Secret::new("").to_string(), "***");
     }
 }

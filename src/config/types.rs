@@ -1,12 +1,15 @@
 //! The shape of the YAML, exactly as an operator writes it. The JSON Schema is generated from here,
 //! so the doc comments are what an editor shows.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
 use super::units::{ByteSize, Span, Usd};
+use crate::catalog::TimeoutOverrides;
 use crate::dialect::Surface;
 
 /// Tollgate's configuration file.
@@ -69,9 +72,9 @@ pub struct Proxy {
 pub struct Tls {
     /// Addresses to listen on.
     pub listen: Vec<String>,
-    /// PEM file with the certificate chain.
+    /// PEM file with the certificate chain, relative to this file.
     pub cert: PathBuf,
-    /// PEM file with the private key.
+    /// PEM file with the private key, relative to this file.
     pub key: PathBuf,
 }
 
@@ -99,6 +102,19 @@ pub struct Timeouts {
     pub keepalive: Option<Span>,
 }
 
+impl Timeouts {
+    /// The same, as the rest of the program counts time.
+    pub fn overrides(&self) -> TimeoutOverrides {
+        TimeoutOverrides {
+            per_request: self.per_request.map(Span::duration),
+            total: self.total.map(Span::duration),
+            stream_idle: self.stream_idle.map(Span::duration),
+            hold: self.hold.map(Span::duration),
+            keepalive: self.keepalive.map(Span::duration),
+        }
+    }
+}
+
 /// Token limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -113,7 +129,8 @@ pub struct TokenLimits {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// One JSON line a request: `stdout`, `off`, or a file's path. Default `stdout`.
+    /// One JSON line a request: `stdout`, `off`, or a file's path (relative to the working directory). Default
+    /// `stdout`.
     pub access: Option<String>,
 }
 
@@ -141,7 +158,8 @@ pub struct Provider {
     pub surfaces: Option<Vec<Surface>>,
     /// Headers added to every upstream request.
     pub headers: std::collections::BTreeMap<String, String>,
-    /// PEM file with the certificate authorities to trust for this provider, instead of the system's.
+    /// PEM file with the certificate authorities to trust for this provider, instead of the system's; relative to
+    /// this file.
     pub ca: Option<PathBuf>,
     /// Whether models outside the catalog may be called as `provider:model`. Default true.
     pub passthrough: Option<bool>,
@@ -172,13 +190,14 @@ pub enum Auth {
 }
 
 /// A provider's credential.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderKey {
     /// Referred to by routing steps; unique among all providers.
     pub id: String,
-    /// The credential: `${ENVIRONMENT_VARIABLE}`, `file:/path`, or the text itself.
-    pub value: String,
+    /// The credential: `${ENVIRONMENT_VARIABLE}`, `file:/path` (relative to
+    /// this file), or the text itself. With `${NAME:-}`, the key is left out while the variable is not set.
+    pub value: Secret,
     /// The account that may use a user key. Default `default`.
     #[serde(default)]
     pub account: Option<String>,
@@ -318,7 +337,7 @@ pub struct Rule {
 }
 
 /// A step of a routing rule.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Step {
     /// The account's own keys, in this order; without `keys`, all of the provider's.
@@ -334,6 +353,35 @@ pub enum Step {
         #[serde(default)]
         keys: Option<Vec<String>>,
     },
+}
+
+/// By hand, because a flat schema finds the one field that is wrong where a choice of two would only say that
+/// neither fits.
+impl JsonSchema for Step {
+    fn schema_name() -> Cow<'static, str> {
+        "Step".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A step of a routing rule: keys of one kind, in order.",
+            "properties": {
+                "type": {
+                    "description": "`user`: the account's own keys. `managed`: the operator's.",
+                    "type": "string",
+                    "enum": ["user", "managed", "ngrok"],
+                },
+                "keys": {
+                    "description": "Ids of the provider's `keys` (or `managed_keys`); without it, all of them.",
+                    "type": ["array", "null"],
+                    "items": { "type": "string" },
+                },
+            },
+            "required": ["type"],
+            "additionalProperties": false,
+        })
+    }
 }
 
 /// What an application sends. Make one with `tollgate key new`.

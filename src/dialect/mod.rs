@@ -1,6 +1,10 @@
 //! What travels on the wire, read purely: no I/O, no Pingora.
 
+pub mod error;
+pub mod models;
+pub mod request;
 pub mod sse;
 pub mod surface;
 
+pub use error::GatewayError;
 pub use surface::{Dialect, Endpoint, Surface};

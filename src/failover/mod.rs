@@ -1,1 +1,31 @@
-//! (room: failover)
+//! What to try, in which order, and what a failure means. Pure: no I/O, no Pingora, no clock.
+//!
+//! The files in the order in which a request meets them:
+//!
+//! 1. [`mod@plan`] turns resolved models into an ordered list of candidates;
+//! 2. [`machine`] walks that list, one attempt after another, until commit or until nothing is left;
+//! 3. [`classify`] says what an attempt's outcome means: next candidate, next model, or stop;
+//! 4. [`mod@retry_after`] reads from an answer's headers how long a key should rest;
+//! 5. [`cooldown`] remembers which keys rest, [`breaker`] which providers cannot be reached;
+//! 6. [`health`] is the one door to both.
+//!
+//! The law of the room: *after commit, never another attempt*; never the same (model, key) twice.
+
+pub mod backoff;
+pub mod breaker;
+pub mod classify;
+pub mod cooldown;
+pub mod health;
+pub mod machine;
+pub mod plan;
+pub mod retry_after;
+#[cfg(test)]
+mod testing;
+
+pub use breaker::{BreakerState, Breakers};
+pub use classify::{ConnectFailure, Outcome, Verdict};
+pub use cooldown::{Cooldowns, Cooling};
+pub use health::Health;
+pub use machine::{Attempt, Ending, Machine, Step, report};
+pub use plan::{Candidate, MAX_CANDIDATES, Target, plan};
+pub use retry_after::retry_after;

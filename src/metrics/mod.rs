@@ -1,1 +1,243 @@
-//! (room: metrics)
+//! What the operator sees: Prometheus metrics, the access log, the process log.
+//!
+//! Invariant: every label comes from a fixed or configured set (providers, catalog models or
+//! `other`, surfaces, status classes, outcomes), and a request's path touches handles that were
+//! resolved before: no label is hashed per request.
+
+pub mod access_log;
+mod families;
+pub mod process_log;
+mod route;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
+
+use crate::dialect::Surface;
+use families::Families;
+pub use route::{RouteMetrics, StatusClass};
+
+/// Routes whose handles are kept; beyond that the cache starts anew (reloads bring new ids).
+const MAX_CACHED_ROUTES: usize = 1_024;
+
+/// The state of a provider's breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// The provider is called as usual.
+    Closed,
+    /// One trial decides.
+    HalfOpen,
+    /// The provider is tried last.
+    Open,
+}
+
+/// Every metric of the process. Cheap to share behind an `Arc`; all methods take `&self`.
+pub struct Metrics {
+    families: Families,
+    in_flight: IntGauge,
+    overhead: [Histogram; Surface::ALL.len()],
+    access_log_dropped: IntCounter,
+    routes: ArcSwap<HashMap<RouteKey, CachedRoute>>,
+    refresh: OnceLock<Refresh>,
+}
+
+/// Brings gauges up to date just before they are rendered.
+type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
+
+/// Addresses of the ids' own allocations: equal addresses are equal ids, and hashing one is cheap.
+type RouteKey = (usize, usize, Surface);
+
+/// The ids are kept so that their addresses cannot be used again while the entry lives.
+#[derive(Clone)]
+struct CachedRoute {
+    _provider: Arc<str>,
+    _model: Option<Arc<str>>,
+    metrics: Arc<RouteMetrics>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    ///
+    /// If two metrics have the same name; a fault of this program.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let families = Families::new()?;
+        Ok(Metrics {
+            in_flight: families.in_flight.clone(),
+            overhead: Surface::ALL
+                .map(|surface| families.overhead.with_label_values(&[surface.name()])),
+            access_log_dropped: families.access_log_dropped.clone(),
+            routes: ArcSwap::default(),
+            refresh: OnceLock::new(),
+            families,
+        })
+    }
+
+    /// The handles of one route; look them up once per attempt.
+    ///
+    /// `provider` and `model` must be the catalog's own ids, so that they are few and live long:
+    /// pass `None` for a model that the catalog does not know, which is counted as `other`.
+    pub fn route(
+        &self,
+        provider: &Arc<str>,
+        model: Option<&Arc<str>>,
+        surface: Surface,
+    ) -> Arc<RouteMetrics> {
+        let key = (address(provider), model.map_or(0, address), surface);
+        if let Some(cached) = self.routes.load().get(&key) {
+            return Arc::clone(&cached.metrics);
+        }
+        let metrics = Arc::new(RouteMetrics::new(
+            &self.families,
+            provider,
+            surface.name(),
+            model.map_or("other", |id| id),
+        ));
+        let entry = CachedRoute {
+            _provider: Arc::clone(provider),
+            _model: model.cloned(),
+            metrics: Arc::clone(&metrics),
+        };
+        self.routes.rcu(|routes| {
+            let mut routes = if routes.len() < MAX_CACHED_ROUTES {
+                HashMap::clone(routes)
+            } else {
+                HashMap::new()
+            };
+            routes.insert(key, entry.clone());
+            routes
+        });
+        metrics
+    }
+
+    /// Counts a request that was answered before a provider was chosen.
+    pub fn unrouted(&self, surface: Option<Surface>, status: StatusClass) {
+        let surface = surface.map_or("none", Surface::name);
+        self.families
+            .requests
+            .with_label_values(&["none", surface, "none", status.label()])
+            .inc();
+    }
+
+    /// Counts an error that the gateway itself answered, by its stable code.
+    pub fn error(&self, code: &'static str) {
+        self.families.errors.with_label_values(&[code]).inc();
+    }
+
+    /// Counts a request as under way until the guard is dropped.
+    #[must_use = "the request counts as under way until this is dropped"]
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Requests under way.
+    pub fn in_flight_now(&self) -> i64 {
+        self.in_flight.get()
+    }
+
+    /// Observes the time a request spent in the gateway itself, waiting for nobody.
+    pub fn overhead(&self, surface: Surface, spent: Duration) {
+        self.overhead[surface as usize].observe(spent.as_secs_f64());
+    }
+
+    /// Counts a key beginning to cool down. `reason` is a label from a fixed set.
+    pub fn cool_down(&self, provider: &str, reason: &'static str) {
+        self.families
+            .cool_downs
+            .with_label_values(&[provider, reason])
+            .inc();
+    }
+
+    /// Sets the number of a provider's keys that are cooling down.
+    pub fn keys_cooling(&self, provider: &str, keys: usize) {
+        self.families
+            .keys_cooling
+            .with_label_values(&[provider])
+            .set(i64::try_from(keys).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the state of a provider's breaker.
+    pub fn breaker(&self, provider: &str, state: BreakerState) {
+        for (label, this) in [
+            ("closed", BreakerState::Closed),
+            ("half_open", BreakerState::HalfOpen),
+            ("open", BreakerState::Open),
+        ] {
+            self.families
+                .breaker
+                .with_label_values(&[provider, label])
+                .set(i64::from(state == this));
+        }
+    }
+
+    /// Counts a reload of the configuration; `now` is the wall clock.
+    pub fn config_reload(&self, ok: bool, now: SystemTime) {
+        let families = &self.families;
+        let result = if ok { "ok" } else { "error" };
+        families.config_reloads.with_label_values(&[result]).inc();
+        families.config_reload_ok.set(i64::from(ok));
+        if ok {
+            let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            families
+                .config_reload_time
+                .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Lines that the access log had no room for; hand it to the log.
+    pub fn access_log_dropped(&self) -> IntCounter {
+        self.access_log_dropped.clone()
+    }
+
+    /// Has `refresh` called before each rendering, to set gauges that change with time alone
+    /// (keys cooling, breakers). The first call wins.
+    pub fn refresh_with(&self, refresh: impl Fn(&Metrics) + Send + Sync + 'static) {
+        if self.refresh.set(Box::new(refresh)).is_err() {
+            log::error!("metrics: a refresher is set already; the second one is ignored");
+        }
+    }
+
+    /// Every metric in Prometheus' text exposition format.
+    pub fn render(&self) -> String {
+        if let Some(refresh) = self.refresh.get() {
+            refresh(self);
+        }
+        let mut text = String::with_capacity(16 * 1024);
+        if let Err(error) =
+            TextEncoder::new().encode_utf8(&self.families.registry.gather(), &mut text)
+        {
+            log::error!("metrics: cannot render: {error}");
+        }
+        text
+    }
+}
+
+/// A request under way; dropping it counts it as over.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Where an id's text begins.
+fn address(id: &Arc<str>) -> usize {
+    Arc::as_ptr(id).cast::<u8>().addr()
+}
+
+#[cfg(test)]
+mod tests;

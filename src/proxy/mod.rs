@@ -1,1 +1,160 @@
-//! (room: proxy)
+//! The edge: the only room that names Pingora. One hook a line, one phase a file.
+//!
+//! ```text
+//! receive ─ authenticate ─ body ─ route ─ admit ─ wrap          (request_filter)
+//!    [ attempt ─ upstream request ─ answer ]*                   (upstream_peer … upstream_response_filter)
+//!    failure ─ next attempt, or the last word                   (fail_to_connect, error_while_proxy, fail_to_proxy)
+//! settle                                                        (logging)
+//! ```
+//!
+//! Pingora calls `upstream_peer` again whenever a failure is marked retryable: that loop is the
+//! candidate loop. [`session`] is what makes it safe: it replays the body, holds answers back until
+//! they commit, and keeps the time. Decisions are made in [`crate::failover`]; here they are acted on.
+
+mod admit;
+mod answer;
+mod attempt;
+mod authenticate;
+mod body;
+mod context;
+mod drain;
+mod failure;
+mod flight;
+mod local;
+mod outbound;
+mod peers;
+mod receive;
+mod reply;
+mod route;
+mod session;
+mod settle;
+mod shared;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+pub use context::Context;
+pub use drain::Drain;
+pub use peers::Peers;
+pub use shared::Shared;
+
+use crate::clock;
+
+/// The gateway as Pingora sees it.
+pub struct Gateway(pub std::sync::Arc<Shared>);
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(clock::now())
+    }
+
+    /// Receives, authenticates, routes and admits; answers at once what needs no provider.
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        receive::request(&self.0, session, ctx).await
+    }
+
+    /// Begins the next attempt.
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        attempt::begin(&self.0, ctx).await
+    }
+
+    /// Writes the head of the attempt's request.
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        outbound::head(session, head, ctx)
+    }
+
+    /// Gives the attempt its body.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        outbound::body(body, ctx);
+        Ok(())
+    }
+
+    /// Judges the head of the attempt's answer.
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        answer::head(session, head, ctx)
+    }
+
+    /// An attempt failed before it had a connection.
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        failure::connecting(&self.0, ctx, error)
+    }
+
+    /// An attempt failed after it had a connection.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        _session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        failure::proxying(&self.0, ctx, error, reused)
+    }
+
+    /// Nothing is left to try: the last word to the client.
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        _error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        failure::last_word(&self.0, session, ctx).await
+    }
+
+    /// Gives the client's session back, and records what happened.
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+        settle::request(&self.0, session, ctx).await;
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        true // the access log says it, once
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Context,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+/// Longest time for connecting to a provider; a dead address must not use up the attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

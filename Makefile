@@ -1,0 +1,62 @@
+# The commands of this project. `make help` lists them.
+
+# dev shares its build with `make test` and is ready sooner; release is faster once built (make run PROFILE=release).
+PROFILE ?= dev
+CONFIG  ?= conf/demo.yaml
+
+OUT := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+# Where cmake is if it had to come from PyPI.
+export PATH := $(PATH):$(CURDIR)/.venv/bin
+# The demo configuration's access key, which it documents in a comment.
+KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint clippy bench tools test-rust test-sdk clean
+
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: tools ## Build the gateway and start it with conf/demo.yaml
+	@echo "==> building; the first time takes a few minutes"
+	@cargo build --locked --profile $(PROFILE) --bin tollgate
+	@echo
+	@echo "==> starting with $(CONFIG); Ctrl-C stops it. In another terminal, try:"
+	@echo
+	@echo "    curl http://127.0.0.1:8080/v1/chat/completions \\"
+	@echo "      -H 'Authorization: Bearer $(KEY)' \\"
+	@echo "      -H 'Content-Type: application/json' \\"
+	@echo "      -d '{\"model\": \"demo:echo\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'"
+	@echo
+	@exec $(OUT)/tollgate run --config $(CONFIG)
+
+test: ## Run every test: Rust, then the OpenAI and Anthropic SDKs against the real binary
+	@.ci/tools test
+	@$(MAKE) --no-print-directory test-rust test-sdk
+
+test-rust:
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run --locked --no-fail-fast; \
+	else \
+	  cargo test --locked --no-fail-fast --lib --bins --tests; \
+	fi
+
+test-sdk:
+	@cargo build --locked --profile $(PROFILE) --bin tollgate
+	@TOLLGATE_BIN=$(abspath $(OUT)/tollgate) .venv/bin/python -m pytest tests/python
+
+lint: tools ## Check the format and the lints
+	@cargo fmt --all --check
+	@$(MAKE) --no-print-directory clippy
+
+clippy:
+	@cargo clippy --locked --all-targets -- -D warnings
+
+bench: tools ## Run the benchmarks
+	@cargo bench --locked
+
+tools:
+	@.ci/tools build
+
+clean: ## Remove what was built
+	@cargo clean
+	@rm -rf .venv

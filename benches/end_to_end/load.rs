@@ -1,0 +1,269 @@
+//! The load generator: HTTP/1.1 keep-alive connections on one thread of their own, in closed loops.
+//!
+//! Invariant: a tally holds whole answers only. A loop starts no request after its deadline and ends the one
+//! under way, so CPU time read before and after a loop belongs to exactly the requests that it counted.
+//! Any answer but a `200` fails the measure: a fast error is no throughput.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::Outcome;
+use crate::wire::{self, Body};
+use tollgate::clock;
+
+/// The longest that anything here waits for an answer, and for a loop beyond its window.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The most requests of one connection in one loop.
+const MOST: u64 = 10_000_000;
+
+/// A keep-alive connection.
+pub struct Conn {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What came back.
+pub struct Answer {
+    /// Server-sent events, comments and `[DONE]` included; 0 for a plain answer.
+    pub events: u64,
+    /// From the start of writing the request to the end of the first event, if there was one.
+    pub first_event: Option<Duration>,
+}
+
+/// What a closed loop got done.
+pub struct Tally {
+    /// Whole answers.
+    pub answers: u64,
+    /// Their events.
+    pub events: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Conn {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Outcome<Conn> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Conn {
+            stream,
+            buffer: vec![0; 64 * 1024],
+        })
+    }
+
+    /// Opens `count` connections and has each answer `request` once.
+    pub async fn open_warm(
+        address: SocketAddr,
+        count: usize,
+        request: &[u8],
+    ) -> Outcome<Vec<Conn>> {
+        let mut conns = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut conn = Conn::open(address).await?;
+            conn.ask(request).await?;
+            conns.push(conn);
+        }
+        Ok(conns)
+    }
+
+    /// Sends a request and reads its whole answer.
+    pub async fn ask(&mut self, request: &[u8]) -> Outcome<Answer> {
+        tokio::time::timeout(PATIENCE, self.exchange(request, |_| ())).await?
+    }
+
+    /// The same, telling `progress` how many events there have been whenever bytes arrive; without a time limit.
+    async fn exchange(&mut self, request: &[u8], mut progress: impl FnMut(u64)) -> Outcome<Answer> {
+        let started = clock::now();
+        self.stream.write_all(request).await?;
+        let mut filled = 0;
+        let head = loop {
+            if let Some(end) = wire::head_end(&self.buffer[..filled]) {
+                break end;
+            }
+            filled += self.read(filled).await?;
+        };
+        let shown = &self.buffer[..filled.min(600)];
+        if !shown.starts_with(b"HTTP/1.1 200") {
+            return Err(format!("not a 200: {}", String::from_utf8_lossy(shown)).into());
+        }
+        let mut body = Body::of(&self.buffer[..head]);
+        let streamed = matches!(body, Body::Chunked(_));
+        let mut breaks = 0;
+        let mut first_event = None;
+        let mut from = head;
+        loop {
+            body.feed(&self.buffer[from..filled], |content| {
+                breaks += memchr::memchr_iter(b'\n', content).count() as u64;
+            });
+            // An event is one line and an empty one, and JSON keeps line breaks out of its strings.
+            let events = breaks / 2;
+            if streamed && events > 0 && first_event.is_none() {
+                first_event = Some(clock::now() - started);
+            }
+            if body.is_done() {
+                return Ok(Answer {
+                    events: if streamed { events } else { 0 },
+                    first_event,
+                });
+            }
+            progress(events);
+            from = 0;
+            filled = self.read(0).await?;
+        }
+    }
+
+    async fn read(&mut self, from: usize) -> Outcome<usize> {
+        match self.stream.read(&mut self.buffer[from..]).await? {
+            0 => Err("the connection closed inside an answer".into()),
+            read => Ok(read),
+        }
+    }
+}
+
+/// Every connection asks again and again until `window` has passed.
+pub async fn closed_loop(
+    conns: &mut Vec<Conn>,
+    request: &Rc<[u8]>,
+    window: Duration,
+) -> Outcome<Tally> {
+    each(conns, request, Duration::ZERO, window, MOST).await
+}
+
+/// Every connection asks once, the starts spread evenly over `spread`.
+pub async fn once_each(
+    conns: &mut Vec<Conn>,
+    request: &Rc<[u8]>,
+    spread: Duration,
+) -> Outcome<Tally> {
+    each(conns, request, spread, spread + PATIENCE, 1).await
+}
+
+async fn each(
+    conns: &mut Vec<Conn>,
+    request: &Rc<[u8]>,
+    spread: Duration,
+    window: Duration,
+    most: u64,
+) -> Outcome<Tally> {
+    let started = clock::now();
+    let until = started + window;
+    let count = u32::try_from(conns.len().max(1))?;
+    let mut tasks = JoinSet::new();
+    for (index, mut conn) in conns.drain(..).enumerate() {
+        let request = request.clone();
+        let delay = spread * u32::try_from(index)? / count;
+        tasks.spawn_local(async move {
+            tokio::time::sleep(delay).await;
+            let (mut answers, mut events) = (0, 0);
+            while answers < most && clock::now() < until {
+                events += conn.exchange(&request, |_| ()).await?.events;
+                answers += 1;
+            }
+            Outcome::Ok((conn, answers, events))
+        });
+    }
+    let mut tally = Tally {
+        answers: 0,
+        events: 0,
+        elapsed: Duration::ZERO,
+    };
+    let gather = async {
+        while let Some(done) = tasks.join_next().await {
+            let (conn, answers, events) = done??;
+            conns.push(conn);
+            tally.answers += answers;
+            tally.events += events;
+        }
+        Outcome::Ok(())
+    };
+    tokio::time::timeout(window + PATIENCE, gather)
+        .await
+        .map_err(|_| "the load did not end in time")??;
+    tally.elapsed = clock::now() - started;
+    Ok(tally)
+}
+
+/// One connection asks again and again for `window`; the times to each first event.
+pub async fn first_events(
+    conn: &mut Conn,
+    request: &[u8],
+    window: Duration,
+) -> Outcome<Vec<Duration>> {
+    let until = clock::now() + window;
+    let mut times = Vec::new();
+    while clock::now() < until && (times.len() as u64) < MOST {
+        times.push(
+            conn.ask(request)
+                .await?
+                .first_event
+                .ok_or("a stream without events")?,
+        );
+    }
+    Ok(times)
+}
+
+/// Streams that stay open until this value is dropped.
+pub struct OpenStreams {
+    tasks: JoinSet<Outcome<Answer>>,
+}
+
+impl OpenStreams {
+    /// Opens `count` streams, one a millisecond, and waits until each has brought `events` events.
+    pub async fn open(
+        address: SocketAddr,
+        request: &Rc<[u8]>,
+        count: u64,
+        events: u64,
+    ) -> Outcome<OpenStreams> {
+        let (ready, mut readies) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        for _ in 0..count {
+            let request = request.clone();
+            let ready = ready.clone();
+            tasks.spawn_local(async move {
+                let mut conn = Conn::open(address).await?;
+                // A thousand large buffers would be the load's memory, not the proxy's, but still too much.
+                conn.buffer = vec![0; 4096];
+                let mut told = false;
+                conn.exchange(&request, |seen| {
+                    if seen >= events && !told {
+                        told = ready.send(()).is_ok();
+                    }
+                })
+                .await
+            });
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(ready);
+        let all = async {
+            for _ in 0..count {
+                if readies.recv().await.is_none() {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, all)
+            .await
+            .map_err(|_| "the streams did not all start in time")?;
+        let mut streams = OpenStreams { tasks };
+        streams.check()?;
+        Ok(streams)
+    }
+
+    /// Fails if any of them has ended.
+    pub fn check(&mut self) -> Outcome<()> {
+        match self.tasks.try_join_next() {
+            None => Ok(()),
+            Some(ended) => {
+                ended??;
+                Err("a stream ended while it should have been open".into())
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The gateway beside bare Pingora, end to end: `cargo bench --bench end_to_end`.
+//!
+//! # What it does
+//!
+//! One run starts a fast local provider, a bare Pingora pass-through and the gateway with
+//! authentication, planning, tap, metrics and access log on, each a process of its own on loopback, and
+//! asks the two proxies in turn. It prints, for each measure, both medians, the median and the range of the
+//! comparisons within pairs, and the target. A target that is missed never fails the run; a wrong answer does.
+//!
+//! # How to read it
+//!
+//! - Run it on a quiet machine with two cores or more. With `taskset` installed, load and provider share the
+//!   first CPU and the proxy being measured has the last one (`--no-pin` leaves that to the scheduler).
+//! - `--self-check` puts bare Pingora in both places: how far its ratios are from 1 is the noise.
+//! - CPU is the proxy process's own (`procfs.rs`), kernel work included; throughput also depends on how much
+//!   of the machine the load generator needs.
+//! - Unpaced streams arrive faster than they are read, so many events share one read and one write and the
+//!   gateway's own work weighs most; paced streams cost a wake-up an event, as live models do.
+//! - To see where the time goes: `--only prompt-1m --repetitions 20`, and `perf record -g -p PID` with the
+//!   gateway's process id, which the run prints.
+//!
+//! # The files
+//!
+//! `measures.rs` says what is measured, `lab.rs` what is started, `load.rs` is the load generator with the
+//! requests of `prompts.rs`, `provider.rs` and `passthrough.rs` are the other processes, `wire.rs` is their
+//! HTTP, `child.rs` their lives, `procfs.rs` reads what they used, `report.rs` prints it.
+
+mod child;
+mod lab;
+mod load;
+mod measures;
+mod passthrough;
+mod procfs;
+mod prompts;
+mod provider;
+mod report;
+mod wire;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::child::Pins;
+use crate::lab::Lab;
+use crate::measures::Bench;
+use crate::report::Report;
+
+/// The allocator of the gateway, so of all roles here.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Anything that went wrong, for a person to read.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// The role that answers requests.
+const PROVIDER: &str = "provider";
+/// The role that passes them through.
+const PASSTHROUGH: &str = "passthrough";
+
+/// Compares the gateway with bare Pingora, end to end.
+#[derive(Parser)]
+#[command(name = "end_to_end")]
+struct Options {
+    /// Fewer and shorter repetitions: about a minute, and noisier.
+    #[arg(long)]
+    quick: bool,
+    /// Only the measures with these names.
+    #[arg(long, value_parser = measures::NAMES, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How many interleaved pairs of each measure [default: 5; 2 with --quick].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repetitions: Option<u32>,
+    /// Bare Pingora in both places; shows the noise.
+    #[arg(long)]
+    self_check: bool,
+    /// Let the scheduler choose the CPUs.
+    #[arg(long)]
+    no_pin: bool,
+    /// The gateway's binary.
+    #[arg(long, env = "TOLLGATE_BIN", default_value = env!("CARGO_BIN_EXE_tollgate"))]
+    gateway: PathBuf,
+    /// The model that requests name; `bench:bench-model` makes the gateway rewrite every body.
+    #[arg(long, default_value = "bench-model")]
+    model: String,
+    /// Given by `cargo bench`; without it (`cargo test --benches`) nothing is run.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+/// What this program does when it has started itself.
+#[derive(clap::Subcommand)]
+#[command(rename_all = "kebab-case")]
+enum Role {
+    /// Answers requests.
+    #[command(name = PROVIDER, hide = true)]
+    Provider,
+    /// Passes requests through.
+    #[command(name = PASSTHROUGH, hide = true)]
+    PassThrough {
+        listen: SocketAddr,
+        provider: SocketAddr,
+    },
+}
+
+impl Options {
+    fn repetitions(&self) -> u32 {
+        self.repetitions.unwrap_or(if self.quick { 2 } else { 5 })
+    }
+
+    /// The length of one closed loop; at full speed the proxy uses about as much CPU time.
+    fn window(&self) -> Duration {
+        Duration::from_millis(if self.quick { 1200 } else { 4500 })
+    }
+
+    /// How the figures came about, for whoever reads them later.
+    fn conditions(&self, pins: Option<Pins>) -> String {
+        let pairs = self.repetitions();
+        let seconds = self.window().as_secs_f64();
+        let pinned = pins.map_or_else(
+            || "CPUs chosen by the scheduler".to_owned(),
+            |pins| {
+                format!(
+                    "load and provider on CPU {}, the proxy on CPU {}",
+                    pins.load, pins.proxy
+                )
+            },
+        );
+        let sides = if self.self_check {
+            "bare Pingora in both places"
+        } else {
+            "authentication, planning, tap, metrics and access log on"
+        };
+        format!(
+            "{pairs} interleaved pairs, {seconds} s a loop; {pinned}; one proxy thread; {sides}; model {}",
+            self.model
+        )
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match options.role {
+        Some(Role::Provider) => provider::run(),
+        Some(Role::PassThrough { listen, provider }) => passthrough::run(listen, provider),
+        None if !options.bench => {
+            println!("nothing measured: run this with `cargo bench --bench end_to_end`");
+            Ok(())
+        }
+        None => compare(&options),
+    };
+    if let Err(error) = done {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn compare(options: &Options) -> Outcome<()> {
+    let pins = child::prepare_self(!options.no_pin)?;
+    warn_if_busy();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let tasks = tokio::task::LocalSet::new();
+    tasks.block_on(&runtime, async {
+        // Whichever way it ends, the processes it started end with it.
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            done = tokio::time::timeout(child::LIFETIME, run(options, pins)) => done?,
+            _ = terminated.recv() => Err("terminated".into()),
+            _ = interrupted.recv() => Err("interrupted".into()),
+        }
+    })
+}
+
+/// Says so when other programs are using the machine: the figures would be theirs as much as ours.
+fn warn_if_busy() {
+    let before = procfs::machine_ticks();
+    std::thread::sleep(Duration::from_millis(500));
+    if let Some(((busy, all), (busy_now, all_now))) = before.zip(procfs::machine_ticks()) {
+        let share = (busy_now - busy) / (all_now - all).max(1.0);
+        if share > 0.05 {
+            eprintln!(
+                "the machine is not quiet: other programs use {:.0} % of it; the figures mean little",
+                share * 100.0
+            );
+        }
+    }
+}
+
+/// Every measure asked for, and the table of those that could be taken.
+async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
+    let lab = Lab::open(options, pins)?;
+    let bench = Bench::open(&lab, options).await?;
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    for name in measures::NAMES {
+        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+            match bench.run(name).await {
+                Ok(more) => rows.extend(more),
+                Err(error) => failed.push(format!("{name} could not be measured: {error}")),
+            }
+        }
+    }
+    println!("\n{}", Report(rows));
+    println!("{}", options.conditions(pins));
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed.join("\n").into())
+    }
+}

@@ -1,0 +1,298 @@
+//! What is measured, and how a pair of samples comes about.
+//!
+//! Invariant: every repetition measures both proxies one right after the other, and every other repetition
+//! the other way round, so drift of the machine falls on both. Comparisons are made within a repetition.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::lab::{Lab, Proxy, Side};
+use crate::load::{self, Conn, OpenStreams};
+use crate::procfs::{self, Cpu};
+use crate::prompts::Events;
+use crate::report::{Compare, Metric, Row};
+use crate::{Options, Outcome};
+
+/// Streams open at once in the measure of memory.
+const STREAMS: u64 = 1000;
+/// Content events of an unpaced stream.
+const BURST: Events = Events {
+    count: 500,
+    pace_us: 0,
+};
+/// A stream at the pace of a fast model: 50 events a second.
+const PACED: Events = Events {
+    count: 150,
+    pace_us: 20_000,
+};
+/// Connections of the paced measure: 256 × 50 is 12,800 events a second.
+const PACED_CONNECTIONS: usize = 256;
+/// A stream for the time to its first event.
+const SHORT: Events = Events {
+    count: 3,
+    pace_us: 0,
+};
+/// A stream that is still open when memory is read.
+const OPEN: Events = Events {
+    count: 1000,
+    pace_us: 250_000,
+};
+
+/// The measures by name, in the order in which they run.
+pub const NAMES: [&str; 7] = [
+    "prompt-300",
+    "prompt-128k",
+    "prompt-1m",
+    "stream-burst",
+    "stream-paced",
+    "first-event",
+    "memory",
+];
+
+/// Both proxies, running, and how long to measure.
+pub struct Bench<'a> {
+    lab: &'a Lab,
+    bare: Proxy,
+    gateway: Proxy,
+    repetitions: u32,
+    /// The length of one closed loop.
+    window: Duration,
+}
+
+impl<'a> Bench<'a> {
+    /// Starts both proxies.
+    pub async fn open(lab: &'a Lab, options: &Options) -> Outcome<Bench<'a>> {
+        let bare = lab.start(Side::Bare).await?;
+        let gateway = lab.start(Side::Gateway).await?;
+        eprintln!(
+            "bare Pingora is process {}, the gateway {}",
+            bare.child.pid(),
+            gateway.child.pid()
+        );
+        Ok(Bench {
+            lab,
+            bare,
+            gateway,
+            repetitions: options.repetitions(),
+            window: options.window(),
+        })
+    }
+
+    /// Runs the measure called `name`, one of [`NAMES`].
+    pub async fn run(&self, name: &str) -> Outcome<Vec<Row>> {
+        match name {
+            "prompt-300" => self.prompt(name, "300 B prompt", 300, 16, 1.3).await,
+            "prompt-128k" => {
+                self.prompt(name, "128 KiB prompt", 128 * 1024, 8, 1.3)
+                    .await
+            }
+            "prompt-1m" => self.prompt(name, "1 MiB prompt", 1024 * 1024, 4, 1.5).await,
+            "stream-burst" => self.stream_burst(name).await,
+            "stream-paced" => self.stream_paced(name).await,
+            "first-event" => self.first_event(name).await,
+            "memory" => self.memory(name).await,
+            _ => Err(format!("no measure is called {name:?}; there are {NAMES:?}").into()),
+        }
+    }
+
+    /// Plain answers to prompts of one length, as fast as they go.
+    async fn prompt(
+        &self,
+        name: &str,
+        label: &str,
+        length: usize,
+        connections: usize,
+        target: f64,
+    ) -> Outcome<Vec<Row>> {
+        let request: Rc<[u8]> = self.lab.request(length, None).into();
+        let metrics = vec![
+            Metric::ratio(format!("{label}: CPU per request"), "µs", Some(target)),
+            Metric::ratio(format!("{label}: of it outside the kernel"), "µs", None),
+            Metric::ratio(format!("{label}: throughput"), "/s", None),
+        ];
+        self.interleave(name, metrics, async |side| {
+            let proxy = self.proxy(side);
+            let mut conns = Conn::open_warm(proxy.address, connections, &request).await?;
+            load::closed_loop(&mut conns, &request, self.window / 10).await?;
+            let before = Cpu::read(proxy.child.pid())?;
+            let tally = load::closed_loop(&mut conns, &request, self.window).await?;
+            let used = Cpu::read(proxy.child.pid())?.since(&before);
+            Ok(vec![
+                per(used.total, tally.answers),
+                per(used.user, tally.answers),
+                rate(tally.answers, tally.elapsed),
+            ])
+        })
+        .await
+    }
+
+    /// Streams whose provider writes event after event without a pause.
+    async fn stream_burst(&self, name: &str) -> Outcome<Vec<Row>> {
+        let request: Rc<[u8]> = self.lab.request(300, Some(BURST)).into();
+        let metrics = vec![
+            Metric::ratio("unpaced streams: CPU per event", "µs", Some(1.2)),
+            Metric::ratio("unpaced streams: of it outside the kernel", "µs", None),
+            Metric::ratio("unpaced streams: throughput, events", "/s", None),
+        ];
+        self.interleave(name, metrics, async |side| {
+            let proxy = self.proxy(side);
+            let mut conns = Conn::open_warm(proxy.address, 8, &request).await?;
+            load::closed_loop(&mut conns, &request, self.window / 10).await?;
+            let before = Cpu::read(proxy.child.pid())?;
+            let tally = load::closed_loop(&mut conns, &request, self.window).await?;
+            let used = Cpu::read(proxy.child.pid())?.since(&before);
+            check_events(tally.events, tally.answers, BURST)?;
+            let events = tally.answers * BURST.count;
+            Ok(vec![
+                per(used.total, events),
+                per(used.user, events),
+                rate(events, tally.elapsed),
+            ])
+        })
+        .await
+    }
+
+    /// Many streams at a model's pace, where every event is a wake-up, a read and a write of its own.
+    async fn stream_paced(&self, name: &str) -> Outcome<Vec<Row>> {
+        let plain = self.lab.request(300, None);
+        let request: Rc<[u8]> = self.lab.request(300, Some(PACED)).into();
+        let spread = Duration::from_micros(PACED.pace_us) * 10;
+        let metrics = vec![
+            Metric::ratio("paced streams: CPU per event", "µs", Some(1.2)),
+            Metric::ratio("paced streams: of it outside the kernel", "µs", None),
+        ];
+        self.interleave(name, metrics, async |side| {
+            let proxy = self.proxy(side);
+            let mut conns = Conn::open_warm(proxy.address, PACED_CONNECTIONS, &plain).await?;
+            let before = Cpu::read(proxy.child.pid())?;
+            let tally = load::once_each(&mut conns, &request, spread).await?;
+            let used = Cpu::read(proxy.child.pid())?.since(&before);
+            check_events(tally.events, tally.answers, PACED)?;
+            let events = tally.answers * PACED.count;
+            Ok(vec![per(used.total, events), per(used.user, events)])
+        })
+        .await
+    }
+
+    /// One connection, one stream after the other, from writing the request to reading the first event.
+    async fn first_event(&self, name: &str) -> Outcome<Vec<Row>> {
+        let request = self.lab.request(300, Some(SHORT));
+        let metrics = vec![
+            Metric::difference("time to first event, median", "µs", Some(50.0)),
+            Metric::difference("time to first event, 99th percentile", "µs", None),
+        ];
+        self.interleave(name, metrics, async |side| {
+            let mut conn = Conn::open(self.proxy(side).address).await?;
+            load::first_events(&mut conn, &request, self.window / 10).await?;
+            let mut times = load::first_events(&mut conn, &request, self.window / 2).await?;
+            times.sort_unstable();
+            let at = |hundredths: usize| {
+                let index = (times.len() * hundredths / 100).min(times.len().saturating_sub(1));
+                times
+                    .get(index)
+                    .map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
+            };
+            Ok(vec![at(50), at(99)])
+        })
+        .await
+    }
+
+    /// Resident memory of a fresh proxy before and while many streams are open.
+    async fn memory(&self, name: &str) -> Outcome<Vec<Row>> {
+        let plain = self.lab.request(300, None);
+        let short = self.lab.request(300, Some(SHORT));
+        let request: Rc<[u8]> = self.lab.request(300, Some(OPEN)).into();
+        let metrics = vec![
+            Metric::ratio("memory per open stream", "KiB", Some(1.25)),
+            Metric::ratio("memory with 1,000 open streams", "KiB", None),
+            Metric::ratio("memory before them", "KiB", None),
+        ];
+        self.interleave(name, metrics, async |side| {
+            let proxy = self.lab.start(side).await?;
+            let mut conn = Conn::open(proxy.address).await?;
+            for _ in 0..50 {
+                conn.ask(&plain).await?;
+                conn.ask(&short).await?;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let before = procfs::resident_kib(proxy.child.pid())?;
+            let mut streams = OpenStreams::open(proxy.address, &request, STREAMS, 6).await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let open = procfs::resident_kib(proxy.child.pid())?;
+            streams.check()?;
+            Ok(vec![(open - before) / as_f64(STREAMS), open, before])
+        })
+        .await
+    }
+
+    fn proxy(&self, side: Side) -> &Proxy {
+        match side {
+            Side::Bare => &self.bare,
+            Side::Gateway => &self.gateway,
+        }
+    }
+
+    /// Measures both sides again and again; `sample` returns a figure for each metric.
+    async fn interleave(
+        &self,
+        name: &str,
+        metrics: Vec<Metric>,
+        mut sample: impl AsyncFnMut(Side) -> Outcome<Vec<f64>>,
+    ) -> Outcome<Vec<Row>> {
+        let mut rows: Vec<Row> = metrics.into_iter().map(Row::new).collect();
+        for repetition in 0..self.repetitions {
+            let (bare, gateway) = if repetition % 2 == 0 {
+                let bare = sample(Side::Bare).await?;
+                (bare, sample(Side::Gateway).await?)
+            } else {
+                let gateway = sample(Side::Gateway).await?;
+                (sample(Side::Bare).await?, gateway)
+            };
+            for (row, pair) in rows.iter_mut().zip(bare.into_iter().zip(gateway)) {
+                row.pairs.push(pair);
+            }
+            if let Some((row, (bare, gateway))) =
+                rows.first().and_then(|row| Some((row, *row.pairs.last()?)))
+            {
+                eprintln!(
+                    "{name} {}/{}: {bare:.2} and {gateway:.2} {}: {}",
+                    repetition + 1,
+                    self.repetitions,
+                    row.metric.unit,
+                    match row.metric.compare {
+                        Compare::Ratio => format!("× {:.3}", gateway / bare),
+                        Compare::Difference => format!("{:+.1}", gateway - bare),
+                    }
+                );
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Microseconds each.
+fn per(time: Duration, count: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / as_f64(count)
+}
+
+/// How many a second.
+fn rate(count: u64, time: Duration) -> f64 {
+    as_f64(count) / time.as_secs_f64()
+}
+
+/// Counts here stay far below 2^53, where this is exact.
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+/// A proxy that drops the header asking for events, or loses events, is measured as something it is not.
+fn check_events(seen: u64, streams: u64, asked: Events) -> Outcome<()> {
+    if seen < streams * asked.count {
+        return Err(format!(
+            "{streams} streams of {} events each brought {seen} in all: are unknown request headers passed on?",
+            asked.count
+        )
+        .into());
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The requests that are sent: chat bodies of an exact length whose text looks like prompts do.
+//!
+//! Keys stand in the order in which the OpenAI SDK for Python writes them, so `model` comes after the
+//! messages and a reader must pass over all of them. Text is made of words, punctuation, line breaks,
+//! quotes and some letters outside ASCII, always the same, so two runs send the same bytes.
+
+use crate::provider::{EVENTS, PACE};
+
+/// A streamed answer to ask for.
+#[derive(Clone, Copy)]
+pub struct Events {
+    /// Content events.
+    pub count: u64,
+    /// Microseconds between two; 0 is as fast as they go.
+    pub pace_us: u64,
+}
+
+/// The longest single message.
+const MESSAGE: usize = 32 * 1024;
+
+/// A whole request, head and body, whose body is `length` bytes (at least 300).
+pub fn request(token: &str, model: &str, length: usize, events: Option<Events>) -> Vec<u8> {
+    let body = body(model, length.max(300), events.is_some());
+    let asked = events.map_or_else(String::new, |events| {
+        format!(
+            "{EVENTS}: {}\r\n{PACE}: {}\r\n",
+            events.count, events.pace_us
+        )
+    });
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nContent-Type: application/json\r\nUser-Agent: OpenAI/Python 2.0.0\r\nAuthorization: Bearer {token}\r\n{asked}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut request = head.into_bytes();
+    request.extend_from_slice(body.as_bytes());
+    request
+}
+
+fn body(model: &str, length: usize, stream: bool) -> String {
+    let tail = if stream {
+        format!(r#"],"model":"{model}","temperature":0.2,"stream":true}}"#)
+    } else {
+        format!(r#"],"model":"{model}","temperature":0.2}}"#)
+    };
+    let mut text = Text::default();
+    let mut body = String::with_capacity(length);
+    body.push_str(r#"{"messages":["#);
+    for role in ["user", "assistant"].into_iter().cycle() {
+        let open = format!(r#"{{"role":"{role}","content":""#);
+        let fixed = open.len() + r#""}"#.len();
+        let room = length.saturating_sub(body.len() + tail.len() + fixed);
+        // A rest too short for a message of its own goes into this one.
+        let last = room < MESSAGE + 256;
+        let content = if last { room } else { MESSAGE };
+        body.push_str(&open);
+        text.append(&mut body, content);
+        body.push_str(r#""}"#);
+        if last {
+            break;
+        }
+        body.push(',');
+    }
+    body.push_str(&tail);
+    body
+}
+
+/// An endless text, already escaped for JSON.
+#[derive(Default)]
+struct Text {
+    state: u64,
+}
+
+impl Text {
+    /// Appends exactly `length` bytes.
+    fn append(&mut self, to: &mut String, length: usize) {
+        const PIECES: [&str; 24] = [
+            "the ",
+            "request ",
+            "of ",
+            "a ",
+            "gateway ",
+            "returns ",
+            "and ",
+            "please ",
+            "summarise ",
+            "this ",
+            "document, ",
+            "which ",
+            "was ",
+            "written ",
+            "in ",
+            "1998. ",
+            "However, ",
+            r#"\"quoted\" "#,
+            r"\n",
+            r"\n\n    if value ",
+            "== 42: return ",
+            "naïve ",
+            "— über ",
+            "function(x) { } ",
+        ];
+        let end = to.len() + length;
+        loop {
+            self.state = self
+                .state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let pick = usize::try_from((self.state >> 33) % PIECES.len() as u64).unwrap_or(0);
+            let piece = PIECES[pick];
+            if to.len() + piece.len() > end {
+                break;
+            }
+            to.push_str(piece);
+        }
+        while to.len() < end {
+            to.push('.');
+        }
+    }
+}

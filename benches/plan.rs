@@ -1,0 +1,125 @@
+//! Planning a request: what every request pays before its first attempt.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use tollgate::access::{KeyKind, ProviderKey};
+use tollgate::catalog::{BaseUrl, Provider, TimeoutOverrides};
+use tollgate::clock;
+use tollgate::config::Secret;
+use tollgate::dialect::Surface;
+use tollgate::failover::{Health, Machine, Outcome, Target, plan};
+
+struct Upstream {
+    provider: Arc<Provider>,
+    model: Arc<str>,
+    keys: Vec<Arc<ProviderKey>>,
+}
+
+fn upstream(id: &str, keys: usize) -> Upstream {
+    let provider = Provider {
+        id: id.into(),
+        display_name: id.to_owned(),
+        base_url: BaseUrl {
+            tls: true,
+            host: "provider.test".to_owned(),
+            port: 443,
+            authority: "provider.test".to_owned(),
+            path: "/v1".to_owned(),
+            query: None,
+        },
+        auth: None,
+        surfaces: vec![Surface::ChatCompletions],
+        headers: Vec::new(),
+        ca: None,
+        passthrough: true,
+        unsupported_parameters: Vec::new(),
+        timeouts: TimeoutOverrides::default(),
+        built_in: false,
+        managed_keys_possible: true,
+        models: Vec::new(),
+    };
+    let key = |n| ProviderKey {
+        id: format!("{id}-{n}").into(),
+        provider: id.into(),
+        kind: KeyKind::User,
+        account: "default".into(),
+        value: Secret::new("0123456789"),
+    };
+    Upstream {
+        provider: Arc::new(provider),
+        model: format!("{id}-large").into(),
+        keys: (0..keys).map(|n| Arc::new(key(n))).collect(),
+    }
+}
+
+fn target(model_index: usize, upstream: &Upstream) -> Target<'_> {
+    Target {
+        provider: &upstream.provider,
+        model: None,
+        upstream_model: &upstream.model,
+        model_index,
+        user_keys: &upstream.keys,
+        managed_keys: &[],
+        steps: None,
+    }
+}
+
+fn bench(c: &mut Criterion) {
+    let now = clock::now();
+    let warm = Health::new(1);
+    let limited = Outcome::Status {
+        status: 429,
+        retry_after: Some(Duration::from_secs(30)),
+    };
+    let cold = Health::new(1);
+    cold.cooldowns.on_outcome(&"a-0".into(), &limited, now);
+
+    let mut group = c.benchmark_group("plan");
+    for (name, models, keys) in [
+        ("1 candidate", vec!["a"], 1),
+        ("8 candidates", vec!["a", "b", "c", "d"], 2),
+    ] {
+        let upstreams: Vec<Upstream> = models.iter().map(|id| upstream(id, keys)).collect();
+        let targets: Vec<Target<'_>> = upstreams
+            .iter()
+            .enumerate()
+            .map(|(i, u)| target(i, u))
+            .collect();
+        for (state, health) in [("nothing cools", &warm), ("one cools", &cold)] {
+            group.bench_function(format!("{name}, {state}"), |b| {
+                b.iter(|| {
+                    plan(
+                        black_box(&targets),
+                        |key, provider| health.cooling(key, provider, now),
+                        now,
+                        true,
+                    )
+                });
+            });
+        }
+        let made = plan(&targets, |_, _| None, now, true);
+        group.bench_function(format!("{name}, machine to commit"), |b| {
+            b.iter(|| {
+                let mut machine = Machine::new(black_box(&made), now, Duration::from_secs(120));
+                let first = machine.next(now);
+                machine.commit();
+                (first, machine)
+            });
+        });
+    }
+    group.finish();
+
+    let one = upstream("a", 1);
+    c.bench_function("cool-down check, nothing cools", |b| {
+        b.iter(|| warm.cooling(black_box(&one.keys[0]), black_box(&one.provider), now));
+    });
+    c.bench_function("cool-down check, one cools", |b| {
+        b.iter(|| cold.cooling(black_box(&one.keys[0]), black_box(&one.provider), now));
+    });
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

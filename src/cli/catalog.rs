@@ -1,0 +1,27 @@
+//! `tollgate catalog`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use tollgate::boot;
+use tollgate::catalog::{Catalog, Kind, table};
+
+use super::{List, Listed, check};
+
+/// Lists what is known, with what a configuration adds.
+pub fn run(list: &List) -> io::Result<ExitCode> {
+    let catalog = match &list.config {
+        None => Catalog::built_in(),
+        Some(path) => match boot::load(path, &tollgate::config::environment) {
+            Ok((_, catalog)) => catalog,
+            Err(faults) => return check::report(path, &faults),
+        },
+    };
+    let kind = match list.what {
+        Listed::Providers => Kind::Providers,
+        Listed::Models => Kind::Models,
+    };
+    let listed = table(&catalog, kind, list.filter.as_deref(), list.json);
+    writeln!(io::stdout(), "{}", listed.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,165 @@
+//! What the command line may say.
+
+pub mod catalog;
+pub mod check;
+pub mod key;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tollgate::boot::BootError;
+
+/// One URL and one key in front of every AI model provider.
+///
+/// Point an OpenAI or Anthropic SDK at Tollgate: it authenticates the caller, picks a provider and a credential,
+/// fails over when one fails, streams the answer back untouched, and counts every token.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:
+  tollgate run --config conf/demo.yaml        a gateway that answers offline
+  tollgate key new --id app                   an access key, and its YAML entry
+  tollgate check --config tollgate.yaml       every fault, with its line"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway.
+    #[command(after_help = "Signals:
+  SIGHUP     load the configuration again (a changed file is noticed by itself)
+  SIGTERM    stop accepting, let running answers finish (proxy.drain), then end
+
+Examples:
+  tollgate run
+  tollgate run --config conf/demo.yaml
+  TOLLGATE_CONFIG=/etc/tollgate/tollgate.yaml tollgate run")]
+    Run(From),
+    /// Check a configuration and report every fault at once.
+    #[command(
+        after_help = "Prints one line a fault, as compilers do, and exits with 1 if there is any:
+  conf/x.yaml:12: providers[0].bas_url: unknown field; did you mean `base_url`?
+
+Examples:
+  tollgate check --config conf/tollgate.yaml
+  tollgate check && kill -HUP $(pidof tollgate)"
+    )]
+    Check(From),
+    /// Print the JSON Schema of the configuration, for editors.
+    #[command(after_help = "Examples:
+  tollgate schema > tollgate.schema.json
+and as the first line of a configuration, for editors with yaml-language-server:
+  # yaml-language-server: $schema=./tollgate.schema.json")]
+    Schema,
+    /// Access keys, which applications send.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// List the providers and models that are known.
+    #[command(after_help = "Examples:
+  tollgate catalog providers
+  tollgate catalog models --filter gpt-4o
+  tollgate catalog models --config conf/tollgate.yaml --json")]
+    Catalog(List),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct From {
+    /// The configuration file.
+    #[arg(
+        long,
+        short,
+        value_name = "PATH",
+        env = "TOLLGATE_CONFIG",
+        default_value = "conf/tollgate.yaml"
+    )]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an access key: print its token, once, and the YAML entry to keep.
+    #[command(
+        after_help = "The token is nowhere but in this output; the configuration holds only its SHA-256.
+
+Examples:
+  tollgate key new --id app
+  tollgate key new --id web --name 'Web app' --account sales --configuration team-a"
+    )]
+    New(NewKey),
+}
+
+/// A new access key.
+#[derive(Debug, Args)]
+pub struct NewKey {
+    /// Its id: lowercase letters, digits, `-` and `_`. It is part of the token, and not secret.
+    #[arg(long)]
+    pub id: String,
+    /// A name for people.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The account it belongs to, if not `default`.
+    #[arg(long)]
+    pub account: Option<String>,
+    /// The configuration it is held to; without one it may call everything.
+    #[arg(long)]
+    pub configuration: Option<String>,
+}
+
+/// What to list.
+#[derive(Debug, Args)]
+pub struct List {
+    /// What to list.
+    #[arg(value_enum, default_value_t = Listed::Models)]
+    pub what: Listed,
+    /// Only those whose id or alias contains this.
+    #[arg(long, short)]
+    pub filter: Option<String>,
+    /// Also what this configuration adds and changes.
+    #[arg(long, short, value_name = "PATH", env = "TOLLGATE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// Providers.
+    Providers,
+    /// Models.
+    Models,
+}
+
+/// Runs the gateway until it is told to stop.
+pub fn run(config: &Path) -> io::Result<ExitCode> {
+    match tollgate::boot::run(config) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(BootError::Config(faults)) => check::report(config, &faults),
+        Err(error) => {
+            writeln!(io::stderr(), "tollgate: {error}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Prints the JSON Schema.
+pub fn schema() -> io::Result<ExitCode> {
+    writeln!(io::stdout(), "{:#}", tollgate::config::schema())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

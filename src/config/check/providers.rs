@@ -1,0 +1,279 @@
+//! Providers, their credentials and models.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use http::{HeaderName, HeaderValue};
+
+use super::{BUILT_IN_PROVIDERS, Checker, DEMO_PROVIDER};
+use crate::config::address::check_base_url;
+use crate::config::document::beside;
+use crate::config::nearest::did_you_mean;
+use crate::config::place::Place;
+use crate::config::types::{self, Auth};
+use crate::dialect::Surface;
+
+/// Headers that carry a credential: `keys` and `auth` are for those.
+const CREDENTIAL_HEADERS: [&str; 5] = [
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "cookie",
+];
+/// Headers that the gateway itself writes.
+const OWN_HEADERS: [&str; 8] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "keep-alive",
+];
+
+impl Checker<'_> {
+    pub(super) fn providers(
+        &mut self,
+        providers: &mut [types::Provider],
+        accounts: &[String],
+        demo: bool,
+    ) {
+        let top = Place::top("providers");
+        self.unique(
+            "provider",
+            providers
+                .iter()
+                .enumerate()
+                .map(|(i, provider)| (top.index(i).key("id"), &*provider.id)),
+        );
+        let keys: Vec<(Place, &str)> = providers
+            .iter()
+            .enumerate()
+            .flat_map(|(i, provider)| key_places(&top.index(i), provider))
+            .map(|(place, key)| (place.key("id"), &*key.id))
+            .collect();
+        self.unique("provider key", keys);
+        for (i, provider) in providers.iter_mut().enumerate() {
+            let place = top.index(i);
+            self.provider(&place, provider, demo);
+            for (place, key) in key_places(&place, provider) {
+                if let Some(account) = &key.account {
+                    self.known(
+                        &place.key("account"),
+                        "account",
+                        account,
+                        accounts.iter().map(String::as_str),
+                    );
+                }
+            }
+            self.models(&place.key("models"), &provider.models);
+        }
+    }
+
+    fn provider(&mut self, place: &Place, provider: &mut types::Provider, demo: bool) {
+        let id = provider.id.as_str();
+        if !id.is_empty() && !is_provider_id(id) {
+            let hint = Some(
+                "use lowercase letters, digits, `-`, `_` and `.`; `/` and `:` separate models"
+                    .to_owned(),
+            );
+            self.fault(
+                &place.key("id"),
+                format!("`{id}` cannot be a provider's id"),
+                hint,
+            );
+        } else if id == DEMO_PROVIDER && demo {
+            let hint = Some("choose another id, or remove `demo.listen`".to_owned());
+            self.fault(
+                &place.key("id"),
+                "`demo` is the built-in demo provider",
+                hint,
+            );
+        } else if !id.is_empty() && provider.base_url.is_none() && !BUILT_IN_PROVIDERS.contains(&id)
+        {
+            let hint =
+                did_you_mean(id, BUILT_IN_PROVIDERS).unwrap_or_else(|| "add `base_url`".to_owned());
+            self.fault(
+                place,
+                format!("`{id}` is not built in, and has no `base_url`"),
+                Some(hint),
+            );
+        }
+        if let Some(Err(refusal)) = provider.base_url.as_deref().map(check_base_url) {
+            self.fault(
+                &place.key("base_url"),
+                refusal.to_string(),
+                refusal.hint().map(str::to_owned),
+            );
+        }
+        for (name, value) in &provider.headers {
+            self.header(&place.key("headers").key(name), name, value);
+        }
+        if let Some(ca) = &mut provider.ca {
+            let at = place.key("ca");
+            *ca = beside(self.merged.file_of(&at), ca);
+            self.pem(&at, ca, "a certificate", super::listeners::has_certificate);
+        }
+        if provider.surfaces.as_ref().is_some_and(Vec::is_empty) {
+            self.fault(
+                &place.key("surfaces"),
+                "a provider without a surface cannot be called",
+                None,
+            );
+        }
+        if provider.auth == Some(Auth::None)
+            && !(provider.keys.is_empty() && provider.managed_keys.is_empty())
+        {
+            self.warn(
+                &place.key("auth"),
+                "with `auth: none` the provider's keys are never sent",
+                None,
+            );
+        }
+        self.timeouts(&place.key("timeouts"), &provider.timeouts);
+        for (i, key) in provider.managed_keys.iter().enumerate() {
+            if key.account.is_some() {
+                let at = place.key("managed_keys").index(i).key("account");
+                self.warn(
+                    &at,
+                    "a managed key serves every account; this is ignored",
+                    None,
+                );
+            }
+        }
+    }
+
+    fn header(&mut self, place: &Place, name: &str, value: &str) {
+        let lower = name.to_ascii_lowercase();
+        if CREDENTIAL_HEADERS.contains(&lower.as_str()) {
+            let hint =
+                Some("put the credential under `keys`; `auth` says how it travels".to_owned());
+            self.fault(
+                place,
+                "a credential does not belong among the headers",
+                hint,
+            );
+        } else if OWN_HEADERS.contains(&lower.as_str()) {
+            self.fault(
+                place,
+                "the gateway writes this header itself",
+                Some("remove it".to_owned()),
+            );
+        } else if name.parse::<HeaderName>().is_err() {
+            self.fault(place, "this is not a header's name", None);
+        } else if HeaderValue::from_str(value).is_err() {
+            self.fault(place, "this is not a header's value", None);
+        }
+    }
+
+    fn models(&mut self, place: &Place, models: &[types::Model]) {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for (i, model) in models.iter().enumerate() {
+            let place = place.index(i);
+            if model.id.is_empty() {
+                self.fault(&place, "`id` is missing", None);
+                continue;
+            }
+            let ids = std::iter::once((place.key("id"), &model.id));
+            let aliases = model
+                .aliases
+                .iter()
+                .enumerate()
+                .map(|(i, alias)| (place.key("aliases").index(i), alias));
+            for (at, name) in ids.chain(aliases) {
+                if !names.insert(name.to_ascii_lowercase()) {
+                    let message = format!(
+                        "this provider already has a model `{name}` (upper and lower case are the same)"
+                    );
+                    self.fault(&at, message, None);
+                }
+            }
+            if let (Some(window), Some(output)) = (model.context_window, model.max_output_tokens)
+                && output > window
+            {
+                self.warn(
+                    &place.key("max_output_tokens"),
+                    "this is more than `context_window`",
+                    None,
+                );
+            }
+            for (key, number) in [
+                ("context_window", model.context_window),
+                ("max_output_tokens", model.max_output_tokens),
+            ] {
+                if number == Some(0) {
+                    self.fault(
+                        &place.key(key),
+                        "must be more than 0",
+                        Some("leave it out if it is not known".to_owned()),
+                    );
+                }
+            }
+            if model.surfaces.as_ref().is_some_and(Vec::is_empty) {
+                self.fault(
+                    &place.key("surfaces"),
+                    "a model without a surface cannot be called",
+                    None,
+                );
+            }
+            let tiers = model
+                .prices
+                .as_ref()
+                .map_or(&[][..], |prices| &prices.tiers);
+            for (j, pair) in tiers.windows(2).enumerate() {
+                if pair[0].above >= pair[1].above {
+                    let at = place.key("prices").key("tiers").index(j + 1).key("above");
+                    self.fault(&at, "tiers stand in the order of rising `above`", None);
+                }
+            }
+            self.timeouts(&place.key("timeouts"), &model.timeouts);
+        }
+    }
+}
+
+/// A provider's credentials of both kinds, with their places.
+pub(super) fn key_places<'p>(
+    place: &Place,
+    provider: &'p types::Provider,
+) -> impl Iterator<Item = (Place, &'p types::ProviderKey)> + use<'p> {
+    let (user, managed) = (place.key("keys"), place.key("managed_keys"));
+    let user = provider
+        .keys
+        .iter()
+        .enumerate()
+        .map(move |(i, key)| (user.index(i), key));
+    user.chain(
+        provider
+            .managed_keys
+            .iter()
+            .enumerate()
+            .map(move |(i, key)| (managed.index(i), key)),
+    )
+}
+
+fn is_provider_id(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    id.len() <= 63
+        && id.bytes().next().is_some_and(plain)
+        && id
+            .bytes()
+            .all(|b| plain(b) || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// The provider that `demo.listen` serves.
+pub(super) fn demo(address: SocketAddr) -> types::Provider {
+    types::Provider {
+        id: DEMO_PROVIDER.to_owned(),
+        display_name: Some("Demo".to_owned()),
+        base_url: Some(format!("http://{address}/v1")),
+        auth: Some(Auth::None),
+        surfaces: Some(Surface::ALL.to_vec()),
+        models: vec![types::Model {
+            id: "echo".to_owned(),
+            ..types::Model::default()
+        }],
+        ..types::Provider::default()
+    }
+}

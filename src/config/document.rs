@@ -1,0 +1,324 @@
+//! One YAML file: read, parsed, its references resolved, its shape checked.
+//!
+//! What is misshapen is taken out after it was reported, so that one fault does not hide the next.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Number, Value};
+
+use super::fault::Fault;
+use super::lines::Lines;
+use super::place::{Place, Seg};
+use super::reference::{ReferenceError, expand};
+use super::{shape, sources};
+
+/// A file's content, well-shaped, and what was wrong with it.
+pub(super) struct Document {
+    pub file: PathBuf,
+    /// A mapping with the shape of [`super::types::File`], as far as its fields were well-shaped.
+    pub value: Value,
+    pub lines: Lines,
+    /// Places where a fault was found or something was taken out: further faults there would be noise.
+    pub faulty: Vec<Place>,
+    pub faults: Vec<Fault>,
+    /// Whether something was taken out that may have had an id.
+    pub lost_ids: bool,
+    /// Files that credentials were read from.
+    pub credential_files: BTreeSet<PathBuf>,
+}
+
+impl Document {
+    /// Reads `file`, or what is given as its text. Whatever is wrong with it is in `faults`.
+    pub fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Document {
+        let mut document = Document {
+            file: file.to_path_buf(),
+            value: Value::Object(Map::new()),
+            lines: Lines::default(),
+            faulty: Vec::new(),
+            faults: Vec::new(),
+            lost_ids: false,
+            credential_files: BTreeSet::new(),
+        };
+        match text.map_or_else(
+            || sources::read_text(file).map(Cow::Owned),
+            |text| Ok(Cow::Borrowed(text)),
+        ) {
+            Ok(text) => document.parse(&text, env),
+            Err(error) => {
+                document.lost_ids = true;
+                document.faults.push(Fault {
+                    file: file.to_path_buf(),
+                    line: None,
+                    path: String::new(),
+                    message: format!("cannot be read: {error}"),
+                    hint: None,
+                });
+            }
+        }
+        document
+    }
+
+    fn parse(&mut self, text: &str, env: &dyn Fn(&str) -> Option<String>) {
+        match Lines::of(text) {
+            Ok(lines) => self.lines = lines,
+            Err((line, info)) => return self.not_yaml(Some(line), &info),
+        }
+        for (place, line) in std::mem::take(&mut self.lines.duplicates) {
+            self.fault(
+                &place,
+                "this key stands here twice".to_owned(),
+                Some("remove one of them".to_owned()),
+            );
+            if let Some(fault) = self.faults.last_mut() {
+                fault.line = Some(line);
+            }
+        }
+        let parsed = serde_yaml::from_str::<serde_yaml::Value>(text).and_then(|mut value| {
+            value.apply_merge()?;
+            Ok(value)
+        });
+        let yaml = match parsed {
+            Ok(yaml) => yaml,
+            // The duplicate keys are the reason.
+            Err(_) if !self.faults.is_empty() => {
+                self.lost_ids = true;
+                return;
+            }
+            Err(error) => {
+                return self.not_yaml(error.location().map(|at| at.line()), &error.to_string());
+            }
+        };
+        let mut value = self
+            .json(yaml, &Place::default())
+            .unwrap_or_else(|| Value::Object(Map::new()));
+        let mut referred = BTreeSet::new();
+        self.resolve(&mut value, &Place::default(), env, &mut referred);
+        self.check_shape(&mut value, &referred);
+        self.value = value;
+    }
+
+    fn not_yaml(&mut self, line: Option<usize>, info: &str) {
+        self.lost_ids = true;
+        self.faults.push(Fault {
+            file: self.file.clone(),
+            line,
+            path: String::new(),
+            message: format!("not YAML: {info}"),
+            hint: None,
+        });
+    }
+
+    /// Notes a fault at a place.
+    pub fn fault(&mut self, place: &Place, message: String, hint: Option<String>) {
+        self.faulty.push(place.clone());
+        self.faults.push(self.about(place, message, hint));
+    }
+
+    /// A fault at a place, without noting it.
+    pub fn about(&self, place: &Place, message: String, hint: Option<String>) -> Fault {
+        Fault {
+            file: self.file.clone(),
+            line: self.lines.line(place),
+            path: place.to_string(),
+            message,
+            hint,
+        }
+    }
+
+    /// Converts to JSON. A field without a value is absent, as `limits:` with everything under it commented out.
+    fn json(&mut self, yaml: serde_yaml::Value, place: &Place) -> Option<Value> {
+        Some(match yaml {
+            serde_yaml::Value::Null => return None,
+            serde_yaml::Value::Bool(truth) => Value::Bool(truth),
+            serde_yaml::Value::Number(number) => {
+                match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                    (Some(number), _, _) => number.into(),
+                    (_, Some(number), _) => number.into(),
+                    // JSON knows no infinity; as a text it is refused wherever a number belongs.
+                    (_, _, float) => float
+                        .and_then(Number::from_f64)
+                        .map_or_else(|| Value::String(number.to_string()), Value::Number),
+                }
+            }
+            serde_yaml::Value::String(text) => Value::String(text),
+            serde_yaml::Value::Sequence(list) => list
+                .into_iter()
+                .enumerate()
+                .map(|(i, item)| self.json(item, &place.index(i)).unwrap_or(Value::Null))
+                .collect(),
+            serde_yaml::Value::Mapping(mapping) => {
+                let mut object = Map::new();
+                for (key, item) in mapping {
+                    let key = match key {
+                        serde_yaml::Value::String(key) => key,
+                        serde_yaml::Value::Number(key) => key.to_string(),
+                        serde_yaml::Value::Bool(key) => key.to_string(),
+                        _ => {
+                            self.fault(place, "a key here is not text".to_owned(), None);
+                            continue;
+                        }
+                    };
+                    if let Some(item) = self.json(item, &place.key(&key)) {
+                        object.insert(key, item);
+                    }
+                }
+                Value::Object(object)
+            }
+            serde_yaml::Value::Tagged(tagged) => {
+                self.fault(
+                    place,
+                    format!("the tag `{}` means nothing here", tagged.tag),
+                    Some("remove it".to_owned()),
+                );
+                return self.json(tagged.value, place);
+            }
+        })
+    }
+
+    /// Resolves references in every text, and notes where there were some.
+    fn resolve(
+        &mut self,
+        value: &mut Value,
+        place: &Place,
+        env: &dyn Fn(&str) -> Option<String>,
+        referred: &mut BTreeSet<Place>,
+    ) {
+        match value {
+            Value::Array(list) => {
+                for (i, item) in list.iter_mut().enumerate() {
+                    self.resolve(item, &place.index(i), env, referred);
+                }
+            }
+            Value::Object(map) => {
+                for (key, item) in map.iter_mut() {
+                    self.resolve(item, &place.key(key), env, referred);
+                }
+            }
+            Value::String(text) => match expand(text, env) {
+                Err(ReferenceError::Unset(name)) if is_credential(place) => {
+                    let hint = format!(
+                        "set it, or write `${{{name}:-}}` to leave the key out while it is not set"
+                    );
+                    self.fault(place, ReferenceError::Unset(name).to_string(), Some(hint));
+                }
+                Err(error) => self.fault(place, error.to_string(), Some(error.hint())),
+                Ok(expanded) => {
+                    if expanded.referred {
+                        referred.insert(place.clone());
+                    }
+                    *text = expanded.text;
+                    if is_credential(place) {
+                        self.resolve_credential(text, place, expanded.optional);
+                    }
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// Reads a credential's file. One that is optional and absent stays empty; [`super::check`] leaves it out.
+    fn resolve_credential(&mut self, text: &mut String, place: &Place, optional: bool) {
+        if let Some(file) = text.strip_prefix("file:") {
+            let file = beside(&self.file, Path::new(file));
+            let content = sources::read_text(&file);
+            self.credential_files.insert(file.clone());
+            match content {
+                Ok(content) => {
+                    *text = content
+                        .strip_suffix('\n')
+                        .map_or(&*content, |line| line.strip_suffix('\r').unwrap_or(line))
+                        .to_owned()
+                }
+                Err(error) => {
+                    return self.fault(
+                        place,
+                        format!("the file `{}` cannot be read: {error}", file.display()),
+                        None,
+                    );
+                }
+            }
+        }
+        if text.is_empty() && !optional {
+            self.fault(
+                place,
+                "the credential is empty".to_owned(),
+                Some(
+                    "set it, or write `${NAME:-}` to leave the key out while `NAME` is empty"
+                        .to_owned(),
+                ),
+            );
+        } else if text.chars().any(char::is_control) {
+            self.fault(
+                place,
+                "the credential contains a line break or another control character".to_owned(),
+                None,
+            );
+        }
+    }
+
+    fn check_shape(&mut self, value: &mut Value, referred: &BTreeSet<Place>) {
+        let raw = |lines: &Lines, place: &Place| lines.raw(place).map(str::to_owned);
+        let mut found = shape::faults(value, &|place| raw(&self.lines, place));
+        // A reference brings text; where a number or a truth value belongs, its text is read as YAML.
+        let mut converted = false;
+        for misshape in found
+            .iter()
+            .filter(|misshape| misshape.scalar_as_text && referred.contains(&misshape.place))
+        {
+            if let Some(at @ Value::String(_)) = misshape.place.find(value)
+                && let Ok(scalar @ (Value::Number(_) | Value::Bool(_))) =
+                    serde_yaml::from_str(at.as_str().unwrap_or_default())
+            {
+                *at = scalar;
+                converted = true;
+            }
+        }
+        if converted {
+            found = shape::faults(value, &|place| raw(&self.lines, place));
+        }
+        for misshape in found {
+            if let Some(pruned) = shape::prune(value, &misshape) {
+                let holds_ids = [
+                    "id",
+                    "include",
+                    "accounts",
+                    "providers",
+                    "keys",
+                    "managed_keys",
+                    "configurations",
+                    "access_keys",
+                ];
+                self.lost_ids |= match pruned.0.last() {
+                    Some(Seg::Key(key)) => holds_ids.contains(&key.as_str()),
+                    Some(Seg::Index(_)) | None => true,
+                };
+                self.faulty.push(pruned);
+            }
+            self.fault(&misshape.place, misshape.message, misshape.hint);
+        }
+        if !value.is_object() {
+            self.lost_ids = true;
+            *value = Value::Object(Map::new());
+        }
+    }
+}
+
+/// A path that a file mentions is relative to that file.
+pub(super) fn beside(file: &Path, mentioned: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(mentioned)
+}
+
+/// `providers[].keys[].value` and `providers[].managed_keys[].value`.
+fn is_credential(place: &Place) -> bool {
+    use Seg::{Index, Key};
+    match &place.0[..] {
+        [Key(providers), Index(_), Key(keys), Index(_), Key(value)] => {
+            providers == "providers"
+                && (keys == "keys" || keys == "managed_keys")
+                && value == "value"
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,107 @@
+//! Where something is in a document: `providers[1].base_url`.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// One step down into a document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seg {
+    Key(String),
+    Index(usize),
+}
+
+/// A path from the top of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(pub Vec<Seg>);
+
+impl Place {
+    /// A field of the document itself.
+    pub fn top(key: &str) -> Place {
+        Place::default().key(key)
+    }
+
+    /// A field of the mapping at this place.
+    pub fn key(&self, key: &str) -> Place {
+        self.with(Seg::Key(key.to_owned()))
+    }
+
+    /// An element of the list at this place.
+    pub fn index(&self, index: usize) -> Place {
+        self.with(Seg::Index(index))
+    }
+
+    fn with(&self, seg: Seg) -> Place {
+        let mut segs = self.0.clone();
+        segs.push(seg);
+        Place(segs)
+    }
+
+    /// What contains this place; `None` at the top.
+    pub fn parent(&self) -> Option<Place> {
+        let (_, rest) = self.0.split_last()?;
+        Some(Place(rest.to_vec()))
+    }
+
+    /// Whether this place is `other`, or contains it.
+    pub fn contains(&self, other: &Place) -> bool {
+        other.0.starts_with(&self.0)
+    }
+
+    /// Reads a JSON pointer, with the document it points into to tell indices from keys.
+    pub fn from_pointer(pointer: &str, document: &Value) -> Place {
+        let mut place = Place::default();
+        let mut at = Some(document);
+        for part in pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            match (at, part.parse::<usize>()) {
+                (Some(Value::Array(list)), Ok(index)) => {
+                    at = list.get(index);
+                    place = place.index(index);
+                }
+                _ => {
+                    at = at.and_then(|value| value.get(&part));
+                    place = place.key(&part);
+                }
+            }
+        }
+        place
+    }
+
+    /// The value at this place.
+    pub fn find<'v>(&self, document: &'v mut Value) -> Option<&'v mut Value> {
+        self.0.iter().try_fold(document, |at, seg| match seg {
+            Seg::Key(key) => at.get_mut(key.as_str()),
+            Seg::Index(index) => at.get_mut(*index),
+        })
+    }
+
+    /// Takes the value at this place out of the document, so that what remains can still be examined. Indices
+    /// of other values must not move, so a list's element takes its whole list with it. What was taken out.
+    pub fn prune(&self, document: &mut Value) -> Option<Place> {
+        let mut place = self.clone();
+        loop {
+            let parent = place.parent()?;
+            if let (Some(Seg::Key(key)), Some(Value::Object(map))) =
+                (place.0.last(), parent.find(document))
+            {
+                map.shift_remove(key)?;
+                return Some(place);
+            }
+            place = parent;
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, seg) in self.0.iter().enumerate() {
+            match seg {
+                Seg::Index(index) => write!(f, "[{index}]")?,
+                Seg::Key(key) if i == 0 => f.write_str(key)?,
+                Seg::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! Whether a document has the shape of the types, told in an operator's words.
+//!
+//! The JSON Schema that editors get is also what finds the faults, all of them at once.
+
+use std::sync::OnceLock;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, ValidationError, Validator};
+use serde_json::{Map, Value};
+
+use super::nearest::did_you_mean_or_list;
+use super::place::{Place, Seg};
+use super::types;
+
+/// A fault of shape.
+#[derive(Debug)]
+pub(super) struct Misshape {
+    pub place: Place,
+    pub message: String,
+    pub hint: Option<String>,
+    /// A mapping belongs here.
+    pub wants_mapping: bool,
+    /// A text stands where a number or a truth value belongs; it may be one that a reference brought.
+    pub scalar_as_text: bool,
+}
+
+/// The JSON Schema (draft 2020-12) of the YAML, for editors.
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(types::File).to_value();
+    walk(&mut schema, &|node| {
+        // An editor sees references where the program sees what they stand for.
+        if let Some(Value::String(pattern)) = node.get_mut("pattern") {
+            *pattern = format!("({pattern})|\\$\\{{");
+        }
+        // Absence is every default; the descriptions say what it means.
+        node.remove("default");
+        let needed: Vec<Value> = match node.get("properties") {
+            Some(Value::Object(fields)) => ["id", "sha256"]
+                .into_iter()
+                .filter(|key| fields.contains_key(*key))
+                .map(Value::from)
+                .collect(),
+            _ => Vec::new(),
+        };
+        if !needed.is_empty() && !node.contains_key("required") {
+            node.insert("required".to_owned(), Value::Array(needed));
+        }
+    });
+    schema
+}
+
+/// The schema and its validator. Nulls are absent before this sees a document, so nothing may be null.
+fn strict() -> &'static (Value, Option<Validator>) {
+    static STRICT: OnceLock<(Value, Option<Validator>)> = OnceLock::new();
+    STRICT.get_or_init(|| {
+        let mut schema = schemars::schema_for!(types::File).to_value();
+        walk(&mut schema, &without_null);
+        walk(&mut schema, &plain_enum);
+        let validator = jsonschema::validator_for(&schema).ok();
+        (schema, validator)
+    })
+}
+
+/// Calls `change` on every schema inside a schema, the innermost first.
+fn walk(schema: &mut Value, change: &dyn Fn(&mut Map<String, Value>)) {
+    match schema {
+        Value::Array(list) => list.iter_mut().for_each(|item| walk(item, change)),
+        Value::Object(node) => {
+            node.values_mut().for_each(|child| walk(child, change));
+            change(node);
+        }
+        _ => {}
+    }
+}
+
+/// `T or null` becomes `T`.
+fn without_null(node: &mut Map<String, Value>) {
+    let null =
+        |value: &Value| *value == "null" || value.get("type").is_some_and(|kind| *kind == "null");
+    if let Some(Value::Array(kinds)) = node.get_mut("type") {
+        kinds.retain(|kind| !null(kind));
+        if let [only] = &mut kinds[..] {
+            let only = only.take();
+            node.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = node.get_mut("anyOf") {
+        choices.retain(|choice| !null(choice));
+        if choices.len() == 1
+            && let Some(Value::Object(only)) = choices.pop()
+        {
+            node.remove("anyOf");
+            node.extend(only);
+        }
+    }
+}
+
+/// A choice of constants becomes an enum, whose failure lists them.
+fn plain_enum(node: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = node.get("oneOf") else {
+        return;
+    };
+    let constants: Option<Vec<Value>> = choices
+        .iter()
+        .map(|choice| {
+            choice
+                .get("const")
+                .cloned()
+                .map(|one| vec![one])
+                .or_else(|| choice.get("enum")?.as_array().cloned())
+        })
+        .collect::<Option<Vec<_>>>()
+        .map(|lists| lists.concat());
+    if let Some(constants) = constants {
+        node.remove("oneOf");
+        node.insert("enum".to_owned(), Value::Array(constants));
+    }
+}
+
+/// Every fault of shape. `raw` gives a scalar's text as the operator wrote it, so that nothing a reference
+/// brought is ever shown.
+pub(super) fn faults(document: &Value, raw: &dyn Fn(&Place) -> Option<String>) -> Vec<Misshape> {
+    let (schema, Some(validator)) = strict() else {
+        return Vec::new();
+    };
+    validator
+        .iter_errors(document)
+        .flat_map(|error| explain(&error, schema, document, raw))
+        .collect()
+}
+
+fn explain(
+    error: &ValidationError<'_>,
+    schema: &Value,
+    document: &Value,
+    raw: &dyn Fn(&Place) -> Option<String>,
+) -> Vec<Misshape> {
+    let place = Place::from_pointer(error.instance_path().as_str(), document);
+    let written = || raw(&place).map_or_else(|| "this".to_owned(), |text| format!("`{text}`"));
+    let keyword = error.schema_path().as_str();
+    let node = keyword
+        .rfind('/')
+        .and_then(|end| schema.pointer(&keyword[..end]))
+        .unwrap_or(&Value::Null);
+    let unit = node.get("patternErrorMessage").and_then(Value::as_str);
+    let one = |message: String, hint: Option<String>| {
+        vec![Misshape {
+            place: place.clone(),
+            message,
+            hint,
+            wants_mapping: false,
+            scalar_as_text: false,
+        }]
+    };
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let known: Vec<&str> = match node.get("properties") {
+                Some(Value::Object(properties)) => properties.keys().map(String::as_str).collect(),
+                _ => Vec::new(),
+            };
+            let unknown = unexpected.iter().map(|key| Misshape {
+                place: place.key(key),
+                message: "unknown field".to_owned(),
+                hint: did_you_mean_or_list(key, "the fields here are", known.iter().copied()),
+                wants_mapping: false,
+                scalar_as_text: false,
+            });
+            unknown.collect()
+        }
+        ValidationErrorKind::Required { property } => one(
+            format!("`{}` is missing", property.as_str().unwrap_or_default()),
+            None,
+        ),
+        ValidationErrorKind::Type { kind }
+            if unit.is_none() || error.instance().is_array() || error.instance().is_object() =>
+        {
+            vec![wrong_type(place.clone(), kind, error.instance())]
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<&str> = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let word = raw(&place).unwrap_or_default();
+            one(
+                format!("{} is not a choice here", written()),
+                did_you_mean_or_list(&word, "the choices are", options.iter().copied()),
+            )
+        }
+        ValidationErrorKind::Minimum { limit } if unit.is_none() => one(
+            format!("{} is too small; the least is {limit}", written()),
+            None,
+        ),
+        ValidationErrorKind::Maximum { limit } if unit.is_none() => one(
+            format!("{} is too large; the most is {limit}", written()),
+            None,
+        ),
+        _ => match unit {
+            Some(unit) => one(format!("{} {unit}", written()), None),
+            None => one(error.masked_with(written()).to_string(), None),
+        },
+    }
+}
+
+fn wrong_type(place: Place, kind: &TypeKind, found: &Value) -> Misshape {
+    let kinds: Vec<JsonType> = match kind {
+        TypeKind::Single(kind) => vec![*kind],
+        TypeKind::Multiple(kinds) => kinds.iter().collect(),
+    };
+    let wants = |kind| kinds.contains(&kind);
+    let expected: Vec<&str> = kinds.iter().map(|kind| kind_name(*kind)).collect();
+    let hint = match found {
+        Value::Number(_) | Value::Bool(_) if wants(JsonType::String) => {
+            Some("put it in quotes".to_owned())
+        }
+        Value::String(_) | Value::Object(_) if wants(JsonType::Array) => {
+            Some("write it as a list, in `[ ]` or after `- `".to_owned())
+        }
+        _ => None,
+    };
+    let scalar = wants(JsonType::Integer) || wants(JsonType::Number) || wants(JsonType::Boolean);
+    let found_name = match found {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    };
+    Misshape {
+        place,
+        message: format!(
+            "this is {found_name}, but {} belongs here",
+            expected.join(" or ")
+        ),
+        hint,
+        wants_mapping: wants(JsonType::Object),
+        scalar_as_text: scalar && found.is_string(),
+    }
+}
+
+fn kind_name(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Array => "a list",
+        JsonType::Boolean => "`true` or `false`",
+        JsonType::Integer => "a whole number",
+        JsonType::Null => "nothing",
+        JsonType::Number => "a number",
+        JsonType::Object => "a mapping",
+        JsonType::String => "text",
+    }
+}
+
+/// Takes what is misshapen out of the document, so that everything else can still be checked. What was taken.
+pub(super) fn prune(document: &mut Value, misshape: &Misshape) -> Option<Place> {
+    let place = &misshape.place;
+    let in_list = matches!(place.0.last(), Some(Seg::Index(_)));
+    match place.find(document) {
+        // An element of a list of mappings leaves an empty one behind: the others keep their indices.
+        Some(element) if in_list && misshape.wants_mapping => {
+            *element = Value::Object(Map::new());
+            Some(place.clone())
+        }
+        Some(_) => place.prune(document),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(document: Value) -> Vec<String> {
+        let raw = |place: &Place| {
+            place
+                .find(&mut document.clone())
+                .map(|value| value.to_string().trim_matches('"').to_owned())
+        };
+        faults(&document, &raw)
+            .into_iter()
+            .map(|fault| {
+                format!(
+                    "{}: {}; {}",
+                    fault.place,
+                    fault.message,
+                    fault.hint.unwrap_or_default()
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_schema_is_a_schema_and_accepts_an_empty_document() {
+        assert!(strict().1.is_some(), "the generated schema compiles");
+        assert!(
+            jsonschema::meta::is_valid(&schema()),
+            "the editors' schema is valid"
+        );
+        assert_eq!(said(serde_json::json!({})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_told_in_an_operators_words() {
+        let document = serde_json::json!({
+            "proxi": {},
+            "proxy": { "listen": "a", "threads": -1, "max_body": "big", "drain": 5 },
+            "timeouts": { "total": "soon", "hold": true },
+            "providers": [
+                { "bas_url": "x", "auth": "bearr", "surfaces": ["openai/chat"], "keys": [{ "id": 5 }] },
+                "openai",
+                { "models": [{ "prices": { "input": -1, "output": "x" }, "modalities": ["smell"] }] },
+            ],
+            "failover": "yes",
+            "configurations": [{ "router": { "rules": [{ "steps": [{ "type": "usr" }, { "keys": [] }, { "type": "ngrok", "kys": 1 }] }] } }],
+        });
+        let mut said = said(document);
+        said.sort();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+}

@@ -1,0 +1,385 @@
+//! Notices that a configuration's files changed, and loads it again.
+//!
+//! Directories are watched, not files, so that a file replaced by renaming (editors) or behind a symbolic link
+//! that is swapped (Kubernetes) is noticed. Events are only a reason to look: what decides is whether the content
+//! of a source changed, so that a log written beside the configuration reloads nothing. As file systems exist
+//! that tell no events, there is a look every few seconds anyway.
+//!
+//! Invariant: what is reported last was read from what the files hold, once they have been quiet for a moment.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use sha2::{Digest, Sha256};
+
+use super::{Config, Faults, Sources, load, sources};
+use crate::clock;
+
+/// How long files must be quiet before they are read.
+const QUIET: Duration = Duration::from_millis(200);
+/// How long to wait for quiet at most.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often to look without an event.
+const IDLE_LOOK: Duration = Duration::from_secs(10);
+
+/// Looks up an environment variable.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Watches a configuration's files on a thread of its own; stops when dropped.
+#[derive(Debug)]
+pub struct Watcher {
+    trigger: Trigger,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Asks a [`Watcher`] to load again, whether or not a file changed.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    sender: Sender<Signal>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    /// Something happened in a watched directory.
+    Changed,
+    /// Load again in any case.
+    Reload,
+    /// The watcher was dropped.
+    Stop,
+}
+
+impl Watcher {
+    /// Watches `sources` (those of the configuration in use) and calls `on_load` with the result of each new
+    /// load of `path`, valid or not. The caller swaps, logs and counts; its time delays the next load.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to watch files or to start a thread.
+    pub fn start(
+        path: PathBuf,
+        env: Environment,
+        sources: Sources,
+        on_load: impl FnMut(Result<Config, Faults>) + Send + 'static,
+    ) -> io::Result<Watcher> {
+        let (sender, receiver) = mpsc::channel();
+        let events = sender.clone();
+        let notifier = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is an event, too; ours must not wake us.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                events.send(Signal::Changed).ok();
+            }
+        })
+        .map_err(io::Error::other)?;
+        let seen = fingerprint(&sources);
+        let mut watch = Watch {
+            path,
+            env,
+            sources,
+            seen,
+            notifier,
+            watched: BTreeSet::new(),
+        };
+        watch.follow();
+        let thread = thread::Builder::new()
+            .name("config-watch".to_owned())
+            .spawn(move || watch.run(&receiver, on_load))?;
+        Ok(Watcher {
+            trigger: Trigger { sender },
+            thread: Some(thread),
+        })
+    }
+
+    /// A handle that asks for a load.
+    pub fn trigger(&self) -> Trigger {
+        self.trigger.clone()
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.trigger.sender.send(Signal::Stop).ok();
+        // A callback may own the watcher; a thread cannot wait for itself.
+        if let Some(thread) = self
+            .thread
+            .take()
+            .filter(|thread| thread.thread().id() != thread::current().id())
+            && thread.join().is_err()
+        {
+            log::error!("the configuration watcher's thread had panicked");
+        }
+    }
+}
+
+impl Trigger {
+    /// Asks for a load; returns at once. Does nothing once the watcher is gone.
+    pub fn reload(&self) {
+        self.sender.send(Signal::Reload).ok();
+    }
+}
+
+/// What the thread owns.
+struct Watch {
+    path: PathBuf,
+    env: Environment,
+    sources: Sources,
+    seen: [u8; 32],
+    notifier: RecommendedWatcher,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    fn run(mut self, signals: &Receiver<Signal>, mut on_load: impl FnMut(Result<Config, Faults>)) {
+        while let Some(forced) = wait(signals) {
+            if forced || fingerprint(&self.sources) != self.seen {
+                let result = self.load();
+                on_load(result);
+            }
+            self.follow();
+        }
+    }
+
+    /// Loads until the fingerprint taken before a load covers what that load read.
+    fn load(&mut self) -> Result<Config, Faults> {
+        let mut tries = 0;
+        loop {
+            self.seen = fingerprint(&self.sources);
+            let result = load(&self.path, &*self.env);
+            let sources = match &result {
+                Ok(config) => &config.sources,
+                Err(faults) => &faults.sources,
+            };
+            tries += 1;
+            if *sources == self.sources || tries == 3 {
+                return result;
+            }
+            self.sources = sources.clone();
+        }
+    }
+
+    /// Watches the directories of the present sources, and no others.
+    fn follow(&mut self) {
+        let wanted = directories(&self.sources);
+        for gone in self.watched.difference(&wanted) {
+            // It may be gone indeed.
+            self.notifier.unwatch(gone).ok();
+        }
+        let mut watched: BTreeSet<PathBuf> = self.watched.intersection(&wanted).cloned().collect();
+        for new in wanted.difference(&self.watched) {
+            match self.notifier.watch(new, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(watched.insert(new.clone())),
+                Err(error) => log::debug!("cannot watch {}: {error}", new.display()),
+            }
+        }
+        self.watched = watched;
+    }
+}
+
+/// Waits for a reason to look, and then for quiet. Whether a load was asked for; `None` at the end.
+fn wait(signals: &Receiver<Signal>) -> Option<bool> {
+    let mut forced = match signals.recv_timeout(IDLE_LOOK) {
+        Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+        Ok(signal) => signal == Signal::Reload,
+        Err(RecvTimeoutError::Timeout) => return Some(false),
+    };
+    let started = clock::now();
+    while clock::now().duration_since(started) < PATIENCE {
+        match signals.recv_timeout(QUIET) {
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+            Ok(signal) => forced |= signal == Signal::Reload,
+            Err(RecvTimeoutError::Timeout) => break,
+        }
+    }
+    Some(forced)
+}
+
+/// The directories in which a change may matter: those of the files, those that files are links into, and those
+/// that patterns were matched in.
+fn directories(sources: &Sources) -> BTreeSet<PathBuf> {
+    let real = sources
+        .files
+        .iter()
+        .filter_map(|file| file.canonicalize().ok()?.parent().map(Path::to_path_buf));
+    real.chain(sources.watched())
+        .filter(|directory| directory.is_dir())
+        .collect()
+}
+
+/// A digest of every source's content, and of what is in the directories that patterns were matched in.
+fn fingerprint(of: &Sources) -> [u8; 32] {
+    let mut all = Sha256::new();
+    for file in &of.files {
+        all.update(file.as_os_str().as_encoded_bytes());
+        match sources::read(file) {
+            Ok(content) => all.update(Sha256::digest(content)),
+            Err(error) => all.update(error.kind().to_string()),
+        }
+    }
+    for directory in &of.directories {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let names: BTreeSet<_> = entries.map(|entry| entry.file_name()).collect();
+        for name in names {
+            all.update(name.as_encoded_bytes());
+            all.update(b"\0");
+        }
+    }
+    all.finalize().into()
+}
+
+/// Pulls `trigger` at each SIGHUP, on a thread of its own, for the rest of the process.
+///
+/// # Errors
+///
+/// When the signal cannot be caught or the thread cannot be started.
+pub fn reload_on_hangup(trigger: Trigger) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let mut hangups = {
+        // The handler is in place before this returns, so that an early SIGHUP does not end the process.
+        let _guard = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?
+    };
+    thread::Builder::new()
+        .name("config-hangup".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                while hangups.recv().await.is_some() {
+                    trigger.reload();
+                }
+            });
+        })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        loads: Receiver<Result<Config, Faults>>,
+        watcher: Watcher,
+    }
+
+    fn total(seconds: u64) -> String {
+        format!("timeouts: {{ total: {seconds}s }}\n")
+    }
+
+    impl Bench {
+        fn start(prepare: impl FnOnce(&Path)) -> Bench {
+            let dir = tempfile::tempdir().unwrap();
+            prepare(dir.path());
+            let file = dir.path().join("t.yaml");
+            let config = load(&file, &|_| None).unwrap();
+            let (sender, loads) = mpsc::channel();
+            let watcher = Watcher::start(file, Arc::new(|_| None), config.sources, move |result| {
+                sender.send(result).unwrap();
+            });
+            Bench {
+                dir,
+                loads,
+                watcher: watcher.unwrap(),
+            }
+        }
+
+        fn file(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn next(&self) -> Result<Config, Faults> {
+            self.loads
+                .recv_timeout(Duration::from_secs(9))
+                .expect("a load before the idle look")
+        }
+
+        fn next_total(&self) -> u64 {
+            self.next().unwrap().timeouts.total.as_secs()
+        }
+    }
+
+    #[test]
+    fn a_change_a_fault_and_its_repair_are_each_reported() {
+        let bench = Bench::start(|dir| fs::write(dir.join("t.yaml"), total(100)).unwrap());
+        fs::write(bench.file("t.yaml"), total(101)).unwrap();
+        assert_eq!(bench.next_total(), 101);
+        fs::write(bench.file("t.yaml"), "timeouts: { totl: 1s }").unwrap();
+        assert!(bench.next().is_err());
+        fs::write(bench.file("t.yaml"), total(102)).unwrap();
+        assert_eq!(bench.next_total(), 102);
+    }
+
+    #[test]
+    fn a_file_replaced_by_renaming_is_noticed() {
+        let bench = Bench::start(|dir| fs::write(dir.join("t.yaml"), total(100)).unwrap());
+        for seconds in [101, 102] {
+            fs::write(bench.file("t.yaml~"), total(seconds)).unwrap();
+            fs::rename(bench.file("t.yaml~"), bench.file("t.yaml")).unwrap();
+            assert_eq!(bench.next_total(), seconds);
+        }
+    }
+
+    /// A Kubernetes ConfigMap: `t.yaml → ..data/t.yaml`, `..data → ..1`, and only `..data` is ever replaced.
+    #[test]
+    fn a_swapped_symbolic_link_is_noticed() {
+        use std::os::unix::fs::symlink;
+        let version = |dir: &Path, name: &str, seconds| {
+            fs::create_dir(dir.join(name)).unwrap();
+            fs::write(dir.join(name).join("t.yaml"), total(seconds)).unwrap();
+            symlink(name, dir.join("..tmp")).unwrap();
+            fs::rename(dir.join("..tmp"), dir.join("..data")).unwrap();
+        };
+        let bench = Bench::start(|dir| {
+            version(dir, "..1", 100);
+            symlink("..data/t.yaml", dir.join("t.yaml")).unwrap();
+        });
+        version(bench.dir.path(), "..2", 101);
+        fs::remove_dir_all(bench.file("..1")).unwrap();
+        assert_eq!(bench.next_total(), 101);
+        version(bench.dir.path(), "..3", 102);
+        assert_eq!(bench.next_total(), 102);
+    }
+
+    #[test]
+    fn new_files_of_a_pattern_are_noticed_and_unrelated_ones_are_not() {
+        let bench = Bench::start(|dir| {
+            fs::create_dir(dir.join("d")).unwrap();
+            fs::write(dir.join("t.yaml"), "include: ['d/*.yaml']").unwrap();
+        });
+        fs::write(bench.file("access.log"), "a line").unwrap();
+        assert!(
+            bench.loads.recv_timeout(QUIET * 3).is_err(),
+            "a log beside the configuration is no reason"
+        );
+        fs::write(bench.file("d/a.yaml"), total(101)).unwrap();
+        assert_eq!(bench.next_total(), 101);
+        fs::write(bench.file("d/a.yaml"), total(102)).unwrap();
+        assert_eq!(bench.next_total(), 102);
+    }
+
+    #[test]
+    fn a_trigger_loads_without_a_change() {
+        let bench = Bench::start(|dir| fs::write(dir.join("t.yaml"), total(100)).unwrap());
+        bench.watcher.trigger().reload();
+        assert_eq!(bench.next_total(), 100);
+    }
+
+    #[test]
+    fn a_hangup_loads_without_a_change() {
+        let bench = Bench::start(|dir| fs::write(dir.join("t.yaml"), total(100)).unwrap());
+        reload_on_hangup(bench.watcher.trigger()).unwrap();
+        let pid = std::process::id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-HUP", &pid])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        assert_eq!(bench.next_total(), 100);
+    }
+}

@@ -1,0 +1,84 @@
+//! What goes wrong, as clients see it: the one table from error to status, code and body.
+//!
+//! Invariant: codes are stable, and no body ever carries a credential, or anything of the request but
+//! model ids.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{Dialect, Surface};
+
+mod body;
+mod code;
+mod message;
+#[cfg(test)]
+mod tests;
+
+pub use body::{body, stream_event};
+pub use code::Code;
+pub use message::Attempt;
+
+/// An error that the gateway itself answers with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", code.code())]
+pub struct GatewayError {
+    /// What kind.
+    pub code: Code,
+    /// What is wrong and what to do, for the caller.
+    pub message: String,
+    /// The request's member at fault, if one is.
+    pub param: Option<String>,
+    /// When to try again, for the `Retry-After` header.
+    pub retry_after: Option<Duration>,
+}
+
+impl GatewayError {
+    /// An error with a message of its own.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        GatewayError {
+            code,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+        }
+    }
+
+    /// Names the request's member at fault.
+    #[must_use]
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// The value of a `Retry-After` header: whole seconds, rounded up, at least 1.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|after| {
+            let up = u64::from(after.subsec_nanos() > 0);
+            after.as_secs().saturating_add(up).max(1)
+        })
+    }
+
+    /// The response body in a dialect.
+    pub fn body(&self, dialect: Dialect, request_id: &str) -> Bytes {
+        body(dialect, self, request_id)
+    }
+
+    /// The server-sent event that ends a stream which has already begun.
+    pub fn stream_event(&self, surface: Surface, request_id: &str) -> Bytes {
+        stream_event(surface, self, request_id)
+    }
+}

@@ -1,0 +1,164 @@
+//! Request bodies, read once: what routing needs is found, everything else stays bytes.
+//!
+//! The invariant: *the model that was authorized is the model that every parser reads.* A body is
+//! validated whole (UTF-8, JSON, depth), and [`RequestBody::render`] removes whatever could be read as
+//! another value of a member that routing reads: earlier duplicates, and spellings that lenient
+//! parsers take for the same name. If nothing must change, the bytes that arrived are the bytes that
+//! leave, without a copy.
+
+use bytes::Bytes;
+
+use super::Endpoint;
+
+mod depth;
+mod fields;
+mod index;
+mod render;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use depth::MAX_DEPTH;
+pub use index::MAX_MEMBERS;
+pub use render::Edit;
+
+use fields::{Field, Read, StreamOptions};
+use index::Member;
+
+/// Longest model id, in bytes.
+pub const MAX_MODEL: usize = 1024;
+
+/// Most entries of `models`.
+pub const MAX_FALLBACKS: usize = 32;
+
+/// Largest token limit: the largest integer that every JSON parser reads alike (2⁵³ − 1).
+pub const MAX_TOKEN_LIMIT: u64 = (1 << 53) - 1;
+
+/// Why a body is refused, in words for its sender.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadRequest {
+    /// What is wrong and what to do; never quotes the body.
+    pub message: String,
+    /// The top-level member at fault, if it is one.
+    pub param: Option<&'static str>,
+}
+
+impl BadRequest {
+    pub(crate) fn body(message: impl Into<String>) -> Self {
+        BadRequest {
+            message: message.into(),
+            param: None,
+        }
+    }
+
+    pub(crate) fn param(param: &'static str, message: impl Into<String>) -> Self {
+        BadRequest {
+            message: message.into(),
+            param: Some(param),
+        }
+    }
+}
+
+/// A validated request body with an index of its top-level members.
+#[derive(Clone, Debug)]
+pub struct RequestBody {
+    bytes: Bytes,
+    endpoint: Endpoint,
+    members: Vec<Member>,
+    read: Read,
+}
+
+impl RequestBody {
+    /// Validates a whole body and finds what routing needs.
+    ///
+    /// # Errors
+    ///
+    /// [`BadRequest`] when the body is not one UTF-8 JSON object of at most [`MAX_DEPTH`] levels and
+    /// [`MAX_MEMBERS`] top-level members, or a member that routing reads has the wrong type.
+    pub fn parse(endpoint: Endpoint, bytes: Bytes) -> Result<RequestBody, BadRequest> {
+        let text = index::validate(&bytes)?;
+        let mut members =
+            index::members(text, |key| Field::named(endpoint, key)).map_err(|error| {
+                // The text is known to be an object, so serde_json's complaints name a rule and a place, and
+                // quote nothing of the body.
+                BadRequest::body(format!(
+                    "We could not parse the JSON body of your request: {error}."
+                ))
+            })?;
+        index::shadow_duplicates(&mut members);
+        let read = Read::of(text, &members)?;
+        Ok(RequestBody {
+            bytes,
+            endpoint,
+            members,
+            read,
+        })
+    }
+
+    /// The bytes as they arrived.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The endpoint that the body was sent to.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// `model`, as written: possibly an alias, possibly with a provider's prefix. Never empty.
+    pub fn model(&self) -> &str {
+        &self.read.model
+    }
+
+    /// `models`: what to try after [`model`](Self::model), in order. At most [`MAX_FALLBACKS`], none empty.
+    pub fn fallbacks(&self) -> &[String] {
+        &self.read.fallbacks
+    }
+
+    /// Whether the answer is to be a stream. Always false for embeddings and token counts.
+    pub fn stream(&self) -> bool {
+        self.read.stream
+    }
+
+    /// Whether the client itself asked for the usage chunk (`stream_options.include_usage`) of an
+    /// OpenAI stream. False for surfaces that always report usage.
+    pub fn wants_usage_chunk(&self) -> bool {
+        self.read.stream
+            && matches!(
+                self.read.stream_options,
+                StreamOptions::Object {
+                    include_usage: true,
+                    ..
+                }
+            )
+    }
+
+    /// The request's own limit on answer tokens: `max_tokens`, `max_completion_tokens` or
+    /// `max_output_tokens`, whichever the surface has; the larger if a chat completion gives both.
+    pub fn max_output_tokens(&self) -> Option<u64> {
+        self.read.max_output_tokens
+    }
+
+    /// An upper bound of the prompt's tokens without counting: every token is at least one byte.
+    ///
+    /// Media that a body only points to (a URL, a file id, a previous response) are outside the bound.
+    pub fn prompt_bound(&self) -> u64 {
+        u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Hands the prompt's text to `sink`, piece by piece: messages, system, input, prompt, instructions,
+    /// and tools (as JSON). Any shape is tolerated; media, ids and signatures are left out.
+    ///
+    /// Returns the tokens that need no counting: prompts may be given as arrays of token ids.
+    pub fn prompt_text(&self, sink: &mut dyn FnMut(&str)) -> u64 {
+        text::prompt(self, sink)
+    }
+
+    /// The bytes for one candidate: the same [`Bytes`] if nothing must change, else a spliced copy in
+    /// which every member that `edit` does not concern is kept byte for byte, in its place.
+    pub fn render(&self, edit: &Edit<'_>) -> Bytes {
+        render::render(self, edit)
+    }
+}

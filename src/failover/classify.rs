@@ -1,0 +1,387 @@
+//! What the outcome of an attempt means. One table, [`Outcome::verdict`], and nobody else decides.
+//!
+//! | outcome before commit | verdict |
+//! | --- | --- |
+//! | connect, DNS or TLS failure, forbidden address | next candidate |
+//! | connection ended before or within the answer, malformed answer | next candidate |
+//! | the attempt's deadline passed | next candidate |
+//! | an error event before content, whatever it says | next candidate |
+//! | 401, 402, 403, 408, 409, 425, 429, any 5xx | next candidate |
+//! | 3xx (redirects are never followed), any status outside 200..=599 | next candidate |
+//! | 400, 404, 413, 422 | next model |
+//! | every other 4xx | next model |
+//! | client gone | stop |
+//!
+//! The other 4xx (405, 410, 415, 451, …) say that this request does not suit this model's endpoint.
+//! Another key for the same endpoint would hear the same, so it is spared; another model may do.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How an attempt ended before its commit. What is not here is a success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No connection to the provider came about.
+    Connect(ConnectFailure),
+    /// The name resolved to an address that must not be called (cloud metadata).
+    AddressForbidden,
+    /// The connection ended before the head of an answer.
+    Reset,
+    /// The connection ended within the answer.
+    Broken,
+    /// The attempt's deadline passed before its commit.
+    Timeout,
+    /// The provider answered with a status other than 2xx.
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// How long the provider asks us to wait, see [`retry_after`](mod@crate::failover::retry_after).
+        retry_after: Option<Duration>,
+    },
+    /// The provider answered 2xx, and then said in the stream, before any content, that it failed.
+    ErrorEvent {
+        /// The HTTP status that the event's type or code stands for, if it does.
+        status: Option<u16>,
+        /// The event's type or code as the provider wrote it, for example `overloaded_error`.
+        kind: String,
+    },
+    /// The provider answered 2xx with something that is not an answer.
+    Malformed,
+    /// The client hung up.
+    ClientGone,
+}
+
+/// Why no connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectFailure {
+    /// The port is closed.
+    Refused,
+    /// The name does not resolve.
+    Dns,
+    /// The handshake failed, or the certificate is not trusted.
+    Tls,
+    /// Nobody answered in time.
+    Timeout,
+    /// No route to the host or network.
+    Unreachable,
+    /// Anything else.
+    Other,
+}
+
+/// What to do after an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Try the next candidate.
+    NextCandidate,
+    /// The request itself is at fault: skip what is left of this model, try the next one.
+    NextModel,
+    /// Try nothing more.
+    Stop,
+}
+
+impl Outcome {
+    /// The outcome of an answer with this status; `None` for 2xx, which is a success so far.
+    pub fn of_status(status: u16, retry_after: Option<Duration>) -> Option<Outcome> {
+        (!matches!(status, 200..=299)).then_some(Outcome::Status {
+            status,
+            retry_after,
+        })
+    }
+
+    /// The table above.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Outcome::ClientGone => Verdict::Stop,
+            Outcome::Status { status, .. } => match status {
+                401 | 402 | 403 | 408 | 409 | 425 | 429 => Verdict::NextCandidate,
+                400..=499 => Verdict::NextModel,
+                _ => Verdict::NextCandidate,
+            },
+            Outcome::Connect(_)
+            | Outcome::AddressForbidden
+            | Outcome::Reset
+            | Outcome::Broken
+            | Outcome::Timeout
+            | Outcome::ErrorEvent { .. }
+            | Outcome::Malformed => Verdict::NextCandidate,
+        }
+    }
+
+    /// The status the provider answered with, or that its error event stands for.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Outcome::Status { status, .. } => Some(*status),
+            Outcome::ErrorEvent { status, .. } => *status,
+            _ => None,
+        }
+    }
+
+    /// How long the provider asks us to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Outcome::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the provider answered, so that there is something to relay verbatim: an error status,
+    /// or a stream that begins with its error event.
+    pub fn answered(&self) -> bool {
+        matches!(self, Outcome::Status { .. } | Outcome::ErrorEvent { .. })
+    }
+
+    /// Whether no byte of an answer was seen because the provider could not be reached. A deadline
+    /// that passes does not count: the provider may have been at work.
+    pub fn unreachable(&self) -> bool {
+        matches!(
+            self,
+            Outcome::Connect(_) | Outcome::AddressForbidden | Outcome::Reset
+        )
+    }
+
+    /// Whether the failure is of the transport, which is what a provider's breaker counts.
+    pub fn transport(&self) -> bool {
+        matches!(
+            self,
+            Outcome::Connect(_) | Outcome::Reset | Outcome::Broken | Outcome::Timeout
+        )
+    }
+
+    /// Whether both outcomes are answers that say the same: equal statuses, or equal error events.
+    /// How long each asks to wait does not matter.
+    pub fn same_answer(&self, other: &Outcome) -> bool {
+        match (self, other) {
+            (Outcome::Status { status: a, .. }, Outcome::Status { status: b, .. }) => a == b,
+            (Outcome::ErrorEvent { .. }, Outcome::ErrorEvent { .. }) => self == other,
+            _ => false,
+        }
+    }
+
+    /// A name for metrics and events, from a small fixed set.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Outcome::Connect(failure) => failure.label(),
+            Outcome::AddressForbidden => "address_forbidden",
+            Outcome::Reset => "reset",
+            Outcome::Broken => "broken",
+            Outcome::Timeout => "timeout",
+            Outcome::ErrorEvent { .. } => "error_event",
+            Outcome::Malformed => "malformed",
+            Outcome::ClientGone => "client_gone",
+            Outcome::Status { status, .. } => match status {
+                400 => "http_400",
+                401 => "http_401",
+                402 => "http_402",
+                403 => "http_403",
+                404 => "http_404",
+                408 => "http_408",
+                409 => "http_409",
+                413 => "http_413",
+                422 => "http_422",
+                425 => "http_425",
+                429 => "http_429",
+                500 => "http_500",
+                502 => "http_502",
+                503 => "http_503",
+                504 => "http_504",
+                529 => "http_529",
+                300..=399 => "http_3xx",
+                400..=499 => "http_4xx",
+                500..=599 => "http_5xx",
+                _ => "http_other",
+            },
+        }
+    }
+}
+
+impl ConnectFailure {
+    /// A name for metrics and events.
+    pub fn label(self) -> &'static str {
+        match self {
+            ConnectFailure::Refused => "connect_refused",
+            ConnectFailure::Dns => "dns",
+            ConnectFailure::Tls => "tls",
+            ConnectFailure::Timeout => "connect_timeout",
+            ConnectFailure::Unreachable => "connect_unreachable",
+            ConnectFailure::Other => "connect_other",
+        }
+    }
+}
+
+impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConnectFailure::Refused => "connection refused",
+            ConnectFailure::Dns => "name does not resolve",
+            ConnectFailure::Tls => "TLS handshake failed",
+            ConnectFailure::Timeout => "connecting timed out",
+            ConnectFailure::Unreachable => "host unreachable",
+            ConnectFailure::Other => "could not connect",
+        })
+    }
+}
+
+/// What the client is told, for example `429 rate limited`. Never a key, never a provider's own prose.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Connect(failure) => failure.fmt(f),
+            Outcome::AddressForbidden => f.write_str("resolves to a forbidden address"),
+            Outcome::Reset => f.write_str("connection closed before an answer"),
+            Outcome::Broken => f.write_str("connection closed within the answer"),
+            Outcome::Timeout => f.write_str("timed out"),
+            Outcome::Malformed => f.write_str("malformed answer"),
+            Outcome::ClientGone => f.write_str("client gone"),
+            Outcome::Status { status, .. } => match meaning(*status) {
+                Some(meaning) => write!(f, "{status} {meaning}"),
+                None => write!(f, "{status}"),
+            },
+            Outcome::ErrorEvent { status, kind } => {
+                f.write_str("error event")?;
+                if let Some(status) = status {
+                    write!(f, " {status}")?;
+                }
+                match identifier(kind) {
+                    Some(kind) => write!(f, " {kind}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// What a status means when a model provider sends it.
+fn meaning(status: u16) -> Option<&'static str> {
+    Some(match status {
+        300..=399 => "redirect, not followed",
+        400 => "bad request",
+        401 => "unauthorized",
+        402 => "payment required",
+        403 => "forbidden",
+        404 => "not found",
+        408 => "request timeout",
+        409 => "conflict",
+        413 => "request too large",
+        422 => "unprocessable request",
+        425 => "too early",
+        429 => "rate limited",
+        500 => "internal error",
+        502 => "bad gateway",
+        503 => "unavailable",
+        504 => "gateway timeout",
+        529 => "overloaded",
+        _ => return None,
+    })
+}
+
+/// The error kind if it looks like one. A provider may write anything there, an echo of the key
+/// included, so what is not a short lower-case identifier is not shown.
+fn identifier(kind: &str) -> Option<&str> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
+    (!kind.is_empty() && kind.len() <= 48 && kind.bytes().all(plain)).then_some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16) -> Outcome {
+        Outcome::Status {
+            status,
+            retry_after: None,
+        }
+    }
+
+    fn event(kind: &str) -> Outcome {
+        Outcome::ErrorEvent {
+            status: Some(529),
+            kind: kind.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_moves_on() {
+        use ConnectFailure::*;
+        for failure in [Refused, Dns, Tls, Timeout, Unreachable, Other] {
+            assert_eq!(
+                Outcome::Connect(failure).verdict(),
+                Verdict::NextCandidate,
+                "{failure:?}"
+            );
+        }
+        for code in (0..=u16::MAX).filter(|code| !matches!(code, 200..=299)) {
+            let expected = match code {
+                401 | 402 | 403 | 408 | 409 | 425 | 429 | 300..=399 => Verdict::NextCandidate,
+                400 | 404 | 413 | 422 | 405..=407 | 410..=499 => Verdict::NextModel,
+                _ => Verdict::NextCandidate,
+            };
+            assert_eq!(status(code).verdict(), expected, "{code}");
+        }
+        for outcome in [
+            Outcome::Timeout,
+            Outcome::Reset,
+            Outcome::Broken,
+            Outcome::Malformed,
+        ] {
+            assert_eq!(outcome.verdict(), Verdict::NextCandidate, "{outcome:?}");
+        }
+        assert_eq!(
+            event("invalid_request_error").verdict(),
+            Verdict::NextCandidate
+        );
+        assert_eq!(Outcome::AddressForbidden.verdict(), Verdict::NextCandidate);
+        assert_eq!(Outcome::ClientGone.verdict(), Verdict::Stop);
+    }
+
+    #[test]
+    fn only_2xx_is_a_success() {
+        for code in [200, 201, 204, 299] {
+            assert_eq!(Outcome::of_status(code, None), None, "{code}");
+        }
+        for code in [100, 199, 300, 304, 400, 500] {
+            assert_eq!(Outcome::of_status(code, None), Some(status(code)), "{code}");
+        }
+    }
+
+    #[test]
+    fn labels_are_few() {
+        let labels: std::collections::BTreeSet<_> =
+            (0..=u16::MAX).map(|code| status(code).label()).collect();
+        assert!(labels.len() <= 24, "{labels:?}");
+        assert!(
+            labels.iter().all(|label| label.starts_with("http_")),
+            "{labels:?}"
+        );
+    }
+
+    #[test]
+    fn lines_for_the_client() {
+        let cases = [
+            (status(429), "429 rate limited"),
+            (status(529), "529 overloaded"),
+            (status(301), "301 redirect, not followed"),
+            (status(418), "418"),
+            (
+                Outcome::Connect(ConnectFailure::Dns),
+                "name does not resolve",
+            ),
+            (Outcome::Timeout, "timed out"),
+            (
+                event("overloaded_error"),
+                "error event 529 overloaded_error",
+            ),
+            (event("sk-live-0123456789abcdef"), "error event 529"),
+            (event("bad\nline"), "error event 529"),
+            (
+                Outcome::ErrorEvent {
+                    status: None,
+                    kind: String::new(),
+                },
+                "error event",
+            ),
+        ];
+        for (outcome, line) in cases {
+            assert_eq!(outcome.to_string(), line, "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The failover machine as a value: which candidate is attempted next, and how it all ended.
+//!
+//! ```text
+//!                 next(): a candidate                  commit()
+//!      ┌─ waiting ───────────────────────▶ attempting ──────────▶ committed
+//!      │     ▲                              │   │
+//!      │     └── Next ──── failed() ────────┤   └── postpone(): back to waiting, at the end
+//!      │                                    │
+//!      │ failed(): total timeout,           │ Exhausted, TotalTimeout, Stop
+//!      │ client gone                        ▼
+//!      └───────────────────────────────▶  ended
+//! ```
+//!
+//! The laws, property-tested below: after commit, never another attempt; never the same (model, key)
+//! twice; at most as many attempts as candidates; once a model is skipped, none of its candidates is
+//! attempted; nothing is attempted once the total deadline has passed.
+
+use std::time::{Duration, Instant};
+
+use super::classify::{Outcome, Verdict};
+use super::plan::Candidate;
+
+/// Walks a plan. Commands come from the proxy, time is passed in.
+#[derive(Debug)]
+pub struct Machine {
+    /// What may still be attempted, in order; `queue[cursor..]` is what is left.
+    queue: Vec<Slot>,
+    cursor: usize,
+    candidates: usize,
+    deadline: Instant,
+    attempts: Vec<Attempt>,
+    state: State,
+}
+
+/// A candidate as the machine knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    candidate: usize,
+    model: usize,
+    postponed: bool,
+}
+
+/// The states of the diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Attempting(Slot),
+    Committed,
+    Ended(Step),
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The candidate's index in the plan.
+    pub candidate: usize,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Step {
+    /// Ask [`Machine::next`] for another candidate; there is one unless the total deadline passes before.
+    Next,
+    /// Nothing is left to try.
+    Exhausted,
+    /// The total deadline has passed.
+    TotalTimeout,
+    /// Nothing may be tried any more: the client has gone, or the attempt had been committed.
+    Stop,
+}
+
+/// What the client gets when no attempt was committed. The caller maps it to a status and a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Relay the last attempt's answer verbatim: there was one candidate and it answered, or all
+    /// attempts answered the same.
+    RelayLast {
+        /// For a 429: the shortest wait that any attempt was asked for.
+        retry_after: Option<Duration>,
+    },
+    /// The only candidate could not be reached: 502, `ERR_TOLLGATE_3800`.
+    Unreachable,
+    /// All candidates failed: 503, `ERR_TOLLGATE_3807`, with a line per attempt.
+    AllFailed,
+    /// The total deadline passed: 504, `ERR_TOLLGATE_3810`.
+    TotalTimeout,
+    /// Nothing is to be sent: the client has gone, or an attempt was committed.
+    Stopped,
+}
+
+impl Machine {
+    /// A machine for `plan`, for a request that arrived at `started` and must commit within `total`.
+    /// A (model, key) that the plan holds twice is attempted once.
+    pub fn new(plan: &[Candidate], started: Instant, total: Duration) -> Machine {
+        let first = |at: usize| !plan[..at].iter().any(|earlier| earlier.same_as(&plan[at]));
+        let queue: Vec<Slot> = plan
+            .iter()
+            .enumerate()
+            .filter(|&(at, _)| first(at))
+            .map(|(candidate, c)| Slot {
+                candidate,
+                model: c.model_index,
+                postponed: false,
+            })
+            .collect();
+        // A total so long that the clock cannot express it is a day: nobody waits longer.
+        let deadline = started
+            .checked_add(total)
+            .unwrap_or(started + Duration::from_secs(86_400));
+        Machine {
+            candidates: queue.len(),
+            queue,
+            cursor: 0,
+            deadline,
+            attempts: Vec::new(),
+            state: State::Waiting,
+        }
+    }
+
+    /// The index in the plan of the candidate to attempt now. `None` when there is none left, when the
+    /// total deadline has passed, after commit, and while an attempt is open.
+    pub fn next(&mut self, now: Instant) -> Option<usize> {
+        if self.state != State::Waiting {
+            return None;
+        }
+        let Some(&slot) = self.queue.get(self.cursor) else {
+            self.state = State::Ended(Step::Exhausted);
+            return None;
+        };
+        if now >= self.deadline {
+            self.state = State::Ended(Step::TotalTimeout);
+            return None;
+        }
+        self.cursor += 1;
+        self.state = State::Attempting(slot);
+        Some(slot.candidate)
+    }
+
+    /// The candidate whose attempt is open.
+    pub fn current(&self) -> Option<usize> {
+        match self.state {
+            State::Attempting(slot) => Some(slot.candidate),
+            _ => None,
+        }
+    }
+
+    /// Puts the candidate that [`next`](Machine::next) just gave behind all others, without an attempt;
+    /// for one whose provider turns out to be probed by another request. Once per candidate, and not
+    /// when it is the only one left: then it returns false, and the candidate is to be attempted.
+    pub fn postpone(&mut self) -> bool {
+        match self.state {
+            State::Attempting(slot) if !slot.postponed && self.cursor < self.queue.len() => {
+                self.queue.push(Slot {
+                    postponed: true,
+                    ..slot
+                });
+                self.state = State::Waiting;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// When the request must have committed. An attempt's own deadline is never later.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether no candidate would follow if the open attempt failed with [`Verdict::NextCandidate`].
+    pub fn is_last(&self) -> bool {
+        !self.follows(Verdict::NextCandidate)
+    }
+
+    /// Whether no candidate would follow if the open attempt failed with [`Verdict::NextModel`].
+    pub fn is_last_model(&self) -> bool {
+        !self.follows(Verdict::NextModel)
+    }
+
+    /// Whether the answer of the open attempt will be the client's if the attempt fails with `outcome`.
+    /// Ask before the answer's body is discarded. True means that [`failed`](Machine::failed) with the
+    /// same outcome ends in [`Ending::RelayLast`]. (Whether a header has gone out meanwhile, so that there
+    /// is no status left to relay, is the caller's to know.)
+    pub fn would_relay(&self, outcome: &Outcome) -> bool {
+        matches!(self.state, State::Attempting(_))
+            && outcome.answered()
+            && !self.follows(outcome.verdict())
+            && self
+                .attempts
+                .iter()
+                .all(|attempt| attempt.outcome.same_answer(outcome))
+    }
+
+    /// Records how the open attempt failed, and says what follows. After commit it records nothing and
+    /// answers [`Step::Stop`]. Between attempts it takes note that the client has gone or that the
+    /// total deadline has passed, and records no attempt.
+    pub fn failed(&mut self, outcome: Outcome, now: Instant) -> Step {
+        let (verdict, answered) = (outcome.verdict(), outcome.answered());
+        match self.state {
+            State::Committed => return Step::Stop,
+            State::Ended(step) => return step,
+            State::Waiting => {}
+            State::Attempting(slot) => {
+                self.attempts.push(Attempt {
+                    candidate: slot.candidate,
+                    outcome,
+                });
+                if verdict == Verdict::NextModel {
+                    self.skip(slot.model);
+                }
+            }
+        }
+        let left = self.cursor < self.queue.len();
+        let step = if verdict == Verdict::Stop {
+            Step::Stop
+        } else if now >= self.deadline && (left || !answered) {
+            Step::TotalTimeout
+        } else if left {
+            Step::Next
+        } else {
+            Step::Exhausted
+        };
+        self.state = if step == Step::Next {
+            State::Waiting
+        } else {
+            State::Ended(step)
+        };
+        step
+    }
+
+    /// The open attempt's answer starts towards the client. From here on nothing else is attempted.
+    pub fn commit(&mut self) {
+        if matches!(self.state, State::Attempting(_)) {
+            self.state = State::Committed;
+        }
+    }
+
+    /// Whether an attempt was committed.
+    pub fn committed(&self) -> bool {
+        self.state == State::Committed
+    }
+
+    /// The attempts that failed, in order.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// How many candidates were attempted, the open or committed one included.
+    pub fn attempted(&self) -> usize {
+        let open = matches!(self.state, State::Attempting(_) | State::Committed);
+        self.attempts.len() + usize::from(open)
+    }
+
+    /// What the client gets when nothing was committed. Meant for when the machine has ended; before
+    /// that, it is what the attempts so far would amount to.
+    pub fn ending(&self) -> Ending {
+        match self.state {
+            State::Committed | State::Ended(Step::Stop) => return Ending::Stopped,
+            State::Ended(Step::TotalTimeout) => return Ending::TotalTimeout,
+            _ => {}
+        }
+        let Some(Attempt { outcome: last, .. }) = self.attempts.last() else {
+            return Ending::AllFailed;
+        };
+        if self
+            .attempts
+            .iter()
+            .all(|attempt| attempt.outcome.same_answer(last))
+        {
+            let shortest = || {
+                self.attempts
+                    .iter()
+                    .filter_map(|a| a.outcome.retry_after())
+                    .min()
+            };
+            let limited = matches!(last, Outcome::Status { status: 429, .. });
+            return Ending::RelayLast {
+                retry_after: if limited { shortest() } else { None },
+            };
+        }
+        if self.candidates == 1 && last.unreachable() {
+            return Ending::Unreachable;
+        }
+        Ending::AllFailed
+    }
+
+    /// Whether a candidate is left after a failure with `verdict` of the open attempt.
+    fn follows(&self, verdict: Verdict) -> bool {
+        let left = &self.queue[self.cursor..];
+        match (verdict, self.state) {
+            (Verdict::Stop, _) | (_, State::Committed | State::Ended(_)) => false,
+            (Verdict::NextModel, State::Attempting(slot)) => {
+                left.iter().any(|s| s.model != slot.model)
+            }
+            _ => !left.is_empty(),
+        }
+    }
+
+    /// Drops what is left of a model.
+    fn skip(&mut self, model: usize) {
+        self.queue.drain(..self.cursor);
+        self.cursor = 0;
+        self.queue.retain(|slot| slot.model != model);
+    }
+}
+
+/// One line per failed attempt, for the client: `openai gpt-4o: 429 rate limited`. Never a key.
+pub fn report(plan: &[Candidate], attempts: &[Attempt]) -> String {
+    let lines: Vec<String> = attempts
+        .iter()
+        .filter_map(|attempt| {
+            let candidate = plan.get(attempt.candidate)?;
+            Some(format!("{candidate}: {}", attempt.outcome))
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,466 @@
+//! The machine's laws, by example, and against a plain reference.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::failover::classify::ConnectFailure;
+use crate::failover::testing::candidate;
+
+fn status(status: u16) -> Outcome {
+    Outcome::Status {
+        status,
+        retry_after: None,
+    }
+}
+
+fn limited(seconds: u64) -> Outcome {
+    Outcome::Status {
+        status: 429,
+        retry_after: Some(Duration::from_secs(seconds)),
+    }
+}
+
+const TOTAL: Duration = Duration::from_secs(120);
+
+/// Runs a machine over candidates (model, key), each outcome at once.
+fn run(plan: &[(usize, &str)], outcomes: &[Outcome]) -> (Vec<usize>, Ending) {
+    let plan: Vec<_> = plan
+        .iter()
+        .map(|&(model, key)| candidate(model, key))
+        .collect();
+    let now = crate::clock::now();
+    let mut machine = Machine::new(&plan, now, TOTAL);
+    let mut attempted = Vec::new();
+    for outcome in outcomes {
+        let Some(at) = machine.next(now) else { break };
+        attempted.push(at);
+        let relay = machine.would_relay(outcome);
+        let step = machine.failed(outcome.clone(), now);
+        let relayed = step != Step::Next && matches!(machine.ending(), Ending::RelayLast { .. });
+        assert_eq!(
+            relay, relayed,
+            "would_relay foresees the ending after {outcome:?}"
+        );
+    }
+    assert_eq!(machine.next(now), None, "outcomes for every attempt");
+    (attempted, machine.ending())
+}
+
+#[test]
+fn endings() {
+    let refused = || Outcome::Connect(ConnectFailure::Refused);
+    let relay = |seconds: Option<u64>| Ending::RelayLast {
+        retry_after: seconds.map(Duration::from_secs),
+    };
+    let event = |kind: &str| Outcome::ErrorEvent {
+        status: None,
+        kind: kind.to_owned(),
+    };
+    let (one, two): (&[_], &[_]) = (&[(0, "a")], &[(0, "a"), (1, "a")]);
+    let cases = [
+        ("one, answered", one, vec![status(401)], relay(None)),
+        ("one, rate limited", one, vec![limited(7)], relay(Some(7))),
+        (
+            "one, unavailable: its own header stands",
+            one,
+            vec![status(503)],
+            relay(None),
+        ),
+        (
+            "one, failing as a stream",
+            one,
+            vec![event("overloaded_error")],
+            relay(None),
+        ),
+        ("one, refused", one, vec![refused()], Ending::Unreachable),
+        ("one, reset", one, vec![Outcome::Reset], Ending::Unreachable),
+        (
+            "one, forbidden",
+            one,
+            vec![Outcome::AddressForbidden],
+            Ending::Unreachable,
+        ),
+        (
+            "one, broken off",
+            one,
+            vec![Outcome::Broken],
+            Ending::AllFailed,
+        ),
+        (
+            "one, too slow",
+            one,
+            vec![Outcome::Timeout],
+            Ending::AllFailed,
+        ),
+        (
+            "one, malformed",
+            one,
+            vec![Outcome::Malformed],
+            Ending::AllFailed,
+        ),
+        ("alike", two, vec![status(500), status(500)], relay(None)),
+        (
+            "alike: shortest wait",
+            two,
+            vec![limited(3), limited(9)],
+            relay(Some(3)),
+        ),
+        (
+            "alike: a wait unknown",
+            two,
+            vec![limited(9), status(429)],
+            relay(Some(9)),
+        ),
+        (
+            "different",
+            two,
+            vec![status(500), status(503)],
+            Ending::AllFailed,
+        ),
+        (
+            "one answered, one not",
+            two,
+            vec![refused(), status(500)],
+            Ending::AllFailed,
+        ),
+        (
+            "both refused",
+            two,
+            vec![refused(), refused()],
+            Ending::AllFailed,
+        ),
+        (
+            "events alike",
+            two,
+            vec![event("api_error"), event("api_error")],
+            relay(None),
+        ),
+        (
+            "events differ",
+            two,
+            vec![event("api_error"), event("overloaded_error")],
+            Ending::AllFailed,
+        ),
+        (
+            "event and status",
+            two,
+            vec![event("api_error"), status(500)],
+            Ending::AllFailed,
+        ),
+        (
+            "client gone",
+            two,
+            vec![status(500), Outcome::ClientGone],
+            Ending::Stopped,
+        ),
+        ("no candidate", &[], vec![], Ending::AllFailed),
+    ];
+    for (name, plan, outcomes, ending) in cases {
+        assert_eq!(run(plan, &outcomes).1, ending, "{name}");
+    }
+}
+
+#[test]
+fn a_bad_request_skips_the_rest_of_its_model() {
+    let plan = [(0, "a"), (0, "b"), (1, "a"), (0, "c"), (1, "b")];
+    let (attempted, ending) = run(&plan, &[status(400), status(400)]);
+    assert_eq!(attempted, [0, 2], "one key of each model hears of it");
+    assert_eq!(ending, Ending::RelayLast { retry_after: None });
+    let (attempted, _) = run(&plan, &[status(429), status(404), status(401), status(500)]);
+    assert_eq!(attempted, [0, 1, 2, 4], "a rate limit skips nothing");
+}
+
+#[test]
+fn nothing_follows_a_client_that_has_gone() {
+    let (attempted, ending) = run(&[(0, "a"), (0, "b")], &[Outcome::ClientGone]);
+    assert_eq!((attempted, ending), (vec![0], Ending::Stopped));
+}
+
+#[test]
+fn a_pair_that_the_plan_repeats_is_attempted_once() {
+    let (attempted, _) = run(
+        &[(0, "a"), (0, "a"), (0, "b"), (0, "a")],
+        &[status(500), status(500)],
+    );
+    assert_eq!(attempted, [0, 2]);
+}
+
+#[test]
+fn the_total_deadline() {
+    let plan = [candidate(0, "a"), candidate(0, "b")];
+    let start = crate::clock::now();
+    let end = start + TOTAL;
+    let machine = || {
+        let mut machine = Machine::new(&plan, start, TOTAL);
+        assert_eq!(machine.next(start), Some(0));
+        machine
+    };
+    let mut late = machine();
+    assert_eq!(
+        late.failed(status(500), end),
+        Step::TotalTimeout,
+        "there is no time for the second"
+    );
+    assert_eq!(
+        (late.next(end), late.ending()),
+        (None, Ending::TotalTimeout)
+    );
+
+    let mut between = machine();
+    assert_eq!(between.failed(status(500), start), Step::Next);
+    assert_eq!(
+        between.next(end),
+        None,
+        "the time ran out between two attempts"
+    );
+    assert_eq!(between.ending(), Ending::TotalTimeout);
+
+    let mut last = machine();
+    assert_eq!(last.failed(status(500), start), Step::Next);
+    assert_eq!(last.next(start), Some(1));
+    let mut answered = last;
+    assert_eq!(
+        answered.failed(status(500), end),
+        Step::Exhausted,
+        "an answer in hand is relayed, if late"
+    );
+    assert!(matches!(answered.ending(), Ending::RelayLast { .. }));
+
+    let mut only = Machine::new(&plan[..1], start, TOTAL);
+    assert_eq!(only.next(start), Some(0));
+    assert_eq!(only.failed(Outcome::Timeout, end), Step::TotalTimeout);
+
+    let forever = Machine::new(&plan, start, Duration::MAX);
+    assert!(
+        forever.deadline() > start + Duration::from_secs(3600),
+        "a total that overflows is long, not short"
+    );
+}
+
+#[test]
+fn postponing_changes_the_order_once() {
+    let plan = [candidate(0, "a"), candidate(0, "b")];
+    let now = crate::clock::now();
+    let mut machine = Machine::new(&plan, now, TOTAL);
+    assert_eq!(machine.next(now), Some(0));
+    assert!(machine.postpone());
+    assert_eq!(
+        machine.attempted(),
+        0,
+        "a postponed candidate was not attempted"
+    );
+    assert_eq!(machine.next(now), Some(1));
+    assert_eq!(machine.failed(status(500), now), Step::Next);
+    assert_eq!(machine.next(now), Some(0));
+    assert!(!machine.postpone(), "nothing else is left");
+    assert_eq!(machine.current(), Some(0), "so it is attempted");
+    assert_eq!((machine.is_last(), machine.is_last_model()), (true, true));
+}
+
+#[test]
+fn the_report_names_no_key() {
+    let plan = [candidate(0, "a"), candidate(1, "b")];
+    let attempts = [
+        Attempt {
+            candidate: 0,
+            outcome: limited(3),
+        },
+        Attempt {
+            candidate: 1,
+            outcome: Outcome::Connect(ConnectFailure::Refused),
+        },
+    ];
+    assert_eq!(
+        report(&plan, &attempts),
+        "p 0: 429 rate limited\np 1: connection refused"
+    );
+}
+
+/// What happens to one attempt of the random walks below.
+#[derive(Clone, Debug)]
+struct Event {
+    /// `None` commits.
+    outcome: Option<Outcome>,
+    /// Milliseconds from the attempt's start to its end.
+    takes: u64,
+    postpone: bool,
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let statuses = prop::sample::select(vec![
+        400, 404, 405, 413, 422, 401, 429, 429, 500, 500, 503, 302,
+    ]);
+    prop_oneof![
+        6 => (statuses, prop::option::of(1u64..20)).prop_map(|(status, seconds)| Outcome::Status {
+            status,
+            retry_after: seconds.map(Duration::from_secs),
+        }),
+        1 => Just(Outcome::Connect(ConnectFailure::Dns)),
+        1 => Just(Outcome::Reset),
+        1 => Just(Outcome::Broken),
+        1 => Just(Outcome::Timeout),
+        1 => Just(Outcome::ErrorEvent { status: Some(529), kind: "overloaded_error".to_owned() }),
+        1 => Just(Outcome::Malformed),
+        1 => Just(Outcome::ClientGone),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    (
+        prop::option::weighted(0.95, outcome()),
+        0u64..400,
+        prop::bool::weighted(0.15),
+    )
+        .prop_map(|(outcome, takes, postpone)| Event {
+            outcome,
+            takes,
+            postpone,
+        })
+}
+
+/// A plan as (model, key), half of the time failing alike, which random outcomes hardly ever do.
+fn walk() -> impl Strategy<Value = (Vec<(usize, usize)>, Vec<Event>)> {
+    let plan = prop::collection::vec((0usize..4, 0usize..5), 0..10);
+    let events = prop::collection::vec(event(), 40);
+    (plan, events, prop::option::of(outcome())).prop_map(|(plan, mut events, alike)| {
+        if let Some(alike) = alike {
+            events
+                .iter_mut()
+                .for_each(|event| event.outcome = Some(alike.clone()));
+        }
+        (plan, events)
+    })
+}
+
+/// The same, in the plainest way: what is attempted and how it ends. Milliseconds, and lists that are
+/// searched; the table of verdicts written out a second time.
+fn reference(plan: &[(usize, usize)], events: &[Event], total: u64) -> (Vec<usize>, Ending) {
+    let mut left: Vec<usize> = (0..plan.len())
+        .filter(|&i| !plan[..i].contains(&plan[i]))
+        .collect();
+    let candidates = left.len();
+    let (mut attempted, mut outcomes, mut postponed): (Vec<usize>, Vec<Outcome>, Vec<usize>) =
+        Default::default();
+    let mut clock = 0;
+    for event in events {
+        if left.is_empty() {
+            break;
+        }
+        if clock >= total {
+            return (attempted, Ending::TotalTimeout);
+        }
+        let at = left.remove(0);
+        if event.postpone && !left.is_empty() && !postponed.contains(&at) {
+            postponed.push(at);
+            left.push(at);
+            continue;
+        }
+        attempted.push(at);
+        clock += event.takes;
+        let Some(outcome) = &event.outcome else {
+            return (attempted, Ending::Stopped);
+        };
+        match outcome {
+            Outcome::ClientGone => return (attempted, Ending::Stopped),
+            Outcome::Status {
+                status: 400 | 404 | 405 | 413 | 422,
+                ..
+            } => left.retain(|&i| plan[i].0 != plan[at].0),
+            _ => {}
+        }
+        outcomes.push(outcome.clone());
+        let answer = matches!(outcome, Outcome::Status { .. } | Outcome::ErrorEvent { .. });
+        if clock >= total && !(left.is_empty() && answer) {
+            return (attempted, Ending::TotalTimeout);
+        }
+    }
+    let statuses: Vec<Option<u16>> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Status { status, .. } => Some(*status),
+            Outcome::ErrorEvent { .. } => Some(200),
+            _ => None,
+        })
+        .collect();
+    let ending = match statuses.first() {
+        Some(Some(first)) if statuses.iter().all(|status| status == &Some(*first)) => {
+            let waits = outcomes.iter().filter_map(Outcome::retry_after);
+            Ending::RelayLast {
+                retry_after: if *first == 429 { waits.min() } else { None },
+            }
+        }
+        Some(None)
+            if candidates == 1
+                && !matches!(
+                    outcomes[0],
+                    Outcome::Broken | Outcome::Timeout | Outcome::Malformed
+                ) =>
+        {
+            Ending::Unreachable
+        }
+        _ => Ending::AllFailed,
+    };
+    (attempted, ending)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn agrees_with_the_reference_and_keeps_its_laws((pairs, events) in walk(), total in 1u64..2_000) {
+        let plan: Vec<_> = pairs.iter().map(|&(model, key)| candidate(model, &key.to_string())).collect();
+        let start = crate::clock::now();
+        let mut now = start;
+        let mut machine = Machine::new(&plan, start, Duration::from_millis(total));
+        let mut attempted: Vec<usize> = Vec::new();
+        let mut skipped: Vec<usize> = Vec::new();
+
+        for event in &events {
+            let Some(at) = machine.next(now) else { break };
+            prop_assert_eq!(machine.next(now), None, "one attempt at a time");
+            prop_assert!(now < machine.deadline(), "nothing starts after the total deadline");
+            if event.postpone && machine.postpone() {
+                continue;
+            }
+            prop_assert!(attempted.iter().all(|&a| pairs[a] != pairs[at]), "never the same (model, key) twice");
+            prop_assert!(!skipped.contains(&pairs[at].0), "a skipped model is not attempted");
+            attempted.push(at);
+            prop_assert!(attempted.len() <= plan.len(), "at most as many attempts as candidates");
+            now += Duration::from_millis(event.takes);
+
+            let Some(outcome) = &event.outcome else {
+                machine.commit();
+                prop_assert_eq!(machine.attempted(), attempted.len());
+                for event in &events {
+                    prop_assert_eq!(machine.next(now), None, "after commit, never another attempt");
+                    prop_assert!(!machine.postpone());
+                    let outcome = event.outcome.clone().unwrap_or(Outcome::Broken);
+                    prop_assert!(!machine.would_relay(&outcome), "after commit, nothing is relayed instead");
+                    prop_assert_eq!(machine.failed(outcome, now), Step::Stop, "after commit, never another attempt");
+                    machine.commit();
+                }
+                break;
+            };
+            if outcome.verdict() == Verdict::NextModel {
+                skipped.push(pairs[at].0);
+            }
+            let last = match outcome.verdict() {
+                Verdict::NextCandidate => machine.is_last(),
+                Verdict::NextModel => machine.is_last_model(),
+                Verdict::Stop => true,
+            };
+            let relay = machine.would_relay(outcome);
+            let step = machine.failed(outcome.clone(), now);
+            if last {
+                prop_assert_ne!(step, Step::Next, "is_last foresees that nothing follows");
+            } else {
+                prop_assert!(matches!(step, Step::Next | Step::TotalTimeout), "something follows, not {step:?}");
+            }
+            let relayed = step != Step::Next && matches!(machine.ending(), Ending::RelayLast { .. });
+            prop_assert_eq!(relay, relayed, "would_relay foresees the ending");
+            prop_assert_eq!(machine.attempts().len(), attempted.len());
+        }
+        prop_assert_eq!(machine.next(now), None, "forty events are more than any walk needs");
+        prop_assert_eq!((attempted, machine.ending()), reference(&pairs, &events, total));
+    }
+}

@@ -1,0 +1,246 @@
+//! The plan: candidates in the order in which they are tried.
+//!
+//! Models in the order the request lists them; for each model the routing rule's steps in order; for
+//! each step its keys in order; without a rule the account's own keys, then managed ones. Then those
+//! that are cooling down move to the end, ordered by how soon they end. Nothing is dropped for cooling.
+//!
+//! Invariant: a plan never holds the same (provider, upstream model, key) twice, and all candidates of
+//! one (provider, upstream model) carry the same `model_index`.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::access::{KeyKind, ProviderKey, Step};
+use crate::catalog::{Model, Provider};
+
+/// The longest plan. A request may list any number of models; what goes beyond this is not tried.
+/// Whatever bounds retries elsewhere must not be smaller.
+pub const MAX_CANDIDATES: usize = 256;
+
+/// From this length on duplicates are looked up instead of searched for.
+const SEARCHED: usize = 16;
+
+/// A (model, provider, provider key) that may serve a request.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Whom to call.
+    pub provider: Arc<Provider>,
+    /// What the catalog knows of the model; `None` for one that is passed through.
+    pub model: Option<Arc<Model>>,
+    /// The model id as the provider knows it.
+    pub upstream_model: Arc<str>,
+    /// The credential.
+    pub key: Arc<ProviderKey>,
+    /// The model's place in the request: 0 is `model`, then `models` in order. A model listed twice
+    /// has its first place.
+    pub model_index: usize,
+}
+
+/// A model of the request as the caller resolved it, with the keys that may serve it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Whom to call.
+    pub provider: &'a Arc<Provider>,
+    /// What the catalog knows of the model.
+    pub model: Option<&'a Arc<Model>>,
+    /// The model id as the provider knows it.
+    pub upstream_model: &'a Arc<str>,
+    /// The model's place in the request: 0 is `model`, then `models` in order. Targets that share it
+    /// are one model to [`Verdict::NextModel`](super::Verdict::NextModel).
+    pub model_index: usize,
+    /// The account's own keys for the provider, in their configured order.
+    pub user_keys: &'a [Arc<ProviderKey>],
+    /// The operator's keys for the provider, in their configured order.
+    pub managed_keys: &'a [Arc<ProviderKey>],
+    /// The steps of the routing rule for the model, or else for its provider; `None` without a rule.
+    pub steps: Option<&'a [Step]>,
+}
+
+impl Candidate {
+    /// Whether both are the same (provider, upstream model, key).
+    pub fn same_as(&self, other: &Candidate) -> bool {
+        self.key.id == other.key.id
+            && self.upstream_model == other.upstream_model
+            && self.provider.id == other.provider.id
+    }
+}
+
+/// `openai gpt-4o`: what may be said about a candidate to anyone.
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.provider.id)?;
+        // The id of a model that is passed through is whatever the client wrote.
+        let shown = |c: &char| !c.is_control();
+        self.upstream_model
+            .chars()
+            .filter(shown)
+            .take(128)
+            .try_for_each(|c| fmt::Write::write_char(f, c))
+    }
+}
+
+/// The candidates of a request, in order; at most [`MAX_CANDIDATES`], empty if no target has a key.
+///
+/// `cooling` says until when a key, or its provider, had better be left alone. With `failover` off the
+/// plan is the first candidate, cooling or not: another model or key is what the caller declined.
+pub fn plan(
+    targets: &[Target<'_>],
+    cooling: impl Fn(&ProviderKey, &Provider) -> Option<Instant>,
+    now: Instant,
+    failover: bool,
+) -> Vec<Candidate> {
+    let most = if failover { MAX_CANDIDATES } else { 1 };
+    let mut builder = Builder {
+        plan: Vec::new(),
+        most,
+        index: None,
+    };
+    for target in targets {
+        if builder.full() {
+            break;
+        }
+        builder.add_target(target);
+    }
+    if failover {
+        cooling_last(builder.plan, |c| {
+            cooling(&c.key, &c.provider).filter(|&until| until > now)
+        })
+    } else {
+        builder.plan
+    }
+}
+
+/// Moves cooling candidates to the end, soonest first, and keeps the order of all others.
+/// When nothing cools, which is the ordinary case, nothing is moved or allocated.
+fn cooling_last(
+    mut plan: Vec<Candidate>,
+    until: impl Fn(&Candidate) -> Option<Instant>,
+) -> Vec<Candidate> {
+    let Some(first) = plan.iter().position(|candidate| until(candidate).is_some()) else {
+        return plan;
+    };
+    let mut resting = Vec::new();
+    for candidate in plan.split_off(first) {
+        match until(&candidate) {
+            Some(until) => resting.push((until, candidate)),
+            None => plan.push(candidate),
+        }
+    }
+    resting.sort_by_key(|&(until, _)| until);
+    plan.extend(resting.into_iter().map(|(_, candidate)| candidate));
+    plan
+}
+
+/// Collects candidates, each once.
+struct Builder {
+    plan: Vec<Candidate>,
+    most: usize,
+    /// Built when the plan grows beyond [`SEARCHED`].
+    index: Option<Index>,
+}
+
+/// What is in a long plan. Requests choose how many models they list, so this must not be quadratic.
+#[derive(Default)]
+struct Index {
+    keys: HashSet<(Arc<str>, Arc<str>, Arc<str>)>,
+    models: HashMap<(Arc<str>, Arc<str>), usize>,
+}
+
+impl Index {
+    fn insert(&mut self, candidate: &Candidate) -> bool {
+        let (provider, model) = (&candidate.provider.id, &candidate.upstream_model);
+        self.models
+            .entry((provider.clone(), model.clone()))
+            .or_insert(candidate.model_index);
+        self.keys
+            .insert((provider.clone(), model.clone(), candidate.key.id.clone()))
+    }
+}
+
+impl Builder {
+    fn full(&self) -> bool {
+        self.plan.len() >= self.most
+    }
+
+    /// The target's candidates: its steps in order, each step's keys in order.
+    fn add_target(&mut self, target: &Target<'_>) {
+        let model_index = self.first_place(target).unwrap_or(target.model_index);
+        let of_kind = |kind| match kind {
+            KeyKind::User => target.user_keys,
+            KeyKind::Managed => target.managed_keys,
+        };
+        let Some(steps) = target.steps else {
+            self.add_keys(target, model_index, target.user_keys.iter());
+            self.add_keys(target, model_index, target.managed_keys.iter());
+            return;
+        };
+        for step in steps {
+            let keys = of_kind(step.kind);
+            match &step.keys {
+                None => self.add_keys(target, model_index, keys.iter()),
+                Some(ids) => {
+                    let named = ids
+                        .iter()
+                        .filter_map(|id| keys.iter().find(|key| key.id == *id));
+                    self.add_keys(target, model_index, named);
+                }
+            }
+        }
+    }
+
+    fn add_keys<'k>(
+        &mut self,
+        target: &Target<'_>,
+        model_index: usize,
+        keys: impl Iterator<Item = &'k Arc<ProviderKey>>,
+    ) {
+        for key in keys {
+            if self.full() {
+                return;
+            }
+            self.add(Candidate {
+                provider: target.provider.clone(),
+                model: target.model.cloned(),
+                upstream_model: target.upstream_model.clone(),
+                key: key.clone(),
+                model_index,
+            });
+        }
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        let new = match &mut self.index {
+            Some(index) => index.insert(&candidate),
+            None => !self.plan.iter().any(|earlier| earlier.same_as(&candidate)),
+        };
+        if !new {
+            return;
+        }
+        self.plan.push(candidate);
+        if self.index.is_none() && self.plan.len() >= SEARCHED {
+            let index = self.index.insert(Index::default());
+            for candidate in &self.plan {
+                index.insert(candidate);
+            }
+        }
+    }
+
+    /// The `model_index` under which the target's model is in the plan already.
+    fn first_place(&self, target: &Target<'_>) -> Option<usize> {
+        let Some(index) = &self.index else {
+            let same = |c: &&Candidate| {
+                c.upstream_model == *target.upstream_model && c.provider.id == target.provider.id
+            };
+            return self.plan.iter().find(same).map(|c| c.model_index);
+        };
+        index
+            .models
+            .get(&(target.provider.id.clone(), target.upstream_model.clone()))
+            .copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;

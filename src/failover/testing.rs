@@ -1,0 +1,57 @@
+//! Providers, keys and candidates for this room's tests.
+
+use std::sync::Arc;
+
+use super::plan::Candidate;
+use crate::access::{KeyKind, ProviderKey};
+use crate::catalog::{BaseUrl, Provider, TimeoutOverrides};
+use crate::config::Secret;
+use crate::dialect::Surface;
+
+/// A provider without models.
+pub fn provider(id: &str) -> Arc<Provider> {
+    Arc::new(Provider {
+        id: id.into(),
+        display_name: id.to_owned(),
+        base_url: BaseUrl {
+            tls: true,
+            host: "provider.test".to_owned(),
+            port: 443,
+            authority: "provider.test".to_owned(),
+            path: "/v1".to_owned(),
+            query: None,
+        },
+        auth: None,
+        surfaces: vec![Surface::ChatCompletions],
+        headers: Vec::new(),
+        ca: None,
+        passthrough: true,
+        unsupported_parameters: Vec::new(),
+        timeouts: TimeoutOverrides::default(),
+        built_in: false,
+        managed_keys_possible: true,
+        models: Vec::new(),
+    })
+}
+
+/// A key whose value is as secret as its id.
+pub fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
+    Arc::new(ProviderKey {
+        id: id.into(),
+        provider: provider.into(),
+        kind,
+        account: "default".into(),
+        value: Secret::new(format!("secret-{id}")),
+    })
+}
+
+/// The candidate (`p`, model, key), with the model's number for its id.
+pub fn candidate(model: usize, key_id: &str) -> Candidate {
+    Candidate {
+        provider: provider("p"),
+        model: None,
+        upstream_model: model.to_string().into(),
+        key: key("p", key_id, KeyKind::User),
+        model_index: model,
+    }
+}

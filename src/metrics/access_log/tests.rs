@@ -1,0 +1,198 @@
+//! Lines are whole, escaped, bounded and in the file.
+
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, UNIX_EPOCH};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn counter() -> IntCounter {
+    IntCounter::new("dropped", "for tests").unwrap()
+}
+
+fn entry<'a>(model: &'a str, attempts: &'a [Attempt<'a>]) -> Entry<'a> {
+    Entry {
+        time: Timestamp(UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)),
+        request_id: "req-1",
+        access_key: Some("app"),
+        account: Some("default"),
+        configuration: None,
+        method: "POST",
+        path: "/v1/chat/completions",
+        surface: Some(Surface::ChatCompletions),
+        requested_model: Some(model),
+        provider: Some("demo"),
+        model: Some("echo"),
+        attempts,
+        status: Some(200),
+        error: None,
+        stream: true,
+        bytes_in: 300,
+        bytes_out: 4_096,
+        tokens: Some(Usage {
+            input: 3,
+            output: 5,
+            ..Usage::default()
+        }),
+        estimated: false,
+        to_commit: Some(Duration::from_micros(12_900)),
+        total: Duration::from_millis(250),
+        client_ip: Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        client_gone: false,
+    }
+}
+
+#[test]
+fn one_line_says_it_all() {
+    let attempts = [
+        Attempt {
+            provider: "demo",
+            model: "429",
+            outcome: "status_429",
+        },
+        Attempt {
+            provider: "demo",
+            model: "echo",
+            outcome: "ok",
+        },
+    ];
+    let line = serde_json::to_string(&entry("demo:429", &attempts)).unwrap();
+    insta::assert_snapshot!(line, @r#"{"time":"2023-11-14T22:13:20.123Z","request_id":"req-1","access_key":"app","account":"default","method":"POST","path":"/v1/chat/completions","surface":"openai/chat-completions","requested_model":"demo:429","provider":"demo","model":"echo","attempts":[{"provider":"demo","model":"429","outcome":"status_429"},{"provider":"demo","model":"echo","outcome":"ok"}],"status":200,"stream":true,"bytes_in":300,"bytes_out":4096,"tokens":{"input":3,"cached_read":0,"cache_write":0,"output":5,"reasoning":0},"commit_ms":12,"total_ms":250,"client_ip":"::1"}"#);
+}
+
+#[test]
+fn what_is_not_known_is_left_out() {
+    let nothing = Entry {
+        access_key: None,
+        account: None,
+        surface: None,
+        requested_model: None,
+        provider: None,
+        model: None,
+        status: None,
+        tokens: None,
+        to_commit: None,
+        client_ip: None,
+        client_gone: true,
+        error: Some("ERR_TOLLGATE_27007"),
+        ..entry("", &[])
+    };
+    let line = serde_json::to_string(&nothing).unwrap();
+    assert!(!line.contains("null"), "{line}");
+    assert!(line.contains(r#""client_gone":true"#), "{line}");
+}
+
+#[test]
+fn lines_of_many_threads_stay_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("access.log");
+    let dropped = counter();
+    let log = AccessLog::start(&Target::File(path.clone()), dropped.clone()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let log = log.clone();
+            scope.spawn(move || {
+                for n in 0..500 {
+                    log.write(&entry(&format!("m-{thread}-{n}"), &[]));
+                }
+            });
+        }
+    });
+    assert!(log.flush(PATIENCE), "everything is written in time");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut models: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).expect(line);
+            value["requested_model"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    models.sort();
+    models.dedup();
+    assert_eq!(models.len(), 2_000, "each line once");
+    assert_eq!(dropped.get(), 0);
+}
+
+#[test]
+fn a_rotated_file_is_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, rotated) = (
+        dir.path().join("access.log"),
+        dir.path().join("access.log.1"),
+    );
+    let log = AccessLog::start(&Target::File(path.clone()), counter()).unwrap();
+    log.write(&entry("before", &[]));
+    assert!(log.flush(PATIENCE));
+    fs::rename(&path, &rotated).unwrap();
+    log.reopen();
+    log.write(&entry("after", &[]));
+    assert!(log.flush(PATIENCE));
+    let (old, new) = (
+        fs::read_to_string(&rotated).unwrap(),
+        fs::read_to_string(&path).unwrap(),
+    );
+    assert!(
+        old.contains("before") && !new.contains("before"),
+        "{old}\n{new}"
+    );
+    assert!(new.contains("after"), "{old}\n{new}");
+}
+
+#[test]
+fn a_full_buffer_drops_and_counts() {
+    let shared = Shared {
+        state: Mutex::new(State::default()),
+        work: Condvar::new(),
+        written: Condvar::new(),
+        dropped: counter(),
+    };
+    // No writer: nothing ever leaves the buffer.
+    let line = vec![b'x'; 1024 * 1024];
+    for _ in 0..10 {
+        shared.append(&line);
+    }
+    assert_eq!(shared.dropped.get(), 2, "8 MiB fit");
+    assert_eq!(shared.state.lock().pending.len(), MAX_PENDING);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    let target = Target::File("/nonexistent/dir/access.log".into());
+    let error = AccessLog::start(&target, counter())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("/nonexistent/dir/access.log"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_counted_and_does_not_hang() {
+    let dropped = counter();
+    let log = AccessLog::start(&Target::File("/dev/full".into()), dropped.clone()).unwrap();
+    log.write(&entry("lost", &[]));
+    log.write(&entry("lost", &[]));
+    assert!(log.flush(PATIENCE), "the writer must not stall");
+    assert_eq!(dropped.get(), 2, "both lines are lost and counted");
+}
+
+#[test]
+fn off_is_off() {
+    let log = AccessLog::start(&Target::Off, counter()).unwrap();
+    log.write(&entry("m", &[]));
+    assert!(log.flush(Duration::ZERO));
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives_on_one_line(model in any::<String>(), path in any::<String>()) {
+        let line = serde_json::to_string(&Entry { path: &path, ..entry(&model, &[]) }).unwrap();
+        prop_assert!(!line.contains('\n'), "a line has no line break inside");
+        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
+        prop_assert_eq!(back["requested_model"].as_str(), Some(&*model));
+        prop_assert_eq!(back["path"].as_str(), Some(&*path));
+    }
+}

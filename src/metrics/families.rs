@@ -1,0 +1,216 @@
+//! Names, units, labels and buckets of every metric, in one table.
+//!
+//! Label order matters: the `prometheus` crate tells label sets apart by a hash over their values
+//! joined without a separator, so that two free-form values side by side (`a` + `bc`, `ab` + `c`)
+//! would share one counter. The surface, from a fixed set, always stands between provider and model.
+
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// 10 ms to 2 min: a cached small model's first token, a reasoning model's.
+const FIRST_TOKEN: &[f64] = &[
+    0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0,
+];
+/// 1 ms to 2.5 s a token: 1,000 tokens a second down to a crawl.
+const PER_TOKEN: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5,
+    1.0, 2.5,
+];
+/// 10 ms to 10 min.
+const DURATION: &[f64] = &[
+    0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+];
+/// 50 µs to 100 ms.
+const OVERHEAD: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_2, 0.000_35, 0.000_5, 0.000_75, 0.001, 0.002_5, 0.005, 0.01, 0.025,
+    0.05, 0.1,
+];
+
+/// A route's labels.
+const ROUTE: [&str; 3] = ["provider", "surface", "model"];
+
+/// Every metric, registered.
+pub(super) struct Families {
+    pub registry: Registry,
+    pub requests: IntCounterVec,
+    pub errors: IntCounterVec,
+    pub attempts: IntCounterVec,
+    pub tokens: IntCounterVec,
+    pub token_parts: IntCounterVec,
+    pub usage_missing: IntCounterVec,
+    pub first_token: HistogramVec,
+    pub per_token: HistogramVec,
+    pub duration: HistogramVec,
+    pub overhead: HistogramVec,
+    pub in_flight: IntGauge,
+    pub cool_downs: IntCounterVec,
+    pub keys_cooling: IntGaugeVec,
+    pub breaker: IntGaugeVec,
+    pub config_reloads: IntCounterVec,
+    pub config_reload_ok: IntGauge,
+    pub config_reload_time: IntGauge,
+    pub access_log_dropped: IntCounter,
+}
+
+impl Families {
+    /// Makes and registers them.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let make = Maker(&registry);
+        let families = Families {
+            requests: make.counters(
+                "requests_total",
+                "Requests answered, by the route of the last attempt and the class of the status the client got.",
+                &["provider", "surface", "model", "status"],
+            )?,
+            errors: make.counters(
+                "errors_total",
+                "Errors that the gateway itself answered, by their code.",
+                &["code"],
+            )?,
+            attempts: make.counters(
+                "attempts_total",
+                "Attempts at a provider, by how they ended.",
+                &["provider", "surface", "model", "outcome"],
+            )?,
+            tokens: make.counters(
+                "tokens_total",
+                "Tokens of whole prompts (input) and whole answers (output), reported or counted.",
+                &["provider", "surface", "model", "kind"],
+            )?,
+            token_parts: make.counters(
+                "token_parts_total",
+                "Tokens that are part of tollgate_tokens_total: cached_read and cache_write of input, reasoning of output.",
+                &["provider", "surface", "model", "part"],
+            )?,
+            usage_missing: make.counters(
+                "usage_missing_total",
+                "Answers whose provider reported no usage, so that the gateway counted.",
+                &ROUTE,
+            )?,
+            first_token: make.histograms(
+                "time_to_first_token_seconds",
+                "From the request to the first content of a streamed answer.",
+                &ROUTE,
+                FIRST_TOKEN,
+            )?,
+            per_token: make.histograms(
+                "time_per_output_token_seconds",
+                "From the first content of a streamed answer to its end, per output token after the first.",
+                &ROUTE,
+                PER_TOKEN,
+            )?,
+            duration: make.histograms(
+                "request_duration_seconds",
+                "From the request to the end of its answer.",
+                &ROUTE,
+                DURATION,
+            )?,
+            overhead: make.histograms(
+                "gateway_overhead_seconds",
+                "Time that a request spent in the gateway itself, before its answer started.",
+                &["surface"],
+                OVERHEAD,
+            )?,
+            in_flight: make.gauge("requests_in_flight", "Requests under way.")?,
+            cool_downs: make.counters(
+                "key_cool_downs_total",
+                "Times a provider key began to cool down.",
+                &["provider", "reason"],
+            )?,
+            keys_cooling: make.gauges(
+                "keys_cooling",
+                "Provider keys that are cooling down.",
+                &["provider"],
+            )?,
+            breaker: make.gauges(
+                "breaker_state",
+                "1 for the state that the provider's breaker is in: closed, half_open or open.",
+                &["provider", "state"],
+            )?,
+            config_reloads: make.counters(
+                "config_reloads_total",
+                "Configuration reloads; one that fails keeps the configuration before it.",
+                &["result"],
+            )?,
+            config_reload_ok: make.gauge(
+                "config_last_reload_successful",
+                "Whether the last configuration load succeeded.",
+            )?,
+            config_reload_time: make.gauge(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration in use was loaded, in Unix time.",
+            )?,
+            access_log_dropped: make.counter(
+                "access_log_dropped_total",
+                "Access log lines that were dropped because the log could not be written fast enough.",
+            )?,
+            registry: registry.clone(),
+        };
+        make.gauges("build_info", "The running version.", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(families)
+    }
+}
+
+/// Makes metrics and registers them.
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn opts(name: &str, help: &str) -> Opts {
+        Opts::new(name, help).namespace("tollgate")
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let metric = IntCounter::with_opts(Self::opts(name, help))?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        let metric = IntCounterVec::new(Self::opts(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let metric = IntGauge::with_opts(Self::opts(name, help))?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        let metric = IntGaugeVec::new(Self::opts(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
+        let metric = HistogramVec::new(opts, labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}

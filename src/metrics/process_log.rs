@@ -1,0 +1,129 @@
+//! The process log: what the operator should know about the process itself, one line each on
+//! standard error. Requests are not logged here; they have [`super::access_log`].
+
+use std::io::Write;
+
+use env_logger::{Builder, Target};
+use log::LevelFilter;
+
+use crate::clock;
+use crate::usage::Timestamp;
+
+/// The environment variable that sets levels; `RUST_LOG` does too where this one is not set.
+pub const VARIABLE: &str = "TOLLGATE_LOG";
+
+/// The prefix of the libraries that log everyday business of a gateway (a client that hangs up, a
+/// provider that refuses) as warnings; the failover machine and the access log tell those better.
+/// `TOLLGATE_LOG=info,pingora=debug` hears them all the same.
+const QUIET: &str = "pingora";
+
+/// Starts the process log. Levels come from `TOLLGATE_LOG`, else `RUST_LOG`, in `env_logger`'s syntax
+/// (`debug`, `info,tollgate::failover=trace`); the default is `info`, and `error` for Pingora.
+///
+/// # Errors
+///
+/// If the process has a logger already.
+pub fn init() -> Result<(), log::SetLoggerError> {
+    let directives = [VARIABLE, "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_default();
+    levels(&directives)
+        .target(Target::Stderr)
+        .format(|line, record| {
+            writeln!(
+                line,
+                "{} {:<5} {} {}",
+                Timestamp(clock::wall()),
+                record.level(),
+                record.target(),
+                OneLine(record.args()),
+            )
+        })
+        .try_init()
+}
+
+/// The default levels, changed by `directives`.
+fn levels(directives: &str) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .filter_level(LevelFilter::Info)
+        .filter_module(QUIET, LevelFilter::Error)
+        .parse_filters(directives);
+    builder
+}
+
+/// Prints a message on one line, whatever is in it: control characters are escaped, so that text
+/// from outside cannot forge a line.
+struct OneLine<'a>(&'a std::fmt::Arguments<'a>);
+
+impl std::fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        struct Escape<'a, 'b>(&'a mut std::fmt::Formatter<'b>);
+        impl std::fmt::Write for Escape<'_, '_> {
+            fn write_str(&mut self, text: &str) -> std::fmt::Result {
+                let mut rest = text;
+                while let Some(at) = rest.find(char::is_control) {
+                    let (plain, tail) = rest.split_at(at);
+                    self.0.write_str(plain)?;
+                    let mut chars = tail.chars();
+                    if let Some(control) = chars.next() {
+                        write!(self.0, "{}", control.escape_default())?;
+                    }
+                    rest = chars.as_str();
+                }
+                self.0.write_str(rest)
+            }
+        }
+        std::fmt::Write::write_fmt(&mut Escape(f), *self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::{Level, Log, Metadata};
+
+    use super::{OneLine, levels};
+
+    #[test]
+    fn levels_have_defaults_and_can_be_changed() {
+        for (directives, target, level, expected) in [
+            ("", "tollgate::boot", Level::Info, true),
+            ("", "tollgate::boot", Level::Debug, false),
+            ("", "pingora_proxy", Level::Warn, false),
+            ("", "pingora_core::server", Level::Error, true),
+            ("debug", "tollgate::boot", Level::Debug, true),
+            ("debug", "pingora_proxy", Level::Debug, false),
+            ("pingora=debug", "pingora_proxy", Level::Debug, true),
+            (
+                "tollgate::failover=trace",
+                "tollgate::boot",
+                Level::Info,
+                true,
+            ),
+            (
+                "tollgate::failover=trace",
+                "tollgate::failover::plan",
+                Level::Trace,
+                true,
+            ),
+            ("error", "tollgate::boot", Level::Info, false),
+        ] {
+            let metadata = Metadata::builder().target(target).level(level).build();
+            assert_eq!(
+                levels(directives).build().enabled(&metadata),
+                expected,
+                "`{directives}`: {level} of {target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_stays_on_its_line() {
+        let outside = "x\n2026-01-01T00:00:00.000Z INFO forged\r\u{1b}[31m";
+        assert_eq!(
+            OneLine(&format_args!("bad header: {outside} é")).to_string(),
+            "bad header: x\\n2026-01-01T00:00:00.000Z INFO forged\\r\\u{1b}[31m é"
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! The handles of one route: a provider, a surface, a model.
+//!
+//! A series is made when it first happens and kept; from then on counting is an atomic add.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use super::families::Families;
+use crate::tokens::Usage;
+
+/// Outcomes a route tells apart; further ones are looked up by label each time.
+const OUTCOMES: usize = 32;
+
+/// The class of the status that a client got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusClass {
+    /// 2xx.
+    Success,
+    /// 1xx and 3xx, and whatever HTTP does not know.
+    Other,
+    /// 4xx.
+    ClientError,
+    /// 5xx.
+    ServerError,
+    /// The client left before the answer was over.
+    ClientGone,
+}
+
+impl StatusClass {
+    /// Every class.
+    const ALL: [StatusClass; 5] = [
+        StatusClass::Success,
+        StatusClass::Other,
+        StatusClass::ClientError,
+        StatusClass::ServerError,
+        StatusClass::ClientGone,
+    ];
+
+    /// The class of an HTTP status.
+    pub fn of(status: u16) -> Self {
+        match status {
+            200..=299 => StatusClass::Success,
+            400..=499 => StatusClass::ClientError,
+            500..=599 => StatusClass::ServerError,
+            _ => StatusClass::Other,
+        }
+    }
+
+    /// The label: `2xx`, `4xx`, `5xx`, `other`, `client_gone`.
+    pub fn label(self) -> &'static str {
+        match self {
+            StatusClass::Success => "2xx",
+            StatusClass::Other => "other",
+            StatusClass::ClientError => "4xx",
+            StatusClass::ServerError => "5xx",
+            StatusClass::ClientGone => "client_gone",
+        }
+    }
+}
+
+/// Counters and histograms of one route; from [`super::Metrics::route`].
+#[derive(Debug)]
+pub struct RouteMetrics {
+    labels: [String; 3],
+    source: Source,
+    requests: [OnceLock<IntCounter>; StatusClass::ALL.len()],
+    attempts: [OnceLock<(&'static str, IntCounter)>; OUTCOMES],
+    input: OnceLock<IntCounter>,
+    output: OnceLock<IntCounter>,
+    cached_read: OnceLock<IntCounter>,
+    cache_write: OnceLock<IntCounter>,
+    reasoning: OnceLock<IntCounter>,
+    usage_missing: OnceLock<IntCounter>,
+    first_token: OnceLock<Histogram>,
+    per_token: OnceLock<Histogram>,
+    duration: OnceLock<Histogram>,
+}
+
+/// Where a route's series come from when they first happen.
+#[derive(Debug)]
+struct Source {
+    requests: IntCounterVec,
+    attempts: IntCounterVec,
+    tokens: IntCounterVec,
+    token_parts: IntCounterVec,
+    usage_missing: IntCounterVec,
+    first_token: HistogramVec,
+    per_token: HistogramVec,
+    duration: HistogramVec,
+}
+
+impl RouteMetrics {
+    /// A route without any series yet.
+    pub(super) fn new(families: &Families, provider: &str, surface: &str, model: &str) -> Self {
+        RouteMetrics {
+            labels: [provider.to_owned(), surface.to_owned(), model.to_owned()],
+            source: Source {
+                requests: families.requests.clone(),
+                attempts: families.attempts.clone(),
+                tokens: families.tokens.clone(),
+                token_parts: families.token_parts.clone(),
+                usage_missing: families.usage_missing.clone(),
+                first_token: families.first_token.clone(),
+                per_token: families.per_token.clone(),
+                duration: families.duration.clone(),
+            },
+            requests: Default::default(),
+            attempts: Default::default(),
+            input: OnceLock::new(),
+            output: OnceLock::new(),
+            cached_read: OnceLock::new(),
+            cache_write: OnceLock::new(),
+            reasoning: OnceLock::new(),
+            usage_missing: OnceLock::new(),
+            first_token: OnceLock::new(),
+            per_token: OnceLock::new(),
+            duration: OnceLock::new(),
+        }
+    }
+
+    /// Counts a request whose last attempt took this route, and observes how long it took in all.
+    pub fn request(&self, status: StatusClass, duration: Duration) {
+        self.requests[status as usize]
+            .get_or_init(|| self.counter(&self.source.requests, status.label()))
+            .inc();
+        self.observe(&self.duration, &self.source.duration, duration);
+    }
+
+    /// Counts an attempt by how it ended; `outcome` is a label from a fixed set.
+    pub fn attempt(&self, outcome: &'static str) {
+        for slot in &self.attempts {
+            let (label, counter) =
+                slot.get_or_init(|| (outcome, self.counter(&self.source.attempts, outcome)));
+            if *label == outcome {
+                counter.inc();
+                return;
+            }
+        }
+        self.counter(&self.source.attempts, outcome).inc();
+    }
+
+    /// Counts the tokens of an answer; `reported` is false when the gateway had to count them.
+    pub fn usage(&self, usage: &Usage, reported: bool) {
+        let whole = &self.source.tokens;
+        let parts = &self.source.token_parts;
+        for (slot, family, label, tokens) in [
+            (&self.input, whole, "input", usage.input),
+            (&self.output, whole, "output", usage.output),
+            (&self.cached_read, parts, "cached_read", usage.cached_read),
+            (&self.cache_write, parts, "cache_write", usage.cache_write),
+            (&self.reasoning, parts, "reasoning", usage.reasoning),
+        ] {
+            if tokens > 0 {
+                slot.get_or_init(|| self.counter(family, label))
+                    .inc_by(tokens);
+            }
+        }
+        if !reported {
+            self.usage_missing
+                .get_or_init(|| self.source.usage_missing.with_label_values(&self.labels))
+                .inc();
+        }
+    }
+
+    /// Observes the time from the request to the first content of a streamed answer.
+    pub fn first_token(&self, after: Duration) {
+        self.observe(&self.first_token, &self.source.first_token, after);
+    }
+
+    /// Observes the pace of a streamed answer: `span` from its first content to its end. Answers of
+    /// fewer than two tokens have no pace.
+    pub fn pace(&self, span: Duration, output_tokens: u64) {
+        let Some(gaps) = output_tokens.checked_sub(1).filter(|gaps| *gaps > 0) else {
+            return;
+        };
+        let gaps = u32::try_from(gaps).unwrap_or(u32::MAX);
+        self.observe(&self.per_token, &self.source.per_token, span / gaps);
+    }
+
+    fn counter(&self, family: &IntCounterVec, last: &str) -> IntCounter {
+        let [provider, surface, model] = &self.labels;
+        family.with_label_values(&[provider, surface, model, last])
+    }
+
+    fn observe(&self, slot: &OnceLock<Histogram>, family: &HistogramVec, value: Duration) {
+        slot.get_or_init(|| family.with_label_values(&self.labels))
+            .observe(value.as_secs_f64());
+    }
+}

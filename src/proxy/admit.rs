@@ -1,0 +1,154 @@
+//! What a request needs before anything goes upstream: a place among those under way, an input that is
+//! not too large; here its credits will be held.
+
+use std::sync::Arc;
+
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::context::{Context, Planned};
+use super::flight::{Flight, Limits};
+use super::session;
+use super::shared::Shared;
+use crate::access::effective;
+use crate::catalog::TimeoutOverrides;
+use crate::clock;
+use crate::config::Timeouts;
+use crate::dialect::request::RequestBody;
+use crate::dialect::{Endpoint, GatewayError, Surface};
+use crate::failover::{Candidate, Machine};
+use crate::metrics::InFlight;
+use crate::tokens::{Encoding, estimate_prompt};
+
+/// A place among the requests under way, unless the process is stopping or full.
+pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayError> {
+    if shared.drain.ends().is_some() {
+        return Err(GatewayError::shutting_down());
+    }
+    let most = most.and_then(|most| i64::try_from(most).ok());
+    let place = shared.metrics.in_flight();
+    if most.is_some_and(|most| shared.metrics.in_flight_now() > most) {
+        return Err(GatewayError::overloaded());
+    }
+    Ok(place)
+}
+
+/// Refuses prompts longer than `max_input_tokens`. A cheap bound decides nearly always; only a prompt
+/// between the bound and the limit is counted, away from the proxy's threads.
+pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), GatewayError> {
+    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
+        return Err(GatewayError::internal());
+    };
+    let own = caller
+        .key
+        .configuration
+        .as_ref()
+        .and_then(|c| c.max_input_tokens);
+    let Some(limit) = own.or(caller.snapshot.config.limits.max_input_tokens) else {
+        return Ok(());
+    };
+    if received.body.prompt_bound() <= limit {
+        return Ok(());
+    }
+    let body = received.body.clone();
+    let model = candidates.first().map(|c| c.upstream_model.clone());
+    let counted = tokio::task::spawn_blocking(move || {
+        prompt_tokens(model.as_deref().unwrap_or_default(), &body)
+    });
+    match counted.await {
+        Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
+        Ok(_) => Ok(()),
+        Err(_) => Err(GatewayError::internal()),
+    }
+}
+
+/// Everything is settled but the answer: from here on Pingora sees the held session.
+pub fn start(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    ctx: &mut Context,
+    candidates: Vec<Candidate>,
+    in_flight: InFlight,
+) {
+    let Some(received) = &ctx.received else {
+        return;
+    };
+    let timeouts = timeouts(ctx, candidates.first());
+    let now = clock::now();
+    let total_by = ctx.started + timeouts.total;
+    let limits = Limits {
+        total: total_by,
+        open_at: received
+            .body
+            .stream()
+            .then_some(ctx.started + timeouts.hold),
+        idle: timeouts.stream_idle,
+        keepalive: (!timeouts.keepalive.is_zero() && received.body.stream())
+            .then_some(timeouts.keepalive),
+    };
+    let flight = Arc::new(Flight::new(limits, shared.drain.clone(), now));
+    let bytes = received.body.bytes().clone();
+    let unwrap = opening(ctx).ok().map(|opening| {
+        session::wrap(
+            &mut session.downstream_session,
+            bytes,
+            flight.clone(),
+            opening,
+        )
+    });
+    ctx.answered.overhead = now.duration_since(received.at);
+    ctx.planned = Some(Planned {
+        machine: Machine::new(&candidates, ctx.started, timeouts.total),
+        candidates,
+        total_by,
+        flight,
+        unwrap,
+        in_flight,
+    });
+}
+
+/// The most specific timeouts for a candidate of this caller.
+pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
+    let Some(caller) = &ctx.caller else {
+        return Timeouts::default();
+    };
+    let none = TimeoutOverrides::default();
+    effective(
+        &caller.snapshot.config.timeouts,
+        candidate.map_or(&none, |c| &c.provider.timeouts),
+        candidate
+            .and_then(|c| c.model.as_ref())
+            .map_or(&none, |model| &model.timeouts),
+        caller
+            .key
+            .configuration
+            .as_ref()
+            .map_or(&none, |configuration| &configuration.timeouts),
+    )
+}
+
+/// Our own count of a prompt's tokens. Slow (tens of megabytes a second): not for the proxy's threads.
+pub fn prompt_tokens(model: &str, body: &RequestBody) -> u64 {
+    let messages = match body.endpoint() {
+        Endpoint::Generate(Surface::Completions | Surface::Embeddings) => 0,
+        Endpoint::Generate(_) | Endpoint::CountTokens => 1,
+    };
+    let mut known = 0;
+    let counted = estimate_prompt(Encoding::of_model(model), messages, |sink| {
+        known = body.prompt_text(sink)
+    });
+    counted.saturating_add(known)
+}
+
+/// The head for a streaming client that was made to wait.
+fn opening(ctx: &Context) -> pingora_error::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(200, Some(5))?;
+    head.insert_header(
+        http::header::CONTENT_TYPE,
+        "text/event-stream; charset=utf-8",
+    )?;
+    head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
+    head.insert_header(http::header::TRANSFER_ENCODING, "chunked")?;
+    super::reply::name_request(&mut head, ctx)?;
+    Ok(head)
+}

@@ -1,0 +1,139 @@
+//! The head of an attempt's answer: a success to hold and look at, an error to relay, or a failure.
+
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode, Version, header};
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::context::Context;
+use super::flight::{Answer, Phase, ended_by_gateway};
+use super::reply;
+use crate::clock;
+use crate::dialect::Endpoint;
+use crate::failover::{Outcome, retry_after};
+use crate::tokens::Tap;
+
+/// What a provider says about its own connection or cookies is not for our client.
+const DROPPED: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "set-cookie",
+    "alt-svc",
+];
+
+/// Pingora's `upstream_response_filter`. An error fails the attempt.
+pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    if head.status.is_informational() {
+        return Ok(());
+    }
+    let attempts = ctx.past.len() + 1;
+    let (Some(planned), Some(attempt), Some(endpoint)) =
+        (&ctx.planned, &mut ctx.attempt, ctx.endpoint)
+    else {
+        return Err(ended_by_gateway());
+    };
+    let candidate = &planned.candidates[attempt.candidate];
+    attempt.status = Some(head.status.as_u16());
+
+    let wait = (!head.status.is_success()).then(|| {
+        retry_after(
+            |name| head.headers.get(name).and_then(|value| value.to_str().ok()),
+            clock::wall(),
+        )
+    });
+    attempt.retry_after = wait.flatten();
+    let answer = match Outcome::of_status(head.status.as_u16(), attempt.retry_after) {
+        None => success(head, endpoint, attempt.strip_usage, planned.flight.phase())?,
+        // Its body is wanted only if it may be the last word, and nothing has been said yet.
+        Some(outcome)
+            if planned.flight.phase() == Phase::Held && planned.machine.would_relay(&outcome) =>
+        {
+            attempt.outcome = Some(outcome);
+            Answer::Relay
+        }
+        Some(outcome) => {
+            attempt.outcome = Some(outcome);
+            return Err(ended_by_gateway());
+        }
+    };
+    if let (StatusCode::TOO_MANY_REQUESTS, Answer::Relay) = (head.status, &answer) {
+        let earlier = planned
+            .machine
+            .attempts()
+            .iter()
+            .filter_map(|attempt| attempt.outcome.retry_after());
+        if let Some(shortest) = earlier.chain(attempt.retry_after).min() {
+            head.insert_header(header::RETRY_AFTER, whole_seconds(shortest))?;
+        }
+    }
+
+    for name in DROPPED {
+        head.remove_header(name);
+    }
+    if attempt.strip_usage {
+        // The length is not the provider's any more once its usage chunk is taken out.
+        head.remove_header(&header::CONTENT_LENGTH);
+    }
+    let upstream = clock::now().duration_since(attempt.started);
+    reply::name_request(head, ctx)?;
+    head.insert_header("x-tollgate-provider", &*candidate.provider.id)?;
+    head.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
+    head.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;
+    head.insert_header(
+        "server-timing",
+        server_timing(ctx.answered.overhead, upstream),
+    )?;
+    planned.flight.answering(answer);
+    Ok(())
+}
+
+fn success(
+    head: &ResponseHeader,
+    endpoint: Endpoint,
+    strip_usage: bool,
+    phase: Phase,
+) -> Result<Answer> {
+    let content_type = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let events =
+        content_type.len() >= 17 && content_type[..17].eq_ignore_ascii_case(b"text/event-stream");
+    match endpoint {
+        Endpoint::Generate(surface) if events => Ok(Answer::Stream {
+            tap: Tap::stream(surface, strip_usage),
+            close_delimited: head.version != Version::HTTP_2
+                && !head.headers.contains_key(header::CONTENT_LENGTH)
+                && !head.headers.contains_key(header::TRANSFER_ENCODING),
+        }),
+        // The client was already told that events will follow.
+        _ if phase != Phase::Held => Err(ended_by_gateway()),
+        _ => Ok(Answer::Whole(Tap::whole(endpoint))),
+    }
+}
+
+/// A `Retry-After` that does not send the client back too early.
+fn whole_seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+}
+
+/// Milliseconds spent in our own hands before the first attempt, and from the start of the last attempt
+/// to the head of its answer.
+fn server_timing(gateway: Duration, upstream: Duration) -> String {
+    let millis = |d: Duration| (d.as_millis(), d.subsec_micros() % 1000);
+    let ((g, g_micros), (u, u_micros)) = (millis(gateway), millis(upstream));
+    format!("gateway;dur={g}.{g_micros:03}, upstream;dur={u}.{u_micros:03}")
+}
+
+/// Model ids are the operator's or the client's own text; what no header may carry is replaced.
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("other"))
+}

@@ -1,0 +1,181 @@
+//! The request's body, read whole, once, within bounds of size and time.
+
+use std::io::Read;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header;
+use pingora_proxy::Session;
+
+use crate::clock;
+use crate::dialect::GatewayError;
+
+/// A client must send its body at this rate at least, besides pausing never longer than `read_timeout`.
+const SLOWEST_BYTES_PER_SECOND: u64 = 1024;
+
+/// Most bytes reserved on the strength of a `Content-Length` alone.
+const TRUSTED_LENGTH: usize = 1 << 20;
+
+/// Refuses a head of more than `limit` bytes.
+pub fn check_head(session: &Session, limit: usize) -> Result<(), GatewayError> {
+    let head = session.req_header();
+    let target = head.raw_path().len();
+    let size: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if size + target > limit {
+        return Err(GatewayError::head_too_large(limit as u64));
+    }
+    Ok(())
+}
+
+/// Reads the body, and undoes its content encoding.
+pub async fn read(
+    session: &mut Session,
+    limit: usize,
+    pause: Duration,
+) -> Result<Bytes, GatewayError> {
+    let length = content_length(session);
+    if length.is_some_and(|length| length > limit as u64) {
+        session.set_keepalive(None);
+        return Err(GatewayError::body_too_large(limit as u64));
+    }
+    let encoding = encoding(session)?;
+    if session
+        .req_header()
+        .headers
+        .get(header::EXPECT)
+        .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        session
+            .write_continue_response()
+            .await
+            .map_err(|_| GatewayError::request_timeout())?;
+    }
+    let raw = receive(session, length, limit, pause).await?;
+    match encoding {
+        None => Ok(raw),
+        Some(encoding) => tokio::task::spawn_blocking(move || encoding.decode(&raw, limit))
+            .await
+            .map_err(|_| GatewayError::internal())?,
+    }
+}
+
+fn content_length(session: &Session) -> Option<u64> {
+    session
+        .req_header()
+        .headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+async fn receive(
+    session: &mut Session,
+    length: Option<u64>,
+    limit: usize,
+    pause: Duration,
+) -> Result<Bytes, GatewayError> {
+    let started = clock::now();
+    let mut first: Option<Bytes> = None;
+    let mut whole = BytesMut::new();
+    let mut received = 0;
+    loop {
+        let next =
+            tokio::time::timeout(pause, session.downstream_session.read_request_body()).await;
+        let Ok(next) = next else {
+            session.set_keepalive(None);
+            return Err(GatewayError::request_timeout());
+        };
+        let Some(piece) = next.map_err(|_| {
+            session.set_keepalive(None);
+            GatewayError::request_timeout()
+        })?
+        else {
+            break;
+        };
+        received += piece.len();
+        if received > limit {
+            session.set_keepalive(None);
+            return Err(GatewayError::body_too_large(limit as u64));
+        }
+        let allowed = pause + Duration::from_secs(received as u64 / SLOWEST_BYTES_PER_SECOND);
+        if clock::now().duration_since(started) > allowed {
+            session.set_keepalive(None);
+            return Err(GatewayError::request_timeout());
+        }
+        // Most bodies come in one piece and are never copied.
+        if first.is_none() && whole.is_empty() {
+            first = Some(piece);
+            continue;
+        }
+        if let Some(first) = first.take() {
+            let expected = length
+                .and_then(|length| usize::try_from(length).ok())
+                .unwrap_or_default();
+            whole.reserve(expected.min(TRUSTED_LENGTH).max(first.len() + piece.len()));
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+/// Content encodings that clients really use.
+#[derive(Clone, Copy)]
+enum Encoding {
+    Gzip,
+    Deflate,
+    Zstd,
+}
+
+fn encoding(session: &Session) -> Result<Option<Encoding>, GatewayError> {
+    let Some(value) = session.req_header().headers.get(header::CONTENT_ENCODING) else {
+        return Ok(None);
+    };
+    match value
+        .to_str()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "" | "identity" => Ok(None),
+        "gzip" | "x-gzip" => Ok(Some(Encoding::Gzip)),
+        "deflate" => Ok(Some(Encoding::Deflate)),
+        "zstd" => Ok(Some(Encoding::Zstd)),
+        _ => Err(GatewayError::unsupported_encoding()),
+    }
+}
+
+impl Encoding {
+    /// Decompresses at most `limit` bytes, however small the compressed form is.
+    fn decode(self, raw: &[u8], limit: usize) -> Result<Bytes, GatewayError> {
+        let broken = |_| GatewayError::unsupported_encoding();
+        let mut out = Vec::new();
+        let most = limit as u64 + 1;
+        match self {
+            Encoding::Gzip => flate2::read::MultiGzDecoder::new(raw)
+                .take(most)
+                .read_to_end(&mut out)
+                .map_err(broken)?,
+            Encoding::Deflate => flate2::read::ZlibDecoder::new(raw)
+                .take(most)
+                .read_to_end(&mut out)
+                .map_err(broken)?,
+            Encoding::Zstd => zstd::Decoder::new(raw)
+                .map_err(broken)?
+                .take(most)
+                .read_to_end(&mut out)
+                .map_err(broken)?,
+        };
+        if out.len() > limit {
+            return Err(GatewayError::body_too_large(limit as u64));
+        }
+        Ok(out.into())
+    }
+}

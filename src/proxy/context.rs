@@ -1,0 +1,143 @@
+//! What is known about one request, by phase: each hook fills its own part and reads earlier ones.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::flight::Flight;
+use super::session::Unwrap;
+use crate::access::{AccessKey, Snapshot};
+use crate::dialect::request::RequestBody;
+use crate::dialect::{Dialect, Endpoint};
+use crate::failover::{Candidate, Machine, Outcome};
+use crate::metrics::InFlight;
+use crate::tokens::Tap;
+
+/// One request.
+pub struct Context {
+    /// When its head had been read.
+    pub started: Instant,
+    /// The client's `x-request-id` if it is sane, else ours.
+    pub request_id: String,
+    /// Whose error shape the client reads.
+    pub dialect: Dialect,
+    /// Which endpoint it calls; `None` if it is answered locally.
+    pub endpoint: Option<Endpoint>,
+    /// Who is calling, once authenticated.
+    pub caller: Option<Caller>,
+    /// The body, once read and parsed.
+    pub received: Option<Received>,
+    /// What may serve it, once planned.
+    pub planned: Option<Planned>,
+    /// The attempt under way.
+    pub attempt: Option<Attempt>,
+    /// Attempts that have ended, in order.
+    pub past: Vec<PastAttempt>,
+    /// What the client got.
+    pub answered: Answered,
+}
+
+/// Who is calling, and the snapshot the request keeps to its end.
+pub struct Caller {
+    /// The access key.
+    pub key: Arc<AccessKey>,
+    /// What was configured when the request began.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// The request's body.
+pub struct Received {
+    /// Parsed.
+    pub body: RequestBody,
+    /// When its last byte had been read.
+    pub at: Instant,
+}
+
+/// What may serve the request.
+pub struct Planned {
+    /// In order.
+    pub candidates: Vec<Candidate>,
+    /// Walks them.
+    pub machine: Machine,
+    /// By when the request must commit, over all attempts.
+    pub total_by: Instant,
+    /// Shared with the session wrapper.
+    pub flight: Arc<Flight>,
+    /// Gives the client's session back.
+    pub unwrap: Option<Unwrap>,
+    /// Counts the request as under way until it is dropped.
+    pub in_flight: InFlight,
+}
+
+/// The attempt under way.
+pub struct Attempt {
+    /// Index among the candidates.
+    pub candidate: usize,
+    /// When it began.
+    pub started: Instant,
+    /// By when it must commit.
+    pub by: Instant,
+    /// The body in the candidate's own words.
+    pub body: Bytes,
+    /// Whether the usage chunk was asked for on the client's behalf.
+    pub strip_usage: bool,
+    /// Addresses of the provider that are left to try; the last one is in use.
+    pub addresses: Vec<SocketAddr>,
+    /// Pooled connections that turned out dead before a byte of the answer.
+    pub stale: u8,
+    /// The provider's status, once its head was read.
+    pub status: Option<u16>,
+    /// How long the provider asks us to wait.
+    pub retry_after: Option<Duration>,
+    /// The failure, once it is decided.
+    pub outcome: Option<Outcome>,
+}
+
+/// An attempt that has ended, for the usage event.
+pub struct PastAttempt {
+    /// Index among the candidates.
+    pub candidate: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// The provider's status, if it answered one.
+    pub status: Option<u16>,
+    /// `None` is success.
+    pub outcome: Option<Outcome>,
+    /// What was seen of its answer.
+    pub tap: Option<Tap>,
+}
+
+/// What the client got.
+#[derive(Default)]
+pub struct Answered {
+    /// The status; 0 if none was sent.
+    pub status: u16,
+    /// The gateway's own error code.
+    pub code: Option<&'static str>,
+    /// Time spent before the first attempt, in our own hands.
+    pub overhead: Duration,
+    /// Whether the client left before the end.
+    pub client_gone: bool,
+    /// A reason that a committed answer did not come to its end.
+    pub broken: Option<&'static str>,
+}
+
+impl Context {
+    /// A request whose head has just been read.
+    pub fn new(now: Instant) -> Context {
+        Context {
+            started: now,
+            request_id: String::new(),
+            dialect: Dialect::OpenAi,
+            endpoint: None,
+            caller: None,
+            received: None,
+            planned: None,
+            attempt: None,
+            past: Vec::new(),
+            answered: Answered::default(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The end of the process, as every session can see it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+/// The process is stopping: from `ends` on, running streams are ended.
+#[derive(Default)]
+pub struct Drain {
+    begun: AtomicBool,
+    ends: Mutex<Option<Instant>>,
+}
+
+impl Drain {
+    /// No more new requests; those under way may go on until `ends`.
+    pub fn begin(&self, ends: Instant) {
+        *self.ends.lock() = Some(ends);
+        self.begun.store(true, Ordering::Release);
+    }
+
+    /// When running streams are ended, if the process is stopping.
+    pub fn ends(&self) -> Option<Instant> {
+        if !self.begun.load(Ordering::Acquire) {
+            return None;
+        }
+        *self.ends.lock()
+    }
+}

@@ -1,0 +1,288 @@
+//! An attempt has failed: what it means, what follows, and the last word when nothing does.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use pingora_error::{Error, ErrorSource, ErrorType};
+use pingora_proxy::{FailToProxy, Session};
+
+use super::context::Context;
+use super::flight::{Fault, Phase};
+use super::shared::Shared;
+use super::{attempt, reply};
+use crate::clock;
+use crate::dialect::GatewayError;
+use crate::dialect::error::{Attempt as Line, Code};
+use crate::failover::{ConnectFailure, Ending, Outcome, Step};
+use crate::tokens::StreamFailure;
+
+/// Dead pooled connections that one attempt may meet before it counts as failed.
+const MOST_STALE: u8 = 3;
+
+/// What nginx logs when the client closed its connection.
+pub const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Pingora's `fail_to_connect`.
+pub fn connecting(shared: &Shared, ctx: &mut Context, error: Box<Error>) -> Box<Error> {
+    let outcome = Outcome::Connect(match error.etype() {
+        ErrorType::ConnectRefused => ConnectFailure::Refused,
+        ErrorType::ConnectNoRoute => ConnectFailure::Unreachable,
+        ErrorType::ConnectTimedout => ConnectFailure::Timeout,
+        ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::InvalidCert
+        | ErrorType::HandshakeError => ConnectFailure::Tls,
+        _ => ConnectFailure::Other,
+    });
+    // A name may have more addresses, and they are all the same candidate.
+    if let Some(attempt) = &mut ctx.attempt
+        && attempt.addresses.len() > 1
+        && clock::now() < attempt.by
+    {
+        attempt.addresses.pop();
+        return again(error);
+    }
+    conclude(shared, ctx, error, outcome)
+}
+
+/// Pingora's `error_while_proxy`.
+pub fn proxying(
+    shared: &Shared,
+    ctx: &mut Context,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    let (Some(planned), Some(attempt)) = (&mut ctx.planned, &mut ctx.attempt) else {
+        error.set_retry(false);
+        return error;
+    };
+    let fault = planned.flight.fault();
+    if planned.flight.phase() == Phase::Committed {
+        planned.machine.commit();
+    } else if fault.is_none()
+        && attempt.status.is_none()
+        && *error.esource() == ErrorSource::Upstream
+        && attempt.stale < MOST_STALE
+    {
+        // The provider had closed a pooled connection, or asks for another one; it has not seen this request.
+        error.retry.decide_reuse(reused);
+        if error.retry() {
+            attempt.stale += 1;
+            return error;
+        }
+    }
+    let outcome = match (fault, attempt.outcome.take()) {
+        (Some(Fault::ClientGone | Fault::Drain), _) => Outcome::ClientGone,
+        (_, Some(decided)) => decided,
+        (Some(Fault::Attempt | Fault::Total | Fault::Idle), _) => Outcome::Timeout,
+        (Some(Fault::Answer(StreamFailure::Malformed)), _) => Outcome::Malformed,
+        (Some(Fault::Answer(StreamFailure::ErrorEvent { status, kind, .. })), _) => {
+            Outcome::ErrorEvent {
+                status: Some(status),
+                kind,
+            }
+        }
+        (Some(Fault::Empty | Fault::Truncated), _) => Outcome::Broken,
+        (None, None) if *error.esource() == ErrorSource::Downstream => Outcome::ClientGone,
+        (None, None) if *error.etype() == ErrorType::WriteTimedout => Outcome::Timeout,
+        (None, None) if attempt.status.is_some() => Outcome::Broken,
+        (None, None) => Outcome::Reset,
+    };
+    conclude(shared, ctx, error, outcome)
+}
+
+fn again(mut error: Box<Error>) -> Box<Error> {
+    error.set_retry(true);
+    error
+}
+
+/// Ends the attempt; the error says whether Pingora shall ask for another one.
+fn conclude(
+    shared: &Shared,
+    ctx: &mut Context,
+    mut error: Box<Error>,
+    outcome: Outcome,
+) -> Box<Error> {
+    let Some(attempt) = ctx.attempt.take() else {
+        error.set_retry(false);
+        return error;
+    };
+    let step = attempt::end(shared, ctx, &attempt, outcome);
+    error.set_retry(step == Step::Next);
+    error
+}
+
+/// Pingora's `fail_to_proxy`: no attempt will follow.
+pub async fn last_word(shared: &Shared, session: &mut Session, ctx: &mut Context) -> FailToProxy {
+    let Some(planned) = &mut ctx.planned else {
+        return over(CLIENT_CLOSED_REQUEST);
+    };
+    if let Some(unwrap) = planned.unwrap.take() {
+        unwrap.restore(&mut session.downstream_session);
+    }
+    // Pingora gives up the connection after a failure; the client shall know.
+    session.set_keepalive(None);
+    let (phase, fault) = (planned.flight.phase(), planned.flight.fault());
+    let gone =
+        matches!(fault, Some(Fault::ClientGone)) || (fault != Some(Fault::Drain) && gone(ctx));
+    if gone {
+        ctx.answered.client_gone = true;
+        return over(CLIENT_CLOSED_REQUEST);
+    }
+    let (error, provider_body) = verdict(ctx, fault);
+    let spoken = match phase {
+        Phase::Held => match provider_body {
+            Some((status, body)) => reply::json(session, ctx, status, body).await,
+            None => reply::refusal(session, ctx, &error).await,
+        },
+        Phase::Opened | Phase::Committed => say_in_stream(session, ctx, &error).await,
+    };
+    if spoken.is_err() {
+        ctx.answered.client_gone = true;
+    }
+    shared.metrics.error(error.code.code());
+    over(ctx.answered.status)
+}
+
+fn over(status: u16) -> FailToProxy {
+    FailToProxy {
+        error_code: status,
+        can_reuse_downstream: false,
+    }
+}
+
+fn gone(ctx: &Context) -> bool {
+    ctx.past
+        .last()
+        .is_some_and(|past| past.outcome == Some(Outcome::ClientGone))
+}
+
+/// What to tell the client: our own error, or what the provider said in a stream that was held back.
+fn verdict(
+    ctx: &Context,
+    fault: Option<Fault>,
+) -> (GatewayError, Option<(http::StatusCode, Bytes)>) {
+    let Some(planned) = &ctx.planned else {
+        return (GatewayError::internal(), None);
+    };
+    let name = |index: usize| {
+        let candidate = &planned.candidates[index];
+        (&*candidate.provider.id, &*candidate.upstream_model)
+    };
+    let last = ctx
+        .past
+        .last()
+        .map(|past| name(past.candidate))
+        .unwrap_or_default();
+    let timeouts = super::admit::timeouts(
+        ctx,
+        ctx.past
+            .last()
+            .and_then(|past| planned.candidates.get(past.candidate)),
+    );
+    if fault == Some(Fault::Drain) {
+        return (GatewayError::shutting_down(), None);
+    }
+    if planned.flight.phase() == Phase::Committed {
+        return match fault {
+            Some(Fault::Idle) => (
+                GatewayError::stream_idle(last.0, timeouts.stream_idle),
+                None,
+            ),
+            _ => (GatewayError::stream_broken(last.0), None),
+        };
+    }
+    let lines: Vec<(usize, String)> = ctx
+        .past
+        .iter()
+        .map(|past| {
+            (
+                past.candidate,
+                past.outcome
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            )
+        })
+        .collect();
+    let all_failed = || {
+        GatewayError::all_failed(lines.iter().map(|(candidate, outcome)| {
+            let (provider, model) = name(*candidate);
+            Line {
+                provider,
+                model,
+                outcome,
+            }
+        }))
+    };
+    match planned.machine.ending() {
+        Ending::TotalTimeout => (
+            GatewayError::timed_out(super::admit::timeouts(ctx, planned.candidates.first()).total),
+            None,
+        ),
+        Ending::Unreachable => {
+            let reason = lines
+                .last()
+                .map(|(_, outcome)| outcome.as_str())
+                .unwrap_or_default();
+            (GatewayError::unreachable(last.0, last.1, reason), None)
+        }
+        Ending::RelayLast { retry_after } => match fault {
+            Some(Fault::Answer(StreamFailure::ErrorEvent {
+                status,
+                kind,
+                message,
+            })) => {
+                let status =
+                    http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_GATEWAY);
+                let body = reply::provider_error(ctx.dialect, &kind, &message, &ctx.request_id);
+                (
+                    GatewayError::new(Code::AllFailed, message),
+                    Some((status, body)),
+                )
+            }
+            // Its body broke off, so there is nothing to relay.
+            _ => {
+                let error = all_failed();
+                (
+                    retry_after.map_or(error.clone(), |wait| error.with_retry_after(wait)),
+                    None,
+                )
+            }
+        },
+        Ending::AllFailed | Ending::Stopped => (all_failed(), None),
+    }
+}
+
+/// After the client was told `200`: an error event in its dialect, and no clean end.
+async fn say_in_stream(
+    session: &mut Session,
+    ctx: &mut Context,
+    error: &GatewayError,
+) -> pingora_error::Result<()> {
+    ctx.answered.code = Some(error.code.code());
+    ctx.answered.status = http::StatusCode::OK.as_u16();
+    let streaming = ctx
+        .received
+        .as_ref()
+        .is_some_and(|received| received.body.stream());
+    let Some(endpoint) = ctx.endpoint.filter(|_| streaming) else {
+        return Ok(());
+    };
+    while session
+        .downstream_session
+        .has_pending_downstream_proxy_tasks()
+    {
+        session
+            .downstream_session
+            .write_downstream_proxy_tasks()
+            .await?;
+    }
+    let event = error.stream_event(endpoint.surface(), &ctx.request_id);
+    let mut bytes = BytesMut::with_capacity(2 + event.len());
+    // Whatever the provider left unfinished ends here, so that the event stands by itself.
+    bytes.put_slice(b"\n\n");
+    bytes.put_slice(&event);
+    session
+        .downstream_session
+        .write_response_body(bytes.freeze(), false)
+        .await
+}

@@ -1,0 +1,368 @@
+//! One request in flight: what the hooks decide and the session wrapper carries out.
+//!
+//! ```text
+//!            begin ┌──────┐ content, or whole answer in hand ┌───────────┐
+//!   ───────────────►│ Held │──────────────────────────────────►│ Committed │
+//!      ▲           └──┬───┘                                    └───────────┘
+//!      │ next attempt │ `hold` passed, client streams                ▲
+//!      │           ┌──▼─────┐  content                               │
+//!      └───────────┤ Opened ├────────────────────────────────────────┘
+//!                  └────────┘
+//! ```
+//!
+//! *Held*: nothing of the answer has left. *Opened*: the client has a `200` and keep-alive comments,
+//! but no byte of any attempt. *Committed*: an attempt's answer is on its way; there is no other
+//! attempt after it. The hooks (which have Pingora's context) and the wrapper (which has the
+//! connection) share one [`Flight`] behind a short lock that is never held across an await.
+
+mod time;
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pingora_core::protocols::http::HttpTask;
+use pingora_error::{Error, ErrorType};
+
+pub use time::{Limits, Tick};
+
+use super::drain::Drain;
+use crate::tokens::{StreamFailure, Tap};
+
+/// An answer is held back at most this long in bytes; a longer one commits.
+pub const HOLD_BYTES: usize = 256 * 1024;
+
+/// Why the gateway itself ended an attempt or a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The attempt did not commit within `per_request`.
+    Attempt,
+    /// The request did not commit within `total`.
+    Total,
+    /// A committed answer fell silent for `stream_idle`.
+    Idle,
+    /// The process is stopping and `drain` has passed.
+    Drain,
+    /// The provider's answer was an error event, or not what its surface says.
+    Answer(StreamFailure),
+    /// The answer ended without content.
+    Empty,
+    /// A close-delimited answer ended before its protocol did.
+    Truncated,
+    /// The client closed its connection or stream.
+    ClientGone,
+}
+
+/// How the body of the answer under way is looked at.
+pub enum Answer {
+    /// Server-sent events: commits at the first content.
+    Stream {
+        /// Looks at the events.
+        tap: Tap,
+        /// Whether only the end of the connection ends the body, so that a cut looks like an end.
+        close_delimited: bool,
+    },
+    /// A JSON document: commits when it is whole, or longer than [`HOLD_BYTES`].
+    Whole(Tap),
+    /// An error that will be relayed as it is: commits when it is whole.
+    Relay,
+}
+
+/// Which of the three states of the module's diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing has left.
+    Held,
+    /// A `200` and comments have left.
+    Opened,
+    /// An attempt's answer is leaving.
+    Committed,
+}
+
+/// What the wrapper shall do with the tasks it handed in.
+pub enum Pass {
+    /// Nothing leaves yet.
+    Hold,
+    /// Write these.
+    Write(Vec<HttpTask>),
+    /// The attempt has failed; the error to return to Pingora.
+    Fail(Box<Error>),
+}
+
+/// See the module.
+pub struct Flight {
+    state: Mutex<State>,
+    drain: Arc<Drain>,
+}
+
+struct State {
+    phase: Phase,
+    limits: Limits,
+    attempt_by: Instant,
+    answer: Option<Answer>,
+    held: Vec<HttpTask>,
+    held_bytes: usize,
+    fault: Option<Fault>,
+    committed_at: Option<Instant>,
+    heard: Instant,
+    wrote: Instant,
+    ended: bool,
+}
+
+impl Flight {
+    /// A request that has just been received.
+    pub fn new(limits: Limits, drain: Arc<Drain>, now: Instant) -> Flight {
+        Flight {
+            state: Mutex::new(State {
+                phase: Phase::Held,
+                limits,
+                attempt_by: limits.total,
+                answer: None,
+                held: Vec::new(),
+                held_bytes: 0,
+                fault: None,
+                committed_at: None,
+                heard: now,
+                wrote: now,
+                ended: false,
+            }),
+            drain,
+        }
+    }
+
+    /// A new attempt, which must commit by `by`. What an earlier one left is dropped.
+    pub fn begin(&self, by: Instant, now: Instant) {
+        let mut state = self.state.lock();
+        state.attempt_by = by;
+        state.answer = None;
+        state.held.clear();
+        state.held_bytes = 0;
+        state.fault = None;
+        state.heard = now;
+    }
+
+    /// The head of an answer was judged worth looking at.
+    pub fn answering(&self, answer: Answer) {
+        self.state.lock().answer = Some(answer);
+    }
+
+    /// Where the request stands.
+    pub fn phase(&self) -> Phase {
+        self.state.lock().phase
+    }
+
+    /// When an answer committed.
+    pub fn committed_at(&self) -> Option<Instant> {
+        self.state.lock().committed_at
+    }
+
+    /// Whether the answer came to its end.
+    pub fn ended(&self) -> bool {
+        self.state.lock().ended
+    }
+
+    /// Why the gateway ended the attempt, if it did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.state.lock().fault.clone()
+    }
+
+    /// The client has left.
+    pub fn client_gone(&self) {
+        self.state.lock().fault = Some(Fault::ClientGone);
+    }
+
+    /// What the tap saw of the last answer.
+    pub fn take_tap(&self) -> Option<Tap> {
+        match self.state.lock().answer.take() {
+            Some(Answer::Stream { tap, .. } | Answer::Whole(tap)) => Some(tap),
+            Some(Answer::Relay) | None => None,
+        }
+    }
+
+    /// Tasks of the answer under way, as Pingora hands them to the session.
+    pub fn pass(&self, tasks: Vec<HttpTask>, now: Instant) -> Pass {
+        let mut state = self.state.lock();
+        state.heard = now;
+        let mut out = Vec::new();
+        for task in tasks {
+            match state.take_in(task, now) {
+                Ok(Some(task)) if state.phase == Phase::Committed => out.push(task),
+                Ok(Some(task)) => state.held.push(task),
+                Ok(None) => {}
+                Err(Stop::Fault(fault)) => {
+                    state.fault = Some(fault);
+                    // What was said before the fault still belongs to the client.
+                    if !out.is_empty() {
+                        out.push(HttpTask::Failed(ended_by_gateway()));
+                        return Pass::Write(out);
+                    }
+                    return Pass::Fail(ended_by_gateway());
+                }
+                Err(Stop::Upstream(error)) => {
+                    if !out.is_empty() {
+                        out.push(HttpTask::Failed(error));
+                        return Pass::Write(out);
+                    }
+                    return Pass::Fail(error);
+                }
+            }
+            if state.phase == Phase::Committed && !state.held.is_empty() {
+                let mut released = mem::take(&mut state.held);
+                released.append(&mut out);
+                out = released;
+            }
+        }
+        if out.is_empty() {
+            return Pass::Hold;
+        }
+        state.wrote = now;
+        Pass::Write(out)
+    }
+}
+
+enum Stop {
+    Fault(Fault),
+    Upstream(Box<Error>),
+}
+
+impl State {
+    /// A comment may stand here: the client streams, and no event is half written.
+    fn may_comment(&self) -> bool {
+        match (self.phase, &self.answer) {
+            (Phase::Opened, _) => true,
+            (Phase::Committed, Some(Answer::Stream { tap, .. })) => tap.at_boundary(),
+            _ => false,
+        }
+    }
+
+    /// One task through the tap; `None` if nothing of it shall leave.
+    fn take_in(&mut self, task: HttpTask, now: Instant) -> Result<Option<HttpTask>, Stop> {
+        match task {
+            HttpTask::Header(header, end) => {
+                // Informational answers are between the gateway and its upstream.
+                if header.status.is_informational() {
+                    return Ok(None);
+                }
+                if end {
+                    self.finish(None, now)?;
+                }
+                Ok(Some(HttpTask::Header(header, end)))
+            }
+            HttpTask::Body(data, end) => {
+                let data = self.look(data.unwrap_or_default(), now)?;
+                let data = if end {
+                    self.finish(Some(data), now)?
+                } else {
+                    Some(data)
+                };
+                match data {
+                    Some(data) if data.is_empty() && !end => Ok(None),
+                    data => Ok(Some(HttpTask::Body(data, end))),
+                }
+            }
+            HttpTask::Trailer(_) | HttpTask::Done => {
+                if self.ended {
+                    return Ok(Some(HttpTask::Done));
+                }
+                let rest = self.finish(None, now)?;
+                Ok(Some(HttpTask::Body(rest, true)))
+            }
+            HttpTask::UpgradedBody(..) => Err(Stop::Fault(Fault::Truncated)),
+            HttpTask::Failed(error) => Err(Stop::Upstream(error)),
+        }
+    }
+
+    fn look(&mut self, data: Bytes, now: Instant) -> Result<Bytes, Stop> {
+        if data.is_empty() {
+            return Ok(data);
+        }
+        self.held_bytes += data.len();
+        let committed = self.phase == Phase::Committed;
+        let (out, content) = match &mut self.answer {
+            Some(Answer::Stream { tap, .. }) => {
+                let seen = tap.feed(data);
+                match seen.failure {
+                    Some(failure) if !committed && !seen.content => {
+                        return Err(Stop::Fault(Fault::Answer(failure)));
+                    }
+                    // After content the client reads the provider's own error event.
+                    Some(failure) => self.fault = Some(Fault::Answer(failure)),
+                    None => {}
+                }
+                (seen.out, seen.content)
+            }
+            Some(Answer::Whole(tap)) => (tap.feed(data).out, false),
+            Some(Answer::Relay) | None => (data, false),
+        };
+        if !committed && (content || self.held_bytes > HOLD_BYTES) {
+            self.commit(now);
+        }
+        Ok(out)
+    }
+
+    /// The answer has come to its end; `last` is its last piece.
+    fn finish(&mut self, last: Option<Bytes>, now: Instant) -> Result<Option<Bytes>, Stop> {
+        self.ended = true;
+        let committed = self.phase == Phase::Committed;
+        let tail = match &mut self.answer {
+            Some(Answer::Stream {
+                tap,
+                close_delimited,
+            }) => {
+                let seen = tap.finish();
+                if !committed {
+                    if let Some(failure) = seen.failure {
+                        return Err(Stop::Fault(Fault::Answer(failure)));
+                    }
+                    if !seen.content && !tap.may_end() {
+                        return Err(Stop::Fault(Fault::Empty));
+                    }
+                }
+                if *close_delimited && !tap.may_end() {
+                    self.ended = false;
+                    return Err(Stop::Fault(Fault::Truncated));
+                }
+                seen.out
+            }
+            Some(Answer::Whole(tap)) => {
+                let seen = tap.finish();
+                if let (false, Some(failure)) = (committed, seen.failure) {
+                    return Err(Stop::Fault(Fault::Answer(failure)));
+                }
+                seen.out
+            }
+            Some(Answer::Relay) | None => Bytes::new(),
+        };
+        self.commit(now);
+        Ok(match last {
+            None if tail.is_empty() => None,
+            None => Some(tail),
+            Some(last) if tail.is_empty() => Some(last),
+            Some(last) => Some([last, tail].concat().into()),
+        })
+    }
+
+    /// The law of the machine: after this, never another attempt.
+    fn commit(&mut self, now: Instant) {
+        if self.phase == Phase::Committed {
+            return;
+        }
+        if self.phase == Phase::Opened {
+            // The client already has a head.
+            self.held
+                .retain(|task| !matches!(task, HttpTask::Header(..)));
+        }
+        self.phase = Phase::Committed;
+        self.committed_at = Some(now);
+    }
+}
+
+/// The error that carries the gateway's own decision through Pingora; the reason is in the flight.
+pub fn ended_by_gateway() -> Box<Error> {
+    Error::new_up(ErrorType::Custom("attempt ended by the gateway"))
+}
+
+#[cfg(test)]
+mod tests;

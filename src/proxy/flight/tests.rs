@@ -1,0 +1,194 @@
+use std::time::Duration;
+
+use pingora_http::ResponseHeader;
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock;
+use crate::dialect::Surface;
+
+const ROLE: &[u8] =
+    b"data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+const TEXT: &[u8] = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+const ERROR: &[u8] = b"data: {\"error\":{\"message\":\"no\",\"type\":\"server_error\"}}\n\n";
+
+fn flight(now: Instant) -> Flight {
+    let limits = Limits {
+        total: now + Duration::from_secs(120),
+        open_at: Some(now + Duration::from_secs(10)),
+        idle: Duration::from_secs(60),
+        keepalive: Some(Duration::from_secs(15)),
+    };
+    Flight::new(limits, Arc::default(), now)
+}
+
+fn stream() -> Answer {
+    Answer::Stream {
+        tap: Tap::stream(Surface::ChatCompletions, false),
+        close_delimited: false,
+    }
+}
+
+fn head() -> HttpTask {
+    let head = ResponseHeader::build(200, None).expect("200 is a status");
+    HttpTask::Header(Box::new(head), false)
+}
+
+fn body(bytes: &'static [u8], end: bool) -> HttpTask {
+    HttpTask::Body(Some(Bytes::from_static(bytes)), end)
+}
+
+fn written(pass: Pass) -> usize {
+    match pass {
+        Pass::Write(tasks) => tasks.len(),
+        Pass::Hold => 0,
+        Pass::Fail(error) => panic!("the attempt failed: {error}"),
+    }
+}
+
+#[test]
+fn a_stream_is_held_until_its_first_content() {
+    let now = clock::now();
+    let flight = flight(now);
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(stream());
+    assert_eq!(
+        written(flight.pass(vec![head(), body(ROLE, false)], now)),
+        0,
+        "a role commits nothing"
+    );
+    assert_eq!(
+        written(flight.pass(vec![body(TEXT, false)], now)),
+        3,
+        "head, role and text leave together"
+    );
+    assert_eq!(flight.phase(), Phase::Committed);
+}
+
+#[test]
+fn an_error_before_content_fails_the_attempt_and_leaves_nothing_behind() {
+    let now = clock::now();
+    let flight = flight(now);
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(stream());
+    let pass = flight.pass(vec![head(), body(ROLE, false), body(ERROR, false)], now);
+    assert!(matches!(pass, Pass::Fail(_)), "nothing of it may leave");
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(stream());
+    assert_eq!(
+        written(flight.pass(vec![head(), body(TEXT, false)], now)),
+        2,
+        "only the second attempt's tasks leave"
+    );
+}
+
+#[test]
+fn a_client_that_was_given_a_head_gets_no_second_one() {
+    let now = clock::now();
+    let flight = flight(now);
+    flight.begin(now + Duration::from_secs(60), now);
+    assert_eq!(flight.tick(now + Duration::from_secs(10)), Tick::Open);
+    flight.answering(stream());
+    assert_eq!(
+        written(flight.pass(vec![head(), body(TEXT, false)], now)),
+        1,
+        "the text without the head"
+    );
+}
+
+#[test]
+fn comments_stand_only_between_events() {
+    let now = clock::now();
+    let flight = flight(now);
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(stream());
+    let half =
+        b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"cho";
+    let _ = written(flight.pass(vec![head(), body(half, false)], now));
+    let later = now + Duration::from_secs(20);
+    assert_eq!(flight.tick(later), Tick::Wait, "an event is half written");
+    let _ = written(flight.pass(vec![body(b"ices\":[]}\n\n", false)], now));
+    assert_eq!(flight.tick(later), Tick::Comment);
+}
+
+#[test]
+fn the_end_of_a_drain_ends_everything() {
+    let now = clock::now();
+    let drain = Arc::new(Drain::default());
+    let limits = Limits {
+        total: now + Duration::from_secs(120),
+        open_at: None,
+        idle: Duration::from_secs(60),
+        keepalive: None,
+    };
+    let flight = Flight::new(limits, drain.clone(), now);
+    drain.begin(now + Duration::from_secs(5));
+    assert_eq!(flight.tick(now), Tick::Wait);
+    assert!(
+        flight.wake_at(now) <= now + Duration::from_secs(5),
+        "it must look again by then"
+    );
+    assert_eq!(flight.tick(now + Duration::from_secs(5)), Tick::Expire);
+    assert_eq!(flight.fault(), Some(Fault::Drain));
+}
+
+/// What Pingora and the clock may do to a flight.
+#[derive(Clone, Debug)]
+enum Event {
+    Begin,
+    Head,
+    Bytes(&'static [u8], bool),
+    Done,
+    Wait(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        Just(Event::Begin),
+        Just(Event::Head),
+        (
+            prop_oneof![Just(ROLE), Just(TEXT), Just(ERROR), Just(&b""[..])],
+            any::<bool>()
+        )
+            .prop_map(|(b, end)| Event::Bytes(b, end)),
+        Just(Event::Done),
+        (0u64..90).prop_map(Event::Wait),
+    ]
+}
+
+proptest! {
+    /// The law: nothing leaves before the commit, and once committed the flight stays so.
+    #[test]
+    fn nothing_leaves_before_commit(events in proptest::collection::vec(event(), 1..40)) {
+        let mut now = clock::now();
+        let flight = flight(now);
+        flight.begin(now + Duration::from_secs(60), now);
+        flight.answering(stream());
+        let mut committed = false;
+        for event in events {
+            let tasks = match event {
+                // The machine never begins another attempt after commit.
+                Event::Begin if !committed => {
+                    flight.begin(now + Duration::from_secs(60), now);
+                    flight.answering(stream());
+                    continue;
+                }
+                Event::Begin => continue,
+                Event::Head => vec![head()],
+                Event::Bytes(bytes, end) => vec![body(bytes, end)],
+                Event::Done => vec![HttpTask::Done],
+                Event::Wait(seconds) => {
+                    now += Duration::from_secs(seconds);
+                    let _ = flight.tick(now);
+                    prop_assert!(flight.wake_at(now) > now || flight.tick(now) != Tick::Wait, "a wait that does not wait");
+                    continue;
+                }
+            };
+            if let Pass::Write(tasks) = flight.pass(tasks, now) {
+                prop_assert_eq!(flight.phase(), Phase::Committed, "{} tasks left before commit", tasks.len());
+            }
+            prop_assert!(!committed || flight.phase() == Phase::Committed, "a commit was taken back");
+            committed = flight.phase() == Phase::Committed;
+        }
+    }
+}

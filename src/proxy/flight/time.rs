@@ -1,0 +1,93 @@
+//! The clock of a request in flight: what is due, and when to look again.
+
+use std::time::{Duration, Instant};
+
+use super::{Fault, Flight, Phase};
+
+/// How often a waiting session looks at the clock at least, so that the end of a drain reaches it.
+const TICK: Duration = Duration::from_secs(2);
+
+/// The limits in force for this request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The request must commit by then.
+    pub total: Instant,
+    /// From then on a streaming client is given a status; `None` if it does not stream.
+    pub open_at: Option<Instant>,
+    /// Longest silence inside a committed answer.
+    pub idle: Duration,
+    /// Silence after which a streaming client is sent a comment; `None` is never.
+    pub keepalive: Option<Duration>,
+}
+
+/// What the wrapper shall do when the clock reaches the time it waited for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// Nothing; wait on.
+    Wait,
+    /// Send the `200` and a first comment.
+    Open,
+    /// Send a keep-alive comment.
+    Comment,
+    /// End the attempt.
+    Expire,
+}
+
+impl Flight {
+    /// Until when the wrapper may sleep.
+    pub fn wake_at(&self, now: Instant) -> Instant {
+        let state = self.state.lock();
+        let mut at = now + TICK;
+        if let Some(ends) = self.drain.ends() {
+            at = at.min(ends);
+        }
+        if state.phase == Phase::Committed {
+            at = at.min(state.heard + state.limits.idle);
+        } else {
+            at = at.min(state.attempt_by).min(state.limits.total);
+            if let (Phase::Held, Some(open_at)) = (state.phase, state.limits.open_at) {
+                at = at.min(open_at);
+            }
+        }
+        if let (Some(every), true) = (state.limits.keepalive, state.may_comment()) {
+            at = at.min(state.wrote + every);
+        }
+        at
+    }
+
+    /// The time waited for has come, or another wake-up did.
+    pub fn tick(&self, now: Instant) -> Tick {
+        let mut state = self.state.lock();
+        if self.drain.ends().is_some_and(|ends| now >= ends) {
+            state.fault = Some(Fault::Drain);
+            return Tick::Expire;
+        }
+        if state.phase == Phase::Committed {
+            if now >= state.heard + state.limits.idle {
+                state.fault = Some(Fault::Idle);
+                return Tick::Expire;
+            }
+        } else {
+            if now >= state.limits.total {
+                state.fault = Some(Fault::Total);
+                return Tick::Expire;
+            }
+            if now >= state.attempt_by {
+                state.fault = Some(Fault::Attempt);
+                return Tick::Expire;
+            }
+            if state.phase == Phase::Held && state.limits.open_at.is_some_and(|at| now >= at) {
+                state.phase = Phase::Opened;
+                state.wrote = now;
+                return Tick::Open;
+            }
+        }
+        match state.limits.keepalive {
+            Some(every) if state.may_comment() && now >= state.wrote + every => {
+                state.wrote = now;
+                Tick::Comment
+            }
+            _ => Tick::Wait,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a path asks for, and what is answered without a provider.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use pingora_error::Result;
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use super::context::Context;
+use super::reply;
+use crate::access::{AccessKey, KeyKind, Snapshot};
+use crate::catalog::{Model, Provider};
+use crate::dialect::models::{self, Listed, Page};
+use crate::dialect::{Dialect, Endpoint, GatewayError};
+
+/// Where a request goes.
+pub enum Destination {
+    /// A provider's endpoint.
+    Provider(Endpoint),
+    /// `GET /v1/models`, or with an id `GET /v1/models/{id}`.
+    Models(ModelsQuery),
+}
+
+/// What of the model list is asked for.
+pub enum ModelsQuery {
+    /// A page of it.
+    List(String),
+    /// One.
+    One(String),
+}
+
+/// Whose errors and lists the client reads: the path tells, and on `/v1/models` the `anthropic-version` header.
+pub fn dialect(head: &RequestHeader) -> Dialect {
+    match Endpoint::of_path(head.uri.path()) {
+        Some(endpoint) => endpoint.surface().dialect(),
+        None if head.headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        None => Dialect::OpenAi,
+    }
+}
+
+/// Where the request goes, by path and method.
+pub fn destination(session: &Session) -> std::result::Result<Destination, GatewayError> {
+    let head = session.req_header();
+    let path = head.uri.path();
+    if let Some(endpoint) = Endpoint::of_path(path) {
+        return match head.method {
+            Method::POST => Ok(Destination::Provider(endpoint)),
+            // Codex asks for a WebSocket first, and falls back to POST at this very status.
+            Method::GET if head.headers.contains_key(header::UPGRADE) => {
+                Err(GatewayError::upgrade_required())
+            }
+            _ => Err(GatewayError::method_not_allowed("POST")),
+        };
+    }
+    let query = match path {
+        "/v1/models" => ModelsQuery::List(head.uri.query().unwrap_or_default().to_owned()),
+        _ => ModelsQuery::One(models::id_of_path(path).ok_or_else(GatewayError::unknown_path)?),
+    };
+    match head.method {
+        Method::GET | Method::HEAD => Ok(Destination::Models(query)),
+        _ => Err(GatewayError::method_not_allowed("GET")),
+    }
+}
+
+/// The models that this key may call, in the client's dialect.
+pub async fn models(session: &mut Session, ctx: &mut Context, query: &ModelsQuery) -> Result<()> {
+    let body = match ctx.caller.as_ref() {
+        Some(caller) => list(&caller.snapshot, &caller.key, ctx.dialect, query),
+        None => Err(GatewayError::internal()),
+    };
+    match body {
+        Ok(body) => reply::json(session, ctx, StatusCode::OK, body).await,
+        Err(refusal) => reply::refusal(session, ctx, &refusal).await,
+    }
+}
+
+/// One line of the list: the id a client sends, and what it names.
+struct Row<'a> {
+    id: Cow<'a, str>,
+    provider: &'a Provider,
+    model: &'a Model,
+}
+
+impl Row<'_> {
+    fn listed(&self) -> Listed<'_> {
+        Listed {
+            id: &self.id,
+            provider: &self.provider.id,
+            display_name: &self.model.display_name,
+            context_window: self.model.context_window,
+            max_output_tokens: self.model.max_output_tokens,
+        }
+    }
+}
+
+fn list(
+    snapshot: &Snapshot,
+    key: &AccessKey,
+    dialect: Dialect,
+    query: &ModelsQuery,
+) -> std::result::Result<Bytes, GatewayError> {
+    let rows = callable(snapshot, key);
+    match query {
+        ModelsQuery::List(query) => Ok(match dialect {
+            Dialect::OpenAi => models::openai_list(rows.iter().map(Row::listed)),
+            Dialect::Anthropic => {
+                models::anthropic_list(rows.iter().map(Row::listed), &Page::of_query(query)?)?
+            }
+        }),
+        ModelsQuery::One(id) => {
+            let names = |row: &&Row<'_>| {
+                let bare = id
+                    .strip_prefix(&*row.provider.id)
+                    .and_then(|rest| rest.strip_prefix([':', '/']));
+                [Some(id.as_str()), bare]
+                    .into_iter()
+                    .flatten()
+                    .any(|id| row.id.eq_ignore_ascii_case(id) || row.model.has_alias(id))
+            };
+            let row = rows
+                .iter()
+                .find(names)
+                .ok_or_else(|| GatewayError::model_not_listed(id))?;
+            Ok(match dialect {
+                Dialect::OpenAi => models::openai_one(row.listed()),
+                Dialect::Anthropic => models::anthropic_one(row.listed()),
+            })
+        }
+    }
+}
+
+/// What this key may call: allowed, and with a credential to serve it. A model is listed under its bare
+/// id; if several providers have it, under the bare id for the first and `provider:model` for the others.
+fn callable<'a>(snapshot: &'a Snapshot, key: &AccessKey) -> Vec<Row<'a>> {
+    let mut seen = HashSet::new();
+    let mut rows = Vec::new();
+    for provider in snapshot.catalog.providers() {
+        let has_key = |kind| {
+            !snapshot
+                .provider_keys(&provider.id, &key.account, kind)
+                .is_empty()
+        };
+        if !has_key(KeyKind::User) && !has_key(KeyKind::Managed) {
+            continue;
+        }
+        for model in &provider.models {
+            if key
+                .configuration
+                .as_ref()
+                .is_some_and(|c| !c.allows_model(&provider.id, &model.id))
+            {
+                continue;
+            }
+            let id = if seen.insert(&*model.id) {
+                Cow::Borrowed(&*model.id)
+            } else {
+                Cow::Owned(format!("{}:{}", provider.id, model.id))
+            };
+            rows.push(Row {
+                id,
+                provider,
+                model,
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,155 @@
+//! Where providers are: names resolved, addresses checked, connections described.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pingora_core::protocols::ALPN;
+use pingora_core::protocols::tls::CaType;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::utils::tls::{WrappedX509, parse_x509};
+use pingora_error::{Error, ErrorType, Result};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::catalog::{BaseUrl, Provider, forbidden_address, plain_http_allowed};
+use crate::failover::{ConnectFailure, Outcome};
+
+/// How long an address is believed; the system's resolver does not say.
+const NAME_TTL: Duration = Duration::from_secs(30);
+
+/// How long an idle upstream connection is kept. Most providers close theirs after 60 s or more.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+
+/// Names and certificate authorities, remembered.
+#[derive(Default)]
+pub struct Peers {
+    names: Mutex<HashMap<(String, u16), (Instant, Vec<IpAddr>)>>,
+    authorities: Mutex<HashMap<Arc<str>, Arc<CaType>>>,
+}
+
+impl Peers {
+    /// The provider's addresses, the one to try first at the end. Only addresses that may be called.
+    pub async fn lookup(
+        &self,
+        base: &BaseUrl,
+        now: Instant,
+        patience: Duration,
+    ) -> std::result::Result<Vec<SocketAddr>, Outcome> {
+        if let Some(ip) = base.address() {
+            return checked(vec![ip], base);
+        }
+        let key = (base.host.clone(), base.port);
+        let known = self
+            .names
+            .lock()
+            .get(&key)
+            .filter(|(until, _)| now < *until)
+            .map(|(_, ips)| ips.clone());
+        if let Some(ips) = known {
+            return checked(ips, base);
+        }
+        let asked = tokio::time::timeout(
+            patience,
+            tokio::net::lookup_host((base.host.as_str(), base.port)),
+        )
+        .await;
+        let found = match asked {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) => return Err(Outcome::Connect(ConnectFailure::Dns)),
+            Err(_) => return Err(Outcome::Connect(ConnectFailure::Timeout)),
+        };
+        let mut ips: Vec<IpAddr> = Vec::new();
+        for address in found {
+            if !ips.contains(&address.ip()) {
+                ips.push(address.ip());
+            }
+        }
+        if ips.is_empty() {
+            return Err(Outcome::Connect(ConnectFailure::Dns));
+        }
+        // The resolver puts the best first; we take from the end.
+        ips.reverse();
+        self.names.lock().insert(key, (now + NAME_TTL, ips.clone()));
+        checked(ips, base)
+    }
+
+    fn authorities(&self, pem: &Arc<str>) -> Result<Arc<CaType>> {
+        let mut known = self.authorities.lock();
+        if let Some(authorities) = known.get(pem) {
+            return Ok(authorities.clone());
+        }
+        let parsed: std::result::Result<Vec<CertificateDer<'_>>, _> =
+            CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let ders = parsed.map_err(|_| {
+            Error::explain(
+                ErrorType::InvalidCert,
+                "the provider's `ca` file is not PEM",
+            )
+        })?;
+        let wrapped: Vec<WrappedX509> = ders
+            .iter()
+            .map(|der| WrappedX509::new(der.to_vec(), parse_x509))
+            .collect();
+        let authorities: Arc<CaType> = wrapped.into();
+        known.insert(pem.clone(), authorities.clone());
+        Ok(authorities)
+    }
+}
+
+/// Leaves out what must not be called, however the name resolves (cloud metadata, plain http to the world).
+fn checked(ips: Vec<IpAddr>, base: &BaseUrl) -> std::result::Result<Vec<SocketAddr>, Outcome> {
+    let allowed: Vec<SocketAddr> = ips
+        .into_iter()
+        .filter(|ip| forbidden_address(*ip).is_none() && (base.tls || plain_http_allowed(*ip)))
+        .map(|ip| SocketAddr::new(ip, base.port))
+        .collect();
+    if allowed.is_empty() {
+        Err(Outcome::AddressForbidden)
+    } else {
+        Ok(allowed)
+    }
+}
+
+/// The connection that an attempt needs; `left` is what remains of its time.
+pub fn peer(
+    peers: &Peers,
+    provider: &Provider,
+    address: SocketAddr,
+    left: Duration,
+) -> Result<Box<HttpPeer>> {
+    let base = &provider.base_url;
+    let sni = if base.tls {
+        base.host.clone()
+    } else {
+        String::new()
+    };
+    let mut peer = HttpPeer::new(address, base.tls, sni);
+    let connect = left.min(super::CONNECT_TIMEOUT);
+    let options = &mut peer.options;
+    options.connection_timeout = Some(connect);
+    options.total_connection_timeout = Some(connect);
+    // HTTP/2 waits for window before it looks at the clock; this bounds that wait.
+    options.write_timeout = Some(left);
+    options.idle_timeout = Some(IDLE_TIMEOUT);
+    if base.tls {
+        options.alpn = ALPN::H2H1;
+        options.max_h2_streams = 100;
+        if let Some(pem) = &provider.ca {
+            options.ca = Some(peers.authorities(pem)?);
+        }
+    }
+    // Providers never share connections, even at one address: they may trust different authorities.
+    peer.group_key = group(provider);
+    Ok(Box::new(peer))
+}
+
+fn group(provider: &Provider) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    provider.id.hash(&mut hasher);
+    provider.ca.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,110 @@
+//! From the request's head to a plan: each step may refuse, and a refusal is a value.
+
+use std::sync::Arc;
+
+use pingora_error::Result;
+use pingora_proxy::Session;
+
+use super::context::{Caller, Context, Received};
+use super::shared::Shared;
+use super::{admit, authenticate, body, local, reply, route};
+use crate::clock;
+use crate::dialect::GatewayError;
+use crate::dialect::request::RequestBody;
+
+/// Longest `x-request-id` that is taken over from a client.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Pingora's `request_filter`: true when the request has been answered here.
+pub async fn request(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> Result<bool> {
+    let snapshot = shared.snapshot.load_full();
+    identify(session, ctx);
+    session.set_read_timeout(Some(snapshot.config.proxy.read_timeout));
+    session.set_write_timeout(Some(snapshot.config.proxy.read_timeout));
+    session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
+    match walk(shared, snapshot, session, ctx).await {
+        Ok(Walked::Planned) => Ok(false),
+        Ok(Walked::Answered) => Ok(true),
+        Err(refusal) => {
+            reply::refusal(session, ctx, &refusal).await?;
+            Ok(true)
+        }
+    }
+}
+
+enum Walked {
+    Planned,
+    Answered,
+}
+
+type Refusal = GatewayError;
+
+async fn walk(
+    shared: &Arc<Shared>,
+    snapshot: Arc<crate::access::Snapshot>,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> std::result::Result<Walked, Refusal> {
+    let limits = &snapshot.config.proxy;
+    body::check_head(session, limits.max_headers)?;
+    let destination = local::destination(session)?;
+    if shared.drain.ends().is_some() {
+        session.set_keepalive(None);
+    }
+    let key = authenticate::caller(session, &snapshot)?;
+    ctx.caller = Some(Caller {
+        key,
+        snapshot: snapshot.clone(),
+    });
+
+    let endpoint = match destination {
+        local::Destination::Models(query) => {
+            local::models(session, ctx, &query)
+                .await
+                .map_err(|_| GatewayError::internal())?;
+            return Ok(Walked::Answered);
+        }
+        local::Destination::Provider(endpoint) => endpoint,
+    };
+    ctx.endpoint = Some(endpoint);
+
+    let in_flight = admit::enter(shared, limits.max_in_flight)?;
+    let bytes = body::read(session, limits.max_body, limits.read_timeout).await?;
+    let parsed = RequestBody::parse(endpoint, bytes).map_err(GatewayError::from)?;
+    ctx.received = Some(Received {
+        body: parsed,
+        at: clock::now(),
+    });
+
+    let planned = route::plan(shared, session, ctx)?;
+    admit::check(ctx, &planned).await?;
+    admit::start(shared, session, ctx, planned, in_flight);
+    Ok(Walked::Planned)
+}
+
+/// Takes over or makes the request's id, and sees whose dialect the client speaks.
+fn identify(session: &Session, ctx: &mut Context) {
+    let head = session.req_header();
+    ctx.dialect = local::dialect(head);
+    ctx.request_id = head
+        .headers
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| {
+            (1..=REQUEST_ID_MAX).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+        })
+        .map_or_else(new_request_id, str::to_owned);
+}
+
+/// `req_` and 24 random hexadecimal digits.
+fn new_request_id() -> String {
+    let random: u128 = crate::random::bits128();
+    format!("req_{:024x}", random >> 32)
+}

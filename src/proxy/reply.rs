@@ -1,0 +1,83 @@
+//! Answers of the gateway's own.
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use serde_json::json;
+
+use super::context::Context;
+use crate::dialect::{Dialect, GatewayError};
+
+/// A refusal in the caller's dialect.
+pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayError) -> Result<()> {
+    ctx.answered.code = Some(error.code.code());
+    let body = error.body(ctx.dialect, &ctx.request_id);
+    let mut head = head(ctx, error.status(), &body)?;
+    if let Some(seconds) = error.retry_after_seconds() {
+        head.insert_header(header::RETRY_AFTER, seconds.to_string())?;
+    }
+    send(session, ctx, head, body).await
+}
+
+/// A JSON document.
+pub async fn json(
+    session: &mut Session,
+    ctx: &mut Context,
+    status: StatusCode,
+    body: Bytes,
+) -> Result<()> {
+    let head = head(ctx, status, &body)?;
+    send(session, ctx, head, body).await
+}
+
+fn head(ctx: &Context, status: StatusCode, body: &Bytes) -> Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(status, Some(6))?;
+    head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    head.insert_header(header::CONTENT_LENGTH, body.len().to_string())?;
+    name_request(&mut head, ctx)?;
+    if !ctx.past.is_empty() {
+        head.insert_header("x-tollgate-attempts", ctx.past.len().to_string())?;
+    }
+    Ok(head)
+}
+
+/// The request's id; Anthropic's SDKs read theirs from a header of another name.
+pub fn name_request(head: &mut ResponseHeader, ctx: &Context) -> Result<()> {
+    head.insert_header("x-request-id", ctx.request_id.as_str())?;
+    if ctx.dialect == Dialect::Anthropic {
+        head.insert_header("request-id", ctx.request_id.as_str())?;
+    }
+    Ok(())
+}
+
+async fn send(
+    session: &mut Session,
+    ctx: &mut Context,
+    head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
+    ctx.answered.status = head.status.as_u16();
+    let bodiless = session.req_header().method == Method::HEAD;
+    session
+        .write_response_header(Box::new(head), bodiless)
+        .await?;
+    if !bodiless {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// What a provider said in the first event of a stream that was held back, as an error body.
+pub fn provider_error(dialect: Dialect, kind: &str, message: &str, request_id: &str) -> Bytes {
+    let body = match dialect {
+        Dialect::OpenAi => {
+            json!({ "error": { "message": message, "type": kind, "param": null, "code": null } })
+        }
+        Dialect::Anthropic => {
+            json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id })
+        }
+    };
+    body.to_string().into()
+}

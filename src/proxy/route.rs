@@ -1,0 +1,159 @@
+//! From model ids to candidates: resolve, allow, find credentials, plan.
+
+use pingora_proxy::Session;
+
+use super::context::Context;
+use super::shared::Shared;
+use crate::access::{AccessKey, KeyKind, Snapshot, Step};
+use crate::catalog::Resolved;
+use crate::clock;
+use crate::dialect::GatewayError;
+use crate::failover::{self, Candidate, Target};
+
+/// The candidates for a parsed request, at least one.
+pub fn plan(
+    shared: &Shared,
+    session: &Session,
+    ctx: &Context,
+) -> Result<Vec<Candidate>, GatewayError> {
+    let (Some(caller), Some(received), Some(endpoint)) = (&ctx.caller, &ctx.received, ctx.endpoint)
+    else {
+        return Err(GatewayError::internal());
+    };
+    let (snapshot, key, body) = (&*caller.snapshot, &*caller.key, &received.body);
+
+    let models = std::iter::once(body.model()).chain(body.fallbacks().iter().map(String::as_str));
+    let mut resolved = Vec::with_capacity(1 + body.fallbacks().len());
+    for (index, requested) in models.enumerate() {
+        for found in allowed(snapshot, key, requested)? {
+            resolved.push((index, requested, found));
+        }
+    }
+
+    let mut targets = Vec::with_capacity(resolved.len());
+    let mut lacking_key = None;
+    let mut lacking_surface = None;
+    for (index, requested, found) in &resolved {
+        if !found.offers(endpoint.surface()) {
+            lacking_surface.get_or_insert((*requested, found));
+            continue;
+        }
+        let target = target(snapshot, key, *index, found);
+        if target.user_keys.is_empty() && target.managed_keys.is_empty() {
+            lacking_key.get_or_insert(found);
+            continue;
+        }
+        targets.push(target);
+    }
+
+    let now = clock::now();
+    let candidates = failover::plan(
+        &targets,
+        |key, provider| shared.health.cooling(key, provider, now),
+        now,
+        failover_wanted(snapshot, key, session),
+    );
+    if !candidates.is_empty() {
+        return Ok(candidates);
+    }
+    Err(
+        match (
+            lacking_key.or(targets_without_keys(&targets, &resolved)),
+            lacking_surface,
+        ) {
+            (Some(found), _) => GatewayError::provider_key_missing(&found.provider.id),
+            (None, Some((requested, found))) => GatewayError::surface_unavailable(
+                requested,
+                &found.provider.id,
+                endpoint.surface(),
+                found.surfaces(),
+            ),
+            (None, None) => GatewayError::internal(),
+        },
+    )
+}
+
+/// A routing rule can name keys that this account does not have.
+fn targets_without_keys<'a>(
+    targets: &[Target<'_>],
+    resolved: &'a [(usize, &str, Resolved)],
+) -> Option<&'a Resolved> {
+    let target = targets.first()?;
+    resolved
+        .iter()
+        .map(|(_, _, found)| found)
+        .find(|found| found.provider.id == target.provider.id)
+}
+
+/// What `requested` may be served by; a model that is not allowed is refused before anything goes upstream.
+fn allowed(
+    snapshot: &Snapshot,
+    key: &AccessKey,
+    requested: &str,
+) -> Result<Vec<Resolved>, GatewayError> {
+    let mut found = snapshot
+        .catalog
+        .resolve(requested)
+        .map_err(|unknown| GatewayError::model_unknown(requested, unknown.nearest()))?;
+    let Some(configuration) = &key.configuration else {
+        return Ok(found);
+    };
+    let provider_refused = found
+        .iter()
+        .find(|f| !configuration.allows_provider(&f.provider.id))
+        .map(|f| f.provider.id.clone());
+    found.retain(|f| {
+        let model = f.model.as_ref().map_or(&*f.upstream_id, |model| &*model.id);
+        configuration.allows_provider(&f.provider.id)
+            && configuration.allows_model(&f.provider.id, model)
+    });
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    Err(match provider_refused {
+        Some(provider) => GatewayError::provider_not_allowed(&provider, requested),
+        None => GatewayError::model_not_allowed(requested),
+    })
+}
+
+fn target<'a>(
+    snapshot: &'a Snapshot,
+    key: &'a AccessKey,
+    index: usize,
+    found: &'a Resolved,
+) -> Target<'a> {
+    let provider = &found.provider;
+    let keys = |kind| snapshot.provider_keys(&provider.id, &key.account, kind);
+    let model = found
+        .model
+        .as_ref()
+        .map_or(&*found.upstream_id, |model| &*model.id);
+    let rule = key
+        .configuration
+        .as_ref()
+        .and_then(|c| c.rule_for(&provider.id, model));
+    Target {
+        provider,
+        model: found.model.as_ref(),
+        upstream_model: &found.upstream_id,
+        model_index: index,
+        user_keys: keys(KeyKind::User),
+        managed_keys: keys(KeyKind::Managed),
+        steps: rule.map(|rule| -> &[Step] { &rule.steps }),
+    }
+}
+
+/// The request's own wish, then the configuration's, then the global one; each can only switch it off.
+fn failover_wanted(snapshot: &Snapshot, key: &AccessKey, session: &Session) -> bool {
+    let off = session
+        .req_header()
+        .headers
+        .get("x-tollgate-failover")
+        .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"off"));
+    let configured = key
+        .configuration
+        .as_ref()
+        .and_then(|c| c.failover)
+        .unwrap_or(snapshot.config.failover);
+    configured && !off
+}

@@ -1,0 +1,353 @@
+//! The session that Pingora sees while candidates are tried: the client's own, except that it
+//!
+//! - replays the whole request body to every attempt (Pingora's own replay buffer ends at 64 KiB),
+//! - holds an answer back until it commits, and drops it when the attempt fails,
+//! - watches the clock while an attempt is under way, and ends the attempt when its time is up.
+//!
+//! What to hold, drop and end is decided in [`Flight`]; this file only carries it out. The real
+//! session goes back to its place ([`Slot`]) when the wrapper is dropped, or keep-alive is lost.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use pingora_core::protocols::Digest;
+use pingora_core::protocols::http::custom::CustomMessageWrite;
+use pingora_core::protocols::http::custom::server::Session as CustomSession;
+use pingora_core::protocols::http::{HttpTask, ServerSession};
+use pingora_core::protocols::l4::socket::SocketAddr;
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use tokio::time::Sleep;
+
+use super::flight::{Flight, Pass, Tick, ended_by_gateway};
+use crate::clock;
+
+/// A comment that no client shows; it keeps idle connections alive.
+const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// Where the real session waits after the wrapper is gone.
+type Slot = Arc<Mutex<Option<ServerSession>>>;
+
+/// Gives the client's session back to Pingora; kept in the request's context.
+pub struct Unwrap(Slot);
+
+impl Unwrap {
+    /// Puts the real session back in its place. Without effect the second time.
+    pub fn restore(self, place: &mut ServerSession) {
+        *place = nobody();
+        if let Some(real) = self.0.lock().take() {
+            *place = real;
+        }
+    }
+}
+
+/// Puts the wrapper around the client's session.
+///
+/// `opening` is the head for a client that has waited long enough to be given one before any
+/// candidate has answered.
+pub fn wrap(
+    place: &mut ServerSession,
+    body: Bytes,
+    flight: Arc<Flight>,
+    opening: ResponseHeader,
+) -> Unwrap {
+    let slot: Slot = Arc::default();
+    let mut real = std::mem::replace(place, nobody());
+    // Comments are written from a future that Pingora may drop at any time; on HTTP/1 only this
+    // kind of write survives that.
+    real.set_proxy_tasks_enabled(true);
+    let wrapper = HeldSession {
+        real,
+        body,
+        flight,
+        opening: Some(Box::new(opening)),
+        comment_cut: false,
+        timer: None,
+        slot: slot.clone(),
+    };
+    *place = ServerSession::Custom(Box::new(wrapper));
+    Unwrap(slot)
+}
+
+fn nobody() -> ServerSession {
+    ServerSession::Custom(Box::new(()))
+}
+
+struct HeldSession {
+    real: ServerSession,
+    body: Bytes,
+    flight: Arc<Flight>,
+    opening: Option<Box<ResponseHeader>>,
+    /// A comment to an HTTP/2 client was begun and not finished.
+    comment_cut: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+    slot: Slot,
+}
+
+impl Drop for HeldSession {
+    fn drop(&mut self) {
+        let real = std::mem::replace(&mut self.real, nobody());
+        *self.slot.lock() = Some(real);
+    }
+}
+
+impl HeldSession {
+    /// Sleeps until the flight has something to decide; says what.
+    async fn next_tick(timer: &mut Option<Pin<Box<Sleep>>>, flight: &Flight) -> Tick {
+        loop {
+            let now = clock::now();
+            match flight.tick(now) {
+                Tick::Wait => {}
+                other => return other,
+            }
+            let at = tokio::time::Instant::from_std(flight.wake_at(now));
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            // A timer that fires early is cheaper than one that is set anew at every event.
+            if timer.is_elapsed() || timer.deadline() > at {
+                timer.as_mut().reset(at);
+            }
+            timer.as_mut().await;
+        }
+    }
+
+    /// Writes that may be dropped half-way and are then continued by [`Self::settle_writes`].
+    async fn write_interruptibly(&mut self, task: HttpTask) -> Result<()> {
+        if self.real.supports_proxy_task_api() {
+            self.real.send_downstream_proxy_task(task);
+            self.real.write_downstream_proxy_tasks().await?;
+            return Ok(());
+        }
+        match task {
+            HttpTask::Header(header, _) => self.real.write_response_header(header).await,
+            HttpTask::Body(Some(data), _) => {
+                self.comment_cut = true;
+                self.real.write_response_body(data, false).await?;
+                self.comment_cut = false;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Finishes what an interrupted write began.
+    async fn settle_writes(&mut self) -> Result<()> {
+        if self.real.supports_proxy_task_api() {
+            while self.real.has_pending_downstream_proxy_tasks() {
+                self.real.write_downstream_proxy_tasks().await?;
+            }
+        } else if std::mem::take(&mut self.comment_cut) {
+            // Whatever part of the comment left, this makes it a whole one.
+            self.real
+                .write_response_body(Bytes::from_static(b"\n\n"), false)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn comment(&mut self) -> Result<()> {
+        let comment = HttpTask::Body(Some(Bytes::from_static(COMMENT)), false);
+        self.write_interruptibly(comment).await
+    }
+}
+
+#[async_trait]
+impl CustomSession for HeldSession {
+    fn get_retry_buffer(&self) -> Option<Bytes> {
+        Some(self.body.clone())
+    }
+
+    fn retry_buffer_truncated(&self) -> bool {
+        false
+    }
+
+    fn enable_retry_buffering(&mut self) {}
+
+    fn is_body_done(&mut self) -> bool {
+        true
+    }
+
+    fn is_body_empty(&mut self) -> bool {
+        self.body.is_empty()
+    }
+
+    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
+
+    async fn drain_request_body(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
+        self.settle_writes().await?;
+        loop {
+            let tick = tokio::select! {
+                biased;
+                gone = self.real.read_body_or_idle(true) => {
+                    self.flight.client_gone();
+                    return gone.and_then(|_| {
+                        Error::e_explain(ErrorType::ConnectionClosed, "the client sent more than its request")
+                    });
+                }
+                tick = Self::next_tick(&mut self.timer, &self.flight) => tick,
+            };
+            match tick {
+                Tick::Wait => {}
+                Tick::Expire => return Err(ended_by_gateway()),
+                Tick::Open => {
+                    if let Some(opening) = self.opening.take() {
+                        self.write_interruptibly(HttpTask::Header(opening, false))
+                            .await?;
+                    }
+                    self.comment().await?;
+                }
+                Tick::Comment => self.comment().await?,
+            }
+        }
+    }
+
+    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        match self.flight.pass(tasks, clock::now()) {
+            Pass::Hold => Ok(false),
+            Pass::Fail(error) => Err(error),
+            Pass::Write(tasks) => {
+                self.settle_writes().await?;
+                self.real.response_duplex_vec(tasks).await
+            }
+        }
+    }
+
+    async fn write_response_header(&mut self, resp: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        self.settle_writes().await?;
+        self.real.write_response_header(resp).await
+    }
+
+    async fn write_response_header_ref(&mut self, resp: &ResponseHeader, _end: bool) -> Result<()> {
+        self.settle_writes().await?;
+        self.real.write_response_header_ref(resp).await
+    }
+
+    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
+        self.settle_writes().await?;
+        self.real.write_response_body(data, end).await
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.real.write_response_trailers(trailers).await
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.settle_writes().await?;
+        self.real.finish_body().await
+    }
+
+    async fn shutdown(&mut self, _code: u32, _ctx: &str) {
+        self.real.shutdown().await;
+    }
+
+    // From here on the client's own session answers.
+
+    fn req_header(&self) -> &RequestHeader {
+        self.real.req_header()
+    }
+
+    fn req_header_mut(&mut self) -> &mut RequestHeader {
+        self.real.req_header_mut()
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.real.set_read_timeout(timeout);
+    }
+
+    fn get_read_timeout(&self) -> Option<Duration> {
+        self.real.get_read_timeout()
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.real.set_write_timeout(timeout);
+    }
+
+    fn get_write_timeout(&self) -> Option<Duration> {
+        self.real.get_write_timeout()
+    }
+
+    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        self.real.set_total_drain_timeout(timeout);
+    }
+
+    fn get_total_drain_timeout(&self) -> Option<Duration> {
+        self.real.get_total_drain_timeout()
+    }
+
+    fn request_summary(&self) -> String {
+        self.real.request_summary()
+    }
+
+    fn response_written(&self) -> Option<&ResponseHeader> {
+        self.real.response_written()
+    }
+
+    fn body_bytes_sent(&self) -> usize {
+        self.real.body_bytes_sent()
+    }
+
+    fn body_bytes_read(&self) -> usize {
+        self.real.body_bytes_read()
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.real.digest()
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        self.real.digest_mut()
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        self.real.client_addr()
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        self.real.server_addr()
+    }
+
+    fn pseudo_raw_h1_request_header(&self) -> Bytes {
+        self.real.to_h1_raw()
+    }
+
+    // No custom messages travel beside HTTP here.
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        None
+    }
+
+    fn restore_custom_message_reader(
+        &mut self,
+        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        None
+    }
+
+    fn restore_custom_message_writer(
+        &mut self,
+        _writer: Box<dyn CustomMessageWrite>,
+    ) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+use super::drain::Drain;
+use super::peers::Peers;
+use crate::access::Snapshot;
+use crate::failover::{Candidate, Health, Outcome};
+use crate::metrics::Metrics;
+use crate::metrics::access_log::AccessLog;
+use crate::usage::{EventIds, UsageStore};
+
+/// One per process.
+pub struct Shared {
+    /// What is configured; swapped whole on reload. A request keeps the one it began with.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Provider keys that rest, and providers that cannot be reached.
+    pub health: Health,
+    /// Where providers are.
+    pub peers: Peers,
+    /// Whether the process is stopping.
+    pub drain: Arc<Drain>,
+    /// Counters for the operator.
+    pub metrics: Arc<Metrics>,
+    /// A line a request.
+    pub access_log: AccessLog,
+    /// An event an attempt.
+    pub usage: Arc<dyn UsageStore>,
+    /// Names usage events.
+    pub event_ids: EventIds,
+}
+
+impl Shared {
+    /// Takes note of a failed attempt: the key may rest, the provider's breaker may open.
+    pub fn learn(&self, candidate: &Candidate, outcome: &Outcome, now: Instant) {
+        if self.health.on_outcome(candidate, outcome, now).is_some() {
+            self.metrics
+                .cool_down(&candidate.provider.id, outcome.label());
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The real binary, with a configuration of its own.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::client::Version;
+use super::fake::{Fake, Wire};
+use super::{PATIENCE, TOKEN, certs, free_port};
+
+/// Tries to start before giving up: a port that was free a moment ago may be taken.
+const TRIES: usize = 3;
+
+/// A running gateway; dropping it ends the process, and shows its output if the test is failing.
+pub struct Gateway {
+    /// Where applications call.
+    pub address: SocketAddr,
+    /// Where applications call with TLS, if asked for.
+    pub tls: Option<SocketAddr>,
+    /// Where operators call.
+    pub admin: SocketAddr,
+    child: Child,
+    dir: TempDir,
+}
+
+/// A configuration under construction. JSON is YAML, so that is what is written.
+pub struct Builder {
+    config: Value,
+    tls: bool,
+    env: Vec<(String, String)>,
+}
+
+impl Gateway {
+    /// A configuration with the tests' access key and short timeouts.
+    pub fn builder() -> Builder {
+        let config = json!({
+            "proxy": {"threads": 2},
+            "timeouts": {"per_request": "700ms", "total": "60s", "stream_idle": "700ms", "keepalive": "0s"},
+            "providers": [],
+            "access_keys": [{"id": "test", "sha256": sha256(TOKEN)}],
+        });
+        Builder {
+            config,
+            tls: false,
+            env: Vec::new(),
+        }
+    }
+
+    /// The listener for clients of this version.
+    pub fn at(&self, version: Version) -> SocketAddr {
+        match version {
+            Version::H1 | Version::H2 => self.address,
+            Version::TlsH1 | Version::TlsH2 => self.tls.expect("a gateway with a TLS listener"),
+        }
+    }
+
+    /// What the process wrote so far, standard output and standard error.
+    pub fn output(&self) -> String {
+        let read =
+            |name: &str| std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
+        format!(
+            "--- stdout\n{}--- stderr\n{}",
+            read("stdout"),
+            read("stderr")
+        )
+    }
+
+    /// The access log so far, one value a line.
+    pub fn access_log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.dir.path().join("access.log")).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// A path in the gateway's own directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The body of a GET on the operators' listener, whatever its status.
+    pub fn admin_get(&self, path: &str) -> String {
+        get(self.admin, path)
+            .map(|(_, body)| body)
+            .unwrap_or_default()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("gateway {} wrote:\n{}", self.child.id(), self.output());
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Builder {
+    /// Adds a provider, as the YAML has it.
+    pub fn provider(mut self, provider: Value) -> Builder {
+        self.config["providers"]
+            .as_array_mut()
+            .unwrap()
+            .push(provider);
+        self
+    }
+
+    /// Adds a custom provider with one key and the model `m`, served by `fake`.
+    pub fn fake(self, id: &str, fake: &Fake) -> Builder {
+        self.provider(provider(id, fake))
+    }
+
+    /// Sets top-level sections: objects are merged, anything else replaces.
+    pub fn config(mut self, more: Value) -> Builder {
+        merge(&mut self.config, more);
+        self
+    }
+
+    /// Adds a TLS listener.
+    pub fn tls(mut self) -> Builder {
+        self.tls = true;
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Builder {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the gateway and waits until it is ready.
+    pub async fn start(self) -> Gateway {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let mut gateway = self.spawn();
+            match ready(&mut gateway).await {
+                Ok(()) => return gateway,
+                Err(why) => last = format!("{why}\n{}", gateway.output()),
+            }
+        }
+        panic!("the gateway did not start: {last}");
+    }
+
+    fn spawn(&self) -> Gateway {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let (address, admin) = (at(free_port()), at(free_port()));
+        let tls = self.tls.then(|| at(free_port()));
+        let file = |name: &str| dir.path().join(name);
+        let write = |name: &str, text: &str| {
+            File::create(file(name))
+                .unwrap()
+                .write_all(text.as_bytes())
+                .unwrap()
+        };
+        let (certificate, key) = certs::leaf_pem();
+        write("ca.pem", &certs::ca_pem());
+        write("tls.crt", &certificate);
+        write("tls.key", &key);
+        let mut config = self.config.clone();
+        config["proxy"]["listen"] = json!([address.to_string()]);
+        config["admin"]["listen"] = json!(admin.to_string());
+        merge(&mut config, json!({"log": {"access": file("access.log")}}));
+        if let Some(tls) = tls {
+            config["proxy"]["tls"] = json!({"listen": [tls.to_string()], "cert": file("tls.crt"), "key": file("tls.key")});
+        }
+        let text = serde_json::to_string_pretty(&config).unwrap();
+        write(
+            "tollgate.yaml",
+            &text.replace("{dir}", dir.path().to_str().unwrap()),
+        );
+        let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .arg("run")
+            .arg("--config")
+            .arg(file("tollgate.yaml"))
+            .current_dir(dir.path())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(File::create(file("stdout")).unwrap())
+            .stderr(File::create(file("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        Gateway {
+            address,
+            tls,
+            admin,
+            child,
+            dir,
+        }
+    }
+}
+
+/// A custom provider with one key (`KEY-<id>`) and the model `m`, served by `fake`.
+pub fn provider(id: &str, fake: &Fake) -> Value {
+    let mut provider = provider_at(id, &fake.base_url());
+    if fake.wire != Wire::H1 {
+        provider["ca"] = json!("{dir}/ca.pem");
+    }
+    provider
+}
+
+/// A custom provider with one key (`KEY-<id>`) and the model `m`, wherever it is.
+pub fn provider_at(id: &str, base_url: &str) -> Value {
+    json!({
+        "id": id, "base_url": base_url, "models": [{"id": "m"}],
+        "surfaces": ["openai/chat-completions", "openai/completions", "openai/responses", "openai/embeddings",
+            "anthropic/messages"],
+        "keys": [{"id": format!("{id}-key"), "value": format!("KEY-{id}")}],
+    })
+}
+
+/// SHA-256 of a text as hexadecimal digits.
+pub fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+async fn ready(gateway: &mut Gateway) -> Result<(), String> {
+    let end = tollgate::clock::now() + PATIENCE;
+    loop {
+        if let Ok(Some(status)) = gateway.child.try_wait() {
+            return Err(format!("it ended with {status}"));
+        }
+        if get(gateway.admin, "/readyz").is_ok_and(|(status, _)| status == 200) {
+            return Ok(());
+        }
+        if tollgate::clock::now() > end {
+            return Err("it was not ready in time".to_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A plain GET: status and body.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    Ok((status, body.to_owned()))
+}

@@ -1,0 +1,48 @@
+//! The harness of the integration tests: a real gateway process, scripted providers, exact clients.
+//!
+//! - [`gateway::Gateway`] runs the binary with a configuration of its own and ends it when dropped.
+//! - [`fake::Fake`] is a provider that follows a [`script::Script`], over HTTP/1.1, or over TLS with
+//!   HTTP/1.1 or HTTP/2, and remembers what it was asked.
+//! - [`client::Client`] speaks HTTP/1.1 or HTTP/2 and shows what others hide: how an answer ends.
+//!
+//! Every port is one that was free a moment ago, and nothing outlives its test.
+
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of the harness"
+)]
+#![allow(clippy::unwrap_used, reason = "a harness fails loudly")]
+
+pub mod certs;
+pub mod client;
+pub mod fake;
+pub mod gateway;
+pub mod requests;
+pub mod script;
+pub mod sse;
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up, rather than hang.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The access key that every test gateway knows.
+pub const TOKEN: &str = "tg-test-g1-0000000000TestsOnlyTestsOnlyTestsOnly00000000";
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Waits until `condition` holds, for at most `time`; whether it does.
+pub async fn eventually(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = tollgate::clock::now() + time;
+    while !condition() {
+        if tollgate::clock::now() > end {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    true
+}

@@ -1,0 +1,178 @@
+//! A client that waits long is given a status and comments, and the machine goes on behind them; and
+//! comments keep a silent stream alive, at event boundaries only.
+
+use serde_json::json;
+
+use crate::common::client::{Client, Version};
+use crate::common::fake::{Fake, Wire};
+use crate::common::gateway::Gateway;
+use crate::common::requests::Request;
+use crate::common::script::{Script, chat_role, chat_word};
+use crate::common::sse;
+
+const VERSIONS: [Version; 2] = [Version::H1, Version::H2];
+
+#[tokio::test]
+async fn failover_goes_on_behind_the_comments() {
+    let silent = Fake::start(Wire::H1, Script::new().silence()).await;
+    let stalled = Fake::start(Wire::TlsH2, Script::sse().data(chat_role()).silence()).await;
+    let good = Fake::good(Wire::TlsH2, "at last").await;
+    let timeouts =
+        json!({"timeouts": {"per_request": "900ms", "hold": "300ms", "keepalive": "200ms"}});
+    let fakes = Gateway::builder()
+        .fake("silent", &silent)
+        .fake("stalled", &stalled)
+        .fake("good", &good);
+    let gateway = fakes.config(timeouts).start().await;
+    for (version, order) in VERSIONS
+        .into_iter()
+        .zip([["silent:m", "stalled:m"], ["stalled:m", "silent:m"]])
+    {
+        let mut client = Client::connect(version, gateway.address).await;
+        let answer = client
+            .ask(&Request::chat(&[order[0], order[1], "good:m"], true))
+            .await;
+        assert_eq!(answer.status(), 200, "{version:?}");
+        let waited = answer.to_head.as_millis();
+        assert!(
+            (250..800).contains(&waited),
+            "{version:?}: the status came after {waited} ms"
+        );
+        let first = answer
+            .arrivals
+            .first()
+            .map(|(_, piece)| piece.clone())
+            .unwrap_or_default();
+        assert!(
+            first.starts_with(b":"),
+            "{version:?}: a comment first: {}",
+            answer.text()
+        );
+        assert_eq!(sse::chat_text(&answer.body), "at last", "{version:?}");
+        assert!(answer.clean, "{version:?}");
+        assert!(answer.text().contains("[DONE]"), "{version:?}");
+        let again = client.ask(&Request::chat(&["good:m"], true)).await;
+        assert_eq!(
+            sse::chat_text(&again.body),
+            "at last",
+            "{version:?}: the connection lives on"
+        );
+    }
+}
+
+#[tokio::test]
+async fn when_all_fail_behind_the_comments_an_error_event_says_so() {
+    let silent = Fake::start(Wire::H1, Script::new().silence()).await;
+    let refusing = Fake::start(Wire::H1, Script::error(500, "no")).await;
+    let timeouts = json!({"timeouts": {"per_request": "700ms", "hold": "200ms"}});
+    let gateway = Gateway::builder()
+        .fake("silent", &silent)
+        .fake("refusing", &refusing)
+        .config(timeouts)
+        .start()
+        .await;
+    for version in VERSIONS {
+        let models = ["silent:m", "refusing:m"];
+        let answer = Client::connect(version, gateway.address)
+            .await
+            .ask(&Request::chat(&models, true))
+            .await;
+        assert_eq!(answer.status(), 200, "{version:?}");
+        assert!(
+            sse::comments(&answer.body) > 0,
+            "{version:?}: {}",
+            answer.text()
+        );
+        let error = sse::error(&answer.body).unwrap_or_default();
+        assert_eq!(
+            error["error"]["code"],
+            "ERR_TOLLGATE_3807",
+            "{version:?}: {}",
+            answer.text()
+        );
+        let answer = Client::connect(version, gateway.address)
+            .await
+            .ask(&Request::message(&models, true))
+            .await;
+        let error = sse::error(&answer.body).unwrap_or_default();
+        assert_eq!(
+            (answer.status(), &error["type"]),
+            (200, &json!("error")),
+            "{version:?}: {}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_stream_is_not_given_comments() {
+    let slow = Script::new()
+        .wait(600)
+        .head(200, &[("content-type", "application/json")]);
+    let slow = Fake::start(Wire::H1, slow.data("{\"choices\":[]}")).await;
+    let timeouts =
+        json!({"timeouts": {"per_request": "5s", "hold": "100ms", "keepalive": "100ms"}});
+    let gateway = Gateway::builder()
+        .fake("slow", &slow)
+        .config(timeouts)
+        .start()
+        .await;
+    let answer = Client::connect(Version::H1, gateway.address)
+        .await
+        .ask(&Request::chat(&["slow:m"], false))
+        .await;
+    assert_eq!(
+        (answer.status(), answer.text().as_str()),
+        (200, "{\"choices\":[]}")
+    );
+    assert!(
+        answer.to_head.as_millis() >= 550,
+        "nothing before the answer: {:?}",
+        answer.to_head
+    );
+}
+
+#[tokio::test]
+async fn comments_come_only_between_events() {
+    let event = chat_word("split in the middle \u{1d11e}");
+    let (front, back) = event.split_at(event.len() - 20);
+    let script = Script::sse()
+        .data(chat_word("one "))
+        .wait(700)
+        .data(front.to_owned())
+        .wait(700)
+        .data(back.to_owned())
+        .wait(700)
+        .data("data: [DONE]\n\n");
+    let sent = script.body();
+    for wire in [Wire::H1, Wire::TlsH2] {
+        let fake = Fake::start(wire, script.clone()).await;
+        let timeouts = json!({"timeouts": {"stream_idle": "5s", "keepalive": "200ms"}});
+        let gateway = Gateway::builder()
+            .fake("p", &fake)
+            .config(timeouts)
+            .start()
+            .await;
+        for version in VERSIONS {
+            let answer = Client::connect(version, gateway.address)
+                .await
+                .ask(&Request::chat(&["p:m"], true))
+                .await;
+            let text = answer.text();
+            assert!(
+                sse::comments(&answer.body) >= 4,
+                "{wire:?} {version:?}: comments while it was silent: {text}"
+            );
+            let kept: Vec<&str> = text
+                .split_inclusive("\n\n")
+                .filter(|block| !block.starts_with(':'))
+                .collect();
+            assert_eq!(
+                kept.concat().as_bytes(),
+                sent,
+                "{wire:?} {version:?}: nothing else is changed"
+            );
+            assert!(answer.clean, "{wire:?} {version:?}");
+        }
+    }
+}
