@@ -7,6 +7,7 @@ mod messages;
 mod openai;
 mod responses;
 mod stream;
+mod template;
 mod whole;
 
 pub mod count;
