@@ -12,6 +12,7 @@ use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_proxy::http_proxy_service;
+use tokio::sync::Semaphore;
 
 use crate::access::Snapshot;
 use crate::admin::{self, AdminState, Readiness};
@@ -124,6 +125,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         metrics: metrics.clone(),
         access_log: access_log.clone(),
         usage: Arc::new(UsageRing::new(DEFAULT_CAPACITY)),
+        counting: Semaphore::new(config.proxy.threads.div_ceil(2)),
         event_ids: EventIds::new(random::bits64()),
     });
 

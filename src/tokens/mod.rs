@@ -19,7 +19,7 @@ pub mod usage;
 
 pub use count::{Counter, Encoding, count};
 pub use failure::StreamFailure;
-pub use prompt::estimate_prompt;
+pub use prompt::PromptCounter;
 pub use settle::Settled;
 pub use tap::{Seen, Tap};
 pub use usage::Usage;
