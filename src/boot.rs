@@ -13,6 +13,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::listening::Service;
 use pingora_proxy::http_proxy;
+use tokio::sync::Semaphore;
 
 use crate::access::Snapshot;
 use crate::admin::{self, AdminState, Readiness};
@@ -126,6 +127,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         metrics: metrics.clone(),
         access_log: access_log.clone(),
         usage: Arc::new(UsageRing::new(DEFAULT_CAPACITY)),
+        counting: Semaphore::new(config.proxy.threads.div_ceil(2)),
         event_ids: EventIds::new(random::bits64()),
     });
 

@@ -19,7 +19,7 @@ use crate::dialect::request::RequestBody;
 use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::{Candidate, Machine};
 use crate::metrics::InFlight;
-use crate::tokens::{Encoding, estimate_prompt};
+use crate::tokens::{Encoding, PromptCounter};
 
 /// A place among the requests under way, unless the process is stopping or full.
 pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayError> {
@@ -36,7 +36,11 @@ pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayEr
 
 /// Refuses prompts longer than `max_input_tokens`. A cheap bound decides nearly always; only a prompt
 /// between the bound and the limit is counted, away from the proxy's threads.
-pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), GatewayError> {
+pub async fn check(
+    shared: &Shared,
+    ctx: &Context,
+    candidates: &[Candidate],
+) -> Result<(), GatewayError> {
     let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
         return Err(GatewayError::internal());
     };
@@ -53,8 +57,9 @@ pub async fn check(ctx: &Context, candidates: &[Candidate]) -> Result<(), Gatewa
     }
     let body = received.body.clone();
     let model = candidates.first().map(|c| c.upstream_model.clone());
+    let _turn = shared.counting.acquire().await;
     let counted = tokio::task::spawn_blocking(move || {
-        prompt_tokens(model.as_deref().unwrap_or_default(), &body)
+        prompt_tokens(model.as_deref().unwrap_or_default(), &body, limit)
     });
     match counted.await {
         Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
@@ -129,17 +134,17 @@ pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
     )
 }
 
-/// Our own count of a prompt's tokens. Slow (tens of megabytes a second): not for the proxy's threads.
-pub fn prompt_tokens(model: &str, body: &RequestBody) -> u64 {
+/// Our own count of a prompt's tokens, or a figure over `enough` as soon as it is known to be over. Slow
+/// (tens of megabytes a second): not for the proxy's threads.
+pub fn prompt_tokens(model: &str, body: &RequestBody, enough: u64) -> u64 {
     let messages = match body.endpoint() {
         Endpoint::Generate(Surface::Completions | Surface::Embeddings) => 0,
         Endpoint::Generate(_) | Endpoint::CountTokens => 1,
     };
-    let mut known = 0;
-    let counted = estimate_prompt(Encoding::of_model(model), messages, |sink| {
-        known = body.prompt_text(sink)
-    });
-    counted.saturating_add(known)
+    let mut counter = PromptCounter::new(Encoding::of_model(model), messages).until_over(enough);
+    let known = body.prompt_text(&mut |text| counter.push(text));
+    counter.add(known);
+    counter.total()
 }
 
 /// The head for a streaming client that was made to wait.

@@ -84,7 +84,7 @@ async fn walk(
     });
 
     let planned = route::plan(shared, session, ctx)?;
-    admit::check(ctx, &planned).await?;
+    admit::check(shared, ctx, &planned).await?;
     admit::start(shared, session, ctx, planned, in_flight);
     Ok(Walked::Planned)
 }

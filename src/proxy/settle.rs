@@ -30,7 +30,7 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
         unwrap.restore(&mut session.downstream_session);
     }
     conclude_last(shared, ctx, now);
-    let settled = count(ctx).await;
+    let settled = count(shared, ctx).await;
     let wall = clock::wall();
     if let Some(planned) = &ctx.planned {
         record_attempts(shared, ctx, planned, settled, wall, now);
@@ -69,7 +69,7 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
 }
 
 /// What the last attempt used: as reported, or counted away from the proxy's threads.
-async fn count(ctx: &mut Context) -> Option<Settled> {
+async fn count(shared: &Shared, ctx: &mut Context) -> Option<Settled> {
     let Some(Endpoint::Generate(_)) = ctx.endpoint else {
         return None;
     };
@@ -90,8 +90,9 @@ async fn count(ctx: &mut Context) -> Option<Settled> {
     }
     let body: RequestBody = ctx.received.as_ref()?.body.clone();
     let model = planned.candidates[last.candidate].upstream_model.clone();
+    let _turn = shared.counting.acquire().await;
     let counted = tokio::task::spawn_blocking(move || {
-        let settled = Settled::of(&tap, &model, || prompt_tokens(&model, &body));
+        let settled = Settled::of(&tap, &model, || prompt_tokens(&model, &body, u64::MAX));
         (tap, settled)
     });
     let (tap, settled) = counted.await.ok()?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use super::drain::Drain;
 use super::peers::Peers;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub access_log: AccessLog,
     /// An event an attempt.
     pub usage: Arc<dyn UsageStore>,
+    /// Turns at counting tokens ourselves, which keeps a core busy.
+    pub counting: Semaphore,
     /// Names usage events.
     pub event_ids: EventIds,
 }

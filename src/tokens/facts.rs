@@ -1,5 +1,8 @@
 //! What is known of an answer so far, whatever its dialect.
 
+use std::borrow::Cow;
+
+use super::chars::floor_boundary;
 use super::lenient::Text;
 use super::{StreamFailure, Usage};
 
@@ -10,7 +13,7 @@ const MAX_TEXT: usize = 1 << 20;
 const MAX_NAME: usize = 256;
 
 /// What is known of an answer so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     pub usage: Option<Usage>,
     /// The usage covers the whole answer.
@@ -22,6 +25,19 @@ pub(super) struct Facts {
     /// The protocol's own end has been seen.
     pub complete: bool,
     pub text: Transcript,
+    /// What the event being read has added.
+    pub added: Added,
+}
+
+/// What an event added that reading it again would not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Added {
+    #[default]
+    Nothing,
+    /// One text, unescaped: its address and its length in the event's data.
+    One(usize, usize),
+    /// More than that.
+    Other,
 }
 
 /// What one event showed, beyond the facts.
@@ -33,7 +49,7 @@ pub(super) struct Read {
 }
 
 /// Generated text, kept up to a limit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Transcript {
     kept: String,
     /// Bytes that came after the limit.
@@ -46,7 +62,19 @@ impl Facts {
         if !text.is_empty() {
             self.content = true;
             self.text.push(&text.0);
+            self.added = match (self.added, &text.0) {
+                (Added::Nothing, Cow::Borrowed(text)) => {
+                    Added::One(text.as_ptr().addr(), text.len())
+                }
+                _ => Added::Other,
+            };
         }
+    }
+
+    /// What reading an event that adds only `text` would do.
+    pub fn plain(&mut self, text: &str) {
+        self.content |= !text.is_empty();
+        self.text.push(text);
     }
 
     /// The first model named stays.
@@ -56,8 +84,16 @@ impl Facts {
         }
     }
 
+    /// The last usage reported stays.
+    pub fn report(&mut self, usage: Usage, is_final: bool) {
+        self.usage = Some(usage);
+        self.usage_final |= is_final;
+        self.added = Added::Other;
+    }
+
     /// The last reason given stays.
     pub fn finish_reason(&mut self, reason: &str) {
+        self.added = Added::Other;
         if self.finish_reason.as_deref() != Some(reason) {
             self.finish_reason = Some(short(reason));
         }
@@ -67,7 +103,7 @@ impl Facts {
 impl Transcript {
     pub fn push(&mut self, text: &str) {
         let room = MAX_TEXT - self.kept.len();
-        let (kept, beyond) = text.split_at(text.floor_char_boundary(room));
+        let (kept, beyond) = text.split_at(floor_boundary(text, room));
         self.kept.push_str(kept);
         self.beyond += beyond.len() as u64;
     }
@@ -78,5 +114,5 @@ impl Transcript {
 }
 
 fn short(name: &str) -> String {
-    name[..name.floor_char_boundary(MAX_NAME)].to_owned()
+    name[..floor_boundary(name, MAX_NAME)].to_owned()
 }

@@ -70,7 +70,7 @@ impl MessageEvent<'_> {
             "message_start" => {
                 if let Some(start) = &self.message.0 {
                     facts.model(&start.model);
-                    self.figures(start.usage.0, facts);
+                    report(start.usage.0, false, facts);
                 }
             }
             "content_block_start" => {
@@ -100,10 +100,7 @@ impl MessageEvent<'_> {
                     facts.content = true;
                     facts.finish_reason(reason);
                 }
-                if let Some(figures) = self.usage.0 {
-                    self.figures(Some(figures), facts);
-                    facts.usage_final |= facts.usage.is_some() && figures.reports_output();
-                }
+                report(self.usage.0, true, facts);
             }
             "message_stop" => {
                 facts.content = true;
@@ -119,12 +116,11 @@ impl MessageEvent<'_> {
             usage_only: false,
         }
     }
+}
 
-    fn figures(&self, figures: Option<Figures>, facts: &mut Facts) {
-        if let Some(usage) =
-            figures.and_then(|figures| figures.anthropic(facts.usage.unwrap_or_default()))
-        {
-            facts.usage = Some(usage);
-        }
+fn report(figures: Option<Figures>, at_the_end: bool, facts: &mut Facts) {
+    let Some(figures) = figures else { return };
+    if let Some(usage) = figures.anthropic(facts.usage.unwrap_or_default()) {
+        facts.report(usage, at_the_end && figures.reports_output());
     }
 }

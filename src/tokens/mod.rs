@@ -1,5 +1,6 @@
 //! Tokens: what providers report, and our own count where they do not. Pure.
 
+mod chars;
 mod facts;
 mod figures;
 mod lenient;
@@ -7,6 +8,7 @@ mod messages;
 mod openai;
 mod responses;
 mod stream;
+mod template;
 mod whole;
 
 pub mod count;
@@ -18,7 +20,7 @@ pub mod usage;
 
 pub use count::{Counter, Encoding, count};
 pub use failure::StreamFailure;
-pub use prompt::estimate_prompt;
+pub use prompt::PromptCounter;
 pub use settle::Settled;
 pub use tap::{Seen, Tap};
 pub use usage::Usage;

@@ -167,8 +167,7 @@ impl Chunk<'_> {
         let groq = || self.x_groq.0.as_ref().and_then(|groq| groq.usage.0);
         let figures = self.usage.0.or_else(groq);
         if let Some(usage) = figures.and_then(|figures| figures.usage(Dialect::OpenAi, false)) {
-            facts.usage = Some(usage);
-            facts.usage_final = true;
+            facts.report(usage, true);
         }
         let usage_only =
             self.choices.present && self.choices.first.is_none() && self.usage.0.is_some();

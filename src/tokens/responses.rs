@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::StreamFailure;
 use super::facts::{Facts, Read};
 use super::failure::{Body, Fault};
 use super::figures::Figures;
@@ -37,14 +38,14 @@ struct Item<'a> {
     name: Text<'a>,
 }
 
-/// The response object that some events carry, which is also a whole answer.
+/// The response object that some events carry.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Response<'a> {
+struct Response<'a> {
     #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow)]
-    pub status: Text<'a>,
+    status: Text<'a>,
     usage: Maybe<Figures>,
     #[serde(borrow)]
     error: Fault<'a>,
@@ -54,35 +55,34 @@ pub(super) struct Response<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Incomplete<'a> {
+pub(super) struct Incomplete<'a> {
     #[serde(borrow)]
     reason: Text<'a>,
 }
 
 impl Response<'_> {
     /// Tells model, usage and why it ended; the failure if it failed.
-    pub fn tell(&self, facts: &mut Facts) -> Option<crate::tokens::StreamFailure> {
+    fn tell(&self, facts: &mut Facts) -> Option<StreamFailure> {
         facts.model(&self.model);
         if let Some(usage) = self
             .usage
             .0
             .and_then(|figures| figures.usage(Dialect::OpenAi, false))
         {
-            facts.usage = Some(usage);
-            facts.usage_final = true;
+            facts.report(usage, true);
         }
-        let reason = self
-            .incomplete_details
-            .0
-            .as_ref()
-            .and_then(|details| details.reason.some());
-        match &*self.status.0 {
-            "completed" => facts.finish_reason("completed"),
-            "incomplete" => facts.finish_reason(reason.unwrap_or("incomplete")),
-            "failed" => facts.finish_reason("failed"),
-            _ => {}
-        }
+        end(&self.status, &self.incomplete_details, facts);
         self.error.failure()
+    }
+}
+
+/// Tells why a response ended, if it did.
+pub(super) fn end(status: &Text<'_>, details: &Maybe<Incomplete<'_>>, facts: &mut Facts) {
+    let reason = details.0.as_ref().and_then(|details| details.reason.some());
+    match &*status.0 {
+        "incomplete" => facts.finish_reason(reason.unwrap_or("incomplete")),
+        status @ ("completed" | "failed") => facts.finish_reason(status),
+        _ => {}
     }
 }
 

@@ -5,13 +5,14 @@
 //! With stripping on, forwarded bytes always end at an event boundary; otherwise nothing is ever
 //! held back.
 //!
-//! Cost: each event is scanned twice, once for its end and once by a JSON reader that builds nothing
-//! but the few fields looked at; the generated text is copied into one growing buffer, because a
+//! Cost: each event is scanned for its end, and then compared with the one before (see
+//! `template.rs`) or read by a JSON reader that builds nothing but the few fields looked at; the generated text is copied into one growing buffer, because a
 //! stream can break at any time and is then settled by counting it.
 
 use bytes::{Bytes, BytesMut};
 
 use super::facts::Facts;
+use super::template::Template;
 use super::whole::Document;
 use super::{Encoding, StreamFailure, Usage, stream};
 use crate::dialect::sse::Parser;
@@ -31,6 +32,7 @@ enum Kind {
     Stream {
         surface: Surface,
         parser: Parser,
+        template: Template,
         strip: Option<Strip>,
     },
     Whole(Document),
@@ -65,6 +67,7 @@ impl Tap {
         Tap::new(Kind::Stream {
             surface,
             parser: Parser::new(),
+            template: Template::default(),
             strip,
         })
     }
@@ -97,10 +100,12 @@ impl Tap {
             Kind::Stream {
                 surface,
                 parser,
+                template,
                 strip,
             } => {
                 let mut look = Look {
                     surface: *surface,
+                    template,
                     failed: &mut self.failed,
                     failure: None,
                 };
@@ -154,10 +159,12 @@ impl Tap {
             Kind::Stream {
                 surface,
                 parser,
+                template,
                 strip,
             } => {
                 let mut look = Look {
                     surface: *surface,
+                    template,
                     failed: &mut self.failed,
                     failure: None,
                 };
@@ -248,6 +255,7 @@ impl Tap {
 /// Looks at events until the chunk is done.
 struct Look<'a> {
     surface: Surface,
+    template: &'a mut Template,
     failed: &'a mut bool,
     failure: Option<StreamFailure>,
 }
@@ -255,7 +263,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Reads one event; whether it is there for its usage only.
     fn at(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> bool {
-        let read = stream::read(self.surface, name, data, facts);
+        let read = stream::read(self.surface, name, data, self.template, facts);
         self.fail(read.failure, facts);
         read.usage_only
     }

@@ -13,7 +13,7 @@ use super::failure::{Body, Fault};
 use super::figures::{Figures, Groq};
 use super::lenient::{Code, Few, Maybe, Text};
 use super::openai::Choice;
-use super::responses::Response;
+use super::responses::{Incomplete, end};
 use super::stream::{is_json, normalised, parse};
 use crate::dialect::{Endpoint, Surface};
 
@@ -65,7 +65,9 @@ struct Answer<'a> {
     usage: Maybe<Figures>,
     x_groq: Maybe<Groq>,
     #[serde(borrow)]
-    choices: Option<&'a RawValue>,
+    incomplete_details: Maybe<Incomplete<'a>>,
+    #[serde(borrow)]
+    choices: Few<Maybe<Choice<'a>>>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -150,13 +152,13 @@ fn add_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
 
 fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFailure> {
     let fault = match parse::<Answer<'_>>(body) {
-        Ok(answer) => return read(endpoint, body, answer, facts),
+        Ok(answer) => return read(endpoint, answer, facts),
         Err(fault) => fault,
     };
     if let Some(body) = normalised(body, &fault)
         && let Ok(answer) = parse::<Answer<'_>>(&body)
     {
-        return read(endpoint, &body, answer, facts);
+        return read(endpoint, answer, facts);
     }
     if !is_json(body) {
         return Some(StreamFailure::Malformed);
@@ -168,14 +170,13 @@ fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFai
 
 fn read(
     endpoint: Endpoint,
-    body: &[u8],
     answer: Option<Answer<'_>>,
     facts: &mut Facts,
 ) -> Option<StreamFailure> {
     facts.complete = true;
     let answer = answer.unwrap_or_default();
-    let generated = [answer.choices, answer.data, answer.content, answer.output];
-    let nothing = generated.iter().all(Option::is_none);
+    let generated = [answer.data, answer.content, answer.output];
+    let nothing = !answer.choices.present && generated.iter().all(Option::is_none);
     if nothing || answer.status.0 == "failed" {
         let mut failure = answer.error.failure();
         if failure.is_none() && (answer.object.0 == "error" || answer.kind.0 == "error") {
@@ -203,15 +204,10 @@ fn read(
     if let Some(reason) = answer.stop_reason.some() {
         facts.finish_reason(reason);
     }
-    if surface == Surface::Responses
-        && let Ok(Some(response)) = parse::<Response<'_>>(body)
-    {
-        // An error beside an output that did not fail is the provider's own note.
-        drop(response.tell(facts));
+    if surface == Surface::Responses {
+        end(&answer.status, &answer.incomplete_details, facts);
     }
-    if let Some(choices) = elements::<Choice<'_>>(answer.choices) {
-        choices.iter().for_each(|choice| choice.tell(facts));
-    }
+    answer.choices.iter().for_each(|choice| choice.tell(facts));
     if facts.usage.is_none() {
         for pieces in [answer.content, answer.output]
             .into_iter()
@@ -230,8 +226,7 @@ fn elements<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>) -> Option<Few<Ma
 fn note(figures: Option<Figures>, surface: Surface, facts: &mut Facts) {
     let prompt_only = surface == Surface::Embeddings;
     if let Some(usage) = figures.and_then(|figures| figures.usage(surface.dialect(), prompt_only)) {
-        facts.usage = Some(usage);
-        facts.usage_final = true;
+        facts.report(usage, true);
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::index::{self, Member};
+use super::skip::Fault;
 use super::{BadRequest, MAX_FALLBACKS, MAX_MODEL, MAX_TOKEN_LIMIT};
 use crate::dialect::{Endpoint, Surface};
 
@@ -284,7 +285,7 @@ fn token_limit(param: &'static str, raw: &str) -> Result<Option<u64>, BadRequest
 pub(super) const INCLUDE_USAGE: &str = "include_usage";
 
 /// The members of `stream_options`, with everything that could be read as `include_usage` in shadow.
-pub(super) fn option_members(raw: &str) -> serde_json::Result<Vec<Member>> {
+pub(super) fn option_members(raw: &str) -> Result<Vec<Member>, Fault> {
     index::members(raw, |key| {
         if looks_like(key, INCLUDE_USAGE) {
             Name::Shadow

@@ -4,17 +4,12 @@
 //! before there is only white space and a comma.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use memchr::memchr;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use super::BadRequest;
-use super::depth::{MAX_DEPTH, too_deep};
 use super::fields::{Field, Name};
 use super::scan::{after_string, unescape};
+use super::skip::{self, Fault, MAX_DEPTH, What};
 
 /// Most members of a body's top level. An index entry is larger than the shortest member, so without a
 /// bound a small body could make a large index.
@@ -39,48 +34,94 @@ impl Member {
     }
 }
 
-/// Checks what can be checked without an index: UTF-8, an object, not too deep.
-pub(super) fn validate(bytes: &[u8]) -> Result<&str, BadRequest> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
+/// The body as text.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, BadRequest> {
+    std::str::from_utf8(bytes).map_err(|error| {
         BadRequest::body(format!(
             "We could not parse the JSON body of your request: it is not valid UTF-8 at byte {}. Send JSON \
              encoded as UTF-8.",
             error.valid_up_to()
         ))
-    })?;
-    if text.starts_with('\u{feff}') {
-        return Err(BadRequest::body(
-            "We could not parse the JSON body of your request: it starts with a byte order mark. Send JSON \
-             without one.",
-        ));
-    }
-    match text.trim_ascii_start().bytes().next() {
-        Some(b'{') => {}
-        None => {
-            return Err(BadRequest::body(
-                "We could not parse the JSON body of your request: it is empty. Send a JSON object.",
-            ));
-        }
-        Some(_) => {
-            return Err(BadRequest::body(
-                "We could not parse the JSON body of your request: it is not a JSON object.",
-            ));
-        }
-    }
-    if too_deep(bytes) {
-        return Err(BadRequest::body(format!(
-            "The JSON body of your request is nested too deeply: at most {MAX_DEPTH} levels are accepted."
-        )));
-    }
-    Ok(text)
+    })
 }
 
 /// Validates the whole text as one JSON object and indexes its members; `name` says what a key is to us.
-pub(super) fn members(text: &str, name: impl Fn(&str) -> Name) -> serde_json::Result<Vec<Member>> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let members = json.deserialize_map(Index { name, text })?;
-    json.end()?;
-    Ok(members)
+pub(super) fn members(text: &str, name: impl Fn(&str) -> Name) -> Result<Vec<Member>, Fault> {
+    let json = text.as_bytes();
+    let mut members: Vec<Member> = Vec::with_capacity(16);
+    let mut at = skip::space(json, 0);
+    at = skip::space(json, skip::expect(json, at, b'{', "expected an object")?);
+    if json.get(at) != Some(&b'}') {
+        loop {
+            if members.len() == MAX_MEMBERS {
+                return Err(Fault {
+                    what: What::Width,
+                    at,
+                });
+            }
+            let start = at;
+            let from = skip::key(json, start)?;
+            // The key ends at the last quote before its value.
+            let key = text
+                .get(start..from)
+                .unwrap_or_default()
+                .trim_end_matches([':', ' ', '\t', '\r', '\n']);
+            let name = named(key, &name).ok_or(Fault {
+                what: What::Syntax("lone surrogate in a key"),
+                at,
+            })?;
+            let end = skip::value(json, from)?;
+            members.push(Member {
+                name,
+                start,
+                value: from..end,
+            });
+            at = skip::space(json, end);
+            if json.get(at) != Some(&b',') {
+                break;
+            }
+            at = skip::space(json, at + 1);
+        }
+    }
+    at = skip::space(json, skip::expect(json, at, b'}', "expected `,` or `}`")?);
+    if at == json.len() {
+        Ok(members)
+    } else {
+        Err(Fault {
+            what: What::Syntax("trailing characters"),
+            at,
+        })
+    }
+}
+
+/// What a key, quotes included, is to us; `None` if it says nothing in Unicode: parsers read such a key in
+/// different ways.
+fn named(key: &str, name: &impl Fn(&str) -> Name) -> Option<Name> {
+    if key.contains('\\') {
+        return serde_json::from_str::<String>(key)
+            .ok()
+            .map(|key| name(&key));
+    }
+    key.get(1..key.len().checked_sub(1)?).map(name)
+}
+
+/// What is told to the sender of a body that is not one JSON object.
+pub(super) fn refusal(text: &str, fault: Fault) -> BadRequest {
+    let why = match (fault.what, text.trim_ascii_start().as_bytes()) {
+        (What::Depth, _) => {
+            format!("it is nested too deeply, at most {MAX_DEPTH} levels are accepted.")
+        }
+        (What::Width, _) => format!("it has more than {MAX_MEMBERS} members at the top level."),
+        (_, []) => "it is empty. Send a JSON object.".to_owned(),
+        (_, [0xef, 0xbb, 0xbf, ..]) => {
+            "it starts with a byte order mark. Send JSON without one.".to_owned()
+        }
+        (_, [first, ..]) if *first != b'{' => "it is not a JSON object.".to_owned(),
+        (What::Syntax(what), _) => format!("{what} at {}.", fault.place(text.as_bytes())),
+    };
+    BadRequest::body(format!(
+        "We could not parse the JSON body of your request: {why}"
+    ))
 }
 
 /// Most parsers take the last of several members with the same name, and so do we; the earlier ones
@@ -95,65 +136,5 @@ pub(super) fn shadow_duplicates(members: &mut [Member]) {
                 seen.push(field);
             }
         }
-    }
-}
-
-struct Index<'a, F> {
-    name: F,
-    text: &'a str,
-}
-
-impl<'de, F: Fn(&str) -> Name> Visitor<'de> for Index<'de, F> {
-    type Value = Vec<Member>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Member>, A::Error> {
-        let mut members: Vec<Member> = Vec::with_capacity(16);
-        let mut end = 0;
-        while let Some(name) = map.next_key_seed(Key(&self.name))? {
-            if members.len() == MAX_MEMBERS {
-                return Err(A::Error::custom(format_args!(
-                    "more than {MAX_MEMBERS} members at the top level"
-                )));
-            }
-            // Only white space, a brace or a comma can precede the key, so the first quote is its own.
-            let rest = self.text.as_bytes().get(end..).unwrap_or_default();
-            let start = end + memchr(b'"', rest).unwrap_or_default();
-            let raw: &'de RawValue = map.next_value()?;
-            let from = raw.get().as_ptr().addr() - self.text.as_ptr().addr();
-            end = from + raw.get().len();
-            members.push(Member {
-                name,
-                start,
-                value: from..end,
-            });
-        }
-        Ok(members)
-    }
-}
-
-/// Reads a key only as far as to know what it is to us; no key is allocated.
-struct Key<'f, F>(&'f F);
-
-impl<'de, F: Fn(&str) -> Name> DeserializeSeed<'de> for Key<'_, F> {
-    type Value = Name;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<F: Fn(&str) -> Name> Visitor<'_> for Key<'_, F> {
-    type Value = Name;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Name, E> {
-        Ok((self.0)(key))
     }
 }

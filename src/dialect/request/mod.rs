@@ -10,18 +10,18 @@ use bytes::Bytes;
 
 use super::Endpoint;
 
-mod depth;
 mod fields;
 mod index;
 mod render;
 mod scan;
+mod skip;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use depth::MAX_DEPTH;
 pub use index::MAX_MEMBERS;
 pub use render::Edit;
+pub use skip::MAX_DEPTH;
 
 use fields::{Field, Read, StreamOptions};
 use index::Member;
@@ -78,15 +78,9 @@ impl RequestBody {
     /// [`BadRequest`] when the body is not one UTF-8 JSON object of at most [`MAX_DEPTH`] levels and
     /// [`MAX_MEMBERS`] top-level members, or a member that routing reads has the wrong type.
     pub fn parse(endpoint: Endpoint, bytes: Bytes) -> Result<RequestBody, BadRequest> {
-        let text = index::validate(&bytes)?;
-        let mut members =
-            index::members(text, |key| Field::named(endpoint, key)).map_err(|error| {
-                // The text is known to be an object, so serde_json's complaints name a rule and a place, and
-                // quote nothing of the body.
-                BadRequest::body(format!(
-                    "We could not parse the JSON body of your request: {error}."
-                ))
-            })?;
+        let text = index::text(&bytes)?;
+        let mut members = index::members(text, |key| Field::named(endpoint, key))
+            .map_err(|fault| index::refusal(text, fault))?;
         index::shadow_duplicates(&mut members);
         let read = Read::of(text, &members)?;
         Ok(RequestBody {

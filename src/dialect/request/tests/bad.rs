@@ -19,20 +19,29 @@ fn refuses_what_is_not_one_json_object() {
         (b"\"model\"", "not a JSON object"),
         (b"model=gpt-4o", "not a JSON object"),
         (b"\xef\xbb\xbf{\"model\":\"a\"}", "byte order mark"),
-        (b"{\"model\":\"a\"", "EOF"),
+        (b"{\"model\":\"a\"", "unexpected end at line 1 column 13"),
         (b"{\"model\":\"a\"}x", "trailing characters"),
         (b"{\"model\":\"a\"}{}", "trailing characters"),
         (b"{\"model\":\"a\"}\0", "trailing characters"),
-        (b"{\"model\":\"a\",}", "trailing comma"),
+        (b"{\"model\":\"a\",}", "expected a key in double quotes"),
         (b"{\"model\":\"a\" \"b\":1}", "expected `,` or `}`"),
-        (b"{'model':'a'}", "key must be a string"),
-        (b"{model:\"a\"}", "key must be a string"),
-        (b"{\"model\":\"a\",\"x\":01}", "invalid number"),
-        (b"{\"model\":\"a\",\"x\":NaN}", "expected value"),
+        (
+            b"{'model':'a'}",
+            "expected a key in double quotes at line 1 column 2",
+        ),
+        (
+            b"{model:\"a\"}",
+            "expected a key in double quotes at line 1 column 2",
+        ),
+        (
+            b"{\"model\":\"a\",\"x\":01}",
+            "invalid number at line 1 column 19",
+        ),
+        (b"{\"model\":\"a\",\"x\":NaN}", "expected a value"),
         (b"{\"model\":\"a\",\"x\":\"\x01\"}", "control character"),
         (b"{\"model\":\"a\",\"x\":\"\n\"}", "control character"),
         (b"{\"model\":\"a\",\"x\":\"\\q\"}", "invalid escape"),
-        (b"{\"model\":\"a\",\"x\":[1,]}", "expected value"),
+        (b"{\"model\":\"a\",\"x\":[1,]}", "expected a value"),
         (
             b"{\"model\":\"a\",\"x\":\"\xff\"}",
             "not valid UTF-8 at byte 18",
@@ -42,7 +51,14 @@ fn refuses_what_is_not_one_json_object() {
             "not valid UTF-8",
         ),
         (b"{\"model\":\"a\",\"x\":\"\xc0\x80\"}", "not valid UTF-8"),
-        (b"{\"\\ud800\":1,\"model\":\"a\"}", "hex escape"),
+        (
+            b"{\"\\ud800\":1,\"model\":\"a\"}",
+            "lone surrogate in a key",
+        ),
+        (
+            b"{\"model\":\"a\",\n\n \"x\":}",
+            "expected a value at line 3 column 6",
+        ),
         (b"\xff\xfe{\0\"\0", "not valid UTF-8"),
     ];
     for (json, why) in cases {

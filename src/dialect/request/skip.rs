@@ -1,0 +1,406 @@
+//! Steps over JSON and validates it on the way: one pass, no recursion, nothing built.
+//!
+//! Invariant: what [`value`] accepts is exactly what serde_json accepts when it ignores a value, to a
+//! depth of [`MAX_DEPTH`] levels; a property test holds the two against each other. It is our own because
+//! serde_json's has no bound on depth when it ignores, and a pass of our own for the depth alone costs as
+//! much again.
+
+use std::fmt;
+
+/// Most levels of arrays and objects inside each other, the body's own object included.
+pub const MAX_DEPTH: usize = 128;
+
+/// Where and why a text is not the JSON that is wanted. Quotes nothing of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub what: What,
+    pub at: usize,
+}
+
+/// Why a text is not the JSON that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Something else was expected, or a rule was broken.
+    Syntax(&'static str),
+    /// Too many levels.
+    Depth,
+    /// Too many members.
+    Width,
+}
+
+impl Fault {
+    fn syntax<T>(json: &[u8], at: usize, what: &'static str) -> Result<T, Fault> {
+        let what = if at >= json.len() {
+            "unexpected end"
+        } else {
+            what
+        };
+        Err(Fault {
+            what: What::Syntax(what),
+            at,
+        })
+    }
+
+    /// The place as people count, from 1.
+    pub(super) fn place(self, json: &[u8]) -> impl fmt::Display {
+        let before = json.get(..self.at).unwrap_or(json);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before
+            .iter()
+            .rev()
+            .take_while(|byte| **byte != b'\n')
+            .count()
+            + 1;
+        format!("line {line} column {column}")
+    }
+}
+
+/// The index of the first byte at or after `at` that is not white space.
+pub(super) fn space(json: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\t' | b'\r') = json.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// The index after `byte`, which must be at `at`.
+pub(super) fn expect(json: &[u8], at: usize, byte: u8, what: &'static str) -> Result<usize, Fault> {
+    if json.get(at) == Some(&byte) {
+        Ok(at + 1)
+    } else {
+        Fault::syntax(json, at, what)
+    }
+}
+
+/// The index of the value that belongs to the key whose opening quote must be at `at`.
+pub(super) fn key(json: &[u8], at: usize) -> Result<usize, Fault> {
+    let at = expect(json, at, b'"', "expected a key in double quotes")?;
+    let at = space(json, string(json, at)?);
+    Ok(space(json, expect(json, at, b':', "expected `:`")?))
+}
+
+/// The index after the value at `at`, which is a member of the body's object.
+pub(super) fn value(json: &[u8], mut at: usize) -> Result<usize, Fault> {
+    // The open containers below the body's own object: a bit each, 1 for an object, the innermost lowest.
+    let mut levels = 0u128;
+    let mut depth = 1;
+    loop {
+        match json.get(at) {
+            Some(b'"') => at = string(json, at + 1)?,
+            Some(&open @ (b'{' | b'[')) => {
+                if depth == MAX_DEPTH {
+                    return Err(Fault {
+                        what: What::Depth,
+                        at,
+                    });
+                }
+                let object = open == b'{';
+                depth += 1;
+                levels = levels << 1 | u128::from(object);
+                at = space(json, at + 1);
+                match json.get(at) {
+                    // Empty: closed below.
+                    Some(b'}') if object => {}
+                    Some(b']') if !object => {}
+                    _ if object => {
+                        at = key(json, at)?;
+                        continue;
+                    }
+                    _ => continue,
+                }
+            }
+            Some(b'-' | b'0'..=b'9') => at = number(json, at)?,
+            Some(b't') => at = word(json, at, b"true")?,
+            Some(b'f') => at = word(json, at, b"false")?,
+            Some(b'n') => at = word(json, at, b"null")?,
+            _ => return Fault::syntax(json, at, "expected a value"),
+        }
+        // A value is behind us: close what closes here, and go on where there is another.
+        loop {
+            if depth == 1 {
+                return Ok(at);
+            }
+            at = space(json, at);
+            let object = levels & 1 == 1;
+            match json.get(at) {
+                Some(b',') => {
+                    at = space(json, at + 1);
+                    if object {
+                        at = key(json, at)?;
+                    }
+                    break;
+                }
+                Some(b'}') if object => {}
+                Some(b']') if !object => {}
+                _ if object => return Fault::syntax(json, at, "expected `,` or `}`"),
+                _ => return Fault::syntax(json, at, "expected `,` or `]`"),
+            }
+            at += 1;
+            depth -= 1;
+            levels >>= 1;
+        }
+    }
+}
+
+fn word(json: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
+    let end = at + word.len();
+    if json.get(at..end) == Some(word) {
+        Ok(end)
+    } else {
+        Fault::syntax(json, at, "expected a value")
+    }
+}
+
+fn number(json: &[u8], mut at: usize) -> Result<usize, Fault> {
+    const WHAT: &str = "invalid number";
+    let digits = |mut at: usize| {
+        let from = at;
+        while json.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        if at > from {
+            Ok(at)
+        } else {
+            Fault::syntax(json, at, WHAT)
+        }
+    };
+    if json.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    let zero = json.get(at) == Some(&b'0');
+    let end = digits(at)?;
+    if zero && end > at + 1 {
+        return Fault::syntax(json, at + 1, WHAT);
+    }
+    at = end;
+    if json.get(at) == Some(&b'.') {
+        at = digits(at + 1)?;
+    }
+    if let Some(b'e' | b'E') = json.get(at) {
+        at += 1;
+        if let Some(b'+' | b'-') = json.get(at) {
+            at += 1;
+        }
+        at = digits(at)?;
+    }
+    Ok(at)
+}
+
+/// The index after the closing quote of the string whose content begins at `at`.
+pub(super) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
+    loop {
+        at = plain(json, at);
+        match json.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => match json.get(at + 1) {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
+                Some(b'u') => {
+                    let four = json.get(at + 2..at + 6).unwrap_or_default();
+                    if four.len() < 4 || !four.iter().all(u8::is_ascii_hexdigit) {
+                        return Fault::syntax(json, at, "invalid escape");
+                    }
+                    at += 6;
+                }
+                _ => return Fault::syntax(json, at, "invalid escape"),
+            },
+            _ => return Fault::syntax(json, at, "control character in a string"),
+        }
+    }
+}
+
+/// The index of the first byte at or after `at` that a string cannot hold as it is.
+fn plain(json: &[u8], mut at: usize) -> usize {
+    // A word at a time for the usual short run.
+    for _ in 0..4 {
+        match word_at(json, at).map(special) {
+            Some(0) => at += 8,
+            Some(found) => return at + found.trailing_zeros() as usize / 8,
+            None => return plain_bytes(json, at),
+        }
+    }
+    // Then blocks: a loop without an exit, which the compiler turns into vector instructions.
+    for block in json.get(at..).unwrap_or_default().chunks_exact(64) {
+        if block.iter().fold(false, |any, byte| {
+            any | (*byte == b'"') | (*byte == b'\\') | (*byte < b' ')
+        }) {
+            break;
+        }
+        at += 64;
+    }
+    while let Some(found) = word_at(json, at).map(special) {
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    plain_bytes(json, at)
+}
+
+fn plain_bytes(json: &[u8], at: usize) -> usize {
+    let rest = json.get(at..).unwrap_or_default();
+    at + rest
+        .iter()
+        .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..b' '))
+        .count()
+}
+
+fn word_at(json: &[u8], at: usize) -> Option<u64> {
+    json.get(at..)?
+        .first_chunk()
+        .map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// The high bit of each byte that is a quote, a backslash or a control character. Bytes above the first
+/// one found may be marked wrongly, because a borrow runs upwards.
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64)) | control) & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    fn accepts(json: &[u8]) -> bool {
+        value(json, space(json, 0)).is_ok_and(|end| space(json, end) == json.len())
+    }
+
+    fn serde_accepts(json: &str) -> bool {
+        serde_json::from_str::<IgnoredAny>(json).is_ok()
+    }
+
+    #[test]
+    fn depth_is_counted_exactly() {
+        let nested = |levels: usize| "[{\"a\":".repeat(levels / 2) + "1" + &"}]".repeat(levels / 2);
+        assert!(accepts(nested(MAX_DEPTH - 2).as_bytes()));
+        assert!(
+            accepts(format!("[{}]", nested(MAX_DEPTH - 2)).as_bytes()),
+            "127 below the body's own"
+        );
+        assert!(!accepts(nested(MAX_DEPTH).as_bytes()));
+        assert!(
+            accepts(format!("[{}[]]", "[],".repeat(5000)).as_bytes()),
+            "brackets are not levels"
+        );
+        assert!(
+            accepts(format!("[\"{}\"]", "[".repeat(5000)).as_bytes()),
+            "nor are those in strings"
+        );
+    }
+
+    #[test]
+    fn finds_what_ends_a_run_wherever_it_stands() {
+        for len in 0..200 {
+            for at in 0..len {
+                for special in [b'"', b'\\', b'\n', 0, 0x1f] {
+                    let mut text = vec![if at % 2 == 0 { 0xff } else { b' ' }; len];
+                    text[at] = special;
+                    assert_eq!(plain(&text, 0), at, "{special} at {at} of {len}");
+                }
+            }
+            assert_eq!(plain(&vec![0x7f; len], 0), len);
+        }
+    }
+
+    /// Texts that are nearly JSON: its tokens in any order.
+    fn tokens() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            " ",
+            "\n",
+            "\t",
+            "\r",
+            "\u{c}",
+            "\"",
+            "\"a\"",
+            "\"\\u00e9\"",
+            "\"\\ud800\"",
+            "\"\\u12\"",
+            "\"\\x\"",
+            "\"\\\\\"",
+            "\"\t\"",
+            "\"é\u{7f}\"",
+            "0",
+            "-",
+            "-0",
+            "01",
+            "1.",
+            "1.5",
+            ".5",
+            "1e",
+            "1E+5",
+            "1e-",
+            "12",
+            "true",
+            "tru",
+            "false",
+            "null",
+            "nul",
+            "\\",
+            "+1",
+            "\u{feff}",
+            "\0",
+            "/",
+        ]);
+        prop::collection::vec(token, 0..8).prop_map(|tokens| tokens.concat())
+    }
+
+    fn valid() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            prop::sample::select(vec![
+                "0",
+                "-1.5e+3",
+                "true",
+                "null",
+                "\"\\ud800\\n\"",
+                "[ ]",
+                "{\t}"
+            ])
+            .prop_map(str::to_owned),
+            any::<String>().prop_map(|text| serde_json::Value::from(text).to_string()),
+        ];
+        leaf.prop_recursive(6, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5)
+                    .prop_map(|all| format!("[{}]", all.join(", "))),
+                prop::collection::vec(inner, 0..5).prop_map(|all| {
+                    let all: Vec<_> = all.iter().map(|value| format!("\"k\" :{value}")).collect();
+                    format!("{{{}}}", all.join(" ,"))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn agrees_with_serde_json_on_tokens(json in tokens()) {
+            prop_assert_eq!(accepts(json.as_bytes()), serde_accepts(&json), "{:?}", json);
+        }
+
+        #[test]
+        fn agrees_with_serde_json_on_damaged_json(
+            json in valid(), at in any::<prop::sample::Index>(), cut in 0usize..3, put in tokens(),
+        ) {
+            prop_assert!(accepts(json.as_bytes()), "{:?}", json);
+            let mut chars: Vec<char> = json.chars().collect();
+            let at = at.index(chars.len() + 1);
+            let end = (at + cut).min(chars.len());
+            chars.splice(at..end, put.chars().take(3));
+            let json: String = chars.into_iter().collect();
+            prop_assert_eq!(accepts(json.as_bytes()), serde_accepts(&json), "{:?}", json);
+        }
+    }
+}

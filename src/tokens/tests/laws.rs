@@ -1,0 +1,83 @@
+//! However an answer is cut into chunks, a tap tells the same; whatever the bytes, it does not panic.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn pieces<'a>(stream: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+    at.extend([0, stream.len()]);
+    at.sort_unstable();
+    at.windows(2)
+        .map(|pair| &stream[pair[0]..pair[1]])
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn any_split_tells_the_same(
+        which in 0..ALL.len(), strip: bool, crlf: bool, cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        broken in prop::option::weighted(0.3, any::<prop::sample::Index>()),
+    ) {
+        let fixture = ALL[which];
+        let text = if crlf { fixture.stream.replace("\r\n", "\n").replace('\n', "\r\n") } else { fixture.stream.to_owned() };
+        let stream = text.as_bytes();
+        let stream = &stream[..broken.map_or(stream.len(), |at| at.index(stream.len()))];
+        let tap = || Tap::stream(fixture.surface, strip);
+        let whole = account(&mut tap(), &[stream]);
+        prop_assert_eq!(&whole, &account(&mut tap(), &pieces(stream, &cuts)), "cut in pieces");
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        prop_assert_eq!(&whole, &account(&mut tap(), &bytes), "byte by byte");
+        if !strip {
+            prop_assert_eq!(whole.out.as_slice(), stream, "bytes pass");
+        }
+    }
+
+    #[test]
+    fn the_commit_comes_with_the_same_byte(which in 0..ALL.len(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+        let Fixture { surface, stream, .. } = ALL[which];
+        let first = |chunks: &[&[u8]]| {
+            let (mut tap, mut fed) = (Tap::stream(surface, false), 0);
+            for chunk in chunks {
+                let before = fed;
+                fed += chunk.len();
+                if tap.feed(Bytes::copy_from_slice(chunk)).content {
+                    return before..fed;
+                }
+            }
+            0..0
+        };
+        let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        let exact = first(&bytes).end;
+        let within = first(&pieces(stream.as_bytes(), &cuts));
+        prop_assert!(within.start < exact && exact <= within.end, "byte {} in {:?}", exact, within);
+    }
+
+    #[test]
+    fn a_whole_answer_split_tells_the_same(which in 0..ALL.len(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+        let fixture = ALL[which];
+        let body = fixture.whole.as_bytes();
+        let split = account(&mut Tap::whole(fixture.endpoint()), &pieces(body, &cuts));
+        prop_assert_eq!(split, whole(fixture.endpoint(), fixture.whole));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..200), which in 0..Surface::ALL.len(), strip: bool, at: prop::sample::Index,
+        fixture in 0..ALL.len(),
+    ) {
+        let surface = Surface::ALL[which];
+        let mut stream = ALL[fixture].stream.as_bytes().to_vec();
+        let from = at.index(stream.len());
+        let to = (from + bytes.len()).min(stream.len());
+        stream.splice(from..to, bytes.iter().copied());
+        for input in [&bytes, &stream] {
+            let mut taps = [Tap::stream(surface, strip), Tap::whole(Endpoint::Generate(surface)), Tap::whole(Endpoint::CountTokens)];
+            for tap in &mut taps {
+                let chunks: Vec<&[u8]> = input.chunks(7).collect();
+                let seen = account(tap, &chunks);
+                prop_assert!(seen.out.len() <= input.len(), "nothing is invented");
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Usage as providers really send it, and answers too large to keep.
+
+use super::*;
+
+#[test]
+fn lying_usage_neither_panics_nor_wraps() {
+    for (usage, want) in [
+        ("null", None),
+        ("{}", None),
+        ("[]", None),
+        ("\"12\"", None),
+        (r#"{"prompt_tokens":null,"completion_tokens":3}"#, None),
+        (r#"{"prompt_tokens":5}"#, None),
+        (r#"{"prompt_tokens":5,"total_tokens":8}"#, Some((5, 3))),
+        (r#"{"prompt_tokens":-5,"completion_tokens":3}"#, None),
+        (
+            r#"{"prompt_tokens":5.0,"completion_tokens":3.9}"#,
+            Some((5, 3)),
+        ),
+        (
+            r#"{"prompt_tokens":18446744073709551615,"completion_tokens":18446744073709551615}"#,
+            None,
+        ),
+        (r#"{"prompt_tokens":1e300,"completion_tokens":3}"#, None),
+        (
+            r#"{"prompt_tokens":5,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":99}}"#,
+            Some((5, 3)),
+        ),
+        (
+            r#"{"prompt_tokens":5,"completion_tokens":3,"completion_tokens_details":null,"x":[{}]}"#,
+            Some((5, 3)),
+        ),
+        (
+            r#"{"prompt_tokens":5,"completion_tokens":3,"total_tokens":15,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+            Some((5, 10)),
+        ),
+    ] {
+        let chunk = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+        let body = format!("{{\"choices\":[],\"usage\":{usage}}}");
+        let stream = streamed(Surface::ChatCompletions, false, &chunk).facts.0;
+        let whole = whole(Endpoint::Generate(Surface::ChatCompletions), &body)
+            .facts
+            .0;
+        assert_eq!(
+            stream.map(|usage| (usage.input, usage.output)),
+            want,
+            "{usage}"
+        );
+        assert_eq!(stream, whole, "whole: {usage}");
+        if let Some(usage) = stream {
+            assert!(
+                usage.cached_read <= usage.input && usage.reasoning <= usage.output,
+                "{usage:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_last_complete_usage_wins_and_zeros_do_not_erase_a_prompt() {
+    let stream = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n\
+                  data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n\
+                  data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5}}\n\ndata: {\"choices\":[],\"usage\":null}\n\n";
+    let usage = streamed(Surface::ChatCompletions, false, stream)
+        .facts
+        .0
+        .expect("usage");
+    assert_eq!((usage.input, usage.output), (5, 2), "chat");
+    let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":1}}}"#;
+    for (delta, want) in [
+        (r#"{"output_tokens":9}"#, (15, 5, 9)),
+        (
+            r#"{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":9}"#,
+            (15, 5, 9),
+        ),
+        (
+            r#"{"input_tokens":40,"cache_read_input_tokens":7,"cache_creation_input_tokens":2,"output_tokens":9}"#,
+            (49, 7, 9),
+        ),
+        (r#"{"input_tokens":null,"output_tokens":null}"#, (15, 5, 1)),
+    ] {
+        let stream = format!(
+            "data: {start}\n\ndata: {{\"type\":\"message_delta\",\"delta\":{{}},\"usage\":{delta}}}\n\n"
+        );
+        let seen = streamed(Surface::Messages, false, &stream);
+        let usage = seen.facts.0.expect("usage");
+        assert_eq!(
+            (usage.input, usage.cached_read, usage.output),
+            want,
+            "{delta}"
+        );
+        assert_eq!(
+            seen.facts.1,
+            usage.output == 9,
+            "final only with the output: {delta}"
+        );
+    }
+}
+
+#[test]
+fn a_huge_answer_is_not_kept_and_its_usage_is_found_at_either_end() {
+    let usage = r#""model":"big","usage": {"prompt_tokens":8,"total_tokens":8}"#;
+    let vector = r#"{"embedding":[0.123456789]},"#.repeat(100_000);
+    for body in [
+        format!("{{\"data\":[{vector}{{}}],{usage}}}"),
+        format!("{{{usage},\"data\":[{vector}{{\"text\":\"\\\"usage\\\": {{}}\"}}]}}"),
+    ] {
+        for size in [1000, 70_000, 900_000, body.len()] {
+            let chunks: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
+            let seen = account(
+                &mut Tap::whole(Endpoint::Generate(Surface::Embeddings)),
+                &chunks,
+            );
+            assert_eq!(
+                seen.facts.0.map(|usage| usage.input),
+                Some(8),
+                "in chunks of {size}"
+            );
+            assert_eq!(seen.names.0.as_deref(), Some("big"), "in chunks of {size}");
+            assert_eq!(seen.out.len(), body.len(), "bytes pass");
+        }
+    }
+}
+
+#[test]
+fn endless_text_is_measured_not_kept() {
+    let event = format!(
+        "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+        "word ".repeat(10_000)
+    );
+    let mut tap = Tap::stream(Surface::ChatCompletions, false);
+    for _ in 0..40 {
+        let _seen = tap.feed(Bytes::copy_from_slice(event.as_bytes()));
+    }
+    assert!(tap.output_text().len() <= 1 << 20, "bounded");
+    let counted = tap.count_output(Encoding::O200k);
+    assert!(
+        (399_000..402_000).contains(&counted),
+        "about a token a word: {counted}"
+    );
+}
