@@ -21,6 +21,8 @@ mod listeners;
 mod reload;
 #[path = "operations/slow.rs"]
 mod slow;
+#[path = "operations/start.rs"]
+mod start;
 #[path = "operations/stop.rs"]
 mod stop;
 #[path = "operations/upstream.rs"]

@@ -101,6 +101,25 @@ async fn a_body_may_be_as_long_as_max_body_and_no_byte_longer() {
     let (answer, closed) = raw.read(SOON).await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && closed, "{answer}");
 
+    // To a client that sends all of it before it listens.
+    let mut raw = Raw::connect(gateway.address).await;
+    raw.send(
+        format!(
+            "{}content-length: 5000000\r\n\r\n",
+            post_head("/v1/chat/completions")
+        )
+        .as_bytes(),
+    )
+    .await;
+    for _ in 0..500 {
+        raw.send(&[b' '; 10_000]).await;
+    }
+    let (answer, _) = raw.read(SOON).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413 "),
+        "the refusal must not be lost: {answer}"
+    );
+
     // In chunks, without a length.
     let head = format!(
         "{}transfer-encoding: chunked\r\n\r\n",

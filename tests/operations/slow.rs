@@ -7,9 +7,11 @@ use serde_json::json;
 use super::help::{Raw, SOON, post_head, small_body};
 use crate::common::TOKEN;
 use crate::common::client::{Client, Version};
+use crate::common::eventually;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
+use crate::common::script::{Act, Script, chat_word};
 
 async fn gateway(fake: &Fake) -> Gateway {
     let impatient = json!({"proxy": {"read_timeout": "1s", "keepalive": "1s"}});
@@ -177,4 +179,39 @@ async fn a_client_that_asks_first_is_told_to_continue() {
     raw.send(head.replace(TOKEN, "tg-wrong").as_bytes()).await;
     let (answer, _) = raw.read(Duration::from_millis(500)).await;
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
+#[tokio::test]
+async fn clients_that_stop_reading_are_given_up() {
+    let flood = Act::Forever(chat_word(&"x".repeat(64 << 10)).into(), Duration::ZERO);
+    let fake = Fake::start(Wire::H1, Script::sse().then(flood)).await;
+    let gateway = gateway(&fake).await;
+    let mut idle = Vec::new();
+    for version in [Version::H1, Version::H2] {
+        let mut client = Client::connect(version, gateway.address).await;
+        client.begin(&Request::chat(&["m"], true)).await.unwrap();
+        client.chunk().await;
+        idle.push(client);
+    }
+    let given_up = || {
+        fake.seen()
+            .iter()
+            .filter(|seen| seen.gone.is_some())
+            .count()
+            == 2
+    };
+    assert!(
+        eventually(SOON, given_up).await,
+        "the provider is still asked for more: {:?}",
+        gateway.access_log()
+    );
+    assert!(
+        eventually(SOON, || gateway.access_log().len() == 2).await,
+        "both are over"
+    );
+    assert!(
+        gateway
+            .admin_get("/metrics")
+            .contains("tollgate_requests_in_flight 0")
+    );
 }

@@ -21,6 +21,10 @@ async fn exit_code(gateway: &mut Gateway, patience: Duration) -> Option<i32> {
 
 #[tokio::test]
 async fn an_idle_gateway_ends_at_once_and_leaves_its_last_line() {
+    tokio::join!(ends_at_once("TERM"), ends_at_once("INT"));
+}
+
+async fn ends_at_once(name: &str) {
     let fake = Fake::good(Wire::H1, "hello").await;
     let mut gateway = Gateway::builder().fake("f", &fake).start().await;
     let mut kept = Client::connect(Version::H1, gateway.address).await;
@@ -31,7 +35,7 @@ async fn an_idle_gateway_ends_at_once_and_leaves_its_last_line() {
         kept_h2.ask(&Request::chat(&["m"], false)).await.status(),
         200
     );
-    signal(&gateway, "TERM");
+    signal(&gateway, name);
     let code = exit_code(&mut gateway, SOON).await;
     assert_eq!(
         code,
