@@ -173,7 +173,10 @@ fn watch(
             }
             Err(faults) => {
                 shared.metrics.config_reload(false, now);
-                log::error!("configuration not reloaded, the one in force is kept:\n{faults}");
+                log::error!("configuration not reloaded, the one in force is kept");
+                for fault in &faults.faults {
+                    log::error!("{fault}");
+                }
             }
         }
     })

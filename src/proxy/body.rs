@@ -16,6 +16,9 @@ const SLOWEST_BYTES_PER_SECOND: u64 = 1024;
 /// Most bytes reserved on the strength of a `Content-Length` alone.
 const TRUSTED_LENGTH: usize = 1 << 20;
 
+/// Most that a zstd frame may make us remember, as a power of two: 8 MiB, what RFC 9659 allows on the web.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
 /// Refuses a head of more than `limit` bytes.
 pub fn check_head(session: &Session, limit: usize) -> Result<(), GatewayError> {
     let head = session.req_header();
@@ -167,11 +170,11 @@ impl Encoding {
                 .take(most)
                 .read_to_end(&mut out)
                 .map_err(broken)?,
-            Encoding::Zstd => zstd::Decoder::new(raw)
-                .map_err(broken)?
-                .take(most)
-                .read_to_end(&mut out)
-                .map_err(broken)?,
+            Encoding::Zstd => {
+                let mut decoder = zstd::Decoder::new(raw).map_err(broken)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(broken)?;
+                decoder.take(most).read_to_end(&mut out).map_err(broken)?
+            }
         };
         if out.len() > limit {
             return Err(GatewayError::body_too_large(limit as u64));

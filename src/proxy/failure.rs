@@ -1,5 +1,7 @@
 //! An attempt has failed: what it means, what follows, and the last word when nothing does.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
@@ -16,6 +18,9 @@ use crate::tokens::StreamFailure;
 
 /// Dead pooled connections that one attempt may meet before it counts as failed.
 const MOST_STALE: u8 = 3;
+
+/// What an HTTP/2 connection is given to write out a stream's last words.
+const BEFORE_RESET: Duration = Duration::from_millis(50);
 
 /// What nginx logs when the client closed its connection.
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -284,5 +289,10 @@ async fn say_in_stream(
     session
         .downstream_session
         .write_response_body(bytes.freeze(), false)
-        .await
+        .await?;
+    if session.is_http2() {
+        // The reset that follows throws away what its connection has not written yet.
+        tokio::time::sleep(BEFORE_RESET).await;
+    }
+    Ok(())
 }

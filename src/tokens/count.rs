@@ -15,6 +15,8 @@ use std::collections::HashSet;
 
 use tiktoken_rs::CoreBPE;
 
+use super::chars::floor_boundary;
+
 /// Segments are cut at the first safe place after this many bytes.
 const SEGMENT: usize = 1 << 10;
 
@@ -139,11 +141,11 @@ impl Counter {
 
 /// Where the first segment of `text` ends; `None` while more text could still move its end.
 fn cut(text: &str) -> Option<usize> {
-    let from = text.floor_char_boundary(SEGMENT);
+    let from = floor_boundary(text, SEGMENT);
     if text.len() <= from {
         return None;
     }
-    let to = text.floor_char_boundary(LONGEST);
+    let to = floor_boundary(text, LONGEST);
     let mut before = text[..from].chars().next_back()?;
     for (at, after) in text[from..].char_indices() {
         let at = from + at;

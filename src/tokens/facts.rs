@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::chars::floor_boundary;
 use super::lenient::Text;
 use super::{StreamFailure, Usage};
 
@@ -102,7 +103,7 @@ impl Facts {
 impl Transcript {
     pub fn push(&mut self, text: &str) {
         let room = MAX_TEXT - self.kept.len();
-        let (kept, beyond) = text.split_at(text.floor_char_boundary(room));
+        let (kept, beyond) = text.split_at(floor_boundary(text, room));
         self.kept.push_str(kept);
         self.beyond += beyond.len() as u64;
     }
@@ -113,5 +114,5 @@ impl Transcript {
 }
 
 fn short(name: &str) -> String {
-    name[..name.floor_char_boundary(MAX_NAME)].to_owned()
+    name[..floor_boundary(name, MAX_NAME)].to_owned()
 }

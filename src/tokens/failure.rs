@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use super::chars::floor_boundary;
 use super::lenient::{Code, Maybe, Text};
 
 /// A failure that a provider reports, or shows, inside its answer.
@@ -131,7 +132,7 @@ impl Body<'_> {
 
 /// An error event with its texts held to their limits.
 pub(super) fn event(status: u16, kind: &str, message: &str) -> StreamFailure {
-    let cut = |text: &str, most: usize| text[..text.floor_char_boundary(most)].to_owned();
+    let cut = |text: &str, most: usize| text[..floor_boundary(text, most)].to_owned();
     StreamFailure::ErrorEvent {
         status,
         kind: cut(kind, 128),

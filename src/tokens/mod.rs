@@ -1,5 +1,6 @@
 //! Tokens: what providers report, and our own count where they do not. Pure.
 
+mod chars;
 mod facts;
 mod figures;
 mod lenient;

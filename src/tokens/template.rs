@@ -40,7 +40,9 @@ impl Template {
             None => rest.is_empty(),
             Some(end) => plain_text(rest)?.1 == &**end,
         };
-        self.misses = 0;
+        if same {
+            self.misses = 0;
+        }
         same.then_some(text)
     }
 

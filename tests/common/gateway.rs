@@ -103,6 +103,13 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// The process's exit code, once it has ended by itself.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.try_wait().ok()??.code()
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -1,6 +1,8 @@
 //! What must hold for any input. Shared by the fuzz targets and the test that replays their corpora, so a
 //! finding put into `corpus/<target>/` is a regression test.
 
+mod sse;
+
 use bytes::Bytes;
 use tollgate::dialect::request::{Edit, RequestBody};
 use tollgate::dialect::{Endpoint, Surface};
@@ -9,7 +11,7 @@ use tollgate::dialect::{Endpoint, Surface};
 pub type Check = (&'static str, fn(&[u8]));
 
 /// Every check.
-pub const CHECKS: &[Check] = &[("request", request)];
+pub const CHECKS: &[Check] = &[("request", request), ("sse", sse::sse)];
 
 /// A body is refused, or it can be edited for a candidate and says what the edit says.
 pub fn request(data: &[u8]) {

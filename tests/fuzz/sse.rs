@@ -1,5 +1,4 @@
-//! The laws that any bytes, however cut, must keep. Used by the fuzz target and by the replay of its
-//! corpus.
+//! What must hold for any answer, however it is cut: the parser's and the tap's laws.
 
 use bytes::Bytes;
 use tollgate::dialect::sse::Parser;
