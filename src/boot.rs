@@ -11,7 +11,8 @@ use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
-use pingora_proxy::http_proxy_service;
+use pingora_core::services::listening::Service;
+use pingora_proxy::http_proxy;
 use tokio::sync::Semaphore;
 
 use crate::access::Snapshot;
@@ -21,7 +22,7 @@ use crate::config::{self, AccessLog as LogTarget, Config, Environment, Fault, Fa
 use crate::failover::Health;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
-use crate::proxy::{Drain, Gateway, Peers, Shared};
+use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
 use crate::tokens::Encoding;
 use crate::usage::{DEFAULT_CAPACITY, EventIds, UsageRing};
 use crate::{clock, demo, random};
@@ -113,6 +114,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     }
 
     let metrics = Arc::new(Metrics::new().map_err(|error| BootError::Internal(error.to_string()))?);
+    metrics.config_loaded(clock::wall());
     let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
         .map_err(system("cannot open the access log"))?;
     let generations = AtomicU64::new(1);
@@ -352,13 +354,16 @@ fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
 
-    let mut proxy = http_proxy_service(&server.configuration, Gateway(shared.clone()));
-    if let Some(logic) = proxy.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(config.proxy.keepalive);
-        logic.server_options = Some(options);
-    }
+    let mut app = http_proxy(&server.configuration, Gateway(shared.clone()));
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.proxy.keepalive);
+    app.server_options = Some(options);
+    let app = Bounded {
+        app: Arc::new(app),
+        shared: shared.clone(),
+    };
+    let mut proxy = Service::new("proxy".to_owned(), app);
     for address in &config.proxy.listen {
         drop(listen(*address, "proxy.listen")?);
         proxy.add_tcp(&address.to_string());

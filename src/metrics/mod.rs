@@ -187,13 +187,20 @@ impl Metrics {
         let families = &self.families;
         let result = if ok { "ok" } else { "error" };
         families.config_reloads.with_label_values(&[result]).inc();
-        families.config_reload_ok.set(i64::from(ok));
         if ok {
-            let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            families
-                .config_reload_time
-                .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+            self.config_loaded(now);
+        } else {
+            families.config_reload_ok.set(0);
         }
+    }
+
+    /// The configuration in use was loaded at `now`, at the start or by a reload.
+    pub fn config_loaded(&self, now: SystemTime) {
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.families.config_reload_ok.set(1);
+        self.families
+            .config_reload_time
+            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// Lines that the access log had no room for; hand it to the log.

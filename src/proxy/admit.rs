@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::Version;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
@@ -93,7 +94,8 @@ pub fn start(
     };
     let flight = Arc::new(Flight::new(limits, shared.drain.clone(), now));
     let bytes = received.body.bytes().clone();
-    let unwrap = opening(ctx).ok().map(|opening| {
+    let chunked = session.req_header().version != Version::HTTP_10;
+    let unwrap = opening(ctx, chunked).ok().map(|opening| {
         session::wrap(
             &mut session.downstream_session,
             bytes,
@@ -146,14 +148,16 @@ pub fn prompt_tokens(model: &str, body: &RequestBody, enough: u64) -> u64 {
 }
 
 /// The head for a streaming client that was made to wait.
-fn opening(ctx: &Context) -> pingora_error::Result<ResponseHeader> {
+fn opening(ctx: &Context, chunked: bool) -> pingora_error::Result<ResponseHeader> {
     let mut head = ResponseHeader::build(200, Some(5))?;
     head.insert_header(
         http::header::CONTENT_TYPE,
         "text/event-stream; charset=utf-8",
     )?;
     head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
-    head.insert_header(http::header::TRANSFER_ENCODING, "chunked")?;
+    if chunked {
+        head.insert_header(http::header::TRANSFER_ENCODING, "chunked")?;
+    }
     super::reply::name_request(&mut head, ctx)?;
     Ok(head)
 }

@@ -15,8 +15,10 @@ use crate::dialect::Endpoint;
 use crate::failover::{Outcome, retry_after};
 use crate::tokens::Tap;
 
-/// What a provider says about its own connection or cookies is not for our client.
-const DROPPED: [&str; 9] = [
+/// What a provider says about its own connection or cookies is not for our client; nor is where to go
+/// instead, since SDKs follow redirects, and would take prompts and access keys around the gateway.
+const DROPPED: [&str; 10] = [
+    "location",
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -92,6 +94,13 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
     )?;
     planned.flight.answering(answer);
     Ok(())
+}
+
+/// Pingora's `response_filter`. A client of HTTP/1.0 knows no chunks: the end of its connection ends the body.
+pub fn last_touch(session: &Session, head: &mut ResponseHeader) {
+    if session.req_header().version == Version::HTTP_10 {
+        head.remove_header(&header::TRANSFER_ENCODING);
+    }
 }
 
 fn success(

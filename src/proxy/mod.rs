@@ -16,6 +16,7 @@ mod answer;
 mod attempt;
 mod authenticate;
 mod body;
+mod connection;
 mod context;
 mod drain;
 mod failure;
@@ -39,6 +40,7 @@ use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
+pub use connection::Bounded;
 pub use context::Context;
 pub use drain::Drain;
 pub use peers::Peers;
@@ -101,6 +103,17 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
     ) -> Result<()> {
         answer::head(session, head, ctx)
+    }
+
+    /// Suits the head of an answer to its client.
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        _ctx: &mut Context,
+    ) -> Result<()> {
+        answer::last_touch(session, head);
+        Ok(())
     }
 
     /// An attempt failed before it had a connection.

@@ -153,3 +153,70 @@ fn group(provider: &Provider) -> u64 {
     provider.ca.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(base: &str, ips: &[&str]) -> std::result::Result<Vec<String>, Outcome> {
+        let base = BaseUrl::parse(base).expect("a base URL");
+        let ips = ips.iter().map(|ip| ip.parse().expect("an address"));
+        let found = checked(ips.collect(), &base)?;
+        Ok(found
+            .iter()
+            .map(|address| address.ip().to_string())
+            .collect())
+    }
+
+    #[test]
+    fn a_name_may_not_lead_to_cloud_metadata() {
+        for base in ["https://models.example/v1", "http://models.example/v1"] {
+            for metadata in [
+                "169.254.169.254",
+                "169.254.170.2",
+                "fe80::1",
+                "::ffff:169.254.169.254",
+                "fd00:ec2::254",
+                "100.100.100.200",
+                "0.0.0.0",
+                "::",
+                "255.255.255.255",
+                "224.0.0.1",
+                "ff02::1",
+            ] {
+                assert_eq!(
+                    allowed(base, &[metadata]),
+                    Err(Outcome::AddressForbidden),
+                    "{base} at {metadata}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_of_several_addresses_is_left_in_order() {
+        let mixed = [
+            "8.8.8.8",
+            "169.254.169.254",
+            "10.0.0.1",
+            "2001:db8::1",
+            "::1",
+        ];
+        assert_eq!(
+            allowed("https://models.example/v1", &mixed),
+            Ok(vec!["8.8.8.8", "10.0.0.1", "2001:db8::1", "::1"]
+                .into_iter()
+                .map(str::to_owned)
+                .collect())
+        );
+        assert_eq!(
+            allowed("http://models.example/v1", &mixed),
+            Ok(vec!["10.0.0.1".to_owned(), "::1".to_owned()]),
+            "plain http stays in the house"
+        );
+        assert_eq!(
+            allowed("http://models.example/v1", &["8.8.8.8"]),
+            Err(Outcome::AddressForbidden)
+        );
+    }
+}

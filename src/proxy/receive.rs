@@ -25,7 +25,10 @@ pub async fn request(
     identify(session, ctx);
     session.set_read_timeout(Some(snapshot.config.proxy.read_timeout));
     session.set_write_timeout(Some(snapshot.config.proxy.read_timeout));
-    session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
+    // Off already if the client wants it closed, or its framing makes it unsafe to go on.
+    if session.downstream_session.get_keepalive().is_some() {
+        session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
+    }
     match walk(shared, snapshot, session, ctx).await {
         Ok(Walked::Planned) => Ok(false),
         Ok(Walked::Answered) => Ok(true),

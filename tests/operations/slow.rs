@@ -1,1 +1,180 @@
-//! To come.
+//! Clients that take their time, or all of it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::help::{Raw, SOON, post_head, small_body};
+use crate::common::TOKEN;
+use crate::common::client::{Client, Version};
+use crate::common::fake::{Fake, Wire};
+use crate::common::gateway::Gateway;
+use crate::common::requests::Request;
+
+async fn gateway(fake: &Fake) -> Gateway {
+    let impatient = json!({"proxy": {"read_timeout": "1s", "keepalive": "1s"}});
+    Gateway::builder()
+        .fake("f", fake)
+        .config(impatient)
+        .start()
+        .await
+}
+
+/// Sends byte by byte, until the peer closes or all is sent; what the peer said.
+async fn trickle(raw: &mut Raw, bytes: &[u8], pause: u64) -> (String, bool) {
+    let mut said = String::new();
+    for byte in bytes {
+        let (more, closed) = raw.read(Duration::from_millis(pause)).await;
+        said += &more;
+        if closed || !raw.send(&[*byte]).await {
+            return (said, true);
+        }
+    }
+    (said, false)
+}
+
+#[tokio::test]
+async fn slow_bodies_end_with_408_and_without_an_attempt() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let gateway = gateway(&fake).await;
+    let head = |length: usize| {
+        format!(
+            "{}content-length: {length}\r\n\r\n",
+            post_head("/v1/chat/completions")
+        )
+    };
+
+    let began = tollgate::clock::now();
+    let mut stalls = Raw::connect(gateway.address).await;
+    stalls.send(head(100).as_bytes()).await;
+    stalls.send(b"{\"model\":").await;
+    let mut trickles = Raw::connect(gateway.address).await;
+    trickles.send(head(100_000).as_bytes()).await;
+    let chunks = vec![b' '; 1000];
+    let (stalled, trickled) = tokio::join!(stalls.read(SOON), trickle(&mut trickles, &chunks, 50));
+    for (name, (answer, closed)) in [("stalled", stalled), ("trickled", trickled)] {
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{name}: {answer}");
+        assert!(
+            answer.contains("ERR_TOLLGATE_3825") && closed,
+            "{name}: {answer}"
+        );
+    }
+    let took = tollgate::clock::now().duration_since(began);
+    assert!(took < SOON, "{took:?}");
+
+    // Slowly, but whole in time.
+    let mut raw = Raw::connect(gateway.address).await;
+    let body = small_body();
+    raw.send(head(body.len()).as_bytes()).await;
+    assert_eq!(trickle(&mut raw, &body, 4).await, (String::new(), false));
+    assert!(
+        raw.read_until("\r\n\r\n", SOON)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
+    assert_eq!(fake.count(), 1, "what never came whole never went upstream");
+}
+
+#[tokio::test]
+async fn slow_heads_and_silent_connections_are_closed() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let gateway = gateway(&fake).await;
+    let endless = format!("GET /v1/models HTTP/1.1\r\nx: {}", "x".repeat(400));
+    let (mut silent, mut short, mut slow) = (
+        Raw::connect(gateway.address).await,
+        Raw::connect(gateway.address).await,
+        Raw::connect(gateway.address).await,
+    );
+    short.send(b"GET /v1").await;
+    let began = tollgate::clock::now();
+    let (silent, short, slow) = tokio::join!(
+        silent.read(SOON),
+        short.read(SOON),
+        trickle(&mut slow, endless.as_bytes(), 50)
+    );
+    let took = tollgate::clock::now().duration_since(began);
+    for (name, (answer, closed)) in [("silent", silent), ("short", short), ("slow", slow)] {
+        assert!(closed, "{name}: still open after {took:?}");
+        assert!(!answer.contains("200 OK"), "{name}: {answer}");
+    }
+
+    // On a kept-alive connection as well: once a head has begun, and while none has.
+    let ask =
+        format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
+    for (name, next) in [("idle", ""), ("slow", &endless)] {
+        let mut raw = Raw::connect(gateway.address).await;
+        raw.send(ask.as_bytes()).await;
+        assert!(
+            raw.read_until("\"object\":\"list\"", SOON)
+                .await
+                .starts_with("HTTP/1.1 200 "),
+            "{name}"
+        );
+        let (_, closed) = trickle(&mut raw, next.as_bytes(), 50).await;
+        assert!(closed || raw.read(SOON).await.1, "{name}");
+    }
+
+    // A head that is slow, but whole in time; a stream that lasts longer than any head may.
+    let mut raw = Raw::connect(gateway.address).await;
+    assert_eq!(
+        trickle(&mut raw, ask.as_bytes(), 4).await,
+        (String::new(), false)
+    );
+    assert!(
+        raw.read_until("\r\n\r\n", SOON)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
+}
+
+#[tokio::test]
+async fn answers_and_http2_connections_may_last_longer_than_heads() {
+    let fake = Fake::start(Wire::H1, super::help::slow_words(10, 300)).await;
+    let gateway = gateway(&fake).await;
+    let mut streams = Vec::new();
+    for version in [Version::H1, Version::H2] {
+        let mut client = Client::connect(version, gateway.address).await;
+        let head = client.begin(&Request::chat(&["m"], true)).await.unwrap();
+        streams.push((version, client, head));
+    }
+    for (version, mut client, head) in streams {
+        let answer = client.finish(head, tollgate::clock::now()).await;
+        assert!(answer.clean, "{version:?}: {}", answer.text());
+        if version == Version::H2 {
+            assert_eq!(
+                client.ask(&Request::get("/v1/models")).await.status(),
+                200,
+                "the connection goes on"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_to_continue() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let gateway = gateway(&fake).await;
+    let body = small_body();
+    let head = format!(
+        "{}expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        post_head("/v1/chat/completions"),
+        body.len()
+    );
+    let mut raw = Raw::connect(gateway.address).await;
+    raw.send(head.as_bytes()).await;
+    assert!(
+        raw.read_until("\r\n\r\n", SOON)
+            .await
+            .starts_with("HTTP/1.1 100 ")
+    );
+    raw.send(&body).await;
+    let answer = raw.read_until("\r\n\r\n", SOON).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(fake.seen()[0].header("expect"), None);
+
+    // Whoever is refused is not invited first.
+    let mut raw = Raw::connect(gateway.address).await;
+    raw.send(head.replace(TOKEN, "tg-wrong").as_bytes()).await;
+    let (answer, _) = raw.read(Duration::from_millis(500)).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
