@@ -102,7 +102,10 @@ impl Script {
             .fold(Script::sse().data(chat_role()), |script, word| {
                 script.data(chat_word(word))
             });
-        words.data(chat_stop()).data("data: [DONE]\n\n")
+        words
+            .data(chat_stop())
+            .data(chat_usage())
+            .data("data: [DONE]\n\n")
     }
 
     /// Adds any act.
@@ -204,6 +207,14 @@ pub fn chat_word(word: &str) -> String {
 /// The last event of a chat stream before `[DONE]`.
 pub fn chat_stop() -> String {
     chat_chunk(&json!({}), Some("stop"))
+}
+
+/// The chunk that reports usage to who asked for it, as the gateway always does.
+pub fn chat_usage() -> String {
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10});
+    let chunk = json!({"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [], "usage": usage});
+    format!("data: {chunk}\n\n")
 }
 
 /// `data` as a gzip member of stored blocks: valid, though nothing is compressed.

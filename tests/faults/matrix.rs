@@ -151,6 +151,17 @@ fn faults() -> Vec<Fault> {
         ),
         fault("empty-stream", Some(true), true, whole(Script::sse())),
         fault(
+            "not-json",
+            Some(false),
+            true,
+            whole(
+                Script::new()
+                    .length()
+                    .head(200, &[])
+                    .data("<html>captive portal</html>"),
+            ),
+        ),
+        fault(
             "whole-stall",
             Some(false),
             true,
