@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::help::{SOON, admin};
+use super::help::{SOON, admin, slow_words};
 use crate::common::client::{Client, Version};
 use crate::common::eventually;
 use crate::common::fake::{Fake, Wire};
@@ -83,7 +83,11 @@ fn sum(all: &HashMap<String, f64>, family: &str, labels: &[&str]) -> f64 {
 
 #[tokio::test]
 async fn what_happened_is_told_in_numbers() {
-    let good = Fake::good(Wire::H1, "hello you").await;
+    let good = Fake::answering(Wire::H1, |seen| match seen.json()["stream"] == true {
+        true => slow_words(2, 1),
+        false => Script::chat(false, "hello you"),
+    })
+    .await;
     let limited = Fake::start(
         Wire::H1,
         Script::error_with(429, "slow down", &[("retry-after", "30")]),
@@ -246,7 +250,7 @@ async fn labels_are_bounded_whatever_clients_send() {
 
 #[tokio::test]
 async fn operators_are_answered_while_clients_keep_every_thread_busy() {
-    let fake = Fake::start(Wire::H1, super::help::slow_words(20, 100)).await;
+    let fake = Fake::start(Wire::H1, slow_words(20, 100)).await;
     let one = json!({"proxy": {"threads": 1}});
     let gateway = Gateway::builder()
         .fake("f", &fake)
