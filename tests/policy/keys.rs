@@ -128,3 +128,36 @@ async fn without_a_known_key_nothing_goes_upstream() {
     let log = serde_json::to_string(&gateway.access_log()).unwrap();
     assert!(!log.contains("TestsOnly"), "no key is ever logged: {log}");
 }
+
+/// Claude Code sends both when `ANTHROPIC_API_KEY` is set beside `ANTHROPIC_AUTH_TOKEN`: the one that is ours counts.
+#[tokio::test]
+async fn of_two_credentials_the_one_that_is_known_here_counts() {
+    let fake = provider().await;
+    let gateway = Gateway::builder().fake("p", &fake).start().await;
+    let ours = format!("Bearer {TOKEN}");
+    for (api_key, authorization, status) in [
+        ("sk-ant-api03-abcdef", ours.as_str(), 200),
+        (TOKEN, "Bearer sk-proj-abcdef", 200),
+        (TOKEN, "Basic dXNlcjpwYXNz", 200),
+        ("sk-ant-api03-abcdef", "Bearer sk-proj-abcdef", 401),
+    ] {
+        let request = least(ENDPOINTS[4], "m")
+            .without("authorization")
+            .header("x-api-key", api_key)
+            .header("authorization", authorization);
+        let answer = ask(&gateway, &request).await;
+        assert_eq!(
+            answer.status(),
+            status,
+            "{api_key} {authorization}: {}",
+            answer.text()
+        );
+    }
+    for seen in fake.seen() {
+        let other = seen
+            .headers
+            .iter()
+            .find(|(_, value)| value.contains("abcdef"));
+        assert_eq!(other, None, "neither travels upstream");
+    }
+}
