@@ -1,5 +1,7 @@
 //! The command line, as a shell sees it: output, standard error, exit codes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use std::path::Path;
