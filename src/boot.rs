@@ -17,8 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::Snapshot;
 use crate::admin::{self, AdminState, Readiness};
-use crate::catalog::Catalog;
-use crate::config::{self, AccessLog as LogTarget, Config, Environment, Fault, Faults, Watcher};
+use crate::config::{self, AccessLog as LogTarget, Config, Environment, Faults, Watcher};
 use crate::failover::Health;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
@@ -66,40 +65,6 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
     move |source| BootError::System { what, source }
 }
 
-/// Loads a configuration and the catalog that goes with it.
-///
-/// # Errors
-///
-/// Every fault, of the files and of what they lay over the catalog.
-pub fn load(
-    path: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(Config, Catalog), Faults> {
-    let config = config::load(path, env)?;
-    let catalog = catalog(path, &config)?;
-    Ok((config, catalog))
-}
-
-/// The built-in catalog with what the configuration lays over it.
-fn catalog(path: &Path, config: &Config) -> Result<Catalog, Faults> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
-    Catalog::built_in()
-        .with(&config.providers, read)
-        .map_err(|faults| {
-            let faults = faults.into_iter().map(|fault| Fault {
-                file: path.to_path_buf(),
-                line: None,
-                path: fault.path,
-                message: fault.message,
-                hint: None,
-            });
-            Faults {
-                faults: faults.collect(),
-                sources: config.sources.clone(),
-            }
-        })
-}
-
 /// Runs the gateway until it is told to stop.
 ///
 /// # Errors
@@ -108,7 +73,7 @@ fn catalog(path: &Path, config: &Config) -> Result<Catalog, Faults> {
 pub fn run(path: &Path) -> Result<(), BootError> {
     process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
     let env: Environment = Arc::new(|name| std::env::var(name).ok());
-    let (config, catalog) = load(path, &*env)?;
+    let config = config::load(path, &*env)?;
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
@@ -117,10 +82,9 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     metrics.config_loaded(clock::wall());
     let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
         .map_err(system("cannot open the access log"))?;
-    let generations = AtomicU64::new(1);
     let config = Arc::new(config);
     let shared = Arc::new(Shared {
-        snapshot: ArcSwap::from_pointee(Snapshot::build(config.clone(), Arc::new(catalog), 1)),
+        snapshot: ArcSwap::from_pointee(Snapshot::build(config.clone(), config.catalog.clone(), 1)),
         health: Health::new(random::bits64()),
         peers: Peers::default(),
         drain: Arc::new(Drain::default()),
@@ -131,7 +95,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         event_ids: EventIds::new(random::bits64()),
     });
 
-    let _watcher = watch(path, env, &config, shared.clone(), generations)?;
+    let _watcher = watch(path, env, &config, shared.clone())?;
     serve_demo(&config)?;
     serve_admin(&config, &shared)?;
     warm_up()?;
@@ -152,53 +116,50 @@ fn watch(
     env: Environment,
     config: &Arc<Config>,
     shared: Arc<Shared>,
-    generations: AtomicU64,
 ) -> Result<Watcher, BootError> {
-    let file = path.to_path_buf();
     let started_with = config.clone();
-    let watcher = Watcher::start(path.to_path_buf(), env, config.sources.clone(), move |loaded| {
-        let now = clock::wall();
-        // SIGHUP also means that the log was rotated.
-        shared.access_log.reopen();
-        match loaded.and_then(|config| catalog(&file, &config).map(|catalog| (config, catalog))) {
-            Ok((config, catalog)) => {
-                for warning in &config.warnings {
-                    log::warn!("{warning}");
+    let generations = AtomicU64::new(1);
+    let watcher = Watcher::start(
+        path.to_path_buf(),
+        env,
+        config.sources.clone(),
+        move |loaded| {
+            // SIGHUP also means that the log was rotated.
+            shared.access_log.reopen();
+            shared.metrics.config_reload(loaded.is_ok(), clock::wall());
+            match loaded {
+                Ok(config) => {
+                    let generation = generations.fetch_add(1, Ordering::Relaxed) + 1;
+                    swap(&shared, &started_with, config, generation);
                 }
-                if needs_restart(&started_with, &config) {
-                    log::warn!("listeners, threads, logs and the demo provider change only with a restart");
-                }
-                let generation = generations.fetch_add(1, Ordering::Relaxed) + 1;
-                shared.snapshot.store(Arc::new(Snapshot::build(Arc::new(config), Arc::new(catalog), generation)));
-                shared.metrics.config_reload(true, now);
-                log::info!("configuration reloaded (generation {generation})");
-            }
-            Err(faults) => {
-                shared.metrics.config_reload(false, now);
-                log::error!("configuration not reloaded, the one in force is kept");
-                for fault in &faults.faults {
-                    log::error!("{fault}");
+                Err(faults) => {
+                    log::error!("configuration not reloaded, the one in force is kept");
+                    for fault in &faults.faults {
+                        log::error!("{fault}");
+                    }
                 }
             }
-        }
-    })
+        },
+    )
     .map_err(system("cannot watch the configuration"))?;
     config::reload_on_hangup(watcher.trigger()).map_err(system("cannot catch SIGHUP"))?;
     Ok(watcher)
 }
 
-fn needs_restart(old: &Config, new: &Config) -> bool {
-    let listeners = |c: &Config| {
-        (
-            c.proxy.listen.clone(),
-            c.proxy.tls.clone(),
-            c.proxy.threads,
-            c.admin.clone(),
-            c.log.clone(),
-            c.demo,
-        )
-    };
-    listeners(old) != listeners(new)
+/// Puts a new configuration in force, as far as that goes without a restart.
+fn swap(shared: &Shared, started_with: &Config, config: Config, generation: u64) {
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let restart = started_with.needs_restart(&config);
+    if !restart.is_empty() {
+        let settings = restart.join(", ");
+        log::warn!("changed, and in force only after a restart: {settings}");
+    }
+    let catalog = config.catalog.clone();
+    let snapshot = Snapshot::build(Arc::new(config), catalog, generation);
+    shared.snapshot.store(Arc::new(snapshot));
+    log::info!("configuration reloaded (generation {generation})");
 }
 
 /// A runtime on a thread of its own, for what must not compete with the proxy's threads.

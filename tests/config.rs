@@ -216,6 +216,66 @@ demo: { listen: 127.0.0.1:4 }
 }
 
 #[test]
+fn what_the_catalog_refuses_is_told_with_its_file_and_line() {
+    let files = Files::new(&[
+        (
+            "tollgate.yaml",
+            "include: [more.yaml]
+providers:
+  - { id: openai, models: [{ id: gpt-4o, surfaces: [openai/embeddings, openai/chat-completions] }] }
+  - id: metadata
+    base_url: https://169.254.169.254/latest
+  - id: public
+    base_url: http://203.0.113.7
+  - { id: groq, unsupported_parameters: [model] }
+access_keys: []
+",
+        ),
+        (
+            "more.yaml",
+            "providers:
+  - id: lab
+    base_url: https://h:0
+    models:
+      - id: a b
+        aliases: [c]
+      - { id: d, prices: { tiers: [{ above: 1 }] } }
+      - id: e
+        aliases:
+          - f g
+",
+        ),
+    ]);
+    insta::assert_snapshot!(files.faults());
+}
+
+#[test]
+fn plain_http_to_a_name_that_may_be_public_is_warned_about() {
+    let url = |url: &str| {
+        let yaml = format!(
+            "providers: [{{ id: lab, base_url: '{url}' }}]\naccess_keys: [{{ id: a, sha256: '{}' }}]",
+            "0".repeat(64)
+        );
+        Files::one(&yaml).warnings()
+    };
+    assert!(
+        url("http://gpu.example.com")
+            .contains("tollgate.yaml:1: providers[0].base_url: plain http"),
+        "{}",
+        url("http://gpu.example.com")
+    );
+    for near in [
+        "http://ollama:11434",
+        "http://a.internal",
+        "http://localhost",
+        "https://a.example.com",
+        "http://10.0.0.1",
+    ] {
+        assert_eq!(url(near), "", "{near}");
+    }
+}
+
+#[test]
 fn faults_of_every_stage_are_reported_at_once_with_their_lines() {
     let files = Files::one(
         "proxy:
@@ -235,7 +295,7 @@ providers:
   - id: mine
     bas_url: https://example.com
   - id: plain
-    base_url: http://example.com
+    base_url: http://203.0.113.7
     headers: { Authorization: Bearer x, X-Fine: y, 'x bad': z }
     auth: bearr
     surfaces: [openai/chat]

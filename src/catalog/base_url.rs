@@ -25,7 +25,8 @@ impl BaseUrl {
     ///
     /// # Errors
     /// Says what is wrong and what to write instead: another scheme, no host, a user or password, a
-    /// fragment, a bad port, characters that must be percent-encoded.
+    /// fragment, a bad port, characters that must be percent-encoded. Never repeats the URL, which may hold a
+    /// credential.
     pub fn parse(text: &str) -> Result<BaseUrl, String> {
         let (scheme, rest) = text
             .split_once("://")
@@ -34,9 +35,7 @@ impl BaseUrl {
             "https" => true,
             "http" => false,
             _ => {
-                return Err(format!(
-                    "the scheme `{scheme}` is not supported: write https:// or http://"
-                ));
+                return Err("this scheme is not supported: write https:// or http://".to_owned());
             }
         };
         if rest.contains('#') {
@@ -138,10 +137,10 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
         Ok(number) if number > 0 && port[1..].bytes().all(|byte| byte.is_ascii_digit()) => {
             Ok((host, Some(number)))
         }
-        _ => Err(format!(
-            "`{}` is not a port: write 1 to 65535, and an IPv6 address in brackets",
-            &port[1..]
-        )),
+        _ => Err(
+            "this is not a port: write 1 to 65535 after the colon, and an IPv6 address in brackets"
+                .to_owned(),
+        ),
     }
 }
 
@@ -151,7 +150,7 @@ fn parse_host(host: &str) -> Result<(String, String), String> {
         let address = inner
             .strip_suffix(']')
             .and_then(|inner| inner.parse::<Ipv6Addr>().ok());
-        let address = address.ok_or_else(|| format!("`{host}` is not an IPv6 address"))?;
+        let address = address.ok_or("what stands in brackets is not an IPv6 address")?;
         return Ok((address.to_string(), format!("[{address}]")));
     }
     if host.is_empty() {
@@ -167,15 +166,13 @@ fn parse_host(host: &str) -> Result<(String, String), String> {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     if name.len() > 253 || !labels.split('.').all(sound) {
-        return Err(format!("`{host}` is not a host name"));
+        return Err("what stands for the host is not a host name: write https://host".to_owned());
     }
     // Resolvers read `127.1` or `0x7f000001` as addresses; say so here rather than connect somewhere unexpected.
     let last = labels.rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
     if numeric && labels.parse::<Ipv4Addr>().is_err() {
-        return Err(format!(
-            "`{host}` is not an IPv4 address: write four decimal numbers"
-        ));
+        return Err("this host is not an IPv4 address: write four decimal numbers".to_owned());
     }
     Ok((name.clone(), name))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::base_url::BaseUrl;
 use super::model::Model;
-use crate::config::types::{Auth, Timeouts};
+use crate::config::types::Auth;
 use crate::dialect::{Dialect, Surface};
 
 /// A provider that the gateway can call.
@@ -90,18 +90,6 @@ impl TimeoutOverrides {
             stream_idle: self.stream_idle.or(wider.stream_idle),
             hold: self.hold.or(wider.hold),
             keepalive: self.keepalive.or(wider.keepalive),
-        }
-    }
-}
-
-impl From<&Timeouts> for TimeoutOverrides {
-    fn from(declared: &Timeouts) -> Self {
-        TimeoutOverrides {
-            per_request: declared.per_request.as_ref().map(|span| span.duration()),
-            total: declared.total.as_ref().map(|span| span.duration()),
-            stream_idle: declared.stream_idle.as_ref().map(|span| span.duration()),
-            hold: declared.hold.as_ref().map(|span| span.duration()),
-            keepalive: declared.keepalive.as_ref().map(|span| span.duration()),
         }
     }
 }

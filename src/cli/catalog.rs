@@ -2,18 +2,19 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use tollgate::boot;
 use tollgate::catalog::{Catalog, Kind, table};
+use tollgate::config;
 
 use super::{List, Listed, check};
 
 /// Lists what is known, with what a configuration adds.
 pub fn run(list: &List) -> io::Result<ExitCode> {
     let catalog = match &list.config {
-        None => Catalog::built_in(),
-        Some(path) => match boot::load(path, &tollgate::config::environment) {
-            Ok((_, catalog)) => catalog,
+        None => Arc::new(Catalog::built_in()),
+        Some(path) => match config::load(path, &config::environment) {
+            Ok(config) => config.catalog,
             Err(faults) => return check::report(path, &faults),
         },
     };

@@ -4,13 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use tollgate::boot;
-use tollgate::config::{Config, Faults};
+use tollgate::config::{self, Config, Faults};
 
 /// Prints warnings and faults to standard error, or one line about what is valid to standard output.
 pub fn run(path: &Path) -> io::Result<ExitCode> {
-    match boot::load(path, &tollgate::config::environment) {
-        Ok((config, _)) => {
+    match config::load(path, &config::environment) {
+        Ok(config) => {
             let mut err = io::stderr().lock();
             for warning in &config.warnings {
                 writeln!(err, "warning: {warning}")?;

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Number, Value};
@@ -53,7 +54,8 @@ impl Document {
                     line: None,
                     path: String::new(),
                     message: format!("cannot be read: {error}"),
-                    hint: None,
+                    hint: (error.kind() == io::ErrorKind::NotFound)
+                        .then(|| "give the path of a configuration with `--config`".to_owned()),
                 });
             }
         }

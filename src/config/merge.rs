@@ -172,6 +172,12 @@ impl Merged {
         }
     }
 
+    /// The file that says what is at a place, and where it is in there.
+    pub fn at(&self, place: &Place) -> (&Path, String) {
+        let (number, there) = self.origin(place);
+        (&self.documents[number].file, there.to_string())
+    }
+
     /// The file that says what is at a place.
     pub fn file_of(&self, place: &Place) -> &Path {
         &self.documents[self.origin(place).0].file

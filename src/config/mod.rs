@@ -5,7 +5,6 @@
 //! what it includes, deserialized, checked. Invariant: nobody outside this room ever sees a configuration that
 //! is not valid as a whole.
 
-pub mod address;
 mod check;
 mod document;
 pub mod fault;
@@ -25,7 +24,7 @@ mod usd;
 pub mod valid;
 mod watch;
 
-pub use check::{BUILT_IN_PROVIDERS, DEMO_PROVIDER};
+pub use check::DEMO_PROVIDER;
 pub use fault::{Fault, Faults};
 pub use load::{load, parse};
 pub use secret::Secret;

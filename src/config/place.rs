@@ -48,6 +48,17 @@ impl Place {
         other.0.starts_with(&self.0)
     }
 
+    /// Reads what [`fmt::Display`] writes. A key that itself contains a dot or bracket reads as several steps.
+    pub fn parse(path: &str) -> Place {
+        path.split('.').fold(Place::default(), |place, step| {
+            let (key, indices) = step.split_once('[').unwrap_or((step, ""));
+            let indices = indices
+                .split('[')
+                .filter_map(|index| index.trim_end_matches(']').parse().ok());
+            indices.fold(place.key(key), |place, index| place.index(index))
+        })
+    }
+
     /// Reads a JSON pointer, with the document it points into to tell indices from keys.
     pub fn from_pointer(pointer: &str, document: &Value) -> Place {
         let mut place = Place::default();

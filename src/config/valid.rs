@@ -5,11 +5,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fault::Fault;
 use super::sources::Sources;
 use super::types;
+use crate::catalog::Catalog;
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Config {
     pub accounts: Vec<String>,
     /// Providers as written, credentials resolved; with `demo.listen`, the provider `demo` is the last of them.
     pub providers: Vec<types::Provider>,
+    /// The built-in catalog with the providers laid over it.
+    pub catalog: Arc<Catalog>,
     /// What access keys may call.
     pub configurations: Vec<types::Configuration>,
     /// What applications send.
@@ -51,6 +55,7 @@ impl Config {
             ("proxy.tls", old.tls != now.tls),
             ("proxy.threads", old.threads != now.threads),
             ("admin.listen", self.admin != new.admin),
+            ("log.access", self.log != new.log),
             ("demo.listen", self.demo != new.demo),
         ]
         .into_iter()

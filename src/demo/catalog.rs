@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::model::Model;
+use crate::config::DEMO_PROVIDER;
 use crate::config::types::{self, Auth, Prices, Provider};
 use crate::dialect::Surface;
 
@@ -23,7 +24,7 @@ pub fn provider(base: SocketAddr) -> Provider {
         ..types::Model::default()
     };
     Provider {
-        id: "demo".to_owned(),
+        id: DEMO_PROVIDER.to_owned(),
         display_name: Some("Demo".to_owned()),
         base_url: Some(format!("http://{base}/v1")),
         auth: Some(Auth::None),

@@ -8,24 +8,28 @@ use pingora_proxy::Session;
 use crate::access::{AccessKey, Snapshot};
 use crate::dialect::GatewayError;
 
-/// The access key that the request carries.
+/// The access key that the request carries. Of two credentials one may be another service's, left in the client's
+/// environment, so the first that is known here counts.
 pub fn caller(session: &Session, snapshot: &Snapshot) -> Result<Arc<AccessKey>, GatewayError> {
-    let token = token(session.req_header()).ok_or_else(GatewayError::key_missing)?;
-    Ok(snapshot
-        .authenticate(token)
-        .map_err(|_| GatewayError::key_incorrect())?)
+    let head = session.req_header();
+    let sent = [api_key(head), bearer(head)];
+    let mut sent = sent.into_iter().flatten().peekable();
+    if sent.peek().is_none() {
+        return Err(GatewayError::key_missing());
+    }
+    sent.find_map(|token| snapshot.authenticate(token).ok())
+        .ok_or_else(GatewayError::key_incorrect)
 }
 
-/// `x-api-key`, or `Authorization: Bearer`.
-fn token(head: &RequestHeader) -> Option<&str> {
-    if let Some(key) = head.headers.get("x-api-key") {
-        return key.to_str().ok().map(str::trim);
-    }
-    let value = head
-        .headers
-        .get(http::header::AUTHORIZATION)?
-        .to_str()
-        .ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+/// `x-api-key`.
+fn api_key(head: &RequestHeader) -> Option<&str> {
+    let value = head.headers.get("x-api-key")?;
+    value.to_str().ok().map(str::trim)
+}
+
+/// `Authorization: Bearer`.
+fn bearer(head: &RequestHeader) -> Option<&str> {
+    let value = head.headers.get(http::header::AUTHORIZATION)?;
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -23,10 +23,13 @@ const NAME_TTL: Duration = Duration::from_secs(30);
 /// How long an idle upstream connection is kept. Most providers close theirs after 60 s or more.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 
+/// What a name resolved to, and until when that is believed.
+type Known = (Instant, Vec<IpAddr>);
+
 /// Names and certificate authorities, remembered.
 #[derive(Default)]
 pub struct Peers {
-    names: Mutex<HashMap<(String, u16), (Instant, Vec<IpAddr>)>>,
+    names: Mutex<HashMap<(String, u16), Known>>,
     authorities: Mutex<HashMap<Arc<str>, Arc<CaType>>>,
 }
 

@@ -8,7 +8,8 @@ use pingora_proxy::Session;
 use serde_json::json;
 
 use super::context::Context;
-use crate::dialect::{Dialect, GatewayError};
+use crate::dialect::error::Code;
+use crate::dialect::{Dialect, Endpoint, GatewayError};
 
 /// A refusal in the caller's dialect.
 pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayError) -> Result<()> {
@@ -17,6 +18,10 @@ pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayEr
     let mut head = head(ctx, error.status(), &body)?;
     if let Some(seconds) = error.retry_after_seconds() {
         head.insert_header(header::RETRY_AFTER, seconds.to_string())?;
+    }
+    if error.code == Code::MethodNotAllowed {
+        let generates = Endpoint::of_path(session.req_header().uri.path()).is_some();
+        head.insert_header(header::ALLOW, if generates { "POST" } else { "GET, HEAD" })?;
     }
     send(session, ctx, head, body).await
 }

@@ -5,7 +5,7 @@ use pingora_proxy::Session;
 use super::context::Context;
 use super::shared::Shared;
 use crate::access::{AccessKey, KeyKind, Snapshot, Step};
-use crate::catalog::Resolved;
+use crate::catalog::{Resolved, Unknown};
 use crate::clock;
 use crate::dialect::GatewayError;
 use crate::failover::{self, Candidate, Target};
@@ -94,7 +94,12 @@ fn allowed(
     let mut found = snapshot
         .catalog
         .resolve(requested)
-        .map_err(|unknown| GatewayError::model_unknown(requested, unknown.nearest()))?;
+        .map_err(|unknown| match &unknown {
+            Unknown::Model { nearest } => GatewayError::model_unknown(requested, nearest),
+            Unknown::NotPassedThrough { provider, nearest } => {
+                GatewayError::model_not_passed_through(requested, provider, nearest)
+            }
+        })?;
     let Some(configuration) = &key.configuration else {
         return Ok(found);
     };
@@ -143,7 +148,7 @@ fn target<'a>(
     }
 }
 
-/// The request's own wish, then the configuration's, then the global one; each can only switch it off.
+/// The configuration's switch, or else the global one; a request can only decline.
 fn failover_wanted(snapshot: &Snapshot, key: &AccessKey, session: &Session) -> bool {
     let off = session
         .req_header()

@@ -6,6 +6,7 @@
 //! gpt-3.5-turbo-0613. Images, audio and files are not in it.
 
 use super::Encoding;
+use super::chars::floor_boundary;
 
 /// Tokens that frame each message.
 pub const PER_MESSAGE: u64 = 3;
@@ -57,7 +58,7 @@ impl PromptCounter {
     pub fn push(&mut self, mut text: &str) {
         const STEP: usize = 64 * 1024;
         while !text.is_empty() && self.counted < COUNTED && self.total() <= self.enough {
-            let (now, later) = text.split_at(text.floor_char_boundary(STEP));
+            let (now, later) = text.split_at(floor_boundary(text, STEP));
             self.tokens = self.tokens.saturating_add(self.encoding.count(now));
             self.counted += now.len();
             text = later;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::providers::{added_parameters, deduplicated};
 use super::{Faults, prices};
 use crate::catalog::model::Model;
-use crate::catalog::provider::TimeoutOverrides;
 use crate::config::types;
 use crate::dialect::Surface;
 
@@ -140,7 +139,7 @@ fn apply(
         path,
         faults,
     );
-    model.timeouts = TimeoutOverrides::from(&change.timeouts).over(model.timeouts);
+    model.timeouts = change.timeouts.overrides().over(model.timeouts);
 }
 
 fn add_alias(models: &mut [Model], target: usize, alias: &str, place: String, faults: &mut Faults) {

@@ -7,7 +7,7 @@ use super::{Faults, models};
 use crate::catalog::address::{forbidden_address, plain_http_allowed};
 use crate::catalog::base_url::BaseUrl;
 use crate::catalog::model::Model;
-use crate::catalog::provider::{Provider, TimeoutOverrides};
+use crate::catalog::provider::Provider;
 use crate::catalog::resolve::Catalog;
 use crate::config::types;
 use crate::dialect::Surface;
@@ -74,7 +74,9 @@ pub(super) fn lay(
             .passthrough
             .unwrap_or_else(|| known.is_none_or(|known| known.passthrough)),
         unsupported_parameters: parameters,
-        timeouts: TimeoutOverrides::from(&declared.timeouts)
+        timeouts: declared
+            .timeouts
+            .overrides()
             .over(known.map_or_else(Default::default, |known| known.timeouts)),
         built_in: known.is_some_and(|known| known.built_in),
         managed_keys_possible: known.is_none_or(|known| known.managed_keys_possible),
@@ -107,7 +109,7 @@ fn base_url(
             let hint = alike(catalog, &declared.id)
                 .map_or_else(String::new, |id| format!(" (did you mean `{id}`?)"));
             faults.at(
-                place,
+                path,
                 format!(
                     "`{}` is no built-in provider{hint}, so it needs a base_url",
                     declared.id

@@ -256,7 +256,7 @@ fn every_fault_is_reported_at_once_with_its_path() {
         .expect_err("all of this is wrong");
     let found: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
     for path in [
-        "providers[0].base_url",
+        "providers[0]",
         "providers[1].id",
         "providers[1].base_url",
         "providers[2].base_url",

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
 use super::Checker;
 use crate::config::document::beside;
@@ -76,7 +78,15 @@ impl Checker<'_> {
         let has_key = self.pem(&place.key("key"), &key, "a private key", |pem| {
             PrivateKeyDer::from_pem_slice(pem).is_ok()
         });
-        has_cert.and(has_key).map(|()| Tls { listen, cert, key })
+        has_cert.and(has_key)?;
+        if let Err(error) = pair(&cert, &key) {
+            let hint = Some(
+                "`cert` is the chain with the server's own first, `key` is its key".to_owned(),
+            );
+            let message = format!("`cert` and `key` cannot be used together: {error}");
+            self.fault(place, message, hint);
+        }
+        Some(Tls { listen, cert, key })
     }
 
     pub(super) fn admin(&mut self, admin: &types::Admin) -> Admin {
@@ -224,6 +234,17 @@ impl Checker<'_> {
 pub(super) fn has_certificate(pem: &[u8]) -> bool {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     all.is_ok_and(|certificates| !certificates.is_empty())
+}
+
+/// Whether a server can be made of a chain and a key: what would otherwise end the process when it starts.
+fn pair(cert: &Path, key: &Path) -> Result<(), String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| error.to_string())?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| error.to_string())?;
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(chain, key, &provider)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 pub(super) fn timeouts(written: &types::Timeouts) -> Timeouts {

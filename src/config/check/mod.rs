@@ -8,6 +8,7 @@ mod providers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::fault::Fault;
 use super::merge::Merged;
@@ -16,21 +17,7 @@ use super::place::Place;
 use super::sources::{self, Sources};
 use super::types;
 use super::valid::Config;
-
-/// Providers that the catalog knows without being told.
-pub const BUILT_IN_PROVIDERS: [&str; 11] = [
-    "openai",
-    "anthropic",
-    "google",
-    "deepseek",
-    "groq",
-    "moonshotai",
-    "z-ai",
-    "openrouter",
-    "hyperbolic",
-    "inceptionlabs",
-    "inference-net",
-];
+use crate::catalog::{Catalog, OverlayFault};
 
 /// The built-in demo provider's id.
 pub const DEMO_PROVIDER: &str = "demo";
@@ -38,6 +25,8 @@ pub const DEMO_PROVIDER: &str = "demo";
 /// Collects what checks find.
 pub(super) struct Checker<'a> {
     merged: &'a Merged,
+    /// What is known without being told.
+    built_in: Catalog,
     /// Whether unknown ids prove nothing.
     pub lost_ids: bool,
     /// What could not be deserialized and was taken out; that it is absent is no fault.
@@ -51,6 +40,7 @@ impl<'a> Checker<'a> {
     pub fn new(merged: &'a Merged) -> Self {
         Checker {
             merged,
+            built_in: Catalog::built_in(),
             lost_ids: merged.lost_ids(),
             pruned: Vec::new(),
             faults: Vec::new(),
@@ -140,6 +130,33 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The catalog with the providers laid over it; without them if they had faults.
+    fn catalog(&mut self, providers: &[types::Provider]) -> Catalog {
+        let read = |file: &Path| sources::read_text(file).map_err(|error| error.to_string());
+        self.built_in
+            .with(providers, read)
+            .unwrap_or_else(|faults| {
+                faults.into_iter().for_each(|fault| self.overlay(fault));
+                self.built_in.clone()
+            })
+    }
+
+    /// Notes what the catalog found, unless a check of this room has already said so.
+    fn overlay(&mut self, found: OverlayFault) {
+        let place = Place::parse(&found.path);
+        let parent = place.parent().unwrap_or_default();
+        let [at, around] = [&place, &parent].map(|place| self.merged.at(place));
+        let said = |fault: &Fault| {
+            let known = (fault.file.as_path(), fault.path.as_str());
+            [&at, &around]
+                .iter()
+                .any(|(file, path)| known == (*file, path.as_str()))
+        };
+        if !self.faults.iter().any(said) {
+            self.fault(&place, found.message, None);
+        }
+    }
+
     fn token_limits(&mut self, place: &Place, limits: &types::TokenLimits) {
         for (key, limit) in [
             ("max_input_tokens", limits.max_input_tokens),
@@ -186,7 +203,8 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     checker.token_limits(&Place::top("limits"), &file.limits);
     let accounts = checker.accounts(&file.accounts);
     checker.providers(&mut file.providers, &accounts, demo.is_some());
-    let mut providers: Vec<String> = BUILT_IN_PROVIDERS.map(str::to_owned).to_vec();
+    let built_in = checker.built_in.providers().iter();
+    let mut providers: Vec<String> = built_in.map(|provider| provider.id.to_string()).collect();
     let own = file.providers.iter().map(|provider| provider.id.clone());
     for id in own.chain(demo.map(|_| DEMO_PROVIDER.to_owned())) {
         if !providers.contains(&id) {
@@ -202,9 +220,11 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
             .managed_keys
             .retain(|key| !key.value.expose().is_empty());
     }
-    if let Some(address) = demo {
-        file.providers.push(providers::demo(address));
+    // An address that is not loopback was a fault, which the catalog would only repeat.
+    if let Some(address) = demo.filter(|address| address.ip().is_loopback()) {
+        file.providers.push(crate::demo::provider(address));
     }
+    let catalog = Arc::new(checker.catalog(&file.providers));
     Config {
         proxy,
         admin,
@@ -214,6 +234,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         failover: file.failover.unwrap_or(true),
         accounts,
         providers: file.providers,
+        catalog,
         configurations: file.configurations,
         access_keys,
         demo,

@@ -1,17 +1,15 @@
 //! Providers, their credentials and models.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{BUILT_IN_PROVIDERS, Checker, DEMO_PROVIDER};
-use crate::config::address::check_base_url;
+use super::{Checker, DEMO_PROVIDER};
+use crate::catalog::BaseUrl;
 use crate::config::document::beside;
 use crate::config::nearest::did_you_mean;
 use crate::config::place::Place;
 use crate::config::types::{self, Auth};
-use crate::dialect::Surface;
 
 /// Headers that carry a credential: `keys` and `auth` are for those.
 const CREDENTIAL_HEADERS: [&str; 5] = [
@@ -91,21 +89,29 @@ impl Checker<'_> {
                 "`demo` is the built-in demo provider",
                 hint,
             );
-        } else if !id.is_empty() && provider.base_url.is_none() && !BUILT_IN_PROVIDERS.contains(&id)
+        } else if !id.is_empty()
+            && provider.base_url.is_none()
+            && self.built_in.provider(id).is_none()
         {
-            let hint =
-                did_you_mean(id, BUILT_IN_PROVIDERS).unwrap_or_else(|| "add `base_url`".to_owned());
+            let known = self.built_in.providers().iter().map(|known| &*known.id);
+            let hint = did_you_mean(id, known).unwrap_or_else(|| "add `base_url`".to_owned());
             self.fault(
                 place,
                 format!("`{id}` is not built in, and has no `base_url`"),
                 Some(hint),
             );
         }
-        if let Some(Err(refusal)) = provider.base_url.as_deref().map(check_base_url) {
-            self.fault(
+        // What a base URL must not be is the catalog's to say; what a name stands for shows with the first request.
+        let url = provider.base_url.as_deref().map(BaseUrl::parse);
+        if let Some(Ok(url)) = url
+            && !url.tls
+            && url.address().is_none()
+            && !is_private_name(&url.host)
+        {
+            self.warn(
                 &place.key("base_url"),
-                refusal.to_string(),
-                refusal.hint().map(str::to_owned),
+                "plain http is only spoken if this name stands for a loopback or private address",
+                Some("write https:// if it does not".to_owned()),
             );
         }
         for (name, value) in &provider.headers {
@@ -253,6 +259,13 @@ pub(super) fn key_places<'p>(
     )
 }
 
+/// Whether a host's name can only stand for something near: `localhost`, `*.internal`, `*.local`, bare names.
+fn is_private_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or(host);
+    !host.contains('.') || ["localhost", "internal", "local"].contains(&last)
+}
+
 fn is_provider_id(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     id.len() <= 63
@@ -260,20 +273,4 @@ fn is_provider_id(id: &str) -> bool {
         && id
             .bytes()
             .all(|b| plain(b) || matches!(b, b'-' | b'_' | b'.'))
-}
-
-/// The provider that `demo.listen` serves.
-pub(super) fn demo(address: SocketAddr) -> types::Provider {
-    types::Provider {
-        id: DEMO_PROVIDER.to_owned(),
-        display_name: Some("Demo".to_owned()),
-        base_url: Some(format!("http://{address}/v1")),
-        auth: Some(Auth::None),
-        surfaces: Some(Surface::ALL.to_vec()),
-        models: vec![types::Model {
-            id: "echo".to_owned(),
-            ..types::Model::default()
-        }],
-        ..types::Provider::default()
-    }
 }

@@ -85,12 +85,22 @@ impl GatewayError {
     /// 422: the model is not in the catalog; `nearest` are ids that come close, best first.
     pub fn model_unknown<S: Display>(model: &str, nearest: &[S]) -> Self {
         let mut message = format!("model unknown: `{model}` is not in the catalog.");
-        for (n, id) in nearest.iter().enumerate() {
-            let lead = if n == 0 { " Did you mean " } else { ", " };
-            push(&mut message, format_args!("{lead}`{id}`"));
-        }
-        message.push_str(if nearest.is_empty() { " " } else { "? " });
-        message.push_str("A model outside the catalog is called as `provider:model`.");
+        suggest(&mut message, nearest);
+        message.push_str(" A model outside the catalog is called as `provider:model`.");
+        Self::new(Code::ModelUnknown, message).with_param("model")
+    }
+
+    /// 422: the model is not in the catalog, and its provider takes no others; `nearest` are ids that come close,
+    /// best first.
+    pub fn model_not_passed_through<S: Display>(
+        model: &str,
+        provider: &str,
+        nearest: &[S],
+    ) -> Self {
+        let mut message = format!(
+            "model unknown: `{model}` is not in the catalog, and `{provider}` takes no other models."
+        );
+        suggest(&mut message, nearest);
         Self::new(Code::ModelUnknown, message).with_param("model")
     }
 
@@ -311,6 +321,17 @@ impl GatewayError {
             Code::Internal,
             "The gateway made an error. Its log has the details under this request's x-request-id.",
         )
+    }
+}
+
+/// "Did you mean …?", if anything comes close.
+fn suggest<S: Display>(message: &mut String, nearest: &[S]) {
+    for (n, id) in nearest.iter().enumerate() {
+        let lead = if n == 0 { " Did you mean " } else { ", " };
+        push(message, format_args!("{lead}`{id}`"));
+    }
+    if !nearest.is_empty() {
+        message.push('?');
     }
 }
 
