@@ -21,7 +21,7 @@ struct Upstream {
 fn upstream(id: &str, keys: usize) -> Upstream {
     let provider = Provider {
         id: id.into(),
-        display_name: id.to_owned(),
+        display_name: id.into(),
         base_url: BaseUrl {
             tls: true,
             host: "provider.test".to_owned(),

@@ -14,8 +14,8 @@ pub fn bits64() -> u64 {
     SEED.0.hash_one(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// 128 bits, see [`bits64`].
-pub fn bits128() -> u128 {
+/// 128 bits as two halves, see [`bits64`].
+pub fn bits128() -> (u64, u64) {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    (u128::from(SEED.0.hash_one(count)) << 64) | u128::from(SEED.1.hash_one(count))
+    (SEED.0.hash_one(count), SEED.1.hash_one(count))
 }

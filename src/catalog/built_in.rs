@@ -47,7 +47,7 @@ fn read(providers: &str, models: &str, aliases: &str, rules: &str) -> Result<Cat
     {
         all.push(Provider {
             id: Arc::from(id),
-            display_name: display_name.to_owned(),
+            display_name: display_name.into(),
             base_url: BaseUrl::parse(base_url)?,
             auth: match auth {
                 "bearer" => Some(Auth::Bearer),
@@ -89,7 +89,7 @@ fn read(providers: &str, models: &str, aliases: &str, rules: &str) -> Result<Cat
             .ok_or_else(|| format!("no provider {provider}"))?
             .surfaces;
         let model = Model {
-            display_name: display_name.to_owned(),
+            display_name: display_name.into(),
             context_window: tokens(window)?,
             max_output_tokens: tokens(output)?,
             surfaces: usual_surfaces(offered, &modalities),

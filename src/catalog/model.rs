@@ -15,7 +15,7 @@ pub struct Model {
     /// Other ids that clients may use.
     pub aliases: Vec<String>,
     /// For people.
-    pub display_name: String,
+    pub display_name: Arc<str>,
     /// Tokens of prompt and answer together.
     pub context_window: Option<u64>,
     /// Tokens of the longest answer.
@@ -38,7 +38,7 @@ impl Model {
         Model {
             id: Arc::from(id),
             aliases: Vec::new(),
-            display_name: id.to_owned(),
+            display_name: id.into(),
             context_window: None,
             max_output_tokens: None,
             modalities: Vec::new(),

@@ -14,7 +14,7 @@ pub struct Provider {
     /// Exact id, as in `provider:model`.
     pub id: Arc<str>,
     /// For people.
-    pub display_name: String,
+    pub display_name: Arc<str>,
     /// Where its API is.
     pub base_url: BaseUrl,
     /// How a key travels; `None` follows the surface's dialect.

@@ -76,7 +76,7 @@ fn providers_table(providers: &[&Provider]) -> String {
     let rows = providers.iter().map(|provider| {
         [
             provider.id.to_string(),
-            provider.display_name.clone(),
+            provider.display_name.to_string(),
             provider.base_url.to_string(),
             surfaces(&provider.surfaces),
             provider.models.len().to_string(),
@@ -228,7 +228,7 @@ fn to_json(items: impl Iterator<Item = Value>) -> String {
 fn provider_json(provider: &Provider) -> Value {
     json!({
         "id": &*provider.id,
-        "display_name": provider.display_name,
+        "display_name": &*provider.display_name,
         "base_url": provider.base_url.to_string(),
         "surfaces": surface_names(&provider.surfaces),
         "models": provider.models.len(),
@@ -249,7 +249,7 @@ fn model_json((provider, model): (&Provider, &Model)) -> Value {
     json!({
         "provider": &*provider.id,
         "id": &*model.id,
-        "display_name": model.display_name,
+        "display_name": &*model.display_name,
         "aliases": model.aliases,
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,

@@ -2,59 +2,75 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A provider key's value. `Debug` and `Display` show at most `first10***last4`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    value: String,
+    shown: Arc<str>,
+}
 
 impl Secret {
     /// Wraps a credential.
     pub fn new(value: impl Into<String>) -> Self {
-        Secret(value.into())
+        let value = value.into();
+        let shown = redact(&value).into();
+        Secret { value, shown }
     }
 
     /// The credential itself; for the upstream request only.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.value
     }
 
     /// `first10***last4` of a long credential, `***` of one too short to show any of.
-    pub fn redacted(&self) -> String {
-        let chars: Vec<char> = self.0.chars().collect();
-        if chars.len() < 24 {
-            return "***".to_owned();
-        }
-        let first: String = chars[..10].iter().collect();
-        let last: String = chars[chars.len() - 4..].iter().collect();
-        format!("{first}***{last}")
+    pub fn redacted(&self) -> &Arc<str> {
+        &self.shown
     }
+}
+
+impl Default for Secret {
+    fn default() -> Self {
+        Secret::new("")
+    }
+}
+
+fn redact(value: &str) -> String {
+    let chars: Vec<char> = value.chars().collect();
+    if chars.len() < 24 {
+        return "***".to_owned();
+    }
+    let first: String = chars[..10].iter().collect();
+    let last: String = chars[chars.len() - 4..].iter().collect();
+    format!("{first}***{last}")
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted())
+        f.write_str(&self.shown)
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted())
+        f.write_str(&self.shown)
     }
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Secret)
+        String::deserialize(deserializer).map(Secret::new)
     }
 }
 
 /// Writes the redacted form: what is serialized may be shown.
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.redacted())
+        serializer.serialize_str(&self.shown)
     }
 }
 

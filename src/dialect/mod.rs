@@ -3,6 +3,7 @@
 pub mod error;
 pub mod models;
 pub mod request;
+pub(crate) mod skip;
 pub mod sse;
 pub mod surface;
 

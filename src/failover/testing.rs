@@ -12,7 +12,7 @@ use crate::dialect::Surface;
 pub fn provider(id: &str) -> Arc<Provider> {
     Arc::new(Provider {
         id: id.into(),
-        display_name: id.to_owned(),
+        display_name: id.into(),
         base_url: BaseUrl {
             tls: true,
             host: "provider.test".to_owned(),

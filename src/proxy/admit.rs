@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use http::Version;
-use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::context::{Context, Planned};
 use super::flight::{Flight, Limits};
+use super::reply::Opening;
 use super::session;
 use super::shared::Shared;
 use crate::access::effective;
@@ -94,22 +94,20 @@ pub fn start(
     };
     let flight = Arc::new(Flight::new(limits, shared.drain.clone(), now));
     let bytes = received.body.bytes().clone();
-    let chunked = session.req_header().version != Version::HTTP_10;
-    let unwrap = opening(ctx, chunked).ok().map(|opening| {
-        session::wrap(
-            &mut session.downstream_session,
-            bytes,
-            flight.clone(),
-            opening,
-        )
-    });
+    let opening = Opening {
+        request_id: ctx.request_id.clone(),
+        dialect: ctx.dialect,
+        chunked: session.req_header().version != Version::HTTP_10,
+    };
+    let place = &mut session.downstream_session;
+    let unwrap = session::wrap(place, bytes, flight.clone(), opening);
     ctx.answered.overhead = now.duration_since(received.at);
     ctx.planned = Some(Planned {
         machine: Machine::new(&candidates, ctx.started, timeouts.total),
         candidates,
         total_by,
         flight,
-        unwrap,
+        unwrap: Some(unwrap),
         in_flight,
     });
 }
@@ -145,19 +143,4 @@ pub fn prompt_tokens(model: &str, body: &RequestBody, enough: u64) -> u64 {
     let known = body.prompt_text(&mut |text| counter.push(text));
     counter.add(known);
     counter.total()
-}
-
-/// The head for a streaming client that was made to wait.
-fn opening(ctx: &Context, chunked: bool) -> pingora_error::Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(200, Some(5))?;
-    head.insert_header(
-        http::header::CONTENT_TYPE,
-        "text/event-stream; charset=utf-8",
-    )?;
-    head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
-    if chunked {
-        head.insert_header(http::header::TRANSFER_ENCODING, "chunked")?;
-    }
-    super::reply::name_request(&mut head, ctx)?;
-    Ok(head)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -17,18 +17,21 @@ use crate::tokens::Tap;
 
 /// What a provider says about its own connection or cookies is not for our client; nor is where to go
 /// instead, since SDKs follow redirects, and would take prompts and access keys around the gateway.
-const DROPPED: [&str; 10] = [
-    "location",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "set-cookie",
-    "alt-svc",
-];
+fn is_dropped(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "location"
+            | "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "set-cookie"
+            | "alt-svc"
+    )
+}
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
 pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
@@ -76,7 +79,13 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         }
     }
 
-    for name in DROPPED {
+    let dropped: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| is_dropped(name))
+        .cloned()
+        .collect();
+    for name in &dropped {
         head.remove_header(name);
     }
     if attempt.strip_usage {
@@ -84,7 +93,7 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         head.remove_header(&header::CONTENT_LENGTH);
     }
     let upstream = clock::now().duration_since(attempt.started);
-    reply::name_request(head, ctx)?;
+    reply::name_request(head, ctx.dialect, &ctx.request_id)?;
     head.insert_header("x-tollgate-provider", &*candidate.provider.id)?;
     head.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
     head.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;

@@ -20,7 +20,7 @@ pub struct Context {
     /// When its head had been read.
     pub started: Instant,
     /// The client's `x-request-id` if it is sane, else ours.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Whose error shape the client reads.
     pub dialect: Dialect,
     /// Which endpoint it calls; `None` if it is answered locally.
@@ -129,7 +129,7 @@ impl Context {
     pub fn new(now: Instant) -> Context {
         Context {
             started: now,
-            request_id: String::new(),
+            request_id: "".into(),
             dialect: Dialect::OpenAi,
             endpoint: None,
             caller: None,

@@ -17,28 +17,27 @@ use crate::dialect::Surface;
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// The client's credential, what belongs to its connection, and what we say ourselves.
-const DROPPED: [&str; 20] = [
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "cookie",
-    "proxy-authorization",
-    "proxy-connection",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-    "content-encoding",
-    "content-length",
-    "accept-encoding",
-    "x-tollgate-failover",
-    "x-request-id",
-    "forwarded",
-    "host",
-];
+fn is_dropped(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization"
+            | "x-api-key"
+            | "api-key"
+            | "cookie"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "connection"
+            | "keep-alive"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+            | "content-encoding"
+            | "x-tollgate-failover"
+            | "forwarded"
+    )
+}
 
 /// Pingora's `upstream_request_filter`.
 pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
@@ -50,7 +49,13 @@ pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) 
     let provider = &candidate.provider;
 
     drop_named_by_connection(head);
-    for name in DROPPED {
+    let dropped: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| is_dropped(name))
+        .cloned()
+        .collect();
+    for name in &dropped {
         head.remove_header(name);
     }
     let target = provider
@@ -67,7 +72,7 @@ pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) 
     )?;
     // The tap reads the answer; a compressed one would be opaque to it.
     head.insert_header(header::ACCEPT_ENCODING, "identity")?;
-    head.insert_header("x-request-id", ctx.request_id.as_str())?;
+    head.insert_header("x-request-id", &*ctx.request_id)?;
     authorize(
         head,
         &provider.auth_on(endpoint.surface()),

@@ -150,11 +150,12 @@ pub fn peer(
 }
 
 fn group(provider: &Provider) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    provider.id.hash(&mut hasher);
-    provider.ca.hash(&mut hasher);
-    hasher.finish()
+    let trusted = provider.ca.as_deref().unwrap_or_default();
+    // FNV-1a: all that is asked is that providers differ.
+    let bytes = provider.id.bytes().chain([0]).chain(trusted.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

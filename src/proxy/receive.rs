@@ -103,11 +103,11 @@ fn identify(session: &Session, ctx: &mut Context) {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
         })
-        .map_or_else(new_request_id, str::to_owned);
+        .map_or_else(new_request_id, Arc::from);
 }
 
 /// `req_` and 24 random hexadecimal digits.
-fn new_request_id() -> String {
-    let random: u128 = crate::random::bits128();
-    format!("req_{:024x}", random >> 32)
+fn new_request_id() -> Arc<str> {
+    let (high, low) = crate::random::bits128();
+    format!("req_{:08x}{low:016x}", high >> 32).into()
 }

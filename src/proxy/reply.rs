@@ -1,5 +1,7 @@
 //! Answers of the gateway's own.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use pingora_error::Result;
@@ -41,7 +43,7 @@ fn head(ctx: &Context, status: StatusCode, body: &Bytes) -> Result<ResponseHeade
     let mut head = ResponseHeader::build(status, Some(6))?;
     head.insert_header(header::CONTENT_TYPE, "application/json")?;
     head.insert_header(header::CONTENT_LENGTH, body.len().to_string())?;
-    name_request(&mut head, ctx)?;
+    name_request(&mut head, ctx.dialect, &ctx.request_id)?;
     if !ctx.past.is_empty() {
         head.insert_header("x-tollgate-attempts", ctx.past.len().to_string())?;
     }
@@ -49,12 +51,36 @@ fn head(ctx: &Context, status: StatusCode, body: &Bytes) -> Result<ResponseHeade
 }
 
 /// The request's id; Anthropic's SDKs read theirs from a header of another name.
-pub fn name_request(head: &mut ResponseHeader, ctx: &Context) -> Result<()> {
-    head.insert_header("x-request-id", ctx.request_id.as_str())?;
-    if ctx.dialect == Dialect::Anthropic {
-        head.insert_header("request-id", ctx.request_id.as_str())?;
+pub fn name_request(head: &mut ResponseHeader, dialect: Dialect, id: &str) -> Result<()> {
+    head.insert_header("x-request-id", id)?;
+    if dialect == Dialect::Anthropic {
+        head.insert_header("request-id", id)?;
     }
     Ok(())
+}
+
+/// What the head is made of that a streaming client gets when it has waited long enough for one.
+pub struct Opening {
+    /// The request's id.
+    pub request_id: Arc<str>,
+    /// Whose dialect the client speaks.
+    pub dialect: Dialect,
+    /// Whether the client's HTTP knows chunks.
+    pub chunked: bool,
+}
+
+impl Opening {
+    /// The head; no candidate has answered yet, so it names none.
+    pub fn head(&self) -> Result<ResponseHeader> {
+        let mut head = ResponseHeader::build(StatusCode::OK, Some(5))?;
+        head.insert_header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
+        head.insert_header(header::CACHE_CONTROL, "no-cache")?;
+        if self.chunked {
+            head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        name_request(&mut head, self.dialect, &self.request_id)?;
+        Ok(head)
+    }
 }
 
 async fn send(

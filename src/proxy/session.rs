@@ -26,6 +26,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Sleep;
 
 use super::flight::{Flight, Pass, Tick, ended_by_gateway};
+use super::reply::Opening;
 use crate::clock;
 
 /// A comment that no client shows; it keeps idle connections alive.
@@ -55,7 +56,7 @@ pub fn wrap(
     place: &mut ServerSession,
     body: Bytes,
     flight: Arc<Flight>,
-    opening: ResponseHeader,
+    opening: Opening,
 ) -> Unwrap {
     let slot: Slot = Arc::default();
     let mut real = std::mem::replace(place, nobody());
@@ -66,7 +67,7 @@ pub fn wrap(
         real,
         body,
         flight,
-        opening: Some(Box::new(opening)),
+        opening,
         comment_cut: false,
         timer: None,
         slot: slot.clone(),
@@ -83,7 +84,7 @@ struct HeldSession {
     real: ServerSession,
     body: Bytes,
     flight: Arc<Flight>,
-    opening: Option<Box<ResponseHeader>>,
+    opening: Opening,
     /// A comment to an HTTP/2 client was begun and not finished.
     comment_cut: bool,
     timer: Option<Pin<Box<Sleep>>>,
@@ -201,10 +202,9 @@ impl CustomSession for HeldSession {
                 Tick::Wait => {}
                 Tick::Expire => return Err(ended_by_gateway()),
                 Tick::Open => {
-                    if let Some(opening) = self.opening.take() {
-                        self.write_interruptibly(HttpTask::Header(opening, false))
-                            .await?;
-                    }
+                    let opening = Box::new(self.opening.head()?);
+                    self.write_interruptibly(HttpTask::Header(opening, false))
+                        .await?;
                     self.comment().await?;
                 }
                 Tick::Comment => self.comment().await?,

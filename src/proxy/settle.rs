@@ -111,7 +111,6 @@ fn record_attempts(
     let (Some(caller), Some(endpoint)) = (&ctx.caller, ctx.endpoint) else {
         return;
     };
-    let request_id: Arc<str> = ctx.request_id.as_str().into();
     let committed = planned.flight.committed_at();
     for (index, past) in ctx.past.iter().enumerate() {
         let candidate = &planned.candidates[past.candidate];
@@ -134,16 +133,16 @@ fn record_attempts(
         shared.usage.record(UsageEvent {
             id: shared.event_ids.next(),
             event_time: Timestamp(wall),
-            request_id: request_id.clone(),
+            request_id: ctx.request_id.clone(),
             access_key_id: caller.key.id.clone(),
             account: caller.key.account.clone(),
             surface: endpoint.surface(),
             provider: provider.id.clone(),
-            provider_display_name: provider.display_name.as_str().into(),
+            provider_display_name: provider.display_name.clone(),
             model: candidate.upstream_model.clone(),
             model_display_name: model.map_or_else(
                 || candidate.upstream_model.clone(),
-                |m| m.display_name.as_str().into(),
+                |m| m.display_name.clone(),
             ),
             attempt_number: u32::try_from(index + 1).unwrap_or(u32::MAX),
             is_final_attempt: last,
@@ -164,7 +163,7 @@ fn record_attempts(
             total_cost: 0,
             key_source: candidate.key.kind,
             provider_key_id: candidate.key.id.clone(),
-            provider_key_display_name: candidate.key.value.redacted(),
+            provider_key_display_name: candidate.key.value.redacted().clone(),
             latency_to_commit: committed
                 .filter(|_| last)
                 .map(|at| at.duration_since(now - past.took)),

@@ -13,9 +13,9 @@ use super::failure::{Body, Fault};
 use super::figures::{Figures, Groq};
 use super::lenient::{Code, Few, Maybe, Text};
 use super::openai::Choice;
-use super::responses::{Incomplete, end};
-use super::stream::{is_json, normalised, parse};
-use crate::dialect::{Endpoint, Surface};
+use super::responses::end;
+use super::stream::is_json;
+use crate::dialect::{Endpoint, Surface, skip};
 
 /// The largest document that is kept and parsed, in bytes.
 const KEEP: usize = 1 << 20;
@@ -42,38 +42,79 @@ enum Kept {
     },
 }
 
-/// The top level of every dialect's answer.
+/// The top level of every dialect's answer, as JSON that is read only where it is needed.
+#[derive(Debug, Default)]
+struct Answer<'a> {
+    model: Raw<'a>,
+    kind: Raw<'a>,
+    object: Raw<'a>,
+    status: Raw<'a>,
+    stop_reason: Raw<'a>,
+    code: Raw<'a>,
+    message: Raw<'a>,
+    error: Raw<'a>,
+    usage: Raw<'a>,
+    x_groq: Raw<'a>,
+    incomplete_details: Raw<'a>,
+    choices: Raw<'a>,
+    data: Raw<'a>,
+    content: Raw<'a>,
+    output: Raw<'a>,
+}
+
+/// A member's value; `None` if there is no such member, or it is `null`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Raw<'a>(Option<&'a [u8]>);
+
+impl<'a> Raw<'a> {
+    /// The value as what it should be; the default if it is something else.
+    fn read<T: Deserialize<'a> + Default>(self) -> T {
+        let read = |json| serde_json::from_slice(json).ok();
+        self.0.and_then(read).unwrap_or_default()
+    }
+
+    /// The elements that are objects.
+    fn elements<T: Deserialize<'a>>(self) -> Few<Maybe<T>> {
+        self.read()
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// Finds what is looked at; `None` if the body is not one JSON object. Of a key given twice the last
+    /// one counts.
+    fn of(body: &'a [u8]) -> Option<Answer<'a>> {
+        let mut answer = Answer::default();
+        let found = skip::members(body, |key, value| {
+            let place = match key {
+                b"model" => &mut answer.model,
+                b"type" => &mut answer.kind,
+                b"object" => &mut answer.object,
+                b"status" => &mut answer.status,
+                b"stop_reason" => &mut answer.stop_reason,
+                b"code" => &mut answer.code,
+                b"message" => &mut answer.message,
+                b"error" => &mut answer.error,
+                b"usage" => &mut answer.usage,
+                b"x_groq" => &mut answer.x_groq,
+                b"incomplete_details" => &mut answer.incomplete_details,
+                b"choices" => &mut answer.choices,
+                b"data" => &mut answer.data,
+                b"content" => &mut answer.content,
+                b"output" => &mut answer.output,
+                _ => return,
+            };
+            *place = Raw((value != b"null").then_some(value));
+        });
+        found.ok().map(|()| answer)
+    }
+}
+
+/// Why a choice ended.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Answer<'a> {
+struct Reason<'a> {
     #[serde(borrow)]
-    model: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    object: Text<'a>,
-    #[serde(borrow)]
-    status: Text<'a>,
-    #[serde(borrow)]
-    stop_reason: Text<'a>,
-    #[serde(borrow)]
-    code: Code<'a>,
-    #[serde(borrow)]
-    message: Text<'a>,
-    #[serde(borrow)]
-    error: Fault<'a>,
-    usage: Maybe<Figures>,
-    x_groq: Maybe<Groq>,
-    #[serde(borrow)]
-    incomplete_details: Maybe<Incomplete<'a>>,
-    #[serde(borrow)]
-    choices: Few<Maybe<Choice<'a>>>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    output: Option<&'a RawValue>,
+    finish_reason: Text<'a>,
 }
 
 /// A content block of a message, or an output item of a response.
@@ -151,15 +192,11 @@ fn add_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
 }
 
 fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFailure> {
-    let fault = match parse::<Answer<'_>>(body) {
-        Ok(answer) => return read(endpoint, answer, facts),
-        Err(fault) => fault,
-    };
-    if let Some(body) = normalised(body, &fault)
-        && let Ok(answer) = parse::<Answer<'_>>(&body)
-    {
-        return read(endpoint, answer, facts);
+    let text = simdutf8::basic::from_utf8(body).is_ok();
+    if let Some(answer) = Answer::of(body).filter(|_| text) {
+        return read(endpoint, &answer, facts);
     }
+    // JSON of another kind, or deeper than is looked into, is an answer all the same.
     if !is_json(body) {
         return Some(StreamFailure::Malformed);
     }
@@ -168,21 +205,18 @@ fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFai
     None
 }
 
-fn read(
-    endpoint: Endpoint,
-    answer: Option<Answer<'_>>,
-    facts: &mut Facts,
-) -> Option<StreamFailure> {
+fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<StreamFailure> {
     facts.complete = true;
-    let answer = answer.unwrap_or_default();
-    let generated = [answer.data, answer.content, answer.output];
-    let nothing = !answer.choices.present && generated.iter().all(Option::is_none);
-    if nothing || answer.status.0 == "failed" {
-        let mut failure = answer.error.failure();
-        if failure.is_none() && (answer.object.0 == "error" || answer.kind.0 == "error") {
+    let generated = [answer.data, answer.content, answer.output, answer.choices];
+    let nothing = generated.iter().all(|list| list.0.is_none());
+    let status = answer.status.read::<Text<'_>>();
+    if nothing || status.0 == "failed" {
+        let mut failure = answer.error.read::<Fault<'_>>().failure();
+        let says = |raw: Raw<'_>| raw.read::<Text<'_>>().0 == "error";
+        if failure.is_none() && (says(answer.object) || says(answer.kind)) {
             failure = Body {
-                code: answer.code,
-                message: answer.message,
+                code: answer.code.read::<Code<'_>>(),
+                message: answer.message.read::<Text<'_>>(),
                 ..Body::default()
             }
             .failure();
@@ -195,32 +229,35 @@ fn read(
     let Endpoint::Generate(surface) = endpoint else {
         return None;
     };
-    facts.model(&answer.model);
-    let figures = answer
-        .usage
-        .0
-        .or_else(|| answer.x_groq.0.as_ref().and_then(|groq| groq.usage.0));
+    facts.model(&answer.model.read());
+    let groq = || answer.x_groq.read::<Maybe<Groq>>().0?.usage.0;
+    let figures = answer.usage.read::<Maybe<Figures>>().0.or_else(groq);
     note(figures, surface, facts);
-    if let Some(reason) = answer.stop_reason.some() {
+    if let Some(reason) = answer.stop_reason.read::<Text<'_>>().some() {
         facts.finish_reason(reason);
     }
     if surface == Surface::Responses {
-        end(&answer.status, &answer.incomplete_details, facts);
+        end(&status, &answer.incomplete_details.read(), facts);
     }
-    answer.choices.iter().for_each(|choice| choice.tell(facts));
-    if facts.usage.is_none() {
-        for pieces in [answer.content, answer.output]
-            .into_iter()
-            .filter_map(|list| elements::<Piece<'_>>(Some(list?)))
-        {
-            pieces.iter().for_each(|piece| piece.tell(facts));
+    // Texts are read only where they must be counted: most of an answer is text.
+    if facts.usage.is_some() {
+        for choice in answer.choices.elements::<Reason<'_>>().iter() {
+            if let Some(reason) = choice.finish_reason.some() {
+                facts.finish_reason(reason);
+            }
+        }
+    } else {
+        for choice in answer.choices.elements::<Choice<'_>>().iter() {
+            choice.tell(facts);
+        }
+        for pieces in [answer.content, answer.output] {
+            pieces
+                .elements::<Piece<'_>>()
+                .iter()
+                .for_each(|piece| piece.tell(facts));
         }
     }
     None
-}
-
-fn elements<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>) -> Option<Few<Maybe<T>>> {
-    serde_json::from_str(list?.get()).ok()
 }
 
 fn note(figures: Option<Figures>, surface: Surface, facts: &mut Facts) {

@@ -67,7 +67,7 @@ pub struct UsageEvent {
     /// The provider key's id.
     pub provider_key_id: Arc<str>,
     /// The provider key, redacted.
-    pub provider_key_display_name: String,
+    pub provider_key_display_name: Arc<str>,
     /// From the start of the attempt to its commit; `None` if it never committed.
     pub latency_to_commit: Option<Duration>,
     /// From the start of the attempt to its end.
@@ -248,7 +248,7 @@ pub(super) mod tests {
             total_cost: 0,
             key_source: KeyKind::User,
             provider_key_id: "openai-main".into(),
-            provider_key_display_name: "sk-proj-ab***wxyz".to_owned(),
+            provider_key_display_name: "sk-proj-ab***wxyz".into(),
             latency_to_commit: Some(Duration::from_micros(120_900)),
             latency: Duration::from_secs(2),
         }

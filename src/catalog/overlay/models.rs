@@ -64,7 +64,7 @@ fn target(models: &mut Vec<Model>, id: &str) -> usize {
             .retain(|alias| !alias.eq_ignore_ascii_case(id));
         model = Model {
             id: Arc::from(id),
-            display_name: id.to_owned(),
+            display_name: id.into(),
             aliases: Vec::new(),
             ..other.clone()
         };
@@ -81,7 +81,7 @@ fn apply(
     faults: &mut Faults,
 ) {
     if let Some(name) = &change.display_name {
-        model.display_name.clone_from(name);
+        model.display_name = name.as_str().into();
     }
     for (field, declared, known) in [
         (

@@ -59,9 +59,16 @@ pub(super) fn lay(
     models::lay(&mut models, &declared.models, &surfaces, path, faults);
     Some(Provider {
         id: known.map_or_else(|| Arc::from(declared.id.as_str()), |known| known.id.clone()),
-        display_name: declared.display_name.clone().unwrap_or_else(|| {
-            known.map_or_else(|| declared.id.clone(), |known| known.display_name.clone())
-        }),
+        display_name: declared
+            .display_name
+            .as_deref()
+            .map(Arc::from)
+            .unwrap_or_else(|| {
+                known.map_or_else(
+                    || declared.id.as_str().into(),
+                    |known| known.display_name.clone(),
+                )
+            }),
         base_url: base_url?,
         auth: declared
             .auth

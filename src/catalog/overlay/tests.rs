@@ -67,7 +67,7 @@ fn a_custom_provider_has_sensible_defaults() {
         "[{id: my-vllm, base_url: 'http://127.0.0.1:8000', models: [{id: llama3.2, context_window: 131072, aliases: [Llama]}]}]",
     );
     let custom = provider(&catalog, "my-vllm");
-    assert_eq!(custom.display_name, "my-vllm");
+    assert_eq!(&*custom.display_name, "my-vllm");
     assert_eq!(custom.base_url.to_string(), "http://127.0.0.1:8000/v1");
     assert_eq!(custom.surfaces, [Surface::ChatCompletions]);
     assert!(custom.passthrough && !custom.built_in && custom.managed_keys_possible);
@@ -91,7 +91,7 @@ fn a_built_in_provider_changes_where_the_yaml_speaks() {
            timeouts: {per_request: 5s}}]",
     );
     let openai = provider(&catalog, "openai");
-    assert_eq!(openai.display_name, "Ours");
+    assert_eq!(&*openai.display_name, "Ours");
     assert_eq!(
         openai.base_url.join("/embeddings", None),
         "/openai/embeddings?tenant=a"

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::index::{self, Member};
-use super::skip::Fault;
 use super::{BadRequest, MAX_FALLBACKS, MAX_MODEL, MAX_TOKEN_LIMIT};
+use crate::dialect::skip::Fault;
 use crate::dialect::{Endpoint, Surface};
 
 /// A member that routing reads.

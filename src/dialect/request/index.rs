@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::BadRequest;
 use super::fields::{Field, Name};
 use super::scan::{after_string, unescape};
-use super::skip::{self, Fault, MAX_DEPTH, What};
+use crate::dialect::skip::{self, Fault, MAX_DEPTH, What};
 
 /// Most members of a body's top level. An index entry is larger than the shortest member, so without a
 /// bound a small body could make a large index.
@@ -36,7 +36,7 @@ impl Member {
 
 /// The body as text.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, BadRequest> {
-    std::str::from_utf8(bytes).map_err(|error| {
+    simdutf8::compat::from_utf8(bytes).map_err(|error| {
         BadRequest::body(format!(
             "We could not parse the JSON body of your request: it is not valid UTF-8 at byte {}. Send JSON \
              encoded as UTF-8.",

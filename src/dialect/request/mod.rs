@@ -14,14 +14,13 @@ mod fields;
 mod index;
 mod render;
 mod scan;
-mod skip;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use super::skip::MAX_DEPTH;
 pub use index::MAX_MEMBERS;
 pub use render::Edit;
-pub use skip::MAX_DEPTH;
 
 use fields::{Field, Read, StreamOptions};
 use index::Member;
