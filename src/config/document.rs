@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::fault::Fault;
 use super::lines::Lines;
-use super::place::{Place, Seg};
+use super::place::{Faulty, Place, Seg};
 use super::reference::{ReferenceError, expand};
 use super::{shape, sources};
 
@@ -22,7 +22,7 @@ pub(super) struct Document {
     pub value: Value,
     pub lines: Lines,
     /// Places where a fault was found or something was taken out: further faults there would be noise.
-    pub faulty: Vec<Place>,
+    pub faulty: Faulty,
     pub faults: Vec<Fault>,
     /// Whether something was taken out that may have had an id.
     pub lost_ids: bool,
@@ -37,7 +37,7 @@ impl Document {
             file: file.to_path_buf(),
             value: Value::Object(Map::new()),
             lines: Lines::default(),
-            faulty: Vec::new(),
+            faulty: Faulty::default(),
             faults: Vec::new(),
             lost_ids: false,
             credential_files: BTreeSet::new(),
@@ -114,7 +114,7 @@ impl Document {
 
     /// Notes a fault at a place.
     pub fn fault(&mut self, place: &Place, message: String, hint: Option<String>) {
-        self.faulty.push(place.clone());
+        self.faulty.insert(place.clone());
         self.faults.push(self.about(place, message, hint));
     }
 
@@ -296,7 +296,7 @@ impl Document {
                     Some(Seg::Key(key)) => holds_ids.contains(&key.as_str()),
                     Some(Seg::Index(_)) | None => true,
                 };
-                self.faulty.push(pruned);
+                self.faulty.insert(pruned);
             }
             self.fault(&misshape.place, misshape.message, misshape.hint);
         }

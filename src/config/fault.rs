@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, as a compiler would say it: file, line, path, what, and what to do.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use super::sources::Sources;
@@ -21,17 +21,33 @@ pub struct Fault {
 }
 
 impl fmt::Display for Fault {
+    /// One line, whatever the file says: a fault may quote it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
+        let mut out = OneLine(f);
+        write!(out, "{}:", self.file.display())?;
         if let Some(line) = self.line {
-            write!(f, "{line}:")?;
+            write!(out, "{line}:")?;
         }
         if !self.path.is_empty() {
-            write!(f, " {}:", self.path)?;
+            write!(out, " {}:", self.path)?;
         }
-        write!(f, " {}", self.message)?;
+        write!(out, " {}", self.message)?;
         if let Some(hint) = &self.hint {
-            write!(f, "; {hint}")?;
+            write!(out, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Escapes what would end the line or speak to the terminal.
+struct OneLine<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            let plain = part.trim_end_matches(char::is_control);
+            self.0.write_str(plain)?;
+            write!(self.0, "{}", part[plain.len()..].escape_default())?;
         }
         Ok(())
     }
@@ -60,3 +76,23 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_one_line_whatever_it_quotes() {
+        let fault = Fault {
+            file: "a.yaml".into(),
+            line: Some(3),
+            path: "providers[0].b\tc".into(),
+            message: "`two\r\nlines\u{1b}[31m` é".into(),
+            hint: Some("\n".into()),
+        };
+        assert_eq!(
+            fault.to_string(),
+            r"a.yaml:3: providers[0].b\tc: `two\r\nlines\u{1b}[31m` é; \n"
+        );
+    }
+}

@@ -3,11 +3,16 @@
 //! serde_yaml forgets where values stood, so a second parser's events are followed for their lines only; what
 //! the values are is serde_yaml's to say. A value that came by alias or merge key has its nearest ancestor's line.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser};
 
 use super::place::Place;
+
+/// How deep values may be nested; as many as serde_yaml takes. Each place repeats all that is around it.
+const DEEPEST: usize = 128;
+/// How many values aliases may stand for in all: a few kilobytes of them could stand for gigabytes.
+const MOST_REPEATED: usize = 100_000;
 
 /// Lines, counted from 1, and the text of scalars as it stands in the file.
 #[derive(Debug, Default)]
@@ -37,6 +42,46 @@ enum Open {
     },
 }
 
+/// Counts what aliases stand for.
+#[derive(Default)]
+struct Aliases {
+    /// Values so far, those that aliases stand for included.
+    values: usize,
+    /// The open collections: their anchors, and `values` before them.
+    open: Vec<(usize, usize)>,
+    /// How many values an anchor stands for.
+    sizes: HashMap<usize, usize>,
+    repeated: usize,
+}
+
+impl Aliases {
+    /// Follows an event; how many values all aliases so far stand for.
+    fn repeated(&mut self, event: &Event<'_>) -> usize {
+        match event {
+            Event::Scalar(_, _, anchor, _) => {
+                self.values = self.values.saturating_add(1);
+                self.sizes.insert(*anchor, 1);
+            }
+            Event::Alias(anchor) => {
+                let size = self.sizes.get(anchor).copied().unwrap_or(1);
+                self.values = self.values.saturating_add(size);
+                self.repeated = self.repeated.saturating_add(size);
+            }
+            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                self.open.push((*anchor, self.values));
+                self.values = self.values.saturating_add(1);
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some((anchor, before)) = self.open.pop() {
+                    self.sizes.insert(anchor, self.values - before);
+                }
+            }
+            _ => {}
+        }
+        self.repeated
+    }
+}
+
 impl Lines {
     /// Indexes a file's first document.
     ///
@@ -46,10 +91,18 @@ impl Lines {
     pub fn of(text: &str) -> Result<Lines, (usize, String)> {
         let mut lines = Lines::default();
         let mut stack: Vec<Open> = Vec::new();
+        let mut aliases = Aliases::default();
         for event in Parser::new_from_str(text) {
             let (event, span) =
                 event.map_err(|error| (error.marker().line(), error.info().to_owned()))?;
             let line = span.start.line();
+            if stack.len() > DEEPEST {
+                return Err((line, format!("nested more than {DEEPEST} deep")));
+            }
+            if aliases.repeated(&event) > MOST_REPEATED {
+                let info = format!("its aliases stand for more than {MOST_REPEATED} values");
+                return Err((line, info));
+            }
             match event {
                 Event::Scalar(raw, ..) => {
                     if lines.is_key(&mut stack, &raw, line) {
@@ -187,5 +240,19 @@ mod tests {
             .collect();
         assert_eq!(found, [("b.c".to_owned(), 2), ("a".to_owned(), 3)]);
         assert_eq!(Lines::of("a: 1\nb: [1\nc: 2\n").unwrap_err().0, 3);
+    }
+
+    #[test]
+    fn what_would_take_gigabytes_is_refused() {
+        let deep = Lines::of(&"- ".repeat(30_000)).unwrap_err();
+        assert_eq!(deep, (1, "nested more than 128 deep".to_owned()));
+        assert!(Lines::of(&format!("{}{}", "[".repeat(100), "]".repeat(100))).is_ok());
+        // Each line is ten of the one before.
+        let mut text = "- &a0 x\n".to_owned();
+        for i in 0..9 {
+            text += &format!("- &a{} [{}]\n", i + 1, format!("*a{i},").repeat(10));
+            let told = Lines::of(&text);
+            assert_eq!(told.is_ok(), i < 4, "{i}: {told:?}");
+        }
     }
 }

@@ -188,10 +188,7 @@ impl Merged {
     pub fn about(&self, place: &Place, message: String, hint: Option<String>) -> Option<Fault> {
         let (number, there) = self.origin(place);
         let document = &self.documents[number];
-        let noise = |faulty: &Place| {
-            faulty.contains(&there) || faulty.parent().is_some_and(|parent| parent == there)
-        };
-        (!document.faulty.iter().any(noise)).then(|| document.about(&there, message, hint))
+        (!document.faulty.explains(&there)).then(|| document.about(&there, message, hint))
     }
 
     /// A place's file and line, for people.

@@ -1,14 +1,21 @@
 //! "Did you mean …?"
 
+/// Bytes; longer texts are no typing mistakes, and comparing costs time and memory of the product of both lengths.
+const LONGEST: usize = 96;
+
 /// A hint that names the nearest candidate; `None` if none is near.
 pub(super) fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    if word.len() > LONGEST {
+        return None;
+    }
     let word = word.to_lowercase();
     let limit = 1 + word.chars().count() / 4;
     let (distance, nearest) = candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| {
             (
                 strsim::damerau_levenshtein(&word, &candidate.to_lowercase()),
@@ -58,5 +65,13 @@ mod tests {
             Some("fields: base_url, auth, keys")
         );
         assert_eq!(did_you_mean("x", []), None);
+    }
+
+    #[test]
+    fn long_texts_are_not_compared() {
+        // Comparing these two would take gigabytes.
+        let (one, other) = ("a".repeat(30_000), "b".repeat(30_000));
+        assert_eq!(did_you_mean(&one, [other.as_str()]), None);
+        assert_eq!(did_you_mean("short", [other.as_str()]), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Where something is in a document: `providers[1].base_url`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -41,11 +42,6 @@ impl Place {
     pub fn parent(&self) -> Option<Place> {
         let (_, rest) = self.0.split_last()?;
         Some(Place(rest.to_vec()))
-    }
-
-    /// Whether this place is `other`, or contains it.
-    pub fn contains(&self, other: &Place) -> bool {
-        other.0.starts_with(&self.0)
     }
 
     /// Reads what [`fmt::Display`] writes. A key that itself contains a dot or bracket reads as several steps.
@@ -101,6 +97,28 @@ impl Place {
             }
             place = parent;
         }
+    }
+}
+
+/// Places where something is wrong. A question costs no more for their number: a list of thousands that
+/// are wrong is asked about thousands of times.
+#[derive(Debug, Default)]
+pub(super) struct Faulty {
+    places: BTreeSet<Place>,
+    parents: BTreeSet<Place>,
+}
+
+impl Faulty {
+    /// Adds a place.
+    pub fn insert(&mut self, place: Place) {
+        self.parents.extend(place.parent());
+        self.places.insert(place);
+    }
+
+    /// Whether a further fault at `place` would be noise: one is there, around it, or at one of its own fields.
+    pub fn explains(&self, place: &Place) -> bool {
+        let around = std::iter::successors(Some(place.clone()), Place::parent);
+        self.parents.contains(place) || around.into_iter().any(|at| self.places.contains(&at))
     }
 }
 

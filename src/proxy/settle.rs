@@ -78,15 +78,10 @@ async fn count(shared: &Shared, ctx: &mut Context) -> Option<Settled> {
     let began = planned.flight.phase() == Phase::Committed
         && last.status.is_some_and(|status| status < 300);
     let tap = last.tap.take()?;
-    if let Some(usage) = tap.usage().filter(|_| tap.usage_final() || !began) {
+    if tap.usage_final() || !began {
+        let settled = reported(&tap);
         last.tap = Some(tap);
-        return Some(Settled {
-            usage,
-            estimated: false,
-        });
-    }
-    if !began {
-        return None;
+        return settled;
     }
     let body: RequestBody = ctx.received.as_ref()?.body.clone();
     let model = planned.candidates[last.candidate].upstream_model.clone();
@@ -172,11 +167,12 @@ fn record_attempts(
     }
 }
 
-/// A failed attempt costs nothing, unless its provider reported usage all the same.
+/// What the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
+/// unless its provider reported usage all the same.
 fn reported(tap: &crate::tokens::Tap) -> Option<Settled> {
     tap.usage().map(|usage| Settled {
         usage,
-        estimated: false,
+        estimated: !tap.usage_final(),
     })
 }
 

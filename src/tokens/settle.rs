@@ -7,7 +7,7 @@ use super::{Encoding, Tap, Usage};
 pub struct Settled {
     /// The figures.
     pub usage: Usage,
-    /// Whether any of them is our own count rather than the provider's.
+    /// Whether any of them is not the provider's last word: our own count, or a report before the end.
     pub estimated: bool,
 }
 

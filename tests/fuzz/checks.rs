@@ -1,6 +1,7 @@
 //! What must hold for any input. Shared by the fuzz targets and the test that replays their corpora, so a
 //! finding put into `corpus/<target>/` is a regression test.
 
+mod config;
 mod sse;
 
 use bytes::Bytes;
@@ -11,7 +12,11 @@ use tollgate::dialect::{Endpoint, Surface};
 pub type Check = (&'static str, fn(&[u8]));
 
 /// Every check.
-pub const CHECKS: &[Check] = &[("request", request), ("sse", sse::sse)];
+pub const CHECKS: &[Check] = &[
+    ("config", config::config),
+    ("request", request),
+    ("sse", sse::sse),
+];
 
 /// A body is refused, or it can be edited for a candidate and says what the edit says.
 pub fn request(data: &[u8]) {
