@@ -117,8 +117,8 @@ impl Faulty {
 
     /// Whether a further fault at `place` would be noise: one is there, around it, or at one of its own fields.
     pub fn explains(&self, place: &Place) -> bool {
-        let around = std::iter::successors(Some(place.clone()), Place::parent);
-        self.parents.contains(place) || around.into_iter().any(|at| self.places.contains(&at))
+        let mut around = std::iter::successors(Some(place.clone()), Place::parent);
+        self.parents.contains(place) || around.any(|at| self.places.contains(&at))
     }
 }
 
