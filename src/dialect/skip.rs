@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use wide::u8x16;
+
 /// Most levels of arrays and objects inside each other, the body's own object included.
 pub const MAX_DEPTH: usize = 128;
 
@@ -219,55 +221,85 @@ fn number(json: &[u8], mut at: usize) -> Result<usize, Fault> {
 
 /// The index after the closing quote of the string whose content begins at `at`.
 pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
-    loop {
-        at = plain(json, at);
-        match json.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => match json.get(at + 1) {
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
-                Some(b'u') => {
-                    let four = json.get(at + 2..at + 6).unwrap_or_default();
-                    if four.len() < 4 || !four.iter().all(u8::is_ascii_hexdigit) {
-                        return Fault::syntax(json, at, "invalid escape");
-                    }
-                    at += 6;
-                }
-                _ => return Fault::syntax(json, at, "invalid escape"),
-            },
-            _ => return Fault::syntax(json, at, "control character in a string"),
-        }
-    }
-}
-
-/// The index of the first byte at or after `at` that a string cannot hold as it is.
-fn plain(json: &[u8], mut at: usize) -> usize {
-    // A word at a time for the usual short run.
-    for _ in 0..4 {
+    // Keys and short values end within a word or two.
+    for _ in 0..2 {
         match word_at(json, at).map(special) {
             Some(0) => at += 8,
-            Some(found) => return at + found.trailing_zeros() as usize / 8,
-            None => return plain_bytes(json, at),
+            Some(found) => {
+                let end = at + found.trailing_zeros() as usize / 8;
+                if json.get(end) == Some(&b'"') {
+                    return Ok(end + 1);
+                }
+                at = end;
+                break;
+            }
+            None => break,
         }
     }
-    // Then as fast as the machine finds what ends most runs; what it ran over must be looked at for
-    // control characters, in a loop without an exit, which the compiler turns into vector instructions.
-    let rest = json.get(at..).unwrap_or_default();
-    let run = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-    let control = rest[..run]
-        .iter()
-        .fold(false, |any, byte| any | (*byte < b' '));
-    if control {
-        return plain_bytes(json, at);
+    // Long texts go by blocks: what a block holds is found without a branch for each byte, which no
+    // predictor would guess in somebody's prose.
+    'blocks: while let Some(block) = json.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        let mut found = specials(block);
+        while found != 0 {
+            let n = found.trailing_zeros() as usize;
+            match block[n] {
+                b'"' => return Ok(at + n + 1),
+                b'\\' => {
+                    let end = escape(json, at + n)?;
+                    if end > at + BLOCK || end > at + n + 2 {
+                        at = end;
+                        continue 'blocks;
+                    }
+                    // The escaped byte is no end and no escape of its own.
+                    found &= !(0b11 << n);
+                }
+                _ => return Fault::syntax(json, at + n, CONTROL),
+            }
+        }
+        at += BLOCK;
     }
-    at + run
+    loop {
+        match json.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = escape(json, at)?,
+            Some(b' '..) => at += 1,
+            _ => return Fault::syntax(json, at, CONTROL),
+        }
+    }
 }
 
-fn plain_bytes(json: &[u8], at: usize) -> usize {
-    let rest = json.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..b' '))
-        .count()
+const CONTROL: &str = "control character in a string";
+
+/// The index after the escape whose backslash is at `at`.
+fn escape(json: &[u8], at: usize) -> Result<usize, Fault> {
+    match json.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') => {
+            let four = json.get(at + 2..at + 6).unwrap_or_default();
+            if four.len() < 4 || !four.iter().all(u8::is_ascii_hexdigit) {
+                return Fault::syntax(json, at, "invalid escape");
+            }
+            Ok(at + 6)
+        }
+        _ => Fault::syntax(json, at, "invalid escape"),
+    }
+}
+
+/// Bytes looked at together.
+const BLOCK: usize = 64;
+
+/// A bit for each byte that a string cannot hold as it is: quotes, backslashes and control characters.
+fn specials(block: &[u8; BLOCK]) -> u64 {
+    let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
+    let last_control = u8x16::splat(b' ' - 1);
+    let mut bits = 0;
+    for (n, lane) in block.as_chunks::<16>().0.iter().enumerate() {
+        let lane = u8x16::new(*lane);
+        let control = lane.min(last_control).simd_eq(lane);
+        let found = lane.simd_eq(quote) | lane.simd_eq(backslash) | control;
+        bits |= u64::from(found.to_bitmask()) << (16 * n);
+    }
+    bits
 }
 
 fn word_at(json: &[u8], at: usize) -> Option<u64> {
@@ -321,16 +353,29 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_ends_a_run_wherever_it_stands() {
-        for len in 0..200 {
+    fn finds_the_end_wherever_it_stands() {
+        for len in 1..200 {
             for at in 0..len {
-                for special in [b'"', b'\\', b'\n', 0, 0x1f] {
-                    let mut text = vec![if at % 2 == 0 { 0xff } else { b' ' }; len];
-                    text[at] = special;
-                    assert_eq!(plain(&text, 0), at, "{special} at {at} of {len}");
+                for (what, width) in [
+                    ("\"", 1),
+                    ("\\\"", 2),
+                    ("\\\\", 2),
+                    ("\\u00e9", 6),
+                    ("\n", 1),
+                    ("\u{1f}", 1),
+                ] {
+                    let fill = if at % 2 == 0 { "\u{7f}" } else { " " };
+                    let text = format!("{}{what}{}\"", fill.repeat(at), fill.repeat(len - at));
+                    let found = string(text.as_bytes(), 0);
+                    let whole = at + width + (len - at) + 1;
+                    let right = match what {
+                        "\"" => found == Ok(at + 1),
+                        "\n" | "\u{1f}" => found.is_err_and(|fault| fault.at == at),
+                        _ => found == Ok(whole),
+                    };
+                    assert!(right, "{what:?} at {at} of {len}: {found:?}");
                 }
             }
-            assert_eq!(plain(&vec![0x7f; len], 0), len);
         }
     }
 
