@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 
 use super::context::{Context, Planned};
 use super::flight::{Flight, Limits};
-use super::reply::Opening;
+use super::opening::Opening;
 use super::session;
 use super::shared::Shared;
 use crate::access::effective;

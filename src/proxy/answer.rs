@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 
 use super::context::Context;
 use super::flight::{Answer, Phase, ended_by_gateway};
-use super::reply;
+use super::opening;
 use crate::clock;
 use crate::dialect::Endpoint;
 use crate::failover::{Outcome, retry_after};
@@ -93,7 +93,7 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         head.remove_header(&header::CONTENT_LENGTH);
     }
     let upstream = clock::now().duration_since(attempt.started);
-    reply::name_request(head, ctx.dialect, &ctx.request_id)?;
+    opening::name_request(head, ctx.dialect, &ctx.request_id)?;
     head.insert_header("x-tollgate-provider", &*candidate.provider.id)?;
     head.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
     head.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;

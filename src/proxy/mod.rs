@@ -22,6 +22,7 @@ mod drain;
 mod failure;
 mod flight;
 mod local;
+mod opening;
 mod outbound;
 mod peers;
 mod receive;

@@ -26,7 +26,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Sleep;
 
 use super::flight::{Flight, Pass, Tick, ended_by_gateway};
-use super::reply::Opening;
+use super::opening::Opening;
 use crate::clock;
 
 /// A comment that no client shows; it keeps idle connections alive.

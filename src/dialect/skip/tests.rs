@@ -1,0 +1,154 @@
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+
+use super::*;
+
+fn accepts(json: &[u8]) -> bool {
+    value(json, space(json, 0)).is_ok_and(|end| space(json, end) == json.len())
+}
+
+fn serde_accepts(json: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(json).is_ok()
+}
+
+#[test]
+fn depth_is_counted_exactly() {
+    let nested = |levels: usize| "[{\"a\":".repeat(levels / 2) + "1" + &"}]".repeat(levels / 2);
+    assert!(accepts(nested(MAX_DEPTH - 2).as_bytes()));
+    assert!(
+        accepts(format!("[{}]", nested(MAX_DEPTH - 2)).as_bytes()),
+        "127 below the body's own"
+    );
+    assert!(!accepts(nested(MAX_DEPTH).as_bytes()));
+    assert!(
+        accepts(format!("[{}[]]", "[],".repeat(5000)).as_bytes()),
+        "brackets are not levels"
+    );
+    assert!(
+        accepts(format!("[\"{}\"]", "[".repeat(5000)).as_bytes()),
+        "nor are those in strings"
+    );
+}
+
+#[test]
+fn finds_the_end_wherever_it_stands() {
+    for len in 1..200 {
+        for at in 0..len {
+            for (what, width) in [
+                ("\"", 1),
+                ("\\\"", 2),
+                ("\\\\", 2),
+                ("\\u00e9", 6),
+                ("\n", 1),
+                ("\u{1f}", 1),
+            ] {
+                let fill = if at % 2 == 0 { "\u{7f}" } else { " " };
+                let text = format!("{}{what}{}\"", fill.repeat(at), fill.repeat(len - at));
+                let found = string(text.as_bytes(), 0);
+                let whole = at + width + (len - at) + 1;
+                let right = match what {
+                    "\"" => found == Ok(at + 1),
+                    "\n" | "\u{1f}" => found.is_err_and(|fault| fault.at == at),
+                    _ => found == Ok(whole),
+                };
+                assert!(right, "{what:?} at {at} of {len}: {found:?}");
+            }
+        }
+    }
+}
+
+/// Texts that are nearly JSON: its tokens in any order.
+fn tokens() -> impl Strategy<Value = String> {
+    let token = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        " ",
+        "\n",
+        "\t",
+        "\r",
+        "\u{c}",
+        "\"",
+        "\"a\"",
+        "\"\\u00e9\"",
+        "\"\\ud800\"",
+        "\"\\u12\"",
+        "\"\\x\"",
+        "\"\\\\\"",
+        "\"\t\"",
+        "\"é\u{7f}\"",
+        "0",
+        "-",
+        "-0",
+        "01",
+        "1.",
+        "1.5",
+        ".5",
+        "1e",
+        "1E+5",
+        "1e-",
+        "12",
+        "true",
+        "tru",
+        "false",
+        "null",
+        "nul",
+        "\\",
+        "+1",
+        "\u{feff}",
+        "\0",
+        "/",
+    ]);
+    prop::collection::vec(token, 0..8).prop_map(|tokens| tokens.concat())
+}
+
+fn valid() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        prop::sample::select(vec![
+            "0",
+            "-1.5e+3",
+            "true",
+            "null",
+            "\"\\ud800\\n\"",
+            "[ ]",
+            "{\t}"
+        ])
+        .prop_map(str::to_owned),
+        any::<String>().prop_map(|text| serde_json::Value::from(text).to_string()),
+    ];
+    leaf.prop_recursive(6, 40, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5)
+                .prop_map(|all| format!("[{}]", all.join(", "))),
+            prop::collection::vec(inner, 0..5).prop_map(|all| {
+                let all: Vec<_> = all.iter().map(|value| format!("\"k\" :{value}")).collect();
+                format!("{{{}}}", all.join(" ,"))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn agrees_with_serde_json_on_tokens(json in tokens()) {
+        prop_assert_eq!(accepts(json.as_bytes()), serde_accepts(&json), "{:?}", json);
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_damaged_json(
+        json in valid(), at in any::<prop::sample::Index>(), cut in 0usize..3, put in tokens(),
+    ) {
+        prop_assert!(accepts(json.as_bytes()), "{:?}", json);
+        let mut chars: Vec<char> = json.chars().collect();
+        let at = at.index(chars.len() + 1);
+        let end = (at + cut).min(chars.len());
+        chars.splice(at..end, put.chars().take(3));
+        let json: String = chars.into_iter().collect();
+        prop_assert_eq!(accepts(json.as_bytes()), serde_accepts(&json), "{:?}", json);
+    }
+}
