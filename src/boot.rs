@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -323,6 +323,7 @@ fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
     let app = Bounded {
         app: Arc::new(app),
         shared: shared.clone(),
+        open: AtomicUsize::new(0),
     };
     let mut proxy = Service::new("proxy".to_owned(), app);
     for address in &config.proxy.listen {

@@ -79,6 +79,8 @@ pub struct Proxy {
     pub max_headers: usize,
     /// Most requests under way at once; `None` is no limit.
     pub max_in_flight: Option<usize>,
+    /// Most open client connections; `None` is no limit.
+    pub max_connections: Option<usize>,
     /// Longest pause inside a request body.
     pub read_timeout: Duration,
     /// Longest idle time of a client's connection between requests.

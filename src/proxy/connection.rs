@@ -10,6 +10,7 @@ use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,12 +31,23 @@ use super::shared::Shared;
 /// What every HTTP/2 connection begins with, and no HTTP/1 request.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
-/// An application whose clients must not take for ever to say what they want.
+/// An application whose clients must not be too many, nor take for ever to say what they want.
 pub struct Bounded<A> {
     /// The application.
     pub app: Arc<A>,
-    /// Where the bound is configured.
+    /// Where the bounds are configured.
     pub shared: Arc<Shared>,
+    /// Connections that are open.
+    pub open: AtomicUsize,
+}
+
+/// A connection among those that are counted, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[async_trait]
@@ -45,7 +57,16 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let patience = self.shared.snapshot.load().config.proxy.read_timeout;
+        let (patience, most) = {
+            let snapshot = self.shared.snapshot.load();
+            let limits = &snapshot.config.proxy;
+            (limits.read_timeout, limits.max_connections)
+        };
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let _counted = Counted(&self.open);
+        if most.is_some_and(|most| before >= most) {
+            return None; // dropped, and so closed
+        }
         let stream = Box::new(Connection::new(stream, patience));
         self.app.process_new(stream, shutdown).await
     }

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use serde_json::json;
 
-use super::help::{Raw, SOON, answers, post_head, small_body};
+use super::help::{Raw, SOON, answers, post_head, small_body, status};
 use crate::common::client::{Answer, Client, Version};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
@@ -319,6 +319,33 @@ async fn requests_under_way_are_bounded() {
     assert!(
         answers(gateway.address, &Request::chat(&["m"], false), 200, SOON).await,
         "a place is free again"
+    );
+}
+
+#[tokio::test]
+async fn connections_are_bounded() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let limits = json!({"proxy": {"max_connections": 2}});
+    let gateway = Gateway::builder()
+        .fake("f", &fake)
+        .config(limits)
+        .start()
+        .await;
+    let mut first = Client::connect(Version::H1, gateway.address).await;
+    let mut second = Client::connect(Version::H2, gateway.address).await;
+    for client in [&mut first, &mut second] {
+        let answer = client.ask(&Request::chat(&["m"], false)).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    assert_eq!(
+        status(gateway.address, &Request::chat(&["m"], false)).await,
+        None,
+        "a third connection is closed without an answer"
+    );
+    drop(first);
+    assert!(
+        answers(gateway.address, &Request::chat(&["m"], false), 200, SOON).await,
+        "its place is free again"
     );
 }
 

@@ -56,10 +56,8 @@ impl Checker<'_> {
             },
             max_body: self.size(&place.key("max_body"), proxy.max_body, 32 << 20),
             max_headers: self.size(&place.key("max_headers"), proxy.max_headers, 64 << 10),
-            max_in_flight: proxy
-                .max_in_flight
-                .filter(|&most| most > 0)
-                .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            max_in_flight: bound(proxy.max_in_flight),
+            max_connections: bound(proxy.max_connections),
             read_timeout: self.span(&place.key("read_timeout"), proxy.read_timeout, 30),
             keepalive: self.span(&place.key("keepalive"), proxy.keepalive, 75),
             // No grace at all is a choice, too.
@@ -250,6 +248,12 @@ fn pair(cert: &Path, key: &Path) -> Result<(), String> {
 pub(super) fn timeouts(written: &types::Timeouts) -> Timeouts {
     let none = crate::catalog::TimeoutOverrides::default();
     crate::access::effective(&Timeouts::default(), &written.overrides(), &none, &none)
+}
+
+/// A bound that 0 switches off.
+fn bound(most: Option<u64>) -> Option<usize> {
+    most.filter(|&most| most > 0)
+        .map(|most| usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub struct Proxy {
     pub max_headers: Option<ByteSize>,
     /// Most requests under way at once; further ones are answered 503. 0 is no limit. Default 0.
     pub max_in_flight: Option<u64>,
+    /// Most open client connections, idle ones included; further ones are closed at once. 0 is no limit. Default 0.
+    pub max_connections: Option<u64>,
     /// How long a client may take to send its request's whole head, and how long it may pause in its body. Default 30s.
     pub read_timeout: Option<Span>,
     /// How long a client may leave its connection idle between requests. Default 75s.
