@@ -79,30 +79,34 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         }
     }
 
-    let dropped: Vec<HeaderName> = head
-        .headers
-        .keys()
-        .filter(|name| is_dropped(name))
-        .cloned()
-        .collect();
-    for name in &dropped {
-        head.remove_header(name);
-    }
-    if attempt.strip_usage {
-        // The length is not the provider's any more once its usage chunk is taken out.
-        head.remove_header(&header::CONTENT_LENGTH);
-    }
     let upstream = clock::now().duration_since(attempt.started);
-    opening::name_request(head, ctx.dialect, &ctx.request_id)?;
-    head.insert_header("x-tollgate-provider", &*candidate.provider.id)?;
-    head.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
-    head.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;
-    head.insert_header(
+    let mut ours = kept(head, attempt.strip_usage)?;
+    opening::name_request(&mut ours, ctx.dialect, &ctx.request_id)?;
+    ours.insert_header("x-tollgate-provider", &*candidate.provider.id)?;
+    ours.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
+    ours.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;
+    ours.insert_header(
         "server-timing",
         server_timing(ctx.answered.overhead, upstream),
     )?;
+    *head = ours;
     planned.flight.answering(answer);
     Ok(())
+}
+
+/// The provider's head, less what is not for our client. It is made anew with room for ours, and without
+/// the spelling of the names: removing and adding in place costs twice as much.
+fn kept(head: &ResponseHeader, usage_is_cut: bool) -> Result<ResponseHeader> {
+    let mut kept = ResponseHeader::build_no_case(head.status, Some(head.headers.len() + 6))?;
+    kept.set_version(head.version);
+    for (name, value) in &head.headers {
+        // The length is not the provider's any more once its usage chunk is taken out.
+        let wrong_length = usage_is_cut && *name == header::CONTENT_LENGTH;
+        if !is_dropped(name) && !wrong_length {
+            kept.append_header(name.clone(), value.clone())?;
+        }
+    }
+    Ok(kept)
 }
 
 /// Pingora's `response_filter`. A client of HTTP/1.0 knows no chunks: the end of its connection ends the body.

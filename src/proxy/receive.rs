@@ -23,8 +23,8 @@ pub async fn request(
 ) -> Result<bool> {
     let snapshot = shared.snapshot.load_full();
     identify(session, ctx);
-    session.set_read_timeout(Some(snapshot.config.proxy.read_timeout));
-    session.set_write_timeout(Some(snapshot.config.proxy.read_timeout));
+    let patience = snapshot.config.proxy.read_timeout;
+    session.set_write_timeout(Some(patience));
     // Off already if the client wants it closed, or its framing makes it unsafe to go on.
     if session.downstream_session.get_keepalive().is_some() {
         session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
@@ -33,6 +33,8 @@ pub async fn request(
         Ok(Walked::Planned) => Ok(false),
         Ok(Walked::Answered) => Ok(true),
         Err(refusal) => {
+            // What is left of the request is read, and thrown away, before the connection is used again.
+            session.set_read_timeout(Some(patience));
             reply::refusal(session, ctx, &refusal).await?;
             Ok(true)
         }

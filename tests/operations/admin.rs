@@ -138,6 +138,23 @@ async fn what_happened_is_told_in_numbers() {
         422
     );
 
+    // An answer is counted when it has left: the last ones may still be on their way into the books.
+    let settled = || {
+        let all = series(&gateway.admin_get("/metrics"));
+        sum(
+            &all,
+            "tollgate_errors_total",
+            &["code=\"ERR_TOLLGATE_3804\""],
+        ) > 0.5
+            && sum(
+                &all,
+                "tollgate_errors_total",
+                &["code=\"ERR_TOLLGATE_3800\""],
+            ) > 7.5
+            && sum(&all, "tollgate_requests_total", &["provider=\"good\""]) > 3.5
+            && sum(&all, "tollgate_requests_in_flight", &[]) < 0.5
+    };
+    assert!(eventually(SOON, settled).await, "the books are not settled");
     let all = series(&gateway.admin_get("/metrics"));
     let is = |family: &str, labels: &[&str], expected: f64| {
         let found = sum(&all, family, labels);
