@@ -76,7 +76,7 @@ pub fn start(
     candidates: Vec<Candidate>,
     in_flight: InFlight,
 ) {
-    let Some(received) = &ctx.received else {
+    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
         return;
     };
     let timeouts = timeouts(ctx, candidates.first());
@@ -100,7 +100,10 @@ pub fn start(
         chunked: session.req_header().version != Version::HTTP_10,
     };
     let place = &mut session.downstream_session;
-    let unwrap = session::wrap(place, bytes, flight.clone(), opening);
+    // While the wrapper is in place it bounds each write itself.
+    place.set_write_timeout(None);
+    let patience = caller.snapshot.config.proxy.read_timeout;
+    let unwrap = session::wrap(place, bytes, flight.clone(), opening, patience);
     ctx.answered.overhead = now.duration_since(received.at);
     ctx.planned = Some(Planned {
         machine: Machine::new(&candidates, ctx.started, timeouts.total),

@@ -125,6 +125,9 @@ pub async fn last_word(shared: &Shared, session: &mut Session, ctx: &mut Context
     }
     // Pingora gives up the connection after a failure; the client shall know.
     session.set_keepalive(None);
+    if let Some(caller) = &ctx.caller {
+        session.set_write_timeout(Some(caller.snapshot.config.proxy.read_timeout));
+    }
     let (phase, fault) = (planned.flight.phase(), planned.flight.fault());
     let gone =
         matches!(fault, Some(Fault::ClientGone)) || (fault != Some(Fault::Drain) && gone(ctx));

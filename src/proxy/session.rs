@@ -57,6 +57,7 @@ pub fn wrap(
     body: Bytes,
     flight: Arc<Flight>,
     opening: Opening,
+    patience: Duration,
 ) -> Unwrap {
     let slot: Slot = Arc::default();
     let mut real = std::mem::replace(place, nobody());
@@ -68,6 +69,7 @@ pub fn wrap(
         body,
         flight,
         opening,
+        patience,
         comment_cut: false,
         timer: None,
         slot: slot.clone(),
@@ -85,6 +87,8 @@ struct HeldSession {
     body: Bytes,
     flight: Arc<Flight>,
     opening: Opening,
+    /// How long the client may leave an answer unread.
+    patience: Duration,
     /// A comment to an HTTP/2 client was begun and not finished.
     comment_cut: bool,
     timer: Option<Pin<Box<Sleep>>>,
@@ -218,7 +222,15 @@ impl CustomSession for HeldSession {
             Pass::Fail(error) => Err(error),
             Pass::Write(tasks) => {
                 self.settle_writes().await?;
-                self.real.response_duplex_vec(tasks).await
+                // Pingora's own write timeout sets a timer for each write; this one only for those that wait.
+                let write = self.real.response_duplex_vec(tasks);
+                match tokio::time::timeout(self.patience, write).await {
+                    Ok(written) => written,
+                    Err(_) => {
+                        Error::e_explain(ErrorType::WriteTimedout, "the client does not read")
+                            .map_err(|error: Box<Error>| error.into_down())
+                    }
+                }
             }
         }
     }
