@@ -69,9 +69,11 @@ pub fn proxying(
     {
         // The provider had closed a pooled connection, or asks for another one; it has not seen this request.
         error.retry.decide_reuse(reused);
-        if error.retry() {
+        // Pingora says so for what it reads, not for a write that came just after the close.
+        let written_too_late = reused && *error.etype() == ErrorType::WriteError;
+        if error.retry() || written_too_late {
             attempt.stale += 1;
-            return error;
+            return again(error);
         }
     }
     let outcome = match (fault, attempt.outcome.take()) {
