@@ -306,17 +306,5 @@ impl Machine {
     }
 }
 
-/// One line per failed attempt, for the client: `openai gpt-4o: 429 rate limited`. Never a key.
-pub fn report(plan: &[Candidate], attempts: &[Attempt]) -> String {
-    let lines: Vec<String> = attempts
-        .iter()
-        .filter_map(|attempt| {
-            let candidate = plan.get(attempt.candidate)?;
-            Some(format!("{candidate}: {}", attempt.outcome))
-        })
-        .collect();
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,6 @@ pub use breaker::{BreakerState, Breakers};
 pub use classify::{ConnectFailure, Outcome, Verdict};
 pub use cooldown::{Cooldowns, Cooling};
 pub use health::Health;
-pub use machine::{Attempt, Ending, Machine, Step, report};
+pub use machine::{Attempt, Ending, Machine, Step};
 pub use plan::{Candidate, MAX_CANDIDATES, Target, plan};
 pub use retry_after::retry_after;

