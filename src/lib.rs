@@ -12,9 +12,10 @@
 //!    keys cool down, when there is nothing left.
 //! 5. [`dialect`] reads the wire, purely: request bodies, server-sent events, error bodies.
 //! 6. [`tokens`] counts, purely: usage as providers report it, our own count where they do not.
-//! 7. [`proxy`] acts at the edge: one Pingora hook a line, one phase a file.
-//! 8. [`usage`], [`metrics`] and [`admin`] tell the operator what happened.
-//! 9. [`demo`] is a provider that lives on loopback and misbehaves on request.
+//! 7. [`ledger`] keeps the money: a till that holds and settles, a journal that survives, a bank that knows.
+//! 8. [`proxy`] acts at the edge: one Pingora hook a line, one phase a file.
+//! 9. [`usage`], [`metrics`] and [`admin`] tell the operator what happened.
+//! 10. [`demo`] is a provider that lives on loopback and misbehaves on request.
 
 pub mod access;
 pub mod admin;
@@ -25,6 +26,7 @@ pub mod config;
 pub mod demo;
 pub mod dialect;
 pub mod failover;
+pub mod ledger;
 pub mod metrics;
 pub mod proxy;
 pub mod random;

@@ -1,0 +1,296 @@
+//! What a bank does to one account. Pure: the reference that every bank follows.
+//!
+//! Invariants, after every operation:
+//!
+//! ```text
+//! granted       = spent + expired + free + Σ floats
+//! free + Σ floats = Σ remaining of grants − debt
+//! limit of a meter ≥ used + Σ lent, as far as the bank could help it
+//! ```
+//!
+//! What is lent belongs to its holder until the lease ends, even if the grant behind it expires meanwhile: that
+//! part expires when it comes back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{
+    Books, Exchange, Float, Grant, Holder, Meter, MeterExchange, MeterReply, NewGrant, Reply,
+};
+use crate::ledger::money::NanoUsd;
+
+/// How long after an unmet need all holders are asked to return what they do not hold.
+pub const RECALL: Duration = Duration::from_secs(2);
+
+/// Each borrower gets at most this part of what is free, unless requests wait for more.
+pub const SHARE: i64 = 4;
+
+/// How long the last number of a holder whose lease has ended is remembered, so that a late journal is not
+/// counted twice.
+pub const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// One account. Times are Unix time in milliseconds, by the bank's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// All that was ever granted.
+    pub granted: NanoUsd,
+    /// All that was ever charged.
+    pub spent: NanoUsd,
+    /// All that expired unspent.
+    pub expired: NanoUsd,
+    /// What nobody has borrowed; negative if more was spent than was granted.
+    pub free: NanoUsd,
+    /// Spent beyond all grants.
+    pub debt: NanoUsd,
+    /// In the order of their creation.
+    pub grants: Vec<Grant>,
+    /// Who has borrowed, or did once.
+    pub holders: BTreeMap<Holder, Borrower>,
+    /// Until when holders are asked to return what they do not hold.
+    pub recall_until: u64,
+    /// Limits that are counted.
+    pub meters: BTreeMap<Meter, MeterState>,
+}
+
+/// One holder, as its account knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Borrower {
+    /// What it has borrowed, at least 0.
+    pub float: NanoUsd,
+    /// Its last message's number.
+    pub last: u64,
+    /// Until when it may keep the float.
+    pub lease_until: u64,
+}
+
+/// One limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeterState {
+    /// The start of the window (Unix time, s).
+    pub window: u64,
+    /// Used in it.
+    pub used: i64,
+    /// What is lent to whom; no entry is 0.
+    pub lent: BTreeMap<Holder, i64>,
+}
+
+impl Account {
+    /// Puts credits in; false if the account has this grant already. The amount must be above 0.
+    pub fn grant(&mut self, new: &NewGrant, now: u64) -> bool {
+        self.tick(now);
+        if self.grants.iter().any(|grant| grant.id == new.id) {
+            return false;
+        }
+        let pays = self.debt.min(new.amount);
+        self.debt -= pays;
+        self.granted += new.amount;
+        self.free += new.amount;
+        self.grants.push(Grant {
+            id: new.id.clone(),
+            amount: new.amount,
+            remaining: new.amount - pays,
+            expired: NanoUsd::ZERO,
+            created: now / 1000,
+            expires: new
+                .expires_after
+                .map(|after| (now / 1000).saturating_add(after.as_secs())),
+            note: new.note.clone(),
+        });
+        true
+    }
+
+    /// Applies a message, unless its number was applied before or one before it is missing.
+    pub fn exchange(&mut self, message: &Exchange, now: u64) -> Reply {
+        self.tick(now);
+        let holder = message.holder;
+        let mut borrower = self.holders.get(&holder).copied().unwrap_or_default();
+        let next = borrower.last + 1;
+        let repeat = message.number < next;
+        let gap = message.number > next && message.oldest <= next;
+        if !repeat && !gap {
+            borrower.last = message.number;
+            borrower.lease_until = now + millis(message.lease);
+            self.charge(&mut borrower, message.spent);
+            let returned = message.returned.min(borrower.float);
+            borrower.float -= returned;
+            self.free += returned;
+            self.expire(now);
+            if message.close {
+                self.free += std::mem::take(&mut borrower.float);
+                borrower.lease_until = now;
+                self.expire(now);
+            } else {
+                self.lend(holder, &mut borrower, message, now);
+            }
+            self.holders.insert(holder, borrower);
+            for part in &message.meters {
+                self.meter(holder, part, message.close, now);
+            }
+            if message.close {
+                self.meters.values_mut().for_each(|meter| {
+                    meter.lent.remove(&holder);
+                });
+            }
+        }
+        let meters = message.meters.iter();
+        Reply {
+            last: borrower.last,
+            float: borrower.float,
+            free: self.free,
+            floats: self.floats(),
+            recall: now < self.recall_until,
+            meters: meters.map(|part| self.meter_reply(holder, part)).collect(),
+        }
+    }
+
+    /// Takes back what was lent for longer than its lease, and expires what is due.
+    pub fn tick(&mut self, now: u64) {
+        let free = &mut self.free;
+        let meters = &mut self.meters;
+        self.holders.retain(|holder, borrower| {
+            if borrower.lease_until <= now {
+                *free += std::mem::take(&mut borrower.float);
+                for meter in meters.values_mut() {
+                    meter.lent.remove(holder);
+                }
+            }
+            borrower.lease_until.saturating_add(millis(REMEMBERED)) > now
+        });
+        self.expire(now);
+    }
+
+    /// The books; `rolled_up` is the sum of the daily totals' costs.
+    pub fn books(&self, rolled_up: NanoUsd, now: u64) -> Books {
+        let floats = self.holders.iter().map(|(holder, borrower)| Float {
+            holder: *holder,
+            amount: borrower.float,
+            last: borrower.last,
+            lease_until: borrower.lease_until,
+        });
+        Books {
+            granted: self.granted,
+            spent: self.spent,
+            expired: self.expired,
+            free: self.free,
+            debt: self.debt,
+            grants: self.grants.clone(),
+            floats: floats
+                .filter(|float| float.amount != NanoUsd::ZERO || float.lease_until > now)
+                .collect(),
+            rolled_up,
+        }
+    }
+
+    fn floats(&self) -> NanoUsd {
+        self.holders.values().map(|b| b.float).sum()
+    }
+
+    /// Takes a charge from the float, what is over it from what is free, and both from the grants that expire
+    /// first.
+    fn charge(&mut self, borrower: &mut Borrower, spent: NanoUsd) {
+        let from_float = spent.min(borrower.float);
+        borrower.float -= from_float;
+        self.free -= spent - from_float;
+        self.spent += spent;
+        let mut rest = spent;
+        let mut order: Vec<usize> = (0..self.grants.len()).collect();
+        order.sort_by_key(|index| self.grants[*index].expires.unwrap_or(u64::MAX));
+        for index in order {
+            let grant = &mut self.grants[index];
+            let part = rest.min(grant.remaining);
+            grant.remaining -= part;
+            rest -= part;
+        }
+        self.debt += rest;
+    }
+
+    fn expire(&mut self, now: u64) {
+        for grant in &mut self.grants {
+            if grant
+                .expires
+                .is_some_and(|at| at.saturating_mul(1000) <= now)
+            {
+                let part = grant.remaining.min(self.free.or_zero());
+                grant.remaining -= part;
+                grant.expired += part;
+                self.expired += part;
+                self.free -= part;
+            }
+        }
+    }
+
+    /// Lends at least what is needed, if there is as much; beyond it, a fair share of what is free.
+    fn lend(&mut self, holder: Holder, borrower: &mut Borrower, message: &Exchange, now: u64) {
+        let free = self.free.or_zero();
+        let share = NanoUsd(free.0 / SHARE).min(message.want);
+        let recalled = now < self.recall_until;
+        let asked = if recalled {
+            message.need
+        } else {
+            message.need.max(share)
+        };
+        let lent = asked.min(free);
+        borrower.float += lent;
+        self.free -= lent;
+        let others = self
+            .holders
+            .iter()
+            .any(|(other, b)| *other != holder && b.float > NanoUsd::ZERO);
+        if others && (message.need > lent || self.free < NanoUsd::ZERO) {
+            self.recall_until = now + millis(RECALL);
+        }
+    }
+
+    fn meter(&mut self, holder: Holder, part: &MeterExchange, close: bool, now: u64) {
+        let state = self.meters.entry(part.meter.clone()).or_default();
+        if part.window < state.window {
+            return;
+        }
+        if part.window > state.window {
+            *state = MeterState {
+                window: part.window,
+                ..MeterState::default()
+            };
+        }
+        let mut mine = state.lent.remove(&holder).unwrap_or_default();
+        state.used += part.used;
+        mine -= part.used.min(mine);
+        mine -= part.returned.min(mine);
+        let others: i64 = state.lent.values().sum();
+        let free = (part.limit - state.used - others - mine).max(0);
+        if !close {
+            let share = (free / SHARE).min(part.want);
+            let asked = if now < self.recall_until {
+                part.need
+            } else {
+                part.need.max(share)
+            };
+            let lent = asked.min(free);
+            mine += lent;
+            if part.need > lent && others > 0 {
+                self.recall_until = now + millis(RECALL);
+            }
+        }
+        if mine > 0 {
+            state.lent.insert(holder, mine);
+        }
+    }
+
+    fn meter_reply(&self, holder: Holder, part: &MeterExchange) -> MeterReply {
+        let nothing = MeterState::default();
+        let state = self.meters.get(&part.meter).unwrap_or(&nothing);
+        MeterReply {
+            window: state.window,
+            float: state.lent.get(&holder).copied().unwrap_or_default(),
+            used: state.used,
+            lent: state.lent.values().sum(),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
+#[cfg(test)]
+mod tests;
