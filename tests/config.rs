@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+#[path = "config/ledger.rs"]
+mod ledger;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

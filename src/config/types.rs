@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 mod bounds;
 mod callers;
+mod ledger;
 mod listeners;
 mod providers;
 
 pub use bounds::{Timeouts, TokenLimits};
 pub use callers::{Access, AccessKey, Account, AllowList, Configuration, Router, Rule, Step};
+pub use ledger::{BankKind, Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
 pub use listeners::{Admin, Demo, Log, Proxy, Tls};
 pub use providers::{Auth, Modality, Model, PriceTier, Prices, Provider, ProviderKey};
 
@@ -32,6 +34,8 @@ pub struct File {
     pub failover: Option<bool>,
     /// What is written about each request.
     pub log: Log,
+    /// Where money is kept, and what requests are charged.
+    pub ledger: Ledger,
     /// Who owns keys.
     pub accounts: Vec<Account>,
     /// Providers: credentials for built-in ones, whole definitions of custom ones.

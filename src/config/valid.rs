@@ -13,6 +13,10 @@ use super::sources::Sources;
 use super::types;
 use crate::catalog::Catalog;
 
+mod ledger;
+
+pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable};
+
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -28,6 +32,8 @@ pub struct Config {
     pub failover: bool,
     /// Where a line about each request goes.
     pub log: AccessLog,
+    /// Where money is kept, and what requests are charged.
+    pub ledger: Ledger,
     /// Ids of accounts; `default` is always among them.
     pub accounts: Vec<String>,
     /// Providers as written, credentials resolved; with `demo.listen`, the provider `demo` is the last of them.
@@ -60,6 +66,7 @@ impl Config {
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
+        .chain(self.ledger.needs_restart(&new.ledger))
         .collect()
     }
 }

@@ -3,6 +3,7 @@
 //! Every check names the place it is about and goes on, so that all faults are found in one go.
 
 mod callers;
+mod ledger;
 mod listeners;
 mod providers;
 
@@ -201,6 +202,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
     checker.token_limits(&Place::top("limits"), &file.limits);
+    let ledger = checker.ledger(&file.ledger);
     let accounts = checker.accounts(&file.accounts);
     checker.providers(&mut file.providers, &accounts, demo.is_some());
     let built_in = checker.built_in.providers().iter();
@@ -232,6 +234,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         log,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),
+        ledger,
         accounts,
         providers: file.providers,
         catalog,
