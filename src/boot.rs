@@ -25,7 +25,9 @@ use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
 use crate::tokens::Encoding;
 use crate::usage::{DEFAULT_CAPACITY, EventIds, UsageRing};
 use crate::{clock, demo, random};
+use ledger::Office;
 
+mod ledger;
 mod stop;
 mod trust;
 
@@ -56,6 +58,9 @@ pub enum BootError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The bank or the journal cannot be opened.
+    #[error("{0}")]
+    Ledger(String),
     /// A fault of this program.
     #[error("{0}")]
     Internal(String),
@@ -83,6 +88,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
         .map_err(system("cannot open the access log"))?;
     let config = Arc::new(config);
+    let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
     let shared = Arc::new(Shared {
         snapshot: ArcSwap::from_pointee(Snapshot::build(config.clone(), config.catalog.clone(), 1)),
         health: Health::new(random::bits64()),
@@ -91,15 +97,16 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         metrics: metrics.clone(),
         access_log: access_log.clone(),
         usage: Arc::new(UsageRing::new(DEFAULT_CAPACITY)),
+        ledger: office.as_ref().map(|office| office.ledger()),
         counting: Semaphore::new(config.proxy.threads.div_ceil(2)),
         event_ids: EventIds::new(random::bits64()),
     });
 
-    let _watcher = watch(path, env, &config, shared.clone())?;
+    let _watcher = watch(path, env, &config, shared.clone(), office.clone())?;
     serve_demo(&config)?;
     serve_admin(&config, &shared)?;
     warm_up()?;
-    serve_proxy(&config, &shared)
+    serve_proxy(&config, &shared, office)
 }
 
 fn target(log: &LogTarget) -> Target {
@@ -116,6 +123,7 @@ fn watch(
     env: Environment,
     config: &Arc<Config>,
     shared: Arc<Shared>,
+    office: Option<Arc<Office>>,
 ) -> Result<Watcher, BootError> {
     let started_with = config.clone();
     let generations = AtomicU64::new(1);
@@ -130,6 +138,9 @@ fn watch(
             match loaded {
                 Ok(config) => {
                     let generation = generations.fetch_add(1, Ordering::Relaxed) + 1;
+                    if let Some(office) = &office {
+                        office.reconfigure(&config);
+                    }
                     swap(&shared, &started_with, config, generation);
                 }
                 Err(faults) => {
@@ -263,6 +274,9 @@ fn export_health(shared: &Shared, metrics: &Metrics) {
     use crate::metrics::BreakerState;
     let now = clock::now();
     let cooling = shared.health.cooldowns.list(now);
+    if let Some(ledger) = &shared.ledger {
+        metrics.ledger(ledger);
+    }
     let snapshot = shared.snapshot.load();
     for provider in snapshot.catalog.providers() {
         let keys = cooling
@@ -299,7 +313,11 @@ fn warm_up() -> Result<(), BootError> {
 }
 
 /// Serves until a signal says stop; does not return before the process ends.
-fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
+fn serve_proxy(
+    config: &Config,
+    shared: &Arc<Shared>,
+    office: Option<Arc<Office>>,
+) -> Result<(), BootError> {
     let conf = ServerConf {
         threads: config.proxy.threads,
         work_stealing: true,
@@ -346,7 +364,7 @@ fn serve_proxy(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
     }
     server.add_service(proxy);
     server.run(RunArgs {
-        shutdown_signal: Box::new(stop::OnSignal::new(shared.clone(), config.proxy.drain)),
+        shutdown_signal: Box::new(stop::OnSignal::new(shared.clone(), office, config.proxy.drain)),
     });
     Ok(())
 }

@@ -18,3 +18,14 @@ pub fn wall() -> SystemTime {
 pub fn unix() -> Duration {
     wall().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+/// Milliseconds since the Unix epoch; zero before 1970.
+pub fn unix_ms(wall: SystemTime) -> u64 {
+    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds since the Unix epoch by the wall clock.
+pub fn wall_ms() -> u64 {
+    unix_ms(wall())
+}

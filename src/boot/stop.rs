@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::ledger::Office;
 use crate::clock;
 use crate::proxy::Shared;
 
@@ -20,13 +21,18 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Waits for the signal on behalf of Pingora.
 pub struct OnSignal {
     shared: Arc<Shared>,
+    office: Option<Arc<Office>>,
     drain: Duration,
 }
 
 impl OnSignal {
     /// `drain` is how long running answers may go on.
-    pub fn new(shared: Arc<Shared>, drain: Duration) -> OnSignal {
-        OnSignal { shared, drain }
+    pub fn new(shared: Arc<Shared>, office: Option<Arc<Office>>, drain: Duration) -> OnSignal {
+        OnSignal {
+            shared,
+            office,
+            drain,
+        }
     }
 }
 
@@ -54,6 +60,7 @@ impl ShutdownSignalWatch for OnSignal {
         // Pingora stops accepting when this returns, and then sleeps its whole grace period; this ends it
         // as soon as nobody is being served.
         let (shared, last) = (self.shared.clone(), now + self.drain + SLACK);
+        let office = self.office.clone();
         tokio::spawn(async move {
             let finished = async {
                 while shared.metrics.in_flight_now() > 0 && clock::now() < last {
@@ -68,6 +75,9 @@ impl ShutdownSignalWatch for OnSignal {
                 _ = int.recv() => log::warn!("told to stop again: stopping now"),
             }
             let left = shared.metrics.in_flight_now();
+            if let Some(office) = office {
+                office.close().await;
+            }
             shared.access_log.flush(FLUSH);
             log::info!("stopped with {left} requests under way");
             std::process::exit(0);

@@ -20,6 +20,12 @@
 //! ```
 
 pub mod bank;
+pub mod cost;
+pub mod estimate;
+pub mod journal;
 pub mod money;
+mod office;
+pub mod till;
 
 pub use money::NanoUsd;
+pub use office::Ledger;

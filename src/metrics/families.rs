@@ -5,8 +5,10 @@
 //! would share one counter. The surface, from a fixed set, always stands between provider and model.
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+
+use super::ledger::Money;
 
 /// 10 ms to 2 min: a cached small model's first token, a reasoning model's.
 const FIRST_TOKEN: &[f64] = &[
@@ -51,6 +53,8 @@ pub(super) struct Families {
     pub config_reload_ok: IntGauge,
     pub config_reload_time: IntGauge,
     pub access_log_dropped: IntCounter,
+    pub cost: CounterVec,
+    pub ledger: Money,
 }
 
 impl Families {
@@ -74,6 +78,12 @@ impl Families {
                 "Attempts at a provider, by how they ended.",
                 &["provider", "surface", "model", "outcome"],
             )?,
+            cost: make.costs(
+                "cost_usd_total",
+                "US dollars charged. A float for charts; `tollgate ledger verify` has it to the nano-dollar.",
+                &ROUTE,
+            )?,
+            ledger: Money::new(&make)?,
             tokens: make.counters(
                 "tokens_total",
                 "Tokens of whole prompts (input) and whole answers (output), reported or counted.",
@@ -160,20 +170,20 @@ impl Families {
 }
 
 /// Makes metrics and registers them.
-struct Maker<'a>(&'a Registry);
+pub(super) struct Maker<'a>(&'a Registry);
 
 impl Maker<'_> {
     fn opts(name: &str, help: &str) -> Opts {
         Opts::new(name, help).namespace("tollgate")
     }
 
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
         let metric = IntCounter::with_opts(Self::opts(name, help))?;
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
 
-    fn counters(
+    pub(super) fn counters(
         &self,
         name: &str,
         help: &str,
@@ -184,7 +194,41 @@ impl Maker<'_> {
         Ok(metric)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    fn costs(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<CounterVec, prometheus::Error> {
+        let metric = CounterVec::new(Self::opts(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    pub(super) fn dollars(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<GaugeVec, prometheus::Error> {
+        let metric = GaugeVec::new(Self::opts(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    pub(super) fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> Result<Histogram, prometheus::Error> {
+        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
+        let metric = Histogram::with_opts(opts)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         let metric = IntGauge::with_opts(Self::opts(name, help))?;
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)

@@ -6,6 +6,7 @@
 
 pub mod access_log;
 mod families;
+mod ledger;
 pub mod process_log;
 mod route;
 

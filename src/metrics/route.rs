@@ -5,9 +5,10 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::families::Families;
+use crate::ledger::NanoUsd;
 use crate::tokens::Usage;
 
 /// Outcomes a route tells apart; further ones are looked up by label each time.
@@ -72,6 +73,7 @@ pub struct RouteMetrics {
     cached_read: OnceLock<IntCounter>,
     cache_write: OnceLock<IntCounter>,
     reasoning: OnceLock<IntCounter>,
+    cost: OnceLock<Counter>,
     usage_missing: OnceLock<IntCounter>,
     first_token: OnceLock<Histogram>,
     per_token: OnceLock<Histogram>,
@@ -85,6 +87,7 @@ struct Source {
     attempts: IntCounterVec,
     tokens: IntCounterVec,
     token_parts: IntCounterVec,
+    cost: CounterVec,
     usage_missing: IntCounterVec,
     first_token: HistogramVec,
     per_token: HistogramVec,
@@ -101,6 +104,7 @@ impl RouteMetrics {
                 attempts: families.attempts.clone(),
                 tokens: families.tokens.clone(),
                 token_parts: families.token_parts.clone(),
+                cost: families.cost.clone(),
                 usage_missing: families.usage_missing.clone(),
                 first_token: families.first_token.clone(),
                 per_token: families.per_token.clone(),
@@ -113,6 +117,7 @@ impl RouteMetrics {
             cached_read: OnceLock::new(),
             cache_write: OnceLock::new(),
             reasoning: OnceLock::new(),
+            cost: OnceLock::new(),
             usage_missing: OnceLock::new(),
             first_token: OnceLock::new(),
             per_token: OnceLock::new(),
@@ -139,6 +144,15 @@ impl RouteMetrics {
             }
         }
         self.counter(&self.source.attempts, outcome).inc();
+    }
+
+    /// Counts what an attempt was charged.
+    pub fn cost(&self, cost: NanoUsd) {
+        if cost > NanoUsd::ZERO {
+            self.cost
+                .get_or_init(|| self.source.cost.with_label_values(&self.labels))
+                .inc_by(super::ledger::dollars(cost));
+        }
     }
 
     /// Counts the tokens of an answer; `reported` is false when the gateway had to count them.

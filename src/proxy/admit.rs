@@ -1,5 +1,5 @@
 //! What a request needs before anything goes upstream: a place among those under way, an input that is
-//! not too large; here its credits will be held.
+//! not too large, and a session that holds its answer back. (Its credits: [`super::credits`].)
 
 use std::sync::Arc;
 
@@ -9,8 +9,10 @@ use pingora_proxy::Session;
 use super::context::{Context, Planned};
 use super::flight::{Flight, Limits};
 use super::opening::Opening;
+use super::settle::Closing;
 use super::session;
 use super::shared::Shared;
+use super::tab::Tab;
 use crate::access::effective;
 use crate::catalog::TimeoutOverrides;
 use crate::clock;
@@ -74,6 +76,7 @@ pub fn start(
     session: &mut Session,
     ctx: &mut Context,
     candidates: Vec<Candidate>,
+    tab: Arc<Tab>,
     in_flight: InFlight,
 ) {
     let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
@@ -103,13 +106,19 @@ pub fn start(
     // While the wrapper is in place it bounds each write itself.
     place.set_write_timeout(None);
     let patience = caller.snapshot.config.proxy.read_timeout;
-    let unwrap = session::wrap(place, bytes, flight.clone(), opening, patience);
+    let closing = Closing {
+        shared: shared.clone(),
+        tab: tab.clone(),
+        body: received.body.clone(),
+    };
+    let unwrap = session::wrap(place, bytes, flight.clone(), opening, closing, patience);
     ctx.answered.overhead = now.duration_since(received.at);
     ctx.planned = Some(Planned {
         machine: Machine::new(&candidates, ctx.started, timeouts.total),
         candidates,
         total_by,
         flight,
+        tab,
         unwrap: Some(unwrap),
         in_flight,
     });

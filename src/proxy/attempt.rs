@@ -4,13 +4,14 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::Result;
 
 use super::context::{Attempt, Context, PastAttempt};
-use super::flight::ended_by_gateway;
+use super::flight::{Phase, ended_by_gateway};
 use super::shared::Shared;
-use super::{admit, peers};
+use super::{admit, peers, settle};
 use crate::clock;
 use crate::dialect::request::Edit;
 use crate::dialect::{Endpoint, Surface};
 use crate::failover::{Candidate, Outcome, Step};
+use crate::ledger::NanoUsd;
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.
@@ -60,6 +61,7 @@ fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let timeouts = admit::timeouts(ctx, Some(candidate));
     let by = planned.total_by.min(now + timeouts.per_request);
     planned.flight.begin(by, now);
+    planned.tab.attempt(candidate);
     let (body, strip_usage) = body(ctx, candidate);
     Some(Attempt {
         candidate: index,
@@ -82,12 +84,22 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
         return Step::Stop;
     };
     shared.learn(&planned.candidates[attempt.candidate], &outcome, now);
+    let tap = planned.flight.take_tap();
+    // What has begun to leave is settled with the request.
+    let cost = match planned.flight.phase() {
+        Phase::Committed => NanoUsd::ZERO,
+        _ => {
+            let reported = tap.as_ref().and_then(settle::reported);
+            planned.tab.failed(reported, attempt.status)
+        }
+    };
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
         took: now.duration_since(attempt.started),
         status: attempt.status,
         outcome: Some(outcome.clone()),
-        tap: planned.flight.take_tap(),
+        tap,
+        cost,
     });
     planned.machine.failed(outcome, now)
 }

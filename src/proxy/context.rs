@@ -8,10 +8,12 @@ use bytes::Bytes;
 
 use super::flight::Flight;
 use super::session::Unwrap;
+use super::tab::Tab;
 use crate::access::{AccessKey, Snapshot};
 use crate::dialect::request::RequestBody;
 use crate::dialect::{Dialect, Endpoint};
 use crate::failover::{Candidate, Machine, Outcome};
+use crate::ledger::NanoUsd;
 use crate::metrics::InFlight;
 use crate::tokens::Tap;
 
@@ -65,6 +67,8 @@ pub struct Planned {
     pub total_by: Instant,
     /// Shared with the session wrapper.
     pub flight: Arc<Flight>,
+    /// What the request owes, shared with the session wrapper.
+    pub tab: Arc<Tab>,
     /// Gives the client's session back.
     pub unwrap: Option<Unwrap>,
     /// Counts the request as under way until it is dropped.
@@ -107,6 +111,8 @@ pub struct PastAttempt {
     pub outcome: Option<Outcome>,
     /// What was seen of its answer.
     pub tap: Option<Tap>,
+    /// What it cost although it failed.
+    pub cost: NanoUsd,
 }
 
 /// What the client got.

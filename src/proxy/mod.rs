@@ -18,6 +18,7 @@ mod authenticate;
 mod body;
 mod connection;
 mod context;
+mod credits;
 mod drain;
 mod failure;
 mod flight;
@@ -31,6 +32,7 @@ mod route;
 mod session;
 mod settle;
 mod shared;
+mod tab;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::shared::Shared;
-use super::{admit, authenticate, body, local, reply, route};
+use super::{admit, authenticate, body, credits, local, reply, route};
 use crate::clock;
 use crate::dialect::GatewayError;
 use crate::dialect::request::RequestBody;
@@ -83,9 +83,10 @@ async fn walk(
         at: clock::now(),
     });
 
-    let planned = route::plan(shared, session, ctx)?;
+    let mut planned = route::plan(shared, session, ctx)?;
     admit::check(shared, ctx, &planned).await?;
-    admit::start(shared, session, ctx, planned, in_flight);
+    let tab = credits::open(shared, ctx, &mut planned).await?;
+    admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)
 }
 

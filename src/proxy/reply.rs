@@ -20,6 +20,16 @@ pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayEr
     if let Some(seconds) = error.retry_after_seconds() {
         head.insert_header(header::RETRY_AFTER, seconds.to_string())?;
     }
+    if let Some(rate) = error.rate_limit {
+        for (part, value) in [
+            ("limit", rate.limit.to_string()),
+            ("remaining", rate.remaining.to_string()),
+            ("reset", format!("{}s", rate.reset.as_secs())),
+        ] {
+            let name = format!("x-ratelimit-{part}-{}", rate.unit);
+            head.insert_header(name, value)?;
+        }
+    }
     if error.code == Code::MethodNotAllowed {
         let generates = Endpoint::of_path(session.req_header().uri.path()).is_some();
         head.insert_header(header::ALLOW, if generates { "POST" } else { "GET, HEAD" })?;

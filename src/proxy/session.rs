@@ -27,6 +27,7 @@ use tokio::time::Sleep;
 
 use super::flight::{Flight, Pass, Tick, ended_by_gateway};
 use super::opening::Opening;
+use super::settle::Closing;
 use crate::clock;
 
 /// A comment that no client shows; it keeps idle connections alive.
@@ -57,6 +58,7 @@ pub fn wrap(
     body: Bytes,
     flight: Arc<Flight>,
     opening: Opening,
+    closing: Closing,
     patience: Duration,
 ) -> Unwrap {
     let slot: Slot = Arc::default();
@@ -69,6 +71,7 @@ pub fn wrap(
         body,
         flight,
         opening,
+        closing,
         patience,
         comment_cut: false,
         timer: None,
@@ -87,6 +90,8 @@ struct HeldSession {
     body: Bytes,
     flight: Arc<Flight>,
     opening: Opening,
+    /// Settles the request before its last byte leaves.
+    closing: Closing,
     /// How long the client may leave an answer unread.
     patience: Duration,
     /// A comment to an HTTP/2 client was begun and not finished.
@@ -220,7 +225,15 @@ impl CustomSession for HeldSession {
         match self.flight.pass(tasks, clock::now()) {
             Pass::Hold => Ok(false),
             Pass::Fail(error) => Err(error),
-            Pass::Write(tasks) => {
+            pass @ (Pass::Write(_) | Pass::Last(_)) => {
+                let tasks = match pass {
+                    Pass::Last(tasks) => {
+                        self.closing.answer(&self.flight).await;
+                        tasks
+                    }
+                    Pass::Write(tasks) => tasks,
+                    _ => return Ok(false),
+                };
                 self.settle_writes().await?;
                 // Pingora's own write timeout sets a timer for each write; this one only for those that wait.
                 let write = self.real.response_duplex_vec(tasks);

@@ -1,5 +1,6 @@
 //! The end of every request: the client's session goes back to Pingora, and what happened is recorded:
-//! usage events, metrics, a line in the access log. Here the credits held at admission will be settled.
+//! usage events, metrics, a line in the access log. What was held at admission is settled before the last byte
+//! of the answer leaves; where none does, here.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -8,15 +9,17 @@ use pingora_proxy::Session;
 
 use super::admit::prompt_tokens;
 use super::context::{Context, PastAttempt, Planned};
-use super::flight::Phase;
+use super::flight::{Flight, Phase};
 use super::shared::Shared;
+use super::tab::Tab;
 use crate::clock;
 use crate::dialect::Endpoint;
 use crate::dialect::request::RequestBody;
 use crate::failover::{Candidate, Outcome};
 use crate::metrics::access_log::{Attempt as Line, Entry};
 use crate::metrics::{RouteMetrics, StatusClass};
-use crate::tokens::{Settled, Usage};
+use crate::ledger::NanoUsd;
+use crate::tokens::{Settled, Tap, Usage};
 use crate::usage::{Timestamp, UsageEvent};
 
 /// Pingora's `logging`.
@@ -30,10 +33,10 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
         unwrap.restore(&mut session.downstream_session);
     }
     conclude_last(shared, ctx, now);
-    let settled = count(shared, ctx).await;
+    let (settled, cost) = settle(shared, ctx).await;
     let wall = clock::wall();
     if let Some(planned) = &ctx.planned {
-        record_attempts(shared, ctx, planned, settled, wall, now);
+        record_attempts(shared, ctx, planned, settled, cost, wall, now);
     } else if ctx.answered.status > 0 {
         shared.metrics.unrouted(
             ctx.endpoint.map(Endpoint::surface),
@@ -65,34 +68,101 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         status: attempt.status,
         outcome: attempt.outcome,
         tap: planned.flight.take_tap(),
+        cost: NanoUsd::ZERO,
     });
 }
 
-/// What the last attempt used: as reported, or counted away from the proxy's threads.
-async fn count(shared: &Shared, ctx: &mut Context) -> Option<Settled> {
-    let Some(Endpoint::Generate(_)) = ctx.endpoint else {
-        return None;
+/// What settles a request from inside its session, before the last byte leaves.
+pub struct Closing {
+    /// For a turn at counting.
+    pub shared: Arc<Shared>,
+    /// What is owed.
+    pub tab: Arc<Tab>,
+    /// For counting the prompt.
+    pub body: RequestBody,
+}
+
+impl Closing {
+    /// The answer under way has come to its end.
+    pub async fn answer(&self, flight: &Flight) {
+        if self.tab.is_closed() {
+            return;
+        }
+        let settled = match flight.with_tap(|tap| tap.usage_final().then(|| reported(tap))) {
+            None => None, // an error that is relayed
+            Some(Some(reported)) => reported,
+            Some(None) => match flight.take_tap() {
+                None => None,
+                Some(tap) => {
+                    let model = self.tab.model();
+                    let (tap, settled) = count(&self.shared, tap, &model, &self.body).await;
+                    tap.into_iter().for_each(|tap| flight.put_tap(tap));
+                    settled
+                }
+            },
+        };
+        let status = settled.map(|_| 200);
+        self.tab.close(settled, status, settled.is_none());
+    }
+}
+
+/// Settles what was not settled before its last byte: an answer that broke off, a request that failed.
+async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
+    let (Some(Endpoint::Generate(_)), Some(planned)) = (ctx.endpoint, &ctx.planned) else {
+        return (None, NanoUsd::ZERO);
     };
+    if let Some(closed) = planned.tab.closed() {
+        return (closed.settled, closed.cost);
+    }
+    let settled = used(shared, ctx).await;
+    let (Some(planned), Some(last)) = (&ctx.planned, ctx.past.last()) else {
+        return (settled, NanoUsd::ZERO);
+    };
+    let closed = planned
+        .tab
+        .close(settled, last.status, last.outcome.is_some());
+    (settled, closed.cost)
+}
+
+/// What the last attempt used: as reported, or counted; nothing if it failed before any of it left.
+async fn used(shared: &Shared, ctx: &mut Context) -> Option<Settled> {
     let planned = ctx.planned.as_ref()?;
     let last = ctx.past.last_mut()?;
     let began = planned.flight.phase() == Phase::Committed
         && last.status.is_some_and(|status| status < 300);
+    if !began {
+        return None;
+    }
     let tap = last.tap.take()?;
-    if tap.usage_final() || !began {
+    if tap.usage_final() {
         let settled = reported(&tap);
         last.tap = Some(tap);
         return settled;
     }
-    let body: RequestBody = ctx.received.as_ref()?.body.clone();
+    let body = &ctx.received.as_ref()?.body;
     let model = planned.candidates[last.candidate].upstream_model.clone();
+    let (tap, settled) = count(shared, tap, &model, body).await;
+    last.tap = tap;
+    settled
+}
+
+/// Our own count, away from the proxy's threads.
+async fn count(
+    shared: &Shared,
+    tap: Tap,
+    model: &Arc<str>,
+    body: &RequestBody,
+) -> (Option<Tap>, Option<Settled>) {
+    let (model, body) = (model.clone(), body.clone());
     let _turn = shared.counting.acquire().await;
     let counted = tokio::task::spawn_blocking(move || {
         let settled = Settled::of(&tap, &model, || prompt_tokens(&model, &body, u64::MAX));
         (tap, settled)
     });
-    let (tap, settled) = counted.await.ok()?;
-    last.tap = Some(tap);
-    Some(settled)
+    match counted.await {
+        Ok((tap, settled)) => (Some(tap), Some(settled)),
+        Err(_) => (None, None),
+    }
 }
 
 fn record_attempts(
@@ -100,6 +170,7 @@ fn record_attempts(
     ctx: &Context,
     planned: &Planned,
     settled: Option<Settled>,
+    cost: NanoUsd,
     wall: SystemTime,
     now: Instant,
 ) {
@@ -110,6 +181,8 @@ fn record_attempts(
     for (index, past) in ctx.past.iter().enumerate() {
         let candidate = &planned.candidates[past.candidate];
         let last = index + 1 == ctx.past.len();
+        // A failed attempt that is the last one is settled with its request.
+        let cost = if last { past.cost + cost } else { past.cost };
         let settled = if last {
             settled
         } else {
@@ -125,7 +198,8 @@ fn record_attempts(
         }
         let provider = &candidate.provider;
         let model = candidate.model.as_deref();
-        shared.usage.record(UsageEvent {
+        route.cost(cost);
+        let event = Arc::new(UsageEvent {
             id: shared.event_ids.next(),
             event_time: Timestamp(wall),
             request_id: ctx.request_id.clone(),
@@ -155,7 +229,7 @@ fn record_attempts(
             tokens: settled.map(|s| s.usage).unwrap_or_default(),
             estimated: settled.is_some_and(|s| s.estimated),
             orphaned: false,
-            total_cost: 0,
+            total_cost: cost.0,
             key_source: candidate.key.kind,
             provider_key_id: candidate.key.id.clone(),
             provider_key_display_name: candidate.key.value.redacted().clone(),
@@ -164,12 +238,16 @@ fn record_attempts(
                 .map(|at| at.duration_since(now - past.took)),
             latency: past.took,
         });
+        if let Some(ledger) = &shared.ledger {
+            ledger.till.note(event.clone());
+        }
+        shared.usage.record(event);
     }
 }
 
 /// What the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
 /// unless its provider reported usage all the same.
-fn reported(tap: &crate::tokens::Tap) -> Option<Settled> {
+pub fn reported(tap: &Tap) -> Option<Settled> {
     tap.usage().map(|usage| Settled {
         usage,
         estimated: !tap.usage_final(),

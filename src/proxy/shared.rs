@@ -10,6 +10,7 @@ use super::drain::Drain;
 use super::peers::Peers;
 use crate::access::Snapshot;
 use crate::failover::{Candidate, Health, Outcome};
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
 use crate::usage::{EventIds, UsageStore};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub access_log: AccessLog,
     /// An event an attempt.
     pub usage: Arc<dyn UsageStore>,
+    /// Credits and limits; `None` where the configuration turns them off.
+    pub ledger: Option<Arc<Ledger>>,
     /// Turns at counting tokens ourselves, which keeps a core busy.
     pub counting: Semaphore,
     /// Names usage events.

@@ -185,6 +185,13 @@ impl Serialize for EventId {
     }
 }
 
+impl EventId {
+    /// The id of an event that is made up again from a journal: the same each time.
+    pub fn made_up(origin: u64, sequence: u64) -> EventId {
+        EventId { origin, sequence }
+    }
+}
+
 /// Hands out event ids that no other process hands out.
 #[derive(Debug)]
 pub struct EventIds {

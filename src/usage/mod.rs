@@ -4,19 +4,22 @@
 //! its oldest events, it does not refuse new ones. Bodies and credentials never get here.
 
 mod event;
+mod recovered;
 mod ring;
+pub mod stored;
 mod timestamp;
 
 use std::sync::Arc;
 
 pub use event::{EventId, EventIds, UsageEvent};
+pub use recovered::{Recovered, recovered};
 pub use ring::{DEFAULT_CAPACITY, UsageRing};
 pub use timestamp::Timestamp;
 
 /// Where usage events go.
 pub trait UsageStore: Send + Sync {
     /// Takes one event. Called on the request's path: implementations must not wait for I/O.
-    fn record(&self, event: UsageEvent);
+    fn record(&self, event: Arc<UsageEvent>);
 
     /// The events that match, newest first, at most `filter.limit` of them.
     fn recent(&self, filter: &UsageFilter<'_>) -> Vec<Arc<UsageEvent>>;

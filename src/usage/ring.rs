@@ -58,8 +58,7 @@ impl fmt::Debug for UsageRing {
 }
 
 impl UsageStore for UsageRing {
-    fn record(&self, event: UsageEvent) {
-        let event = Arc::new(event);
+    fn record(&self, event: Arc<UsageEvent>) {
         let evicted = {
             let mut events = self.events.lock();
             let evicted = if events.len() == self.capacity {
@@ -100,7 +99,7 @@ mod tests {
         let (ring, ids) = (UsageRing::new(3), EventIds::new(0));
         assert!(ring.is_empty());
         for request in ["a", "b", "c", "d", "e"] {
-            ring.record(sample(&ids, request));
+            ring.record(sample(&ids, request).into());
         }
         assert_eq!(ring.len(), 3, "the ring is bounded");
         let all = ring.recent(&UsageFilter::default());
@@ -119,13 +118,13 @@ mod tests {
             is_final_attempt: false,
             provider: "demo".into(),
             ..sample(&ids, "a")
-        });
+        }.into());
         ring.record(UsageEvent {
             attempt_number: 2,
             access_key_id: "other".into(),
             ..sample(&ids, "a")
-        });
-        ring.record(sample(&ids, "b"));
+        }.into());
+        ring.record(sample(&ids, "b").into());
         let count = |filter: UsageFilter<'_>| ring.recent(&filter).len();
         let any = UsageFilter::default();
         assert_eq!(count(any), 3);

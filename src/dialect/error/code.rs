@@ -17,6 +17,8 @@ pub enum Code {
     ModelUnknown,
     /// No provider of the model offers the surface that was called.
     SurfaceUnavailable,
+    /// The price of a model that credits would have to pay is not known.
+    PriceUnknown,
     /// All candidates failed.
     AllFailed,
     /// The total timeout passed.
@@ -62,13 +64,14 @@ struct Row(&'static str, StatusCode, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Code; 25] = [
+    pub const ALL: [Code; 26] = [
         Code::Unreachable,
         Code::InvalidBody,
         Code::ProviderKeyMissing,
         Code::NotAllowed,
         Code::ModelUnknown,
         Code::SurfaceUnavailable,
+        Code::PriceUnknown,
         Code::AllFailed,
         Code::TimedOut,
         Code::TooLarge,
@@ -102,6 +105,7 @@ impl Code {
             Code::NotAllowed          => Row("ERR_TOLLGATE_3803", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
             Code::ModelUnknown        => Row("ERR_TOLLGATE_3804", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
             Code::SurfaceUnavailable  => Row("ERR_TOLLGATE_3805", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
+            Code::PriceUnknown        => Row("ERR_TOLLGATE_3806", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
             Code::AllFailed           => Row("ERR_TOLLGATE_3807", S::SERVICE_UNAVAILABLE, "server_error", "api_error"),
             Code::TimedOut            => Row("ERR_TOLLGATE_3810", S::GATEWAY_TIMEOUT, "server_error", "timeout_error"),
             Code::TooLarge            => Row("ERR_TOLLGATE_3811", S::PAYLOAD_TOO_LARGE, "invalid_request_error", "request_too_large"),

@@ -178,16 +178,22 @@ impl GatewayError {
     }
 
     /// 429: a limit or budget is reached; `what` names it with its figure, for example
-    /// `600 requests per minute`.
-    pub fn limit_reached(what: &str, retry_after: Duration) -> Self {
-        Self::new(
-            Code::LimitReached,
-            format!(
-                "Rate limit reached: {what}. Try again in {} s.",
-                Seconds(retry_after)
+    /// `600 requests per minute`. Without a time to try again, the request can never be served as it is.
+    pub fn limit_reached(what: &str, retry_after: Option<Duration>) -> Self {
+        match retry_after {
+            Some(wait) => Self::new(
+                Code::LimitReached,
+                format!(
+                    "Rate limit reached: {what}. Try again in {} s.",
+                    Seconds(wait)
+                ),
+            )
+            .with_retry_after(wait),
+            None => Self::new(
+                Code::LimitReached,
+                format!("Limit reached: {what}. Waiting does not help; ask for a higher limit."),
             ),
-        )
-        .with_retry_after(retry_after)
+        }
     }
 
     /// 429: the account's credits are held by requests in flight.
@@ -211,12 +217,34 @@ impl GatewayError {
         )
     }
 
-    /// 403: out of credits.
-    pub fn out_of_credits() -> Self {
+    /// 503: the replica's journal cannot be written.
+    pub fn journal_full() -> Self {
+        Self::new(
+            Code::BankUnreachable,
+            "The gateway cannot write its journal (is its disk full?), so it cannot promise credits. Try again shortly.",
+        )
+    }
+
+    /// 403: out of credits. `estimate` is what the request may cost, `left` what the account has.
+    pub fn out_of_credits(estimate: &str, left: &str) -> Self {
         Self::new(
             Code::OutOfCredits,
-            "Out of credits: the account has no credits left. Add credits to go on.",
+            format!(
+                "Out of credits: this request may cost {estimate}, and the account has {left} left. Add credits to go on."
+            ),
         )
+    }
+
+    /// 422: credits would pay for the model, and its price is not known.
+    pub fn price_unknown(model: &str) -> Self {
+        Self::new(
+            Code::PriceUnknown,
+            format!(
+                "The price of `{model}` is not known, so credits cannot pay for it. Use a provider key of your own, or \
+                 ask the operator to configure its prices."
+            ),
+        )
+        .with_param("model")
     }
 
     /// 404: an unknown path. The path is not repeated: it may carry anything.

@@ -32,6 +32,21 @@ pub struct GatewayError {
     pub param: Option<String>,
     /// When to try again, for the `Retry-After` header.
     pub retry_after: Option<Duration>,
+    /// The limit that was reached, for the `x-ratelimit-*` headers.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// A limit, as the `x-ratelimit-*` headers tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// `requests` or `tokens`.
+    pub unit: &'static str,
+    /// The most in a window.
+    pub limit: i64,
+    /// What is left of it.
+    pub remaining: i64,
+    /// Until the window ends.
+    pub reset: Duration,
 }
 
 impl GatewayError {
@@ -42,6 +57,7 @@ impl GatewayError {
             message: message.into(),
             param: None,
             retry_after: None,
+            rate_limit: None,
         }
     }
 
@@ -56,6 +72,13 @@ impl GatewayError {
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// Says which limit was reached.
+    #[must_use]
+    pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = Some(limit);
         self
     }
 

@@ -49,7 +49,7 @@ fn all() -> Vec<GatewayError> {
         GatewayError::timed_out(Duration::from_millis(120_500)),
         GatewayError::input_too_large(9000, 8192),
         GatewayError::body_too_large(33_554_432),
-        GatewayError::limit_reached("600 requests per minute", second * 12),
+        GatewayError::limit_reached("600 requests per minute", Some(second * 12)),
         GatewayError::credits_held(second),
         GatewayError::bank_unreachable(),
         GatewayError::unknown_path(),
@@ -64,7 +64,8 @@ fn all() -> Vec<GatewayError> {
         GatewayError::stream_broken("openai"),
         GatewayError::stream_idle("openai", second * 60),
         GatewayError::internal(),
-        GatewayError::out_of_credits(),
+        GatewayError::out_of_credits("$0.02", "$0.01"),
+        GatewayError::price_unknown("my-model"),
         GatewayError::key_missing(),
         GatewayError::key_incorrect(),
     ]

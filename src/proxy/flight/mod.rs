@@ -87,6 +87,8 @@ pub enum Pass {
     Hold,
     /// Write these.
     Write(Vec<HttpTask>),
+    /// Write these; the end of the answer is among them.
+    Last(Vec<HttpTask>),
     /// The attempt has failed; the error to return to Pingora.
     Fail(Box<Error>),
 }
@@ -173,6 +175,19 @@ impl Flight {
         self.state.lock().fault = Some(Fault::ClientGone);
     }
 
+    /// Looks at the tap of the answer under way, if it has one.
+    pub fn with_tap<T>(&self, look: impl FnOnce(&Tap) -> T) -> Option<T> {
+        match &self.state.lock().answer {
+            Some(Answer::Stream { tap, .. } | Answer::Whole(tap)) => Some(look(tap)),
+            Some(Answer::Relay) | None => None,
+        }
+    }
+
+    /// Gives back a tap that was taken after the end of its answer.
+    pub fn put_tap(&self, tap: Tap) {
+        self.state.lock().answer = Some(Answer::Whole(tap));
+    }
+
     /// What the tap saw of the last answer.
     pub fn take_tap(&self) -> Option<Tap> {
         match self.state.lock().answer.take() {
@@ -218,7 +233,11 @@ impl Flight {
             return Pass::Hold;
         }
         state.wrote = now;
-        Pass::Write(out)
+        if state.at_end() {
+            Pass::Last(out)
+        } else {
+            Pass::Write(out)
+        }
     }
 }
 
@@ -228,6 +247,15 @@ enum Stop {
 }
 
 impl State {
+    /// The answer has come to its end, or to the event with which its protocol ends.
+    fn at_end(&self) -> bool {
+        let said = |answer: &Answer| match answer {
+            Answer::Stream { tap, .. } => tap.may_end() && tap.usage_final(),
+            Answer::Whole(_) | Answer::Relay => false,
+        };
+        self.ended || self.answer.as_ref().is_some_and(said)
+    }
+
     /// A comment may stand here: the client streams, and no event is half written.
     fn may_comment(&self) -> bool {
         match (self.phase, &self.answer) {

@@ -40,7 +40,7 @@ fn body(bytes: &'static [u8], end: bool) -> HttpTask {
 
 fn written(pass: Pass) -> usize {
     match pass {
-        Pass::Write(tasks) => tasks.len(),
+        Pass::Write(tasks) | Pass::Last(tasks) => tasks.len(),
         Pass::Hold => 0,
         Pass::Fail(error) => panic!("the attempt failed: {error}"),
     }
@@ -184,7 +184,7 @@ proptest! {
                     continue;
                 }
             };
-            if let Pass::Write(tasks) = flight.pass(tasks, now) {
+            if let Pass::Write(tasks) | Pass::Last(tasks) = flight.pass(tasks, now) {
                 prop_assert_eq!(flight.phase(), Phase::Committed, "{} tasks left before commit", tasks.len());
             }
             prop_assert!(!committed || flight.phase() == Phase::Committed, "a commit was taken back");

@@ -1,0 +1,208 @@
+//! Opens the ledger, and keeps it working on a thread of its own: grants, the past, the teller, retention.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::{BootError, system};
+use crate::clock;
+use crate::config::types::Credits;
+use crate::config::{Account, Config, WhenUnreachable};
+use crate::ledger::Ledger;
+use crate::ledger::bank::{self, Access, Bank};
+use crate::ledger::journal::{Fsync, Journal, Life, Options};
+use crate::ledger::till::{Observer, Policy, Rhythm, Teller, Till, WhenAway, grant};
+
+/// How often old usage events are forgotten.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// Longest time for telling the bank at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// What a new configuration changes while the ledger works.
+struct Change {
+    accounts: Vec<Account>,
+    retention: Duration,
+}
+
+/// The ledger's thread, from outside.
+pub struct Office {
+    ledger: Arc<Ledger>,
+    changes: mpsc::UnboundedSender<Change>,
+    stop: watch::Sender<bool>,
+    closed: watch::Receiver<bool>,
+}
+
+/// Opens bank and journal and starts the thread; `None` where credits are off.
+///
+/// # Errors
+/// When the bank's store or the journal is in use by another process, is corrupt, or is of a newer version.
+/// A bank that only cannot be reached is no error: requests are refused until it can.
+pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Office>, BootError> {
+    let settings = &config.ledger;
+    if settings.credits == Credits::Off {
+        return Ok(None);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start a runtime"))?;
+    let bank = {
+        let _entered = runtime.enter();
+        bank::open(settings, Access::Gateway)
+            .map_err(|error| BootError::Ledger(error.to_string()))?
+    };
+    let options = Options {
+        fsync: if settings.fsync {
+            Fsync::Always
+        } else {
+            Fsync::Never
+        },
+        ..Options::default()
+    };
+    let (journal, past) = Journal::open(&settings.journal, options)
+        .map_err(|error| BootError::Ledger(error.to_string()))?;
+    let rhythm = Rhythm {
+        flush: settings.flush,
+        lease: settings.lease,
+        timeout: settings.timeout,
+    };
+    let till = Arc::new(Till::new(Arc::new(journal), policy(config), rhythm));
+    let ledger = Arc::new(Ledger::new(till.clone()));
+    let teller = Arc::new(Teller::new(till, bank.clone(), observer));
+    let (changes, changed) = mpsc::unbounded_channel();
+    let (stop, stopping) = watch::channel(false);
+    let (closed_tx, closed) = watch::channel(false);
+    let first = change(config);
+    std::thread::Builder::new()
+        .name("ledger".to_owned())
+        .spawn(move || {
+            runtime.block_on(work(bank, teller, past, first, changed, stopping));
+            closed_tx.send_replace(true);
+        })
+        .map_err(system("cannot start a thread"))?;
+    Ok(Some(Office {
+        ledger,
+        changes,
+        stop,
+        closed,
+    }))
+}
+
+impl Office {
+    /// What requests need of it.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        self.ledger.clone()
+    }
+
+    /// Puts a new configuration in force.
+    pub fn reconfigure(&self, config: &Config) {
+        self.ledger.till.set_policy(policy(config));
+        if self.changes.send(change(config)).is_err() {
+            log::error!("the ledger's thread has ended; restart the gateway");
+        }
+    }
+
+    /// Tells the bank everything and gives back what was borrowed; does not wait long for a bank that is away.
+    pub async fn close(&self) {
+        self.stop.send_replace(true);
+        let mut closed = self.closed.clone();
+        let told = tokio::time::timeout(LAST_WORDS, closed.wait_for(|closed| *closed)).await;
+        if told.is_err() {
+            log::warn!("the bank does not answer; the journal will be told to it after the next start");
+        }
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        enforced: config.ledger.credits == Credits::Enforced,
+        when_away: match config.ledger.when_unreachable {
+            WhenUnreachable::Deny => WhenAway::Deny,
+            WhenUnreachable::Allow { up_to } => WhenAway::Allow(up_to),
+        },
+    }
+}
+
+fn change(config: &Config) -> Change {
+    Change {
+        accounts: config.accounts.clone(),
+        retention: config.ledger.retention,
+    }
+}
+
+/// The ledger's thread: the teller works beside the past, the grants and the retention.
+async fn work(
+    bank: Arc<dyn Bank>,
+    teller: Arc<Teller>,
+    past: Vec<Life>,
+    first: Change,
+    changes: mpsc::UnboundedReceiver<Change>,
+    stopping: watch::Receiver<bool>,
+) {
+    let replay = {
+        let teller = teller.clone();
+        tokio::spawn(async move { teller.settle_past(past).await })
+    };
+    let keep = tokio::spawn(keep(bank, first, changes));
+    teller.run(stopping).await;
+    replay.abort();
+    keep.abort();
+}
+
+/// Gives grants as the configuration names them, and forgets old events.
+async fn keep(
+    bank: Arc<dyn Bank>,
+    mut now: Change,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+) {
+    loop {
+        give(&*bank, &now.accounts).await;
+        tokio::select! {
+            () = sweep(&*bank, now.retention) => {}
+            change = changes.recv() => match change {
+                Some(change) => now = change,
+                None => return,
+            },
+        }
+    }
+}
+
+/// Every grant of the configuration, until the bank has it.
+async fn give(bank: &dyn Bank, accounts: &[Account]) {
+    for account in accounts {
+        let mut pause = Duration::from_millis(100);
+        while let Err(error) = grant(bank, &account.id, &account.grants).await {
+            if let bank::BankError::Refused(why) = error {
+                log::error!("account `{}`: a grant is refused: {why}", account.id);
+                break;
+            }
+            log::warn!(
+                "account `{}`: grants are not given yet: {error}",
+                account.id
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+}
+
+/// Forgets old events now and then; never ends.
+async fn sweep(bank: &dyn Bank, retention: Duration) {
+    loop {
+        let before = clock::wall_ms()
+            .saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
+        match bank.accounts().await {
+            Ok(accounts) => {
+                for account in accounts {
+                    if let Err(error) = bank.forget_events(&account, before).await {
+                        log::warn!("account `{account}`: old usage events are kept: {error}");
+                    }
+                }
+            }
+            Err(error) => log::warn!("old usage events are kept: {error}"),
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}

@@ -1,0 +1,86 @@
+//! What was settled since the last message, and how it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::window;
+use crate::ledger::bank::{Day, Rollup};
+use crate::ledger::money::NanoUsd;
+use crate::tokens::Usage;
+
+/// What one attempt used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// Who served it.
+    pub provider: Arc<str>,
+    /// The model, as the provider knows it.
+    pub model: Arc<str>,
+    /// Whether credits pay the model's price.
+    pub managed: bool,
+    /// The provider's status; 0 if there was none.
+    pub status: u16,
+    /// Whether `usage` is our own count.
+    pub estimated: bool,
+    /// Whether the attempt failed.
+    pub failed: bool,
+    /// Whether the request ended with it; the charges of earlier attempts count no request.
+    pub last: bool,
+    /// Whether its replica died, so that it is charged at its estimate.
+    pub orphaned: bool,
+    /// Tokens.
+    pub usage: Usage,
+    /// What it costs, at most [`NanoUsd::MOST`].
+    pub cost: NanoUsd,
+}
+
+/// A charge, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// When (Unix time, ms).
+    pub at_ms: u64,
+    /// Who called.
+    pub access_key: Arc<str>,
+    /// What for.
+    pub charge: Charge,
+}
+
+/// Daily totals of what was settled, and their sum.
+pub fn roll_up(settled: &[Settled]) -> (Vec<Rollup>, NanoUsd) {
+    let mut totals: BTreeMap<(Day, &str, &str, &str), Rollup> = BTreeMap::new();
+    for entry in settled {
+        let charge = &entry.charge;
+        let day = window::day(entry.at_ms);
+        let key = (day, &*entry.access_key, &*charge.provider, &*charge.model);
+        let total = totals.entry(key).or_insert_with(|| Rollup {
+            day,
+            access_key: entry.access_key.clone(),
+            provider: charge.provider.clone(),
+            model: charge.model.clone(),
+            requests: 0,
+            failed: 0,
+            orphaned: 0,
+            input: 0,
+            cached_read: 0,
+            cache_write: 0,
+            output: 0,
+            reasoning: 0,
+            cost: NanoUsd::ZERO,
+        });
+        total.requests += u64::from(charge.last);
+        total.failed += u64::from(charge.last && charge.failed);
+        total.orphaned += u64::from(charge.orphaned);
+        let add = |sum: &mut u64, tokens: u64| *sum = sum.saturating_add(tokens.min(MOST_TOKENS));
+        add(&mut total.input, charge.usage.input);
+        add(&mut total.cached_read, charge.usage.cached_read);
+        add(&mut total.cache_write, charge.usage.cache_write);
+        add(&mut total.output, charge.usage.output);
+        add(&mut total.reasoning, charge.usage.reasoning);
+        total.cost += charge.cost;
+    }
+    let rollups: Vec<Rollup> = totals.into_values().collect();
+    let spent = rollups.iter().map(|rollup| rollup.cost).sum();
+    (rollups, spent)
+}
+
+/// More tokens than any answer has: a provider that reports more shall not overflow the totals.
+const MOST_TOKENS: u64 = 1_000_000_000_000;

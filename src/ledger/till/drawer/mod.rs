@@ -1,0 +1,444 @@
+//! One account's cash drawer. No I/O but the journal's appends; the time is passed in.
+//!
+//! Invariants: what is settled is in the journal before it is in the drawer's books; a message to the bank says
+//! exactly what the journal has between two of its marks. Both hold because settling and marking happen under
+//! the drawer's lock.
+
+mod letters;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+pub use letters::{Letter, Occasion};
+
+use super::batch::{Charge, Settled};
+use super::purse::Purse;
+use super::refusal::{Refusal, Short};
+use super::window::window;
+use super::{Ask, Limit, Policy, WhenAway};
+use crate::ledger::bank::{Measure, Meter};
+use crate::ledger::journal::{Journal, Record, Segment};
+use crate::ledger::money::NanoUsd;
+use crate::usage::UsageEvent;
+
+/// Usage events kept while the bank is away; beyond it the oldest go. Charges and totals are never dropped.
+const MOST_EVENTS: usize = 50_000;
+
+/// One account.
+pub struct Drawer {
+    /// Whose.
+    pub account: Arc<str>,
+    state: Mutex<State>,
+    /// Counts messages that have been answered, or have failed.
+    answered: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    money: Purse,
+    meters: HashMap<Meter, MeterPurse>,
+    /// Until when the float may be used.
+    lease_by: Option<Instant>,
+    /// What the bank said last.
+    free: NanoUsd,
+    floats: NanoUsd,
+    recall: bool,
+    /// The last call to the bank failed.
+    away: bool,
+    /// The last message's number.
+    number: u64,
+    /// Messages written so far, to tell waiters which one they are in.
+    cuts: u64,
+    /// Requests that have begun to wait since the last message was written.
+    newcomers: u64,
+    /// Messages that are not acknowledged, oldest first.
+    letters: VecDeque<Letter>,
+    /// The last acknowledged ones, in case the bank forgets them.
+    kept: VecDeque<Letter>,
+    in_flight: bool,
+    settled: Vec<Settled>,
+    /// Settlements that the journal could not take yet.
+    unwritten: Vec<Unwritten>,
+    events: Vec<Arc<UsageEvent>>,
+    events_dropped: u64,
+    /// Journal records that are not needed once the next message is acknowledged.
+    releases: Vec<(Segment, u32)>,
+    /// Requests in flight.
+    holds: u64,
+}
+
+#[derive(Default)]
+struct MeterPurse {
+    purse: Purse,
+    window: u64,
+    most: i64,
+    /// By all replicas in the window, as the bank said last.
+    used: i64,
+}
+
+/// What [`Drawer::take`] took.
+pub struct Taken {
+    /// Unique in this life of the till.
+    pub id: u64,
+    /// Where the hold is in the journal.
+    pub segment: Option<Segment>,
+    /// Money.
+    pub estimate: NanoUsd,
+    access_key: Arc<str>,
+    tokens: i64,
+    limits: Arc<[Limit]>,
+    /// The window of each limit.
+    windows: Vec<u64>,
+}
+
+struct Unwritten {
+    id: u64,
+    at_ms: u64,
+    charges: Vec<Charge>,
+}
+
+/// An account's figures at this till.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Requests in flight.
+    pub holds: u64,
+    /// Promised to them.
+    pub held: NanoUsd,
+    /// Borrowed and not promised.
+    pub unspent: NanoUsd,
+    /// Settled and not yet acknowledged by the bank.
+    pub untold: NanoUsd,
+    /// Nobody's, as the bank said last.
+    pub free: NanoUsd,
+    /// All replicas' floats, as the bank said last.
+    pub floats: NanoUsd,
+    /// Whether the last call to the bank failed.
+    pub away: bool,
+    /// Usage events dropped while the bank was away.
+    pub events_dropped: u64,
+}
+
+/// A request that waits for the bank; what it needs counts as needed until this is dropped.
+pub struct Waiting<'a> {
+    drawer: &'a Drawer,
+    estimate: i64,
+    units: Vec<(Meter, i64)>,
+    until: u64,
+    answered: watch::Receiver<u64>,
+}
+
+impl Drawer {
+    /// An empty one.
+    pub fn new(account: Arc<str>) -> Drawer {
+        Drawer {
+            account,
+            state: Mutex::default(),
+            answered: watch::Sender::new(0),
+        }
+    }
+
+    /// Takes what the request asks for out of every purse, or nothing.
+    pub fn take(
+        &self,
+        ask: &Ask<'_>,
+        policy: Policy,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Result<Taken, Short> {
+        let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
+        let mut state = self.state.lock();
+        state.forfeit(now);
+        let may_overdraw = match policy.when_away {
+            WhenAway::Allow(most) if state.away => Some(most),
+            _ => None,
+        };
+        let mut windows = Vec::new();
+        if !ask.limits.is_empty() {
+            let seconds = crate::clock::unix_ms(wall) / 1000;
+            windows.reserve(ask.limits.len());
+            for limit in ask.limits.iter() {
+                let need = units(limit.meter.measure, ask.estimate, tokens);
+                let (start, end) = window(limit.meter.measure, seconds);
+                let meter = state.meter(limit, start);
+                windows.push(meter.window);
+                if meter.purse.unspent < need && may_overdraw.is_none() {
+                    return Err(meter.short(limit, need, end.saturating_sub(seconds)));
+                }
+            }
+        }
+        if policy.enforced {
+            let overdraft = may_overdraw.unwrap_or_default();
+            if NanoUsd(state.money.unspent) + overdraft < ask.estimate {
+                return Err(state.short(ask.estimate));
+            }
+        }
+        state.money.take(ask.estimate.0);
+        for limit in ask.limits.iter() {
+            if let Some(meter) = state.meters.get_mut(&limit.meter) {
+                meter
+                    .purse
+                    .take(units(limit.meter.measure, ask.estimate, tokens));
+            }
+        }
+        state.holds += 1;
+        Ok(Taken {
+            id: 0,
+            segment: None,
+            estimate: ask.estimate,
+            access_key: ask.access_key.clone(),
+            tokens,
+            limits: ask.limits.clone(),
+            windows,
+        })
+    }
+
+    /// Undoes [`Drawer::take`]: the request was never admitted.
+    pub fn give_back(&self, taken: &Taken) {
+        let mut state = self.state.lock();
+        state.release(taken, NanoUsd::ZERO, None);
+    }
+
+    /// Replaces what was taken by what was used. Returns by how much the cost is over the hold, or zero.
+    pub fn settle(
+        &self,
+        taken: &Taken,
+        charges: &[Charge],
+        journal: &Journal,
+        wall: SystemTime,
+    ) -> NanoUsd {
+        let cost = charges.iter().map(|charge| charge.cost).sum::<NanoUsd>();
+        let tokens = charges.iter().map(|c| c.usage.total()).sum::<u64>();
+        let at_ms = crate::clock::unix_ms(wall);
+        let mut state = self.state.lock();
+        state.release(taken, cost, Some(i64::try_from(tokens).unwrap_or(i64::MAX / 4)));
+        state.releases.extend(taken.segment.map(|segment| (segment, 1)));
+        match append(journal, taken.id, at_ms, charges) {
+            Ok(segment) => state.releases.push((segment, 1)),
+            Err(error) => {
+                log::error!("a settlement is kept in memory: the journal cannot be written: {error}");
+                state.unwritten.push(Unwritten {
+                    id: taken.id,
+                    at_ms,
+                    charges: charges.to_vec(),
+                });
+            }
+        }
+        state.settled.extend(charges.iter().map(|charge| Settled {
+            at_ms,
+            access_key: taken.access_key.clone(),
+            charge: charge.clone(),
+        }));
+        (cost - taken.estimate).or_zero()
+    }
+
+    /// Keeps an event for the next message.
+    pub fn note(&self, event: Arc<UsageEvent>) {
+        let mut state = self.state.lock();
+        if state.events.len() >= MOST_EVENTS {
+            let half = MOST_EVENTS / 2;
+            state.events.drain(..half);
+            state.events_dropped += half as u64;
+        }
+        state.events.push(event);
+    }
+
+    /// Whether the last call to the bank failed.
+    pub fn is_away(&self) -> bool {
+        self.state.lock().away
+    }
+
+    /// Counts what a request needs until it has been answered.
+    pub fn wait(&self, ask: &Ask<'_>) -> Waiting<'_> {
+        let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
+        let units: Vec<(Meter, i64)> = ask
+            .limits
+            .iter()
+            .map(|limit| {
+                let need = units(limit.meter.measure, ask.estimate, tokens);
+                (limit.meter.clone(), need)
+            })
+            .collect();
+        let mut state = self.state.lock();
+        state.need(ask.estimate.0, &units, 1);
+        state.newcomers += 1;
+        Waiting {
+            drawer: self,
+            estimate: ask.estimate.0,
+            units,
+            until: state.cuts + 1,
+            answered: self.answered.subscribe(),
+        }
+    }
+
+    /// This till's figures.
+    pub fn figures(&self) -> Figures {
+        let state = self.state.lock();
+        let told: NanoUsd = state.letters.iter().map(|l| l.exchange.spent).sum();
+        Figures {
+            holds: state.holds,
+            held: NanoUsd(state.money.held),
+            unspent: NanoUsd(state.money.unspent),
+            untold: NanoUsd(state.money.used) + told,
+            free: state.free,
+            floats: state.floats,
+            away: state.away,
+            events_dropped: state.events_dropped,
+        }
+    }
+}
+
+impl Waiting<'_> {
+    /// Until a message that says what this request needs was answered, or has failed.
+    pub async fn answered(&self) {
+        let mut answered = self.answered.clone();
+        // The sender lives as long as the drawer.
+        let _gone = answered.wait_for(|count| *count >= self.until).await.is_err();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.drawer
+            .state
+            .lock()
+            .need(self.estimate, &self.units, -1);
+    }
+}
+
+impl State {
+    /// After its lease the float may be somebody else's; the next answer says what is left.
+    fn forfeit(&mut self, now: Instant) {
+        if self.lease_by.is_some_and(|by| now >= by) {
+            self.lease_by = None;
+            self.money.unspent = self.money.unspent.min(0);
+            for meter in self.meters.values_mut() {
+                meter.purse.unspent = meter.purse.unspent.min(0);
+            }
+        }
+    }
+
+    /// The purse of a limit, in the window of now.
+    fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterPurse {
+        if !self.meters.contains_key(&limit.meter) {
+            self.meters
+                .insert(limit.meter.clone(), MeterPurse::default());
+        }
+        let meter = self.meters.entry(limit.meter.clone()).or_default();
+        meter.most = limit.most;
+        if start > meter.window {
+            meter.begin(start);
+        }
+        meter
+    }
+
+    fn release(&mut self, taken: &Taken, cost: NanoUsd, tokens: Option<i64>) {
+        self.holds -= 1;
+        self.money.settle(taken.estimate.0, cost.0);
+        for (limit, window) in taken.limits.iter().zip(&taken.windows) {
+            let Some(meter) = self.meters.get_mut(&limit.meter) else {
+                continue;
+            };
+            let measure = limit.meter.measure;
+            let promised = units(measure, taken.estimate, taken.tokens);
+            let used = match (measure, tokens) {
+                (_, None) | (Measure::ConcurrentRequests, _) => 0,
+                (Measure::RequestsPerMinute, _) => 1,
+                (Measure::TokensPerMinute, Some(tokens)) => tokens,
+                _ => cost.0,
+            };
+            if meter.window == *window {
+                meter.purse.settle(promised, used);
+            } else if measure.is_budget() {
+                // Money counts in the window in which it is spent; requests and tokens, in the one they came in.
+                meter.purse.settle(0, used);
+            }
+        }
+    }
+
+    fn need(&mut self, estimate: i64, units: &[(Meter, i64)], sign: i64) {
+        self.money.needed += sign * estimate;
+        for (meter, need) in units {
+            if let Some(meter) = self.meters.get_mut(meter) {
+                meter.purse.needed += sign * need;
+            }
+        }
+    }
+
+    fn short(&self, estimate: NanoUsd) -> Short {
+        // What is used here is known to be gone; what other replicas have used since they last told is not.
+        let left = self.free + self.floats - NanoUsd(self.money.used);
+        Short(if left < estimate {
+            Refusal::OutOfCredits { estimate, left }
+        } else {
+            Refusal::Held
+        })
+    }
+}
+
+impl MeterPurse {
+    fn begin(&mut self, window: u64) {
+        let needed = self.purse.needed;
+        self.window = window;
+        self.used = 0;
+        self.purse = Purse {
+            needed,
+            ..Purse::default()
+        };
+    }
+
+    /// `end`: seconds to the end of the window.
+    fn short(&self, limit: &Limit, need: i64, end: u64) -> Short {
+        let left = (limit.most - self.used - self.purse.used).max(0);
+        let reset = (limit.meter.measure.has_window()).then(|| Duration::from_secs(end.max(1)));
+        let retry_after = if need > limit.most {
+            None // it asks for more than the whole window
+        } else if left >= need {
+            Some(Duration::from_secs(1)) // lent, or held by requests in flight
+        } else if limit.meter.measure == Measure::BudgetTotal {
+            None
+        } else {
+            reset.or(Some(Duration::from_secs(1)))
+        };
+        Short(Refusal::Limit {
+            limit: limit.clone(),
+            left,
+            need,
+            retry_after,
+            reset,
+        })
+    }
+}
+
+/// What a request needs of a limit.
+fn units(measure: Measure, estimate: NanoUsd, tokens: i64) -> i64 {
+    match measure {
+        Measure::RequestsPerMinute | Measure::ConcurrentRequests => 1,
+        Measure::TokensPerMinute => tokens,
+        _ => estimate.0,
+    }
+}
+
+fn append(
+    journal: &Journal,
+    id: u64,
+    at_ms: u64,
+    charges: &[Charge],
+) -> std::io::Result<Segment> {
+    let cost: NanoUsd = charges.iter().map(|charge| charge.cost).sum();
+    let last = charges.last();
+    journal.append(&Record::Settle {
+        id,
+        at_ms,
+        cost: cost.0,
+        provider: last.map_or("", |charge| &charge.provider),
+        model: last.map_or("", |charge| &charge.model),
+        managed: last.is_some_and(|charge| charge.managed),
+        estimated: last.is_some_and(|charge| charge.estimated),
+        status: last.map_or(0, |charge| charge.status),
+        usage: last.map(|charge| charge.usage).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,330 @@
+//! The replica's own cash drawers: admission and settlement without asking the bank.
+//!
+//! ```text
+//!   admit ──► drawer.take ──► journal: Hold ──► the request goes upstream
+//!   settle ─► drawer.settle + journal: Settle ──► the last byte goes to the client
+//!   teller ─► drawer.cut + journal: Cut ──► bank.exchange ──► drawer.acknowledge + journal: Acked
+//! ```
+//!
+//! One [`Drawer`] an account. What a drawer lacks is borrowed: a request that finds too little waits for one
+//! exchange with the bank, and is refused only after the bank's answer. Near the end of an account's credits the
+//! bank lends no more than what requests wait for, so that each admission asks it.
+//!
+//! Overspending is bounded: an answer may cost more than its hold, which is an estimate. The most an account can
+//! be overspent is what the answers in flight exceed their holds by; [`Till::worst`] is the most that a single
+//! one has.
+
+mod batch;
+mod drawer;
+mod purse;
+mod recover;
+mod refusal;
+mod teller;
+pub mod window;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+pub use batch::Charge;
+pub use drawer::{Drawer, Figures};
+pub use refusal::Refusal;
+pub use teller::{Observer, Teller};
+
+use super::bank::{Bank, BankError, Holder, Meter};
+use super::journal::{Journal, Record};
+use super::money::NanoUsd;
+use crate::usage::UsageEvent;
+
+/// A limit on an access key or a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What it is on.
+    pub meter: Meter,
+    /// The most, in units of its measure; nano-dollars for budgets.
+    pub most: i64,
+}
+
+/// What to do for a request that the drawer cannot back while the bank is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenAway {
+    /// Refuse it.
+    Deny,
+    /// Serve it, up to this much beyond the float, for each account.
+    Allow(NanoUsd),
+}
+
+/// How a till does business; may change while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Refuse requests that credits do not cover; otherwise they are only counted.
+    pub enforced: bool,
+    /// See [`WhenAway`].
+    pub when_away: WhenAway,
+}
+
+/// How a till talks to its bank.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    /// How often what was settled is told.
+    pub flush: Duration,
+    /// How long floats are borrowed for.
+    pub lease: Duration,
+    /// Deadline of a call.
+    pub timeout: Duration,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Whose money.
+    pub account: &'a Arc<str>,
+    /// Who calls.
+    pub access_key: &'a Arc<str>,
+    /// For the journal.
+    pub request_id: &'a str,
+    /// For the journal.
+    pub surface: &'a str,
+    /// The first candidate's provider, for the journal.
+    pub provider: &'a str,
+    /// The first candidate's model, for the journal.
+    pub model: &'a str,
+    /// What it may cost.
+    pub estimate: NanoUsd,
+    /// Its prompt.
+    pub prompt_tokens: u64,
+    /// Its prompt and its answer.
+    pub tokens: u64,
+    /// What it is held to.
+    pub limits: &'a Arc<[Limit]>,
+}
+
+/// See the module.
+pub struct Till {
+    journal: Arc<Journal>,
+    drawers: RwLock<HashMap<Arc<str>, Arc<Drawer>>>,
+    policy: RwLock<Policy>,
+    rhythm: Rhythm,
+    urgent: Mutex<Vec<Arc<Drawer>>>,
+    wake: Notify,
+    next_hold: AtomicU64,
+    worst: AtomicI64,
+}
+
+/// Money set aside for one request. Dropped without being settled, it is settled as free of charge.
+pub struct Hold {
+    till: Arc<Till>,
+    drawer: Arc<Drawer>,
+    taken: drawer::Taken,
+    settled: bool,
+}
+
+impl Till {
+    /// A till with empty drawers.
+    pub fn new(journal: Arc<Journal>, policy: Policy, rhythm: Rhythm) -> Till {
+        Till {
+            journal,
+            drawers: RwLock::default(),
+            policy: RwLock::new(policy),
+            rhythm,
+            urgent: Mutex::default(),
+            wake: Notify::new(),
+            next_hold: AtomicU64::new(1),
+            worst: AtomicI64::new(0),
+        }
+    }
+
+    /// Who borrows this till's floats.
+    pub fn holder(&self) -> Holder {
+        self.journal.holder()
+    }
+
+    /// Changes how it does business from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.policy.write() = policy;
+    }
+
+    /// The most that one answer has cost more than its hold, since the start.
+    pub fn worst(&self) -> NanoUsd {
+        NanoUsd(self.worst.load(Ordering::Relaxed))
+    }
+
+    /// Every account that this till has dealt with, with its figures.
+    pub fn figures(&self) -> Vec<(Arc<str>, Figures)> {
+        let drawers = self.drawers.read();
+        drawers
+            .values()
+            .map(|drawer| (drawer.account.clone(), drawer.figures()))
+            .collect()
+    }
+
+    /// The replica's journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Sets aside what a request may cost, and its units of every limit.
+    ///
+    /// Returns at once while the drawer has enough; else after the bank's answer, or its deadline.
+    ///
+    /// # Errors
+    /// Why the request cannot be served now.
+    pub async fn admit(self: &Arc<Till>, ask: &Ask<'_>, now: Instant) -> Result<Hold, Refusal> {
+        if !self.journal.ready() {
+            return Err(Refusal::JournalFull);
+        }
+        let drawer = self.drawer(ask.account);
+        let policy = *self.policy.read();
+        let mut now = now;
+        for _ in 0..ROUNDS {
+            match drawer.take(ask, policy, now, crate::clock::wall()) {
+                Ok(taken) => return self.promise(drawer, taken, ask),
+                Err(short) if drawer.is_away() => return Err(short.while_away()),
+                Err(_) => {}
+            }
+            let waiting = drawer.wait(ask);
+            self.urgent.lock().push(drawer.clone());
+            self.wake.notify_one();
+            let patience = self.rhythm.timeout * 2 + self.rhythm.flush;
+            if tokio::time::timeout(patience, waiting.answered())
+                .await
+                .is_err()
+            {
+                return Err(Refusal::BankAway);
+            }
+            drop(waiting);
+            now = crate::clock::now();
+        }
+        match drawer.take(ask, policy, now, crate::clock::wall()) {
+            Ok(taken) => self.promise(drawer, taken, ask),
+            Err(short) => Err(if drawer.is_away() {
+                short.while_away()
+            } else {
+                short.refusal()
+            }),
+        }
+    }
+
+    /// Journals a hold; from then on it counts, whatever happens to this process.
+    fn promise(
+        self: &Arc<Till>,
+        drawer: Arc<Drawer>,
+        mut taken: drawer::Taken,
+        ask: &Ask<'_>,
+    ) -> Result<Hold, Refusal> {
+        taken.id = self.next_hold.fetch_add(1, Ordering::Relaxed);
+        let subjects: Vec<String> = ask
+            .limits
+            .iter()
+            .filter(|limit| limit.meter.measure.is_budget())
+            .map(|limit| limit.meter.to_string())
+            .collect();
+        let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
+        let subjects = &subjects[..];
+        let appended = self.journal.append(&Record::Hold {
+            id: taken.id,
+            at_ms: crate::clock::wall_ms(),
+            account: ask.account,
+            access_key: ask.access_key,
+            request_id: ask.request_id,
+            surface: ask.surface,
+            provider: ask.provider,
+            model: ask.model,
+            estimate: ask.estimate.0,
+            prompt_tokens: ask.prompt_tokens,
+            subjects,
+        });
+        match appended {
+            Ok(segment) => {
+                taken.segment = Some(segment);
+                Ok(Hold {
+                    till: self.clone(),
+                    drawer,
+                    taken,
+                    settled: false,
+                })
+            }
+            Err(error) => {
+                log::error!("a request is refused: the journal cannot be written: {error}");
+                drawer.give_back(&taken);
+                Err(Refusal::JournalFull)
+            }
+        }
+    }
+
+    /// Keeps an event until the next message to the bank.
+    pub fn note(&self, event: Arc<UsageEvent>) {
+        self.drawer(&event.account).note(event);
+    }
+
+    fn drawer(&self, account: &Arc<str>) -> Arc<Drawer> {
+        if let Some(drawer) = self.drawers.read().get(account) {
+            return drawer.clone();
+        }
+        let mut drawers = self.drawers.write();
+        drawers
+            .entry(account.clone())
+            .or_insert_with(|| Arc::new(Drawer::new(account.clone())))
+            .clone()
+    }
+}
+
+/// How often a request asks the bank before it is refused: another one may have taken what was lent.
+const ROUNDS: usize = 3;
+
+impl Hold {
+    /// What was set aside.
+    pub fn estimate(&self) -> NanoUsd {
+        self.taken.estimate
+    }
+
+    /// Replaces the hold by what was used: one charge for each attempt that used anything, the last one final.
+    /// When this returns, a crash loses nothing of it.
+    pub fn settle(mut self, charges: &[Charge]) {
+        self.close(charges);
+    }
+
+    fn close(&mut self, charges: &[Charge]) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let over = self.drawer.settle(
+            &self.taken,
+            charges,
+            &self.till.journal,
+            crate::clock::wall(),
+        );
+        self.till.worst.fetch_max(over.0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.close(&[]);
+    }
+}
+
+/// Gives grants of the configuration to the bank, each once.
+///
+/// # Errors
+/// What the bank says.
+pub async fn grant(
+    bank: &dyn Bank,
+    account: &str,
+    grants: &[super::bank::NewGrant],
+) -> Result<(), BankError> {
+    for grant in grants {
+        if bank.grant(account, grant).await? {
+            log::info!(
+                "account `{account}`: granted {} (`{}`)",
+                grant.amount,
+                grant.id
+            );
+        }
+    }
+    Ok(())
+}

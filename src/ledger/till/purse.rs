@@ -1,0 +1,150 @@
+//! What a till has of one thing: money, or units of a limit. Pure.
+//!
+//! Invariant: `float = held + unspent + used + sent`, where `sent` is what a message that is not yet answered
+//! gives back. `unspent` is negative when more was used than was lent.
+
+/// Units of one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purse {
+    /// May be promised.
+    pub unspent: i64,
+    /// Promised to requests in flight.
+    pub held: i64,
+    /// Settled, and not yet told to the bank.
+    pub used: i64,
+    /// What requests wait for.
+    pub needed: i64,
+    /// Promised since the last message.
+    taken: i64,
+    /// Promised between two messages, of late.
+    pace: i64,
+}
+
+/// How many messages' worth of promises a till likes to have at hand.
+const RESERVE: i64 = 8;
+
+/// What a message says of a purse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Settled since the last one.
+    pub used: i64,
+    /// Not needed any more.
+    pub returned: i64,
+    /// Missing for requests that wait.
+    pub need: i64,
+    /// Comfortable to have in addition, at least `need`.
+    pub want: i64,
+}
+
+impl Purse {
+    /// Promises `amount`, whether or not it is there.
+    pub fn take(&mut self, amount: i64) {
+        self.unspent -= amount;
+        self.held += amount;
+        self.taken = self.taken.saturating_add(amount);
+    }
+
+    /// Replaces what was promised by what was used.
+    pub fn settle(&mut self, promised: i64, used: i64) {
+        self.held -= promised;
+        self.unspent += promised - used;
+        self.used += used;
+    }
+
+    /// What the next message says. What is settled and returned leaves the purse with it.
+    pub fn tell(&mut self, recalled: bool) -> Told {
+        let taken = std::mem::take(&mut self.taken);
+        // Follows a rise at once, and a fall within a few messages.
+        self.pace = taken.max(self.pace / 2);
+        let reserve = if recalled {
+            0
+        } else {
+            self.pace.saturating_mul(RESERVE)
+        };
+        let wanted = self.needed.saturating_add(reserve);
+        let returned = (self.unspent - wanted.saturating_mul(2)).max(0);
+        let returned = if reserve == 0 {
+            (self.unspent - self.needed).max(0)
+        } else {
+            returned
+        };
+        self.unspent -= returned;
+        let used = std::mem::take(&mut self.used);
+        // A deficit is made up for as soon as somebody waits.
+        let missing = |target: i64| (target - self.unspent).max(0);
+        let need = if self.needed > 0 {
+            missing(self.needed)
+        } else {
+            0
+        };
+        Told {
+            used,
+            returned,
+            need,
+            want: missing(wanted).max(need),
+        }
+    }
+
+    /// Whether there is nothing to say: a message would change nothing.
+    pub fn is_quiet(&self) -> bool {
+        self.used == 0 && self.needed == 0 && self.unspent == 0 && self.held == 0
+    }
+
+    /// The answer to a message: what the bank has lent, everything told so far taken into account.
+    pub fn told(&mut self, float: i64) {
+        self.unspent = float - self.held - self.used;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_a_reserve_while_it_is_used_and_returns_it_after() {
+        let mut purse = Purse {
+            needed: 10,
+            ..Purse::default()
+        };
+        let told = purse.tell(false);
+        assert_eq!((told.need, told.want), (10, 10), "{purse:?}");
+        purse.told(10);
+        purse.needed = 0;
+        purse.take(10);
+        purse.settle(10, 4);
+        let told = purse.tell(false);
+        assert_eq!((told.used, told.returned, told.need), (4, 0, 0));
+        assert_eq!(told.want, 80 - 6, "a reserve of eight messages");
+        purse.told(80);
+        assert_eq!(purse.unspent, 80);
+        let mut returned = 0;
+        for _ in 0..10 {
+            let told = purse.tell(false);
+            returned += told.returned;
+            purse.told(80 - returned);
+        }
+        assert_eq!((returned, purse.unspent), (80, 0), "idle");
+    }
+
+    #[test]
+    fn a_recall_returns_all_that_is_not_held() {
+        let mut purse = Purse::default();
+        purse.told(100);
+        purse.take(30);
+        let told = purse.tell(true);
+        assert_eq!((told.returned, purse.unspent, purse.held), (70, 0, 30));
+        assert_eq!((told.need, told.want), (0, 0));
+    }
+
+    #[test]
+    fn a_deficit_is_part_of_what_is_needed() {
+        let mut purse = Purse::default();
+        purse.take(5);
+        purse.settle(5, 9);
+        purse.told(0);
+        assert_eq!(purse.unspent, -9, "used is not told yet");
+        purse.needed = 3;
+        let told = purse.tell(false);
+        assert_eq!((told.used, told.need), (9, 12));
+    }
+}

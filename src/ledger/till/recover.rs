@@ -1,0 +1,275 @@
+//! What an earlier life of this replica left: read from its journal, told to the bank.
+//!
+//! Invariant: the messages are the same however often they are made up from one journal, and those that the
+//! bank may have seen have the numbers they were sent with; so whatever was charged is charged once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::batch::{Charge, Settled, roll_up};
+use super::window::window;
+use crate::ledger::bank::{Exchange, Holder, Meter, MeterExchange};
+use crate::ledger::journal::{JournalError, Life, OwnedRecord};
+use crate::ledger::money::NanoUsd;
+use crate::tokens::Usage;
+use crate::usage::{EventId, Recovered, UsageEvent, recovered, stored};
+
+/// See the module.
+#[derive(Default)]
+pub struct Past {
+    accounts: BTreeMap<String, PastAccount>,
+    holds: HashMap<u64, PastHold>,
+}
+
+#[derive(Default)]
+struct PastAccount {
+    /// The last number that was marked, and the last one that was acknowledged.
+    marked: u64,
+    acked: u64,
+    /// What the marked messages say that may not have been applied.
+    told: BTreeMap<u64, Vec<PastCharge>>,
+    /// What was settled after the last mark.
+    untold: Vec<PastCharge>,
+}
+
+struct PastHold {
+    at_ms: u64,
+    account: String,
+    access_key: Arc<str>,
+    request_id: String,
+    surface: String,
+    provider: Arc<str>,
+    model: Arc<str>,
+    estimate: NanoUsd,
+    prompt_tokens: u64,
+    subjects: Vec<String>,
+}
+
+/// A settlement with its hold.
+struct PastCharge {
+    settled: Settled,
+    request_id: String,
+    surface: String,
+    subjects: Vec<String>,
+}
+
+impl Past {
+    /// Reads a journal to its end.
+    ///
+    /// # Errors
+    /// When it is corrupt; nothing is changed then.
+    pub fn read(life: &Life) -> Result<Past, JournalError> {
+        let mut past = Past::default();
+        for record in life.records()? {
+            past.take_in(record?);
+        }
+        past.orphan();
+        Ok(past)
+    }
+
+    fn take_in(&mut self, record: OwnedRecord) {
+        match record {
+            OwnedRecord::Hold {
+                id,
+                at_ms,
+                account,
+                access_key,
+                request_id,
+                surface,
+                provider,
+                model,
+                estimate,
+                prompt_tokens,
+                subjects,
+            } => {
+                let hold = PastHold {
+                    at_ms,
+                    account,
+                    access_key: access_key.into(),
+                    request_id,
+                    surface,
+                    provider: provider.into(),
+                    model: model.into(),
+                    estimate: NanoUsd(estimate),
+                    prompt_tokens,
+                    subjects,
+                };
+                self.holds.insert(id, hold);
+            }
+            OwnedRecord::Settle {
+                id,
+                at_ms,
+                cost,
+                provider,
+                model,
+                managed,
+                estimated,
+                status,
+                usage,
+            } => {
+                // Its hold may have been released with its segment: then this one was told long ago.
+                let Some(hold) = self.holds.remove(&id) else {
+                    return;
+                };
+                let served = !provider.is_empty();
+                let charge = Charge {
+                    provider: if served { provider.into() } else { hold.provider.clone() },
+                    model: if served { model.into() } else { hold.model.clone() },
+                    managed,
+                    status,
+                    estimated,
+                    failed: !(200..300).contains(&status),
+                    last: served,
+                    orphaned: false,
+                    usage,
+                    cost: NanoUsd(cost),
+                };
+                self.charge(hold, at_ms, charge);
+            }
+            OwnedRecord::Cut { account, number } => {
+                let account = self.accounts.entry(account).or_default();
+                account.marked = number;
+                let told = std::mem::take(&mut account.untold);
+                account.told.insert(number, told);
+            }
+            OwnedRecord::Acked { account, number } => {
+                let account = self.accounts.entry(account).or_default();
+                account.acked = account.acked.max(number);
+                account.told = account.told.split_off(&(number + 1));
+            }
+        }
+    }
+
+    /// Requests that were in flight when the replica died are charged at their estimates.
+    fn orphan(&mut self) {
+        let mut orphans: Vec<(u64, PastHold)> = self.holds.drain().collect();
+        orphans.sort_unstable_by_key(|(id, _)| *id);
+        for (_, hold) in orphans {
+            let charge = Charge {
+                provider: hold.provider.clone(),
+                model: hold.model.clone(),
+                managed: false,
+                status: 0,
+                estimated: true,
+                failed: true,
+                last: true,
+                orphaned: true,
+                usage: Usage {
+                    input: hold.prompt_tokens,
+                    ..Usage::default()
+                },
+                cost: hold.estimate,
+            };
+            let at_ms = hold.at_ms;
+            self.charge(hold, at_ms, charge);
+        }
+    }
+
+    fn charge(&mut self, hold: PastHold, at_ms: u64, charge: Charge) {
+        let account = self.accounts.entry(hold.account).or_default();
+        account.untold.push(PastCharge {
+            settled: Settled {
+                at_ms,
+                access_key: hold.access_key,
+                charge,
+            },
+            request_id: hold.request_id,
+            surface: hold.surface,
+            subjects: hold.subjects,
+        });
+    }
+
+    /// How many settlements are to be told, and how many of them are orphans.
+    pub fn counts(&self) -> (usize, usize) {
+        let charges = || {
+            self.accounts
+                .values()
+                .flat_map(|account| account.told.values().flatten().chain(&account.untold))
+        };
+        let orphans = charges().filter(|c| c.settled.charge.orphaned).count();
+        (charges().count() - orphans, orphans)
+    }
+
+    /// Each account's messages, in order; the last one closes its float.
+    pub fn messages(self, holder: Holder, lease: Duration) -> Vec<Vec<Exchange>> {
+        let of_account = |(name, past): (String, PastAccount)| {
+            let account: Arc<str> = name.into();
+            let oldest = past.told.keys().next().copied().unwrap_or(past.marked + 1);
+            let last = (past.marked + 1, past.untold, true);
+            let told = past.told.into_iter().map(|(number, told)| (number, told, false));
+            told.chain([last])
+                .map(|(number, charges, close)| {
+                    let settled: Vec<Settled> =
+                        charges.iter().map(|charge| charge.settled.clone()).collect();
+                    let (rollups, spent) = roll_up(&settled);
+                    Exchange {
+                        account: account.clone(),
+                        holder,
+                        number,
+                        oldest,
+                        spent,
+                        returned: NanoUsd::ZERO,
+                        need: NanoUsd::ZERO,
+                        want: NanoUsd::ZERO,
+                        lease,
+                        close,
+                        meters: meters(&charges),
+                        rollups,
+                        events: stored::encode(&events(&account, holder, &charges)),
+                    }
+                })
+                .collect()
+        };
+        self.accounts.into_iter().map(of_account).collect()
+    }
+}
+
+/// What was spent of budgets.
+fn meters(charges: &[PastCharge]) -> Vec<MeterExchange> {
+    let mut used: BTreeMap<(Meter, u64), i64> = BTreeMap::new();
+    for charge in charges {
+        for subject in &charge.subjects {
+            if let Ok(meter) = subject.parse::<Meter>() {
+                let (start, _) = window(meter.measure, charge.settled.at_ms / 1000);
+                *used.entry((meter, start)).or_default() += charge.settled.charge.cost.0;
+            }
+        }
+    }
+    // Each meter once; of two windows the newer, since the older one is over.
+    let newest: BTreeMap<Meter, (u64, i64)> = used
+        .into_iter()
+        .map(|((meter, window), used)| (meter, (window, used)))
+        .collect();
+    let exchange = |(meter, (window, used))| MeterExchange {
+        meter,
+        window,
+        limit: i64::MAX / 4,
+        used,
+        returned: 0,
+        need: 0,
+        want: 0,
+    };
+    newest.into_iter().map(exchange).collect()
+}
+
+/// Events as far as the journal tells them.
+fn events(account: &Arc<str>, holder: Holder, charges: &[PastCharge]) -> Vec<Arc<UsageEvent>> {
+    charges
+        .iter()
+        .filter(|charge| charge.settled.charge.last)
+        .enumerate()
+        .map(|(index, past)| {
+            let sequence = (past.settled.at_ms << 16) ^ index as u64;
+            Arc::new(recovered(&Recovered {
+                id: EventId::made_up(holder.replica ^ holder.epoch, sequence),
+                at_ms: past.settled.at_ms,
+                account,
+                access_key: &past.settled.access_key,
+                request_id: &past.request_id,
+                surface: &past.surface,
+                charge: &past.settled.charge,
+            }))
+        })
+        .collect()
+}

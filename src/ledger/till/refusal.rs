@@ -1,0 +1,59 @@
+//! Why a request is not admitted.
+
+use std::time::Duration;
+
+use super::Limit;
+use crate::ledger::money::NanoUsd;
+
+/// Why a request is not admitted; each is a value that the proxy turns into an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The account's credits do not cover it, not even with all that is lent.
+    OutOfCredits {
+        /// What it may cost.
+        estimate: NanoUsd,
+        /// What is left.
+        left: NanoUsd,
+    },
+    /// The credits that it needs are held by requests in flight, or lent to other replicas.
+    Held,
+    /// A limit or a budget is reached.
+    Limit {
+        /// Which.
+        limit: Limit,
+        /// What is left of it now, at least 0.
+        left: i64,
+        /// What the request needs of it.
+        need: i64,
+        /// When to try again; `None` when it can never be served.
+        retry_after: Option<Duration>,
+        /// When the window ends; `None` if it has none.
+        reset: Option<Duration>,
+    },
+    /// The bank does not answer, and the float does not cover it.
+    BankAway,
+    /// The journal cannot be written: the disk is full, or broken.
+    JournalFull,
+}
+
+/// What a drawer lacks for a request, with what the bank said last.
+#[derive(Clone, Debug)]
+pub struct Short(pub(super) Refusal);
+
+impl Short {
+    /// The refusal, after the bank has answered.
+    pub fn refusal(self) -> Refusal {
+        self.0
+    }
+
+    /// The refusal while the bank is away: what is short might be had from it.
+    pub fn while_away(self) -> Refusal {
+        match self.0 {
+            // Its window is known to be used up.
+            limit @ Refusal::Limit {
+                retry_after: None, ..
+            } => limit,
+            _ => Refusal::BankAway,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Carries messages between the till and the bank, in the background.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::drawer::{Drawer, Occasion};
+use super::recover::Past;
+use super::Till;
+use crate::clock;
+use crate::ledger::bank::{Bank, BankError, Exchange, Reply};
+use crate::ledger::journal::Life;
+
+/// Most messages in one call to the bank.
+const AT_ONCE: usize = 256;
+
+/// How the teller has done, for metrics.
+pub trait Observer: Send + Sync {
+    /// One call to the bank: how many messages, how many failed, and how long it took.
+    fn called(&self, messages: usize, failed: usize, took: Duration);
+}
+
+/// See the module.
+pub struct Teller {
+    till: Arc<Till>,
+    bank: Arc<dyn Bank>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Teller {
+    /// A teller between a till and a bank.
+    pub fn new(till: Arc<Till>, bank: Arc<dyn Bank>, observer: Arc<dyn Observer>) -> Teller {
+        Teller {
+            till,
+            bank,
+            observer,
+        }
+    }
+
+    /// Tells the bank what earlier lives of this replica left in their journals; repeats until it is told.
+    ///
+    /// The bank counts each message once, so that it does no harm to be stopped half-way.
+    pub async fn settle_past(&self, lives: Vec<Life>) {
+        for life in lives {
+            let holder = life.holder();
+            let past = match Past::read(&life) {
+                Ok(past) => past,
+                Err(error) => {
+                    log::error!("the journal of {holder} is left alone: {error}");
+                    continue;
+                }
+            };
+            let (charges, orphans) = past.counts();
+            log::info!(
+                "replaying the journal of {holder}: {charges} settlements to tell, {orphans} requests to charge at their estimates"
+            );
+            for messages in past.messages(holder, self.till.rhythm.lease) {
+                self.insist(messages).await;
+            }
+            if let Err(error) = life.finish() {
+                log::error!("the journal of {holder} is told and cannot be deleted: {error}");
+            }
+        }
+    }
+
+    /// One account's messages, in their order, each until it is applied.
+    async fn insist(&self, messages: Vec<Exchange>) {
+        for message in messages {
+            let mut pause = Duration::from_millis(100);
+            loop {
+                let answers = self.call(std::slice::from_ref(&message)).await;
+                match answers.into_iter().next() {
+                    Some(Ok(_)) => break,
+                    Some(Err(BankError::Refused(why))) => {
+                        log::error!("account `{}`: the bank refuses: {why}", message.account);
+                        break;
+                    }
+                    Some(Err(error)) => log::warn!(
+                        "account `{}`: the bank does not answer, trying again: {error}",
+                        message.account
+                    ),
+                    None => {}
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+
+    /// Works until it is told to stop; then gives everything back, as far as the bank answers.
+    pub async fn run(self: Arc<Teller>, mut stop: watch::Receiver<bool>) {
+        let mut tick = tokio::time::interval(self.till.rhythm.flush);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut calls = JoinSet::new();
+        loop {
+            let (drawers, occasion) = tokio::select! {
+                _ = tick.tick() => {
+                    self.till.journal.maintain();
+                    (self.till.all_drawers(), Occasion::Flush)
+                }
+                () = self.till.wake.notified() => {
+                    (std::mem::take(&mut *self.till.urgent.lock()), Occasion::Urgent)
+                }
+                Some(_) = calls.join_next() => continue,
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            let letters = self.till.letters(&drawers, occasion, clock::now());
+            for part in letters.chunks(AT_ONCE) {
+                let (teller, part) = (self.clone(), part.to_vec());
+                calls.spawn(async move { teller.deliver(part).await });
+            }
+        }
+        calls.join_all().await;
+        self.close().await;
+    }
+
+    /// Sends messages and takes in their answers.
+    async fn deliver(&self, letters: Vec<(Arc<Drawer>, Exchange)>) {
+        let (drawers, messages): (Vec<_>, Vec<_>) = letters.into_iter().unzip();
+        let sent = clock::now();
+        let answers = self.call(&messages).await;
+        for (drawer, answer) in drawers.into_iter().zip(answers) {
+            let lease = self.till.rhythm.lease;
+            if drawer.acknowledge(answer, sent, lease, &self.till.journal) {
+                self.till.urge(drawer);
+            }
+        }
+    }
+
+    async fn call(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+        let began = clock::now();
+        let mut answers = self.bank.exchange(messages).await;
+        answers.resize_with(messages.len(), || {
+            Err(BankError::Corrupt("the bank did not answer a message".to_owned()))
+        });
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
+        let took = clock::now().duration_since(began);
+        self.observer.called(messages.len(), failed, took);
+        answers
+    }
+
+    /// Tells what is settled and returns every float. What the bank does not answer is told after the next start.
+    async fn close(&self) {
+        for _ in 0..3 {
+            let letters = self
+                .till
+                .letters(&self.till.all_drawers(), Occasion::Close, clock::now());
+            if letters.is_empty() {
+                return;
+            }
+            let done = letters.iter().all(|(_, message)| message.close);
+            self.deliver(letters).await;
+            if done {
+                return;
+            }
+        }
+    }
+}
+
+impl Till {
+    pub(super) fn all_drawers(&self) -> Vec<Arc<Drawer>> {
+        self.drawers.read().values().cloned().collect()
+    }
+
+    pub(super) fn urge(&self, drawer: Arc<Drawer>) {
+        self.urgent.lock().push(drawer);
+        self.wake.notify_one();
+    }
+
+    fn letters(
+        &self,
+        drawers: &[Arc<Drawer>],
+        occasion: Occasion,
+        now: Instant,
+    ) -> Vec<(Arc<Drawer>, Exchange)> {
+        let borrows = self.policy.read().enforced;
+        let letter = |drawer: &Arc<Drawer>| {
+            let letter = drawer.letter(
+                occasion,
+                borrows,
+                self.holder(),
+                self.rhythm.lease,
+                &self.journal,
+                now,
+            )?;
+            Some((drawer.clone(), letter))
+        };
+        drawers.iter().filter_map(letter).collect()
+    }
+}

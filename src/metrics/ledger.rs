@@ -1,0 +1,150 @@
+//! What the operator sees of the ledger: this replica's money, its journal, its calls of the bank.
+
+use std::time::Duration;
+
+use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use super::Metrics;
+use super::families::Maker;
+use crate::ledger::till::Observer;
+use crate::ledger::{Ledger, NanoUsd};
+
+/// 100 µs to 2.5 s.
+const CALL: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+];
+
+/// The ledger's metrics.
+pub(super) struct Money {
+    credits: GaugeVec,
+    holds: IntGauge,
+    accounts_away: IntGauge,
+    worst: GaugeVec,
+    journal_bytes: IntGauge,
+    journal_segments: IntGauge,
+    journal_ready: IntGauge,
+    events_dropped: IntGauge,
+    refusals: IntCounterVec,
+    calls: Histogram,
+    messages: IntCounter,
+    failures: IntCounter,
+}
+
+impl Money {
+    pub(super) fn new(make: &Maker<'_>) -> Result<Money, prometheus::Error> {
+        Ok(Money {
+            credits: make.dollars(
+                "ledger_credits_usd",
+                "Credits of the accounts that this replica serves: `held` by its requests, `unspent` in its floats, `untold` to the bank yet; `free` and lent as `floats` to all replicas, as the bank said last.",
+                &["term"],
+            )?,
+            holds: make.gauge("ledger_holds", "Requests in flight whose credits are held.")?,
+            accounts_away: make.gauge(
+                "ledger_accounts_away",
+                "Accounts whose last message the bank did not answer.",
+            )?,
+            worst: make.dollars(
+                "ledger_overspend_worst_usd",
+                "The most that one answer has cost more than was held for it, since the start.",
+                &[],
+            )?,
+            journal_bytes: make.gauge(
+                "ledger_journal_bytes",
+                "Bytes in the journal that the bank has not acknowledged yet.",
+            )?,
+            journal_segments: make.gauge("ledger_journal_segments", "Files of the journal.")?,
+            journal_ready: make.gauge(
+                "ledger_journal_ready",
+                "1 if the journal can be written; 0 refuses requests.",
+            )?,
+            events_dropped: make.gauge(
+                "ledger_usage_events_dropped",
+                "Usage events dropped while the bank was away; their charges and totals were not.",
+            )?,
+            refusals: make.counters(
+                "ledger_refusals_total",
+                "Requests refused for want of credits, by a limit, or by a ledger that cannot promise any.",
+                &["reason"],
+            )?,
+            calls: make.histogram(
+                "ledger_bank_call_duration_seconds",
+                "Time of a call of the bank.",
+                CALL,
+            )?,
+            messages: make.counter(
+                "ledger_bank_messages_total",
+                "Messages to the bank, one for each account of a call.",
+            )?,
+            failures: make.counter(
+                "ledger_bank_failures_total",
+                "Messages that the bank did not answer, or refused.",
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    /// Brings the ledger's gauges up to date.
+    pub fn ledger(&self, ledger: &Ledger) {
+        let money = &self.families.ledger;
+        let mut sums = [NanoUsd::ZERO; 5];
+        let (mut holds, mut away, mut dropped) = (0, 0, 0);
+        for (_, figures) in ledger.till.figures() {
+            let terms = [
+                figures.held,
+                figures.unspent,
+                figures.untold,
+                figures.free,
+                figures.floats,
+            ];
+            for (sum, term) in sums.iter_mut().zip(terms) {
+                *sum += term;
+            }
+            holds += figures.holds;
+            away += i64::from(figures.away);
+            dropped += figures.events_dropped;
+        }
+        for (term, sum) in ["held", "unspent", "untold", "free", "floats"]
+            .into_iter()
+            .zip(sums)
+        {
+            money.credits.with_label_values(&[term]).set(dollars(sum));
+        }
+        money
+            .worst
+            .with_label_values::<&str>(&[])
+            .set(dollars(ledger.till.worst()));
+        money.holds.set(whole(holds));
+        money.accounts_away.set(away);
+        money.events_dropped.set(whole(dropped));
+        let lag = ledger.till.journal().lag();
+        money.journal_bytes.set(whole(lag.bytes));
+        money.journal_segments.set(whole(lag.segments as u64));
+        money
+            .journal_ready
+            .set(i64::from(ledger.till.journal().ready()));
+        for (reason, count) in ledger.refusals() {
+            let counter = money.refusals.with_label_values(&[reason]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn called(&self, messages: usize, failed: usize, took: Duration) {
+        let money = &self.families.ledger;
+        money.calls.observe(took.as_secs_f64());
+        money.messages.inc_by(messages as u64);
+        money.failures.inc_by(failed as u64);
+    }
+}
+
+/// For charts.
+#[expect(clippy::cast_precision_loss, reason = "a chart needs no nano-dollars")]
+pub(super) fn dollars(amount: NanoUsd) -> f64 {
+    amount.0 as f64 / 1e9
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

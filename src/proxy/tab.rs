@@ -1,0 +1,176 @@
+//! What one request owes: its hold, and what each of its attempts used.
+//!
+//! Invariant: the hold is settled once, before the last byte of the answer leaves; if the answer never comes to
+//! its end, when the request does.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::access::KeyKind;
+use crate::catalog::Model;
+use crate::failover::Candidate;
+use crate::ledger::NanoUsd;
+use crate::ledger::cost::cost;
+use crate::ledger::till::{Charge, Hold};
+use crate::tokens::{Settled, Usage};
+
+/// See the module.
+pub struct Tab {
+    /// Pico-dollars per token, for every request that is served.
+    fee: u64,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` without a ledger, and once it is settled.
+    hold: Option<Hold>,
+    payee: Option<Payee>,
+    charges: Vec<Charge>,
+    closed: Option<Closed>,
+}
+
+/// Who serves the attempt under way.
+#[derive(Clone)]
+struct Payee {
+    provider: Arc<str>,
+    model: Arc<str>,
+    managed: bool,
+    priced: Option<Arc<Model>>,
+}
+
+/// How the request was settled.
+#[derive(Clone, Copy)]
+pub struct Closed {
+    /// What it used; `None` if that is nothing.
+    pub settled: Option<Settled>,
+    /// What the last attempt cost.
+    pub cost: NanoUsd,
+}
+
+impl Tab {
+    /// A request whose credits are held; `None` without a ledger.
+    pub fn new(hold: Option<Hold>, fee: u64) -> Tab {
+        Tab {
+            fee,
+            state: Mutex::new(State {
+                hold,
+                payee: None,
+                charges: Vec::new(),
+                closed: None,
+            }),
+        }
+    }
+
+    /// The next attempt.
+    pub fn attempt(&self, candidate: &Candidate) {
+        self.state.lock().payee = Some(Payee {
+            provider: candidate.provider.id.clone(),
+            model: candidate.upstream_model.clone(),
+            managed: candidate.key.kind == KeyKind::Managed,
+            priced: candidate.model.clone(),
+        });
+    }
+
+    /// The attempt failed before any of its answer left. It costs nothing, unless its provider reported usage;
+    /// then credits pay what it charges them, and no fee.
+    pub fn failed(&self, reported: Option<Settled>, status: Option<u16>) -> NanoUsd {
+        let mut state = self.state.lock();
+        let (Some(settled), Some(payee), Some(_)) = (reported, &state.payee, &state.hold) else {
+            return NanoUsd::ZERO;
+        };
+        let charge = payee.charge(Some(settled), 0, status, true, false);
+        let cost = charge.cost;
+        state.charges.push(charge);
+        cost
+    }
+
+    /// Settles the hold with what the last attempt used. Without effect the second time.
+    pub fn close(&self, settled: Option<Settled>, status: Option<u16>, failed: bool) -> Closed {
+        let mut state = self.state.lock();
+        if let Some(closed) = state.closed {
+            return closed;
+        }
+        let charge = state
+            .payee
+            .as_ref()
+            .map(|payee| payee.charge(settled, self.fee, status, failed, true));
+        // Without a ledger nothing is charged.
+        let charge = charge.filter(|_| state.hold.is_some());
+        let closed = Closed {
+            settled,
+            cost: charge.as_ref().map_or(NanoUsd::ZERO, |charge| charge.cost),
+        };
+        state.closed = Some(closed);
+        let mut charges = std::mem::take(&mut state.charges);
+        charges.extend(charge);
+        if let Some(hold) = state.hold.take() {
+            drop(state);
+            hold.settle(&charges);
+        }
+        closed
+    }
+
+    /// How it was settled, if it was.
+    pub fn closed(&self) -> Option<Closed> {
+        self.state.lock().closed
+    }
+
+    /// The model of the attempt under way, as its provider knows it.
+    pub fn model(&self) -> Arc<str> {
+        let state = self.state.lock();
+        state
+            .payee
+            .as_ref()
+            .map_or_else(|| "".into(), |payee| payee.model.clone())
+    }
+
+    /// Whether there is nothing left to settle.
+    pub fn is_closed(&self) -> bool {
+        let state = self.state.lock();
+        state.closed.is_some() || state.hold.is_none()
+    }
+}
+
+impl Payee {
+    fn charge(
+        &self,
+        settled: Option<Settled>,
+        fee: u64,
+        status: Option<u16>,
+        failed: bool,
+        last: bool,
+    ) -> Charge {
+        let usage = settled.map(|settled| settled.usage).unwrap_or_default();
+        let prices = self
+            .priced
+            .as_ref()
+            .filter(|_| self.managed)
+            .map(|model| &model.prices);
+        // Admission made sure that the price is known.
+        let cost = settled.map(|_| cost(&usage, prices, fee).unwrap_or_default());
+        Charge {
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            managed: self.managed,
+            status: status.unwrap_or_default(),
+            estimated: settled.is_some_and(|settled| settled.estimated),
+            failed,
+            last,
+            orphaned: false,
+            usage,
+            cost: cost.unwrap_or_default(),
+        }
+    }
+}
+
+/// What a candidate would charge for this usage; `None` if its price is not known.
+pub fn quote(candidate: &Candidate, usage: &Usage, fee: u64) -> Option<NanoUsd> {
+    let managed = candidate.key.kind == KeyKind::Managed;
+    let prices = match (&candidate.model, managed) {
+        (Some(model), true) => Some(&model.prices),
+        (None, true) => return None,
+        (_, false) => None,
+    };
+    cost(usage, prices, fee).ok()
+}
