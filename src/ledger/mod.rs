@@ -20,6 +20,7 @@
 //! ```
 
 pub mod bank;
+pub mod journal;
 pub mod money;
 
 pub use money::NanoUsd;
