@@ -1,0 +1,92 @@
+//! The journal's directory: `lock`, `replica`, and one directory for each life, `<epoch>/<n>.log`.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::error::JournalError;
+
+/// Added to the name of a life's directory before it is deleted, so that half of one is never replayed.
+const FINISHED: &str = ".finished";
+
+/// Holds the journal for this process, as long as it lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it; the directory is made if need be.
+    pub fn take(dir: &Path) -> Result<Lock, JournalError> {
+        make(dir).map_err(JournalError::io("make the directory", dir))?;
+        let path = dir.join("lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(JournalError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::InUse {
+                dir: dir.to_owned(),
+            }),
+            Err(TryLockError::Error(error)) => Err(JournalError::io("lock", &path)(error)),
+        }
+    }
+}
+
+/// Makes a directory, and those above it, for this user only.
+pub fn make(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// The numbers, ascending, of what is named a number and then `suffix`. Other names are nobody's business.
+pub fn numbers(dir: &Path, suffix: &str) -> Result<Vec<u64>, JournalError> {
+    let list = || -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(suffix));
+            // Only what this program would have written: no `+1`, no `007`.
+            if let Some(text) = number
+                && let Ok(number) = text.parse::<u64>()
+                && number.to_string() == text
+            {
+                numbers.push(number);
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    };
+    list().map_err(JournalError::io("list", dir))
+}
+
+/// Deletes what [`discard`] had begun to delete.
+pub fn sweep(dir: &Path) -> Result<(), JournalError> {
+    for epoch in numbers(dir, FINISHED)? {
+        let path = dir.join(format!("{epoch}{FINISHED}"));
+        fs::remove_dir_all(&path).map_err(JournalError::io("delete", &path))?;
+    }
+    Ok(())
+}
+
+/// Deletes the directory of a life: for a reader of the journal, all at once.
+pub fn discard(life: &Path) -> io::Result<()> {
+    let mut name = life.as_os_str().to_owned();
+    name.push(FINISHED);
+    fs::rename(life, &name)?;
+    if let Some(parent) = life.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    fs::remove_dir_all(&name)
+}
+
+/// Reads a whole file into a buffer, in place of what is there.
+pub fn read(file: &Path, buffer: &mut Vec<u8>) -> Result<(), JournalError> {
+    buffer.clear();
+    let read = File::open(file).and_then(|mut file| file.read_to_end(buffer));
+    read.map(drop).map_err(JournalError::io("read", file))
+}

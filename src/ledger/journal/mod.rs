@@ -1,0 +1,341 @@
+//! A replica's append-only record of what it promised and settled; what a restart replays.
+//!
+//! ```text
+//! <dir>/lock                one process at a time
+//! <dir>/replica             who this replica is, and its last epoch
+//! <dir>/<epoch>/<n>.log     a life's segments, each preallocated
+//! ```
+//!
+//! Each start is a new *life* with a directory of its own; earlier lives are read, and deleted when they have been
+//! dealt with, but never written to. A record is in the kernel when [`Journal::append`] returns, so that the death of
+//! the process loses nothing; [`Fsync::Always`] is for power cuts.
+//!
+//! Invariant: the records of a life that are read back are exactly the first so many that were appended to it, whole
+//! and in order; all of them, if every append returned. What cannot be read so is refused, and nothing is changed.
+
+mod directory;
+mod durable;
+mod error;
+mod frame;
+mod life;
+mod record;
+mod replica;
+mod segment;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+pub use error::JournalError;
+pub use frame::MAX_RECORD;
+pub use life::{Life, Truncated};
+pub use record::{Entry, OwnedRecord, Record};
+
+use directory::Lock;
+use durable::Durable;
+use frame::{Frame, PREFIX};
+use segment::{Fresh, HEADER, Header};
+use tail::{Appended, Tail};
+
+use super::bank::Holder;
+
+/// The shortest segment, bytes: one that any record fits into.
+const LEAST: u64 = (HEADER + PREFIX + MAX_RECORD + PREFIX) as u64;
+
+/// The longest segment, bytes: a restart reads them one by one into memory.
+const MOST: u64 = 1 << 30;
+
+/// How a journal is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The length of a segment in bytes, from about 64 KiB to 1 GiB; what is outside of that is brought inside.
+    ///
+    /// It is also the reserve: when the disk is full, and new requests are refused, about as much is left for the
+    /// settlements of those under way.
+    pub segment_bytes: u64,
+    /// When a record is on disk.
+    pub fsync: Fsync,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            segment_bytes: 16 << 20,
+            fsync: Fsync::Never,
+        }
+    }
+}
+
+/// When a record is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// When the kernel pleases: the death of the process loses nothing, a power cut may lose the last seconds.
+    Never,
+    /// Before [`Journal::append`] returns; threads that append at the same time share one `fdatasync`.
+    Always,
+}
+
+/// A segment of this life: what is appended counts as one reference to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Segment(u64);
+
+/// What [`Journal::maintain`] did.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Maintenance {
+    /// A next segment was made.
+    pub prepared: bool,
+    /// How many segments were deleted.
+    pub deleted: usize,
+    /// What went wrong, with what was tried. It is tried again the next time; log it when [`Journal::ready`] changes.
+    pub fault: Option<io::Error>,
+}
+
+/// What is in this life's journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Records that are not released.
+    pub records: u64,
+    /// Bytes written to segments that are not deleted.
+    pub bytes: u64,
+    /// Segments that are not deleted, the current one included, the prepared one not: at least 1.
+    pub segments: usize,
+}
+
+/// A replica's journal, in its present life.
+pub struct Journal {
+    dir: PathBuf,
+    holder: Holder,
+    fsync: Fsync,
+    segment_bytes: u64,
+    tail: Mutex<Tail>,
+    durable: Durable,
+    /// Held while a segment is being made or deleted: one thread at a time does.
+    upkeep: Mutex<()>,
+    /// The next segment could not be made.
+    cramped: AtomicBool,
+    /// An append failed.
+    failed: AtomicBool,
+    _lock: Arc<Lock>,
+}
+
+thread_local! {
+    /// Where a thread frames its records.
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; PREFIX + MAX_RECORD].into());
+}
+
+impl Journal {
+    /// Takes the directory for this process, begins a new life, and lists the earlier ones whose records are still
+    /// there, oldest first.
+    ///
+    /// # Errors
+    /// [`JournalError`]; nothing was changed then, unless it is the file system that failed while the new life began.
+    /// A full disk is such a failure: without a first segment there is no life.
+    pub fn open(dir: &Path, options: Options) -> Result<(Journal, Vec<Life>), JournalError> {
+        let lock = Arc::new(Lock::take(dir)?);
+        let last = replica::read(dir)?;
+        let epochs = directory::numbers(dir, "")?;
+        let (mut lives, mut empty) = (Vec::new(), Vec::new());
+        for epoch in &epochs {
+            let path = dir.join(epoch.to_string());
+            match Life::examine(path.clone(), *epoch, Arc::clone(&lock))? {
+                Some(life) => lives.push(life),
+                None => empty.push(path),
+            }
+        }
+        directory::sweep(dir)?;
+        // Nothing was recorded there. Without this, a gateway that cannot start fills the disk with preallocated room.
+        for path in empty {
+            directory::discard(&path).map_err(JournalError::io("delete", &path))?;
+        }
+        let before = epochs.last().copied().max(last.map(|last| last.epoch));
+        let holder = Holder {
+            replica: last.map_or_else(crate::random::bits64, |last| last.replica),
+            epoch: before.unwrap_or(0) + 1,
+        };
+        replica::write(dir, holder)?;
+        let journal = Journal::begin(dir, holder, options, lock)?;
+        Ok((journal, lives))
+    }
+
+    fn begin(
+        dir: &Path,
+        holder: Holder,
+        options: Options,
+        lock: Arc<Lock>,
+    ) -> Result<Journal, JournalError> {
+        let life = dir.join(holder.epoch.to_string());
+        let segment_bytes = options.segment_bytes.clamp(LEAST, MOST);
+        let first = || {
+            directory::make(&life)?;
+            fs::File::open(dir)?.sync_all()?;
+            let header = Header {
+                holder,
+                number: 1,
+                bytes: segment_bytes,
+            };
+            Fresh::create(&life, &header)
+        };
+        let first = first().map_err(JournalError::io("make the first segment in", &life))?;
+        let journal = Journal {
+            tail: Mutex::new(Tail::new(first, segment_bytes)),
+            dir: life,
+            holder,
+            fsync: options.fsync,
+            segment_bytes,
+            durable: Durable::default(),
+            upkeep: Mutex::new(()),
+            cramped: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            _lock: lock,
+        };
+        if let Err(error) = journal.prepare() {
+            log::warn!("journal: {error}");
+        }
+        Ok(journal)
+    }
+
+    /// Who this life of the replica is, to the bank.
+    pub fn holder(&self) -> Holder {
+        self.holder
+    }
+
+    /// Appends a record: it is in the kernel when this returns, and with [`Fsync::Always`] on disk. The segment that
+    /// it went to is kept until it is released.
+    ///
+    /// # Errors
+    /// The record takes more than [`MAX_RECORD`] bytes (`InvalidInput`): nothing else is the matter. Any other error
+    /// makes the journal not [`Journal::ready`]; the record is not in it, except that one whose `fdatasync` failed may
+    /// come back at a restart.
+    pub fn append(&self, record: &Record<'_>) -> io::Result<Segment> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut frame = Frame::new(record, buffer)?;
+            let written = self.write(&mut frame);
+            if written.is_err() {
+                self.failed.store(true, Ordering::Relaxed);
+            }
+            written
+        })
+    }
+
+    fn write(&self, frame: &mut Frame<'_>) -> io::Result<Segment> {
+        loop {
+            let appended = self.tail.lock().append(frame)?;
+            match appended {
+                Appended::Written { segment, count } => {
+                    if self.fsync == Fsync::Always {
+                        self.durable.wait(count, &self.tail)?;
+                    }
+                    return Ok(Segment(segment));
+                }
+                // The background thread did not get to it: slow, but there it is.
+                Appended::NoRoom => {
+                    let _one = self.upkeep.lock();
+                    self.prepare()?;
+                }
+            }
+        }
+    }
+
+    /// `count` records of a segment are not needed any more.
+    pub fn release(&self, segment: Segment, count: u32) {
+        if !self.tail.lock().release(segment.0, count.into()) {
+            log::error!(
+                "journal: {count} records of segment {} are released that it does not have; it stays",
+                segment.0
+            );
+        }
+    }
+
+    /// Makes the next segment ahead of its need, and deletes those at the beginning whose records have all been
+    /// released. To be called about twice a second, from a thread that may wait for the disk.
+    pub fn maintain(&self) -> Maintenance {
+        let _one = self.upkeep.lock();
+        let mut done = Maintenance::default();
+        let mut steps = || -> io::Result<()> {
+            // Deleting first: it may be what makes room.
+            while let Some(number) = self.oldest_released() {
+                let file = segment::path(&self.dir, number);
+                fs::remove_file(&file).map_err(saying("delete", &file))?;
+                self.tail.lock().forget_oldest();
+                done.deleted += 1;
+            }
+            done.prepared = self.prepare()?;
+            if self.failed.load(Ordering::Relaxed) && !self.durable.is_broken() {
+                let probed = self.tail.lock().probe();
+                probed.map_err(saying("write to the journal in", &self.dir))?;
+                self.failed.store(false, Ordering::Relaxed);
+            }
+            self.settle_down()
+        };
+        done.fault = steps().err();
+        done
+    }
+
+    /// Whether the journal takes new promises: the next segment is there, and appending works. If not, what is under
+    /// way still has the room that is left in the current segment. It becomes true again by itself, through
+    /// [`Journal::maintain`], unless an `fdatasync` failed: that ends with a restart.
+    pub fn ready(&self) -> bool {
+        !self.cramped.load(Ordering::Relaxed) && !self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What is in this life's journal.
+    pub fn lag(&self) -> Lag {
+        self.tail.lock().lag()
+    }
+
+    fn oldest_released(&self) -> Option<u64> {
+        self.tail.lock().oldest_released()
+    }
+
+    /// Makes the next segment if there is none; whether it did. By one thread at a time.
+    fn prepare(&self) -> io::Result<bool> {
+        let Some(number) = self.tail.lock().wanted() else {
+            return Ok(false);
+        };
+        let header = Header {
+            holder: self.holder,
+            number,
+            bytes: self.segment_bytes,
+        };
+        let made = Fresh::create(&self.dir, &header);
+        self.cramped.store(made.is_err(), Ordering::Relaxed);
+        let next = made.map_err(saying(
+            "make the next segment",
+            &segment::path(&self.dir, number),
+        ))?;
+        self.tail.lock().supply(next);
+        Ok(true)
+    }
+
+    /// Writes finished segments to disk, so that a power cut can only harm the current one.
+    fn settle_down(&self) -> io::Result<()> {
+        if self.fsync == Fsync::Always {
+            return Ok(());
+        }
+        let (finished, _) = self.tail.lock().unsynced(false);
+        for (number, file) in finished {
+            // A failure is told once: trying again would only pretend.
+            self.tail.lock().synced(number);
+            file.sync_data()
+                .map_err(saying("write out", &segment::path(&self.dir, number)))?;
+        }
+        Ok(())
+    }
+}
+
+/// For `map_err`: what was tried, with which file.
+fn saying(doing: &str, file: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| {
+        let said = format!("cannot {doing} `{}`: {error}", file.display());
+        io::Error::new(error.kind(), said)
+    }
+}

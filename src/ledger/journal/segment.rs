@@ -1,0 +1,169 @@
+//! A segment: a file of fixed length, preallocated, so that a full disk shows before its room is needed.
+//!
+//! It appears under its name only when it is whole: header written, zeros behind it, on disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::ledger::bank::Holder;
+
+/// Bytes of a segment's header.
+pub const HEADER: usize = 48;
+
+/// The format that this version writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+const MAGIC: [u8; 8] = *b"tgjournl";
+
+/// What a segment's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Whose journal.
+    pub holder: Holder,
+    /// Which segment of it, from 1.
+    pub number: u64,
+    /// The file's length, bytes.
+    pub bytes: u64,
+}
+
+/// Why bytes are not a header.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BadHeader {
+    /// Of a newer version of this program.
+    Newer(u32),
+    /// Not what was written.
+    Damaged,
+}
+
+impl Header {
+    /// As it is on disk, and the seed of the segment's checks.
+    pub fn encode(&self) -> ([u8; HEADER], u32) {
+        let mut bytes = [0; HEADER];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        let fields = [
+            self.bytes,
+            self.holder.replica,
+            self.holder.epoch,
+            self.number,
+        ];
+        for (place, field) in bytes[12..44].chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&field.to_le_bytes());
+        }
+        let seed = crc32fast::hash(&bytes[..44]);
+        bytes[44..].copy_from_slice(&seed.to_le_bytes());
+        (bytes, seed)
+    }
+
+    /// Reads the start of a segment, and the seed of its checks.
+    pub fn decode(segment: &[u8]) -> Result<(Header, u32), BadHeader> {
+        let header = segment.get(..HEADER).ok_or(BadHeader::Damaged)?;
+        let word = |at: usize| header[at..at + 4].try_into().map(u32::from_le_bytes);
+        let long = |at: usize| header[at..at + 8].try_into().map(u64::from_le_bytes);
+        let read = || -> Result<_, std::array::TryFromSliceError> {
+            let holder = Holder {
+                replica: long(20)?,
+                epoch: long(28)?,
+            };
+            let header = Header {
+                holder,
+                number: long(36)?,
+                bytes: long(12)?,
+            };
+            Ok((header, word(8)?, word(44)?))
+        };
+        let (decoded, version, seed) = read().map_err(|_| BadHeader::Damaged)?;
+        if header[..8] != MAGIC {
+            return Err(BadHeader::Damaged);
+        }
+        if version > VERSION {
+            return Err(BadHeader::Newer(version));
+        }
+        if version == 0 || crc32fast::hash(&header[..44]) != seed {
+            return Err(BadHeader::Damaged);
+        }
+        Ok((decoded, seed))
+    }
+}
+
+/// A segment's path.
+pub fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number}.log"))
+}
+
+/// A segment without records, ready to be written to.
+pub struct Fresh {
+    /// The file, open for writing.
+    pub file: File,
+    /// Its number.
+    pub number: u64,
+    /// The seed of its checks.
+    pub seed: u32,
+}
+
+impl Fresh {
+    /// Makes the file of a segment. If that fails, nothing is left of it.
+    pub fn create(dir: &Path, header: &Header) -> io::Result<Fresh> {
+        let new = dir.join(format!("{}.new", header.number));
+        let fresh = Fresh::write(dir, &new, header);
+        if fresh.is_err()
+            && let Err(error) = fs::remove_file(&new)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("journal: cannot remove {}: {error}", new.display());
+        }
+        fresh
+    }
+
+    fn write(dir: &Path, new: &Path, header: &Header) -> io::Result<Fresh> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(new)?;
+        preallocate(&file, header.bytes)?;
+        let (bytes, seed) = header.encode();
+        file.write_all_at(&bytes, 0)?;
+        file.sync_all()?;
+        fs::rename(new, path(dir, header.number))?;
+        File::open(dir)?.sync_all()?;
+        Ok(Fresh {
+            file,
+            number: header.number,
+            seed,
+        })
+    }
+}
+
+/// Gives a file its length, in zeros, and the room on disk for it.
+fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        loop {
+            match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                // A file system that cannot: zeros do it as well.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    zeros(file, bytes)
+}
+
+fn zeros(file: &File, bytes: u64) -> io::Result<()> {
+    const CHUNK: [u8; 16 * 1024] = [0; 16 * 1024];
+    let mut at = 0;
+    while at < bytes {
+        let length = usize::try_from(bytes - at).map_or(CHUNK.len(), |left| left.min(CHUNK.len()));
+        file.write_all_at(&CHUNK[..length], at)?;
+        at += length as u64;
+    }
+    Ok(())
+}

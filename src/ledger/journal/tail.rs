@@ -1,0 +1,188 @@
+//! Where a journal grows: the current segment, the prepared next one, and which earlier ones are still needed.
+//!
+//! Invariants: the segments kept are consecutive, and the last of them is the current one; a segment is sealed before
+//! the next one is written to, and is left only when there is a next one.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::Lag;
+use super::frame::{self, Frame, PREFIX};
+use super::segment::{Fresh, HEADER};
+
+/// The part of a journal that its lock guards.
+pub struct Tail {
+    /// A segment's length.
+    bytes: u64,
+    file: Arc<std::fs::File>,
+    number: u64,
+    seed: u32,
+    /// Where the next record goes.
+    at: u64,
+    next: Option<Fresh>,
+    kept: VecDeque<Kept>,
+    /// Records appended in this life.
+    appended: u64,
+}
+
+/// A segment that is still needed.
+struct Kept {
+    number: u64,
+    /// Records that are not released.
+    live: u64,
+    /// Bytes written to it; of the current one, those before it became current.
+    bytes: u64,
+    /// Its file, unless all of it is known to be on disk.
+    unsynced: Option<Arc<std::fs::File>>,
+}
+
+/// What became of a frame.
+pub enum Appended {
+    /// It is written: to this segment, as this record of this life (from 1).
+    Written {
+        /// The segment's number.
+        segment: u64,
+        /// Records appended so far, this one included.
+        count: u64,
+    },
+    /// There is no room for it, and no next segment.
+    NoRoom,
+}
+
+impl Tail {
+    /// Begins with a first segment; `bytes` is the length of every segment.
+    pub fn new(first: Fresh, bytes: u64) -> Tail {
+        let file = Arc::new(first.file);
+        let kept = Kept {
+            number: first.number,
+            live: 0,
+            bytes: 0,
+            unsynced: Some(Arc::clone(&file)),
+        };
+        Tail {
+            bytes,
+            file,
+            number: first.number,
+            seed: first.seed,
+            at: HEADER as u64,
+            next: None,
+            kept: VecDeque::from([kept]),
+            appended: 0,
+        }
+    }
+
+    /// Writes a frame, to the next segment if this one is full.
+    ///
+    /// # Errors
+    /// What the file system says. Then the record is not in the journal.
+    pub fn append(&mut self, frame: &mut Frame<'_>) -> io::Result<Appended> {
+        // There is always room for a seal.
+        if self.at + frame.len() + PREFIX as u64 > self.bytes && !self.turn_over()? {
+            return Ok(Appended::NoRoom);
+        }
+        self.file
+            .write_all_at(frame.place(self.seed, self.at), self.at)?;
+        self.at += frame.len();
+        self.appended += 1;
+        if let Some(current) = self.kept.back_mut() {
+            current.live += 1;
+        }
+        Ok(Appended::Written {
+            segment: self.number,
+            count: self.appended,
+        })
+    }
+
+    /// Finishes the current segment and goes on to the next one, if there is one.
+    fn turn_over(&mut self) -> io::Result<bool> {
+        let Some(next) = self.next.take() else {
+            return Ok(false);
+        };
+        let seal = frame::seal(self.seed, self.at);
+        if let Err(error) = self.file.write_all_at(&seal, self.at) {
+            self.next = Some(next);
+            return Err(error);
+        }
+        if let Some(finished) = self.kept.back_mut() {
+            finished.bytes = self.at;
+        }
+        self.file = Arc::new(next.file);
+        self.number = next.number;
+        self.seed = next.seed;
+        self.at = HEADER as u64;
+        self.kept.push_back(Kept {
+            number: next.number,
+            live: 0,
+            bytes: 0,
+            unsynced: Some(Arc::clone(&self.file)),
+        });
+        Ok(true)
+    }
+
+    /// The number that the next segment must have; `None` if it is there.
+    pub fn wanted(&self) -> Option<u64> {
+        self.next.is_none().then_some(self.number + 1)
+    }
+
+    /// Takes the next segment.
+    pub fn supply(&mut self, next: Fresh) {
+        debug_assert_eq!(self.wanted(), Some(next.number), "one at a time, in order");
+        self.next = Some(next);
+    }
+
+    /// Counts records of a segment as not needed any more. False if it has not so many, which then stays as it is:
+    /// better kept for ever than deleted too early.
+    #[must_use]
+    pub fn release(&mut self, segment: u64, count: u64) -> bool {
+        let kept = self.kept.iter_mut().find(|kept| kept.number == segment);
+        let left = kept.and_then(|kept| Some((kept.live.checked_sub(count)?, kept)));
+        left.map(|(left, kept)| kept.live = left).is_some()
+    }
+
+    /// The oldest segment, if it is not needed any more.
+    pub fn oldest_released(&self) -> Option<u64> {
+        let oldest = self.kept.front()?;
+        (oldest.live == 0 && oldest.number != self.number).then_some(oldest.number)
+    }
+
+    /// The oldest segment is deleted.
+    pub fn forget_oldest(&mut self) {
+        self.kept.pop_front();
+    }
+
+    /// The files of segments that may not be on disk as a whole, oldest first: those before the current one, or that
+    /// one too. And how many records have been appended.
+    pub fn unsynced(&self, current: bool) -> (Vec<(u64, Arc<std::fs::File>)>, u64) {
+        let files = self
+            .kept
+            .iter()
+            .filter(|kept| current || kept.number != self.number)
+            .filter_map(|kept| Some((kept.number, Arc::clone(kept.unsynced.as_ref()?))));
+        (files.collect(), self.appended)
+    }
+
+    /// A segment was written to disk; if it was finished by then, all of it is.
+    pub fn synced(&mut self, segment: u64) {
+        let current = self.number;
+        let kept = self.kept.iter_mut().find(|kept| kept.number == segment);
+        if let Some(kept) = kept.filter(|kept| kept.number != current) {
+            kept.unsynced = None;
+        }
+    }
+
+    /// Writes zeros where the next record goes: whether writing works.
+    pub fn probe(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&[0; PREFIX], self.at)
+    }
+
+    /// What is in the journal and not released.
+    pub fn lag(&self) -> Lag {
+        Lag {
+            records: self.kept.iter().map(|kept| kept.live).sum(),
+            bytes: self.kept.iter().map(|kept| kept.bytes).sum::<u64>() + self.at,
+            segments: self.kept.len(),
+        }
+    }
+}

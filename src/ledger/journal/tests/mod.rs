@@ -1,0 +1,196 @@
+//! What a journal promises, tried on real files.
+
+mod appending;
+mod corruption;
+mod crash;
+mod disk_full;
+mod lives;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::tokens::Usage;
+
+/// The shortest segments: they fill fast.
+const SMALL: Options = Options {
+    segment_bytes: 0,
+    fsync: Fsync::Never,
+};
+
+fn dir() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn open(dir: &Path) -> (Journal, Vec<Life>) {
+    Journal::open(dir, SMALL).unwrap_or_else(|error| panic!("cannot open: {error}"))
+}
+
+/// A record whose account is as long as one likes.
+fn cut(account: &str, number: u64) -> OwnedRecord {
+    Entry::Cut {
+        account: account.to_owned(),
+        number,
+    }
+}
+
+fn append(journal: &Journal, record: &OwnedRecord) -> Segment {
+    let subjects = match record {
+        Entry::Hold { subjects, .. } => subjects.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    journal
+        .append(&borrowed(record, &subjects))
+        .unwrap_or_else(|error| panic!("cannot append: {error}"))
+}
+
+fn borrowed<'a>(record: &'a OwnedRecord, subjects: &'a [&'a str]) -> Record<'a> {
+    match record {
+        Entry::Hold {
+            id,
+            at_ms,
+            account,
+            access_key,
+            request_id,
+            surface,
+            provider,
+            model,
+            estimate,
+            prompt_tokens,
+            ..
+        } => Entry::Hold {
+            id: *id,
+            at_ms: *at_ms,
+            account,
+            access_key,
+            request_id,
+            surface,
+            provider,
+            model,
+            estimate: *estimate,
+            prompt_tokens: *prompt_tokens,
+            subjects,
+        },
+        Entry::Settle {
+            id,
+            at_ms,
+            cost,
+            provider,
+            model,
+            managed,
+            estimated,
+            status,
+            usage,
+        } => Entry::Settle {
+            id: *id,
+            at_ms: *at_ms,
+            cost: *cost,
+            provider,
+            model,
+            managed: *managed,
+            estimated: *estimated,
+            status: *status,
+            usage: *usage,
+        },
+        Entry::Cut { account, number } => Entry::Cut {
+            account,
+            number: *number,
+        },
+        Entry::Acked { account, number } => Entry::Acked {
+            account,
+            number: *number,
+        },
+    }
+}
+
+fn records(life: &Life) -> Vec<OwnedRecord> {
+    let records = life.records().expect("a life that was examined");
+    records
+        .collect::<Result<_, _>>()
+        .expect("records that were examined")
+}
+
+/// The only earlier life's records, after the death of what had it open.
+fn replayed(dir: &Path) -> Vec<OwnedRecord> {
+    let (_journal, lives) = open(dir);
+    assert_eq!(lives.len(), 1, "one earlier life");
+    records(&lives[0])
+}
+
+/// Every file below a directory, with what is in it.
+fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.push((path.clone(), Vec::new()));
+            files.extend(contents(&path));
+        } else {
+            let bytes = fs::read(&path).expect("a file");
+            files.push((path, bytes));
+        }
+    }
+    files.sort();
+    files
+}
+
+fn any_record() -> impl Strategy<Value = OwnedRecord> {
+    let text = || "[ -~é€]{0,40}";
+    let usage = any::<[u64; 5]>().prop_map(|n| Usage {
+        input: n[0],
+        cached_read: n[1],
+        cache_write: n[2],
+        output: n[3],
+        reasoning: n[4],
+    });
+    let hold = (
+        any::<(u64, u64, i64, u64)>(),
+        [text(), text(), text(), text(), text(), text()],
+        prop::collection::vec(text(), 0..4),
+    );
+    let hold = hold.prop_map(|(numbers, texts, subjects)| {
+        let [account, access_key, request_id, surface, provider, model] = texts;
+        Entry::Hold {
+            id: numbers.0,
+            at_ms: numbers.1,
+            account,
+            access_key,
+            request_id,
+            surface,
+            provider,
+            model,
+            estimate: numbers.2,
+            prompt_tokens: numbers.3,
+            subjects,
+        }
+    });
+    let settle = (
+        any::<(u64, u64, i64, bool, bool, u16)>(),
+        text(),
+        text(),
+        usage,
+    );
+    let settle = settle.prop_map(|(numbers, provider, model, usage)| Entry::Settle {
+        id: numbers.0,
+        at_ms: numbers.1,
+        cost: numbers.2,
+        managed: numbers.3,
+        estimated: numbers.4,
+        status: numbers.5,
+        provider,
+        model,
+        usage,
+    });
+    // Up to lengths of which only a few fit into a segment.
+    let long = prop_oneof![9 => 0..100_usize, 1 => 0..60_000_usize];
+    let cut = (long, any::<u64>()).prop_map(|(long, number)| Entry::Cut {
+        account: "x".repeat(long),
+        number,
+    });
+    let acked =
+        (text(), any::<u64>()).prop_map(|(account, number)| Entry::Acked { account, number });
+    prop_oneof![4 => hold, 4 => settle, 2 => cut, 1 => acked]
+}
