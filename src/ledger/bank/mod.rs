@@ -336,6 +336,24 @@ pub struct NewGrant {
     pub note: String,
 }
 
+impl NewGrant {
+    /// Whether a bank may take it; every bank asks this first.
+    ///
+    /// # Errors
+    /// [`BankError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
+    pub fn check(&self) -> Result<(), BankError> {
+        if self.amount > NanoUsd::ZERO && self.amount <= NanoUsd::MOST {
+            return Ok(());
+        }
+        Err(BankError::Refused(format!(
+            "a grant must be above {} and at most {}, not {}",
+            NanoUsd::ZERO,
+            NanoUsd::MOST,
+            self.amount
+        )))
+    }
+}
+
 /// A grant as the bank has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {

@@ -1,0 +1,147 @@
+//! A bank in memory: the pure reference behind a lock. It shows that the suite asks for nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tollgate::clock;
+use tollgate::ledger::bank::account::Account;
+use tollgate::ledger::bank::{
+    Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup,
+};
+
+use crate::contract::Store;
+
+/// The store is the bank.
+#[derive(Clone, Default)]
+pub struct Plain(Arc<Mutex<BTreeMap<String, Kept>>>);
+
+/// An account and what is stored with it.
+#[derive(Default)]
+struct Kept {
+    account: Account,
+    rollups: Vec<Rollup>,
+    events: Vec<Events>,
+}
+
+fn now() -> u64 {
+    u64::try_from(clock::unix().as_millis()).unwrap()
+}
+
+fn add(rollups: &mut Vec<Rollup>, new: &Rollup) {
+    let key = |one: &Rollup| {
+        (
+            one.day,
+            one.access_key.clone(),
+            one.provider.clone(),
+            one.model.clone(),
+        )
+    };
+    match rollups.iter_mut().find(|old| key(old) == key(new)) {
+        None => rollups.push(new.clone()),
+        Some(old) => {
+            old.requests += new.requests;
+            old.failed += new.failed;
+            old.orphaned += new.orphaned;
+            old.input += new.input;
+            old.cached_read += new.cached_read;
+            old.cache_write += new.cache_write;
+            old.output += new.output;
+            old.reasoning += new.reasoning;
+            old.cost += new.cost;
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Plain {
+    async fn fresh() -> Self {
+        Plain::default()
+    }
+
+    async fn open(&self) -> Arc<dyn Bank> {
+        Arc::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl Bank for Plain {
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+        let mut all = self.0.lock();
+        let answers = messages.iter().map(|message| {
+            let kept = all.entry(message.account.to_string()).or_default();
+            let known = |kept: &Kept| kept.account.holders.get(&message.holder).map(|h| h.last);
+            let before = known(kept);
+            let reply = kept.account.exchange(message, now());
+            if known(kept) != before {
+                message
+                    .rollups
+                    .iter()
+                    .for_each(|new| add(&mut kept.rollups, new));
+                kept.events.extend(message.events.clone());
+                kept.events.sort_by_key(|batch| batch.to_ms);
+            }
+            Ok(reply)
+        });
+        answers.collect()
+    }
+
+    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
+        grant.check()?;
+        let mut all = self.0.lock();
+        let kept = all.entry(account.to_owned()).or_default();
+        Ok(kept.account.grant(grant, now()))
+    }
+
+    async fn accounts(&self) -> Result<Vec<String>, BankError> {
+        Ok(self.0.lock().keys().cloned().collect())
+    }
+
+    async fn books(&self, account: &str) -> Result<Books, BankError> {
+        let mut all = self.0.lock();
+        let Some(kept) = all.get_mut(account) else {
+            return Ok(Books::default());
+        };
+        let now = now();
+        kept.account.tick(now);
+        let rolled_up = kept.rollups.iter().map(|rollup| rollup.cost).sum();
+        Ok(kept.account.books(rolled_up, now))
+    }
+
+    async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, BankError> {
+        let all = self.0.lock();
+        let rollups = all.get(account).into_iter().flat_map(|kept| &kept.rollups);
+        Ok(rollups
+            .filter(|rollup| (from..=to).contains(&rollup.day))
+            .cloned()
+            .collect())
+    }
+
+    async fn events(
+        &self,
+        account: &str,
+        from_ms: u64,
+        to_ms: u64,
+        at_least: usize,
+    ) -> Result<Vec<Events>, BankError> {
+        let all = self.0.lock();
+        let batches = all.get(account).into_iter().flat_map(|kept| &kept.events);
+        let mut found: Vec<Events> = Vec::new();
+        let mut count = 0;
+        for batch in batches.rev() {
+            if count < at_least && batch.from_ms <= to_ms && batch.to_ms >= from_ms {
+                count += usize::try_from(batch.count).unwrap();
+                found.push(batch.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), BankError> {
+        if let Some(kept) = self.0.lock().get_mut(account) {
+            kept.events.retain(|batch| batch.to_ms >= before_ms);
+        }
+        Ok(())
+    }
+}
