@@ -20,6 +20,8 @@
 //! ```
 
 pub mod bank;
+pub mod cost;
 pub mod money;
 
+pub use cost::{UnknownPrice, cost, priced};
 pub use money::NanoUsd;
