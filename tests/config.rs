@@ -4,6 +4,8 @@
 
 #[path = "config/ledger.rs"]
 mod ledger;
+#[path = "config/limits.rs"]
+mod limits;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -81,6 +83,11 @@ impl Files {
     fn shown(&self, text: &str) -> String {
         text.replace(&format!("{}/", self.0.path().display()), "")
     }
+}
+
+fn account_ids(config: &Config) -> Vec<&str> {
+    let ids = config.accounts.iter().map(|account| &*account.id);
+    ids.collect()
 }
 
 fn root(path: &str) -> PathBuf {
@@ -165,7 +172,7 @@ fn an_empty_file_is_a_configuration_of_defaults() {
         assert_eq!(config.proxy.drain, Duration::from_secs(600));
         assert_eq!(config.timeouts, Timeouts::default());
         assert_eq!(config.log, AccessLog::Stdout);
-        assert_eq!(config.accounts, ["default"]);
+        assert_eq!(account_ids(&config), ["default"]);
         assert!(config.failover);
     }
 }
@@ -210,7 +217,7 @@ demo: { listen: 127.0.0.1:4 }
         config.log,
         AccessLog::File("/var/log/tollgate.jsonl".into())
     );
-    assert_eq!(config.accounts, ["default", "a"]);
+    assert_eq!(account_ids(&config), ["default", "a"]);
     let demo = config.providers.last().unwrap();
     assert_eq!(
         (demo.id.as_str(), demo.base_url.as_deref()),

@@ -7,6 +7,7 @@
 
 mod check;
 mod document;
+pub mod expiry;
 pub mod fault;
 mod glob;
 mod lines;
@@ -33,8 +34,8 @@ pub use shape::schema;
 pub use sources::Sources;
 pub use types::Credits;
 pub use valid::{
-    AccessKey, AccessLog, Admin, BankChoice, Config, Ledger, Proxy, RedisChoice, RedisNode,
-    RedisTopology, Timeouts, Tls, WhenUnreachable,
+    AccessKey, AccessLog, Account, Admin, BankChoice, Config, Ledger, Proxy, RedisChoice,
+    RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
 };
 pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};
 

@@ -92,7 +92,12 @@ fn told(text: &str, faults: &[Fault]) {
 /// Everything that is made of a configuration can be made of this one, and finds what it mentions.
 fn usable(config: Config) {
     assert!(config.needs_restart(&config).is_empty(), "it is what it is");
-    assert!(config.accounts.iter().any(|id| id == "default"));
+    assert!(
+        config
+            .accounts
+            .iter()
+            .any(|account| account.id == "default")
+    );
     assert!(config.proxy.threads > 0, "someone works");
     static BUILT_IN: OnceLock<Catalog> = OnceLock::new();
     let no_file = |_: &std::path::Path| Err("there are no files".to_owned());
