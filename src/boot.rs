@@ -364,7 +364,11 @@ fn serve_proxy(
     }
     server.add_service(proxy);
     server.run(RunArgs {
-        shutdown_signal: Box::new(stop::OnSignal::new(shared.clone(), office, config.proxy.drain)),
+        shutdown_signal: Box::new(stop::OnSignal::new(
+            shared.clone(),
+            office,
+            config.proxy.drain,
+        )),
     });
     Ok(())
 }

@@ -110,7 +110,9 @@ impl Office {
         let mut closed = self.closed.clone();
         let told = tokio::time::timeout(LAST_WORDS, closed.wait_for(|closed| *closed)).await;
         if told.is_err() {
-            log::warn!("the bank does not answer; the journal will be told to it after the next start");
+            log::warn!(
+                "the bank does not answer; the journal will be told to it after the next start"
+            );
         }
     }
 }
@@ -152,11 +154,7 @@ async fn work(
 }
 
 /// Gives grants as the configuration names them, and forgets old events.
-async fn keep(
-    bank: Arc<dyn Bank>,
-    mut now: Change,
-    mut changes: mpsc::UnboundedReceiver<Change>,
-) {
+async fn keep(bank: Arc<dyn Bank>, mut now: Change, mut changes: mpsc::UnboundedReceiver<Change>) {
     loop {
         give(&*bank, &now.accounts).await;
         tokio::select! {

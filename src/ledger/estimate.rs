@@ -1,16 +1,3 @@
-<<<<<<< HEAD
-//! stub
-/// stub
-#[derive(Default)]
-pub struct Estimates;
-impl Estimates {
-    /// stub
-    pub fn expected_output(&self, _key: &str, _model: &str, max: Option<u64>) -> u64 {
-        max.unwrap_or(1024)
-    }
-    /// stub
-    pub fn learn(&self, _key: &str, _model: &str, _output: u64) {}
-=======
 //! How long answers are expected to be, learned from those before. Pure but for its lock.
 //!
 //! A hold of the most that a request may answer would starve an account: agents ask for 32,000 tokens and get 500.
@@ -362,5 +349,4 @@ mod tests {
             prop_assert!(expected <= UNLEARNED.max(longest(bucket(longest_seen))));
         }
     }
->>>>>>> config
 }

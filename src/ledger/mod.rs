@@ -22,15 +22,10 @@
 pub mod bank;
 pub mod cost;
 pub mod estimate;
-<<<<<<< HEAD
 pub mod journal;
-=======
->>>>>>> config
 pub mod money;
 mod office;
 pub mod till;
 
-pub use cost::{UnknownPrice, cost, priced};
-pub use estimate::Estimates;
 pub use money::NanoUsd;
 pub use office::Ledger;

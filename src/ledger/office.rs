@@ -42,8 +42,10 @@ impl Ledger {
 
     /// How many requests were refused, by reason.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        REASONS
-            .into_iter()
-            .zip(self.refusals.iter().map(|count| count.load(Ordering::Relaxed)))
+        REASONS.into_iter().zip(
+            self.refusals
+                .iter()
+                .map(|count| count.load(Ordering::Relaxed)),
+        )
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct Money {
     holds: IntGauge,
     accounts_away: IntGauge,
     worst: GaugeVec,
+    journal_records: IntGauge,
     journal_bytes: IntGauge,
     journal_segments: IntGauge,
     journal_ready: IntGauge,
@@ -50,7 +51,11 @@ impl Money {
             )?,
             journal_bytes: make.gauge(
                 "ledger_journal_bytes",
-                "Bytes in the journal that the bank has not acknowledged yet.",
+                "Bytes in the journal's files.",
+            )?,
+            journal_records: make.gauge(
+                "ledger_journal_records",
+                "Records of the journal that the bank has not acknowledged yet.",
             )?,
             journal_segments: make.gauge("ledger_journal_segments", "Files of the journal.")?,
             journal_ready: make.gauge(
@@ -118,6 +123,7 @@ impl Metrics {
         money.accounts_away.set(away);
         money.events_dropped.set(whole(dropped));
         let lag = ledger.till.journal().lag();
+        money.journal_records.set(whole(lag.records));
         money.journal_bytes.set(whole(lag.bytes));
         money.journal_segments.set(whole(lag.segments as u64));
         money

@@ -7,13 +7,15 @@ use super::admit::prompt_tokens;
 use super::context::Context;
 use super::shared::Shared;
 use super::tab::{Tab, quote};
+use crate::access::{KeyKind, Limit};
 use crate::clock;
 use crate::dialect::error::RateLimit;
 use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::Candidate;
 use crate::ledger::NanoUsd;
 use crate::ledger::bank::Measure;
-use crate::ledger::till::{Ask, Hold, Limit, Refusal};
+use crate::ledger::cost::priced;
+use crate::ledger::till::{Ask, Hold, Refusal};
 use crate::tokens::Usage;
 
 /// Opens the request's tab. Candidates whose price is not known are dropped; at least one stays.
@@ -30,12 +32,20 @@ pub async fn open(
         return Ok(Arc::new(Tab::new(None, fee)));
     }
     let any = candidates.first().map(|c| c.upstream_model.clone());
-    candidates.retain(|candidate| quote(candidate, &Usage::default(), fee).is_some());
+    let answers = ctx.endpoint != Some(Endpoint::Generate(Surface::Embeddings));
+    candidates.retain(|candidate| may_be_paid(candidate, answers));
     if candidates.is_empty() {
         return Err(GatewayError::price_unknown(&any.unwrap_or_default()));
     }
     let hold = hold(shared, ctx, candidates, fee).await?;
     Ok(Arc::new(Tab::new(Some(hold), fee)))
+}
+
+/// A user key's provider bills its owner; a managed key's model must have a price.
+fn may_be_paid(candidate: &Candidate, answers: bool) -> bool {
+    let prices = candidate.model.as_ref().map(|model| &model.prices);
+    candidate.key.kind == KeyKind::User
+        || prices.is_some_and(|prices| priced(prices, answers).is_ok())
 }
 
 async fn hold(

@@ -16,9 +16,9 @@ use crate::clock;
 use crate::dialect::Endpoint;
 use crate::dialect::request::RequestBody;
 use crate::failover::{Candidate, Outcome};
+use crate::ledger::NanoUsd;
 use crate::metrics::access_log::{Attempt as Line, Entry};
 use crate::metrics::{RouteMetrics, StatusClass};
-use crate::ledger::NanoUsd;
 use crate::tokens::{Settled, Tap, Usage};
 use crate::usage::{Timestamp, UsageEvent};
 

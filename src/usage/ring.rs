@@ -114,16 +114,22 @@ mod tests {
     #[test]
     fn filters() {
         let (ring, ids) = (UsageRing::default(), EventIds::new(0));
-        ring.record(UsageEvent {
-            is_final_attempt: false,
-            provider: "demo".into(),
-            ..sample(&ids, "a")
-        }.into());
-        ring.record(UsageEvent {
-            attempt_number: 2,
-            access_key_id: "other".into(),
-            ..sample(&ids, "a")
-        }.into());
+        ring.record(
+            UsageEvent {
+                is_final_attempt: false,
+                provider: "demo".into(),
+                ..sample(&ids, "a")
+            }
+            .into(),
+        );
+        ring.record(
+            UsageEvent {
+                attempt_number: 2,
+                access_key_id: "other".into(),
+                ..sample(&ids, "a")
+            }
+            .into(),
+        );
         ring.record(sample(&ids, "b").into());
         let count = |filter: UsageFilter<'_>| ring.recent(&filter).len();
         let any = UsageFilter::default();
@@ -168,7 +174,7 @@ mod tests {
     #[test]
     fn room_for_nothing_is_room_for_one() {
         let ring = UsageRing::new(0);
-        ring.record(sample(&EventIds::new(0), "a"));
+        ring.record(sample(&EventIds::new(0), "a").into());
         assert_eq!(ring.len(), 1);
     }
 }

@@ -35,19 +35,11 @@ pub use drawer::{Drawer, Figures};
 pub use refusal::Refusal;
 pub use teller::{Observer, Teller};
 
-use super::bank::{Bank, BankError, Holder, Meter};
+use super::bank::{Bank, BankError, Holder};
 use super::journal::{Journal, Record};
 use super::money::NanoUsd;
+use crate::access::Limit;
 use crate::usage::UsageEvent;
-
-/// A limit on an access key or a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// What it is on.
-    pub meter: Meter,
-    /// The most, in units of its measure; nano-dollars for budgets.
-    pub most: i64,
-}
 
 /// What to do for a request that the drawer cannot back while the bank is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,3 +320,6 @@ pub async fn grant(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

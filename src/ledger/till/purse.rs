@@ -85,6 +85,14 @@ impl Purse {
         }
     }
 
+    /// Empties it, for a new window; who waits goes on waiting.
+    pub fn begin(&mut self) {
+        *self = Purse {
+            needed: self.needed,
+            ..Purse::default()
+        };
+    }
+
     /// Whether there is nothing to say: a message would change nothing.
     pub fn is_quiet(&self) -> bool {
         self.used == 0 && self.needed == 0 && self.unspent == 0 && self.held == 0

@@ -114,8 +114,16 @@ impl Past {
                 };
                 let served = !provider.is_empty();
                 let charge = Charge {
-                    provider: if served { provider.into() } else { hold.provider.clone() },
-                    model: if served { model.into() } else { hold.model.clone() },
+                    provider: if served {
+                        provider.into()
+                    } else {
+                        hold.provider.clone()
+                    },
+                    model: if served {
+                        model.into()
+                    } else {
+                        hold.model.clone()
+                    },
                     managed,
                     status,
                     estimated,
@@ -197,11 +205,16 @@ impl Past {
             let account: Arc<str> = name.into();
             let oldest = past.told.keys().next().copied().unwrap_or(past.marked + 1);
             let last = (past.marked + 1, past.untold, true);
-            let told = past.told.into_iter().map(|(number, told)| (number, told, false));
+            let told = past
+                .told
+                .into_iter()
+                .map(|(number, told)| (number, told, false));
             told.chain([last])
                 .map(|(number, charges, close)| {
-                    let settled: Vec<Settled> =
-                        charges.iter().map(|charge| charge.settled.clone()).collect();
+                    let settled: Vec<Settled> = charges
+                        .iter()
+                        .map(|charge| charge.settled.clone())
+                        .collect();
                     let (rollups, spent) = roll_up(&settled);
                     Exchange {
                         account: account.clone(),

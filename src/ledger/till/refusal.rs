@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Limit;
+use crate::access::Limit;
 use crate::ledger::money::NanoUsd;
 
 /// Why a request is not admitted; each is a value that the proxy turns into an answer.

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use super::Till;
 use super::drawer::{Drawer, Occasion};
 use super::recover::Past;
-use super::Till;
 use crate::clock;
 use crate::ledger::bank::{Bank, BankError, Exchange, Reply};
 use crate::ledger::journal::Life;
@@ -95,10 +95,11 @@ impl Teller {
         let mut tick = tokio::time::interval(self.till.rhythm.flush);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut calls = JoinSet::new();
+        let mut ready = true;
         loop {
             let (drawers, occasion) = tokio::select! {
                 _ = tick.tick() => {
-                    self.till.journal.maintain();
+                    ready = self.upkeep(ready);
                     (self.till.all_drawers(), Occasion::Flush)
                 }
                 () = self.till.wake.notified() => {
@@ -115,6 +116,21 @@ impl Teller {
         }
         calls.join_all().await;
         self.close().await;
+    }
+
+    /// Looks after the journal; says so when it becomes unusable, or usable again.
+    fn upkeep(&self, was_ready: bool) -> bool {
+        let done = self.till.journal.maintain();
+        let ready = self.till.journal.ready();
+        match (was_ready, ready, done.fault) {
+            (true, false, fault) => log::error!(
+                "requests are refused: the journal cannot be written: {}",
+                fault.map_or_else(|| "an earlier error".to_owned(), |fault| fault.to_string())
+            ),
+            (false, true, _) => log::info!("the journal can be written again"),
+            _ => {}
+        }
+        ready
     }
 
     /// Sends messages and takes in their answers.
@@ -134,7 +150,9 @@ impl Teller {
         let began = clock::now();
         let mut answers = self.bank.exchange(messages).await;
         answers.resize_with(messages.len(), || {
-            Err(BankError::Corrupt("the bank did not answer a message".to_owned()))
+            Err(BankError::Corrupt(
+                "the bank did not answer a message".to_owned(),
+            ))
         });
         let failed = answers.iter().filter(|answer| answer.is_err()).count();
         let took = clock::now().duration_since(began);
@@ -145,9 +163,9 @@ impl Teller {
     /// Tells what is settled and returns every float. What the bank does not answer is told after the next start.
     async fn close(&self) {
         for _ in 0..3 {
-            let letters = self
-                .till
-                .letters(&self.till.all_drawers(), Occasion::Close, clock::now());
+            let letters =
+                self.till
+                    .letters(&self.till.all_drawers(), Occasion::Close, clock::now());
             if letters.is_empty() {
                 return;
             }

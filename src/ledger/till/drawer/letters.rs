@@ -122,7 +122,10 @@ impl Drawer {
             }
             Err(error) => {
                 if !state.away {
-                    log::error!("account `{}`: the bank does not answer: {error}", self.account);
+                    log::error!(
+                        "account `{}`: the bank does not answer: {error}",
+                        self.account
+                    );
                 }
                 state.away = true;
                 false
@@ -153,7 +156,8 @@ impl State {
                 let renew = lent && self.lease_by.is_none_or(|by| now + lease / 2 >= by);
                 let idle = self.money.unspent > 0
                     || self.meters.values().any(|meter| meter.purse.unspent > 0);
-                let settled = !self.settled.is_empty() || self.meters.values().any(|m| m.purse.used > 0);
+                let settled =
+                    !self.settled.is_empty() || self.meters.values().any(|m| m.purse.used > 0);
                 needed || settled || idle || renew || !self.events.is_empty()
             }
         }
@@ -206,7 +210,13 @@ impl State {
     }
 
     /// Says whether another message should follow at once.
-    fn take_in(&mut self, account: &str, reply: &Reply, lease_by: Instant, journal: &Journal) -> bool {
+    fn take_in(
+        &mut self,
+        account: &str,
+        reply: &Reply,
+        lease_by: Instant,
+        journal: &Journal,
+    ) -> bool {
         let Some(sent) = self.letters.front().map(|l| l.exchange.number) else {
             return false;
         };

@@ -19,7 +19,8 @@ use super::batch::{Charge, Settled};
 use super::purse::Purse;
 use super::refusal::{Refusal, Short};
 use super::window::window;
-use super::{Ask, Limit, Policy, WhenAway};
+use super::{Ask, Policy, WhenAway};
+use crate::access::Limit;
 use crate::ledger::bank::{Measure, Meter};
 use crate::ledger::journal::{Journal, Record, Segment};
 use crate::ledger::money::NanoUsd;
@@ -214,12 +215,20 @@ impl Drawer {
         let tokens = charges.iter().map(|c| c.usage.total()).sum::<u64>();
         let at_ms = crate::clock::unix_ms(wall);
         let mut state = self.state.lock();
-        state.release(taken, cost, Some(i64::try_from(tokens).unwrap_or(i64::MAX / 4)));
-        state.releases.extend(taken.segment.map(|segment| (segment, 1)));
+        state.release(
+            taken,
+            cost,
+            Some(i64::try_from(tokens).unwrap_or(i64::MAX / 4)),
+        );
+        state
+            .releases
+            .extend(taken.segment.map(|segment| (segment, 1)));
         match append(journal, taken.id, at_ms, charges) {
             Ok(segment) => state.releases.push((segment, 1)),
             Err(error) => {
-                log::error!("a settlement is kept in memory: the journal cannot be written: {error}");
+                log::error!(
+                    "a settlement is kept in memory: the journal cannot be written: {error}"
+                );
                 state.unwritten.push(Unwritten {
                     id: taken.id,
                     at_ms,
@@ -296,7 +305,10 @@ impl Waiting<'_> {
     pub async fn answered(&self) {
         let mut answered = self.answered.clone();
         // The sender lives as long as the drawer.
-        let _gone = answered.wait_for(|count| *count >= self.until).await.is_err();
+        let _gone = answered
+            .wait_for(|count| *count >= self.until)
+            .await
+            .is_err();
     }
 }
 
@@ -381,13 +393,9 @@ impl State {
 
 impl MeterPurse {
     fn begin(&mut self, window: u64) {
-        let needed = self.purse.needed;
         self.window = window;
         self.used = 0;
-        self.purse = Purse {
-            needed,
-            ..Purse::default()
-        };
+        self.purse.begin();
     }
 
     /// `end`: seconds to the end of the window.
@@ -422,12 +430,7 @@ fn units(measure: Measure, estimate: NanoUsd, tokens: i64) -> i64 {
     }
 }
 
-fn append(
-    journal: &Journal,
-    id: u64,
-    at_ms: u64,
-    charges: &[Charge],
-) -> std::io::Result<Segment> {
+fn append(journal: &Journal, id: u64, at_ms: u64, charges: &[Charge]) -> std::io::Result<Segment> {
     let cost: NanoUsd = charges.iter().map(|charge| charge.cost).sum();
     let last = charges.last();
     journal.append(&Record::Settle {

@@ -1,0 +1,242 @@
+//! What a till does in the situations that have names.
+
+use super::*;
+use crate::ledger::bank::{Measure, Meter};
+
+#[test]
+fn a_request_is_held_settled_and_told() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    assert_eq!(
+        till.admit_now(&request.ask(100), clock).err(),
+        Some(Refusal::OutOfCredits {
+            estimate: NanoUsd(100),
+            left: NanoUsd(0)
+        }),
+        "nothing is known of the account yet"
+    );
+    let drawer = till.drawer(&request.account);
+    let ask = request.ask(100);
+    let waiting = drawer.wait(&ask);
+    assert!(till.exchange(Occasion::Urgent, &mut bank, clock));
+    drop(waiting);
+    let hold = till.admit_now(&ask, clock).unwrap();
+    assert_eq!(drawer.figures().held, NanoUsd(100));
+    hold.settle(&[charge(40)]);
+    let figures = drawer.figures();
+    assert_eq!((figures.held, figures.untold), (NanoUsd(0), NanoUsd(40)));
+    assert!(till.exchange(Occasion::Flush, &mut bank, clock));
+    assert_eq!(bank.spent, NanoUsd(40));
+    assert!(till.exchange(Occasion::Close, &mut bank, clock));
+    assert_eq!(bank.free, NanoUsd(960), "the float is back");
+}
+
+#[test]
+fn a_lost_answer_is_repeated_and_counted_once() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    let waiting_ask = request.ask(100);
+    let drawer = till.drawer(&request.account);
+    let waiting = drawer.wait(&waiting_ask);
+    till.exchange(Occasion::Urgent, &mut bank, clock);
+    drop(waiting);
+    till.admit_now(&waiting_ask, clock)
+        .unwrap()
+        .settle(&[charge(60)]);
+    let message = till.letter(Occasion::Flush, clock).unwrap();
+    bank.exchange(&message, clock.ms);
+    till.acknowledge(Err(BankError::Away("lost".to_owned())), clock.now());
+    assert!(drawer.is_away());
+    let again = till.letter(Occasion::Flush, clock).unwrap();
+    assert_eq!((again.number, again.spent), (message.number, message.spent));
+    let reply = bank.exchange(&again, clock.ms);
+    till.acknowledge(Ok(reply), clock.now());
+    assert_eq!((bank.spent, drawer.is_away()), (NanoUsd(60), false));
+}
+
+#[test]
+fn a_bank_that_forgot_is_told_again() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    let drawer = till.drawer(&request.account);
+    let ask = request.ask(10);
+    let spend = |bank: &mut Account| {
+        let waiting = drawer.wait(&ask);
+        till.exchange(Occasion::Urgent, bank, clock);
+        drop(waiting);
+        till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+        till.exchange(Occasion::Flush, bank, clock);
+    };
+    spend(&mut bank);
+    let old = bank.clone();
+    for _ in 0..3 {
+        spend(&mut bank);
+    }
+    assert_eq!(bank.spent, NanoUsd(28));
+    bank = old; // a failover to a replica that was behind
+    till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+    for _ in 0..20 {
+        till.exchange(Occasion::Flush, &mut bank, clock);
+    }
+    assert_eq!(bank.spent, NanoUsd(35));
+    assert_eq!(
+        bank.books(bank.spent, clock.ms).faults(),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn orphans_are_charged_at_their_estimates_once() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    {
+        let till = till(open(dir.path()).0, ENFORCED);
+        let drawer = till.drawer(&request.account);
+        let ask = request.ask(100);
+        let waiting = drawer.wait(&ask);
+        till.exchange(Occasion::Urgent, &mut bank, clock);
+        drop(waiting);
+        till.admit_now(&ask, clock).unwrap().settle(&[charge(30)]);
+        // The bank has applied it, and the till has died before it heard so.
+        let message = till.letter(Occasion::Flush, clock).unwrap();
+        bank.exchange(&message, clock.ms);
+        till.admit_now(&ask, clock).unwrap().forget();
+        let held = till.admit_now(&ask, clock).unwrap();
+        held.settle(&[charge(1)]);
+    }
+    // Died again while it was telling.
+    {
+        let (_journal, lives) = open(dir.path());
+        let past = Past::read(&lives[0]).unwrap();
+        assert_eq!(past.counts(), (2, 1), "30 and 1 settled, one orphan");
+        let messages = past.messages(lives[0].holder(), RHYTHM.lease);
+        let first = &messages[0][0];
+        bank.exchange(first, clock.ms);
+    }
+    recover(dir.path(), &mut bank, clock);
+    assert_eq!(bank.spent, NanoUsd(131));
+    assert_eq!(bank.free, NanoUsd(869), "the dead till's float is back");
+    recover(dir.path(), &mut bank, clock);
+    assert_eq!(bank.spent, NanoUsd(131));
+}
+
+#[test]
+fn limits_hold_across_two_tills() {
+    let (one, two, clock) = (scratch(), scratch(), Clock::new());
+    let tills = [
+        till(open(one.path()).0, ENFORCED),
+        till(open(two.path()).0, ENFORCED),
+    ];
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 1_000_000, clock);
+    let limit = Limit {
+        meter: Meter {
+            subject: "key:app".into(),
+            measure: Measure::RequestsPerMinute,
+        },
+        most: 10,
+    };
+    let request = Request::new(vec![limit]);
+    let ask = request.ask(1);
+    let mut served = 0;
+    let mut refused = None;
+    for round in 0..30 {
+        let till = &tills[round % 2];
+        let drawer = till.drawer(&request.account);
+        // What a waiting request does.
+        let admitted = till.admit_now(&ask, clock).or_else(|_| {
+            let waiting = drawer.wait(&ask);
+            till.exchange(Occasion::Urgent, &mut bank, clock);
+            drop(waiting);
+            till.admit_now(&ask, clock)
+        });
+        match admitted {
+            Ok(hold) => {
+                served += 1;
+                hold.settle(&[charge(1)]);
+            }
+            Err(refusal) => refused = Some(refusal),
+        }
+        tills.iter().for_each(|till| {
+            till.exchange(Occasion::Flush, &mut bank, clock);
+        });
+    }
+    assert_eq!(served, 10);
+    match refused {
+        Some(Refusal::Limit {
+            left: 0,
+            reset,
+            retry_after,
+            ..
+        }) => {
+            assert!(reset.is_some() && reset == retry_after);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn without_enforcement_everything_is_counted_and_nothing_refused() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let metered = Policy {
+        enforced: false,
+        ..ENFORCED
+    };
+    let till = till(open(dir.path()).0, metered);
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    till.admit_now(&request.ask(500), clock)
+        .unwrap()
+        .settle(&[charge(123)]);
+    till.exchange(Occasion::Flush, &mut bank, clock);
+    assert_eq!((bank.spent, bank.debt), (NanoUsd(123), NanoUsd(123)));
+}
+
+#[test]
+fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
+    let (dir, mut clock) = (scratch(), Clock::new());
+    let allow = Policy {
+        when_away: WhenAway::Allow(NanoUsd(50)),
+        ..ENFORCED
+    };
+    let till = till(open(dir.path()).0, allow);
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 100, clock);
+    let drawer = till.drawer(&request.account);
+    let ask = request.ask(10);
+    let waiting = drawer.wait(&ask);
+    till.exchange(Occasion::Urgent, &mut bank, clock);
+    drop(waiting);
+    let float = bank.holders.values().map(|b| b.float.0).sum::<i64>();
+    till.admit_now(&ask, clock).unwrap().settle(&[charge(10)]);
+    till.letter(Occasion::Flush, clock).unwrap();
+    till.acknowledge(Err(BankError::Away("gone".to_owned())), clock.now());
+    let mut served = 10;
+    while let Ok(hold) = till.admit_now(&ask, clock) {
+        hold.settle(&[charge(10)]);
+        served += 10;
+        assert!(served <= 200, "it must end");
+    }
+    assert_eq!(
+        served,
+        float + 50,
+        "the float, and what is allowed beyond it"
+    );
+    // After the lease nothing of the float may be used.
+    clock.ms += 61_000;
+    assert!(till.admit_now(&ask, clock).is_err());
+    for _ in 0..3 {
+        till.exchange(Occasion::Flush, &mut bank, clock);
+    }
+    assert_eq!(
+        bank.spent,
+        NanoUsd(served),
+        "nothing that was settled is lost"
+    );
+}

@@ -1,0 +1,206 @@
+//! The till against the reference bank, step by step, with real journals.
+
+mod cases;
+mod model;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::drawer::Occasion;
+use super::recover::Past;
+use super::*;
+use crate::access::Limit;
+use crate::ledger::bank::account::Account;
+use crate::ledger::bank::{Exchange, NewGrant};
+use crate::ledger::journal::{Fsync, Options};
+use crate::tokens::Usage;
+
+const RHYTHM: Rhythm = Rhythm {
+    flush: Duration::from_millis(500),
+    lease: Duration::from_secs(60),
+    timeout: Duration::from_secs(1),
+};
+
+const ENFORCED: Policy = Policy {
+    enforced: true,
+    when_away: WhenAway::Deny,
+};
+
+/// A directory in memory if there is one: a model test opens thousands of journals.
+fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        if let Ok(dir) = tempfile::tempdir_in(memory) {
+            return dir;
+        }
+    }
+    tempfile::tempdir().unwrap()
+}
+
+fn open(dir: &Path) -> (Arc<Journal>, Vec<crate::ledger::journal::Life>) {
+    let options = Options {
+        segment_bytes: 64 * 1024,
+        fsync: Fsync::Never,
+    };
+    let (journal, lives) = Journal::open(dir, options).unwrap();
+    (Arc::new(journal), lives)
+}
+
+fn till(journal: Arc<Journal>, policy: Policy) -> Arc<Till> {
+    Arc::new(Till::new(journal, policy, RHYTHM))
+}
+
+/// Times that the test passes in.
+#[derive(Clone, Copy)]
+struct Clock {
+    start: Instant,
+    ms: u64,
+    /// How far the wall clock is off, in ms.
+    skew: u64,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        Clock {
+            start: crate::clock::now(),
+            ms: 1_700_000_000_000,
+            skew: 0,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.start + Duration::from_millis(self.ms - 1_700_000_000_000)
+    }
+
+    fn wall(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.ms + self.skew)
+    }
+}
+
+struct Request {
+    account: Arc<str>,
+    key: Arc<str>,
+    limits: Arc<[Limit]>,
+}
+
+impl Request {
+    fn new(limits: Vec<Limit>) -> Request {
+        Request {
+            account: "a".into(),
+            key: "app".into(),
+            limits: limits.into(),
+        }
+    }
+
+    fn ask(&self, estimate: i64) -> Ask<'_> {
+        Ask {
+            account: &self.account,
+            access_key: &self.key,
+            request_id: "req_1",
+            surface: "openai/chat-completions",
+            provider: "openai",
+            model: "gpt-4o",
+            estimate: NanoUsd(estimate),
+            prompt_tokens: 10,
+            tokens: 20,
+            limits: &self.limits,
+        }
+    }
+}
+
+impl Till {
+    /// Admission without waiting.
+    fn admit_now(self: &Arc<Till>, ask: &Ask<'_>, clock: Clock) -> Result<Hold, Refusal> {
+        let drawer = self.drawer(ask.account);
+        let policy = *self.policy.read();
+        let taken = drawer
+            .take(ask, policy, clock.now(), clock.wall())
+            .map_err(refusal::Short::refusal)?;
+        self.promise(drawer, taken, ask)
+    }
+
+    /// The next message about the account `a`.
+    fn letter(&self, occasion: Occasion, clock: Clock) -> Option<Exchange> {
+        let drawer = self.drawer(&"a".into());
+        let borrows = self.policy.read().enforced;
+        drawer.letter(
+            occasion,
+            borrows,
+            self.holder(),
+            RHYTHM.lease,
+            &self.journal,
+            clock.now(),
+        )
+    }
+
+    fn acknowledge(
+        &self,
+        answer: Result<super::super::bank::Reply, BankError>,
+        sent: Instant,
+    ) -> bool {
+        let drawer = self.drawer(&"a".into());
+        drawer.acknowledge(answer, sent, RHYTHM.lease, &self.journal)
+    }
+
+    /// One message to the bank and back, if there is anything to say.
+    fn exchange(&self, occasion: Occasion, bank: &mut Account, clock: Clock) -> bool {
+        let Some(message) = self.letter(occasion, clock) else {
+            return false;
+        };
+        let reply = bank.exchange(&message, clock.ms);
+        self.acknowledge(Ok(reply), clock.now());
+        true
+    }
+}
+
+impl Hold {
+    /// As if the process had died.
+    fn forget(mut self) {
+        self.settled = true;
+    }
+}
+
+fn charge(cost: i64) -> Charge {
+    Charge {
+        provider: "openai".into(),
+        model: "gpt-4o".into(),
+        managed: true,
+        status: 200,
+        estimated: false,
+        failed: false,
+        last: true,
+        orphaned: false,
+        usage: Usage {
+            input: 10,
+            output: 5,
+            ..Usage::default()
+        },
+        cost: NanoUsd(cost),
+    }
+}
+
+fn credit(bank: &mut Account, id: &str, amount: i64, clock: Clock) {
+    let grant = NewGrant {
+        id: id.to_owned(),
+        amount: NanoUsd(amount),
+        expires_after: None,
+        note: String::new(),
+    };
+    bank.grant(&grant, clock.ms);
+}
+
+/// Everything that earlier lives in the directory left, told to the bank.
+fn recover(dir: &Path, bank: &mut Account, clock: Clock) -> Arc<Journal> {
+    let (journal, lives) = open(dir);
+    for life in lives {
+        let holder = life.holder();
+        let past = Past::read(&life).unwrap();
+        for message in past.messages(holder, RHYTHM.lease).into_iter().flatten() {
+            let reply = bank.exchange(&message, clock.ms);
+            assert!(reply.last >= message.number, "applied, now or before");
+        }
+        life.finish().unwrap();
+    }
+    journal
+}
