@@ -95,9 +95,10 @@ fn root(path: &str) -> PathBuf {
 }
 
 #[test]
-fn every_file_in_conf_is_valid() {
+fn every_file_that_we_ship_is_valid() {
     let mut count = 0;
-    for entry in fs::read_dir(root("conf")).unwrap() {
+    let shipped = ["conf", "deploy/etc"].map(|dir| fs::read_dir(root(dir)).unwrap());
+    for entry in shipped.into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "yaml") {
             config::load(&path, &everything)
@@ -105,7 +106,7 @@ fn every_file_in_conf_is_valid() {
             count += 1;
         }
     }
-    assert!(count >= 3, "conf/ has its files");
+    assert!(count >= 4, "conf/ and deploy/ have their files");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tollgate::config::{Account, Config};
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::NewGrant;
 
-use super::{DEMO_TOKEN, Files};
+use super::{DEMO_TOKEN, Files, root};
 
 /// The demo key's digest.
 const DIGEST: &str = "cc2b91d52e2c3a2c145d4619a2e3d92cecc82f017ecd9f2cd2a9f13d668160ab";
@@ -128,6 +128,48 @@ access_keys:
 ",
     );
     insta::assert_snapshot!(files.faults());
+}
+
+#[test]
+fn limits_and_grants_without_a_ledger_are_warned_about() {
+    let files = Files::one(&format!(
+        "ledger: {{ credits: off }}
+accounts:
+  - {{ id: default, grants: [{{ id: welcome, usd: 5 }}] }}
+configurations:
+  - {{ id: a, limits: {{ max_input_tokens: 5 }} }}
+  - {{ id: b, limits: {{ tokens_per_minute: 5 }} }}
+access_keys:
+  - {{ id: demo, sha256: {DIGEST}, limits: {{ budget: {{ usd: 1, per: day }} }} }}
+"
+    ));
+    insta::assert_snapshot!(files.warnings());
+}
+
+/// Every setting of the ledger, of grants and of limits is in the file that shows what can be set.
+#[test]
+fn the_reference_leaves_no_setting_out() {
+    let reference = std::fs::read_to_string(root("conf/tollgate.yaml")).unwrap();
+    let schema = tollgate::config::schema();
+    for section in [
+        "Ledger",
+        "Sqlite",
+        "Redis",
+        "Account",
+        "Grant",
+        "Limits",
+        "RateLimits",
+        "Budget",
+    ] {
+        let fields = schema["$defs"][section]["properties"].as_object();
+        for field in fields.unwrap_or_else(|| panic!("{section}")).keys() {
+            let written = [format!("{field}:"), format!("`{field}`")];
+            assert!(
+                written.iter().any(|one| reference.contains(one)),
+                "conf/tollgate.yaml does not mention `{field}` of {section}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -55,6 +55,31 @@ impl Checker<'_> {
         }
     }
 
+    /// Says so where something relies on a ledger that is off.
+    pub(super) fn nothing_is_counted(&mut self, file: &types::File) {
+        let hint = || Some("write `ledger: { credits: metered }` to count".to_owned());
+        let configurations = Place::top("configurations");
+        let keys = Place::top("access_keys");
+        let own = file.access_keys.iter().enumerate();
+        let own = own.map(|(i, key)| (keys.index(i), key.limits.clone()));
+        let shared = file.configurations.iter().enumerate();
+        let shared = shared.map(|(i, one)| (configurations.index(i), one.limits.rates()));
+        for (place, limits) in shared.chain(own) {
+            if limits != types::RateLimits::default() {
+                let message =
+                    "with `ledger.credits: off` nothing is counted, so only token limits hold";
+                self.warn(&place.key("limits"), message, hint());
+            }
+        }
+        let accounts = Place::top("accounts");
+        for (i, account) in file.accounts.iter().enumerate() {
+            if !account.grants.is_empty() {
+                let message = "with `ledger.credits: off` no credits are given";
+                self.warn(&accounts.index(i).key("grants"), message, hint());
+            }
+        }
+    }
+
     fn not_zero(&mut self, place: &Place, limit: Option<u64>) {
         if limit == Some(0) {
             let hint = Some("leave it out for no limit".to_owned());

@@ -206,6 +206,9 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     }
     checker.configurations(&file.configurations, &file.providers, &providers);
     let access_keys = checker.access_keys(&file, &account_ids);
+    if ledger.credits == types::Credits::Off {
+        checker.nothing_is_counted(&file);
+    }
     // Optional credentials that are absent; they have been checked, so that steps may name them.
     for provider in &mut file.providers {
         provider.keys.retain(|key| !key.value.expose().is_empty());
