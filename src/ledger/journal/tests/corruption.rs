@@ -146,6 +146,44 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_done_to_the_files_a_beginning_comes_back_or_a_refusal(
+        records in several(),
+        deeds in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..20_000_usize, 0..4_u8, any::<u8>()),
+            1..4,
+        ),
+    ) {
+        let written = Written::new(records);
+        let (last, ..) = written.last();
+        for (file, place, length, deed, byte) in deeds {
+            // The prepared segment is one of them, too.
+            let path = written.file(1 + file.index(usize::try_from(last).unwrap() + 1) as u64);
+            let mut bytes = fs::read(&path).unwrap_or_default();
+            let from = place.index(bytes.len() + 1);
+            let to = (from + length).min(bytes.len());
+            match deed {
+                0 => bytes[from..to].fill(0),
+                1 => bytes[from..to].fill(byte),
+                2 => bytes.truncate(from),
+                _ => bytes[from..to.min(from + 1)].fill(byte),
+            }
+            fs::write(&path, &bytes).unwrap();
+        }
+        let before = contents(written.dir.path());
+        match Journal::open(written.dir.path(), SMALL) {
+            Ok((_journal, lives)) => {
+                let read = records_of(&lives);
+                prop_assert!(written.records.starts_with(&read), "{} of {}", read.len(), written.records.len());
+            }
+            Err(_) => prop_assert!(contents(written.dir.path()) == before, "nothing is changed"),
+        }
+    }
+}
+
 fn records_of(lives: &[Life]) -> Vec<OwnedRecord> {
     lives.iter().flat_map(records).collect()
 }
