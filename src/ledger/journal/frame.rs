@@ -67,6 +67,16 @@ pub fn seal(seed: u32, offset: u64) -> [u8; PREFIX] {
     bytes
 }
 
+/// A valid frame around any bytes.
+#[cfg(test)]
+pub fn around(record: &[u8], seed: u32, offset: u64) -> Vec<u8> {
+    let length = u32::try_from(record.len())
+        .expect("a short record")
+        .to_le_bytes();
+    let check = (crc(&length, record) ^ turn(seed, offset)).to_le_bytes();
+    [&length, &check, record].concat()
+}
+
 /// How a segment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

@@ -77,7 +77,8 @@ impl Default for Options {
 /// When a record is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// When the kernel pleases: the death of the process loses nothing, a power cut may lose the last seconds.
+    /// When the kernel pleases: the death of the process loses nothing. A power cut may lose the last seconds; and as
+    /// the kernel writes pages in any order, it may leave a gap in them, which [`Journal::open`] refuses as damage.
     Never,
     /// Before [`Journal::append`] returns; threads that append at the same time share one `fdatasync`.
     Always,

@@ -9,7 +9,7 @@ proptest! {
 
     #[test]
     fn all_records_come_back_in_order(written in prop::collection::vec(any_record(), 0..60)) {
-        let dir = dir();
+        let dir = fast_dir();
         let (journal, _) = open(dir.path());
         for record in &written {
             append(&journal, record);
@@ -137,7 +137,7 @@ fn a_record_that_is_too_long_is_refused_and_nothing_else_happens() {
     let dir = dir();
     let (journal, _) = open(dir.path());
     let error = journal
-        .append(&Entry::Cut {
+        .append(&Record::Cut {
             account: &"x".repeat(MAX_RECORD),
             number: 1,
         })

@@ -25,6 +25,11 @@ fn dir() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
+/// In memory where that is possible: for tests that make hundreds of segments, each of which waits for the disk.
+fn fast_dir() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| dir())
+}
+
 fn open(dir: &Path) -> (Journal, Vec<Life>) {
     Journal::open(dir, SMALL).unwrap_or_else(|error| panic!("cannot open: {error}"))
 }
