@@ -19,7 +19,7 @@ const VERSION: i64 = 1;
 const APPLICATION: i64 = 0x5447_4C42;
 
 /// Statements kept prepared: more than there are in this module's siblings.
-const STATEMENTS: usize = 64;
+pub const STATEMENTS: usize = 64;
 
 /// The log is cut to this size (bytes) after a checkpoint.
 const LOG_SIZE: i64 = 64 << 20;

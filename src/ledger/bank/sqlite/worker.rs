@@ -3,6 +3,7 @@
 //! Invariant: nobody is told that something was done before it is committed, and nothing is carried out outside
 //! a transaction.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -25,32 +26,37 @@ pub struct At<'a> {
     /// The bank's time: Unix ms, never going back.
     pub now: u64,
     path: &'a Path,
+    /// Why the whole transaction is lost, if it is.
+    lost: &'a RefCell<Option<BankError>>,
 }
 
 impl At<'_> {
     /// Carries out all of something, or nothing.
     ///
     /// # Errors
-    /// What it failed with; or that the whole transaction is lost, as happens when the disk is full.
+    /// What it failed with; or why the whole transaction is lost, as happens when the disk is full.
     pub fn atomic<T>(self, work: impl FnOnce(Self) -> rusqlite::Result<T>) -> Result<T, BankError> {
-        if self.connection.is_autocommit() {
-            return Err(BankError::Away(format!(
-                "the database {} could not be written by a call just before this one",
-                self.path.display()
-            )));
+        if let Some(error) = &*self.lost.borrow() {
+            return Err(error.clone());
         }
         let statement = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
         let done = statement("SAVEPOINT one").and_then(|()| {
             let done = work(self);
-            if done.is_err() && !self.connection.is_autocommit() {
-                statement("ROLLBACK TO one")?;
-            }
             if !self.connection.is_autocommit() {
+                if done.is_err() {
+                    statement("ROLLBACK TO one")?;
+                }
                 statement("RELEASE one")?;
             }
             done
         });
-        done.map_err(|error| explain(self.path, &error))
+        done.map_err(|error| {
+            let error = explain(self.path, &error);
+            if self.connection.is_autocommit() {
+                self.lost.replace(Some(error.clone()));
+            }
+            error
+        })
     }
 }
 
@@ -237,22 +243,20 @@ impl Desk {
         statement(begin).map_err(failed)?;
         let time = u64::try_from(clock::unix().as_millis()).unwrap_or(u64::MAX);
         self.now = self.now.max(time);
+        let lost = RefCell::new(None);
         let at = At {
             connection: &self.connection,
             now: self.now,
             path: &self.path,
+            lost: &lost,
         };
         for job in jobs {
             job.run(at);
         }
-        let committed = if self.connection.is_autocommit() {
-            return Err(BankError::Away(format!(
-                "the database {} cannot be written now, and nothing was: is its disk full?",
-                self.path.display()
-            )));
-        } else {
-            statement("COMMIT")
-        };
+        if let Some(error) = lost.into_inner() {
+            return Err(error);
+        }
+        let committed = statement("COMMIT");
         if committed.is_err() && !self.connection.is_autocommit() {
             // What a failed commit leaves open would be in the next one's way.
             statement("ROLLBACK").map_err(failed)?;
