@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+#[path = "config/ledger.rs"]
+mod ledger;
+#[path = "config/limits.rs"]
+mod limits;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -80,14 +85,20 @@ impl Files {
     }
 }
 
+fn account_ids(config: &Config) -> Vec<&str> {
+    let ids = config.accounts.iter().map(|account| &*account.id);
+    ids.collect()
+}
+
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 #[test]
-fn every_file_in_conf_is_valid() {
+fn every_file_that_we_ship_is_valid() {
     let mut count = 0;
-    for entry in fs::read_dir(root("conf")).unwrap() {
+    let shipped = ["conf", "deploy/etc"].map(|dir| fs::read_dir(root(dir)).unwrap());
+    for entry in shipped.into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "yaml") {
             config::load(&path, &everything)
@@ -95,7 +106,7 @@ fn every_file_in_conf_is_valid() {
             count += 1;
         }
     }
-    assert!(count >= 3, "conf/ has its files");
+    assert!(count >= 4, "conf/ and deploy/ have their files");
 }
 
 #[test]
@@ -162,7 +173,7 @@ fn an_empty_file_is_a_configuration_of_defaults() {
         assert_eq!(config.proxy.drain, Duration::from_secs(600));
         assert_eq!(config.timeouts, Timeouts::default());
         assert_eq!(config.log, AccessLog::Stdout);
-        assert_eq!(config.accounts, ["default"]);
+        assert_eq!(account_ids(&config), ["default"]);
         assert!(config.failover);
     }
 }
@@ -207,7 +218,7 @@ demo: { listen: 127.0.0.1:4 }
         config.log,
         AccessLog::File("/var/log/tollgate.jsonl".into())
     );
-    assert_eq!(config.accounts, ["default", "a"]);
+    assert_eq!(account_ids(&config), ["default", "a"]);
     let demo = config.providers.last().unwrap();
     assert_eq!(
         (demo.id.as_str(), demo.base_url.as_deref()),

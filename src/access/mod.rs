@@ -3,11 +3,13 @@
 //! A [`Snapshot`] is everything a request needs to know, immutable and swapped whole on reload: a request keeps
 //! the one it began with. Invariant: tokens are compared in constant time, as digests, and never kept.
 
+mod limits;
 mod policy;
 mod snapshot;
 mod timeouts;
 pub mod token;
 
+pub use limits::Limit;
 pub use snapshot::{AuthError, Snapshot};
 pub use timeouts::effective;
 pub use token::Token;
@@ -30,6 +32,8 @@ pub struct AccessKey {
     pub configuration: Option<Arc<Configuration>>,
     /// SHA-256 of the whole token.
     pub digest: [u8; 32],
+    /// What it may use over time, and its configuration may: all that its requests count towards.
+    pub limits: Arc<[Limit]>,
 }
 
 /// What an access key may call, and which credentials serve it.
@@ -51,6 +55,8 @@ pub struct Configuration {
     pub max_input_tokens: Option<u64>,
     /// Lower the request's own limit.
     pub max_output_tokens: Option<u64>,
+    /// What all its keys together may use over time, account by account.
+    pub limits: Arc<[Limit]>,
 }
 
 /// One model of one provider, by ids.

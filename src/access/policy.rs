@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Configuration, KeyKind, ModelRef, Rule, RuleTarget, Step};
+use super::{Configuration, KeyKind, Limit, ModelRef, Rule, RuleTarget, Step};
 use crate::config::types;
 
 impl ModelRef {
@@ -71,6 +71,10 @@ impl From<&types::Configuration> for Configuration {
             timeouts: written.timeouts.overrides(),
             max_input_tokens: written.limits.max_input_tokens,
             max_output_tokens: written.limits.max_output_tokens,
+            limits: Limit::of(
+                &format!("configuration:{}", written.id),
+                &written.limits.rates(),
+            ),
         }
     }
 }

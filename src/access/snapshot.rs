@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{AccessKey, Configuration, KeyKind, ProviderKey, token};
+use super::{AccessKey, Configuration, KeyKind, Limit, ProviderKey, token};
 use crate::catalog::Catalog;
 use crate::config::types::{self, Auth};
 use crate::config::{self, Config, Secret};
@@ -58,7 +58,7 @@ impl Snapshot {
         let accounts: HashMap<&str, Arc<str>> = config
             .accounts
             .iter()
-            .map(|id| (id.as_str(), Arc::from(id.as_str())))
+            .map(|account| (account.id.as_str(), Arc::from(account.id.as_str())))
             .collect();
         let account = |id: &str| accounts.get(id).cloned().unwrap_or_else(|| Arc::from(id));
 
@@ -67,6 +67,11 @@ impl Snapshot {
                 // A valid configuration has it. If not, the key must not come to allow everything.
                 Some(id) => Some(configurations.get(id.as_str())?.clone()),
                 None => None,
+            };
+            let own = Limit::of(&format!("key:{}", key.id), &key.limits);
+            let limits = match &configuration {
+                Some(configuration) => Limit::together(&own, &configuration.limits),
+                None => own,
             };
             let id: Arc<str> = key.id.as_str().into();
             let (name, account, digest) = (key.name.clone(), account(&key.account), key.digest);
@@ -78,6 +83,7 @@ impl Snapshot {
                     account,
                     configuration,
                     digest,
+                    limits,
                 }),
             ))
         };

@@ -312,7 +312,7 @@ pub(super) fn beside(file: &Path, mentioned: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(mentioned)
 }
 
-/// `providers[].keys[].value` and `providers[].managed_keys[].value`.
+/// `providers[].keys[].value`, `providers[].managed_keys[].value` and `ledger.redis.password`.
 fn is_credential(place: &Place) -> bool {
     use Seg::{Index, Key};
     match &place.0[..] {
@@ -320,6 +320,9 @@ fn is_credential(place: &Place) -> bool {
             providers == "providers"
                 && (keys == "keys" || keys == "managed_keys")
                 && value == "value"
+        }
+        [Key(ledger), Key(redis), Key(password)] => {
+            ledger == "ledger" && redis == "redis" && password == "password"
         }
         _ => false,
     }

@@ -7,6 +7,7 @@
 
 mod check;
 mod document;
+pub mod expiry;
 pub mod fault;
 mod glob;
 mod lines;
@@ -14,6 +15,7 @@ mod load;
 mod merge;
 mod nearest;
 mod place;
+mod redis_url;
 mod reference;
 pub mod secret;
 mod shape;
@@ -30,7 +32,11 @@ pub use load::{load, parse};
 pub use secret::Secret;
 pub use shape::schema;
 pub use sources::Sources;
-pub use valid::{AccessKey, AccessLog, Admin, Config, Proxy, Timeouts, Tls};
+pub use types::Credits;
+pub use valid::{
+    AccessKey, AccessLog, Account, Admin, BankChoice, Config, Ledger, Proxy, RedisChoice,
+    RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
+};
 pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};
 
 /// Looks up a variable of this process's environment; one that is not Unicode counts as not set.

@@ -35,7 +35,7 @@ pub fn schema() -> Value {
         // Absence is every default; the descriptions say what it means.
         node.remove("default");
         let needed: Vec<Value> = match node.get("properties") {
-            Some(Value::Object(fields)) => ["id", "sha256"]
+            Some(Value::Object(fields)) => ["id", "sha256", "usd", "per"]
                 .into_iter()
                 .filter(|key| fields.contains_key(*key))
                 .map(Value::from)

@@ -6,11 +6,17 @@ use serde::{Deserialize, Serialize};
 
 mod bounds;
 mod callers;
+mod ledger;
+mod limits;
 mod listeners;
 mod providers;
 
-pub use bounds::{Timeouts, TokenLimits};
-pub use callers::{Access, AccessKey, Account, AllowList, Configuration, Router, Rule, Step};
+pub use bounds::Timeouts;
+pub use callers::{
+    Access, AccessKey, Account, AllowList, Configuration, Grant, Router, Rule, Step,
+};
+pub use ledger::{BankKind, Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
+pub use limits::{Budget, Budgets, Limits, Per, RateLimits, TokenLimits};
 pub use listeners::{Admin, Demo, Log, Proxy, Tls};
 pub use providers::{Auth, Modality, Model, PriceTier, Prices, Provider, ProviderKey};
 
@@ -26,13 +32,15 @@ pub struct File {
     pub admin: Admin,
     /// How long things may take.
     pub timeouts: Timeouts,
-    /// Token limits for every request.
+    /// Token limits for every request. Limits over time belong to access keys and configurations.
     pub limits: TokenLimits,
     /// Whether a failed candidate is followed by the next one. Default true.
     pub failover: Option<bool>,
     /// What is written about each request.
     pub log: Log,
-    /// Who owns keys.
+    /// Where money is kept, and what requests are charged.
+    pub ledger: Ledger,
+    /// Who owns keys and credits.
     pub accounts: Vec<Account>,
     /// Providers: credentials for built-in ones, whole definitions of custom ones.
     pub providers: Vec<Provider>,

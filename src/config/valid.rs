@@ -12,6 +12,11 @@ use super::fault::Fault;
 use super::sources::Sources;
 use super::types;
 use crate::catalog::Catalog;
+use crate::ledger::bank::NewGrant;
+
+mod ledger;
+
+pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
 #[derive(Clone, Debug)]
@@ -28,8 +33,10 @@ pub struct Config {
     pub failover: bool,
     /// Where a line about each request goes.
     pub log: AccessLog,
-    /// Ids of accounts; `default` is always among them.
-    pub accounts: Vec<String>,
+    /// Where money is kept, and what requests are charged.
+    pub ledger: Ledger,
+    /// Who owns keys and credits; `default` is always among them.
+    pub accounts: Vec<Account>,
     /// Providers as written, credentials resolved; with `demo.listen`, the provider `demo` is the last of them.
     pub providers: Vec<types::Provider>,
     /// The built-in catalog with the providers laid over it.
@@ -60,6 +67,7 @@ impl Config {
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
+        .chain(self.ledger.needs_restart(&new.ledger))
         .collect()
     }
 }
@@ -145,6 +153,15 @@ pub enum AccessLog {
     File(PathBuf),
 }
 
+/// Who owns keys and credits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Unique; at most 128 bytes, without braces and control characters, so that every bank can keep it.
+    pub id: String,
+    /// Credits that it is given, once each; their ids are unique.
+    pub grants: Vec<NewGrant>,
+}
+
 /// What an application sends, by its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
@@ -158,6 +175,8 @@ pub struct AccessKey {
     pub configuration: Option<String>,
     /// SHA-256 of the whole token.
     pub digest: [u8; 32],
+    /// What it may use over time, besides what its configuration limits; checked.
+    pub limits: types::RateLimits,
 }
 
 #[cfg(test)]

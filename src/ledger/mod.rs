@@ -20,6 +20,10 @@
 //! ```
 
 pub mod bank;
+pub mod cost;
+pub mod estimate;
 pub mod money;
 
+pub use cost::{UnknownPrice, cost, priced};
+pub use estimate::Estimates;
 pub use money::NanoUsd;

@@ -3,9 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use serde_yaml::Value;
-use tollgate::access::{KeyKind, Snapshot};
+use tollgate::access::{KeyKind, Limit, Snapshot};
 use tollgate::catalog::Catalog;
 use tollgate::config::{self, Config, Fault, Faults};
+use tollgate::ledger::NanoUsd;
 
 /// What `${SECRET}` stands for: no fault and no warning may ever show it.
 const SECRET: &str = "sk-cr3dential-of-the-fuzzer-0123456789";
@@ -92,7 +93,12 @@ fn told(text: &str, faults: &[Fault]) {
 /// Everything that is made of a configuration can be made of this one, and finds what it mentions.
 fn usable(config: Config) {
     assert!(config.needs_restart(&config).is_empty(), "it is what it is");
-    assert!(config.accounts.iter().any(|id| id == "default"));
+    assert!(
+        config
+            .accounts
+            .iter()
+            .any(|account| account.id == "default")
+    );
     assert!(config.proxy.threads > 0, "someone works");
     static BUILT_IN: OnceLock<Catalog> = OnceLock::new();
     let no_file = |_: &std::path::Path| Err("there are no files".to_owned());
@@ -127,8 +133,17 @@ fn usable(config: Config) {
     let config = Arc::new(config);
     let snapshot = Snapshot::build(config.clone(), Arc::new(catalog), 1);
     for configuration in &config.configurations {
-        assert!(snapshot.configuration(&configuration.id).is_some());
+        let known = snapshot.configuration(&configuration.id);
+        let limits = &known.expect("a declared configuration").limits;
+        let most = |limit: &Limit| (1..=NanoUsd::MOST.0).contains(&limit.most);
+        assert!(limits.iter().all(most), "what can be counted: {limits:?}");
     }
+    for grant in config.accounts.iter().flat_map(|account| &account.grants) {
+        let positive = NanoUsd(1)..=NanoUsd::MOST;
+        assert!(positive.contains(&grant.amount), "what a bank takes");
+    }
+    let ledger = &config.ledger;
+    assert!(ledger.lease >= 3 * ledger.flush.max(ledger.timeout));
     for provider in &config.providers {
         for key in &provider.keys {
             let account = key.account.as_deref().unwrap_or("default");

@@ -1,34 +1,16 @@
-//! Accounts, configurations and access keys.
+//! Configurations and access keys.
 
 use std::collections::BTreeMap;
 
 use super::Checker;
+use super::accounts::DEFAULT_ACCOUNT;
 use crate::access::{ModelRef, token};
 use crate::config::nearest::did_you_mean_or_list;
 use crate::config::place::Place;
 use crate::config::types::{self, Step};
 use crate::config::valid::AccessKey;
 
-const DEFAULT_ACCOUNT: &str = "default";
-
 impl Checker<'_> {
-    /// The ids of all accounts, the one that always exists included.
-    pub(super) fn accounts(&mut self, accounts: &[types::Account]) -> Vec<String> {
-        let top = Place::top("accounts");
-        self.unique(
-            "account",
-            accounts
-                .iter()
-                .enumerate()
-                .map(|(i, account)| (top.index(i).key("id"), &*account.id)),
-        );
-        let mut ids: Vec<String> = accounts.iter().map(|account| account.id.clone()).collect();
-        if !ids.iter().any(|id| id == DEFAULT_ACCOUNT) {
-            ids.insert(0, DEFAULT_ACCOUNT.to_owned());
-        }
-        ids
-    }
-
     pub(super) fn configurations(
         &mut self,
         configurations: &[types::Configuration],
@@ -44,7 +26,10 @@ impl Checker<'_> {
         for (i, configuration) in configurations.iter().enumerate() {
             let place = top.index(i);
             self.timeouts(&place.key("timeouts"), &configuration.timeouts);
-            self.token_limits(&place.key("limits"), &configuration.limits);
+            let limits = place.key("limits");
+            self.token_limits(&limits, &configuration.limits.tokens());
+            self.rate_limits(&limits, &configuration.limits.rates());
+            self.stored_id(&place.key("id"), "a configuration's id", &configuration.id);
             self.allow_lists(&place.key("access"), &configuration.access, provider_ids);
             let mut targets: BTreeMap<String, Place> = BTreeMap::new();
             for (i, rule) in configuration.router.rules.iter().enumerate() {
@@ -263,11 +248,7 @@ impl Checker<'_> {
         );
     }
 
-    pub(super) fn access_keys(
-        &mut self,
-        file: &types::File,
-        accounts: &[String],
-    ) -> Vec<AccessKey> {
+    pub(super) fn access_keys(&mut self, file: &types::File, accounts: &[&str]) -> Vec<AccessKey> {
         let top = Place::top("access_keys");
         let ids = file
             .access_keys
@@ -300,7 +281,7 @@ impl Checker<'_> {
                     &place.key("account"),
                     "account",
                     account,
-                    accounts.iter().map(String::as_str),
+                    accounts.iter().copied(),
                 );
             }
             if let Some(id) = &key.configuration {
@@ -310,6 +291,7 @@ impl Checker<'_> {
                     .map(|configuration| configuration.id.as_str());
                 self.known(&place.key("configuration"), "configuration", id, ids);
             }
+            self.rate_limits(&place.key("limits"), &key.limits);
             let Some(digest) = self.digest(&place, &key.sha256) else {
                 continue;
             };
@@ -333,6 +315,7 @@ impl Checker<'_> {
                     .unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()),
                 configuration: key.configuration.clone(),
                 digest,
+                limits: key.limits.clone(),
             });
         }
         all

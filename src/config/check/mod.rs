@@ -2,7 +2,10 @@
 //!
 //! Every check names the place it is about and goes on, so that all faults are found in one go.
 
+mod accounts;
 mod callers;
+mod ledger;
+mod limits;
 mod listeners;
 mod providers;
 
@@ -157,18 +160,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn token_limits(&mut self, place: &Place, limits: &types::TokenLimits) {
-        for (key, limit) in [
-            ("max_input_tokens", limits.max_input_tokens),
-            ("max_output_tokens", limits.max_output_tokens),
-        ] {
-            if limit == Some(0) {
-                let hint = Some("leave it out for no limit".to_owned());
-                self.fault(&place.key(key), "a limit of 0 refuses every request", hint);
-            }
-        }
-    }
-
     fn timeouts(&mut self, place: &Place, timeouts: &types::Timeouts) {
         let never_zero = [
             ("per_request", timeouts.per_request),
@@ -201,8 +192,10 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
     checker.token_limits(&Place::top("limits"), &file.limits);
+    let ledger = checker.ledger(&file.ledger);
     let accounts = checker.accounts(&file.accounts);
-    checker.providers(&mut file.providers, &accounts, demo.is_some());
+    let account_ids: Vec<&str> = accounts.iter().map(|account| &*account.id).collect();
+    checker.providers(&mut file.providers, &account_ids, demo.is_some());
     let built_in = checker.built_in.providers().iter();
     let mut providers: Vec<String> = built_in.map(|provider| provider.id.to_string()).collect();
     let own = file.providers.iter().map(|provider| provider.id.clone());
@@ -212,7 +205,10 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         }
     }
     checker.configurations(&file.configurations, &file.providers, &providers);
-    let access_keys = checker.access_keys(&file, &accounts);
+    let access_keys = checker.access_keys(&file, &account_ids);
+    if ledger.credits == types::Credits::Off {
+        checker.nothing_is_counted(&file);
+    }
     // Optional credentials that are absent; they have been checked, so that steps may name them.
     for provider in &mut file.providers {
         provider.keys.retain(|key| !key.value.expose().is_empty());
@@ -232,6 +228,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         log,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),
+        ledger,
         accounts,
         providers: file.providers,
         catalog,

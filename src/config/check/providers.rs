@@ -35,7 +35,7 @@ impl Checker<'_> {
     pub(super) fn providers(
         &mut self,
         providers: &mut [types::Provider],
-        accounts: &[String],
+        accounts: &[&str],
         demo: bool,
     ) {
         let top = Place::top("providers");
@@ -62,7 +62,7 @@ impl Checker<'_> {
                         &place.key("account"),
                         "account",
                         account,
-                        accounts.iter().map(String::as_str),
+                        accounts.iter().copied(),
                     );
                 }
             }

@@ -1,4 +1,4 @@
-//! How long things may take, and how many tokens they may be.
+//! How long things may take.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,14 +33,4 @@ impl Timeouts {
             keepalive: self.keepalive.map(Span::duration),
         }
     }
-}
-
-/// Token limits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TokenLimits {
-    /// Requests with more prompt tokens are refused with 413.
-    pub max_input_tokens: Option<u64>,
-    /// The request's own token limit is lowered to this.
-    pub max_output_tokens: Option<u64>,
 }

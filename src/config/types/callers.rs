@@ -5,14 +5,32 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Timeouts, TokenLimits};
+use super::{Limits, RateLimits, Timeouts};
+use crate::config::expiry::Expiry;
+use crate::config::units::Usd;
 
-/// Who owns keys.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Who owns keys and credits.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Account {
     /// Referred to by `access_keys[].account`. The account `default` always exists.
     pub id: String,
+    /// Credits that the account is given, once each.
+    pub grants: Vec<Grant>,
+}
+
+/// Credits that an account is given once, when a gateway first sees them here.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grant {
+    /// Unique within the account. A grant that the account has had is not given again, whatever else changes here.
+    pub id: String,
+    /// How much: US dollars.
+    pub usd: Option<Usd>,
+    /// How long it may be spent from then on: a duration, or `never`. Default 365d.
+    pub expires_after: Option<Expiry>,
+    /// For people.
+    pub note: Option<String>,
 }
 
 /// What an application sends. Make one with `tollgate key new`.
@@ -29,6 +47,8 @@ pub struct AccessKey {
     pub configuration: Option<String>,
     /// SHA-256 of the whole token, as 64 hexadecimal digits.
     pub sha256: String,
+    /// What it may use over time, besides what its configuration limits.
+    pub limits: RateLimits,
 }
 
 /// What an access key may call, and which credentials serve it.
@@ -47,8 +67,8 @@ pub struct Configuration {
     pub failover: Option<bool>,
     /// Overrides for callers with this configuration.
     pub timeouts: Timeouts,
-    /// Overrides the global token limits.
-    pub limits: TokenLimits,
+    /// What may be used, by one request and over time.
+    pub limits: Limits,
 }
 
 /// Allow lists.

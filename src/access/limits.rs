@@ -1,0 +1,88 @@
+//! What is counted over time, as the till counts it. Pure.
+
+use std::sync::Arc;
+
+use crate::config::types::{Per, RateLimits};
+use crate::ledger::bank::{Measure, Meter};
+
+/// A limit: what is counted, and how much of it may be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is counted, within the caller's account.
+    pub meter: Meter,
+    /// How much may be used in a window, in units of the measure (nano-dollars for budgets); at least 1.
+    pub most: i64,
+}
+
+impl Limit {
+    /// The limits that are written for `key:<id>` or `configuration:<id>`, in the order of [`Measure`].
+    pub fn of(subject: &str, written: &RateLimits) -> Arc<[Limit]> {
+        let subject: Arc<str> = subject.into();
+        let counts = [
+            (Measure::RequestsPerMinute, written.requests_per_minute),
+            (Measure::TokensPerMinute, written.tokens_per_minute),
+            (Measure::ConcurrentRequests, written.concurrent_requests),
+        ];
+        let counts = counts
+            .into_iter()
+            .filter_map(|(measure, most)| Some((measure, most?)));
+        let budgets = written.budget.list().iter().filter_map(|budget| {
+            let measure = match budget.per? {
+                Per::Day => Measure::BudgetPerDay,
+                Per::Month => Measure::BudgetPerMonth,
+                Per::Total => Measure::BudgetTotal,
+            };
+            Some((measure, budget.usd?.micros().saturating_mul(1_000)))
+        });
+        let mut limits: Vec<Limit> = counts
+            .chain(budgets)
+            .map(|(measure, most)| Limit {
+                meter: Meter {
+                    subject: subject.clone(),
+                    measure,
+                },
+                most: i64::try_from(most).unwrap_or(i64::MAX),
+            })
+            .collect();
+        limits.sort_by_key(|limit| limit.meter.measure);
+        limits.into()
+    }
+
+    /// Two lists as one; the same allocation if one of them is empty.
+    pub(super) fn together(first: &Arc<[Limit]>, second: &Arc<[Limit]>) -> Arc<[Limit]> {
+        match (first.is_empty(), second.is_empty()) {
+            (_, true) => first.clone(),
+            (true, false) => second.clone(),
+            (false, false) => first.iter().chain(&**second).cloned().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_becomes_meters_with_units() {
+        let written: RateLimits = serde_yaml::from_str(
+            "{ requests_per_minute: 600, concurrent_requests: 3,
+               budget: [{ usd: 20, per: total }, { usd: 0.000001, per: day }] }",
+        )
+        .unwrap();
+        let limits = Limit::of("key:app", &written);
+        let shown: Vec<String> = limits
+            .iter()
+            .map(|limit| format!("{} {}", limit.meter, limit.most))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "key:app/requests_per_minute 600",
+                "key:app/concurrent_requests 3",
+                "key:app/budget_per_day 1000",
+                "key:app/budget_total 20000000000",
+            ]
+        );
+        assert!(Limit::of("key:app", &RateLimits::default()).is_empty());
+    }
+}

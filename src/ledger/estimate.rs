@@ -1,0 +1,352 @@
+//! How long answers are expected to be, learned from those before. Pure but for its lock.
+//!
+//! A hold of the most that a request may answer would starve an account: agents ask for 32,000 tokens and get 500.
+//! So [`Estimates`] learns, for each access key and model, how the lengths of answers are distributed, and expects
+//! the 95th percentile.
+//!
+//! The overspend bound that follows: an account can be overdrawn by no more than the sum, over its requests in
+//! flight, of what each costs beyond its hold. That is about one answer in twenty, and of each at most the price of
+//! the tokens between what was expected and what the request and its model allow. A request is only admitted
+//! against money that is there, so what was overdrawn is never added to.
+//!
+//! Invariant: at most [`MOST`] pairs are remembered. They are known by a keyed 64-bit hash alone; should two share
+//! one (in about one of 10¹² gateways that remember as many as they can), they share an estimate, and no money is wrong.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+
+use parking_lot::Mutex;
+
+/// How many pairs of access key and model are remembered; the least recently used are forgotten.
+pub const MOST: usize = 4096;
+
+/// What is expected before enough answers were seen, in tokens, unless the request asks for less.
+pub const UNLEARNED: u64 = 1024;
+
+/// How many answers are enough.
+const ENOUGH: u32 = 20;
+
+/// Which part of answers is no longer than expected, in percent.
+const PERCENT: u32 = 95;
+
+/// What one answer weighs, so that the halves of its weight are felt for a while.
+const WEIGHT: u16 = 64;
+
+/// As much as 128 answers weigh; then all are halved. So a change for longer answers shows after half a dozen of
+/// them, and one for shorter after some hundreds.
+const FULL: u32 = 128 * 64;
+
+const SHARDS: usize = 16;
+
+/// Eight buckets for each doubling: every one is at most an eighth of its values wide.
+const BUCKETS: usize = 152;
+
+/// Lengths of answers by access key and model; shared by all requests.
+#[derive(Debug)]
+pub struct Estimates {
+    seed: RandomState,
+    /// A short lock each; requests of different keys rarely meet.
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    pairs: HashMap<u64, Lengths, BuildHasherDefault<Hashed>>,
+    /// Counts uses.
+    clock: u64,
+}
+
+/// How long the answers of one pair were.
+#[derive(Debug)]
+struct Lengths {
+    /// When it was last used, by its shard's clock.
+    used: u64,
+    /// How many answers it knows of, up to [`ENOUGH`].
+    seen: u32,
+    /// The sum of `buckets`; below [`FULL`].
+    total: u32,
+    /// The percentile, as of the last answer.
+    expected: u64,
+    buckets: [u16; BUCKETS],
+}
+
+impl Default for Estimates {
+    fn default() -> Self {
+        Estimates {
+            seed: RandomState::new(),
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+impl Estimates {
+    /// How many tokens the answer is expected to have: the 95th percentile (rounded up by at most an eighth) of
+    /// what this access key was answered by this model, or [`UNLEARNED`] before there were 20 answers; never more
+    /// than the request allows.
+    pub fn expected_output(&self, key: &str, model: &str, asked_max: Option<u64>) -> u64 {
+        let (hash, shard) = self.find(key, model);
+        let mut shard = shard.lock();
+        let now = shard.tick();
+        let learned = shard.pairs.get_mut(&hash).and_then(|lengths| {
+            lengths.used = now;
+            (lengths.seen >= ENOUGH).then_some(lengths.expected)
+        });
+        drop(shard);
+        learned
+            .unwrap_or(UNLEARNED)
+            .min(asked_max.unwrap_or(u64::MAX))
+    }
+
+    /// Learns that an answer had so many tokens. One that was cut short by its client or its provider would teach
+    /// the wrong thing.
+    pub fn learn(&self, key: &str, model: &str, output: u64) {
+        let (hash, shard) = self.find(key, model);
+        let mut shard = shard.lock();
+        let now = shard.tick();
+        if shard.pairs.len() >= MOST / SHARDS && !shard.pairs.contains_key(&hash) {
+            shard.forget_one();
+        }
+        let lengths = match shard.pairs.entry(hash) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Lengths::new()),
+        };
+        lengths.used = now;
+        lengths.add(output);
+    }
+
+    fn find(&self, key: &str, model: &str) -> (u64, &Mutex<Shard>) {
+        let hash = self.seed.hash_one((key, model));
+        // Not the bits that a map of hashes looks at first.
+        let shard = usize::try_from(hash >> 32).unwrap_or_default() % SHARDS;
+        (hash, &self.shards[shard])
+    }
+}
+
+impl Shard {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// Forgets the pair that was not used for the longest.
+    fn forget_one(&mut self) {
+        let oldest = self.pairs.iter().min_by_key(|(_, lengths)| lengths.used);
+        if let Some((&hash, _)) = oldest {
+            self.pairs.remove(&hash);
+        }
+    }
+}
+
+impl Lengths {
+    fn new() -> Lengths {
+        Lengths {
+            used: 0,
+            seen: 0,
+            total: 0,
+            expected: 0,
+            buckets: [0; BUCKETS],
+        }
+    }
+
+    fn add(&mut self, output: u64) {
+        self.buckets[bucket(output)] += WEIGHT;
+        self.total += u32::from(WEIGHT);
+        self.seen = (self.seen + 1).min(ENOUGH);
+        if self.total >= FULL {
+            self.total = 0;
+            for weight in &mut self.buckets {
+                *weight /= 2;
+                self.total += u32::from(*weight);
+            }
+        }
+        self.expected = self.percentile();
+    }
+
+    /// The longest answer of the first bucket by which so many answers are no longer.
+    fn percentile(&self) -> u64 {
+        let needed = (self.total * PERCENT).div_ceil(100);
+        let mut so_far = 0;
+        let reached = self.buckets.iter().position(|weight| {
+            so_far += u32::from(*weight);
+            so_far >= needed
+        });
+        longest(reached.unwrap_or(BUCKETS - 1))
+    }
+}
+
+/// Which bucket a length belongs to: one each below 8, then eight for each doubling, up to 2 million tokens.
+fn bucket(length: u64) -> usize {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let shift = length.max(8).ilog2() - 3;
+    let within = length >> shift;
+    let bucket = usize::try_from(shift).unwrap_or(usize::MAX) * 8 + within;
+    bucket.min(BUCKETS - 1)
+}
+
+/// The longest length of a bucket.
+fn longest(bucket: usize) -> u64 {
+    let (shift, within) = match bucket / 8 {
+        0 => (0, bucket),
+        doublings => (doublings - 1, 8 + bucket % 8),
+    };
+    let longest = ((within + 1) << shift) - 1;
+    u64::try_from(longest).unwrap_or(u64::MAX)
+}
+
+/// Takes what is a hash already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn learned(outputs: impl IntoIterator<Item = u64>) -> Estimates {
+        let estimates = Estimates::default();
+        for output in outputs {
+            estimates.learn("app", "openai/gpt-4o", output);
+        }
+        estimates
+    }
+
+    fn expected(estimates: &Estimates, asked: Option<u64>) -> u64 {
+        estimates.expected_output("app", "openai/gpt-4o", asked)
+    }
+
+    #[test]
+    fn buckets_follow_each_other_without_gaps_and_are_narrow() {
+        let mut next = 0;
+        for number in 0..BUCKETS {
+            assert_eq!(bucket(next), number, "{next} tokens");
+            let last = longest(number);
+            assert_eq!(bucket(last), number, "{last} tokens");
+            assert!(last - next <= next / 8, "{next} to {last}");
+            next = last + 1;
+        }
+        assert_eq!(next, 1 << 21, "nobody answers in 2 million tokens");
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn until_enough_answers_were_seen_a_thousand_tokens_are_expected() {
+        let few = learned(vec![7; 19]);
+        for (asked, want) in [
+            (None, 1024),
+            (Some(32_000), 1024),
+            (Some(5), 5),
+            (Some(0), 0),
+        ] {
+            assert_eq!(expected(&few, asked), want, "asked for {asked:?}");
+        }
+        few.learn("app", "openai/gpt-4o", 7);
+        assert_eq!(expected(&few, None), 7);
+        assert_eq!(expected(&few, Some(3)), 3, "never more than asked for");
+        for (key, model) in [
+            ("app", "openai/o3"),
+            ("web", "openai/gpt-4o"),
+            ("appo", "penai/gpt-4o"),
+        ] {
+            assert_eq!(few.expected_output(key, model, None), 1024, "{key} {model}");
+        }
+    }
+
+    #[test]
+    fn one_long_answer_in_twenty_does_not_decide_and_two_do() {
+        let outputs = |long: usize| learned((0..40).map(|i| if i < long { 30_000 } else { 100 }));
+        assert_eq!(expected(&outputs(2), None), longest(bucket(100)));
+        assert_eq!(expected(&outputs(3), None), longest(bucket(30_000)));
+    }
+
+    #[test]
+    fn what_changes_is_followed() {
+        let estimates = learned(vec![100; 10_000]);
+        let mut answers = 0;
+        while expected(&estimates, None) < 8_000 {
+            estimates.learn("app", "openai/gpt-4o", 8_000);
+            answers += 1;
+        }
+        assert!(answers <= 7, "longer ones after {answers}");
+        for _ in 0..10_000 {
+            estimates.learn("app", "openai/gpt-4o", 8_000);
+        }
+        answers = 0;
+        while expected(&estimates, None) > 200 {
+            estimates.learn("app", "openai/gpt-4o", 100);
+            answers += 1;
+        }
+        assert!(answers <= 400, "shorter ones after {answers}");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_used_stays() {
+        let estimates = learned(vec![7; 20]);
+        for i in 0..MOST * 3 {
+            estimates.learn("app", &format!("model-{i}"), 9);
+            assert_eq!(expected(&estimates, None), 7, "after {i} others");
+        }
+        let kept: usize = estimates
+            .shards
+            .iter()
+            .map(|shard| shard.lock().pairs.len())
+            .sum();
+        assert!(kept <= MOST, "{kept} pairs");
+        assert!(kept > MOST / 2, "{kept} pairs");
+    }
+
+    #[test]
+    fn many_may_learn_at_once() {
+        let estimates = Estimates::default();
+        std::thread::scope(|scope| {
+            for thread in 0..4u64 {
+                let estimates = &estimates;
+                scope.spawn(move || {
+                    for output in 0..2_000 {
+                        estimates.learn("app", "m", output % 10);
+                        estimates.expected_output("app", "m", Some(thread));
+                    }
+                });
+            }
+        });
+        assert_eq!(estimates.expected_output("app", "m", None), 9);
+    }
+
+    proptest! {
+        /// Below 128 answers nothing is forgotten, so the percentile is that of all of them.
+        #[test]
+        fn the_percentile_is_within_a_bucket_of_the_true_one(mut outputs in proptest::collection::vec(0u64..200_000, 20..128)) {
+            let estimate = expected(&learned(outputs.iter().copied()), None);
+            outputs.sort_unstable();
+            let rank = (outputs.len() * 95).div_ceil(100);
+            let truth = outputs[rank - 1];
+            prop_assert!((truth..=truth + truth / 8).contains(&estimate), "{estimate} for {truth}");
+        }
+
+        #[test]
+        fn any_length_can_be_learned(outputs in proptest::collection::vec(any::<u64>(), 0..600), asked: Option<u64>) {
+            let estimates = learned(outputs.iter().copied());
+            let expected = expected(&estimates, asked);
+            prop_assert!(expected <= asked.unwrap_or(u64::MAX));
+            let longest_seen = outputs.iter().max().copied().unwrap_or_default();
+            prop_assert!(expected <= UNLEARNED.max(longest(bucket(longest_seen))));
+        }
+    }
+}
