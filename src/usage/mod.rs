@@ -5,6 +5,7 @@
 
 mod event;
 mod ring;
+pub mod stored;
 mod timestamp;
 
 use std::sync::Arc;
