@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::Timestamp;
+use super::stored::StoredEvent;
 use crate::access::KeyKind;
 use crate::dialect::Surface;
 use crate::tokens::Usage;
@@ -76,90 +77,56 @@ pub struct UsageEvent {
 
 impl Serialize for UsageEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let user_key = self.key_source == KeyKind::User;
-        Wire {
-            id: self.id,
-            event_time: self.event_time,
-            request_id: &self.request_id,
-            access_key_id: &self.access_key_id,
-            account: &self.account,
-            surface: self.surface,
-            provider: &self.provider,
-            provider_display_name: &self.provider_display_name,
-            model: &self.model,
-            model_display_name: &self.model_display_name,
-            attempt_number: self.attempt_number,
-            is_final_attempt: self.is_final_attempt,
-            status_code: self.status_code,
-            outcome: self.outcome,
-            timed_out: self.timed_out,
-            is_error: self.is_error,
-            is_streaming: self.is_streaming,
-            stop_reason: &self.stop_reason,
-            input_tokens: self.tokens.input,
-            output_tokens: self.tokens.output,
-            cache_read_tokens: self.tokens.cached_read,
-            cache_write_tokens: self.tokens.cache_write,
-            reasoning_tokens: self.tokens.reasoning,
-            total_cost: dollars(self.total_cost),
-            key_source: if user_key { "user" } else { "managed" },
-            provider_key_id: user_key.then_some(&*self.provider_key_id),
-            provider_key_display_name: user_key.then_some(&*self.provider_key_display_name),
-            estimated: self.estimated,
-            orphaned: self.orphaned,
-            latency_to_commit_ms: self.latency_to_commit.map(millis),
-            latency_ms: millis(self.latency),
-        }
-        .serialize(serializer)
+        StoredEvent::from(self).serialize(serializer)
     }
 }
 
 /// The JSON form.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    id: EventId,
-    event_time: Timestamp,
-    request_id: &'a str,
-    access_key_id: &'a str,
-    account: &'a str,
-    surface: Surface,
-    provider: &'a str,
-    provider_display_name: &'a str,
-    model: &'a str,
-    model_display_name: &'a str,
-    attempt_number: u32,
-    is_final_attempt: bool,
-    status_code: u16,
-    outcome: &'static str,
-    timed_out: bool,
-    is_error: bool,
-    is_streaming: bool,
-    stop_reason: &'a str,
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_read_tokens: u64,
-    cache_write_tokens: u64,
-    reasoning_tokens: u64,
-    total_cost: String,
-    key_source: &'static str,
+pub(super) struct Wire<'a> {
+    pub id: EventId,
+    pub event_time: Timestamp,
+    pub request_id: &'a str,
+    pub access_key_id: &'a str,
+    pub account: &'a str,
+    pub surface: &'a str,
+    pub provider: &'a str,
+    pub provider_display_name: &'a str,
+    pub model: &'a str,
+    pub model_display_name: &'a str,
+    pub attempt_number: u32,
+    pub is_final_attempt: bool,
+    pub status_code: u16,
+    pub outcome: &'a str,
+    pub timed_out: bool,
+    pub is_error: bool,
+    pub is_streaming: bool,
+    pub stop_reason: &'a str,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cache_read_tokens: u64,
+    pub cache_write_tokens: u64,
+    pub reasoning_tokens: u64,
+    pub total_cost: String,
+    pub key_source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    provider_key_id: Option<&'a str>,
+    pub provider_key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    provider_key_display_name: Option<&'a str>,
-    estimated: bool,
-    orphaned: bool,
-    latency_to_commit_ms: Option<u64>,
-    latency_ms: u64,
+    pub provider_key_display_name: Option<&'a str>,
+    pub estimated: bool,
+    pub orphaned: bool,
+    pub latency_to_commit_ms: Option<u64>,
+    pub latency_ms: u64,
 }
 
 /// Whole milliseconds, saturating.
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Nano-dollars as a decimal string with five places, rounded half away from zero.
-fn dollars(nanos: i64) -> String {
+pub(super) fn dollars(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let units = (nanos.unsigned_abs() + 5_000) / 10_000;
     let sign = if units == 0 { "" } else { sign };
@@ -189,6 +156,11 @@ impl EventId {
     /// The id of an event that is made up again from a journal: the same each time.
     pub fn made_up(origin: u64, sequence: u64) -> EventId {
         EventId { origin, sequence }
+    }
+
+    /// Who made it, and which of theirs it is.
+    pub(super) fn parts(self) -> (u64, u64) {
+        (self.origin, self.sequence)
     }
 }
 

@@ -4,5 +4,7 @@
 
 mod contract;
 mod plain;
+mod sqlite;
 
 contract::every_bank_holds_to_it!(on_plain, crate::plain::Plain);
+contract::every_bank_holds_to_it!(on_sqlite, tempfile::TempDir);

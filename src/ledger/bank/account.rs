@@ -253,11 +253,12 @@ impl Account {
             };
         }
         let mut mine = state.lent.remove(&holder).unwrap_or_default();
-        state.used += part.used;
+        state.used = state.used.saturating_add(part.used);
         mine -= part.used.min(mine);
         mine -= part.returned.min(mine);
         let others: i64 = state.lent.values().sum();
-        let free = (part.limit - state.used - others - mine).max(0);
+        let taken = state.used.saturating_add(others).saturating_add(mine);
+        let free = part.limit.saturating_sub(taken).max(0);
         if !close {
             let share = (free / SHARE).min(part.want);
             let asked = if now < self.recall_until {

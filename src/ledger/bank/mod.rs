@@ -9,6 +9,10 @@
 //! (what the float *is*, not what was added), so that a lost one needs no repair.
 
 pub mod account;
+mod open;
+pub mod sqlite;
+
+pub use open::open;
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,6 +62,15 @@ pub trait Bank: Send + Sync {
 
     /// Forgets usage events that are all older than `before_ms` (Unix time, ms). Totals stay.
     async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), BankError>;
+}
+
+/// Who opens a bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A gateway, which may have to be the only one.
+    Gateway,
+    /// A command, which works beside a running gateway.
+    Command,
 }
 
 /// Why a bank did not do what it was asked.

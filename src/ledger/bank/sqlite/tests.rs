@@ -1,0 +1,349 @@
+//! What is particular to a file: who may open it, what is in it, when it cannot be written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock;
+use crate::ledger::bank::Holder;
+use crate::ledger::money::NanoUsd;
+
+const GATEWAY: Options = Options {
+    access: Access::Gateway,
+    timeout: Duration::from_secs(10),
+    synchronous: Synchronous::Normal,
+};
+
+const COMMAND: Options = Options {
+    access: Access::Command,
+    ..GATEWAY
+};
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/down/bank.db");
+    (folder, path)
+}
+
+fn error(path: &Path, options: Options) -> BankError {
+    SqliteBank::open(path, options).unwrap_err()
+}
+
+fn dollars(id: &str, amount: i64) -> NewGrant {
+    NewGrant {
+        id: id.to_owned(),
+        amount: NanoUsd(amount),
+        expires_after: None,
+        note: String::new(),
+    }
+}
+
+fn borrow(account: &str, replica: u64, number: u64, nanos: i64) -> Exchange {
+    Exchange {
+        account: account.into(),
+        holder: Holder { replica, epoch: 1 },
+        number,
+        oldest: number,
+        spent: NanoUsd::ZERO,
+        returned: NanoUsd::ZERO,
+        need: NanoUsd(nanos),
+        want: NanoUsd(nanos),
+        lease: Duration::from_secs(60),
+        close: false,
+        meters: Vec::new(),
+        rollups: Vec::new(),
+        events: None,
+    }
+}
+
+fn with_events(message: Exchange, size: usize) -> Exchange {
+    let events = Events {
+        count: 1,
+        from_ms: 1,
+        to_ms: 2,
+        bytes: Bytes::from(vec![7; size]),
+    };
+    Exchange {
+        events: Some(events),
+        ..message
+    }
+}
+
+async fn sql(bank: &SqliteBank, sql: &'static str) {
+    let run = move |at: At<'_>| at.connection.execute_batch(sql);
+    bank.worker.write(run).await.unwrap();
+}
+
+async fn pages(bank: &SqliteBank, most: i64) {
+    let limit = move |at: At<'_>| {
+        at.connection
+            .pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))
+    };
+    bank.worker.read(limit).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_gateway_opens_it_and_commands_work_beside_it() {
+    let (_folder, path) = folder();
+    let gateway = SqliteBank::open(&path, GATEWAY).unwrap();
+    let BankError::Refused(words) = error(&path, GATEWAY) else {
+        panic!("a second gateway is refused");
+    };
+    for hint in [
+        "bank.db",
+        "bank.db.lock",
+        "stop it first",
+        "ledger.bank: redis",
+    ] {
+        assert!(words.contains(hint), "{hint} is in: {words}");
+    }
+    let other_name = path.parent().unwrap().join("link.db");
+    std::os::unix::fs::symlink(&path, &other_name).unwrap();
+    assert!(
+        matches!(error(&other_name, GATEWAY), BankError::Refused(_)),
+        "by whatever name"
+    );
+    let command = SqliteBank::open(&path, COMMAND).unwrap();
+    assert!(command.grant("a", &dollars("g", 5)).await.unwrap());
+    assert!(!gateway.grant("a", &dollars("g", 5)).await.unwrap());
+    assert_eq!(gateway.books("a").await, command.books("a").await);
+    drop(gateway);
+    SqliteBank::open(&path, GATEWAY).unwrap();
+}
+
+#[tokio::test]
+async fn a_gateway_and_commands_write_at_the_same_time() {
+    let (_folder, path) = folder();
+    let gateway = Arc::new(SqliteBank::open(&path, GATEWAY).unwrap());
+    let command = Arc::new(SqliteBank::open(&path, COMMAND).unwrap());
+    let granting = tokio::spawn(async move {
+        for number in 0..60 {
+            let new = dollars(&format!("g{number}"), 10);
+            assert!(command.grant("a", &new).await.unwrap());
+        }
+    });
+    for number in 1..=60 {
+        let reply = gateway.exchange(&[borrow("a", 1, number, 1)]).await;
+        assert_eq!(reply[0].as_ref().unwrap().last, number);
+    }
+    granting.await.unwrap();
+    let books = gateway.books("a").await.unwrap();
+    assert_eq!(books.granted, NanoUsd(600));
+    assert_eq!(books.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_a_bank_is_refused_with_what_to_do() {
+    let (folder, path) = folder();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "proxy:\n  listen: [127.0.0.1:8080]\n".repeat(100)).unwrap();
+    for options in [GATEWAY, COMMAND] {
+        let BankError::Corrupt(words) = error(&path, options) else {
+            panic!("it is no database");
+        };
+        assert!(words.contains("is not a SQLite database"), "{words}");
+        assert!(words.contains("ledger.sqlite.path"), "{words}");
+    }
+
+    let foreign = folder.path().join("foreign.db");
+    let other = Connection::open(&foreign).unwrap();
+    other.execute_batch("CREATE TABLE t (x)").unwrap();
+    let BankError::Refused(words) = error(&foreign, GATEWAY) else {
+        panic!("it is another program's");
+    };
+    assert!(words.contains("another program"), "{words}");
+
+    let newer = folder.path().join("newer.db");
+    drop(SqliteBank::open(&newer, GATEWAY).unwrap());
+    let other = Connection::open(&newer).unwrap();
+    other.pragma_update(None, "user_version", 2).unwrap();
+    drop(other);
+    let BankError::Corrupt(words) = error(&newer, GATEWAY) else {
+        panic!("it is newer");
+    };
+    assert!(
+        words.contains("newer version of Tollgate (its format is 2, this one knows 1)"),
+        "{words}"
+    );
+
+    let empty = folder.path().join("empty.db");
+    fs::write(&empty, "").unwrap();
+    SqliteBank::open(&empty, GATEWAY).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told_from_one_that_is_away() {
+    let (_folder, path) = folder();
+    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    bank.grant("a", &dollars("g", 5)).await.unwrap();
+    drop(bank);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4_096..].fill(0xAA);
+    fs::write(&path, bytes).unwrap();
+    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    let Err(BankError::Corrupt(words)) = bank.books("a").await else {
+        panic!("its pages are garbage");
+    };
+    assert!(words.contains("is damaged"), "{words}");
+    assert!(words.contains("backup"), "{words}");
+}
+
+#[tokio::test]
+async fn only_its_owner_may_read_it() {
+    let (_folder, path) = folder();
+    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    bank.grant("a", &dollars("g", 5)).await.unwrap();
+    let mut seen = Vec::new();
+    for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.path());
+        seen.push(entry.file_name().into_string().unwrap());
+    }
+    seen.sort();
+    assert_eq!(
+        seen,
+        ["bank.db", "bank.db-shm", "bank.db-wal", "bank.db.lock"]
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_loses_nothing() {
+    let (_folder, path) = folder();
+    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    bank.grant("a", &dollars("g", 1_000)).await.unwrap();
+    bank.grant("b", &dollars("g", 1_000)).await.unwrap();
+    pages(&bank, 1).await;
+    let messages = [
+        borrow("a", 1, 1, 10),
+        with_events(borrow("b", 1, 1, 10), 1 << 20),
+    ];
+    let replies = bank.exchange(&messages).await;
+    let Err(BankError::Away(words)) = &replies[1] else {
+        panic!("there is no room: {replies:?}");
+    };
+    assert!(words.contains("is full"), "{words}");
+    if let Ok(reply) = &replies[0] {
+        assert_eq!(reply.last, 1, "what was answered is there");
+    }
+    let books = bank.books("b").await.unwrap();
+    assert_eq!(books.lent(), NanoUsd::ZERO, "nothing is half applied");
+
+    pages(&bank, 1 << 30).await;
+    for reply in bank.exchange(&messages).await {
+        assert_eq!(reply.unwrap().float, NanoUsd(10), "space is back");
+    }
+    for account in ["a", "b"] {
+        let books = bank.books(account).await.unwrap();
+        assert_eq!(books.faults(), Vec::<String>::new(), "{account}");
+        assert_eq!(books.lent(), NanoUsd(10), "{account}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_another_process_is_not_waited_for_longer_than_the_deadline() {
+    let (_folder, path) = folder();
+    let options = Options {
+        timeout: Duration::from_millis(300),
+        ..GATEWAY
+    };
+    let bank = SqliteBank::open(&path, options).unwrap();
+    bank.grant("a", &dollars("g", 5)).await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = clock::now();
+    let answer = bank.grant("a", &dollars("h", 5)).await;
+    assert!(matches!(answer, Err(BankError::Away(_))), "{answer:?}");
+    assert!(began.elapsed() < Duration::from_secs(2), "{answer:?}");
+    let rollups = bank.rollups("a", Day(0), Day(9)).await;
+    assert_eq!(rollups, Ok(Vec::new()), "reading needs no lock");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(
+        bank.grant("a", &dollars("i", 5)).await.unwrap(),
+        "it is back"
+    );
+}
+
+#[tokio::test]
+async fn holders_that_are_long_gone_are_forgotten_when_a_new_one_comes() {
+    let (_folder, path) = folder();
+    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    bank.grant("a", &dollars("g", 1_000)).await.unwrap();
+    for replica in [1, 2] {
+        let reply = bank.exchange(&[borrow("a", replica, 7, 1)]).await;
+        assert_eq!(reply[0].as_ref().unwrap().last, 7);
+    }
+    sql(
+        &bank,
+        "UPDATE holders SET lease_until = 5 WHERE replica = 1",
+    )
+    .await;
+    assert_eq!(bank.books("a").await.unwrap().lent(), NanoUsd(1), "reaped");
+    bank.exchange(&[borrow("a", 3, 1, 1)]).await;
+    let count = bank.worker.read(|at| {
+        at.connection
+            .query_row("SELECT count(*) FROM holders", [], |row| {
+                row.get::<_, i64>(0)
+            })
+    });
+    assert_eq!(count.await, Ok(2), "1 is forgotten, 2 and 3 are there");
+    let reply = bank.exchange(&[borrow("a", 1, 1, 1)]).await;
+    assert_eq!(reply[0].as_ref().unwrap().last, 1, "it begins anew");
+}
+
+#[tokio::test]
+async fn absurd_counts_of_tokens_stop_at_a_bound() {
+    let (_folder, path) = folder();
+    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    let rollup = Rollup {
+        day: Day(1),
+        access_key: "k".into(),
+        provider: "p".into(),
+        model: "m".into(),
+        requests: 1,
+        failed: 0,
+        orphaned: 0,
+        input: u64::MAX,
+        cached_read: 0,
+        cache_write: 0,
+        output: u64::MAX / 2,
+        reasoning: 0,
+        cost: NanoUsd::ZERO,
+    };
+    for number in 1..=9 {
+        let message = Exchange {
+            rollups: vec![rollup.clone()],
+            ..borrow("a", 1, number, 0)
+        };
+        assert_eq!(
+            bank.exchange(&[message]).await[0].as_ref().unwrap().last,
+            number
+        );
+    }
+    let stored = bank.rollups("a", Day(1), Day(1)).await.unwrap();
+    assert_eq!((stored[0].requests, stored[0].input), (9, 1 << 62));
+}
+
+#[test]
+fn every_statement_stays_prepared() {
+    let sources = [
+        include_str!("image.rs"),
+        include_str!("rows.rs"),
+        include_str!("record.rs"),
+        include_str!("worker.rs"),
+    ];
+    let statements: usize = sources
+        .iter()
+        .map(|source| source.matches("prepare_cached(").count())
+        .sum();
+    assert!(statements > 20, "{statements}");
+    assert!(
+        statements + 5 < open::STATEMENTS,
+        "the cache has room for all {statements}"
+    );
+}
