@@ -120,7 +120,7 @@ async fn ask(
         account: &caller.key.account,
         access_key: &caller.key.id,
         request_id: &ctx.request_id,
-        surface: endpoint.surface().name(),
+        surface: endpoint.surface(),
         provider: &first.provider.id,
         model: &first.upstream_model,
         estimate,

@@ -239,7 +239,15 @@ fn record_attempts(
             latency: past.took,
         });
         if let Some(ledger) = &shared.ledger {
-            ledger.till.note(event.clone());
+            let closed = planned.tab.closed().filter(|_| last);
+            ledger
+                .till
+                .note(event.clone(), closed.and_then(|closed| closed.hold));
+            // An answer that broke off says nothing of how long answers are.
+            if let (Some(settled), None) = (settled, &past.outcome) {
+                let (key, model) = (&caller.key.id, &candidate.upstream_model);
+                ledger.estimates.learn(key, model, settled.usage.output);
+            }
         }
         shared.usage.record(event);
     }

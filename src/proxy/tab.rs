@@ -46,6 +46,8 @@ pub struct Closed {
     pub settled: Option<Settled>,
     /// What the last attempt cost.
     pub cost: NanoUsd,
+    /// The hold's id.
+    pub hold: Option<u64>,
 }
 
 impl Tab {
@@ -100,6 +102,11 @@ impl Tab {
         let closed = Closed {
             settled,
             cost: charge.as_ref().map_or(NanoUsd::ZERO, |charge| charge.cost),
+            hold: state
+                .hold
+                .as_ref()
+                .filter(|_| charge.is_some())
+                .map(Hold::id),
         };
         state.closed = Some(closed);
         let mut charges = std::mem::take(&mut state.charges);

@@ -21,8 +21,8 @@ pub struct Recovered<'a> {
     pub access_key: &'a Arc<str>,
     /// Its id.
     pub request_id: &'a str,
-    /// The API that was called, by its name.
-    pub surface: &'a str,
+    /// The API that was called.
+    pub surface: Surface,
     /// What it is charged.
     pub charge: &'a Charge,
 }
@@ -30,16 +30,13 @@ pub struct Recovered<'a> {
 /// The event. What the journal does not tell is empty or zero.
 pub fn recovered(known: &Recovered<'_>) -> UsageEvent {
     let charge = known.charge;
-    let surface = Surface::ALL
-        .into_iter()
-        .find(|surface| surface.name() == known.surface);
     UsageEvent {
         id: known.id,
         event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(known.at_ms)),
         request_id: known.request_id.into(),
         access_key_id: known.access_key.clone(),
         account: known.account.clone(),
-        surface: surface.unwrap_or(Surface::ChatCompletions),
+        surface: known.surface,
         provider: charge.provider.clone(),
         provider_display_name: charge.provider.clone(),
         model: charge.model.clone(),

@@ -44,6 +44,7 @@ impl Gateway {
             "proxy": {"threads": 2},
             "timeouts": {"per_request": "700ms", "total": "60s", "stream_idle": "700ms", "keepalive": "0s"},
             "providers": [],
+            "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 1000}]}],
             "access_keys": [{"id": "test", "sha256": sha256(TOKEN)}],
         });
         Builder {

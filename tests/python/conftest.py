@@ -40,6 +40,7 @@ def configuration(proxy, admin, demo, stub, log):
         {
             "proxy": {"listen": [f"127.0.0.1:{proxy}"], "drain": "10s"},
             "admin": {"listen": f"127.0.0.1:{admin}"},
+            "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 1000}]}],
             "demo": {"listen": f"127.0.0.1:{demo}"},
             "log": {"access": str(log)},
             "timeouts": {"per_request": "1500ms", "total": "10s", "stream_idle": "2s", "hold": "5s"},

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::window;
-use crate::ledger::bank::{Day, Rollup};
+use crate::dialect::Surface;
+use crate::ledger::bank::{Day, Holder, Rollup};
 use crate::ledger::money::NanoUsd;
 use crate::tokens::Usage;
+use crate::usage::{EventId, Recovered, UsageEvent, recovered};
 
 /// What one attempt used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +38,34 @@ pub struct Charge {
 /// A charge, and whose it is.
 #[derive(Clone, Debug)]
 pub struct Settled {
+    /// The hold's id.
+    pub id: u64,
     /// When (Unix time, ms).
     pub at_ms: u64,
     /// Who called.
     pub access_key: Arc<str>,
+    /// The request's id.
+    pub request_id: Arc<str>,
+    /// The API that was called.
+    pub surface: Surface,
+    /// Whether its usage event is told as well, or is not to be.
+    pub noted: bool,
     /// What for.
     pub charge: Charge,
+}
+
+/// The event of a charge whose own one is not there, as far as the charge tells.
+pub fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> Arc<UsageEvent> {
+    let origin = holder.replica.rotate_left(32) ^ holder.epoch;
+    Arc::new(recovered(&Recovered {
+        id: EventId::made_up(origin, settled.id),
+        at_ms: settled.at_ms,
+        account,
+        access_key: &settled.access_key,
+        request_id: &settled.request_id,
+        surface: settled.surface,
+        charge: &settled.charge,
+    }))
 }
 
 /// Daily totals of what was settled, and their sum.

@@ -39,6 +39,7 @@ use super::bank::{Bank, BankError, Holder};
 use super::journal::{Journal, Record};
 use super::money::NanoUsd;
 use crate::access::Limit;
+use crate::dialect::Surface;
 use crate::usage::UsageEvent;
 
 /// What to do for a request that the drawer cannot back while the bank is away.
@@ -78,9 +79,9 @@ pub struct Ask<'a> {
     /// Who calls.
     pub access_key: &'a Arc<str>,
     /// For the journal.
-    pub request_id: &'a str,
+    pub request_id: &'a Arc<str>,
     /// For the journal.
-    pub surface: &'a str,
+    pub surface: Surface,
     /// The first candidate's provider, for the journal.
     pub provider: &'a str,
     /// The first candidate's model, for the journal.
@@ -223,7 +224,7 @@ impl Till {
             account: ask.account,
             access_key: ask.access_key,
             request_id: ask.request_id,
-            surface: ask.surface,
+            surface: ask.surface.name(),
             provider: ask.provider,
             model: ask.model,
             estimate: ask.estimate.0,
@@ -248,9 +249,9 @@ impl Till {
         }
     }
 
-    /// Keeps an event until the next message to the bank.
-    pub fn note(&self, event: Arc<UsageEvent>) {
-        self.drawer(&event.account).note(event);
+    /// Keeps an event until the next message to the bank; `hold` is the id of the hold whose last charge it tells.
+    pub fn note(&self, event: Arc<UsageEvent>, hold: Option<u64>) {
+        self.drawer(&event.account).note(event, hold);
     }
 
     fn drawer(&self, account: &Arc<str>) -> Arc<Drawer> {
@@ -272,6 +273,11 @@ impl Hold {
     /// What was set aside.
     pub fn estimate(&self) -> NanoUsd {
         self.taken.estimate
+    }
+
+    /// Unique in this life of the till.
+    pub fn id(&self) -> u64 {
+        self.taken.id
     }
 
     /// Replaces the hold by what was used: one charge for each attempt that used anything, the last one final.

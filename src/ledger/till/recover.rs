@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Charge, Settled, roll_up};
+use super::batch::{Charge, Settled, made_up, roll_up};
 use super::window::window;
+use crate::dialect::Surface;
 use crate::ledger::bank::{Exchange, Holder, Meter, MeterExchange};
 use crate::ledger::journal::{JournalError, Life, OwnedRecord};
 use crate::ledger::money::NanoUsd;
 use crate::tokens::Usage;
-use crate::usage::{EventId, Recovered, UsageEvent, recovered, stored};
+use crate::usage::stored;
 
 /// See the module.
 #[derive(Default)]
@@ -37,8 +38,8 @@ struct PastHold {
     at_ms: u64,
     account: String,
     access_key: Arc<str>,
-    request_id: String,
-    surface: String,
+    request_id: Arc<str>,
+    surface: Surface,
     provider: Arc<str>,
     model: Arc<str>,
     estimate: NanoUsd,
@@ -49,8 +50,6 @@ struct PastHold {
 /// A settlement with its hold.
 struct PastCharge {
     settled: Settled,
-    request_id: String,
-    surface: String,
     subjects: Vec<String>,
 }
 
@@ -87,8 +86,11 @@ impl Past {
                     at_ms,
                     account,
                     access_key: access_key.into(),
-                    request_id,
-                    surface,
+                    request_id: request_id.into(),
+                    surface: Surface::ALL
+                        .into_iter()
+                        .find(|known| known.name() == surface)
+                        .unwrap_or(Surface::ChatCompletions),
                     provider: provider.into(),
                     model: model.into(),
                     estimate: NanoUsd(estimate),
@@ -133,7 +135,7 @@ impl Past {
                     usage,
                     cost: NanoUsd(cost),
                 };
-                self.charge(hold, at_ms, charge);
+                self.charge(id, hold, at_ms, charge);
             }
             OwnedRecord::Cut { account, number } => {
                 let account = self.accounts.entry(account).or_default();
@@ -153,7 +155,7 @@ impl Past {
     fn orphan(&mut self) {
         let mut orphans: Vec<(u64, PastHold)> = self.holds.drain().collect();
         orphans.sort_unstable_by_key(|(id, _)| *id);
-        for (_, hold) in orphans {
+        for (id, hold) in orphans {
             let charge = Charge {
                 provider: hold.provider.clone(),
                 model: hold.model.clone(),
@@ -170,20 +172,22 @@ impl Past {
                 cost: hold.estimate,
             };
             let at_ms = hold.at_ms;
-            self.charge(hold, at_ms, charge);
+            self.charge(id, hold, at_ms, charge);
         }
     }
 
-    fn charge(&mut self, hold: PastHold, at_ms: u64, charge: Charge) {
+    fn charge(&mut self, id: u64, hold: PastHold, at_ms: u64, charge: Charge) {
         let account = self.accounts.entry(hold.account).or_default();
         account.untold.push(PastCharge {
             settled: Settled {
+                id,
                 at_ms,
                 access_key: hold.access_key,
+                request_id: hold.request_id,
+                surface: hold.surface,
+                noted: !charge.last,
                 charge,
             },
-            request_id: hold.request_id,
-            surface: hold.surface,
             subjects: hold.subjects,
         });
     }
@@ -216,6 +220,11 @@ impl Past {
                         .map(|charge| charge.settled.clone())
                         .collect();
                     let (rollups, spent) = roll_up(&settled);
+                    let events: Vec<_> = settled
+                        .iter()
+                        .filter(|settled| !settled.noted)
+                        .map(|settled| made_up(&account, holder, settled))
+                        .collect();
                     Exchange {
                         account: account.clone(),
                         holder,
@@ -229,7 +238,7 @@ impl Past {
                         close,
                         meters: meters(&charges),
                         rollups,
-                        events: stored::encode(&events(&account, holder, &charges)),
+                        events: stored::encode(&events),
                     }
                 })
                 .collect()
@@ -264,25 +273,4 @@ fn meters(charges: &[PastCharge]) -> Vec<MeterExchange> {
         want: 0,
     };
     newest.into_iter().map(exchange).collect()
-}
-
-/// Events as far as the journal tells them.
-fn events(account: &Arc<str>, holder: Holder, charges: &[PastCharge]) -> Vec<Arc<UsageEvent>> {
-    charges
-        .iter()
-        .filter(|charge| charge.settled.charge.last)
-        .enumerate()
-        .map(|(index, past)| {
-            let sequence = (past.settled.at_ms << 16) ^ index as u64;
-            Arc::new(recovered(&Recovered {
-                id: EventId::made_up(holder.replica ^ holder.epoch, sequence),
-                at_ms: past.settled.at_ms,
-                account,
-                access_key: &past.settled.access_key,
-                request_id: &past.request_id,
-                surface: &past.surface,
-                charge: &past.settled.charge,
-            }))
-        })
-        .collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::batch::{Settled, roll_up};
+use super::super::batch::{Settled, made_up, roll_up};
 use super::super::purse::Told;
 use super::{Drawer, State, append};
 use crate::ledger::bank::{BankError, Exchange, Holder, MeterExchange, Reply};
@@ -73,6 +73,9 @@ impl Drawer {
             cut
         };
         let (rollups, spent) = roll_up(&cut.settled);
+        let mut events = cut.events;
+        let missing = cut.settled.iter().filter(|settled| !settled.noted);
+        events.extend(missing.map(|settled| made_up(&self.account, holder, settled)));
         debug_assert_eq!(spent.0, cut.money.used, "totals are what was settled");
         let exchange = Exchange {
             account: self.account.clone(),
@@ -87,7 +90,7 @@ impl Drawer {
             close: occasion == Occasion::Close,
             meters: cut.meters,
             rollups,
-            events: stored::encode(&cut.events),
+            events: stored::encode(&events),
         };
         let mut state = self.state.lock();
         let oldest = state.kept.front().map(|letter| letter.exchange.number);
@@ -199,11 +202,14 @@ impl State {
                 }
             })
             .collect();
+        let settled = std::mem::take(&mut self.settled);
+        let early = settled.iter().filter(|settled| !settled.noted);
+        self.told_early.extend(early.map(|settled| settled.id));
         Some(Cut {
             number,
             money,
             meters,
-            settled: std::mem::take(&mut self.settled),
+            settled,
             events: std::mem::take(&mut self.events),
             releases: merged(std::mem::take(&mut self.releases)),
         })

@@ -6,7 +6,7 @@
 
 mod letters;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,6 +21,7 @@ use super::refusal::{Refusal, Short};
 use super::window::window;
 use super::{Ask, Policy, WhenAway};
 use crate::access::Limit;
+use crate::dialect::Surface;
 use crate::ledger::bank::{Measure, Meter};
 use crate::ledger::journal::{Journal, Record, Segment};
 use crate::ledger::money::NanoUsd;
@@ -65,6 +66,8 @@ struct State {
     /// Settlements that the journal could not take yet.
     unwritten: Vec<Unwritten>,
     events: Vec<Arc<UsageEvent>>,
+    /// Holds whose charges were told before their events came.
+    told_early: HashSet<u64>,
     events_dropped: u64,
     /// Journal records that are not needed once the next message is acknowledged.
     releases: Vec<(Segment, u32)>,
@@ -90,6 +93,8 @@ pub struct Taken {
     /// Money.
     pub estimate: NanoUsd,
     access_key: Arc<str>,
+    request_id: Arc<str>,
+    surface: Surface,
     tokens: i64,
     limits: Arc<[Limit]>,
     /// The window of each limit.
@@ -191,6 +196,8 @@ impl Drawer {
             segment: None,
             estimate: ask.estimate,
             access_key: ask.access_key.clone(),
+            request_id: ask.request_id.clone(),
+            surface: ask.surface,
             tokens,
             limits: ask.limits.clone(),
             windows,
@@ -237,16 +244,29 @@ impl Drawer {
             }
         }
         state.settled.extend(charges.iter().map(|charge| Settled {
+            id: taken.id,
             at_ms,
             access_key: taken.access_key.clone(),
+            request_id: taken.request_id.clone(),
+            surface: taken.surface,
+            noted: !charge.last,
             charge: charge.clone(),
         }));
         (cost - taken.estimate).or_zero()
     }
 
-    /// Keeps an event for the next message.
-    pub fn note(&self, event: Arc<UsageEvent>) {
+    /// Keeps an event for the next message; `hold` is set for the event of a settled hold's last charge.
+    pub fn note(&self, event: Arc<UsageEvent>, hold: Option<u64>) {
         let mut state = self.state.lock();
+        if let Some(id) = hold {
+            if state.told_early.remove(&id) {
+                return;
+            }
+            let mut newest_first = state.settled.iter_mut().rev();
+            if let Some(settled) = newest_first.find(|s| s.id == id && s.charge.last) {
+                settled.noted = true;
+            }
+        }
         if state.events.len() >= MOST_EVENTS {
             let half = MOST_EVENTS / 2;
             state.events.drain(..half);

@@ -100,7 +100,8 @@ fn orphans_are_charged_at_their_estimates_once() {
         let till = till(open(dir.path()).0, ENFORCED);
         let drawer = till.drawer(&request.account);
         let ask = request.ask(100);
-        let waiting = drawer.wait(&ask);
+        let three = request.ask(300);
+        let waiting = drawer.wait(&three);
         till.exchange(Occasion::Urgent, &mut bank, clock);
         drop(waiting);
         till.admit_now(&ask, clock).unwrap().settle(&[charge(30)]);

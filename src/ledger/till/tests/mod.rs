@@ -81,6 +81,7 @@ impl Clock {
 struct Request {
     account: Arc<str>,
     key: Arc<str>,
+    id: Arc<str>,
     limits: Arc<[Limit]>,
 }
 
@@ -89,6 +90,7 @@ impl Request {
         Request {
             account: "a".into(),
             key: "app".into(),
+            id: "req_1".into(),
             limits: limits.into(),
         }
     }
@@ -97,8 +99,8 @@ impl Request {
         Ask {
             account: &self.account,
             access_key: &self.key,
-            request_id: "req_1",
-            surface: "openai/chat-completions",
+            request_id: &self.id,
+            surface: Surface::ChatCompletions,
             provider: "openai",
             model: "gpt-4o",
             estimate: NanoUsd(estimate),
