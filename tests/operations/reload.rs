@@ -66,7 +66,7 @@ async fn every_way_to_change_the_file_is_noticed_and_a_running_stream_goes_on() 
     fs::rename(gateway.path("new.yaml"), &file).unwrap();
     only(&gateway, test, other, "renamed over").await;
 
-    // As a Kubernetes config map is mounted: tollgate.yaml -> data/tollgate.yaml, data -> v1.
+    // As a Kubernetes config map is mounted: tollgate.yaml -> mounted/tollgate.yaml, mounted -> v1.
     for (version, token) in [("v1", test), ("v2", other), ("v3", test)] {
         fs::create_dir(gateway.path(version)).unwrap();
         fs::write(
@@ -75,12 +75,12 @@ async fn every_way_to_change_the_file_is_noticed_and_a_running_stream_goes_on() 
         )
         .unwrap();
     }
-    symlink("v1", gateway.path("data")).unwrap();
-    symlink("data/tollgate.yaml", gateway.path("link")).unwrap();
+    symlink("v1", gateway.path("mounted")).unwrap();
+    symlink("mounted/tollgate.yaml", gateway.path("link")).unwrap();
     fs::rename(gateway.path("link"), &file).unwrap();
     for (version, good, bad) in [("v2", other, test), ("v3", test, other)] {
-        symlink(version, gateway.path("data.new")).unwrap();
-        fs::rename(gateway.path("data.new"), gateway.path("data")).unwrap();
+        symlink(version, gateway.path("mounted.new")).unwrap();
+        fs::rename(gateway.path("mounted.new"), gateway.path("mounted")).unwrap();
         only(&gateway, good, bad, "symlink swapped").await;
     }
 
