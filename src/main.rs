@@ -1,7 +1,8 @@
 //! The command line.
 //!
 //! Standard output carries what was asked for, standard error what went wrong. Exit codes: 0 done, 1 the
-//! configuration is not valid (or the gateway failed), 2 the command line is not.
+//! configuration is not valid (or the gateway or the bank failed), 2 the command line is not; `ledger verify` has
+//! its own.
 
 mod cli;
 
@@ -20,6 +21,9 @@ fn main() -> ExitCode {
         cli::Command::Schema => cli::schema(),
         cli::Command::Key(cli::KeyCommand::New(new)) => cli::key::new(&new),
         cli::Command::Catalog(list) => cli::catalog::run(&list),
+        cli::Command::Credits(command) => cli::credits::run(&command),
+        cli::Command::Usage(usage) => cli::usage::run(&usage),
+        cli::Command::Ledger(cli::LedgerCommand::Verify(verify)) => cli::ledger::verify(&verify),
     };
     match done {
         Ok(code) => code,

@@ -2,7 +2,11 @@
 
 pub mod catalog;
 pub mod check;
+pub mod credits;
 pub mod key;
+pub mod ledger;
+mod table;
+pub mod usage;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -65,6 +69,35 @@ and as the first line of a configuration, for editors with yaml-language-server:
   tollgate catalog models --filter gpt-4o
   tollgate catalog models --config conf/tollgate.yaml --json")]
     Catalog(List),
+    /// Prepaid credits: grants, balances, transactions.
+    #[command(subcommand)]
+    Credits(credits::CreditsCommand),
+    /// Show what was used: requests, tokens, cost.
+    #[command(after_help = "Examples:
+  tollgate usage                                    the last 7 days, by day
+  tollgate usage --account sales --since 30d --by model
+  tollgate usage --events --limit 20                the newest 20 requests' attempts
+  tollgate usage --since 1d --events --json | jq .  with every field, as the admin API shows them")]
+    Usage(usage::Usage),
+    /// The books behind the credits.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Compare both sides of every equation of every account, to the nano-dollar.
+    #[command(
+        after_help = "granted = spent + expired + free + what gateways have borrowed; and what is stored twice must be equal.
+It may run at any time, beside running gateways.
+
+Exit codes: 0 all balance, 1 some do not, 2 the bank cannot be read.
+
+Examples:
+  tollgate ledger verify
+  tollgate ledger verify --account sales --json"
+    )]
+    Verify(ledger::Verify),
 }
 
 /// Where the configuration is.

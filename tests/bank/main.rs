@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+mod commands;
 mod contract;
 mod plain;
 mod sqlite;

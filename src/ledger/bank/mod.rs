@@ -12,7 +12,7 @@ pub mod account;
 mod open;
 pub mod sqlite;
 
-pub use open::open;
+pub use open::{Access, open};
 
 use std::fmt;
 use std::str::FromStr;
@@ -62,15 +62,6 @@ pub trait Bank: Send + Sync {
 
     /// Forgets usage events that are all older than `before_ms` (Unix time, ms). Totals stay.
     async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), BankError>;
-}
-
-/// Who opens a bank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// A gateway, which may have to be the only one.
-    Gateway,
-    /// A command, which works beside a running gateway.
-    Command,
 }
 
 /// Why a bank did not do what it was asked.
@@ -183,21 +174,6 @@ impl fmt::Display for Meter {
     }
 }
 
-impl FromStr for Meter {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Meter, String> {
-        let parts = text.rsplit_once('/').and_then(|(subject, name)| {
-            let measure = Measure::ALL.into_iter().find(|m| m.name() == name)?;
-            Some(Meter {
-                subject: subject.into(),
-                measure,
-            })
-        });
-        parts.ok_or_else(|| format!("`{text}` is not the name of a limit"))
-    }
-}
-
 /// What a limit counts, and over which window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Measure {
@@ -216,29 +192,6 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// All of them.
-    pub const ALL: [Measure; 6] = [
-        Measure::RequestsPerMinute,
-        Measure::TokensPerMinute,
-        Measure::ConcurrentRequests,
-        Measure::BudgetPerDay,
-        Measure::BudgetPerMonth,
-        Measure::BudgetTotal,
-    ];
-
-    /// Whether it counts nano-dollars.
-    pub fn is_budget(self) -> bool {
-        matches!(
-            self,
-            Measure::BudgetPerDay | Measure::BudgetPerMonth | Measure::BudgetTotal
-        )
-    }
-
-    /// Whether it begins anew after some time.
-    pub fn has_window(self) -> bool {
-        !matches!(self, Measure::ConcurrentRequests | Measure::BudgetTotal)
-    }
-
     /// Its name in configuration, headers and messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -426,12 +379,12 @@ impl Books {
         self.floats.iter().map(|float| float.amount).sum()
     }
 
-    /// What of it does not balance, in words; empty if all does.
-    pub fn faults(&self) -> Vec<String> {
+    /// What must be equal, both sides.
+    pub fn laws(&self) -> [Law; 5] {
         let amounts: NanoUsd = self.grants.iter().map(|grant| grant.amount).sum();
         let remaining: NanoUsd = self.grants.iter().map(|grant| grant.remaining).sum();
         let expired: NanoUsd = self.grants.iter().map(|grant| grant.expired).sum();
-        let laws = [
+        [
             (
                 "granted = spent + expired + free + floats",
                 self.granted,
@@ -445,10 +398,34 @@ impl Books {
                 remaining - self.debt,
             ),
             ("spent = sum of daily totals", self.spent, self.rolled_up),
-        ];
-        laws.into_iter()
-            .filter(|(_, left, right)| left != right)
-            .map(|(law, left, right)| format!("{law}: {left} is not {right}"))
+        ]
+        .map(|(name, left, right)| Law { name, left, right })
+    }
+
+    /// What of it does not balance, in words; empty if all does.
+    pub fn faults(&self) -> Vec<String> {
+        self.laws()
+            .iter()
+            .filter(|law| !law.holds())
+            .map(|law| format!("{}: {} is not {}", law.name, law.left, law.right))
             .collect()
+    }
+}
+
+/// An equation that an account's books must fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Law {
+    /// The equation, in words.
+    pub name: &'static str,
+    /// What its left side comes to.
+    pub left: NanoUsd,
+    /// What its right side comes to.
+    pub right: NanoUsd,
+}
+
+impl Law {
+    /// Whether both sides are equal.
+    pub fn holds(&self) -> bool {
+        self.left == self.right
     }
 }

@@ -1,29 +1,45 @@
-//! The bank that a configuration names.
+//! Opens the bank that the configuration names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::sqlite::{Options, SqliteBank, Synchronous};
-use super::{Access, Bank, BankError};
+use super::{Bank, BankError};
 use crate::config::{BankChoice, Ledger};
 
-/// Opens it. A Redis bank is not connected yet; within a tokio runtime only.
+/// A command waits at least this long for an answer: nobody's request waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who opens a bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A gateway, which may have to be the only one.
+    Gateway,
+    /// A command, which works beside a running gateway.
+    Command,
+}
+
+/// Opens the bank that is chosen, within a Tokio runtime.
 ///
 /// # Errors
-/// When a file is in use, corrupt, or of a newer version; when certificates cannot be read.
-pub fn open(settings: &Ledger, access: Access) -> Result<Arc<dyn Bank>, BankError> {
-    match &settings.bank {
+/// When it cannot be opened, what to do: see [`SqliteBank::open`].
+pub fn open(ledger: &Ledger, access: Access) -> Result<Arc<dyn Bank>, BankError> {
+    let timeout = match access {
+        Access::Gateway => ledger.timeout,
+        Access::Command => ledger.timeout.max(PATIENCE),
+    };
+    match &ledger.bank {
         BankChoice::Sqlite { path } => {
             let options = Options {
                 access,
-                timeout: settings.timeout,
-                synchronous: if settings.fsync {
-                    Synchronous::Full
-                } else {
-                    Synchronous::Normal
-                },
+                timeout,
+                synchronous: Synchronous::Normal,
             };
             Ok(Arc::new(SqliteBank::open(path, options)?))
         }
-        BankChoice::Redis(_) => Err(BankError::Refused("the Redis bank comes next".to_owned())),
+        // merged later
+        BankChoice::Redis(_) => Err(BankError::Refused(
+            "this build has no Redis bank: set `ledger.bank` to sqlite".to_owned(),
+        )),
     }
 }

@@ -1,0 +1,205 @@
+//! `tollgate ledger`, and what the commands that read the bank share.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tollgate::config::types::Credits;
+use tollgate::config::{self, Config};
+use tollgate::ledger::bank::{self, Access, Bank, BankError, Books, Law};
+
+use super::table::{plain, usd};
+use super::{From, check};
+
+/// What to verify.
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub from: From,
+    /// Only this account.
+    #[arg(long, short)]
+    pub account: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why a command of the ledger did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The bank said so.
+    #[error(transparent)]
+    Bank(#[from] BankError),
+    /// It cannot be done; the words say what to do.
+    #[error("{0}")]
+    Words(String),
+    /// Its output could not be written.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// Loads a configuration, opens its bank beside a gateway that may be running, and works with it. Every failure
+/// before or at the bank ends with `failed`.
+pub fn with_bank(
+    path: &Path,
+    failed: ExitCode,
+    work: impl AsyncFnOnce(&dyn Bank, &Config) -> Result<ExitCode, Failure>,
+) -> io::Result<ExitCode> {
+    let config = match config::load(path, &config::environment) {
+        Ok(config) => config,
+        Err(faults) => return check::report(path, &faults).map(|_| failed),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(async {
+        if config.ledger.credits == Credits::Off {
+            return Err(Failure::Words(format!(
+                "{} has no ledger: `ledger.credits` is off",
+                path.display()
+            )));
+        }
+        let bank = bank::open(&config.ledger, Access::Command)?;
+        work(&*bank, &config).await
+    });
+    match done {
+        Ok(code) => Ok(code),
+        Err(Failure::Output(error)) => Err(error),
+        Err(failure) => {
+            writeln!(io::stderr(), "tollgate: {failure}")?;
+            Ok(failed)
+        }
+    }
+}
+
+/// The accounts that a command is about: one that is asked for, or all that the bank has.
+pub async fn accounts(
+    bank: &dyn Bank,
+    config: &Config,
+    asked: Option<&str>,
+) -> Result<Vec<String>, Failure> {
+    let stored = bank.accounts().await?;
+    let Some(asked) = asked else {
+        return Ok(stored);
+    };
+    known(&stored, config, asked)?;
+    Ok(vec![asked.to_owned()])
+}
+
+/// Whether there is such an account: one that the bank has, or that the configuration declares.
+pub fn known(stored: &[String], config: &Config, asked: &str) -> Result<(), Failure> {
+    let declared = config.accounts.iter().map(|account| &account.id);
+    let mut all: Vec<&String> = stored.iter().chain(declared).collect();
+    if all.iter().any(|account| *account == asked) {
+        return Ok(());
+    }
+    all.sort_unstable();
+    all.dedup();
+    let all: Vec<String> = all.into_iter().map(|account| plain(account)).collect();
+    Err(Failure::Words(format!(
+        "there is no account `{}`; there are: {}. An account begins with its entry under `accounts` in the \
+         configuration",
+        plain(asked),
+        all.join(", ")
+    )))
+}
+
+/// Compares both sides of every equation.
+pub fn verify(verify: &Verify) -> io::Result<ExitCode> {
+    with_bank(
+        &verify.from.config,
+        ExitCode::from(2),
+        async |bank, config| {
+            let mut all = Vec::new();
+            for account in accounts(bank, config, verify.account.as_deref()).await? {
+                let books = bank.books(&account).await?;
+                all.push((account, books));
+            }
+            let wrong = all
+                .iter()
+                .filter(|(_, books)| !books.faults().is_empty())
+                .count();
+            let mut out = io::stdout().lock();
+            if verify.json {
+                let accounts = all.iter().map(|(account, books)| to_json(account, books));
+                let accounts: Vec<Value> = accounts.collect();
+                let report = json!({ "balances": wrong == 0, "accounts": accounts });
+                writeln!(out, "{report:#}")?;
+            } else {
+                for (account, books) in &all {
+                    writeln!(out, "{}", to_text(account, books))?;
+                }
+                writeln!(out, "{}", summary(all.len(), wrong))?;
+            }
+            Ok(ExitCode::from(u8::from(wrong > 0)))
+        },
+    )
+}
+
+fn to_text(account: &str, books: &Books) -> String {
+    let width = books.laws().map(|law| law.name.len()).into_iter().max();
+    let width = width.unwrap_or_default();
+    let lines = books.laws().map(|Law { name, left, right }| {
+        let (word, sign) = if left == right {
+            ("ok", "=")
+        } else {
+            ("DIFFERS", "is not")
+        };
+        format!("  {word:<8}{name:<width$}   {left} {sign} {right}\n")
+    });
+    format!("{}\n{}", plain(account), lines.concat())
+}
+
+fn to_json(account: &str, books: &Books) -> Value {
+    let equations = books.laws().map(|law| {
+        json!({
+            "equation": law.name,
+            "left": usd(law.left),
+            "right": usd(law.right),
+            "balances": law.holds(),
+        })
+    });
+    json!({
+        "account": account,
+        "balances": books.faults().is_empty(),
+        "equations": equations,
+    })
+}
+
+fn summary(all: usize, wrong: usize) -> String {
+    match (all, wrong) {
+        (0, _) => "no account has had a grant or a request yet: nothing to verify".to_owned(),
+        (1, 0) => "1 account: it balances".to_owned(),
+        (_, 0) => format!("{all} accounts: all balance"),
+        _ => format!("{all} accounts: {wrong} of them DO NOT BALANCE"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate::ledger::NanoUsd;
+
+    #[test]
+    fn both_sides_are_shown_to_the_unit() {
+        let books = Books {
+            granted: NanoUsd(5_000_000_000),
+            spent: NanoUsd(1),
+            rolled_up: NanoUsd(1),
+            free: NanoUsd(4_999_999_998),
+            ..Books::default()
+        };
+        let text = to_text("a", &books);
+        let first =
+            "  DIFFERS granted = spent + expired + free + floats   $5.00 is not $4.999999999\n";
+        assert!(text.contains(first), "{text}");
+        let last =
+            "  ok      spent = sum of daily totals                 $0.000000001 = $0.000000001\n";
+        assert!(text.ends_with(last), "{text}");
+        let json = to_json("a", &books);
+        assert_eq!(json["balances"], false);
+        assert_eq!(json["equations"][0]["right"], "4.999999999");
+    }
+}

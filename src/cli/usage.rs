@@ -1,0 +1,284 @@
+//! `tollgate usage`.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use tollgate::clock;
+use tollgate::config::units::Span;
+use tollgate::ledger::NanoUsd;
+use tollgate::ledger::bank::{Bank, Day, Events, Rollup};
+use tollgate::usage::stored::{self, StoredEvent};
+
+use super::From;
+use super::ledger::{Failure, accounts, with_bank};
+use super::table::{date, plain, table, usd};
+
+/// Events listed unless another limit is given.
+const EVENTS: usize = 50;
+
+/// What to list.
+#[derive(Debug, Args)]
+pub struct Usage {
+    #[command(flatten)]
+    pub from: From,
+    /// Only this account.
+    #[arg(long, short)]
+    pub account: Option<String>,
+    /// How far back: a duration such as 7d or 12h. Totals are kept by day, UTC: its first day counts whole.
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub since: Span,
+    /// What to add up by.
+    #[arg(long, value_enum, default_value_t = By::Day, conflicts_with = "events")]
+    pub by: By,
+    /// The single events instead, newest first; they are kept for `ledger.retention`.
+    #[arg(long)]
+    pub events: bool,
+    /// At most this many lines; of events, 50 unless this says otherwise.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// As JSON; events as the admin API shows them.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Day, newest first.
+    Day,
+    /// Access key, the most expensive first.
+    Key,
+    /// Model, the most expensive first.
+    Model,
+    /// Provider, the most expensive first.
+    Provider,
+}
+
+impl By {
+    fn name(self) -> &'static str {
+        match self {
+            By::Day => "day",
+            By::Key => "key",
+            By::Model => "model",
+            By::Provider => "provider",
+        }
+    }
+
+    fn of(self, rollup: &Rollup) -> String {
+        match self {
+            By::Day => date(u64::from(rollup.day.0) * 86_400),
+            By::Key => rollup.access_key.to_string(),
+            By::Model => format!("{}:{}", rollup.provider, rollup.model),
+            By::Provider => rollup.provider.to_string(),
+        }
+    }
+}
+
+pub fn run(usage: &Usage) -> io::Result<ExitCode> {
+    with_bank(
+        &usage.from.config,
+        ExitCode::FAILURE,
+        async |bank, config| {
+            let accounts = accounts(bank, config, usage.account.as_deref()).await?;
+            let from = clock::unix().saturating_sub(usage.since.duration());
+            let text = if usage.events {
+                events(bank, &accounts, from, usage).await?
+            } else {
+                totals(bank, &accounts, from, usage).await?
+            };
+            writeln!(io::stdout(), "{text}")?;
+            Ok(ExitCode::SUCCESS)
+        },
+    )
+}
+
+/// What was used in all by one thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Total {
+    requests: u64,
+    failed: u64,
+    orphaned: u64,
+    input: u64,
+    cached_read: u64,
+    cache_write: u64,
+    output: u64,
+    reasoning: u64,
+    cost: NanoUsd,
+}
+
+impl Total {
+    fn add(&mut self, rollup: &Rollup) {
+        for (sum, part) in [
+            (&mut self.requests, rollup.requests),
+            (&mut self.failed, rollup.failed),
+            (&mut self.orphaned, rollup.orphaned),
+            (&mut self.input, rollup.input),
+            (&mut self.cached_read, rollup.cached_read),
+            (&mut self.cache_write, rollup.cache_write),
+            (&mut self.output, rollup.output),
+            (&mut self.reasoning, rollup.reasoning),
+        ] {
+            *sum = sum.saturating_add(part);
+        }
+        self.cost += rollup.cost;
+    }
+}
+
+async fn totals(
+    bank: &dyn Bank,
+    accounts: &[String],
+    from: Duration,
+    usage: &Usage,
+) -> Result<String, Failure> {
+    let first = Day(u32::try_from(from.as_secs() / 86_400).unwrap_or(u32::MAX));
+    let mut sums: BTreeMap<(String, String), Total> = BTreeMap::new();
+    for account in accounts {
+        for rollup in bank.rollups(account, first, Day(u32::MAX)).await? {
+            let key = (usage.by.of(&rollup), account.clone());
+            sums.entry(key).or_default().add(&rollup);
+        }
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    match usage.by {
+        By::Day => sums.sort_by(|((one, _), _), ((other, _), _)| other.cmp(one)),
+        _ => sums.sort_by_key(|(_, total)| Reverse(total.cost)),
+    }
+    sums.truncate(usage.limit.unwrap_or(usize::MAX));
+    if usage.json {
+        let all = sums.iter().map(|((by, account), total)| {
+            json!({
+                "account": account,
+                usage.by.name(): by,
+                "requests": total.requests,
+                "failed": total.failed,
+                "orphaned": total.orphaned,
+                "inputTokens": total.input,
+                "cacheReadTokens": total.cached_read,
+                "cacheWriteTokens": total.cache_write,
+                "outputTokens": total.output,
+                "reasoningTokens": total.reasoning,
+                "totalCost": usd(total.cost),
+            })
+        });
+        return Ok(format!("{:#}", Value::from(all.collect::<Vec<_>>())));
+    }
+    if sums.is_empty() {
+        return Ok(format!("nothing was used since {}", date(from.as_secs())));
+    }
+    let heading = usage.by.name().to_uppercase();
+    let head = [
+        "ACCOUNT",
+        &heading,
+        "REQUESTS",
+        "FAILED",
+        "INPUT",
+        "CACHED",
+        "OUTPUT",
+        "REASONING",
+        "COST",
+    ];
+    let rows: Vec<_> = sums
+        .iter()
+        .map(|((by, account), total)| {
+            [
+                plain(account),
+                plain(by),
+                total.requests.to_string(),
+                total.failed.to_string(),
+                total.input.to_string(),
+                total.cached_read.to_string(),
+                total.output.to_string(),
+                total.reasoning.to_string(),
+                total.cost.to_string(),
+            ]
+        })
+        .collect();
+    Ok(table(head, &rows, &[2, 3, 4, 5, 6, 7, 8]))
+}
+
+async fn events(
+    bank: &dyn Bank,
+    accounts: &[String],
+    from: Duration,
+    usage: &Usage,
+) -> Result<String, Failure> {
+    let from_ms = u64::try_from(from.as_millis()).unwrap_or(u64::MAX);
+    let limit = usage.limit.unwrap_or(EVENTS);
+    let mut batches = Vec::new();
+    for account in accounts {
+        batches.extend(newest(bank, account, from_ms, limit).await?);
+    }
+    let mut all = read(&batches, from_ms)?;
+    all.truncate(limit);
+    if usage.json {
+        return serde_json::to_string_pretty(&all)
+            .map_err(|error| Failure::Words(error.to_string()));
+    }
+    if all.is_empty() {
+        return Ok("no event is kept of that time".to_owned());
+    }
+    let rows: Vec<_> = all
+        .iter()
+        .map(|event| {
+            let when = super::table::time(event.at_ms / 1_000);
+            [
+                when,
+                plain(event.account),
+                plain(event.access_key_id),
+                plain(&format!("{}:{}", event.provider, event.model)),
+                event.status_code.to_string(),
+                plain(event.outcome),
+                event.tokens.input.to_string(),
+                event.tokens.output.to_string(),
+                event.total_cost.to_string(),
+                plain(event.request_id),
+            ]
+        })
+        .collect();
+    let head = [
+        "WHEN", "ACCOUNT", "KEY", "MODEL", "STATUS", "OUTCOME", "INPUT", "OUTPUT", "COST",
+        "REQUEST",
+    ];
+    Ok(table(head, &rows, &[4, 6, 7, 8]))
+}
+
+/// Batches that surely hold the newest events. Those of several gateways overlap in time: the newest event of
+/// an older batch may be newer than the last one wanted of a newer batch.
+async fn newest(
+    bank: &dyn Bank,
+    account: &str,
+    from_ms: u64,
+    limit: usize,
+) -> Result<Vec<Events>, Failure> {
+    let mut at_least = limit;
+    loop {
+        let batches = bank.events(account, from_ms, u64::MAX, at_least).await?;
+        let count: u64 = batches.iter().map(|batch| u64::from(batch.count)).sum();
+        let all_there_are = count < u64::try_from(at_least).unwrap_or(u64::MAX);
+        let oldest_end = batches.last().map_or(0, |batch| batch.to_ms);
+        let wanted = limit.saturating_sub(1);
+        let events = read(&batches, from_ms)?;
+        let decided = events
+            .get(wanted)
+            .is_some_and(|last| last.at_ms >= oldest_end);
+        if all_there_are || decided || at_least == usize::MAX {
+            return Ok(batches);
+        }
+        at_least = at_least.saturating_mul(2);
+    }
+}
+
+/// The events of some batches from a time on, newest first.
+fn read(batches: &[Events], from_ms: u64) -> Result<Vec<StoredEvent<'_>>, Failure> {
+    let mut all = Vec::new();
+    for batch in batches {
+        let events = stored::decode(batch).map_err(|error| Failure::Words(error.to_string()))?;
+        all.extend(events.into_iter().filter(|event| event.at_ms >= from_ms));
+    }
+    all.sort_by_key(|event| Reverse((event.at_ms, event.id)));
+    Ok(all)
+}
