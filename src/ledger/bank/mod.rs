@@ -9,6 +9,7 @@
 //! (what the float *is*, not what was added), so that a lost one needs no repair.
 
 pub mod account;
+pub mod redis;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,0 +1,263 @@
+//! What every bank must do, as tests that know nothing of the bank but its trait.
+//!
+//! A bank joins by implementing [`Store`] and one line of [`every_bank_holds_to_it`]. Each test gets a store of
+//! its own and ends by asking whether the books of all its accounts balance. Times are real, as banks keep their
+//! own: leases in these tests are either far away, or end within a second.
+
+pub mod concurrency;
+pub mod exchanges;
+pub mod expiry;
+pub mod grants;
+pub mod history;
+pub mod meters;
+pub mod stored;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tollgate::ledger::NanoUsd;
+use tollgate::ledger::bank::{
+    Bank, BankError, Books, Day, Exchange, Holder, NewGrant, Reply, Rollup,
+};
+
+/// Where a bank keeps its accounts, so that a test can open it again.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// A fresh one, without accounts, that no other test uses.
+    async fn fresh() -> Self;
+
+    /// Opens a bank on it; the test has dropped the one before.
+    async fn open(&self) -> Arc<dyn Bank>;
+}
+
+/// The suite for one bank, as a module of tests.
+macro_rules! every_bank_holds_to_it {
+    ($bank:ident, $store:ty) => {
+        $crate::contract::every_bank_holds_to_it! { $bank, $store,
+            grants: once_per_id, bad_amounts_are_refused, kept_as_they_were_made, debt_is_paid_first,
+                totals_are_exact, odd_ids;
+            exchanges: lends_a_share_or_what_is_needed, spends_the_float_then_what_is_free,
+                a_repeat_changes_nothing, an_old_number_changes_nothing, a_gap_is_asked_for,
+                an_unmet_need_recalls, close_returns, answers_in_order, holders_are_told_apart;
+            expiry: oldest_first, what_is_lent_expires_when_it_returns, a_lease_ends, a_late_journal_counts_once,
+                every_message_renews_the_lease;
+            meters: lend_up_to_the_limit, begin_anew_with_their_window, an_unmet_need_recalls,
+                close_and_lease_end_return, are_told_apart, concurrent_borrowers_stay_within_the_limit;
+            stored: rollups_add_up, a_repeat_stores_nothing_twice, events_come_back_newest_first,
+                events_are_forgotten_by_time, accounts_are_listed, an_unknown_account_is_empty;
+            concurrency: one_account, many_accounts, one_message_many_times, one_grant_many_times;
+            history: same_as_the_reference;
+        }
+    };
+    ($bank:ident, $store:ty, $($part:ident: $($test:ident),+;)+) => {
+        mod $bank {
+            $(mod $part {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    $crate::contract::$part::$test(
+                        $crate::contract::Case::<$store>::new().await,
+                    )
+                    .await;
+                })+
+            })+
+        }
+    };
+}
+pub(crate) use every_bank_holds_to_it;
+
+/// One test's store and the bank that is open on it.
+pub struct Case<S> {
+    store: S,
+    bank: Option<Arc<dyn Bank>>,
+}
+
+impl<S: Store> Case<S> {
+    pub async fn new() -> Self {
+        let store = S::fresh().await;
+        let bank = Some(store.open().await);
+        Case { store, bank }
+    }
+
+    /// The bank.
+    pub fn bank(&self) -> &Arc<dyn Bank> {
+        self.bank.as_ref().unwrap()
+    }
+
+    /// Drops the bank and opens it again.
+    pub async fn reopen(&mut self) {
+        self.bank = None;
+        self.bank = Some(self.store.open().await);
+    }
+
+    pub async fn tell(&self, message: &Exchange) -> Reply {
+        tell(&**self.bank(), message).await
+    }
+
+    /// Grants for ever.
+    pub async fn grant(&self, account: &str, id: &str, nanos: i64) -> bool {
+        let new = new_grant(id, nanos, None);
+        self.bank().grant(account, &new).await.unwrap()
+    }
+
+    pub async fn books(&self, account: &str) -> Books {
+        self.bank().books(account).await.unwrap()
+    }
+
+    /// The last word of every test: the books of all accounts balance.
+    pub async fn balances(&self) {
+        for account in self.bank().accounts().await.unwrap() {
+            let books = self.books(&account).await;
+            assert_eq!(
+                books.faults(),
+                Vec::<String>::new(),
+                "{account}: {books:#?}"
+            );
+        }
+    }
+}
+
+/// One message, which the bank must apply or answer.
+pub async fn tell(bank: &dyn Bank, message: &Exchange) -> Reply {
+    let mut replies = bank.exchange(std::slice::from_ref(message)).await;
+    assert_eq!(replies.len(), 1, "one answer for one message");
+    replies.remove(0).unwrap()
+}
+
+pub fn new_grant(id: &str, nanos: i64, seconds: Option<u64>) -> NewGrant {
+    NewGrant {
+        id: id.to_owned(),
+        amount: NanoUsd(nanos),
+        expires_after: seconds.map(Duration::from_secs),
+        note: String::new(),
+    }
+}
+
+/// Who sends messages about one account, numbered as a till does.
+#[derive(Clone)]
+pub struct Teller {
+    pub account: Arc<str>,
+    pub holder: Holder,
+    pub number: u64,
+    pub lease: Duration,
+}
+
+impl Teller {
+    pub fn new(account: &str, replica: u64) -> Teller {
+        Teller {
+            account: account.into(),
+            holder: Holder { replica, epoch: 1 },
+            number: 0,
+            lease: Duration::from_secs(3_600),
+        }
+    }
+
+    /// A message with the next number that asks for nothing.
+    pub fn next(&mut self) -> Exchange {
+        self.number += 1;
+        Exchange {
+            account: self.account.clone(),
+            holder: self.holder,
+            number: self.number,
+            oldest: self.number,
+            spent: NanoUsd::ZERO,
+            returned: NanoUsd::ZERO,
+            need: NanoUsd::ZERO,
+            want: NanoUsd::ZERO,
+            lease: self.lease,
+            close: false,
+            meters: Vec::new(),
+            rollups: Vec::new(),
+            events: None,
+        }
+    }
+
+    /// Asks for exactly this much.
+    pub fn borrow(&mut self, nanos: i64) -> Exchange {
+        Exchange {
+            need: NanoUsd(nanos),
+            want: NanoUsd(nanos),
+            ..self.next()
+        }
+    }
+
+    /// Reports this much as spent, with its rollup.
+    pub fn spend(&mut self, nanos: i64) -> Exchange {
+        spending(self.next(), nanos)
+    }
+
+    pub fn give_back(&mut self, nanos: i64) -> Exchange {
+        Exchange {
+            returned: NanoUsd(nanos),
+            ..self.next()
+        }
+    }
+
+    pub fn close(&mut self) -> Exchange {
+        Exchange {
+            close: true,
+            ..self.next()
+        }
+    }
+}
+
+/// The message, with this much spent and its rollup.
+pub fn spending(message: Exchange, nanos: i64) -> Exchange {
+    let rollups = if nanos == 0 {
+        Vec::new()
+    } else {
+        vec![rollup(20_000, "model", nanos)]
+    };
+    Exchange {
+        spent: NanoUsd(nanos),
+        rollups,
+        ..message
+    }
+}
+
+/// One request's totals.
+pub fn rollup(day: u32, model: &str, nanos: i64) -> Rollup {
+    Rollup {
+        day: Day(day),
+        access_key: "app".into(),
+        provider: "demo".into(),
+        model: model.into(),
+        requests: 1,
+        failed: 0,
+        orphaned: 0,
+        input: 100,
+        cached_read: 10,
+        cache_write: 5,
+        output: 50,
+        reasoning: 20,
+        cost: NanoUsd(nanos),
+    }
+}
+
+/// What floats are there, without the times.
+pub fn floats(books: &Books) -> Vec<(Holder, i64, u64)> {
+    let mut floats: Vec<_> = books
+        .floats
+        .iter()
+        .map(|float| (float.holder, float.amount.0, float.last))
+        .collect();
+    floats.sort_unstable();
+    floats
+}
+
+/// Books without what depends on when the test ran.
+pub fn timeless(mut books: Books) -> Books {
+    for grant in &mut books.grants {
+        grant.created = 0;
+        grant.expires = None;
+    }
+    for float in &mut books.floats {
+        float.lease_until = 0;
+    }
+    books.floats.sort_unstable_by_key(|float| float.holder);
+    books
+}
+
+pub fn refused(result: Result<bool, BankError>) -> bool {
+    matches!(result, Err(BankError::Refused(_)))
+}

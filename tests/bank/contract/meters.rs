@@ -1,0 +1,280 @@
+//! Limits: their units are borrowed, used and returned as money is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollgate::ledger::bank::{Exchange, Measure, Meter, MeterExchange, MeterReply, Reply};
+
+use super::{Case, Store, Teller, tell};
+
+const MINUTE: u64 = 1_800_000_000;
+
+fn per_minute() -> Meter {
+    Meter {
+        subject: "key:app".into(),
+        measure: Measure::RequestsPerMinute,
+    }
+}
+
+/// Needs this many units of a limit of 10.
+fn need(units: i64) -> MeterExchange {
+    MeterExchange {
+        meter: per_minute(),
+        window: MINUTE,
+        limit: 10,
+        used: 0,
+        returned: 0,
+        need: units,
+        want: units,
+    }
+}
+
+fn with(message: Exchange, part: MeterExchange) -> Exchange {
+    Exchange {
+        meters: vec![part],
+        ..message
+    }
+}
+
+/// What is borrowed by the asker, used and lent in all.
+fn figures(reply: &Reply) -> (i64, i64, i64) {
+    let [
+        MeterReply {
+            float, used, lent, ..
+        },
+    ] = reply.meters[..]
+    else {
+        panic!("one meter: {reply:?}");
+    };
+    (float, used, lent)
+}
+
+pub async fn lend_up_to_the_limit<S: Store>(mut case: Case<S>) {
+    let (mut one, mut other) = (Teller::new("a", 1), Teller::new("a", 2));
+    let wanting = MeterExchange {
+        want: 100,
+        limit: 40,
+        ..need(0)
+    };
+    let reply = case.tell(&with(one.next(), wanting)).await;
+    assert_eq!(figures(&reply), (10, 0, 10), "a share: a quarter of 40");
+    let limit = |part| MeterExchange { limit: 40, ..part };
+    let message = with(other.next(), limit(need(25)));
+    assert_eq!(figures(&case.tell(&message).await), (25, 0, 35));
+    assert_eq!(figures(&case.tell(&message).await), (25, 0, 35), "a repeat");
+    let use_some = MeterExchange {
+        used: 12,
+        returned: 3,
+        ..limit(need(0))
+    };
+    let message = with(other.next(), use_some);
+    assert_eq!(figures(&case.tell(&message).await), (10, 12, 20));
+    case.reopen().await;
+    assert_eq!(figures(&case.tell(&message).await), (10, 12, 20));
+    let over = MeterExchange {
+        used: 60,
+        ..limit(need(7))
+    };
+    let reply = case.tell(&with(other.next(), over)).await;
+    assert_eq!(
+        figures(&reply),
+        (0, 72, 10),
+        "used beyond the limit counts, and nothing more is lent"
+    );
+    let higher = MeterExchange {
+        limit: 100,
+        ..need(30)
+    };
+    let reply = case.tell(&with(other.next(), higher)).await;
+    assert_eq!(figures(&reply), (18, 72, 28), "the limit was raised");
+    let no_meter = case.tell(&other.next()).await;
+    assert!(no_meter.meters.is_empty(), "{no_meter:?}");
+    case.balances().await;
+}
+
+pub async fn begin_anew_with_their_window<S: Store>(case: Case<S>) {
+    let (mut one, mut other) = (Teller::new("a", 1), Teller::new("a", 2));
+    case.tell(&with(one.next(), need(6))).await;
+    case.tell(&with(other.next(), need(2))).await;
+    let next = MeterExchange {
+        window: MINUTE + 60,
+        used: 1,
+        ..need(4)
+    };
+    let reply = case.tell(&with(one.next(), next)).await;
+    assert_eq!(
+        figures(&reply),
+        (4, 1, 4),
+        "nothing used, nothing lent before"
+    );
+    assert_eq!(reply.meters[0].window, MINUTE + 60);
+    let behind = MeterExchange { used: 3, ..need(5) };
+    let reply = case.tell(&with(other.next(), behind)).await;
+    assert_eq!(
+        figures(&reply),
+        (0, 1, 4),
+        "figures for the past are dropped"
+    );
+    assert_eq!(reply.meters[0].window, MINUTE + 60, "it is told the time");
+    case.balances().await;
+}
+
+pub async fn an_unmet_need_recalls<S: Store>(case: Case<S>) {
+    let (mut one, mut other) = (Teller::new("a", 1), Teller::new("a", 2));
+    assert!(!case.tell(&with(one.next(), need(9))).await.recall);
+    let reply = case.tell(&with(other.next(), need(2))).await;
+    assert_eq!((figures(&reply), reply.recall), ((1, 0, 10), true));
+    let back = MeterExchange {
+        returned: 5,
+        want: 9,
+        ..need(0)
+    };
+    let reply = case.tell(&with(one.next(), back)).await;
+    assert_eq!(
+        (figures(&reply), reply.recall),
+        ((4, 0, 5), true),
+        "while it lasts, only what is needed is lent"
+    );
+    let reply = case.tell(&with(other.next(), need(1))).await;
+    assert_eq!(figures(&reply), (2, 0, 6));
+    case.balances().await;
+}
+
+pub async fn close_and_lease_end_return<S: Store>(case: Case<S>) {
+    let (mut one, mut other) = (Teller::new("a", 1), Teller::new("a", 2));
+    let total = |part| MeterExchange {
+        meter: Meter {
+            measure: Measure::ConcurrentRequests,
+            ..per_minute()
+        },
+        window: 0,
+        ..part
+    };
+    let both = |message: Exchange, units| Exchange {
+        meters: vec![need(units), total(need(units))],
+        ..message
+    };
+    one.lease = Duration::from_millis(400);
+    case.tell(&both(one.next(), 3)).await;
+    case.tell(&both(other.next(), 4)).await;
+    let lent = |reply: &Reply| reply.meters.iter().map(|m| m.lent).collect::<Vec<_>>();
+    assert_eq!(lent(&case.tell(&both(other.next(), 0)).await), [7, 7]);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(
+        lent(&case.tell(&both(other.next(), 0)).await),
+        [4, 4],
+        "a lease is over"
+    );
+    let reply = case.tell(&both(one.next(), 5)).await;
+    assert_eq!(lent(&reply), [9, 9]);
+    let close_with_one = with(other.close(), need(0));
+    case.tell(&close_with_one).await;
+    assert_eq!(
+        lent(&case.tell(&both(one.next(), 0)).await),
+        [5, 5],
+        "meters that the last message does not name return, too"
+    );
+    case.balances().await;
+}
+
+pub async fn are_told_apart<S: Store>(mut case: Case<S>) {
+    let measures = [
+        Measure::RequestsPerMinute,
+        Measure::TokensPerMinute,
+        Measure::ConcurrentRequests,
+        Measure::BudgetPerDay,
+        Measure::BudgetPerMonth,
+        Measure::BudgetTotal,
+    ];
+    let subjects = [
+        "key:app",
+        "configuration:app",
+        "key:",
+        "key:a/requests_per_minute",
+        "key:größe 日本",
+        "key:{x}:y|z",
+        "key:*\n",
+    ];
+    let mut parts: Vec<MeterExchange> = Vec::new();
+    for subject in subjects {
+        for measure in measures {
+            let subject: Arc<str> = subject.into();
+            parts.push(MeterExchange {
+                meter: Meter { subject, measure },
+                window: 0,
+                limit: i64::MAX / 4,
+                used: i64::try_from(parts.len()).unwrap(),
+                ..need(1 + i64::try_from(parts.len()).unwrap())
+            });
+        }
+    }
+    // Budgets are nano-dollars: beyond 2^53 they must be exact, too.
+    parts[3].used = (1 << 60) + 1;
+    for account in ["a", "b"] {
+        let mut teller = Teller::new(account, 1);
+        let message = Exchange {
+            meters: parts.clone(),
+            ..teller.next()
+        };
+        let first = case.tell(&message).await;
+        case.reopen().await;
+        let reply = case.tell(&message).await;
+        assert_eq!(reply, first, "in {account}, after reopening");
+        for (part, reply) in parts.iter().zip(reply.meters) {
+            assert_eq!(
+                (reply.used, reply.float, reply.lent),
+                (part.used, part.need, part.need),
+                "{} in {account}",
+                part.meter
+            );
+        }
+    }
+    case.balances().await;
+}
+
+pub async fn concurrent_borrowers_stay_within_the_limit<S: Store>(case: Case<S>) {
+    const LIMIT: i64 = 100;
+    const TASKS: u64 = 8;
+    let tasks = (1..=TASKS).map(|replica| {
+        let bank = case.bank().clone();
+        tokio::spawn(async move {
+            let mut teller = Teller::new("a", replica);
+            let (mut held, mut used) = (0, 0);
+            for round in 0..25 {
+                let using = held.min(1 + round % 3);
+                let part = MeterExchange {
+                    limit: LIMIT,
+                    used: using,
+                    returned: round % 2,
+                    ..need(1 + round % 4)
+                };
+                let reply = tell(&*bank, &with(teller.next(), part)).await.meters[0];
+                used += using;
+                held = reply.float;
+                assert!(
+                    reply.used + reply.lent <= LIMIT,
+                    "never promised more than the limit: {reply:?}"
+                );
+            }
+            tell(&*bank, &teller.close()).await;
+            used
+        })
+    });
+    let used: i64 = futures::future::try_join_all(tasks)
+        .await
+        .unwrap()
+        .iter()
+        .sum();
+    let mut teller = Teller::new("a", 99);
+    let part = MeterExchange {
+        limit: LIMIT,
+        ..need(LIMIT)
+    };
+    let reply = case.tell(&with(teller.next(), part)).await;
+    assert_eq!(
+        figures(&reply),
+        (LIMIT - used, used, LIMIT - used),
+        "what was not used came back, and nothing is lost"
+    );
+    case.balances().await;
+}
