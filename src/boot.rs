@@ -89,6 +89,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         .map_err(system("cannot open the access log"))?;
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
+    let (rests, resting) = tokio::sync::mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         snapshot: ArcSwap::from_pointee(Snapshot::build(config.clone(), config.catalog.clone(), 1)),
         health: Health::new(random::bits64()),
@@ -98,10 +99,14 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         access_log: access_log.clone(),
         usage: Arc::new(UsageRing::new(DEFAULT_CAPACITY)),
         ledger: office.as_ref().map(|office| office.ledger()),
+        rests: office.as_ref().filter(|o| o.shares()).map(|_| rests),
         counting: Semaphore::new(config.proxy.threads.div_ceil(2)),
         event_ids: EventIds::new(random::bits64()),
     });
 
+    if let Some(office) = &office {
+        office.share(&shared, resting);
+    }
     let _watcher = watch(path, env, &config, shared.clone(), office.clone())?;
     serve_demo(&config)?;
     serve_admin(&config, &shared)?;

@@ -10,12 +10,17 @@ use crate::clock;
 use crate::config::types::Credits;
 use crate::config::{Account, Config, WhenUnreachable};
 use crate::ledger::Ledger;
+use crate::ledger::bank::redis::Cooldowns;
 use crate::ledger::bank::{self, Access, Bank};
 use crate::ledger::journal::{Fsync, Journal, Life, Options};
 use crate::ledger::till::{Observer, Policy, Rhythm, Teller, Till, WhenAway, grant};
+use crate::proxy::{Rest, Shared};
 
 /// How often old usage events are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// How often other replicas' cool-downs are heard.
+const LISTEN: Duration = Duration::from_secs(1);
 
 /// Longest time for telling the bank at the end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -30,6 +35,8 @@ struct Change {
 pub struct Office {
     ledger: Arc<Ledger>,
     changes: mpsc::UnboundedSender<Change>,
+    cooldowns: Option<Cooldowns>,
+    runtime: tokio::runtime::Handle,
     stop: watch::Sender<bool>,
     closed: watch::Receiver<bool>,
 }
@@ -75,6 +82,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
     let (stop, stopping) = watch::channel(false);
     let (closed_tx, closed) = watch::channel(false);
     let first = change(config);
+    let (cooldowns, handle) = (bank.cooldowns(), runtime.handle().clone());
     std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
@@ -85,6 +93,8 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
     Ok(Some(Office {
         ledger,
         changes,
+        cooldowns,
+        runtime: handle,
         stop,
         closed,
     }))
@@ -94,6 +104,46 @@ impl Office {
     /// What requests need of it.
     pub fn ledger(&self) -> Arc<Ledger> {
         self.ledger.clone()
+    }
+
+    /// Shares with other replicas which provider keys rest, where there may be others. What is sent here is told
+    /// to them; what they tell is heard by `health`.
+    pub fn share(&self, shared: &Arc<Shared>, mut resting: mpsc::UnboundedReceiver<Rest>) {
+        let Some(cooldowns) = self.cooldowns.clone() else {
+            return;
+        };
+        let (tell, shared) = (cooldowns.clone(), shared.clone());
+        self.runtime.spawn(async move {
+            while let Some(rest) = resting.recv().await {
+                let left = rest.until.saturating_duration_since(clock::now());
+                let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX / 4);
+                // Only an order of preference is lost with it.
+                if let Err(error) = tell
+                    .publish(&rest.key, clock::wall_ms() + left, rest.reason)
+                    .await
+                {
+                    log::debug!("a cool-down is not shared: {error}");
+                }
+            }
+        });
+        self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(LISTEN).await;
+                let Ok(all) = cooldowns.list().await else {
+                    continue;
+                };
+                let (now, wall) = (clock::now(), clock::wall_ms());
+                for rest in all {
+                    let left = Duration::from_millis(rest.until_ms.saturating_sub(wall));
+                    shared.health.cooldowns.heard(&rest.key, now + left, now);
+                }
+            }
+        });
+    }
+
+    /// Whether there may be other replicas.
+    pub fn shares(&self) -> bool {
+        self.cooldowns.is_some()
     }
 
     /// Puts a new configuration in force.

@@ -125,6 +125,19 @@ impl Cooldowns {
         Some(until)
     }
 
+    /// Another replica says that the key rests, at least until then.
+    pub fn heard(&self, key: &str, until: Instant, now: Instant) {
+        let mut rests = self.rests.lock();
+        self.sweep(&mut rests, now);
+        let entry = rests.keys.entry(key.into()).or_insert(Entry {
+            until: now,
+            status: 429,
+            failures: 0,
+        });
+        entry.until = entry.until.max(until);
+        self.entries.store(rests.keys.len(), Ordering::Relaxed);
+    }
+
     /// Takes note of a success with the key.
     pub fn on_success(&self, key: &str) {
         if self.untroubled() {

@@ -47,7 +47,7 @@ pub use connection::Bounded;
 pub use context::Context;
 pub use drain::Drain;
 pub use peers::Peers;
-pub use shared::Shared;
+pub use shared::{Rest, Shared};
 
 use crate::clock;
 

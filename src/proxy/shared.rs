@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::drain::Drain;
 use super::peers::Peers;
@@ -14,6 +15,17 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
 use crate::usage::{EventIds, UsageStore};
+
+/// A provider key that has to be left alone for a while.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// Its id.
+    pub key: Arc<str>,
+    /// Until when.
+    pub until: Instant,
+    /// The outcome's label.
+    pub reason: &'static str,
+}
 
 /// One per process.
 pub struct Shared {
@@ -33,6 +45,8 @@ pub struct Shared {
     pub usage: Arc<dyn UsageStore>,
     /// Credits and limits; `None` where the configuration turns them off.
     pub ledger: Option<Arc<Ledger>>,
+    /// Where other replicas are told which keys rest; `None` if there are none.
+    pub rests: Option<UnboundedSender<Rest>>,
     /// Turns at counting tokens ourselves, which keeps a core busy.
     pub counting: Semaphore,
     /// Names usage events.
@@ -42,9 +56,19 @@ pub struct Shared {
 impl Shared {
     /// Takes note of a failed attempt: the key may rest, the provider's breaker may open.
     pub fn learn(&self, candidate: &Candidate, outcome: &Outcome, now: Instant) {
-        if self.health.on_outcome(candidate, outcome, now).is_some() {
-            self.metrics
-                .cool_down(&candidate.provider.id, outcome.label());
+        let Some(until) = self.health.on_outcome(candidate, outcome, now) else {
+            return;
+        };
+        self.metrics
+            .cool_down(&candidate.provider.id, outcome.label());
+        if let Some(rests) = &self.rests {
+            let rest = Rest {
+                key: candidate.key.id.clone(),
+                until,
+                reason: outcome.label(),
+            };
+            // Nobody listens any more when the process stops.
+            let _stopping = rests.send(rest).is_err();
         }
     }
 }

@@ -10,6 +10,7 @@
 
 pub mod account;
 mod open;
+pub mod redis;
 pub mod sqlite;
 
 pub use open::{Access, open};
@@ -62,6 +63,11 @@ pub trait Bank: Send + Sync {
 
     /// Forgets usage events that are all older than `before_ms` (Unix time, ms). Totals stay.
     async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), BankError>;
+
+    /// Where the replicas of this bank tell each other which provider keys rest; a bank of one replica has none.
+    fn cooldowns(&self) -> Option<redis::Cooldowns> {
+        None
+    }
 }
 
 /// Why a bank did not do what it was asked.
@@ -174,6 +180,21 @@ impl fmt::Display for Meter {
     }
 }
 
+impl FromStr for Meter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Meter, String> {
+        let parts = text.rsplit_once('/').and_then(|(subject, name)| {
+            let measure = Measure::ALL.into_iter().find(|m| m.name() == name)?;
+            Some(Meter {
+                subject: subject.into(),
+                measure,
+            })
+        });
+        parts.ok_or_else(|| format!("`{text}` is not the name of a limit"))
+    }
+}
+
 /// What a limit counts, and over which window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Measure {
@@ -192,6 +213,29 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// All of them.
+    pub const ALL: [Measure; 6] = [
+        Measure::RequestsPerMinute,
+        Measure::TokensPerMinute,
+        Measure::ConcurrentRequests,
+        Measure::BudgetPerDay,
+        Measure::BudgetPerMonth,
+        Measure::BudgetTotal,
+    ];
+
+    /// Whether it counts nano-dollars.
+    pub fn is_budget(self) -> bool {
+        matches!(
+            self,
+            Measure::BudgetPerDay | Measure::BudgetPerMonth | Measure::BudgetTotal
+        )
+    }
+
+    /// Whether it begins anew after some time.
+    pub fn has_window(self) -> bool {
+        !matches!(self, Measure::ConcurrentRequests | Measure::BudgetTotal)
+    }
+
     /// Its name in configuration, headers and messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::redis::{RedisBank, RedisSettings, Topology};
 use super::sqlite::{Options, SqliteBank, Synchronous};
 use super::{Bank, BankError};
-use crate::config::{BankChoice, Ledger};
+use crate::config::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology};
 
 /// A command waits at least this long for an answer: nobody's request waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,9 +38,34 @@ pub fn open(ledger: &Ledger, access: Access) -> Result<Arc<dyn Bank>, BankError>
             };
             Ok(Arc::new(SqliteBank::open(path, options)?))
         }
-        // merged later
-        BankChoice::Redis(_) => Err(BankError::Refused(
-            "this build has no Redis bank: set `ledger.bank` to sqlite".to_owned(),
-        )),
+        BankChoice::Redis(choice) => Ok(Arc::new(RedisBank::open(&settings(choice, timeout))?)),
+    }
+}
+
+fn settings(choice: &RedisChoice, timeout: Duration) -> RedisSettings {
+    let scheme = if choice.tls { "rediss" } else { "redis" };
+    let url = |node: &RedisNode| {
+        if node.host.contains(':') {
+            format!("{scheme}://[{}]:{}", node.host, node.port)
+        } else {
+            format!("{scheme}://{}:{}", node.host, node.port)
+        }
+    };
+    let topology = match &choice.topology {
+        RedisTopology::Single(node) => Topology::Single(url(node)),
+        RedisTopology::Cluster(nodes) => Topology::Cluster(nodes.iter().map(url).collect()),
+        RedisTopology::Sentinel { sentinels, master } => Topology::Sentinel {
+            urls: sentinels.iter().map(url).collect(),
+            master: master.clone(),
+        },
+    };
+    RedisSettings {
+        topology,
+        username: choice.username.clone(),
+        password: choice.password.clone(),
+        database: Some(u32::from(choice.database)).filter(|database| *database > 0),
+        ca: choice.ca.clone(),
+        timeout,
+        prefix: choice.prefix.clone(),
     }
 }

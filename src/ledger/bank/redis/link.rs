@@ -1,0 +1,268 @@
+//! One connection to one server (or to whichever the sentinels name), made when it is needed.
+//!
+//! Invariants: nothing takes longer than the deadline it is given; at most one connection is being made at a time,
+//! and tries that fail are ever farther apart, up to [`LONGEST`]. Between them callers are told at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::select_ok;
+use parking_lot::Mutex;
+use redis::aio::ConnectionLike as _;
+use redis::{Cmd, Value};
+use tokio::time::{sleep_until, timeout_at};
+
+use super::server::{Address, Connected, Server};
+use super::trouble::{Remedy, Trouble};
+use crate::clock;
+
+/// From one try to the next after a first failure; doubles with each more.
+const FIRST: Duration = Duration::from_millis(50);
+/// At most.
+const LONGEST: Duration = Duration::from_secs(1);
+/// A connection that was silent for so long is given up: a call that began late says little about it.
+const SILENCE: Duration = Duration::from_millis(250);
+
+/// Connections are numbered, to tell a new one from an old one.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+
+/// Where a link leads.
+pub(super) enum Target {
+    /// To this server.
+    Server(Server),
+    /// To the primary that sentinels know by a name; reached as `primary` is, at another address.
+    Primary {
+        sentinels: Vec<Server>,
+        master: String,
+        primary: Server,
+    },
+}
+
+pub(super) struct Link {
+    target: Target,
+    live: Mutex<Option<Arc<Live>>>,
+    next: tokio::sync::Mutex<Next>,
+    /// Tries in a row that ended without an answer.
+    failures: AtomicU32,
+}
+
+/// A connection in use.
+struct Live {
+    connected: Connected,
+    address: Address,
+    number: u64,
+}
+
+/// When to try next, and what the last try came to.
+#[derive(Default)]
+struct Next {
+    at: Option<Instant>,
+    trouble: Option<Trouble>,
+}
+
+impl Link {
+    pub fn new(target: Target) -> Link {
+        Link {
+            target,
+            live: Mutex::default(),
+            next: tokio::sync::Mutex::default(),
+            failures: AtomicU32::new(0),
+        }
+    }
+
+    /// The server of a link that leads to one, else the first sentinel.
+    pub fn address(&self) -> &Address {
+        match &self.target {
+            Target::Server(server) => &server.address,
+            Target::Primary {
+                sentinels, primary, ..
+            } => &sentinels.first().unwrap_or(primary).address,
+        }
+    }
+
+    /// The number of the connection; `None` while there is none.
+    pub fn connection(&self) -> Option<u64> {
+        self.live.lock().as_ref().map(|live| live.number)
+    }
+
+    /// Sends a command (after `ASKING`, if a node said so) and waits for its answer. Also says on which connection.
+    pub async fn send(
+        &self,
+        command: &Cmd,
+        asking: bool,
+        deadline: Instant,
+    ) -> Result<(Value, u64), Trouble> {
+        let live = self.connect(deadline).await?;
+        let began = clock::now();
+        let mut connection = live.connected.connection.clone();
+        let request = async move {
+            if asking {
+                let mut both = redis::pipe();
+                both.cmd("ASKING").add_command(command.clone());
+                let answers = connection.req_packed_commands(&both, 1, 1).await?;
+                return Ok(answers.into_iter().next().unwrap_or(Value::Nil));
+            }
+            connection.req_packed_command(command).await
+        };
+        let Ok(answer) = timeout_at(deadline.into(), request).await else {
+            if clock::now() >= began + SILENCE {
+                self.lose(&live);
+            }
+            let message = format!("Redis at {} did not answer in time", live.address);
+            return Err(Trouble::away(Remedy::Elsewhere, message));
+        };
+        match answer.and_then(Value::extract_error) {
+            Ok(value) => {
+                self.failures.store(0, Ordering::Relaxed);
+                Ok((value, live.number))
+            }
+            Err(error) => {
+                let trouble = Trouble::of(&error, &live.address);
+                if trouble.remedy == Remedy::Reconnect {
+                    self.lose(&live);
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Gives a connection up; whoever still waits for an answer on it is told.
+    fn lose(&self, lost: &Live) {
+        let mut live = self.live.lock();
+        if live.as_ref().is_some_and(|live| live.number == lost.number) {
+            *live = None;
+        }
+        lost.connected.end();
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<Arc<Live>, Trouble> {
+        if let Some(live) = self.live.lock().clone() {
+            return Ok(live);
+        }
+        let late = || {
+            let message = format!("Redis at {} did not let us in in time", self.address());
+            Trouble::away(Remedy::Elsewhere, message)
+        };
+        let Ok(mut next) = timeout_at(deadline.into(), self.next.lock()).await else {
+            return Err(late());
+        };
+        if let Some(live) = self.live.lock().clone() {
+            return Ok(live);
+        }
+        let failures = self.failures.load(Ordering::Relaxed);
+        if let Some(at) = next.at.filter(|at| *at > clock::now()) {
+            // After a connection that served, it is worth a wait.
+            if failures > 0 || at >= deadline {
+                return Err(next.trouble.clone().unwrap_or_else(late));
+            }
+            sleep_until(at.into()).await;
+        }
+        // Noted before the try, as the caller may give up in its middle.
+        self.failures
+            .store(failures.saturating_add(1), Ordering::Relaxed);
+        next.at = Some(clock::now() + pause(failures));
+        next.trouble = None;
+        let tried = timeout_at(deadline.into(), self.target.connect()).await;
+        match tried.unwrap_or_else(|_| Err(late())) {
+            Ok((connected, address)) => {
+                let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+                let live = Arc::new(Live {
+                    connected,
+                    address,
+                    number,
+                });
+                *self.live.lock() = Some(live.clone());
+                Ok(live)
+            }
+            Err(trouble) => {
+                next.trouble = Some(trouble.clone());
+                Err(trouble)
+            }
+        }
+    }
+}
+
+/// From the beginning of a try to the next, after so many failures before it.
+fn pause(failures: u32) -> Duration {
+    FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST)
+}
+
+impl Target {
+    async fn connect(&self) -> Result<(Connected, Address), Trouble> {
+        match self {
+            Target::Server(server) => reach(server).await,
+            Target::Primary {
+                sentinels,
+                master,
+                primary,
+            } => {
+                let ways = sentinels
+                    .iter()
+                    .map(|sentinel| by_way_of(sentinel, master, primary).boxed());
+                select_ok(ways).await.map(|(found, _)| found)
+            }
+        }
+    }
+}
+
+async fn reach(server: &Server) -> Result<(Connected, Address), Trouble> {
+    let connected = server.connect().await.map_err(|error| Trouble {
+        // Whatever the reason: there is no connection.
+        remedy: Remedy::Elsewhere,
+        ..Trouble::of(&error, &server.address)
+    })?;
+    Ok((connected, server.address.clone()))
+}
+
+/// Asks a sentinel for the primary, and connects to it if it is one.
+async fn by_way_of(
+    sentinel: &Server,
+    master: &str,
+    primary: &Server,
+) -> Result<(Connected, Address), Trouble> {
+    let (asked, _) = reach(sentinel).await?;
+    let question = redis::cmd("SENTINEL")
+        .arg("GET-MASTER-ADDR-BY-NAME")
+        .arg(master)
+        .clone();
+    let named: Option<(String, u16)> = ask(&asked, &question, &sentinel.address).await?;
+    let Some((host, port)) = named else {
+        let message = format!(
+            "the sentinel at {} knows no primary `{master}`",
+            sentinel.address
+        );
+        return Err(Trouble::away(Remedy::Elsewhere, message));
+    };
+    let (connected, address) = reach(&primary.at(Address::Tcp(host.into(), port))).await?;
+    let role: Vec<Value> = ask(&connected, &redis::cmd("ROLE"), &address).await?;
+    if role.first() == Some(&Value::BulkString(b"master".to_vec())) {
+        return Ok((connected, address));
+    }
+    let message =
+        format!("Redis at {address} is named as the primary by a sentinel, but is not (yet)");
+    Err(Trouble::away(Remedy::Elsewhere, message))
+}
+
+async fn ask<T: redis::FromRedisValue>(
+    connected: &Connected,
+    command: &Cmd,
+    server: &Address,
+) -> Result<T, Trouble> {
+    let mut connection = connected.connection.clone();
+    let answer: Result<T, _> = command.query_async(&mut connection).await;
+    answer.map_err(|error| Trouble::of(&error, server))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_ever_farther_apart() {
+        let pauses: Vec<u128> = (0..7).map(|n| pause(n).as_millis()).collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(pause(u32::MAX), LONGEST);
+    }
+}

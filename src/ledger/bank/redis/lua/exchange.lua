@@ -1,0 +1,167 @@
+-- Applies a message of a till, unless its number was applied before or one before it is missing, and answers
+-- with what is so now.
+local COSTS, ROLLUPS, DAYS, EVENTS = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+
+-- Arguments are read one after another.
+local at = 0
+local function argument()
+  at = at + 1
+  return ARGV[at]
+end
+local function count() return tonumber(argument()) end
+
+local holder, number, oldest = argument(), count(), count()
+local spent, returned, need, want = argument(), argument(), argument(), argument()
+local lease, close = count(), argument() == '1'
+
+local parts = {}
+for i = 1, count() do
+  parts[i] = {
+    name = argument(), window = count(), limit = argument(),
+    used = argument(), returned = count(), need = count(), want = count(),
+  }
+end
+
+-- Takes a charge from the float, what is over it from what is free, and both from the grants that expire first.
+local function charge()
+  float_to_free(holder, least(spent, float_of(holder)))
+  subtract(STATE, 'free', spent)
+  add(STATE, 'spent', spent)
+  add(STATE, 'debt', spent)
+  pay_debt()
+end
+
+local function give_back() float_to_free(holder, least(returned, float_of(holder))) end
+
+-- A quarter of what is free, rounded down; in two parts, as a double has no room for large amounts.
+local function share_of(free)
+  local high, low = split(free)
+  local rest = high % SHARE
+  local quarter = string.format('%.0f%06.0f', (high - rest) / SHARE, math.floor((rest * 1e6 + low) / SHARE))
+  return (quarter:gsub('^0+(%d)', '%1'))
+end
+
+local function recalled(now) return now < tonumber(get('recall_until')) end
+
+local function recall(now) call('HSET', STATE, 'recall_until', text(now + RECALL)) end
+
+-- Lends at least what is needed, if there is as much; beyond it, a fair share of what is free.
+local function lend(now)
+  local free = or_zero(get('free'))
+  local asked = need
+  if not recalled(now) then asked = most(need, least(share_of(free), want)) end
+  local lent = least(asked, free)
+  free_to_float(holder, lent)
+  local others = get('floats') ~= float_of(holder)
+  if others and (more(need, lent) or tonumber(get('free')) < 0) then recall(now) end
+end
+
+-- How much of a limit is not used; exact below 2^53, which is where it decides.
+local function unused(limit, used)
+  local limit_high, limit_low = split(limit)
+  local used_high, used_low = split(used)
+  return (limit_high - used_high) * 1e6 + (limit_low - used_low)
+end
+
+local function use_meter(part, now)
+  local meter = read_meter(part.name)
+  if part.window < meter.window then return end
+  if part.window > meter.window then
+    meter = { window = part.window, lent = {}, all = 0 }
+    call('HDEL', METERS, part.name .. ':used')
+  end
+  local mine = meter.lent[holder] or 0
+  local others = meter.all - mine
+  mine = mine - math.min(tonumber(part.used), mine)
+  mine = mine - math.min(part.returned, mine)
+  -- One that cannot count further stays as it is.
+  redis.pcall('HINCRBY', METERS, part.name .. ':used', part.used)
+  local used = call('HGET', METERS, part.name .. ':used')
+  local free = math.max(unused(part.limit, used) - others - mine, 0)
+  if not close then
+    local asked = part.need
+    if not recalled(now) then asked = math.max(asked, math.min(math.floor(free / SHARE), part.want)) end
+    local lent = math.min(asked, free, MOST_UNITS - others - mine)
+    mine = mine + lent
+    if part.need > lent and others > 0 then recall(now) end
+  end
+  meter.lent[holder] = mine
+  write_meter(part.name, meter)
+end
+
+-- Adds to daily totals. A row has a number; its name leads to it, and it to its name.
+local function roll_up()
+  local counters = { 'requests', 'failed', 'orphaned', 'input', 'cached_read', 'cache_write', 'output', 'reasoning' }
+  for _ = 1, count() do
+    local day, name = argument(), argument()
+    local row = call('HGET', ROLLUPS, name)
+    if not row then
+      row = text(call('HINCRBY', ROLLUPS, 'rows', 1))
+      call('HSET', ROLLUPS, name, row, row, name)
+      call('ZADD', DAYS, day, row)
+    end
+    for _, counter in ipairs(counters) do
+      -- One that cannot count further stays as it is.
+      redis.pcall('HINCRBY', ROLLUPS, row .. ':' .. counter, argument())
+    end
+    local cost = argument()
+    call('HINCRBY', COSTS, row, cost)
+    call('HINCRBY', STATE, 'rolled_up', cost)
+  end
+end
+
+-- A batch is found by when its last event ended; the number in front keeps equal batches apart.
+local function keep_events()
+  if argument() == '0' then return end
+  local events, from, till, bytes = argument(), argument(), argument(), argument()
+  local batch = string.format('%016.0f', call('HINCRBY', STATE, 'events', 1))
+  call('ZADD', EVENTS, till, table.concat({ batch, from, till, events, bytes }, ':'))
+end
+
+local function apply(now)
+  open_account()
+  call('HSET', HOLDERS, holder, text(number))
+  charge()
+  give_back()
+  expire(now)
+  if close then
+    float_ends(holder)
+    end_lease(holder, now)
+    expire(now)
+  else
+    lend(now)
+    begin_lease(holder, now + lease)
+  end
+  for _, part in ipairs(parts) do use_meter(part, now) end
+  if close then forget_lent(holder) end
+  roll_up()
+  keep_events()
+end
+
+local function answer(now)
+  local reply = {
+    call('HGET', HOLDERS, holder) or '0', float_of(holder), get('free'), get('floats'),
+    recalled(now) and '1' or '0',
+  }
+  for _, part in ipairs(parts) do
+    local meter = read_meter(part.name)
+    reply[#reply + 1] = text(meter.window)
+    reply[#reply + 1] = text(meter.lent[holder] or 0)
+    reply[#reply + 1] = meter.used
+    reply[#reply + 1] = text(meter.all)
+  end
+  return reply
+end
+
+local newer = newer_schema()
+if newer then return newer end
+if tonumber(get('spent')) + tonumber(spent) > TOO_MUCH then
+  return redis.error_reply('TGREFUSED the charges of this account are more than can be counted')
+end
+local now = clock()
+tick(now)
+local expected = tonumber(call('HGET', HOLDERS, holder) or '0') + 1
+local repeated = number < expected
+local gap = number > expected and oldest <= expected
+if not repeated and not gap then apply(now) end
+return answer(now)

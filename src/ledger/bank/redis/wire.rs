@@ -1,0 +1,344 @@
+//! What scripts are given, and what they answer.
+
+use bytes::Bytes;
+use redis::{FromRedisValue, Value, from_redis_value};
+
+use super::keys::Keys;
+use super::scripts::{BOOKS, Call, EXCHANGE, GRANT};
+use crate::ledger::bank::{
+    BankError, Books, Day, Events, Exchange, Float, Grant, MeterReply, NewGrant, Reply, Rollup,
+};
+use crate::ledger::money::NanoUsd;
+
+/// Scripts count times, numbers and units in doubles, which are exact below this.
+const EXACT: u64 = 1 << 53;
+
+/// The call of `exchange.lua`.
+///
+/// # Errors
+/// [`BankError::Refused`] if an amount is negative or a number is beyond what can be counted.
+pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, BankError> {
+    check(message)?;
+    let account = &*message.account;
+    let mut names = keys.account(account);
+    if !message.rollups.is_empty() || message.events.is_some() {
+        let more = ["costs", "rollups", "days", "events"];
+        names.extend(more.map(|name| keys.of(account, name)));
+    }
+    let mut call = Call::new(&EXCHANGE, names);
+    call.push(message.holder.to_string());
+    call.push(message.number);
+    call.push(message.oldest);
+    for amount in [message.spent, message.returned, message.need, message.want] {
+        call.push(amount.0);
+    }
+    call.push(
+        u64::try_from(message.lease.as_millis())
+            .unwrap_or(u64::MAX)
+            .min(EXACT / 2),
+    );
+    call.push(u8::from(message.close));
+    call.push(message.meters.len());
+    for part in &message.meters {
+        call.push(part.meter.to_string());
+        call.push(part.window);
+        call.push(part.limit.max(0));
+        call.push(part.used);
+        for units in [part.returned, part.need, part.want] {
+            call.push(u64::try_from(units).unwrap_or(0).min(EXACT - 1));
+        }
+    }
+    call.push(message.rollups.len());
+    for row in &message.rollups {
+        call.push(row.day.0);
+        call.push(name(row));
+        for counter in counters(row) {
+            call.push(counter.min(i64::MAX.unsigned_abs()));
+        }
+        call.push(row.cost.0);
+    }
+    call.push(u8::from(message.events.is_some()));
+    if let Some(events) = &message.events {
+        call.push(events.count);
+        call.push(events.from_ms);
+        call.push(events.to_ms);
+        call.push(&events.bytes[..]);
+    }
+    Ok(call)
+}
+
+fn check(message: &Exchange) -> Result<(), BankError> {
+    let money = [message.spent, message.returned, message.need, message.want];
+    let costs = message.rollups.iter().map(|row| row.cost);
+    let units = message
+        .meters
+        .iter()
+        .flat_map(|part| [part.used, part.returned, part.need, part.want]);
+    let negative = money
+        .into_iter()
+        .chain(costs)
+        .any(|amount| amount < NanoUsd::ZERO)
+        || units.into_iter().any(|units| units < 0);
+    let windows = message.meters.iter().map(|part| part.window);
+    let too_far = [message.number, message.oldest]
+        .into_iter()
+        .chain(windows)
+        .any(|number| number >= EXACT);
+    if negative || too_far {
+        let what = if negative {
+            "negative amount"
+        } else {
+            "number beyond 2^53"
+        };
+        return Err(BankError::Refused(format!(
+            "message {} of {} about account `{}` has a {what}",
+            message.number, message.holder, message.account
+        )));
+    }
+    Ok(())
+}
+
+/// A row's name: what it is a total of. JSON, as any of it may contain anything.
+fn name(row: &Rollup) -> String {
+    serde_json::json!([row.day, row.access_key, row.provider, row.model]).to_string()
+}
+
+fn counters(row: &Rollup) -> [u64; 8] {
+    [
+        row.requests,
+        row.failed,
+        row.orphaned,
+        row.input,
+        row.cached_read,
+        row.cache_write,
+        row.output,
+        row.reasoning,
+    ]
+}
+
+/// Reads the answer of `exchange.lua` to a message.
+pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, BankError> {
+    let figures: Vec<i64> = read(answer)?;
+    let [last, float, free, floats, recall, meters @ ..] = &figures[..] else {
+        return Err(strange("an answer to an exchange"));
+    };
+    if meters.len() != 4 * message.meters.len() {
+        return Err(strange("an answer to an exchange"));
+    }
+    let meter = |row: &[i64]| {
+        let [window, float, used, lent] = *row else {
+            return Err(strange("a meter"));
+        };
+        let window = u64::try_from(window).map_err(|_| strange("a meter's window"))?;
+        Ok(MeterReply {
+            window,
+            float,
+            used,
+            lent,
+        })
+    };
+    Ok(Reply {
+        last: u64::try_from(*last).map_err(|_| strange("a message's number"))?,
+        float: NanoUsd(*float),
+        free: NanoUsd(*free),
+        floats: NanoUsd(*floats),
+        recall: *recall != 0,
+        meters: meters.chunks(4).map(meter).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The call of `grant.lua`.
+pub(super) fn grant(keys: &Keys, account: &str, grant: &NewGrant) -> Call {
+    let call = Call::new(&GRANT, keys.account(account))
+        .with(&grant.id)
+        .with(grant.amount.0);
+    let call = match grant.expires_after {
+        None => call.with(""),
+        Some(after) => call.with(after.as_secs().min(EXACT / 2)),
+    };
+    call.with(&grant.note)
+}
+
+/// The call of `books.lua`.
+pub(super) fn books(keys: &Keys, account: &str) -> Call {
+    let mut names = keys.account(account);
+    names.push(keys.of(account, "costs"));
+    Call::new(&BOOKS, names)
+}
+
+/// Reads the answer of `books.lua`.
+pub(super) fn read_books(answer: Value) -> Result<Books, BankError> {
+    let parts: Vec<Value> = read(answer)?;
+    let Ok(
+        [
+            granted,
+            spent,
+            expired,
+            free,
+            debt,
+            counted,
+            added,
+            grants,
+            floats,
+        ],
+    ) = <[Value; 9]>::try_from(parts)
+    else {
+        return Err(strange("an account's books"));
+    };
+    let amount = |value| read(value).map(NanoUsd);
+    let spent = amount(spent)?;
+    let (counted, added) = (amount(counted)?, amount(added)?);
+    let mut floats = read::<Vec<Vec<String>>>(floats)?
+        .iter()
+        .map(|row| float(row))
+        .collect::<Result<Vec<_>, _>>()?;
+    floats.sort_unstable_by_key(|float| float.holder);
+    Ok(Books {
+        granted: amount(granted)?,
+        spent,
+        expired: amount(expired)?,
+        free: amount(free)?,
+        debt: amount(debt)?,
+        grants: read::<Vec<Vec<String>>>(grants)?
+            .into_iter()
+            .map(read_grant)
+            .collect::<Result<_, _>>()?,
+        floats,
+        // Counted as they came and added up now; should one of them be wrong, it is the one to show.
+        rolled_up: if added == spent { counted } else { added },
+    })
+}
+
+fn read_grant(row: Vec<String>) -> Result<Grant, BankError> {
+    let Ok([id, amount, remaining, expired, created, expires, note]) = <[String; 7]>::try_from(row)
+    else {
+        return Err(strange("a grant"));
+    };
+    let amount_of = |text: &str| {
+        text.parse()
+            .map(NanoUsd)
+            .map_err(|_| strange("a grant's amount"))
+    };
+    let time_of = |text: &str| text.parse().map_err(|_| strange("a grant's time"));
+    Ok(Grant {
+        amount: amount_of(&amount)?,
+        remaining: amount_of(&remaining)?,
+        expired: amount_of(&expired)?,
+        created: time_of(&created)?,
+        expires: if expires.is_empty() {
+            None
+        } else {
+            Some(time_of(&expires)?)
+        },
+        id,
+        note,
+    })
+}
+
+fn float(row: &[String]) -> Result<Float, BankError> {
+    let read = || {
+        let [holder, amount, last, until] = row else {
+            return None;
+        };
+        Some(Float {
+            holder: holder.parse().ok()?,
+            amount: NanoUsd(amount.parse().ok()?),
+            last: last.parse().ok()?,
+            lease_until: until.parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| strange("a float"))
+}
+
+/// Reads the answer of `rollups.lua`, in the order of days and names.
+pub(super) fn read_rollups(answer: Value) -> Result<Vec<Rollup>, BankError> {
+    let mut rows = read::<Vec<Vec<String>>>(answer)?
+        .iter()
+        .map(|row| read_rollup(row).ok_or_else(|| strange("a daily total")))
+        .collect::<Result<Vec<_>, _>>()?;
+    rows.sort_by(|a, b| {
+        let key = |row: &Rollup| {
+            (
+                row.day,
+                row.access_key.clone(),
+                row.provider.clone(),
+                row.model.clone(),
+            )
+        };
+        key(a).cmp(&key(b))
+    });
+    Ok(rows)
+}
+
+fn read_rollup(row: &[String]) -> Option<Rollup> {
+    let (name, figures) = row.split_first()?;
+    let (day, access_key, provider, model) = serde_json::from_str(name).ok()?;
+    let figures: Vec<i64> = figures
+        .iter()
+        .map(|text| text.parse().ok())
+        .collect::<Option<_>>()?;
+    let (cost, counters) = figures.split_last()?;
+    let counters: Vec<u64> = counters
+        .iter()
+        .map(|count| u64::try_from(*count).ok())
+        .collect::<Option<_>>()?;
+    let [
+        requests,
+        failed,
+        orphaned,
+        input,
+        cached_read,
+        cache_write,
+        output,
+        reasoning,
+    ] = counters[..]
+    else {
+        return None;
+    };
+    Some(Rollup {
+        day: Day(day),
+        access_key,
+        provider,
+        model,
+        requests,
+        failed,
+        orphaned,
+        input,
+        cached_read,
+        cache_write,
+        output,
+        reasoning,
+        cost: NanoUsd(*cost),
+    })
+}
+
+/// Reads what `exchange.lua` stored of a batch of events: `number:from:to:count:bytes`. The number, for which
+/// batches are told apart, comes first.
+pub(super) fn read_events(stored: &[u8]) -> Result<(u64, Events), BankError> {
+    let read = || {
+        let parts: Vec<&[u8]> = stored.splitn(5, |byte| *byte == b':').collect();
+        let [batch, from, to, count, bytes] = parts[..] else {
+            return None;
+        };
+        let number = |text| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
+        let events = Events {
+            count: u32::try_from(number(count)?).ok()?,
+            from_ms: number(from)?,
+            to_ms: number(to)?,
+            bytes: Bytes::copy_from_slice(bytes),
+        };
+        Some((number(batch)?, events))
+    };
+    read().ok_or_else(|| strange("a batch of usage events"))
+}
+
+/// Reads an answer as what it should be.
+pub(super) fn read<T: FromRedisValue>(answer: Value) -> Result<T, BankError> {
+    from_redis_value(answer).map_err(|_| strange("an answer"))
+}
+
+fn strange(what: &str) -> BankError {
+    BankError::Corrupt(format!(
+        "Redis has something under the ledger's keys that is not {what}: has something else written there?"
+    ))
+}

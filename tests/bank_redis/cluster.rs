@@ -1,0 +1,147 @@
+//! What is special to a Cluster: slots that move, nodes that are silent.
+
+use std::time::Duration;
+
+use tollgate::clock;
+use tollgate::ledger::NanoUsd;
+use tollgate::ledger::bank::BankError;
+use tollgate::ledger::bank::redis::{RedisSettings, Topology};
+
+use crate::contract::{Teller, new_grant, tell};
+use crate::process::Process;
+use crate::topologies::{cluster, open, settings};
+
+/// The node that has the slot of an account's keys, the slot, and another node.
+fn place<'a>(
+    nodes: &'a [Process; 3],
+    prefix: &str,
+    account: &str,
+) -> (&'a Process, u16, &'a Process) {
+    let slot: u16 = nodes[0].ask(&[
+        "CLUSTER",
+        "KEYSLOT",
+        &format!("{prefix}:1:{{{account}}}:state"),
+    ]);
+    let index = if slot <= 5460 {
+        0
+    } else if slot <= 10922 {
+        1
+    } else {
+        2
+    };
+    (&nodes[index], slot, &nodes[(index + 1) % 3])
+}
+
+fn id(node: &Process) -> String {
+    node.ask(&["CLUSTER", "MYID"])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_takes_its_accounts_along() {
+    let nodes = cluster();
+    let settings = settings(Topology::Cluster(nodes.iter().map(Process::url).collect()));
+    let bank = open(&settings);
+    bank.grant("a", &new_grant("g", 1_000, None)).await.unwrap();
+    let mut teller = Teller::new("a", 1);
+    tell(&*bank, &teller.spend(1)).await;
+
+    let (from, slot, to) = place(&nodes, &settings.prefix, "a");
+    let number = slot.to_string();
+    to.ask::<()>(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &id(from)]);
+    from.ask::<()>(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &id(to)]);
+    tell(&*bank, &teller.spend(1)).await;
+    let keys: Vec<String> = from.ask(&["CLUSTER", "GETKEYSINSLOT", &number, "100"]);
+    assert!(keys.len() >= 5, "{keys:?}");
+    let port = to.port.to_string();
+    for key in &keys {
+        from.ask::<()>(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+    }
+    // All keys are at the new node already, and the slot is not: answered by ASK.
+    assert_eq!(tell(&*bank, &teller.spend(1)).await.last, 3);
+    for node in [to, from] {
+        node.ask::<()>(&["CLUSTER", "SETSLOT", &number, "NODE", &id(to)]);
+    }
+    // Now by MOVED, and then at once.
+    for _ in 0..3 {
+        tell(&*bank, &teller.spend(1)).await;
+    }
+    let books = bank.books("a").await.unwrap();
+    assert_eq!((books.spent, books.faults()), (NanoUsd(6), vec![]));
+    assert_eq!(
+        from.ask::<Vec<String>>(&["CLUSTER", "GETKEYSINSLOT", &number, "100"]),
+        [""; 0]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_node_does_not_hold_up_the_accounts_of_others() {
+    let nodes = cluster();
+    let settings = RedisSettings {
+        timeout: Duration::from_millis(600),
+        ..settings(Topology::Cluster(nodes.iter().map(Process::url).collect()))
+    };
+    let bank = open(&settings);
+    let accounts: Vec<String> = (0..12).map(|index| format!("a{index}")).collect();
+    let mut tellers: Vec<Teller> = accounts
+        .iter()
+        .map(|account| Teller::new(account, 1))
+        .collect();
+    let messages: Vec<_> = tellers.iter_mut().map(|teller| teller.spend(1)).collect();
+    for answer in bank.exchange(&messages).await {
+        answer.unwrap();
+    }
+    let (silent, _, _) = place(&nodes, &settings.prefix, "a0");
+    silent.signal("STOP");
+    for _ in 0..4 {
+        let began = clock::now();
+        let answers = bank.exchange(&messages).await;
+        assert!(
+            clock::now() - began < Duration::from_secs(2),
+            "all have a deadline"
+        );
+        for (account, answer) in accounts.iter().zip(answers) {
+            let here = place(&nodes, &settings.prefix, account).0.port == silent.port;
+            match answer {
+                Ok(reply) => assert!(!here && reply.last == 1, "{account}"),
+                Err(BankError::Away(error)) => assert!(here, "{account}: {error}"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    silent.signal("CONT");
+    let end = clock::now() + Duration::from_secs(20);
+    while bank.exchange(&messages).await.iter().any(Result::is_err) {
+        assert!(clock::now() < end, "it does not come back");
+    }
+    for account in &accounts {
+        assert_eq!(
+            bank.books(account).await.unwrap().spent,
+            NanoUsd(1),
+            "{account}"
+        );
+    }
+    let mut all = accounts.clone();
+    all.sort();
+    assert_eq!(bank.accounts().await.unwrap(), all);
+}
+
+#[tokio::test]
+async fn a_node_that_is_taken_for_a_single_server_says_so() {
+    let nodes = cluster();
+    let settings = settings(Topology::Single(nodes[0].url()));
+    let bank = open(&settings);
+    let mut told = 0;
+    for account in ["a", "b", "c", "d", "e", "f"] {
+        if let Err(BankError::Away(error)) = bank.books(account).await {
+            assert!(error.contains("must say that it is a Cluster"), "{error}");
+            told += 1;
+        }
+    }
+    assert!(told > 0, "some slots are elsewhere");
+    let alone = Process::start(&[]);
+    let settings = crate::topologies::settings(Topology::Cluster(vec![alone.url()]));
+    let Err(BankError::Away(error)) = open(&settings).books("a").await else {
+        panic!("it is no Cluster");
+    };
+    assert!(error.contains("not a node of a Cluster"), "{error}");
+}
