@@ -31,10 +31,16 @@ pub fn open(ledger: &Ledger, access: Access) -> Result<Arc<dyn Bank>, BankError>
     };
     match &ledger.bank {
         BankChoice::Sqlite { path } => {
+            // Whoever fears power cuts for the journal fears them for the bank.
+            let synchronous = if ledger.fsync {
+                Synchronous::Full
+            } else {
+                Synchronous::Normal
+            };
             let options = Options {
                 access,
                 timeout,
-                synchronous: Synchronous::Normal,
+                synchronous,
             };
             Ok(Arc::new(SqliteBank::open(path, options)?))
         }

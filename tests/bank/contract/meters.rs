@@ -160,11 +160,13 @@ pub async fn close_and_lease_end_return<S: Store>(case: Case<S>) {
     let lent = |reply: &Reply| reply.meters.iter().map(|m| m.lent).collect::<Vec<_>>();
     assert_eq!(lent(&case.tell(&both(other.next(), 0)).await), [7, 7]);
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(
-        lent(&case.tell(&both(other.next(), 0)).await),
-        [4, 4],
-        "a lease is over"
-    );
+    for _ in 0..2 {
+        assert_eq!(
+            lent(&case.tell(&both(other.next(), 0)).await),
+            [4, 4],
+            "a lease is over, for good"
+        );
+    }
     let reply = case.tell(&both(one.next(), 5)).await;
     assert_eq!(lent(&reply), [9, 9]);
     let close_with_one = with(other.close(), need(0));

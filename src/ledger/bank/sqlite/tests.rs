@@ -269,6 +269,66 @@ async fn a_lock_of_another_process_is_not_waited_for_longer_than_the_deadline() 
     );
 }
 
+/// Occupies the bank's thread until the sender is dropped; returns once it does.
+async fn occupy(bank: &Arc<SqliteBank>) -> std::sync::mpsc::Sender<()> {
+    let (started, starts) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let bank = bank.clone();
+    tokio::spawn(async move {
+        let wait = move |_: At<'_>| {
+            started.send(()).unwrap();
+            assert!(released.recv().is_err(), "the sender is dropped");
+            Ok(())
+        };
+        drop(bank.worker.read(wait).await);
+    });
+    starts.await.unwrap();
+    release
+}
+
+#[tokio::test]
+async fn calls_that_wait_together_share_one_transaction() {
+    let (_folder, path) = folder();
+    let bank = Arc::new(SqliteBank::open(&path, GATEWAY).unwrap());
+    let release = occupy(&bank).await;
+    let new: Vec<NewGrant> = (0..20).map(|n| dollars(&format!("g{n}"), 5)).collect();
+    let grants = new.iter().map(|new| bank.grant("a", new));
+    let count = "SELECT count(*) FROM grants";
+    let seen = bank.worker.write(move |at| {
+        let inside = at
+            .connection
+            .query_row(count, [], |row| row.get::<_, i64>(0))?;
+        let other = Connection::open(at.path)?;
+        let outside = other.query_row(count, [], |row| row.get::<_, i64>(0))?;
+        Ok((inside, outside))
+    });
+    let go = async {
+        drop(release);
+    };
+    let (granted, seen, ()) = tokio::join!(futures::future::join_all(grants), seen, go);
+    assert!(granted.iter().all(|new| *new == Ok(true)), "{granted:?}");
+    assert_eq!(seen, Ok((20, 0)), "done, and not committed yet");
+    assert_eq!(bank.books("a").await.unwrap().granted, NanoUsd(100));
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_left_out() {
+    let (_folder, path) = folder();
+    let options = Options {
+        timeout: Duration::from_millis(200),
+        ..GATEWAY
+    };
+    let bank = Arc::new(SqliteBank::open(&path, options).unwrap());
+    let release = occupy(&bank).await;
+    let answer = bank.grant("a", &dollars("g", 5)).await;
+    let Err(BankError::Away(words)) = answer else {
+        panic!("its deadline is over: {answer:?}");
+    };
+    assert!(words.contains("did not answer within 200ms"), "{words}");
+    drop(release);
+    assert_eq!(bank.accounts().await, Ok(Vec::new()));
+}
+
 #[tokio::test]
 async fn holders_that_are_long_gone_are_forgotten_when_a_new_one_comes() {
     let (_folder, path) = folder();

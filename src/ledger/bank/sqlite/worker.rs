@@ -25,7 +25,7 @@ pub struct At<'a> {
     pub connection: &'a Connection,
     /// The bank's time: Unix ms, never going back.
     pub now: u64,
-    path: &'a Path,
+    pub path: &'a Path,
     /// Why the whole transaction is lost, if it is.
     lost: &'a RefCell<Option<BankError>>,
 }
