@@ -8,7 +8,7 @@ use tollgate::ledger::bank::BankError;
 use tollgate::ledger::bank::redis::{RedisSettings, Topology};
 
 use crate::contract::{Teller, new_grant, tell};
-use crate::process::Process;
+use crate::process::{Process, wait_for};
 use crate::topologies::{cluster, open, settings};
 
 /// The node that has the slot of an account's keys, the slot, and another node.
@@ -170,4 +170,47 @@ async fn a_node_that_is_taken_for_a_single_server_says_so() {
         panic!("it is no Cluster");
     };
     assert!(error.contains("not a node of a Cluster"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_takes_over_is_found() {
+    let mut nodes = cluster();
+    let timeout = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"];
+    let replica = Process::start(&timeout);
+    for node in &nodes {
+        node.ask::<()>(&["CONFIG", "SET", "cluster-node-timeout", "1500"]);
+    }
+    let port = nodes[0].port.to_string();
+    replica.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port]);
+    wait_for("the replica to know all", || {
+        let info: String = replica.ask(&["CLUSTER", "INFO"]);
+        info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:4")
+    });
+    let settings = RedisSettings {
+        timeout: Duration::from_secs(1),
+        ..settings(Topology::Cluster(nodes.iter().map(Process::url).collect()))
+    };
+    let bank = open(&settings);
+    let mut teller = Teller::new("a", 1);
+    let (old, _, _) = place(&nodes, &settings.prefix, "a");
+    let index = nodes.iter().position(|node| node.port == old.port).unwrap();
+    replica.ask::<()>(&["CLUSTER", "REPLICATE", &id(old)]);
+    wait_for("the replica to be in step", || {
+        let info: String = replica.ask(&["INFO", "replication"]);
+        info.contains("master_link_status:up")
+    });
+    tell(&*bank, &teller.spend(1)).await;
+    assert_eq!(nodes[index].ask::<i64>(&["WAIT", "1", "10000"]), 1);
+    nodes[index].kill();
+    let message = teller.spend(1);
+    let end = clock::now() + Duration::from_secs(30);
+    while let Err(error) = bank
+        .exchange(std::slice::from_ref(&message))
+        .await
+        .remove(0)
+    {
+        assert!(clock::now() < end, "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(bank.books("a").await.unwrap().spent, NanoUsd(2));
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
-use futures::future::select_ok;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Value};
@@ -224,11 +224,26 @@ impl Target {
             } => {
                 let ways = sentinels
                     .iter()
-                    .map(|sentinel| by_way_of(sentinel, master, primary).boxed());
-                select_ok(ways).await.map(|(found, _)| found)
+                    .map(|sentinel| by_way_of(sentinel, master, primary));
+                first(ways).await
             }
         }
     }
+}
+
+/// The first success; if there is none, what all of them say.
+async fn first<T>(
+    ways: impl Iterator<Item = impl Future<Output = Result<T, Trouble>>>,
+) -> Result<T, Trouble> {
+    let mut ways: FuturesUnordered<_> = ways.collect();
+    let mut said = Vec::new();
+    while let Some(done) = ways.next().await {
+        match done {
+            Ok(found) => return Ok(found),
+            Err(trouble) => said.push(trouble.error.to_string()),
+        }
+    }
+    Err(Trouble::away(Remedy::Elsewhere, said.join("; ")))
 }
 
 async fn reach(server: &Server) -> Result<(Connected, Address), Trouble> {
