@@ -18,6 +18,7 @@ mod failover;
 mod process;
 mod proxy;
 mod stored;
+mod time;
 mod topologies;
 
 use bank::contract;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
-use futures::future::select_ok;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Value};
@@ -42,10 +42,15 @@ pub(super) enum Target {
 
 pub(super) struct Link {
     target: Target,
+    /// How long a try may take; it goes on if who asked for it gives up earlier.
+    timeout: Duration,
     live: Mutex<Option<Arc<Live>>>,
-    next: tokio::sync::Mutex<Next>,
-    /// Tries in a row that ended without an answer.
+    /// When to try next; locked during a try.
+    next: Arc<tokio::sync::Mutex<Option<Instant>>>,
+    /// Tries in a row that came to nothing.
     failures: AtomicU32,
+    /// What the last of them came to.
+    trouble: Mutex<Option<Trouble>>,
 }
 
 /// A connection in use.
@@ -55,21 +60,16 @@ struct Live {
     number: u64,
 }
 
-/// When to try next, and what the last try came to.
-#[derive(Default)]
-struct Next {
-    at: Option<Instant>,
-    trouble: Option<Trouble>,
-}
-
 impl Link {
-    pub fn new(target: Target) -> Link {
-        Link {
+    pub fn new(target: Target, timeout: Duration) -> Arc<Link> {
+        Arc::new(Link {
             target,
+            timeout,
             live: Mutex::default(),
-            next: tokio::sync::Mutex::default(),
+            next: Arc::default(),
             failures: AtomicU32::new(0),
-        }
+            trouble: Mutex::default(),
+        })
     }
 
     /// The server of a link that leads to one, else the first sentinel.
@@ -89,7 +89,7 @@ impl Link {
 
     /// Sends a command (after `ASKING`, if a node said so) and waits for its answer. Also says on which connection.
     pub async fn send(
-        &self,
+        self: &Arc<Self>,
         command: &Cmd,
         asking: bool,
         deadline: Instant,
@@ -121,6 +121,7 @@ impl Link {
             Err(error) => {
                 let trouble = Trouble::of(&error, &live.address);
                 if trouble.remedy == Remedy::Reconnect {
+                    *self.trouble.lock() = Some(trouble.clone());
                     self.lose(&live);
                 }
                 Err(trouble)
@@ -137,35 +138,58 @@ impl Link {
         lost.connected.end();
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Arc<Live>, Trouble> {
+    async fn connect(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Live>, Trouble> {
         if let Some(live) = self.live.lock().clone() {
             return Ok(live);
         }
-        let late = || {
-            let message = format!("Redis at {} did not let us in in time", self.address());
-            Trouble::away(Remedy::Elsewhere, message)
-        };
-        let Ok(mut next) = timeout_at(deadline.into(), self.next.lock()).await else {
-            return Err(late());
-        };
+        let late = || self.late();
+        let locked = timeout_at(deadline.into(), self.next.clone().lock_owned()).await;
+        let mut next = locked.map_err(|_| late())?;
         if let Some(live) = self.live.lock().clone() {
             return Ok(live);
         }
         let failures = self.failures.load(Ordering::Relaxed);
-        if let Some(at) = next.at.filter(|at| *at > clock::now()) {
+        if let Some(at) = next.filter(|at| *at > clock::now()) {
             // After a connection that served, it is worth a wait.
             if failures > 0 || at >= deadline {
-                return Err(next.trouble.clone().unwrap_or_else(late));
+                return Err(self.trouble.lock().clone().unwrap_or_else(late));
             }
             sleep_until(at.into()).await;
         }
-        // Noted before the try, as the caller may give up in its middle.
-        self.failures
-            .store(failures.saturating_add(1), Ordering::Relaxed);
-        next.at = Some(clock::now() + pause(failures));
-        next.trouble = None;
-        let tried = timeout_at(deadline.into(), self.target.connect()).await;
-        match tried.unwrap_or_else(|_| Err(late())) {
+        *next = Some(clock::now() + pause(failures));
+        let link = self.clone();
+        // A task of its own: who asked may give up in its middle, and others go on waiting for it.
+        let task = tokio::spawn(async move {
+            let found = link.try_now().await;
+            drop(next);
+            found
+        });
+        match timeout_at(deadline.into(), task).await {
+            Ok(Ok(found)) => found,
+            _ => Err(late()),
+        }
+    }
+
+    fn late(&self) -> Trouble {
+        let tls = match &self.target {
+            Target::Server(server) => server.has_tls(),
+            Target::Primary { primary, .. } => primary.has_tls(),
+        };
+        // A server without TLS waits for more of what it takes for a command.
+        let perhaps = if tls { " (does it speak TLS?)" } else { "" };
+        let message = format!(
+            "Redis at {} did not let us in in time{perhaps}",
+            self.address()
+        );
+        Trouble::away(Remedy::Elsewhere, message)
+    }
+
+    async fn try_now(&self) -> Result<Arc<Live>, Trouble> {
+        // A success is one that serves; `send` knows.
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let tried = tokio::time::timeout(self.timeout, self.target.connect()).await;
+        let tried = tried.unwrap_or_else(|_| Err(self.late()));
+        match tried {
             Ok((connected, address)) => {
                 let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
                 let live = Arc::new(Live {
@@ -177,7 +201,7 @@ impl Link {
                 Ok(live)
             }
             Err(trouble) => {
-                next.trouble = Some(trouble.clone());
+                *self.trouble.lock() = Some(trouble.clone());
                 Err(trouble)
             }
         }
@@ -200,11 +224,26 @@ impl Target {
             } => {
                 let ways = sentinels
                     .iter()
-                    .map(|sentinel| by_way_of(sentinel, master, primary).boxed());
-                select_ok(ways).await.map(|(found, _)| found)
+                    .map(|sentinel| by_way_of(sentinel, master, primary));
+                first(ways).await
             }
         }
     }
+}
+
+/// The first success; if there is none, what all of them say.
+async fn first<T>(
+    ways: impl Iterator<Item = impl Future<Output = Result<T, Trouble>>>,
+) -> Result<T, Trouble> {
+    let mut ways: FuturesUnordered<_> = ways.collect();
+    let mut said = Vec::new();
+    while let Some(done) = ways.next().await {
+        match done {
+            Ok(found) => return Ok(found),
+            Err(trouble) => said.push(trouble.error.to_string()),
+        }
+    }
+    Err(Trouble::away(Remedy::Elsewhere, said.join("; ")))
 }
 
 async fn reach(server: &Server) -> Result<(Connected, Address), Trouble> {

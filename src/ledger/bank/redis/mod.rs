@@ -10,7 +10,8 @@
 //!
 //! Invariants: an exchange about an account is one command; every call ends within its timeout, whatever Redis does;
 //! after trouble the bank comes back by itself. Redis copies to replicas behind the answer: what a fail-over loses
-//! is missing as a whole, so that numbers of messages show it and their repetition mends it.
+//! is missing as a whole, so that numbers of messages show it and their repetition mends it. While a Cluster moves
+//! a slot key by key, no node runs scripts on its accounts: the bank is away for them.
 
 mod cooldowns;
 mod keys;
@@ -65,7 +66,9 @@ struct Redis {
 /// What this process has said to the servers about itself.
 #[derive(Default)]
 struct Known {
-    /// On which connection; a new one may lead to a server that has lost some of it.
+    /// Whether no newer version was here when it asked first.
+    met: bool,
+    /// On which connection all of it was said; a new one may lead to a server that has lost some.
     connection: Option<u64>,
     /// Whether it is being said again.
     busy: bool,
@@ -94,45 +97,49 @@ impl RedisBank {
     /// Before the first word about accounts: sees that no newer version was here, and lists the accounts.
     async fn meet(&self, accounts: &[&str], deadline: Instant) -> Result<(), BankError> {
         let connection = self.redis.servers.connection(&self.redis.keys.schema());
-        let (first, mut new, again) = {
+        let (met, mut new, again) = {
             let mut known = self.known.lock();
             let new: Vec<Arc<str>> = accounts
                 .iter()
                 .filter(|account| !known.accounts.contains(**account))
                 .map(|account| Arc::from(*account))
                 .collect();
-            let first = known.connection.is_none();
             let again =
-                !first && !known.busy && connection.is_some() && connection != known.connection;
+                known.met && !known.busy && connection.is_some() && connection != known.connection;
             known.busy |= again;
-            (first, new, again)
+            (known.met, new, again)
         };
         if again {
             self.meet_again();
         }
         new.sort_unstable();
         new.dedup();
-        if first || !new.is_empty() {
-            self.redis.introduce(&self.known, &new, deadline).await?;
+        if !met || !new.is_empty() {
+            let connection = self.redis.introduce(&new, deadline).await?;
+            let mut known = self.known.lock();
+            known.accounts.extend(new);
+            if !known.met {
+                known.met = true;
+                known.connection = Some(connection);
+            }
         }
         Ok(())
     }
 
-    /// After a new connection, beside the calls: what was said before may be lost with the old server.
+    /// After a new connection, beside the calls: what was said before may be lost with the old server. Calls do not
+    /// wait for it, as in a Cluster they may be about another node.
     fn meet_again(&self) {
         let (redis, known) = (self.redis.clone(), self.known.clone());
         tokio::spawn(async move {
-            let accounts: Vec<Arc<str>> = {
-                let mut known = known.lock();
-                known.connection = None;
-                known.accounts.iter().cloned().collect()
-            };
-            let said = redis.introduce(&known, &accounts, redis.deadline()).await;
+            let accounts: Vec<Arc<str>> = known.lock().accounts.iter().cloned().collect();
+            let said = redis.introduce(&accounts, redis.deadline()).await;
             let mut known = known.lock();
             known.busy = false;
-            if let Err(error) = said {
-                log::debug!("will introduce all accounts anew: {error}");
-                known.accounts.clear();
+            match said {
+                Ok(connection) => known.connection = Some(connection),
+                // The next call says so.
+                Err(BankError::Corrupt(_)) => known.met = false,
+                Err(error) => log::debug!("will introduce all accounts again: {error}"),
             }
         });
     }
@@ -156,18 +163,19 @@ impl Redis {
         let servers = match &settings.topology {
             Topology::Single(url) => {
                 let server = Server::read(url, 1, trust)?.with_login(settings);
-                Servers::One(Link::new(Target::Server(server)))
+                Servers::One(Link::new(Target::Server(server), settings.timeout))
             }
             Topology::Sentinel { urls, master } => {
                 let (first, others) = read(urls)?;
                 let primary = first.without_login().with_login(settings);
                 let sentinels = std::iter::once(first).chain(others).collect();
                 let master = master.clone();
-                Servers::One(Link::new(Target::Primary {
+                let target = Target::Primary {
                     sentinels,
                     master,
                     primary,
-                }))
+                };
+                Servers::One(Link::new(target, settings.timeout))
             }
             Topology::Cluster(urls) => {
                 let (first, others) = read(urls)?;
@@ -177,7 +185,7 @@ impl Redis {
                     let message = "a Redis Cluster has no database but 0";
                     return Err(BankError::Refused(message.to_owned()));
                 }
-                Servers::Cluster(Arc::new(Cluster::new(first, others)))
+                Servers::Cluster(Arc::new(Cluster::new(first, others, settings.timeout)))
             }
         };
         Ok(Redis {
@@ -212,25 +220,18 @@ impl Redis {
             .map_err(|trouble| trouble.error)
     }
 
-    async fn introduce(
-        &self,
-        known: &Mutex<Known>,
-        accounts: &[Arc<str>],
-        deadline: Instant,
-    ) -> Result<(), BankError> {
+    /// Sees that no newer version was here, and lists accounts; says on which connection.
+    async fn introduce(&self, accounts: &[Arc<str>], deadline: Instant) -> Result<u64, BankError> {
         let keys = [self.keys.schema(), self.keys.shared("accounts")];
-        // Without accounts one call all the same, for the schema.
         let mut rest = accounts;
         loop {
+            // Without accounts one call all the same, for the schema.
             let (some, others) = rest.split_at(rest.len().min(INTRODUCED));
             let mut call = Call::new(&MEET, keys.to_vec());
             some.iter().for_each(|account| call.push(&**account));
             let (_, connection) = self.call(&call, deadline).await?;
-            let mut known = known.lock();
-            known.connection.get_or_insert(connection);
-            known.accounts.extend(some.iter().cloned());
             if others.is_empty() {
-                return Ok(());
+                return Ok(connection);
             }
             rest = others;
         }

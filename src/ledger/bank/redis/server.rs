@@ -150,6 +150,11 @@ impl Server {
         self.login.db()
     }
 
+    /// Whether it is spoken to by TLS.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Connects and logs in. Has no deadline of its own.
     pub async fn connect(&self) -> Result<Connected, RedisError> {
         match &self.address {

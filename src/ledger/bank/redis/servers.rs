@@ -21,14 +21,12 @@ use crate::clock;
 
 /// How often a command is tried, on new connections and other nodes.
 const TRIES: u32 = 5;
-/// How long nodes may take to say who has which slot when nobody waits for it.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// The slots are asked for at most so often.
 const REFRESH: Duration = Duration::from_millis(200);
 
 pub(super) enum Servers {
     /// All keys are here.
-    One(Link),
+    One(Arc<Link>),
     /// Each key is on the node that has its slot.
     Cluster(Arc<Cluster>),
 }
@@ -39,6 +37,8 @@ pub(super) struct Cluster {
     seeds: Vec<Arc<Link>>,
     /// The way in to each node is that of the first seed, at another address.
     way: Server,
+    /// How long a node may take to let us in.
+    timeout: Duration,
     /// Which node has a slot; empty until somebody has asked.
     slots: Mutex<HashMap<u16, Arc<Link>>>,
     /// When nodes were asked last; locked while they are.
@@ -78,14 +78,15 @@ impl Servers {
 
 impl Cluster {
     /// The other seeds serve if the first does not.
-    pub fn new(first: Server, others: Vec<Server>) -> Cluster {
+    pub fn new(first: Server, others: Vec<Server>, timeout: Duration) -> Cluster {
         let way = first.clone();
         let seeds = std::iter::once(first).chain(others);
         Cluster {
             seeds: seeds
-                .map(|seed| Arc::new(Link::new(Target::Server(seed))))
+                .map(|seed| Link::new(Target::Server(seed), timeout))
                 .collect(),
             way,
+            timeout,
             slots: Mutex::default(),
             asked: tokio::sync::Mutex::default(),
         }
@@ -111,9 +112,12 @@ impl Cluster {
                 None => self.link(slot, deadline).await?,
             };
             let trouble = match link.send(command, asking, deadline).await {
-                Err(trouble) if tries < TRIES => trouble,
-                done => return done,
+                Ok(done) => return Ok(done),
+                Err(trouble) => trouble,
             };
+            if tries == TRIES {
+                return Err(self.given_up(trouble));
+            }
             if clock::now() >= deadline {
                 self.refresh_soon();
                 return Err(trouble);
@@ -139,6 +143,19 @@ impl Cluster {
         }
     }
 
+    /// Nodes that point to one another are moving a slot.
+    fn given_up(&self, trouble: Trouble) -> Trouble {
+        match trouble.remedy {
+            Remedy::Moved(_) | Remedy::Ask(_) => {
+                let place = &self.way.address;
+                let message =
+                    format!("the Redis Cluster at {place} is moving these keys to another node");
+                Trouble::away(Remedy::None, message)
+            }
+            _ => trouble,
+        }
+    }
+
     /// The link to the node that has a slot.
     async fn link(&self, slot: u16, deadline: Instant) -> Result<Arc<Link>, Trouble> {
         if let Some(link) = self.known(slot) {
@@ -160,7 +177,7 @@ impl Cluster {
             .nodes()
             .into_iter()
             .find(|link| *link.address() == address);
-        known.unwrap_or_else(|| Arc::new(Link::new(Target::Server(self.way.at(address)))))
+        known.unwrap_or_else(|| Link::new(Target::Server(self.way.at(address)), self.timeout))
     }
 
     /// All nodes that are known: those with slots, and the seeds.
@@ -178,7 +195,7 @@ impl Cluster {
     fn refresh_soon(self: &Arc<Self>) {
         let cluster = self.clone();
         tokio::spawn(async move {
-            if let Err(trouble) = cluster.refresh(clock::now() + PATIENCE).await {
+            if let Err(trouble) = cluster.refresh(clock::now() + cluster.timeout).await {
                 log::debug!("{}", trouble.error);
             }
         });

@@ -2,7 +2,7 @@
 //!
 //! Invariant: no message contains a password or anything that was sent.
 
-use redis::{ErrorKind, RedisError, RetryMethod, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::server::Address;
 use crate::ledger::bank::BankError;
@@ -50,14 +50,9 @@ impl Trouble {
             ErrorKind::Server(kind) => of_kind(kind, error, server),
             ErrorKind::Extension => of_code(error.code().unwrap_or_default(), detail, server),
             ErrorKind::AuthenticationFailed => away(Remedy::None, WRONG_LOGIN),
+            // Whatever the library thinks of it: nothing more comes of this connection.
             ErrorKind::Io | ErrorKind::Parse => {
-                let broken = matches!(error.retry_method(), RetryMethod::Reconnect);
-                let remedy = if broken {
-                    Remedy::Reconnect
-                } else {
-                    Remedy::None
-                };
-                away(remedy, &format!("cannot be reached: {error}"))
+                away(Remedy::Reconnect, &format!("cannot be reached: {error}"))
             }
             _ => away(Remedy::None, &format!("gave an unexpected answer: {error}")),
         }
