@@ -28,6 +28,7 @@ pub struct Gateway {
     pub admin: SocketAddr,
     child: Child,
     dir: TempDir,
+    env: Vec<(String, String)>,
 }
 
 /// A configuration under construction. JSON is YAML, so that is what is written.
@@ -105,6 +106,42 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// Ends the process with SIGKILL: it gets to do nothing more.
+    pub fn kill(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Asks the process to stop (SIGTERM), and waits until it has.
+    pub async fn stop(&mut self) {
+        signal(self.pid(), "TERM");
+        let child = &mut self.child;
+        assert!(
+            super::eventually(PATIENCE, || matches!(child.try_wait(), Ok(Some(_)))).await,
+            "it does not stop"
+        );
+    }
+
+    /// Starts the process again where it was, after [`Gateway::kill`] or [`Gateway::stop`].
+    pub async fn restart(&mut self) {
+        self.child = launch(&self.dir, &self.env);
+        if let Err(why) = ready(self).await {
+            panic!("the gateway did not start again: {why}\n{}", self.output());
+        }
+    }
+
+    /// Runs a command of the binary in the gateway's directory, with its configuration.
+    pub fn command(&self, args: &[&str]) -> std::process::Output {
+        Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(args)
+            .arg("--config")
+            .arg(self.path("tollgate.yaml"))
+            .current_dir(self.dir.path())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .output()
+            .unwrap()
+    }
+
     /// The process's exit code, once it has ended by itself.
     pub fn exit_code(&mut self) -> Option<i32> {
         self.child.try_wait().ok()??.code()
@@ -195,25 +232,38 @@ impl Builder {
             "tollgate.yaml",
             &text.replace("{dir}", dir.path().to_str().unwrap()),
         );
-        let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .arg("run")
-            .arg("--config")
-            .arg(file("tollgate.yaml"))
-            .current_dir(dir.path())
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(File::create(file("stdout")).unwrap())
-            .stderr(File::create(file("stderr")).unwrap())
-            .spawn()
-            .unwrap();
+        let child = launch(&dir, &self.env);
         Gateway {
             address,
             tls,
             admin,
             child,
             dir,
+            env: self.env.clone(),
         }
     }
+}
+
+/// Starts the binary in its directory; what it writes is added to what is there.
+fn launch(dir: &TempDir, env: &[(String, String)]) -> Child {
+    let output = |name: &str| {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(dir.path().join(name));
+        file.unwrap()
+    };
+    Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .arg("run")
+        .arg("--config")
+        .arg(dir.path().join("tollgate.yaml"))
+        .current_dir(dir.path())
+        .envs(env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(output("stdout"))
+        .stderr(output("stderr"))
+        .spawn()
+        .unwrap()
 }
 
 /// A custom provider with one key (`KEY-<id>`) and the model `m`, served by `fake`.
@@ -233,6 +283,15 @@ pub fn provider_at(id: &str, base_url: &str) -> Value {
             "anthropic/messages"],
         "keys": [{"id": format!("{id}-key"), "value": format!("KEY-{id}")}],
     })
+}
+
+/// Sends a signal to a process of ours.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status();
+    assert!(status.unwrap().success(), "kill -{name} {pid}");
 }
 
 /// SHA-256 of a text as hexadecimal digits.

@@ -18,7 +18,8 @@ async fn gateway(fake: &crate::common::fake::Fake) -> Gateway {
         .provider(a)
         .fake("b", fake)
         .config(json!({
-            "accounts": [{"id": "poor"}],
+            "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 10}]},
+                {"id": "poor", "grants": [{"id": "tests", "usd": 10}]}],
             "configurations": [
                 {"id": "narrow", "access": {"models": {"allow": ["a/m", "a:org/x:free"]}}},
                 {"id": "b", "access": {"providers": {"allow": ["b", "openai"]}}},

@@ -19,11 +19,13 @@ async fn tried(account: &str, rules: Option<Value>, models: &[&str]) -> (Vec<Str
         key["account"] = json!(account);
         key
     };
-    entry["models"] = json!([{"id": "m"}, {"id": "n"}]);
+    // Credits pay for managed keys, so there must be a price.
+    let prices = json!({"input": 1, "output": 2});
+    entry["models"] = json!([{"id": "m", "prices": prices}, {"id": "n", "prices": prices}]);
     entry["keys"] = json!([key("u1"), of("sales", "sales"), key("u2")]);
     entry["managed_keys"] = json!([key("h1"), key("h2")]);
     let mut caller = json!({"account": account});
-    let mut config = json!({"accounts": [{"id": "sales"}, {"id": "poor"}]});
+    let mut config = accounts(&["default", "sales", "poor"]);
     if let Some(rules) = rules {
         config["configurations"] = json!([{"id": "c", "router": {"rules": rules}}]);
         caller["configuration"] = json!("c");
@@ -146,4 +148,10 @@ async fn an_account_without_a_credential_is_told_so() {
             "{rules}"
         );
     }
+}
+
+/// Accounts with credits.
+fn accounts(ids: &[&str]) -> Value {
+    let account = |id: &&str| json!({"id": id, "grants": [{"id": "tests", "usd": 10}]});
+    json!({"accounts": ids.iter().map(account).collect::<Vec<_>>()})
 }

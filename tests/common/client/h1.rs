@@ -15,10 +15,15 @@ use crate::common::certs;
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
+async fn plain(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Opens a connection.
 pub(super) async fn open(address: SocketAddr, alpn: Option<&str>) -> Box<dyn Io> {
-    let stream = TcpStream::connect(address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
+    let stream = plain(address).await.unwrap();
     match alpn {
         None => Box::new(stream),
         Some(alpn) => {
@@ -60,7 +65,15 @@ struct Reader {
 
 impl H1 {
     pub(super) async fn connect(address: SocketAddr, tls: bool) -> H1 {
-        let (io, writer) = tokio::io::split(open(address, tls.then_some("http/1.1")).await);
+        H1::over(open(address, tls.then_some("http/1.1")).await, address)
+    }
+
+    pub(super) async fn try_connect(address: SocketAddr) -> std::io::Result<H1> {
+        Ok(H1::over(Box::new(plain(address).await?), address))
+    }
+
+    fn over(io: Box<dyn Io>, address: SocketAddr) -> H1 {
+        let (io, writer) = tokio::io::split(io);
         let reader = Reader {
             io,
             buffer: BytesMut::new(),

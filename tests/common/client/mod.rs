@@ -124,6 +124,20 @@ impl Client {
         Client { inner }
     }
 
+    /// Connects by HTTP/1.1 to a gateway that may be dead.
+    ///
+    /// # Errors
+    ///
+    /// If it is.
+    pub async fn try_connect(address: SocketAddr) -> Result<Client, String> {
+        let client = h1::H1::try_connect(address)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Client {
+            inner: Inner::H1(Box::new(client)),
+        })
+    }
+
     /// Sends a request and reads the head of its answer.
     ///
     /// # Errors
