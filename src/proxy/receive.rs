@@ -7,7 +7,7 @@ use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::shared::Shared;
-use super::{admit, authenticate, body, local, reply, route};
+use super::{admit, authenticate, body, local, names, reply, route};
 use crate::clock;
 use crate::dialect::GatewayError;
 use crate::dialect::request::RequestBody;
@@ -95,7 +95,7 @@ fn identify(session: &Session, ctx: &mut Context) {
     ctx.dialect = local::dialect(head);
     ctx.request_id = head
         .headers
-        .get("x-request-id")
+        .get(&names::X_REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| {
             (1..=REQUEST_ID_MAX).contains(&id.len())
