@@ -108,6 +108,8 @@ fn identify(session: &Session, ctx: &mut Context) {
 
 /// `req_` and 24 random hexadecimal digits.
 fn new_request_id() -> Arc<str> {
-    let (high, low) = crate::random::bits128();
-    format!("req_{:08x}{low:016x}", high >> 32).into()
+    let mut id = String::with_capacity(28);
+    id.push_str("req_");
+    crate::random::push_hex96(&mut id);
+    id.into()
 }
