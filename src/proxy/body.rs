@@ -89,7 +89,7 @@ async fn receive(
     let mut received = 0;
     loop {
         let next =
-            tokio::time::timeout(pause, session.downstream_session.read_request_body()).await;
+            pingora_timeout::timeout(pause, session.downstream_session.read_request_body()).await;
         let Ok(next) = next else {
             session.set_keepalive(None);
             return Err(GatewayError::request_timeout());

@@ -32,6 +32,7 @@ mod route;
 mod session;
 mod settle;
 mod shared;
+mod timer;
 
 use std::time::Duration;
 
