@@ -77,6 +77,20 @@ impl<'a> Raw<'a> {
     fn elements<T: Deserialize<'a>>(self) -> Few<Maybe<T>> {
         self.read()
     }
+
+    /// Hands over one member of each element; nothing else of them is built.
+    fn each(self, member: &[u8], mut found: impl FnMut(Raw<'a>)) {
+        let mut look = |key, value| {
+            if key == member {
+                found(Raw(Some(value)));
+            }
+        };
+        // The JSON is valid: a fault says that it is no list, or an element no object.
+        skip::elements(self.0.unwrap_or_default(), |element| {
+            skip::members(element, &mut look).ok();
+        })
+        .ok();
+    }
 }
 
 impl<'a> Answer<'a> {
@@ -107,14 +121,6 @@ impl<'a> Answer<'a> {
         });
         found.ok().map(|()| answer)
     }
-}
-
-/// Why a choice ended.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Reason<'a> {
-    #[serde(borrow)]
-    finish_reason: Text<'a>,
 }
 
 /// A content block of a message, or an output item of a response.
@@ -241,11 +247,11 @@ fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<St
     }
     // Texts are read only where they must be counted: most of an answer is text.
     if facts.usage.is_some() {
-        for choice in answer.choices.elements::<Reason<'_>>().iter() {
-            if let Some(reason) = choice.finish_reason.some() {
+        answer.choices.each(b"finish_reason", |reason| {
+            if let Some(reason) = reason.read::<Text<'_>>().some() {
                 facts.finish_reason(reason);
             }
-        }
+        });
     } else {
         for choice in answer.choices.elements::<Choice<'_>>().iter() {
             choice.tell(facts);

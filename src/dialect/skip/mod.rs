@@ -77,7 +77,12 @@ pub(crate) fn expect(json: &[u8], at: usize, byte: u8, what: &'static str) -> Re
 /// The index of the value that belongs to the key whose opening quote must be at `at`.
 pub(crate) fn key(json: &[u8], at: usize) -> Result<usize, Fault> {
     let at = expect(json, at, b'"', "expected a key in double quotes")?;
-    let at = space(json, string(json, at)?);
+    colon(json, string(json, at)?)
+}
+
+/// The index of the value that belongs to the key that ended before `at`.
+fn colon(json: &[u8], at: usize) -> Result<usize, Fault> {
+    let at = space(json, at);
     Ok(space(json, expect(json, at, b':', "expected `:`")?))
 }
 
@@ -91,13 +96,11 @@ pub(crate) fn members<'a>(
     at = space(json, expect(json, at, b'{', "expected an object")?);
     if json.get(at) != Some(&b'}') {
         loop {
-            let after = string(
-                json,
-                expect(json, at, b'"', "expected a key in double quotes")?,
-            )?;
-            let from = key(json, at)?;
+            let start = expect(json, at, b'"', "expected a key in double quotes")?;
+            let after = string(json, start)?;
+            let from = colon(json, after)?;
             let end = value(json, from)?;
-            member(&json[at + 1..after - 1], &json[from..end]);
+            member(&json[start..after - 1], &json[from..end]);
             at = space(json, end);
             if json.get(at) != Some(&b',') {
                 break;
@@ -106,6 +109,28 @@ pub(crate) fn members<'a>(
         }
     }
     at = space(json, expect(json, at, b'}', "expected `,` or `}`")?);
+    if at < json.len() {
+        return Fault::syntax(json, at, "trailing characters");
+    }
+    Ok(())
+}
+
+/// Hands over the elements of the array that is the whole of `json`.
+pub(crate) fn elements<'a>(json: &'a [u8], mut element: impl FnMut(&'a [u8])) -> Result<(), Fault> {
+    let mut at = space(json, 0);
+    at = space(json, expect(json, at, b'[', "expected an array")?);
+    if json.get(at) != Some(&b']') {
+        loop {
+            let end = value(json, at)?;
+            element(&json[at..end]);
+            at = space(json, end);
+            if json.get(at) != Some(&b',') {
+                break;
+            }
+            at = space(json, at + 1);
+        }
+    }
+    at = space(json, expect(json, at, b']', "expected `,` or `]`")?);
     if at < json.len() {
         return Fault::syntax(json, at, "trailing characters");
     }
@@ -245,8 +270,13 @@ pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
             match block[n] {
                 b'"' => return Ok(at + n + 1),
                 b'\\' => {
-                    let end = escape(json, at + n)?;
-                    if end > at + BLOCK || end > at + n + 2 {
+                    let short = block.get(n + 1).is_some_and(|byte| is_short(*byte));
+                    let end = if short {
+                        at + n + 2
+                    } else {
+                        escape(json, at + n)?
+                    };
+                    if end > at + BLOCK {
                         at = end;
                         continue 'blocks;
                     }
@@ -273,7 +303,7 @@ const CONTROL: &str = "control character in a string";
 /// The index after the escape whose backslash is at `at`.
 fn escape(json: &[u8], at: usize) -> Result<usize, Fault> {
     match json.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(byte) if is_short(*byte) => Ok(at + 2),
         Some(b'u') => {
             let four = json.get(at + 2..at + 6).unwrap_or_default();
             if four.len() < 4 || !four.iter().all(u8::is_ascii_hexdigit) {
@@ -283,6 +313,11 @@ fn escape(json: &[u8], at: usize) -> Result<usize, Fault> {
         }
         _ => Fault::syntax(json, at, "invalid escape"),
     }
+}
+
+/// Whether a backslash and this byte are an escape.
+fn is_short(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
 }
 
 /// Bytes looked at together.

@@ -57,6 +57,22 @@ fn finds_the_end_wherever_it_stands() {
     }
 }
 
+#[test]
+fn hands_over_elements() {
+    let found = |json: &'static [u8]| {
+        let mut found: Vec<&[u8]> = Vec::new();
+        elements(json, |element| found.push(element)).map(|()| found)
+    };
+    assert_eq!(found(b"[]"), Ok(vec![]));
+    assert_eq!(
+        found(br#" [1 , [2, "],"],{"a":[]} ] "#),
+        Ok(vec![b"1".as_slice(), br#"[2, "],"]"#, br#"{"a":[]}"#])
+    );
+    for not_one in [&b""[..], b"null", b"{}", b"[1", b"[1,]", b"[1]2"] {
+        assert!(found(not_one).is_err(), "{not_one:?}");
+    }
+}
+
 /// Texts that are nearly JSON: its tokens in any order.
 fn tokens() -> impl Strategy<Value = String> {
     let token = prop::sample::select(vec![
