@@ -92,15 +92,27 @@ pub(crate) fn members<'a>(
     json: &'a [u8],
     mut member: impl FnMut(&'a [u8], &'a [u8]),
 ) -> Result<(), Fault> {
-    let mut at = space(json, 0);
-    at = space(json, expect(json, at, b'{', "expected an object")?);
+    let end = object(json, space(json, 0), |key, at| {
+        let end = value(json, at)?;
+        member(key, &json[at..end]);
+        Ok(end)
+    })?;
+    nothing(json, end)
+}
+
+/// The index after the object at `at`. `member` is told each key, between its quotes as it is written, and
+/// where its value is, and says where that ends: it passes over it with [`value`], or looks into it.
+pub(crate) fn object<'a>(
+    json: &'a [u8],
+    at: usize,
+    mut member: impl FnMut(&'a [u8], usize) -> Result<usize, Fault>,
+) -> Result<usize, Fault> {
+    let mut at = space(json, expect(json, at, b'{', "expected an object")?);
     if json.get(at) != Some(&b'}') {
         loop {
             let start = expect(json, at, b'"', "expected a key in double quotes")?;
             let after = string(json, start)?;
-            let from = colon(json, after)?;
-            let end = value(json, from)?;
-            member(&json[start..after - 1], &json[from..end]);
+            let end = member(&json[start..after - 1], colon(json, after)?)?;
             at = space(json, end);
             if json.get(at) != Some(&b',') {
                 break;
@@ -108,29 +120,31 @@ pub(crate) fn members<'a>(
             at = space(json, at + 1);
         }
     }
-    at = space(json, expect(json, at, b'}', "expected `,` or `}`")?);
-    if at < json.len() {
-        return Fault::syntax(json, at, "trailing characters");
-    }
-    Ok(())
+    expect(json, at, b'}', "expected `,` or `}`")
 }
 
-/// Hands over the elements of the array that is the whole of `json`.
-pub(crate) fn elements<'a>(json: &'a [u8], mut element: impl FnMut(&'a [u8])) -> Result<(), Fault> {
-    let mut at = space(json, 0);
-    at = space(json, expect(json, at, b'[', "expected an array")?);
+/// The index after the array at `at`; `element` is told where each element is, and says where it ends.
+pub(crate) fn array(
+    json: &[u8],
+    at: usize,
+    mut element: impl FnMut(usize) -> Result<usize, Fault>,
+) -> Result<usize, Fault> {
+    let mut at = space(json, expect(json, at, b'[', "expected an array")?);
     if json.get(at) != Some(&b']') {
         loop {
-            let end = value(json, at)?;
-            element(&json[at..end]);
-            at = space(json, end);
+            at = space(json, element(at)?);
             if json.get(at) != Some(&b',') {
                 break;
             }
             at = space(json, at + 1);
         }
     }
-    at = space(json, expect(json, at, b']', "expected `,` or `]`")?);
+    expect(json, at, b']', "expected `,` or `]`")
+}
+
+/// There must be nothing but white space from `at` on.
+pub(crate) fn nothing(json: &[u8], at: usize) -> Result<(), Fault> {
+    let at = space(json, at);
     if at < json.len() {
         return Fault::syntax(json, at, "trailing characters");
     }
