@@ -260,20 +260,11 @@ fn number(json: &[u8], mut at: usize) -> Result<usize, Fault> {
 
 /// The index after the closing quote of the string whose content begins at `at`.
 pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
-    // Keys and short values end within a word or two.
-    for _ in 0..2 {
-        match word_at(json, at).map(special) {
-            Some(0) => at += 8,
-            Some(found) => {
-                let end = at + found.trailing_zeros() as usize / 8;
-                if json.get(end) == Some(&b'"') {
-                    return Ok(end + 1);
-                }
-                at = end;
-                break;
-            }
-            None => break,
-        }
+    // Keys and short values end within a few words.
+    let ended;
+    (at, ended) = words(json, at, 4)?;
+    if ended {
+        return Ok(at);
     }
     // Long texts go by blocks: what a block holds is found without a branch for each byte, which no
     // predictor would guess in somebody's prose.
@@ -302,6 +293,11 @@ pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
         }
         at += BLOCK;
     }
+    let ended;
+    (at, ended) = words(json, at, BLOCK / 8)?;
+    if ended {
+        return Ok(at);
+    }
     loop {
         match json.get(at) {
             Some(b'"') => return Ok(at + 1),
@@ -310,6 +306,26 @@ pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
             _ => return Fault::syntax(json, at, CONTROL),
         }
     }
+}
+
+/// Goes on inside a string by at most `most` steps of up to eight bytes, as long as there are eight: where
+/// that leads, and whether it is after the closing quote.
+fn words(json: &[u8], mut at: usize, most: usize) -> Result<(usize, bool), Fault> {
+    for _ in 0..most {
+        let Some(word) = word_at(json, at) else { break };
+        let found = special(word);
+        if found == 0 {
+            at += 8;
+            continue;
+        }
+        at += found.trailing_zeros() as usize / 8;
+        match json.get(at) {
+            Some(b'"') => return Ok((at + 1, true)),
+            Some(b'\\') => at = escape(json, at)?,
+            _ => return Fault::syntax(json, at, CONTROL),
+        }
+    }
+    Ok((at, false))
 }
 
 const CONTROL: &str = "control character in a string";
