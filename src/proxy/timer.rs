@@ -22,7 +22,7 @@ impl Timer {
     /// Sleeps from `now` until `at`, or until an earlier time that it was set to before: waking early is
     /// cheaper than setting it anew. May be up to 10 ms late. Dropped while it sleeps, it stays set.
     pub async fn sleep(&mut self, now: Instant, at: Instant) {
-        let set = match self.0.take().filter(|set| set.to <= at) {
+        let set = match self.0.take().filter(|set| now < set.to && set.to <= at) {
             Some(set) => set,
             None => Set {
                 to: at,
