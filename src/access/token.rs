@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 const PREFIX: &str = "tg-";
-const GENERATION: &str = "-g1-";
+const GENERATION: &str = "-g1";
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 43 digits of base 62 carry 256 bits.
 const SECRET_LENGTH: usize = 43;
@@ -60,8 +60,9 @@ pub fn parse(token: &str) -> Option<TokenParts<'_>> {
     if token.len() > TOKEN_MAX {
         return None;
     }
-    // The last `-g1-` separates: an id may contain one, a secret has no `-`.
-    let (id, secret) = token.strip_prefix(PREFIX)?.rsplit_once(GENERATION)?;
+    // The last `-` separates: an id may contain even a `-g1-`, a secret has no `-`.
+    let (id, secret) = token.strip_prefix(PREFIX)?.rsplit_once('-')?;
+    let id = id.strip_suffix(GENERATION)?;
     let good_secret =
         secret.len() >= SECRET_MIN && secret.bytes().all(|b| b.is_ascii_alphanumeric());
     (is_id(id) && good_secret).then_some(TokenParts { id, secret })
@@ -115,7 +116,7 @@ impl Token {
                 .map(|&byte| char::from(BASE62[usize::from(byte) % 62]));
             secret.extend(digits.take(SECRET_LENGTH - secret.len()));
         }
-        Ok(Token(format!("{PREFIX}{id}{GENERATION}{secret}")))
+        Ok(Token(format!("{PREFIX}{id}{GENERATION}-{secret}")))
     }
 
     /// The token itself, to be shown once.

@@ -13,16 +13,13 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use prometheus::IntCounter;
-use serde::Serialize;
 
+mod entry;
 mod sink;
 
+pub use entry::{Attempt, Entry};
 use sink::Sink;
 pub use sink::Target;
-
-use crate::dialect::Surface;
-use crate::tokens::Usage;
-use crate::usage::Timestamp;
 
 /// Most bytes that wait to be written; lines beyond are dropped.
 const MAX_PENDING: usize = 8 * 1024 * 1024;
@@ -32,100 +29,6 @@ const EAGER: usize = 256 * 1024;
 const GATHER: Duration = Duration::from_millis(50);
 /// Scratch buffers that grew beyond this are given back.
 const MAX_SCRATCH: usize = 16 * 1024;
-
-/// What is written about a request. Fields that are `None` are left out.
-#[derive(Clone, Debug, Serialize)]
-pub struct Entry<'a> {
-    /// When the request arrived, by the wall clock.
-    pub time: Timestamp,
-    /// As in the `x-request-id` of the answer.
-    pub request_id: &'a str,
-    /// The access key's id, never its token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<&'a str>,
-    /// Who owns the access key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<&'a str>,
-    /// The configuration that the access key is held to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub configuration: Option<&'a str>,
-    /// The HTTP method.
-    pub method: &'a str,
-    /// The path, without its query.
-    pub path: &'a str,
-    /// The API shape, where the path names one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub surface: Option<Surface>,
-    /// The model as the client wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requested_model: Option<&'a str>,
-    /// The provider of the last attempt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<&'a str>,
-    /// The model of the last attempt, as its provider knows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<&'a str>,
-    /// Every attempt in order.
-    pub attempts: &'a [Attempt<'a>],
-    /// The status that the client got; `None` if it left before it got one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// The gateway's own error code, where it answered an error itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<&'static str>,
-    /// Whether the client asked for a stream.
-    pub stream: bool,
-    /// Bytes of the request's body.
-    pub bytes_in: u64,
-    /// Bytes of the answer's body.
-    pub bytes_out: u64,
-    /// Tokens, as reported or counted; `None` where nothing was used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<Usage>,
-    /// Whether `tokens` is the gateway's own count.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub estimated: bool,
-    /// From the request to the start of its answer.
-    #[serde(
-        rename = "commit_ms",
-        serialize_with = "millis",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub to_commit: Option<Duration>,
-    /// From the request to the end of its answer.
-    #[serde(rename = "total_ms", serialize_with = "millis_of")]
-    pub total: Duration,
-    /// The address of the client's end of the connection.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_ip: Option<std::net::IpAddr>,
-    /// Whether the client left before the answer was over.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub client_gone: bool,
-}
-
-/// One attempt of a request.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Attempt<'a> {
-    /// The provider's id.
-    pub provider: &'a str,
-    /// The model's id.
-    pub model: &'a str,
-    /// How it ended, as a label from a fixed set.
-    pub outcome: &'a str,
-}
-
-/// Whole milliseconds.
-fn millis_of<S: serde::Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// As [`millis_of`]; `None` is skipped before it gets here.
-fn millis<S: serde::Serializer>(
-    value: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    millis_of(&value.unwrap_or_default(), serializer)
-}
 
 /// Where requests are logged. Clones share one log.
 #[derive(Clone)]
@@ -197,10 +100,7 @@ impl AccessLog {
         let Some(shared) = &self.0 else { return };
         SCRATCH.with_borrow_mut(|line| {
             line.clear();
-            if serde_json::to_writer(&mut *line, entry).is_err() {
-                shared.dropped.inc();
-                return;
-            }
+            entry.write(line);
             line.push(b'\n');
             shared.append(line);
             if line.capacity() > MAX_SCRATCH {

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
 use super::flight::{Answer, Phase, ended_by_gateway};
-use super::opening;
+use super::{names, opening};
 use crate::clock;
 use crate::dialect::Endpoint;
 use crate::failover::{Outcome, retry_after};
 use crate::tokens::Tap;
+
+/// Headers that we add, and `date` and `connection`, which Pingora adds.
+const OURS: usize = 8;
 
 /// What a provider says about its own connection or cookies is not for our client; nor is where to go
 /// instead, since SDKs follow redirects, and would take prompts and access keys around the gateway.
@@ -80,33 +83,40 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
     }
 
     let upstream = clock::now().duration_since(attempt.started);
-    let mut ours = kept(head, attempt.strip_usage)?;
-    opening::name_request(&mut ours, ctx.dialect, &ctx.request_id)?;
-    ours.insert_header("x-tollgate-provider", &*candidate.provider.id)?;
-    ours.insert_header("x-tollgate-model", header_value(&candidate.upstream_model))?;
-    ours.insert_header("x-tollgate-attempts", HeaderValue::from(attempts))?;
-    ours.insert_header(
-        "server-timing",
-        server_timing(ctx.answered.overhead, upstream),
-    )?;
-    *head = ours;
+    let mut headers = kept(head, attempt.strip_usage);
+    for name in opening::id_headers(ctx.dialect) {
+        headers.insert(name, header_value(&ctx.request_id));
+    }
+    let provider = header_value(&candidate.provider.id);
+    let timing = server_timing(ctx.answered.overhead, upstream);
+    headers.insert(&names::X_TOLLGATE_PROVIDER, provider);
+    headers.insert(
+        &names::X_TOLLGATE_MODEL,
+        header_value(&candidate.upstream_model),
+    );
+    headers.insert(&names::X_TOLLGATE_ATTEMPTS, attempts.into());
+    headers.insert(&names::SERVER_TIMING, header_value(&timing));
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = head.status;
+    parts.version = head.version;
+    parts.headers = headers;
+    *head = parts.into();
     planned.flight.answering(answer);
     Ok(())
 }
 
-/// The provider's head, less what is not for our client. It is made anew with room for ours, and without
-/// the spelling of the names: removing and adding in place costs twice as much.
-fn kept(head: &ResponseHeader, usage_is_cut: bool) -> Result<ResponseHeader> {
-    let mut kept = ResponseHeader::build_no_case(head.status, Some(head.headers.len() + 6))?;
-    kept.set_version(head.version);
+/// The provider's headers, less what is not for our client, with room for ours. The head is made anew
+/// of them, without the spelling of the names: changing the provider's in place costs several times as much.
+fn kept(head: &ResponseHeader, usage_is_cut: bool) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(head.headers.len() + OURS);
     for (name, value) in &head.headers {
         // The length is not the provider's any more once its usage chunk is taken out.
         let wrong_length = usage_is_cut && *name == header::CONTENT_LENGTH;
         if !is_dropped(name) && !wrong_length {
-            kept.append_header(name.clone(), value.clone())?;
+            kept.append(name, value.clone());
         }
     }
-    Ok(kept)
+    kept
 }
 
 /// Pingora's `response_filter`. A client of HTTP/1.0 knows no chunks: the end of its connection ends the body.
@@ -150,12 +160,48 @@ fn whole_seconds(wait: Duration) -> HeaderValue {
 /// Milliseconds spent in our own hands before the first attempt, and from the start of the last attempt
 /// to the head of its answer.
 fn server_timing(gateway: Duration, upstream: Duration) -> String {
-    let millis = |d: Duration| (d.as_millis(), d.subsec_micros() % 1000);
-    let ((g, g_micros), (u, u_micros)) = (millis(gateway), millis(upstream));
-    format!("gateway;dur={g}.{g_micros:03}, upstream;dur={u}.{u_micros:03}")
+    let mut text = String::with_capacity(48);
+    for (name, time) in [("gateway;dur=", gateway), (", upstream;dur=", upstream)] {
+        text.push_str(name);
+        text.push_str(itoa::Buffer::new().format(time.as_millis()));
+        // A leading 1 keeps the zeros, and gives way to the point.
+        let micros = 1000 + time.subsec_micros() % 1000;
+        text.push('.');
+        text.push_str(&itoa::Buffer::new().format(micros)[1..]);
+    }
+    text
 }
 
 /// Model ids are the operator's or the client's own text; what no header may carry is replaced.
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("other"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_milliseconds_with_three_places() {
+        let micros = Duration::from_micros;
+        for (gateway, upstream, expected) in [
+            (
+                micros(0),
+                micros(7),
+                "gateway;dur=0.000, upstream;dur=0.007",
+            ),
+            (
+                micros(24),
+                micros(13_140),
+                "gateway;dur=0.024, upstream;dur=13.140",
+            ),
+            (
+                micros(999_999),
+                micros(61_000_050),
+                "gateway;dur=999.999, upstream;dur=61000.050",
+            ),
+        ] {
+            assert_eq!(server_timing(gateway, upstream), expected);
+        }
+    }
 }

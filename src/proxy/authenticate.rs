@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
+use super::names;
 use crate::access::{AccessKey, Snapshot};
 use crate::dialect::GatewayError;
 
@@ -23,7 +24,7 @@ pub fn caller(session: &Session, snapshot: &Snapshot) -> Result<Arc<AccessKey>, 
 
 /// `x-api-key`.
 fn api_key(head: &RequestHeader) -> Option<&str> {
-    let value = head.headers.get("x-api-key")?;
+    let value = head.headers.get(&names::X_API_KEY)?;
     value.to_str().ok().map(str::trim)
 }
 

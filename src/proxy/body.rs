@@ -83,25 +83,19 @@ async fn receive(
     limit: usize,
     pause: Duration,
 ) -> Result<Bytes, GatewayError> {
+    let first = piece(session, pause).await?.unwrap_or_default();
+    // Most bodies come in one piece and are never copied.
+    if first.len() <= limit && session.downstream_session.is_body_done() {
+        return Ok(first);
+    }
     let started = clock::now();
-    let mut first: Option<Bytes> = None;
-    let mut whole = BytesMut::new();
-    let mut received = 0;
-    loop {
-        let next =
-            tokio::time::timeout(pause, session.downstream_session.read_request_body()).await;
-        let Ok(next) = next else {
-            session.set_keepalive(None);
-            return Err(GatewayError::request_timeout());
-        };
-        let Some(piece) = next.map_err(|_| {
-            session.set_keepalive(None);
-            GatewayError::request_timeout()
-        })?
-        else {
-            break;
-        };
-        received += piece.len();
+    let expected = length
+        .and_then(|length| usize::try_from(length).ok())
+        .unwrap_or_default();
+    let mut whole = BytesMut::with_capacity(expected.min(TRUSTED_LENGTH).max(first.len()));
+    let mut next = Some(first);
+    while let Some(piece) = next {
+        let received = whole.len() + piece.len();
         if received > limit {
             session.set_keepalive(None);
             return Err(GatewayError::body_too_large(limit as u64));
@@ -111,21 +105,20 @@ async fn receive(
             session.set_keepalive(None);
             return Err(GatewayError::request_timeout());
         }
-        // Most bodies come in one piece and are never copied.
-        if first.is_none() && whole.is_empty() {
-            first = Some(piece);
-            continue;
-        }
-        if let Some(first) = first.take() {
-            let expected = length
-                .and_then(|length| usize::try_from(length).ok())
-                .unwrap_or_default();
-            whole.reserve(expected.min(TRUSTED_LENGTH).max(first.len() + piece.len()));
-            whole.extend_from_slice(&first);
-        }
         whole.extend_from_slice(&piece);
+        next = self::piece(session, pause).await?;
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    Ok(whole.freeze())
+}
+
+/// The next piece; `None` at the end of the body.
+async fn piece(session: &mut Session, pause: Duration) -> Result<Option<Bytes>, GatewayError> {
+    let read = session.downstream_session.read_request_body();
+    if let Ok(Ok(piece)) = pingora_timeout::timeout(pause, read).await {
+        return Ok(piece);
+    }
+    session.set_keepalive(None);
+    Err(GatewayError::request_timeout())
 }
 
 /// Content encodings that clients really use.

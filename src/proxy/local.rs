@@ -10,7 +10,7 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
-use super::reply;
+use super::{names, reply};
 use crate::access::{AccessKey, KeyKind, Snapshot};
 use crate::catalog::{Model, Provider};
 use crate::dialect::models::{self, Listed, Page};
@@ -36,7 +36,7 @@ pub enum ModelsQuery {
 pub fn dialect(head: &RequestHeader) -> Dialect {
     match Endpoint::of_path(head.uri.path()) {
         Some(endpoint) => endpoint.surface().dialect(),
-        None if head.headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        None if head.headers.contains_key(&names::ANTHROPIC_VERSION) => Dialect::Anthropic,
         None => Dialect::OpenAi,
     }
 }

@@ -23,6 +23,7 @@ mod drain;
 mod failure;
 mod flight;
 mod local;
+mod names;
 mod opening;
 mod outbound;
 mod peers;
@@ -33,6 +34,7 @@ mod session;
 mod settle;
 mod shared;
 mod tab;
+mod timer;
 
 use std::time::Duration;
 
@@ -89,12 +91,12 @@ impl ProxyHttp for Gateway {
     /// Gives the attempt its body.
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        outbound::body(body, ctx);
+        outbound::body(session, body, ctx);
         Ok(())
     }
 

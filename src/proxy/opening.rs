@@ -1,20 +1,24 @@
 //! The head for a streaming client that has waited long enough for one, and what every head says first.
 
+use std::iter;
 use std::sync::Arc;
 
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
+use super::names;
 use crate::dialect::Dialect;
 
-/// The request's id; Anthropic's SDKs read theirs from a header of another name.
+/// The headers that carry the request's id; Anthropic's SDKs read theirs from one of another name.
+pub fn id_headers(dialect: Dialect) -> impl Iterator<Item = &'static HeaderName> {
+    let second = (dialect == Dialect::Anthropic).then_some(&names::REQUEST_ID);
+    iter::once(&names::X_REQUEST_ID).chain(second)
+}
+
+/// Puts the request's id into a head.
 pub fn name_request(head: &mut ResponseHeader, dialect: Dialect, id: &str) -> Result<()> {
-    head.insert_header("x-request-id", id)?;
-    if dialect == Dialect::Anthropic {
-        head.insert_header("request-id", id)?;
-    }
-    Ok(())
+    id_headers(dialect).try_for_each(|name| head.insert_header(name, id))
 }
 
 /// What the head is made of that a streaming client gets when it has waited long enough for one.

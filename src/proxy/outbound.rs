@@ -2,7 +2,7 @@
 //! candidate's address and credential.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use pingora_core::protocols::http::compression::ResponseCompressionCtx;
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
@@ -10,11 +10,15 @@ use pingora_proxy::Session;
 
 use super::context::Context;
 use super::flight::ended_by_gateway;
+use super::names;
 use crate::config::types::Auth;
 use crate::dialect::Surface;
 
 /// What a provider that is called without a version gets: the one every Anthropic API serves.
-const ANTHROPIC_VERSION: &str = "2023-06-01";
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+/// Headers that we add at most, besides configured ones.
+const OURS: usize = 6;
 
 /// The client's credential, what belongs to its connection, and what we say ourselves.
 fn is_dropped(name: &HeaderName) -> bool {
@@ -24,6 +28,7 @@ fn is_dropped(name: &HeaderName) -> bool {
             | "x-api-key"
             | "api-key"
             | "cookie"
+            | "proxy-authenticate"
             | "proxy-authorization"
             | "proxy-connection"
             | "connection"
@@ -32,6 +37,7 @@ fn is_dropped(name: &HeaderName) -> bool {
             | "trailer"
             | "transfer-encoding"
             | "upgrade"
+            | "http2-settings"
             | "expect"
             | "content-encoding"
             | "x-tollgate-failover"
@@ -40,6 +46,9 @@ fn is_dropped(name: &HeaderName) -> bool {
 }
 
 /// Pingora's `upstream_request_filter`.
+///
+/// The head is made anew, which costs less than changing the client's in place, and without the client's
+/// spelling of the names: HTTP/2 has none, and HTTP/1 asks for none.
 pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
     let (Some(planned), Some(attempt), Some(endpoint)) = (&ctx.planned, &ctx.attempt, ctx.endpoint)
     else {
@@ -48,79 +57,92 @@ pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) 
     let candidate = &planned.candidates[attempt.candidate];
     let provider = &candidate.provider;
 
-    drop_named_by_connection(head);
-    let dropped: Vec<HeaderName> = head
-        .headers
-        .keys()
-        .filter(|name| is_dropped(name))
-        .cloned()
-        .collect();
-    for name in &dropped {
-        head.remove_header(name);
+    let mut headers = kept(&head.headers);
+    headers.insert(header::HOST, value(&provider.base_url.authority)?);
+    headers.insert(header::CONTENT_LENGTH, attempt.body.len().into());
+    // The tap reads the answer; a compressed one would be opaque to it.
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    headers.insert(&names::X_REQUEST_ID, value(&ctx.request_id)?);
+    authorize(
+        &mut headers,
+        &provider.auth_on(endpoint.surface()),
+        candidate.key.value.expose(),
+    )?;
+    if endpoint.surface() == Surface::Messages {
+        headers
+            .entry(&names::ANTHROPIC_VERSION)
+            .or_insert(ANTHROPIC_VERSION);
+    }
+    for (name, text) in &provider.headers {
+        let name = HeaderName::try_from(name.as_str())
+            .or_err(ErrorType::InvalidHTTPHeader, "a provider's header name")?;
+        headers.insert(name, value(text)?);
     }
     let target = provider
         .base_url
         .join(endpoint.upstream_path(), head.uri.query());
-    head.set_uri(Uri::try_from(target).or_err(
+    let uri = Uri::try_from(target).or_err(
         ErrorType::InvalidHTTPHeader,
         "the base URL and the client's query do not join",
-    )?);
-    head.insert_header(header::HOST, provider.base_url.authority.as_str())?;
-    head.insert_header(
-        header::CONTENT_LENGTH,
-        HeaderValue::from(attempt.body.len()),
     )?;
-    // The tap reads the answer; a compressed one would be opaque to it.
-    head.insert_header(header::ACCEPT_ENCODING, "identity")?;
-    head.insert_header("x-request-id", &*ctx.request_id)?;
-    authorize(
-        head,
-        &provider.auth_on(endpoint.surface()),
-        candidate.key.value.expose(),
-    )?;
-    if endpoint.surface() == Surface::Messages && !head.headers.contains_key("anthropic-version") {
-        head.insert_header("anthropic-version", ANTHROPIC_VERSION)?;
-    }
-    for (name, value) in &provider.headers {
-        let name = HeaderName::try_from(name.as_str())
-            .or_err(ErrorType::InvalidHTTPHeader, "a provider's header name")?;
-        head.insert_header(name, value.as_str())?;
-    }
-    // A provider that compresses all the same is undone before the tap.
-    session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = head.method.clone();
+    parts.version = head.version;
+    parts.uri = uri;
+    parts.headers = headers;
+    *head = parts.into();
+    // Pingora would read the `accept-encoding` that was just written: see `body`.
+    session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
     Ok(())
 }
 
 /// Pingora's `request_body_filter`: every attempt has its own body.
-pub fn body(body: &mut Option<Bytes>, ctx: &Context) {
+pub fn body(session: &mut Session, body: &mut Option<Bytes>, ctx: &Context) {
     if let Some(attempt) = &ctx.attempt {
         *body = Some(attempt.body.clone());
     }
+    // A provider that compresses all the same is undone before the tap. The head has left, and the answer
+    // is not there before a body was sent.
+    session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
 }
 
-/// Headers that `Connection` names are for the client's connection only.
-fn drop_named_by_connection(head: &mut RequestHeader) {
-    let Some(value) = head
-        .headers
-        .get(header::CONNECTION)
-        .and_then(|v| v.to_str().ok())
-    else {
-        return;
-    };
-    let named: Vec<String> = value
-        .split(',')
-        .map(|name| name.trim().to_ascii_lowercase())
+/// The client's headers, less what is not for a provider and what `Connection` says is for the client's
+/// connection only.
+fn kept(sent: &HeaderMap) -> HeaderMap {
+    let named: Vec<&[u8]> = sent
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
         .collect();
-    for name in named {
-        head.remove_header(name.as_str());
+    let is_named = |name: &HeaderName| {
+        let name = name.as_str().as_bytes();
+        named.iter().any(|named| named.eq_ignore_ascii_case(name))
+    };
+    let mut kept = HeaderMap::with_capacity(sent.len() + OURS);
+    for (name, value) in sent {
+        if !is_dropped(name) && !is_named(name) {
+            kept.append(name, value.clone());
+        }
     }
+    kept
 }
 
-fn authorize(head: &mut RequestHeader, auth: &Auth, key: &str) -> Result<()> {
+fn value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).or_err(
+        ErrorType::InvalidHTTPHeader,
+        "a configured value has characters that no header may have",
+    )
+}
+
+fn authorize(headers: &mut HeaderMap, auth: &Auth, key: &str) -> Result<()> {
     let (name, text) = match auth {
-        Auth::Bearer => ("authorization", format!("Bearer {key}")),
-        Auth::XApiKey => ("x-api-key", key.to_owned()),
-        Auth::ApiKey => ("api-key", key.to_owned()),
+        Auth::Bearer => (&header::AUTHORIZATION, ["Bearer ", key].concat()),
+        Auth::XApiKey => (&names::X_API_KEY, key.to_owned()),
+        Auth::ApiKey => (&names::API_KEY, key.to_owned()),
         Auth::None => return Ok(()),
     };
     let mut value = HeaderValue::try_from(text).map_err(|_| {
@@ -130,5 +152,70 @@ fn authorize(head: &mut RequestHeader, auth: &Auth, key: &str) -> Result<()> {
         )
     })?;
     value.set_sensitive(true);
-    head.insert_header(name, value)
+    headers.insert(name, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_connections_or_the_callers_own_stays_here() {
+        let mut sent = HeaderMap::new();
+        for (name, value) in [
+            ("host", "gateway"),
+            ("content-type", "application/json"),
+            ("authorization", "Bearer tg-key"),
+            ("x-api-key", "tg-key"),
+            ("connection", "keep-alive, X-Hop"),
+            ("connection", "x-other"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA"),
+            ("proxy-authenticate", "Basic"),
+            ("x-hop", "1"),
+            ("x-other", "1"),
+            ("openai-beta", "a"),
+            ("openai-beta", "b"),
+        ] {
+            sent.append(name, HeaderValue::from_static(value));
+        }
+        let kept = kept(&sent);
+        let kept: Vec<_> = kept
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        assert_eq!(
+            kept,
+            [
+                ("host", b"gateway".as_slice()),
+                ("content-type", b"application/json"),
+                ("openai-beta", b"a"),
+                ("openai-beta", b"b"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_travels_as_its_provider_wants_it() {
+        for (auth, expected) in [
+            (Auth::Bearer, Some(("authorization", "Bearer sk-1"))),
+            (Auth::XApiKey, Some(("x-api-key", "sk-1"))),
+            (Auth::ApiKey, Some(("api-key", "sk-1"))),
+            (Auth::None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            authorize(&mut headers, &auth, "sk-1").expect("a key that a header may have");
+            let sent = headers.iter().next();
+            assert!(
+                sent.is_none_or(|(_, value)| value.is_sensitive()),
+                "{auth:?}"
+            );
+            let sent = sent.map(|(name, value)| (name.as_str(), value.to_str().expect("text")));
+            assert_eq!(sent, expected, "{auth:?}");
+        }
+    }
 }

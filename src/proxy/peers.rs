@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::CaType;
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use pingora_error::{Error, ErrorType, Result};
 use rustls::pki_types::CertificateDer;
@@ -134,6 +134,8 @@ pub fn peer(
     let options = &mut peer.options;
     options.connection_timeout = Some(connect);
     options.total_connection_timeout = Some(connect);
+    // The head is written anew for each attempt, see `outbound`: what Pingora would strip never gets into it.
+    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
     // HTTP/2 waits for window before it looks at the clock; this bounds that wait.
     options.write_timeout = Some(left);
     options.idle_timeout = Some(IDLE_TIMEOUT);

@@ -7,7 +7,7 @@ use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::shared::Shared;
-use super::{admit, authenticate, body, credits, local, reply, route};
+use super::{admit, authenticate, body, credits, local, names, reply, route};
 use crate::clock;
 use crate::dialect::GatewayError;
 use crate::dialect::request::RequestBody;
@@ -96,7 +96,7 @@ fn identify(session: &Session, ctx: &mut Context) {
     ctx.dialect = local::dialect(head);
     ctx.request_id = head
         .headers
-        .get("x-request-id")
+        .get(&names::X_REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| {
             (1..=REQUEST_ID_MAX).contains(&id.len())
@@ -109,6 +109,8 @@ fn identify(session: &Session, ctx: &mut Context) {
 
 /// `req_` and 24 random hexadecimal digits.
 fn new_request_id() -> Arc<str> {
-    let (high, low) = crate::random::bits128();
-    format!("req_{:08x}{low:016x}", high >> 32).into()
+    let mut id = String::with_capacity(28);
+    id.push_str("req_");
+    crate::random::push_hex96(&mut id);
+    id.into()
 }

@@ -3,6 +3,7 @@
 use pingora_proxy::Session;
 
 use super::context::Context;
+use super::names;
 use super::shared::Shared;
 use crate::access::{AccessKey, KeyKind, Snapshot, Step};
 use crate::catalog::{Resolved, Unknown};
@@ -153,7 +154,7 @@ fn failover_wanted(snapshot: &Snapshot, key: &AccessKey, session: &Session) -> b
     let off = session
         .req_header()
         .headers
-        .get("x-tollgate-failover")
+        .get(&names::X_TOLLGATE_FAILOVER)
         .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"off"));
     let configured = key
         .configuration

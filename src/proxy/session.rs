@@ -7,7 +7,6 @@
 //! What to hold, drop and end is decided in [`Flight`]; this file only carries it out. The real
 //! session goes back to its place ([`Slot`]) when the wrapper is dropped, or keep-alive is lost.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +22,11 @@ use pingora_core::protocols::http::{HttpTask, ServerSession};
 use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use tokio::time::Sleep;
 
 use super::flight::{Flight, Pass, Tick, ended_by_gateway};
 use super::opening::Opening;
 use super::settle::Closing;
+use super::timer::Timer;
 use crate::clock;
 
 /// A comment that no client shows; it keeps idle connections alive.
@@ -74,7 +73,7 @@ pub fn wrap(
         closing,
         patience,
         comment_cut: false,
-        timer: None,
+        timer: Timer::default(),
         slot: slot.clone(),
     };
     *place = ServerSession::Custom(Box::new(wrapper));
@@ -96,7 +95,7 @@ struct HeldSession {
     patience: Duration,
     /// A comment to an HTTP/2 client was begun and not finished.
     comment_cut: bool,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
     slot: Slot,
 }
 
@@ -109,20 +108,14 @@ impl Drop for HeldSession {
 
 impl HeldSession {
     /// Sleeps until the flight has something to decide; says what.
-    async fn next_tick(timer: &mut Option<Pin<Box<Sleep>>>, flight: &Flight) -> Tick {
+    async fn next_tick(timer: &mut Timer, flight: &Flight) -> Tick {
         loop {
             let now = clock::now();
             match flight.tick(now) {
                 Tick::Wait => {}
                 other => return other,
             }
-            let at = tokio::time::Instant::from_std(flight.wake_at(now));
-            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-            // A timer that fires early is cheaper than one that is set anew at every event.
-            if timer.is_elapsed() || timer.deadline() > at {
-                timer.as_mut().reset(at);
-            }
-            timer.as_mut().await;
+            timer.sleep(now, flight.wake_at(now)).await;
         }
     }
 
@@ -237,7 +230,7 @@ impl CustomSession for HeldSession {
                 self.settle_writes().await?;
                 // Pingora's own write timeout sets a timer for each write; this one only for those that wait.
                 let write = self.real.response_duplex_vec(tasks);
-                match tokio::time::timeout(self.patience, write).await {
+                match pingora_timeout::timeout(self.patience, write).await {
                     Ok(written) => written,
                     Err(_) => {
                         Error::e_explain(ErrorType::WriteTimedout, "the client does not read")

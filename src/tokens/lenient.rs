@@ -192,50 +192,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// The largest count of tokens that is believed, some thousand times the longest context window.
-const BELIEVED: u64 = u32::MAX as u64;
-
-/// A count of tokens. `None` for what is none: negative, absurdly large, no number, absent. A
-/// fraction is dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Figure(pub Option<u64>);
-
-impl<'de> Deserialize<'de> for Figure {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl<'de> Visitor<'de> for Number {
-            type Value = Figure;
-            unit_is_default!();
-            otherwise_default!(visit_bool(bool), visit_str(&str));
-            fn visit_i64<E: Error>(self, figure: i64) -> Result<Figure, E> {
-                Ok(Figure(
-                    u64::try_from(figure)
-                        .ok()
-                        .filter(|&figure| figure <= BELIEVED),
-                ))
-            }
-            fn visit_u64<E: Error>(self, figure: u64) -> Result<Figure, E> {
-                Ok(Figure(Some(figure).filter(|&figure| figure <= BELIEVED)))
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the range is checked, the fraction dropped on purpose"
-            )]
-            fn visit_f64<E: Error>(self, figure: f64) -> Result<Figure, E> {
-                let believed = (0.0..=f64::from(u32::MAX)).contains(&figure);
-                Ok(Figure(believed.then_some(figure as u64)))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Figure, A::Error> {
-                skip_list(list).map(|()| Figure(None))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Figure, A::Error> {
-                skip_map(map).map(|()| Figure(None))
-            }
-        }
-        deserializer.deserialize_any(Number)
-    }
-}
-
 /// A short text or a whole number, as error codes are.
 #[derive(Debug, Default)]
 pub(super) enum Code<'a> {

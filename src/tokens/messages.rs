@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::facts::{Facts, Read};
 use super::failure::Fault;
-use super::figures::Figures;
+use super::figures::Written;
 use super::lenient::{Maybe, Text};
 
 /// One event of a stream.
@@ -19,7 +19,8 @@ pub(super) struct MessageEvent<'a> {
     content_block: Maybe<Block<'a>>,
     #[serde(borrow)]
     delta: Maybe<Delta<'a>>,
-    usage: Maybe<Figures>,
+    #[serde(borrow)]
+    usage: Written<'a>,
     #[serde(borrow)]
     error: Fault<'a>,
 }
@@ -29,7 +30,8 @@ pub(super) struct MessageEvent<'a> {
 struct Start<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    usage: Maybe<Figures>,
+    #[serde(borrow)]
+    usage: Written<'a>,
 }
 
 /// A block as it starts.
@@ -70,7 +72,7 @@ impl MessageEvent<'_> {
             "message_start" => {
                 if let Some(start) = &self.message.0 {
                     facts.model(&start.model);
-                    report(start.usage.0, false, facts);
+                    report(start.usage, false, facts);
                 }
             }
             "content_block_start" => {
@@ -100,7 +102,7 @@ impl MessageEvent<'_> {
                     facts.content = true;
                     facts.finish_reason(reason);
                 }
-                report(self.usage.0, true, facts);
+                report(self.usage, true, facts);
             }
             "message_stop" => {
                 facts.content = true;
@@ -118,8 +120,10 @@ impl MessageEvent<'_> {
     }
 }
 
-fn report(figures: Option<Figures>, at_the_end: bool, facts: &mut Facts) {
-    let Some(figures) = figures else { return };
+fn report(usage: Written<'_>, at_the_end: bool, facts: &mut Facts) {
+    let Some(figures) = usage.figures() else {
+        return;
+    };
     if let Some(usage) = figures.anthropic(facts.usage.unwrap_or_default()) {
         facts.report(usage, at_the_end && figures.reports_output());
     }

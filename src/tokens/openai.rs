@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::facts::{Facts, Read};
 use super::failure::{Body, Fault};
-use super::figures::{Figures, Groq};
+use super::figures::{Groq, Written};
 use super::lenient::{Code, Few, Maybe, Text};
 use crate::dialect::Dialect;
 
@@ -17,8 +17,10 @@ pub(super) struct Chunk<'a> {
     model: Text<'a>,
     #[serde(borrow)]
     choices: Few<Maybe<Choice<'a>>>,
-    usage: Maybe<Figures>,
-    x_groq: Maybe<Groq>,
+    #[serde(borrow)]
+    usage: Written<'a>,
+    #[serde(borrow)]
+    x_groq: Maybe<Groq<'a>>,
     #[serde(borrow)]
     error: Fault<'a>,
     #[serde(borrow)]
@@ -164,13 +166,15 @@ impl Chunk<'_> {
                 choice.tell(facts);
             }
         }
-        let groq = || self.x_groq.0.as_ref().and_then(|groq| groq.usage.0);
-        let figures = self.usage.0.or_else(groq);
-        if let Some(usage) = figures.and_then(|figures| figures.usage(Dialect::OpenAi, false)) {
+        let figures = self.usage.figures();
+        let usage_only = self.choices.present && self.choices.first.is_none() && figures.is_some();
+        let groq = || self.x_groq.0.as_ref()?.usage.figures();
+        if let Some(usage) = figures
+            .or_else(groq)
+            .and_then(|figures| figures.usage(Dialect::OpenAi, false))
+        {
             facts.report(usage, true);
         }
-        let usage_only =
-            self.choices.present && self.choices.first.is_none() && self.usage.0.is_some();
         Read {
             usage_only: usage_only && failure.is_none(),
             failure,

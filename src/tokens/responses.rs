@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::StreamFailure;
 use super::facts::{Facts, Read};
 use super::failure::{Body, Fault};
-use super::figures::Figures;
+use super::figures::Written;
 use super::lenient::{Code, Maybe, Text};
 use crate::dialect::Dialect;
 
@@ -46,7 +46,8 @@ struct Response<'a> {
     model: Text<'a>,
     #[serde(borrow)]
     status: Text<'a>,
-    usage: Maybe<Figures>,
+    #[serde(borrow)]
+    usage: Written<'a>,
     #[serde(borrow)]
     error: Fault<'a>,
     #[serde(borrow)]
@@ -66,7 +67,7 @@ impl Response<'_> {
         facts.model(&self.model);
         if let Some(usage) = self
             .usage
-            .0
+            .figures()
             .and_then(|figures| figures.usage(Dialect::OpenAi, false))
         {
             facts.report(usage, true);

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::StreamFailure;
 use super::facts::Facts;
 use super::failure::{Body, Fault};
-use super::figures::{Figures, Groq};
+use super::figures::{Figures, Groq, Written};
 use super::lenient::{Code, Few, Maybe, Text};
 use super::openai::Choice;
 use super::responses::end;
@@ -57,6 +57,8 @@ struct Answer<'a> {
     x_groq: Raw<'a>,
     incomplete_details: Raw<'a>,
     choices: Raw<'a>,
+    /// Of the last choice that has one.
+    finish_reason: Raw<'a>,
     data: Raw<'a>,
     content: Raw<'a>,
     output: Raw<'a>,
@@ -67,6 +69,10 @@ struct Answer<'a> {
 struct Raw<'a>(Option<&'a [u8]>);
 
 impl<'a> Raw<'a> {
+    fn of(json: &'a [u8]) -> Raw<'a> {
+        Raw((json != b"null").then_some(json))
+    }
+
     /// The value as what it should be; the default if it is something else.
     fn read<T: Deserialize<'a> + Default>(self) -> T {
         let read = |json| serde_json::from_slice(json).ok();
@@ -84,7 +90,11 @@ impl<'a> Answer<'a> {
     /// one counts.
     fn of(body: &'a [u8]) -> Option<Answer<'a>> {
         let mut answer = Answer::default();
-        let found = skip::members(body, |key, value| {
+        let end = skip::object(body, skip::space(body, 0), |key, at| {
+            let end = match key {
+                b"choices" => choices(body, at, &mut answer.finish_reason)?,
+                _ => skip::value(body, at)?,
+            };
             let place = match key {
                 b"model" => &mut answer.model,
                 b"type" => &mut answer.kind,
@@ -101,20 +111,34 @@ impl<'a> Answer<'a> {
                 b"data" => &mut answer.data,
                 b"content" => &mut answer.content,
                 b"output" => &mut answer.output,
-                _ => return,
+                _ => return Ok(end),
             };
-            *place = Raw((value != b"null").then_some(value));
+            *place = Raw::of(&body[at..end]);
+            Ok(end)
         });
-        found.ok().map(|()| answer)
+        let whole = end.and_then(|end| skip::nothing(body, end));
+        whole.ok().map(|()| answer)
     }
 }
 
-/// Why a choice ended.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Reason<'a> {
-    #[serde(borrow)]
-    finish_reason: Text<'a>,
+/// The index after the choices at `at`; `reason` becomes why the last one that says so ended.
+fn choices<'a>(body: &'a [u8], at: usize, reason: &mut Raw<'a>) -> Result<usize, skip::Fault> {
+    *reason = Raw(None);
+    if body.get(at) != Some(&b'[') {
+        return skip::value(body, at);
+    }
+    skip::array(body, at, |at| {
+        if body.get(at) != Some(&b'{') {
+            return skip::value(body, at);
+        }
+        skip::object(body, at, |key, at| {
+            let end = skip::value(body, at)?;
+            if key == b"finish_reason" && !matches!(&body[at..end], b"null" | b"\"\"") {
+                *reason = Raw(Some(&body[at..end]));
+            }
+            Ok(end)
+        })
+    })
 }
 
 /// A content block of a message, or an output item of a response.
@@ -230,8 +254,8 @@ fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<St
         return None;
     };
     facts.model(&answer.model.read());
-    let groq = || answer.x_groq.read::<Maybe<Groq>>().0?.usage.0;
-    let figures = answer.usage.read::<Maybe<Figures>>().0.or_else(groq);
+    let groq = || answer.x_groq.read::<Maybe<Groq<'_>>>().0?.usage.figures();
+    let figures = answer.usage.0.and_then(Figures::of).or_else(groq);
     note(figures, surface, facts);
     if let Some(reason) = answer.stop_reason.read::<Text<'_>>().some() {
         facts.finish_reason(reason);
@@ -241,10 +265,8 @@ fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<St
     }
     // Texts are read only where they must be counted: most of an answer is text.
     if facts.usage.is_some() {
-        for choice in answer.choices.elements::<Reason<'_>>().iter() {
-            if let Some(reason) = choice.finish_reason.some() {
-                facts.finish_reason(reason);
-            }
+        if let Some(reason) = answer.finish_reason.read::<Text<'_>>().some() {
+            facts.finish_reason(reason);
         }
     } else {
         for choice in answer.choices.elements::<Choice<'_>>().iter() {
@@ -297,8 +319,8 @@ fn search(endpoint: Endpoint, head: &[u8], tail: &[u8], facts: &mut Facts) {
         let model = value_of::<Text<'_>>(end, b"\"model\"");
         facts.model(&model.unwrap_or_default());
         if facts.usage.is_none() {
-            let figures = value_of::<Maybe<Figures>>(end, b"\"usage\"");
-            note(figures.and_then(|figures| figures.0), surface, facts);
+            let usage = value_of::<Written<'_>>(end, b"\"usage\"");
+            note(usage.and_then(Written::figures), surface, facts);
         }
     }
 }

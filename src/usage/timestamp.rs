@@ -19,7 +19,7 @@ impl From<SystemTime> for Timestamp {
 
 impl Timestamp {
     /// The text, in ASCII. Written digit by digit: every request has one.
-    fn text(&self) -> [u8; 24] {
+    pub(crate) fn ascii(&self) -> [u8; 24] {
         let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since.as_secs();
         let (year, month, day) = civil(seconds / 86_400);
@@ -44,13 +44,13 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.ascii()).unwrap_or_default())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+        serializer.serialize_str(std::str::from_utf8(&self.ascii()).unwrap_or_default())
     }
 }
 

@@ -86,9 +86,9 @@ impl Field {
 
 /// Whether a lenient parser could read `key` as `name`, which is lower-case ASCII.
 pub(super) fn looks_like(key: &str, name: &str) -> bool {
-    let key = key.split_once('\0').map_or(key, |(before, _)| before);
     let mut name = name.chars();
-    key.chars().all(|c| name.next() == Some(fold(c))) && name.next().is_none()
+    let mut key = key.chars().take_while(|c| *c != '\0');
+    key.all(|c| name.next() == Some(fold(c))) && name.next().is_none()
 }
 
 /// Simple case folding onto ASCII: the long s and the Kelvin sign are the only others that fold there.

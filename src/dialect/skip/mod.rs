@@ -77,7 +77,12 @@ pub(crate) fn expect(json: &[u8], at: usize, byte: u8, what: &'static str) -> Re
 /// The index of the value that belongs to the key whose opening quote must be at `at`.
 pub(crate) fn key(json: &[u8], at: usize) -> Result<usize, Fault> {
     let at = expect(json, at, b'"', "expected a key in double quotes")?;
-    let at = space(json, string(json, at)?);
+    colon(json, string(json, at)?)
+}
+
+/// The index of the value that belongs to the key that ended before `at`.
+fn colon(json: &[u8], at: usize) -> Result<usize, Fault> {
+    let at = space(json, at);
     Ok(space(json, expect(json, at, b':', "expected `:`")?))
 }
 
@@ -87,17 +92,27 @@ pub(crate) fn members<'a>(
     json: &'a [u8],
     mut member: impl FnMut(&'a [u8], &'a [u8]),
 ) -> Result<(), Fault> {
-    let mut at = space(json, 0);
-    at = space(json, expect(json, at, b'{', "expected an object")?);
+    let end = object(json, space(json, 0), |key, at| {
+        let end = value(json, at)?;
+        member(key, &json[at..end]);
+        Ok(end)
+    })?;
+    nothing(json, end)
+}
+
+/// The index after the object at `at`. `member` is told each key, between its quotes as it is written, and
+/// where its value is, and says where that ends: it passes over it with [`value`], or looks into it.
+pub(crate) fn object<'a>(
+    json: &'a [u8],
+    at: usize,
+    mut member: impl FnMut(&'a [u8], usize) -> Result<usize, Fault>,
+) -> Result<usize, Fault> {
+    let mut at = space(json, expect(json, at, b'{', "expected an object")?);
     if json.get(at) != Some(&b'}') {
         loop {
-            let after = string(
-                json,
-                expect(json, at, b'"', "expected a key in double quotes")?,
-            )?;
-            let from = key(json, at)?;
-            let end = value(json, from)?;
-            member(&json[at + 1..after - 1], &json[from..end]);
+            let start = expect(json, at, b'"', "expected a key in double quotes")?;
+            let after = string(json, start)?;
+            let end = member(&json[start..after - 1], colon(json, after)?)?;
             at = space(json, end);
             if json.get(at) != Some(&b',') {
                 break;
@@ -105,7 +120,31 @@ pub(crate) fn members<'a>(
             at = space(json, at + 1);
         }
     }
-    at = space(json, expect(json, at, b'}', "expected `,` or `}`")?);
+    expect(json, at, b'}', "expected `,` or `}`")
+}
+
+/// The index after the array at `at`; `element` is told where each element is, and says where it ends.
+pub(crate) fn array(
+    json: &[u8],
+    at: usize,
+    mut element: impl FnMut(usize) -> Result<usize, Fault>,
+) -> Result<usize, Fault> {
+    let mut at = space(json, expect(json, at, b'[', "expected an array")?);
+    if json.get(at) != Some(&b']') {
+        loop {
+            at = space(json, element(at)?);
+            if json.get(at) != Some(&b',') {
+                break;
+            }
+            at = space(json, at + 1);
+        }
+    }
+    expect(json, at, b']', "expected `,` or `]`")
+}
+
+/// There must be nothing but white space from `at` on.
+pub(crate) fn nothing(json: &[u8], at: usize) -> Result<(), Fault> {
+    let at = space(json, at);
     if at < json.len() {
         return Fault::syntax(json, at, "trailing characters");
     }
@@ -221,20 +260,11 @@ fn number(json: &[u8], mut at: usize) -> Result<usize, Fault> {
 
 /// The index after the closing quote of the string whose content begins at `at`.
 pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
-    // Keys and short values end within a word or two.
-    for _ in 0..2 {
-        match word_at(json, at).map(special) {
-            Some(0) => at += 8,
-            Some(found) => {
-                let end = at + found.trailing_zeros() as usize / 8;
-                if json.get(end) == Some(&b'"') {
-                    return Ok(end + 1);
-                }
-                at = end;
-                break;
-            }
-            None => break,
-        }
+    // Keys and short values end within a few words.
+    let ended;
+    (at, ended) = words(json, at, 4)?;
+    if ended {
+        return Ok(at);
     }
     // Long texts go by blocks: what a block holds is found without a branch for each byte, which no
     // predictor would guess in somebody's prose.
@@ -245,8 +275,13 @@ pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
             match block[n] {
                 b'"' => return Ok(at + n + 1),
                 b'\\' => {
-                    let end = escape(json, at + n)?;
-                    if end > at + BLOCK || end > at + n + 2 {
+                    let short = block.get(n + 1).is_some_and(|byte| is_short(*byte));
+                    let end = if short {
+                        at + n + 2
+                    } else {
+                        escape(json, at + n)?
+                    };
+                    if end > at + BLOCK {
                         at = end;
                         continue 'blocks;
                     }
@@ -258,6 +293,11 @@ pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
         }
         at += BLOCK;
     }
+    let ended;
+    (at, ended) = words(json, at, BLOCK / 8)?;
+    if ended {
+        return Ok(at);
+    }
     loop {
         match json.get(at) {
             Some(b'"') => return Ok(at + 1),
@@ -268,12 +308,32 @@ pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
     }
 }
 
+/// Goes on inside a string by at most `most` steps of up to eight bytes, as long as there are eight: where
+/// that leads, and whether it is after the closing quote.
+fn words(json: &[u8], mut at: usize, most: usize) -> Result<(usize, bool), Fault> {
+    for _ in 0..most {
+        let Some(word) = word_at(json, at) else { break };
+        let found = special(word);
+        if found == 0 {
+            at += 8;
+            continue;
+        }
+        at += found.trailing_zeros() as usize / 8;
+        match json.get(at) {
+            Some(b'"') => return Ok((at + 1, true)),
+            Some(b'\\') => at = escape(json, at)?,
+            _ => return Fault::syntax(json, at, CONTROL),
+        }
+    }
+    Ok((at, false))
+}
+
 const CONTROL: &str = "control character in a string";
 
 /// The index after the escape whose backslash is at `at`.
 fn escape(json: &[u8], at: usize) -> Result<usize, Fault> {
     match json.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(byte) if is_short(*byte) => Ok(at + 2),
         Some(b'u') => {
             let four = json.get(at + 2..at + 6).unwrap_or_default();
             if four.len() < 4 || !four.iter().all(u8::is_ascii_hexdigit) {
@@ -283,6 +343,11 @@ fn escape(json: &[u8], at: usize) -> Result<usize, Fault> {
         }
         _ => Fault::syntax(json, at, "invalid escape"),
     }
+}
+
+/// Whether a backslash and this byte are an escape.
+fn is_short(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
 }
 
 /// Bytes looked at together.

@@ -57,6 +57,56 @@ fn finds_the_end_wherever_it_stands() {
     }
 }
 
+#[test]
+fn hands_over_what_is_inside() {
+    let inside = |json: &'static [u8]| {
+        let mut found: Vec<&[u8]> = Vec::new();
+        let end = match json.first() {
+            Some(b'{') => object(json, 0, |key, at| {
+                let end = value(json, at)?;
+                found.extend([key, &json[at..end]]);
+                Ok(end)
+            }),
+            _ => array(json, 0, |at| {
+                let end = value(json, at)?;
+                found.push(&json[at..end]);
+                Ok(end)
+            }),
+        };
+        end.and_then(|end| nothing(json, end)).map(|()| found)
+    };
+    for (json, expected) in [
+        (&b"[]"[..], vec![]),
+        (b"{ }\n", vec![]),
+        (
+            br#"[1 , [2, "],"],{"a":[]} ] "#,
+            vec![&b"1"[..], br#"[2, "],"]"#, br#"{"a":[]}"#],
+        ),
+        (
+            br#"{"a" : 1, "\"b" :{"c":","} }"#,
+            vec![&b"a"[..], b"1", br#"\"b"#, br#"{"c":","}"#],
+        ),
+    ] {
+        assert_eq!(inside(json), Ok(expected), "{json:?}");
+    }
+    for not_one in [
+        &b""[..],
+        b"null",
+        b"[1",
+        b"[1,]",
+        b"[,]",
+        b"[1]2",
+        b"[1}",
+        b"{",
+        br#"{"a"}"#,
+        br#"{"a":1,}"#,
+        br#"{"a":1]"#,
+        b"{1:1}",
+    ] {
+        assert!(inside(not_one).is_err(), "{not_one:?}");
+    }
+}
+
 /// Texts that are nearly JSON: its tokens in any order.
 fn tokens() -> impl Strategy<Value = String> {
     let token = prop::sample::select(vec![

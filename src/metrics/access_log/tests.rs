@@ -7,6 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::*;
+use crate::dialect::Surface;
+use crate::tokens::Usage;
+use crate::usage::Timestamp;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,6 +49,12 @@ fn entry<'a>(model: &'a str, attempts: &'a [Attempt<'a>]) -> Entry<'a> {
     }
 }
 
+fn written(entry: &Entry<'_>) -> String {
+    let mut line = Vec::new();
+    entry.write(&mut line);
+    String::from_utf8(line).expect("a line is UTF-8")
+}
+
 #[test]
 fn one_line_says_it_all() {
     let attempts = [
@@ -60,7 +69,7 @@ fn one_line_says_it_all() {
             outcome: "ok",
         },
     ];
-    let line = serde_json::to_string(&entry("demo:429", &attempts)).unwrap();
+    let line = written(&entry("demo:429", &attempts));
     insta::assert_snapshot!(line, @r#"{"time":"2023-11-14T22:13:20.123Z","request_id":"req-1","access_key":"app","account":"default","method":"POST","path":"/v1/chat/completions","surface":"openai/chat-completions","requested_model":"demo:429","provider":"demo","model":"echo","attempts":[{"provider":"demo","model":"429","outcome":"status_429"},{"provider":"demo","model":"echo","outcome":"ok"}],"status":200,"stream":true,"bytes_in":300,"bytes_out":4096,"tokens":{"input":3,"cached_read":0,"cache_write":0,"output":5,"reasoning":0},"commit_ms":12,"total_ms":250,"client_ip":"::1"}"#);
 }
 
@@ -81,7 +90,7 @@ fn what_is_not_known_is_left_out() {
         error: Some("ERR_TOLLGATE_27007"),
         ..entry("", &[])
     };
-    let line = serde_json::to_string(&nothing).unwrap();
+    let line = written(&nothing);
     assert!(!line.contains("null"), "{line}");
     assert!(line.contains(r#""client_gone":true"#), "{line}");
 }
@@ -186,13 +195,123 @@ fn off_is_off() {
     assert!(log.flush(Duration::ZERO));
 }
 
+/// Any entry, made of texts that include what JSON escapes.
+#[derive(Clone, Debug)]
+struct Sample {
+    texts: Vec<Option<String>>,
+    attempts: Vec<(String, String, String)>,
+    numbers: [u64; 7],
+    surface: Option<Surface>,
+    status: Option<u16>,
+    flags: [bool; 4],
+    millis: (Option<u64>, u64),
+    ip: Option<IpAddr>,
+}
+
+fn odd_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[\\x00-\\x7f]{0,20}",
+        "[a-z0-9:/._-]{0,40}",
+        "([\"\\\\\\x00-\\x1f\\x7f]|é|\\u{2028}|😀){0,9}",
+    ]
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    (
+        prop::collection::vec(prop::option::of(odd_text()), 9),
+        prop::collection::vec((odd_text(), odd_text(), odd_text()), 0..4),
+        any::<[u64; 7]>(),
+        prop::option::of(prop::sample::select(Surface::ALL.to_vec())),
+        any::<Option<u16>>(),
+        any::<[bool; 4]>(),
+        any::<(Option<u32>, u64)>(),
+        any::<Option<IpAddr>>(),
+    )
+        .prop_map(
+            |(texts, attempts, numbers, surface, status, flags, millis, ip)| Sample {
+                texts,
+                attempts,
+                numbers,
+                surface,
+                status,
+                flags,
+                millis: (millis.0.map(u64::from), millis.1),
+                ip,
+            },
+        )
+}
+
 proptest! {
+    /// The line is what serde_json would write, but for the spelling of escapes.
     #[test]
-    fn any_text_survives_on_one_line(model in any::<String>(), path in any::<String>()) {
-        let line = serde_json::to_string(&Entry { path: &path, ..entry(&model, &[]) }).unwrap();
-        prop_assert!(!line.contains('\n'), "a line has no line break inside");
-        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
-        prop_assert_eq!(back["requested_model"].as_str(), Some(&*model));
-        prop_assert_eq!(back["path"].as_str(), Some(&*path));
+    fn what_is_written_reads_back_as_what_it_was(sample in sample()) {
+        let text = |n: usize| sample.texts[n].as_deref();
+        let attempts: Vec<Attempt<'_>> = sample
+            .attempts
+            .iter()
+            .map(|(provider, model, outcome)| Attempt { provider, model, outcome })
+            .collect();
+        let [input, cached_read, cache_write, output, reasoning, bytes_in, bytes_out] = sample.numbers;
+        let [stream, estimated, client_gone, used] = sample.flags;
+        let tokens = used.then_some(Usage { input, cached_read, cache_write, output, reasoning });
+        let time = Timestamp(UNIX_EPOCH + Duration::from_millis(sample.millis.1 % (1 << 41)));
+        let line = written(&Entry {
+            time,
+            request_id: text(0).unwrap_or_default(),
+            access_key: text(1),
+            account: text(2),
+            configuration: text(3),
+            method: text(4).unwrap_or_default(),
+            path: text(5).unwrap_or_default(),
+            surface: sample.surface,
+            requested_model: text(6),
+            provider: text(7),
+            model: text(8),
+            attempts: &attempts,
+            status: sample.status,
+            error: None,
+            stream,
+            bytes_in,
+            bytes_out,
+            tokens,
+            estimated,
+            to_commit: sample.millis.0.map(Duration::from_millis),
+            total: Duration::from_millis(sample.millis.1),
+            client_ip: sample.ip,
+            client_gone,
+        });
+        prop_assert!(!line.contains(['\n', '\r']), "one line: {line}");
+        let back: serde_json::Value = serde_json::from_str(&line).expect(&line);
+        let mut expected = serde_json::json!({
+            "time": time,
+            "request_id": text(0).unwrap_or_default(),
+            "access_key": text(1),
+            "account": text(2),
+            "configuration": text(3),
+            "method": text(4).unwrap_or_default(),
+            "path": text(5).unwrap_or_default(),
+            "surface": sample.surface,
+            "requested_model": text(6),
+            "provider": text(7),
+            "model": text(8),
+            "attempts": sample.attempts.iter().map(|(provider, model, outcome)| {
+                serde_json::json!({ "provider": provider, "model": model, "outcome": outcome })
+            }).collect::<Vec<_>>(),
+            "status": sample.status,
+            "stream": stream,
+            "bytes_in": bytes_in,
+            "bytes_out": bytes_out,
+            "tokens": tokens,
+            "estimated": estimated.then_some(true),
+            "commit_ms": sample.millis.0,
+            "total_ms": sample.millis.1,
+            "client_ip": sample.ip,
+            "client_gone": client_gone.then_some(true),
+        });
+        if let Some(members) = expected.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+        prop_assert_eq!(back, expected, "{}", line);
     }
 }

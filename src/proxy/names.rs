@@ -1,0 +1,25 @@
+//! Header names that the `http` crate has no constant for. Each is checked once, at compile time, where a
+//! name in quotes is checked at every use.
+
+use http::HeaderName;
+
+/// The key that Azure's providers want.
+pub static API_KEY: HeaderName = HeaderName::from_static("api-key");
+/// Which version of Anthropic's API is meant.
+pub static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// Where Anthropic's SDKs read the request's id.
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// Where the time went.
+pub static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// The key as Anthropic's clients send it.
+pub static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// The request's id.
+pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many attempts were made.
+pub static X_TOLLGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+/// Whether a client declines failover.
+pub static X_TOLLGATE_FAILOVER: HeaderName = HeaderName::from_static("x-tollgate-failover");
+/// The model that answers, as its provider knows it.
+pub static X_TOLLGATE_MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
+/// The provider that answers.
+pub static X_TOLLGATE_PROVIDER: HeaderName = HeaderName::from_static("x-tollgate-provider");
