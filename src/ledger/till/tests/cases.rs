@@ -241,3 +241,56 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
         "nothing that was settled is lost"
     );
 }
+
+/// What a life had told is deleted from its journal, segment by segment, and with it how far it had counted its
+/// messages. What it had not told was then told as message 1, which the bank took for a repeat.
+#[test]
+fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_counted() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    {
+        let till = till(open(dir.path()).0, ENFORCED);
+        let ask = request.ask(10);
+        for _ in 0..5 {
+            spend(&till, &mut bank, &ask, clock);
+        }
+        // Other accounts fill the segment, and are told.
+        let other = Record::Acked {
+            account: "b",
+            number: 1,
+        };
+        while till.journal.lag().segments == 1 {
+            let segment = till.journal.append(&other).unwrap();
+            till.journal.release(segment, 1);
+        }
+        assert_eq!(till.journal.maintain().deleted, 1, "all of it was told");
+        till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+        till.admit_now(&ask, clock).unwrap().forget();
+    }
+    let before = bank.spent;
+    // The first recovery dies before its journal is deleted.
+    let (journal, lives) = open(dir.path());
+    let messages = Past::read(&lives[0]).unwrap();
+    for message in messages.messages(lives[0].holder(), RHYTHM.lease).concat() {
+        bank.exchange(&message, clock.ms);
+    }
+    drop((journal, lives));
+    assert_eq!(bank.spent - before, NanoUsd(17), "7, and an orphan of 10");
+    recover(dir.path(), &mut bank, clock);
+    assert_eq!(bank.spent - before, NanoUsd(17), "once");
+    assert_eq!(
+        bank.books(bank.spent, clock.ms).faults(),
+        Vec::<String>::new()
+    );
+}
+
+/// A request that waits for its money, gets it, spends 7 of it, and is told.
+fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
+    let drawer = till.drawer(ask.account);
+    let waiting = drawer.wait(ask);
+    till.exchange(Occasion::Urgent, bank, clock);
+    drop(waiting);
+    till.admit_now(ask, clock).unwrap().settle(&[charge(7)]);
+    till.exchange(Occasion::Flush, bank, clock);
+}
