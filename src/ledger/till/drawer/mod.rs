@@ -5,24 +5,25 @@
 //! the drawer's lock.
 
 mod letters;
+mod meters;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 pub use letters::{Letter, Occasion};
+use meters::{MeterPurse, units, used};
 
 use super::batch::{Charge, Settled};
 use super::purse::Purse;
 use super::refusal::{Refusal, Short};
-use super::window::window;
 use super::{Ask, Policy, WhenAway};
 use crate::access::Limit;
 use crate::dialect::Surface;
-use crate::ledger::bank::{Measure, Meter};
+use crate::ledger::bank::Meter;
 use crate::ledger::journal::{Journal, Record, Segment};
 use crate::ledger::money::NanoUsd;
 use crate::usage::UsageEvent;
@@ -71,15 +72,6 @@ struct State {
     releases: Vec<(Segment, u32)>,
     /// Requests in flight.
     holds: u64,
-}
-
-#[derive(Default)]
-struct MeterPurse {
-    purse: Purse,
-    window: u64,
-    most: i64,
-    /// By all replicas in the window, as the bank said last.
-    used: i64,
 }
 
 /// What [`Drawer::take`] took.
@@ -160,32 +152,7 @@ impl Drawer {
             WhenAway::Allow(most) if state.away => Some(most),
             _ => None,
         };
-        let mut windows = Vec::new();
-        let mut short: Option<Short> = None;
-        if !ask.limits.is_empty() {
-            let seconds = crate::clock::unix_ms(wall) / 1000;
-            windows.reserve(ask.limits.len());
-            for limit in ask.limits.iter() {
-                let need = units(limit.meter.measure, ask.estimate, tokens);
-                let (start, end) = window(limit.meter.measure, seconds);
-                let meter = state.meter(limit, start);
-                windows.push(meter.window);
-                // Of all limits: what is short of any of them is borrowed at once.
-                if meter.purse.unspent < need
-                    && may_overdraw.is_none()
-                    && !short.as_ref().is_some_and(Short::is_final)
-                {
-                    let this = meter.short(limit, need, end.saturating_sub(seconds));
-                    short = match short {
-                        Some(first) if !this.is_final() => Some(first),
-                        _ => Some(this),
-                    };
-                }
-            }
-        }
-        if let Some(short) = short {
-            return Err(short);
-        }
+        let windows = state.check_limits(ask, tokens, wall, may_overdraw.is_none())?;
         if policy.enforced {
             let overdraft = may_overdraw.unwrap_or_default();
             if NanoUsd(state.money.unspent) + overdraft < ask.estimate {
@@ -365,20 +332,6 @@ impl State {
         }
     }
 
-    /// The purse of a limit, in the window of now.
-    fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterPurse {
-        if !self.meters.contains_key(&limit.meter) {
-            self.meters
-                .insert(limit.meter.clone(), MeterPurse::default());
-        }
-        let meter = self.meters.entry(limit.meter.clone()).or_default();
-        meter.most = limit.most;
-        if start > meter.window {
-            meter.begin(start);
-        }
-        meter
-    }
-
     fn release(&mut self, taken: &Taken, cost: NanoUsd, tokens: Option<i64>) {
         self.holds -= 1;
         self.money.settle(taken.estimate.0, cost.0);
@@ -388,12 +341,7 @@ impl State {
             };
             let measure = limit.meter.measure;
             let promised = units(measure, taken.estimate, taken.tokens);
-            let used = match (measure, tokens) {
-                (_, None) | (Measure::ConcurrentRequests, _) => 0,
-                (Measure::RequestsPerMinute, _) => 1,
-                (Measure::TokensPerMinute, Some(tokens)) => tokens,
-                _ => cost.0,
-            };
+            let used = tokens.map_or(0, |tokens| used(measure, cost, tokens));
             if meter.window == *window {
                 meter.purse.settle(promised, used);
             } else if measure.is_budget() {
@@ -420,48 +368,6 @@ impl State {
         } else {
             Refusal::Held
         })
-    }
-}
-
-impl MeterPurse {
-    fn begin(&mut self, window: u64) {
-        self.window = window;
-        self.used = 0;
-        self.purse.begin();
-    }
-
-    /// `end`: seconds to the end of the window.
-    fn short(&self, limit: &Limit, need: i64, end: u64) -> Short {
-        let left = match limit.meter.measure {
-            Measure::ConcurrentRequests => self.purse.unspent.max(0),
-            _ => (limit.most - self.used - self.purse.used).max(0),
-        };
-        let reset = (limit.meter.measure.has_window()).then(|| Duration::from_secs(end.max(1)));
-        let retry_after = if need > limit.most {
-            None // it asks for more than the whole window
-        } else if left >= need {
-            Some(Duration::from_secs(1)) // lent, or held by requests in flight
-        } else if limit.meter.measure == Measure::BudgetTotal {
-            None
-        } else {
-            reset.or(Some(Duration::from_secs(1)))
-        };
-        Short(Refusal::Limit {
-            limit: limit.clone(),
-            left,
-            need,
-            retry_after,
-            reset,
-        })
-    }
-}
-
-/// What a request needs of a limit.
-fn units(measure: Measure, estimate: NanoUsd, tokens: i64) -> i64 {
-    match measure {
-        Measure::RequestsPerMinute | Measure::ConcurrentRequests => 1,
-        Measure::TokensPerMinute => tokens,
-        _ => estimate.0,
     }
 }
 
