@@ -116,6 +116,17 @@ pub struct Hold {
     settled: bool,
 }
 
+/// What became of [`Hold::extend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// It is set aside.
+    Granted,
+    /// The bank is asked, or does not answer; try again with the next piece of the answer.
+    Asked,
+    /// There is no more.
+    Gone,
+}
+
 impl Till {
     /// A till with empty drawers.
     pub fn new(journal: Arc<Journal>, policy: Policy, rhythm: Rhythm) -> Till {
@@ -278,6 +289,19 @@ impl Hold {
     /// Unique in this life of the till.
     pub fn id(&self) -> u64 {
         self.taken.id
+    }
+
+    /// Sets aside more for an answer that has become longer than expected; does not wait.
+    pub fn extend(&mut self, more: NanoUsd) -> Extension {
+        let policy = *self.till.policy.read();
+        let waits = self.taken.waits();
+        let extension = self
+            .drawer
+            .extend(&mut self.taken, more, policy, crate::clock::now());
+        if extension == Extension::Asked && !waits {
+            self.till.urge(self.drawer.clone());
+        }
+        extension
     }
 
     /// Replaces the hold by what was used: one charge for each attempt that used anything, the last one final.
