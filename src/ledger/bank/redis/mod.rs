@@ -121,9 +121,30 @@ impl RedisBank {
             if !known.met {
                 known.met = true;
                 known.connection = Some(connection);
+                drop(known);
+                self.warn_of_eviction();
             }
         }
         Ok(())
+    }
+
+    /// Once, beside the calls: a server that makes room by dropping keys drops money.
+    fn warn_of_eviction(&self) {
+        let redis = self.redis.clone();
+        tokio::spawn(async move {
+            let question = redis::cmd("INFO").arg("memory").clone();
+            let told = redis
+                .send(&redis.keys.schema(), &question, redis.deadline())
+                .await;
+            match told.and_then(wire::read::<String>) {
+                Ok(info) if evicts(&info) => log::warn!(
+                    "the ledger's Redis may drop any key when its memory is full, and with it money: set its \
+                     maxmemory-policy to noeviction"
+                ),
+                Ok(_) => {}
+                Err(error) => log::debug!("how Redis makes room is not known: {error}"),
+            }
+        });
     }
 
     /// After a new connection, beside the calls: what was said before may be lost with the old server. Calls do not
@@ -363,6 +384,12 @@ impl Bank for RedisBank {
     }
 }
 
+/// Whether a server that answers this to `INFO memory` makes room by dropping keys that have no end of their own.
+fn evicts(info: &str) -> bool {
+    info.lines()
+        .any(|line| line.starts_with("maxmemory_policy:allkeys"))
+}
+
 fn check(grant: &NewGrant) -> Result<(), BankError> {
     use crate::ledger::money::NanoUsd;
     if grant.amount > NanoUsd::ZERO && grant.amount <= NanoUsd::MOST {
@@ -374,4 +401,16 @@ fn check(grant: &NewGrant) -> Result<(), BankError> {
         NanoUsd::MOST,
         grant.amount
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_drops_any_key_is_known() {
+        let info = |policy| format!("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:{policy}\r\n");
+        assert!(evicts(&info("allkeys-lru")) && evicts(&info("allkeys-random")));
+        assert!(!evicts(&info("noeviction")) && !evicts(&info("volatile-lru")) && !evicts(""));
+    }
 }
