@@ -30,8 +30,7 @@ fn long_message() -> Script {
         .data(event("message_start", start))
         .data(event("content_block_start", block));
     for _ in 0..WORDS {
-        let delta =
-            json!({"index": 0, "delta": {"type": "text_delta", "text": "hello "}});
+        let delta = json!({"index": 0, "delta": {"type": "text_delta", "text": "hello "}});
         script = script.data(event("content_block_delta", delta)).wait(5);
     }
     script

@@ -183,7 +183,7 @@ impl Bank for RedisBank {
     }
 
     async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
-        check(grant)?;
+        grant.check()?;
         let deadline = self.redis.deadline();
         self.meet(&[account], deadline).await?;
         let call = wire::grant(&self.redis.keys, account, grant);
@@ -275,19 +275,6 @@ impl Bank for RedisBank {
 fn evicts(info: &str) -> bool {
     info.lines()
         .any(|line| line.starts_with("maxmemory_policy:allkeys"))
-}
-
-fn check(grant: &NewGrant) -> Result<(), BankError> {
-    use crate::ledger::money::NanoUsd;
-    if grant.amount > NanoUsd::ZERO && grant.amount <= NanoUsd::MOST {
-        return Ok(());
-    }
-    Err(BankError::Refused(format!(
-        "a grant must be above {} and at most {}, not {}",
-        NanoUsd::ZERO,
-        NanoUsd::MOST,
-        grant.amount
-    )))
 }
 
 #[cfg(test)]
