@@ -30,10 +30,10 @@ const ENFORCED: Policy = Policy {
 /// A directory in memory if there is one: a model test opens thousands of journals.
 fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        if let Ok(dir) = tempfile::tempdir_in(memory) {
-            return dir;
-        }
+    if memory.is_dir()
+        && let Ok(dir) = tempfile::tempdir_in(memory)
+    {
+        return dir;
     }
     tempfile::tempdir().unwrap()
 }
