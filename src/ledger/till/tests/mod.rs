@@ -42,6 +42,7 @@ fn open(dir: &Path) -> (Arc<Journal>, Vec<crate::ledger::journal::Life>) {
     let options = Options {
         segment_bytes: 64 * 1024,
         fsync: Fsync::Never,
+        least_epoch: 0,
     };
     let (journal, lives) = Journal::open(dir, options).unwrap();
     (Arc::new(journal), lives)
