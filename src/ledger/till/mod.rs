@@ -184,10 +184,12 @@ impl Till {
         let drawer = self.drawer(ask.account);
         let policy = *self.policy.read();
         let mut now = now;
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             match drawer.take(ask, policy, now, crate::clock::wall()) {
                 Ok(taken) => return self.promise(drawer, taken, ask),
+                Err(short) if short.is_final() => return Err(short.refusal()),
                 Err(short) if drawer.is_away() => return Err(short.while_away()),
+                Err(short) if round > 0 && short.is_out_of_credits() => return Err(short.refusal()),
                 Err(_) => {}
             }
             let waiting = drawer.wait(ask);

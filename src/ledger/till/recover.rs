@@ -25,9 +25,8 @@ pub struct Past {
 
 #[derive(Default)]
 struct PastAccount {
-    /// The last number that was marked, and the last one that was acknowledged.
+    /// The last number that was marked, or acknowledged; 0 if nothing shows it any more.
     marked: u64,
-    acked: u64,
     /// What the marked messages say that may not have been applied.
     told: BTreeMap<u64, Vec<PastCharge>>,
     /// What was settled after the last mark.
@@ -139,13 +138,13 @@ impl Past {
             }
             OwnedRecord::Cut { account, number } => {
                 let account = self.accounts.entry(account).or_default();
-                account.marked = number;
+                account.marked = account.marked.max(number);
                 let told = std::mem::take(&mut account.untold);
                 account.told.insert(number, told);
             }
             OwnedRecord::Acked { account, number } => {
                 let account = self.accounts.entry(account).or_default();
-                account.acked = account.acked.max(number);
+                account.marked = account.marked.max(number);
                 account.told = account.told.split_off(&(number + 1));
             }
         }
@@ -204,9 +203,18 @@ impl Past {
     }
 
     /// Each account's messages, in order; the last one closes its float.
+    ///
+    /// The segments of a journal are deleted as what is in them is told, and so may be all that shows how far an
+    /// account's messages were counted. Then nothing is left of it but what was in no message: that is told in the
+    /// name of the holder's [`heir`], and the float goes back when its lease ends.
     pub fn messages(self, holder: Holder, lease: Duration) -> Vec<Vec<Exchange>> {
         let of_account = |(name, past): (String, PastAccount)| {
             let account: Arc<str> = name.into();
+            let sender = if past.marked == 0 {
+                heir(holder)
+            } else {
+                holder
+            };
             let oldest = past.told.keys().next().copied().unwrap_or(past.marked + 1);
             let last = (past.marked + 1, past.untold, true);
             let told = past
@@ -227,7 +235,7 @@ impl Past {
                         .collect();
                     Exchange {
                         account: account.clone(),
-                        holder,
+                        holder: sender,
                         number,
                         oldest,
                         spent,
@@ -244,6 +252,14 @@ impl Past {
                 .collect()
         };
         self.accounts.into_iter().map(of_account).collect()
+    }
+}
+
+/// Who counts anew for a holder. Other than the holder, and as unlikely to be anybody else.
+fn heir(holder: Holder) -> Holder {
+    Holder {
+        replica: !holder.replica,
+        ..holder
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::access::Limit;
+use crate::ledger::bank::Measure;
 use crate::ledger::money::NanoUsd;
 
 /// Why a request is not admitted; each is a value that the proxy turns into an answer.
@@ -41,6 +42,22 @@ pub enum Refusal {
 pub struct Short(pub(super) Refusal);
 
 impl Short {
+    /// Whether no answer of the bank could change it: what has been used in a window stays used, and what is over
+    /// the whole limit never fits.
+    pub fn is_final(&self) -> bool {
+        match &self.0 {
+            Refusal::Limit {
+                limit, left, need, ..
+            } => *left < *need && limit.meter.measure != Measure::ConcurrentRequests,
+            _ => false,
+        }
+    }
+
+    /// Whether not even everything that is lent would be enough, by what the bank said last.
+    pub fn is_out_of_credits(&self) -> bool {
+        matches!(self.0, Refusal::OutOfCredits { .. })
+    }
+
     /// The refusal, after the bank has answered.
     pub fn refusal(self) -> Refusal {
         self.0

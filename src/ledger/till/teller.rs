@@ -1,5 +1,6 @@
 //! Carries messages between the till and the bank, in the background.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,17 +67,23 @@ impl Teller {
             log::info!(
                 "replaying the journal of {holder}: {charges} settlements to tell, {orphans} requests to charge at their estimates"
             );
+            let mut told = true;
             for messages in past.messages(holder, self.till.rhythm.lease) {
-                self.insist(messages).await;
+                told &= self.insist(messages).await;
             }
-            if let Err(error) = life.finish() {
+            if !told {
+                log::error!(
+                    "the journal of {holder} is kept, for what the bank refuses; it is told again at the next start"
+                );
+            } else if let Err(error) = life.finish() {
                 log::error!("the journal of {holder} is told and cannot be deleted: {error}");
             }
         }
     }
 
-    /// One account's messages, in their order, each until it is applied.
-    async fn insist(&self, messages: Vec<Exchange>) {
+    /// One account's messages, in their order, each until it is applied. False if the bank refuses one: then those
+    /// after it are not told, either.
+    async fn insist(&self, messages: Vec<Exchange>) -> bool {
         for message in messages {
             let mut pause = Duration::from_millis(100);
             loop {
@@ -85,7 +92,7 @@ impl Teller {
                     Some(Ok(_)) => break,
                     Some(Err(BankError::Refused(why))) => {
                         log::error!("account `{}`: the bank refuses: {why}", message.account);
-                        break;
+                        return false;
                     }
                     Some(Err(error)) => log::warn!(
                         "account `{}`: the bank does not answer, trying again: {error}",
@@ -97,6 +104,7 @@ impl Teller {
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
         }
+        true
     }
 
     /// Reads the books of the accounts that the till serves, for the observer; never ends.
@@ -123,13 +131,10 @@ impl Teller {
         let mut tick = tokio::time::interval(self.till.rhythm.flush);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut calls = JoinSet::new();
-        let mut ready = true;
+        let upkeep = tokio::spawn(self.clone().upkeep());
         loop {
             let (drawers, occasion) = tokio::select! {
-                _ = tick.tick() => {
-                    ready = self.upkeep(ready);
-                    (self.till.all_drawers(), Occasion::Flush)
-                }
+                _ = tick.tick() => (self.till.all_drawers(), Occasion::Flush),
                 () = self.till.wake.notified() => {
                     (std::mem::take(&mut *self.till.urgent.lock()), Occasion::Urgent)
                 }
@@ -142,35 +147,47 @@ impl Teller {
                 calls.spawn(async move { teller.deliver(part).await });
             }
         }
-        calls.join_all().await;
+        // Not join_all, which panics where a call did.
+        while calls.join_next().await.is_some() {}
+        upkeep.abort();
         self.close().await;
     }
 
-    /// Looks after the journal; says so when it becomes unusable, or usable again.
-    fn upkeep(&self, was_ready: bool) -> bool {
-        let done = self.till.journal.maintain();
-        let ready = self.till.journal.ready();
-        match (was_ready, ready, done.fault) {
-            (true, false, fault) => log::error!(
-                "requests are refused: the journal cannot be written: {}",
-                fault.map_or_else(|| "an earlier error".to_owned(), |fault| fault.to_string())
-            ),
-            (false, true, _) => log::info!("the journal can be written again"),
-            _ => {}
+    /// Looks after the journal; says so when it becomes unusable, or usable again. It waits for the disk, which
+    /// nobody who waits for the bank shall.
+    async fn upkeep(self: Arc<Teller>) {
+        let mut was_ready = true;
+        loop {
+            let till = self.till.clone();
+            let maintain = move || (till.journal.maintain(), till.journal.ready());
+            if let Ok((done, ready)) = tokio::task::spawn_blocking(maintain).await {
+                match (was_ready, ready, done.fault) {
+                    (true, false, fault) => log::error!(
+                        "requests are refused: the journal cannot be written: {}",
+                        fault.map_or_else(
+                            || "an earlier error".to_owned(),
+                            |fault| fault.to_string()
+                        )
+                    ),
+                    (false, true, _) => log::info!("the journal can be written again"),
+                    _ => {}
+                }
+                was_ready = ready;
+            }
+            tokio::time::sleep(self.till.rhythm.flush).await;
         }
-        ready
     }
 
     /// Sends messages and takes in their answers.
     async fn deliver(&self, letters: Vec<(Arc<Drawer>, Exchange)>) {
         let (drawers, messages): (Vec<_>, Vec<_>) = letters.into_iter().unzip();
-        let sent = clock::now();
-        let answers = self.call(&messages).await;
-        for (drawer, answer) in drawers.into_iter().zip(answers) {
-            let lease = self.till.rhythm.lease;
-            if drawer.acknowledge(answer, sent, lease, &self.till.journal) {
-                self.till.urge(drawer);
-            }
+        let mut pending = Pending {
+            till: &self.till,
+            sent: clock::now(),
+            drawers: drawers.into(),
+        };
+        for answer in self.call(&messages).await {
+            pending.answered(answer);
         }
     }
 
@@ -202,6 +219,36 @@ impl Teller {
             if done {
                 return;
             }
+        }
+    }
+}
+
+/// Drawers whose messages are with the bank. Each hears of its answer, even if the call ends without one.
+struct Pending<'a> {
+    till: &'a Arc<Till>,
+    sent: Instant,
+    drawers: VecDeque<Arc<Drawer>>,
+}
+
+impl Pending<'_> {
+    /// The answer to the first one.
+    fn answered(&mut self, answer: Result<Reply, BankError>) {
+        let Some(drawer) = self.drawers.pop_front() else {
+            return;
+        };
+        let lease = self.till.rhythm.lease;
+        if drawer.acknowledge(answer, self.sent, lease, &self.till.journal) {
+            self.till.urge(drawer);
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        while !self.drawers.is_empty() {
+            self.answered(Err(BankError::Away(
+                "the call broke off: this is a fault of the gateway".to_owned(),
+            )));
         }
     }
 }

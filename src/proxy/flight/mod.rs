@@ -241,6 +241,9 @@ impl Flight {
                 out = released;
             }
         }
+        if state.may_be_last() {
+            state.held.extend(out.pop());
+        }
         if out.is_empty() {
             return Pass::Hold;
         }
@@ -262,10 +265,17 @@ impl State {
     /// The answer has come to its end, or to the event with which its protocol ends.
     fn at_end(&self) -> bool {
         let said = |answer: &Answer| match answer {
-            Answer::Stream { tap, .. } => tap.may_end() && tap.usage_final(),
+            Answer::Stream { tap, .. } => tap.complete() && tap.usage_final(),
             Answer::Whole(_) | Answer::Relay => false,
         };
         self.ended || self.answer.as_ref().is_some_and(said)
+    }
+
+    /// What comes last may be the last piece of a document, which its reader knows from its announced length before
+    /// we know it from the connection.
+    fn may_be_last(&self) -> bool {
+        let document = matches!(self.answer, Some(Answer::Whole(_)));
+        document && self.phase == Phase::Committed && !self.ended
     }
 
     /// A comment may stand here: the client streams, and no event is half written.

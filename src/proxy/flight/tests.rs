@@ -132,6 +132,50 @@ fn the_end_of_a_drain_ends_everything() {
     assert_eq!(flight.fault(), Some(Fault::Drain));
 }
 
+/// Some providers report usage with every chunk, and one choice of several may end before the others. An answer was
+/// settled with what had been reported when the first reason to end was seen.
+#[test]
+fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
+    let now = clock::now();
+    let flight = flight(now);
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(stream());
+    let early = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\n\
+        data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let pass = flight.pass(vec![head(), body(early, false)], now);
+    assert!(matches!(pass, Pass::Write(_)), "another choice goes on");
+    let late = b"data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":90}}\n\n";
+    let pass = flight.pass(vec![body(late, false)], now);
+    assert!(matches!(pass, Pass::Write(_)), "there may be more");
+    let pass = flight.pass(vec![body(b"data: [DONE]\n\n", false)], now);
+    assert!(matches!(pass, Pass::Last(_)), "the protocol's end");
+    let usage = flight.with_tap(|tap| tap.usage().map(|usage| usage.output));
+    assert_eq!(usage, Some(Some(90)));
+}
+
+/// An answer whose length was announced is whole when its last byte is there, and an HTTP/2 provider may say only
+/// afterwards that it was the last: by then it had left without having been settled.
+#[test]
+fn the_last_piece_of_a_long_document_waits_for_its_end() {
+    let now = clock::now();
+    let flight = flight(now);
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(Answer::Whole(Tap::whole(
+        crate::dialect::Endpoint::Generate(Surface::ChatCompletions),
+    )));
+    let long: &'static [u8] = Box::leak(vec![b' '; HOLD_BYTES + 1].into_boxed_slice());
+    assert_eq!(
+        written(flight.pass(vec![head(), body(long, false)], now)),
+        1,
+        "the head: the answer has committed"
+    );
+    assert_eq!(written(flight.pass(vec![body(b"{}", false)], now)), 1);
+    match flight.pass(vec![body(b"", true)], now) {
+        Pass::Last(tasks) => assert_eq!(tasks.len(), 2, "the rest, and the end"),
+        _ => panic!("it is the end"),
+    }
+}
+
 /// What Pingora and the clock may do to a flight.
 #[derive(Clone, Debug)]
 enum Event {

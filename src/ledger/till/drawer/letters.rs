@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::batch::{Settled, made_up, roll_up};
-use super::super::purse::Told;
+use super::super::purse::{Purse, Told};
 use super::{Drawer, State, append};
 use crate::ledger::bank::{BankError, Exchange, Holder, MeterExchange, Reply};
 use crate::ledger::journal::{Journal, Record, Segment};
@@ -117,11 +117,13 @@ impl Drawer {
         state.in_flight = false;
         let follow = match answer {
             Ok(reply) => {
-                if state.away {
+                let follow = state.take_in(&self.account, &reply, sent + lease, journal);
+                // One that is behind is told again what it forgot, before anything it says is news.
+                if state.away && state.letters.is_empty() {
                     log::info!("account `{}`: the bank answers again", self.account);
+                    state.away = false;
                 }
-                state.away = false;
-                state.take_in(&self.account, &reply, sent + lease, journal)
+                follow
             }
             Err(error) => {
                 if !state.away {
@@ -134,10 +136,10 @@ impl Drawer {
                 false
             }
         };
-        let answered = if state.letters.is_empty() || state.away {
-            state.cuts + u64::from(state.away)
+        let answered = if state.away {
+            state.number + 1
         } else {
-            *self.answered.borrow()
+            state.number - state.letters.len() as u64
         };
         let waits = !state.away && state.newcomers > 0;
         drop(state);
@@ -155,13 +157,16 @@ impl State {
             Occasion::Close => self.number > 0 || !self.settled.is_empty(),
             Occasion::Flush => {
                 // What is lent at all, so that it is not reaped from under requests in flight.
-                let lent = self.money.held > 0 && self.money.held + self.money.unspent > 0;
+                let lent = |purse: &Purse| purse.held > 0 && purse.held + purse.unspent > 0;
+                let lent = lent(&self.money) || self.meters.values().any(|m| lent(&m.purse));
                 let renew = lent && self.lease_by.is_none_or(|by| now + lease / 2 >= by);
                 let idle = self.money.unspent > 0
                     || self.meters.values().any(|meter| meter.purse.unspent > 0);
                 let settled =
                     !self.settled.is_empty() || self.meters.values().any(|m| m.purse.used > 0);
-                needed || settled || idle || renew || !self.events.is_empty()
+                // Of requests that used nothing there may be nothing but their records in the journal.
+                let records = !self.releases.is_empty();
+                needed || settled || idle || renew || records || !self.events.is_empty()
             }
         }
     }
@@ -181,7 +186,6 @@ impl State {
             .ok()?;
         self.releases.push((mark, 1));
         self.number = number;
-        self.cuts += 1;
         self.newcomers = 0;
         let recalled = self.recall || !borrows;
         let money = self.money.tell(recalled);

@@ -53,8 +53,6 @@ struct State {
     away: bool,
     /// The last message's number.
     number: u64,
-    /// Messages written so far, to tell waiters which one they are in.
-    cuts: u64,
     /// Requests that have begun to wait since the last message was written.
     newcomers: u64,
     /// Messages that are not acknowledged, oldest first.
@@ -172,6 +170,7 @@ impl Drawer {
             _ => None,
         };
         let mut windows = Vec::new();
+        let mut short: Option<Short> = None;
         if !ask.limits.is_empty() {
             let seconds = crate::clock::unix_ms(wall) / 1000;
             windows.reserve(ask.limits.len());
@@ -180,10 +179,21 @@ impl Drawer {
                 let (start, end) = window(limit.meter.measure, seconds);
                 let meter = state.meter(limit, start);
                 windows.push(meter.window);
-                if meter.purse.unspent < need && may_overdraw.is_none() {
-                    return Err(meter.short(limit, need, end.saturating_sub(seconds)));
+                // Of all limits: what is short of any of them is borrowed at once.
+                if meter.purse.unspent < need
+                    && may_overdraw.is_none()
+                    && !short.as_ref().is_some_and(Short::is_final)
+                {
+                    let this = meter.short(limit, need, end.saturating_sub(seconds));
+                    short = match short {
+                        Some(first) if !this.is_final() => Some(first),
+                        _ => Some(this),
+                    };
                 }
             }
+        }
+        if let Some(short) = short {
+            return Err(short);
         }
         if policy.enforced {
             let overdraft = may_overdraw.unwrap_or_default();
@@ -327,22 +337,24 @@ impl Drawer {
     /// Counts what a request needs until it has been answered.
     pub fn wait(&self, ask: &Ask<'_>) -> Waiting<'_> {
         let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
+        let mut state = self.state.lock();
+        // What is counted in is what will be counted out, even if a purse is made in between.
         let units: Vec<(Meter, i64)> = ask
             .limits
             .iter()
+            .filter(|limit| state.meters.contains_key(&limit.meter))
             .map(|limit| {
                 let need = units(limit.meter.measure, ask.estimate, tokens);
                 (limit.meter.clone(), need)
             })
             .collect();
-        let mut state = self.state.lock();
         state.need(ask.estimate.0, &units, 1);
         state.newcomers += 1;
         Waiting {
             drawer: self,
             estimate: ask.estimate.0,
             units,
-            until: state.cuts + 1,
+            until: state.number + 1,
             answered: self.answered.subscribe(),
         }
     }
@@ -467,7 +479,10 @@ impl MeterPurse {
 
     /// `end`: seconds to the end of the window.
     fn short(&self, limit: &Limit, need: i64, end: u64) -> Short {
-        let left = (limit.most - self.used - self.purse.used).max(0);
+        let left = match limit.meter.measure {
+            Measure::ConcurrentRequests => self.purse.unspent.max(0),
+            _ => (limit.most - self.used - self.purse.used).max(0),
+        };
         let reset = (limit.meter.measure.has_window()).then(|| Duration::from_secs(end.max(1)));
         let retry_after = if need > limit.most {
             None // it asks for more than the whole window

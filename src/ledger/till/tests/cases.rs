@@ -241,3 +241,230 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
         "nothing that was settled is lost"
     );
 }
+
+/// Two limits, and two requests that wait for them at the same time: the first one to go on used to make the
+/// second limit's purse, and the other one then took out of it what it had never put in. What was needed stayed
+/// negative for ever, so that nothing was borrowed for that limit again.
+#[test]
+fn what_requests_need_of_a_second_limit_is_counted_in_and_out() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 1_000_000, clock);
+    let limit = |measure| Limit {
+        meter: Meter {
+            subject: "key:app".into(),
+            measure,
+        },
+        most: 100,
+    };
+    let request = Request::new(vec![
+        limit(Measure::RequestsPerMinute),
+        limit(Measure::TokensPerMinute),
+    ]);
+    let ask = request.ask(1);
+    let drawer = till.drawer(&request.account);
+    assert!(till.admit_now(&ask, clock).is_err());
+    let one = drawer.wait(&ask);
+    assert!(till.admit_now(&ask, clock).is_err());
+    let two = drawer.wait(&ask);
+    till.exchange(Occasion::Urgent, &mut bank, clock);
+    drop(one);
+    let first = till.admit_now(&ask, clock);
+    drop(two);
+    let second = till.admit_now(&ask, clock);
+    assert!(
+        first.is_ok() && second.is_ok(),
+        "one exchange is enough for both: {:?}, {:?}",
+        first.err(),
+        second.err()
+    );
+    drop((first, second));
+    let message = till.letter(Occasion::Flush, clock).unwrap();
+    for part in &message.meters {
+        assert!(
+            part.need == 0 && part.returned == 0,
+            "no one waits: {part:?}"
+        );
+    }
+}
+
+/// What a life had told is deleted from its journal, segment by segment, and with it how far it had counted its
+/// messages. What it had not told was then told as message 1, which the bank took for a repeat.
+#[test]
+fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_counted() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    {
+        let till = till(open(dir.path()).0, ENFORCED);
+        let ask = request.ask(10);
+        for _ in 0..5 {
+            spend(&till, &mut bank, &ask, clock);
+        }
+        // Other accounts fill the segment, and are told.
+        let other = Record::Acked {
+            account: "b",
+            number: 1,
+        };
+        while till.journal.lag().segments == 1 {
+            let segment = till.journal.append(&other).unwrap();
+            till.journal.release(segment, 1);
+        }
+        assert_eq!(till.journal.maintain().deleted, 1, "all of it was told");
+        till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+        till.admit_now(&ask, clock).unwrap().forget();
+    }
+    let before = bank.spent;
+    // The first recovery dies before its journal is deleted.
+    let (journal, lives) = open(dir.path());
+    let messages = Past::read(&lives[0]).unwrap();
+    for message in messages.messages(lives[0].holder(), RHYTHM.lease).concat() {
+        bank.exchange(&message, clock.ms);
+    }
+    drop((journal, lives));
+    assert_eq!(bank.spent - before, NanoUsd(17), "7, and an orphan of 10");
+    recover(dir.path(), &mut bank, clock);
+    assert_eq!(bank.spent - before, NanoUsd(17), "once");
+    assert_eq!(
+        bank.books(bank.spent, clock.ms).faults(),
+        Vec::<String>::new()
+    );
+}
+
+/// A request that waits for its money, gets it, spends 7 of it, and is told.
+fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
+    let drawer = till.drawer(ask.account);
+    let waiting = drawer.wait(ask);
+    till.exchange(Occasion::Urgent, bank, clock);
+    drop(waiting);
+    till.admit_now(ask, clock).unwrap().settle(&[charge(7)]);
+    till.exchange(Occasion::Flush, bank, clock);
+}
+
+/// A bank fails over to a copy that is behind, and is told again what that forgot. Meanwhile it says nothing of what
+/// is left; requests were decided by what had been said before, as if they had waited for an answer.
+#[test]
+fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
+    use futures::FutureExt;
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    let ask = request.ask(10);
+    let drawer = till.drawer(&request.account);
+    spend(&till, &mut bank, &ask, clock);
+    let mut behind = bank.clone();
+    for _ in 0..3 {
+        spend(&till, &mut bank, &ask, clock);
+    }
+    till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+    till.letter(Occasion::Flush, clock).unwrap();
+    till.acknowledge(Err(BankError::Away("gone".to_owned())), clock.now());
+    let mut told = 0;
+    while behind.spent < NanoUsd(35) {
+        assert!(drawer.is_away(), "told {told}");
+        till.exchange(Occasion::Urgent, &mut behind, clock);
+        told += 1;
+    }
+    assert!(!drawer.is_away() && told > 3, "told {told}");
+    let waiting = drawer.wait(&ask);
+    assert!(waiting.answered().now_or_never().is_none(), "not in any");
+    till.exchange(Occasion::Urgent, &mut behind, clock);
+    assert!(waiting.answered().now_or_never().is_some());
+}
+
+/// Refusals that no answer of the bank could change cost no message to it.
+#[test]
+fn a_limit_that_is_used_up_is_refused_without_asking() {
+    let (dir, mut clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 1_000, clock);
+    let limits = |measure, most| {
+        let subject = "key:app".into();
+        let meter = Meter { subject, measure };
+        Request::new(vec![Limit { meter, most }])
+    };
+    let request = limits(Measure::RequestsPerMinute, 2);
+    let ask = request.ask(1);
+    let decide = |ask: &Ask<'_>, clock: Clock| {
+        let drawer = till.drawer(ask.account);
+        drawer.take(ask, ENFORCED, clock.now(), clock.wall())
+    };
+    let short = decide(&ask, clock).err().unwrap();
+    assert!(!short.is_final(), "the bank has not been asked");
+    spend(&till, &mut bank, &ask, clock);
+    spend(&till, &mut bank, &ask, clock);
+    assert!(decide(&ask, clock).err().unwrap().is_final(), "2 of 2");
+    clock.ms += 60_000;
+    assert!(!decide(&ask, clock).err().unwrap().is_final(), "a new one");
+
+    let slots = limits(Measure::ConcurrentRequests, 1);
+    let ask = slots.ask(1);
+    let drawer = till.drawer(ask.account);
+    let waiting = drawer.wait(&ask);
+    assert!(decide(&ask, clock).is_err());
+    drop(waiting);
+    let waiting = drawer.wait(&ask);
+    till.exchange(Occasion::Urgent, &mut bank, clock);
+    drop(waiting);
+    let _held = till.admit_now(&ask, clock).unwrap();
+    let short = decide(&ask, clock).err().unwrap();
+    assert!(!short.is_final(), "it may be given back at any time");
+    let Refusal::Limit { left, .. } = short.refusal() else {
+        panic!("a limit");
+    };
+    assert_eq!(left, 0, "the one place is taken");
+}
+
+/// A request that ended without an attempt has nothing to tell; but its records kept their segment of the journal,
+/// and all after it, for as long as the account was not used again.
+#[test]
+fn a_hold_that_was_dropped_does_not_keep_the_journal() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let metered = Policy {
+        enforced: false,
+        ..ENFORCED
+    };
+    let till = till(open(dir.path()).0, metered);
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    drop(till.admit_now(&request.ask(500), clock).unwrap());
+    till.exchange(Occasion::Flush, &mut bank, clock);
+    assert_eq!(till.journal.lag().records, 0);
+    assert!(!till.exchange(Occasion::Flush, &mut bank, clock), "idle");
+}
+
+/// Without enforcement nothing is borrowed but places under limits, and these were only leased once.
+#[test]
+fn places_that_are_held_stay_leased_without_money() {
+    let (one, two, mut clock) = (scratch(), scratch(), Clock::new());
+    let metered = Policy {
+        enforced: false,
+        ..ENFORCED
+    };
+    let tills = [&one, &two].map(|dir| till(open(dir.path()).0, metered));
+    let mut bank = Account::default();
+    let meter = Meter {
+        subject: "key:app".into(),
+        measure: Measure::ConcurrentRequests,
+    };
+    let request = Request::new(vec![Limit { meter, most: 1 }]);
+    let ask = request.ask(5);
+    let admit = |till: &Arc<Till>, bank: &mut Account, clock| {
+        till.admit_now(&ask, clock).or_else(|_| {
+            let drawer = till.drawer(&request.account);
+            let waiting = drawer.wait(&ask);
+            till.exchange(Occasion::Urgent, bank, clock);
+            drop(waiting);
+            till.admit_now(&ask, clock)
+        })
+    };
+    let _held = admit(&tills[0], &mut bank, clock).ok().unwrap();
+    for _ in 0..300 {
+        clock.ms += 500;
+        let before = tills[0].exchange(Occasion::Flush, &mut bank, clock);
+        let other = admit(&tills[1], &mut bank, clock);
+        assert!(other.is_err(), "{} ms, {before}", clock.ms % 1_000_000);
+    }
+}

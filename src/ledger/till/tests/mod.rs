@@ -1,6 +1,7 @@
 //! The till against the reference bank, step by step, with real journals.
 
 mod cases;
+mod desk;
 mod model;
 
 use std::path::Path;

@@ -1,0 +1,211 @@
+//! The till with its teller at work, and a bank that does what it is told to.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::*;
+use crate::ledger::bank::{Books, Day, Events, Measure, Meter, Reply, Rollup};
+
+/// The reference bank, in memory.
+#[derive(Default)]
+struct Memory {
+    accounts: Mutex<HashMap<String, Account>>,
+    calls: AtomicUsize,
+    /// Panics as often as this.
+    panics: AtomicUsize,
+    /// Refuses everything.
+    refuses: bool,
+}
+
+#[async_trait]
+impl Bank for Memory {
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let left = self.panics.load(Ordering::Relaxed);
+        if left > 0 {
+            self.panics.store(left - 1, Ordering::Relaxed);
+            panic!("a fault of the bank's");
+        }
+        let mut accounts = self.accounts.lock();
+        let apply = |message: &Exchange| {
+            if self.refuses {
+                return Err(BankError::Refused("no".to_owned()));
+            }
+            let account = accounts.entry(message.account.to_string()).or_default();
+            Ok(account.exchange(message, crate::clock::wall_ms()))
+        };
+        messages.iter().map(apply).collect()
+    }
+
+    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
+        let mut accounts = self.accounts.lock();
+        let account = accounts.entry(account.to_owned()).or_default();
+        Ok(account.grant(grant, crate::clock::wall_ms()))
+    }
+
+    async fn accounts(&self) -> Result<Vec<String>, BankError> {
+        Ok(Vec::new())
+    }
+
+    async fn books(&self, _: &str) -> Result<Books, BankError> {
+        Ok(Books::default())
+    }
+
+    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, BankError> {
+        Ok(Vec::new())
+    }
+
+    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, BankError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_events(&self, _: &str, _: u64) -> Result<(), BankError> {
+        Ok(())
+    }
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn called(&self, _: usize, _: usize, _: Duration) {}
+}
+
+struct Desk {
+    dir: tempfile::TempDir,
+    till: Arc<Till>,
+    bank: Arc<Memory>,
+    teller: Arc<Teller>,
+    stop: watch::Sender<bool>,
+    work: tokio::task::JoinHandle<()>,
+}
+
+impl Desk {
+    /// Flushes so rarely that every call is one that a request asked for.
+    fn open(bank: Memory) -> Desk {
+        let dir = scratch();
+        let rhythm = Rhythm {
+            flush: Duration::from_secs(20),
+            ..RHYTHM
+        };
+        let till = Arc::new(Till::new(open(dir.path()).0, ENFORCED, rhythm));
+        let bank = Arc::new(bank);
+        let teller = Arc::new(Teller::new(till.clone(), bank.clone(), Arc::new(Nobody)));
+        let (stop, stopping) = watch::channel(false);
+        let work = tokio::spawn(teller.clone().run(stopping));
+        Desk {
+            dir,
+            till,
+            bank,
+            teller,
+            stop,
+            work,
+        }
+    }
+
+    async fn credit(&self, amount: i64) {
+        let grant = NewGrant {
+            id: "g".to_owned(),
+            amount: NanoUsd(amount),
+            expires_after: None,
+            note: String::new(),
+        };
+        self.bank.grant("a", &grant).await.unwrap();
+    }
+
+    async fn admit(&self, ask: &Ask<'_>) -> Result<Hold, Refusal> {
+        self.till.admit(ask, crate::clock::now()).await
+    }
+
+    /// How many calls this takes.
+    async fn calls<T>(&self, of: impl Future<Output = T>) -> (usize, T) {
+        let before = self.bank.calls.load(Ordering::Relaxed);
+        let done = of.await;
+        (self.bank.calls.load(Ordering::Relaxed) - before, done)
+    }
+
+    async fn close(self) -> Account {
+        self.stop.send_replace(true);
+        self.work.await.unwrap();
+        self.bank.accounts.lock().remove("a").unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_asks_the_bank_once_at_most() {
+    let desk = Desk::open(Memory::default());
+    desk.credit(100).await;
+    let meter = Meter {
+        subject: "key:app".into(),
+        measure: Measure::BudgetTotal,
+    };
+    let (free, limited) = (
+        Request::new(Vec::new()),
+        Request::new(vec![Limit { meter, most: 60 }]),
+    );
+    let hold = desk.admit(&limited.ask(50)).await.ok().unwrap();
+    hold.settle(&[charge(50)]);
+    let (calls, refused) = desk.calls(desk.admit(&free.ask(90))).await;
+    assert!(matches!(refused, Err(Refusal::OutOfCredits { .. })));
+    assert_eq!(calls, 1, "after its answer nothing else can help");
+    let (calls, refused) = desk.calls(desk.admit(&limited.ask(20))).await;
+    assert!(matches!(refused, Err(Refusal::Limit { left: 10, .. })));
+    assert_eq!(calls, 0, "what is used stays used");
+    let (calls, admitted) = desk.calls(desk.admit(&limited.ask(10))).await;
+    assert!(admitted.is_ok() && calls <= 1, "{calls}");
+    admitted.ok().unwrap().settle(&[charge(10)]);
+    assert_eq!(desk.close().await.spent, NanoUsd(60));
+}
+
+/// A call that panicked left its accounts waiting for an answer for ever: nothing was told or borrowed any more.
+#[tokio::test]
+async fn a_call_that_breaks_off_is_repeated() {
+    let desk = Desk::open(Memory {
+        panics: AtomicUsize::new(1),
+        ..Memory::default()
+    });
+    desk.credit(100).await;
+    let request = Request::new(Vec::new());
+    let refused = desk.admit(&request.ask(10)).await;
+    assert_eq!(refused.err(), Some(Refusal::BankAway), "and at once");
+    desk.till.urge(desk.till.drawer(&request.account));
+    while desk.till.drawer(&request.account).is_away() {
+        tokio::task::yield_now().await;
+    }
+    desk.admit(&request.ask(10))
+        .await
+        .ok()
+        .unwrap()
+        .settle(&[charge(4)]);
+    let account = desk.close().await;
+    assert_eq!((account.spent, account.free), (NanoUsd(4), NanoUsd(96)));
+}
+
+/// What the bank refused was forgotten with its journal.
+#[tokio::test]
+async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
+    let desk = Desk::open(Memory {
+        refuses: true,
+        ..Memory::default()
+    });
+    let old = scratch();
+    {
+        let till = till(
+            open(old.path()).0,
+            Policy {
+                enforced: false,
+                ..ENFORCED
+            },
+        );
+        let hold = till.admit_now(&Request::new(Vec::new()).ask(10), Clock::new());
+        hold.unwrap().settle(&[charge(4)]);
+    }
+    let (journal, lives) = open(old.path());
+    desk.teller.settle_past(lives).await;
+    drop(journal);
+    let (_journal, lives) = open(old.path());
+    assert_eq!(lives.len(), 1, "it is still there");
+    drop(desk.dir);
+}
