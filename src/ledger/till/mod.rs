@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use batch::Charge;
 pub use drawer::{Drawer, Figures};
+pub use recover::replay;
 pub use refusal::Refusal;
 pub use teller::{Observer, Teller};
 
