@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use batch::Charge;
 pub use drawer::{Drawer, Figures};
+pub use recover::replay;
 pub use refusal::Refusal;
 pub use teller::{Observer, Teller};
 
@@ -183,6 +184,8 @@ impl Till {
         }
         let drawer = self.drawer(ask.account);
         let policy = *self.policy.read();
+        // The call that is under way, and the next one.
+        let by = now + self.rhythm.timeout * 2;
         let mut now = now;
         for round in 0..ROUNDS {
             match drawer.take(ask, policy, now, crate::clock::wall()) {
@@ -195,7 +198,7 @@ impl Till {
             let waiting = drawer.wait(ask);
             self.urgent.lock().push(drawer.clone());
             self.wake.notify_one();
-            let patience = self.rhythm.timeout * 2 + self.rhythm.flush;
+            let patience = by.saturating_duration_since(now);
             if tokio::time::timeout(patience, waiting.answered())
                 .await
                 .is_err()

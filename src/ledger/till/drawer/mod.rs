@@ -247,14 +247,13 @@ impl Drawer {
             None => {
                 state.money.needed += more.0;
                 state.newcomers += 1;
-                taken.asked = Some((more.0, state.cuts + 1));
+                taken.asked = Some((more.0, state.number + 1));
                 Extension::Asked
             }
             Some((_, until)) if answered < until || state.away => Extension::Asked,
-            Some(_) => match state.short(more).refusal() {
-                Refusal::OutOfCredits { .. } => Extension::Gone,
-                _ => Extension::Asked,
-            },
+            // What this request holds itself does not come back for it.
+            Some(_) if state.left() - taken.estimate < more => Extension::Gone,
+            Some(_) => Extension::Asked,
         }
     }
 
@@ -459,9 +458,14 @@ impl State {
         }
     }
 
+    /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what
+    /// other replicas have used since they last told is not.
+    fn left(&self) -> NanoUsd {
+        self.free + self.floats - NanoUsd(self.money.used)
+    }
+
     fn short(&self, estimate: NanoUsd) -> Short {
-        // What is used here is known to be gone; what other replicas have used since they last told is not.
-        let left = self.free + self.floats - NanoUsd(self.money.used);
+        let left = self.left();
         Short(if left < estimate {
             Refusal::OutOfCredits { estimate, left }
         } else {
