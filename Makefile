@@ -33,6 +33,8 @@ test: ## Run every test: Rust, then the OpenAI and Anthropic SDKs against the re
 	@.ci/tools test
 	@$(MAKE) --no-print-directory test-rust test-sdk
 
+# The bank of a fleet is tried on whichever of the two is there.
+test-rust: export TOLLGATE_TEST_REDIS ?= $(shell command -v redis-server || command -v valkey-server)
 test-rust:
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --locked --no-fail-fast; \

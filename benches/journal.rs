@@ -8,10 +8,14 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 use tollgate::clock;
+use tollgate::ledger::NanoUsd;
 use tollgate::ledger::journal::{Journal, Options, Record};
+use tollgate::ledger::till::replay;
 use tollgate::tokens::Usage;
 
 const RECOVERED: u64 = 100_000;
+/// Nano-dollars of one settlement.
+const COST: i64 = 2_345_678;
 
 fn hold(id: u64) -> Record<'static> {
     Record::Hold {
@@ -33,7 +37,7 @@ fn settle(id: u64) -> Record<'static> {
     Record::Settle {
         id,
         at_ms: 1_760_000_001_234,
-        cost: 2_345_678,
+        cost: COST,
         provider: "anthropic",
         model: "claude-sonnet-4-5-20250929",
         managed: true,
@@ -110,6 +114,8 @@ fn fill(dir: &Path) {
     }
 }
 
+/// Reads the records, and, as a restart does, makes up what it tells the bank: here everything, as if the bank had
+/// been away all the while.
 fn recovering(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("journal/recover");
     group.sample_size(10);
@@ -122,6 +128,17 @@ fn recovering(criterion: &mut Criterion) {
             let records = lives.iter().flat_map(|life| life.records().expect("whole"));
             let read = records.map(|record| record.expect("whole"));
             assert_eq!(read.map(black_box).count() as u64, RECOVERED);
+        });
+    });
+    group.bench_function("100000_records_to_messages", |bencher| {
+        bencher.iter(|| {
+            let (_journal, lives) = Journal::open(dir.path(), Options::default()).expect("whole");
+            let messages = lives
+                .iter()
+                .flat_map(|life| replay(life, Duration::from_secs(60)).expect("whole"))
+                .flatten();
+            let spent: NanoUsd = messages.map(|message| black_box(message).spent).sum();
+            assert_eq!(spent, NanoUsd(COST * RECOVERED.cast_signed() / 2));
         });
     });
     group.finish();

@@ -9,6 +9,8 @@ mod process;
 
 #[path = "ledger/crash.rs"]
 mod crash;
+#[path = "ledger/cut_off.rs"]
+mod cut_off;
 #[path = "ledger/limits.rs"]
 mod limits;
 #[path = "ledger/money.rs"]

@@ -1,11 +1,13 @@
-//! Everything that a run starts: the provider, bare Pingora and the gateway, all on loopback.
+//! Everything that a run starts: the provider, bare Pingora, gateways and a Redis, all on loopback.
 //!
-//! Invariant: both proxies have one worker thread, one CPU and the same provider, and only one of the two is
-//! asked anything at a time. In a self check bare Pingora also plays the gateway: every ratio should be near 1,
-//! and how far it is tells the noise of the machine.
+//! Invariant: all proxies have one worker thread, one CPU and the same provider, and only one of them is asked
+//! anything at a time. Every gateway says what it does about money, and has a directory of its own for its
+//! database, journal and access log. In a self check bare Pingora also plays the gateway, and no gateway has a
+//! ledger: every ratio should be near 1, and how far it is tells the noise of the machine.
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -14,6 +16,7 @@ use tempfile::TempDir;
 use crate::child::{self, Child, Pins};
 use crate::load::Conn;
 use crate::prompts::{self, Events};
+use crate::redis_server::Redis;
 use crate::{Options, Outcome};
 
 /// The access key that requests carry; it opens nothing but this run's gateway.
@@ -23,11 +26,22 @@ const READY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Which proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
+pub enum Kind {
     /// Bare Pingora.
     Bare,
     /// The gateway.
-    Gateway,
+    Gateway(Credits),
+}
+
+/// What a gateway does about money.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Credits {
+    /// `credits: off`: there is no ledger.
+    Off,
+    /// `credits: enforced`, with the SQLite bank.
+    Sqlite,
+    /// `credits: enforced`, with the Redis bank that listens there.
+    Redis(SocketAddr),
 }
 
 /// A running proxy.
@@ -36,13 +50,16 @@ pub struct Proxy {
     pub child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where a gateway tells its metrics.
+    pub admin: Option<SocketAddr>,
 }
 
 /// The provider, and what is needed to start proxies in front of it.
 pub struct Lab {
     provider: SocketAddr,
     _provider: Child,
-    gateway: Option<PathBuf>,
+    gateway: PathBuf,
+    self_check: bool,
     model: String,
     dir: TempDir,
     pins: Option<Pins>,
@@ -56,7 +73,8 @@ impl Lab {
         Ok(Lab {
             provider: address,
             _provider: child,
-            gateway: (!options.self_check).then(|| options.gateway.clone()),
+            gateway: options.gateway.clone(),
+            self_check: options.self_check,
             model: options.model.clone(),
             dir: tempfile::Builder::new()
                 .prefix("tollgate-bench-")
@@ -71,11 +89,26 @@ impl Lab {
     }
 
     /// Starts a proxy and waits until it has answered a chat completion.
-    pub async fn start(&self, side: Side) -> Outcome<Proxy> {
-        let mut proxy = match (&self.gateway, side) {
-            (Some(binary), Side::Gateway) => self.start_gateway(binary)?,
-            _ => self.start_bare()?,
+    pub async fn start(&self, kind: Kind) -> Outcome<Proxy> {
+        let credits = match kind {
+            Kind::Bare => return self.ready(self.start_bare()?, kind).await,
+            Kind::Gateway(_) if self.self_check => Credits::Off,
+            Kind::Gateway(credits) => credits,
         };
+        self.ready(self.start_gateway(credits)?, kind).await
+    }
+
+    /// Starts the proxy that bare Pingora is compared with.
+    pub async fn start_compared(&self) -> Outcome<Proxy> {
+        let kind = if self.self_check {
+            Kind::Bare
+        } else {
+            Kind::Gateway(Credits::Off)
+        };
+        self.start(kind).await
+    }
+
+    async fn ready(&self, mut proxy: Proxy, kind: Kind) -> Outcome<Proxy> {
         let request = self.request(300, None);
         let mut fault = String::new();
         for _ in 0..READY_TRIES {
@@ -91,10 +124,10 @@ impl Lab {
             }
             tokio::time::sleep(READY_PAUSE).await;
         }
-        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(20).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        Err(format!("{side:?} does not answer: {fault}\n{}", tail.join("\n")).into())
+        Err(format!("{kind:?} does not answer: {fault}\n{}", tail.join("\n")).into())
     }
 
     fn log(&self) -> PathBuf {
@@ -103,6 +136,10 @@ impl Lab {
 
     fn proxy_cpu(&self) -> Option<u32> {
         self.pins.map(|pins| pins.proxy)
+    }
+
+    fn load_cpu(&self) -> Option<u32> {
+        self.pins.map(|pins| pins.load)
     }
 
     fn start_bare(&self) -> Outcome<Proxy> {
@@ -118,39 +155,72 @@ impl Lab {
             self.proxy_cpu(),
             &self.log(),
         )?;
-        Ok(Proxy { child, address })
+        Ok(Proxy {
+            child,
+            address,
+            admin: None,
+        })
     }
 
-    fn start_gateway(&self, binary: &std::path::Path) -> Outcome<Proxy> {
-        let address = child::free_port()?;
-        let admin = child::free_port()?;
-        let config = self.dir.path().join(format!("{}.yaml", address.port()));
-        std::fs::write(&config, self.config(address, admin))?;
+    fn start_gateway(&self, credits: Credits) -> Outcome<Proxy> {
+        let (address, admin) = (child::free_port()?, child::free_port()?);
+        let dir = self.dir.path().join(address.port().to_string());
+        fs::create_dir(&dir)?;
+        let config = dir.join("tollgate.yaml");
+        fs::write(&config, self.config(&dir, address, admin, credits))?;
         let args = ["run".into(), "--config".into(), config.into_os_string()];
-        let child = child::start(binary, &args, self.proxy_cpu(), &self.log())?;
-        Ok(Proxy { child, address })
+        let child = child::start(&self.gateway, &args, self.proxy_cpu(), &self.log())?;
+        Ok(Proxy {
+            child,
+            address,
+            admin: Some(admin),
+        })
     }
 
-    /// Authentication, planning, tap, metrics and access log are all on; the model is in the catalog.
-    fn config(&self, address: SocketAddr, admin: SocketAddr) -> String {
+    /// Starts a `redis-server` beside the load, in a directory of its own, as a fleet's would be kept: with a log
+    /// on disk. `None` if it is not installed.
+    pub async fn start_redis(&self) -> Outcome<Option<Redis>> {
+        Redis::start(&self.dir.path().join("redis"), self.load_cpu(), &self.log()).await
+    }
+
+    /// Authentication, planning, tap, metrics and access log are all on; the model is in the catalog and has prices,
+    /// which a managed key's callers pay where there is a ledger.
+    fn config(
+        &self,
+        dir: &Path,
+        address: SocketAddr,
+        admin: SocketAddr,
+        credits: Credits,
+    ) -> String {
         let digest: String = Sha256::digest(TOKEN)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let access = self.dir.path().join("access.log");
+        let dir = dir.display();
+        let bank = match credits {
+            Credits::Off => "credits: off".to_owned(),
+            Credits::Sqlite => format!(
+                r#"credits: enforced, journal: "{dir}/journal", bank: sqlite, sqlite: {{ path: "{dir}/ledger.db" }}"#
+            ),
+            Credits::Redis(server) => format!(
+                r#"credits: enforced, journal: "{dir}/journal", bank: redis, redis: {{ url: "redis://{server}" }}"#
+            ),
+        };
         format!(
             r#"proxy: {{ listen: ["{address}"], threads: 1 }}
 admin: {{ listen: "{admin}" }}
-log: {{ access: "{access}" }}
+log: {{ access: "{dir}/access.log" }}
+ledger: {{ {bank} }}
+accounts:
+  - {{ id: default, grants: [{{ id: bench, usd: 1000000 }}] }}
 providers:
   - id: bench
     base_url: "http://{provider}/v1"
-    keys: [{{ id: bench-key, value: "sk-bench-0123456789abcdefghijklmn" }}]
-    models: [{{ id: bench-model }}]
+    managed_keys: [{{ id: bench-key, value: "sk-bench-0123456789abcdefghijklmn" }}]
+    models: [{{ id: bench-model, prices: {{ input: 3, output: 15 }} }}]
 access_keys:
   - {{ id: bench, sha256: "{digest}" }}
 "#,
-            access = access.display(),
             provider = self.provider,
         )
     }

@@ -132,7 +132,19 @@ pub async fn closed_loop(
     request: &Rc<[u8]>,
     window: Duration,
 ) -> Outcome<Tally> {
-    each(conns, request, Duration::ZERO, window, MOST).await
+    each(conns, request, Duration::ZERO, Duration::ZERO, window, MOST).await
+}
+
+/// Together the connections ask `per_second` times a second until `window` has passed; one whose answer is late asks
+/// the next time later.
+pub async fn paced(
+    conns: &mut Vec<Conn>,
+    request: &Rc<[u8]>,
+    per_second: u32,
+    window: Duration,
+) -> Outcome<Tally> {
+    let pace = Duration::from_secs(1) * u32::try_from(conns.len())? / per_second;
+    each(conns, request, pace, pace, window, MOST).await
 }
 
 /// Every connection asks once, the starts spread evenly over `spread`.
@@ -141,13 +153,14 @@ pub async fn once_each(
     request: &Rc<[u8]>,
     spread: Duration,
 ) -> Outcome<Tally> {
-    each(conns, request, spread, spread + PATIENCE, 1).await
+    each(conns, request, spread, Duration::ZERO, spread + PATIENCE, 1).await
 }
 
 async fn each(
     conns: &mut Vec<Conn>,
     request: &Rc<[u8]>,
     spread: Duration,
+    pace: Duration,
     window: Duration,
     most: u64,
 ) -> Outcome<Tally> {
@@ -161,9 +174,14 @@ async fn each(
         tasks.spawn_local(async move {
             tokio::time::sleep(delay).await;
             let (mut answers, mut events) = (0, 0);
+            let mut next = clock::now();
             while answers < most && clock::now() < until {
                 events += conn.exchange(&request, |_| ()).await?.events;
                 answers += 1;
+                if !pace.is_zero() {
+                    next = (next + pace).max(clock::now());
+                    tokio::time::sleep_until(next.into()).await;
+                }
             }
             Outcome::Ok((conn, answers, events))
         });

@@ -7,6 +7,10 @@
 //! asks the two proxies in turn. It prints, for each measure, both medians, the median and the range of the
 //! comparisons within pairs, and the target. A target that is missed never fails the run; a wrong answer does.
 //!
+//! Beside bare Pingora the gateway runs without a ledger (`credits: off`). What a ledger adds is measured by
+//! itself (`--only ledger`): the gateway with `credits: off` beside itself with credits enforced, on SQLite and on a
+//! `redis-server` of this run's own.
+//!
 //! # How to read it
 //!
 //! - Run it on a quiet machine with two cores or more. With `taskset` installed, load and provider share the
@@ -21,18 +25,20 @@
 //!
 //! # The files
 //!
-//! `measures.rs` says what is measured, `lab.rs` what is started, `load.rs` is the load generator with the
+//! `measures.rs` and `ledger.rs` say what is measured, `lab.rs` and `redis_server.rs` what is started, `load.rs` is the load generator with the
 //! requests of `prompts.rs`, `provider.rs` and `passthrough.rs` are the other processes, `wire.rs` is their
 //! HTTP, `child.rs` their lives, `procfs.rs` reads what they used, `report.rs` prints it.
 
 mod child;
 mod lab;
+mod ledger;
 mod load;
 mod measures;
 mod passthrough;
 mod procfs;
 mod prompts;
 mod provider;
+mod redis_server;
 mod report;
 mod wire;
 
@@ -61,7 +67,14 @@ const PROVIDER: &str = "provider";
 /// The role that passes them through.
 const PASSTHROUGH: &str = "passthrough";
 
-/// Compares the gateway with bare Pingora, end to end.
+/// All measures, in the order in which they run.
+fn names() -> Vec<&'static str> {
+    let mut names = measures::NAMES.to_vec();
+    names.push(ledger::NAME);
+    names
+}
+
+/// Compares the gateway with bare Pingora, and with itself with a ledger, end to end.
 #[derive(Parser)]
 #[command(name = "end_to_end")]
 struct Options {
@@ -69,12 +82,12 @@ struct Options {
     #[arg(long)]
     quick: bool,
     /// Only the measures with these names.
-    #[arg(long, value_parser = measures::NAMES, value_delimiter = ',')]
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(names()), value_delimiter = ',')]
     only: Vec<String>,
     /// How many interleaved pairs of each measure [default: 5; 2 with --quick].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     repetitions: Option<u32>,
-    /// Bare Pingora in both places; shows the noise.
+    /// Bare Pingora in both places, and no ledger in any; shows the noise.
     #[arg(long)]
     self_check: bool,
     /// Let the scheduler choose the CPUs.
@@ -118,26 +131,25 @@ impl Options {
         Duration::from_millis(if self.quick { 1200 } else { 4500 })
     }
 
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
     /// How the figures came about, for whoever reads them later.
-    fn conditions(&self, pins: Option<Pins>) -> String {
-        let pairs = self.repetitions();
+    fn conditions(&self, pins: Option<Pins>, sides: &str) -> String {
+        let repetitions = self.repetitions();
         let seconds = self.window().as_secs_f64();
         let pinned = pins.map_or_else(
             || "CPUs chosen by the scheduler".to_owned(),
             |pins| {
                 format!(
-                    "load and provider on CPU {}, the proxy on CPU {}",
+                    "load, provider and Redis on CPU {}, the proxy on CPU {}",
                     pins.load, pins.proxy
                 )
             },
         );
-        let sides = if self.self_check {
-            "bare Pingora in both places"
-        } else {
-            "authentication, planning, tap, metrics and access log on"
-        };
         format!(
-            "{pairs} interleaved pairs, {seconds} s a loop; {pinned}; one proxy thread; {sides}; model {}",
+            "{repetitions} interleaved repetitions, {seconds} s a loop; {pinned}; one proxy thread; {sides}; model {}",
             self.model
         )
     }
@@ -195,22 +207,49 @@ fn warn_if_busy() {
     }
 }
 
-/// Every measure asked for, and the table of those that could be taken.
+/// Every measure asked for, and the tables of those that could be taken.
 async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
     let lab = Lab::open(options, pins)?;
-    let bench = Bench::open(&lab, options).await?;
-    let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for name in measures::NAMES {
-        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
-            match bench.run(name).await {
-                Ok(more) => rows.extend(more),
-                Err(error) => failed.push(format!("{name} could not be measured: {error}")),
+    if measures::NAMES.iter().any(|name| options.wants(name)) {
+        let bench = Bench::open(&lab, options).await?;
+        let mut rows = Vec::new();
+        for name in measures::NAMES {
+            if options.wants(name) {
+                match bench.run(name).await {
+                    Ok(more) => rows.extend(more),
+                    Err(error) => failed.push(format!("{name} could not be measured: {error}")),
+                }
             }
         }
+        let sides = if options.self_check {
+            "bare Pingora in both places"
+        } else {
+            "authentication, planning, tap, metrics and access log on, without a ledger (`credits: off`)"
+        };
+        let table = Report {
+            sides: ["bare Pingora", "gateway"],
+            rows,
+        };
+        println!("\n{table}\n{}", options.conditions(pins, sides));
     }
-    println!("\n{}", Report(rows));
-    println!("{}", options.conditions(pins));
+    if options.wants(ledger::NAME) {
+        match ledger::measure(&lab, options).await {
+            Ok(rows) => {
+                let sides = if options.self_check {
+                    "`credits: off` in all places"
+                } else {
+                    "300 B prompts of one account; the gateway with `credits: off` beside itself with `credits: enforced`"
+                };
+                let table = Report {
+                    sides: ["credits off", "enforced"],
+                    rows,
+                };
+                println!("\n{table}\n{}", options.conditions(pins, sides));
+            }
+            Err(error) => failed.push(format!("{} could not be measured: {error}", ledger::NAME)),
+        }
+    }
     if failed.is_empty() {
         Ok(())
     } else {

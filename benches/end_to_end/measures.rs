@@ -1,4 +1,5 @@
-//! What is measured, and how a pair of samples comes about.
+//! What is measured of the gateway beside bare Pingora, and how a pair of samples comes about. The gateway has no
+//! ledger here (`credits: off`); what one costs is in `ledger.rs`.
 //!
 //! Invariant: every repetition measures both proxies one right after the other, and every other repetition
 //! the other way round, so drift of the machine falls on both. Comparisons are made within a repetition.
@@ -6,7 +7,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::lab::{Lab, Proxy, Side};
+use crate::lab::{Kind, Lab, Proxy};
 use crate::load::{self, Conn, OpenStreams};
 use crate::procfs::{self, Cpu};
 use crate::prompts::Events;
@@ -49,6 +50,13 @@ pub const NAMES: [&str; 7] = [
     "memory",
 ];
 
+/// One of the two.
+#[derive(Clone, Copy)]
+enum Side {
+    Bare,
+    Gateway,
+}
+
 /// Both proxies, running, and how long to measure.
 pub struct Bench<'a> {
     lab: &'a Lab,
@@ -62,8 +70,8 @@ pub struct Bench<'a> {
 impl<'a> Bench<'a> {
     /// Starts both proxies.
     pub async fn open(lab: &'a Lab, options: &Options) -> Outcome<Bench<'a>> {
-        let bare = lab.start(Side::Bare).await?;
-        let gateway = lab.start(Side::Gateway).await?;
+        let bare = lab.start(Kind::Bare).await?;
+        let gateway = lab.start_compared().await?;
         eprintln!(
             "bare Pingora is process {}, the gateway {}",
             bare.child.pid(),
@@ -208,7 +216,10 @@ impl<'a> Bench<'a> {
             Metric::ratio("memory before them", "KiB", None),
         ];
         self.interleave(name, metrics, async |side| {
-            let proxy = self.lab.start(side).await?;
+            let proxy = match side {
+                Side::Bare => self.lab.start(Kind::Bare).await?,
+                Side::Gateway => self.lab.start_compared().await?,
+            };
             let mut conn = Conn::open(proxy.address).await?;
             for _ in 0..50 {
                 conn.ask(&plain).await?;
@@ -261,7 +272,7 @@ impl<'a> Bench<'a> {
                     row.metric.unit,
                     match row.metric.compare {
                         Compare::Ratio => format!("× {:.3}", gateway / bare),
-                        Compare::Difference => format!("{:+.1}", gateway - bare),
+                        Compare::Difference | Compare::Alone => format!("{:+.1}", gateway - bare),
                     }
                 );
             }
@@ -271,17 +282,17 @@ impl<'a> Bench<'a> {
 }
 
 /// Microseconds each.
-fn per(time: Duration, count: u64) -> f64 {
+pub fn per(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / as_f64(count)
 }
 
 /// How many a second.
-fn rate(count: u64, time: Duration) -> f64 {
+pub fn rate(count: u64, time: Duration) -> f64 {
     as_f64(count) / time.as_secs_f64()
 }
 
 /// Counts here stay far below 2^53, where this is exact.
-fn as_f64(count: u64) -> f64 {
+pub fn as_f64(count: u64) -> f64 {
     count as f64
 }
 

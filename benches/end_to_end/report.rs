@@ -1,4 +1,4 @@
-//! The table: medians of both sides, the comparison within pairs, and the target it is held to.
+//! The tables: medians of both sides, the comparison within pairs, and the target it is held to.
 //!
 //! A target that is missed is marked, never an error: figures of a busy machine must not break a build.
 
@@ -7,10 +7,12 @@ use std::fmt;
 /// How the two sides are compared.
 #[derive(Clone, Copy)]
 pub enum Compare {
-    /// Gateway divided by bare Pingora.
+    /// The second divided by the first.
     Ratio,
-    /// Gateway less bare Pingora, in the metric's unit.
+    /// The second less the first, in the metric's unit.
     Difference,
+    /// There is no first: the second is held to the target by itself.
+    Alone,
 }
 
 /// One thing that is measured.
@@ -42,13 +44,21 @@ impl Metric {
             ..Metric::ratio(label, unit, target)
         }
     }
+
+    /// Of the second side only.
+    pub fn alone(label: impl Into<String>, unit: &'static str, target: Option<f64>) -> Metric {
+        Metric {
+            compare: Compare::Alone,
+            ..Metric::ratio(label, unit, target)
+        }
+    }
 }
 
 /// A metric and its samples.
 pub struct Row {
     /// What was measured.
     pub metric: Metric,
-    /// One (bare Pingora, gateway) a repetition.
+    /// One (first, second) a repetition.
     pub pairs: Vec<(f64, f64)>,
 }
 
@@ -64,21 +74,27 @@ impl Row {
     fn comparisons(&self) -> Vec<f64> {
         self.pairs
             .iter()
-            .map(|(bare, gateway)| match self.metric.compare {
-                Compare::Ratio => gateway / bare,
-                Compare::Difference => gateway - bare,
+            .map(|(first, second)| match self.metric.compare {
+                Compare::Ratio => second / first,
+                Compare::Difference => second - first,
+                Compare::Alone => *second,
             })
             .collect()
     }
 }
 
-/// All rows of a run.
-pub struct Report(pub Vec<Row>);
+/// A table: what its two sides are called, and its rows.
+pub struct Report {
+    /// The first and the second.
+    pub sides: [&'static str; 2],
+    /// What was measured.
+    pub rows: Vec<Row>,
+}
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self
-            .0
+            .rows
             .iter()
             .map(|row| row.metric.label.chars().count() + row.metric.unit.chars().count() + 2)
             .max()
@@ -86,11 +102,11 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:width$}  {:>12}  {:>12}  {:>26}  {:>9}",
-            "measure", "bare Pingora", "gateway", "compared: median (min–max)", "target"
+            "measure", self.sides[0], self.sides[1], "compared: median (min–max)", "target"
         )?;
-        for row in &self.0 {
+        for row in &self.rows {
             let metric = &row.metric;
-            let (bare, gateway): (Vec<f64>, Vec<f64>) = row.pairs.iter().copied().unzip();
+            let (first, second): (Vec<f64>, Vec<f64>) = row.pairs.iter().copied().unzip();
             let compared = row.comparisons();
             let (middle, least, most) = (
                 median(&compared),
@@ -108,6 +124,10 @@ impl fmt::Display for Report {
                         .target
                         .map(|target| format!("≤ {target} {}", metric.unit)),
                 ),
+                Compare::Alone => (
+                    format!("({}–{})", figure(least), figure(most)),
+                    metric.target.map(|target| format!("≤ {target}")),
+                ),
             };
             let mark = match metric.target {
                 Some(target) if middle <= target => "reached",
@@ -117,8 +137,8 @@ impl fmt::Display for Report {
             let line = format!(
                 "{:width$}  {:>12}  {:>12}  {compared:>26}  {:>9}  {mark}",
                 format!("{}, {}", metric.label, metric.unit),
-                figure(median(&bare)),
-                figure(median(&gateway)),
+                figure(median(&first)),
+                figure(median(&second)),
                 target.unwrap_or_default(),
             );
             writeln!(f, "{}", line.trim_end())?;
@@ -129,7 +149,9 @@ impl fmt::Display for Report {
 
 /// Three or more digits, none that mean nothing.
 fn figure(value: f64) -> String {
-    if value.abs() >= 1000.0 {
+    if value.is_nan() {
+        String::new()
+    } else if value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else if value.abs() >= 100.0 {
         format!("{value:.1}")

@@ -66,6 +66,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
         } else {
             Fsync::Never
         },
+        least_epoch: clock::unix().as_secs(),
         ..Options::default()
     };
     let (journal, past) = Journal::open(&settings.journal, options)
@@ -197,9 +198,14 @@ async fn work(
         let teller = teller.clone();
         tokio::spawn(async move { teller.settle_past(past).await })
     };
+    let audit = {
+        let teller = teller.clone();
+        tokio::spawn(async move { teller.audit().await })
+    };
     let keep = tokio::spawn(keep(bank, first, changes));
     teller.run(stopping).await;
     replay.abort();
+    audit.abort();
     keep.abort();
 }
 

@@ -5,6 +5,7 @@ pub mod models;
 pub mod request;
 pub(crate) mod skip;
 pub mod sse;
+pub mod stop;
 pub mod surface;
 
 pub use error::GatewayError;

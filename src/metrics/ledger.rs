@@ -6,6 +6,7 @@ use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::Metrics;
 use super::families::Maker;
+use crate::ledger::bank::Books;
 use crate::ledger::till::Observer;
 use crate::ledger::{Ledger, NanoUsd};
 
@@ -17,6 +18,8 @@ const CALL: &[f64] = &[
 /// The ledger's metrics.
 pub(super) struct Money {
     credits: GaugeVec,
+    books: GaugeVec,
+    unbalanced: IntGauge,
     holds: IntGauge,
     accounts_away: IntGauge,
     worst: GaugeVec,
@@ -38,6 +41,15 @@ impl Money {
                 "ledger_credits_usd",
                 "Credits of the accounts that this replica serves: `held` by its requests, `unspent` in its floats, `untold` to the bank yet; `free` and lent as `floats` to all replicas, as the bank said last.",
                 &["term"],
+            )?,
+            books: make.dollars(
+                "ledger_books_usd",
+                "The bank's books of the accounts that this replica serves: granted = spent + expired + free + floats. Read every half minute.",
+                &["term"],
+            )?,
+            unbalanced: make.gauge(
+                "ledger_accounts_unbalanced",
+                "Accounts whose books did not balance when they were last read; see `tollgate ledger verify`.",
             )?,
             holds: make.gauge("ledger_holds", "Requests in flight whose credits are held.")?,
             accounts_away: make.gauge(
@@ -137,6 +149,24 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
+    fn read(&self, books: &[Books]) {
+        let money = &self.families.ledger;
+        let terms: [(&str, fn(&Books) -> NanoUsd); 6] = [
+            ("granted", |books| books.granted),
+            ("spent", |books| books.spent),
+            ("expired", |books| books.expired),
+            ("free", |books| books.free),
+            ("floats", Books::lent),
+            ("debt", |books| books.debt),
+        ];
+        for (term, of) in terms {
+            let sum = books.iter().map(of).sum();
+            money.books.with_label_values(&[term]).set(dollars(sum));
+        }
+        let wrong = books.iter().filter(|books| !books.faults().is_empty());
+        money.unbalanced.set(whole(wrong.count() as u64));
+    }
+
     fn called(&self, messages: usize, failed: usize, took: Duration) {
         let money = &self.families.ledger;
         money.calls.observe(took.as_secs_f64());

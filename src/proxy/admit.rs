@@ -110,6 +110,7 @@ pub fn start(
         shared: shared.clone(),
         tab: tab.clone(),
         body: received.body.clone(),
+        cut_off: caller.snapshot.config.ledger.cut_off && received.body.stream(),
     };
     let unwrap = session::wrap(place, bytes, flight.clone(), opening, closing, patience);
     ctx.answered.overhead = now.duration_since(received.at);

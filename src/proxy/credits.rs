@@ -25,11 +25,11 @@ pub async fn open(
     candidates: &mut Vec<Candidate>,
 ) -> Result<Arc<Tab>, GatewayError> {
     let (Some(caller), Some(Endpoint::Generate(_))) = (&ctx.caller, ctx.endpoint) else {
-        return Ok(Arc::new(Tab::new(None, 0)));
+        return Ok(Arc::new(Tab::new(None, 0, 0)));
     };
     let fee = caller.snapshot.config.ledger.processing_fee;
     if shared.ledger.is_none() {
-        return Ok(Arc::new(Tab::new(None, fee)));
+        return Ok(Arc::new(Tab::new(None, 0, fee)));
     }
     let any = candidates.first().map(|c| c.upstream_model.clone());
     let answers = ctx.endpoint != Some(Endpoint::Generate(Surface::Embeddings));
@@ -37,8 +37,9 @@ pub async fn open(
     if candidates.is_empty() {
         return Err(GatewayError::price_unknown(&any.unwrap_or_default()));
     }
-    let hold = hold(shared, ctx, candidates, fee).await?;
-    Ok(Arc::new(Tab::new(Some(hold), fee)))
+    let output = expected_output(shared, ctx, candidates);
+    let hold = hold(shared, ctx, candidates, output, fee).await?;
+    Ok(Arc::new(Tab::new(Some(hold), output, fee)))
 }
 
 /// A user key's provider bills its owner; a managed key's model must have a price.
@@ -52,13 +53,14 @@ async fn hold(
     shared: &Shared,
     ctx: &Context,
     candidates: &[Candidate],
+    output: u64,
     fee: u64,
 ) -> Result<Hold, GatewayError> {
     let (Some(ledger), Some(received)) = (&shared.ledger, &ctx.received) else {
         return Err(GatewayError::internal());
     };
     let bound = received.body.prompt_bound();
-    match ask(shared, ctx, candidates, bound, fee).await {
+    match ask(shared, ctx, candidates, (bound, output), fee).await {
         Ok(hold) => Ok(hold),
         // The bound is many times what it is for most prompts; an exact count may fit.
         Err(refusal) if depends_on_prompt(&refusal) => {
@@ -69,7 +71,9 @@ async fn hold(
                 tokio::task::spawn_blocking(move || prompt_tokens(&model, &body, bound)).await;
             drop(turn);
             match counted {
-                Ok(exact) if exact < bound => ask(shared, ctx, candidates, exact, fee).await,
+                Ok(exact) if exact < bound => {
+                    ask(shared, ctx, candidates, (exact, output), fee).await
+                }
                 _ => Err(refusal),
             }
             .map_err(|refusal| {
@@ -84,27 +88,31 @@ async fn hold(
     }
 }
 
+/// How many tokens the answer will have, as far as earlier ones tell.
+fn expected_output(shared: &Shared, ctx: &Context, candidates: &[Candidate]) -> u64 {
+    match (&shared.ledger, &ctx.caller, &ctx.received, ctx.endpoint) {
+        (_, _, _, Some(Endpoint::Generate(Surface::Embeddings))) => 0,
+        (Some(ledger), Some(caller), Some(received), _) => ledger.estimates.expected_output(
+            &caller.key.id,
+            &candidates[0].upstream_model,
+            received.body.max_output_tokens(),
+        ),
+        _ => 0,
+    }
+}
+
 async fn ask(
     shared: &Shared,
     ctx: &Context,
     candidates: &[Candidate],
-    prompt: u64,
+    (prompt, output): (u64, u64),
     fee: u64,
 ) -> Result<Hold, Refusal> {
-    let (Some(ledger), Some(caller), Some(received), Some(endpoint)) =
-        (&shared.ledger, &ctx.caller, &ctx.received, ctx.endpoint)
+    let (Some(ledger), Some(caller), Some(endpoint)) = (&shared.ledger, &ctx.caller, ctx.endpoint)
     else {
         return Err(Refusal::BankAway);
     };
     let first = &candidates[0];
-    let output = match endpoint {
-        Endpoint::Generate(Surface::Embeddings) => 0,
-        _ => ledger.estimates.expected_output(
-            &caller.key.id,
-            &first.upstream_model,
-            received.body.max_output_tokens(),
-        ),
-    };
     let usage = Usage {
         input: prompt,
         output,

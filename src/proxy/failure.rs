@@ -9,12 +9,13 @@ use pingora_proxy::{FailToProxy, Session};
 use super::context::Context;
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
-use super::{attempt, reply};
+use super::{attempt, reply, settle};
 use crate::clock;
 use crate::dialect::GatewayError;
 use crate::dialect::error::{Attempt as Line, Code};
+use crate::dialect::stop::{Stopped, stop};
 use crate::failover::{ConnectFailure, Ending, Outcome, Step};
-use crate::tokens::StreamFailure;
+use crate::tokens::{StreamFailure, Tap};
 
 /// Dead pooled connections that one attempt may meet before it counts as failed.
 const MOST_STALE: u8 = 3;
@@ -77,7 +78,7 @@ pub fn proxying(
         }
     }
     let outcome = match (fault, attempt.outcome.take()) {
-        (Some(Fault::ClientGone | Fault::Drain), _) => Outcome::ClientGone,
+        (Some(Fault::ClientGone | Fault::Drain | Fault::CutOff), _) => Outcome::ClientGone,
         (_, Some(decided)) => decided,
         (Some(Fault::Attempt | Fault::Total | Fault::Idle), _) => Outcome::Timeout,
         (Some(Fault::Answer(StreamFailure::Malformed)), _) => Outcome::Malformed,
@@ -131,11 +132,22 @@ pub async fn last_word(shared: &Shared, session: &mut Session, ctx: &mut Context
         session.set_write_timeout(Some(caller.snapshot.config.proxy.read_timeout));
     }
     let (phase, fault) = (planned.flight.phase(), planned.flight.fault());
-    let gone =
-        matches!(fault, Some(Fault::ClientGone)) || (fault != Some(Fault::Drain) && gone(ctx));
+    let ours = matches!(fault, Some(Fault::Drain | Fault::CutOff));
+    let gone = matches!(fault, Some(Fault::ClientGone)) || (!ours && gone(ctx));
     if gone {
         ctx.answered.client_gone = true;
         return over(CLIENT_CLOSED_REQUEST);
+    }
+    if phase == Phase::Committed {
+        // What the client has of the answer is paid for before it hears the last of it.
+        settle::settle(shared, ctx).await;
+    }
+    if fault == Some(Fault::CutOff) {
+        if cut_off(session, ctx).await.is_err() {
+            ctx.answered.client_gone = true;
+        }
+        shared.metrics.error(Code::OutOfCredits.code());
+        return over(ctx.answered.status);
     }
     let (error, provider_body) = verdict(ctx, fault);
     let spoken = match phase {
@@ -262,6 +274,47 @@ fn verdict(
     }
 }
 
+/// The credits are gone: the stream ends as at a token limit, cleanly.
+async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Result<()> {
+    ctx.answered.code = Some(Code::OutOfCredits.code());
+    ctx.answered.status = http::StatusCode::OK.as_u16();
+    let (Some(endpoint), Some(received), Some(planned)) =
+        (ctx.endpoint, &ctx.received, &ctx.planned)
+    else {
+        return Ok(());
+    };
+    let tap = ctx.past.last().and_then(|past| past.tap.as_ref());
+    let used = planned.tab.closed().and_then(|closed| closed.settled);
+    let usage = used.map(|settled| settled.usage).unwrap_or_default();
+    let bytes = stop(
+        endpoint.surface(),
+        &Stopped {
+            id: tap.and_then(Tap::id).unwrap_or(&ctx.request_id),
+            model: tap.and_then(Tap::model).unwrap_or_default(),
+            created: clock::unix().as_secs(),
+            open_block: tap.and_then(Tap::open_block),
+            input: usage.input,
+            output: usage.output,
+            wants_usage: received.body.wants_usage_chunk(),
+        },
+    );
+    write_pending(session).await?;
+    session
+        .downstream_session
+        .write_response_body(bytes, true)
+        .await?;
+    session.downstream_session.finish_body().await
+}
+
+/// What an interrupted write began.
+async fn write_pending(session: &mut Session) -> pingora_error::Result<()> {
+    let downstream = &mut session.downstream_session;
+    while downstream.has_pending_downstream_proxy_tasks() {
+        downstream.write_downstream_proxy_tasks().await?;
+    }
+    Ok(())
+}
+
 /// After the client was told `200`: an error event in its dialect, and no clean end.
 async fn say_in_stream(
     session: &mut Session,
@@ -277,15 +330,7 @@ async fn say_in_stream(
     let Some(endpoint) = ctx.endpoint.filter(|_| streaming) else {
         return Ok(());
     };
-    while session
-        .downstream_session
-        .has_pending_downstream_proxy_tasks()
-    {
-        session
-            .downstream_session
-            .write_downstream_proxy_tasks()
-            .await?;
-    }
+    write_pending(session).await?;
     let event = error.stream_event(endpoint.surface(), &ctx.request_id);
     let mut bytes = BytesMut::with_capacity(2 + event.len());
     // Whatever the provider left unfinished ends here, so that the event stands by itself.

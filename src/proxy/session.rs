@@ -219,18 +219,22 @@ impl CustomSession for HeldSession {
             Pass::Hold => Ok(false),
             Pass::Fail(error) => Err(error),
             pass @ (Pass::Write(_) | Pass::Last(_)) => {
-                let tasks = match pass {
+                let (tasks, goes_on) = match pass {
                     Pass::Last(tasks) => {
                         self.closing.answer(&self.flight).await;
-                        tasks
+                        (tasks, true)
                     }
-                    Pass::Write(tasks) => tasks,
+                    Pass::Write(tasks) => {
+                        let affords = self.closing.affords(&self.flight);
+                        (tasks, affords || !self.flight.cut_off())
+                    }
                     _ => return Ok(false),
                 };
                 self.settle_writes().await?;
                 // Pingora's own write timeout sets a timer for each write; this one only for those that wait.
                 let write = self.real.response_duplex_vec(tasks);
                 match pingora_timeout::timeout(self.patience, write).await {
+                    Ok(Ok(_)) if !goes_on => Err(ended_by_gateway()),
                     Ok(written) => written,
                     Err(_) => {
                         Error::e_explain(ErrorType::WriteTimedout, "the client does not read")

@@ -80,9 +80,26 @@ pub struct Closing {
     pub tab: Arc<Tab>,
     /// For counting the prompt.
     pub body: RequestBody,
+    /// Whether an answer ends when its account's credits are gone.
+    pub cut_off: bool,
 }
 
+/// Of most texts, about; exact counting costs more than it is worth while an answer runs.
+const BYTES_PER_TOKEN: u64 = 4;
+
 impl Closing {
+    /// Whether the account can pay for what the answer under way has become. Without a cut-off, always.
+    pub fn affords(&self, flight: &Flight) -> bool {
+        if !self.cut_off {
+            return true;
+        }
+        let output = flight.with_tap(|tap| {
+            let reported = tap.usage().map_or(0, |usage| usage.output);
+            reported.max(tap.output_bytes() / BYTES_PER_TOKEN)
+        });
+        output.is_none_or(|output| self.tab.affords(output))
+    }
+
     /// The answer under way has come to its end.
     pub async fn answer(&self, flight: &Flight) {
         if self.tab.is_closed() {
@@ -107,7 +124,7 @@ impl Closing {
 }
 
 /// Settles what was not settled before its last byte: an answer that broke off, a request that failed.
-async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
+pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
     let (Some(Endpoint::Generate(_)), Some(planned)) = (ctx.endpoint, &ctx.planned) else {
         return (None, NanoUsd::ZERO);
     };

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::access::KeyKind;
-use crate::catalog::Model;
+use crate::catalog::{Model, Prices};
 use crate::failover::Candidate;
 use crate::ledger::NanoUsd;
 use crate::ledger::cost::cost;
-use crate::ledger::till::{Charge, Hold};
+use crate::ledger::till::{Charge, Extension, Hold};
 use crate::tokens::{Settled, Usage};
 
 /// See the module.
@@ -25,6 +25,8 @@ pub struct Tab {
 struct State {
     /// `None` without a ledger, and once it is settled.
     hold: Option<Hold>,
+    /// Answer tokens that the hold pays for.
+    covered: u64,
     payee: Option<Payee>,
     charges: Vec<Charge>,
     closed: Option<Closed>,
@@ -51,12 +53,13 @@ pub struct Closed {
 }
 
 impl Tab {
-    /// A request whose credits are held; `None` without a ledger.
-    pub fn new(hold: Option<Hold>, fee: u64) -> Tab {
+    /// A request whose credits are held for an answer of `covered` tokens; `None` without a ledger.
+    pub fn new(hold: Option<Hold>, covered: u64, fee: u64) -> Tab {
         Tab {
             fee,
             state: Mutex::new(State {
                 hold,
+                covered,
                 payee: None,
                 charges: Vec::new(),
                 closed: None,
@@ -72,6 +75,35 @@ impl Tab {
             managed: candidate.key.kind == KeyKind::Managed,
             priced: candidate.model.clone(),
         });
+    }
+
+    /// Whether credits can be had for an answer of this many tokens. What is missing is asked for, and the answer
+    /// goes on meanwhile; false once it is known that there is no more.
+    pub fn affords(&self, output: u64) -> bool {
+        let mut state = self.state.lock();
+        if output <= state.covered {
+            return true;
+        }
+        let more = (output - state.covered).max(MORE);
+        let usage = Usage {
+            output: more,
+            ..Usage::default()
+        };
+        let price = state.payee.as_ref().and_then(|payee| {
+            let prices = payee.prices();
+            cost(&usage, prices, self.fee).ok()
+        });
+        let (Some(price), Some(hold)) = (price, &mut state.hold) else {
+            return true;
+        };
+        match hold.extend(price) {
+            Extension::Granted => {
+                state.covered += more;
+                true
+            }
+            Extension::Asked => true,
+            Extension::Gone => false,
+        }
     }
 
     /// The attempt failed before any of its answer left. It costs nothing, unless its provider reported usage;
@@ -139,7 +171,18 @@ impl Tab {
     }
 }
 
+/// Answer tokens that a hold is extended by, at least.
+const MORE: u64 = 64;
+
 impl Payee {
+    /// What credits pay beside the fee.
+    fn prices(&self) -> Option<&Prices> {
+        self.priced
+            .as_ref()
+            .filter(|_| self.managed)
+            .map(|model| &model.prices)
+    }
+
     fn charge(
         &self,
         settled: Option<Settled>,
@@ -149,11 +192,7 @@ impl Payee {
         last: bool,
     ) -> Charge {
         let usage = settled.map(|settled| settled.usage).unwrap_or_default();
-        let prices = self
-            .priced
-            .as_ref()
-            .filter(|_| self.managed)
-            .map(|model| &model.prices);
+        let prices = self.prices();
         // Admission made sure that the price is known.
         let cost = settled.map(|_| cost(&usage, prices, fee).unwrap_or_default());
         Charge {

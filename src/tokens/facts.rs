@@ -19,6 +19,10 @@ pub(super) struct Facts {
     /// The usage covers the whole answer.
     pub usage_final: bool,
     pub model: Option<String>,
+    /// The answer's id.
+    pub id: Option<String>,
+    /// The block of a message that has begun and has not ended.
+    pub open_block: Option<u64>,
     pub finish_reason: Option<String>,
     /// Content has been seen.
     pub content: bool,
@@ -84,6 +88,13 @@ impl Facts {
         }
     }
 
+    /// The first id given stays.
+    pub fn id(&mut self, id: &Text<'_>) {
+        if self.id.is_none() {
+            self.id = id.some().map(short);
+        }
+    }
+
     /// The last usage reported stays.
     pub fn report(&mut self, usage: Usage, is_final: bool) {
         self.usage = Some(usage);
@@ -106,6 +117,11 @@ impl Transcript {
         let (kept, beyond) = text.split_at(floor_boundary(text, room));
         self.kept.push_str(kept);
         self.beyond += beyond.len() as u64;
+    }
+
+    /// All of it, in bytes.
+    pub fn len(&self) -> u64 {
+        self.kept.len() as u64 + self.beyond
     }
 
     pub fn as_str(&self) -> &str {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::facts::{Facts, Read};
 use super::failure::Fault;
 use super::figures::Written;
-use super::lenient::{Maybe, Text};
+use super::lenient::{Code, Maybe, Text};
 
 /// One event of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -15,6 +15,8 @@ pub(super) struct MessageEvent<'a> {
     kind: Text<'a>,
     #[serde(borrow)]
     message: Maybe<Start<'a>>,
+    #[serde(borrow)]
+    index: Code<'a>,
     #[serde(borrow)]
     content_block: Maybe<Block<'a>>,
     #[serde(borrow)]
@@ -76,6 +78,10 @@ impl MessageEvent<'_> {
                 }
             }
             "content_block_start" => {
+                facts.open_block = match self.index {
+                    Code::Number(index) => Some(index),
+                    _ => None,
+                };
                 if let Some(block) = &self.content_block.0 {
                     facts.content |= !matches!(&*block.kind.0, "text" | "thinking" | "");
                     facts.text(&block.text);
@@ -83,6 +89,7 @@ impl MessageEvent<'_> {
                     facts.text(&block.name);
                 }
             }
+            "content_block_stop" => facts.open_block = None,
             "content_block_delta" => {
                 if let Some(delta) = &self.delta.0 {
                     facts.text(&delta.text);

@@ -14,6 +14,8 @@ use crate::dialect::Dialect;
 #[serde(default)]
 pub(super) struct Chunk<'a> {
     #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow)]
     choices: Few<Maybe<Choice<'a>>>,
@@ -161,6 +163,7 @@ impl Chunk<'_> {
             .failure();
         }
         facts.model(&self.model);
+        facts.id(&self.id);
         if failure.is_none() {
             for choice in self.choices.iter() {
                 choice.tell(facts);

@@ -43,6 +43,8 @@ struct Item<'a> {
 #[serde(default)]
 struct Response<'a> {
     #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow)]
     status: Text<'a>,
@@ -65,6 +67,7 @@ impl Response<'_> {
     /// Tells model, usage and why it ended; the failure if it failed.
     fn tell(&self, facts: &mut Facts) -> Option<StreamFailure> {
         facts.model(&self.model);
+        facts.id(&self.id);
         if let Some(usage) = self
             .usage
             .figures()

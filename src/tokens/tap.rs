@@ -229,6 +229,21 @@ impl Tap {
         self.facts.model.as_deref()
     }
 
+    /// The answer's id, at most 256 bytes of it.
+    pub fn id(&self) -> Option<&str> {
+        self.facts.id.as_deref()
+    }
+
+    /// The content block of a message that has begun and has not ended.
+    pub fn open_block(&self) -> Option<u64> {
+        self.facts.open_block
+    }
+
+    /// Generated text so far, in bytes.
+    pub fn output_bytes(&self) -> u64 {
+        self.facts.text.len()
+    }
+
     /// Why the answer ended, in the provider's words (`stop`, `end_turn`, `completed`).
     pub fn finish_reason(&self) -> Option<&str> {
         self.facts.finish_reason.as_deref()

@@ -78,7 +78,7 @@ async fn whatever_is_killed_is_charged_once() {
     let mut cost = NanoUsd::ZERO;
     for batch in &batches {
         for event in stored::decode(batch).unwrap() {
-            let event = serde_json::to_value(&event).unwrap();
+            let event = serde_json::to_value(event).unwrap();
             if event["isFinalAttempt"] != true {
                 continue;
             }
@@ -125,11 +125,11 @@ async fn whatever_is_killed_is_charged_once() {
     assert!(unknown.is_empty(), "charged and never sent: {unknown:?}");
     assert_eq!(cost, books.spent);
     assert_eq!(
-        total.requests as usize,
-        charged.len(),
+        total.requests,
+        charged.len() as u64,
         "an event for each charge"
     );
-    assert_eq!(total.orphaned as usize, orphans);
+    assert_eq!(total.orphaned, orphans as u64);
     assert!(seen.whole.len() > KILLS, "there was load");
     verified(&gateway);
 }

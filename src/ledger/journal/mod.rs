@@ -63,6 +63,9 @@ pub struct Options {
     pub segment_bytes: u64,
     /// When a record is on disk.
     pub fsync: Fsync,
+    /// The epoch of this life is at least this. Pass the time (Unix time, s): a directory that comes back from an
+    /// old backup then does not repeat epochs, whose messages the bank would take for repeats.
+    pub least_epoch: u64,
 }
 
 impl Default for Options {
@@ -70,6 +73,7 @@ impl Default for Options {
         Options {
             segment_bytes: 16 << 20,
             fsync: Fsync::Never,
+            least_epoch: 0,
         }
     }
 }
@@ -160,7 +164,7 @@ impl Journal {
         let before = epochs.last().copied().max(last.map(|last| last.epoch));
         let holder = Holder {
             replica: last.map_or_else(crate::random::bits64, |last| last.replica),
-            epoch: before.unwrap_or(0) + 1,
+            epoch: (before.unwrap_or(0) + 1).max(options.least_epoch),
         };
         replica::write(dir, holder)?;
         let journal = Journal::begin(dir, holder, options, lock)?;

@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use batch::Charge;
 pub use drawer::{Drawer, Figures};
+pub use recover::replay;
 pub use refusal::Refusal;
 pub use teller::{Observer, Teller};
 
@@ -116,6 +117,17 @@ pub struct Hold {
     settled: bool,
 }
 
+/// What became of [`Hold::extend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// It is set aside.
+    Granted,
+    /// The bank is asked, or does not answer; try again with the next piece of the answer.
+    Asked,
+    /// There is no more.
+    Gone,
+}
+
 impl Till {
     /// A till with empty drawers.
     pub fn new(journal: Arc<Journal>, policy: Policy, rhythm: Rhythm) -> Till {
@@ -172,6 +184,8 @@ impl Till {
         }
         let drawer = self.drawer(ask.account);
         let policy = *self.policy.read();
+        // The call that is under way, and the next one.
+        let by = now + self.rhythm.timeout * 2;
         let mut now = now;
         for round in 0..ROUNDS {
             match drawer.take(ask, policy, now, crate::clock::wall()) {
@@ -184,7 +198,7 @@ impl Till {
             let waiting = drawer.wait(ask);
             self.urgent.lock().push(drawer.clone());
             self.wake.notify_one();
-            let patience = self.rhythm.timeout * 2 + self.rhythm.flush;
+            let patience = by.saturating_duration_since(now);
             if tokio::time::timeout(patience, waiting.answered())
                 .await
                 .is_err()
@@ -280,6 +294,19 @@ impl Hold {
     /// Unique in this life of the till.
     pub fn id(&self) -> u64 {
         self.taken.id
+    }
+
+    /// Sets aside more for an answer that has become longer than expected; does not wait.
+    pub fn extend(&mut self, more: NanoUsd) -> Extension {
+        let policy = *self.till.policy.read();
+        let waits = self.taken.waits();
+        let extension = self
+            .drawer
+            .extend(&mut self.taken, more, policy, crate::clock::now());
+        if extension == Extension::Asked && !waits {
+            self.till.urge(self.drawer.clone());
+        }
+        extension
     }
 
     /// Replaces the hold by what was used: one charge for each attempt that used anything, the last one final.

@@ -263,6 +263,14 @@ fn heir(holder: Holder) -> Holder {
     }
 }
 
+/// What a restart tells the bank of an earlier life: each account's messages, in their order.
+///
+/// # Errors
+/// When its journal is corrupt; nothing is changed then.
+pub fn replay(life: &Life, lease: Duration) -> Result<Vec<Vec<Exchange>>, JournalError> {
+    Ok(Past::read(life)?.messages(life.holder(), lease))
+}
+
 /// What was spent of budgets.
 fn meters(charges: &[PastCharge]) -> Vec<MeterExchange> {
     let mut used: BTreeMap<(Meter, u64), i64> = BTreeMap::new();

@@ -12,16 +12,25 @@ use super::Till;
 use super::drawer::{Drawer, Occasion};
 use super::recover::Past;
 use crate::clock;
-use crate::ledger::bank::{Bank, BankError, Exchange, Reply};
+use crate::ledger::bank::{Bank, BankError, Books, Exchange, Reply};
 use crate::ledger::journal::Life;
 
 /// Most messages in one call to the bank.
 const AT_ONCE: usize = 256;
 
+/// How often the books are read for metrics.
+const AUDIT: Duration = Duration::from_secs(30);
+
+/// Most accounts whose books are read.
+const AUDITED: usize = 500;
+
 /// How the teller has done, for metrics.
 pub trait Observer: Send + Sync {
     /// One call to the bank: how many messages, how many failed, and how long it took.
     fn called(&self, messages: usize, failed: usize, took: Duration);
+
+    /// The bank's books of the accounts that the till serves, read now and then.
+    fn read(&self, books: &[Books]);
 }
 
 /// See the module.
@@ -96,6 +105,25 @@ impl Teller {
             }
         }
         true
+    }
+
+    /// Reads the books of the accounts that the till serves, for the observer; never ends.
+    pub async fn audit(&self) {
+        loop {
+            let mut books = Vec::new();
+            for drawer in self.till.all_drawers().iter().take(AUDITED) {
+                // A bank that is away shows in other figures.
+                if let Ok(read) = self.bank.books(&drawer.account).await {
+                    let faults = read.faults();
+                    if !faults.is_empty() {
+                        log::error!("account `{}` does not balance: {faults:?}", drawer.account);
+                    }
+                    books.push(read);
+                }
+            }
+            self.observer.read(&books);
+            tokio::time::sleep(AUDIT).await;
+        }
     }
 
     /// Works until it is told to stop; then gives everything back, as far as the bank answers.

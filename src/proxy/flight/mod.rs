@@ -45,6 +45,8 @@ pub enum Fault {
     Idle,
     /// The process is stopping and `drain` has passed.
     Drain,
+    /// The account's credits are gone, and the configuration says to stop then.
+    CutOff,
     /// The provider's answer was an error event, or not what its surface says.
     Answer(StreamFailure),
     /// The answer ended without content.
@@ -168,6 +170,16 @@ impl Flight {
     /// Why the gateway ended the attempt, if it did.
     pub fn fault(&self) -> Option<Fault> {
         self.state.lock().fault.clone()
+    }
+
+    /// The credits are gone: the answer under way ends here, if no event is half written.
+    pub fn cut_off(&self) -> bool {
+        let mut state = self.state.lock();
+        let stands = state.phase == Phase::Committed && !state.ended && state.may_comment();
+        if stands {
+            state.fault = Some(Fault::CutOff);
+        }
+        stands
     }
 
     /// The client has left.

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use super::client::Redis;
 use super::scripts::{COOLING, Call, PUBLISH};
-use super::{Redis, wire};
+use super::wire;
 use crate::ledger::bank::BankError;
 
 /// Cool-downs in Redis. Each call is one command, and ends within the timeout of the settings.

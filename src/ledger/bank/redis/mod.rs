@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Bank ──► one script call for an account ──► the server that has its slot ──► a connection, made when needed
-//!            lua/*.lua, wire, scripts           servers                          link, server, tls
+//!            lua/*.lua, wire, scripts, client   servers                          link, server, tls
 //! ```
 //!
 //! What the scripts do to an account is what [`super::account`] does, and atomic: Redis runs one script at a time,
@@ -13,6 +13,7 @@
 //! is missing as a whole, so that numbers of messages show it and their repetition mends it. While a Cluster moves
 //! a slot key by key, no node runs scripts on its accounts: the bank is away for them.
 
+mod client;
 mod cooldowns;
 mod keys;
 mod link;
@@ -26,27 +27,19 @@ mod wire;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use parking_lot::Mutex;
-use redis::{Cmd, Value};
 
 pub use cooldowns::{Cooldowns, SharedCooldown};
 pub use settings::{RedisSettings, Topology};
 
-use self::keys::Keys;
-use self::link::{Link, Target};
-use self::scripts::{Call, MEET, ROLLUPS};
-use self::server::Server;
-use self::servers::{Cluster, Servers};
-use self::trouble::Remedy;
+use self::client::Redis;
+use self::scripts::{Call, ROLLUPS};
 use super::{Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
-use crate::clock;
 
-/// How many accounts are introduced with one command.
-const INTRODUCED: usize = 1000;
 /// How many batches of events are fetched with one command.
 const PAGE: usize = 16;
 
@@ -54,13 +47,6 @@ const PAGE: usize = 16;
 pub struct RedisBank {
     redis: Arc<Redis>,
     known: Arc<Mutex<Known>>,
-}
-
-/// The servers, and how to talk to them.
-struct Redis {
-    servers: Servers,
-    keys: Keys,
-    timeout: Duration,
 }
 
 /// What this process has said to the servers about itself.
@@ -121,9 +107,30 @@ impl RedisBank {
             if !known.met {
                 known.met = true;
                 known.connection = Some(connection);
+                drop(known);
+                self.warn_of_eviction();
             }
         }
         Ok(())
+    }
+
+    /// Once, beside the calls: a server that makes room by dropping keys drops money.
+    fn warn_of_eviction(&self) {
+        let redis = self.redis.clone();
+        tokio::spawn(async move {
+            let question = redis::cmd("INFO").arg("memory").clone();
+            let told = redis
+                .send(&redis.keys.schema(), &question, redis.deadline())
+                .await;
+            match told.and_then(wire::read::<String>) {
+                Ok(info) if evicts(&info) => log::warn!(
+                    "the ledger's Redis may drop any key when its memory is full, and with it money: set its \
+                     maxmemory-policy to noeviction"
+                ),
+                Ok(_) => {}
+                Err(error) => log::debug!("how Redis makes room is not known: {error}"),
+            }
+        });
     }
 
     /// After a new connection, beside the calls: what was said before may be lost with the old server. Calls do not
@@ -142,109 +149,6 @@ impl RedisBank {
                 Err(error) => log::debug!("will introduce all accounts again: {error}"),
             }
         });
-    }
-}
-
-impl Redis {
-    fn open(settings: &RedisSettings) -> Result<Redis, BankError> {
-        let keys = Keys::new(&settings.prefix)?;
-        if settings.timeout.is_zero() {
-            let message = "the timeout of the ledger's Redis must be above 0";
-            return Err(BankError::Refused(message.to_owned()));
-        }
-        let trust = || tls::client(settings.ca.as_deref());
-        let read = |urls: &[String]| {
-            let numbered = urls.iter().zip(1..);
-            let servers = numbered.map(|(url, number)| Server::read(url, number, trust));
-            let mut servers = servers.collect::<Result<Vec<_>, _>>()?.into_iter();
-            let none = || BankError::Refused("the ledger's Redis has no URL".to_owned());
-            Ok((servers.next().ok_or_else(none)?, servers))
-        };
-        let servers = match &settings.topology {
-            Topology::Single(url) => {
-                let server = Server::read(url, 1, trust)?.with_login(settings);
-                Servers::One(Link::new(Target::Server(server), settings.timeout))
-            }
-            Topology::Sentinel { urls, master } => {
-                let (first, others) = read(urls)?;
-                let primary = first.without_login().with_login(settings);
-                let sentinels = std::iter::once(first).chain(others).collect();
-                let master = master.clone();
-                let target = Target::Primary {
-                    sentinels,
-                    master,
-                    primary,
-                };
-                Servers::One(Link::new(target, settings.timeout))
-            }
-            Topology::Cluster(urls) => {
-                let (first, others) = read(urls)?;
-                let first = first.with_login(settings);
-                let others: Vec<Server> = others.map(|seed| seed.with_login(settings)).collect();
-                if first.database() != 0 || others.iter().any(|seed| seed.database() != 0) {
-                    let message = "a Redis Cluster has no database but 0";
-                    return Err(BankError::Refused(message.to_owned()));
-                }
-                Servers::Cluster(Arc::new(Cluster::new(first, others, settings.timeout)))
-            }
-        };
-        Ok(Redis {
-            servers,
-            keys,
-            timeout: settings.timeout,
-        })
-    }
-
-    /// When a call that begins now has to have ended.
-    fn deadline(&self) -> Instant {
-        clock::now() + self.timeout
-    }
-
-    /// Calls a script; also says on which connection.
-    async fn call(&self, call: &Call, deadline: Instant) -> Result<(Value, u64), BankError> {
-        let (key, servers) = (call.key(), &self.servers);
-        let answer = match servers.send(key, &call.by_hash(), deadline).await {
-            Err(trouble) if trouble.remedy == Remedy::Text => {
-                servers.send(key, &call.by_text(), deadline).await
-            }
-            answer => answer,
-        };
-        answer.map_err(|trouble| trouble.error)
-    }
-
-    /// Sends a command about one key.
-    async fn send(&self, key: &str, command: &Cmd, deadline: Instant) -> Result<Value, BankError> {
-        let answer = self.servers.send(key, command, deadline).await;
-        answer
-            .map(|(value, _)| value)
-            .map_err(|trouble| trouble.error)
-    }
-
-    /// Sees that no newer version was here, and lists accounts; says on which connection.
-    async fn introduce(&self, accounts: &[Arc<str>], deadline: Instant) -> Result<u64, BankError> {
-        let keys = [self.keys.schema(), self.keys.shared("accounts")];
-        let mut rest = accounts;
-        loop {
-            // Without accounts one call all the same, for the schema.
-            let (some, others) = rest.split_at(rest.len().min(INTRODUCED));
-            let mut call = Call::new(&MEET, keys.to_vec());
-            some.iter().for_each(|account| call.push(&**account));
-            let (_, connection) = self.call(&call, deadline).await?;
-            if others.is_empty() {
-                return Ok(connection);
-            }
-            rest = others;
-        }
-    }
-
-    async fn exchange(
-        &self,
-        message: &Exchange,
-        call: &Call,
-        deadline: Instant,
-    ) -> Result<Reply, BankError> {
-        let (answer, _) = self.call(call, deadline).await?;
-        wire::reply(message, answer)
     }
 }
 
@@ -279,7 +183,7 @@ impl Bank for RedisBank {
     }
 
     async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
-        check(grant)?;
+        grant.check()?;
         let deadline = self.redis.deadline();
         self.meet(&[account], deadline).await?;
         let call = wire::grant(&self.redis.keys, account, grant);
@@ -367,15 +271,20 @@ impl Bank for RedisBank {
     }
 }
 
-fn check(grant: &NewGrant) -> Result<(), BankError> {
-    use crate::ledger::money::NanoUsd;
-    if grant.amount > NanoUsd::ZERO && grant.amount <= NanoUsd::MOST {
-        return Ok(());
+/// Whether a server that answers this to `INFO memory` makes room by dropping keys that have no end of their own.
+fn evicts(info: &str) -> bool {
+    info.lines()
+        .any(|line| line.starts_with("maxmemory_policy:allkeys"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_drops_any_key_is_known() {
+        let info = |policy| format!("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:{policy}\r\n");
+        assert!(evicts(&info("allkeys-lru")) && evicts(&info("allkeys-random")));
+        assert!(!evicts(&info("noeviction")) && !evicts(&info("volatile-lru")) && !evicts(""));
     }
-    Err(BankError::Refused(format!(
-        "a grant must be above {} and at most {}, not {}",
-        NanoUsd::ZERO,
-        NanoUsd::MOST,
-        grant.amount
-    )))
 }

@@ -19,6 +19,7 @@ use crate::tokens::Usage;
 const SMALL: Options = Options {
     segment_bytes: 0,
     fsync: Fsync::Never,
+    least_epoch: 0,
 };
 
 fn dir() -> TempDir {

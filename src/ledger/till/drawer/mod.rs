@@ -20,7 +20,7 @@ use meters::{MeterPurse, units, used};
 use super::batch::{Charge, Settled};
 use super::purse::Purse;
 use super::refusal::{Refusal, Short};
-use super::{Ask, Policy, WhenAway};
+use super::{Ask, Extension, Policy, WhenAway};
 use crate::access::Limit;
 use crate::dialect::Surface;
 use crate::ledger::bank::Meter;
@@ -89,6 +89,15 @@ pub struct Taken {
     limits: Arc<[Limit]>,
     /// The window of each limit.
     windows: Vec<u64>,
+    /// More money that is asked for, and the message after which the answer is known.
+    asked: Option<(i64, u64)>,
+}
+
+impl Taken {
+    /// Whether more money is asked for.
+    pub fn waits(&self) -> bool {
+        self.asked.is_some()
+    }
 }
 
 struct Unwritten {
@@ -178,7 +187,41 @@ impl Drawer {
             tokens,
             limits: ask.limits.clone(),
             windows,
+            asked: None,
         })
+    }
+
+    /// Takes more money for a request in flight, or asks the bank for it.
+    pub fn extend(
+        &self,
+        taken: &mut Taken,
+        more: NanoUsd,
+        policy: Policy,
+        now: Instant,
+    ) -> Extension {
+        let answered = *self.answered.borrow();
+        let mut state = self.state.lock();
+        state.forfeit(now);
+        if !policy.enforced || state.money.unspent >= more.0 {
+            if let Some((needed, _)) = taken.asked.take() {
+                state.money.needed -= needed;
+            }
+            state.money.take(more.0);
+            taken.estimate += more;
+            return Extension::Granted;
+        }
+        match taken.asked {
+            None => {
+                state.money.needed += more.0;
+                state.newcomers += 1;
+                taken.asked = Some((more.0, state.number + 1));
+                Extension::Asked
+            }
+            Some((_, until)) if answered < until || state.away => Extension::Asked,
+            // What this request holds itself does not come back for it.
+            Some(_) if state.left() - taken.estimate < more => Extension::Gone,
+            Some(_) => Extension::Asked,
+        }
     }
 
     /// Undoes [`Drawer::take`]: the request was never admitted.
@@ -333,6 +376,9 @@ impl State {
     }
 
     fn release(&mut self, taken: &Taken, cost: NanoUsd, tokens: Option<i64>) {
+        if let Some((needed, _)) = taken.asked {
+            self.money.needed -= needed;
+        }
         self.holds -= 1;
         self.money.settle(taken.estimate.0, cost.0);
         for (limit, window) in taken.limits.iter().zip(&taken.windows) {
@@ -360,9 +406,14 @@ impl State {
         }
     }
 
+    /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what
+    /// other replicas have used since they last told is not.
+    fn left(&self) -> NanoUsd {
+        self.free + self.floats - NanoUsd(self.money.used)
+    }
+
     fn short(&self, estimate: NanoUsd) -> Short {
-        // What is used here is known to be gone; what other replicas have used since they last told is not.
-        let left = self.free + self.floats - NanoUsd(self.money.used);
+        let left = self.left();
         Short(if left < estimate {
             Refusal::OutOfCredits { estimate, left }
         } else {

@@ -31,10 +31,10 @@ const ENFORCED: Policy = Policy {
 /// A directory in memory if there is one: a model test opens thousands of journals.
 fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        if let Ok(dir) = tempfile::tempdir_in(memory) {
-            return dir;
-        }
+    if memory.is_dir()
+        && let Ok(dir) = tempfile::tempdir_in(memory)
+    {
+        return dir;
     }
     tempfile::tempdir().unwrap()
 }
@@ -43,6 +43,7 @@ fn open(dir: &Path) -> (Arc<Journal>, Vec<crate::ledger::journal::Life>) {
     let options = Options {
         segment_bytes: 64 * 1024,
         fsync: Fsync::Never,
+        least_epoch: 0,
     };
     let (journal, lives) = Journal::open(dir, options).unwrap();
     (Arc::new(journal), lives)

@@ -101,8 +101,9 @@ local function roll_up()
       call('ZADD', DAYS, day, row)
     end
     for _, counter in ipairs(counters) do
+      local plus = argument()
       -- One that cannot count further stays as it is.
-      redis.pcall('HINCRBY', ROLLUPS, row .. ':' .. counter, argument())
+      if plus ~= '0' then redis.pcall('HINCRBY', ROLLUPS, row .. ':' .. counter, plus) end
     end
     local cost = argument()
     call('HINCRBY', COSTS, row, cost)

@@ -1,0 +1,290 @@
+//! What the ledger costs: the gateway with `credits: off` beside itself with credits enforced, on SQLite and on Redis.
+//!
+//! Invariant: every repetition measures all gateways one right after the other, each time beginning with another, so
+//! drift of the machine falls on all. Comparisons are made within a repetition. CPU is that of the whole gateway, the
+//! ledger's own thread included; Redis's is told, but is not the gateway's.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::lab::{Credits, Kind, Lab, Proxy};
+use crate::load::{self, Conn};
+use crate::measures::{as_f64, per, rate};
+use crate::procfs::Cpu;
+use crate::redis_server::{Commands, Redis};
+use crate::report::{Metric, Row};
+use crate::{Options, Outcome};
+
+/// The name of this measure.
+pub const NAME: &str = "ledger";
+
+/// As in the measure of 300 B prompts beside bare Pingora.
+const CONNECTIONS: usize = 16;
+/// A second, where the load is steady: slow enough that what Redis is asked by the clock shows.
+const STEADY: u32 = 500;
+/// How long one answer of an admin listener may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The gateways, running, and how long to measure.
+struct Bench<'a> {
+    off: Proxy,
+    sqlite: Proxy,
+    redis: Option<(Proxy, Redis)>,
+    request: Rc<[u8]>,
+    options: &'a Options,
+}
+
+/// One gateway's figures for a repetition.
+#[derive(Clone, Copy)]
+struct Sample {
+    /// CPU time a request, µs.
+    total: f64,
+    /// Of it outside the kernel.
+    user: f64,
+    /// Requests a second.
+    requests: f64,
+    /// Exchanges a second, one for each account of a call of the bank.
+    exchanges: f64,
+    redis: Option<Asked>,
+}
+
+/// What Redis was asked, and what it took.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// CPU time a request, µs.
+    cpu: f64,
+    /// Commands for 1,000 requests.
+    sent: f64,
+    /// Those, and what scripts ran.
+    all: f64,
+}
+
+/// Rows of every gateway with a ledger beside the one without.
+pub async fn measure(lab: &Lab, options: &Options) -> Outcome<Vec<Row>> {
+    let bench = Bench::open(lab, options).await?;
+    let mut rows = Vec::new();
+    let (mut sqlite, mut redis) = (compared("SQLite"), compared("Redis"));
+    let mut at_redis = asked("at full speed");
+    for repetition in 0..options.repetitions() {
+        let samples = bench.repetition(repetition).await?;
+        let [off, on, on_redis] = samples;
+        let off = off.ok_or("the gateway without a ledger was not measured")?;
+        let mut line = format!(
+            "{NAME} {}/{}: {:.2} µs a request without",
+            repetition + 1,
+            options.repetitions(),
+            off.total
+        );
+        for (name, rows, on) in [("SQLite", &mut sqlite, on), ("Redis", &mut redis, on_redis)] {
+            let Some(on) = on else { continue };
+            push(rows, off, on);
+            line += &format!(", × {:.3} with {name}", on.total / off.total);
+        }
+        if let Some(asked) = on_redis.and_then(|sample| sample.redis) {
+            push_alone(&mut at_redis, asked);
+        }
+        eprintln!("{line}");
+    }
+    rows.extend(sqlite);
+    if bench.redis.is_some() {
+        rows.extend(redis);
+        rows.extend(at_redis);
+        rows.extend(bench.steady().await?);
+    }
+    Ok(rows)
+}
+
+impl<'a> Bench<'a> {
+    async fn open(lab: &Lab, options: &'a Options) -> Outcome<Bench<'a>> {
+        let off = lab.start(Kind::Gateway(Credits::Off)).await?;
+        let sqlite = lab.start(Kind::Gateway(Credits::Sqlite)).await?;
+        let redis = match lab.start_redis().await? {
+            Some(server) => {
+                let kind = Kind::Gateway(Credits::Redis(server.address));
+                Some((lab.start(kind).await?, server))
+            }
+            None => {
+                eprintln!(
+                    "{NAME}: redis-server is not installed: the rows with Redis are left out"
+                );
+                None
+            }
+        };
+        eprintln!(
+            "{NAME}: the gateway without a ledger is process {}, with SQLite {}, with Redis {}",
+            off.child.pid(),
+            sqlite.child.pid(),
+            redis.as_ref().map_or_else(
+                || "none".to_owned(),
+                |(proxy, _)| proxy.child.pid().to_string()
+            ),
+        );
+        Ok(Bench {
+            off,
+            sqlite,
+            redis,
+            request: lab.request(300, None).into(),
+            options,
+        })
+    }
+
+    /// Without a ledger, with SQLite, with Redis; each repetition begins with the next one.
+    async fn repetition(&self, repetition: u32) -> Outcome<[Option<Sample>; 3]> {
+        let mut samples = [None; 3];
+        let first = usize::try_from(repetition % 3)?;
+        for turn in 0..3 {
+            let which = (first + turn) % 3;
+            samples[which] = match (which, &self.redis) {
+                (0, _) => Some(self.sample(&self.off, None).await?),
+                (1, _) => Some(self.sample(&self.sqlite, None).await?),
+                (_, Some((proxy, server))) => Some(self.sample(proxy, Some(server)).await?),
+                (_, None) => None,
+            };
+        }
+        Ok(samples)
+    }
+
+    /// One closed loop, as fast as it goes.
+    async fn sample(&self, proxy: &Proxy, server: Option<&Redis>) -> Outcome<Sample> {
+        let mut conns = Conn::open_warm(proxy.address, CONNECTIONS, &self.request).await?;
+        let window = self.options.window();
+        load::closed_loop(&mut conns, &self.request, window / 5).await?;
+        let (exchanges, redis) = (exchanges(proxy)?, Reading::of(server)?);
+        let before = Cpu::read(proxy.child.pid())?;
+        let tally = load::closed_loop(&mut conns, &self.request, window).await?;
+        let used = Cpu::read(proxy.child.pid())?.since(&before);
+        let redis = Reading::since(redis, server, tally.answers)?;
+        let exchanges = self::exchanges(proxy)? - exchanges;
+        Ok(Sample {
+            total: per(used.total, tally.answers),
+            user: per(used.user, tally.answers),
+            requests: rate(tally.answers, tally.elapsed),
+            exchanges: exchanges / tally.elapsed.as_secs_f64(),
+            redis,
+        })
+    }
+
+    /// What Redis is asked under a load that leaves the gateway time.
+    async fn steady(&self) -> Outcome<Vec<Row>> {
+        let mut rows = asked(&format!("at {STEADY} requests/s"));
+        let Some((proxy, server)) = &self.redis else {
+            return Ok(rows);
+        };
+        let mut conns = Conn::open_warm(proxy.address, CONNECTIONS, &self.request).await?;
+        let window = self.options.window();
+        load::paced(&mut conns, &self.request, STEADY, window / 2).await?;
+        for _ in 0..self.options.repetitions() {
+            let before = Reading::of(Some(server))?;
+            let tally = load::paced(&mut conns, &self.request, STEADY, window).await?;
+            if let Some(asked) = Reading::since(before, Some(server), tally.answers)? {
+                push_alone(&mut rows, asked);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// A server's counters at one moment.
+struct Reading {
+    commands: Commands,
+    cpu: Cpu,
+}
+
+impl Reading {
+    fn of(server: Option<&Redis>) -> Outcome<Option<Reading>> {
+        let Some(server) = server else {
+            return Ok(None);
+        };
+        Ok(Some(Reading {
+            commands: server.commands()?,
+            cpu: Cpu::read(server.child.pid())?,
+        }))
+    }
+
+    fn since(
+        before: Option<Reading>,
+        server: Option<&Redis>,
+        requests: u64,
+    ) -> Outcome<Option<Asked>> {
+        let Some((before, now)) = before.zip(Reading::of(server)?) else {
+            return Ok(None);
+        };
+        let of_1000 = |count: u64| as_f64(count) * 1000.0 / as_f64(requests);
+        Ok(Some(Asked {
+            cpu: per(now.cpu.since(&before.cpu).total, requests),
+            sent: of_1000(now.commands.sent - before.commands.sent),
+            all: of_1000(now.commands.all - before.commands.all),
+        }))
+    }
+}
+
+/// The rows of a gateway with a ledger.
+fn compared(bank: &str) -> Vec<Row> {
+    [
+        Metric::ratio(format!("{bank}: CPU per request"), "µs", Some(1.1)),
+        Metric::ratio(format!("{bank}: of it outside the kernel"), "µs", None),
+        Metric::ratio(format!("{bank}: throughput"), "/s", None),
+        Metric::alone(format!("{bank}: exchanges"), "/s", None),
+    ]
+    .map(Row::new)
+    .into()
+}
+
+fn push(rows: &mut [Row], off: Sample, on: Sample) {
+    let pairs = [
+        (off.total, on.total),
+        (off.user, on.user),
+        (off.requests, on.requests),
+        (f64::NAN, on.exchanges),
+    ];
+    for (row, pair) in rows.iter_mut().zip(pairs) {
+        row.pairs.push(pair);
+    }
+}
+
+/// The rows of a Redis.
+fn asked(load: &str) -> Vec<Row> {
+    [
+        Metric::alone(
+            format!("Redis {load}: commands per 1,000 requests"),
+            "sent",
+            Some(20.0),
+        ),
+        Metric::alone(
+            format!("Redis {load}: with those its scripts run"),
+            "in all",
+            None,
+        ),
+        Metric::alone(format!("Redis {load}: its own CPU per request"), "µs", None),
+    ]
+    .map(Row::new)
+    .into()
+}
+
+fn push_alone(rows: &mut [Row], asked: Asked) {
+    for (row, figure) in rows.iter_mut().zip([asked.sent, asked.all, asked.cpu]) {
+        row.pairs.push((f64::NAN, figure));
+    }
+}
+
+/// How many exchanges a gateway has sent its bank.
+fn exchanges(proxy: &Proxy) -> Outcome<f64> {
+    let admin = proxy.admin.ok_or("bare Pingora has no metrics")?;
+    let told = metrics(admin)?;
+    let count = told
+        .lines()
+        .find_map(|line| line.strip_prefix("tollgate_ledger_bank_messages_total "));
+    Ok(count.map_or(Ok(0.0), str::parse)?)
+}
+
+/// Waits for the whole answer: nothing else is being asked meanwhile.
+fn metrics(admin: SocketAddr) -> Outcome<String> {
+    let mut stream = TcpStream::connect(admin)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    let mut told = String::new();
+    stream.read_to_string(&mut told)?;
+    Ok(told)
+}

@@ -1,0 +1,421 @@
+//! The ledger: what a request pays for its hold and its settlement, and how many messages a bank takes in a second.
+//!
+//! Times of `admit` and `settle` are those of the request's own thread, with a real journal on disk and with money in
+//! the drawer; what is told to the bank in the background is not in them. Exchanges are waited for one after the
+//! other, as each replica does with those of one account.
+
+#[path = "../tests/bank_redis/process.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared with the Redis bank's tests"
+)]
+mod process;
+
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tollgate::access::Limit;
+use tollgate::catalog::{Prices, Rates};
+use tollgate::clock;
+use tollgate::dialect::Surface;
+use tollgate::ledger::NanoUsd;
+use tollgate::ledger::bank::redis::{RedisBank, RedisSettings, Topology};
+use tollgate::ledger::bank::sqlite::{self, SqliteBank, Synchronous};
+use tollgate::ledger::bank::{
+    Access, Bank, BankError, Books, Day, Events, Exchange, Holder, Measure, Meter, MeterReply,
+    NewGrant, Reply, Rollup,
+};
+use tollgate::ledger::cost::cost;
+use tollgate::ledger::estimate::Estimates;
+use tollgate::ledger::journal::{Journal, Options};
+use tollgate::ledger::till::{Ask, Charge, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
+use tollgate::tokens::Usage;
+
+/// 0.05 USD per million tokens.
+const FEE: u64 = 50_000;
+/// Requests in flight at once: as many as are settled between two messages at 500 a second.
+const IN_FLIGHT: u64 = 256;
+/// Accounts in a call of a bank: as many as a teller puts into one.
+const ACCOUNTS: usize = 256;
+const MODEL: &str = "claude-sonnet-4-5-20250929";
+const USAGE: Usage = Usage {
+    input: 1_234,
+    cached_read: 1_000,
+    cache_write: 0,
+    output: 321,
+    reasoning: 0,
+};
+
+/// A bank that lends whatever one likes at once, so that drawers are never short.
+struct Rich;
+
+/// More than a bench spends, and far from overflowing sums.
+const PLENTY: i64 = 1 << 52;
+
+#[async_trait]
+impl Bank for Rich {
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+        let reply = |message: &Exchange| {
+            Ok(Reply {
+                last: message.number,
+                float: NanoUsd(PLENTY),
+                free: NanoUsd(PLENTY),
+                floats: NanoUsd(PLENTY),
+                recall: false,
+                meters: message
+                    .meters
+                    .iter()
+                    .map(|meter| MeterReply {
+                        window: meter.window,
+                        float: PLENTY,
+                        used: 0,
+                        lent: PLENTY,
+                    })
+                    .collect(),
+            })
+        };
+        messages.iter().map(reply).collect()
+    }
+
+    async fn grant(&self, _: &str, _: &NewGrant) -> Result<bool, BankError> {
+        Ok(false)
+    }
+
+    async fn accounts(&self) -> Result<Vec<String>, BankError> {
+        Ok(Vec::new())
+    }
+
+    async fn books(&self, _: &str) -> Result<Books, BankError> {
+        Ok(Books::default())
+    }
+
+    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, BankError> {
+        Ok(Vec::new())
+    }
+
+    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, BankError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_events(&self, _: &str, _: u64) -> Result<(), BankError> {
+        Ok(())
+    }
+}
+
+struct Deaf;
+
+impl Observer for Deaf {
+    fn read(&self, _: &[tollgate::ledger::bank::Books]) {}
+
+    fn called(&self, _: usize, _: usize, _: Duration) {}
+}
+
+/// A till whose teller works while the bench sleeps.
+struct Shop {
+    _dir: TempDir,
+    runtime: Runtime,
+    till: Arc<Till>,
+    limits: Arc<[Limit]>,
+    names: [Arc<str>; 3],
+    charges: [Charge; 1],
+    _stop: watch::Sender<bool>,
+}
+
+const FLUSH: Duration = Duration::from_millis(1);
+
+impl Shop {
+    fn open(measures: &[Measure]) -> Shop {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (journal, _) = Journal::open(dir.path(), Options::default()).expect("a journal");
+        let policy = Policy {
+            enforced: true,
+            when_away: WhenAway::Deny,
+        };
+        let rhythm = Rhythm {
+            flush: FLUSH,
+            lease: Duration::from_secs(600),
+            timeout: Duration::from_secs(1),
+        };
+        let till = Arc::new(Till::new(Arc::new(journal), policy, rhythm));
+        let teller = Arc::new(Teller::new(till.clone(), Arc::new(Rich), Arc::new(Deaf)));
+        let runtime = runtime();
+        let (stop, stopping) = watch::channel(false);
+        runtime.spawn(teller.run(stopping));
+        let limit = |measure: &Measure| Limit {
+            meter: Meter {
+                subject: "key:app".into(),
+                measure: *measure,
+            },
+            most: PLENTY,
+        };
+        Shop {
+            _dir: dir,
+            runtime,
+            till,
+            limits: measures.iter().map(limit).collect(),
+            names: ["default", "app", "req_0f8fad5bd9cb469fa165708686728000"].map(Arc::from),
+            charges: [charge()],
+            _stop: stop,
+        }
+    }
+
+    async fn admit(&self) -> Hold {
+        let [account, access_key, request_id] = &self.names;
+        let ask = Ask {
+            account,
+            access_key,
+            request_id,
+            surface: Surface::ChatCompletions,
+            provider: "anthropic",
+            model: MODEL,
+            estimate: NanoUsd(12_345_678),
+            prompt_tokens: USAGE.input,
+            tokens: USAGE.total(),
+            limits: &self.limits,
+        };
+        let admitted = self.till.admit(black_box(&ask), clock::now()).await;
+        admitted.expect("money in the drawer")
+    }
+
+    /// The times that `count` admissions and their settlements take.
+    fn serve(&self, count: u64) -> [Duration; 2] {
+        self.runtime.block_on(async {
+            drop(self.admit().await);
+            let (mut admitting, mut settling) = (Duration::ZERO, Duration::ZERO);
+            let mut holds = Vec::with_capacity(usize::try_from(IN_FLIGHT).unwrap_or_default());
+            let mut left = count;
+            while left > 0 {
+                let some = left.min(IN_FLIGHT);
+                let start = clock::now();
+                for _ in 0..some {
+                    holds.push(self.admit().await);
+                }
+                let middle = clock::now();
+                for hold in holds.drain(..) {
+                    hold.settle(black_box(&self.charges));
+                }
+                settling += clock::now() - middle;
+                admitting += middle - start;
+                left -= some;
+                tokio::time::sleep(FLUSH * 2).await;
+            }
+            [admitting, settling]
+        })
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+fn charge() -> Charge {
+    Charge {
+        provider: "anthropic".into(),
+        model: MODEL.into(),
+        managed: true,
+        status: 200,
+        estimated: false,
+        failed: false,
+        last: true,
+        orphaned: false,
+        usage: USAGE,
+        cost: NanoUsd(2_345_678),
+    }
+}
+
+fn serving(criterion: &mut Criterion) {
+    let three = [
+        Measure::RequestsPerMinute,
+        Measure::TokensPerMinute,
+        Measure::BudgetPerDay,
+    ];
+    for measures in [&three[..0], &three[..]] {
+        let shop = Shop::open(measures);
+        let meters = measures.len();
+        for (part, name) in ["admit", "settle"].into_iter().enumerate() {
+            criterion.bench_function(&format!("ledger/{name}/{meters}_meters"), |bencher| {
+                bencher.iter_custom(|count| shop.serve(count)[part]);
+            });
+        }
+    }
+}
+
+fn pricing(criterion: &mut Criterion) {
+    let rates = |input| Rates {
+        input: Some(input),
+        cached_read: Some(input / 10),
+        cache_write: Some(input / 4 * 5),
+        output: Some(input * 5),
+    };
+    let prices = Prices {
+        base: rates(3_000_000),
+        tiers: vec![(200_000, rates(6_000_000))],
+    };
+    criterion.bench_function("ledger/cost", |bencher| {
+        bencher.iter(|| cost(black_box(&USAGE), Some(&prices), FEE).expect("prices"));
+    });
+}
+
+fn estimating(criterion: &mut Criterion) {
+    let estimates = Estimates::default();
+    let lengths: Vec<u64> = (0..997).map(|n| n * 7 % 1_500).collect();
+    for output in &lengths {
+        estimates.learn("app", MODEL, *output);
+    }
+    criterion.bench_function("ledger/expected_output", |bencher| {
+        bencher.iter(|| estimates.expected_output(black_box("app"), MODEL, Some(32_000)));
+    });
+    let mut next = lengths.iter().cycle();
+    criterion.bench_function("ledger/learn", |bencher| {
+        bencher.iter(|| estimates.learn(black_box("app"), MODEL, *next.next().unwrap_or(&1)));
+    });
+}
+
+/// Accounts at a bank, each with the number of its last message.
+struct Customers<'a> {
+    bank: &'a dyn Bank,
+    accounts: Vec<(Arc<str>, u64)>,
+    events: Events,
+}
+
+impl<'a> Customers<'a> {
+    fn of(bank: &'a dyn Bank, runtime: &Runtime, count: usize) -> Customers<'a> {
+        let accounts: Vec<(Arc<str>, u64)> = (0..count)
+            .map(|n| (format!("{count}-{n}").into(), 0))
+            .collect();
+        runtime.block_on(async {
+            for (account, _) in &accounts {
+                let grant = NewGrant {
+                    id: "bench".to_owned(),
+                    amount: NanoUsd::MOST,
+                    expires_after: None,
+                    note: String::new(),
+                };
+                bank.grant(account, &grant).await.expect("a grant");
+            }
+        });
+        let now = clock::wall_ms();
+        Customers {
+            bank,
+            accounts,
+            // 100 events of about 70 bytes: to a bank they are bytes.
+            events: Events {
+                count: 100,
+                from_ms: now - 500,
+                to_ms: now,
+                bytes: (0..7_000_u32)
+                    .map(|n| n.to_le_bytes()[0])
+                    .collect::<Bytes>(),
+            },
+        }
+    }
+
+    /// One call: each account tells what 100 requests cost.
+    async fn exchange(&mut self) {
+        let messages: Vec<Exchange> = self
+            .accounts
+            .iter_mut()
+            .map(|(account, number)| {
+                *number += 1;
+                let rollup = Rollup {
+                    day: Day(20_000),
+                    access_key: "app".into(),
+                    provider: "anthropic".into(),
+                    model: MODEL.into(),
+                    requests: 100,
+                    failed: 0,
+                    orphaned: 0,
+                    input: 123_400,
+                    cached_read: 100_000,
+                    cache_write: 0,
+                    output: 32_100,
+                    reasoning: 0,
+                    cost: NanoUsd(2_345_678),
+                };
+                Exchange {
+                    account: account.clone(),
+                    holder: Holder {
+                        replica: 1,
+                        epoch: 1,
+                    },
+                    number: *number,
+                    oldest: number.saturating_sub(16).max(1),
+                    spent: rollup.cost,
+                    returned: NanoUsd::ZERO,
+                    need: NanoUsd::ZERO,
+                    want: NanoUsd(20_000_000),
+                    lease: Duration::from_secs(60),
+                    close: false,
+                    meters: Vec::new(),
+                    rollups: vec![rollup],
+                    events: Some(self.events.clone()),
+                }
+            })
+            .collect();
+        let replies = self.bank.exchange(&messages).await;
+        for (reply, message) in replies.into_iter().zip(&messages) {
+            let reply = reply.expect("an answer");
+            assert_eq!(reply.last, message.number, "applied");
+        }
+    }
+}
+
+fn exchanging(criterion: &mut Criterion, name: &str, bank: &dyn Bank, runtime: &Runtime) {
+    let mut group = criterion.benchmark_group(format!("ledger/exchange/{name}"));
+    for count in [1, ACCOUNTS] {
+        let mut customers = Customers::of(bank, runtime, count);
+        group.sample_size(if count == 1 { 50 } else { 10 });
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count}_accounts"), |bencher| {
+            bencher.iter(|| runtime.block_on(customers.exchange()));
+        });
+    }
+    group.finish();
+}
+
+fn at_sqlite(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = sqlite::Options {
+        access: Access::Gateway,
+        timeout: Duration::from_secs(10),
+        synchronous: Synchronous::Normal,
+    };
+    let bank = SqliteBank::open(&dir.path().join("ledger.db"), options).expect("a bank");
+    exchanging(criterion, "sqlite", &bank, &runtime());
+}
+
+fn at_redis(criterion: &mut Criterion) {
+    let program =
+        std::env::var("TOLLGATE_TEST_REDIS").unwrap_or_else(|_| "redis-server".to_owned());
+    if Command::new(&program).arg("--version").output().is_err() {
+        println!("ledger/exchange/redis: left out, as {program} is not installed");
+        return;
+    }
+    // On disk, as a bank that holds money is.
+    let server = process::Process::start(&["--appendonly", "yes"]);
+    let runtime = runtime();
+    let bank = {
+        let _entered = runtime.enter();
+        let settings = RedisSettings {
+            timeout: Duration::from_secs(10),
+            ..RedisSettings::new(Topology::Single(server.url()))
+        };
+        RedisBank::open(&settings).expect("a bank")
+    };
+    exchanging(criterion, "redis", &bank, &runtime);
+}
+
+criterion_group!(benches, serving, pricing, estimating, at_sqlite, at_redis);
+criterion_main!(benches);

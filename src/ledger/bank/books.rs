@@ -1,0 +1,147 @@
+//! An account's books: its grants, what was spent, expired and lent, and the laws that hold between them.
+
+use std::time::Duration;
+
+use super::{BankError, Holder};
+use crate::ledger::money::NanoUsd;
+
+/// Credits to put into an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewGrant {
+    /// Unique within the account; a grant is applied once.
+    pub id: String,
+    /// How much, above 0.
+    pub amount: NanoUsd,
+    /// How long it may be spent, from now on; `None` is for ever.
+    pub expires_after: Option<Duration>,
+    /// For people; empty if there is nothing to say.
+    pub note: String,
+}
+
+impl NewGrant {
+    /// Whether a bank may take it; every bank asks this first.
+    ///
+    /// # Errors
+    /// [`BankError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
+    pub fn check(&self) -> Result<(), BankError> {
+        if self.amount > NanoUsd::ZERO && self.amount <= NanoUsd::MOST {
+            return Ok(());
+        }
+        Err(BankError::Refused(format!(
+            "a grant must be above {} and at most {}, not {}",
+            NanoUsd::ZERO,
+            NanoUsd::MOST,
+            self.amount
+        )))
+    }
+}
+
+/// A grant as the bank has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Unique within the account.
+    pub id: String,
+    /// How much was granted.
+    pub amount: NanoUsd,
+    /// What is neither spent nor expired, at least 0; part of it may be lent.
+    pub remaining: NanoUsd,
+    /// What expired.
+    pub expired: NanoUsd,
+    /// When it was granted (Unix time, s).
+    pub created: u64,
+    /// When it expires (Unix time, s); `None` is never.
+    pub expires: Option<u64>,
+    /// For people.
+    pub note: String,
+}
+
+/// A float as the bank has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Float {
+    /// Who borrowed it.
+    pub holder: Holder,
+    /// How much, at least 0.
+    pub amount: NanoUsd,
+    /// The last message's number.
+    pub last: u64,
+    /// Until when (Unix time, ms).
+    pub lease_until: u64,
+}
+
+/// An account's books.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// All that was ever granted.
+    pub granted: NanoUsd,
+    /// All that was ever charged.
+    pub spent: NanoUsd,
+    /// All that expired before it was spent.
+    pub expired: NanoUsd,
+    /// What nobody has borrowed; negative if more was spent than was granted.
+    pub free: NanoUsd,
+    /// Spent beyond all grants; the next grant pays it first.
+    pub debt: NanoUsd,
+    /// Newest last.
+    pub grants: Vec<Grant>,
+    /// Those that are not empty, or that are still leased.
+    pub floats: Vec<Float>,
+    /// The costs of all daily totals together.
+    pub rolled_up: NanoUsd,
+}
+
+impl Books {
+    /// What was lent.
+    pub fn lent(&self) -> NanoUsd {
+        self.floats.iter().map(|float| float.amount).sum()
+    }
+
+    /// What must be equal, both sides.
+    pub fn laws(&self) -> [Law; 5] {
+        let amounts: NanoUsd = self.grants.iter().map(|grant| grant.amount).sum();
+        let remaining: NanoUsd = self.grants.iter().map(|grant| grant.remaining).sum();
+        let expired: NanoUsd = self.grants.iter().map(|grant| grant.expired).sum();
+        [
+            (
+                "granted = spent + expired + free + floats",
+                self.granted,
+                self.spent + self.expired + self.free + self.lent(),
+            ),
+            ("granted = sum of grants", self.granted, amounts),
+            ("expired = sum of grants' expired", self.expired, expired),
+            (
+                "free + floats = grants' remaining - debt",
+                self.free + self.lent(),
+                remaining - self.debt,
+            ),
+            ("spent = sum of daily totals", self.spent, self.rolled_up),
+        ]
+        .map(|(name, left, right)| Law { name, left, right })
+    }
+
+    /// What of it does not balance, in words; empty if all does.
+    pub fn faults(&self) -> Vec<String> {
+        self.laws()
+            .iter()
+            .filter(|law| !law.holds())
+            .map(|law| format!("{}: {} is not {}", law.name, law.left, law.right))
+            .collect()
+    }
+}
+
+/// An equation that an account's books must fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Law {
+    /// The equation, in words.
+    pub name: &'static str,
+    /// What its left side comes to.
+    pub left: NanoUsd,
+    /// What its right side comes to.
+    pub right: NanoUsd,
+}
+
+impl Law {
+    /// Whether both sides are equal.
+    pub fn holds(&self) -> bool {
+        self.left == self.right
+    }
+}

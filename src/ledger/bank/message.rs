@@ -1,0 +1,143 @@
+//! What a till and its bank say to each other about one account.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::meter::{MeterExchange, MeterReply};
+use crate::ledger::money::NanoUsd;
+
+/// One life of one replica's till: who borrows a float.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// The replica: random, kept beside its journal.
+    pub replica: u64,
+    /// Rises with each of the replica's starts.
+    pub epoch: u64,
+}
+
+/// 16 hexadecimal digits, a dot, and the epoch.
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}.{}", self.replica, self.epoch)
+    }
+}
+
+impl FromStr for Holder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Holder, String> {
+        let parts = text.split_once('.').and_then(|(replica, epoch)| {
+            Some(Holder {
+                replica: u64::from_str_radix(replica, 16).ok()?,
+                epoch: epoch.parse().ok()?,
+            })
+        });
+        parts.ok_or_else(|| format!("`{text}` is not the name of a float's holder"))
+    }
+}
+
+/// A message of a till about one account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
+    /// Whose money.
+    pub account: Arc<str>,
+    /// Who asks.
+    pub holder: Holder,
+    /// Counts this holder's messages about this account, from 1.
+    pub number: u64,
+    /// The oldest number that the holder could still repeat. A bank that has not seen a number between its last
+    /// one and this message answers without applying anything, so that the holder repeats those first; unless it
+    /// cannot, because `oldest` is past them.
+    pub oldest: u64,
+    /// What was settled since the last message, at least 0. Taken from the float first, then from what is free.
+    pub spent: NanoUsd,
+    /// Part of the float that is not needed any more, at least 0.
+    pub returned: NanoUsd,
+    /// What is missing to admit requests that wait, at least 0.
+    pub need: NanoUsd,
+    /// What would be comfortable to borrow, at least `need`.
+    pub want: NanoUsd,
+    /// How long the float is lent for, from now on.
+    pub lease: Duration,
+    /// The holder ends: what is left of its float, and of its meters, returns.
+    pub close: bool,
+    /// The same for limits; each meter at most once.
+    pub meters: Vec<MeterExchange>,
+    /// What to add to daily totals; their costs add up to `spent`.
+    pub rollups: Vec<Rollup>,
+    /// The usage events behind `spent`.
+    pub events: Option<Events>,
+}
+
+/// A bank's answer to an [`Exchange`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The last number applied for this holder and account: the message's own if it was applied, now or before.
+    pub last: u64,
+    /// What the holder has borrowed now, at least 0.
+    pub float: NanoUsd,
+    /// What nobody has borrowed; negative if more was spent than was granted.
+    pub free: NanoUsd,
+    /// All floats of the account, this one included.
+    pub floats: NanoUsd,
+    /// Somebody needs more than is free: return what is not held.
+    pub recall: bool,
+    /// For each meter of the message, in its order.
+    pub meters: Vec<MeterReply>,
+}
+
+/// A day of Unix time: days since 1970-01-01, UTC.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Day(pub u32);
+
+/// Totals of one day, by what they were used with. Each combination of the first four fields is one total.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollup {
+    /// Which day.
+    pub day: Day,
+    /// The access key's id.
+    pub access_key: Arc<str>,
+    /// The provider's id.
+    pub provider: Arc<str>,
+    /// The model, as the provider knows it.
+    pub model: Arc<str>,
+    /// Requests that ended with this model.
+    pub requests: u64,
+    /// Of them, those that failed.
+    pub failed: u64,
+    /// Of them, those charged at their estimate because the replica died.
+    pub orphaned: u64,
+    /// Prompt tokens, cached ones included.
+    pub input: u64,
+    /// Of them, those read from a provider's cache.
+    pub cached_read: u64,
+    /// Of them, those written to a provider's cache.
+    pub cache_write: u64,
+    /// Answer tokens, reasoning included.
+    pub output: u64,
+    /// Of them, those spent on reasoning.
+    pub reasoning: u64,
+    /// What was charged.
+    pub cost: NanoUsd,
+}
+
+/// Usage events of one batch; to a bank, bytes with a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// How many.
+    pub count: u32,
+    /// When the first ended (Unix time, ms).
+    pub from_ms: u64,
+    /// When the last ended (Unix time, ms).
+    pub to_ms: u64,
+    /// As [`crate::usage`] writes them.
+    pub bytes: Bytes,
+}
