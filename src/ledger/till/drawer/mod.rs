@@ -6,6 +6,7 @@
 
 mod letters;
 mod meters;
+mod waiting;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use meters::{MeterPurse, units, used};
 use super::batch::{Charge, Settled};
 use super::purse::Purse;
 use super::refusal::{Refusal, Short};
-use super::{Ask, Extension, Policy, WhenAway};
+use super::{Ask, Policy, WhenAway};
 use crate::access::Limit;
 use crate::dialect::Surface;
 use crate::ledger::bank::Meter;
@@ -127,15 +128,6 @@ pub struct Figures {
     pub events_dropped: u64,
 }
 
-/// A request that waits for the bank; what it needs counts as needed until this is dropped.
-pub struct Waiting<'a> {
-    drawer: &'a Drawer,
-    estimate: i64,
-    units: Vec<(Meter, i64)>,
-    until: u64,
-    answered: watch::Receiver<u64>,
-}
-
 impl Drawer {
     /// An empty one.
     pub fn new(account: Arc<str>) -> Drawer {
@@ -189,39 +181,6 @@ impl Drawer {
             windows,
             asked: None,
         })
-    }
-
-    /// Takes more money for a request in flight, or asks the bank for it.
-    pub fn extend(
-        &self,
-        taken: &mut Taken,
-        more: NanoUsd,
-        policy: Policy,
-        now: Instant,
-    ) -> Extension {
-        let answered = *self.answered.borrow();
-        let mut state = self.state.lock();
-        state.forfeit(now);
-        if !policy.enforced || state.money.unspent >= more.0 {
-            if let Some((needed, _)) = taken.asked.take() {
-                state.money.needed -= needed;
-            }
-            state.money.take(more.0);
-            taken.estimate += more;
-            return Extension::Granted;
-        }
-        match taken.asked {
-            None => {
-                state.money.needed += more.0;
-                state.newcomers += 1;
-                taken.asked = Some((more.0, state.number + 1));
-                Extension::Asked
-            }
-            Some((_, until)) if answered < until || state.away => Extension::Asked,
-            // What this request holds itself does not come back for it.
-            Some(_) if state.left() - taken.estimate < more => Extension::Gone,
-            Some(_) => Extension::Asked,
-        }
     }
 
     /// Undoes [`Drawer::take`]: the request was never admitted.
@@ -300,31 +259,6 @@ impl Drawer {
         self.state.lock().away
     }
 
-    /// Counts what a request needs until it has been answered.
-    pub fn wait(&self, ask: &Ask<'_>) -> Waiting<'_> {
-        let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
-        let mut state = self.state.lock();
-        // What is counted in is what will be counted out, even if a purse is made in between.
-        let units: Vec<(Meter, i64)> = ask
-            .limits
-            .iter()
-            .filter(|limit| state.meters.contains_key(&limit.meter))
-            .map(|limit| {
-                let need = units(limit.meter.measure, ask.estimate, tokens);
-                (limit.meter.clone(), need)
-            })
-            .collect();
-        state.need(ask.estimate.0, &units, 1);
-        state.newcomers += 1;
-        Waiting {
-            drawer: self,
-            estimate: ask.estimate.0,
-            units,
-            until: state.number + 1,
-            answered: self.answered.subscribe(),
-        }
-    }
-
     /// This till's figures.
     pub fn figures(&self) -> Figures {
         let state = self.state.lock();
@@ -339,27 +273,6 @@ impl Drawer {
             away: state.away,
             events_dropped: state.events_dropped,
         }
-    }
-}
-
-impl Waiting<'_> {
-    /// Until a message that says what this request needs was answered, or has failed.
-    pub async fn answered(&self) {
-        let mut answered = self.answered.clone();
-        // The sender lives as long as the drawer.
-        let _gone = answered
-            .wait_for(|count| *count >= self.until)
-            .await
-            .is_err();
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.drawer
-            .state
-            .lock()
-            .need(self.estimate, &self.units, -1);
     }
 }
 
@@ -393,15 +306,6 @@ impl State {
             } else if measure.is_budget() {
                 // Money counts in the window in which it is spent; requests and tokens, in the one they came in.
                 meter.purse.settle(0, used);
-            }
-        }
-    }
-
-    fn need(&mut self, estimate: i64, units: &[(Meter, i64)], sign: i64) {
-        self.money.needed += sign * estimate;
-        for (meter, need) in units {
-            if let Some(meter) = self.meters.get_mut(meter) {
-                meter.purse.needed += sign * need;
             }
         }
     }

@@ -468,3 +468,37 @@ fn places_that_are_held_stay_leased_without_money() {
         assert!(other.is_err(), "{} ms, {before}", clock.ms % 1_000_000);
     }
 }
+
+/// What an answer is extended by was given back to its budget as well, out of which it had never been taken: each
+/// such answer left the budget larger.
+#[test]
+fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 1_000, clock);
+    let meter = Meter {
+        subject: "key:app".into(),
+        measure: Measure::BudgetTotal,
+    };
+    let request = Request::new(vec![Limit { meter, most: 100 }]);
+    let ask = request.ask(10);
+    let mut spent = 0;
+    for _ in 0..50 {
+        let drawer = till.drawer(&request.account);
+        assert!(till.admit_now(&ask, clock).is_err() || spent > 0);
+        let waiting = drawer.wait(&ask);
+        till.exchange(Occasion::Urgent, &mut bank, clock);
+        drop(waiting);
+        let Ok(mut hold) = till.admit_now(&ask, clock) else {
+            break;
+        };
+        while hold.extend(NanoUsd(5)) != Extension::Granted {
+            till.exchange(Occasion::Flush, &mut bank, clock);
+        }
+        hold.settle(&[charge(15)]);
+        spent += 15;
+        till.exchange(Occasion::Flush, &mut bank, clock);
+    }
+    assert!((91..=105).contains(&spent), "{spent} of 100");
+}

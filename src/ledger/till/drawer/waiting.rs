@@ -1,0 +1,129 @@
+//! What is missing in a drawer: requests that wait for it, and answers that go on meanwhile.
+//!
+//! Invariant: what is needed is the sum of what they miss, of money and of each limit; whoever counts in counts out
+//! the same.
+
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::super::{Ask, Extension, Policy};
+use super::meters::units;
+use super::{Drawer, State, Taken};
+use crate::ledger::bank::Meter;
+use crate::ledger::money::NanoUsd;
+
+/// A request that waits for the bank; what it needs counts as needed until this is dropped.
+pub struct Waiting<'a> {
+    drawer: &'a Drawer,
+    estimate: i64,
+    units: Vec<(Meter, i64)>,
+    until: u64,
+    answered: watch::Receiver<u64>,
+}
+
+impl Drawer {
+    /// Counts what a request needs until it has been answered.
+    pub fn wait(&self, ask: &Ask<'_>) -> Waiting<'_> {
+        let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
+        let mut state = self.state.lock();
+        // What is counted in is what will be counted out, even if a purse is made in between.
+        let units: Vec<(Meter, i64)> = ask
+            .limits
+            .iter()
+            .filter(|limit| state.meters.contains_key(&limit.meter))
+            .map(|limit| {
+                let need = units(limit.meter.measure, ask.estimate, tokens);
+                (limit.meter.clone(), need)
+            })
+            .collect();
+        state.need(ask.estimate.0, &units, 1);
+        state.newcomers += 1;
+        Waiting {
+            drawer: self,
+            estimate: ask.estimate.0,
+            units,
+            until: state.number + 1,
+            answered: self.answered.subscribe(),
+        }
+    }
+
+    /// Takes more money for a request in flight, or asks the bank for it.
+    pub fn extend(
+        &self,
+        taken: &mut Taken,
+        more: NanoUsd,
+        policy: Policy,
+        now: Instant,
+    ) -> Extension {
+        let answered = *self.answered.borrow();
+        let mut state = self.state.lock();
+        state.forfeit(now);
+        if !policy.enforced || state.money.unspent >= more.0 {
+            if let Some((needed, _)) = taken.asked.take() {
+                state.money.needed -= needed;
+            }
+            state.money.take(more.0);
+            state.extend_budgets(taken, more);
+            taken.estimate += more;
+            return Extension::Granted;
+        }
+        match taken.asked {
+            None => {
+                state.money.needed += more.0;
+                state.newcomers += 1;
+                taken.asked = Some((more.0, state.number + 1));
+                Extension::Asked
+            }
+            Some((_, until)) if answered < until || state.away => Extension::Asked,
+            // What this request holds itself does not come back for it.
+            Some(_) if state.left() - taken.estimate < more => Extension::Gone,
+            Some(_) => Extension::Asked,
+        }
+    }
+}
+
+impl Waiting<'_> {
+    /// Until a message that says what this request needs was answered, or has failed.
+    pub async fn answered(&self) {
+        let mut answered = self.answered.clone();
+        // The sender lives as long as the drawer.
+        let _gone = answered
+            .wait_for(|count| *count >= self.until)
+            .await
+            .is_err();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.drawer
+            .state
+            .lock()
+            .need(self.estimate, &self.units, -1);
+    }
+}
+
+impl State {
+    fn need(&mut self, estimate: i64, units: &[(Meter, i64)], sign: i64) {
+        self.money.needed += sign * estimate;
+        for (meter, need) in units {
+            if let Some(meter) = self.meters.get_mut(meter) {
+                meter.purse.needed += sign * need;
+            }
+        }
+    }
+
+    /// More of what a request takes from its budgets, whether or not it is there; as with money, it gives back as
+    /// much as it took.
+    fn extend_budgets(&mut self, taken: &Taken, more: NanoUsd) {
+        for (limit, window) in taken.limits.iter().zip(&taken.windows) {
+            let meter = self.meters.get_mut(&limit.meter);
+            if let Some(meter) = meter.filter(|meter| meter.window == *window)
+                && limit.meter.measure.is_budget()
+            {
+                meter.purse.take(more.0);
+            }
+        }
+    }
+}
