@@ -256,10 +256,10 @@ fn record_attempts(
             latency: past.took,
         });
         if let Some(ledger) = &shared.ledger {
-            let closed = planned.tab.closed().filter(|_| last);
-            ledger
-                .till
-                .note(event.clone(), closed.and_then(|closed| closed.hold));
+            match planned.tab.receipt().filter(|_| last) {
+                Some(receipt) => receipt.note(event.clone()),
+                None => ledger.till.note(event.clone()),
+            }
             // An answer that broke off says nothing of how long answers are.
             if let (Some(settled), None) = (settled, &past.outcome) {
                 let (key, model) = (&caller.key.id, &candidate.upstream_model);

@@ -12,7 +12,7 @@ use crate::catalog::{Model, Prices};
 use crate::failover::Candidate;
 use crate::ledger::NanoUsd;
 use crate::ledger::cost::cost;
-use crate::ledger::till::{Charge, Extension, Hold};
+use crate::ledger::till::{Charge, Extension, Hold, Receipt};
 use crate::tokens::{Settled, Usage};
 
 /// See the module.
@@ -30,6 +30,7 @@ struct State {
     payee: Option<Payee>,
     charges: Vec<Charge>,
     closed: Option<Closed>,
+    receipt: Option<Receipt>,
 }
 
 /// Who serves the attempt under way.
@@ -48,8 +49,6 @@ pub struct Closed {
     pub settled: Option<Settled>,
     /// What the last attempt cost.
     pub cost: NanoUsd,
-    /// The hold's id.
-    pub hold: Option<u64>,
 }
 
 impl Tab {
@@ -63,6 +62,7 @@ impl Tab {
                 payee: None,
                 charges: Vec::new(),
                 closed: None,
+                receipt: None,
             }),
         }
     }
@@ -134,20 +134,20 @@ impl Tab {
         let closed = Closed {
             settled,
             cost: charge.as_ref().map_or(NanoUsd::ZERO, |charge| charge.cost),
-            hold: state
-                .hold
-                .as_ref()
-                .filter(|_| charge.is_some())
-                .map(Hold::id),
         };
         state.closed = Some(closed);
         let mut charges = std::mem::take(&mut state.charges);
+        let charged = charge.is_some();
         charges.extend(charge);
         if let Some(hold) = state.hold.take() {
-            drop(state);
-            hold.settle(&charges);
+            state.receipt = Some(hold.settle(&charges)).filter(|_| charged);
         }
         closed
+    }
+
+    /// For the event of its last charge; `None` if nothing was charged.
+    pub fn receipt(&self) -> Option<Receipt> {
+        self.state.lock().receipt.clone()
     }
 
     /// How it was settled, if it was.

@@ -211,21 +211,39 @@ struct Row<'a> {
 struct Places<'a> {
     texts: Vec<&'a str>,
     known: HashMap<&'a str, u32>,
+    /// What each field had last: most events of a batch share most of their texts, address and all.
+    last: [(&'a str, u32); FIELDS],
 }
 
+/// Fields that are texts with a place.
+const FIELDS: usize = 11;
+
 impl<'a> Places<'a> {
-    fn of(&mut self, text: &'a str) -> u32 {
+    fn of(&mut self, field: usize, text: &'a str) -> u32 {
+        if let Some((last, place)) = self.last.get(field)
+            && std::ptr::eq(*last, text)
+            && *place != u32::MAX
+        {
+            return *place;
+        }
         let texts = &mut self.texts;
-        *self.known.entry(text).or_insert_with(|| {
+        let place = *self.known.entry(text).or_insert_with(|| {
             texts.push(text);
             place(texts.len() - 1)
-        })
+        });
+        if let Some(last) = self.last.get_mut(field) {
+            *last = (text, place);
+        }
+        place
     }
 }
 
 fn place(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
+
+/// About what one event takes, bytes.
+const ROOM: usize = 96;
 
 /// Writes a batch; `None` if there are no events.
 pub fn encode(events: &[Arc<UsageEvent>]) -> Option<Events> {
@@ -235,6 +253,7 @@ pub fn encode(events: &[Arc<UsageEvent>]) -> Option<Events> {
     let mut places = Places {
         texts: Vec::new(),
         known: HashMap::new(),
+        last: [("", u32::MAX); FIELDS],
     };
     let rows = events.iter().map(|event| {
         let event = StoredEvent::from(&**event);
@@ -253,7 +272,8 @@ pub fn encode(events: &[Arc<UsageEvent>]) -> Option<Events> {
         rows,
     };
     // Writing to memory cannot fail; if it did, the totals are stored all the same.
-    let bytes = postcard::to_stdvec(&(VERSION, batch)).ok()?;
+    let room = Vec::with_capacity(ROOM + events.len() * ROOM);
+    let bytes = postcard::to_extend(&(VERSION, batch), room).ok()?;
     Some(Events {
         count: u32::try_from(events.len()).unwrap_or(u32::MAX),
         from_ms,
@@ -281,25 +301,25 @@ fn row<'a>(
         sequence,
         after: event.at_ms.saturating_sub(from_ms),
         request_id: event.request_id,
-        access_key_id: places.of(event.access_key_id),
-        account: places.of(event.account),
-        surface: places.of(event.surface),
-        provider: places.of(event.provider),
-        provider_display_name: places.of(event.provider_display_name),
-        model: places.of(event.model),
-        model_display_name: places.of(event.model_display_name),
+        access_key_id: places.of(0, event.access_key_id),
+        account: places.of(1, event.account),
+        surface: places.of(2, event.surface),
+        provider: places.of(3, event.provider),
+        provider_display_name: places.of(4, event.provider_display_name),
+        model: places.of(5, event.model),
+        model_display_name: places.of(6, event.model_display_name),
         attempt_number: event.attempt_number,
         flags: (0..)
             .zip(flags)
             .fold(0, |all, (bit, flag)| all | u8::from(flag) << bit),
         status_code: event.status_code,
-        outcome: places.of(event.outcome),
-        stop_reason: places.of(event.stop_reason),
+        outcome: places.of(7, event.outcome),
+        stop_reason: places.of(8, event.stop_reason),
         tokens: event.tokens,
         total_cost: event.total_cost.0,
         user_key: event
             .user_key
-            .map(|(id, name)| (places.of(id), places.of(name))),
+            .map(|(id, name)| (places.of(9, id), places.of(10, name))),
         latency_to_commit_ms: event.latency_to_commit_ms,
         latency_ms: event.latency_ms,
     }

@@ -25,7 +25,7 @@ pub mod window;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -188,8 +188,9 @@ impl Till {
         let by = now + self.rhythm.timeout * 2;
         let mut now = now;
         for round in 0..ROUNDS {
-            match drawer.take(ask, policy, now, crate::clock::wall()) {
-                Ok(taken) => return self.promise(drawer, taken, ask),
+            let wall = crate::clock::wall();
+            match drawer.take(ask, policy, now, wall) {
+                Ok(taken) => return self.promise(drawer, taken, ask, wall),
                 Err(short) if short.is_final() => return Err(short.refusal()),
                 Err(short) if drawer.is_away() => return Err(short.while_away()),
                 Err(short) if round > 0 && short.is_out_of_credits() => return Err(short.refusal()),
@@ -208,8 +209,9 @@ impl Till {
             drop(waiting);
             now = crate::clock::now();
         }
-        match drawer.take(ask, policy, now, crate::clock::wall()) {
-            Ok(taken) => self.promise(drawer, taken, ask),
+        let wall = crate::clock::wall();
+        match drawer.take(ask, policy, now, wall) {
+            Ok(taken) => self.promise(drawer, taken, ask, wall),
             Err(short) => Err(if drawer.is_away() {
                 short.while_away()
             } else {
@@ -224,6 +226,7 @@ impl Till {
         drawer: Arc<Drawer>,
         mut taken: drawer::Taken,
         ask: &Ask<'_>,
+        wall: SystemTime,
     ) -> Result<Hold, Refusal> {
         taken.id = self.next_hold.fetch_add(1, Ordering::Relaxed);
         let subjects: Vec<String> = ask
@@ -236,7 +239,7 @@ impl Till {
         let subjects = &subjects[..];
         let appended = self.journal.append(&Record::Hold {
             id: taken.id,
-            at_ms: crate::clock::wall_ms(),
+            at_ms: crate::clock::unix_ms(wall),
             account: ask.account,
             access_key: ask.access_key,
             request_id: ask.request_id,
@@ -265,9 +268,9 @@ impl Till {
         }
     }
 
-    /// Keeps an event until the next message to the bank; `hold` is the id of the hold whose last charge it tells.
-    pub fn note(&self, event: Arc<UsageEvent>, hold: Option<u64>) {
-        self.drawer(&event.account).note(event, hold);
+    /// Keeps an event that tells no hold's last charge until the next message to the bank.
+    pub fn note(&self, event: Arc<UsageEvent>) {
+        self.drawer(&event.account).note(event, None);
     }
 
     fn drawer(&self, account: &Arc<str>) -> Arc<Drawer> {
@@ -291,11 +294,6 @@ impl Hold {
         self.taken.estimate
     }
 
-    /// Unique in this life of the till.
-    pub fn id(&self) -> u64 {
-        self.taken.id
-    }
-
     /// Sets aside more for an answer that has become longer than expected; does not wait.
     pub fn extend(&mut self, more: NanoUsd) -> Extension {
         let policy = *self.till.policy.read();
@@ -311,8 +309,12 @@ impl Hold {
 
     /// Replaces the hold by what was used: one charge for each attempt that used anything, the last one final.
     /// When this returns, a crash loses nothing of it.
-    pub fn settle(mut self, charges: &[Charge]) {
+    pub fn settle(mut self, charges: &[Charge]) -> Receipt {
         self.close(charges);
+        Receipt {
+            drawer: self.drawer.clone(),
+            id: self.taken.id,
+        }
     }
 
     fn close(&mut self, charges: &[Charge]) {
@@ -326,6 +328,20 @@ impl Hold {
             crate::clock::wall(),
         );
         self.till.worst.fetch_max(over.0, Ordering::Relaxed);
+    }
+}
+
+/// A hold that has been settled.
+#[derive(Clone)]
+pub struct Receipt {
+    drawer: Arc<Drawer>,
+    id: u64,
+}
+
+impl Receipt {
+    /// Keeps the event that tells its last charge until the next message to the bank.
+    pub fn note(&self, event: Arc<UsageEvent>) {
+        self.drawer.note(event, Some(self.id));
     }
 }
 

@@ -121,7 +121,7 @@ impl Till {
         let taken = drawer
             .take(ask, policy, clock.now(), clock.wall())
             .map_err(refusal::Short::refusal)?;
-        self.promise(drawer, taken, ask)
+        self.promise(drawer, taken, ask, clock.wall())
     }
 
     /// The next message about the account `a`.
