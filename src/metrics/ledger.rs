@@ -151,7 +151,7 @@ impl Metrics {
 impl Observer for Metrics {
     fn read(&self, books: &[Books]) {
         let money = &self.families.ledger;
-        let terms: [(&str, fn(&Books) -> NanoUsd); 6] = [
+        let terms: [(&str, Term); 6] = [
             ("granted", |books| books.granted),
             ("spent", |books| books.spent),
             ("expired", |books| books.expired),
@@ -174,6 +174,9 @@ impl Observer for Metrics {
         money.failures.inc_by(failed as u64);
     }
 }
+
+/// One side, or a part of one, of an account's equation.
+type Term = fn(&Books) -> NanoUsd;
 
 /// For charts.
 #[expect(clippy::cast_precision_loss, reason = "a chart needs no nano-dollars")]
