@@ -268,30 +268,30 @@ pub(crate) fn string(json: &[u8], mut at: usize) -> Result<usize, Fault> {
     }
     // Long texts go by blocks: what a block holds is found without a branch for each byte, which no
     // predictor would guess in somebody's prose.
-    'blocks: while let Some(block) = json.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
-        let mut found = specials(block);
-        while found != 0 {
-            let n = found.trailing_zeros() as usize;
-            match block[n] {
-                b'"' => return Ok(at + n + 1),
-                b'\\' => {
-                    let short = block.get(n + 1).is_some_and(|byte| is_short(*byte));
-                    let end = if short {
-                        at + n + 2
-                    } else {
-                        escape(json, at + n)?
-                    };
-                    if end > at + BLOCK {
-                        at = end;
-                        continue 'blocks;
-                    }
-                    // The escaped byte is no end and no escape of its own.
-                    found &= !(0b11 << n);
-                }
-                _ => return Fault::syntax(json, at + n, CONTROL),
-            }
+    while let Some(block) = json.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        let seen = Seen::of(block);
+        let (escaped, crosses) = escaped(seen.backslash);
+        let stop = (seen.quote & !escaped) | seen.control;
+        let first = stop.trailing_zeros();
+        let before = 1u64.checked_shl(first).map_or(u64::MAX, |bit| bit - 1);
+        // Quotes, backslashes and line breaks are what is escaped in most texts; the others are looked at.
+        let mut odd = escaped & before & !(seen.quote | seen.backslash | seen.n);
+        while odd != 0 {
+            escape(json, at + odd.trailing_zeros() as usize - 1)?;
+            odd &= odd - 1;
         }
-        at += BLOCK;
+        if stop != 0 {
+            let found = at + first as usize;
+            if json[found] == b'"' {
+                return Ok(found + 1);
+            }
+            return Fault::syntax(json, found, CONTROL);
+        }
+        at = if crosses {
+            escape(json, at + BLOCK - 1)?
+        } else {
+            at + BLOCK
+        };
     }
     let ended;
     (at, ended) = words(json, at, BLOCK / 8)?;
@@ -353,18 +353,46 @@ fn is_short(byte: u8) -> bool {
 /// Bytes looked at together.
 const BLOCK: usize = 64;
 
-/// A bit for each byte that a string cannot hold as it is: quotes, backslashes and control characters.
-fn specials(block: &[u8; BLOCK]) -> u64 {
-    let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
-    let last_control = u8x16::splat(b' ' - 1);
-    let mut bits = 0;
-    for (n, lane) in block.as_chunks::<16>().0.iter().enumerate() {
-        let lane = u8x16::new(*lane);
-        let control = lane.min(last_control).simd_eq(lane);
-        let found = lane.simd_eq(quote) | lane.simd_eq(backslash) | control;
-        bits |= u64::from(found.to_bitmask()) << (16 * n);
+/// A bit for each byte of a block that is what the field says.
+struct Seen {
+    quote: u64,
+    backslash: u64,
+    control: u64,
+    /// The letter that makes a backslash a line break.
+    n: u64,
+}
+
+impl Seen {
+    fn of(block: &[u8; BLOCK]) -> Seen {
+        let (quote, backslash, n) = (u8x16::splat(b'"'), u8x16::splat(b'\\'), u8x16::splat(b'n'));
+        let last_control = u8x16::splat(b' ' - 1);
+        let mut seen = Seen {
+            quote: 0,
+            backslash: 0,
+            control: 0,
+            n: 0,
+        };
+        for (index, lane) in block.as_chunks::<16>().0.iter().enumerate() {
+            let lane = u8x16::new(*lane);
+            let bits = |found: u8x16| u64::from(found.to_bitmask()) << (16 * index);
+            seen.quote |= bits(lane.simd_eq(quote));
+            seen.backslash |= bits(lane.simd_eq(backslash));
+            seen.control |= bits(lane.min(last_control).simd_eq(lane));
+            seen.n |= bits(lane.simd_eq(n));
+        }
+        seen
     }
-    bits
+}
+
+/// The bytes of a block that a backslash before them escapes, and whether its last byte escapes the one after it.
+/// In a run of backslashes each second one is escaped; runs are told apart by whether they begin at an even or an
+/// odd place, and all at once: adding a bit where a run begins carries it to where the run ends.
+fn escaped(backslash: u64) -> (u64, bool) {
+    const EVEN: u64 = u64::MAX / 3;
+    let follows = backslash << 1;
+    let odd_starts = backslash & !EVEN & !follows;
+    let (ends, crosses) = odd_starts.overflowing_add(backslash);
+    ((EVEN ^ (ends << 1)) & follows, crosses)
 }
 
 fn word_at(json: &[u8], at: usize) -> Option<u64> {

@@ -202,3 +202,40 @@ proptest! {
         prop_assert_eq!(accepts(json.as_bytes()), serde_accepts(&json), "{:?}", json);
     }
 }
+
+/// As [`string`], a byte at a time.
+fn slowly(json: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match json.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at = escape(json, at).ok()?,
+            b' '.. => at += 1,
+            _ => return None,
+        }
+    }
+}
+
+#[test]
+fn runs_of_backslashes_end_strings_or_not_wherever_they_stand() {
+    for offset in 0..150 {
+        for run in 0..7 {
+            for tail in ["", "n", "\"", "u00e9", "u00g9", "x", "\u{1}"] {
+                for rest in [0, 70] {
+                    let json = format!(
+                        "\"{}{}{tail}{}\"]",
+                        "a".repeat(offset),
+                        "\\".repeat(run),
+                        "n\\\\".repeat(rest)
+                    );
+                    let json = json.as_bytes();
+                    assert_eq!(
+                        string(json, 1).ok(),
+                        slowly(json, 1),
+                        "{}",
+                        String::from_utf8_lossy(json)
+                    );
+                }
+            }
+        }
+    }
+}
