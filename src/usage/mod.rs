@@ -4,7 +4,6 @@
 //! its oldest events, it does not refuse new ones. Bodies and credentials never get here.
 
 mod event;
-mod recovered;
 mod ring;
 pub mod stored;
 mod timestamp;
@@ -12,9 +11,9 @@ mod timestamp;
 use std::sync::Arc;
 
 pub use event::{EventId, EventIds, UsageEvent};
-pub use recovered::{Recovered, recovered};
 pub use ring::{DEFAULT_CAPACITY, UsageRing};
 pub use timestamp::Timestamp;
+pub(crate) use timestamp::civil;
 
 /// Where usage events go.
 pub trait UsageStore: Send + Sync {

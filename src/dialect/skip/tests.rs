@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
+use super::text::escape;
 use super::*;
 
 fn accepts(json: &[u8]) -> bool {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::recovered::{Recovered, recovered};
 use super::window;
 use crate::dialect::Surface;
 use crate::ledger::bank::{Day, Holder, Rollup};
 use crate::ledger::money::NanoUsd;
 use crate::tokens::Usage;
-use crate::usage::{EventId, Recovered, UsageEvent, recovered};
+use crate::usage::{EventId, UsageEvent};
 
 /// What one attempt used.
 #[derive(Clone, Debug, PartialEq, Eq)]

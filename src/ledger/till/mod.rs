@@ -18,6 +18,7 @@ mod batch;
 mod drawer;
 mod purse;
 mod recover;
+mod recovered;
 mod refusal;
 mod teller;
 pub mod window;

@@ -1,6 +1,7 @@
 //! The windows of limits: minutes, days and months of UTC. Pure.
 
 use crate::ledger::bank::{Day, Measure};
+use crate::usage::civil;
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * 60;
@@ -14,10 +15,10 @@ pub fn window(measure: Measure, now: u64) -> (u64, u64) {
         Measure::BudgetPerDay => fixed(DAY),
         Measure::BudgetPerMonth => {
             let days = now / DAY;
-            let (_, day) = month_and_day(days);
+            let (_, _, day) = civil(days);
             let first = days - (day - 1);
             // The first of a month and 31 days are in the next month, or on its first days.
-            let (_, over) = month_and_day(first + 31);
+            let (_, _, over) = civil(first + 31);
             (first * DAY, (first + 31 - (over - 1)) * DAY)
         }
         Measure::ConcurrentRequests | Measure::BudgetTotal => (0, u64::MAX),
@@ -27,22 +28,6 @@ pub fn window(measure: Measure, now: u64) -> (u64, u64) {
 /// The day that a moment (Unix time, ms) is in.
 pub fn day(ms: u64) -> Day {
     Day(u32::try_from(ms / 1000 / DAY).unwrap_or(u32::MAX))
-}
-
-/// Month (1-12) and day of the month (1-31) of a day since 1970-01-01, by Howard Hinnant's `civil_from_days`.
-fn month_and_day(days: u64) -> (u64, u64) {
-    let shifted = days + 719_468; // since 0000-03-01
-    let of_era = shifted % 146_097;
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (month, day)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{EventId, Timestamp, UsageEvent};
+use super::Charge;
 use crate::access::KeyKind;
 use crate::dialect::Surface;
-use crate::ledger::till::Charge;
+use crate::usage::{EventId, Timestamp, UsageEvent};
 
 /// What a journal tells of a request.
 #[derive(Clone, Copy, Debug)]
