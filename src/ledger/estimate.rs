@@ -14,8 +14,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
 /// How many pairs of access key and model are remembered; the least recently used are forgotten.
@@ -74,7 +75,7 @@ struct Lengths {
 impl Default for Estimates {
     fn default() -> Self {
         Estimates {
-            seed: RandomState::new(),
+            seed: RandomState::default(),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
     }

@@ -140,7 +140,7 @@ impl Tab {
         let charged = charge.is_some();
         charges.extend(charge);
         if let Some(hold) = state.hold.take() {
-            state.receipt = Some(hold.settle(&charges)).filter(|_| charged);
+            state.receipt = Some(hold.settle(charges)).filter(|_| charged);
         }
         closed
     }

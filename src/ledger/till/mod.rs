@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
@@ -101,7 +102,7 @@ pub struct Ask<'a> {
 /// See the module.
 pub struct Till {
     journal: Arc<Journal>,
-    drawers: RwLock<HashMap<Arc<str>, Arc<Drawer>>>,
+    drawers: RwLock<HashMap<Arc<str>, Arc<Drawer>, RandomState>>,
     policy: RwLock<Policy>,
     rhythm: Rhythm,
     urgent: Mutex<Vec<Arc<Drawer>>>,
@@ -310,7 +311,7 @@ impl Hold {
 
     /// Replaces the hold by what was used: one charge for each attempt that used anything, the last one final.
     /// When this returns, a crash loses nothing of it.
-    pub fn settle(mut self, charges: &[Charge]) -> Receipt {
+    pub fn settle(mut self, charges: Vec<Charge>) -> Receipt {
         self.close(charges);
         Receipt {
             drawer: self.drawer.clone(),
@@ -318,7 +319,7 @@ impl Hold {
         }
     }
 
-    fn close(&mut self, charges: &[Charge]) {
+    fn close(&mut self, charges: Vec<Charge>) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
@@ -348,7 +349,7 @@ impl Receipt {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.close(&[]);
+        self.close(Vec::new());
     }
 }
 

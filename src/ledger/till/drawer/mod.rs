@@ -193,7 +193,7 @@ impl Drawer {
     pub fn settle(
         &self,
         taken: &Taken,
-        charges: &[Charge],
+        charges: Vec<Charge>,
         journal: &Journal,
         wall: SystemTime,
     ) -> NanoUsd {
@@ -209,7 +209,7 @@ impl Drawer {
         state
             .releases
             .extend(taken.segment.map(|segment| (segment, 1)));
-        match append(journal, taken.id, at_ms, charges) {
+        match append(journal, taken.id, at_ms, &charges) {
             Ok(segment) => state.releases.push((segment, 1)),
             Err(error) => {
                 log::error!(
@@ -218,19 +218,21 @@ impl Drawer {
                 state.unwritten.push(Unwritten {
                     id: taken.id,
                     at_ms,
-                    charges: charges.to_vec(),
+                    charges: charges.clone(),
                 });
             }
         }
-        state.settled.extend(charges.iter().map(|charge| Settled {
-            id: taken.id,
-            at_ms,
-            access_key: taken.access_key.clone(),
-            request_id: taken.request_id.clone(),
-            surface: taken.surface,
-            noted: !charge.last,
-            charge: charge.clone(),
-        }));
+        state
+            .settled
+            .extend(charges.into_iter().map(|charge| Settled {
+                id: taken.id,
+                at_ms,
+                access_key: taken.access_key.clone(),
+                request_id: taken.request_id.clone(),
+                surface: taken.surface,
+                noted: !charge.last,
+                charge,
+            }));
         (cost - taken.estimate).or_zero()
     }
 

@@ -24,7 +24,7 @@ fn a_request_is_held_settled_and_told() {
     drop(waiting);
     let hold = till.admit_now(&ask, clock).unwrap();
     assert_eq!(drawer.figures().held, NanoUsd(100));
-    hold.settle(&[charge(40)]);
+    hold.settle(vec![charge(40)]);
     let figures = drawer.figures();
     assert_eq!((figures.held, figures.untold), (NanoUsd(0), NanoUsd(40)));
     assert!(till.exchange(Occasion::Flush, &mut bank, clock));
@@ -46,7 +46,7 @@ fn a_lost_answer_is_repeated_and_counted_once() {
     drop(waiting);
     till.admit_now(&waiting_ask, clock)
         .unwrap()
-        .settle(&[charge(60)]);
+        .settle(vec![charge(60)]);
     let message = till.letter(Occasion::Flush, clock).unwrap();
     bank.exchange(&message, clock.ms);
     till.acknowledge(Err(BankError::Away("lost".to_owned())), clock.now());
@@ -70,7 +70,7 @@ fn a_bank_that_forgot_is_told_again() {
         let waiting = drawer.wait(&ask);
         till.exchange(Occasion::Urgent, bank, clock);
         drop(waiting);
-        till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+        till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
         till.exchange(Occasion::Flush, bank, clock);
     };
     spend(&mut bank);
@@ -80,7 +80,7 @@ fn a_bank_that_forgot_is_told_again() {
     }
     assert_eq!(bank.spent, NanoUsd(28));
     bank = old; // a failover to a replica that was behind
-    till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+    till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
     for _ in 0..20 {
         till.exchange(Occasion::Flush, &mut bank, clock);
     }
@@ -104,13 +104,15 @@ fn orphans_are_charged_at_their_estimates_once() {
         let waiting = drawer.wait(&three);
         till.exchange(Occasion::Urgent, &mut bank, clock);
         drop(waiting);
-        till.admit_now(&ask, clock).unwrap().settle(&[charge(30)]);
+        till.admit_now(&ask, clock)
+            .unwrap()
+            .settle(vec![charge(30)]);
         // The bank has applied it, and the till has died before it heard so.
         let message = till.letter(Occasion::Flush, clock).unwrap();
         bank.exchange(&message, clock.ms);
         till.admit_now(&ask, clock).unwrap().forget();
         let held = till.admit_now(&ask, clock).unwrap();
-        held.settle(&[charge(1)]);
+        held.settle(vec![charge(1)]);
     }
     // Died again while it was telling.
     {
@@ -161,7 +163,7 @@ fn limits_hold_across_two_tills() {
         match admitted {
             Ok(hold) => {
                 served += 1;
-                hold.settle(&[charge(1)]);
+                hold.settle(vec![charge(1)]);
             }
             Err(refusal) => refused = Some(refusal),
         }
@@ -194,7 +196,7 @@ fn without_enforcement_everything_is_counted_and_nothing_refused() {
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
     till.admit_now(&request.ask(500), clock)
         .unwrap()
-        .settle(&[charge(123)]);
+        .settle(vec![charge(123)]);
     till.exchange(Occasion::Flush, &mut bank, clock);
     assert_eq!((bank.spent, bank.debt), (NanoUsd(123), NanoUsd(123)));
 }
@@ -215,12 +217,14 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
     till.exchange(Occasion::Urgent, &mut bank, clock);
     drop(waiting);
     let float = bank.holders.values().map(|b| b.float.0).sum::<i64>();
-    till.admit_now(&ask, clock).unwrap().settle(&[charge(10)]);
+    till.admit_now(&ask, clock)
+        .unwrap()
+        .settle(vec![charge(10)]);
     till.letter(Occasion::Flush, clock).unwrap();
     till.acknowledge(Err(BankError::Away("gone".to_owned())), clock.now());
     let mut served = 10;
     while let Ok(hold) = till.admit_now(&ask, clock) {
-        hold.settle(&[charge(10)]);
+        hold.settle(vec![charge(10)]);
         served += 10;
         assert!(served <= 200, "it must end");
     }
@@ -312,7 +316,7 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
             till.journal.release(segment, 1);
         }
         assert_eq!(till.journal.maintain().deleted, 1, "all of it was told");
-        till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+        till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
         till.admit_now(&ask, clock).unwrap().forget();
     }
     let before = bank.spent;
@@ -338,7 +342,7 @@ fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
     let waiting = drawer.wait(ask);
     till.exchange(Occasion::Urgent, bank, clock);
     drop(waiting);
-    till.admit_now(ask, clock).unwrap().settle(&[charge(7)]);
+    till.admit_now(ask, clock).unwrap().settle(vec![charge(7)]);
     till.exchange(Occasion::Flush, bank, clock);
 }
 
@@ -358,7 +362,7 @@ fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
     for _ in 0..3 {
         spend(&till, &mut bank, &ask, clock);
     }
-    till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
+    till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
     till.letter(Occasion::Flush, clock).unwrap();
     till.acknowledge(Err(BankError::Away("gone".to_owned())), clock.now());
     let mut told = 0;
@@ -496,7 +500,7 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
         while hold.extend(NanoUsd(5)) != Extension::Granted {
             till.exchange(Occasion::Flush, &mut bank, clock);
         }
-        hold.settle(&[charge(15)]);
+        hold.settle(vec![charge(15)]);
         spent += 15;
         till.exchange(Occasion::Flush, &mut bank, clock);
     }
