@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::access::KeyKind;
-use crate::catalog::{Model, Prices};
+use crate::catalog::Model;
 use crate::failover::Candidate;
 use crate::ledger::NanoUsd;
 use crate::ledger::cost::cost;
@@ -89,10 +89,10 @@ impl Tab {
             output: more,
             ..Usage::default()
         };
-        let price = state.payee.as_ref().and_then(|payee| {
-            let prices = payee.prices();
-            cost(&usage, prices, self.fee).ok()
-        });
+        let price = state
+            .payee
+            .as_ref()
+            .and_then(|payee| payee.cost(&usage, self.fee));
         let (Some(price), Some(hold)) = (price, &mut state.hold) else {
             return true;
         };
@@ -110,10 +110,13 @@ impl Tab {
     /// then credits pay what it charges them, and no fee.
     pub fn failed(&self, reported: Option<Settled>, status: Option<u16>) -> NanoUsd {
         let mut state = self.state.lock();
-        let (Some(settled), Some(payee), Some(_)) = (reported, &state.payee, &state.hold) else {
+        let (Some(settled), Some(payee), Some(hold)) = (reported, &state.payee, &state.hold) else {
             return NanoUsd::ZERO;
         };
-        let charge = payee.charge(Some(settled), 0, status, true, false);
+        let mut charge = payee.charge(Some(settled), status, true, false);
+        charge.cost = payee
+            .cost(&charge.usage, 0)
+            .unwrap_or_else(|| hold.estimate());
         let cost = charge.cost;
         state.charges.push(charge);
         cost
@@ -125,12 +128,20 @@ impl Tab {
         if let Some(closed) = state.closed {
             return closed;
         }
+        // Without a ledger nothing is charged.
         let charge = state
             .payee
             .as_ref()
-            .map(|payee| payee.charge(settled, self.fee, status, failed, true));
-        // Without a ledger nothing is charged.
-        let charge = charge.filter(|_| state.hold.is_some());
+            .zip(state.hold.as_ref())
+            .map(|(payee, hold)| {
+                let mut charge = payee.charge(settled, status, failed, true);
+                if settled.is_some() {
+                    // Admission made sure that there is a price. If a part of it is missing all the same, it is not free.
+                    let price = payee.cost(&charge.usage, self.fee);
+                    charge.cost = price.unwrap_or_else(|| hold.estimate());
+                }
+                charge
+            });
         let closed = Closed {
             settled,
             cost: charge.as_ref().map_or(NanoUsd::ZERO, |charge| charge.cost),
@@ -175,26 +186,20 @@ impl Tab {
 const MORE: u64 = 64;
 
 impl Payee {
-    /// What credits pay beside the fee.
-    fn prices(&self) -> Option<&Prices> {
-        self.priced
-            .as_ref()
-            .filter(|_| self.managed)
-            .map(|model| &model.prices)
+    /// What credits pay for this usage; `None` if its price is not known.
+    fn cost(&self, usage: &Usage, fee: u64) -> Option<NanoUsd> {
+        let model = self.priced.as_ref().filter(|_| self.managed);
+        cost(usage, model.map(|model| &model.prices), fee).ok()
     }
 
+    /// An attempt, not priced yet.
     fn charge(
         &self,
         settled: Option<Settled>,
-        fee: u64,
         status: Option<u16>,
         failed: bool,
         last: bool,
     ) -> Charge {
-        let usage = settled.map(|settled| settled.usage).unwrap_or_default();
-        let prices = self.prices();
-        // Admission made sure that the price is known.
-        let cost = settled.map(|_| cost(&usage, prices, fee).unwrap_or_default());
         Charge {
             provider: self.provider.clone(),
             model: self.model.clone(),
@@ -204,8 +209,8 @@ impl Payee {
             failed,
             last,
             orphaned: false,
-            usage,
-            cost: cost.unwrap_or_default(),
+            usage: settled.map(|settled| settled.usage).unwrap_or_default(),
+            cost: NanoUsd::ZERO,
         }
     }
 }

@@ -38,7 +38,7 @@ pub enum Entry<S, L> {
         estimate: i64,
         /// The prompt's tokens, by a bound or a count.
         prompt_tokens: u64,
-        /// What limits apply to it: `key:<access key>`, `configuration:<id>`.
+        /// The budgets that it is charged to, as meters are named: `key:<access key>/budget_per_day`.
         subjects: L,
     },
     /// A held request has ended: its cost takes the hold's place.

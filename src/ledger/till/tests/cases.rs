@@ -41,9 +41,7 @@ fn a_lost_answer_is_repeated_and_counted_once() {
     credit(&mut bank, "g", 1_000, clock);
     let waiting_ask = request.ask(100);
     let drawer = till.drawer(&request.account);
-    let waiting = drawer.wait(&waiting_ask);
-    till.exchange(Occasion::Urgent, &mut bank, clock);
-    drop(waiting);
+    till.wait_once(&waiting_ask, &mut bank, clock);
     till.admit_now(&waiting_ask, clock)
         .unwrap()
         .settle(vec![charge(60)]);
@@ -64,12 +62,9 @@ fn a_bank_that_forgot_is_told_again() {
     let till = till(open(dir.path()).0, ENFORCED);
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
     credit(&mut bank, "g", 1_000, clock);
-    let drawer = till.drawer(&request.account);
     let ask = request.ask(10);
     let spend = |bank: &mut Account| {
-        let waiting = drawer.wait(&ask);
-        till.exchange(Occasion::Urgent, bank, clock);
-        drop(waiting);
+        till.wait_once(&ask, bank, clock);
         till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
         till.exchange(Occasion::Flush, bank, clock);
     };
@@ -98,12 +93,9 @@ fn orphans_are_charged_at_their_estimates_once() {
     credit(&mut bank, "g", 1_000, clock);
     {
         let till = till(open(dir.path()).0, ENFORCED);
-        let drawer = till.drawer(&request.account);
         let ask = request.ask(100);
         let three = request.ask(300);
-        let waiting = drawer.wait(&three);
-        till.exchange(Occasion::Urgent, &mut bank, clock);
-        drop(waiting);
+        till.wait_once(&three, &mut bank, clock);
         till.admit_now(&ask, clock)
             .unwrap()
             .settle(vec![charge(30)]);
@@ -152,12 +144,9 @@ fn limits_hold_across_two_tills() {
     let mut refused = None;
     for round in 0..30 {
         let till = &tills[round % 2];
-        let drawer = till.drawer(&request.account);
         // What a waiting request does.
         let admitted = till.admit_now(&ask, clock).or_else(|_| {
-            let waiting = drawer.wait(&ask);
-            till.exchange(Occasion::Urgent, &mut bank, clock);
-            drop(waiting);
+            till.wait_once(&ask, &mut bank, clock);
             till.admit_now(&ask, clock)
         });
         match admitted {
@@ -211,11 +200,8 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
     let till = till(open(dir.path()).0, allow);
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
     credit(&mut bank, "g", 100, clock);
-    let drawer = till.drawer(&request.account);
     let ask = request.ask(10);
-    let waiting = drawer.wait(&ask);
-    till.exchange(Occasion::Urgent, &mut bank, clock);
-    drop(waiting);
+    till.wait_once(&ask, &mut bank, clock);
     let float = bank.holders.values().map(|b| b.float.0).sum::<i64>();
     till.admit_now(&ask, clock)
         .unwrap()
@@ -410,9 +396,7 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
     let waiting = drawer.wait(&ask);
     assert!(decide(&ask, clock).is_err());
     drop(waiting);
-    let waiting = drawer.wait(&ask);
-    till.exchange(Occasion::Urgent, &mut bank, clock);
-    drop(waiting);
+    till.wait_once(&ask, &mut bank, clock);
     let _held = till.admit_now(&ask, clock).unwrap();
     let short = decide(&ask, clock).err().unwrap();
     assert!(!short.is_final(), "it may be given back at any time");
@@ -457,10 +441,7 @@ fn places_that_are_held_stay_leased_without_money() {
     let ask = request.ask(5);
     let admit = |till: &Arc<Till>, bank: &mut Account, clock| {
         till.admit_now(&ask, clock).or_else(|_| {
-            let drawer = till.drawer(&request.account);
-            let waiting = drawer.wait(&ask);
-            till.exchange(Occasion::Urgent, bank, clock);
-            drop(waiting);
+            till.wait_once(&ask, bank, clock);
             till.admit_now(&ask, clock)
         })
     };
@@ -489,11 +470,8 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
     let ask = request.ask(10);
     let mut spent = 0;
     for _ in 0..50 {
-        let drawer = till.drawer(&request.account);
         assert!(till.admit_now(&ask, clock).is_err() || spent > 0);
-        let waiting = drawer.wait(&ask);
-        till.exchange(Occasion::Urgent, &mut bank, clock);
-        drop(waiting);
+        till.wait_once(&ask, &mut bank, clock);
         let Ok(mut hold) = till.admit_now(&ask, clock) else {
             break;
         };

@@ -147,6 +147,14 @@ impl Till {
         drawer.acknowledge(answer, sent, RHYTHM.lease, &self.journal)
     }
 
+    /// What a request does that finds too little: it waits for one exchange.
+    fn wait_once(&self, ask: &Ask<'_>, bank: &mut Account, clock: Clock) {
+        let drawer = self.drawer(ask.account);
+        let waiting = drawer.wait(ask);
+        self.exchange(Occasion::Urgent, bank, clock);
+        drop(waiting);
+    }
+
     /// One message to the bank and back, if there is anything to say.
     fn exchange(&self, occasion: Occasion, bank: &mut Account, clock: Clock) -> bool {
         let Some(message) = self.letter(occasion, clock) else {
