@@ -15,6 +15,7 @@ mod meter;
 mod open;
 pub mod redis;
 pub mod sqlite;
+pub mod store;
 
 use async_trait::async_trait;
 
@@ -22,6 +23,7 @@ pub use books::{Books, Float, Grant, Law, NewGrant};
 pub use message::{Day, Events, Exchange, Holder, Reply, Rollup};
 pub use meter::{Measure, Meter, MeterExchange, MeterReply};
 pub use open::{Access, open};
+pub use store::Store;
 
 /// A place where money is durable.
 ///
