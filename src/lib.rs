@@ -15,7 +15,8 @@
 //! 7. [`ledger`] keeps the money: a till that holds and settles, a journal that survives, a bank that knows.
 //! 8. [`proxy`] acts at the edge: one Pingora hook a line, one phase a file.
 //! 9. [`usage`], [`metrics`] and [`admin`] tell the operator what happened.
-//! 10. [`demo`] is a provider that lives on loopback and misbehaves on request.
+//! 10. [`secrets`] keeps credentials at rest: sealed under a master key, redacted wherever they are shown.
+//! 11. [`demo`] is a provider that lives on loopback and misbehaves on request.
 
 pub mod access;
 pub mod admin;
@@ -30,5 +31,6 @@ pub mod ledger;
 pub mod metrics;
 pub mod proxy;
 pub mod random;
+pub mod secrets;
 pub mod tokens;
 pub mod usage;
