@@ -95,8 +95,14 @@ pub enum OpenError {
 }
 
 impl Keyring {
-    /// A keyring that seals with `current` and opens with all.
-    pub fn new(current: Option<MasterKey>, previous: Vec<MasterKey>) -> Keyring {
+    /// A keyring that seals with `current` and opens with all. A key that is given twice counts once.
+    pub fn new(current: Option<MasterKey>, mut previous: Vec<MasterKey>) -> Keyring {
+        let mut seen: Vec<String> = current.iter().map(|key| key.id().to_owned()).collect();
+        previous.retain(|key| {
+            let new = !seen.iter().any(|id| id == key.id());
+            seen.push(key.id().to_owned());
+            new
+        });
         Keyring {
             keys: Arc::new(Keys { current, previous }),
         }
@@ -138,15 +144,13 @@ impl Keyring {
                 form,
             });
         }
-        // Two keys with one id are as unlikely as one in four thousand million; the tag tells them apart.
-        let mut keys = self.all().filter(|key| key.id() == key_id).peekable();
-        if keys.peek().is_none() {
+        let Some(key) = self.all().find(|key| key.id() == key_id) else {
             return Err(self.unknown_key(context_, key_id));
-        }
+        };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed.payload());
         let opened = bytes.ok().and_then(|bytes| {
             let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_LENGTH>()?;
-            keys.find_map(|key| decrypt(key, nonce, ciphertext, context))
+            decrypt(key, nonce, ciphertext, context)
         });
         opened.ok_or(OpenError::Damaged {
             context: context_,
