@@ -235,6 +235,8 @@ fn serve_admin(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
             }
         })
     };
+    let known = shared.clone();
+    let state = state.with_catalog(move || known.snapshot.load().catalog.clone());
     let refreshed = shared.clone();
     shared
         .metrics

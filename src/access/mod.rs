@@ -5,11 +5,13 @@
 
 mod limits;
 mod policy;
+mod role;
 mod snapshot;
 mod timeouts;
 pub mod token;
 
 pub use limits::Limit;
+pub use role::Role;
 pub use snapshot::{AuthError, Snapshot};
 pub use timeouts::effective;
 pub use token::Token;

@@ -1,0 +1,17 @@
+//! What a key of the admin API may do.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a key of the admin API may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Everything.
+    #[default]
+    Full,
+    /// Read everything.
+    ReadOnly,
+    /// Read the usage and the balance of credits.
+    UsageOnly,
+}
