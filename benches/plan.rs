@@ -42,6 +42,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         models: Vec::new(),
     };
     let key = |n| ProviderKey {
+        used: Default::default(),
         id: format!("{id}-{n}").into(),
         provider: id.into(),
         kind: KeyKind::User,

@@ -3,10 +3,9 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::ServerConf;
@@ -15,9 +14,9 @@ use pingora_core::services::listening::Service;
 use pingora_proxy::http_proxy;
 use tokio::sync::Semaphore;
 
-use crate::access::Snapshot;
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{self, AccessLog as LogTarget, Config, Environment, Faults, Watcher};
+use crate::control::Control;
 use crate::failover::Health;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
@@ -27,6 +26,7 @@ use crate::usage::{DEFAULT_CAPACITY, EventIds, UsageRing};
 use crate::{clock, demo, random};
 use ledger::Office;
 
+mod control;
 mod ledger;
 mod stop;
 mod trust;
@@ -89,9 +89,10 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         .map_err(system("cannot open the access log"))?;
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
+    let (control, _bank) = control::start(&config, office.as_deref())?;
     let (rests, resting) = tokio::sync::mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
-        snapshot: ArcSwap::from_pointee(Snapshot::build(config.clone(), config.catalog.clone(), 1)),
+        snapshot: control.served(),
         health: Health::new(random::bits64()),
         peers: Peers::default(),
         drain: Arc::new(Drain::default()),
@@ -107,9 +108,17 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     if let Some(office) = &office {
         office.share(&shared, resting);
     }
-    let _watcher = watch(path, env, &config, shared.clone(), office.clone())?;
+    forget_cool_downs(&control, &shared);
+    let _watcher = watch(
+        path,
+        env,
+        &config,
+        shared.clone(),
+        control.clone(),
+        office.clone(),
+    )?;
     serve_demo(&config)?;
-    serve_admin(&config, &shared)?;
+    serve_admin(&config, &shared, &control)?;
     warm_up()?;
     serve_proxy(&config, &shared, office)
 }
@@ -128,10 +137,10 @@ fn watch(
     env: Environment,
     config: &Arc<Config>,
     shared: Arc<Shared>,
+    control: Arc<Control>,
     office: Option<Arc<Office>>,
 ) -> Result<Watcher, BootError> {
     let started_with = config.clone();
-    let generations = AtomicU64::new(1);
     let watcher = Watcher::start(
         path.to_path_buf(),
         env,
@@ -142,11 +151,10 @@ fn watch(
             shared.metrics.config_reload(loaded.is_ok(), clock::wall());
             match loaded {
                 Ok(config) => {
-                    let generation = generations.fetch_add(1, Ordering::Relaxed) + 1;
                     if let Some(office) = &office {
                         office.reconfigure(&config);
                     }
-                    swap(&shared, &started_with, config, generation);
+                    swap(&control, &started_with, config);
                 }
                 Err(faults) => {
                     log::error!("configuration not reloaded, the one in force is kept");
@@ -163,7 +171,7 @@ fn watch(
 }
 
 /// Puts a new configuration in force, as far as that goes without a restart.
-fn swap(shared: &Shared, started_with: &Config, config: Config, generation: u64) {
+fn swap(control: &Control, started_with: &Config, config: Config) {
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
@@ -172,10 +180,19 @@ fn swap(shared: &Shared, started_with: &Config, config: Config, generation: u64)
         let settings = restart.join(", ");
         log::warn!("changed, and in force only after a restart: {settings}");
     }
-    let catalog = config.catalog.clone();
-    let snapshot = Snapshot::build(Arc::new(config), catalog, generation);
-    shared.snapshot.store(Arc::new(snapshot));
+    let generation = control.reconfigure(Arc::new(config));
     log::info!("configuration reloaded (generation {generation})");
+}
+
+/// Lets a provider key work again when the control plane says so.
+fn forget_cool_downs(control: &Control, shared: &Arc<Shared>) {
+    let shared = shared.clone();
+    control.clear_with(move |id| match id {
+        "*" => shared.health.cooldowns.clear_all(),
+        id => {
+            shared.health.cooldowns.clear(id, clock::now());
+        }
+    });
 }
 
 /// A runtime on a thread of its own, for what must not compete with the proxy's threads.
@@ -220,23 +237,28 @@ fn serve_demo(config: &Config) -> Result<(), BootError> {
     })
 }
 
-fn serve_admin(config: &Config, shared: &Arc<Shared>) -> Result<(), BootError> {
+fn serve_admin(
+    config: &Config,
+    shared: &Arc<Shared>,
+    control: &Arc<Control>,
+) -> Result<(), BootError> {
     let listener = listen(config.admin.listen, "admin.listen")?;
     let listening = Arc::new(AtomicBool::new(false));
     let state = {
-        let (shared, listening) = (shared.clone(), listening.clone());
-        AdminState::new(shared.metrics.clone(), move || {
+        let (shared, listening, control) = (shared.clone(), listening.clone(), control.clone());
+        let readiness_control = control.clone();
+        AdminState::new(control, shared.metrics.clone(), move || {
             if shared.drain.ends().is_some() {
                 Readiness::NotReady(vec!["shutting down".to_owned()])
             } else if !listening.load(Ordering::Acquire) {
                 Readiness::NotReady(vec!["starting: the proxy does not listen yet".to_owned()])
+            } else if !readiness_control.is_complete() {
+                Readiness::NotReady(vec!["the store of keys cannot be read yet".to_owned()])
             } else {
                 Readiness::Ready
             }
         })
     };
-    let known = shared.clone();
-    let state = state.with_catalog(move || known.snapshot.load().catalog.clone());
     let refreshed = shared.clone();
     shared
         .metrics

@@ -15,7 +15,9 @@
 //! 7. [`ledger`] keeps the money: a till that holds and settles, a journal that survives, a bank that knows.
 //! 8. [`proxy`] acts at the edge: one Pingora hook a line, one phase a file.
 //! 9. [`usage`], [`metrics`] and [`admin`] tell the operator what happened.
-//! 10. [`demo`] is a provider that lives on loopback and misbehaves on request.
+//! 10. [`control`] manages keys, configurations and providers at run time, the same on every replica;
+//!     [`secrets`] keeps credentials at rest.
+//! 11. [`demo`] is a provider that lives on loopback and misbehaves on request.
 
 pub mod access;
 pub mod admin;
@@ -23,6 +25,7 @@ pub mod boot;
 pub mod catalog;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod dialect;
 pub mod failover;
@@ -30,5 +33,6 @@ pub mod ledger;
 pub mod metrics;
 pub mod proxy;
 pub mod random;
+pub mod secrets;
 pub mod tokens;
 pub mod usage;

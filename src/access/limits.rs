@@ -48,6 +48,15 @@ impl Limit {
         limits.into()
     }
 
+    /// The limits of an access key; most have none.
+    pub(super) fn of_key(id: &str, written: &RateLimits) -> Arc<[Limit]> {
+        if *written == RateLimits::default() {
+            Arc::default()
+        } else {
+            Limit::of(&format!("key:{id}"), written)
+        }
+    }
+
     /// Two lists as one; the same allocation if one of them is empty.
     pub(super) fn together(first: &Arc<[Limit]>, second: &Arc<[Limit]>) -> Arc<[Limit]> {
         match (first.is_empty(), second.is_empty()) {

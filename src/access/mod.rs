@@ -1,20 +1,24 @@
 //! Who is calling, and what they may call.
 //!
-//! A [`Snapshot`] is everything a request needs to know, immutable and swapped whole on reload: a request keeps
+//! A [`Snapshot`] is everything a request needs to know, immutable and swapped whole when something changes: a request keeps
 //! the one it began with. Invariant: tokens are compared in constant time, as digests, and never kept.
 
 mod limits;
 mod policy;
 mod role;
+mod settings;
 mod snapshot;
 mod timeouts;
 pub mod token;
+mod used;
 
 pub use limits::Limit;
 pub use role::Role;
-pub use snapshot::{AuthError, Snapshot};
+pub use settings::AccountSettings;
+pub use snapshot::{AuthError, Contents, Snapshot, WrittenKey};
 pub use timeouts::effective;
 pub use token::Token;
+pub use used::Used;
 
 use std::sync::Arc;
 
@@ -30,12 +34,16 @@ pub struct AccessKey {
     pub name: Option<String>,
     /// Whose credits and user keys it uses.
     pub account: Arc<str>,
+    /// What holds for all of the account's requests.
+    pub settings: Arc<AccountSettings>,
     /// What it may call; `None` allows all.
     pub configuration: Option<Arc<Configuration>>,
     /// SHA-256 of the whole token.
     pub digest: [u8; 32],
     /// What it may use over time, and its configuration may: all that its requests count towards.
     pub limits: Arc<[Limit]>,
+    /// When it was last used.
+    pub used: Used,
 }
 
 /// What an access key may call, and which credentials serve it.
@@ -119,4 +127,6 @@ pub struct ProviderKey {
     pub account: Arc<str>,
     /// The credential itself; empty for a provider that needs none.
     pub value: Secret,
+    /// When it was last used.
+    pub used: Used,
 }

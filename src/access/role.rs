@@ -1,9 +1,9 @@
-//! What a key of the admin API may do.
+//! What an API key of the admin API may do.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a key of the admin API may do.
+/// What an API key of the admin API may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -12,6 +12,6 @@ pub enum Role {
     Full,
     /// Read everything.
     ReadOnly,
-    /// Read the usage and the balance of credits.
+    /// Read usage, and the balance of credits.
     UsageOnly,
 }

@@ -1,31 +1,82 @@
 //! Everything a request needs to know, in one value that never changes.
 //!
-//! A reload builds a new snapshot and swaps it in; requests under way keep theirs.
+//! A change builds a new snapshot and swaps it in; requests under way keep theirs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{AccessKey, Configuration, KeyKind, Limit, ProviderKey, token};
+use super::{AccessKey, AccountSettings, Configuration, KeyKind, Limit, ProviderKey, Used, token};
 use crate::catalog::Catalog;
 use crate::config::types::{self, Auth};
 use crate::config::{self, Config, Secret};
 
-/// Keys, configurations, catalog and settings, as of one load of the configuration.
+/// Keys, configurations, catalog and settings, as of one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Counts loads, from 1.
+    /// Counts snapshots, from 1.
     pub generation: u64,
     /// The settings.
     pub config: Arc<Config>,
     /// Providers and models.
     pub catalog: Arc<Catalog>,
+    /// Whether all keys are known: not before the store has been read.
+    complete: bool,
     access_keys: HashMap<Arc<str>, Arc<AccessKey>>,
     configurations: HashMap<Arc<str>, Arc<Configuration>>,
     provider_keys: HashMap<Arc<str>, KeyRing>,
     by_id: HashMap<Arc<str>, Arc<ProviderKey>>,
 }
 
-/// One provider's keys, in the order of the YAML.
+/// What a snapshot is made of.
+pub struct Contents<'a> {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// Providers and models.
+    pub catalog: Arc<Catalog>,
+    /// Providers with their keys; and the account that alone may use one without a credential, if it has an owner.
+    pub providers: Vec<(Cow<'a, types::Provider>, Option<&'a str>)>,
+    /// What access keys may call.
+    pub configurations: Vec<&'a types::Configuration>,
+    /// What applications send.
+    pub access_keys: Vec<WrittenKey<'a>>,
+    /// Accounts with settings of their own.
+    pub settings: Vec<(&'a str, AccountSettings)>,
+    /// Whether these are all.
+    pub complete: bool,
+}
+
+/// An access key, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenKey<'a> {
+    /// Unique.
+    pub id: &'a str,
+    /// For people.
+    pub name: Option<&'a str>,
+    /// Whose it is.
+    pub account: &'a str,
+    /// What it is held to; `None` allows all.
+    pub configuration: Option<&'a str>,
+    /// SHA-256 of the whole token.
+    pub digest: &'a [u8; 32],
+    /// What it may use over time.
+    pub limits: &'a types::RateLimits,
+}
+
+impl<'a> From<&'a config::AccessKey> for WrittenKey<'a> {
+    fn from(key: &'a config::AccessKey) -> Self {
+        WrittenKey {
+            id: &key.id,
+            name: key.name.as_deref(),
+            account: &key.account,
+            configuration: key.configuration.as_deref(),
+            digest: &key.digest,
+            limits: &key.limits,
+        }
+    }
+}
+
+/// One provider's keys, in the order in which they are written.
 #[derive(Clone, Debug, Default)]
 struct KeyRing {
     user: HashMap<Arc<str>, Vec<Arc<ProviderKey>>>,
@@ -34,7 +85,7 @@ struct KeyRing {
     keyless: Vec<Arc<ProviderKey>>,
 }
 
-/// Why a token was refused. The caller of the API is told the same for both.
+/// Why a token was refused. The caller of the API is told the same for the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// It does not have a token's form.
@@ -43,56 +94,81 @@ pub enum AuthError {
     /// No access key has this id and secret.
     #[error("unknown access key")]
     Unknown,
+    /// It is not known yet whether one has.
+    #[error("access keys are still being read")]
+    NotYet,
 }
 
 impl Snapshot {
-    /// Indexes a configuration and its catalog. Pure.
+    /// Indexes what a configuration declares. Pure.
     pub fn build(config: Arc<Config>, catalog: Arc<Catalog>, generation: u64) -> Snapshot {
-        let configurations: HashMap<Arc<str>, Arc<Configuration>> = config
+        let declared = config.clone();
+        let contents = Contents {
+            config,
+            catalog,
+            providers: declared
+                .providers
+                .iter()
+                .map(|one| (Cow::Borrowed(one), None))
+                .collect(),
+            configurations: declared.configurations.iter().collect(),
+            access_keys: declared.access_keys.iter().map(WrittenKey::from).collect(),
+            settings: Vec::new(),
+            complete: true,
+        };
+        Snapshot::of(contents, generation, None)
+    }
+
+    /// Indexes contents. Keys that were in the `last` snapshot remember when they were used. Pure.
+    pub fn of(contents: Contents<'_>, generation: u64, last: Option<&Snapshot>) -> Snapshot {
+        let Contents {
+            config, catalog, ..
+        } = contents;
+        let configurations: HashMap<Arc<str>, Arc<Configuration>> = contents
             .configurations
-            .iter()
+            .into_iter()
             .map(|written| Arc::new(Configuration::from(written)))
             .map(|configuration| (configuration.id.clone(), configuration))
             .collect();
-        // Equal account ids share one allocation with their keys.
-        let accounts: HashMap<&str, Arc<str>> = config
-            .accounts
-            .iter()
-            .map(|account| (account.id.as_str(), Arc::from(account.id.as_str())))
-            .collect();
-        let account = |id: &str| accounts.get(id).cloned().unwrap_or_else(|| Arc::from(id));
-
-        let access_key = |key: &config::AccessKey| {
-            let configuration = match &key.configuration {
-                // A valid configuration has it. If not, the key must not come to allow everything.
-                Some(id) => Some(configurations.get(id.as_str())?.clone()),
+        let mut accounts = Accounts::new(&config, contents.settings);
+        let mut access_keys = HashMap::with_capacity(contents.access_keys.len());
+        for key in contents.access_keys {
+            let configuration = match key.configuration {
+                Some(id) => match configurations.get(id) {
+                    Some(configuration) => Some(configuration.clone()),
+                    // Whoever wrote it saw to it that it exists. If not, the key must not come to allow everything.
+                    None => continue,
+                },
                 None => None,
             };
-            let own = Limit::of(&format!("key:{}", key.id), &key.limits);
+            let own = Limit::of_key(key.id, key.limits);
             let limits = match &configuration {
                 Some(configuration) => Limit::together(&own, &configuration.limits),
                 None => own,
             };
-            let id: Arc<str> = key.id.as_str().into();
-            let (name, account, digest) = (key.name.clone(), account(&key.account), key.digest);
-            Some((
-                id.clone(),
-                Arc::new(AccessKey {
-                    id,
-                    name,
-                    account,
-                    configuration,
-                    digest,
-                    limits,
-                }),
-            ))
-        };
-        let access_keys = config.access_keys.iter().filter_map(access_key).collect();
+            let known = last.and_then(|last| last.access_keys.get_key_value(key.id));
+            let (id, used) = match known {
+                Some((id, known)) => (id.clone(), known.used.clone()),
+                None => (Arc::from(key.id), Used::default()),
+            };
+            let (account, settings) = accounts.get(key.account);
+            let key = AccessKey {
+                id: id.clone(),
+                name: key.name.map(str::to_owned),
+                account,
+                settings,
+                configuration,
+                digest: *key.digest,
+                limits,
+                used,
+            };
+            access_keys.insert(id, Arc::new(key));
+        }
 
-        let provider_keys: HashMap<Arc<str>, KeyRing> = config
+        let provider_keys: HashMap<Arc<str>, KeyRing> = contents
             .providers
             .iter()
-            .map(|provider| key_ring(provider, &account))
+            .map(|(provider, owner)| key_ring(provider, *owner, &mut accounts, last))
             .collect();
         let by_id = provider_keys
             .values()
@@ -109,6 +185,7 @@ impl Snapshot {
             generation,
             config,
             catalog,
+            complete: contents.complete,
             access_keys,
             configurations,
             provider_keys,
@@ -128,7 +205,14 @@ impl Snapshot {
         let digest = token::digest(token);
         let key = self.access_keys.get(parts.id);
         let same = token::same(key.map_or(&NOBODY, |key| &key.digest), &digest);
-        key.filter(|_| same).cloned().ok_or(AuthError::Unknown)
+        let unknown = || {
+            if self.complete {
+                AuthError::Unknown
+            } else {
+                AuthError::NotYet
+            }
+        };
+        key.filter(|_| same).cloned().ok_or_else(unknown)
     }
 
     /// The configuration with this id.
@@ -156,37 +240,101 @@ impl Snapshot {
     pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
         self.by_id.get(id)
     }
+
+    /// Whether all keys are known.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// All access keys, in no particular order.
+    pub fn access_keys(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
+        self.access_keys.values()
+    }
+
+    /// All provider keys, in no particular order.
+    pub fn all_provider_keys(&self) -> impl Iterator<Item = &Arc<ProviderKey>> {
+        self.by_id.values()
+    }
 }
 
-fn key_ring(provider: &types::Provider, account: &dyn Fn(&str) -> Arc<str>) -> (Arc<str>, KeyRing) {
+/// Equal account ids share one allocation, and one account's keys share its settings.
+struct Accounts<'a> {
+    own: HashMap<&'a str, AccountSettings>,
+    common: Arc<AccountSettings>,
+    known: HashMap<Arc<str>, Arc<AccountSettings>>,
+}
+
+impl<'a> Accounts<'a> {
+    fn new(config: &Config, own: Vec<(&'a str, AccountSettings)>) -> Accounts<'a> {
+        Accounts {
+            own: own.into_iter().collect(),
+            common: Arc::new(AccountSettings::common(config)),
+            known: HashMap::new(),
+        }
+    }
+
+    fn get(&mut self, id: &str) -> (Arc<str>, Arc<AccountSettings>) {
+        if let Some((id, settings)) = self.known.get_key_value(id) {
+            return (id.clone(), settings.clone());
+        }
+        let settings = match self.own.get(id) {
+            Some(own) => Arc::new(*own),
+            None => self.common.clone(),
+        };
+        let id: Arc<str> = id.into();
+        self.known.insert(id.clone(), settings.clone());
+        (id, settings)
+    }
+}
+
+fn key_ring(
+    provider: &types::Provider,
+    owner: Option<&str>,
+    accounts: &mut Accounts<'_>,
+    last: Option<&Snapshot>,
+) -> (Arc<str>, KeyRing) {
     let id: Arc<str> = provider.id.as_str().into();
-    let key = |written: &types::ProviderKey, kind| {
+    let mut key = |key_id: &str, kind, account: Option<&str>, value: &Secret| {
+        let known = last.and_then(|last| last.by_id.get_key_value(key_id));
+        let (key_id, used) = match known {
+            Some((id, known)) => (id.clone(), known.used.clone()),
+            None => (Arc::from(key_id), Used::default()),
+        };
         Arc::new(ProviderKey {
-            id: written.id.as_str().into(),
+            id: key_id,
             provider: id.clone(),
             kind,
-            account: account(written.account.as_deref().unwrap_or("default")),
-            value: written.value.clone(),
+            account: accounts.get(account.unwrap_or("default")).0,
+            value: value.clone(),
+            used,
         })
     };
     let mut ring = KeyRing::default();
     for written in &provider.keys {
-        let key = key(written, KeyKind::User);
+        let account = written.account.as_deref();
+        let key = key(&written.id, KeyKind::User, account, &written.value);
         ring.user.entry(key.account.clone()).or_default().push(key);
     }
-    ring.managed = provider
-        .managed_keys
-        .iter()
-        .map(|written| key(written, KeyKind::Managed))
-        .collect();
+    for written in &provider.managed_keys {
+        let account = written.account.as_deref();
+        ring.managed
+            .push(key(&written.id, KeyKind::Managed, account, &written.value));
+    }
     if provider.auth == Some(Auth::None) && ring.user.is_empty() && ring.managed.is_empty() {
-        ring.keyless.push(Arc::new(ProviderKey {
-            id: format!("{id}-none").into(),
-            provider: id.clone(),
-            kind: KeyKind::User,
-            account: account("default"),
-            value: Secret::default(),
-        }));
+        let implicit = key(
+            &format!("{id}-none"),
+            KeyKind::User,
+            owner,
+            &Secret::default(),
+        );
+        match owner {
+            Some(_) => ring
+                .user
+                .entry(implicit.account.clone())
+                .or_default()
+                .push(implicit),
+            None => ring.keyless.push(implicit),
+        }
     }
     (id, ring)
 }

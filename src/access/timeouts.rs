@@ -4,14 +4,15 @@ use crate::catalog::TimeoutOverrides;
 use crate::config::Timeouts;
 
 /// The timeouts that hold: each by itself, the most specific scope that sets it wins
-/// (configuration, then model, then provider, then global).
+/// (configuration, then model, then provider, then account, then global).
 pub fn effective(
     global: &Timeouts,
+    account: &TimeoutOverrides,
     provider: &TimeoutOverrides,
     model: &TimeoutOverrides,
     configuration: &TimeoutOverrides,
 ) -> Timeouts {
-    [provider, model, configuration]
+    [account, provider, model, configuration]
         .into_iter()
         .fold(*global, |wider, own| Timeouts {
             per_request: own.per_request.unwrap_or(wider.per_request),
@@ -31,6 +32,11 @@ mod tests {
     #[test]
     fn each_timeout_comes_from_the_most_specific_scope_that_sets_it() {
         let secs = |n| Some(Duration::from_secs(n));
+        let account = TimeoutOverrides {
+            stream_idle: secs(9),
+            hold: secs(9),
+            ..Default::default()
+        };
         let provider = TimeoutOverrides {
             per_request: secs(1),
             total: secs(1),
@@ -47,15 +53,17 @@ mod tests {
             keepalive: secs(0),
             ..Default::default()
         };
-        let got = effective(&Timeouts::default(), &provider, &model, &configuration);
+        let got = effective(
+            &Timeouts::default(),
+            &account,
+            &provider,
+            &model,
+            &configuration,
+        );
         assert_eq!(Some(got.per_request), secs(3), "configuration beats model");
         assert_eq!(Some(got.total), secs(2), "model beats provider");
-        assert_eq!(Some(got.stream_idle), secs(1), "provider beats global");
-        assert_eq!(
-            got.hold,
-            Timeouts::default().hold,
-            "global where nobody says otherwise"
-        );
+        assert_eq!(Some(got.stream_idle), secs(1), "provider beats account");
+        assert_eq!(Some(got.hold), secs(9), "account beats global");
         assert_eq!(
             got.keepalive,
             Duration::ZERO,

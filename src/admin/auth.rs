@@ -8,85 +8,41 @@ use axum::http::{HeaderMap, header};
 
 use super::error::{ApiError, Code};
 use super::operation::Needs;
-use super::throttle::Throttle;
+use super::state::AdminState;
 use crate::access::Role;
-
-/// The account of everything that names none.
-pub(crate) const DEFAULT_ACCOUNT: &str = "default";
+use crate::control::{Caller, DEFAULT_ACCOUNT};
 
 /// Names the acting account, as the query parameter `accountId` does.
 pub(super) const ACCOUNT_HEADER: &str = "x-tollgate-account";
 
-/// Who calls the admin API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The API key's id.
-    pub id: String,
-    /// Its name, for people.
-    pub name: Option<String>,
-    /// What it may do.
-    pub role: Role,
-    /// The one account it may act for; `None`: all.
-    pub account: Option<Arc<str>>,
-}
-
-/// What a presented key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Login {
-    /// A caller's.
-    Known(Caller),
-    /// Nobody's.
-    Unknown,
-    /// There are no callers at all.
-    NoKeys,
-}
-
-/// Looks up a key, without waiting for anything.
-pub(super) type Lookup = Arc<dyn Fn(&str) -> Login + Send + Sync>;
-
 /// The caller of a request.
 pub(super) fn caller(
-    lookup: &Lookup,
-    throttle: &Throttle,
+    state: &AdminState,
     address: IpAddr,
     headers: &HeaderMap,
     now: Instant,
 ) -> Result<Caller, ApiError> {
-    if let Some(wait) = throttle.wait(address, now) {
+    if let Some(wait) = state.throttle().wait(address, now) {
         return Err(ApiError::new(
             Code::Throttled,
             "too many unknown API keys came from this address; wait before you try again",
         )
         .retry_after(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
     }
-    let login = match bearer(headers) {
-        Some(key) => lookup(key),
-        // Asked only to know whether there is any key.
-        None => match lookup("") {
-            Login::NoKeys => Login::NoKeys,
-            _ => {
-                return Err(ApiError::new(
-                    Code::Unauthorized,
-                    "an API key is needed: send `Authorization: Bearer <API key>`",
-                ));
-            }
-        },
-    };
-    match login {
-        Login::Known(caller) => Ok(caller),
-        Login::Unknown => {
-            throttle.failed(address, now);
-            log::warn!("admin API: an unknown API key from {address}");
-            Err(ApiError::new(
-                Code::Unauthorized,
-                "this API key is unknown; it may have been deleted",
-            ))
-        }
-        Login::NoKeys => Err(ApiError::new(
-            Code::Unauthorized,
-            "no API key is configured: set TOLLGATE_ADMIN_KEY, or declare one under `admin.api_keys`, and restart",
-        )),
+    let key = bearer(headers);
+    if let Some(caller) = key.and_then(|key| state.login(key)) {
+        return Ok(caller);
     }
+    let why = if !state.has_keys() {
+        "no API key is configured: set TOLLGATE_ADMIN_KEY, or declare one under `admin.api_keys`"
+    } else if key.is_none() {
+        "an API key is needed: send `Authorization: Bearer <API key>`"
+    } else {
+        state.throttle().failed(address, now);
+        log::warn!("admin: an unknown API key from {address}");
+        "this API key is unknown; it may have been deleted"
+    };
+    Err(ApiError::new(Code::Unauthorized, why))
 }
 
 /// The one bearer key, if the request has exactly one.

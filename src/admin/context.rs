@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::AdminState;
-use super::auth::Caller;
+use super::error::{ApiError, Code};
+use crate::control::{Actor, Caller, ChangeError, Draft, View};
 
 /// What need not be escaped in a segment of a path or in a query.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -40,6 +41,41 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// The caller, as the audit log names it.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor {
+            id: self.caller.id.clone(),
+            name: self.caller.name.clone(),
+            address: Some(self.address.to_string()),
+            request_id: Some(self.request_id.to_string()),
+        }
+    }
+
+    /// Looks at all resources; see [`crate::control::Control::look`].
+    pub(crate) fn look<R>(&self, look: impl FnOnce(View<'_>) -> R) -> R {
+        self.state.control().look(look)
+    }
+
+    /// Changes resources; see [`crate::control::Control::change`]. `decide` may be asked several times.
+    ///
+    /// # Errors
+    ///
+    /// Those of `decide`; 501 without a store; 503 when the store does not answer.
+    pub(crate) async fn change<R>(
+        &self,
+        decide: impl Fn(View<'_>, &mut Draft) -> Result<R, ApiError>,
+    ) -> Result<R, ApiError> {
+        let changed = self.state.control().change(decide).await;
+        changed.map_err(|error| match error {
+            ChangeError::Decided(error) => error,
+            ChangeError::Store(error) => ApiError::store_away(error),
+            error @ ChangeError::NoStore => ApiError::not_implemented(error.to_string()),
+            error @ ChangeError::Contended => {
+                ApiError::new(Code::StoreAway, error.to_string()).retry_after(1)
+            }
+        })
+    }
+
     /// The absolute URI of `segments`, as in `["access-keys", id]`.
     pub(crate) fn uri(&self, segments: &[&str]) -> String {
         let mut uri = self.base.to_string();

@@ -79,8 +79,8 @@ impl Code {
             Code::Invalid          => ("ERR_TOLLGATE_4220", S::UNPROCESSABLE_ENTITY, "Fields or query parameters are not valid; `details` names each of them."),
             Code::Throttled        => ("ERR_TOLLGATE_4290", S::TOO_MANY_REQUESTS, "Too many unknown API keys came from the client's address."),
             Code::Internal         => ("ERR_TOLLGATE_4500", S::INTERNAL_SERVER_ERROR, "A fault of the gateway; its log says more under the request id."),
-            Code::NotImplemented   => ("ERR_TOLLGATE_4501", S::NOT_IMPLEMENTED, "This gateway does not offer this; the message says what to do instead."),
-            Code::StoreAway        => ("ERR_TOLLGATE_4503", S::SERVICE_UNAVAILABLE, "The store cannot be reached or written; nothing was changed. Try again."),
+            Code::NotImplemented   => ("ERR_TOLLGATE_4501", S::NOT_IMPLEMENTED, "This gateway does not offer this, or has no store; the message says what to do instead."),
+            Code::StoreAway        => ("ERR_TOLLGATE_4503", S::SERVICE_UNAVAILABLE, "The store does not answer in time. A change may have been made all the same: look before trying again."),
         }
     }
 
@@ -196,7 +196,7 @@ impl ApiError {
         log::warn!("admin API: the store cannot be used: {cause}");
         ApiError::new(
             Code::StoreAway,
-            "the store cannot be reached; nothing was changed, try again in a moment",
+            "the store does not answer; look whether the change was made before you try again",
         )
         .retry_after(1)
     }

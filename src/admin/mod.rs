@@ -28,7 +28,6 @@ mod table;
 mod throttle;
 mod validate;
 
-pub use auth::{Caller, Login};
 pub use state::{AdminState, Readiness};
 
 pub(crate) use context::Context;

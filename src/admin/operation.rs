@@ -253,6 +253,9 @@ impl Operation {
         if self.scope != Scope::Shared {
             all.push(Code::OtherAccount);
         }
+        if self.needs == Needs::Write {
+            all.push(Code::NotImplemented);
+        }
         if self.takes.id {
             all.push(Code::NotFound);
         }

@@ -21,6 +21,7 @@ use super::input::Received;
 use super::operation::Scope;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
+use crate::control::{Caller, DEFAULT_ACCOUNT};
 use crate::metrics::StatusClass;
 use crate::{clock, random};
 
@@ -147,8 +148,7 @@ async fn handled(
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::from([0; 4]), |ConnectInfo(address)| address.ip());
     let caller = auth::caller(
-        state.login(),
-        state.throttle(),
+        &state,
         address,
         &parts.headers,
         clock::now(),
@@ -162,7 +162,7 @@ async fn handled(
         Scope::Account => acting(&caller, &mut pairs, &parts.headers)?,
         Scope::AllAccounts => {
             auth::all_accounts(&caller)?;
-            auth::DEFAULT_ACCOUNT.into()
+            DEFAULT_ACCOUNT.into()
         }
         Scope::Shared => auth::account(&caller, None)?,
     };
@@ -219,7 +219,7 @@ fn respond(entry: &Entry, answer: Option<Value>) -> Result<Response, ApiError> {
 
 /// The account that the request names, or else the caller's.
 fn acting(
-    caller: &auth::Caller,
+    caller: &Caller,
     pairs: &mut Vec<(String, String)>,
     headers: &HeaderMap,
 ) -> Result<Arc<str>, ApiError> {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::auth::{Login, Lookup};
 use super::throttle::Throttle;
 use crate::catalog::Catalog;
+use crate::control::resource::ApiKey;
+use crate::control::{Caller, Control};
 use crate::metrics::Metrics;
 
 /// Whether new requests should be sent here.
@@ -20,45 +21,27 @@ pub enum Readiness {
 /// What the admin listener shows and changes. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminState {
+    control: Arc<Control>,
     metrics: Arc<Metrics>,
     readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
-    catalog: Arc<dyn Fn() -> Arc<Catalog> + Send + Sync>,
-    login: Lookup,
     public_url: Option<Arc<str>>,
     throttle: Arc<Throttle>,
 }
 
 impl AdminState {
-    /// A listener without API keys and with an empty catalog. `readiness` is asked on each probe; it must not block.
+    /// `readiness` is asked on each probe; it must not block.
     pub fn new(
+        control: Arc<Control>,
         metrics: Arc<Metrics>,
         readiness: impl Fn() -> Readiness + Send + Sync + 'static,
     ) -> Self {
         AdminState {
+            control,
             metrics,
             readiness: Arc::new(readiness),
-            catalog: Arc::new(Arc::default),
-            login: Arc::new(|_| Login::NoKeys),
             public_url: None,
             throttle: Arc::default(),
         }
-    }
-
-    /// Shows the catalog that is in force when `catalog` is called; it must not block.
-    #[must_use]
-    pub fn with_catalog(
-        mut self,
-        catalog: impl Fn() -> Arc<Catalog> + Send + Sync + 'static,
-    ) -> Self {
-        self.catalog = Arc::new(catalog);
-        self
-    }
-
-    /// Knows callers by their keys. `login` compares digests in constant time, and must not block.
-    #[must_use]
-    pub fn with_login(mut self, login: impl Fn(&str) -> Login + Send + Sync + 'static) -> Self {
-        self.login = Arc::new(login);
-        self
     }
 
     /// Where clients reach the listener, as in `https://gate.example`; `None`: as each request says.
@@ -68,8 +51,24 @@ impl AdminState {
         self
     }
 
+    /// The resources.
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// The catalog that is in force now.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        (self.catalog)()
+        self.control.served().load().catalog.clone()
+    }
+
+    /// Whose key this is.
+    pub(super) fn login(&self, key: &str) -> Option<Caller> {
+        self.control.caller(key)
+    }
+
+    /// Whether there is any API key.
+    pub(super) fn has_keys(&self) -> bool {
+        self.control.look(|view| view.all::<ApiKey>().next().is_some())
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -78,10 +77,6 @@ impl AdminState {
 
     pub(super) fn readiness(&self) -> Readiness {
         (self.readiness)()
-    }
-
-    pub(super) fn login(&self) -> &Lookup {
-        &self.login
     }
 
     pub(super) fn public_url(&self) -> Option<&str> {

@@ -34,6 +34,7 @@ struct Change {
 /// The ledger's thread, from outside.
 pub struct Office {
     ledger: Arc<Ledger>,
+    bank: Arc<dyn Bank>,
     changes: mpsc::UnboundedSender<Change>,
     cooldowns: Option<Cooldowns>,
     runtime: tokio::runtime::Handle,
@@ -84,15 +85,17 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
     let (closed_tx, closed) = watch::channel(false);
     let first = change(config);
     let (cooldowns, handle) = (bank.cooldowns(), runtime.handle().clone());
+    let working = bank.clone();
     std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
-            runtime.block_on(work(bank, teller, past, first, changed, stopping));
+            runtime.block_on(work(working, teller, past, first, changed, stopping));
             closed_tx.send_replace(true);
         })
         .map_err(system("cannot start a thread"))?;
     Ok(Some(Office {
         ledger,
+        bank,
         changes,
         cooldowns,
         runtime: handle,
@@ -105,6 +108,11 @@ impl Office {
     /// What requests need of it.
     pub fn ledger(&self) -> Arc<Ledger> {
         self.ledger.clone()
+    }
+
+    /// Where money is durable.
+    pub fn bank(&self) -> Arc<dyn Bank> {
+        self.bank.clone()
     }
 
     /// Shares with other replicas which provider keys rest, where there may be others. What is sent here is told

@@ -34,7 +34,7 @@ pub use shape::schema;
 pub use sources::Sources;
 pub use types::Credits;
 pub use valid::{
-    AccessKey, AccessLog, Account, Admin, BankChoice, Config, Ledger, Proxy, RedisChoice,
+    AccessKey, AccessLog, Account, Admin, ApiKey, BankChoice, Config, Ledger, Proxy, RedisChoice,
     RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
 };
 pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};

@@ -11,8 +11,10 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::sources::Sources;
 use super::types;
+use crate::access::Role;
 use crate::catalog::Catalog;
 use crate::ledger::bank::NewGrant;
+use crate::secrets::Keyring;
 
 mod ledger;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub configurations: Vec<types::Configuration>,
     /// What applications send.
     pub access_keys: Vec<AccessKey>,
+    /// The master keys of secrets at rest.
+    pub secrets: Keyring,
     /// Loopback address of the built-in demo provider; `None` is off.
     pub demo: Option<SocketAddr>,
     /// What is legal and probably not meant.
@@ -113,6 +117,25 @@ pub struct Tls {
 pub struct Admin {
     /// Its address.
     pub listen: SocketAddr,
+    /// Who may use the admin API from the start.
+    pub api_keys: Vec<ApiKey>,
+    /// How long the audit log is kept.
+    pub audit_retention: Duration,
+}
+
+/// What a program sends to the admin API, by its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Unique.
+    pub id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// SHA-256 of the whole token.
+    pub digest: [u8; 32],
+    /// What it may do.
+    pub role: Role,
+    /// The one account it may act for; exists. `None`: all.
+    pub account: Option<String>,
 }
 
 /// Timeouts with nothing left open. The first four are never zero.

@@ -37,6 +37,7 @@ pub fn provider(id: &str) -> Arc<Provider> {
 /// A key whose value is as secret as its id.
 pub fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
     Arc::new(ProviderKey {
+        used: Default::default(),
         id: id.into(),
         provider: provider.into(),
         kind,

@@ -51,7 +51,7 @@ pub async fn check(
         .configuration
         .as_ref()
         .and_then(|c| c.max_input_tokens);
-    let Some(limit) = own.or(caller.snapshot.config.limits.max_input_tokens) else {
+    let Some(limit) = own.or(caller.key.settings.max_input_tokens) else {
         return Ok(());
     };
     if received.body.prompt_bound() <= limit {
@@ -133,6 +133,7 @@ pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
     let none = TimeoutOverrides::default();
     effective(
         &caller.snapshot.config.timeouts,
+        &caller.key.settings.timeouts,
         candidate.map_or(&none, |c| &c.provider.timeouts),
         candidate
             .and_then(|c| c.model.as_ref())

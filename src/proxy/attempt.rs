@@ -62,6 +62,7 @@ fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let by = planned.total_by.min(now + timeouts.per_request);
     planned.flight.begin(by, now);
     planned.tab.attempt(candidate);
+    candidate.key.used.mark(clock::wall_ms());
     let (body, strip_usage) = body(ctx, candidate);
     Some(Attempt {
         candidate: index,
@@ -128,7 +129,7 @@ fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
             .and_then(|m| m.max_output_tokens)
             .filter(|most| *most > 0),
         configured,
-        caller.snapshot.config.limits.max_output_tokens,
+        caller.key.settings.max_output_tokens,
     ];
     let chunked = matches!(
         ctx.endpoint,

@@ -6,7 +6,8 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::names;
-use crate::access::{AccessKey, Snapshot};
+use crate::access::{AccessKey, AuthError, Snapshot};
+use crate::clock;
 use crate::dialect::GatewayError;
 
 /// The access key that the request carries. Of two credentials one may be another service's, left in the client's
@@ -18,8 +19,18 @@ pub fn caller(session: &Session, snapshot: &Snapshot) -> Result<Arc<AccessKey>, 
     if sent.peek().is_none() {
         return Err(GatewayError::key_missing());
     }
-    sent.find_map(|token| snapshot.authenticate(token).ok())
-        .ok_or_else(GatewayError::key_incorrect)
+    let mut refused = GatewayError::key_incorrect();
+    for token in sent {
+        match snapshot.authenticate(token) {
+            Ok(key) => {
+                key.used.mark(clock::wall_ms());
+                return Ok(key);
+            }
+            Err(AuthError::NotYet) => refused = GatewayError::keys_not_read(),
+            Err(AuthError::Malformed | AuthError::Unknown) => {}
+        }
+    }
+    Err(refused)
 }
 
 /// `x-api-key`.

@@ -30,7 +30,7 @@ pub struct Rest {
 /// One per process.
 pub struct Shared {
     /// What is configured; swapped whole on reload. A request keeps the one it began with.
-    pub snapshot: ArcSwap<Snapshot>,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Provider keys that rest, and providers that cannot be reached.
     pub health: Health,
     /// Where providers are.

@@ -102,7 +102,11 @@ impl Checker<'_> {
                 hint,
             );
         }
-        Admin { listen }
+        Admin {
+            listen,
+            api_keys: Vec::new(),
+            audit_retention: std::time::Duration::from_secs(400 * 86_400),
+        }
     }
 
     pub(super) fn demo(&mut self, demo: &types::Demo) -> Option<SocketAddr> {
@@ -247,7 +251,13 @@ fn pair(cert: &Path, key: &Path) -> Result<(), String> {
 
 pub(super) fn timeouts(written: &types::Timeouts) -> Timeouts {
     let none = crate::catalog::TimeoutOverrides::default();
-    crate::access::effective(&Timeouts::default(), &written.overrides(), &none, &none)
+    crate::access::effective(
+        &Timeouts::default(),
+        &none,
+        &written.overrides(),
+        &none,
+        &none,
+    )
 }
 
 /// A bound that 0 switches off.

@@ -234,6 +234,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         catalog,
         configurations: file.configurations,
         access_keys,
+        secrets: crate::secrets::Keyring::default(),
         demo,
         warnings: Vec::new(),
         sources: Sources::default(),

@@ -217,6 +217,14 @@ impl GatewayError {
         )
     }
 
+    /// 503: the access key may be one that this replica has not read yet.
+    pub fn keys_not_read() -> Self {
+        Self::new(
+            Code::BankUnreachable,
+            "The gateway has just started and cannot read its access keys yet. Try again shortly.",
+        )
+    }
+
     /// 503: the replica's journal cannot be written.
     pub fn journal_full() -> Self {
         Self::new(

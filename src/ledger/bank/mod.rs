@@ -17,6 +17,8 @@ pub mod redis;
 pub mod sqlite;
 pub mod store;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use books::{Books, Float, Grant, Law, NewGrant};
@@ -65,6 +67,11 @@ pub trait Bank: Send + Sync {
 
     /// Where the replicas of this bank tell each other which provider keys rest; a bank of one replica has none.
     fn cooldowns(&self) -> Option<redis::Cooldowns> {
+        None
+    }
+
+    /// Where the resources of the admin API are kept, beside the money.
+    fn store(&self) -> Option<Arc<dyn Store>> {
         None
     }
 }

@@ -1,0 +1,84 @@
+//! Opens the control plane, and keeps it working on a thread of its own: what other replicas change, when keys
+//! were used, how long the audit log reaches back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::Office;
+use super::{BootError, system};
+use crate::clock;
+use crate::config::{Config, Credits};
+use crate::control::Control;
+use crate::ledger::bank::{self, Access, Bank, BankError};
+
+/// How often old entries of the audit log are forgotten.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// Longest wait for the store before the gateway starts without it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads the store, if there is one, and starts the thread.
+///
+/// # Errors
+/// When the store is in use by another process, is corrupt, or is of a newer version. One that only cannot be reached
+/// is no error: what the configuration declares is served until it can.
+pub fn start(
+    config: &Arc<Config>,
+    office: Option<&Office>,
+) -> Result<(Arc<Control>, Option<Arc<dyn Bank>>), BootError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start a runtime"))?;
+    let ledger = |error: BankError| BootError::Ledger(error.to_string());
+    let bank = match office {
+        Some(office) => Some(office.bank()),
+        None if wanted(config) => {
+            let _entered = runtime.enter();
+            Some(bank::open(&config.ledger, Access::Gateway).map_err(ledger)?)
+        }
+        None => None,
+    };
+    let store = bank.as_ref().and_then(|bank| bank.store());
+    let control = Arc::new(Control::new(config.clone(), store));
+    let read = runtime.block_on(async {
+        // The timer needs the runtime, so it is made inside.
+        tokio::time::timeout(PATIENCE, control.catch_up()).await
+    });
+    match read {
+        Ok(Ok(())) => {}
+        Ok(Err(BankError::Away(error))) => log::warn!("resources are not read yet: {error}"),
+        Ok(Err(error)) => return Err(ledger(error)),
+        Err(_) => log::warn!("resources are not read yet: the store is slow to answer"),
+    }
+    let working = control.clone();
+    std::thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || runtime.block_on(work(&working)))
+        .map_err(system("cannot start a thread"))?;
+    Ok((control, bank))
+}
+
+/// Without credits, the store is for those who manage resources at run time.
+fn wanted(config: &Config) -> bool {
+    config.ledger.credits != Credits::Off || !config.admin.api_keys.is_empty()
+}
+
+async fn work(control: &Control) {
+    tokio::join!(control.keep_up(), control.keep_told(), sweep(control));
+}
+
+/// Forgets old entries of the audit log now and then; never ends.
+async fn sweep(control: &Control) {
+    loop {
+        let kept = control.config().admin.audit_retention;
+        let before =
+            clock::wall_ms().saturating_sub(u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
+        if let Some(store) = control.store()
+            && let Err(error) = store.forget_audit(before).await
+        {
+            log::warn!("old entries of the audit log are kept: {error}");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}

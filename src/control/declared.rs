@@ -1,0 +1,110 @@
+//! What the configuration files declare, as resources: the admin API shows them and does not change them.
+
+use super::DECLARED;
+use super::resource::{
+    AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey, SupportedSurface,
+};
+use super::state::State;
+use crate::config::{Config, types};
+use crate::dialect::Surface;
+
+/// The resources of a configuration that was loaded at `loaded_ms` (Unix time).
+pub fn declared(config: &Config, loaded_ms: u64) -> State {
+    let meta = |account: &str, name: Option<&str>| Meta {
+        account: account.to_owned(),
+        name: name.map(str::to_owned),
+        created_at: loaded_ms,
+        updated_at: loaded_ms,
+        created_by: DECLARED.to_owned(),
+        last_updated_by: DECLARED.to_owned(),
+        ..Meta::default()
+    };
+    let mut state = State::default();
+    for account in &config.accounts {
+        let meta = meta(&account.id, None);
+        state.accounts.insert(&account.id, Account { meta });
+    }
+    for key in &config.access_keys {
+        let resource = AccessKey {
+            meta: meta(&key.account, key.name.as_deref()),
+            configuration: key.configuration.clone(),
+            sha256: key.digest,
+            // The files hold digests only.
+            redacted: format!("tg-{}-g1-***", key.id),
+            limits: key.limits.clone(),
+        };
+        state.access_keys.insert(&key.id, resource);
+    }
+    for says in &config.configurations {
+        let meta = meta(
+            super::DEFAULT_ACCOUNT,
+            Some(says.name.as_deref().unwrap_or(&says.id)),
+        );
+        let says = says.clone();
+        state
+            .configurations
+            .insert(&says.id.clone(), Configuration { meta, says });
+    }
+    let built_in = |id: &str| {
+        config
+            .catalog
+            .provider(id)
+            .is_some_and(|known| known.built_in)
+    };
+    for provider in &config.providers {
+        let keys = provider.keys.iter().map(|key| (key, false));
+        let managed = provider.managed_keys.iter().map(|key| (key, true));
+        for (key, managed) in keys.chain(managed) {
+            let account = key.account.as_deref().unwrap_or(super::DEFAULT_ACCOUNT);
+            let resource = ProviderKey {
+                meta: meta(account, Some(&key.id)),
+                provider: provider.id.clone(),
+                managed,
+                sealed: None,
+                redacted: key.value.redacted().to_string(),
+            };
+            state.provider_keys.insert(&key.id, resource);
+        }
+        if !built_in(&provider.id) {
+            state
+                .providers
+                .insert(&provider.id, custom(provider, &meta));
+        }
+    }
+    for key in &config.admin.api_keys {
+        let account = key.account.as_deref();
+        let resource = ApiKey {
+            meta: meta(
+                account.unwrap_or(super::DEFAULT_ACCOUNT),
+                Some(key.name.as_deref().unwrap_or(&key.id)),
+            ),
+            sha256: key.digest,
+            redacted: format!("{}***", key.id),
+            role: key.role,
+            scope: account.map(str::to_owned),
+        };
+        state.api_keys.insert(&key.id, resource);
+    }
+    state
+}
+
+fn custom(provider: &types::Provider, meta: &impl Fn(&str, Option<&str>) -> Meta) -> Provider {
+    let name = provider.display_name.as_deref().unwrap_or(&provider.id);
+    let surfaces = provider.surfaces.clone();
+    let surfaces = surfaces.unwrap_or_else(|| vec![Surface::ChatCompletions]);
+    let mut says = provider.clone();
+    says.keys.clear();
+    says.managed_keys.clear();
+    Provider {
+        meta: meta(super::DEFAULT_ACCOUNT, Some(name)),
+        model_ids: says.models.iter().map(|model| model.id.clone()).collect(),
+        says,
+        surfaces: surfaces
+            .into_iter()
+            .map(|surface| SupportedSurface {
+                surface,
+                parameters: None,
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,359 @@
+//! One replica's copy of all resources: catching up with the store, changing it, and serving from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::Caller;
+use super::declared::declared;
+use super::merge::{self, Base};
+use super::resource::{ApiKey, CoolDownCleared, Document, ProviderKey};
+use super::state::State;
+use super::view::{Draft, View};
+use crate::access::{Snapshot, token};
+use crate::config::{Config, Secret};
+use crate::ledger::bank::BankError;
+use crate::ledger::bank::store::{Commit, Committed, Contents, Record, Since, Store};
+use crate::{clock, random};
+
+/// How often a replica looks whether something changed, if it hears of nothing.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// How often a change is decided anew because another one came first.
+const ROUNDS: usize = 64;
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError<E> {
+    /// The decision was against it.
+    #[error("{0}")]
+    Decided(E),
+    /// The store does not answer: it may have been changed all the same.
+    #[error("{0}")]
+    Store(#[from] BankError),
+    /// There is no store.
+    #[error(
+        "resources cannot be changed: this gateway has no store; set `ledger.bank`, and `ledger.credits` to other than off, or an admin key"
+    )]
+    NoStore,
+    /// Other changes came first each time.
+    #[error("other changes came first {ROUNDS} times: try again")]
+    Contended,
+}
+
+/// What this replica knows.
+struct Known {
+    config: Arc<Config>,
+    declared: State,
+    stored: State,
+    /// Whether the store has been read.
+    complete: bool,
+}
+
+/// The control plane of this replica.
+pub struct Control {
+    store: Option<Arc<dyn Store>>,
+    known: RwLock<Known>,
+    served: Arc<ArcSwap<Snapshot>>,
+    /// Which snapshot was built last.
+    generation: Mutex<u64>,
+    /// Clear texts by sealed ones, so that each is opened once.
+    opened: Mutex<HashMap<String, Option<Secret>>>,
+    reading: AsyncMutex<()>,
+    writing: AsyncMutex<()>,
+    clear: Mutex<Option<Box<dyn Fn(&str) + Send>>>,
+    pub(super) used: Mutex<super::used::Marks>,
+}
+
+impl Control {
+    /// Serves what the configuration declares, until the store is read.
+    pub fn new(config: Arc<Config>, store: Option<Arc<dyn Store>>) -> Control {
+        let known = Known {
+            declared: declared(&config, clock::wall_ms()),
+            stored: State::default(),
+            complete: store.is_none(),
+            config: config.clone(),
+        };
+        let empty = Snapshot::build(config.clone(), config.catalog.clone(), 0);
+        let control = Control {
+            store,
+            known: RwLock::new(known),
+            served: Arc::new(ArcSwap::from_pointee(empty)),
+            generation: Mutex::new(0),
+            opened: Mutex::default(),
+            reading: AsyncMutex::default(),
+            writing: AsyncMutex::default(),
+            clear: Mutex::default(),
+            used: Mutex::default(),
+        };
+        control.serve();
+        control
+    }
+
+    /// What requests are served from; swapped whole.
+    pub fn served(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.served.clone()
+    }
+
+    /// Where resources are durable.
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.as_ref()
+    }
+
+    /// Is told the id of each provider key whose cool-down is to be forgotten; `*` for all.
+    pub fn clear_with(&self, clear: impl Fn(&str) + Send + 'static) {
+        *self.clear.lock() = Some(Box::new(clear));
+    }
+
+    /// Takes in a new configuration; says which generation serves it.
+    pub fn reconfigure(&self, config: Arc<Config>) -> u64 {
+        {
+            let mut known = self.known.write();
+            known.declared = declared(&config, clock::wall_ms());
+            known.config = config;
+        }
+        // A master key may have come.
+        self.opened.lock().retain(|_, value| value.is_some());
+        self.serve()
+    }
+
+    /// Whether the store has been read at least once.
+    pub fn is_complete(&self) -> bool {
+        self.known.read().complete
+    }
+
+    /// Looks at everything there is. Not for long: changes wait.
+    pub fn look<R>(&self, look: impl FnOnce(View<'_>) -> R) -> R {
+        let known = self.known.read();
+        look(View {
+            declared: &known.declared,
+            stored: &known.stored,
+        })
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.known.read().config.clone()
+    }
+
+    /// Who has this token of the admin API.
+    pub fn caller(&self, token: &str) -> Option<Caller> {
+        let digest = token::digest(token);
+        let known = self.known.read();
+        let declared = known.declared.api_keys.iter();
+        // Each is compared, so that time does not tell which is nearest.
+        let found = declared
+            .chain(known.stored.api_keys.iter())
+            .filter(|(_, key)| token::same(&key.sha256, &digest))
+            .last()?;
+        let (id, key): (&Arc<str>, &Arc<ApiKey>) = found;
+        Some(Caller {
+            id: id.to_string(),
+            name: key.meta.name.clone(),
+            role: key.role,
+            account: key.scope.as_deref().map(Arc::from),
+        })
+    }
+
+    /// Takes in what others have changed.
+    ///
+    /// # Errors
+    /// When the store does not answer, or holds what this program cannot read; what is known stays.
+    pub async fn catch_up(&self) -> Result<(), BankError> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        let _one_at_a_time = self.reading.lock().await;
+        let (revision, complete) = {
+            let known = self.known.read();
+            (known.stored.revision, known.complete)
+        };
+        let since = if complete {
+            store.since(revision).await?
+        } else {
+            Since::Unknown
+        };
+        match since {
+            Since::Changes(changes) if changes.revision == revision => {}
+            Since::Changes(changes) => self.take(revision, &changes),
+            Since::Unknown => {
+                let state = State::of(&store.load().await?);
+                let mut known = self.known.write();
+                known.stored = state;
+                known.complete = true;
+                drop(known);
+                self.serve();
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes that follow the revision `from`, unless they are known by now.
+    fn take(&self, from: u64, changes: &Contents) {
+        let mut cleared = Vec::new();
+        {
+            let mut known = self.known.write();
+            if known.stored.revision != from {
+                return;
+            }
+            for record in &changes.records {
+                cleared.extend(rests_no_more(&known.stored, record));
+            }
+            known.stored.catch_up(changes);
+        }
+        self.serve();
+        if let Some(clear) = &*self.clear.lock() {
+            cleared.iter().for_each(|id| clear(id));
+        }
+    }
+
+    /// Builds a snapshot of what is known now, and swaps it in.
+    fn serve(&self) -> u64 {
+        let mut generation = self.generation.lock();
+        let known = self.known.read();
+        *generation += 1;
+        let base = Base {
+            config: &known.config,
+            declared: &known.declared,
+            stored: &known.stored,
+            complete: known.complete,
+            open: &|id, key| self.open(&known.config, id, key),
+        };
+        let snapshot = merge::snapshot(&base, *generation, Some(&self.served.load()));
+        self.served.store(Arc::new(snapshot));
+        *generation
+    }
+
+    fn open(&self, config: &Config, id: &str, key: &ProviderKey) -> Option<Secret> {
+        let sealed = key.sealed.as_ref()?;
+        let mut opened = self.opened.lock();
+        let open = || match config.secrets.open(sealed, &context(id)) {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                log::error!("the provider key `{id}` cannot be used: {error}");
+                None
+            }
+        };
+        opened
+            .entry(sealed.as_str().to_owned())
+            .or_insert_with(open)
+            .clone()
+    }
+
+    /// Changes resources as `decide` says, which is asked again whenever another change came first.
+    ///
+    /// # Errors
+    /// When the decision is against it, or the store does not answer in time.
+    pub async fn change<R, E>(
+        &self,
+        decide: impl Fn(View<'_>, &mut Draft) -> Result<R, E>,
+    ) -> Result<R, ChangeError<E>> {
+        let Some(store) = &self.store else {
+            return Err(ChangeError::NoStore);
+        };
+        let _one_at_a_time = self.writing.lock().await;
+        for _ in 0..ROUNDS {
+            self.catch_up().await?;
+            let mut draft = Draft::new();
+            let (answer, expected) = {
+                let known = self.known.read();
+                let view = View {
+                    declared: &known.declared,
+                    stored: &known.stored,
+                };
+                let answer = decide(view, &mut draft).map_err(ChangeError::Decided)?;
+                (answer, known.stored.revision)
+            };
+            if draft.is_empty() {
+                return Ok(answer);
+            }
+            let mut commit = draft.commit;
+            commit.id = random::bits64();
+            match self.commit(&**store, expected, &commit).await? {
+                Committed::At(revision) => {
+                    self.take(expected, &contents(&commit, revision));
+                    return Ok(answer);
+                }
+                Committed::Behind(_) => {}
+            }
+        }
+        Err(ChangeError::Contended)
+    }
+
+    /// Once more if the answer was lost: a repetition is recognized.
+    async fn commit(
+        &self,
+        store: &dyn Store,
+        expected: u64,
+        commit: &Commit,
+    ) -> Result<Committed, BankError> {
+        match store.commit(expected, commit).await {
+            Err(BankError::Away(_)) => store.commit(expected, commit).await,
+            answer => answer,
+        }
+    }
+
+    /// Keeps up with other replicas; does not end.
+    pub async fn keep_up(&self) {
+        let Some(store) = &self.store else {
+            return std::future::pending().await;
+        };
+        let mut away = false;
+        loop {
+            match self.catch_up().await {
+                Ok(()) if away => {
+                    log::info!("resources are up to date again");
+                    away = false;
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    if !away {
+                        log::warn!("resources are served as last known: {error}");
+                    }
+                    away = true;
+                }
+            }
+            tokio::select! {
+                () = store.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+/// What a provider key's value is sealed for.
+pub fn context(id: &str) -> String {
+    format!("{}/{id}", ProviderKey::KIND)
+}
+
+/// What this replica's own commit changed.
+fn contents(commit: &Commit, revision: u64) -> Contents {
+    let record = |write: &crate::ledger::bank::store::Write| Record {
+        kind: write.kind.clone(),
+        id: write.id.clone(),
+        revision,
+        body: write.body.clone(),
+    };
+    Contents {
+        revision,
+        records: commit.writes.iter().map(record).collect(),
+    }
+}
+
+/// The provider key that a change wakes: because it says so, or because its value is another one now.
+fn rests_no_more(known: &State, record: &Record) -> Option<String> {
+    let body = record.body.as_deref()?;
+    match &*record.kind {
+        CoolDownCleared::KIND => Some(record.id.clone()),
+        ProviderKey::KIND => {
+            let old = known.provider_keys.get(&record.id)?;
+            let new: ProviderKey = serde_json::from_str(body).ok()?;
+            (new.sealed != old.sealed).then(|| record.id.clone())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,292 @@
+//! The resources, as they are stored: one JSON document each.
+//!
+//! Invariant: no document holds a secret in clear text. Tokens are SHA-256 digests, provider keys are sealed.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::state::{State, Table};
+use crate::access::{Role, token};
+use crate::config::types;
+use crate::dialect::Surface;
+use crate::secrets::Sealed;
+
+/// What all resources have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// Whose it is; of an account, its own id.
+    pub account: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// For its owner's programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
+    /// Unix time, ms.
+    pub created_at: u64,
+    /// Unix time, ms.
+    pub updated_at: u64,
+    /// The id of an API key, or [`super::DECLARED`].
+    pub created_by: String,
+    /// The same, of the last change.
+    pub last_updated_by: String,
+}
+
+/// A kind of resource.
+pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Its name in the store and in the audit log, as in `access-key`.
+    const KIND: &'static str;
+    /// What new ids begin with.
+    const PREFIX: &'static str;
+
+    /// What all resources have.
+    fn meta(&self) -> &Meta;
+    /// The same, to change it.
+    fn meta_mut(&mut self) -> &mut Meta;
+    /// Where they are.
+    fn table(state: &State) -> &Table<Self>;
+    /// The same, to change it.
+    fn table_mut(state: &mut State) -> &mut Table<Self>;
+
+    /// What the audit log keeps: everything but digests and sealed values.
+    fn audited(&self) -> Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|name, _| name != "sha256" && name != "sealed");
+        }
+        value
+    }
+}
+
+macro_rules! documents {
+    ($($(#[$doc:meta])* $type:ident: $kind:literal, $prefix:literal, $table:ident;)+) => {
+        $(impl Document for $type {
+            const KIND: &'static str = $kind;
+            const PREFIX: &'static str = $prefix;
+
+            fn meta(&self) -> &Meta {
+                &self.meta
+            }
+
+            fn meta_mut(&mut self) -> &mut Meta {
+                &mut self.meta
+            }
+
+            fn table(state: &State) -> &Table<Self> {
+                &state.$table
+            }
+
+            fn table_mut(state: &mut State) -> &mut Table<Self> {
+                &mut state.$table
+            }
+        })+
+
+        impl State {
+            /// Puts a stored document into its table, or takes it out; an error if it cannot be read.
+            pub(super) fn put(&mut self, kind: &str, id: &str, body: Option<&str>) -> Result<(), serde_json::Error> {
+                match kind {
+                    $($kind => self.$table.put(id, body),)+
+                    // Of a newer program; this one does not know what it means.
+                    _ => Ok(()),
+                }
+            }
+        }
+    };
+}
+
+documents! {
+    Account: "account", "acct_", accounts;
+    AccessKey: "access-key", "ak_", access_keys;
+    Configuration: "configuration", "akc_", configurations;
+    Provider: "provider", "prov_", providers;
+    ProviderKey: "provider-key", "pk_", provider_keys;
+    ApiKey: "api-key", "api_", api_keys;
+    Settings: "settings", "", settings;
+    CoolDownCleared: "cool-down-cleared", "", cleared;
+}
+
+/// Who owns keys and credits. Its id is what other resources call `account`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// What all resources have.
+    #[serde(flatten)]
+    pub meta: Meta,
+}
+
+/// What an application sends, by its digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessKey {
+    /// What all resources have.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// The id of the configuration it is held to; `None` allows all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// SHA-256 of the whole token.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    /// How the token is shown.
+    pub redacted: String,
+    /// What it may use over time.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: types::RateLimits,
+}
+
+/// What access keys may call, and which credentials serve them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Configuration {
+    /// What all resources have.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// What it says, with the same id, as in the YAML. Steps name provider keys by id.
+    pub says: types::Configuration,
+}
+
+/// A custom provider.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provider {
+    /// What all resources have.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// What it is, as in the YAML, without keys. Its id is the `providerId`: the word in `provider:model`.
+    pub says: types::Provider,
+    /// The API shapes as they were written, with their parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surfaces: Vec<SupportedSurface>,
+    /// The ids of the models as resources, in the order of `says.models`.
+    #[serde(default)]
+    pub model_ids: Vec<String>,
+}
+
+/// An API shape of a custom provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SupportedSurface {
+    /// Which.
+    pub surface: Surface,
+    /// The only top-level fields that are sent to it, besides those that every request needs; `None` sends all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Vec<String>>,
+}
+
+/// An upstream credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderKey {
+    /// What all resources have.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// The provider it is for: the word in `provider:model`.
+    pub provider: String,
+    /// Whether it is the operator's, so that credits pay the model's price.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub managed: bool,
+    /// The value, encrypted for [`super::context`]; absent where the YAML has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+    /// How the value is shown.
+    pub redacted: String,
+}
+
+/// What a program sends to the admin API, by its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// What all resources have; the account is whose API keys list it.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// SHA-256 of the whole token.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    /// How the token is shown.
+    pub redacted: String,
+    /// What it may do.
+    pub role: Role,
+    /// The one account it may act for; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// An account's gateway configuration; its id is the account's. What is absent is as the YAML says for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// What all resources have.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// From the request to the commit, over all attempts (ms).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_timeout: Option<u64>,
+    /// From the start of an attempt to its commit (ms).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_request_timeout: Option<u64>,
+    /// Refuse longer prompts.
+    #[serde(default, skip_serializing_if = "Cap::is_default")]
+    pub max_input_tokens: Cap,
+    /// Lower the request's own limit.
+    #[serde(default, skip_serializing_if = "Cap::is_default")]
+    pub max_output_tokens: Cap,
+}
+
+/// A limit that an account may have of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cap {
+    /// As the YAML says for all.
+    #[default]
+    Default,
+    /// None.
+    Cleared,
+    /// This many tokens.
+    Tokens(u64),
+}
+
+impl Cap {
+    fn is_default(&self) -> bool {
+        *self == Cap::Default
+    }
+
+    /// The limit that holds where the YAML says `wider`.
+    pub fn or(self, wider: Option<u64>) -> Option<u64> {
+        match self {
+            Cap::Default => wider,
+            Cap::Cleared => None,
+            Cap::Tokens(tokens) => Some(tokens),
+        }
+    }
+}
+
+/// Says that replicas should forget a provider key's cool-down; its id is the key's, or `*` for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoolDownCleared {
+    /// What all resources have.
+    #[serde(flatten)]
+    pub meta: Meta,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A digest as 64 hexadecimal digits.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::token;
+
+    pub fn serialize<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&token::to_hex(digest))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        token::from_hex(&text).ok_or_else(|| de::Error::custom("not a SHA-256 digest"))
+    }
+}

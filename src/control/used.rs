@@ -1,0 +1,94 @@
+//! When credentials were last used: noted in memory, told to the store now and then.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::replica::Control;
+use crate::clock;
+use crate::ledger::bank::BankError;
+
+/// How often the store is told.
+const TELL: Duration = Duration::from_secs(10);
+
+/// Notes of this process.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// API keys (of the admin API), and when they were last used (Unix time, ms).
+    api_keys: HashMap<String, u64>,
+    /// Everything before this (Unix time, ms) has been told.
+    told: u64,
+}
+
+/// What a credential is called in the notes.
+pub(super) fn name(kind: &str, id: &str) -> String {
+    format!("{kind}/{id}")
+}
+
+impl Control {
+    /// An API key was used just now.
+    pub fn mark_api_key(&self, id: &str) {
+        let mut marks = self.used.lock();
+        marks.api_keys.insert(id.to_owned(), clock::wall_ms());
+    }
+
+    /// When credentials of a kind were last used (Unix time, ms), as far as anybody knows.
+    pub async fn last_used(&self, kind: &str, ids: &[&str]) -> Vec<Option<u64>> {
+        let names: Vec<String> = ids.iter().map(|id| name(kind, id)).collect();
+        let told = match self.store() {
+            Some(store) => store.last_used(&names).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let own: HashMap<String, u64> = self.notes(0).into_iter().collect();
+        let latest = |(place, name): (usize, &String)| {
+            let told = told.get(place).copied().flatten();
+            told.max(own.get(name).copied())
+        };
+        names.iter().enumerate().map(latest).collect()
+    }
+
+    /// What was used at `since` (Unix time, ms) or later.
+    fn notes(&self, since: u64) -> Vec<(String, u64)> {
+        let served = self.served();
+        let snapshot = served.load();
+        let access = snapshot.access_keys();
+        let access = access.map(|key| ("access-key", &key.id, &key.used));
+        let provider = snapshot.all_provider_keys();
+        let provider = provider.map(|key| ("provider-key", &key.id, &key.used));
+        let keys = access.chain(provider).filter_map(|(kind, id, used)| {
+            let last = used.last().filter(|last| *last >= since)?;
+            Some((name(kind, id), last))
+        });
+        let marks = self.used.lock();
+        let own = marks.api_keys.iter().filter(|(_, last)| **last >= since);
+        keys.chain(own.map(|(id, last)| (name("api-key", id), *last)))
+            .collect()
+    }
+
+    /// Tells the store what was used since it was last told.
+    ///
+    /// # Errors
+    /// When the store does not answer; it is told the next time.
+    pub async fn tell_used(&self) -> Result<(), BankError> {
+        let Some(store) = self.store() else {
+            return Ok(());
+        };
+        let now = clock::wall_ms();
+        let since = self.used.lock().told;
+        let marks = self.notes(since);
+        if !marks.is_empty() {
+            store.mark_used(&marks).await?;
+        }
+        self.used.lock().told = now;
+        Ok(())
+    }
+
+    /// Tells the store now and then; does not end.
+    pub async fn keep_told(&self) {
+        loop {
+            tokio::time::sleep(TELL).await;
+            if let Err(error) = self.tell_used().await {
+                log::debug!("when keys were used is told later: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The master keys of a gateway: one that seals, and earlier ones that still open what they sealed.
+//!
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03). Its nonces of 192 bits are drawn at random for each secret:
+//! any number of gateways may seal under one key without ever asking each other for the next nonce. Form, key id
+//! and context are the associated data: what is moved to another resource, or has another header, does not open.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use zeroize::Zeroize;
+
+use super::master_key::MasterKey;
+use super::sealed::{FORM, Sealed};
+use crate::config::Secret;
+
+const NONCE_LENGTH: usize = 24;
+
+/// One current master key at most, and any number of previous ones. Clones share the keys.
+#[derive(Clone, Default)]
+pub struct Keyring {
+    keys: Arc<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    current: Option<MasterKey>,
+    previous: Vec<MasterKey>,
+}
+
+/// Why a secret could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The keyring has no current key.
+    #[error(
+        "no master key is configured: set TOLLGATE_MASTER_KEY (make one with `tollgate secrets generate`)"
+    )]
+    NoMasterKey,
+    /// The system has no random numbers.
+    #[error("the system gave no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// The cipher refused: the secret has more than 256 GiB.
+    #[error("the secret is too long to be sealed")]
+    TooLong,
+}
+
+/// Why a sealed secret could not be opened. Names its context, which is not secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// No master key is configured at all.
+    #[error(
+        "`{context}` is sealed with master key `{key_id}`, and no master key is configured: set TOLLGATE_MASTER_KEY to that key"
+    )]
+    NoMasterKey {
+        /// What was to be opened.
+        context: String,
+        /// The id of the key that sealed it.
+        key_id: String,
+    },
+    /// The key that sealed it is not among those that are configured.
+    #[error(
+        "`{context}` is sealed with master key `{key_id}`, which is not configured (there are: {known}): add that key to TOLLGATE_MASTER_KEY_PREVIOUS or `secrets.previous_keys`"
+    )]
+    UnknownKey {
+        /// What was to be opened.
+        context: String,
+        /// The id of the key that sealed it.
+        key_id: String,
+        /// The ids that are known, the current one first.
+        known: String,
+    },
+    /// It was sealed by a newer version.
+    #[error(
+        "`{context}` is sealed in the form `{form}`, which this version of Tollgate does not know: upgrade it"
+    )]
+    UnknownForm {
+        /// What was to be opened.
+        context: String,
+        /// Its form.
+        form: String,
+    },
+    /// It was changed since it was sealed, or sealed for another context.
+    #[error(
+        "what is stored for `{context}` does not open with master key `{key_id}`: it was damaged, or sealed for something else; set the secret again"
+    )]
+    Damaged {
+        /// What was to be opened.
+        context: String,
+        /// The id of the key that it says it was sealed with.
+        key_id: String,
+    },
+}
+
+impl Keyring {
+    /// A keyring that seals with `current` and opens with all.
+    pub fn new(current: Option<MasterKey>, previous: Vec<MasterKey>) -> Keyring {
+        Keyring {
+            keys: Arc::new(Keys { current, previous }),
+        }
+    }
+
+    /// Seals a secret for `context`, as in `provider-key/pk_…`. The same secret sealed twice is two texts.
+    ///
+    /// # Errors
+    ///
+    /// When there is no current key, or the system has no random numbers.
+    pub fn seal(&self, secret: &Secret, context: &str) -> Result<Sealed, SealError> {
+        let key = self.keys.current.as_ref().ok_or(SealError::NoMasterKey)?;
+        let mut nonce = [0; NONCE_LENGTH];
+        getrandom::fill(&mut nonce).map_err(SealError::Random)?;
+        let sealed = cipher(key)
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: secret.expose().as_bytes(),
+                    aad: &associated(key.id(), context),
+                },
+            )
+            .map_err(|_| SealError::TooLong)?;
+        let payload = BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
+        Ok(Sealed::join(key.id(), &payload))
+    }
+
+    /// Opens what was sealed for the same `context`.
+    ///
+    /// # Errors
+    ///
+    /// When its key is not here, or it is damaged, from a newer version, or sealed for another context.
+    pub fn open(&self, sealed: &Sealed, context: &str) -> Result<Secret, OpenError> {
+        let (context_, key_id) = (context.to_owned(), sealed.key_id().to_owned());
+        if sealed.form() != FORM {
+            let form = sealed.form().to_owned();
+            return Err(OpenError::UnknownForm {
+                context: context_,
+                form,
+            });
+        }
+        // Two keys with one id are as unlikely as one in four thousand million; the tag tells them apart.
+        let mut keys = self.all().filter(|key| key.id() == key_id).peekable();
+        if keys.peek().is_none() {
+            return Err(self.unknown_key(context_, key_id));
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed.payload());
+        let opened = bytes.ok().and_then(|bytes| {
+            let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_LENGTH>()?;
+            keys.find_map(|key| decrypt(key, nonce, ciphertext, context))
+        });
+        opened.ok_or(OpenError::Damaged {
+            context: context_,
+            key_id,
+        })
+    }
+
+    fn unknown_key(&self, context: String, key_id: String) -> OpenError {
+        let known: Vec<String> = self.all().map(|key| format!("`{}`", key.id())).collect();
+        if known.is_empty() {
+            return OpenError::NoMasterKey { context, key_id };
+        }
+        OpenError::UnknownKey {
+            context,
+            key_id,
+            known: known.join(", "),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &MasterKey> {
+        self.keys.current.iter().chain(&self.keys.previous)
+    }
+
+    /// The id of the key that seals; `None` without one.
+    pub fn current_id(&self) -> Option<&str> {
+        self.keys.current.as_ref().map(MasterKey::id)
+    }
+
+    /// The ids of the keys that only open.
+    pub fn previous_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.previous.iter().map(MasterKey::id)
+    }
+
+    /// Whether it was sealed with the key that seals now, in the form that is written now; what was not is to be
+    /// sealed again when keys rotate.
+    pub fn is_current(&self, sealed: &Sealed) -> bool {
+        sealed.form() == FORM && self.current_id() == Some(sealed.key_id())
+    }
+}
+
+fn cipher(key: &MasterKey) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(key.bytes().into())
+}
+
+/// What is authenticated beside the secret: `v1.<key id>.<context>`. The id has a fixed length, so that no two
+/// pairs of id and context make the same bytes.
+fn associated(key_id: &str, context: &str) -> Vec<u8> {
+    format!("{FORM}.{key_id}.{context}").into_bytes()
+}
+
+fn decrypt(
+    key: &MasterKey,
+    nonce: &[u8; NONCE_LENGTH],
+    ciphertext: &[u8],
+    context: &str,
+) -> Option<Secret> {
+    let payload = Payload {
+        msg: ciphertext,
+        aad: &associated(key.id(), context),
+    };
+    let opened = cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?;
+    match String::from_utf8(opened) {
+        Ok(text) => Some(Secret::new(text)),
+        // Only a text is ever sealed.
+        Err(error) => {
+            error.into_bytes().zeroize();
+            None
+        }
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring")
+            .field("current", &self.current_id())
+            .field("previous", &self.previous_ids().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
