@@ -246,12 +246,13 @@ fn serve_admin(
     let listening = Arc::new(AtomicBool::new(false));
     let state = {
         let (shared, listening, control) = (shared.clone(), listening.clone(), control.clone());
-        AdminState::new(shared.metrics.clone(), move || {
+        let readiness_control = control.clone();
+        AdminState::new(control, shared.metrics.clone(), move || {
             if shared.drain.ends().is_some() {
                 Readiness::NotReady(vec!["shutting down".to_owned()])
             } else if !listening.load(Ordering::Acquire) {
                 Readiness::NotReady(vec!["starting: the proxy does not listen yet".to_owned()])
-            } else if !control.is_complete() {
+            } else if !readiness_control.is_complete() {
                 Readiness::NotReady(vec!["the store of keys cannot be read yet".to_owned()])
             } else {
                 Readiness::Ready

@@ -55,6 +55,7 @@ pub(super) struct Families {
     pub config_reload_time: IntGauge,
     pub access_log_dropped: IntCounter,
     pub cost: CounterVec,
+    pub admin_requests: IntCounterVec,
     pub ledger: Money,
 }
 
@@ -83,6 +84,11 @@ impl Families {
                 "cost_usd_total",
                 "US dollars charged. A float for charts; `tollgate ledger verify` has it to the nano-dollar.",
                 &ROUTE,
+            )?,
+            admin_requests: make.counters(
+                "admin_requests_total",
+                "Requests of the admin API, by operation and the class of their status.",
+                &["operation", "status_class"],
             )?,
             ledger: Money::new(&make)?,
             tokens: make.counters(

@@ -136,6 +136,14 @@ impl Metrics {
         self.families.errors.with_label_values(&[code]).inc();
     }
 
+    /// Counts a request of the admin API. `operation` is one of its operations' ids, or `none`.
+    pub fn admin_request(&self, operation: &'static str, status: StatusClass) {
+        self.families
+            .admin_requests
+            .with_label_values(&[operation, status.label()])
+            .inc();
+    }
+
     /// Counts a request as under way until the guard is dropped.
     #[must_use = "the request counts as under way until this is dropped"]
     pub fn in_flight(&self) -> InFlight {

@@ -1,0 +1,63 @@
+//! What needs no key: how the process is, and what the API is.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use super::document::document;
+use super::state::{AdminState, Readiness};
+use super::table::Table;
+
+/// Prometheus' text exposition format.
+pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The routes.
+pub(super) fn routes(table: &Table) -> Router<AdminState> {
+    let document = document(table);
+    let openapi = Bytes::from(document.to_string());
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route(
+            "/openapi.json",
+            get(|| async move { ([(header::CONTENT_TYPE, "application/json")], openapi) }),
+        )
+}
+
+async fn index() -> &'static str {
+    "Tollgate, the operators' listener\n\n\
+     /healthz       200 while the process lives\n\
+     /readyz        200 while new requests are welcome, 503 and why otherwise\n\
+     /metrics       Prometheus metrics\n\
+     /docs          the admin API, to read\n\
+     /openapi.json  the admin API, for programs\n"
+}
+
+async fn healthz() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+async fn readyz(State(state): State<AdminState>) -> Response {
+    match state.readiness() {
+        Readiness::Ready => Json(json!({"status": "ready"})).into_response(),
+        Readiness::NotReady(reasons) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"status": "not ready", "reasons": reasons})),
+        )
+            .into_response(),
+    }
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    (
+        [(header::CONTENT_TYPE, EXPOSITION)],
+        state.metrics().render(),
+    )
+        .into_response()
+}

@@ -1,0 +1,338 @@
+//! Checks what clients send against the schemas that the document shows, and tells all faults at once.
+//!
+//! Invariant: no message contains a value of the request; it may be a secret. Names of fields are shown only if they
+//! look like names.
+
+use std::collections::BTreeMap;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, ValidationError, Validator};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::error::ApiError;
+
+/// What is wrong, by the field's path.
+pub(super) type Details = BTreeMap<String, String>;
+
+/// The path of the whole body.
+const WHOLE: &str = "body";
+/// Longest name of an unknown field that is repeated to the client.
+const NAME_MAX: usize = 40;
+
+/// A schema that is ready to check with.
+pub(super) struct Checker {
+    schema: Value,
+    validator: Validator,
+}
+
+impl Checker {
+    /// `schema` may reference the definitions.
+    ///
+    /// # Errors
+    ///
+    /// When the schema is none; a fault of this program.
+    pub(super) fn new(schema: &Value, definitions: &Map<String, Value>) -> Result<Checker, String> {
+        let mut schema = schema.clone();
+        if let Value::Object(root) = &mut schema {
+            root.insert("components".to_owned(), json!({"schemas": definitions}));
+        }
+        let validator = jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .should_validate_formats(true)
+            .build(&schema)
+            .map_err(|error| error.to_string())?;
+        Ok(Checker { schema, validator })
+    }
+
+    /// Everything that is wrong.
+    pub(super) fn faults(&self, value: &Value) -> Details {
+        let mut details = Details::new();
+        for error in self.validator.iter_errors(value) {
+            self.explain(&error, &mut details);
+        }
+        details
+    }
+
+    /// The value as its type.
+    ///
+    /// # Errors
+    ///
+    /// 422 with all that is wrong.
+    pub(super) fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, ApiError> {
+        let details = self.faults(&value);
+        if !details.is_empty() {
+            return Err(ApiError::invalid_all(details));
+        }
+        // What a type refuses beyond its schema; the error's text may show the value.
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            let path = if path == "." { WHOLE.to_owned() } else { path };
+            ApiError::invalid(path, "is not valid here")
+        })
+    }
+
+    /// The schema that a keyword stands in.
+    fn node(&self, error: &ValidationError<'_>) -> &Value {
+        let keyword = error.schema_path().as_str();
+        keyword
+            .rfind('/')
+            .and_then(|end| self.schema.pointer(&keyword[..end]))
+            .unwrap_or(&Value::Null)
+    }
+
+    fn explain(&self, error: &ValidationError<'_>, details: &mut Details) {
+        let path = dotted(error.instance_path().as_str());
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                for name in unexpected {
+                    details.insert(join(&path, shown(name)), self.unknown(error));
+                }
+            }
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                details.insert(join(&path, name), "is required".to_owned());
+            }
+            ValidationErrorKind::AnyOf { context }
+            | ValidationErrorKind::OneOfNotValid { context }
+                if let Some(branch) = meant(context, error.instance_path().as_str()) =>
+            {
+                for error in branch {
+                    self.explain(error, details);
+                }
+            }
+            _ => {
+                let path = if path.is_empty() {
+                    WHOLE.to_owned()
+                } else {
+                    path
+                };
+                details.entry(path).or_insert_with(|| self.message(error));
+            }
+        }
+    }
+
+    fn unknown(&self, error: &ValidationError<'_>) -> String {
+        match self.node(error).get("properties") {
+            Some(Value::Object(known)) if (1..=20).contains(&known.len()) => {
+                let known: Vec<&str> = known.keys().map(String::as_str).collect();
+                format!("is not a field here; the fields are {}", known.join(", "))
+            }
+            _ => "is not a field here".to_owned(),
+        }
+    }
+
+    fn message(&self, error: &ValidationError<'_>) -> String {
+        if let Some(said) = self.node(error).get("patternErrorMessage")
+            && let Some(said) = said.as_str()
+        {
+            return said.to_owned();
+        }
+        match error.kind() {
+            ValidationErrorKind::Type { kind } => format!("must be {}", kinds(kind)),
+            ValidationErrorKind::Enum { options } => format!("must be one of {}", listed(options)),
+            ValidationErrorKind::Constant { expected_value } => format!("must be {expected_value}"),
+            ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+            ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+            ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
+            ValidationErrorKind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
+            ValidationErrorKind::MaxLength { limit } => {
+                format!("must have at most {limit} characters")
+            }
+            ValidationErrorKind::MinLength { limit: 1 } => "must not be empty".to_owned(),
+            ValidationErrorKind::MinLength { limit } => {
+                format!("must have at least {limit} characters")
+            }
+            ValidationErrorKind::MaxItems { limit } => format!("must have at most {limit} items"),
+            ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} items"),
+            ValidationErrorKind::MaxProperties { limit } => {
+                format!("must have at most {limit} entries")
+            }
+            ValidationErrorKind::MinProperties { limit } => {
+                format!("must have at least {limit} entries")
+            }
+            ValidationErrorKind::UniqueItems => "must not have an item twice".to_owned(),
+            ValidationErrorKind::Pattern { pattern } => format!("must match {pattern}"),
+            ValidationErrorKind::Format { format } if format == "date-time" => {
+                "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z".to_owned()
+            }
+            ValidationErrorKind::Format { format } => format!("must be a {format}"),
+            ValidationErrorKind::PropertyNames { .. } => {
+                "has a name that is not allowed".to_owned()
+            }
+            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                "has none of the allowed forms".to_owned()
+            }
+            other => format!("is not valid ({})", other.keyword()),
+        }
+    }
+}
+
+/// Of several forms, the one that was meant: whose constants (`"type": "user"`) all fit; `None` if that is unclear.
+fn meant<'a>(
+    forms: &'a [Vec<ValidationError<'static>>],
+    path: &str,
+) -> Option<&'a [ValidationError<'static>]> {
+    let fits = |form: &&Vec<ValidationError<'static>>| {
+        form.iter().all(|error| match error.kind() {
+            ValidationErrorKind::Constant { .. } => false,
+            ValidationErrorKind::Type { .. } => error.instance_path().as_str() != path,
+            _ => true,
+        })
+    };
+    let mut fitting = forms.iter().filter(fits);
+    match (fitting.next(), fitting.next()) {
+        (Some(form), None) => Some(form),
+        _ => None,
+    }
+}
+
+fn kinds(kind: &TypeKind) -> String {
+    let kinds: Vec<JsonType> = match kind {
+        TypeKind::Single(kind) => vec![*kind],
+        TypeKind::Multiple(kinds) => kinds.iter().collect(),
+    };
+    let name = |kind: &JsonType| match kind {
+        JsonType::Array => "an array",
+        JsonType::Boolean => "true or false",
+        JsonType::Integer => "a whole number",
+        JsonType::Null => "null",
+        JsonType::Number => "a number",
+        JsonType::Object => "an object",
+        JsonType::String => "a string",
+    };
+    let names: Vec<&str> = kinds.iter().map(name).collect();
+    names.join(" or ")
+}
+
+fn listed(options: &Value) -> String {
+    let options: Vec<String> = options
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|option| {
+            option
+                .as_str()
+                .map_or_else(|| option.to_string(), str::to_owned)
+        })
+        .collect();
+    options.join(", ")
+}
+
+/// A JSON pointer as people write paths: `/models/0/id` is `models.0.id`.
+fn dotted(pointer: &str) -> String {
+    let segments = pointer.split('/').skip(1);
+    let names: Vec<String> = segments
+        .map(|segment| shown(&segment.replace("~1", "/").replace("~0", "~")).to_owned())
+        .collect();
+    names.join(".")
+}
+
+fn join(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    }
+}
+
+/// A name that the client chose, if it looks like a name.
+pub(super) fn shown(name: &str) -> &str {
+    let plain = name.bytes().all(|byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']')
+    });
+    if plain && (1..=NAME_MAX).contains(&name.len()) {
+        name
+    } else {
+        "(unnamed)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::schema::{Schemas, shape};
+    use proptest::prelude::*;
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(rename_all = "camelCase")]
+    #[expect(dead_code, reason = "only read")]
+    struct Sent {
+        #[schemars(length(min = 1, max = 5))]
+        name: String,
+        #[schemars(range(max = 9))]
+        count: Option<u8>,
+        #[serde(default)]
+        inner: Vec<Kind>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(rename_all = "camelCase", tag = "type")]
+    #[expect(dead_code, reason = "only read")]
+    enum Kind {
+        User { keys: Vec<String> },
+        Managed { limit: u64 },
+    }
+
+    fn checker() -> Checker {
+        let mut schemas = Schemas::new();
+        let schema = schemas.sent(shape::<Sent>());
+        Checker::new(&schema, &schemas.definitions().0).unwrap()
+    }
+
+    #[test]
+    fn all_faults_are_told_by_field_and_no_value_is_shown() {
+        let secret = "sk-proj-planted-secret";
+        let value = json!({
+            "name": secret,
+            "count": 12,
+            "extra": secret,
+            secret.repeat(3): 1,
+            "inner": [{"type": "user", "keys": secret}, {"type": secret}, {"type": "managed", "limit": 1, "x": 2}, {"type": "user"}],
+        });
+        let faults = checker().faults(&value);
+        let expected = [
+            (
+                "(unnamed)",
+                "is not a field here; the fields are name, count, inner",
+            ),
+            ("count", "must be at most 9"),
+            (
+                "extra",
+                "is not a field here; the fields are name, count, inner",
+            ),
+            ("inner.0.keys", "must be an array"),
+            ("inner.1", "has none of the allowed forms"),
+            (
+                "inner.2.x",
+                "is not a field here; the fields are limit, type",
+            ),
+            ("inner.3.keys", "is required"),
+            ("name", "must have at most 5 characters"),
+        ];
+        let expected: Details = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        assert_eq!(faults, expected);
+        let empty = checker().faults(&json!({"name": ""}));
+        assert_eq!(empty["name"], "must not be empty");
+        assert_eq!(
+            checker().faults(&json!([])),
+            [("body".to_owned(), "must be an object".to_owned())].into()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_is_ever_echoed(text in "[a-zA-Z0-9]{12,30}", place in 0..4_usize) {
+            let value = match place {
+                0 => json!({"name": text}),
+                1 => json!({"name": "a", "count": text}),
+                2 => json!({"name": "a", "inner": [{"type": text}]}),
+                _ => json!({"name": "a", "inner": [text]}),
+            };
+            let error = checker().read::<Sent>(value).unwrap_err();
+            prop_assert!(!format!("{error:?}").contains(&text), "{error:?}");
+        }
+    }
+}
