@@ -229,7 +229,13 @@ fn pair(cert: &Path, key: &Path) -> Result<(), String> {
 
 pub(super) fn timeouts(written: &types::Timeouts) -> Timeouts {
     let none = crate::catalog::TimeoutOverrides::default();
-    crate::access::effective(&Timeouts::default(), &none, &written.overrides(), &none, &none)
+    crate::access::effective(
+        &Timeouts::default(),
+        &none,
+        &written.overrides(),
+        &none,
+        &none,
+    )
 }
 
 /// A bound that 0 switches off.
