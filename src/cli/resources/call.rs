@@ -53,7 +53,10 @@ impl Client {
             .proxy(None);
         Ok(Client {
             agent: config.build().into(),
-            url: text("url").unwrap_or_default().trim_end_matches('/').to_owned(),
+            url: text("url")
+                .unwrap_or_default()
+                .trim_end_matches('/')
+                .to_owned(),
             key,
             account: text("account"),
         })
@@ -85,7 +88,9 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub fn rest_of(&self, mut list: Value, most: Option<u64>) -> Result<Value, String> {
-        let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let most = most.map_or(usize::MAX, |most| {
+            usize::try_from(most).unwrap_or(usize::MAX)
+        });
         loop {
             let next = list["nextPageUri"].as_str().map(str::to_owned);
             let Some((name, count)) = items(&list) else {
@@ -98,7 +103,9 @@ impl Client {
                 return Ok(list);
             };
             // Only the path is followed: the key goes to nobody else.
-            let path = next.find("://").and_then(|at| next[at + 3..].find('/').map(|slash| at + 3 + slash));
+            let path = next
+                .find("://")
+                .and_then(|at| next[at + 3..].find('/').map(|slash| at + 3 + slash));
             let path = path.map_or("", |at| &next[at..]);
             let page = match self.send("GET", &format!("{}{path}", self.url), None)? {
                 Answer::Value(page) => page,
@@ -129,15 +136,25 @@ impl Client {
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = request.body(text).map_err(|error| wrong(&error))?;
         let answer = self.agent.run(request).map_err(|error| {
-            format!("the gateway cannot be reached at {}: {error}; is its admin listener there?", self.url)
+            format!(
+                "the gateway cannot be reached at {}: {error}; is its admin listener there?",
+                self.url
+            )
         })?;
         let status = answer.status();
-        let text = answer.into_body().read_to_string().map_err(|error| wrong(&error))?;
+        let text = answer
+            .into_body()
+            .read_to_string()
+            .map_err(|error| wrong(&error))?;
         if status == StatusCode::NO_CONTENT {
             return Ok(Answer::Nothing);
         }
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|_| format!("{} answers {status} and no JSON: is it a gateway's admin listener?", self.url))?;
+        let value: Value = serde_json::from_str(&text).map_err(|_| {
+            format!(
+                "{} answers {status} and no JSON: is it a gateway's admin listener?",
+                self.url
+            )
+        })?;
         Ok(if status.is_success() {
             Answer::Value(value)
         } else {
@@ -149,7 +166,9 @@ impl Client {
 /// The name of the one array of a list, and how many it holds.
 pub fn items(list: &Value) -> Option<(String, usize)> {
     let fields = list.as_object()?.iter();
-    fields.into_iter().find_map(|(name, value)| Some((name.clone(), value.as_array()?.len())))
+    fields
+        .into_iter()
+        .find_map(|(name, value)| Some((name.clone(), value.as_array()?.len())))
 }
 
 fn refusal(status: StatusCode, error: &Value) -> String {
@@ -160,7 +179,10 @@ fn refusal(status: StatusCode, error: &Value) -> String {
     }
     words.push(')');
     for (field, what) in error["details"].as_object().into_iter().flatten() {
-        words.push_str(&format!("\n  {field} {}", what.as_str().unwrap_or_default()));
+        words.push_str(&format!(
+            "\n  {field} {}",
+            what.as_str().unwrap_or_default()
+        ));
     }
     words
 }
@@ -168,6 +190,10 @@ fn refusal(status: StatusCode, error: &Value) -> String {
 /// For a path's segment or a query.
 fn escaped(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
     utf8_percent_encode(text, PLAIN).to_string()
 }

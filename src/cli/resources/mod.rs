@@ -207,7 +207,9 @@ fn carry_out(
     };
     let json = matches.get_flag("json");
     Ok(match answer {
-        Answer::Refused(words) => writeln!(io::stderr(), "tollgate: {words}").map(|()| ExitCode::FAILURE),
+        Answer::Refused(words) => {
+            writeln!(io::stderr(), "tollgate: {words}").map(|()| ExitCode::FAILURE)
+        }
         Answer::Nothing => Ok(ExitCode::SUCCESS),
         Answer::Value(value) if json => {
             writeln!(io::stdout(), "{value:#}").map(|()| ExitCode::SUCCESS)
@@ -237,7 +239,10 @@ mod tests {
             let known = nouns.iter().find(|known| known.name == noun);
             for method in methods.as_object().unwrap().keys() {
                 let made = known.is_some_and(|known| {
-                    known.verbs.iter().any(|verb| verb.path == *path && verb.method.eq_ignore_ascii_case(method))
+                    known
+                        .verbs
+                        .iter()
+                        .any(|verb| verb.path == *path && verb.method.eq_ignore_ascii_case(method))
                 });
                 assert!(
                     made || method == "head" || BY_HAND.contains(&noun),

@@ -49,7 +49,9 @@ fn arg(field: &Field) -> Arg {
         .help(help.to_owned());
     match kind(&field.schema) {
         "integer" => arg.value_name("N").value_parser(value_parser!(u64)),
-        "boolean" => arg.value_name("true|false").value_parser(value_parser!(bool)),
+        "boolean" => arg
+            .value_name("true|false")
+            .value_parser(value_parser!(bool)),
         "string" => match field.schema["enum"].as_array() {
             Some(choices) => {
                 let choices = choices.iter().filter_map(Value::as_str).map(str::to_owned);
@@ -116,8 +118,12 @@ pub fn query(
 fn sent(field: &Field, matches: &ArgMatches) -> Result<Option<Value>, String> {
     let option = field.option.as_str();
     Ok(match kind(&field.schema) {
-        "integer" => matches.get_one::<u64>(option).map(|number| Value::from(*number)),
-        "boolean" => matches.get_one::<bool>(option).map(|truth| Value::from(*truth)),
+        "integer" => matches
+            .get_one::<u64>(option)
+            .map(|number| Value::from(*number)),
+        "boolean" => matches
+            .get_one::<bool>(option)
+            .map(|truth| Value::from(*truth)),
         kind => {
             let Some(text) = matches.get_one::<String>(option) else {
                 return Ok(None);
@@ -129,7 +135,11 @@ fn sent(field: &Field, matches: &ArgMatches) -> Result<Option<Value>, String> {
                 let value = serde_json::from_str(&text);
                 // The text may hold a secret, so only the place of the fault is told.
                 Some(value.map_err(|error| {
-                    format!("--{option} must be JSON: line {}, column {}", error.line(), error.column())
+                    format!(
+                        "--{option} must be JSON: line {}, column {}",
+                        error.line(),
+                        error.column()
+                    )
                 })?)
             }
         }
@@ -161,7 +171,13 @@ fn kind(schema: &Value) -> &'static str {
     ["integer", "boolean", "string"]
         .into_iter()
         .find(|kind| is(kind))
-        .unwrap_or(if schema["enum"].is_array() || schema["const"].is_string() { "string" } else { "json" })
+        .unwrap_or(
+            if schema["enum"].is_array() || schema["const"].is_string() {
+                "string"
+            } else {
+                "json"
+            },
+        )
 }
 
 fn fields(document: &Value, operation: &Value) -> Vec<Field> {
@@ -169,14 +185,19 @@ fn fields(document: &Value, operation: &Value) -> Vec<Field> {
     let schema = resolved(document, schema);
     let required = schema["required"].as_array();
     let properties = schema["properties"].as_object();
-    let fields = properties.into_iter().flatten().map(|(name, schema)| Field {
-        option: kebab(name),
-        required: required.is_some_and(|names| names.iter().any(|one| one == name)),
-        nullable: is_nullable(schema),
-        schema: described(document, schema),
-        name: name.clone(),
-    });
-    fields.filter(|field| !COMMON.contains(&&*field.option)).collect()
+    let fields = properties
+        .into_iter()
+        .flatten()
+        .map(|(name, schema)| Field {
+            option: kebab(name),
+            required: required.is_some_and(|names| names.iter().any(|one| one == name)),
+            nullable: is_nullable(schema),
+            schema: described(document, schema),
+            name: name.clone(),
+        });
+    fields
+        .filter(|field| !COMMON.contains(&&*field.option))
+        .collect()
 }
 
 fn parameters(document: &Value, operation: &Value) -> Vec<Field> {
@@ -197,7 +218,9 @@ fn parameters(document: &Value, operation: &Value) -> Vec<Field> {
             name,
         })
     });
-    fields.filter(|field| !COMMON.contains(&&*field.option)).collect()
+    fields
+        .filter(|field| !COMMON.contains(&&*field.option))
+        .collect()
 }
 
 /// What a schema refers to, with its own description.
@@ -212,7 +235,9 @@ fn described(document: &Value, schema: &Value) -> Value {
 /// What a reference refers to, or the schema itself; of `T or null`, `T`.
 fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     if let Some(reference) = schema["$ref"].as_str() {
-        let found = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        let found = reference
+            .strip_prefix('#')
+            .and_then(|pointer| document.pointer(pointer));
         return found.unwrap_or(schema);
     }
     let choices = schema["anyOf"].as_array();
@@ -223,7 +248,10 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 fn is_nullable(schema: &Value) -> bool {
     let null = |list: &Value| {
         let list = list.as_array();
-        list.is_some_and(|list| list.iter().any(|one| one == "null" || one["type"] == "null"))
+        list.is_some_and(|list| {
+            list.iter()
+                .any(|one| one == "null" || one["type"] == "null")
+        })
     };
     null(&schema["type"]) || null(&schema["anyOf"])
 }

@@ -8,19 +8,30 @@ use super::call::items;
 use crate::cli::table::plain;
 
 /// Columns that a table never has: long, or the same in every line.
-const LEFT_OUT: [&str; 6] = ["uri", "metadata", "description", "updatedAt", "createdAt", "nextPageUri"];
+const LEFT_OUT: [&str; 6] = [
+    "uri",
+    "metadata",
+    "description",
+    "updatedAt",
+    "createdAt",
+    "nextPageUri",
+];
 
 /// Most columns of a table.
 const COLUMNS: usize = 7;
 
 /// Writes an answer to the standard output.
 pub fn value(value: &Value) -> io::Result<()> {
-    let list = value.get("nextPageUri").is_some() || value.as_object().is_some_and(|fields| fields.len() <= 2);
+    let list = value.get("nextPageUri").is_some()
+        || value.as_object().is_some_and(|fields| fields.len() <= 2);
     let mut out = io::stdout().lock();
     match items(value).filter(|_| list) {
         Some((_, 0)) => writeln!(out, "there is none"),
         Some((name, _)) => {
-            let rows = value[&name].as_array().map(Vec::as_slice).unwrap_or_default();
+            let rows = value[&name]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             writeln!(out, "{}", table(rows))
         }
         None => {
@@ -45,13 +56,26 @@ fn table(rows: &[Value]) -> String {
     }
     let head: Vec<String> = columns.iter().map(|name| heading(name)).collect();
     let cells = |row: &Value| -> Vec<String> {
-        columns.iter().map(|name| cell(&row[name]).unwrap_or_default()).collect()
+        columns
+            .iter()
+            .map(|name| cell(&row[name]).unwrap_or_default())
+            .collect()
     };
-    let all: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
-    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let all: Vec<Vec<String>> = std::iter::once(head)
+        .chain(rows.iter().map(cells))
+        .collect();
+    let width = |column: usize| {
+        all.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -85,10 +109,12 @@ fn lines(value: &Value, depth: usize) -> String {
     match value {
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, value)| match cell(value).filter(|_| !value.is_object()) {
-                Some(text) => format!("{indent}{name}: {text}\n"),
-                None => format!("{indent}{name}:\n{}", lines(value, depth + 1)),
-            })
+            .map(
+                |(name, value)| match cell(value).filter(|_| !value.is_object()) {
+                    Some(text) => format!("{indent}{name}: {text}\n"),
+                    None => format!("{indent}{name}:\n{}", lines(value, depth + 1)),
+                },
+            )
             .collect(),
         Value::Array(list) => list
             .iter()
