@@ -92,6 +92,17 @@ fn cell(value: &Value) -> Option<String> {
     }
 }
 
+/// A value on one line, after its name; `None` if it needs more.
+fn inline(value: &Value) -> Option<String> {
+    // A reference.
+    let is_ref =
+        |fields: &serde_json::Map<String, Value>| fields.contains_key("uri") && fields.len() <= 3;
+    match value {
+        Value::Object(fields) if !is_ref(fields) => None,
+        value => cell(value),
+    }
+}
+
 /// `keyRedacted` is `KEY REDACTED`.
 fn heading(name: &str) -> String {
     let mut heading = String::new();
@@ -109,16 +120,14 @@ fn lines(value: &Value, depth: usize) -> String {
     match value {
         Value::Object(fields) => fields
             .iter()
-            .map(
-                |(name, value)| match cell(value).filter(|_| !value.is_object()) {
-                    Some(text) => format!("{indent}{name}: {text}\n"),
-                    None => format!("{indent}{name}:\n{}", lines(value, depth + 1)),
-                },
-            )
+            .map(|(name, value)| match inline(value) {
+                Some(text) => format!("{indent}{name}: {text}\n"),
+                None => format!("{indent}{name}:\n{}", lines(value, depth + 1)),
+            })
             .collect(),
         Value::Array(list) => list
             .iter()
-            .map(|value| match cell(value).filter(|_| !value.is_object()) {
+            .map(|value| match inline(value) {
                 Some(text) => format!("{indent}- {text}\n"),
                 None => format!("{indent}-\n{}", lines(value, depth + 1)),
             })
