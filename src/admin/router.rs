@@ -147,12 +147,7 @@ async fn handled(
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::from([0; 4]), |ConnectInfo(address)| address.ip());
-    let caller = auth::caller(
-        &state,
-        address,
-        &parts.headers,
-        clock::now(),
-    )?;
+    let caller = auth::caller(&state, address, &parts.headers, clock::now())?;
     served.caller = Some(caller.id.as_str().into());
     auth::allow(&caller, operation.needs)?;
 

@@ -68,7 +68,8 @@ impl AdminState {
 
     /// Whether there is any API key.
     pub(super) fn has_keys(&self) -> bool {
-        self.control.look(|view| view.all::<ApiKey>().next().is_some())
+        self.control
+            .look(|view| view.all::<ApiKey>().next().is_some())
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
