@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         cli::Command::Key(cli::KeyCommand::New(new)) => cli::key::new(&new),
         cli::Command::Catalog(list) => cli::catalog::run(&list),
         cli::Command::Credits(command) => cli::credits::run(&command),
+        cli::Command::Secrets(command) => cli::secrets::run(&command),
         cli::Command::Usage(usage) => cli::usage::run(&usage),
         cli::Command::Ledger(cli::LedgerCommand::Verify(verify)) => cli::ledger::verify(&verify),
     };

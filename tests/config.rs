@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+#[path = "config/admin.rs"]
+mod admin;
 #[path = "config/ledger.rs"]
 mod ledger;
 #[path = "config/limits.rs"]
 mod limits;
+#[path = "config/secrets.rs"]
+mod secrets;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,9 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tollgate::access::{AuthError, KeyKind, Snapshot};
+use tollgate::access::{self, AuthError, KeyKind, Role, Snapshot};
 use tollgate::catalog::Catalog;
 use tollgate::config::{self, AccessLog, Config, Faults, Timeouts};
+use tollgate::secrets::MasterKey;
 
 const DEMO_TOKEN: &str = "tg-demo-g1-DemoDemoDemoDemoDemoDemoDemoDemo";
 
@@ -26,7 +31,12 @@ fn nothing(_: &str) -> Option<String> {
 }
 
 fn everything(name: &str) -> Option<String> {
-    Some(format!("value-of-{name}"))
+    Some(match name {
+        // A key may have any digits, but not any length.
+        "TOLLGATE_MASTER_KEY" => "0123456789abcdef".repeat(4),
+        "TOLLGATE_MASTER_KEY_PREVIOUS" => "fedcba9876543210".repeat(4),
+        name => format!("value-of-{name}"),
+    })
 }
 
 /// A directory of files, of which `tollgate.yaml` is loaded.
@@ -522,6 +532,8 @@ providers:
   - { id: openai, base_url: 'https://${S}@example.com', auth: '${S}', surfaces: ['${S}'], headers: { Authorization: '${S}' } }
   - { id: mine, base_url: '${S}', keys: [{ id: a, value: ['${S}'] }] }
   - { id: ours, base_url: 'http://${S}.example.com', models: [{ id: m, prices: { input: '${S}' } }] }
+secrets: { master_key: '${S}', previous_keys: '${S}' }
+admin: { public_url: '${S}', audit_retention: '${S}', api_keys: [{ id: '${S} ', role: '${S}', sha256: '${S}' }] }
 access_keys: [{ id: app, sha256: '${S}' }, { id: token, sha256: 'tg-app-g1-hunter2hunter2hunter2hunter2hunter2' }]
 ",
     );
@@ -530,7 +542,8 @@ access_keys: [{ id: app, sha256: '${S}' }, { id: token, sha256: 'tg-app-g1-hunte
     assert!(said.lines().count() > 8, "{said}");
     assert!(!said.contains("hunter2"), "{said}");
     let valid = Files::one("providers: [{ id: openai, keys: [{ id: a, value: '${S}' }] }]");
-    let shown = format!("{:?}", valid.load_with(&env).unwrap());
+    let only = |name: &str| (name == "S").then(|| "hunter2hunter2hunter2hunter2".to_owned());
+    let shown = format!("{:?}", valid.load_with(&only).unwrap());
     assert!(!shown.contains("hunter2hunter2hunter2hunter2"), "{shown}");
 }
 
@@ -812,7 +825,42 @@ fn the_command_line_checks_prints_and_makes_keys() {
     );
     assert!(!entry.contains(token), "the entry does not hold the token");
 
-    assert_eq!(tollgate(&["key", "new", "--id", "Not An Id"]).0, Some(2));
+    let asked = ["--admin", "--role", "read-only", "--name", "On call"];
+    let (code, out, _) = tollgate(&[&["key", "new"], &asked[..]].concat());
+    assert_eq!(code, Some(0));
+    let (token, rest) = out.split_once("\n\n").unwrap();
+    let entry = &rest[rest.find("admin:").unwrap()..];
+    let config = Files::one(entry).load();
+    let key = &config.admin.api_keys[0];
+    assert_eq!((&*key.id, key.role), ("root", Role::ReadOnly));
+    assert_eq!(key.name.as_deref(), Some("On call"));
+    assert_eq!(key.digest, access::token::digest(token));
+    assert_eq!(access::token::parse_admin(token).unwrap().id, "root");
+    for wrong in [
+        &["--id", "Not An Id"][..],
+        &["--admin", "--id", "Not An Id"],
+        &["--admin", "--role", "root"],
+        &["--admin", "--configuration", "team-a"],
+        &["--id", "app", "--role", "full"],
+        &[],
+    ] {
+        let (code, out, _) = tollgate(&[&["key", "new"], wrong].concat());
+        assert_eq!((code, &*out), (Some(2), ""), "{wrong:?}");
+    }
+
+    let (code, out, err) = tollgate(&["secrets", "generate"]);
+    assert_eq!(code, Some(0));
+    let key = MasterKey::parse(&out).unwrap();
+    assert_eq!(out.trim_end().len(), 64, "{out}");
+    assert!(
+        err.contains(key.id()) && err.contains("TOLLGATE_MASTER_KEY"),
+        "{err}"
+    );
+    assert!(
+        !err.contains(out.trim_end()),
+        "only what is piped away holds it"
+    );
+
     let (code, out, _) = tollgate(&["schema"]);
     assert_eq!(code, Some(0));
     assert_eq!(

@@ -13,7 +13,7 @@ pub mod token;
 mod used;
 
 pub use limits::Limit;
-pub use role::Role;
+pub use role::{Role, UnknownRole};
 pub use settings::AccountSettings;
 pub use snapshot::{AuthError, Contents, Snapshot, WrittenKey};
 pub use timeouts::effective;

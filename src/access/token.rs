@@ -1,4 +1,4 @@
-//! Access tokens: `tg-<id>-g1-<secret>`.
+//! Tokens: `tg-<id>-g1-<secret>` of access keys, `tga-<id>-g1-<secret>` of admin API keys.
 //!
 //! The id is public and finds the key; the secret proves it. `g1` is the generation of the form. Invariant: a
 //! token exists only where it is generated and where it arrives; what is kept is its SHA-256, which is enough
@@ -9,7 +9,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-const PREFIX: &str = "tg-";
+const ACCESS_PREFIX: &str = "tg-";
+const ADMIN_PREFIX: &str = "tga-";
 const GENERATION: &str = "-g1";
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 43 digits of base 62 carry 256 bits.
@@ -55,13 +56,22 @@ pub fn is_id(id: &str) -> bool {
         && id.bytes().all(|b| plain(b) || b == b'_' || b == b'-')
 }
 
-/// Takes a token apart; `None` if it does not have the form.
+/// Takes an access key's token apart; `None` if it does not have the form.
 pub fn parse(token: &str) -> Option<TokenParts<'_>> {
+    take_apart(ACCESS_PREFIX, token)
+}
+
+/// Takes an admin API key's token apart; `None` if it does not have the form.
+pub fn parse_admin(token: &str) -> Option<TokenParts<'_>> {
+    take_apart(ADMIN_PREFIX, token)
+}
+
+fn take_apart<'t>(prefix: &str, token: &'t str) -> Option<TokenParts<'t>> {
     if token.len() > TOKEN_MAX {
         return None;
     }
     // The last `-` separates: an id may contain even a `-g1-`, a secret has no `-`.
-    let (id, secret) = token.strip_prefix(PREFIX)?.rsplit_once('-')?;
+    let (id, secret) = token.strip_prefix(prefix)?.rsplit_once('-')?;
     let id = id.strip_suffix(GENERATION)?;
     let good_secret =
         secret.len() >= SECRET_MIN && secret.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -96,12 +106,25 @@ pub fn from_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 impl Token {
-    /// A new token for `id`, with 256 bits from the system's random numbers.
+    /// A new token of an access key, with 256 bits from the system's random numbers.
     ///
     /// # Errors
     ///
     /// When the id has the wrong form, or the system has no random numbers.
     pub fn generate(id: &str) -> Result<Token, GenerateError> {
+        Token::make(ACCESS_PREFIX, id)
+    }
+
+    /// The same of an admin API key.
+    ///
+    /// # Errors
+    ///
+    /// When the id has the wrong form, or the system has no random numbers.
+    pub fn generate_admin(id: &str) -> Result<Token, GenerateError> {
+        Token::make(ADMIN_PREFIX, id)
+    }
+
+    fn make(prefix: &str, id: &str) -> Result<Token, GenerateError> {
         if !is_id(id) {
             return Err(GenerateError::Id(id.to_owned()));
         }
@@ -116,7 +139,7 @@ impl Token {
                 .map(|&byte| char::from(BASE62[usize::from(byte) % 62]));
             secret.extend(digits.take(SECRET_LENGTH - secret.len()));
         }
-        Ok(Token(format!("{PREFIX}{id}{GENERATION}-{secret}")))
+        Ok(Token(format!("{prefix}{id}{GENERATION}-{secret}")))
     }
 
     /// The token itself, to be shown once.
@@ -167,6 +190,18 @@ mod tests {
                 .to_string()
                 .contains("lowercase")
         );
+    }
+
+    #[test]
+    fn neither_kind_of_token_is_taken_for_the_other() {
+        let (access, admin) = (
+            Token::generate("a").unwrap(),
+            Token::generate_admin("a").unwrap(),
+        );
+        assert_eq!(parse_admin(admin.expose()).unwrap().id, "a");
+        assert!(admin.expose().starts_with("tga-a-g1-"));
+        assert!(parse(admin.expose()).is_none() && parse_admin(access.expose()).is_none());
+        assert!(Token::generate_admin("Not An Id").is_err());
     }
 
     #[test]

@@ -69,9 +69,13 @@ impl Context {
         changed.map_err(|error| match error {
             ChangeError::Decided(error) => error,
             ChangeError::Store(error) => ApiError::store_away(error),
-            error @ ChangeError::NoStore => ApiError::not_implemented(error.to_string()),
-            error @ ChangeError::Contended => {
-                ApiError::new(Code::StoreAway, error.to_string()).retry_after(1)
+            ChangeError::NoStore => ApiError::not_implemented(
+                "resources cannot be changed: this gateway has no store; set `ledger.credits` to other than off, or \
+                 an admin key before the start",
+            ),
+            ChangeError::Contended => {
+                ApiError::new(Code::StoreAway, "other changes came first each time: try again")
+                    .retry_after(1)
             }
         })
     }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod credits;
 pub mod key;
 pub mod ledger;
+pub mod secrets;
 mod table;
 pub mod usage;
 
@@ -60,7 +61,7 @@ Examples:
 and as the first line of a configuration, for editors with yaml-language-server:
   # yaml-language-server: $schema=./tollgate.schema.json")]
     Schema,
-    /// Access keys, which applications send.
+    /// Keys: those that applications send, and those of the admin API.
     #[command(subcommand)]
     Key(KeyCommand),
     /// List the providers and models that are known.
@@ -72,6 +73,9 @@ and as the first line of a configuration, for editors with yaml-language-server:
     /// Prepaid credits: grants, balances, transactions.
     #[command(subcommand)]
     Credits(credits::CreditsCommand),
+    /// The master keys that stored credentials are sealed with.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Show what was used: requests, tokens, cost.
     #[command(after_help = "Examples:
   tollgate usage                                    the last 7 days, by day
@@ -116,32 +120,17 @@ pub struct From {
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make an access key: print its token, once, and the YAML entry to keep.
+    /// Make an access key, or an admin API key: print its token, once, and the YAML entry to keep.
     #[command(
         after_help = "The token is nowhere but in this output; the configuration holds only its SHA-256.
 
 Examples:
   tollgate key new --id app
-  tollgate key new --id web --name 'Web app' --account sales --configuration team-a"
+  tollgate key new --id web --name 'Web app' --account sales --configuration team-a
+  tollgate key new --admin
+  tollgate key new --admin --id reports --role usage-only --account sales"
     )]
-    New(NewKey),
-}
-
-/// A new access key.
-#[derive(Debug, Args)]
-pub struct NewKey {
-    /// Its id: lowercase letters, digits, `-` and `_`. It is part of the token, and not secret.
-    #[arg(long)]
-    pub id: String,
-    /// A name for people.
-    #[arg(long)]
-    pub name: Option<String>,
-    /// The account it belongs to, if not `default`.
-    #[arg(long)]
-    pub account: Option<String>,
-    /// The configuration it is held to; without one it may call everything.
-    #[arg(long)]
-    pub configuration: Option<String>,
+    New(key::NewKey),
 }
 
 /// What to list.

@@ -312,7 +312,8 @@ pub(super) fn beside(file: &Path, mentioned: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(mentioned)
 }
 
-/// `providers[].keys[].value`, `providers[].managed_keys[].value` and `ledger.redis.password`.
+/// `providers[].keys[].value`, `providers[].managed_keys[].value`, `ledger.redis.password`, `secrets.master_key` and
+/// `secrets.previous_keys[]`.
 fn is_credential(place: &Place) -> bool {
     use Seg::{Index, Key};
     match &place.0[..] {
@@ -324,6 +325,8 @@ fn is_credential(place: &Place) -> bool {
         [Key(ledger), Key(redis), Key(password)] => {
             ledger == "ledger" && redis == "redis" && password == "password"
         }
+        [Key(secrets), Key(key)] => secrets == "secrets" && key == "master_key",
+        [Key(secrets), Key(keys), Index(_)] => secrets == "secrets" && keys == "previous_keys",
         _ => false,
     }
 }

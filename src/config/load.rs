@@ -17,7 +17,7 @@ use super::valid::Config;
 ///
 /// Every fault of every file, at once.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    finish(Merged::read(path, None, env))
+    finish(Merged::read(path, None, env), env)
 }
 
 /// The same for text that is in no file; what it mentions is relative to the working directory.
@@ -26,12 +26,12 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 ///
 /// Every fault of the text and of what it includes, at once.
 pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    finish(Merged::read(Path::new("(text)"), Some(text), env))
+    finish(Merged::read(Path::new("(text)"), Some(text), env), env)
 }
 
-fn finish(mut merged: Merged) -> Result<Config, Faults> {
+fn finish(mut merged: Merged, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
     let mut value = merged.value.take();
-    let mut checker = Checker::new(&merged);
+    let mut checker = Checker::new(&merged, env);
     let file = deserialize(&mut value, &mut checker);
     let config = check(&mut checker, file);
     let Checker {

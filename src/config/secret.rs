@@ -7,7 +7,9 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A provider key's value. `Debug` and `Display` show at most `first10***last4`.
+use crate::secrets::redact;
+
+/// A provider key's value. `Debug` and `Display` show what [`redact`] leaves: at most `first10***last4`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     value: String,
@@ -27,7 +29,7 @@ impl Secret {
         &self.value
     }
 
-    /// `first10***last4` of a long credential, `***` of one too short to show any of.
+    /// `first10***last4` of a long credential, less of a shorter one, `***` of one too short to show any of.
     pub fn redacted(&self) -> &Arc<str> {
         &self.shown
     }
@@ -37,16 +39,6 @@ impl Default for Secret {
     fn default() -> Self {
         Secret::new("")
     }
-}
-
-fn redact(value: &str) -> String {
-    let chars: Vec<char> = value.chars().collect();
-    if chars.len() < 24 {
-        return "***".to_owned();
-    }
-    let first: String = chars[..10].iter().collect();
-    let last: String = chars[chars.len() - 4..].iter().collect();
-    format!("{first}***{last}")
 }
 
 impl fmt::Debug for Secret {

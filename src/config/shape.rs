@@ -37,7 +37,7 @@ pub fn schema() -> Value {
         let needed: Vec<Value> = match node.get("properties") {
             Some(Value::Object(fields)) => ["id", "sha256", "usd", "per"]
                 .into_iter()
-                .filter(|key| fields.contains_key(*key))
+                .filter(|key| fields.get(*key).is_some_and(|field| is_needed(key, field)))
                 .map(Value::from)
                 .collect(),
             _ => Vec::new(),
@@ -47,6 +47,11 @@ pub fn schema() -> Value {
         }
     });
     schema
+}
+
+/// Whether a mapping cannot be without a field. An id that may be absent has something else to stand in for it.
+fn is_needed(key: &str, field: &Value) -> bool {
+    key != "id" || field.get("type").is_some_and(|kind| *kind == "string")
 }
 
 /// The schema and its validator. Nulls are absent before this sees a document, so nothing may be null.

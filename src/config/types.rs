@@ -4,21 +4,25 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod admin;
 mod bounds;
 mod callers;
 mod ledger;
 mod limits;
 mod listeners;
 mod providers;
+mod secrets;
 
+pub use admin::{Admin, ApiKey};
 pub use bounds::Timeouts;
 pub use callers::{
     Access, AccessKey, Account, AllowList, Configuration, Grant, Router, Rule, Step,
 };
 pub use ledger::{BankKind, Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
 pub use limits::{Budget, Budgets, Limits, Per, RateLimits, TokenLimits};
-pub use listeners::{Admin, Demo, Log, Proxy, Tls};
+pub use listeners::{Demo, Log, Proxy, Tls};
 pub use providers::{Auth, Modality, Model, PriceTier, Prices, Provider, ProviderKey};
+pub use secrets::Secrets;
 
 /// Tollgate's configuration file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -28,8 +32,10 @@ pub struct File {
     pub include: Vec<String>,
     /// The listener that applications call.
     pub proxy: Proxy,
-    /// The listener for operators: metrics and health.
+    /// The listener for operators: metrics, health, and the admin API.
     pub admin: Admin,
+    /// The master keys that credentials are sealed with where they are stored.
+    pub secrets: Secrets,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// Token limits for every request. Limits over time belong to access keys and configurations.

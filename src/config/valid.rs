@@ -11,13 +11,14 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::sources::Sources;
 use super::types;
-use crate::access::Role;
 use crate::catalog::Catalog;
 use crate::ledger::bank::NewGrant;
 use crate::secrets::Keyring;
 
+mod admin;
 mod ledger;
 
+pub use admin::{Admin, ApiKey};
 pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
@@ -25,8 +26,10 @@ pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, When
 pub struct Config {
     /// The listener that applications call.
     pub proxy: Proxy,
-    /// The listener for operators.
+    /// The listener for operators, and who may call its API.
     pub admin: Admin,
+    /// The master keys; without one, nothing secret can be stored.
+    pub secrets: Keyring,
     /// The widest scope's timeouts.
     pub timeouts: Timeouts,
     /// Token limits for every request.
@@ -47,8 +50,6 @@ pub struct Config {
     pub configurations: Vec<types::Configuration>,
     /// What applications send.
     pub access_keys: Vec<AccessKey>,
-    /// The master keys of secrets at rest.
-    pub secrets: Keyring,
     /// Loopback address of the built-in demo provider; `None` is off.
     pub demo: Option<SocketAddr>,
     /// What is legal and probably not meant.
@@ -65,7 +66,7 @@ impl Config {
             ("proxy.listen", old.listen != now.listen),
             ("proxy.tls", old.tls != now.tls),
             ("proxy.threads", old.threads != now.threads),
-            ("admin.listen", self.admin != new.admin),
+            ("admin.listen", self.admin.listen != new.admin.listen),
             ("log.access", self.log != new.log),
             ("demo.listen", self.demo != new.demo),
         ]
@@ -110,32 +111,6 @@ pub struct Tls {
     pub cert: PathBuf,
     /// PEM file with the private key.
     pub key: PathBuf,
-}
-
-/// The listener for operators.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admin {
-    /// Its address.
-    pub listen: SocketAddr,
-    /// Who may use the admin API from the start.
-    pub api_keys: Vec<ApiKey>,
-    /// How long the audit log is kept.
-    pub audit_retention: Duration,
-}
-
-/// What a program sends to the admin API, by its digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKey {
-    /// Unique.
-    pub id: String,
-    /// For people.
-    pub name: Option<String>,
-    /// SHA-256 of the whole token.
-    pub digest: [u8; 32],
-    /// What it may do.
-    pub role: Role,
-    /// The one account it may act for; exists. `None`: all.
-    pub account: Option<String>,
 }
 
 /// Timeouts with nothing left open. The first four are never zero.
@@ -220,5 +195,12 @@ mod tests {
             old.needs_restart(&new),
             ["proxy.listen", "proxy.threads", "demo.listen"]
         );
+        let keys = "admin: { public_url: 'https://a', audit_retention: 1d, api_keys: [{ name: root, sha256: '1111111111111111111111111111111111111111111111111111111111111111' }] }\nproxy: { threads: 2 }";
+        assert!(
+            old.needs_restart(&load(keys)).is_empty(),
+            "only its address is bound"
+        );
+        let moved = load("admin: { listen: '127.0.0.1:1' }\nproxy: { threads: 2 }");
+        assert_eq!(old.needs_restart(&moved), ["admin.listen"]);
     }
 }

@@ -27,22 +27,22 @@ const LOOK: Duration = Duration::from_millis(400);
 const ROUNDS: usize = 64;
 
 /// Why nothing was changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ChangeError<E> {
     /// The decision was against it.
-    #[error("{0}")]
     Decided(E),
     /// The store does not answer: it may have been changed all the same.
-    #[error("{0}")]
-    Store(#[from] BankError),
+    Store(BankError),
     /// There is no store.
-    #[error(
-        "resources cannot be changed: this gateway has no store; set `ledger.bank`, and `ledger.credits` to other than off, or an admin key"
-    )]
     NoStore,
     /// Other changes came first each time.
-    #[error("other changes came first {ROUNDS} times: try again")]
     Contended,
+}
+
+impl<E> From<BankError> for ChangeError<E> {
+    fn from(error: BankError) -> Self {
+        ChangeError::Store(error)
+    }
 }
 
 /// What this replica knows.

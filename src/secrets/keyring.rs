@@ -95,8 +95,14 @@ pub enum OpenError {
 }
 
 impl Keyring {
-    /// A keyring that seals with `current` and opens with all.
-    pub fn new(current: Option<MasterKey>, previous: Vec<MasterKey>) -> Keyring {
+    /// A keyring that seals with `current` and opens with all. A key that is given twice counts once.
+    pub fn new(current: Option<MasterKey>, mut previous: Vec<MasterKey>) -> Keyring {
+        let mut seen: Vec<String> = current.iter().map(|key| key.id().to_owned()).collect();
+        previous.retain(|key| {
+            let new = !seen.iter().any(|id| id == key.id());
+            seen.push(key.id().to_owned());
+            new
+        });
         Keyring {
             keys: Arc::new(Keys { current, previous }),
         }
@@ -130,31 +136,29 @@ impl Keyring {
     ///
     /// When its key is not here, or it is damaged, from a newer version, or sealed for another context.
     pub fn open(&self, sealed: &Sealed, context: &str) -> Result<Secret, OpenError> {
-        let (context_, key_id) = (context.to_owned(), sealed.key_id().to_owned());
         if sealed.form() != FORM {
-            let form = sealed.form().to_owned();
             return Err(OpenError::UnknownForm {
-                context: context_,
-                form,
+                context: context.to_owned(),
+                form: sealed.form().to_owned(),
             });
         }
-        // Two keys with one id are as unlikely as one in four thousand million; the tag tells them apart.
-        let mut keys = self.all().filter(|key| key.id() == key_id).peekable();
-        if keys.peek().is_none() {
-            return Err(self.unknown_key(context_, key_id));
-        }
+        let key_id = sealed.key_id();
+        let Some(key) = self.all().find(|key| key.id() == key_id) else {
+            return Err(self.unknown_key(context, key_id));
+        };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed.payload());
         let opened = bytes.ok().and_then(|bytes| {
             let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_LENGTH>()?;
-            keys.find_map(|key| decrypt(key, nonce, ciphertext, context))
+            decrypt(key, nonce, ciphertext, context)
         });
-        opened.ok_or(OpenError::Damaged {
-            context: context_,
-            key_id,
+        opened.ok_or_else(|| OpenError::Damaged {
+            context: context.to_owned(),
+            key_id: key_id.to_owned(),
         })
     }
 
-    fn unknown_key(&self, context: String, key_id: String) -> OpenError {
+    fn unknown_key(&self, context: &str, key_id: &str) -> OpenError {
+        let (context, key_id) = (context.to_owned(), key_id.to_owned());
         let known: Vec<String> = self.all().map(|key| format!("`{}`", key.id())).collect();
         if known.is_empty() {
             return OpenError::NoMasterKey { context, key_id };

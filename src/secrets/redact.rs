@@ -52,6 +52,8 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_half_is_shown(value in "\\PC{0,80}") {
+            // Its own stars would make it unclear where ours are.
+            let value = value.replace('*', "x");
             let shown = redact(&value);
             let (first, last) = shown.rsplit_once("***").unwrap();
             let [first_count, last_count] = [first, last].map(|part| part.chars().count());

@@ -10,6 +10,10 @@ use crate::config::place::Place;
 use crate::config::types::{self, Step};
 use crate::config::valid::AccessKey;
 
+/// What an id that stands in a token is.
+pub(super) const TOKEN_ID: &str =
+    "use lowercase letters, digits, `-` and `_`, at most 63, a letter or digit first";
+
 impl Checker<'_> {
     pub(super) fn configurations(
         &mut self,
@@ -269,7 +273,7 @@ impl Checker<'_> {
         for (i, key) in file.access_keys.iter().enumerate() {
             let place = top.index(i);
             if !key.id.is_empty() && !token::is_id(&key.id) {
-                let hint = Some("use lowercase letters, digits, `-` and `_`, at most 63, a letter or digit first".to_owned());
+                let hint = Some(TOKEN_ID.to_owned());
                 self.fault(
                     &place.key("id"),
                     format!("`{}` cannot be an access key's id", key.id),
@@ -321,13 +325,14 @@ impl Checker<'_> {
         all
     }
 
-    fn digest(&mut self, place: &Place, text: &str) -> Option<[u8; 32]> {
+    /// A token's digest, as `tollgate key new` prints it; `None` if it was a fault.
+    pub(super) fn digest(&mut self, place: &Place, text: &str) -> Option<[u8; 32]> {
         let at = place.key("sha256");
         let digest = token::from_hex(text);
         if text.is_empty() {
             let hint = Some("`tollgate key new` prints it".to_owned());
             self.fault(place, "`sha256` is missing", hint);
-        } else if token::parse(text).is_some() {
+        } else if token::parse(text).is_some() || token::parse_admin(text).is_some() {
             let hint = Some(
                 "keep only its SHA-256 here, and make a new one if others can read this file"
                     .to_owned(),

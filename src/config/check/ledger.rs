@@ -144,7 +144,7 @@ impl Checker<'_> {
         amount.unwrap_or(NanoUsd::MOST)
     }
 
-    fn bounded_span(
+    pub(super) fn bounded_span(
         &mut self,
         place: &Place,
         span: Option<Span>,

@@ -14,10 +14,10 @@ use crate::config::document::beside;
 use crate::config::place::Place;
 use crate::config::types;
 use crate::config::units::{ByteSize, Span};
-use crate::config::valid::{AccessLog, Admin, Proxy, Timeouts, Tls};
+use crate::config::valid::{AccessLog, Proxy, Timeouts, Tls};
 
 const PROXY_DEFAULT: SocketAddr = loopback(8080);
-const ADMIN_DEFAULT: SocketAddr = loopback(9090);
+pub(super) const ADMIN_DEFAULT: SocketAddr = loopback(9090);
 const MAX_THREADS: usize = 1024;
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -85,28 +85,6 @@ impl Checker<'_> {
             self.fault(place, message, hint);
         }
         Some(Tls { listen, cert, key })
-    }
-
-    pub(super) fn admin(&mut self, admin: &types::Admin) -> Admin {
-        let place = Place::top("admin").key("listen");
-        let listen = admin
-            .listen
-            .as_deref()
-            .and_then(|text| self.address(&place, text))
-            .unwrap_or(ADMIN_DEFAULT);
-        if !listen.ip().is_loopback() {
-            let hint = Some("keep it on 127.0.0.1, or behind a firewall".to_owned());
-            self.warn(
-                &place,
-                "the admin listener asks for no credential and can be reached from other machines",
-                hint,
-            );
-        }
-        Admin {
-            listen,
-            api_keys: Vec::new(),
-            audit_retention: std::time::Duration::from_secs(400 * 86_400),
-        }
     }
 
     pub(super) fn demo(&mut self, demo: &types::Demo) -> Option<SocketAddr> {
@@ -198,7 +176,7 @@ impl Checker<'_> {
             .collect()
     }
 
-    fn address(&mut self, place: &Place, text: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&mut self, place: &Place, text: &str) -> Option<SocketAddr> {
         if let Ok(address) = text.parse() {
             return Some(address);
         }

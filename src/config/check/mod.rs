@@ -3,11 +3,13 @@
 //! Every check names the place it is about and goes on, so that all faults are found in one go.
 
 mod accounts;
+mod admin;
 mod callers;
 mod ledger;
 mod limits;
 mod listeners;
 mod providers;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +30,8 @@ pub const DEMO_PROVIDER: &str = "demo";
 /// Collects what checks find.
 pub(super) struct Checker<'a> {
     merged: &'a Merged,
+    /// What settings that are not written may default to.
+    env: &'a dyn Fn(&str) -> Option<String>,
     /// What is known without being told.
     built_in: Catalog,
     /// Whether unknown ids prove nothing.
@@ -40,9 +44,10 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(merged: &'a Merged) -> Self {
+    pub fn new(merged: &'a Merged, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Checker {
             merged,
+            env,
             built_in: Catalog::built_in(),
             lost_ids: merged.lost_ids(),
             pruned: Vec::new(),
@@ -160,6 +165,13 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A variable of the environment; an empty one counts as not set.
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = (self.env)(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
     fn timeouts(&mut self, place: &Place, timeouts: &types::Timeouts) {
         let never_zero = [
             ("per_request", timeouts.per_request),
@@ -186,7 +198,6 @@ impl<'a> Checker<'a> {
 /// Checks everything and builds the configuration; only if there is no fault is it valid.
 pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config {
     let proxy = checker.proxy(&file.proxy);
-    let admin = checker.admin(&file.admin);
     let demo = checker.demo(&file.demo);
     let log = checker.access_log(&file.log);
     checker.distinct_listeners(&file, demo);
@@ -195,6 +206,8 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     let ledger = checker.ledger(&file.ledger);
     let accounts = checker.accounts(&file.accounts);
     let account_ids: Vec<&str> = accounts.iter().map(|account| &*account.id).collect();
+    let admin = checker.admin(&file.admin, &account_ids);
+    let secrets = checker.secrets(&file.secrets);
     checker.providers(&mut file.providers, &account_ids, demo.is_some());
     let built_in = checker.built_in.providers().iter();
     let mut providers: Vec<String> = built_in.map(|provider| provider.id.to_string()).collect();
@@ -224,6 +237,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     Config {
         proxy,
         admin,
+        secrets,
         timeouts: listeners::timeouts(&file.timeouts),
         log,
         limits: file.limits,
@@ -234,7 +248,6 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         catalog,
         configurations: file.configurations,
         access_keys,
-        secrets: crate::secrets::Keyring::default(),
         demo,
         warnings: Vec::new(),
         sources: Sources::default(),

@@ -45,14 +45,6 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// The listener for operators.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Admin {
-    /// Address to listen on. Default `127.0.0.1:9090`.
-    pub listen: Option<String>,
-}
-
 /// What is written about each request.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

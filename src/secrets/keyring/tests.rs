@@ -29,6 +29,8 @@ fn a_rotation_finds_what_is_to_be_sealed_again() {
     assert_eq!(rotated.current_id(), Some(new.key_id()));
     assert_eq!(rotated.previous_ids().collect::<Vec<_>>(), [old.key_id()]);
     assert_eq!(open(&ring('b', ""), &new), Ok("sk-1".to_owned()));
+    let twice = ring('b', "baa");
+    assert_eq!(twice.previous_ids().collect::<Vec<_>>(), [old.key_id()]);
 }
 
 #[test]
@@ -97,7 +99,8 @@ proptest! {
     fn what_is_sealed_opens_in_its_context_only(secret in "\\PC{0,200}", context in "\\PC{0,40}", other in "\\PC{0,40}") {
         let ring = ring('a', "");
         let sealed = ring.seal(&Secret::new(&*secret), &context).unwrap();
-        prop_assert_eq!(ring.open(&sealed, &context).unwrap().expose(), &secret);
+        let opened = ring.open(&sealed, &context).unwrap();
+        prop_assert_eq!(opened.expose(), &secret);
         prop_assert_eq!(ring.open(&sealed, &other).is_ok(), other == context);
         let again = ring.seal(&Secret::new(&*secret), &context).unwrap();
         prop_assert_ne!(&again, &sealed, "each has a nonce of its own");
