@@ -37,6 +37,15 @@ pub(crate) use context::Context;
 use std::future::Future;
 use std::io;
 
+/// The OpenAPI 3.1 document of this API, as at `/openapi.json`.
+///
+/// # Errors
+///
+/// What is wrong with the operations; a fault of this program.
+pub fn openapi() -> Result<serde_json::Value, String> {
+    table::Table::new(api::operations()).map(|table| document::document(&table))
+}
+
 /// Serves until `shutdown` completes and the requests under way are answered. Needs a Tokio runtime.
 ///
 /// # Errors
