@@ -80,7 +80,7 @@ fn parameters() -> Value {
             "name": ACCOUNT_HEADER,
             "in": "header",
             "required": false,
-            "description": "The same as `accountId`.",
+            "description": "The same as `accountId`, which wins.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 128},
         },
     })

@@ -29,7 +29,7 @@ use crate::{clock, random};
 pub(super) const BODY_MAX: usize = 1 << 20;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
-/// Longest name of an account.
+/// Longest id of an account, in characters.
 const ACCOUNT_MAX: usize = 128;
 
 /// Found out on the way, for the log.
@@ -212,29 +212,26 @@ fn respond(entry: &Entry, answer: Option<Value>) -> Result<Response, ApiError> {
     Ok((status, [(header::CONTENT_TYPE, kind)], body).into_response())
 }
 
-/// The account that the request names, or else the caller's.
+/// The account that the query names, or else the header, or else the caller's own.
 fn acting(
     caller: &Caller,
     pairs: &mut Vec<(String, String)>,
     headers: &HeaderMap,
 ) -> Result<Arc<str>, ApiError> {
-    let named = query::take(pairs, "accountId");
-    let header = headers.get_all(auth::ACCOUNT_HEADER);
-    let header = header
-        .iter()
-        .map(|value| value.to_str().unwrap_or_default().to_owned());
-    let named: Vec<String> = named.into_iter().chain(header).collect();
-    let (first, rest) = match &named[..] {
-        [] => return auth::account(caller, None),
-        [first, rest @ ..] => (first, rest),
-    };
-    if first.is_empty() || first.len() > ACCOUNT_MAX || rest.iter().any(|other| other != first) {
-        return Err(ApiError::invalid(
-            "accountId",
-            "must name one account, in the query or in the header x-tollgate-account",
-        ));
+    let header = headers.get_all(auth::ACCOUNT_HEADER).iter();
+    let header = header.map(|value| value.to_str().unwrap_or_default().to_owned());
+    let mut named = None;
+    for (place, values) in [
+        (auth::ACCOUNT_HEADER, header.collect()),
+        ("accountId", query::take(pairs, "accountId")),
+    ] {
+        match &values[..] {
+            [] => {}
+            [one] if (1..=ACCOUNT_MAX).contains(&one.chars().count()) => named = Some(one.clone()),
+            _ => return Err(ApiError::invalid(place, "must name one account")),
+        }
     }
-    auth::account(caller, Some(first))
+    auth::account(caller, named.as_deref())
 }
 
 async fn path_id(parts: &mut Parts) -> Result<String, ApiError> {
