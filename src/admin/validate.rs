@@ -102,6 +102,12 @@ impl Checker {
                     self.explain(error, details);
                 }
             }
+            ValidationErrorKind::AnyOf { context }
+            | ValidationErrorKind::OneOfNotValid { context }
+                if let Some((path, choices)) = tags(context) =>
+            {
+                details.insert(dotted(path), format!("must be one of {}", listed(&choices)));
+            }
             _ => {
                 let path = if path.is_empty() {
                     WHOLE.to_owned()
@@ -157,7 +163,7 @@ impl Checker {
             ValidationErrorKind::Format { format } if format == "date-time" => {
                 "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z".to_owned()
             }
-            ValidationErrorKind::Format { format } => format!("must be a {format}"),
+            ValidationErrorKind::Format { format } => format!("must have the format {format}"),
             ValidationErrorKind::PropertyNames { .. } => {
                 "has a name that is not allowed".to_owned()
             }
@@ -186,6 +192,26 @@ fn meant<'a>(
         (Some(form), None) => Some(form),
         _ => None,
     }
+}
+
+/// The constants by which several forms tell themselves apart, and where they stand; `None` if there are none.
+fn tags<'a>(forms: &'a [Vec<ValidationError<'static>>]) -> Option<(&'a str, Value)> {
+    let mut place = None;
+    let mut choices = Vec::new();
+    for form in forms {
+        let tag = form.iter().find_map(|error| match error.kind() {
+            ValidationErrorKind::Constant { expected_value } => {
+                Some((error.instance_path().as_str(), Value::clone(expected_value)))
+            }
+            _ => None,
+        });
+        let (path, choice) = tag?;
+        if *place.get_or_insert(path) != path {
+            return None;
+        }
+        choices.push(choice);
+    }
+    Some((place?, Value::Array(choices)))
 }
 
 fn kinds(kind: &TypeKind) -> String {
@@ -304,10 +330,10 @@ mod tests {
                 "is not a field here; the fields are name, count, inner",
             ),
             ("inner.0.keys", "must be an array"),
-            ("inner.1", "has none of the allowed forms"),
+            ("inner.1.type", "must be one of user, managed"),
             (
                 "inner.2.x",
-                "is not a field here; the fields are limit, type",
+                "is not a field here; the fields are type, limit",
             ),
             ("inner.3.keys", "is required"),
             ("name", "must have at most 5 characters"),
