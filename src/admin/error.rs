@@ -215,6 +215,11 @@ impl ApiError {
         self
     }
 
+    /// What is wrong, by field.
+    pub(crate) fn into_details(self) -> BTreeMap<String, String> {
+        self.details
+    }
+
     /// What kind it is.
     #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
