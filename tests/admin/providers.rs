@@ -279,3 +279,36 @@ async fn a_provider_serves_its_own_account() {
         "no key, and not free for others"
     );
 }
+
+#[tokio::test]
+async fn a_surface_is_sent_the_fields_that_it_supports() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let api = Api::start(builder()).await;
+    let surfaces = json!([
+        {"format": "openai", "surface": "chat-completions", "supportedParams": [{"name": "tools"}]},
+        {"format": "openai", "surface": "responses"},
+    ]);
+    let body = json!({"providerId": "few", "name": "Few", "baseUrl": fake.base_url(), "auth": "none",
+                      "supportedApiSurfaces": surfaces});
+    let made = api.create("/providers", body).await;
+    let chat = || {
+        let body = r#"{"model":"few:m","messages":[],"max_tokens":9,"stream":false,"tools":[],"seed":1,"\u0075ser":"u","x-new":{}}"#;
+        Request::post("/v1/chat/completions", body)
+    };
+    assert_eq!(api.ask(&chat()).await, 200);
+    let sent = || fake.seen().last().unwrap().json();
+    let kept = json!({"model": "m", "messages": [], "max_tokens": 9, "stream": false, "tools": []});
+    assert_eq!(sent(), kept);
+    let responses = r#"{"model":"few:m","input":"hi","seed":1}"#;
+    api.ask(&Request::post("/v1/responses", responses)).await;
+    assert_eq!(sent()["seed"], 1, "without a list, all fields are sent");
+
+    let path = format!("/providers/{}", id(&made));
+    api.update(&path, json!({"supportedApiSurfaces": null}))
+        .await;
+    assert_eq!(api.ask(&chat()).await, 200);
+    assert_eq!(
+        (&sent()["user"], &sent()["x-new"]),
+        (&json!("u"), &json!({}))
+    );
+}
