@@ -50,7 +50,7 @@ async fn a_key_is_made_shown_changed_and_deleted_and_its_value_is_never_seen() {
     assert_eq!(faults, ["value"], "a value changes by rotation");
 
     let list = api.get("/provider-keys").await;
-    assert_eq!(ids(&list, ITEMS), [id.clone()]);
+    assert_eq!(ids(&list, ITEMS), std::slice::from_ref(&id));
     for (provider, count) in [("openai", 1), ("anthropic", 0)] {
         let list = api
             .get(&format!("/provider-keys?provider={provider}"))
