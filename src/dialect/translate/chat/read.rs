@@ -163,7 +163,7 @@ fn format(body: &mut Fields) -> Result<Option<Format>, Refusal> {
 }
 
 /// A tool, in chat's form: `{"type": "function", "function": {...}}`.
-pub fn tool(value: Value, path: String) -> Result<Tool, Refusal> {
+fn tool(value: Value, path: String) -> Result<Tool, Refusal> {
     let mut outer = Fields::of(value, path)?;
     let cache = mark(&mut outer)?;
     let kind = outer.needed("type")?;

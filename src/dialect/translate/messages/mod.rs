@@ -10,7 +10,7 @@ mod encode;
 mod read;
 mod write;
 
-pub use answer::{read_answer, stop_names, usage_value, write_answer};
+pub use answer::{read_answer, write_answer};
 pub use decode::Decoder;
 pub use encode::Encoder;
 pub use read::read_request;
