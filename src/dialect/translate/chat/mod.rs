@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod parts;
 mod read;
+mod turns;
 mod write;
 
 pub use answer::{read_answer, write_answer};

@@ -309,7 +309,7 @@ fn part(content: &Content, role: Role, lost: &Lost) -> Result<Option<Value>, Ref
             match source {
                 Source::Url(url) => part["file_url"] = url.as_str().into(),
                 Source::Base64 { media_type, data } => {
-                    part["filename"] = name.as_deref().unwrap_or("document.pdf").into();
+                    part["filename"] = media::file_name(name.as_deref(), media_type).into();
                     part["file_data"] = media::data_url(media_type, data).into();
                 }
                 Source::Id(id) if lost.is_openai() => part["file_id"] = id.as_str().into(),
