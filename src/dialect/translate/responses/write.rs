@@ -194,7 +194,11 @@ fn write_turn(
     let mut parts = Vec::new();
     for block in &turn.blocks {
         lost.add_if(Field::CacheControl, block.cache.is_some());
-        if let Some(item) = item(block, custom, lost)? {
+        if let (Role::Assistant, Content::Text(text)) = (turn.role, &block.content) {
+            // In parts it would need the id that it once had.
+            flush(role, &mut parts, input);
+            input.push(json!({"type": "message", "role": role, "content": text}));
+        } else if let Some(item) = item(block, custom, lost)? {
             flush(role, &mut parts, input);
             input.push(item);
         } else {
@@ -284,7 +288,6 @@ fn item(
 fn part(content: &Content, role: Role, lost: &Lost) -> Result<Option<Value>, Refusal> {
     let own = role == Role::Assistant;
     Ok(Some(match content {
-        Content::Text(text) if own => json!({"type": "output_text", "text": text}),
         Content::Text(text) => json!({"type": "input_text", "text": text}),
         Content::Refusal(text) if own => json!({"type": "refusal", "refusal": text}),
         Content::Refusal(text) => json!({"type": "input_text", "text": text}),
