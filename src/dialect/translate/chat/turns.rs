@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::json::put;
-use super::super::neutral::{Block, Call, Content, Field, Proof, Role, Source, Turn};
+use super::super::neutral::{Block, CacheMark, Call, Content, Field, Proof, Role, Source, Turn};
 use super::super::{Lost, Refusal, Target, custom, media, names};
 use super::parts::thinking_value;
 
@@ -12,6 +12,14 @@ pub fn cache_control(ttl: Option<&str>) -> Value {
     match ttl {
         Some(ttl) => json!({"type": "ephemeral", "ttl": ttl}),
         None => json!({"type": "ephemeral"}),
+    }
+}
+
+/// A cache mark, in OpenAI's words.
+pub fn breakpoint(mark: &CacheMark) -> Value {
+    match &mark.ttl {
+        Some(ttl) => json!({"mode": "explicit", "ttl": ttl}),
+        None => json!({"mode": "explicit"}),
     }
 }
 
@@ -174,13 +182,17 @@ fn content(blocks: &[Block], target: &Target<'_>, lost: &mut Lost) -> Result<Val
             (Some(mark), true) => {
                 part["cache_control"] = cache_control(mark.ttl.as_deref());
             }
+            (Some(mark), false) if target.openai && lost.is_openai() => {
+                part["prompt_cache_breakpoint"] = breakpoint(mark);
+            }
             (mark, _) => lost.add_if(Field::CacheControl, mark.is_some()),
         }
         parts.push(part);
     }
     // What is only text needs no parts, which not every compatible provider takes.
     let plain = parts.iter().all(|part| {
-        part.get("type").is_some_and(|kind| kind == "text") && part.get("cache_control").is_none()
+        part.get("type").is_some_and(|kind| kind == "text")
+            && part.as_object().is_some_and(|part| part.len() == 2)
     });
     if plain && !target.openai {
         return Ok(joined(blocks, "\n\n").into());

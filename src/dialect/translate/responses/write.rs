@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::chat::{effort, user};
+use super::super::chat::{breakpoint, effort, user};
 use super::super::json::{bytes, put};
 use super::super::neutral::{
     Block, Choice, Content, Conversation, Effort, Field, Format, Proof, Role, Source, ToolKind,
@@ -193,7 +193,8 @@ fn write_turn(
     };
     let mut parts = Vec::new();
     for block in &turn.blocks {
-        lost.add_if(Field::CacheControl, block.cache.is_some());
+        let told = block.cache.is_none() || is_marked(block, turn.role, lost);
+        lost.add_if(Field::CacheControl, !told);
         if let (Role::Assistant, Content::Text(text)) = (turn.role, &block.content) {
             // In parts it would need the id that it once had.
             flush(role, &mut parts, input);
@@ -202,11 +203,24 @@ fn write_turn(
             flush(role, &mut parts, input);
             input.push(item);
         } else {
-            parts.extend(part(&block.content, turn.role, lost)?);
+            let mut part = part(&block.content, turn.role, lost)?;
+            if let (Some(part), Some(mark), true) = (&mut part, &block.cache, told) {
+                part["prompt_cache_breakpoint"] = breakpoint(mark);
+            }
+            parts.extend(part);
         }
     }
     flush(role, &mut parts, input);
     Ok(())
+}
+
+/// Whether a cache mark can be told: OpenAI's own, on a part of a message.
+fn is_marked(block: &Block, role: Role, lost: &Lost) -> bool {
+    let part = matches!(
+        block.content,
+        Content::Text(_) | Content::Image { .. } | Content::File { .. }
+    );
+    part && role != Role::Assistant && lost.is_openai()
 }
 
 fn flush(role: &str, parts: &mut Vec<Value>, input: &mut Vec<Value>) {

@@ -199,6 +199,52 @@ proptest! {
         prop_assert_eq!(streamed(&reply, &[a, b]), whole);
     }
 
+    /// Chunks of a few shapes in any order, so that shapes are learnt, forgotten and learnt again.
+    #[test]
+    fn the_shortcut_tells_what_reading_tells(
+        events in prop::collection::vec((0..6u8, "[a-z{}\"\\\\ ]{0,3}"), 1..24), provider in 0..2usize,
+    ) {
+        let chunk = |delta: Value| json!({"id": "x", "model": "m", "choices": [{"index": 0, "delta": delta}]});
+        let block = |index: u8, kind: &str| json!({
+            "type": "content_block_start", "index": index,
+            "content_block": {"type": kind, "id": "t", "name": "f", "input": {}},
+        });
+        let delta = |index: u8, kind: &str, key: &str, text: &str| json!({
+            "type": "content_block_delta", "index": index, "delta": {"type": kind, key: text},
+        });
+        let events = events.iter().map(|(shape, text)| if provider == 0 {
+            chunk(match shape {
+                0 | 1 => json!({"content": text}),
+                2 => json!({"reasoning_content": text}),
+                3 => json!({"refusal": text}),
+                n => json!({"tool_calls": [{"index": n, "function": {"name": "f", "arguments": text}}]}),
+            })
+        } else {
+            match shape {
+                0 => delta(0, "text_delta", "text", text),
+                1 => delta(1, "input_json_delta", "partial_json", text),
+                2 => block(0, "text"),
+                3 => block(1, "tool_use"),
+                4 => json!({"type": "content_block_stop", "index": 0}),
+                _ => json!({"type": "ping", "x": text}),
+            }
+        }.to_string());
+        let events: Vec<String> = events.collect();
+        let provider = [CHAT, MESSAGES][provider];
+        for client in SURFACES.into_iter().filter(|client| *client != provider) {
+            let reply = reply(client, provider);
+            let (mut short, mut full) = (Stream::new(&reply, 0), Stream::new(&reply, 0));
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            for data in &events {
+                let event = crate::dialect::sse::Event { name: b"", data: data.as_bytes(), start: None, end: 0 };
+                short.push(&event, &mut a);
+                full.forget();
+                full.push(&event, &mut b);
+            }
+            prop_assert_eq!(String::from_utf8_lossy(&a), String::from_utf8_lossy(&b), "{:?}", events);
+        }
+    }
+
     #[test]
     fn a_stream_that_breaks_off_has_no_end(answer in answer(), cut in any::<Index>()) {
         for (client, provider) in pairs() {
