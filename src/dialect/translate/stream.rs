@@ -1,8 +1,9 @@
 //! Streams: one dialect's events in, another's out, each as it comes.
 
 use super::custom::Unwrap;
-use super::neutral::{Delta, Event, Kind};
+use super::neutral::{Delta, Event, Kind, Stop};
 use super::{Reply, Surface, chat, messages, responses, sse};
+use crate::tokens::Usage;
 use crate::tokens::template::Template;
 
 /// Where a decoder puts what it reads.
@@ -151,6 +152,17 @@ impl Stream {
             shortcut.template.learn(event.data, at, len);
             block
         });
+    }
+
+    /// Ends the client's stream here, as at a token limit: what is open is closed first. For a gateway that
+    /// stops an answer itself. Nothing may be pushed after it.
+    pub fn cut(&mut self, usage: Option<Usage>, out: &mut Vec<u8>) {
+        let event = Event::Stop {
+            stop: Stop::Length,
+            usage,
+            tier: None,
+        };
+        self.writer.write(&event, out);
     }
 
     /// Reads every event in full, for tests that hold the shortcut against it.

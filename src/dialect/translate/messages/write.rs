@@ -52,7 +52,8 @@ pub fn write_request(
     let thoughtless = answers_a_call_without_thought(&messages);
     body.insert("messages".to_owned(), messages.into());
     let forced = write_tools(c, target, reply, lost, &mut body)?;
-    let may_think = !forced && !(thoughtless && target.thinking == ThinkingStyle::Budget);
+    let budgeted = target.thinking == ThinkingStyle::Budget;
+    let may_think = !forced && (!thoughtless || !budgeted);
     let mut config = Map::new();
     let thinks = write_thinking(
         c,

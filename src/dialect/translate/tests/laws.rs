@@ -500,3 +500,60 @@ proptest! {
         }
     }
 }
+
+/// Bytes of a fixture with some of them changed, taken out or said twice.
+fn spoilt(text: &str, changes: &[(Index, u8, u8)]) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, kind, byte) in changes {
+        let at = at.index(bytes.len());
+        let end = (at + usize::from(*byte)).min(bytes.len());
+        match kind % 3 {
+            0 => bytes[at] = *byte,
+            1 => drop(bytes.drain(at..end)),
+            _ => {
+                let again = bytes[at..end].to_vec();
+                bytes.splice(at..at, again);
+            }
+        }
+        if bytes.is_empty() {
+            break;
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_broken_stream_makes_it_panic_or_write_what_is_no_json(
+        changes in prop::collection::vec((any::<Index>(), any::<u8>(), any::<u8>()), 1..6),
+    ) {
+        for (_, provider, stream) in super::streams::STREAMS {
+            let stream = spoilt(stream, &changes);
+            for client in SURFACES.into_iter().filter(|client| *client != provider) {
+                let seen = streamed(&reply(client, provider), &[&stream]);
+                for data in seen.lines().filter_map(|line| line.strip_prefix("data: ")) {
+                    let json = serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok();
+                    prop_assert!(json || data == "[DONE]", "{}", data);
+                }
+                drop(Collected::of(client, &seen));
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_request_is_refused_or_makes_sense(
+        changes in prop::collection::vec((any::<Index>(), any::<u8>(), any::<u8>()), 1..4),
+    ) {
+        for (from, body) in super::requests::bodies() {
+            let body = spoilt(&body.to_string(), &changes);
+            for to in SURFACES.into_iter().filter(|to| *to != from) {
+                let target = Target::of_model(model(to), None);
+                if let Ok(written) = crate::dialect::translate::request(from, to, &body, &target) {
+                    prop_assert!(read(to, &written.body).is_ok(), "{}", String::from_utf8_lossy(&written.body));
+                }
+            }
+        }
+    }
+}

@@ -170,6 +170,16 @@ fn responses_agent() -> Value {
     })
 }
 
+/// The examples and the surfaces they are for.
+pub(super) fn bodies() -> [(Surface, Value); 4] {
+    [
+        (CHAT, chat_agent()),
+        (CHAT, chat_schema()),
+        (MESSAGES, messages_agent()),
+        (RESPONSES, responses_agent()),
+    ]
+}
+
 #[test]
 fn requests_in_every_other_dialect() {
     for (name, from, body) in [

@@ -147,7 +147,7 @@ data: {"type":"response.completed","sequence_number":19,"response":{"id":"resp_6
 
 "#;
 
-const STREAMS: [(&str, Surface, &str); 3] = [
+pub(super) const STREAMS: [(&str, Surface, &str); 3] = [
     ("messages", MESSAGES, FROM_MESSAGES),
     ("chat", CHAT, FROM_CHAT),
     ("responses", RESPONSES, FROM_RESPONSES),
@@ -437,4 +437,33 @@ fn responses_are_numbered_and_say_everything_again_at_the_end() {
             .map(|items| items.iter().collect()),
         Some(output)
     );
+}
+
+/// As when credits run out.
+#[test]
+fn a_stream_that_the_gateway_ends_is_whole() {
+    for (_, provider, stream) in STREAMS {
+        for client in others(provider) {
+            for (at, _) in stream.match_indices("\n\n").take(12) {
+                let mut translation = Stream::new(&reply(client, provider), CREATED);
+                let mut parser = Parser::new();
+                let mut out = Vec::new();
+                let mut events = parser.feed(&stream.as_bytes()[..at + 2]);
+                let mut last = false;
+                while let Some(event) = events.next() {
+                    let event = event.expect("short");
+                    last |= event.data.starts_with(b"[DONE]");
+                    translation.push(&event, &mut out);
+                }
+                if last {
+                    continue;
+                }
+                translation.cut(None, &mut out);
+                let seen = String::from_utf8(out).expect("UTF-8");
+                let collected = Collected::of(client, &seen);
+                assert!(collected.ended, "{seen}");
+                assert_eq!(collected.answer.stop, Stop::Length, "{seen}");
+            }
+        }
+    }
 }
