@@ -4,12 +4,14 @@
 //! its own and ends by asking whether the books of all its accounts balance. Times are real, as banks keep their
 //! own: leases in these tests are either far away, or end within a second.
 
+pub mod audit;
 pub mod concurrency;
 pub mod exchanges;
 pub mod expiry;
 pub mod grants;
 pub mod history;
 pub mod meters;
+pub mod resources;
 pub mod stored;
 
 use std::sync::Arc;
@@ -29,6 +31,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Opens a bank on it; the test has dropped the one before.
     async fn open(&self) -> Arc<dyn Bank>;
+
+    /// Opens another on it, as another process would beside the one that is open.
+    async fn beside(&self, _open: &Arc<dyn Bank>) -> Arc<dyn Bank> {
+        self.open().await
+    }
 }
 
 /// The suite for one bank, as a module of tests.
@@ -48,6 +55,10 @@ macro_rules! every_bank_holds_to_it {
                 events_are_forgotten_by_time, accounts_are_listed, an_unknown_account_is_empty;
             concurrency: one_account, many_accounts, one_message_many_times, one_grant_many_times;
             history: same_as_the_reference;
+            resources: begin_empty, come_back_as_they_were_written, one_of_two_writers_wins,
+                a_repeat_is_applied_once, are_written_together_or_not_at_all, changes_lead_to_what_is_loaded,
+                old_deletions_are_forgotten;
+            audit: pages_and_forgets, the_latest_use_wins;
         }
     };
     ($bank:ident, $store:ty, $($part:ident: $($test:ident),+;)+) => {

@@ -5,6 +5,7 @@
 mod commands;
 mod contract;
 mod plain;
+mod shelf;
 mod sqlite;
 
 contract::every_bank_holds_to_it!(on_plain, crate::plain::Plain);

@@ -8,14 +8,15 @@ use parking_lot::Mutex;
 use tollgate::clock;
 use tollgate::ledger::bank::account::Account;
 use tollgate::ledger::bank::{
-    Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup,
+    self, Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup,
 };
 
 use crate::contract::Store;
+use crate::shelf::Shelf;
 
 /// The store is the bank.
 #[derive(Clone, Default)]
-pub struct Plain(Arc<Mutex<BTreeMap<String, Kept>>>);
+pub struct Plain(Arc<Mutex<BTreeMap<String, Kept>>>, Shelf);
 
 /// An account and what is stored with it.
 #[derive(Default)]
@@ -67,6 +68,10 @@ impl Store for Plain {
 
 #[async_trait]
 impl Bank for Plain {
+    fn store(&self) -> Option<Arc<dyn bank::Store>> {
+        Some(Arc::new(self.1.clone()))
+    }
+
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
         let mut all = self.0.lock();
         let answers = messages.iter().map(|message| {

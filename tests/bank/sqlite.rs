@@ -16,11 +16,19 @@ impl Store for tempfile::TempDir {
     }
 
     async fn open(&self) -> Arc<dyn Bank> {
-        let options = Options {
-            access: Access::Gateway,
-            timeout: Duration::from_secs(10),
-            synchronous: Synchronous::Normal,
-        };
-        Arc::new(SqliteBank::open(&self.path().join("bank.db"), options).unwrap())
+        open(self, Access::Gateway)
     }
+
+    async fn beside(&self, _open: &Arc<dyn Bank>) -> Arc<dyn Bank> {
+        open(self, Access::Command)
+    }
+}
+
+fn open(folder: &tempfile::TempDir, access: Access) -> Arc<dyn Bank> {
+    let options = Options {
+        access,
+        timeout: Duration::from_secs(10),
+        synchronous: Synchronous::Normal,
+    };
+    Arc::new(SqliteBank::open(&folder.path().join("bank.db"), options).unwrap())
 }

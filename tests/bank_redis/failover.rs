@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tollgate::clock;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::redis::RedisSettings;
+use tollgate::ledger::bank::store::{Committed, Since};
 use tollgate::ledger::bank::{Bank, BankError, Exchange};
 
+use crate::contract::resources::{commit, put};
 use crate::contract::{Teller, new_grant, tell};
 use crate::process::wait_for;
+use crate::resources::quiet;
 use crate::topologies::{Watched, open, settings};
 
 /// Asks until there is an answer.
@@ -33,6 +37,10 @@ async fn the_bank_follows_and_a_lost_batch_is_repeated() {
     };
     let bank = open(&settings);
     bank.grant("a", &new_grant("g", 1_000, None)).await.unwrap();
+    let store = bank.store().unwrap();
+    let put = |id| commit(id, vec![put("x", "a", "{}")]);
+    assert_eq!(store.commit(0, &put(1)).await, Ok(Committed::At(1)));
+    quiet(&*store).await;
     let mut teller = Teller::new("a", 1);
     let [first, second, third] = [teller.spend(1), teller.spend(10), teller.spend(100)];
     assert_eq!(tell(&*bank, &first).await.last, 1);
@@ -64,6 +72,7 @@ async fn the_bank_follows_and_a_lost_batch_is_repeated() {
         2,
         "answered, and not on the replica"
     );
+    assert_eq!(store.commit(1, &put(2)).await, Ok(Committed::At(2)));
     watched.primary.kill();
 
     let third = Exchange { oldest: 2, ..third };
@@ -74,6 +83,17 @@ async fn the_bank_follows_and_a_lost_batch_is_repeated() {
     assert_eq!((books.spent, books.free), (NanoUsd(111), NanoUsd(889)));
     assert_eq!(books.faults(), Vec::<String>::new());
     assert_eq!(bank.accounts().await.unwrap(), ["a"]);
+
+    // Whoever hears of commits hears of the new primary's, and that it has no second revision, or another one.
+    timeout(Duration::from_secs(20), store.changed())
+        .await
+        .unwrap();
+    assert_eq!(store.since(2).await, Ok(Since::Unknown));
+    let author = open(&settings).store().unwrap();
+    assert_eq!(author.commit(1, &put(3)).await, Ok(Committed::At(2)));
+    assert_eq!(store.since(2).await, Ok(Since::Unknown));
+    assert_eq!(store.load().await.unwrap().revision, 2);
+    quiet(&*store).await;
 
     // The old primary comes back as a replica; nobody writes to it.
     watched.primary.restart();

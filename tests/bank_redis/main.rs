@@ -17,6 +17,7 @@ mod cooldowns;
 mod failover;
 mod process;
 mod proxy;
+mod resources;
 mod stored;
 mod time;
 mod topologies;

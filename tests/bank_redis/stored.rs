@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::topologies::{open, settings};
 
 /// How often each command was called.
-fn calls(server: &Process) -> HashMap<String, u64> {
+pub fn calls(server: &Process) -> HashMap<String, u64> {
     let info: String = server.ask(&["INFO", "commandstats"]);
     let line = |line: &str| {
         let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;

@@ -3,6 +3,8 @@
 //! [`account`] is what a bank does to one account, purely, and the reference for every bank: [`sqlite`] runs it
 //! on rows, [`redis`] says the same in Lua, and one contract suite holds both to it.
 //!
+//! What a bank keeps besides money, the resources of the admin API, is behind a trait of its own: [`store`].
+//!
 //! A till talks to its bank by [`Exchange`]: one message gives back what was settled since the last one, returns
 //! what is not needed, and borrows more. Messages of one [`Holder`] for one account are numbered without gaps;
 //! a bank applies each number once, so that a repeat after a lost answer changes nothing. Answers are absolute
@@ -70,7 +72,8 @@ pub trait Bank: Send + Sync {
         None
     }
 
-    /// Where the resources of the admin API are kept, beside the money.
+    /// What it keeps besides money; a bank of tests may have none. All that are given share one connection to it
+    /// with the bank.
     fn store(&self) -> Option<Arc<dyn Store>> {
         None
     }

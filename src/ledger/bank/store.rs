@@ -8,9 +8,16 @@
 //! Invariants: revisions grow by one with each commit and never go back; a commit is there as a whole or not at
 //! all; a commit that is repeated (after an answer was lost) is applied once. Secrets arrive here encrypted.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 
 use super::BankError;
+
+/// How many commits a store knows again, the last ones.
+pub const REMEMBERED_COMMITS: u64 = 10_000;
+/// About how many deletions [`Store::since`] can tell, the last ones: whole revisions of them are forgotten.
+pub const REMEMBERED_DELETIONS: u64 = 10_000;
 
 /// A resource as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +52,35 @@ pub struct Commit {
     pub writes: Vec<Write>,
     /// What the audit log keeps of it: JSON documents, in order.
     pub audit: Vec<String>,
+}
+
+impl Commit {
+    /// Whether a store may take it; every store asks this first.
+    ///
+    /// # Errors
+    /// [`BankError::Refused`] if a kind or an id has what it must not, a document is empty, or two writes are of
+    /// one resource.
+    pub fn check(&self) -> Result<(), BankError> {
+        let mut seen = HashSet::with_capacity(self.writes.len());
+        for Write { kind, id, body } in &self.writes {
+            let letters = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+            let bad_id = |char: char| char.is_control() || char == '/';
+            let fault = if kind.is_empty() || !kind.bytes().all(letters) {
+                "its kind must consist of lowercase letters and `-`"
+            } else if id.is_empty() || id.contains(bad_id) {
+                "its id must not be empty, and has no `/` and no control characters"
+            } else if body.as_ref().is_some_and(String::is_empty) {
+                "its document is empty"
+            } else if !seen.insert((kind, id)) {
+                "it is written twice at once"
+            } else {
+                continue;
+            };
+            let message = format!("the resource {kind:?} {id:?} cannot be stored: {fault}");
+            return Err(BankError::Refused(message));
+        }
+        Ok(())
+    }
 }
 
 /// What became of a commit.
@@ -105,7 +141,11 @@ pub trait Store: Send + Sync {
     /// quicker, and no more. Commits between two calls may be missed. Never fails.
     async fn changed(&self);
 
-    /// Entries of the audit log, newest first, at most `limit`, older than the one at `before`.
+    /// Entries of the audit log, newest first, at most `limit`, older than the one at `before`, which may be
+    /// forgotten already.
+    ///
+    /// # Errors
+    /// [`BankError::Refused`] if `before` is no position.
     async fn audit(&self, before: Option<&str>, limit: usize) -> Result<Vec<Entry>, BankError>;
 
     /// Forgets entries of the audit log that are older than `before_ms` (Unix time, ms).
@@ -116,4 +156,52 @@ pub trait Store: Send + Sync {
 
     /// When each of these was last used (Unix time, ms), in their order.
     async fn last_used(&self, ids: &[String]) -> Result<Vec<Option<u64>>, BankError>;
+}
+
+/// What a store says to a position that none of its entries ever had.
+pub(super) fn bad_position(position: &str) -> BankError {
+    BankError::Refused(format!(
+        "{position:?} is no position in the audit log: take one that an entry has"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_store_takes_is_refused() {
+        let write = |kind: &str, id: &str, body: Option<&str>| Write {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            body: body.map(str::to_owned),
+        };
+        let check = |writes: Vec<Write>| {
+            let commit = Commit {
+                writes,
+                ..Commit::default()
+            };
+            commit.check()
+        };
+        let good = write("access-key", "Größe 1:{a}", Some("{}"));
+        assert_eq!(
+            check(vec![good.clone(), write("account", "Größe 1:{a}", None)]),
+            Ok(())
+        );
+        for (bad, word) in [
+            (write("", "a", None), "kind"),
+            (write("Key", "a", None), "kind"),
+            (write("a/b", "a", None), "kind"),
+            (write("a", "", None), "id"),
+            (write("a", "b/c", None), "id"),
+            (write("a", "b\n", None), "id"),
+            (write("a", "b", Some("")), "empty"),
+            (write("access-key", "Größe 1:{a}", None), "twice"),
+        ] {
+            let Err(BankError::Refused(message)) = check(vec![good.clone(), bad]) else {
+                panic!("{word} is refused");
+            };
+            assert!(message.contains(word), "{message}");
+        }
+    }
 }

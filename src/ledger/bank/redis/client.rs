@@ -1,4 +1,4 @@
-//! How the bank and the cool-downs talk to servers: scripts and commands, with a deadline.
+//! How the bank, its store and the cool-downs talk to servers: scripts and commands, with a deadline.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,10 +100,19 @@ impl Redis {
         command: &Cmd,
         deadline: Instant,
     ) -> Result<Value, BankError> {
+        let answer = self.send_on(key, command, deadline).await;
+        answer.map(|(value, _)| value)
+    }
+
+    /// Sends a command about one key; also says on which connection.
+    pub async fn send_on(
+        &self,
+        key: &str,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<(Value, u64), BankError> {
         let answer = self.servers.send(key, command, deadline).await;
-        answer
-            .map(|(value, _)| value)
-            .map_err(|trouble| trouble.error)
+        answer.map_err(|trouble| trouble.error)
     }
 
     /// Sees that no newer version was here, and lists accounts; says on which connection.

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use redis::aio::ConnectionLike as _;
-use redis::{Cmd, Value};
+use redis::aio::{ConnectionLike as _, PubSub};
+use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 use tokio::time::{sleep_until, timeout_at};
 
 use super::server::{Address, Connected, Server};
@@ -129,6 +129,29 @@ impl Link {
         }
     }
 
+    /// Subscribes to a channel of the server that calls go to, on a connection of its own, unless the user may not;
+    /// also says the number of the one for calls.
+    pub async fn subscribe(
+        self: &Arc<Self>,
+        channel: &str,
+        deadline: Instant,
+    ) -> Result<(Option<PubSub>, u64), Trouble> {
+        let live = self.connect(deadline).await?;
+        let way = match &self.target {
+            Target::Server(server) => server,
+            Target::Primary { primary, .. } => primary,
+        };
+        let server = way.at(live.address.clone());
+        match timeout_at(deadline.into(), server.subscribe(channel)).await {
+            Ok(Ok(subscription)) => Ok((Some(subscription), live.number)),
+            Ok(Err(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                Ok((None, live.number))
+            }
+            Ok(Err(error)) => Err(Trouble::of(&error, &live.address)),
+            Err(_) => Err(self.late()),
+        }
+    }
+
     /// Gives a connection up; whoever still waits for an answer on it is told.
     fn lose(&self, lost: &Live) {
         let mut live = self.live.lock();
@@ -209,7 +232,7 @@ impl Link {
 }
 
 /// From the beginning of a try to the next, after so many failures before it.
-fn pause(failures: u32) -> Duration {
+pub(super) fn pause(failures: u32) -> Duration {
     FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST)
 }
 

@@ -3,6 +3,8 @@
 //! ```text
 //!   Bank ──► one script call for an account ──► the server that has its slot ──► a connection, made when needed
 //!            lua/*.lua, wire, scripts, client   servers                          link, server, tls
+//!   Store ─► one script call for a commit, and for catching up; news of commits by a subscription
+//!            store, wire/store                                      news
 //! ```
 //!
 //! What the scripts do to an account is what [`super::account`] does, and atomic: Redis runs one script at a time,
@@ -17,10 +19,12 @@ mod client;
 mod cooldowns;
 mod keys;
 mod link;
+mod news;
 mod scripts;
 mod server;
 mod servers;
 mod settings;
+mod store;
 mod tls;
 mod trouble;
 mod wire;
@@ -38,7 +42,8 @@ pub use settings::{RedisSettings, Topology};
 
 use self::client::Redis;
 use self::scripts::{Call, ROLLUPS};
-use super::{Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+use self::store::RedisStore;
+use super::{Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup, Store};
 
 /// How many batches of events are fetched with one command.
 const PAGE: usize = 16;
@@ -46,6 +51,7 @@ const PAGE: usize = 16;
 /// Accounts in Redis.
 pub struct RedisBank {
     redis: Arc<Redis>,
+    store: Arc<RedisStore>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -68,9 +74,10 @@ impl RedisBank {
     /// # Errors
     /// [`BankError::Refused`] if settings cannot be used; the message says which and why.
     pub fn open(settings: &RedisSettings) -> Result<RedisBank, BankError> {
-        let redis = Redis::open(settings)?;
+        let redis = Arc::new(Redis::open(settings)?);
         Ok(RedisBank {
-            redis: Arc::new(redis),
+            store: Arc::new(RedisStore::new(redis.clone())),
+            redis,
             known: Arc::default(),
         })
     }
@@ -156,6 +163,10 @@ impl RedisBank {
 impl Bank for RedisBank {
     fn cooldowns(&self) -> Option<Cooldowns> {
         Some(RedisBank::cooldowns(self))
+    }
+
+    fn store(&self) -> Option<Arc<dyn Store>> {
+        Some(self.store.clone())
     }
 
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {

@@ -22,6 +22,7 @@ impl Text {
 }
 
 const ACCOUNT: &str = include_str!("lua/account.lua");
+const COMMITS: &str = include_str!("lua/commit.lua");
 
 macro_rules! scripts {
     ($($static:ident = $name:literal, $($part:expr),+;)+) => {
@@ -43,6 +44,9 @@ scripts! {
     MEET = "tollgate:meet:1", include_str!("lua/meet.lua");
     PUBLISH = "tollgate:publish:1", include_str!("lua/publish.lua");
     COOLING = "tollgate:cooling:1", include_str!("lua/cooling.lua");
+    COMMIT = "tollgate:commit:1", COMMITS;
+    SINCE = "tollgate:since:1", include_str!("lua/since.lua");
+    MARK_USED = "tollgate:mark-used:1", include_str!("lua/mark-used.lua");
 }
 
 /// One call of a script.
@@ -113,6 +117,7 @@ mod tests {
     #[test]
     fn constants_are_those_of_the_reference() {
         use crate::ledger::bank::account::{RECALL, REMEMBERED, SHARE};
+        use crate::ledger::bank::store::{REMEMBERED_COMMITS, REMEMBERED_DELETIONS};
         for (name, value) in [
             ("RECALL", RECALL.as_millis()),
             ("SHARE", u128::from(SHARE.unsigned_abs())),
@@ -121,6 +126,13 @@ mod tests {
                 ACCOUNT.contains(&format!("local {name} = {value}\n")),
                 "{name}"
             );
+        }
+        for (name, value) in [
+            ("REMEMBERED_COMMITS", REMEMBERED_COMMITS),
+            ("REMEMBERED_DELETIONS", REMEMBERED_DELETIONS),
+        ] {
+            let line = format!("local {name} = {value}\n");
+            assert!(COMMITS.contains(&line), "{name}");
         }
         assert_eq!(
             REMEMBERED.as_secs(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
 };
@@ -157,37 +157,44 @@ impl Server {
 
     /// Connects and logs in. Has no deadline of its own.
     pub async fn connect(&self) -> Result<Connected, RedisError> {
-        match &self.address {
-            Address::Unix(path) => self.greet(UnixStream::connect(path).await?).await,
-            Address::Tcp(host, port) => {
-                let stream = TcpStream::connect((&**host, *port)).await?;
-                stream.set_nodelay(true)?;
-                let Some(tls) = &self.tls else {
-                    return self.greet(stream).await;
-                };
-                let name = ServerName::try_from(host.to_string()).map_err(std::io::Error::other)?;
-                let stream = TlsConnector::from(tls.clone())
-                    .connect(name, stream)
-                    .await?;
-                self.greet(stream).await
-            }
-        }
-    }
-
-    async fn greet<S>(&self, stream: S) -> Result<Connected, RedisError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
         // Deadlines are set by who calls.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None::<Duration>)
             .set_response_timeout(None::<Duration>);
+        let stream = self.dial().await?;
         let (connection, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
         let driver = tokio::spawn(driver).abort_handle();
         Ok(Connected { connection, driver })
     }
+
+    /// Connects, logs in and subscribes to a channel. Has no deadline of its own.
+    pub async fn subscribe(&self, channel: &str) -> Result<PubSub, RedisError> {
+        let mut subscription = PubSub::new(&self.login, self.dial().await?).await?;
+        subscription.subscribe(channel).await?;
+        Ok(subscription)
+    }
+
+    async fn dial(&self) -> Result<Box<dyn Wire>, RedisError> {
+        let (host, port) = match &self.address {
+            Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
+            Address::Tcp(host, port) => (&**host, *port),
+        };
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else {
+            return Ok(Box::new(stream));
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
+        let connector = TlsConnector::from(tls.clone());
+        Ok(Box::new(connector.connect(name, stream).await?))
+    }
 }
+
+/// Bytes to and from a server, with TLS or without.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
 
 #[cfg(test)]
 mod tests {

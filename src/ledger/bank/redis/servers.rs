@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::select_ok;
 use parking_lot::Mutex;
+use redis::aio::PubSub;
 use redis::{Cmd, Value};
 
 use super::keys::{SLOTS, slot};
@@ -65,6 +66,21 @@ impl Servers {
             }
             Servers::Cluster(cluster) => cluster.send(slot(key), command, deadline).await,
         }
+    }
+
+    /// Subscribes to a channel at the server that has `key`, on a connection of its own, unless the user may not;
+    /// also says to which connection for calls it belongs. In a Cluster all nodes tell what one was told.
+    pub async fn subscribe(
+        &self,
+        key: &str,
+        channel: &str,
+        deadline: Instant,
+    ) -> Result<(Option<PubSub>, u64), Trouble> {
+        let link = match self {
+            Servers::One(link) => link.clone(),
+            Servers::Cluster(cluster) => cluster.link(slot(key), deadline).await?,
+        };
+        link.subscribe(channel, deadline).await
     }
 
     /// The number of the connection to the server that has `key`; `None` while there is none.

@@ -1,5 +1,7 @@
 //! What scripts are given, and what they answer.
 
+pub(super) mod store;
+
 use bytes::Bytes;
 use redis::{FromRedisValue, Value, from_redis_value};
 
@@ -11,7 +13,7 @@ use crate::ledger::bank::{
 use crate::ledger::money::NanoUsd;
 
 /// Scripts count times, numbers and units in doubles, which are exact below this.
-const EXACT: u64 = 1 << 53;
+pub(super) const EXACT: u64 = 1 << 53;
 
 /// The call of `exchange.lua`.
 ///

@@ -9,6 +9,8 @@
 //! can lose the last transactions, never the file's consistency. [`Synchronous::Full`] loses none of them, for an
 //! fsync each.
 //!
+//! Its store keeps the resources of the admin API in the same file, by the same thread.
+//!
 //! One gateway opens a database at a time and holds a lock on `<path>.lock`; commands work beside it. Time is
 //! the wall clock, held still when it goes back.
 
@@ -17,17 +19,21 @@ mod image;
 mod open;
 mod record;
 mod rows;
+mod store;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Access, Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+use super::{
+    Access, Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup, Store,
+};
+use store::SqliteStore;
 use worker::{At, Worker};
 
 /// How [`SqliteBank::open`] opens.
@@ -51,13 +57,11 @@ pub enum Synchronous {
     Full,
 }
 
-/// A bank in a SQLite file. Dropping it waits for the calls under way, and closes the file.
+/// A bank in a SQLite file. Dropping it, and all its stores, waits for the calls under way, and closes the file.
 #[derive(Debug)]
 pub struct SqliteBank {
-    worker: Worker,
+    worker: Arc<Worker>,
     path: PathBuf,
-    /// Held after the worker has ended, so that the next gateway finds the file closed.
-    _lock: Option<File>,
 }
 
 /// Usage events that are forgotten in one transaction, in batches: the others do not wait long.
@@ -73,9 +77,8 @@ impl SqliteBank {
     pub fn open(path: &Path, options: Options) -> Result<SqliteBank, BankError> {
         let opened = open::open(path, options)?;
         Ok(SqliteBank {
-            worker: Worker::start(opened.connection, opened.path.clone(), options.timeout)?,
-            path: opened.path,
-            _lock: opened.lock,
+            path: opened.path.clone(),
+            worker: Arc::new(Worker::start(opened, options.timeout)?),
         })
     }
 
@@ -94,6 +97,10 @@ impl SqliteBank {
 
 #[async_trait]
 impl Bank for SqliteBank {
+    fn store(&self) -> Option<Arc<dyn Store>> {
+        Some(Arc::new(SqliteStore::new(self.worker.clone())))
+    }
+
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
         let count = messages.len();
         let messages = messages.to_vec();

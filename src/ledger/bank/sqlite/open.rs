@@ -12,8 +12,18 @@ use super::super::{Access, BankError};
 use super::error::explain;
 use super::{Options, Synchronous};
 
+/// What makes each version of the schema out of the one before; the first, out of an empty file. What is released
+/// is never edited.
+///
+/// All so far only add tables, so that a gateway of an older version goes on beside a command of a newer one that
+/// migrates its file (restarted, it refuses). One that changed a table would have to leave that to a gateway.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+];
+
 /// The version of the schema that this program reads and writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Marks a file as this program's (`TGLB`).
 const APPLICATION: i64 = 0x5447_4C42;
@@ -105,16 +115,16 @@ fn connect(path: &Path, options: Options) -> Result<Connection, BankError> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(options.timeout).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let is_new = examine(&connection, path)?;
+    let version = examine(&connection, path)?;
     prepare(&connection, options).map_err(failed)?;
-    if is_new {
-        create(&mut connection, path)?;
+    if version < VERSION {
+        migrate(&mut connection, path)?;
     }
     Ok(connection)
 }
 
-/// Whether the database is empty yet; an error if it is not one that this program can work with.
-fn examine(connection: &Connection, path: &Path) -> Result<bool, BankError> {
+/// The version of the database, 0 if it is empty yet; an error if it is not one that this program can work with.
+fn examine(connection: &Connection, path: &Path) -> Result<i64, BankError> {
     let read = || {
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let tables = "SELECT count(*) FROM sqlite_schema";
@@ -126,8 +136,8 @@ fn examine(connection: &Connection, path: &Path) -> Result<bool, BankError> {
     };
     let path_shown = path.display();
     match read().map_err(|error| explain(path, &error))? {
-        (APPLICATION, VERSION, _) => Ok(false),
-        (0, 0, 0) => Ok(true),
+        (APPLICATION, version @ 1..=VERSION, _) => Ok(version),
+        (0, 0, 0) => Ok(0),
         (APPLICATION, version, _) if version > VERSION => Err(BankError::Corrupt(format!(
             "the database {path_shown} was written by a newer version of Tollgate (its format is {version}, \
              this one knows {VERSION}): run that version or a newer one, or restore the backup that was made \
@@ -168,19 +178,101 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }
 
-/// Makes the tables, unless another process has done so since [`examine`].
-fn create(connection: &mut Connection, path: &Path) -> Result<(), BankError> {
+/// Makes the tables that are missing, all or none, unless another process has done so since [`examine`].
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), BankError> {
     let failed = |error: rusqlite::Error| explain(path, &error);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
-    if !examine(&transaction, path)? {
-        return Ok(());
-    }
+    let version = examine(&transaction, path)?;
     let make = || {
-        transaction.execute_batch(include_str!("schema.sql"))?;
+        for (migration, makes) in MIGRATIONS.iter().zip(1..) {
+            if makes > version {
+                transaction.execute_batch(migration)?;
+            }
+        }
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)
     };
     make().and_then(|()| transaction.commit()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SqliteBank;
+    use super::*;
+    use crate::ledger::bank::Bank as _;
+    use crate::ledger::bank::store::{Commit, Committed};
+    use crate::ledger::money::NanoUsd;
+
+    #[test]
+    fn released_migrations_are_as_they_were() {
+        use sha2::Digest as _;
+        assert_eq!(MIGRATIONS.len(), usize::try_from(VERSION).unwrap());
+        let released = ["d6039bb2e312f5dacb379bb097093c22be378f7a840be3ccd09cddf01b48d45e"];
+        for (migration, digest) in MIGRATIONS.iter().zip(released) {
+            let is = sha2::Sha256::digest(migration);
+            let is: String = is.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(is, digest, "files that were made by it are there");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_first_version_is_migrated_with_what_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for access in [Access::Gateway, Access::Command] {
+            let path = folder.path().join(format!("{access:?}.db"));
+            let old = Connection::open(&path).unwrap();
+            old.execute_batch(MIGRATIONS[0]).unwrap();
+            old.execute_batch(
+                "INSERT INTO accounts (number, id, granted, free) VALUES (1, 'a', 70, 70);
+                 INSERT INTO grants VALUES (1, 1, 'g', 70, 70, 0, 5, NULL, '');",
+            )
+            .unwrap();
+            for (pragma, value) in [("application_id", APPLICATION), ("user_version", 1)] {
+                old.pragma_update(None, pragma, value).unwrap();
+            }
+            // A gateway of that version may go on beside a command of this one.
+            let old = Some(old).filter(|_| access == Access::Command);
+            let options = Options {
+                access,
+                timeout: Duration::from_secs(10),
+                synchronous: Synchronous::Normal,
+            };
+            let bank = SqliteBank::open(&path, options).unwrap();
+            let books = bank.books("a").await.unwrap();
+            assert_eq!(books.granted, NanoUsd(70), "{access:?}");
+            assert_eq!(books.faults(), Vec::<String>::new(), "{access:?}");
+            let store = bank.store().unwrap();
+            let made = store.commit(0, &Commit::default()).await;
+            assert_eq!(made, Ok(Committed::At(1)), "{access:?}");
+            drop((store, bank));
+            if let Some(old) = old {
+                old.execute_batch("UPDATE accounts SET spent = 0").unwrap();
+            }
+            let bank = SqliteBank::open(&path, options).unwrap();
+            let contents = bank.store().unwrap().load().await.unwrap();
+            assert_eq!(contents.revision, 1, "migrated once: {access:?}");
+        }
+    }
+
+    #[test]
+    fn every_statement_stays_prepared() {
+        let sources = [
+            include_str!("image.rs"),
+            include_str!("rows.rs"),
+            include_str!("record.rs"),
+            include_str!("store.rs"),
+            include_str!("worker.rs"),
+        ];
+        let statements: usize = sources
+            .iter()
+            .map(|source| source.matches("prepare_cached(").count())
+            .sum();
+        assert!(statements > 20, "{statements}");
+        assert!(
+            statements + 5 < STATEMENTS,
+            "the cache has room for all {statements}"
+        );
+    }
 }

@@ -4,6 +4,7 @@
 //! a transaction.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::super::BankError;
 use super::error::explain;
+use super::open::Opened;
 use crate::clock;
 
 /// Calls in one transaction, at most: enough to share a commit, few enough to answer the first one soon.
@@ -114,14 +116,17 @@ pub struct Worker {
     thread: Option<JoinHandle<()>>,
     path: PathBuf,
     timeout: Duration,
+    /// Let go after the thread has ended, so that the next gateway finds the file closed.
+    _lock: Option<File>,
 }
 
 impl Worker {
-    pub fn start(
-        connection: Connection,
-        path: PathBuf,
-        timeout: Duration,
-    ) -> Result<Worker, BankError> {
+    pub fn start(opened: Opened, timeout: Duration) -> Result<Worker, BankError> {
+        let Opened {
+            connection,
+            path,
+            lock,
+        } = opened;
         let (jobs, inbox) = mpsc::channel();
         let mut desk = Desk {
             connection,
@@ -142,6 +147,7 @@ impl Worker {
             thread: Some(thread),
             path,
             timeout,
+            _lock: lock,
         })
     }
 
