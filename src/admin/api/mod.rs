@@ -1,9 +1,18 @@
 //! The operations, one resource a file. Each file has `operations()`, its types and its handlers.
 
 mod access_keys;
+mod accounts;
+mod api_keys;
+mod audit_log;
 mod catalog;
+mod cool_downs;
+mod credits;
+mod ledger;
 mod limits;
+mod overview;
 mod resource;
+mod transactions;
+mod usage;
 
 use super::operation::Operation;
 
@@ -11,6 +20,14 @@ use super::operation::Operation;
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     all.extend(access_keys::operations());
+    all.extend(api_keys::operations());
+    all.extend(credits::operations());
+    all.extend(usage::operations());
+    all.extend(overview::operations());
+    all.extend(accounts::operations());
+    all.extend(ledger::operations());
+    all.extend(cool_downs::operations());
+    all.extend(audit_log::operations());
     all.extend(catalog::operations());
     all
 }
