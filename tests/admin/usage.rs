@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::help::{ACME, ACME_TOKEN, Api, READER, ROOT, builder};
 use crate::common::fake::{Fake, Wire};
+use crate::common::gateway::provider;
 use crate::common::requests::Request;
 use crate::common::script::Script;
 
@@ -42,7 +43,10 @@ const PUBLISHED: [&str; 23] = [
 async fn start() -> (Api, [Fake; 2]) {
     let bad = Fake::start(Wire::H1, Script::error(500, "broken")).await;
     let good = Fake::good(Wire::H1, "hello").await;
+    let mut theirs = provider("theirs", &good);
+    theirs["keys"][0]["account"] = json!("acme");
     let builder = builder()
+        .provider(theirs)
         .fake("bad", &bad)
         .fake("good", &good)
         .config(json!({"ledger": {"processing_fee": 1, "flush": "20ms"}}));
@@ -126,7 +130,7 @@ async fn pages_neither_lose_nor_repeat_events_while_new_ones_come() {
     for _ in 0..7 {
         assert_eq!(api.chat("good:m").await, 200);
     }
-    let acme = Request::chat(&["good:m"], false)
+    let acme = Request::chat(&["theirs:m"], false)
         .without("authorization")
         .header("authorization", &format!("Bearer {ACME_TOKEN}"));
     assert_eq!(api.ask(&acme).await, 200);
