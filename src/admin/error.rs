@@ -201,24 +201,11 @@ impl ApiError {
         .retry_after(1)
     }
 
-    /// Adds a line to the details.
-    #[must_use]
-    pub(crate) fn detail(mut self, field: impl Into<String>, what: impl Into<String>) -> ApiError {
-        self.details.insert(field.into(), what.into());
-        self
-    }
-
     /// When to try again, in seconds.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u64) -> ApiError {
         self.retry_after = Some(seconds);
         self
-    }
-
-    /// What kind it is.
-    #[cfg(test)]
-    pub(crate) fn code(&self) -> Code {
-        self.code
     }
 }
 

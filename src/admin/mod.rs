@@ -13,9 +13,11 @@
 mod api;
 mod auth;
 mod context;
+mod docs;
 mod document;
 mod error;
 mod input;
+mod listener;
 mod open;
 mod operation;
 mod page;
@@ -34,7 +36,15 @@ pub(crate) use context::Context;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+
+/// The OpenAPI 3.1 document of this API, as at `/openapi.json`.
+///
+/// # Errors
+///
+/// What is wrong with the operations; a fault of this program.
+pub fn openapi() -> Result<serde_json::Value, String> {
+    table::Table::new(api::operations()).map(|table| document::document(&table))
+}
 
 /// Serves until `shutdown` completes and the requests under way are answered. Needs a Tokio runtime.
 ///
@@ -59,12 +69,8 @@ async fn serve_table(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let router = router::router(table, open::routes(table), state);
-    axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(shutdown)
-    .await
+    listener::serve(listener, router, shutdown).await;
+    Ok(())
 }
 
 #[cfg(test)]

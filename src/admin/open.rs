@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::docs;
 use super::document::document;
 use super::state::{AdminState, Readiness};
 use super::table::Table;
@@ -19,6 +20,7 @@ pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) fn routes(table: &Table) -> Router<AdminState> {
     let document = document(table);
     let openapi = Bytes::from(document.to_string());
+    let page = Bytes::from(docs::page(&document));
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(healthz))
@@ -27,6 +29,17 @@ pub(super) fn routes(table: &Table) -> Router<AdminState> {
         .route(
             "/openapi.json",
             get(|| async move { ([(header::CONTENT_TYPE, "application/json")], openapi) }),
+        )
+        .route(
+            "/docs",
+            get(|| async move {
+                let headers = [
+                    (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+                    (header::CONTENT_SECURITY_POLICY, docs::policy()),
+                    (header::REFERRER_POLICY, "no-referrer".to_owned()),
+                ];
+                (headers, page)
+            }),
         )
 }
 

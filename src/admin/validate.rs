@@ -59,11 +59,12 @@ impl Checker {
     /// # Errors
     ///
     /// 422 with all that is wrong.
-    pub(super) fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, ApiError> {
+    pub(super) fn read<T: DeserializeOwned>(&self, mut value: Value) -> Result<T, ApiError> {
         let details = self.faults(&value);
         if !details.is_empty() {
             return Err(ApiError::invalid_all(details));
         }
+        whole(&mut value);
         // What a type refuses beyond its schema; the error's text may show the value.
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
@@ -101,6 +102,12 @@ impl Checker {
                 for error in branch {
                     self.explain(error, details);
                 }
+            }
+            ValidationErrorKind::AnyOf { context }
+            | ValidationErrorKind::OneOfNotValid { context }
+                if let Some((path, choices)) = tags(context) =>
+            {
+                details.insert(dotted(path), format!("must be one of {}", listed(&choices)));
             }
             _ => {
                 let path = if path.is_empty() {
@@ -157,7 +164,7 @@ impl Checker {
             ValidationErrorKind::Format { format } if format == "date-time" => {
                 "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z".to_owned()
             }
-            ValidationErrorKind::Format { format } => format!("must be a {format}"),
+            ValidationErrorKind::Format { format } => format!("must have the format {format}"),
             ValidationErrorKind::PropertyNames { .. } => {
                 "has a name that is not allowed".to_owned()
             }
@@ -166,6 +173,22 @@ impl Checker {
             }
             other => format!("is not valid ({})", other.keyword()),
         }
+    }
+}
+
+/// Makes `5.0` a `5`: JSON has one kind of number, and a schema calls both integers.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(whole),
+        Value::Object(fields) => fields.values_mut().for_each(whole),
+        Value::Number(number) if number.is_f64() => {
+            // Its own shortest text, without the fraction if that is zero.
+            let text = number.to_string();
+            if let Some(integer) = text.strip_suffix(".0").and_then(|text| text.parse().ok()) {
+                *number = integer;
+            }
+        }
+        _ => {}
     }
 }
 
@@ -186,6 +209,26 @@ fn meant<'a>(
         (Some(form), None) => Some(form),
         _ => None,
     }
+}
+
+/// The constants by which several forms tell themselves apart, and where they stand; `None` if there are none.
+fn tags<'a>(forms: &'a [Vec<ValidationError<'static>>]) -> Option<(&'a str, Value)> {
+    let mut place = None;
+    let mut choices = Vec::new();
+    for form in forms {
+        let tag = form.iter().find_map(|error| match error.kind() {
+            ValidationErrorKind::Constant { expected_value } => {
+                Some((error.instance_path().as_str(), Value::clone(expected_value)))
+            }
+            _ => None,
+        });
+        let (path, choice) = tag?;
+        if *place.get_or_insert(path) != path {
+            return None;
+        }
+        choices.push(choice);
+    }
+    Some((place?, Value::Array(choices)))
 }
 
 fn kinds(kind: &TypeKind) -> String {
@@ -304,16 +347,18 @@ mod tests {
                 "is not a field here; the fields are name, count, inner",
             ),
             ("inner.0.keys", "must be an array"),
-            ("inner.1", "has none of the allowed forms"),
+            ("inner.1.type", "must be one of user, managed"),
             (
                 "inner.2.x",
-                "is not a field here; the fields are limit, type",
+                "is not a field here; the fields are type, limit",
             ),
             ("inner.3.keys", "is required"),
             ("name", "must have at most 5 characters"),
         ];
         let expected: Details = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         assert_eq!(faults, expected);
+        let whole: Sent = checker().read(json!({"name": "a", "count": 5.0})).unwrap();
+        assert_eq!(whole.count, Some(5), "an integer to its schema");
         let empty = checker().faults(&json!({"name": ""}));
         assert_eq!(empty["name"], "must not be empty");
         assert_eq!(

@@ -13,7 +13,7 @@ use tollgate::ledger::bank::{Bank, BankError, Books, Day, NewGrant};
 use tollgate::random;
 
 use super::From;
-use super::ledger::{Failure, accounts, known, with_bank};
+use super::ledger::{Failure, accounts, created_accounts, known, with_bank};
 use super::table::{date, plain, table, time, timestamp, usd};
 
 #[derive(Debug, Subcommand)]
@@ -120,7 +120,12 @@ fn give(grant: &Grant) -> io::Result<ExitCode> {
         ExitCode::FAILURE,
         async |bank, config| {
             new.check()?;
-            known(&bank.accounts().await?, config, &grant.account)?;
+            let created = created_accounts(bank).await;
+            known(
+                &[bank.accounts().await?, created].concat(),
+                config,
+                &grant.account,
+            )?;
             let is_new = match bank.grant(&grant.account, &new).await {
                 Err(error @ BankError::Away(_)) => {
                     return Err(Failure::Words(format!(

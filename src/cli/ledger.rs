@@ -8,6 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 use tollgate::config::types::Credits;
 use tollgate::config::{self, Config};
+use tollgate::control::Document;
+use tollgate::control::resource::Account;
 use tollgate::ledger::bank::{self, Access, Bank, BankError, Law, Verified};
 
 use super::table::{plain, usd};
@@ -47,6 +49,30 @@ pub fn with_bank(
     failed: ExitCode,
     work: impl AsyncFnOnce(&dyn Bank, &Config) -> Result<ExitCode, Failure>,
 ) -> io::Result<ExitCode> {
+    open(path, failed, async |bank, config| {
+        if config.ledger.credits == Credits::Off {
+            return Err(Failure::Words(format!(
+                "{} has no ledger: `ledger.credits` is off",
+                path.display()
+            )));
+        }
+        work(bank, config).await
+    })
+}
+
+/// The same for what is in the bank's store beside the money.
+pub fn with_store(
+    path: &Path,
+    work: impl AsyncFnOnce(&dyn Bank, &Config) -> Result<ExitCode, Failure>,
+) -> io::Result<ExitCode> {
+    open(path, ExitCode::FAILURE, work)
+}
+
+fn open(
+    path: &Path,
+    failed: ExitCode,
+    work: impl AsyncFnOnce(&dyn Bank, &Config) -> Result<ExitCode, Failure>,
+) -> io::Result<ExitCode> {
     let config = match config::load(path, &config::environment) {
         Ok(config) => config,
         Err(faults) => return check::report(path, &faults).map(|_| failed),
@@ -55,12 +81,6 @@ pub fn with_bank(
         .enable_all()
         .build()?;
     let done = runtime.block_on(async {
-        if config.ledger.credits == Credits::Off {
-            return Err(Failure::Words(format!(
-                "{} has no ledger: `ledger.credits` is off",
-                path.display()
-            )));
-        }
         let bank = bank::open(&config.ledger, Access::Command)?;
         work(&*bank, &config).await
     });
@@ -84,8 +104,20 @@ pub async fn accounts(
     let Some(asked) = asked else {
         return Ok(stored);
     };
-    known(&stored, config, asked)?;
+    let created = created_accounts(bank).await;
+    known(&[stored, created].concat(), config, asked)?;
     Ok(vec![asked.to_owned()])
+}
+
+/// The accounts that the admin API created.
+pub async fn created_accounts(bank: &dyn Bank) -> Vec<String> {
+    let Some(store) = bank.store() else {
+        return Vec::new();
+    };
+    let contents = store.load().await.unwrap_or_default();
+    let records = contents.records.into_iter();
+    let accounts = records.filter(|record| record.kind == Account::KIND);
+    accounts.map(|record| record.id).collect()
 }
 
 /// Whether there is such an account: one that the bank has, or that the configuration declares.

@@ -5,6 +5,7 @@ pub mod check;
 pub mod credits;
 pub mod key;
 pub mod ledger;
+pub mod resources;
 pub mod secrets;
 mod table;
 pub mod usage;

@@ -1,10 +1,14 @@
 //! `tollgate secrets`: the master keys, under which credentials are stored.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use tollgate::control::{Actor, Control, Resealed};
 use tollgate::secrets::MasterKey;
+
+use super::ledger::{Failure, with_store};
 
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
@@ -20,13 +24,69 @@ and in the configuration:
   secrets: { master_key: file:/etc/tollgate/master.key }"
     )]
     Generate,
+    /// Encrypt everything in the store anew, under the current master key.
+    #[command(
+        after_help = "The way to a new master key, without a moment in which a gateway cannot read the store:
+  1. make one: tollgate secrets generate
+  2. on every gateway, set TOLLGATE_MASTER_KEY to it and TOLLGATE_MASTER_KEY_PREVIOUS to the old one, and restart
+     (or, with secrets.master_key and secrets.previous_keys in the configuration, reload)
+  3. tollgate secrets rotate-master
+  4. remove the old one everywhere
+
+It works beside running gateways, and may be broken off and repeated. Exit codes: 0 all is under the current master
+key, 1 something is not."
+    )]
+    RotateMaster(super::From),
 }
 
 /// Runs one of them.
 pub fn run(command: &SecretsCommand) -> io::Result<ExitCode> {
     match command {
         SecretsCommand::Generate => generate(),
+        SecretsCommand::RotateMaster(from) => rotate(&from.config),
     }
+}
+
+fn rotate(path: &Path) -> io::Result<ExitCode> {
+    with_store(path, async |bank, config| {
+        let Some(id) = config.secrets.current_id() else {
+            return Err(Failure::Words(format!(
+                "{} has no master key: set TOLLGATE_MASTER_KEY or `secrets.master_key`",
+                path.display()
+            )));
+        };
+        let control = Control::new(config.clone().into(), bank.store());
+        let actor = Actor {
+            id: "command-line".to_owned(),
+            name: None,
+            address: None,
+            request_id: None,
+        };
+        let resealed = control
+            .reseal(&actor, |done, all| {
+                // Who hears of it is not what it is done for.
+                writeln!(io::stderr(), "{done} of {all}").ok();
+            })
+            .await
+            .map_err(|error| Failure::Words(error.to_string()))?;
+        let Resealed {
+            done,
+            current,
+            failed,
+        } = resealed;
+        writeln!(
+            io::stdout(),
+            "{done} encrypted anew under master key `{id}`; {current} were already"
+        )?;
+        for (key, error) in &failed {
+            writeln!(io::stderr(), "tollgate: {key} is not: {error}")?;
+        }
+        Ok(if failed.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    })
 }
 
 fn generate() -> io::Result<ExitCode> {

@@ -31,6 +31,7 @@ pub enum Action {
     Delete,
     Grant,
     Clear,
+    Reseal,
 }
 
 /// One change of one resource.

@@ -19,6 +19,7 @@ mod declared;
 pub mod id;
 mod merge;
 mod replica;
+mod reseal;
 pub mod resource;
 mod state;
 mod used;
@@ -26,6 +27,7 @@ mod view;
 
 pub use audit::{Action, Actor, Audited};
 pub use replica::{ChangeError, Control, context};
+pub use reseal::{ResealError, Resealed};
 pub use resource::Document;
 pub use state::{State, Table};
 pub use view::{Draft, Found, View};

@@ -257,8 +257,8 @@ fn record_attempts(
         });
         if let Some(ledger) = &shared.ledger {
             match planned.tab.receipt().filter(|_| last) {
-                Some(receipt) => receipt.note(event.clone()),
-                None => ledger.till.note(event.clone()),
+                Some(receipt) => receipt.note(&event),
+                None => ledger.till.note(&event),
             }
             // An answer that broke off says nothing of how long answers are.
             if let (Some(settled), None) = (settled, &past.outcome) {

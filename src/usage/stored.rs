@@ -5,12 +5,14 @@
 //! The form: a version byte, then [`postcard`] of [`Batch`]. Names repeat within a batch, so each is written
 //! once and referred to by its place; an event takes about 70 bytes, most of them its request's id and its own.
 
-use std::collections::HashMap;
+mod writer;
+
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
+
+pub use writer::Writer;
 
 use super::event::{Wire, dollars, millis};
 use super::{EventId, Timestamp, UsageEvent};
@@ -169,7 +171,7 @@ pub enum StoredError {
 }
 
 /// What is written after the version.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Batch<'a> {
     /// Of event ids; of one process usually.
     origins: Vec<u64>,
@@ -207,122 +209,13 @@ struct Row<'a> {
     latency_ms: u64,
 }
 
-/// Gives each value a place, the same one each time.
-struct Places<'a> {
-    texts: Vec<&'a str>,
-    known: HashMap<&'a str, u32>,
-    /// What each field had last: most events of a batch share most of their texts, address and all.
-    last: [(&'a str, u32); FIELDS],
-}
-
-/// Fields that are texts with a place.
-const FIELDS: usize = 11;
-
-impl<'a> Places<'a> {
-    fn of(&mut self, field: usize, text: &'a str) -> u32 {
-        if let Some((last, place)) = self.last.get(field)
-            && std::ptr::eq(*last, text)
-            && *place != u32::MAX
-        {
-            return *place;
-        }
-        let texts = &mut self.texts;
-        let place = *self.known.entry(text).or_insert_with(|| {
-            texts.push(text);
-            place(texts.len() - 1)
-        });
-        if let Some(last) = self.last.get_mut(field) {
-            *last = (text, place);
-        }
-        place
-    }
-}
-
-fn place(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
-}
-
-/// About what one event takes, bytes.
-const ROOM: usize = 96;
-
 /// Writes a batch; `None` if there are no events.
 pub fn encode(events: &[Arc<UsageEvent>]) -> Option<Events> {
-    let from_ms = events.iter().map(|event| at_ms(event)).min()?;
-    let to_ms = events.iter().map(|event| at_ms(event)).max()?;
-    let mut origins: Vec<u64> = Vec::new();
-    let mut places = Places {
-        texts: Vec::new(),
-        known: HashMap::new(),
-        last: [("", u32::MAX); FIELDS],
-    };
-    let rows = events.iter().map(|event| {
-        let event = StoredEvent::from(&**event);
-        let (origin, sequence) = event.id.parts();
-        let known = origins.iter().position(|known| *known == origin);
-        let known = known.unwrap_or_else(|| {
-            origins.push(origin);
-            origins.len() - 1
-        });
-        row(&mut places, &event, from_ms, (place(known), sequence))
-    });
-    let rows = rows.collect();
-    let batch = Batch {
-        origins,
-        texts: places.texts,
-        rows,
-    };
-    // Writing to memory cannot fail; if it did, the totals are stored all the same.
-    let room = Vec::with_capacity(ROOM + events.len() * ROOM);
-    let bytes = postcard::to_extend(&(VERSION, batch), room).ok()?;
-    Some(Events {
-        count: u32::try_from(events.len()).unwrap_or(u32::MAX),
-        from_ms,
-        to_ms,
-        bytes: Bytes::from(bytes),
-    })
-}
-
-fn row<'a>(
-    places: &mut Places<'a>,
-    event: &StoredEvent<'a>,
-    from_ms: u64,
-    (origin, sequence): (u32, u64),
-) -> Row<'a> {
-    let flags = [
-        event.is_final_attempt,
-        event.timed_out,
-        event.is_error,
-        event.is_streaming,
-        event.estimated,
-        event.orphaned,
-    ];
-    Row {
-        origin,
-        sequence,
-        after: event.at_ms.saturating_sub(from_ms),
-        request_id: event.request_id,
-        access_key_id: places.of(0, event.access_key_id),
-        account: places.of(1, event.account),
-        surface: places.of(2, event.surface),
-        provider: places.of(3, event.provider),
-        provider_display_name: places.of(4, event.provider_display_name),
-        model: places.of(5, event.model),
-        model_display_name: places.of(6, event.model_display_name),
-        attempt_number: event.attempt_number,
-        flags: (0..)
-            .zip(flags)
-            .fold(0, |all, (bit, flag)| all | u8::from(flag) << bit),
-        status_code: event.status_code,
-        outcome: places.of(7, event.outcome),
-        stop_reason: places.of(8, event.stop_reason),
-        tokens: event.tokens,
-        total_cost: event.total_cost.0,
-        user_key: event
-            .user_key
-            .map(|(id, name)| (places.of(9, id), places.of(10, name))),
-        latency_to_commit_ms: event.latency_to_commit_ms,
-        latency_ms: event.latency_ms,
+    let mut batch = Writer::default();
+    for event in events {
+        batch.push(&StoredEvent::from(&**event));
     }
+    batch.finish()
 }
 
 /// Reads a batch, in the order in which it was written.
@@ -351,11 +244,11 @@ pub fn decode(events: &Events) -> Result<Vec<StoredEvent<'_>>, StoredError> {
 
 fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEvent<'a>> {
     let text = |place: u32| {
-        let text = batch.texts.get(usize::try_from(place).ok()?);
+        let text = batch.texts.get(index(place));
         text.copied()
     };
     let flag = |bit: u8| row.flags >> bit & 1 == 1;
-    let origin = batch.origins.get(usize::try_from(row.origin).ok()?)?;
+    let origin = batch.origins.get(index(row.origin))?;
     let user_key = match row.user_key {
         Some((id, name)) => Some((text(id)?, text(name)?)),
         None => None,
@@ -387,6 +280,10 @@ fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEv
         latency_to_commit_ms: row.latency_to_commit_ms,
         latency_ms: row.latency_ms,
     })
+}
+
+fn index(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
 }
 
 fn at_ms(event: &UsageEvent) -> u64 {

@@ -77,8 +77,17 @@ async fn listed(api: &Api, path: &str, count: usize) -> Value {
 async fn events_have_the_published_fields_and_more_if_asked() {
     let (api, _fakes) = start().await;
     let request = Request::chat(&["bad:m", "good:m"], false);
-    assert_eq!(api.ask(&request).await, 200);
-    let page = listed(&api, &format!("/usage?{ALL}"), 1).await;
+    let (mut rounds, mut page) = (0, Value::Null);
+    while page["aiGatewayUsage"]
+        .get(0)
+        .is_none_or(|event| event["providerKeyId"].is_null())
+    {
+        assert!(rounds < 5, "all are short: {page}");
+        rounds += 1;
+        assert_eq!(api.ask(&request).await, 200);
+        // One that is told to the bank in the moment between its settlement and its end is short.
+        page = listed(&api, &format!("/usage?{ALL}"), rounds).await;
+    }
     assert_eq!(page["nextPageUri"], Value::Null);
     assert!(page["uri"].as_str().unwrap().ends_with("/usage"), "{page}");
     let event = &events(&page)[0];
@@ -104,8 +113,8 @@ async fn events_have_the_published_fields_and_more_if_asked() {
     assert_ne!(event["providerKeyDisplayName"], "KEY-good", "redacted");
 
     let with = format!("/usage?{ALL}&includeRetries=true&extended=true");
-    let page = listed(&api, &with, 2).await;
-    let [second, first] = &events(&page)[..] else {
+    let page = api.get(&with).await;
+    let [second, first, ..] = &events(&page)[..] else {
         panic!("{page}")
     };
     assert_eq!(second["id"], event["id"], "the newest first");

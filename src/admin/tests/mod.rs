@@ -1,6 +1,8 @@
 //! The listener over real sockets.
 
+mod document;
 mod requests;
+mod slow;
 mod things;
 
 use std::net::SocketAddr;

@@ -207,7 +207,7 @@ async fn bodies_are_checked_whole() {
         (
             format!(r#"{{"name":"a","secret":"{secret}"}}"#),
             422,
-            json!({"secret": "must be a ipv4"}),
+            json!({"secret": "must have the format ipv4"}),
         ),
         (r#"{"name":"taken"}"#.to_owned(), 409, json!({})),
     ] {

@@ -1,6 +1,5 @@
 //! What was settled since the last message, and how it is told.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::recovered::{Recovered, recovered};
@@ -49,16 +48,14 @@ pub struct Settled {
     pub request_id: Arc<str>,
     /// The API that was called.
     pub surface: Surface,
-    /// Whether its usage event is told as well, or is not to be.
-    pub noted: bool,
     /// What for.
     pub charge: Charge,
 }
 
 /// The event of a charge whose own one is not there, as far as the charge tells.
-pub fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> Arc<UsageEvent> {
+pub fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> UsageEvent {
     let origin = holder.replica.rotate_left(32) ^ holder.epoch;
-    Arc::new(recovered(&Recovered {
+    recovered(&Recovered {
         id: EventId::made_up(origin, settled.id),
         at_ms: settled.at_ms,
         account,
@@ -66,31 +63,27 @@ pub fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> Arc<Usa
         request_id: &settled.request_id,
         surface: settled.surface,
         charge: &settled.charge,
-    }))
+    })
 }
 
-/// Daily totals of what was settled, and their sum.
-pub fn roll_up(settled: &[Settled]) -> (Vec<Rollup>, NanoUsd) {
-    let mut totals: BTreeMap<(Day, &str, &str, &str), Rollup> = BTreeMap::new();
-    for entry in settled {
-        let charge = &entry.charge;
-        let day = window::day(entry.at_ms);
-        let key = (day, &*entry.access_key, &*charge.provider, &*charge.model);
-        let total = totals.entry(key).or_insert_with(|| Rollup {
-            day,
-            access_key: entry.access_key.clone(),
-            provider: charge.provider.clone(),
-            model: charge.model.clone(),
-            requests: 0,
-            failed: 0,
-            orphaned: 0,
-            input: 0,
-            cached_read: 0,
-            cache_write: 0,
-            output: 0,
-            reasoning: 0,
-            cost: NanoUsd::ZERO,
-        });
+/// Daily totals of what was settled, by whom and with what.
+#[derive(Default)]
+pub struct Totals {
+    /// In the order of what they are totals of.
+    rollups: Vec<Rollup>,
+    /// The one that was added to last: the next charge is likely to be alike.
+    last: usize,
+}
+
+impl Totals {
+    /// Whether nothing was settled.
+    pub fn is_empty(&self) -> bool {
+        self.rollups.is_empty()
+    }
+
+    /// Adds a charge that was settled at `at_ms` (Unix time).
+    pub fn add(&mut self, at_ms: u64, access_key: &Arc<str>, charge: &Charge) {
+        let total = self.total(window::day(at_ms), access_key, charge);
         total.requests += u64::from(charge.last);
         total.failed += u64::from(charge.last && charge.failed);
         total.orphaned += u64::from(charge.orphaned);
@@ -102,9 +95,47 @@ pub fn roll_up(settled: &[Settled]) -> (Vec<Rollup>, NanoUsd) {
         add(&mut total.reasoning, charge.usage.reasoning);
         total.cost += charge.cost;
     }
-    let rollups: Vec<Rollup> = totals.into_values().collect();
-    let spent = rollups.iter().map(|rollup| rollup.cost).sum();
-    (rollups, spent)
+
+    /// The totals and their sum.
+    pub fn finish(self) -> (Vec<Rollup>, NanoUsd) {
+        let spent = self.rollups.iter().map(|rollup| rollup.cost).sum();
+        (self.rollups, spent)
+    }
+
+    fn total(&mut self, day: Day, access_key: &Arc<str>, charge: &Charge) -> &mut Rollup {
+        let compare = |total: &Rollup| {
+            total
+                .day
+                .cmp(&day)
+                .then_with(|| total.access_key.cmp(access_key))
+                .then_with(|| total.provider.cmp(&charge.provider))
+                .then_with(|| total.model.cmp(&charge.model))
+        };
+        let again = self.rollups.get(self.last);
+        if !again.is_some_and(|total| compare(total).is_eq()) {
+            let found = self.rollups.binary_search_by(compare);
+            self.last = found.unwrap_or_else(|place| {
+                let none = Rollup {
+                    day,
+                    access_key: access_key.clone(),
+                    provider: charge.provider.clone(),
+                    model: charge.model.clone(),
+                    requests: 0,
+                    failed: 0,
+                    orphaned: 0,
+                    input: 0,
+                    cached_read: 0,
+                    cache_write: 0,
+                    output: 0,
+                    reasoning: 0,
+                    cost: NanoUsd::ZERO,
+                };
+                self.rollups.insert(place, none);
+                place
+            });
+        }
+        &mut self.rollups[self.last]
+    }
 }
 
 /// More tokens than any answer has: a provider that reports more shall not overflow the totals.

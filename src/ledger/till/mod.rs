@@ -271,7 +271,7 @@ impl Till {
     }
 
     /// Keeps an event that tells no hold's last charge until the next message to the bank.
-    pub fn note(&self, event: Arc<UsageEvent>) {
+    pub fn note(&self, event: &UsageEvent) {
         self.drawer(&event.account).note(event, None);
     }
 
@@ -342,7 +342,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// Keeps the event that tells its last charge until the next message to the bank.
-    pub fn note(&self, event: Arc<UsageEvent>) {
+    pub fn note(&self, event: &UsageEvent) {
         self.drawer.note(event, Some(self.id));
     }
 }

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Charge, Settled, made_up, roll_up};
+use super::batch::{Charge, Settled, Totals, made_up};
 use super::window::window;
 use crate::dialect::Surface;
 use crate::ledger::bank::{Exchange, Holder, Meter, MeterExchange};
 use crate::ledger::journal::{JournalError, Life, OwnedRecord};
 use crate::ledger::money::NanoUsd;
 use crate::tokens::Usage;
-use crate::usage::stored;
+use crate::usage::stored::{self, StoredEvent};
 
 /// See the module.
 #[derive(Default)]
@@ -184,7 +184,6 @@ impl Past {
                 access_key: hold.access_key,
                 request_id: hold.request_id,
                 surface: hold.surface,
-                noted: !charge.last,
                 charge,
             },
             subjects: hold.subjects,
@@ -223,16 +222,15 @@ impl Past {
                 .map(|(number, told)| (number, told, false));
             told.chain([last])
                 .map(|(number, charges, close)| {
-                    let settled: Vec<Settled> = charges
-                        .iter()
-                        .map(|charge| charge.settled.clone())
-                        .collect();
-                    let (rollups, spent) = roll_up(&settled);
-                    let events: Vec<_> = settled
-                        .iter()
-                        .filter(|settled| !settled.noted)
-                        .map(|settled| made_up(&account, holder, settled))
-                        .collect();
+                    let (mut totals, mut events) = (Totals::default(), stored::Writer::default());
+                    for PastCharge { settled, .. } in &charges {
+                        totals.add(settled.at_ms, &settled.access_key, &settled.charge);
+                        if settled.charge.last {
+                            let event = made_up(&account, holder, settled);
+                            events.push(&StoredEvent::from(&event));
+                        }
+                    }
+                    let (rollups, spent) = totals.finish();
                     Exchange {
                         account: account.clone(),
                         holder: sender,
@@ -246,7 +244,7 @@ impl Past {
                         close,
                         meters: meters(&charges),
                         rollups,
-                        events: stored::encode(&events),
+                        events: events.finish(),
                     }
                 })
                 .collect()

@@ -87,6 +87,24 @@ proptest! {
     }
 
     #[test]
+    fn the_oldest_are_forgotten_and_the_others_stay_as_they_were(
+        events in prop::collection::vec(event(), 1..8),
+        oldest in 0..9_usize,
+        later in event(),
+    ) {
+        let mut batch = Writer::default();
+        events.iter().for_each(|event| batch.push(&event.into()));
+        batch.forget(oldest);
+        let kept: Vec<_> = events.iter().skip(oldest).chain([&later]).collect();
+        prop_assert_eq!(batch.len(), kept.len() - 1);
+        batch.push(&(&later).into());
+        let written = batch.finish().unwrap();
+        prop_assert_eq!(Some(written.from_ms), kept.iter().map(|event| at_ms(event)).min());
+        prop_assert_eq!(Some(written.to_ms), kept.iter().map(|event| at_ms(event)).max());
+        prop_assert_eq!(json(&decode(&written).unwrap()), json(&kept));
+    }
+
+    #[test]
     fn damage_is_an_error_or_other_events_and_never_a_panic(
         events in prop::collection::vec(event().prop_map(Arc::new), 1..4),
         at in any::<prop::sample::Index>(),

@@ -1,15 +1,14 @@
 //! Messages between a drawer and the bank: written, repeated until they are acknowledged, kept for a while.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::batch::{Settled, made_up, roll_up};
+use super::super::batch::{Settled, Totals, made_up};
 use super::super::purse::{Purse, Told};
 use super::{Drawer, State, append};
 use crate::ledger::bank::{BankError, Exchange, Holder, MeterExchange, Reply};
 use crate::ledger::journal::{Journal, Record, Segment};
 use crate::ledger::money::NanoUsd;
-use crate::usage::{UsageEvent, stored};
+use crate::usage::stored::{self, StoredEvent};
 
 /// Acknowledged messages that are kept, in case a bank that lost its newest writes (a failover) asks for them.
 const KEPT: usize = 16;
@@ -38,8 +37,9 @@ struct Cut {
     number: u64,
     money: Told,
     meters: Vec<MeterExchange>,
-    settled: Vec<Settled>,
-    events: Vec<Arc<UsageEvent>>,
+    settled: Totals,
+    unnoted: Vec<Settled>,
+    events: stored::Writer,
     releases: Vec<(Segment, u32)>,
 }
 
@@ -72,10 +72,11 @@ impl Drawer {
             state.in_flight = true;
             cut
         };
-        let (rollups, spent) = roll_up(&cut.settled);
+        let (rollups, spent) = cut.settled.finish();
         let mut events = cut.events;
-        let missing = cut.settled.iter().filter(|settled| !settled.noted);
-        events.extend(missing.map(|settled| made_up(&self.account, holder, settled)));
+        for settled in &cut.unnoted {
+            events.push(&StoredEvent::from(&made_up(&self.account, holder, settled)));
+        }
         debug_assert_eq!(spent.0, cut.money.used, "totals are what was settled");
         let exchange = Exchange {
             account: self.account.clone(),
@@ -90,7 +91,7 @@ impl Drawer {
             close: occasion == Occasion::Close,
             meters: cut.meters,
             rollups,
-            events: stored::encode(&events),
+            events: events.finish(),
         };
         let mut state = self.state.lock();
         let oldest = state.kept.front().map(|letter| letter.exchange.number);
@@ -206,15 +207,17 @@ impl State {
                 }
             })
             .collect();
-        let settled = std::mem::take(&mut self.settled);
-        let early = settled.iter().filter(|settled| !settled.noted);
-        self.told_early.extend(early.map(|settled| settled.id));
+        let unnoted = std::mem::take(&mut self.unnoted);
+        self.told_early
+            .extend(unnoted.iter().map(|settled| settled.id));
+        let events = self.events.next();
         Some(Cut {
             number,
             money,
             meters,
-            settled,
-            events: std::mem::take(&mut self.events),
+            settled: std::mem::take(&mut self.settled),
+            unnoted,
+            events: std::mem::replace(&mut self.events, events),
             releases: merged(std::mem::take(&mut self.releases)),
         })
     }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub use letters::{Letter, Occasion};
 use meters::{MeterPurse, units, used};
 
-use super::batch::{Charge, Settled};
+use super::batch::{Charge, Settled, Totals};
 use super::purse::Purse;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
@@ -28,6 +28,7 @@ use crate::ledger::bank::Meter;
 use crate::ledger::journal::{Journal, Record, Segment};
 use crate::ledger::money::NanoUsd;
 use crate::usage::UsageEvent;
+use crate::usage::stored::{self, StoredEvent};
 
 /// Usage events kept while the bank is away; beyond it the oldest go. Charges and totals are never dropped.
 const MOST_EVENTS: usize = 50_000;
@@ -62,10 +63,14 @@ struct State {
     /// The last acknowledged ones, in case the bank forgets them.
     kept: VecDeque<Letter>,
     in_flight: bool,
-    settled: Vec<Settled>,
+    /// What was settled since the last message was written.
+    settled: Totals,
+    /// The last charges of requests among it whose usage events did not come yet.
+    unnoted: Vec<Settled>,
     /// Settlements that the journal could not take yet.
     unwritten: Vec<Unwritten>,
-    events: Vec<Arc<UsageEvent>>,
+    /// As the bank keeps them.
+    events: stored::Writer,
     /// Holds whose charges were told before their events came.
     told_early: HashSet<u64>,
     events_dropped: u64,
@@ -222,38 +227,40 @@ impl Drawer {
                 });
             }
         }
-        state
-            .settled
-            .extend(charges.into_iter().map(|charge| Settled {
-                id: taken.id,
-                at_ms,
-                access_key: taken.access_key.clone(),
-                request_id: taken.request_id.clone(),
-                surface: taken.surface,
-                noted: !charge.last,
-                charge,
-            }));
+        for charge in charges {
+            state.settled.add(at_ms, &taken.access_key, &charge);
+            if charge.last {
+                state.unnoted.push(Settled {
+                    id: taken.id,
+                    at_ms,
+                    access_key: taken.access_key.clone(),
+                    request_id: taken.request_id.clone(),
+                    surface: taken.surface,
+                    charge,
+                });
+            }
+        }
         (cost - taken.estimate).or_zero()
     }
 
     /// Keeps an event for the next message; `hold` is set for the event of a settled hold's last charge.
-    pub fn note(&self, event: Arc<UsageEvent>, hold: Option<u64>) {
+    pub fn note(&self, event: &UsageEvent, hold: Option<u64>) {
+        let event = StoredEvent::from(event);
         let mut state = self.state.lock();
         if let Some(id) = hold {
             if state.told_early.remove(&id) {
                 return;
             }
-            let mut newest_first = state.settled.iter_mut().rev();
-            if let Some(settled) = newest_first.find(|s| s.id == id && s.charge.last) {
-                settled.noted = true;
+            if let Some(place) = state.unnoted.iter().rposition(|settled| settled.id == id) {
+                state.unnoted.swap_remove(place);
             }
         }
         if state.events.len() >= MOST_EVENTS {
             let half = MOST_EVENTS / 2;
-            state.events.drain(..half);
+            state.events.forget(half);
             state.events_dropped += half as u64;
         }
-        state.events.push(event);
+        state.events.push(&event);
     }
 
     /// Whether the last call to the bank failed.
