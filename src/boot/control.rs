@@ -25,10 +25,7 @@ pub type Started = (Arc<Control>, Option<Arc<dyn Bank>>);
 /// # Errors
 /// When the store is in use by another process, is corrupt, or is of a newer version. One that only cannot be reached
 /// is no error: what the configuration declares is served until it can.
-pub fn start(
-    config: &Arc<Config>,
-    office: Option<&Office>,
-) -> Result<Started, BootError> {
+pub fn start(config: &Arc<Config>, office: Option<&Office>) -> Result<Started, BootError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

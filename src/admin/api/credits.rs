@@ -453,7 +453,7 @@ mod tests {
             ),
         ] {
             let error = check(json).expect_err(why);
-            assert_eq!(error.code(), Code::Invalid, "{why}");
+            assert!(error.to_string().contains("not valid"), "{why}: {error}");
         }
     }
 }
