@@ -212,12 +212,6 @@ impl ApiError {
     pub(crate) fn into_details(self) -> BTreeMap<String, String> {
         self.details
     }
-
-    /// What kind it is.
-    #[cfg(test)]
-    pub(crate) fn code(&self) -> Code {
-        self.code
-    }
 }
 
 impl Display for ApiError {
