@@ -204,6 +204,19 @@ impl Builder {
         panic!("the gateway did not start: {last}");
     }
 
+    /// Starts the gateway and waits until it listens, ready or not.
+    pub async fn listen(self) -> Gateway {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let mut gateway = self.spawn();
+            match listening(&mut gateway).await {
+                Ok(()) => return gateway,
+                Err(why) => last = format!("{why}\n{}", gateway.output()),
+            }
+        }
+        panic!("the gateway did not start: {last}");
+    }
+
     fn spawn(&self) -> Gateway {
         let dir = tempfile::tempdir().unwrap();
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -314,12 +327,26 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 async fn ready(gateway: &mut Gateway) -> Result<(), String> {
+    let ready =
+        |gateway: &Gateway| get(gateway.admin, "/readyz").is_ok_and(|answer| answer.0 == 200);
+    until(gateway, ready).await
+}
+
+async fn listening(gateway: &mut Gateway) -> Result<(), String> {
+    let listening = |gateway: &Gateway| {
+        let proxy = TcpStream::connect(gateway.address).is_ok();
+        proxy && get(gateway.admin, "/healthz").is_ok_and(|answer| answer.0 == 200)
+    };
+    until(gateway, listening).await
+}
+
+async fn until(gateway: &mut Gateway, is_so: impl Fn(&Gateway) -> bool) -> Result<(), String> {
     let end = tollgate::clock::now() + PATIENCE;
     loop {
         if let Ok(Some(status)) = gateway.child.try_wait() {
             return Err(format!("it ended with {status}"));
         }
-        if get(gateway.admin, "/readyz").is_ok_and(|(status, _)| status == 200) {
+        if is_so(gateway) {
             return Ok(());
         }
         if tollgate::clock::now() > end {
