@@ -46,6 +46,9 @@ impl<E> From<BankError> for ChangeError<E> {
     }
 }
 
+/// Is told the id of a provider key whose cool-down is to be forgotten; `*` for all.
+type Clear = Box<dyn Fn(&str) + Send>;
+
 /// What this replica knows.
 struct Known {
     config: Arc<Config>,
@@ -79,7 +82,7 @@ pub struct Control {
     reading: Turns<Result<(), BankError>>,
     /// Only trouble with the store is shared.
     writing: Turns<BankError>,
-    clear: Mutex<Option<Box<dyn Fn(&str) + Send>>>,
+    clear: Mutex<Option<Clear>>,
     pub(super) used: Mutex<super::used::Marks>,
 }
 
@@ -158,13 +161,17 @@ impl Control {
     pub fn caller(&self, token: &str) -> Option<Caller> {
         let digest = token::digest(token);
         let known = self.known.read();
-        let declared = known.declared.api_keys.iter();
-        // Each is compared, so that time does not tell which is nearest.
-        let found = declared
-            .chain(known.stored.api_keys.iter())
-            .filter(|(_, key)| token::same(&key.sha256, &digest))
-            .last()?;
-        let (id, key): (&Arc<str>, &Arc<ApiKey>) = found;
+        let all = known.declared.api_keys.iter();
+        let all = all.chain(known.stored.api_keys.iter());
+        // Each is compared, so that time does not tell which one it was.
+        let found = all.fold(None, |found, (id, key)| {
+            if token::same(&key.sha256, &digest) {
+                Some((id, key))
+            } else {
+                found
+            }
+        });
+        let (id, key): (&Arc<str>, &Arc<ApiKey>) = found?;
         Some(Caller {
             id: id.to_string(),
             name: key.meta.name.clone(),
