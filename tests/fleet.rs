@@ -9,8 +9,6 @@ mod common;
 #[allow(dead_code, reason = "shared with the Redis bank's own tests")]
 mod process;
 
-#[path = "fleet/author.rs"]
-mod author;
 #[path = "fleet/away.rs"]
 mod away;
 #[path = "fleet/changes.rs"]
@@ -118,6 +116,28 @@ pub fn created(answer: &Answer) -> (String, String) {
     let key = answer.json();
     let text = |name: &str| key[name].as_str().unwrap().to_owned();
     (text("id"), text("token"))
+}
+
+/// A change over the admin API, which must succeed; what is answered.
+pub async fn change(gateway: &Gateway, method: &'static str, path: &str, body: Value) -> Value {
+    let answer = ask(gateway.admin, &admin(method, path, Some(&body))).await;
+    let good = matches!(answer.status(), 200 | 201);
+    assert!(good, "{method} {path}: {}", answer.text());
+    answer.json()
+}
+
+/// A new provider key for `f`: its id.
+pub async fn provider_key(gateway: &Gateway, value: &str) -> String {
+    let new = json!({"providerId": "f", "name": "tests", "value": value});
+    let made = change(gateway, "POST", "/provider-keys", new).await;
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// Gives a provider key another value.
+pub async fn rotate(gateway: &Gateway, id: &str, value: &str) {
+    let path = format!("/provider-keys/{id}/rotate");
+    let new = json!({"name": "tests", "value": value});
+    change(gateway, "POST", &path, new).await;
 }
 
 /// Takes an access key away.

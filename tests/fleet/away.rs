@@ -2,7 +2,6 @@
 
 use futures::future::join_all;
 
-use super::author::Author;
 use super::*;
 use crate::common::fake::{Fake, Wire};
 
@@ -75,11 +74,10 @@ async fn keys_that_are_known_are_served_and_the_admin_api_answers_in_time() {
     assert_eq!(ask(gateway.address, &chat(&token)).await.status(), 200);
 
     // Whatever the refused ones came to, they came to it as a whole.
-    let author = Author::beside(&gateway);
-    let keys = author.store.load().await.unwrap().records.len();
-    let audited = author.store.audit(None, 1_000).await.unwrap().len();
+    let store = bank(&gateway).store().unwrap();
+    let keys = store.load().await.unwrap().records.len();
+    let audited = store.audit(None, 1_000).await.unwrap().len();
     assert_eq!(keys, audited, "resources, and entries about their creation");
-    author.control.catch_up().await.unwrap();
     let listed = ask(gateway.admin, &admin("GET", "/access-keys?limit=100", None)).await;
     let listed = listed.json()["aiGatewayAccessKeys"]
         .as_array()

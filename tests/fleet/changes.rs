@@ -1,8 +1,5 @@
 //! What one replica changes, the other serves within a second.
 
-use tollgate::control::resource::{Cap, Configuration, Settings};
-
-use super::author::{Author, meta};
 use super::*;
 use crate::common::fake::{Fake, Wire};
 use crate::common::script::Script;
@@ -70,29 +67,17 @@ async fn every_kind_of_resource_reaches_every_replica_within_a_second() {
         replica(&redis).fake("f", &fake).start().await,
         replica(&redis).fake("f", &fake).start().await,
     ];
-    let author = Author::beside(&replicas[0]);
-    let mut provider_key = Vec::new();
-    let configuration = |says: Value| Configuration {
-        meta: meta(),
-        says: serde_json::from_value(says).unwrap(),
-    };
+    let a = provider_key(&replicas[0], "a").await;
+    let b = provider_key(&replicas[0], "b").await;
     let only = |key: &str| {
-        let steps = json!([{"type": "user", "keys": [key]}]);
-        json!({"id": "akc_1", "router": {"rules": [{"provider": "f", "steps": steps}]}})
+        let steps = json!([{"type": "user", "keys": [{"id": key}]}]);
+        json!({"name": "one", "router": {"rules": [{"provider": "f", "steps": steps}]}})
     };
-    for id in ["pk_a", "pk_b"] {
-        let key = author.provider_key(id, "f", id);
-        author.put(id, &key).await;
-    }
-    author.put("akc_1", &configuration(only("pk_a"))).await;
-    let link = json!({"accessKeyConfigurationId": "akc_1"});
-    author.control.catch_up().await.unwrap();
-    let answer = ask(
-        replicas[0].admin,
-        &admin("POST", "/access-keys", Some(&link)),
-    )
-    .await;
-    let (_, token) = created(&answer);
+    let made = change(&replicas[0], "POST", "/access-key-configurations", only(&a)).await;
+    let configuration = made["id"].as_str().unwrap();
+    let link = json!({"accessKeyConfigurationId": configuration});
+    let linked = change(&replicas[1], "POST", "/access-keys", link).await;
+    let token = linked["token"].as_str().unwrap().to_owned();
     let says = async |gateway: &Gateway, text: &str, began: Instant| loop {
         let answer = ask(gateway.address, &chat(&token)).await;
         if answer.status() == 200 && answer.text().contains(&format!("\"{text}\"")) {
@@ -102,40 +87,37 @@ async fn every_kind_of_resource_reaches_every_replica_within_a_second() {
         assert!(waited < common::PATIENCE, "{text}: {}", answer.text());
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
+    let mut values = Vec::new();
     for round in 0..10 {
         let value = format!("value-{round}");
-        let key = author.provider_key("pk_a", "f", &value);
-        author.put("pk_a", &key).await;
+        rotate(&replicas[round % 2], &a, &value).await;
         let began = clock::now();
         for gateway in &replicas {
-            provider_key.push(says(gateway, &value, began).await);
+            values.push(says(gateway, &value, began).await);
         }
     }
     let mut configurations = Vec::new();
     for round in 0..10 {
-        let id = ["pk_b", "pk_a"][round % 2];
-        author.put("akc_1", &configuration(only(id))).await;
+        let path = format!("/access-key-configurations/{configuration}");
+        let rules = only([&b, &a][round % 2]);
+        change(&replicas[round % 2], "PATCH", &path, rules).await;
         let began = clock::now();
         for gateway in &replicas {
-            let text = ["pk_b", "value-9"][round % 2];
+            let text = ["b", "value-9"][round % 2];
             configurations.push(says(gateway, text, began).await);
         }
     }
     let mut settings = Vec::new();
     for round in 0..10 {
-        let new = Settings {
-            meta: meta(),
-            max_input_tokens: [Cap::Tokens(1), Cap::Cleared][round % 2],
-            ..Settings::default()
-        };
-        author.put("default", &new).await;
+        let limit = json!({"maxInputTokens": (round % 2 == 0).then_some(1)});
+        change(&replicas[round % 2], "PATCH", "/gateway-config", limit).await;
         let began = clock::now();
         for gateway in &replicas {
             let status = [413, 200][round % 2];
             settings.push(until(gateway.address, &chat(&token), status, began, "settings").await);
         }
     }
-    assert!(worst("a provider key's new value", provider_key) < SOON);
+    assert!(worst("a provider key's new value", values) < SOON);
     assert!(worst("a configuration's new rules", configurations) < SOON);
     assert!(worst("an account's new settings", settings) < SOON);
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::common::fake::{Fake, Wire};
 
-const KILLS: usize = 8;
+const KILLS: usize = 5;
 const CLIENTS: usize = 3;
 
 async fn make_keys(address: SocketAddr, answered: Arc<Mutex<Vec<(String, String)>>>) {
