@@ -17,6 +17,9 @@ const SWEEP: Duration = Duration::from_secs(60 * 60);
 /// Longest wait for the store before the gateway starts without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The control plane, and the bank whose store it uses.
+type Started = (Arc<Control>, Option<Arc<dyn Bank>>);
+
 /// Reads the store, if there is one, and starts the thread.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn start(
     config: &Arc<Config>,
     office: Option<&Office>,
-) -> Result<(Arc<Control>, Option<Arc<dyn Bank>>), BootError> {
+) -> Result<Started, BootError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
