@@ -18,6 +18,9 @@ use super::{PATIENCE, TOKEN, certs, free_port};
 /// Tries to start before giving up: a port that was free a moment ago may be taken.
 const TRIES: usize = 3;
 
+/// What a gateway says whose port somebody else has.
+const TAKEN: &str = "Address already in use";
+
 /// A running gateway; dropping it ends the process, and shows its output if the test is failing.
 pub struct Gateway {
     /// Where applications call.
@@ -124,9 +127,19 @@ impl Gateway {
 
     /// Starts the process again where it was, after [`Gateway::kill`] or [`Gateway::stop`].
     pub async fn restart(&mut self) {
-        self.child = launch(&self.dir, &self.env);
-        if let Err(why) = ready(self).await {
-            panic!("the gateway did not start again: {why}\n{}", self.output());
+        let end = tollgate::clock::now() + PATIENCE;
+        loop {
+            let before = self.output().matches(TAKEN).count();
+            self.child = launch(&self.dir, &self.env);
+            let Err(why) = ready(self).await else { return };
+            // Somebody else has the port for a moment, as another test's connection may.
+            let taken = self.output().matches(TAKEN).count() > before;
+            assert!(
+                taken && tollgate::clock::now() < end,
+                "the gateway did not start again: {why}\n{}",
+                self.output()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 

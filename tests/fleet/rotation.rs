@@ -33,7 +33,12 @@ async fn no_request_fails_while_a_provider_key_is_rotated() {
     .await;
     let mut provider = crate::common::gateway::provider("f", &fake);
     provider["keys"] = json!([]);
-    let start = || replica(&redis).provider(provider.clone()).start();
+    // It is about keys: a busy machine must not look like a slow provider.
+    let patient = json!({"timeouts": {"per_request": "20s"}});
+    let start = || {
+        let builder = replica(&redis).config(patient.clone());
+        builder.provider(provider.clone()).start()
+    };
     let gateways = [start().await, start().await];
     let id = provider_key(&gateways[0], "value-0").await;
     let request = Request::chat(&["f:m"], false);
