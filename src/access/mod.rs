@@ -7,6 +7,7 @@ mod limits;
 mod policy;
 mod role;
 mod settings;
+mod shelves;
 mod snapshot;
 mod timeouts;
 pub mod token;

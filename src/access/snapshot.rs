@@ -1,11 +1,13 @@
 //! Everything a request needs to know, in one value that never changes.
 //!
-//! A change builds a new snapshot and swaps it in; requests under way keep theirs.
+//! A change builds a new snapshot and swaps it in; requests under way keep theirs. Where only access keys changed,
+//! the new one shares everything else with the old one.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::shelves::Shelves;
 use super::{AccessKey, AccountSettings, Configuration, KeyKind, Limit, ProviderKey, Used, token};
 use crate::catalog::Catalog;
 use crate::config::types::{self, Auth};
@@ -22,11 +24,14 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// Whether all keys are known: not before the store has been read.
     complete: bool,
-    access_keys: HashMap<Arc<str>, Arc<AccessKey>>,
-    configurations: HashMap<Arc<str>, Arc<Configuration>>,
-    provider_keys: HashMap<Arc<str>, KeyRing>,
-    by_id: HashMap<Arc<str>, Arc<ProviderKey>>,
+    access_keys: Shelves,
+    configurations: Arc<Configurations>,
+    accounts: Arc<Accounts>,
+    provider_keys: Arc<HashMap<Arc<str>, KeyRing>>,
+    by_id: Arc<HashMap<Arc<str>, Arc<ProviderKey>>>,
 }
+
+type Configurations = HashMap<Arc<str>, Arc<Configuration>>;
 
 /// What a snapshot is made of.
 pub struct Contents<'a> {
@@ -124,45 +129,20 @@ impl Snapshot {
         let Contents {
             config, catalog, ..
         } = contents;
-        let configurations: HashMap<Arc<str>, Arc<Configuration>> = contents
+        let configurations: Configurations = contents
             .configurations
             .into_iter()
             .map(|written| Arc::new(Configuration::from(written)))
             .map(|configuration| (configuration.id.clone(), configuration))
             .collect();
         let mut accounts = Accounts::new(&config, contents.settings);
-        let mut access_keys = HashMap::with_capacity(contents.access_keys.len());
+        let mut access_keys = Shelves::default();
         for key in contents.access_keys {
-            let configuration = match key.configuration {
-                Some(id) => match configurations.get(id) {
-                    Some(configuration) => Some(configuration.clone()),
-                    // Whoever wrote it saw to it that it exists. If not, the key must not come to allow everything.
-                    None => continue,
-                },
-                None => None,
-            };
-            let own = Limit::of_key(key.id, key.limits);
-            let limits = match &configuration {
-                Some(configuration) => Limit::together(&own, &configuration.limits),
-                None => own,
-            };
-            let known = last.and_then(|last| last.access_keys.get_key_value(key.id));
-            let (id, used) = match known {
-                Some((id, known)) => (id.clone(), known.used.clone()),
-                None => (Arc::from(key.id), Used::default()),
-            };
-            let (account, settings) = accounts.get(key.account);
-            let key = AccessKey {
-                id: id.clone(),
-                name: key.name.map(str::to_owned),
-                account,
-                settings,
-                configuration,
-                digest: *key.digest,
-                limits,
-                used,
-            };
-            access_keys.insert(id, Arc::new(key));
+            let known = last.and_then(|last| last.access_keys.entry(key.id));
+            let account = accounts.get(key.account);
+            if let Some(key) = access_key(key, &configurations, account, known) {
+                access_keys.insert(key);
+            }
         }
 
         let provider_keys: HashMap<Arc<str>, KeyRing> = contents
@@ -187,9 +167,37 @@ impl Snapshot {
             catalog,
             complete: contents.complete,
             access_keys,
-            configurations,
-            provider_keys,
-            by_id,
+            configurations: Arc::new(configurations),
+            accounts: Arc::new(accounts),
+            provider_keys: Arc::new(provider_keys),
+            by_id: Arc::new(by_id),
+        }
+    }
+
+    /// The same with these access keys changed, or taken away where there is `None`; all else stays as it is. Costs
+    /// as much as the changed ones, not as all. Pure.
+    #[must_use]
+    pub fn with_access_keys<'a>(
+        &self,
+        changed: impl IntoIterator<Item = (&'a str, Option<WrittenKey<'a>>)>,
+        generation: u64,
+    ) -> Snapshot {
+        let mut access_keys = self.access_keys.clone();
+        for (id, key) in changed {
+            let key = key.and_then(|key| {
+                let known = self.access_keys.entry(id);
+                let account = self.accounts.look(key.account);
+                access_key(key, &self.configurations, account, known)
+            });
+            match key {
+                Some(key) => access_keys.insert(key),
+                None => access_keys.remove(id),
+            }
+        }
+        Snapshot {
+            generation,
+            access_keys,
+            ..self.clone()
         }
     }
 
@@ -246,6 +254,11 @@ impl Snapshot {
         self.complete
     }
 
+    /// The access key with this id.
+    pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
+        self.access_keys.get(id)
+    }
+
     /// All access keys, in no particular order.
     pub fn access_keys(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
         self.access_keys.values()
@@ -257,32 +270,70 @@ impl Snapshot {
     }
 }
 
+/// `None` if its configuration is not there. One that was `known` remembers when it was used.
+fn access_key(
+    written: WrittenKey<'_>,
+    configurations: &Configurations,
+    (account, settings): (Arc<str>, Arc<AccountSettings>),
+    known: Option<(&Arc<str>, &Arc<AccessKey>)>,
+) -> Option<AccessKey> {
+    let configuration = match written.configuration {
+        // Whoever wrote it saw to it that it exists. If not, the key must not come to allow everything.
+        Some(id) => Some(configurations.get(id)?.clone()),
+        None => None,
+    };
+    let own = Limit::of_key(written.id, written.limits);
+    let limits = match &configuration {
+        Some(configuration) => Limit::together(&own, &configuration.limits),
+        None => own,
+    };
+    let (id, used) = match known {
+        Some((id, known)) => (id.clone(), known.used.clone()),
+        None => (Arc::from(written.id), Used::default()),
+    };
+    Some(AccessKey {
+        id,
+        name: written.name.map(str::to_owned),
+        account,
+        settings,
+        configuration,
+        digest: *written.digest,
+        limits,
+        used,
+    })
+}
+
 /// Equal account ids share one allocation, and one account's keys share its settings.
-struct Accounts<'a> {
-    own: HashMap<&'a str, AccountSettings>,
+#[derive(Debug)]
+struct Accounts {
     common: Arc<AccountSettings>,
+    /// All that have settings of their own, and more.
     known: HashMap<Arc<str>, Arc<AccountSettings>>,
 }
 
-impl<'a> Accounts<'a> {
-    fn new(config: &Config, own: Vec<(&'a str, AccountSettings)>) -> Accounts<'a> {
+impl Accounts {
+    fn new(config: &Config, own: Vec<(&str, AccountSettings)>) -> Accounts {
+        let own = own.into_iter();
         Accounts {
-            own: own.into_iter().collect(),
             common: Arc::new(AccountSettings::common(config)),
-            known: HashMap::new(),
+            known: own
+                .map(|(id, settings)| (id.into(), Arc::new(settings)))
+                .collect(),
+        }
+    }
+
+    fn look(&self, id: &str) -> (Arc<str>, Arc<AccountSettings>) {
+        match self.known.get_key_value(id) {
+            Some((id, settings)) => (id.clone(), settings.clone()),
+            None => (id.into(), self.common.clone()),
         }
     }
 
     fn get(&mut self, id: &str) -> (Arc<str>, Arc<AccountSettings>) {
-        if let Some((id, settings)) = self.known.get_key_value(id) {
-            return (id.clone(), settings.clone());
+        let (id, settings) = self.look(id);
+        if !self.known.contains_key(&id) {
+            self.known.insert(id.clone(), settings.clone());
         }
-        let settings = match self.own.get(id) {
-            Some(own) => Arc::new(*own),
-            None => self.common.clone(),
-        };
-        let id: Arc<str> = id.into();
-        self.known.insert(id.clone(), settings.clone());
         (id, settings)
     }
 }
@@ -290,7 +341,7 @@ impl<'a> Accounts<'a> {
 fn key_ring(
     provider: &types::Provider,
     owner: Option<&str>,
-    accounts: &mut Accounts<'_>,
+    accounts: &mut Accounts,
     last: Option<&Snapshot>,
 ) -> (Arc<str>, KeyRing) {
     let id: Arc<str> = provider.id.as_str().into();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::resource::{Provider, ProviderKey, Settings};
+use super::resource::{AccessKey, Provider, ProviderKey, Settings};
 use super::state::State;
 use super::view::{Found, View};
 use crate::access::{AccountSettings, Contents, Snapshot, WrittenKey};
@@ -44,14 +44,7 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
     let hidden = &base.declared.access_keys;
     let own = base.stored.access_keys.iter();
     let own = own.filter(|(id, _)| hidden.is_empty() || hidden.get(id).is_none());
-    let own = own.map(|(id, key)| WrittenKey {
-        id,
-        name: key.meta.name.as_deref(),
-        account: &key.meta.account,
-        configuration: key.configuration.as_deref(),
-        digest: &key.sha256,
-        limits: &key.limits,
-    });
+    let own = own.map(|(id, key)| written(id, key));
     let settings = base.stored.settings.iter();
     let settings = settings.map(|(account, own)| (&**account, settings_of(own, base.config)));
     let contents = Contents {
@@ -64,6 +57,34 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
         complete: base.complete,
     };
     Snapshot::of(contents, generation, last)
+}
+
+/// The `last` snapshot, but with these access keys as they are now: the same as [`snapshot`] where nothing else of it
+/// changed since.
+pub(super) fn with_access_keys<'a>(
+    base: &'a Base<'_>,
+    ids: &[&'a str],
+    generation: u64,
+    last: &Snapshot,
+) -> Snapshot {
+    let hidden = &base.declared.access_keys;
+    let changed = ids.iter().filter(|id| hidden.get(id).is_none());
+    let changed = changed.map(|id| {
+        let own = base.stored.access_keys.get(id);
+        (*id, own.map(|key| written(id, key)))
+    });
+    last.with_access_keys(changed, generation)
+}
+
+fn written<'a>(id: &'a str, key: &'a AccessKey) -> WrittenKey<'a> {
+    WrittenKey {
+        id,
+        name: key.meta.name.as_deref(),
+        account: &key.meta.account,
+        configuration: key.configuration.as_deref(),
+        digest: &key.sha256,
+        limits: &key.limits,
+    }
 }
 
 fn stored<T>(all: impl Iterator<Item = Found<T>>) -> impl Iterator<Item = Found<T>> {
@@ -195,5 +216,105 @@ fn settings_of(own: &Settings, config: &Config) -> AccountSettings {
         },
         max_input_tokens: own.max_input_tokens.or(common.max_input_tokens),
         max_output_tokens: own.max_output_tokens.or(common.max_output_tokens),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::access::token;
+    use crate::config;
+    use crate::control::declared::declared;
+    use crate::control::resource::{Cap, Configuration, Meta};
+
+    /// What becomes of the access key `k<number>`: gone, or with this account, configuration and digest.
+    type Change = (u8, Option<(u8, Option<u8>, u8)>);
+
+    fn change() -> impl Strategy<Value = Change> {
+        let key = (0..3_u8, proptest::option::of(0..3_u8), any::<u8>());
+        (0..8_u8, proptest::option::weighted(0.7, key))
+    }
+
+    fn meta(account: u8) -> Meta {
+        Meta {
+            account: format!("a{account}"),
+            ..Meta::default()
+        }
+    }
+
+    fn all(snapshot: &Snapshot) -> Vec<String> {
+        let mut all: Vec<String> = snapshot
+            .access_keys()
+            .map(|key| format!("{key:?}"))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn base<'a>(config: &'a Arc<Config>, declared: &'a State, stored: &'a State) -> Base<'a> {
+        Base {
+            config,
+            declared,
+            stored,
+            complete: true,
+            open: &|_, _| None,
+        }
+    }
+
+    proptest! {
+        /// Of three configurations one is missing, one account has settings, and one access key is declared.
+        #[test]
+        fn changed_access_keys_make_the_same_as_building_anew(
+            rounds in proptest::collection::vec(proptest::collection::vec(change(), 1..6), 1..8),
+        ) {
+            let yaml = format!("access_keys: [{{ id: k0, sha256: '{}' }}]", token::to_hex(&[9; 32]));
+            let config = Arc::new(config::parse(&yaml, &|_| None).unwrap());
+            let declared = declared(&config, 1);
+            let mut stored = State::default();
+            for number in 0..2 {
+                let id = format!("c{number}");
+                let says = types::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
+                stored.configurations.insert(&id, Configuration { meta: meta(0), says });
+            }
+            let own = Settings { meta: meta(1), max_input_tokens: Cap::Tokens(5), ..Settings::default() };
+            stored.settings.insert("a1", own);
+            let empty = stored.clone();
+            let mut last = snapshot(&base(&config, &declared, &empty), 1, None);
+            for (round, changes) in (2..).zip(rounds) {
+                let mut ids = Vec::new();
+                for (number, key) in changes {
+                    let id = format!("k{number}");
+                    let body = key.map(|(account, configuration, digest)| {
+                        let key = AccessKey {
+                            meta: meta(account),
+                            configuration: configuration.map(|number| format!("c{number}")),
+                            sha256: [digest; 32],
+                            ..AccessKey::default()
+                        };
+                        serde_json::to_string(&key).unwrap()
+                    });
+                    stored.access_keys.put(&id, body.as_deref()).unwrap();
+                    ids.push(id);
+                }
+                let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                let base = base(&config, &declared, &stored);
+                let whole = snapshot(&base, round, Some(&last));
+                let patched = with_access_keys(&base, &ids, round, &last);
+                prop_assert_eq!(all(&patched), all(&whole));
+                prop_assert_eq!(patched.generation, round);
+                for key in patched.access_keys() {
+                    let same = whole.access_key(&key.id).map(|same| &same.id);
+                    prop_assert_eq!(same, Some(&key.id), "found by its id");
+                    key.used.mark(round);
+                    if last.access_key(&key.id).is_some() {
+                        let noted = whole.access_key(&key.id).and_then(|same| same.used.last());
+                        prop_assert_eq!(noted, Some(round), "one key, one note");
+                    }
+                }
+                last = patched;
+            }
+        }
     }
 }

@@ -18,10 +18,14 @@ mod audit;
 mod declared;
 pub mod id;
 mod merge;
+mod records;
 mod replica;
 mod reseal;
 pub mod resource;
 mod state;
+#[cfg(test)]
+mod tests;
+mod turns;
 mod used;
 mod view;
 

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Mutex as AsyncMutex;
 
 use super::Caller;
 use super::declared::declared;
 use super::merge::{self, Base};
-use super::resource::{ApiKey, CoolDownCleared, Document, ProviderKey};
+use super::records::{contents, only_access_keys, rests_no_more};
+use super::resource::{ApiKey, Document, ProviderKey};
 use super::state::State;
+use super::turns::Turns;
 use super::view::{Draft, View};
 use crate::access::{Snapshot, token};
 use crate::config::{Config, Secret};
 use crate::ledger::bank::BankError;
-use crate::ledger::bank::store::{Commit, Committed, Contents, Record, Since, Store};
+use crate::ledger::bank::store::{Commit, Committed, Contents, Since, Store};
 use crate::{clock, random};
 
 /// How often a replica looks whether something changed, if it hears of nothing.
@@ -57,6 +58,18 @@ struct Known {
     complete: bool,
 }
 
+impl Known {
+    fn base<'a>(&'a self, open: &'a dyn Fn(&str, &ProviderKey) -> Option<Secret>) -> Base<'a> {
+        Base {
+            config: &self.config,
+            declared: &self.declared,
+            stored: &self.stored,
+            complete: self.complete,
+            open,
+        }
+    }
+}
+
 /// The control plane of this replica.
 pub struct Control {
     store: Option<Arc<dyn Store>>,
@@ -64,10 +77,11 @@ pub struct Control {
     served: Arc<ArcSwap<Snapshot>>,
     /// Which snapshot was built last.
     generation: Mutex<u64>,
-    /// Clear texts by sealed ones, so that each is opened once.
-    opened: Mutex<HashMap<String, Option<Secret>>>,
-    reading: AsyncMutex<()>,
-    writing: AsyncMutex<()>,
+    /// Clear texts by what they are for and the sealed text, so that each is opened once, and for nothing else.
+    opened: Mutex<HashMap<(String, String), Option<Secret>>>,
+    reading: Turns<Result<(), BankError>>,
+    /// Only trouble with the store is shared.
+    writing: Turns<BankError>,
     clear: Mutex<Option<Clear>>,
     pub(super) used: Mutex<super::used::Marks>,
 }
@@ -88,8 +102,8 @@ impl Control {
             served: Arc::new(ArcSwap::from_pointee(empty)),
             generation: Mutex::new(0),
             opened: Mutex::default(),
-            reading: AsyncMutex::default(),
-            writing: AsyncMutex::default(),
+            reading: Turns::default(),
+            writing: Turns::default(),
             clear: Mutex::default(),
             used: Mutex::default(),
         };
@@ -124,9 +138,9 @@ impl Control {
         self.serve()
     }
 
-    /// Whether the store has been read at least once.
+    /// Whether what the store holds is served: not before it has been read once.
     pub fn is_complete(&self) -> bool {
-        self.known.read().complete
+        self.served.load().is_complete()
     }
 
     /// Looks at everything there is. Not for long: changes wait.
@@ -174,7 +188,10 @@ impl Control {
         let Some(store) = &self.store else {
             return Ok(());
         };
-        let _one_at_a_time = self.reading.lock().await;
+        self.reading.share(|| self.read(&**store)).await
+    }
+
+    async fn read(&self, store: &dyn Store) -> Result<(), BankError> {
         let (revision, complete) = {
             let known = self.known.read();
             (known.stored.revision, known.complete)
@@ -190,6 +207,10 @@ impl Control {
             Since::Unknown => {
                 let state = State::of(&store.load().await?);
                 let mut known = self.known.write();
+                // A change of this replica's own may be newer than what was loaded: then the next look tells.
+                if known.stored.revision != revision {
+                    return Ok(());
+                }
                 known.stored = state;
                 known.complete = true;
                 drop(known);
@@ -212,7 +233,13 @@ impl Control {
             }
             known.stored.catch_up(changes);
         }
-        self.serve();
+        match only_access_keys(&changes.records) {
+            Some(ids) if ids.is_empty() => {}
+            Some(ids) => self.serve_access_keys(&ids),
+            None => {
+                self.serve();
+            }
+        }
         if let Some(clear) = &*self.clear.lock() {
             cleared.iter().for_each(|id| clear(id));
         }
@@ -223,16 +250,29 @@ impl Control {
         let mut generation = self.generation.lock();
         let known = self.known.read();
         *generation += 1;
-        let base = Base {
-            config: &known.config,
-            declared: &known.declared,
-            stored: &known.stored,
-            complete: known.complete,
-            open: &|id, key| self.open(&known.config, id, key),
-        };
+        let open = |id: &str, key: &ProviderKey| self.open(&known.config, id, key);
+        let base = known.base(&open);
         let snapshot = merge::snapshot(&base, *generation, Some(&self.served.load()));
         self.served.store(Arc::new(snapshot));
+        // Credentials that nobody uses any more are not kept in clear text.
+        let keys = &known.stored.provider_keys;
+        let is_used = |id: &str, sealed: &str| {
+            let used = keys.get(id).and_then(|key| key.sealed.as_ref());
+            used.is_some_and(|used| used.as_str() == sealed)
+        };
+        let mut opened = self.opened.lock();
+        opened.retain(|(id, sealed), _| is_used(id, sealed));
         *generation
+    }
+
+    /// Swaps in the snapshot that is served with these access keys as they are known now.
+    fn serve_access_keys(&self, ids: &[&str]) {
+        let mut generation = self.generation.lock();
+        let known = self.known.read();
+        *generation += 1;
+        let base = known.base(&|_, _| None);
+        let snapshot = merge::with_access_keys(&base, ids, *generation, &self.served.load());
+        self.served.store(Arc::new(snapshot));
     }
 
     fn open(&self, config: &Config, id: &str, key: &ProviderKey) -> Option<Secret> {
@@ -246,9 +286,15 @@ impl Control {
             }
         };
         opened
-            .entry(sealed.as_str().to_owned())
+            .entry((id.to_owned(), sealed.as_str().to_owned()))
             .or_insert_with(open)
             .clone()
+    }
+
+    /// How many clear texts are kept.
+    #[cfg(test)]
+    pub(super) fn opened_count(&self) -> usize {
+        self.opened.lock().values().flatten().count()
     }
 
     /// Changes resources as `decide` says, which is asked again whenever another change came first.
@@ -262,7 +308,20 @@ impl Control {
         let Some(store) = &self.store else {
             return Err(ChangeError::NoStore);
         };
-        let _one_at_a_time = self.writing.lock().await;
+        // Whoever has waited for a change that the store did not answer would only wait as long again.
+        let turn = self.writing.wait().await?;
+        let changed = self.try_change(&**store, decide).await;
+        if let Err(ChangeError::Store(error @ BankError::Away(_))) = &changed {
+            turn.share(error.clone());
+        }
+        changed
+    }
+
+    async fn try_change<R, E>(
+        &self,
+        store: &dyn Store,
+        decide: impl Fn(View<'_>, &mut Draft) -> Result<R, E>,
+    ) -> Result<R, ChangeError<E>> {
         for _ in 0..ROUNDS {
             self.catch_up().await?;
             let mut draft = Draft::new();
@@ -280,7 +339,7 @@ impl Control {
             }
             let mut commit = draft.commit;
             commit.id = random::bits64();
-            match self.commit(&**store, expected, &commit).await? {
+            match self.commit(store, expected, &commit).await? {
                 Committed::At(revision) => {
                     self.take(expected, &contents(&commit, revision));
                     return Ok(answer);
@@ -335,32 +394,4 @@ impl Control {
 /// What a provider key's value is sealed for.
 pub fn context(id: &str) -> String {
     format!("{}/{id}", ProviderKey::KIND)
-}
-
-/// What this replica's own commit changed.
-fn contents(commit: &Commit, revision: u64) -> Contents {
-    let record = |write: &crate::ledger::bank::store::Write| Record {
-        kind: write.kind.clone(),
-        id: write.id.clone(),
-        revision,
-        body: write.body.clone(),
-    };
-    Contents {
-        revision,
-        records: commit.writes.iter().map(record).collect(),
-    }
-}
-
-/// The provider key that a change wakes: because it says so, or because its value is another one now.
-fn rests_no_more(known: &State, record: &Record) -> Option<String> {
-    let body = record.body.as_deref()?;
-    match &*record.kind {
-        CoolDownCleared::KIND => Some(record.id.clone()),
-        ProviderKey::KIND => {
-            let old = known.provider_keys.get(&record.id)?;
-            let new: ProviderKey = serde_json::from_str(body).ok()?;
-            (new.sealed != old.sealed).then(|| record.id.clone())
-        }
-        _ => None,
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::replica::Control;
+use super::resource::{AccessKey, ApiKey, Document as _, ProviderKey};
 use crate::clock;
 use crate::ledger::bank::BankError;
 
@@ -38,12 +39,18 @@ impl Control {
             Some(store) => store.last_used(&names).await.unwrap_or_default(),
             None => Vec::new(),
         };
-        let own: HashMap<String, u64> = self.notes(0).into_iter().collect();
-        let latest = |(place, name): (usize, &String)| {
-            let told = told.get(place).copied().flatten();
-            told.max(own.get(name).copied())
+        let served = self.served();
+        let snapshot = served.load();
+        let own = |id: &str| match kind {
+            AccessKey::KIND => snapshot.access_key(id)?.used.last(),
+            ProviderKey::KIND => snapshot.provider_key(id)?.used.last(),
+            _ => self.used.lock().api_keys.get(id).copied(),
         };
-        names.iter().enumerate().map(latest).collect()
+        let latest = |(place, id): (usize, &&str)| {
+            let told = told.get(place).copied().flatten();
+            told.max(own(id))
+        };
+        ids.iter().enumerate().map(latest).collect()
     }
 
     /// What was used at `since` (Unix time, ms) or later.
@@ -51,16 +58,16 @@ impl Control {
         let served = self.served();
         let snapshot = served.load();
         let access = snapshot.access_keys();
-        let access = access.map(|key| ("access-key", &key.id, &key.used));
+        let access = access.map(|key| (AccessKey::KIND, &key.id, &key.used));
         let provider = snapshot.all_provider_keys();
-        let provider = provider.map(|key| ("provider-key", &key.id, &key.used));
+        let provider = provider.map(|key| (ProviderKey::KIND, &key.id, &key.used));
         let keys = access.chain(provider).filter_map(|(kind, id, used)| {
             let last = used.last().filter(|last| *last >= since)?;
             Some((name(kind, id), last))
         });
         let marks = self.used.lock();
         let own = marks.api_keys.iter().filter(|(_, last)| **last >= since);
-        keys.chain(own.map(|(id, last)| (name("api-key", id), *last)))
+        keys.chain(own.map(|(id, last)| (name(ApiKey::KIND, id), *last)))
             .collect()
     }
 

@@ -18,6 +18,9 @@ use super::{PATIENCE, TOKEN, certs, free_port};
 /// Tries to start before giving up: a port that was free a moment ago may be taken.
 const TRIES: usize = 3;
 
+/// What a gateway says whose port somebody else has.
+const TAKEN: &str = "Address already in use";
+
 /// A running gateway; dropping it ends the process, and shows its output if the test is failing.
 pub struct Gateway {
     /// Where applications call.
@@ -124,9 +127,19 @@ impl Gateway {
 
     /// Starts the process again where it was, after [`Gateway::kill`] or [`Gateway::stop`].
     pub async fn restart(&mut self) {
-        self.child = launch(&self.dir, &self.env);
-        if let Err(why) = ready(self).await {
-            panic!("the gateway did not start again: {why}\n{}", self.output());
+        let end = tollgate::clock::now() + PATIENCE;
+        loop {
+            let before = self.output().matches(TAKEN).count();
+            self.child = launch(&self.dir, &self.env);
+            let Err(why) = ready(self).await else { return };
+            // Somebody else has the port for a moment, as another test's connection may.
+            let taken = self.output().matches(TAKEN).count() > before;
+            assert!(
+                taken && tollgate::clock::now() < end,
+                "the gateway did not start again: {why}\n{}",
+                self.output()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -197,6 +210,19 @@ impl Builder {
         for _ in 0..TRIES {
             let mut gateway = self.spawn();
             match ready(&mut gateway).await {
+                Ok(()) => return gateway,
+                Err(why) => last = format!("{why}\n{}", gateway.output()),
+            }
+        }
+        panic!("the gateway did not start: {last}");
+    }
+
+    /// Starts the gateway and waits until it listens, ready or not.
+    pub async fn listen(self) -> Gateway {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let mut gateway = self.spawn();
+            match listening(&mut gateway).await {
                 Ok(()) => return gateway,
                 Err(why) => last = format!("{why}\n{}", gateway.output()),
             }
@@ -314,12 +340,26 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 async fn ready(gateway: &mut Gateway) -> Result<(), String> {
+    let ready =
+        |gateway: &Gateway| get(gateway.admin, "/readyz").is_ok_and(|answer| answer.0 == 200);
+    until(gateway, ready).await
+}
+
+async fn listening(gateway: &mut Gateway) -> Result<(), String> {
+    let listening = |gateway: &Gateway| {
+        let proxy = TcpStream::connect(gateway.address).is_ok();
+        proxy && get(gateway.admin, "/healthz").is_ok_and(|answer| answer.0 == 200)
+    };
+    until(gateway, listening).await
+}
+
+async fn until(gateway: &mut Gateway, is_so: impl Fn(&Gateway) -> bool) -> Result<(), String> {
     let end = tollgate::clock::now() + PATIENCE;
     loop {
         if let Ok(Some(status)) = gateway.child.try_wait() {
             return Err(format!("it ended with {status}"));
         }
-        if get(gateway.admin, "/readyz").is_ok_and(|(status, _)| status == 200) {
+        if is_so(gateway) {
             return Ok(());
         }
         if tollgate::clock::now() > end {

@@ -85,7 +85,7 @@ async fn a_redis_that_is_away_at_the_start_is_waited_for() {
         .config(money(1_000_000_000))
         .config(json!({"ledger": {"bank": "redis", "timeout": "300ms",
             "redis": {"url": format!("redis://127.0.0.1:{}", redis.port)}}}))
-        .start()
+        .listen()
         .await;
     let answer = ask(&gateway, &Request::chat(&["m"], false)).await;
     assert_eq!(

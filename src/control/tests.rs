@@ -1,0 +1,412 @@
+//! Replicas that share a SQLite store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::access::{AuthError, KeyKind, Token};
+use crate::config::{self, Config, Secret};
+use crate::control::resource::{AccessKey, Configuration, Meta, Provider, ProviderKey, Settings};
+use crate::ledger::bank::sqlite::{Options, SqliteBank, Synchronous};
+use crate::ledger::bank::store::{Commit, Committed, Store, Write};
+use crate::ledger::bank::{Access, Bank as _};
+
+const MASTER: &str = "6d61737465726d61737465726d61737465726d61737465726d61737465726d61";
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        let options = Options {
+            access: Access::Command,
+            timeout: Duration::from_secs(20),
+            synchronous: Synchronous::Normal,
+        };
+        let bank = SqliteBank::open(&self.dir.path().join("tests.db"), options).unwrap();
+        bank.store().unwrap()
+    }
+
+    fn control(&self, yaml: &str) -> Control {
+        Control::new(Arc::new(configured(yaml)), Some(self.store()))
+    }
+}
+
+fn configured(yaml: &str) -> Config {
+    let env = |name: &str| (name == "TOLLGATE_MASTER_KEY").then(|| MASTER.to_owned());
+    config::parse(yaml, &env).unwrap()
+}
+
+fn actor() -> Actor {
+    Actor {
+        id: "tests".to_owned(),
+        name: None,
+        address: None,
+        request_id: None,
+    }
+}
+
+fn meta() -> Meta {
+    Meta {
+        account: DEFAULT_ACCOUNT.to_owned(),
+        created_by: "tests".to_owned(),
+        last_updated_by: "tests".to_owned(),
+        ..Meta::default()
+    }
+}
+
+fn key(token: &Token) -> AccessKey {
+    AccessKey {
+        meta: meta(),
+        sha256: token.digest(),
+        ..AccessKey::default()
+    }
+}
+
+fn named(id: &str, name: &str) -> (String, AccessKey) {
+    let mut key = key(&Token::generate(id).unwrap());
+    key.meta.name = Some(name.to_owned());
+    (id.to_owned(), key)
+}
+
+async fn put<T: Document>(control: &Control, id: &str, new: &T) {
+    let change = control.change(|view, draft| {
+        match view.get::<T>(id) {
+            Some(old) => draft.update(&actor(), Action::Update, id, &*old.resource, new),
+            None => draft.create(&actor(), id, new),
+        }
+        Ok::<_, ()>(())
+    });
+    change.await.unwrap();
+}
+
+async fn delete<T: Document>(control: &Control, id: &str) {
+    let change = control.change(|view, draft| {
+        let old = view.get::<T>(id).ok_or("nothing to delete")?;
+        draft.delete(&actor(), id, &*old.resource);
+        Ok::<_, &str>(())
+    });
+    change.await.unwrap();
+}
+
+fn knows(control: &Control, token: &Token) -> Result<(), AuthError> {
+    let served = control.served();
+    let found = served.load().authenticate(token.expose());
+    found.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_decide_at_once_one_decides_anew() {
+    let place = Place::new();
+    let replicas = [place.control(""), place.control("")];
+    // Everybody wants the lowest number that is free.
+    let claim = async |control: &Control, who: usize| {
+        let change = control.change(|view, draft| {
+            let taken = view.all::<AccessKey>().count();
+            let (id, key) = named(&format!("key-{taken}"), &who.to_string());
+            if view.get::<AccessKey>(&id).is_some() {
+                return Err("taken");
+            }
+            draft.create(&actor(), &id, &key);
+            Ok(taken)
+        });
+        change.await.unwrap()
+    };
+    let mine = async |who: usize| {
+        let mut all = Vec::new();
+        for _ in 0..20 {
+            all.push(claim(&replicas[who], who).await);
+        }
+        all
+    };
+    let (mut one, other) = tokio::join!(mine(0), mine(1));
+    one.extend(other);
+    one.sort_unstable();
+    assert_eq!(one, Vec::from_iter(0..40), "each number is claimed once");
+    for control in &replicas {
+        control.catch_up().await.unwrap();
+        assert_eq!(control.look(|view| view.all::<AccessKey>().count()), 40);
+    }
+    let audit = replicas[0].store().unwrap().audit(None, 100).await.unwrap();
+    assert_eq!(audit.len(), 40, "what was decided anew is told once");
+}
+
+#[tokio::test]
+async fn what_one_replica_changes_another_serves_once_it_has_caught_up() {
+    let place = Place::new();
+    let [one, other] = [(); 2].map(|()| place.control(""));
+    let token = Token::generate("ak_1").unwrap();
+    assert_eq!(knows(&other, &token), Err(AuthError::NotYet), "not read");
+    assert!(!other.is_complete());
+    other.catch_up().await.unwrap();
+    assert!(other.is_complete());
+    assert_eq!(knows(&other, &token), Err(AuthError::Unknown));
+    put(&one, "ak_1", &key(&token)).await;
+    assert_eq!(knows(&one, &token), Ok(()), "at once where it was made");
+    assert_eq!(knows(&other, &token), Err(AuthError::Unknown));
+    other.catch_up().await.unwrap();
+    assert_eq!(knows(&other, &token), Ok(()));
+    let before = other.served().load_full();
+    delete::<AccessKey>(&one, "ak_1").await;
+    other.catch_up().await.unwrap();
+    assert_eq!(knows(&other, &token), Err(AuthError::Unknown));
+    assert!(
+        before.authenticate(token.expose()).is_ok(),
+        "a request keeps its own"
+    );
+    let generation = other.served().load().generation;
+    other.catch_up().await.unwrap();
+    assert_eq!(
+        other.served().load().generation,
+        generation,
+        "nothing changed"
+    );
+}
+
+#[tokio::test]
+async fn what_is_declared_wins_over_what_is_stored() {
+    let place = Place::new();
+    let [stored, declared] = ["app", "app"].map(|id| Token::generate(id).unwrap());
+    let plain = place.control("");
+    put(&plain, "app", &key(&stored)).await;
+    put(&plain, "zzz", &key(&Token::generate("zzz").unwrap())).await;
+    let digest = crate::access::token::to_hex(&declared.digest());
+    let yaml = format!("access_keys: [{{ id: app, sha256: '{digest}' }}]");
+    let control = place.control(&yaml);
+    control.catch_up().await.unwrap();
+    let expect = |control: &Control, hidden: bool| {
+        let (now, gone) = if hidden {
+            (&declared, &stored)
+        } else {
+            (&stored, &declared)
+        };
+        assert_eq!(knows(control, now), Ok(()), "hidden {hidden}");
+        assert_eq!(
+            knows(control, gone),
+            Err(AuthError::Unknown),
+            "hidden {hidden}"
+        );
+        control.look(|view| {
+            assert_eq!(view.get::<AccessKey>("app").unwrap().declared, hidden);
+            let all: Vec<_> = view.all::<AccessKey>().map(|one| one.id).collect();
+            assert_eq!(
+                all.iter().map(|id| &**id).collect::<Vec<_>>(),
+                ["zzz", "app"]
+            );
+        });
+    };
+    expect(&control, true);
+    // A change of the stored one does not show.
+    put(&plain, "app", &key(&stored)).await;
+    control.catch_up().await.unwrap();
+    expect(&control, true);
+    control.reconfigure(Arc::new(configured("")));
+    expect(&control, false);
+    control.reconfigure(Arc::new(configured(&yaml)));
+    expect(&control, true);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_counts_as_deleted_and_what_is_unknown_is_let_be() {
+    let place = Place::new();
+    let control = place.control("");
+    let token = Token::generate("ak_1").unwrap();
+    put(&control, "ak_1", &key(&token)).await;
+    let store = place.store();
+    let write = |kind: &str, body: &str| Write {
+        kind: kind.to_owned(),
+        id: "ak_1".to_owned(),
+        body: Some(body.to_owned()),
+    };
+    let writes = vec![
+        write("of-a-newer-program", "{\"x\":1}"),
+        write("access-key", "{\"sha256\":5}"),
+    ];
+    let commit = Commit {
+        id: 7,
+        writes,
+        audit: Vec::new(),
+    };
+    assert_eq!(store.commit(1, &commit).await, Ok(Committed::At(2)));
+    control.catch_up().await.unwrap();
+    assert_eq!(knows(&control, &token), Err(AuthError::Unknown));
+    assert_eq!(control.look(|view| view.all::<AccessKey>().count()), 0);
+    // Who starts then finds the same, and the next change follows on it.
+    let new = place.control("");
+    put(&new, "ak_2", &key(&token)).await;
+    assert!(new.look(|view| view.get::<AccessKey>("ak_1").is_none()));
+    let kinds = store.load().await.unwrap().records;
+    assert!(
+        kinds.iter().any(|one| one.kind == "of-a-newer-program"),
+        "{kinds:?}"
+    );
+}
+
+#[tokio::test]
+async fn when_a_key_was_used_is_known_everywhere_once_it_was_told() {
+    let place = Place::new();
+    let [one, other] = [(); 2].map(|()| place.control(""));
+    let token = Token::generate("ak_1").unwrap();
+    put(&one, "ak_1", &key(&token)).await;
+    other.catch_up().await.unwrap();
+    let used = async |control: &Control| control.last_used("access-key", &["ak_1", "ak_2"]).await;
+    assert_eq!(used(&one).await, [None, None]);
+    let snapshot = one.served().load_full();
+    snapshot
+        .authenticate(token.expose())
+        .unwrap()
+        .used
+        .mark(5_000);
+    assert_eq!(used(&one).await, [Some(5_000), None], "here at once");
+    assert_eq!(used(&other).await, [None, None], "elsewhere not yet");
+    one.tell_used().await.unwrap();
+    assert_eq!(used(&other).await, [Some(5_000), None]);
+    // The note outlives snapshots: a changed key is the same key.
+    let mut changed = key(&token);
+    changed.meta.name = Some("changed".to_owned());
+    put(&one, "ak_1", &changed).await;
+    snapshot
+        .authenticate(token.expose())
+        .unwrap()
+        .used
+        .mark(u64::MAX >> 12);
+    assert_eq!(
+        used(&one).await[0],
+        Some(u64::MAX >> 12),
+        "by a request that began before"
+    );
+    // Neither does an older note win.
+    other
+        .served()
+        .load()
+        .authenticate(token.expose())
+        .unwrap()
+        .used
+        .mark(7);
+    other.tell_used().await.unwrap();
+    one.tell_used().await.unwrap();
+    assert_eq!(used(&other).await[0], Some(u64::MAX >> 12));
+    one.mark_api_key("api_1");
+    assert!(one.last_used("api-key", &["api_1"]).await[0].is_some());
+    assert_eq!(
+        one.last_used("access-key", &["api_1"]).await,
+        [None],
+        "kinds are apart"
+    );
+}
+
+#[tokio::test]
+async fn a_provider_key_is_served_in_clear_and_only_as_long_as_it_is_there() {
+    let place = Place::new();
+    let yaml = "providers: [{ id: f, base_url: 'http://127.0.0.1:1', keys: [{ id: own, value: declared }] }]";
+    let control = place.control(yaml);
+    let sealed = |value: &str| {
+        let secret = Secret::new(value);
+        control
+            .config()
+            .secrets
+            .seal(&secret, &context("pk_1"))
+            .unwrap()
+    };
+    let mut key = ProviderKey {
+        meta: meta(),
+        provider: "f".to_owned(),
+        ..ProviderKey::default()
+    };
+    let values = |control: &Control| {
+        let served = control.served().load_full();
+        let keys = served.provider_keys("f", DEFAULT_ACCOUNT, KeyKind::User);
+        let values = keys.iter().map(|key| key.value.expose().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    for value in ["first", "second", "third"] {
+        key.sealed = Some(sealed(value));
+        put(&control, "pk_1", &key).await;
+        assert_eq!(
+            values(&control),
+            ["declared", value],
+            "declared keys come first"
+        );
+        assert_eq!(control.opened_count(), 1, "older values are forgotten");
+    }
+    // Sealed for another resource: it must not open.
+    put(&control, "pk_2", &key).await;
+    assert_eq!(values(&control), ["declared", "third"]);
+    delete::<ProviderKey>(&control, "pk_1").await;
+    delete::<ProviderKey>(&control, "pk_2").await;
+    assert_eq!(values(&control), ["declared"]);
+    assert_eq!(control.opened_count(), 0);
+}
+
+#[tokio::test]
+async fn what_the_store_adds_is_merged_into_what_is_declared() {
+    let place = Place::new();
+    let control = place.control("providers: [{ id: f, base_url: 'http://127.0.0.1:1' }]");
+    let provider = |id: &str, account: &str| Provider {
+        meta: Meta {
+            account: account.to_owned(),
+            ..meta()
+        },
+        says: serde_json::from_value(serde_json::json!({
+            "id": id, "base_url": "http://127.0.0.1:2/v1", "auth": "none", "models": [{"id": "m"}],
+        }))
+        .unwrap(),
+        ..Provider::default()
+    };
+    put(&control, "prov_1", &provider("g", "acme")).await;
+    put(&control, "prov_2", &provider("f", "acme")).await;
+    let served = control.served().load_full();
+    assert!(served.catalog.provider("g").is_some(), "a new one");
+    let url = &served.catalog.provider("f").unwrap().base_url;
+    assert_eq!(url.port, 1, "a declared one is not replaced");
+    let keyless = |account: &str| served.provider_keys("g", account, KeyKind::User).len();
+    assert_eq!(
+        (keyless("acme"), keyless("default")),
+        (1, 0),
+        "its owner's only"
+    );
+    let configuration = Configuration {
+        meta: meta(),
+        says: serde_json::from_value(serde_json::json!({"id": "akc_1", "failover": false}))
+            .unwrap(),
+    };
+    put(&control, "akc_1", &configuration).await;
+    let token = Token::generate("ak_1").unwrap();
+    let mut linked = key(&token);
+    linked.configuration = Some("akc_1".to_owned());
+    put(&control, "ak_1", &linked).await;
+    let settings = Settings {
+        meta: meta(),
+        max_input_tokens: resource::Cap::Tokens(5),
+        ..Settings::default()
+    };
+    put(&control, "default", &settings).await;
+    let served = control.served().load_full();
+    let known = served.authenticate(token.expose()).unwrap();
+    assert_eq!(known.configuration.as_ref().unwrap().failover, Some(false));
+    assert_eq!(known.settings.max_input_tokens, Some(5));
+    // It must not come to allow everything.
+    delete::<Configuration>(&control, "akc_1").await;
+    assert_eq!(knows(&control, &token), Err(AuthError::Unknown));
+}
+
+#[tokio::test]
+async fn without_a_store_nothing_is_changed_and_all_is_known() {
+    let control = Control::new(Arc::new(configured("")), None);
+    assert!(control.is_complete());
+    control.catch_up().await.unwrap();
+    let change = control.change(|_, _| Ok::<_, ()>(())).await;
+    assert!(matches!(change, Err(ChangeError::NoStore)));
+    assert_eq!(control.last_used("access-key", &["a"]).await, [None]);
+    let token = Token::generate("a").unwrap();
+    assert_eq!(knows(&control, &token), Err(AuthError::Unknown));
+}

@@ -1,0 +1,113 @@
+//! What many ask for at once and one does at a time.
+//!
+//! Invariant: an answer is never older than the question. Whoever waits takes the answer of a turn that began after
+//! it asked, so that no crowd, however large, waits for more than two turns.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Turns at something, and how the last one ended.
+pub(super) struct Turns<T> {
+    begun: AtomicU64,
+    /// The number of the last turn that ended with an answer to be shared.
+    last: Mutex<Option<(u64, T)>>,
+}
+
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
+        Turns {
+            begun: AtomicU64::new(0),
+            last: Mutex::new(None),
+        }
+    }
+}
+
+/// A turn that is one's own.
+pub(super) struct Turn<'a, T> {
+    number: u64,
+    last: MutexGuard<'a, Option<(u64, T)>>,
+}
+
+impl<T> Turn<'_, T> {
+    /// Ends it with an answer for all who have asked before it began.
+    pub fn share(mut self, answer: T) {
+        *self.last = Some((self.number, answer));
+    }
+}
+
+impl<T: Clone> Turns<T> {
+    /// Waits for a turn, or for the answer of one that began after this was called.
+    pub async fn wait(&self) -> Result<Turn<'_, T>, T> {
+        let asked = self.begun.load(Ordering::SeqCst);
+        let last = self.last.lock().await;
+        if let Some((number, answer)) = &*last
+            && *number > asked
+        {
+            return Err(answer.clone());
+        }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(Turn { number, last })
+    }
+
+    /// Does it, or takes the answer of one that did it after this was called.
+    pub async fn share<F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
+        match self.wait().await {
+            Ok(turn) => {
+                let answer = work().await;
+                turn.share(answer.clone());
+                answer
+            }
+            Err(answer) => answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_waits_for_two_turns_and_no_answer_is_older_than_its_question() {
+        let turns = Turns::default();
+        let done = AtomicU64::new(0);
+        let ask = |after: u64| {
+            let (turns, done) = (&turns, &done);
+            async move {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                let before = done.load(Ordering::SeqCst);
+                let answer = turns
+                    .share(|| async {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        done.fetch_add(1, Ordering::SeqCst) + 1
+                    })
+                    .await;
+                assert!(answer > before, "turn {answer} ended before it was asked");
+                // The one that was under way began too early.
+                if (1..100).contains(&after) {
+                    assert_eq!(answer, 2, "asked after {after} ms");
+                }
+            }
+        };
+        join_all((0..100).map(ask)).await;
+        assert_eq!(done.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_is_given_up_is_nobodys_answer() {
+        let turns: Turns<u32> = Turns::default();
+        let given_up = turns.share(|| async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            1
+        });
+        let given_up = tokio::time::timeout(Duration::from_secs(1), given_up);
+        let (gone, answer) = tokio::join!(given_up, turns.share(|| async { 2 }));
+        assert!(gone.is_err());
+        assert_eq!(answer, 2);
+    }
+}
