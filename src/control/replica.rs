@@ -18,6 +18,7 @@ use crate::access::{Snapshot, token};
 use crate::config::{Config, Secret};
 use crate::ledger::bank::BankError;
 use crate::ledger::bank::store::{Commit, Committed, Contents, Record, Since, Store};
+use crate::secrets::Sealed;
 use crate::{clock, random};
 
 /// How often a replica looks whether something changed, if it hears of nothing.
@@ -48,6 +49,9 @@ impl<E> From<BankError> for ChangeError<E> {
 /// Is told the id of a provider key whose cool-down is to be forgotten; `*` for all.
 type Clear = Box<dyn Fn(&str) + Send>;
 
+/// What is sealed, and its clear text, if its master key is there.
+type Opened = (Sealed, Option<Secret>);
+
 /// What this replica knows.
 struct Known {
     config: Arc<Config>,
@@ -64,8 +68,8 @@ pub struct Control {
     served: Arc<ArcSwap<Snapshot>>,
     /// Which snapshot was built last.
     generation: Mutex<u64>,
-    /// Clear texts by sealed ones, so that each is opened once.
-    opened: Mutex<HashMap<String, Option<Secret>>>,
+    /// What provider keys are sealed as, and what they opened to, by their ids, so that each is opened once.
+    opened: Mutex<HashMap<String, Opened>>,
     reading: AsyncMutex<()>,
     writing: AsyncMutex<()>,
     clear: Mutex<Option<Clear>>,
@@ -120,7 +124,7 @@ impl Control {
             known.config = config;
         }
         // A master key may have come.
-        self.opened.lock().retain(|_, value| value.is_some());
+        self.opened.lock().retain(|_, (_, value)| value.is_some());
         self.serve()
     }
 
@@ -231,6 +235,9 @@ impl Control {
             open: &|id, key| self.open(&known.config, id, key),
         };
         let snapshot = merge::snapshot(&base, *generation, Some(&self.served.load()));
+        // No clear text is kept longer than its key.
+        let there = &known.stored.provider_keys;
+        self.opened.lock().retain(|id, _| there.get(id).is_some());
         self.served.store(Arc::new(snapshot));
         *generation
     }
@@ -238,17 +245,20 @@ impl Control {
     fn open(&self, config: &Config, id: &str, key: &ProviderKey) -> Option<Secret> {
         let sealed = key.sealed.as_ref()?;
         let mut opened = self.opened.lock();
-        let open = || match config.secrets.open(sealed, &context(id)) {
+        if let Some((known, value)) = opened.get(id)
+            && known == sealed
+        {
+            return value.clone();
+        }
+        let value = match config.secrets.open(sealed, &context(id)) {
             Ok(secret) => Some(secret),
             Err(error) => {
                 log::error!("the provider key `{id}` cannot be used: {error}");
                 None
             }
         };
-        opened
-            .entry(sealed.as_str().to_owned())
-            .or_insert_with(open)
-            .clone()
+        opened.insert(id.to_owned(), (sealed.clone(), value.clone()));
+        value
     }
 
     /// Changes resources as `decide` says, which is asked again whenever another change came first.
