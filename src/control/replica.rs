@@ -192,15 +192,29 @@ impl Control {
             Since::Changes(changes) if changes.revision == revision => {}
             Since::Changes(changes) => self.take(revision, &changes),
             Since::Unknown => {
-                let state = State::of(&store.load().await?);
-                let mut known = self.known.write();
-                known.stored = state;
-                known.complete = true;
-                drop(known);
+                while !self.replace(self.revision(), &store.load().await?) {}
                 self.serve();
             }
         }
         Ok(())
+    }
+
+    /// The revision that is known.
+    fn revision(&self) -> u64 {
+        self.known.read().stored.revision
+    }
+
+    /// Takes in everything, which was asked for at the revision `from`; says whether it did. Not if a change of this
+    /// replica came meanwhile, which may be newer: what it deleted must not come back.
+    fn replace(&self, from: u64, all: &Contents) -> bool {
+        let state = State::of(all);
+        let mut known = self.known.write();
+        if known.stored.revision != from {
+            return false;
+        }
+        known.stored = state;
+        known.complete = true;
+        true
     }
 
     /// Changes that follow the revision `from`, unless they are known by now.
