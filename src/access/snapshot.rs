@@ -236,6 +236,11 @@ impl Snapshot {
         }
     }
 
+    /// The access key with this id.
+    pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
+        self.access_keys.get(id)
+    }
+
     /// The provider key with this id, whoever may use it.
     pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
         self.by_id.get(id)

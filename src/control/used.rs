@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::replica::Control;
+use super::resource::{AccessKey, ApiKey, Document, ProviderKey};
 use crate::clock;
 use crate::ledger::bank::BankError;
 
@@ -38,12 +39,23 @@ impl Control {
             Some(store) => store.last_used(&names).await.unwrap_or_default(),
             None => Vec::new(),
         };
-        let own: HashMap<String, u64> = self.notes(0).into_iter().collect();
-        let latest = |(place, name): (usize, &String)| {
-            let told = told.get(place).copied().flatten();
-            told.max(own.get(name).copied())
+        let own = self.own_uses(kind, ids);
+        let latest = |(place, own): (usize, Option<u64>)| told.get(place).copied().flatten().max(own);
+        own.into_iter().enumerate().map(latest).collect()
+    }
+
+    /// The same, as far as this process knows.
+    fn own_uses(&self, kind: &str, ids: &[&str]) -> Vec<Option<u64>> {
+        let served = self.served();
+        let snapshot = served.load();
+        let marks = self.used.lock();
+        let last = |id: &&str| match kind {
+            AccessKey::KIND => snapshot.access_key(id)?.used.last(),
+            ProviderKey::KIND => snapshot.provider_key(id)?.used.last(),
+            ApiKey::KIND => marks.api_keys.get(*id).copied(),
+            _ => None,
         };
-        names.iter().enumerate().map(latest).collect()
+        ids.iter().map(last).collect()
     }
 
     /// What was used at `since` (Unix time, ms) or later.
@@ -51,16 +63,16 @@ impl Control {
         let served = self.served();
         let snapshot = served.load();
         let access = snapshot.access_keys();
-        let access = access.map(|key| ("access-key", &key.id, &key.used));
+        let access = access.map(|key| (AccessKey::KIND, &key.id, &key.used));
         let provider = snapshot.all_provider_keys();
-        let provider = provider.map(|key| ("provider-key", &key.id, &key.used));
+        let provider = provider.map(|key| (ProviderKey::KIND, &key.id, &key.used));
         let keys = access.chain(provider).filter_map(|(kind, id, used)| {
             let last = used.last().filter(|last| *last >= since)?;
             Some((name(kind, id), last))
         });
         let marks = self.used.lock();
         let own = marks.api_keys.iter().filter(|(_, last)| **last >= since);
-        keys.chain(own.map(|(id, last)| (name("api-key", id), *last)))
+        keys.chain(own.map(|(id, last)| (name(ApiKey::KIND, id), *last)))
             .collect()
     }
 
