@@ -152,7 +152,9 @@ impl Control {
         let digest = token::digest(token);
         let known = self.known.read();
         let all = known.declared.api_keys.iter();
-        let all = all.chain(known.stored.api_keys.iter());
+        let hidden = &known.declared.api_keys;
+        let stored = known.stored.api_keys.iter();
+        let all = all.chain(stored.filter(|(id, _)| hidden.get(id).is_none()));
         // Each is compared, so that time does not tell which one it was.
         let found = all.fold(None, |found, (id, key)| {
             if token::same(&key.sha256, &digest) {
