@@ -44,6 +44,13 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
     let hidden = &base.declared.access_keys;
     let own = base.stored.access_keys.iter();
     let own = own.filter(|(id, _)| hidden.is_empty() || hidden.get(id).is_none());
+    // The configuration file may not declare their account any more. Nobody could see or delete such keys, so they
+    // must not work; they do again when the account is back.
+    let has_account = |account: &str| {
+        let known = |state: &State| state.accounts.get(account).is_some();
+        known(base.declared) || known(base.stored)
+    };
+    let own = own.filter(|(_, key)| has_account(&key.meta.account));
     let own = own.map(|(id, key)| WrittenKey {
         id,
         name: key.meta.name.as_deref(),
