@@ -232,7 +232,9 @@ impl Control {
             }
             known.stored.catch_up(changes);
         }
-        self.serve();
+        if changes.records.iter().any(is_served) {
+            self.serve();
+        }
         if let Some(clear) = &*self.clear.lock() {
             cleared.iter().for_each(|id| clear(id));
         }
@@ -375,6 +377,11 @@ fn contents(commit: &Commit, revision: u64) -> Contents {
         revision,
         records: commit.writes.iter().map(record).collect(),
     }
+}
+
+/// Whether requests may be served otherwise because of it. A snapshot of many keys is no small work.
+fn is_served(record: &Record) -> bool {
+    !matches!(&*record.kind, ApiKey::KIND | CoolDownCleared::KIND)
 }
 
 /// The provider key that a change wakes: because it says so, or because its value is another one now.
