@@ -40,7 +40,8 @@ impl Control {
             None => Vec::new(),
         };
         let own = self.own_uses(kind, ids);
-        let latest = |(place, own): (usize, Option<u64>)| told.get(place).copied().flatten().max(own);
+        let latest =
+            |(place, own): (usize, Option<u64>)| told.get(place).copied().flatten().max(own);
         own.into_iter().enumerate().map(latest).collect()
     }
 
