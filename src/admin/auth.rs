@@ -34,6 +34,10 @@ pub(super) fn caller(
     if let Some(caller) = key.and_then(|key| state.login(key)) {
         return Ok(caller);
     }
+    if key.is_some() && !state.control().is_complete() {
+        // The store may know it: this is no failed login.
+        return Err(ApiError::store_away("API keys are still being read"));
+    }
     let why = if !state.has_keys() {
         "no API key is configured: set TOLLGATE_ADMIN_KEY, or declare one under `admin.api_keys`"
     } else if key.is_none() {

@@ -23,6 +23,15 @@ pub(super) struct Base<'a> {
     pub open: &'a dyn Fn(&str, &ProviderKey) -> Option<Secret>,
 }
 
+impl Base<'_> {
+    /// The configuration file may not declare a key's account any more. Nobody could see or delete such keys, so they
+    /// must not work; they do again when the account is back.
+    fn has_account(&self, account: &str) -> bool {
+        let known = |state: &State| state.accounts.get(account).is_some();
+        known(self.declared) || known(self.stored)
+    }
+}
+
 /// Everything that requests need to know now.
 pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>) -> Snapshot {
     let view = View {
@@ -44,6 +53,7 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
     let hidden = &base.declared.access_keys;
     let own = base.stored.access_keys.iter();
     let own = own.filter(|(id, _)| hidden.is_empty() || hidden.get(id).is_none());
+    let own = own.filter(|(_, key)| base.has_account(&key.meta.account));
     let own = own.map(|(id, key)| written(id, key));
     let settings = base.stored.settings.iter();
     let settings = settings.map(|(account, own)| (&**account, settings_of(own, base.config)));
@@ -71,6 +81,7 @@ pub(super) fn with_access_keys<'a>(
     let changed = ids.iter().filter(|id| hidden.get(id).is_none());
     let changed = changed.map(|id| {
         let own = base.stored.access_keys.get(id);
+        let own = own.filter(|key| base.has_account(&key.meta.account));
         (*id, own.map(|key| written(id, key)))
     });
     last.with_access_keys(changed, generation)

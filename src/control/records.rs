@@ -1,7 +1,8 @@
 //! What a change's records mean to this replica.
 
 use super::resource::{
-    AccessKey, Configuration, CoolDownCleared, Document as _, Provider, ProviderKey, Settings,
+    AccessKey, Account, Configuration, CoolDownCleared, Document as _, Provider, ProviderKey,
+    Settings,
 };
 use super::state::State;
 use crate::ledger::bank::store::{Commit, Contents, Record, Write};
@@ -26,7 +27,11 @@ pub(super) fn only_access_keys(records: &[Record]) -> Option<Vec<&str>> {
     for record in records {
         match &*record.kind {
             AccessKey::KIND => ids.push(&*record.id),
-            Configuration::KIND | Provider::KIND | ProviderKey::KIND | Settings::KIND => {
+            Account::KIND
+            | Configuration::KIND
+            | Provider::KIND
+            | ProviderKey::KIND
+            | Settings::KIND => {
                 return None;
             }
             _ => {}

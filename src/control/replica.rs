@@ -162,7 +162,9 @@ impl Control {
         let digest = token::digest(token);
         let known = self.known.read();
         let all = known.declared.api_keys.iter();
-        let all = all.chain(known.stored.api_keys.iter());
+        let hidden = &known.declared.api_keys;
+        let stored = known.stored.api_keys.iter();
+        let all = all.chain(stored.filter(|(id, _)| hidden.get(id).is_none()));
         // Each is compared, so that time does not tell which one it was.
         let found = all.fold(None, |found, (id, key)| {
             if token::same(&key.sha256, &digest) {
@@ -205,19 +207,29 @@ impl Control {
             Since::Changes(changes) if changes.revision == revision => {}
             Since::Changes(changes) => self.take(revision, &changes),
             Since::Unknown => {
-                let state = State::of(&store.load().await?);
-                let mut known = self.known.write();
-                // A change of this replica's own may be newer than what was loaded: then the next look tells.
-                if known.stored.revision != revision {
-                    return Ok(());
-                }
-                known.stored = state;
-                known.complete = true;
-                drop(known);
+                while !self.replace(self.revision(), &store.load().await?) {}
                 self.serve();
             }
         }
         Ok(())
+    }
+
+    /// The revision that is known.
+    fn revision(&self) -> u64 {
+        self.known.read().stored.revision
+    }
+
+    /// Takes in everything, which was asked for at the revision `from`; says whether it did. Not if a change of this
+    /// replica came meanwhile, which may be newer: what it deleted must not come back.
+    fn replace(&self, from: u64, all: &Contents) -> bool {
+        let state = State::of(all);
+        let mut known = self.known.write();
+        if known.stored.revision != from {
+            return false;
+        }
+        known.stored = state;
+        known.complete = true;
+        true
     }
 
     /// Changes that follow the revision `from`, unless they are known by now.

@@ -183,6 +183,10 @@ async fn a_key_for_one_account_makes_and_sees_keys_for_that_account_only() {
         [id(&home)],
         "those for all accounts are not its own"
     );
+    let (_, log) = api.call(home_token, "GET", "/audit-log", None).await;
+    let told: Vec<&Value> = log["auditLog"].as_array().unwrap().iter().collect();
+    assert_eq!(told.len(), 1, "nor are they in its audit log: {log}");
+    assert_eq!(told[0]["resourceId"], home["id"]);
     let path = format!("/api-keys/{}", id(&everywhere));
     for method in ["GET", "DELETE"] {
         assert_eq!(

@@ -213,11 +213,14 @@ async fn update(
             body.name.clone().apply(&mut new.meta.name);
             body.description.clone().apply(&mut new.meta.description);
             body.metadata.clone().apply(&mut new.meta.metadata);
+            // One that is linked already may be gone from the configuration file; that hinders no other change.
+            if let Patch::Value(id) = &body.access_key_configuration_id {
+                linked(&context, view, Some(id))?;
+            }
             body.access_key_configuration_id
                 .clone()
                 .apply(&mut new.configuration);
             limits.clone().set(&mut new.limits);
-            linked(&context, view, new.configuration.as_deref())?;
             context.touch(&mut new.meta);
             draft.update(&actor, Action::Update, &id, &*old, &new);
             Ok(())

@@ -11,7 +11,8 @@ use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
 use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
-use crate::control::{Action, Audited};
+use crate::control::resource::ApiKey;
+use crate::control::{Action, Audited, Document};
 use crate::ledger::bank::BankError;
 use crate::ledger::bank::store::{Entry, Store};
 
@@ -134,14 +135,34 @@ struct AuditQuery {
 }
 
 impl AuditQuery {
-    fn takes(&self, only: Option<&str>, entry: &Audited) -> bool {
+    fn takes(&self, reader: Reader<'_>, entry: &Audited) -> bool {
         let is = |wanted: &Option<String>, found: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
         };
         is(&self.kind, &entry.kind)
             && is(&self.resource_id, &entry.id)
             && is(&self.actor_id, &entry.actor.id)
-            && only.is_none_or(|account| account == entry.account)
+            && reader.may_see(entry)
+    }
+}
+
+/// Who reads.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    /// The one account whose entries are shown.
+    only: Option<&'a str>,
+    /// Whether the caller may act for one account only.
+    scoped: bool,
+}
+
+impl Reader<'_> {
+    fn may_see(self, entry: &Audited) -> bool {
+        // API keys for all accounts are kept with `default`, whose own callers do not see them elsewhere either.
+        let for_all = || {
+            let scoped = |key: &Value| !key["scope"].is_null();
+            entry.kind == ApiKey::KIND && !scoped(&entry.before) && !scoped(&entry.after)
+        };
+        self.only.is_none_or(|account| account == entry.account) && !(self.scoped && for_all())
     }
 }
 
@@ -151,7 +172,11 @@ async fn list(context: Context, Query(query): Query<AuditQuery>) -> Result<Audit
             "this gateway has no store, so nothing is changed over the admin API",
         )
     })?;
-    let (items, next) = read(&*store, &query, context.only.as_deref())
+    let reader = Reader {
+        only: context.only.as_deref(),
+        scoped: context.caller.account.is_some(),
+    };
+    let (items, next) = read(&*store, &query, reader)
         .await
         .map_err(|error| match error {
             BankError::Refused(_) => ApiError::invalid("before", "must be the id of an entry"),
@@ -169,7 +194,7 @@ async fn list(context: Context, Query(query): Query<AuditQuery>) -> Result<Audit
 async fn read(
     store: &dyn Store,
     query: &AuditQuery,
-    only: Option<&str>,
+    reader: Reader<'_>,
 ) -> Result<(Vec<AuditEntry>, Option<String>), BankError> {
     let limit = PageQuery {
         before_id: None,
@@ -186,7 +211,7 @@ async fn read(
                 return Ok((found, before));
             }
             before = Some(entry.position.clone());
-            found.extend(shown(entry, query, only));
+            found.extend(shown(entry, query, reader));
         }
         if last {
             return Ok((found, None));
@@ -196,7 +221,7 @@ async fn read(
 }
 
 /// The entry, if it is wanted.
-fn shown(entry: Entry, query: &AuditQuery, only: Option<&str>) -> Option<AuditEntry> {
+fn shown(entry: Entry, query: &AuditQuery, reader: Reader<'_>) -> Option<AuditEntry> {
     let audited: Audited = match serde_json::from_str(&entry.body) {
         Ok(audited) => audited,
         Err(error) => {
@@ -206,7 +231,7 @@ fn shown(entry: Entry, query: &AuditQuery, only: Option<&str>) -> Option<AuditEn
             return None;
         }
     };
-    query.takes(only, &audited).then(|| AuditEntry {
+    query.takes(reader, &audited).then(|| AuditEntry {
         id: entry.position,
         at: time(entry.at_ms),
         actor: AuditActor {

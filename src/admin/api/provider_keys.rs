@@ -16,7 +16,7 @@ use crate::admin::patch::Patch;
 use crate::clock;
 use crate::config::types::Step;
 use crate::config::{Config, Secret};
-use crate::control::resource::{Configuration, ProviderKey};
+use crate::control::resource::{Configuration, CoolDownCleared, ProviderKey};
 use crate::control::{Action, Document, Found, View, context as sealed_for, id};
 use crate::secrets::{SealError, Sealed};
 
@@ -289,6 +289,9 @@ async fn remove(context: Context, Id(id): Id) -> Result<(), ApiError> {
             if let Some(by) = configurations.find(|found| names(&found.resource, &id)) {
                 let by = format!("the access key configuration {}", by.id);
                 return Err(ApiError::in_use(WHAT, &by));
+            }
+            if let Some(cleared) = view.get::<CoolDownCleared>(&id) {
+                draft.delete(&actor, &id, &*cleared.resource);
             }
             draft.delete(&actor, &id, &*old);
             Ok(())

@@ -196,7 +196,7 @@ async fn create(
     let actor = context.actor();
     context
         .change(|view, draft| {
-            free(view, &config, &new.says.id)?;
+            free(&context, view, &config, &new.says.id)?;
             draft.create(&actor, &id, &new);
             Ok(())
         })
@@ -267,8 +267,14 @@ fn elsewhere(context: &Context, id: &str, error: ApiError) -> ApiError {
     )
 }
 
-/// Sees that no provider of the gateway has this `providerId`.
-fn free(view: View<'_>, config: &Config, provider_id: &str) -> Result<(), ApiError> {
+/// Sees that no provider of the gateway has this `providerId`, and that no other account waits for one with it: its
+/// keys would be sent to wherever this one is.
+fn free(
+    context: &Context,
+    view: View<'_>,
+    config: &Config,
+    provider_id: &str,
+) -> Result<(), ApiError> {
     let why = match config.catalog.provider(provider_id) {
         Some(known) if known.built_in => {
             "this providerId is built in: its models are at /catalog/models, its keys at /provider-keys; choose \
@@ -285,6 +291,12 @@ fn free(view: View<'_>, config: &Config, provider_id: &str) -> Result<(), ApiErr
             .any(|found| found.resource.says.id == provider_id) =>
         {
             "another provider has this providerId; choose another"
+        }
+        None if view.all::<ProviderKey>().any(|found| {
+            found.resource.provider == provider_id && !context.owns(&found.resource.meta)
+        }) =>
+        {
+            "another account has keys for a provider with this providerId; choose another"
         }
         None => return Ok(()),
     };

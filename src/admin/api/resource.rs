@@ -14,6 +14,9 @@ use crate::control::resource::Meta;
 use crate::control::{Control, DECLARED, DEFAULT_ACCOUNT, Document, Found, View};
 use crate::usage::Timestamp;
 
+/// Longest wait for what other replicas have changed.
+const REFRESH: Duration = Duration::from_secs(2);
+
 /// A resource that is referred to.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Ref {
@@ -98,8 +101,11 @@ impl Context {
 
     /// Hears of what other replicas have changed. If the store is away, what is known is shown.
     pub(super) async fn refresh(&self) {
-        if let Err(error) = self.control().catch_up().await {
-            log::debug!("admin API: shown as last known: {error}");
+        // One catches up at a time: while the store is silent, each waits for all before it.
+        match tokio::time::timeout(REFRESH, self.control().catch_up()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::debug!("admin API: shown as last known: {error}"),
+            Err(_) => log::debug!("admin API: shown as last known: the store is slow"),
         }
     }
 
