@@ -207,6 +207,17 @@ impl ApiError {
         self.retry_after = Some(seconds);
         self
     }
+
+    /// What is wrong, by field.
+    pub(crate) fn into_details(self) -> BTreeMap<String, String> {
+        self.details
+    }
+
+    /// What kind it is.
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
 }
 
 impl Display for ApiError {

@@ -103,6 +103,7 @@ fn custom(provider: &types::Provider, meta: &impl Fn(&str, Option<&str>) -> Meta
             .into_iter()
             .map(|surface| SupportedSurface {
                 surface,
+                whole_format: false,
                 parameters: None,
             })
             .collect(),

@@ -171,6 +171,9 @@ pub struct Provider {
 pub struct SupportedSurface {
     /// Which.
     pub surface: Surface,
+    /// Whether it was written as its format alone, which stands for all surfaces of that format.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub whole_format: bool,
     /// The only top-level fields that are sent to it, besides those that every request needs; `None` sends all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<String>>,

@@ -2,7 +2,13 @@
 
 mod access_keys;
 mod catalog;
+mod configurations;
+mod faults;
+mod gateway_config;
+mod known;
 mod limits;
+mod provider_keys;
+mod providers;
 mod resource;
 
 use super::operation::Operation;
@@ -11,6 +17,10 @@ use super::operation::Operation;
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     all.extend(access_keys::operations());
+    all.extend(configurations::operations());
+    all.extend(provider_keys::operations());
+    all.extend(providers::operations());
+    all.extend(gateway_config::operations());
     all.extend(catalog::operations());
     all
 }
