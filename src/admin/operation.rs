@@ -256,7 +256,7 @@ impl Operation {
         if self.needs == Needs::Write {
             all.push(Code::NotImplemented);
         }
-        if self.takes.id {
+        if self.takes.id || self.scope == Scope::Account {
             all.push(Code::NotFound);
         }
         if self.takes.body.is_some() {

@@ -154,7 +154,11 @@ async fn handled(
     let mut pairs = query::pairs(parts.uri.query().unwrap_or_default())?;
     let all_pairs: Arc<[(String, String)]> = pairs.clone().into();
     let account = match operation.scope {
-        Scope::Account => acting(&caller, &mut pairs, &parts.headers)?,
+        Scope::Account => {
+            let account = acting(&caller, &mut pairs, &parts.headers)?;
+            auth::exists(&state, &account).await?;
+            account
+        }
         Scope::AllAccounts => {
             auth::all_accounts(&caller)?;
             DEFAULT_ACCOUNT.into()
