@@ -36,6 +36,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         ca: None,
         passthrough: true,
         unsupported_parameters: Vec::new(),
+        supported_parameters: Vec::new(),
         timeouts: TimeoutOverrides::default(),
         built_in: false,
         managed_keys_possible: true,

@@ -199,6 +199,20 @@ impl Catalog {
             .and_then(|position| self.providers.get(*position))
     }
 
+    /// The same, with lists of the only top-level request fields that a provider takes, surface by surface.
+    #[must_use]
+    pub fn with_supported_parameters(
+        mut self,
+        provider: &str,
+        lists: Vec<(Surface, Vec<String>)>,
+    ) -> Catalog {
+        let known = self.by_id.get(provider);
+        if let Some(known) = known.and_then(|position| self.providers.get_mut(*position)) {
+            Arc::make_mut(known).supported_parameters = lists;
+        }
+        self
+    }
+
     pub(super) fn wire_aliases(&self) -> &Arc<HashSet<(Arc<str>, String)>> {
         &self.wire_aliases
     }

@@ -86,7 +86,14 @@ fn catalog(config: &Config, custom: &[Found<Provider>]) -> Arc<Catalog> {
         }
         let own = std::slice::from_ref(says);
         match catalog.with(own, |_| Err("a stored provider has no files".to_owned())) {
-            Ok(with) => catalog = Arc::new(with),
+            Ok(with) => {
+                let listed = found.resource.surfaces.iter().filter_map(|one| {
+                    let parameters = one.parameters.clone()?;
+                    Some((one.surface, parameters))
+                });
+                let with = with.with_supported_parameters(&says.id, listed.collect());
+                catalog = Arc::new(with);
+            }
             Err(faults) => {
                 for fault in faults {
                     log::error!(

@@ -1,5 +1,7 @@
 //! The next attempt: a candidate, its body, and an address to send it to.
 
+use std::borrow::Cow;
+
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::Result;
 
@@ -7,8 +9,9 @@ use super::context::{Attempt, Context, PastAttempt};
 use super::flight::{Phase, ended_by_gateway};
 use super::shared::Shared;
 use super::{admit, peers, settle};
+use crate::catalog::Provider;
 use crate::clock;
-use crate::dialect::request::Edit;
+use crate::dialect::request::{Edit, RequestBody};
 use crate::dialect::{Endpoint, Surface};
 use crate::failover::{Candidate, Outcome, Step};
 use crate::ledger::NanoUsd;
@@ -112,12 +115,14 @@ fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
     };
     let body = &received.body;
     let model = candidate.model.as_deref();
-    let strip: Vec<&str> = candidate
-        .provider
+    let provider = &candidate.provider;
+    let unlisted = unlisted(provider, body);
+    let strip: Vec<&str> = provider
         .unsupported_parameters
         .iter()
         .chain(model.into_iter().flat_map(|m| &m.unsupported_parameters))
         .map(String::as_str)
+        .chain(unlisted.iter().map(|name| &**name))
         .collect();
     let configured = caller
         .key
@@ -145,6 +150,17 @@ fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
         include_usage: ask,
     });
     (rendered, ask && !body.wants_usage_chunk())
+}
+
+/// The fields of the body that are not among those that the provider takes.
+fn unlisted<'a>(provider: &Provider, body: &'a RequestBody) -> Vec<Cow<'a, str>> {
+    if provider.supported_parameters.is_empty() {
+        return Vec::new();
+    }
+    let surface = body.endpoint().surface();
+    body.other_names()
+        .filter(|name| !provider.takes(surface, name))
+        .collect()
 }
 
 fn peer(shared: &Shared, ctx: &Context) -> Result<Box<HttpPeer>> {
