@@ -55,7 +55,7 @@ def validator(schema):
 
 def assert_valid(value, schema, what):
     errors = [f"{error.json_path}: {error.message}" for error in validator(json.dumps(schema)).iter_errors(value)]
-    assert not errors, f"{what}: {errors}\n{json.dumps(value)[:2000]}"
+    assert not errors, f"{errors}: {what}"
 
 
 class Api:
