@@ -24,6 +24,7 @@ mod operation;
 mod page;
 mod patch;
 mod query;
+mod rest;
 mod router;
 mod schema;
 mod state;

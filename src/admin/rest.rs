@@ -61,7 +61,7 @@ impl HttpBody for Rest {
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<axum::body::Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut *self.0.lock()).poll_frame(context)
     }
 
@@ -69,7 +69,7 @@ impl HttpBody for Rest {
         self.0.lock().is_end_stream()
     }
 
-    fn size_hint(&self) -> axum::body::SizeHint {
+    fn size_hint(&self) -> hyper::body::SizeHint {
         self.0.lock().size_hint()
     }
 }

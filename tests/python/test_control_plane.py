@@ -340,7 +340,6 @@ def test_names_that_are_taken(api):
 
 DECLARED = [
     ("access-keys", "declared"),
-    ("api-keys", "reader"),
     ("api-keys", "environment"),
     ("provider-keys", "declared-key"),
     ("providers", "stub"),
@@ -353,7 +352,7 @@ def test_what_the_file_declares_is_shown_and_read_only(api, kind, id):
     kind = BY_NAME[kind]
     shown = api.call("get", kind.one, id)
     assert shown["createdBy"]["id"] == shown["lastUpdatedBy"]["id"] == "yaml"
-    assert shown in api.every(kind.path, kind.items)[1]
+    assert id in [one["id"] for one in api.every(kind.path, kind.items)[1]]
     calls = [("patch", kind.one, {"metadata": "m"}), ("patch", kind.one, {}), ("delete", kind.one, None)]
     if kind.path == "/provider-keys":
         calls.append(("post", kind.one + "/rotate", {"name": "n", "value": provider_key_value()}))
@@ -381,7 +380,7 @@ def raw(api, method, path, **arguments):
 def test_nobody_is_let_in_without_a_key(plane, key):
     api = Api(plane, key)
     # The throttle counts wrong keys, and no absent ones.
-    for method, path in operations()[:: 1 if key is None else 12]:
+    for method, path in operations()[: None if key is None else 2]:
         answer = raw(api, method, path)
         assert answer.status_code == 401, f"{method} {path}"
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -487,7 +486,9 @@ def refused(value, schema, place=""):
         return refused(value, PUBLISHED["schemas"][schema["$ref"].rsplit("/", 1)[1]], place)
     for combined in ("allOf", "anyOf"):
         if combined in schema:
-            return refused(value, schema[combined][0], place)
+            nullable = {"type": "null"} in schema[combined]
+            faults = refused(value, schema[combined][0], place)
+            return [fault for fault in faults if not (nullable and fault[0] is None)]
     dotted = place.lstrip(".") or "body"
     types = schema.get("type", [])
     faults = []

@@ -95,7 +95,7 @@ pub(super) struct AIGatewayAPIKey {
     /// What it may do, if that is not everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
-    /// The one account it may act for; absent if it may act for all.
+    /// The one account it may act for; absent if it may act for all, and for callers that may act for one only.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
 }
@@ -282,6 +282,10 @@ fn shown(context: &Context, found: &Found<ApiKey>, last_used: Option<String>) ->
         key_redacted: key.redacted.clone(),
         last_used,
         role: Some(key.role).filter(|role| *role != Role::Full),
-        account_id: key.scope.clone(),
+        // Whoever may act for one account sees that one's keys only.
+        account_id: key
+            .scope
+            .clone()
+            .filter(|_| context.caller.account.is_none()),
     }
 }
