@@ -10,7 +10,7 @@ use super::resource::Made;
 use crate::access::{Role, Token};
 use crate::admin::Context;
 use crate::admin::auth;
-use crate::admin::error::ApiError;
+use crate::admin::error::{ApiError, Code};
 use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
@@ -54,11 +54,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag(&TAG)
             .summary("Update an AI Gateway API key")
             .description("Omit a field to leave it unchanged; send null to clear it.")
+            .errors(&[Code::Declared])
             .handler(update),
         delete("/api-keys/{id}", "DeleteAIGatewayAPIKey")
             .tag(&TAG)
             .summary("Delete an AI Gateway API key")
             .description("It is refused by every gateway of the fleet within a second. It may be the caller's own.")
+            .errors(&[Code::Declared])
             .handler(remove),
     ]
 }
