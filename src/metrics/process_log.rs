@@ -17,6 +17,10 @@ pub const VARIABLE: &str = "TOLLGATE_LOG";
 /// `TOLLGATE_LOG=info,pingora=debug` hears them all the same.
 const QUIET: &str = "pingora";
 
+/// The library that watches the configuration's directory: where the log is in the same one, each of its lines would
+/// be an event to tell of.
+const WATCHER: &str = "notify";
+
 /// Starts the process log. Levels come from `TOLLGATE_LOG`, else `RUST_LOG`, in `env_logger`'s syntax
 /// (`debug`, `info,tollgate::failover=trace`); the default is `info`, and `error` for Pingora.
 ///
@@ -49,6 +53,7 @@ fn levels(directives: &str) -> Builder {
     builder
         .filter_level(LevelFilter::Info)
         .filter_module(QUIET, LevelFilter::Error)
+        .filter_module(WATCHER, LevelFilter::Warn)
         .parse_filters(directives);
     builder
 }
