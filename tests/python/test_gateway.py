@@ -9,6 +9,8 @@ import urllib.request
 import openai
 import pytest
 
+from conftest import UPSTREAM_KEY
+
 HELLO = [{"role": "user", "content": "Hello there"}]
 
 

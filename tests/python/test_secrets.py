@@ -8,7 +8,6 @@ import base64
 import contextlib
 import hashlib
 import json
-import re
 import secrets
 import time
 
@@ -49,7 +48,7 @@ class Listener:
         if with_token:
             self.tokens.append(answer.json()["token"])
             text = text.replace(json.dumps(answer.json()["token"]), "")
-        self.heard.append(f"{answer.request.method} {answer.request.url.path}: {text}")
+        self.heard.append((answer.request.url.path, text))
 
     def call(self, method, path, key=ADMIN_KEY, **arguments):
         headers = {"authorization": f"Bearer {key}", **arguments.pop("headers", {})}
@@ -170,7 +169,7 @@ def commands(gateway, values):
     assert wrong.returncode == 1
     away = gateway.command("access-keys", "list", "--url", "http://127.0.0.1:9", env=env)
     assert away.returncode == 1
-    return [f"{run.args[1:]}: {run.stdout} {run.stderr}".replace(repr(values[4]), "") for run in (*runs, wrong, away)]
+    return [f"{run.args[1]}: {run.stdout} {run.stderr}" for run in (*runs, wrong, away)]
 
 
 @pytest.mark.parametrize("bank", BANKS)
@@ -183,15 +182,15 @@ def test_no_secret_is_told(bank, tmp_path):
         time.sleep(1.2)
         all_secrets = [PLANTED, ADMIN_KEY, MASTER_KEY, bytes.fromhex(MASTER_KEY), PREVIOUS, bytes.fromhex(PREVIOUS), PROMPT, *values, *hear.tokens]
         assert len(hear.tokens) == 2 and len(hear.heard) > 80
-        for text in hear.heard:
+        for path, text in hear.heard:
             private = all_secrets
-            if text.startswith(("POST /v1/", "GET /v1/")):
+            if path.startswith("/v1/"):
                 # Their own prompt they know.
                 private = [one for one in all_secrets if one != PROMPT]
-                if "x-tollgate-provider" in text and re.search(": (401|403|429|500) ", text):
+                if "x-tollgate-provider" in text and text[:3] in ("401", "403", "429", "500"):
                     continue  # the provider's own words; see the next test
             found = told(private, text)
-            assert found is None, f"an answer tells {found!r}: {text[:2000]}"
+            assert found is None, f"an answer tells {found!r}: {path} {text[:2000]}"
         for text in said:
             assert told(all_secrets, text) is None, f"{told(all_secrets, text)!r}: {text}"
         if gateway.redis:
