@@ -55,7 +55,7 @@ def test_schemathesis(bank, tmp_path):
         )
         assert run.returncode == 0, run.stdout[-20_000:] + run.stderr
         tried = re.search(r"(\d+) generated", run.stdout)
-        assert tried and int(tried[1]) > 1000, run.stdout
+        assert tried and int(tried[1]) > 500, run.stdout
         api.call("get", "/access-keys")
         api.close()
         assert gateway.process.poll() is None
