@@ -22,7 +22,6 @@ use super::operation::Scope;
 use super::rest::Rest;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
-use crate::control::resource::Account;
 use crate::control::{Caller, DEFAULT_ACCOUNT};
 use crate::metrics::StatusClass;
 use crate::{clock, random};
@@ -242,26 +241,6 @@ fn acting(
         }
     }
     auth::account(caller, named.as_deref())
-}
-
-/// Sees that a caller for all accounts acts for one that there is.
-async fn existing(state: &AdminState, caller: &Caller, account: &str) -> Result<(), ApiError> {
-    let there = || {
-        let control = state.control();
-        control.look(|view| view.get::<Account>(account).is_some())
-    };
-    // A caller for one account is gone before the account is.
-    if caller.account.is_some() || account == DEFAULT_ACCOUNT || there() {
-        return Ok(());
-    }
-    // Another replica may have made it a moment ago.
-    if let Err(error) = state.control().catch_up().await {
-        log::debug!("admin API: accounts are as last known: {error}");
-    }
-    if there() {
-        return Ok(());
-    }
-    Err(ApiError::invalid("accountId", "names no account"))
 }
 
 async fn path_id(parts: &mut Parts) -> Result<String, ApiError> {
