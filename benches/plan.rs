@@ -37,6 +37,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         passthrough: true,
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),
+        public_only: false,
         timeouts: TimeoutOverrides::default(),
         built_in: false,
         managed_keys_possible: true,

@@ -260,6 +260,7 @@ fn serve_admin(
                 Readiness::Ready
             }
         })
+        .with_public_url(config.admin.public_url.as_deref())
     };
     let resting = shared.clone();
     let state = state

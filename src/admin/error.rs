@@ -201,13 +201,6 @@ impl ApiError {
         .retry_after(1)
     }
 
-    /// Adds a line to the details.
-    #[must_use]
-    pub(crate) fn detail(mut self, field: impl Into<String>, what: impl Into<String>) -> ApiError {
-        self.details.insert(field.into(), what.into());
-        self
-    }
-
     /// When to try again, in seconds.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u64) -> ApiError {
@@ -218,12 +211,6 @@ impl ApiError {
     /// What is wrong, by field.
     pub(crate) fn into_details(self) -> BTreeMap<String, String> {
         self.details
-    }
-
-    /// What kind it is.
-    #[cfg(test)]
-    pub(crate) fn code(&self) -> Code {
-        self.code
     }
 }
 

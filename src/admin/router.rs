@@ -22,7 +22,7 @@ use super::operation::Scope;
 use super::rest::Rest;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
-use crate::control::{Caller, DEFAULT_ACCOUNT};
+use crate::control::DEFAULT_ACCOUNT;
 use crate::metrics::StatusClass;
 use crate::{clock, random};
 
@@ -158,17 +158,21 @@ async fn handled(
 
     let mut pairs = query::pairs(parts.uri.query().unwrap_or_default())?;
     let all_pairs: Arc<[(String, String)]> = pairs.clone().into();
-    let account = match operation.scope {
-        Scope::Account => {
-            let account = acting(&caller, &mut pairs, &parts.headers)?;
+    let (account, only) = match operation.scope {
+        Scope::Account | Scope::Every => {
+            let named = named(&mut pairs, &parts.headers)?;
+            let account = auth::account(&caller, named.as_deref())?;
             auth::exists(&state, &account).await?;
-            account
+            let everybody =
+                operation.scope == Scope::Every && named.is_none() && caller.account.is_none();
+            let only = (!everybody).then(|| account.clone());
+            (account, only)
         }
         Scope::AllAccounts => {
             auth::all_accounts(&caller)?;
-            DEFAULT_ACCOUNT.into()
+            (DEFAULT_ACCOUNT.into(), None)
         }
-        Scope::Shared => auth::account(&caller, None)?,
+        Scope::Shared => (auth::account(&caller, None)?, caller.account.clone()),
     };
     let query = query::to_json(&pairs, &entry.query);
     let faults = entry.checks.query.faults(&query);
@@ -189,6 +193,7 @@ async fn handled(
         state,
         caller,
         account,
+        only,
         address,
     };
     let received = Received {
@@ -221,12 +226,11 @@ fn respond(entry: &Entry, answer: Option<Value>) -> Result<Response, ApiError> {
     Ok((status, [(header::CONTENT_TYPE, kind)], body).into_response())
 }
 
-/// The account that the query names, or else the header, or else the caller's own.
-fn acting(
-    caller: &Caller,
+/// The account that the query names, or else the header.
+fn named(
     pairs: &mut Vec<(String, String)>,
     headers: &HeaderMap,
-) -> Result<Arc<str>, ApiError> {
+) -> Result<Option<String>, ApiError> {
     let header = headers.get_all(auth::ACCOUNT_HEADER).iter();
     let header = header.map(|value| value.to_str().unwrap_or_default().to_owned());
     let mut named = None;
@@ -240,7 +244,7 @@ fn acting(
             _ => return Err(ApiError::invalid(place, "must name one account")),
         }
     }
-    auth::account(caller, named.as_deref())
+    Ok(named)
 }
 
 async fn path_id(parts: &mut Parts) -> Result<String, ApiError> {

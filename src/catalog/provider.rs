@@ -32,6 +32,8 @@ pub struct Provider {
     /// The only top-level request fields to send to a surface, besides [`Surface::essential_fields`]; a surface that
     /// is not here takes all.
     pub supported_parameters: Vec<(Surface, Vec<String>)>,
+    /// Whether it is never called at a loopback or private address.
+    pub public_only: bool,
     /// Overrides of the global timeouts.
     pub timeouts: TimeoutOverrides,
     /// Whether the catalog brought it, rather than the YAML.

@@ -199,18 +199,12 @@ impl Catalog {
             .and_then(|position| self.providers.get(*position))
     }
 
-    /// The same, with lists of the only top-level request fields that a provider takes, surface by surface.
-    #[must_use]
-    pub fn with_supported_parameters(
-        mut self,
-        provider: &str,
-        lists: Vec<(Surface, Vec<String>)>,
-    ) -> Catalog {
+    /// Changes what is known of a provider, but for its id and its models.
+    pub(crate) fn change(&mut self, provider: &str, change: impl FnOnce(&mut Provider)) {
         let known = self.by_id.get(provider);
         if let Some(known) = known.and_then(|position| self.providers.get_mut(*position)) {
-            Arc::make_mut(known).supported_parameters = lists;
+            change(Arc::make_mut(known));
         }
-        self
     }
 
     pub(super) fn wire_aliases(&self) -> &Arc<HashSet<(Arc<str>, String)>> {

@@ -160,6 +160,10 @@ pub struct Provider {
     /// The API shapes as they were written, with their parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub surfaces: Vec<SupportedSurface>,
+    /// Whether it is never called at a loopback or private address, because whoever made it may act for one account
+    /// only.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub public_only: bool,
     /// The ids of the models as resources, in the order of `says.models`.
     #[serde(default)]
     pub model_ids: Vec<String>,

@@ -29,10 +29,14 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
 async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
     while let Some(mut attempt) = choose(shared, ctx) {
         let Some(planned) = &ctx.planned else { break };
-        let base = &planned.candidates[attempt.candidate].provider.base_url;
+        let provider = &planned.candidates[attempt.candidate].provider;
         let left = attempt.by.saturating_duration_since(attempt.started);
         let patience = left.min(super::CONNECT_TIMEOUT);
-        match shared.peers.lookup(base, attempt.started, patience).await {
+        match shared
+            .peers
+            .lookup(provider, attempt.started, patience)
+            .await
+        {
             Ok(addresses) => {
                 attempt.addresses = addresses;
                 ctx.attempt = Some(attempt);

@@ -2,13 +2,13 @@
 
 mod chars;
 mod facts;
-mod figures;
-mod lenient;
+pub(crate) mod figures;
+pub(crate) mod lenient;
 mod messages;
 mod openai;
 mod responses;
 mod stream;
-mod template;
+pub(crate) mod template;
 mod whole;
 
 pub mod count;

@@ -29,7 +29,7 @@ async fn an_account_is_made_used_changed_and_deleted() {
     let list = api.get("/accounts").await;
     assert_eq!(
         ids(&list, "accounts"),
-        ["sales", "default", &id(&made_up), "acme"]
+        ["sales", "default", "acme", &id(&made_up)]
     );
     for taken in ["sales", "default", "acme"] {
         api.expect(409, "POST", "/accounts", Some(json!({"id": taken})))

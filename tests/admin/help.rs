@@ -76,6 +76,10 @@ impl Api {
             .without("authorization")
             .header("authorization", &format!("Bearer {key}"));
         let mut client = Client::connect(Version::H1, self.gateway.admin).await;
+        if method == "HEAD" {
+            // The length is that of a body which does not come.
+            return (client.begin(&request).await.unwrap().status, Value::Null);
+        }
         let answer = client.ask(&request).await;
         let body = match answer.text().as_str() {
             "" => Value::Null,

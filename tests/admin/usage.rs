@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::help::{ACME, ACME_TOKEN, Api, READER, ROOT, builder};
 use crate::common::fake::{Fake, Wire};
+use crate::common::gateway::provider;
 use crate::common::requests::Request;
 use crate::common::script::Script;
 
@@ -42,7 +43,10 @@ const PUBLISHED: [&str; 23] = [
 async fn start() -> (Api, [Fake; 2]) {
     let bad = Fake::start(Wire::H1, Script::error(500, "broken")).await;
     let good = Fake::good(Wire::H1, "hello").await;
+    let mut theirs = provider("theirs", &good);
+    theirs["keys"][0]["account"] = json!("acme");
     let builder = builder()
+        .provider(theirs)
         .fake("bad", &bad)
         .fake("good", &good)
         .config(json!({"ledger": {"processing_fee": 1, "flush": "20ms"}}));
@@ -73,8 +77,17 @@ async fn listed(api: &Api, path: &str, count: usize) -> Value {
 async fn events_have_the_published_fields_and_more_if_asked() {
     let (api, _fakes) = start().await;
     let request = Request::chat(&["bad:m", "good:m"], false);
-    assert_eq!(api.ask(&request).await, 200);
-    let page = listed(&api, &format!("/usage?{ALL}"), 1).await;
+    let (mut rounds, mut page) = (0, Value::Null);
+    while page["aiGatewayUsage"]
+        .get(0)
+        .is_none_or(|event| event["providerKeyId"].is_null())
+    {
+        assert!(rounds < 5, "all are short: {page}");
+        rounds += 1;
+        assert_eq!(api.ask(&request).await, 200);
+        // One that is told to the bank in the moment between its settlement and its end is short.
+        page = listed(&api, &format!("/usage?{ALL}"), rounds).await;
+    }
     assert_eq!(page["nextPageUri"], Value::Null);
     assert!(page["uri"].as_str().unwrap().ends_with("/usage"), "{page}");
     let event = &events(&page)[0];
@@ -100,8 +113,8 @@ async fn events_have_the_published_fields_and_more_if_asked() {
     assert_ne!(event["providerKeyDisplayName"], "KEY-good", "redacted");
 
     let with = format!("/usage?{ALL}&includeRetries=true&extended=true");
-    let page = listed(&api, &with, 2).await;
-    let [second, first] = &events(&page)[..] else {
+    let page = api.get(&with).await;
+    let [second, first, ..] = &events(&page)[..] else {
         panic!("{page}")
     };
     assert_eq!(second["id"], event["id"], "the newest first");
@@ -126,7 +139,7 @@ async fn pages_neither_lose_nor_repeat_events_while_new_ones_come() {
     for _ in 0..7 {
         assert_eq!(api.chat("good:m").await, 200);
     }
-    let acme = Request::chat(&["good:m"], false)
+    let acme = Request::chat(&["theirs:m"], false)
         .without("authorization")
         .header("authorization", &format!("Bearer {ACME_TOKEN}"));
     assert_eq!(api.ask(&acme).await, 200);

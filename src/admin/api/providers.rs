@@ -191,7 +191,7 @@ async fn create(
         metadata: Patch::Absent,
     };
     let config = context.control().config();
-    let new = written::applied(&new, &changes, &config)?;
+    let new = written::applied(&new, &changes, &config, context.caller.account.is_some())?;
     let id = id::new(Provider::PREFIX, clock::wall_ms());
     let actor = context.actor();
     context
@@ -223,7 +223,7 @@ async fn update(
             if body.name == Patch::Null {
                 return Err(cannot_be_cleared("name"));
             }
-            let mut new = written::applied(&old, &body, &config)?;
+            let mut new = written::applied(&old, &body, &config, context.caller.account.is_some())?;
             context.touch(&mut new.meta);
             draft.update(&actor, Action::Update, &id, &*old, &new);
             Ok(new)

@@ -237,6 +237,8 @@ async fn list(
 }
 
 fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
+    // One that was made up from the journal does not know its key.
+    let user_key = event.user_key.filter(|(id, _)| !id.is_empty());
     AIGatewayUsageEvent {
         id: event.id.to_string(),
         event_time: time(event.at_ms),
@@ -262,8 +264,8 @@ fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
             Some(_) => "user",
             None => "managed",
         },
-        provider_key_id: event.user_key.map(|(id, _)| id.to_owned()),
-        provider_key_display_name: event.user_key.map(|(_, name)| name.to_owned()),
+        provider_key_id: user_key.map(|(id, _)| id.to_owned()),
+        provider_key_display_name: user_key.map(|(_, name)| name.to_owned()),
         extended: extended.then(|| UsageExtension {
             surface: Some(event.surface.to_owned()),
             outcome: Some(event.outcome.to_owned()),

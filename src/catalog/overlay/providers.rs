@@ -83,6 +83,7 @@ pub(super) fn lay(
         unsupported_parameters: parameters,
         supported_parameters: known
             .map_or_else(Vec::new, |known| known.supported_parameters.clone()),
+        public_only: false,
         timeouts: declared
             .timeouts
             .overrides()

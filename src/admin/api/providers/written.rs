@@ -4,11 +4,12 @@ use super::{AIGatewayProviderUpdate, models, surfaces};
 use crate::admin::api::faults::Faults;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
-use crate::catalog::BaseUrl;
+use crate::catalog::{BaseUrl, plain_http_allowed};
 use crate::config::{Config, is_private_name, is_provider_id};
 use crate::control::resource::Provider;
 
-/// The provider with changes; all of it is checked, as the catalog will have it.
+/// The provider with changes; all of it is checked, as the catalog will have it. What a caller who is `scoped` to one
+/// account points it to must not be on our own network.
 ///
 /// # Errors
 /// 422 with every fault.
@@ -16,6 +17,7 @@ pub(super) fn applied(
     old: &Provider,
     changes: &AIGatewayProviderUpdate,
     config: &Config,
+    scoped: bool,
 ) -> Result<Provider, ApiError> {
     let mut new = old.clone();
     let mut faults = Faults::default();
@@ -31,6 +33,13 @@ pub(super) fn applied(
     changes.auth.clone().apply(&mut new.says.auth);
     if let Some(url) = &changes.base_url {
         new.says.base_url = Some(url.clone());
+        new.public_only = scoped;
+        if scoped && is_private(url) {
+            faults.at(
+                "baseUrl",
+                "must be https to a public address: this API key acts for one account only",
+            );
+        }
     }
     match &changes.supported_api_surfaces {
         Patch::Absent => {}
@@ -52,6 +61,13 @@ pub(super) fn applied(
     }
     faults.none()?;
     Ok(new)
+}
+
+/// Whether a base URL can only be on our own network: plain http is spoken nowhere else.
+fn is_private(url: &str) -> bool {
+    BaseUrl::parse(url).is_ok_and(|url| {
+        !url.tls || url.address().is_some_and(plain_http_allowed) || is_private_name(&url.host)
+    })
 }
 
 /// Whether a base URL is plain http to a name that may stand for anything.

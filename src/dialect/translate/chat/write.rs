@@ -1,0 +1,195 @@
+//! Writing a chat request.
+
+use serde_json::{Map, Value, json};
+
+use super::super::json::{bytes, put};
+use super::super::neutral::{Choice, Conversation, Effort, Field, Format, ToolKind};
+use super::super::tools::{self, Takes};
+use super::super::{Lost, Refusal, Reply, Target};
+use super::turns::{cache_control, write_turn};
+
+/// Writes a request.
+pub fn write_request(
+    c: &Conversation,
+    target: &Target<'_>,
+    reply: &mut Reply,
+    lost: &mut Lost,
+) -> Result<Vec<u8>, Refusal> {
+    let mut body = Map::new();
+    body.insert("model".to_owned(), target.model.into());
+    let mut messages = Vec::new();
+    for turn in &c.turns {
+        write_turn(turn, target, &mut messages, lost)?;
+    }
+    lost.something(&messages)?;
+    body.insert("messages".to_owned(), messages.into());
+    write_tools(c, target, reply, lost, &mut body)?;
+    let limit = match (c.max_output_tokens, target.max_output_tokens) {
+        (Some(wanted), Some(most)) => Some(wanted.min(most)),
+        (wanted, _) => wanted,
+    };
+    let limit_name = if target.openai {
+        "max_completion_tokens"
+    } else {
+        "max_tokens"
+    };
+    put(&mut body, limit_name, limit);
+    let s = &c.sampling;
+    put(&mut body, "temperature", s.temperature);
+    put(&mut body, "top_p", s.top_p);
+    if target.openai {
+        lost.add_if(Field::TopK, s.top_k.is_some());
+    } else {
+        put(&mut body, "top_k", s.top_k.clone());
+    }
+    put(&mut body, "seed", s.seed.clone());
+    if !s.stop.is_empty() {
+        body.insert("stop".to_owned(), json!(s.stop));
+    }
+    put(&mut body, "frequency_penalty", s.frequency_penalty.clone());
+    put(&mut body, "presence_penalty", s.presence_penalty.clone());
+    put(&mut body, "logit_bias", s.logit_bias.clone());
+    if s.logprobs {
+        body.insert("logprobs".to_owned(), true.into());
+        put(&mut body, "top_logprobs", s.top_logprobs);
+    }
+    put(&mut body, "response_format", c.format.as_ref().map(format));
+    put(&mut body, "reasoning_effort", effort(c).map(Effort::name));
+    put(&mut body, "verbosity", c.verbosity.clone());
+    put(&mut body, "user", c.user.as_deref().map(user));
+    put(&mut body, "metadata", c.metadata.clone());
+    put(&mut body, "service_tier", c.tier.clone());
+    put(&mut body, "prompt_cache_key", c.cache_key.clone());
+    put(
+        &mut body,
+        "prompt_cache_retention",
+        c.cache_retention.clone(),
+    );
+    lost.add_if(Field::CacheControl, c.cache.is_some());
+    if c.stream {
+        body.insert("stream".to_owned(), true.into());
+        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    }
+    Ok(bytes(body))
+}
+
+/// OpenAI's effort: the one that is said, or the one that a budget of tokens amounts to.
+pub fn effort(c: &Conversation) -> Option<Effort> {
+    let of_budget = || {
+        let budget = c.reasoning.budget?;
+        Some(match budget {
+            0..=1024 => Effort::Minimal,
+            1025..=4096 => Effort::Low,
+            4097..=16_384 => Effort::Medium,
+            _ => Effort::High,
+        })
+    };
+    c.reasoning.effort.or_else(of_budget)
+}
+
+/// OpenAI takes ids of users of at most 64 characters; a longer one is told by its hash.
+pub fn user(id: &str) -> String {
+    use sha2::Digest as _;
+    if id.chars().count() <= 64 {
+        return id.to_owned();
+    }
+    let hash = sha2::Sha256::digest(id.as_bytes());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn format(format: &Format) -> Value {
+    match format {
+        Format::Json => json!({"type": "json_object"}),
+        Format::Schema {
+            name,
+            description,
+            schema,
+            strict,
+        } => {
+            let mut inner = Map::new();
+            let name = name.clone().unwrap_or_else(|| "answer".to_owned());
+            inner.insert("name".to_owned(), name.into());
+            put(&mut inner, "description", description.clone());
+            inner.insert("schema".to_owned(), schema.clone());
+            put(&mut inner, "strict", *strict);
+            json!({"type": "json_schema", "json_schema": inner})
+        }
+    }
+}
+
+fn write_tools(
+    c: &Conversation,
+    target: &Target<'_>,
+    reply: &mut Reply,
+    lost: &mut Lost,
+    body: &mut Map<String, Value>,
+) -> Result<(), Refusal> {
+    let sent = tools::sent(c, target.openai, reply, lost)?;
+    let mut list = Vec::with_capacity(sent.len());
+    for tool in sent {
+        let mut inner = Map::new();
+        inner.insert("name".to_owned(), tool.name.into());
+        put(&mut inner, "description", tool.description);
+        let mut outer = Map::new();
+        match tool.takes {
+            Takes::Json(schema, strict) => {
+                inner.insert("parameters".to_owned(), schema);
+                put(&mut inner, "strict", strict);
+                outer.insert("type".to_owned(), "function".into());
+                outer.insert("function".to_owned(), inner.into());
+            }
+            Takes::Text(grammar) => {
+                if let Some(grammar) = grammar.and_then(Value::as_object) {
+                    let mut grammar = grammar.clone();
+                    grammar.shift_remove("type");
+                    let format = json!({"type": "grammar", "grammar": grammar});
+                    inner.insert("format".to_owned(), format);
+                }
+                outer.insert("type".to_owned(), "custom".into());
+                outer.insert("custom".to_owned(), inner.into());
+            }
+        }
+        match (&tool.tool.cache, target.extensions) {
+            (Some(mark), true) => {
+                outer.insert(
+                    "cache_control".to_owned(),
+                    cache_control(mark.ttl.as_deref()),
+                );
+            }
+            (mark, _) => lost.add_if(Field::CacheControl, mark.is_some()),
+        }
+        list.push(Value::Object(outer));
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    body.insert("tools".to_owned(), list.into());
+    let one = |name: &str| {
+        let name = tools::chosen(c, name);
+        let custom = target.openai
+            && c.tools
+                .iter()
+                .any(|tool| tool.name == name && matches!(tool.kind, ToolKind::Custom { .. }));
+        if custom {
+            json!({"type": "custom", "custom": {"name": name}})
+        } else {
+            json!({"type": "function", "function": {"name": name}})
+        }
+    };
+    let choice = c.choice.as_ref().map(|choice| match choice {
+        Choice::Auto | Choice::Hosted => "auto".into(),
+        Choice::None => "none".into(),
+        Choice::Required => "required".into(),
+        Choice::One(name) => one(name),
+        Choice::Allowed { required, names } => json!({
+            "type": "allowed_tools",
+            "allowed_tools": {
+                "mode": if *required { "required" } else { "auto" },
+                "tools": names.iter().map(|name| one(name)).collect::<Vec<_>>(),
+            },
+        }),
+    });
+    put(body, "tool_choice", choice);
+    put(body, "parallel_tool_calls", c.parallel);
+    Ok(())
+}
