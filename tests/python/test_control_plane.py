@@ -55,7 +55,7 @@ numbers = iter(range(10**6))
 
 
 def provider_body(**more):
-    return {"providerId": f"custom-{next(numbers)}", "name": "Custom", "baseUrl": "http://127.0.0.1:9/v1", **more}
+    return {"providerId": f"custom-{next(numbers)}", "name": "Custom", "baseUrl": "https://models.example.com/v1", **more}
 
 
 def provider_key_body(**more):
