@@ -19,6 +19,7 @@ use super::context::{Context, base};
 use super::error::{ApiError, Code};
 use super::input::Received;
 use super::operation::Scope;
+use super::rest::Rest;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
 use crate::control::DEFAULT_ACCOUNT;
@@ -82,14 +83,18 @@ fn filter(method: &Method) -> MethodFilter {
 }
 
 /// What every answer carries; the log; the count.
-async fn envelope(State(state): State<AdminState>, mut request: Request, next: Next) -> Response {
+async fn envelope(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let started = clock::now();
+    let (parts, body) = request.into_parts();
+    let (body, rest) = Rest::of(body);
+    let mut request = Request::from_parts(parts, body);
     let mut id = String::from("req_");
     random::push_hex96(&mut id);
     let id: Arc<str> = id.into();
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     let mut response = next.run(request).await;
+    rest.finish(&mut response).await;
 
     let served = response.extensions_mut().remove::<Served>();
     let headers = response.headers_mut();

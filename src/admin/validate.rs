@@ -18,7 +18,7 @@ pub(super) type Details = BTreeMap<String, String>;
 /// The path of the whole body.
 const WHOLE: &str = "body";
 /// Longest name of an unknown field that is repeated to the client.
-const NAME_MAX: usize = 40;
+const NAME_MAX: usize = 32;
 
 /// A schema that is ready to check with.
 pub(super) struct Checker {

@@ -5,7 +5,7 @@ use super::resource::{
     AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey, SupportedSurface,
 };
 use super::state::State;
-use crate::config::{Config, types};
+use crate::config::{Config, DEMO_PROVIDER, types};
 use crate::dialect::Surface;
 
 /// The resources of a configuration that was loaded at `loaded_ms` (Unix time).
@@ -46,10 +46,12 @@ pub fn declared(config: &Config, loaded_ms: u64) -> State {
             .insert(&says.id.clone(), Configuration { meta, says });
     }
     let built_in = |id: &str| {
-        config
-            .catalog
-            .provider(id)
-            .is_some_and(|known| known.built_in)
+        // The demo provider is nobody's custom one either.
+        id == DEMO_PROVIDER
+            || config
+                .catalog
+                .provider(id)
+                .is_some_and(|known| known.built_in)
     };
     for provider in &config.providers {
         let keys = provider.keys.iter().map(|key| (key, false));

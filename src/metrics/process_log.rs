@@ -14,8 +14,13 @@ pub const VARIABLE: &str = "TOLLGATE_LOG";
 
 /// The prefix of the libraries that log everyday business of a gateway (a client that hangs up, a
 /// provider that refuses) as warnings; the failover machine and the access log tell those better.
-/// `TOLLGATE_LOG=info,pingora=debug` hears them all the same.
+/// `TOLLGATE_LOG=info,pingora=info` hears them all the same. What is below that is never written: there they tell
+/// whole heads and bodies, with every key and prompt.
 const QUIET: &str = "pingora";
+
+/// The library that watches the configuration's directory: where the log is in the same one, each of its lines would
+/// be an event to tell of.
+const WATCHER: &str = "notify";
 
 /// Starts the process log. Levels come from `TOLLGATE_LOG`, else `RUST_LOG`, in `env_logger`'s syntax
 /// (`debug`, `info,tollgate::failover=trace`); the default is `info`, and `error` for Pingora.
@@ -31,6 +36,9 @@ pub fn init() -> Result<(), log::SetLoggerError> {
     levels(&directives)
         .target(Target::Stderr)
         .format(|line, record| {
+            if record.level() > LevelFilter::Info && record.target().starts_with(QUIET) {
+                return Ok(());
+            }
             writeln!(
                 line,
                 "{} {:<5} {} {}",
@@ -49,6 +57,7 @@ fn levels(directives: &str) -> Builder {
     builder
         .filter_level(LevelFilter::Info)
         .filter_module(QUIET, LevelFilter::Error)
+        .filter_module(WATCHER, LevelFilter::Warn)
         .parse_filters(directives);
     builder
 }

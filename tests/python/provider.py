@@ -6,7 +6,11 @@ import threading
 
 
 class Provider:
-    """Model `status-403` answers 403, and so on; any other model answers 200. Both dialects."""
+    """Model `status-403` answers 403, and so on, `broken` what is no JSON; any other model answers 200. Both dialects.
+
+    If `echo` is set it is what is answered, and errors repeat the credential that was sent, as some providers' do."""
+
+    echo = None
 
     def __enter__(self):
         provider = self
@@ -20,6 +24,13 @@ class Provider:
                 model = json.loads(body)["model"]
                 status = int(model.removeprefix("status-")) if model.startswith("status-") else 200
                 answer = json.dumps(provider.answer(self.path, model, status)).encode()
+                if provider.echo:
+                    said = provider.echo
+                    if status != 200:
+                        said += f" is not for {self.headers['authorization']} or {self.headers['x-api-key']}"
+                    answer = answer.replace(b"stub was told", said.encode()).replace(b'"stub"', json.dumps(said).encode())
+                if model == "broken":
+                    answer = answer[:-20]
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer)))

@@ -9,6 +9,8 @@ import urllib.request
 import openai
 import pytest
 
+from conftest import UPSTREAM_KEY
+
 HELLO = [{"role": "user", "content": "Hello there"}]
 
 
@@ -90,7 +92,7 @@ def test_a_provider_sees_its_own_key_and_not_the_caller_s(client, gateway, stub)
     )
     ((path, headers, body),) = stub.requests
     assert path == "/v1/chat/completions?q=1"
-    assert headers["authorization"] == "Bearer upstream-credential-0123456789"
+    assert headers["authorization"] == f"Bearer {UPSTREAM_KEY}"
     assert "cookie" not in headers and headers["x-unknown"] == "kept"
     assert gateway.key not in str(headers) and gateway.key.encode() not in body
     sent = json.loads(body)

@@ -53,6 +53,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .summary("Update an account")
             .description("Omit a field to leave it unchanged; send null to clear it.")
             .scope(Scope::AllAccounts)
+            .errors(&[Code::Declared])
             .handler(update),
         delete("/accounts/{id}", "DeleteAccount")
             .tag(&TAG)
@@ -61,7 +62,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Refused while it has keys, configurations, providers or credits. Its usage and its books stay.",
             )
             .scope(Scope::AllAccounts)
-            .errors(&[Code::InUse, Code::Conflict])
+            .errors(&[Code::Declared, Code::InUse, Code::Conflict])
             .handler(remove),
     ];
     all.into()

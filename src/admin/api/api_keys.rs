@@ -10,7 +10,7 @@ use super::resource::Made;
 use crate::access::{Role, Token};
 use crate::admin::Context;
 use crate::admin::auth;
-use crate::admin::error::ApiError;
+use crate::admin::error::{ApiError, Code};
 use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
@@ -54,11 +54,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag(&TAG)
             .summary("Update an AI Gateway API key")
             .description("Omit a field to leave it unchanged; send null to clear it.")
+            .errors(&[Code::Declared])
             .handler(update),
         delete("/api-keys/{id}", "DeleteAIGatewayAPIKey")
             .tag(&TAG)
             .summary("Delete an AI Gateway API key")
             .description("It is refused by every gateway of the fleet within a second. It may be the caller's own.")
+            .errors(&[Code::Declared])
             .handler(remove),
     ]
 }
@@ -95,7 +97,7 @@ pub(super) struct AIGatewayAPIKey {
     /// What it may do, if that is not everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
-    /// The one account it may act for; absent if it may act for all.
+    /// The one account it may act for; absent if it may act for all, and for callers that may act for one only.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
 }
@@ -282,6 +284,10 @@ fn shown(context: &Context, found: &Found<ApiKey>, last_used: Option<String>) ->
         key_redacted: key.redacted.clone(),
         last_used,
         role: Some(key.role).filter(|role| *role != Role::Full),
-        account_id: key.scope.clone(),
+        // Whoever may act for one account sees that one's keys only.
+        account_id: key
+            .scope
+            .clone()
+            .filter(|_| context.caller.account.is_none()),
     }
 }

@@ -358,7 +358,8 @@ pub(super) fn sealed(
     field: &str,
 ) -> Result<Sealed, ApiError> {
     let text = value.expose();
-    if HeaderValue::from_str(text).is_err() || text.trim() != text {
+    // HeaderValue alone would let other bytes pass.
+    if !text.is_ascii() || HeaderValue::from_str(text).is_err() || text.trim() != text {
         let what =
             "must be what an HTTP header can carry: one line of ASCII, without spaces around it";
         return Err(ApiError::invalid(field, what));

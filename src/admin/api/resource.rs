@@ -89,9 +89,10 @@ impl Context {
         }
     }
 
-    /// The account, where it is worth saying.
+    /// The account, where it is worth saying: to whoever may act for several, if it is not `default`.
     pub(super) fn other_account(&self, meta: &Meta) -> Option<String> {
-        Some(meta.account.clone()).filter(|account| account != DEFAULT_ACCOUNT)
+        let told = self.caller.account.is_none() && meta.account != DEFAULT_ACCOUNT;
+        told.then(|| meta.account.clone())
     }
 
     /// Whether a resource is the acting account's.

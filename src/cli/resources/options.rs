@@ -52,11 +52,8 @@ fn arg(field: &Field) -> Arg {
         "boolean" => arg
             .value_name("true|false")
             .value_parser(value_parser!(bool)),
-        "string" => match field.schema["enum"].as_array() {
-            Some(choices) => {
-                let choices = choices.iter().filter_map(Value::as_str).map(str::to_owned);
-                arg.value_parser(PossibleValuesParser::new(choices.collect::<Vec<_>>()))
-            }
+        "string" => match choices(&field.schema) {
+            Some(choices) => arg.value_parser(PossibleValuesParser::new(choices)),
             None => arg.value_name("TEXT"),
         },
         _ => arg.value_name("JSON"),
@@ -172,12 +169,27 @@ fn kind(schema: &Value) -> &'static str {
         .into_iter()
         .find(|kind| is(kind))
         .unwrap_or(
-            if schema["enum"].is_array() || schema["const"].is_string() {
+            if schema["const"].is_string() || choices(schema).is_some() {
                 "string"
             } else {
                 "json"
             },
         )
+}
+
+/// The texts that a schema allows, if there are only some: an `enum`, or constants with a description each.
+fn choices(schema: &Value) -> Option<Vec<String>> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if let Some(values) = schema["enum"].as_array() {
+        return Some(values.iter().filter_map(text).collect());
+    }
+    let forms = schema["oneOf"].as_array()?;
+    let choices = forms.iter().map(|form| match form["enum"].as_array() {
+        Some(values) => values.iter().map(text).collect(),
+        None => text(&form["const"]).map(|one| vec![one]),
+    });
+    let choices: Option<Vec<Vec<String>>> = choices.collect();
+    choices.map(|choices| choices.concat())
 }
 
 fn fields(document: &Value, operation: &Value) -> Vec<Field> {
