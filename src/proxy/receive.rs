@@ -7,7 +7,7 @@ use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::shared::Shared;
-use super::{admit, authenticate, body, credits, local, names, reply, route};
+use super::{admit, authenticate, body, credits, crossing, local, names, reply, route};
 use crate::clock;
 use crate::dialect::GatewayError;
 use crate::dialect::request::RequestBody;
@@ -85,7 +85,9 @@ async fn walk(
 
     let mut planned = route::plan(shared, session, ctx)?;
     admit::check(shared, ctx, &planned).await?;
-    let tab = credits::open(shared, ctx, &mut planned).await?;
+    credits::payable(shared, ctx, &mut planned)?;
+    crossing::prepare(ctx, &mut planned)?;
+    let tab = credits::open(shared, ctx, &planned).await?;
     admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)
 }

@@ -8,7 +8,7 @@ use super::shared::Shared;
 use crate::access::{AccessKey, KeyKind, Snapshot, Step};
 use crate::catalog::{Resolved, Unknown};
 use crate::clock;
-use crate::dialect::GatewayError;
+use crate::dialect::{GatewayError, Surface};
 use crate::failover::{self, Candidate, Target};
 
 /// The candidates for a parsed request, at least one.
@@ -35,11 +35,12 @@ pub fn plan(
     let mut lacking_key = None;
     let mut lacking_surface = None;
     for (index, requested, found) in &resolved {
-        if !found.offers(endpoint.surface()) {
+        let mut served_by = endpoint.served_by().iter().copied();
+        let Some(surface) = served_by.find(|surface| found.offers(*surface)) else {
             lacking_surface.get_or_insert((*requested, found));
             continue;
-        }
-        let target = target(snapshot, key, *index, found);
+        };
+        let target = target(snapshot, key, *index, found, surface);
         if target.user_keys.is_empty() && target.managed_keys.is_empty() {
             lacking_key.get_or_insert(found);
             continue;
@@ -127,6 +128,7 @@ fn target<'a>(
     key: &'a AccessKey,
     index: usize,
     found: &'a Resolved,
+    surface: Surface,
 ) -> Target<'a> {
     let provider = &found.provider;
     let keys = |kind| snapshot.provider_keys(&provider.id, &key.account, kind);
@@ -142,6 +144,7 @@ fn target<'a>(
         provider,
         model: found.model.as_ref(),
         upstream_model: &found.upstream_id,
+        surface,
         model_index: index,
         user_keys: keys(KeyKind::User),
         managed_keys: keys(KeyKind::Managed),

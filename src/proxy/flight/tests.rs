@@ -26,6 +26,7 @@ fn stream() -> Answer {
     Answer::Stream {
         tap: Tap::stream(Surface::ChatCompletions, false),
         close_delimited: false,
+        translator: None,
     }
 }
 
