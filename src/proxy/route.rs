@@ -1,5 +1,7 @@
 //! From model ids to candidates: resolve, allow, find credentials, plan.
 
+use std::sync::Arc;
+
 use pingora_proxy::Session;
 
 use super::context::Context;
@@ -8,7 +10,7 @@ use super::shared::Shared;
 use crate::access::{AccessKey, KeyKind, Snapshot, Step};
 use crate::catalog::{Resolved, Unknown};
 use crate::clock;
-use crate::dialect::{GatewayError, Surface};
+use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::{self, Candidate, Target};
 
 /// The candidates for a parsed request, at least one.
@@ -73,6 +75,25 @@ pub fn plan(
             (None, None) => GatewayError::internal(),
         },
     )
+}
+
+/// The model, as its provider knows it, whose tokens are to be counted and whose provider has no endpoint for that:
+/// one that messages are translated for.
+pub fn countable(ctx: &Context) -> Option<Arc<str>> {
+    let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
+    let body = &received.body;
+    if body.endpoint() != Endpoint::CountTokens {
+        return None;
+    }
+    let found = allowed(&caller.snapshot, &caller.key, body.model()).ok()?;
+    let reached = |found: &&Resolved| {
+        let mut served_by = Surface::Messages.served_by().iter();
+        served_by.any(|surface| found.offers(*surface))
+    };
+    found
+        .iter()
+        .find(reached)
+        .map(|found| found.upstream_id.clone())
 }
 
 /// A routing rule can name keys that this account does not have.

@@ -52,6 +52,20 @@ def configuration(proxy, admin, demo, stub, log):
                     "passthrough": True,
                     "keys": [{"id": "stub-main", "value": "upstream-credential-0123456789"}],
                 },
+                *(
+                    {
+                        "id": name,
+                        "base_url": f"http://127.0.0.1:{stub}",
+                        "surfaces": [surface],
+                        "passthrough": True,
+                        "keys": [{"id": f"{name}-main", "value": "upstream-credential-0123456789"}],
+                    }
+                    for name, surface in [
+                        ("only-chat", "openai/chat-completions"),
+                        ("only-responses", "openai/responses"),
+                        ("only-messages", "anthropic/messages"),
+                    ]
+                ),
                 {
                     "id": "nowhere",
                     "base_url": "http://127.0.0.1:9",
