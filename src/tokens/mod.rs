@@ -8,7 +8,7 @@ mod messages;
 mod openai;
 mod responses;
 mod stream;
-mod template;
+pub(crate) mod template;
 mod whole;
 
 pub mod count;

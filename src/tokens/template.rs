@@ -19,7 +19,7 @@ const PADDING: &[u8] = b"\"obfuscation\":\"";
 
 /// What surrounds the text of the event learnt last.
 #[derive(Debug, Default)]
-pub(super) struct Template {
+pub(crate) struct Template {
     before: Vec<u8>,
     /// From the text's closing quote on, up to the padding if there is any.
     after: Vec<u8>,

@@ -3,6 +3,7 @@
 
 mod config;
 mod sse;
+mod translate;
 
 use bytes::Bytes;
 use tollgate::dialect::request::{Edit, RequestBody};
@@ -16,6 +17,8 @@ pub const CHECKS: &[Check] = &[
     ("config", config::config),
     ("request", request),
     ("sse", sse::sse),
+    ("translate_answer", translate::answer),
+    ("translate_request", translate::request),
 ];
 
 /// A body is refused, or it can be edited for a candidate and says what the edit says.

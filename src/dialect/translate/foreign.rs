@@ -2,7 +2,7 @@
 //!
 //! A conversation that was answered by an OpenAI model one turn may be answered by Anthropic's the next, on
 //! the client's own surface, where bytes pass untouched: the provider would refuse the seal as a signature
-//! that is not its own.
+//! that is not its own. And OpenAI refuses members of chat messages that it does not know.
 
 use serde_json::Value;
 
@@ -12,10 +12,17 @@ use super::neutral::Proof;
 
 const MARK: &[u8] = b"\"tollgate.";
 
+/// Where a chat message has thoughts that are not its provider's.
+const THINKING_BLOCKS: &[u8] = b"\"thinking_blocks\"";
+
 /// The body without thoughts that another provider's model thought; `None` if there are none, which costs no
-/// more than a search through the bytes.
+/// more than a search through the bytes. For requests that go to the client's own surface.
 pub fn without_foreign_thoughts(surface: Surface, body: &[u8]) -> Option<Vec<u8>> {
-    memchr::memmem::find(body, MARK)?;
+    let needle = match surface {
+        Surface::ChatCompletions => THINKING_BLOCKS,
+        _ => MARK,
+    };
+    memchr::memmem::find(body, needle)?;
     let mut value: Value = serde_json::from_slice(body).ok()?;
     let mut found = false;
     match surface {
@@ -48,7 +55,23 @@ pub fn without_foreign_thoughts(surface: Surface, body: &[u8]) -> Option<Vec<u8>
             });
             found = items.len() != before;
         }
-        Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => {}
+        Surface::ChatCompletions => {
+            let messages = value.get_mut("messages")?.as_array_mut()?;
+            for message in messages.iter_mut().filter_map(Value::as_object_mut) {
+                if let Some(blocks) = message.shift_remove("thinking_blocks") {
+                    found = true;
+                    // Thoughts in words alone are the provider's own, and some want them back.
+                    let own = |block: &Value| {
+                        Proof::open(str_of(block, "signature")) == Some(Proof::None)
+                    };
+                    let blocks = blocks.as_array().map(Vec::as_slice).unwrap_or_default();
+                    if !blocks.iter().all(own) {
+                        message.shift_remove("reasoning_content");
+                    }
+                }
+            }
+        }
+        Surface::Completions | Surface::Embeddings => {}
     }
     found.then(|| value.to_string().into_bytes())
 }
@@ -71,6 +94,14 @@ mod tests {
         let clean: Value = serde_json::from_slice(&clean.expect("there is one")).expect("JSON");
         let left = clean["messages"][0]["content"].as_array().map(Vec::len);
         assert_eq!(left, Some(2), "{clean}");
+        let body = json!({"messages": [{
+            "role": "assistant", "content": "c", "reasoning_content": "b",
+            "thinking_blocks": [{"type": "thinking", "thinking": "b", "signature": "EqoB"}],
+        }]});
+        let clean = without_foreign_thoughts(Surface::ChatCompletions, body.to_string().as_bytes());
+        let clean: Value = serde_json::from_slice(&clean.expect("there is one")).expect("JSON");
+        let expected = json!({"messages": [{"role": "assistant", "content": "c"}]});
+        assert_eq!(clean, expected);
         let none = json!({"messages": [{"role": "user", "content": "hi"}]});
         assert_eq!(
             without_foreign_thoughts(Surface::Messages, none.to_string().as_bytes()),

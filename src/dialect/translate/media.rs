@@ -21,6 +21,20 @@ pub fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
 }
 
+/// The name of a document, which OpenAI wants with an extension.
+pub fn file_name(name: Option<&str>, media_type: &str) -> String {
+    let extension = if media_type.starts_with("text/") {
+        "txt"
+    } else {
+        "pdf"
+    };
+    match name {
+        None => format!("document.{extension}"),
+        Some(name) if name.contains('.') => name.to_owned(),
+        Some(name) => format!("{name}.{extension}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

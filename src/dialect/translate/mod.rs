@@ -62,7 +62,8 @@ impl Refusal {
 pub struct Translated {
     /// Its body.
     pub body: Vec<u8>,
-    /// What was dropped, in the client's names, each once; for `x-tollgate-dropped`.
+    /// What was dropped, in the client's names, each once; for `x-tollgate-dropped`. At most 64 names of
+    /// visible ASCII without commas.
     pub dropped: Vec<String>,
     /// What the answer's translation needs to know of the request.
     pub reply: Reply,
@@ -162,6 +163,18 @@ pub fn answer(reply: &Reply, body: &[u8], created: u64) -> Result<Vec<u8>, Refus
     })
 }
 
+/// Most names that are told.
+const MAX_DROPPED: usize = 64;
+
+/// A name of the client's own choosing, as a header may have it.
+fn header_text(name: &str) -> String {
+    let fit = |c: char| c.is_ascii_graphic() && c != ',';
+    name.chars()
+        .map(|c| if fit(c) { c } else { '?' })
+        .take(64)
+        .collect()
+}
+
 /// What gets lost, by the client's names.
 #[derive(Debug)]
 struct Lost {
@@ -173,8 +186,11 @@ impl Lost {
     fn new(conversation: &Conversation) -> Lost {
         let mut lost = Lost {
             surface: conversation.surface,
-            names: conversation.unknown.clone(),
+            names: Vec::new(),
         };
+        for name in &conversation.unknown {
+            lost.name(&header_text(name));
+        }
         for field in &conversation.dropped {
             lost.add(*field);
         }
@@ -182,8 +198,11 @@ impl Lost {
     }
 
     fn add(&mut self, field: neutral::Field) {
-        let name = field.name(self.surface);
-        if !self.names.iter().any(|known| known == name) {
+        self.name(field.name(self.surface));
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.names.len() < MAX_DROPPED && !self.names.iter().any(|known| known == name) {
             self.names.push(name.to_owned());
         }
     }

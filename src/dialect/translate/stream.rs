@@ -1,8 +1,10 @@
 //! Streams: one dialect's events in, another's out, each as it comes.
 
 use super::custom::Unwrap;
-use super::neutral::{Delta, Event, Kind};
+use super::neutral::{Delta, Event, Kind, Stop};
 use super::{Reply, Surface, chat, messages, responses, sse};
+use crate::tokens::Usage;
+use crate::tokens::template::Template;
 
 /// Where a decoder puts what it reads.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(&Event<'_>);
@@ -40,6 +42,45 @@ enum Encoder {
 pub struct Stream {
     decoder: Decoder,
     writer: Writer,
+    shortcut: Shortcut,
+}
+
+/// Passes over reading events that differ from the last one in their text only, as nearly all do.
+///
+/// Invariant: a match is what reading would have told. It holds because an event is learnt only if one
+/// fragment of text was all that it told, and is forgotten with the next event that is read, which may have
+/// changed what the same bytes mean.
+#[derive(Debug, Default)]
+struct Shortcut {
+    template: Template,
+    /// The block of the fragment learnt last.
+    block: Option<u32>,
+}
+
+/// What one event told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    events: u32,
+    /// The last fragment: its block, address and length.
+    fragment: Option<(u32, usize, usize)>,
+}
+
+impl Told {
+    fn note(&mut self, event: &Event<'_>) {
+        self.events += 1;
+        if let Event::Delta(block, Delta::Text(text)) = event {
+            self.fragment = Some((*block, text.as_ptr().addr(), text.len()));
+        }
+    }
+
+    /// The only thing told, as a block and the offset and length of its text in `data`.
+    fn only(&self, data: &[u8]) -> Option<(u32, usize, usize)> {
+        let (block, address, len) = self.fragment.filter(|_| self.events == 1)?;
+        let at = address.wrapping_sub(data.as_ptr().addr());
+        let end = at.checked_add(len).filter(|end| *end < data.len())?;
+        let quoted = at > 0 && data[at - 1] == b'"' && data[end] == b'"';
+        quoted.then_some((block, at, len))
+    }
 }
 
 /// Gives calls the client's names back, and writes.
@@ -76,18 +117,58 @@ impl Stream {
                 wrapped: Vec::new(),
                 text: String::new(),
             },
+            shortcut: Shortcut::default(),
         }
     }
 
     /// Reads one event of the provider's and appends to `out` what it becomes, whole events only.
     pub fn push(&mut self, event: &sse::Event<'_>, out: &mut Vec<u8>) {
-        let writer = &mut self.writer;
-        let sink: Sink<'_> = &mut |event| writer.write(event, out);
+        let (writer, shortcut) = (&mut self.writer, &mut self.shortcut);
+        if let Some(block) = shortcut.block
+            && let Some(text) = shortcut.template.text(event.data)
+        {
+            if !text.is_empty() {
+                writer.write(&Event::Delta(block, Delta::Text(text)), out);
+            }
+            return;
+        }
+        let mut told = Told::default();
+        let sink: Sink<'_> = &mut |event| {
+            told.note(event);
+            writer.write(event, out);
+        };
         match &mut self.decoder {
             Decoder::Chat(decoder) => decoder.read(event.data, sink),
             Decoder::Responses(decoder) => decoder.read(event.name, event.data, sink),
             Decoder::Messages(decoder) => decoder.read(event.name, event.data, sink),
         }
+        let only = told
+            .only(event.data)
+            .filter(|(block, ..)| match &self.decoder {
+                Decoder::Chat(decoder) => decoder.is_plain(*block),
+                Decoder::Responses(_) | Decoder::Messages(_) => true,
+            });
+        shortcut.block = only.map(|(block, at, len)| {
+            shortcut.template.learn(event.data, at, len);
+            block
+        });
+    }
+
+    /// Ends the client's stream here, as at a token limit: what is open is closed first. For a gateway that
+    /// stops an answer itself. Nothing may be pushed after it.
+    pub fn cut(&mut self, usage: Option<Usage>, out: &mut Vec<u8>) {
+        let event = Event::Stop {
+            stop: Stop::Length,
+            usage,
+            tier: None,
+        };
+        self.writer.write(&event, out);
+    }
+
+    /// Reads every event in full, for tests that hold the shortcut against it.
+    #[cfg(test)]
+    pub(super) fn forget(&mut self) {
+        self.shortcut = Shortcut::default();
     }
 
     /// The provider's stream has ended. Appends the client's own end if the answer was whole, and says

@@ -1,7 +1,7 @@
 //! What is known of the model that a request is translated for.
 //!
 //! What a Claude model takes depends on its version (sources: platform.claude.com/docs/en/build-with-claude,
-//! "Extended thinking", "Adaptive thinking", "Effort"; "Migration guide" for sampling).
+//! "Extended thinking", "Adaptive thinking", "Effort", "Structured outputs"; "Migration guide" for sampling).
 
 /// The model that a request is translated for.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct Target<'a> {
     pub thinking: ThinkingStyle,
     /// Whether temperature, `top_p` and `top_k` are taken.
     pub sampling: bool,
+    /// Whether an Anthropic model can be held to schemas (`output_config.format`, `strict`).
+    pub structured: bool,
     /// Whether OpenAI's own newest fields are taken (`max_completion_tokens`, the role `developer`), which
     /// compatible providers may refuse.
     pub openai: bool,
@@ -53,6 +55,7 @@ impl<'a> Target<'a> {
             max_output_tokens,
             thinking,
             sampling: version.is_none_or(|version| version < (4, 7)),
+            structured: version.is_none_or(|version| version >= (4, 5)),
             openai,
             extensions: false,
         }

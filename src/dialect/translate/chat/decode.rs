@@ -180,6 +180,11 @@ impl Decoder {
         });
     }
 
+    /// Whether fragments of a block change nothing here; those of a call may make it whole.
+    pub fn is_plain(&self, block: u32) -> bool {
+        self.open.as_ref().is_some_and(|open| open.index == block)
+    }
+
     /// The stream has ended: says so if the answer was whole.
     pub fn finish(&mut self, sink: Sink<'_>) -> bool {
         if self.ended {

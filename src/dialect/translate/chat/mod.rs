@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod parts;
 mod read;
+mod turns;
 mod write;
 
 pub use answer::{read_answer, write_answer};
@@ -16,4 +17,5 @@ pub use decode::Decoder;
 pub use encode::Encoder;
 pub use parts::{mark as read_mark, thinking_block, thinking_value};
 pub use read::{choice as read_choice, read_request};
+pub use turns::breakpoint;
 pub use write::{effort, user, write_request};

@@ -8,6 +8,7 @@ mod answer;
 mod decode;
 mod encode;
 mod read;
+mod turns;
 mod write;
 
 pub use answer::{read_answer, write_answer};

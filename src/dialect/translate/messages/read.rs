@@ -41,6 +41,12 @@ pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
             return body.refuse(hosted, "it is run by another provider");
         }
     }
+    if body.take("inference_geo").is_some() {
+        return body.refuse(
+            "inference_geo",
+            "the provider does not promise where it computes",
+        );
+    }
     for (at, value) in body.list("tools")?.into_iter().enumerate() {
         let tool = tool(Fields::of(value, format!("tools[{at}]"))?)?;
         c.tools.push(tool);

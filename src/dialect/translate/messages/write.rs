@@ -3,17 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use super::super::json::{bytes, put};
-use super::super::neutral::{
-    Block, CacheMark, Choice, Content, Conversation, Field, Format, Proof, Role, Source,
-};
+use super::super::neutral::{CacheMark, Choice, Conversation, Effort, Field, Format};
 use super::super::target::ThinkingStyle;
 use super::super::tools::{self, Takes};
-use super::super::{Lost, Refusal, Reply, Target, names, schema};
+use super::super::{Lost, Refusal, Reply, Target, schema};
+use super::turns::{cache_control, turns};
 
 /// The smallest budget of tokens for thinking that is taken.
 const LEAST_BUDGET: u64 = 1024;
 
-/// What stands in for a mode that only OpenAI has: some JSON object, of no schema.
+/// What stands in for a mode that only OpenAI has, some JSON object of no schema, and for schemas where a
+/// model is not held to them.
 const JSON_PLEASE: &str = "Answer with one valid JSON object and nothing else.";
 
 /// Writes a request.
@@ -34,18 +34,37 @@ pub fn write_request(
     let max_tokens = max_tokens.max(1);
     body.insert("max_tokens".to_owned(), max_tokens.into());
     let (mut system, messages) = turns(c, lost)?;
-    if c.format == Some(Format::Json) {
-        lost.add(Field::Format);
-        system.push(json!({"type": "text", "text": JSON_PLEASE}));
+    match &c.format {
+        Some(Format::Json) => {
+            lost.add(Field::Format);
+            system.push(json!({"type": "text", "text": JSON_PLEASE}));
+        }
+        Some(Format::Schema { schema, .. }) if !target.structured => {
+            lost.add(Field::Format);
+            let text = format!("{JSON_PLEASE} It must match this JSON Schema:\n{schema}");
+            system.push(json!({"type": "text", "text": text}));
+        }
+        _ => {}
     }
     if !system.is_empty() {
         body.insert("system".to_owned(), system.into());
     }
+    let thoughtless = answers_a_call_without_thought(&messages);
     body.insert("messages".to_owned(), messages.into());
-    let forced = write_tools(c, reply, lost, &mut body)?;
+    let forced = write_tools(c, target, reply, lost, &mut body)?;
+    let budgeted = target.thinking == ThinkingStyle::Budget;
+    let may_think = !forced && (!thoughtless || !budgeted);
     let mut config = Map::new();
-    let thinks = write_thinking(c, target, max_tokens, forced, &mut body, &mut config, lost);
-    if let Some(Format::Schema { schema, .. }) = &c.format {
+    let thinks = write_thinking(
+        c,
+        target,
+        max_tokens,
+        may_think,
+        &mut body,
+        &mut config,
+        lost,
+    );
+    if let (Some(Format::Schema { schema, .. }), true) = (&c.format, target.structured) {
         let mut schema = schema.clone();
         lost.add_if(Field::SchemaKeywords, schema::closed(&mut schema));
         let format = json!({"type": "json_schema", "schema": schema});
@@ -143,17 +162,31 @@ fn write_sampling(
     lost.add_if(Field::Logprobs, s.logprobs);
 }
 
-/// Says how much to think; whether it thinks at all.
+/// Whether the last turn gives results to a turn that did not begin with a thought of Anthropic's, as after
+/// another provider's turn. A budget for thinking is refused then ("Extended thinking", "Preserving thinking
+/// blocks").
+fn answers_a_call_without_thought(messages: &[Value]) -> bool {
+    let first = |message: &Value| {
+        let kind = message.pointer("/content/0/type").and_then(Value::as_str);
+        kind.unwrap_or_default().to_owned()
+    };
+    match messages {
+        [.., called, last] => first(last) == "tool_result" && !first(called).ends_with("thinking"),
+        _ => false,
+    }
+}
+
+/// Says how much to think; whether it thinks at all. It may not where a tool must be called: the provider
+/// refuses both together.
 fn write_thinking(
     c: &Conversation,
     target: &Target<'_>,
     max_tokens: u64,
-    forced: bool,
+    may_think: bool,
     body: &mut Map<String, Value>,
     config: &mut Map<String, Value>,
     lost: &mut Lost,
 ) -> bool {
-    use super::super::neutral::Effort;
     let r = &c.reasoning;
     let wanted = match (r.enabled, r.effort, r.budget) {
         (Some(enabled), _, _) => enabled,
@@ -163,8 +196,7 @@ fn write_thinking(
     if !wanted {
         return false;
     }
-    // A tool that must be called leaves no room for thought: the provider refuses both together.
-    if forced {
+    if !may_think {
         lost.add(Field::Effort);
         return false;
     }
@@ -208,6 +240,7 @@ fn write_thinking(
 /// Writes tools and choice; whether a call is forced.
 fn write_tools(
     c: &Conversation,
+    target: &Target<'_>,
     reply: &mut Reply,
     lost: &mut Lost,
     body: &mut Map<String, Value>,
@@ -229,9 +262,11 @@ fn write_tools(
         one.insert("name".to_owned(), tool.name.into());
         put(&mut one, "description", tool.description);
         if let Takes::Json(mut schema, strict) = tool.takes {
-            if strict == Some(true) {
-                lost.add_if(Field::SchemaKeywords, schema::closed(&mut schema));
+            if strict == Some(true) && target.structured {
+                lost.add_if(Field::ToolKeywords, schema::closed(&mut schema));
                 one.insert("strict".to_owned(), true.into());
+            } else {
+                lost.add_if(Field::Strict, strict == Some(true));
             }
             if let Some(schema) = schema.as_object_mut()
                 && schema.get("type").is_none_or(|kind| kind != "object")
@@ -272,145 +307,4 @@ fn write_tools(
         body.insert("tool_choice".to_owned(), map.into());
     }
     Ok(forced)
-}
-
-fn cache_control(mark: &CacheMark) -> Value {
-    match mark.ttl.as_deref() {
-        None => json!({"type": "ephemeral"}),
-        Some("5m") => json!({"type": "ephemeral", "ttl": "5m"}),
-        // OpenAI's are 30m and 12h.
-        Some(_) => json!({"type": "ephemeral", "ttl": "1h"}),
-    }
-}
-
-/// The system prompt, and the messages. Instructions in the middle become the user's words in their place,
-/// marked as what they are: the role `system` there is taken by the newest models only, and moving them to
-/// the front would change what they follow, and the cached prefix.
-fn turns(c: &Conversation, lost: &mut Lost) -> Result<(Vec<Value>, Vec<Value>), Refusal> {
-    let first = c.turns.iter().position(|turn| !turn.role.instructs());
-    // A conversation of instructions alone still needs a message to answer.
-    let first = first.unwrap_or_else(|| c.turns.len().saturating_sub(1));
-    let mut system = Vec::new();
-    let mut messages: Vec<(Role, Vec<Value>, Vec<Value>)> = Vec::new();
-    for (at, turn) in c.turns.iter().enumerate() {
-        let mut blocks = Vec::with_capacity(turn.blocks.len());
-        let mut results = Vec::new();
-        let aside = turn.role.instructs() && at > first;
-        for block in &turn.blocks {
-            let Some(mut value) = write_block(block, lost)? else {
-                continue;
-            };
-            if let (true, Content::Text(text)) = (aside, &block.content) {
-                value["text"] = format!("<system-reminder>\n{text}\n</system-reminder>").into();
-            }
-            match block.content {
-                Content::Result(_) => results.push(value),
-                _ => blocks.push(value),
-            }
-        }
-        if turn.role.instructs() && at < first {
-            system.extend(blocks);
-            continue;
-        }
-        let role = match turn.role {
-            Role::Assistant => Role::Assistant,
-            _ => Role::User,
-        };
-        match messages.last_mut() {
-            Some(last) if last.0 == role => {
-                last.1.extend(results);
-                last.2.extend(blocks);
-            }
-            _ => messages.push((role, results, blocks)),
-        }
-    }
-    let messages = messages
-        .into_iter()
-        .filter(|(_, results, blocks)| !results.is_empty() || !blocks.is_empty())
-        .map(|(role, mut results, blocks)| {
-            // Results must come before anything else.
-            results.extend(blocks);
-            let role = if role == Role::Assistant {
-                "assistant"
-            } else {
-                "user"
-            };
-            json!({"role": role, "content": results})
-        })
-        .collect();
-    Ok((system, messages))
-}
-
-/// A block; `None` for what is empty or another provider's.
-fn write_block(block: &Block, lost: &mut Lost) -> Result<Option<Value>, Refusal> {
-    let mut value = match &block.content {
-        // Empty texts are refused.
-        Content::Text(text) | Content::Refusal(text) if text.is_empty() => return Ok(None),
-        Content::Text(text) | Content::Refusal(text) => json!({"type": "text", "text": text}),
-        Content::Image { source, detail } => {
-            lost.add_if(Field::Detail, detail.is_some());
-            json!({"type": "image", "source": source_value(source, lost)?})
-        }
-        Content::File { source, name } => {
-            let mut document = json!({"type": "document", "source": source_value(source, lost)?});
-            if let Some(name) = name {
-                document["title"] = name.as_str().into();
-            }
-            document
-        }
-        Content::Call(call) => {
-            let name = names::tool(call.namespace.as_deref(), &call.name);
-            json!({"type": "tool_use", "id": names::call_id(&call.id), "name": name, "input": input(call)})
-        }
-        Content::Result(result) => {
-            let mut inner = Vec::with_capacity(result.blocks.len());
-            for block in &result.blocks {
-                inner.extend(write_block(block, lost)?);
-            }
-            let mut value = json!({
-                "type": "tool_result", "tool_use_id": names::call_id(&result.id), "content": inner,
-            });
-            if result.error {
-                value["is_error"] = true.into();
-            }
-            value
-        }
-        Content::Thinking(thinking) => match &thinking.proof {
-            Proof::Signature(_) | Proof::Redacted(_) => {
-                super::super::chat::thinking_value(thinking)
-            }
-            Proof::None | Proof::Encrypted { .. } => {
-                lost.add(Field::Thinking);
-                return Ok(None);
-            }
-        },
-    };
-    let thought = matches!(block.content, Content::Thinking(_));
-    if let (Some(mark), false) = (&block.cache, thought) {
-        value["cache_control"] = cache_control(mark);
-    }
-    Ok(Some(value))
-}
-
-/// Arguments as the object that they must be.
-fn input(call: &super::super::neutral::Call) -> Value {
-    if call.custom {
-        return json!({ "input": call.arguments });
-    }
-    match serde_json::from_str(&call.arguments) {
-        Ok(Value::Object(map)) => Value::Object(map),
-        _ if call.arguments.trim().is_empty() => json!({}),
-        // A call that the model broke off or got wrong.
-        _ => json!({ "input": call.arguments }),
-    }
-}
-
-fn source_value(source: &Source, lost: &Lost) -> Result<Value, Refusal> {
-    Ok(match source {
-        Source::Url(url) => json!({"type": "url", "url": url}),
-        Source::Base64 { media_type, data } => {
-            json!({"type": "base64", "media_type": media_type, "data": data})
-        }
-        Source::Id(_) => return Err(lost.file_id("a picture or document")),
-    })
 }

@@ -55,6 +55,8 @@ pub enum Field {
     Grammar,
     /// `strict` of a tool.
     Strict,
+    /// What JSON Schema says of a tool's arguments and the target's strict schemas cannot.
+    ToolKeywords,
     /// Tools that the provider runs.
     HostedTools,
     /// Which tool is to be called.
@@ -93,6 +95,7 @@ impl Field {
             Field::Detail           => ("messages.image_url.detail", "input.input_image.detail", "messages.image.detail"),
             Field::Grammar          => ("tools.custom.format", "tools.format", "tools.format"),
             Field::Strict           => ("tools.function.strict", "tools.strict", "tools.strict"),
+            Field::ToolKeywords     => ("tools.function.parameters", "tools.parameters", "tools.input_schema"),
             Field::HostedTools      => ("tools", "tools", "tools"),
             Field::ToolChoice       => ("tool_choice", "tool_choice", "tool_choice"),
             Field::Citations        => ("messages.annotations", "input.annotations", "messages.citations"),

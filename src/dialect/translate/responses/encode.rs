@@ -108,11 +108,13 @@ impl Encoder {
     }
 
     /// An event with its type and number.
-    fn event(&mut self, kind: &str, mut data: Value, out: &mut Vec<u8>) {
-        data["type"] = kind.into();
-        data["sequence_number"] = self.sequence.into();
+    fn event(&mut self, kind: &str, data: Value, out: &mut Vec<u8>) {
+        let mut event = json!({"type": kind, "sequence_number": self.sequence});
+        if let (Value::Object(event), Value::Object(data)) = (&mut event, data) {
+            event.extend(data);
+        }
         self.sequence += 1;
-        out::named(out, kind, &data);
+        out::named(out, kind, &event);
     }
 
     fn begin(&mut self, index: u32, kind: &Kind<'_>, out: &mut Vec<u8>) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::chat::{effort, user};
+use super::super::chat::{breakpoint, effort, user};
 use super::super::json::{bytes, put};
 use super::super::neutral::{
     Block, Choice, Content, Conversation, Effort, Field, Format, Proof, Role, Source, ToolKind,
@@ -193,16 +193,34 @@ fn write_turn(
     };
     let mut parts = Vec::new();
     for block in &turn.blocks {
-        lost.add_if(Field::CacheControl, block.cache.is_some());
-        if let Some(item) = item(block, custom, lost)? {
+        let told = block.cache.is_none() || is_marked(block, turn.role, lost);
+        lost.add_if(Field::CacheControl, !told);
+        if let (Role::Assistant, Content::Text(text)) = (turn.role, &block.content) {
+            // In parts it would need the id that it once had.
+            flush(role, &mut parts, input);
+            input.push(json!({"type": "message", "role": role, "content": text}));
+        } else if let Some(item) = item(block, custom, lost)? {
             flush(role, &mut parts, input);
             input.push(item);
         } else {
-            parts.extend(part(&block.content, turn.role, lost)?);
+            let mut part = part(&block.content, turn.role, lost)?;
+            if let (Some(part), Some(mark), true) = (&mut part, &block.cache, told) {
+                part["prompt_cache_breakpoint"] = breakpoint(mark);
+            }
+            parts.extend(part);
         }
     }
     flush(role, &mut parts, input);
     Ok(())
+}
+
+/// Whether a cache mark can be told: OpenAI's own, on a part of a message.
+fn is_marked(block: &Block, role: Role, lost: &Lost) -> bool {
+    let part = matches!(
+        block.content,
+        Content::Text(_) | Content::Image { .. } | Content::File { .. }
+    );
+    part && role != Role::Assistant && lost.is_openai()
 }
 
 fn flush(role: &str, parts: &mut Vec<Value>, input: &mut Vec<Value>) {
@@ -284,7 +302,6 @@ fn item(
 fn part(content: &Content, role: Role, lost: &Lost) -> Result<Option<Value>, Refusal> {
     let own = role == Role::Assistant;
     Ok(Some(match content {
-        Content::Text(text) if own => json!({"type": "output_text", "text": text}),
         Content::Text(text) => json!({"type": "input_text", "text": text}),
         Content::Refusal(text) if own => json!({"type": "refusal", "refusal": text}),
         Content::Refusal(text) => json!({"type": "input_text", "text": text}),
@@ -309,7 +326,7 @@ fn part(content: &Content, role: Role, lost: &Lost) -> Result<Option<Value>, Ref
             match source {
                 Source::Url(url) => part["file_url"] = url.as_str().into(),
                 Source::Base64 { media_type, data } => {
-                    part["filename"] = name.as_deref().unwrap_or("document.pdf").into();
+                    part["filename"] = media::file_name(name.as_deref(), media_type).into();
                     part["file_data"] = media::data_url(media_type, data).into();
                 }
                 Source::Id(id) if lost.is_openai() => part["file_id"] = id.as_str().into(),

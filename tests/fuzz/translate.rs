@@ -1,0 +1,107 @@
+//! What must hold for any translation. The first byte of an input chooses the pair of surfaces.
+
+use tollgate::dialect::Surface;
+use tollgate::dialect::sse::{MAX_EVENT, Parser};
+use tollgate::dialect::translate::{self, Reply, Stream, Target};
+
+const SURFACES: [Surface; 3] = [
+    Surface::ChatCompletions,
+    Surface::Responses,
+    Surface::Messages,
+];
+
+/// The client's surface, the provider's, and the rest of the input.
+fn pair(data: &[u8]) -> Option<(Surface, Surface, &[u8])> {
+    let (first, rest) = data.split_first()?;
+    let at = usize::from(*first);
+    let client = SURFACES[at % 3];
+    let provider = SURFACES[(at + 1 + at / 3 % 2) % 3];
+    Some((client, provider, rest))
+}
+
+fn target(provider: Surface) -> Target<'static> {
+    let model = match provider {
+        Surface::Messages => "claude-haiku-4-5",
+        _ => "gpt-5.6-luna",
+    };
+    Target::of_model(model, Some(64_000))
+}
+
+/// A request is refused with a field's name, or it becomes one that its own reader understands.
+pub fn request(data: &[u8]) {
+    let Some((client, provider, body)) = pair(data) else {
+        return;
+    };
+    match translate::request(client, provider, body, &target(provider)) {
+        Err(refusal) => assert!(!refusal.field.is_empty() && !refusal.why.is_empty()),
+        Ok(translated) => {
+            let value: serde_json::Value =
+                serde_json::from_slice(&translated.body).expect("a translated body is JSON");
+            assert_eq!(value["model"], target(provider).model);
+            if let Err(refusal) = translate::read(provider, &translated.body) {
+                panic!("what is written can be read: {refusal}");
+            }
+            for name in &translated.dropped {
+                assert!(name.bytes().all(|byte| byte.is_ascii_graphic()), "{name:?}");
+            }
+        }
+    }
+}
+
+fn reply(client: Surface, provider: Surface) -> Option<Reply> {
+    let body: &[u8] = match client {
+        Surface::Responses => br#"{"input":"hi","tools":[{"type":"custom","name":"f"}]}"#,
+        _ => br#"{"messages":[{"role":"user","content":"hi"}]}"#,
+    };
+    let translated = translate::request(client, provider, body, &target(provider)).ok()?;
+    Some(translated.reply)
+}
+
+fn streamed(reply: &Reply, chunks: &[&[u8]]) -> Vec<u8> {
+    let mut stream = Stream::new(reply, 1);
+    let mut parser = Parser::new();
+    let mut out = Vec::new();
+    for chunk in chunks {
+        let mut events = parser.feed(chunk);
+        while let Some(Ok(event)) = events.next() {
+            stream.push(&event, &mut out);
+        }
+    }
+    if let Some(event) = parser.finish() {
+        stream.push(&event, &mut out);
+    }
+    stream.finish(&mut out);
+    out
+}
+
+/// An answer is translated or is none; as a stream, any split gives the same events, and all of them are JSON.
+pub fn answer(data: &[u8]) {
+    let Some((client, provider, bytes)) = pair(data) else {
+        return;
+    };
+    let Some(reply) = reply(client, provider) else {
+        return;
+    };
+    if let Ok(body) = translate::answer(&reply, bytes, 1) {
+        let value: Result<serde_json::Value, _> = serde_json::from_slice(&body);
+        assert!(value.is_ok(), "a translated answer is JSON");
+    }
+    if bytes.len() > MAX_EVENT {
+        return;
+    }
+    let whole = streamed(&reply, &[bytes]);
+    let size = usize::from(data[0] / 7).max(1);
+    let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+    assert_eq!(streamed(&reply, &chunks), whole, "in pieces of {size}");
+    let mut parser = Parser::new();
+    let mut events = parser.feed(&whole);
+    while let Some(event) = events.next() {
+        let data = event.expect("short events").data;
+        let value: Result<serde_json::Value, _> = serde_json::from_slice(data);
+        assert!(
+            data == b"[DONE]" || value.is_ok(),
+            "{:?}",
+            String::from_utf8_lossy(data)
+        );
+    }
+}
