@@ -291,25 +291,20 @@ async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Res
     let tap = ctx.past.last().and_then(|past| past.tap.as_ref());
     let used = planned.tab.closed().and_then(|closed| closed.settled);
     let usage = used.map(|settled| settled.usage).unwrap_or_default();
-    let translator = planned.flight.take_translator();
-    let surface = translator
-        .as_ref()
-        .map_or(endpoint.surface(), |translator| translator.surface());
-    let bytes = stop(
-        surface,
-        &Stopped {
-            id: tap.and_then(Tap::id).unwrap_or(&ctx.request_id),
-            model: tap.and_then(Tap::model).unwrap_or_default(),
-            created: clock::unix().as_secs(),
-            open_block: tap.and_then(Tap::open_block),
-            input: usage.input,
-            output: usage.output,
-            wants_usage: translator.is_some() || received.body.wants_usage_chunk(),
-        },
-    );
-    let bytes = match translator {
-        Some(translator) => translator.end_with(&bytes),
-        None => bytes,
+    let bytes = match planned.flight.take_translator() {
+        Some(translator) => translator.cut(usage),
+        None => stop(
+            endpoint.surface(),
+            &Stopped {
+                id: tap.and_then(Tap::id).unwrap_or(&ctx.request_id),
+                model: tap.and_then(Tap::model).unwrap_or_default(),
+                created: clock::unix().as_secs(),
+                open_block: tap.and_then(Tap::open_block),
+                input: usage.input,
+                output: usage.output,
+                wants_usage: received.body.wants_usage_chunk(),
+            },
+        ),
     };
     write_pending(session).await?;
     session

@@ -1,56 +1,41 @@
 //! Answers of another API than the client's, on their way back: streams event by event, documents whole.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use pingora_core::protocols::http::HttpTask;
 
-use crate::dialect::sse::{Event, Parser};
+use crate::dialect::Dialect;
+use crate::dialect::sse::Event;
 use crate::dialect::translate::{self, Reply};
-use crate::dialect::{Dialect, Surface};
-use crate::tokens::Tap;
+use crate::tokens::{StreamFailure, Tap, Usage};
 
 /// Translates a stream. What leaves it is always whole events.
 #[derive(Debug)]
-pub struct Translator {
-    stream: translate::Stream,
-    surface: Surface,
-}
+pub struct Translator(translate::Stream);
 
 impl Translator {
     /// A translation of the answer to a request that crossed; `created` is in Unix time (s).
     pub fn new(reply: &Reply, created: u64) -> Translator {
-        Translator {
-            stream: translate::Stream::new(reply, created),
-            surface: reply.provider,
-        }
-    }
-
-    /// The provider's API.
-    pub fn surface(&self) -> Surface {
-        self.surface
+        Translator(translate::Stream::new(reply, created))
     }
 
     /// An event of the provider's; appends what it becomes.
     pub(super) fn push(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        self.stream.push(event, out);
+        self.0.push(event, out);
     }
 
     /// The end of the provider's stream; appends the client's own end, if the answer was whole, and says whether
     /// it was.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> bool {
-        self.stream.finish(out)
+        self.0.finish(out)
     }
 
-    /// Ends the stream with events in the provider's words that it never said itself.
-    pub fn end_with(mut self, events: &[u8]) -> Bytes {
+    /// The events that end the client's stream where it stands, as at a token limit.
+    pub fn cut(mut self, usage: Usage) -> Bytes {
         let mut out = Vec::new();
-        let mut parser = Parser::new();
-        let mut read = parser.feed(events);
-        while let Some(Ok(event)) = read.next() {
-            self.stream.push(&event, &mut out);
-        }
-        drop(read);
-        self.stream.finish(&mut out);
+        self.0.cut(Some(usage), &mut out);
         out.into()
     }
 }
@@ -74,7 +59,7 @@ enum Into {
         created: u64,
     },
     /// An error, for this dialect and request, of this status.
-    Error(Dialect, std::sync::Arc<str>, u16),
+    Error(Dialect, Arc<str>, u16),
 }
 
 /// It is longer than it may be, or it is not what the provider's API answers with.
@@ -96,7 +81,7 @@ impl Gathered {
     }
 
     /// An error of a provider that speaks another dialect.
-    pub fn error(dialect: Dialect, id: std::sync::Arc<str>, status: u16, most: usize) -> Gathered {
+    pub fn error(dialect: Dialect, id: Arc<str>, status: u16, most: usize) -> Gathered {
         Gathered {
             into: Into::Error(dialect, id, status),
             body: BytesMut::new(),
@@ -134,8 +119,8 @@ impl Gathered {
         Ok(())
     }
 
-    /// It is whole, and `head` is its head: what the client reads instead.
-    pub(super) fn finish(&mut self) -> Result<Bytes, Option<crate::tokens::StreamFailure>> {
+    /// It is whole: what the client reads instead. Else the failure that it reports, or that it is no answer at all.
+    pub(super) fn finish(&mut self) -> Result<Bytes, Option<StreamFailure>> {
         let body = std::mem::take(&mut self.body);
         match &mut self.into {
             Into::Answer {
