@@ -103,7 +103,8 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
     let upstream = clock::now().duration_since(attempt.started);
     // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
     let gathered = matches!(answer, Answer::Gathered(_));
-    let mut headers = kept(head, attempt.strip_usage || attempt.reply.is_some());
+    let streamed = matches!(answer, Answer::Stream { .. }) && attempt.reply.is_some();
+    let mut headers = kept(head, attempt.strip_usage || gathered || streamed);
     if gathered {
         headers.insert(
             header::CONTENT_TYPE,

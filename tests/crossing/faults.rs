@@ -158,7 +158,8 @@ async fn run(wire: Wire, version: Version) {
                 .enumerate()
                 .map(move |(index, fake)| (client, index, fake))
         })
-        // Faults of the client's own API are told elsewhere; here the next candidate is another one's.
+        // A client of the provider's own API reads what is malformed after content itself.
+        .filter(|(client, _, (id, bad, ..))| client != bad || !id.starts_with("malformed-after"))
         .collect();
     let checks = cases
         .into_iter()

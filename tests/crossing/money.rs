@@ -29,7 +29,7 @@ fn managed(id: &str, fake: &Fake, api: Api) -> Value {
     entry["keys"] = json!([]);
     entry["managed_keys"] = json!([{"id": format!("{id}-key"), "value": "HOUSE"}]);
     entry["models"] =
-        json!([{"id": "m", "prices": {"input": 2, "cached_input": 0.5, "output": 10}}]);
+        json!([{"id": "m", "prices": {"input": 2, "cached_read": 0.5, "output": 10}}]);
     entry
 }
 
@@ -64,7 +64,7 @@ async fn the_charge_is_the_same_whichever_api_is_crossed() {
     let figures = |event: &Value| {
         let mut event = event.clone();
         let object = event.as_object_mut().unwrap();
-        object.retain(|key, _| key.contains("token") || key.contains("ost") || key == "estimated");
+        object.retain(|key, _| key.contains("Token") || key.contains("ost") || key == "estimated");
         event
     };
     let first = figures(&events[0]);

@@ -90,7 +90,8 @@ async fn a_stream_is_read_however_its_bytes_are_cut_and_its_body_ends() {
 
 #[tokio::test]
 async fn fragments_of_a_call_leave_as_they_come() {
-    let mut builder = Gateway::builder();
+    let unhurried = json!({"timeouts": {"per_request": "10s", "stream_idle": "10s"}});
+    let mut builder = Gateway::builder().config(unhurried);
     let mut fakes = Vec::new();
     for api in Api::ALL {
         let events = api.events();

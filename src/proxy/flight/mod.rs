@@ -153,6 +153,7 @@ impl Flight {
         state.translator = None;
         state.held.clear();
         state.held_bytes = 0;
+        state.ended = false;
         state.fault = None;
         state.heard = now;
     }
