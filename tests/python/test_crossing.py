@@ -209,8 +209,8 @@ def test_dropped_fields(client, stub):
 
 def test_fallback(client, stub):
     """As it is to the first candidate, translated to the second."""
-    answer = client.chat.completions.create(
-        model="only-chat:status-503", extra_body={"models": ["only-messages:tools"]}, **CHAT
+    answer = client.responses.create(
+        model="only-responses:status-503", extra_body={"models": ["only-messages:tools"]}, **RESPONSES
     )
-    assert chat_calls(answer.choices[0].message) == CALLED
-    assert [path.rsplit("/", 1)[-1] for path, _, _ in stub.requests] == ["completions", "messages"]
+    assert response_calls(answer) == CALLED
+    assert [path.rsplit("/", 1)[-1] for path, _, _ in stub.requests] == ["responses", "messages"]
