@@ -102,14 +102,16 @@ pub fn request(
 /// # Errors
 /// A [`Refusal`] of what cannot be understood, or be said to no other surface.
 pub fn read(from: Surface, body: &[u8]) -> Result<Conversation, Refusal> {
-    match from {
+    let mut conversation = match from {
         Surface::ChatCompletions => chat::read_request(body),
         Surface::Responses => responses::read_request(body),
         Surface::Messages => messages::read_request(body),
         Surface::Completions | Surface::Embeddings => {
             Err(Refusal::new("body", "this API has no translation"))
         }
-    }
+    }?;
+    conversation.turns.retain(|turn| !turn.blocks.is_empty());
+    Ok(conversation)
 }
 
 /// Writes a request for a provider that is called on `to`.
@@ -220,6 +222,14 @@ impl Lost {
     /// Whether the client speaks OpenAI, whose file ids its own APIs share.
     fn is_openai(&self) -> bool {
         self.surface.dialect() == Dialect::OpenAi
+    }
+
+    /// A request without anything to answer is refused everywhere.
+    fn something(&self, turns: &[serde_json::Value]) -> Result<(), Refusal> {
+        if turns.is_empty() {
+            return Err(self.media("there is nothing to answer"));
+        }
+        Ok(())
     }
 
     /// A refusal of something in a turn.

@@ -21,6 +21,7 @@ pub fn write_request(
     for turn in &c.turns {
         write_turn(turn, target, &mut messages, lost)?;
     }
+    lost.something(&messages)?;
     body.insert("messages".to_owned(), messages.into());
     write_tools(c, target, reply, lost, &mut body)?;
     let limit = match (c.max_output_tokens, target.max_output_tokens) {

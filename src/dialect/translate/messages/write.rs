@@ -49,6 +49,7 @@ pub fn write_request(
     if !system.is_empty() {
         body.insert("system".to_owned(), system.into());
     }
+    lost.something(&messages)?;
     let thoughtless = answers_a_call_without_thought(&messages);
     body.insert("messages".to_owned(), messages.into());
     let forced = write_tools(c, target, reply, lost, &mut body)?;

@@ -32,6 +32,7 @@ pub fn write_request(
     for turn in &c.turns {
         write_turn(turn, &mut input, &mut custom, lost)?;
     }
+    lost.something(&input)?;
     body.insert("input".to_owned(), input.into());
     write_tools(c, reply, lost, &mut body)?;
     let limit = match (c.max_output_tokens, target.max_output_tokens) {

@@ -1,7 +1,9 @@
 //! Translations are tested by examples taken from the providers' public references (`requests`, `answers`,
-//! `streams`) and by laws that hold for everything (`laws`).
+//! `streams`), by laws that hold for everything (`laws`), and by what is broken (`hostile`).
 
 mod answers;
+mod bodies;
+mod hostile;
 mod laws;
 mod requests;
 mod streams;
