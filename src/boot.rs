@@ -18,6 +18,7 @@ use crate::admin::{self, AdminState, Readiness};
 use crate::config::{self, AccessLog as LogTarget, Config, Environment, Faults, Watcher};
 use crate::control::Control;
 use crate::failover::Health;
+use crate::ledger::bank::Bank;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
 use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
@@ -89,7 +90,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         .map_err(system("cannot open the access log"))?;
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
-    let (control, _bank) = control::start(&config, office.as_deref())?;
+    let (control, bank) = control::start(&config, office.as_deref())?;
     let (rests, resting) = tokio::sync::mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         snapshot: control.served(),
@@ -118,7 +119,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         office.clone(),
     )?;
     serve_demo(&config)?;
-    serve_admin(&config, &shared, &control)?;
+    serve_admin(&config, &shared, &control, bank)?;
     warm_up()?;
     serve_proxy(&config, &shared, office)
 }
@@ -241,6 +242,7 @@ fn serve_admin(
     config: &Config,
     shared: &Arc<Shared>,
     control: &Arc<Control>,
+    bank: Option<Arc<dyn Bank>>,
 ) -> Result<(), BootError> {
     let listener = listen(config.admin.listen, "admin.listen")?;
     let listening = Arc::new(AtomicBool::new(false));
@@ -258,7 +260,12 @@ fn serve_admin(
                 Readiness::Ready
             }
         })
+        .with_public_url(config.admin.public_url.as_deref())
     };
+    let resting = shared.clone();
+    let state = state
+        .with_bank(bank)
+        .with_resting(move || resting.health.cooldowns.list(clock::now()));
     let refreshed = shared.clone();
     shared
         .metrics

@@ -19,9 +19,17 @@ impl ModelRef {
         })
     }
 
-    /// Whether this is that model: the provider exactly, the model without regard to ASCII case.
+    /// Whether this is that model: the provider exactly, the model without regard to ASCII case. The provider may
+    /// be written twice, as in `openai:openai/gpt-4o`.
     pub fn is(&self, provider: &str, model: &str) -> bool {
-        &*self.provider == provider && self.model.eq_ignore_ascii_case(model)
+        let once = || {
+            self.model
+                .strip_prefix(provider)
+                .and_then(|rest| rest.strip_prefix('/'))
+        };
+        &*self.provider == provider
+            && (self.model.eq_ignore_ascii_case(model)
+                || once().is_some_and(|once| once.eq_ignore_ascii_case(model)))
     }
 }
 
@@ -82,8 +90,9 @@ impl From<&types::Configuration> for Configuration {
 fn rule(written: &types::Rule) -> Option<Rule> {
     let target = match (&written.provider, &written.model) {
         (Some(provider), None) => RuleTarget::Provider(provider.as_str().into()),
-        (None, Some(model)) => RuleTarget::Model(ModelRef::parse(model)?),
-        _ => return None,
+        // Who wrote both saw to it that the provider is the model's.
+        (_, Some(model)) => RuleTarget::Model(ModelRef::parse(model)?),
+        (None, None) => return None,
     };
     let steps = written.steps.iter().map(|step| {
         let (kind, keys) = match step {
@@ -173,6 +182,12 @@ mod tests {
             !models.allows_model("azure", "gpt-4o"),
             "the provider counts"
         );
+
+        let twice =
+            configuration("{ id: a, access: { models: { allow: ['openai:openai/gpt-4o'] } } }");
+        assert!(twice.allows_model("openai", "GPT-4o"));
+        assert!(twice.allows_model("openai", "openai/gpt-4o"));
+        assert!(!twice.allows_model("groq", "gpt-4o"));
 
         let both = configuration(
             "{ id: a, access: { providers: { allow: [groq] }, models: { allow: [openai/gpt-4o] } } }",

@@ -10,6 +10,7 @@ use super::error::{ApiError, Code};
 use super::operation::Needs;
 use super::state::AdminState;
 use crate::access::Role;
+use crate::control::resource::Account;
 use crate::control::{Caller, DEFAULT_ACCOUNT};
 
 /// Names the acting account, as the query parameter `accountId` does.
@@ -84,6 +85,24 @@ pub(super) fn account(caller: &Caller, named: Option<&str>) -> Result<Arc<str>, 
         (None, Some(named)) => Ok(named.into()),
         (None, None) => Ok(DEFAULT_ACCOUNT.into()),
     }
+}
+
+/// Sees that there is such an account.
+pub(super) async fn exists(state: &AdminState, account: &str) -> Result<(), ApiError> {
+    let control = state.control();
+    let known = || control.look(|view| view.get::<Account>(account).is_some());
+    if known() {
+        return Ok(());
+    }
+    // Another replica may have created it just now.
+    control.catch_up().await.map_err(ApiError::store_away)?;
+    if known() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::NotFound,
+        "there is no such account: declare it under `accounts` in the configuration file, or create it at /accounts",
+    ))
 }
 
 /// Whether the caller may act for all accounts.

@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) caller: Caller,
     /// The acting account.
     pub(crate) account: Arc<str>,
+    /// The one account whose resources may be shown; `None`: everybody's.
+    pub(crate) only: Option<Arc<str>>,
     /// Where the request came from.
     pub(crate) address: IpAddr,
     /// This request's `x-request-id`.

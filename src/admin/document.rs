@@ -73,14 +73,14 @@ fn parameters() -> Value {
             "name": "accountId",
             "in": "query",
             "required": false,
-            "description": "The account to act for. Defaults to the API key's own account, or `default`.",
+            "description": "The account to act for. Defaults to the API key's own account, or else to `default`, or to all accounts where the operation says so.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 128},
         },
         "AccountHeader": {
             "name": ACCOUNT_HEADER,
             "in": "header",
             "required": false,
-            "description": "The same as `accountId`.",
+            "description": "The same as `accountId`, which wins.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 128},
         },
     })
@@ -173,7 +173,7 @@ fn operation_parameters(entry: &Entry) -> Vec<Value> {
         parameter["schema"] = schema;
         parameters.push(parameter);
     }
-    if operation.scope == Scope::Account {
+    if matches!(operation.scope, Scope::Account | Scope::Every) {
         parameters.push(reference("parameters", "AccountID"));
         parameters.push(reference("parameters", "AccountHeader"));
     }

@@ -67,7 +67,7 @@ impl Code {
             Code::Unauthorized     => ("ERR_TOLLGATE_4010", S::UNAUTHORIZED, "The API key is missing or unknown."),
             Code::Forbidden        => ("ERR_TOLLGATE_4030", S::FORBIDDEN, "The API key's role does not allow this."),
             Code::OtherAccount     => ("ERR_TOLLGATE_4031", S::FORBIDDEN, "The API key may not act for this account."),
-            Code::NotFound         => ("ERR_TOLLGATE_4040", S::NOT_FOUND, "There is no such resource in the account."),
+            Code::NotFound         => ("ERR_TOLLGATE_4040", S::NOT_FOUND, "There is no such resource in the account, or no such account."),
             Code::UnknownPath      => ("ERR_TOLLGATE_4041", S::NOT_FOUND, "There is no such path."),
             Code::MethodNotAllowed => ("ERR_TOLLGATE_4050", S::METHOD_NOT_ALLOWED, "The path exists, but not for this method."),
             Code::TooSlow          => ("ERR_TOLLGATE_4080", S::REQUEST_TIMEOUT, "The request's body did not arrive in time."),
@@ -201,18 +201,16 @@ impl ApiError {
         .retry_after(1)
     }
 
-    /// Adds a line to the details.
-    #[must_use]
-    pub(crate) fn detail(mut self, field: impl Into<String>, what: impl Into<String>) -> ApiError {
-        self.details.insert(field.into(), what.into());
-        self
-    }
-
     /// When to try again, in seconds.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u64) -> ApiError {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// What is wrong, by field.
+    pub(crate) fn into_details(self) -> BTreeMap<String, String> {
+        self.details
     }
 
     /// What kind it is.

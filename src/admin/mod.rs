@@ -16,6 +16,7 @@ mod context;
 mod docs;
 mod document;
 mod error;
+mod go_duration;
 mod input;
 mod listener;
 mod open;

@@ -44,6 +44,8 @@ pub(crate) enum Scope {
     Account,
     /// Nobody's in particular; any caller may ask.
     Shared,
+    /// All accounts', or one's if one is named or the caller is for one: [`super::Context::only`].
+    Every,
     /// Several accounts'; a caller for one account is refused.
     AllAccounts,
 }
@@ -256,7 +258,7 @@ impl Operation {
         if self.needs == Needs::Write {
             all.push(Code::NotImplemented);
         }
-        if self.takes.id {
+        if self.takes.id || matches!(self.scope, Scope::Account | Scope::Every) {
             all.push(Code::NotFound);
         }
         if self.takes.body.is_some() {

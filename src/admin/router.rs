@@ -21,7 +21,7 @@ use super::input::Received;
 use super::operation::Scope;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
-use crate::control::{Caller, DEFAULT_ACCOUNT};
+use crate::control::DEFAULT_ACCOUNT;
 use crate::metrics::StatusClass;
 use crate::{clock, random};
 
@@ -29,7 +29,7 @@ use crate::{clock, random};
 pub(super) const BODY_MAX: usize = 1 << 20;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
-/// Longest name of an account.
+/// Longest id of an account, in characters.
 const ACCOUNT_MAX: usize = 128;
 
 /// Found out on the way, for the log.
@@ -153,13 +153,21 @@ async fn handled(
 
     let mut pairs = query::pairs(parts.uri.query().unwrap_or_default())?;
     let all_pairs: Arc<[(String, String)]> = pairs.clone().into();
-    let account = match operation.scope {
-        Scope::Account => acting(&caller, &mut pairs, &parts.headers)?,
+    let (account, only) = match operation.scope {
+        Scope::Account | Scope::Every => {
+            let named = named(&mut pairs, &parts.headers)?;
+            let account = auth::account(&caller, named.as_deref())?;
+            auth::exists(&state, &account).await?;
+            let everybody =
+                operation.scope == Scope::Every && named.is_none() && caller.account.is_none();
+            let only = (!everybody).then(|| account.clone());
+            (account, only)
+        }
         Scope::AllAccounts => {
             auth::all_accounts(&caller)?;
-            DEFAULT_ACCOUNT.into()
+            (DEFAULT_ACCOUNT.into(), None)
         }
-        Scope::Shared => auth::account(&caller, None)?,
+        Scope::Shared => (auth::account(&caller, None)?, caller.account.clone()),
     };
     let query = query::to_json(&pairs, &entry.query);
     let faults = entry.checks.query.faults(&query);
@@ -180,6 +188,7 @@ async fn handled(
         state,
         caller,
         account,
+        only,
         address,
     };
     let received = Received {
@@ -212,29 +221,25 @@ fn respond(entry: &Entry, answer: Option<Value>) -> Result<Response, ApiError> {
     Ok((status, [(header::CONTENT_TYPE, kind)], body).into_response())
 }
 
-/// The account that the request names, or else the caller's.
-fn acting(
-    caller: &Caller,
+/// The account that the query names, or else the header.
+fn named(
     pairs: &mut Vec<(String, String)>,
     headers: &HeaderMap,
-) -> Result<Arc<str>, ApiError> {
-    let named = query::take(pairs, "accountId");
-    let header = headers.get_all(auth::ACCOUNT_HEADER);
-    let header = header
-        .iter()
-        .map(|value| value.to_str().unwrap_or_default().to_owned());
-    let named: Vec<String> = named.into_iter().chain(header).collect();
-    let (first, rest) = match &named[..] {
-        [] => return auth::account(caller, None),
-        [first, rest @ ..] => (first, rest),
-    };
-    if first.is_empty() || first.len() > ACCOUNT_MAX || rest.iter().any(|other| other != first) {
-        return Err(ApiError::invalid(
-            "accountId",
-            "must name one account, in the query or in the header x-tollgate-account",
-        ));
+) -> Result<Option<String>, ApiError> {
+    let header = headers.get_all(auth::ACCOUNT_HEADER).iter();
+    let header = header.map(|value| value.to_str().unwrap_or_default().to_owned());
+    let mut named = None;
+    for (place, values) in [
+        (auth::ACCOUNT_HEADER, header.collect()),
+        ("accountId", query::take(pairs, "accountId")),
+    ] {
+        match &values[..] {
+            [] => {}
+            [one] if (1..=ACCOUNT_MAX).contains(&one.chars().count()) => named = Some(one.clone()),
+            _ => return Err(ApiError::invalid(place, "must name one account")),
+        }
     }
-    auth::account(caller, Some(first))
+    Ok(named)
 }
 
 async fn path_id(parts: &mut Parts) -> Result<String, ApiError> {

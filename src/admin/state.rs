@@ -7,6 +7,8 @@ use super::throttle::Throttle;
 use crate::catalog::Catalog;
 use crate::control::resource::ApiKey;
 use crate::control::{Caller, Control};
+use crate::failover::Cooling;
+use crate::ledger::bank::Bank;
 use crate::metrics::Metrics;
 
 /// Whether new requests should be sent here.
@@ -26,6 +28,8 @@ pub struct AdminState {
     readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
     public_url: Option<Arc<str>>,
     throttle: Arc<Throttle>,
+    bank: Option<Arc<dyn Bank>>,
+    resting: Arc<dyn Fn() -> Vec<Cooling> + Send + Sync>,
 }
 
 impl AdminState {
@@ -41,7 +45,26 @@ impl AdminState {
             readiness: Arc::new(readiness),
             public_url: None,
             throttle: Arc::default(),
+            bank: None,
+            resting: Arc::new(Vec::new),
         }
+    }
+
+    /// Where money is durable; `None`: nowhere, so that what is about money is answered 501.
+    #[must_use]
+    pub fn with_bank(mut self, bank: Option<Arc<dyn Bank>>) -> Self {
+        self.bank = bank;
+        self
+    }
+
+    /// Says which provider keys rest at this replica; it must not block.
+    #[must_use]
+    pub fn with_resting(
+        mut self,
+        resting: impl Fn() -> Vec<Cooling> + Send + Sync + 'static,
+    ) -> Self {
+        self.resting = Arc::new(resting);
+        self
     }
 
     /// Where clients reach the listener, as in `https://gate.example`; `None`: as each request says.
@@ -61,9 +84,21 @@ impl AdminState {
         self.control.served().load().catalog.clone()
     }
 
-    /// Whose key this is.
+    /// Whose key this is; notes that it was used.
     pub(super) fn login(&self, key: &str) -> Option<Caller> {
-        self.control.caller(key)
+        let caller = self.control.caller(key)?;
+        self.control.mark_api_key(&caller.id);
+        Some(caller)
+    }
+
+    /// Where money is durable, if it is.
+    pub(crate) fn bank(&self) -> Option<&Arc<dyn Bank>> {
+        self.bank.as_ref()
+    }
+
+    /// The provider keys that rest at this replica.
+    pub(crate) fn resting(&self) -> Vec<Cooling> {
+        (self.resting)()
     }
 
     /// Whether there is any API key.

@@ -59,11 +59,12 @@ impl Checker {
     /// # Errors
     ///
     /// 422 with all that is wrong.
-    pub(super) fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, ApiError> {
+    pub(super) fn read<T: DeserializeOwned>(&self, mut value: Value) -> Result<T, ApiError> {
         let details = self.faults(&value);
         if !details.is_empty() {
             return Err(ApiError::invalid_all(details));
         }
+        whole(&mut value);
         // What a type refuses beyond its schema; the error's text may show the value.
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
@@ -172,6 +173,22 @@ impl Checker {
             }
             other => format!("is not valid ({})", other.keyword()),
         }
+    }
+}
+
+/// Makes `5.0` a `5`: JSON has one kind of number, and a schema calls both integers.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(whole),
+        Value::Object(fields) => fields.values_mut().for_each(whole),
+        Value::Number(number) if number.is_f64() => {
+            // Its own shortest text, without the fraction if that is zero.
+            let text = number.to_string();
+            if let Some(integer) = text.strip_suffix(".0").and_then(|text| text.parse().ok()) {
+                *number = integer;
+            }
+        }
+        _ => {}
     }
 }
 
@@ -340,6 +357,8 @@ mod tests {
         ];
         let expected: Details = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         assert_eq!(faults, expected);
+        let whole: Sent = checker().read(json!({"name": "a", "count": 5.0})).unwrap();
+        assert_eq!(whole.count, Some(5), "an integer to its schema");
         let empty = checker().faults(&json!({"name": ""}));
         assert_eq!(empty["name"], "must not be empty");
         assert_eq!(

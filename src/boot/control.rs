@@ -17,15 +17,15 @@ const SWEEP: Duration = Duration::from_secs(60 * 60);
 /// Longest wait for the store before the gateway starts without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The control plane, and the bank whose store it uses, if there is one.
+pub type Started = (Arc<Control>, Option<Arc<dyn Bank>>);
+
 /// Reads the store, if there is one, and starts the thread.
 ///
 /// # Errors
 /// When the store is in use by another process, is corrupt, or is of a newer version. One that only cannot be reached
 /// is no error: what the configuration declares is served until it can.
-pub fn start(
-    config: &Arc<Config>,
-    office: Option<&Office>,
-) -> Result<(Arc<Control>, Option<Arc<dyn Bank>>), BootError> {
+pub fn start(config: &Arc<Config>, office: Option<&Office>) -> Result<Started, BootError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

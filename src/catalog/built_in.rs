@@ -59,6 +59,8 @@ fn read(providers: &str, models: &str, aliases: &str, rules: &str) -> Result<Cat
             ca: None,
             passthrough: true,
             unsupported_parameters: Vec::new(),
+            supported_parameters: Vec::new(),
+            public_only: false,
             timeouts: TimeoutOverrides::default(),
             built_in: true,
             managed_keys_possible: managed == "yes",

@@ -29,6 +29,11 @@ pub struct Provider {
     pub passthrough: bool,
     /// Top-level request fields to remove.
     pub unsupported_parameters: Vec<String>,
+    /// The only top-level request fields to send to a surface, besides [`Surface::essential_fields`]; a surface that
+    /// is not here takes all.
+    pub supported_parameters: Vec<(Surface, Vec<String>)>,
+    /// Whether it is never called at a loopback or private address.
+    pub public_only: bool,
     /// Overrides of the global timeouts.
     pub timeouts: TimeoutOverrides,
     /// Whether the catalog brought it, rather than the YAML.
@@ -47,6 +52,15 @@ impl Provider {
             (None, Dialect::OpenAi) => Auth::Bearer,
             (None, Dialect::Anthropic) => Auth::XApiKey,
         }
+    }
+
+    /// Whether a top-level request field goes to `surface`, as far as the list of supported ones says.
+    pub fn takes(&self, surface: Surface, field: &str) -> bool {
+        let list = self.supported_parameters.iter();
+        let mut list = list.filter(|(listed, _)| *listed == surface);
+        list.next().is_none_or(|(_, fields)| {
+            surface.essential_fields().contains(&field) || fields.iter().any(|known| known == field)
+        })
     }
 
     /// Whether calls need one of the provider's keys.

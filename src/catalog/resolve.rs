@@ -199,6 +199,14 @@ impl Catalog {
             .and_then(|position| self.providers.get(*position))
     }
 
+    /// Changes what is known of a provider, but for its id and its models.
+    pub(crate) fn change(&mut self, provider: &str, change: impl FnOnce(&mut Provider)) {
+        let known = self.by_id.get(provider);
+        if let Some(known) = known.and_then(|position| self.providers.get_mut(*position)) {
+            change(Arc::make_mut(known));
+        }
+    }
+
     pub(super) fn wire_aliases(&self) -> &Arc<HashSet<(Arc<str>, String)>> {
         &self.wire_aliases
     }

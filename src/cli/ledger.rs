@@ -10,7 +10,7 @@ use tollgate::config::types::Credits;
 use tollgate::config::{self, Config};
 use tollgate::control::Document;
 use tollgate::control::resource::Account;
-use tollgate::ledger::bank::{self, Access, Bank, BankError, Books, Law};
+use tollgate::ledger::bank::{self, Access, Bank, BankError, Law, Verified};
 
 use super::table::{plain, usd};
 use super::{From, check};
@@ -144,24 +144,17 @@ pub fn verify(verify: &Verify) -> io::Result<ExitCode> {
         &verify.from.config,
         ExitCode::from(2),
         async |bank, config| {
-            let mut all = Vec::new();
-            for account in accounts(bank, config, verify.account.as_deref()).await? {
-                let books = bank.books(&account).await?;
-                all.push((account, books));
-            }
-            let wrong = all
-                .iter()
-                .filter(|(_, books)| !books.faults().is_empty())
-                .count();
+            let asked = accounts(bank, config, verify.account.as_deref()).await?;
+            let all = bank::verify(bank, asked).await?;
+            let wrong = all.iter().filter(|one| !one.balanced()).count();
             let mut out = io::stdout().lock();
             if verify.json {
-                let accounts = all.iter().map(|(account, books)| to_json(account, books));
-                let accounts: Vec<Value> = accounts.collect();
+                let accounts: Vec<Value> = all.iter().map(to_json).collect();
                 let report = json!({ "balances": wrong == 0, "accounts": accounts });
                 writeln!(out, "{report:#}")?;
             } else {
-                for (account, books) in &all {
-                    writeln!(out, "{}", to_text(account, books))?;
+                for one in &all {
+                    writeln!(out, "{}", to_text(one))?;
                 }
                 writeln!(out, "{}", summary(all.len(), wrong))?;
             }
@@ -170,10 +163,10 @@ pub fn verify(verify: &Verify) -> io::Result<ExitCode> {
     )
 }
 
-fn to_text(account: &str, books: &Books) -> String {
-    let width = books.laws().map(|law| law.name.len()).into_iter().max();
+fn to_text(verified: &Verified) -> String {
+    let width = verified.laws.iter().map(|law| law.name.len()).max();
     let width = width.unwrap_or_default();
-    let lines = books.laws().map(|Law { name, left, right }| {
+    let lines = verified.laws.map(|Law { name, left, right }| {
         let (word, sign) = if left == right {
             ("ok", "=")
         } else {
@@ -181,11 +174,11 @@ fn to_text(account: &str, books: &Books) -> String {
         };
         format!("  {word:<8}{name:<width$}   {left} {sign} {right}\n")
     });
-    format!("{}\n{}", plain(account), lines.concat())
+    format!("{}\n{}", plain(&verified.account), lines.concat())
 }
 
-fn to_json(account: &str, books: &Books) -> Value {
-    let equations = books.laws().map(|law| {
+fn to_json(verified: &Verified) -> Value {
+    let equations = verified.laws.map(|law| {
         json!({
             "equation": law.name,
             "left": usd(law.left),
@@ -194,8 +187,8 @@ fn to_json(account: &str, books: &Books) -> Value {
         })
     });
     json!({
-        "account": account,
-        "balances": books.faults().is_empty(),
+        "account": verified.account,
+        "balances": verified.balanced(),
         "equations": equations,
     })
 }
@@ -213,6 +206,7 @@ fn summary(all: usize, wrong: usize) -> String {
 mod tests {
     use super::*;
     use tollgate::ledger::NanoUsd;
+    use tollgate::ledger::bank::Books;
 
     #[test]
     fn both_sides_are_shown_to_the_unit() {
@@ -223,14 +217,15 @@ mod tests {
             free: NanoUsd(4_999_999_998),
             ..Books::default()
         };
-        let text = to_text("a", &books);
+        let verified = Verified::of("a".to_owned(), &books);
+        let text = to_text(&verified);
         let first =
             "  DIFFERS granted = spent + expired + free + floats   $5.00 is not $4.999999999\n";
         assert!(text.contains(first), "{text}");
         let last =
             "  ok      spent = sum of daily totals                 $0.000000001 = $0.000000001\n";
         assert!(text.ends_with(last), "{text}");
-        let json = to_json("a", &books);
+        let json = to_json(&verified);
         assert_eq!(json["balances"], false);
         assert_eq!(json["equations"][0]["right"], "4.999999999");
     }

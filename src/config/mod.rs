@@ -27,8 +27,10 @@ pub mod valid;
 mod watch;
 
 pub use check::DEMO_PROVIDER;
+pub(crate) use check::{is_private_name, is_provider_id};
 pub use fault::{Fault, Faults};
 pub use load::{load, parse};
+pub(crate) use nearest::did_you_mean;
 pub use secret::Secret;
 pub use shape::schema;
 pub use sources::Sources;

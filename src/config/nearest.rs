@@ -4,7 +4,7 @@
 const LONGEST: usize = 96;
 
 /// A hint that names the nearest candidate; `None` if none is near.
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

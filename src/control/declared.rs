@@ -99,10 +99,12 @@ fn custom(provider: &types::Provider, meta: &impl Fn(&str, Option<&str>) -> Meta
         meta: meta(super::DEFAULT_ACCOUNT, Some(name)),
         model_ids: says.models.iter().map(|model| model.id.clone()).collect(),
         says,
+        public_only: false,
         surfaces: surfaces
             .into_iter()
             .map(|surface| SupportedSurface {
                 surface,
+                whole_format: false,
                 parameters: None,
             })
             .collect(),

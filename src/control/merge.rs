@@ -73,33 +73,54 @@ fn stored<T>(all: impl Iterator<Item = Found<T>>) -> impl Iterator<Item = Found<
 /// The declared catalog with the custom providers of the store laid over it. One that clashes with a declared
 /// provider, or cannot be understood any more, is left out.
 fn catalog(config: &Config, custom: &[Found<Provider>]) -> Arc<Catalog> {
-    let mut catalog = config.catalog.clone();
-    for found in custom.iter().rev() {
-        let says = &found.resource.says;
-        if catalog.provider(&says.id).is_some() {
-            log::warn!(
-                "the stored provider {} is hidden by `{}`, which the configuration or the catalog has",
-                found.id,
-                says.id
+    let is_free = |found: &&Found<Provider>| {
+        let free = config.catalog.provider(&found.resource.says.id).is_none();
+        if !free {
+            log::debug!(
+                "the stored provider {} is hidden by the configuration or the catalog",
+                found.id
             );
-            continue;
         }
-        let own = std::slice::from_ref(says);
-        match catalog.with(own, |_| Err("a stored provider has no files".to_owned())) {
-            Ok(with) => catalog = Arc::new(with),
+        free
+    };
+    let mut custom: Vec<&Found<Provider>> = custom.iter().filter(is_free).collect();
+    if custom.is_empty() {
+        return config.catalog.clone();
+    }
+    let lay = |custom: &[&Found<Provider>]| {
+        let says = custom.iter().map(|found| found.resource.says.clone());
+        let says: Vec<types::Provider> = says.collect();
+        let no_files = |_: &std::path::Path| Err("a stored provider has no files".to_owned());
+        config.catalog.with(&says, no_files)
+    };
+    let mut catalog = lay(&custom).unwrap_or_else(|_| {
+        // One of them cannot be understood any more: the others are not to suffer.
+        custom.retain(|found| match lay(&[found]) {
+            Ok(_) => true,
             Err(faults) => {
                 for fault in faults {
+                    let (path, message) = (fault.path, fault.message);
                     log::error!(
-                        "the stored provider {} is left out: {}: {}",
-                        found.id,
-                        fault.path,
-                        fault.message
+                        "the stored provider {} is left out: {path}: {message}",
+                        found.id
                     );
                 }
+                false
             }
-        }
+        });
+        lay(&custom).unwrap_or_else(|_| Catalog::clone(&config.catalog))
+    });
+    for found in custom {
+        let listed = found.resource.surfaces.iter().filter_map(|one| {
+            let parameters = one.parameters.clone()?;
+            Some((one.surface, parameters))
+        });
+        catalog.change(&found.resource.says.id, |provider| {
+            provider.supported_parameters = listed.collect();
+            provider.public_only = found.resource.public_only;
+        });
     }
-    catalog
+    Arc::new(catalog)
 }
 
 /// All providers with all their keys: the declared keys first, then the stored ones in the order of their creation.

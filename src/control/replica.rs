@@ -45,6 +45,9 @@ impl<E> From<BankError> for ChangeError<E> {
     }
 }
 
+/// Is told the id of a provider key whose cool-down is to be forgotten; `*` for all.
+type Clear = Box<dyn Fn(&str) + Send>;
+
 /// What this replica knows.
 struct Known {
     config: Arc<Config>,
@@ -65,7 +68,7 @@ pub struct Control {
     opened: Mutex<HashMap<String, Option<Secret>>>,
     reading: AsyncMutex<()>,
     writing: AsyncMutex<()>,
-    clear: Mutex<Option<Box<dyn Fn(&str) + Send>>>,
+    clear: Mutex<Option<Clear>>,
     pub(super) used: Mutex<super::used::Marks>,
 }
 
@@ -144,13 +147,17 @@ impl Control {
     pub fn caller(&self, token: &str) -> Option<Caller> {
         let digest = token::digest(token);
         let known = self.known.read();
-        let declared = known.declared.api_keys.iter();
-        // Each is compared, so that time does not tell which is nearest.
-        let found = declared
-            .chain(known.stored.api_keys.iter())
-            .filter(|(_, key)| token::same(&key.sha256, &digest))
-            .last()?;
-        let (id, key): (&Arc<str>, &Arc<ApiKey>) = found;
+        let all = known.declared.api_keys.iter();
+        let all = all.chain(known.stored.api_keys.iter());
+        // Each is compared, so that time does not tell which one it was.
+        let found = all.fold(None, |found, (id, key)| {
+            if token::same(&key.sha256, &digest) {
+                Some((id, key))
+            } else {
+                found
+            }
+        });
+        let (id, key): (&Arc<str>, &Arc<ApiKey>) = found?;
         Some(Caller {
             id: id.to_string(),
             name: key.meta.name.clone(),

@@ -160,6 +160,10 @@ pub struct Provider {
     /// The API shapes as they were written, with their parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub surfaces: Vec<SupportedSurface>,
+    /// Whether it is never called at a loopback or private address, because whoever made it may act for one account
+    /// only.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub public_only: bool,
     /// The ids of the models as resources, in the order of `says.models`.
     #[serde(default)]
     pub model_ids: Vec<String>,
@@ -171,6 +175,9 @@ pub struct Provider {
 pub struct SupportedSurface {
     /// Which.
     pub surface: Surface,
+    /// Whether it was written as its format alone, which stands for all surfaces of that format.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub whole_format: bool,
     /// The only top-level fields that are sent to it, besides those that every request needs; `None` sends all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<String>>,

@@ -105,6 +105,18 @@ impl Draft {
         self.note(actor, action, id, Some(old), Some(new));
     }
 
+    /// A resource's form, whether it was there before or not.
+    pub fn put<T: Document>(
+        &mut self,
+        actor: &Actor,
+        action: Action,
+        id: &str,
+        old: Option<&T>,
+        new: &T,
+    ) {
+        self.note(actor, action, id, old, Some(new));
+    }
+
     /// A resource less.
     pub fn delete<T: Document>(&mut self, actor: &Actor, id: &str, old: &T) {
         self.note(actor, Action::Delete, id, Some(old), None);

@@ -64,6 +64,18 @@ impl Surface {
         }
     }
 
+    /// Top-level request fields without which a request would not be the same request, or none at all: they go to
+    /// every provider, whatever it says it supports.
+    pub fn essential_fields(self) -> &'static [&'static str] {
+        match self {
+            Surface::ChatCompletions => &["messages"],
+            Surface::Completions => &["prompt"],
+            Surface::Responses => &["input", "instructions"],
+            Surface::Embeddings => &["input"],
+            Surface::Messages => &["messages", "system"],
+        }
+    }
+
     /// Whose conventions the surface follows.
     pub fn dialect(self) -> Dialect {
         match self {

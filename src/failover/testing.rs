@@ -27,6 +27,8 @@ pub fn provider(id: &str) -> Arc<Provider> {
         ca: None,
         passthrough: true,
         unsupported_parameters: Vec::new(),
+        supported_parameters: Vec::new(),
+        public_only: false,
         timeouts: TimeoutOverrides::default(),
         built_in: false,
         managed_keys_possible: true,

@@ -1,5 +1,7 @@
 //! The next attempt: a candidate, its body, and an address to send it to.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::Result;
@@ -9,6 +11,7 @@ use super::flight::{Phase, ended_by_gateway};
 use super::shared::Shared;
 use super::{admit, crossing, peers, settle};
 use crate::access::AccessKey;
+use crate::catalog::Provider;
 use crate::clock;
 use crate::dialect::request::{Edit, RequestBody};
 use crate::dialect::translate::{self, Reply};
@@ -29,10 +32,14 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
 async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
     while let Some(mut attempt) = choose(shared, ctx) {
         let Some(planned) = &ctx.planned else { break };
-        let base = &planned.candidates[attempt.candidate].provider.base_url;
+        let provider = &planned.candidates[attempt.candidate].provider;
         let left = attempt.by.saturating_duration_since(attempt.started);
         let patience = left.min(super::CONNECT_TIMEOUT);
-        match shared.peers.lookup(base, attempt.started, patience).await {
+        match shared
+            .peers
+            .lookup(provider, attempt.started, patience)
+            .await
+        {
             Ok(addresses) => {
                 attempt.addresses = addresses;
                 ctx.attempt = Some(attempt);
@@ -170,12 +177,14 @@ fn own_thoughts(body: &RequestBody) -> Option<RequestBody> {
 /// The body with the candidate's edits, and whether usage is asked for in it.
 fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> (Bytes, bool) {
     let model = candidate.model.as_deref();
-    let strip: Vec<&str> = candidate
-        .provider
+    let provider = &candidate.provider;
+    let unlisted = unlisted(provider, body);
+    let strip: Vec<&str> = provider
         .unsupported_parameters
         .iter()
         .chain(model.into_iter().flat_map(|m| &m.unsupported_parameters))
         .map(String::as_str)
+        .chain(unlisted.iter().map(|name| &**name))
         .collect();
     let chunked = matches!(
         body.endpoint(),
@@ -189,6 +198,17 @@ fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> (Bytes,
         include_usage: ask,
     });
     (rendered, ask)
+}
+
+/// The fields of the body that are not among those that the provider takes.
+fn unlisted<'a>(provider: &Provider, body: &'a RequestBody) -> Vec<Cow<'a, str>> {
+    if provider.supported_parameters.is_empty() {
+        return Vec::new();
+    }
+    let surface = body.endpoint().surface();
+    body.other_names()
+        .filter(|name| !provider.takes(surface, name))
+        .collect()
 }
 
 fn peer(shared: &Shared, ctx: &Context) -> Result<Box<HttpPeer>> {

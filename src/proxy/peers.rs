@@ -37,12 +37,13 @@ impl Peers {
     /// The provider's addresses, the one to try first at the end. Only addresses that may be called.
     pub async fn lookup(
         &self,
-        base: &BaseUrl,
+        provider: &Provider,
         now: Instant,
         patience: Duration,
     ) -> std::result::Result<Vec<SocketAddr>, Outcome> {
+        let base = &provider.base_url;
         if let Some(ip) = base.address() {
-            return checked(vec![ip], base);
+            return checked(vec![ip], base, provider.public_only);
         }
         let key = (base.host.clone(), base.port);
         let known = self
@@ -52,7 +53,7 @@ impl Peers {
             .filter(|(until, _)| now < *until)
             .map(|(_, ips)| ips.clone());
         if let Some(ips) = known {
-            return checked(ips, base);
+            return checked(ips, base, provider.public_only);
         }
         let asked = tokio::time::timeout(
             patience,
@@ -76,7 +77,7 @@ impl Peers {
         // The resolver puts the best first; we take from the end.
         ips.reverse();
         self.names.lock().insert(key, (now + NAME_TTL, ips.clone()));
-        checked(ips, base)
+        checked(ips, base, provider.public_only)
     }
 
     fn authorities(&self, pem: &Arc<str>) -> Result<Arc<CaType>> {
@@ -102,11 +103,20 @@ impl Peers {
     }
 }
 
-/// Leaves out what must not be called, however the name resolves (cloud metadata, plain http to the world).
-fn checked(ips: Vec<IpAddr>, base: &BaseUrl) -> std::result::Result<Vec<SocketAddr>, Outcome> {
+/// Leaves out what must not be called, however the name resolves: cloud metadata, plain http to the world, and our
+/// own network for a provider that one of many tenants made.
+fn checked(
+    ips: Vec<IpAddr>,
+    base: &BaseUrl,
+    public_only: bool,
+) -> std::result::Result<Vec<SocketAddr>, Outcome> {
+    let is_allowed = |ip: IpAddr| {
+        let is_private = plain_http_allowed(ip);
+        forbidden_address(ip).is_none() && (base.tls || is_private) && !(public_only && is_private)
+    };
     let allowed: Vec<SocketAddr> = ips
         .into_iter()
-        .filter(|ip| forbidden_address(*ip).is_none() && (base.tls || plain_http_allowed(*ip)))
+        .filter(|ip| is_allowed(*ip))
         .map(|ip| SocketAddr::new(ip, base.port))
         .collect();
     if allowed.is_empty() {
@@ -167,7 +177,7 @@ mod tests {
     fn allowed(base: &str, ips: &[&str]) -> std::result::Result<Vec<String>, Outcome> {
         let base = BaseUrl::parse(base).expect("a base URL");
         let ips = ips.iter().map(|ip| ip.parse().expect("an address"));
-        let found = checked(ips.collect(), &base)?;
+        let found = checked(ips.collect(), &base, false)?;
         Ok(found
             .iter()
             .map(|address| address.ip().to_string())
@@ -196,6 +206,20 @@ mod tests {
                     "{base} at {metadata}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_a_tenant_made_does_not_reach_our_own_network() {
+        let base = BaseUrl::parse("https://models.example/v1").expect("a base URL");
+        for (ip, reached) in [
+            ("8.8.8.8", true),
+            ("10.0.0.1", false),
+            ("::1", false),
+            ("127.0.0.1", false),
+        ] {
+            let ips = vec![ip.parse().expect("an address")];
+            assert_eq!(checked(ips, &base, true).is_ok(), reached, "{ip}");
         }
     }
 

@@ -126,7 +126,7 @@ pub(super) fn millis(duration: Duration) -> u64 {
 }
 
 /// Nano-dollars as a decimal string with five places, rounded half away from zero.
-pub(super) fn dollars(nanos: i64) -> String {
+pub(crate) fn dollars(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let units = (nanos.unsigned_abs() + 5_000) / 10_000;
     let sign = if units == 0 { "" } else { sign };

@@ -56,6 +56,7 @@ fn what_is_written_of_a_ledger_is_what_is_read() {
   fsync: always
   credits: off
   processing_fee: 0.0375
+  minimum_purchase: 7.5
   when_unreachable: allow
   allow_up_to: 2.5
   flush: 100ms
@@ -75,6 +76,7 @@ fn what_is_written_of_a_ledger_is_what_is_read() {
         fsync: true,
         credits: Credits::Off,
         processing_fee: 37_500,
+        minimum_purchase: NanoUsd(7_500_000_000),
         when_unreachable: WhenUnreachable::Allow {
             up_to: NanoUsd(2_500_000_000),
         },

@@ -7,7 +7,7 @@ use super::limits::RateLimits;
 use super::resource::Made;
 use crate::access::Token;
 use crate::admin::Context;
-use crate::admin::error::ApiError;
+use crate::admin::error::{ApiError, Code};
 use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
@@ -44,11 +44,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag(&TAG)
             .summary("Update an AI Gateway access key")
             .description("Omit a field to leave it unchanged; send null to clear it.")
+            .errors(&[Code::Declared])
             .handler(update),
         delete("/access-keys/{id}", "DeleteAIGatewayAccessKey")
             .tag(&TAG)
             .summary("Delete an AI Gateway access key")
             .description("It is refused by every replica within a second; requests under way are finished.")
+            .errors(&[Code::Declared])
             .handler(remove),
     ]
 }

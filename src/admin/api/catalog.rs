@@ -1,5 +1,6 @@
 //! The catalog: built-in and declared providers, their models and prices, as they are in force now.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -12,6 +13,7 @@ use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, page};
 use crate::catalog::{Model, Provider, Rates, show_price};
 use crate::config::types::Modality;
+use crate::control::resource::Provider as Custom;
 use crate::dialect::Surface;
 
 const PROVIDERS: Tag = Tag {
@@ -152,7 +154,10 @@ async fn list_providers(
     Query(query): Query<PageQuery>,
 ) -> Result<CatalogProviderList, ApiError> {
     let catalog = context.state.catalog();
-    let mut all: Vec<&Arc<Provider>> = catalog.providers().iter().collect();
+    let hidden = hidden(&context);
+    let visible = catalog.providers().iter();
+    let visible = visible.filter(|provider| !hidden.contains(&*provider.id));
+    let mut all: Vec<&Arc<Provider>> = visible.collect();
     all.sort_by(|one, other| other.id.cmp(&one.id));
     let page = context.page(&query, all, |provider| &provider.id);
     Ok(CatalogProviderList::of(page, |provider| {
@@ -164,6 +169,7 @@ async fn get_provider(context: Context, Id(id): Id) -> Result<CatalogProvider, A
     let catalog = context.state.catalog();
     let provider = catalog.provider(&id);
     provider
+        .filter(|_| !hidden(&context).contains(&id))
         .map(|provider| show_provider(&context, provider))
         .ok_or_else(|| ApiError::not_found("provider"))
 }
@@ -173,7 +179,10 @@ async fn list_models(
     Query(query): Query<ModelsQuery>,
 ) -> Result<CatalogModelList, ApiError> {
     let catalog = context.state.catalog();
-    let wanted = |id: &str| query.provider.as_deref().is_none_or(|wanted| wanted == id);
+    let hidden = hidden(&context);
+    let wanted = |id: &str| {
+        !hidden.contains(id) && query.provider.as_deref().is_none_or(|wanted| wanted == id)
+    };
     let providers = catalog
         .providers()
         .iter()
@@ -200,12 +209,26 @@ async fn list_models(
 async fn get_model(context: Context, Id(id): Id) -> Result<CatalogModel, ApiError> {
     let catalog = context.state.catalog();
     let found = id.split_once(':').and_then(|(provider, model)| {
-        let provider = catalog.provider(provider)?;
+        let provider = catalog
+            .provider(provider)
+            .filter(|known| !hidden(&context).contains(&*known.id))?;
         let model = provider.models.iter().find(|known| *known.id == *model)?;
         Some((provider, model))
     });
     let (provider, model) = found.ok_or_else(|| ApiError::not_found("model"))?;
     Ok(show_model(&context, id, provider, model))
+}
+
+/// The ids of providers that other accounts created, which are no business of a caller for one account.
+fn hidden(context: &Context) -> HashSet<String> {
+    let Some(own) = &context.caller.account else {
+        return HashSet::new();
+    };
+    context.look(|view| {
+        let all = view.all::<Custom>();
+        let others = all.filter(|found| !found.declared && *found.resource.meta.account != **own);
+        others.map(|found| found.resource.says.id.clone()).collect()
+    })
 }
 
 fn show_provider(context: &Context, provider: &Arc<Provider>) -> CatalogProvider {

@@ -64,7 +64,8 @@ impl Listener {
     }
 
     async fn with(callers: &[&str]) -> Listener {
-        let mut config = config::parse("admin: {}", &|_| None).unwrap();
+        let accounts = "accounts: [{ id: acme }, { id: one }, { id: two }]";
+        let mut config = config::parse(accounts, &|_| None).unwrap();
         config.admin.api_keys = callers.iter().map(|name| caller(name)).collect();
         let control = Arc::new(Control::new(Arc::new(config), None));
         let metrics = Arc::new(Metrics::new().unwrap());

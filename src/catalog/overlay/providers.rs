@@ -81,6 +81,9 @@ pub(super) fn lay(
             .passthrough
             .unwrap_or_else(|| known.is_none_or(|known| known.passthrough)),
         unsupported_parameters: parameters,
+        supported_parameters: known
+            .map_or_else(Vec::new, |known| known.supported_parameters.clone()),
+        public_only: false,
         timeouts: declared
             .timeouts
             .overrides()

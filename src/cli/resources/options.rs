@@ -21,7 +21,7 @@ struct Field {
 /// The options of an operation: the fields of its body, and its query parameters.
 pub fn of(document: &Value, operation: &Value) -> Vec<Arg> {
     let body = fields(document, operation);
-    let mut args: Vec<Arg> = body.iter().map(|field| arg(field)).collect();
+    let mut args: Vec<Arg> = body.iter().map(arg).collect();
     if body.iter().any(|field| field.nullable) {
         let names: Vec<String> = body
             .iter()

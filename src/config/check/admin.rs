@@ -30,7 +30,7 @@ impl Checker<'_> {
             let hint = Some("keep it on 127.0.0.1, or behind a firewall".to_owned());
             self.warn(
                 &place,
-                "the admin listener asks for no credential and can be reached from other machines",
+                "the admin listener speaks plain HTTP and can be reached from other machines, which may read its metrics",
                 hint,
             );
         }

@@ -264,7 +264,7 @@ impl Checker<'_> {
             let hint = Some("make one with `tollgate key new --id app`".to_owned());
             self.warn(
                 &top,
-                "there are no access keys, so every request is answered 401",
+                "there are no access keys here, so only those that the admin API made are answered",
                 hint,
             );
         }

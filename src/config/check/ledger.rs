@@ -70,6 +70,10 @@ impl Checker<'_> {
             let hint = Some("make it three times `flush` and `timeout`, at least".to_owned());
             self.fault(&place.key("lease"), message, hint);
         }
+        let minimum_purchase = match written.minimum_purchase {
+            Some(usd) => self.dollars(&place.key("minimum_purchase"), usd),
+            None => default.minimum_purchase,
+        };
         Ledger {
             // What stands in for a bank that was a fault is never seen.
             bank: bank.unwrap_or(default.bank),
@@ -79,6 +83,7 @@ impl Checker<'_> {
             processing_fee: written
                 .processing_fee
                 .map_or(default.processing_fee, Usd::pico_per_token),
+            minimum_purchase,
             when_unreachable: self.when_unreachable(&place, written),
             flush,
             lease,

@@ -11,6 +11,8 @@ mod listeners;
 mod providers;
 mod secrets;
 
+pub(crate) use providers::{is_private_name, is_provider_id};
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

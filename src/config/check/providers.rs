@@ -260,13 +260,14 @@ pub(super) fn key_places<'p>(
 }
 
 /// Whether a host's name can only stand for something near: `localhost`, `*.internal`, `*.local`, bare names.
-fn is_private_name(host: &str) -> bool {
+pub(crate) fn is_private_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next().unwrap_or(host);
     !host.contains('.') || ["localhost", "internal", "local"].contains(&last)
 }
 
-fn is_provider_id(id: &str) -> bool {
+/// Whether it can be a custom provider's id: what stands before the first `:` or `/` of a model's.
+pub(crate) fn is_provider_id(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     id.len() <= 63
         && id.bytes().next().is_some_and(plain)

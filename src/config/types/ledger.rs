@@ -29,6 +29,8 @@ pub struct Ledger {
     pub credits: Option<Credits>,
     /// What every successful request pays for its tokens, prompt and answer: US dollars per million. Default 0.05.
     pub processing_fee: Option<Usd>,
+    /// The least that one purchase of credits, granted over the admin API, may be: US dollars. Default 5.00.
+    pub minimum_purchase: Option<Usd>,
     /// What happens when the bank cannot be reached and the money borrowed from it is used up. Default `deny`.
     pub when_unreachable: Option<Unreachable>,
     /// For `when_unreachable: allow`: US dollars that each gateway lets each account spend meanwhile. Default 1.00.

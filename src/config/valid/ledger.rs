@@ -20,6 +20,8 @@ pub struct Ledger {
     pub credits: Credits,
     /// Pico-dollars per token, prompt and answer.
     pub processing_fee: u64,
+    /// The least that one purchase of credits may be; above 0.
+    pub minimum_purchase: NanoUsd,
     /// What happens when the bank is away and the float is used up.
     pub when_unreachable: WhenUnreachable,
     /// How often what was settled is given to the bank; more than 0.
@@ -44,6 +46,7 @@ impl Default for Ledger {
             fsync: false,
             credits: Credits::Enforced,
             processing_fee: 50_000,
+            minimum_purchase: NanoUsd(5 * NanoUsd::DOLLAR.0),
             when_unreachable: WhenUnreachable::Deny,
             flush: Duration::from_millis(500),
             lease: Duration::from_secs(60),

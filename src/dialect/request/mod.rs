@@ -6,6 +6,8 @@
 //! parsers take for the same name. If nothing must change, the bytes that arrived are the bytes that
 //! leave, without a copy.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::Endpoint;
@@ -147,6 +149,13 @@ impl RequestBody {
     /// Returns the tokens that need no counting: prompts may be given as arrays of token ids.
     pub fn prompt_text(&self, sink: &mut dyn FnMut(&str)) -> u64 {
         text::prompt(self, sink)
+    }
+
+    /// The names of the top-level members that routing does not read, as they are meant (unescaped), in their order.
+    pub fn other_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let others = self.members.iter();
+        let others = others.filter(|member| member.name == fields::Name::Other);
+        others.map(|member| member.key(&self.bytes))
     }
 
     /// The bytes for one candidate: the same [`Bytes`] if nothing must change, else a spliced copy in

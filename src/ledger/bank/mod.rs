@@ -12,22 +12,26 @@
 
 pub mod account;
 mod books;
+mod category;
 mod message;
 mod meter;
 mod open;
 pub mod redis;
 pub mod sqlite;
 pub mod store;
+mod verify;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use books::{Books, Float, Grant, Law, NewGrant};
+pub use category::Category;
 pub use message::{Day, Events, Exchange, Holder, Reply, Rollup};
 pub use meter::{Measure, Meter, MeterExchange, MeterReply};
 pub use open::{Access, open};
 pub use store::Store;
+pub use verify::{Verified, verify};
 
 /// A place where money is durable.
 ///

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::client::Redis;
-use super::scripts::{COOLING, Call, PUBLISH};
+use super::scripts::{CLEAR, COOLING, Call, PUBLISH};
 use super::wire;
 use crate::ledger::bank::BankError;
 
@@ -65,6 +65,19 @@ impl Cooldowns {
             reason,
         };
         Ok(rows.into_iter().map(cooldown).collect())
+    }
+
+    /// Ends a provider key's cool-down for all replicas; `None`: everyone's. Replicas keep what they have heard.
+    ///
+    /// # Errors
+    /// [`BankError::Away`]: it perhaps goes on.
+    pub async fn clear(&self, provider_key: Option<&str>) -> Result<(), BankError> {
+        let mut call = Call::new(&CLEAR, self.keys());
+        if let Some(key) = provider_key {
+            call.push(key);
+        }
+        let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
+        wire::read::<bool>(answer).map(drop)
     }
 
     fn keys(&self) -> Vec<String> {

@@ -44,6 +44,7 @@ scripts! {
     MEET = "tollgate:meet:1", include_str!("lua/meet.lua");
     PUBLISH = "tollgate:publish:1", include_str!("lua/publish.lua");
     COOLING = "tollgate:cooling:1", include_str!("lua/cooling.lua");
+    CLEAR = "tollgate:clear:1", include_str!("lua/clear.lua");
     COMMIT = "tollgate:commit:1", COMMITS;
     SINCE = "tollgate:since:1", include_str!("lua/since.lua");
     MARK_USED = "tollgate:mark-used:1", include_str!("lua/mark-used.lua");

@@ -1,0 +1,40 @@
+//! What is wrong with a body beyond its schema, all of it at once.
+
+use std::collections::BTreeMap;
+
+use crate::admin::error::ApiError;
+
+/// The faults found so far, by field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults(BTreeMap<String, String>);
+
+impl Faults {
+    /// Notes a fault of a field (`router.rules.0.steps`); the first one of each field is kept. `what` is as in
+    /// `must be …`, and repeats nothing that the client sent.
+    pub(super) fn at(&mut self, field: impl Into<String>, what: impl Into<String>) {
+        self.0.entry(field.into()).or_insert_with(|| what.into());
+    }
+
+    /// The value, or `None` after its faults were noted.
+    pub(super) fn take<T>(&mut self, checked: Result<T, ApiError>) -> Option<T> {
+        match checked {
+            Ok(value) => Some(value),
+            Err(error) => {
+                for (field, what) in error.into_details() {
+                    self.at(field, what);
+                }
+                None
+            }
+        }
+    }
+
+    /// # Errors
+    /// 422 if there is any fault.
+    pub(super) fn none(self) -> Result<(), ApiError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid_all(self.0))
+        }
+    }
+}

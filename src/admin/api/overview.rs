@@ -1,0 +1,185 @@
+//! Usage by day.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::credits::bank_error;
+use super::resource::time;
+use super::usage::{TAG, window};
+use crate::admin::Context;
+use crate::admin::error::{ApiError, Code};
+use crate::admin::input::Query;
+use crate::admin::operation::{Needs, Operation, get};
+use crate::ledger::NanoUsd;
+use crate::ledger::bank::{Day, Rollup};
+use crate::usage::dollars;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/usage/overview", "GetAIGatewayUsageOverview")
+            .tag(&TAG)
+            .summary("AI Gateway usage overview")
+            .description(
+                "Daily cost, requests and errors, and their totals. Days are UTC, and count whole: the day that \
+                 `startTime` is in and the day that `endTime` is in, too (of an `endTime` at midnight, the day before). \
+                 Days are kept for ever, also when their events are gone.",
+            )
+            .needs(Needs::Usage)
+            .errors(&[Code::NotImplemented])
+            .handler(overview),
+    ]
+}
+
+/// Usage by day, and in all.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AIGatewayUsageOverview {
+    /// URI of this overview resource.
+    uri: String,
+    /// Daily series ordered by day then group key.
+    buckets: Vec<AIGatewayUsageOverviewBucket>,
+    totals: AIGatewayUsageOverviewTotals,
+}
+
+/// One day of one provider or access key.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct AIGatewayUsageOverviewBucket {
+    /// Start of the UTC day bucket.
+    #[schemars(extend("format" = "date-time"))]
+    bucket_start: String,
+    /// Provider ID or access key ID, depending on groupBy.
+    group_key: String,
+    /// Cost in US dollars as a decimal string, summed over all attempts.
+    cost: String,
+    /// Final-attempt request count.
+    requests: u64,
+    /// Errored final-attempt count.
+    errors: u64,
+}
+
+/// All buckets together; the cost is exact before it is rounded to five places.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AIGatewayUsageOverviewTotals {
+    /// Total cost over the window in US dollars as a decimal string.
+    cost: String,
+    /// Total final-attempt request count over the window.
+    requests: u64,
+    /// Total errored final-attempt count over the window.
+    errors: u64,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct OverviewQuery {
+    /// Start of the window as an RFC3339 timestamp. Inclusive.
+    #[schemars(extend("format" = "date-time"))]
+    start_time: String,
+    /// End of the window as an RFC3339 timestamp. Defaults to now.
+    #[schemars(extend("format" = "date-time"))]
+    end_time: Option<String>,
+    /// Dimension to break the series down by. Defaults to provider.
+    group_by: Option<GroupBy>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+enum GroupBy {
+    #[default]
+    Provider,
+    AccessKey,
+}
+
+/// What was used in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Total {
+    cost: NanoUsd,
+    requests: u64,
+    errors: u64,
+}
+
+impl Total {
+    fn add(&mut self, rollup: &Rollup) {
+        self.cost += rollup.cost;
+        self.requests = self.requests.saturating_add(rollup.requests);
+        self.errors = self.errors.saturating_add(rollup.failed);
+    }
+}
+
+async fn overview(
+    context: Context,
+    Query(query): Query<OverviewQuery>,
+) -> Result<AIGatewayUsageOverview, ApiError> {
+    let bank = context.ledger()?;
+    let (start, end) = window(&query.start_time, query.end_time.as_deref())?;
+    let (first, last) = whole_days(start, end);
+    let rollups = match last {
+        Some(last) => bank.rollups(&context.account, first, last).await,
+        None => Ok(Vec::new()),
+    };
+    let by = query.group_by.unwrap_or_default();
+    let mut total = Total::default();
+    let mut days: BTreeMap<(Day, String), Total> = BTreeMap::new();
+    for rollup in rollups.map_err(bank_error)? {
+        let key = match by {
+            GroupBy::Provider => &rollup.provider,
+            GroupBy::AccessKey => &rollup.access_key,
+        };
+        total.add(&rollup);
+        let bucket = days.entry((rollup.day, key.to_string())).or_default();
+        bucket.add(&rollup);
+    }
+    let bucket = |((day, group_key), total): ((Day, String), Total)| AIGatewayUsageOverviewBucket {
+        bucket_start: time(u64::from(day.0) * 86_400_000),
+        group_key,
+        cost: dollars(total.cost.0),
+        requests: total.requests,
+        errors: total.errors,
+    };
+    Ok(AIGatewayUsageOverview {
+        uri: context.here(),
+        buckets: days.into_iter().map(bucket).collect(),
+        totals: AIGatewayUsageOverviewTotals {
+            cost: dollars(total.cost.0),
+            requests: total.requests,
+            errors: total.errors,
+        },
+    })
+}
+
+/// The days that a window of time (nanoseconds) touches, both included; the last is `None` if it is before 1970.
+fn whole_days(start: i128, end: i128) -> (Day, Option<Day>) {
+    const DAY: i128 = 86_400_000_000_000;
+    let day = |nanos: i128| u32::try_from(nanos.div_euclid(DAY)).ok().map(Day);
+    // A window that ends with a day does not touch the next one.
+    let last = if end > start { end - 1 } else { end };
+    (day(start.max(0)).unwrap_or_default(), day(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::instant;
+
+    #[test]
+    fn windows_touch_whole_days() {
+        for (start, end, days) in [
+            ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z", (0, Some(0))),
+            ("1970-01-01T23:00:00Z", "1970-01-02T00:00:01Z", (0, Some(1))),
+            ("1970-01-03T00:00:00Z", "1970-01-03T00:00:00Z", (2, Some(2))),
+            (
+                "1970-01-02T00:00:00+01:00",
+                "1970-01-02T12:00:00Z",
+                (0, Some(1)),
+            ),
+            ("1960-01-01T00:00:00Z", "1970-01-02T12:00:00Z", (0, Some(1))),
+            ("1960-01-01T00:00:00Z", "1961-01-02T12:00:00Z", (0, None)),
+        ] {
+            let (start_ns, end_ns) = (instant(start).unwrap(), instant(end).unwrap());
+            let (first, last) = whole_days(start_ns, end_ns);
+            assert_eq!((first.0, last.map(|day| day.0)), days, "{start} to {end}");
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Access key configurations.
+
+use serde_json::{Value, json};
+
+use super::help::{ACME, Api, ROOT, builder, id, ids};
+use crate::common::fake::{Fake, Wire};
+use crate::common::requests::Request;
+
+const PATH: &str = "/access-key-configurations";
+const ITEMS: &str = "aiGatewayAccessKeyConfigurations";
+const VALUE: &str = "sk-planted-0123456789abcdefghijklmnop";
+
+/// An access key that is held to a configuration: its token.
+async fn access_key(api: &Api, configuration: &str) -> String {
+    let key = api
+        .create(
+            "/access-keys",
+            json!({"accessKeyConfigurationId": configuration}),
+        )
+        .await;
+    key["token"].as_str().unwrap().to_owned()
+}
+
+fn chat(token: &str, model: &str) -> Request {
+    Request::chat(&[model], false)
+        .without("authorization")
+        .header("authorization", &format!("Bearer {token}"))
+}
+
+#[tokio::test]
+async fn a_configuration_is_made_shown_changed_and_deleted() {
+    let api = Api::start(builder()).await;
+    let key = json!({"providerId": "openai", "name": "main", "value": VALUE});
+    let key = api.create("/provider-keys", key).await;
+    let sent = json!({
+        "name": "team a", "description": "d", "metadata": "m",
+        "access": {"providers": {"allow": ["openai", "anthropic"]}, "models": {"allow": ["openai:openai/gpt-4o", "openai/gpt-4.1"]}},
+        "router": {"rules": [
+            {"provider": "openai", "steps": [
+                {"type": "user", "keys": [{"id": id(&key)}, {"name": "second", "value": VALUE}], "keySelectionStrategy": "ordered"},
+                {"type": "ngrok"},
+            ]},
+            {"provider": "anthropic", "model": "anthropic:claude-x", "steps": [{"type": "managed"}]},
+        ]},
+        "limits": {"requestsPerMinute": 60, "maxInputTokens": 1000, "budgets": [{"usd": "20", "per": "day"}]},
+        "failover": false,
+        "timeouts": {"perRequest": "30s", "total": "90s", "streamIdle": "1m", "hold": "500ms"},
+    });
+    let made = api.create(PATH, sent.clone()).await;
+    let path = format!("{PATH}/{}", id(&made));
+    assert!(id(&made).starts_with("akc_"));
+    for field in [
+        "name",
+        "description",
+        "metadata",
+        "access",
+        "failover",
+        "limits",
+    ] {
+        assert_eq!(made[field], sent[field], "{field}");
+    }
+    let times =
+        json!({"perRequest": "30s", "total": "1m30s", "streamIdle": "1m0s", "hold": "500ms"});
+    assert_eq!(made["timeouts"], times);
+    let rules = &made["router"]["rules"];
+    let second = rules[0]["steps"][0]["keys"][1]["id"].as_str().unwrap();
+    assert_eq!(
+        rules,
+        &json!([
+            {"provider": "openai", "steps": [
+                {"type": "user", "keySelectionStrategy": "ordered", "keys": [
+                    {"id": id(&key), "name": "main", "keyRedacted": "sk-planted***mnop"},
+                    {"id": second, "name": "second", "keyRedacted": "sk-planted***mnop"},
+                ]},
+                {"type": "managed"},
+            ]},
+            {"provider": "anthropic", "model": "anthropic:claude-x", "steps": [{"type": "managed"}]},
+        ])
+    );
+    let inline = api.get(&format!("/provider-keys/{second}")).await;
+    assert_eq!(
+        (&inline["providerId"], &inline["name"]),
+        (&json!("openai"), &json!("second"))
+    );
+    assert_eq!(api.get(&path).await, made);
+    assert_eq!(ids(&api.get(PATH).await, ITEMS), [id(&made)]);
+    assert_eq!(
+        api.call(ROOT, "HEAD", &path, None).await,
+        (200, Value::Null)
+    );
+
+    let changed = api
+        .update(&path, json!({"description": null, "failover": null}))
+        .await;
+    assert!(changed.get("description").is_none() && changed.get("failover").is_none());
+    assert_eq!(
+        (&changed["access"], &changed["router"]),
+        (&made["access"], &made["router"]),
+        "absent stays"
+    );
+    let changes = json!({"access": {"models": {"allow": []}}, "router": null, "limits": null, "timeouts": null});
+    let changed = api.update(&path, changes).await;
+    assert_eq!(
+        changed["access"],
+        json!({"models": {"allow": []}}),
+        "an object replaces"
+    );
+    for cleared in ["router", "limits", "timeouts"] {
+        assert!(changed.get(cleared).is_none(), "{cleared}");
+    }
+    assert_eq!(
+        api.faults("PATCH", &path, json!({"name": null})).await,
+        ["name"]
+    );
+    api.expect(204, "DELETE", &path, None).await;
+    for (method, body) in [("GET", None), ("PATCH", Some(json!({}))), ("DELETE", None)] {
+        api.expect(404, method, &path, body).await;
+    }
+    assert!(!api.gateway.output().contains(VALUE), "a value in the log");
+}
+
+#[tokio::test]
+async fn every_fault_of_a_configuration_is_told_at_once() {
+    let api = Api::start(builder()).await;
+    let made = async |provider: &str, source: &str, account: &str| {
+        let body =
+            json!({"providerId": provider, "name": "k", "value": VALUE, "keySource": source});
+        id(&api
+            .create(&format!("/provider-keys?accountId={account}"), body)
+            .await)
+    };
+    let mine = made("openai", "user", "default").await;
+    let theirs = made("openai", "user", "acme").await;
+    let other = made("groq", "user", "default").await;
+    let house = made("openai", "managed", "default").await;
+    let custom = json!({"providerId": "custom", "name": "n", "baseUrl": "https://x.example"});
+    api.create("/providers", custom).await;
+    let user = |keys: Value| json!([{"type": "user", "keys": keys}]);
+    let fine = user(json!([{"id": mine}]));
+    let body = json!({
+        "name": "n",
+        "access": {"providers": {"allow": ["openai", "opnai"]}, "models": {"allow": ["gpt-4o", "nobody/x", "openai:x"]}},
+        "router": {"rules": [
+            {"steps": fine},
+            {"provider": "nobody", "steps": fine},
+            {"model": "gpt-4o", "steps": fine},
+            {"provider": "groq", "model": "openai:gpt-4o", "steps": fine},
+            {"provider": "openai", "steps": [
+                {"type": "user"}, {"type": "user", "keys": []},
+                {"type": "user", "keys": [{"id": theirs}, {"id": other}, {"id": house}, {"id": "pk_none"}]},
+                {"type": "managed", "keys": [{"id": mine}, {"id": house}]},
+                {"type": "user", "keys": [{}, {"name": "n"}, {"value": VALUE}, {"id": mine, "value": VALUE}, {"name": "n", "value": "a\nb"}]},
+            ]},
+            {"provider": "openai", "steps": fine},
+            {"model": "openai:gpt-4o", "steps": fine},
+            {"model": "openai/openai/GPT-4o", "steps": fine},
+            {"provider": "custom", "steps": [{"type": "managed"}]},
+        ]},
+        "limits": {"budgets": [{"usd": "0", "per": "day"}]},
+        "timeouts": {"perRequest": "2m", "total": "1m", "hold": "now"},
+    });
+    let rule = |place: &str| format!("router.rules.{place}");
+    let mut expected: Vec<String> = [
+        "0",
+        "1.provider",
+        "2.model",
+        "3.model",
+        "4.steps.0.keys",
+        "4.steps.1.keys",
+        "4.steps.2.keys.0.id",
+        "4.steps.2.keys.1.id",
+        "4.steps.2.keys.2.id",
+        "4.steps.2.keys.3.id",
+        "4.steps.3.keys.0.id",
+        "4.steps.4.keys.0",
+        "4.steps.4.keys.1.value",
+        "4.steps.4.keys.2.name",
+        "4.steps.4.keys.3",
+        "4.steps.4.keys.4.value",
+        "5",
+        "7",
+        "8.steps.0.type",
+    ]
+    .map(rule)
+    .into();
+    for field in [
+        "access.providers.allow.1",
+        "access.models.allow.0",
+        "access.models.allow.1",
+        "limits.budgets.0.usd",
+        "timeouts.perRequest",
+        "timeouts.hold",
+    ] {
+        expected.push(field.to_owned());
+    }
+    expected.sort();
+    assert_eq!(api.faults("POST", PATH, body).await, expected);
+
+    for (body, field) in [
+        (json!({}), "name"),
+        (
+            json!({"name": "n", "router": {"rules": [{"provider": "openai", "steps": []}]}}),
+            "router.rules.0.steps",
+        ),
+        (
+            json!({"name": "n", "router": {"rules": [{"provider": "openai", "steps": [{"type": "free"}]}]}}),
+            "router.rules.0.steps.0.type",
+        ),
+        (
+            json!({"name": "n", "access": {"regions": {}}}),
+            "access.regions",
+        ),
+        (
+            json!({"name": "n", "limits": {"requestsPerMinute": 0}}),
+            "limits.requestsPerMinute",
+        ),
+    ] {
+        assert_eq!(api.faults("POST", PATH, body).await, [field]);
+    }
+    assert!(
+        ids(&api.get(PATH).await, ITEMS).is_empty(),
+        "nothing was made"
+    );
+    let keys = api.get("/provider-keys").await;
+    assert_eq!(
+        ids(&keys, "aiGatewayProviderKeys").len(),
+        3,
+        "no key was made inline"
+    );
+}
+
+#[tokio::test]
+async fn managed_keys_inline_are_for_callers_of_all_accounts() {
+    let api = Api::start(builder()).await;
+    let custom = json!({"providerId": "custom", "name": "n", "baseUrl": "https://x.example"});
+    api.create("/providers?accountId=acme", custom).await;
+    let steps = json!([{"type": "managed", "keys": [{"name": "house", "value": VALUE}]}]);
+    let body = json!({"name": "n", "router": {"rules": [{"provider": "custom", "steps": steps}]}});
+    let (status, answer) = api.call(ACME, "POST", PATH, Some(body.clone())).await;
+    assert_eq!(
+        (status, &answer["errorCode"]),
+        (403, &json!("ERR_TOLLGATE_4031"))
+    );
+    let made = api.create(&format!("{PATH}?accountId=acme"), body).await;
+    let key = made["router"]["rules"][0]["steps"][0]["keys"][0]["id"]
+        .as_str()
+        .unwrap();
+    let key = api
+        .get(&format!("/provider-keys/{key}?accountId=acme"))
+        .await;
+    assert_eq!(
+        (&key["keySource"], &key["providerId"]),
+        (&json!("managed"), &json!("custom"))
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_holds_for_its_access_keys_and_stays_while_one_refers_to_it() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let api = Api::start(builder()).await;
+    let provider = json!({"providerId": "mine", "name": "n", "baseUrl": fake.base_url(), "models": [{"modelId": "a"}, {"modelId": "b"}]});
+    api.create("/providers", provider).await;
+    for name in ["one", "two"] {
+        let key =
+            json!({"providerId": "mine", "name": name, "value": format!("sk-{name}-0123456789")});
+        api.create("/provider-keys", key).await;
+    }
+    let keys = ids(&api.get("/provider-keys").await, "aiGatewayProviderKeys");
+    let (two, one) = (&keys[0], &keys[1]);
+    let body = json!({
+        "name": "n", "access": {"models": {"allow": ["mine:a"]}},
+        "router": {"rules": [
+            {"provider": "mine", "steps": [{"type": "user", "keys": [{"id": one}]}]},
+            {"provider": "mine", "model": "mine/a", "steps": [{"type": "user", "keys": [{"id": two}]}]},
+        ]},
+    });
+    let made = api.create(PATH, body).await;
+    let path = format!("{PATH}/{}", id(&made));
+    let token = access_key(&api, &id(&made)).await;
+    let sent = || {
+        let seen = fake.seen();
+        seen.last()
+            .unwrap()
+            .header("authorization")
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(api.ask(&chat(&token, "mine:a")).await, 200);
+    assert_eq!(
+        sent(),
+        "Bearer sk-two-0123456789",
+        "a model's rule beats its provider's"
+    );
+    assert_eq!(
+        api.ask(&chat(&token, "mine:b")).await,
+        422,
+        "not on the list"
+    );
+    api.update(&path, json!({"access": null})).await;
+    assert_eq!(api.ask(&chat(&token, "mine:b")).await, 200);
+    assert_eq!(sent(), "Bearer sk-one-0123456789");
+    api.update(&path, json!({"limits": {"requestsPerMinute": 1}}))
+        .await;
+    let statuses = [
+        api.ask(&chat(&token, "mine:a")).await,
+        api.ask(&chat(&token, "mine:a")).await,
+        api.ask(&chat(&token, "mine:a")).await,
+    ];
+    assert!(statuses.contains(&429), "{statuses:?}");
+
+    let answer = api.expect(409, "DELETE", &path, None).await;
+    assert_eq!(answer["errorCode"], "ERR_TOLLGATE_4091");
+    let keys = ids(&api.get("/access-keys").await, "aiGatewayAccessKeys");
+    let key = keys.iter().find(|key| key.starts_with("ak_")).unwrap();
+    api.expect(204, "DELETE", &format!("/access-keys/{key}"), None)
+        .await;
+    api.expect(204, "DELETE", &path, None).await;
+}
+
+#[tokio::test]
+async fn declared_configurations_are_shown_and_read_only() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let declared = json!({"configurations": [{
+        "id": "team", "access": {"providers": {"allow": ["f"]}},
+        "router": {"rules": [{"provider": "f", "steps": [{"type": "user"}, {"type": "user", "keys": ["f-key"]}]}]},
+    }]});
+    let api = Api::start(builder().fake("f", &fake).config(declared)).await;
+    let team = api.get(&format!("{PATH}/team")).await;
+    assert_eq!(
+        (&team["createdBy"]["id"], &team["name"]),
+        (&json!("yaml"), &json!("team"))
+    );
+    assert_eq!(team["access"], json!({"providers": {"allow": ["f"]}}));
+    let steps = &team["router"]["rules"][0]["steps"];
+    assert_eq!(steps[0], json!({"type": "user"}), "all of the provider's");
+    assert_eq!(steps[1]["keys"][0]["id"], "f-key");
+    for (method, body) in [("PATCH", Some(json!({"name": "x"}))), ("DELETE", None)] {
+        let answer = api.expect(409, method, &format!("{PATH}/team"), body).await;
+        assert_eq!(answer["errorCode"], "ERR_TOLLGATE_4092");
+    }
+    let (status, _) = api.call(ACME, "GET", &format!("{PATH}/team"), None).await;
+    assert_eq!(status, 404, "it is the account default's");
+}

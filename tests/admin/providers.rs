@@ -1,0 +1,314 @@
+//! Custom providers.
+
+use serde_json::{Value, json};
+
+use super::help::{ACME, ACME_TOKEN, Api, ROOT, builder, id, ids};
+use crate::common::fake::{Fake, Wire};
+use crate::common::requests::Request;
+
+const ITEMS: &str = "aiGatewayProviders";
+
+fn provider(provider_id: &str) -> Value {
+    json!({"providerId": provider_id, "name": "Mine", "baseUrl": "http://127.0.0.1:1"})
+}
+
+#[tokio::test]
+async fn a_provider_is_made_shown_changed_and_deleted() {
+    let api = Api::start(builder()).await;
+    let sent = json!({
+        "providerId": "my-vllm", "name": "Mine", "baseUrl": "https://llm.example/v1", "metadata": "m",
+        "supportedApiSurfaces": [
+            {"format": "openai", "surface": "chat-completions", "supportedParams": [{"name": "tools"}]},
+            {"format": "anthropic"},
+        ],
+        "models": [
+            {"modelId": "llama-3"},
+            {"modelId": "qwen/3:free", "displayName": "Qwen", "aliases": ["qwen"], "contextWindow": 4096,
+             "maxOutputTokens": 512, "prices": {"input": "0.0375", "output": "0.15", "cachedRead": "0.01"}},
+        ],
+        "auth": "api-key",
+    });
+    let made = api.create("/providers", sent.clone()).await;
+    let path = format!("/providers/{}", id(&made));
+    assert!(path.starts_with("/providers/prov_"), "{path}");
+    for field in [
+        "providerId",
+        "name",
+        "baseUrl",
+        "metadata",
+        "supportedApiSurfaces",
+        "auth",
+    ] {
+        assert_eq!(made[field], sent[field], "{field}");
+    }
+    let models = made["models"].as_array().unwrap();
+    for (shown, sent) in models.iter().zip(sent["models"].as_array().unwrap()) {
+        let mut shown = shown.clone();
+        let model = shown.as_object_mut().unwrap().remove("id").unwrap();
+        assert!(model.as_str().unwrap().starts_with("mod_"), "{model}");
+        assert_eq!(&shown, sent);
+    }
+    assert_eq!(api.get(&path).await, made);
+    assert_eq!(ids(&api.get("/providers").await, ITEMS), [id(&made)]);
+    let known = api.get("/catalog/models/my-vllm:llama-3").await;
+    assert_eq!(known["modelId"], "llama-3", "it is in force at once");
+
+    let kept = models[1]["id"].clone();
+    let changes = json!({"models": [{"modelId": "new"}, {"modelId": "qwen/3:free"}], "metadata": null, "auth": null});
+    let changed = api.update(&path, changes).await;
+    assert_eq!(
+        changed["models"][1],
+        json!({"id": kept, "modelId": "qwen/3:free"})
+    );
+    assert!(changed.get("metadata").is_none() && changed.get("auth").is_none());
+    assert_eq!(
+        changed["supportedApiSurfaces"], sent["supportedApiSurfaces"],
+        "absent stays"
+    );
+    let changed = api
+        .update(&path, json!({"models": [], "supportedApiSurfaces": null}))
+        .await;
+    assert_eq!(changed["models"], json!([]));
+    assert!(changed.get("supportedApiSurfaces").is_none());
+    api.expect(404, "GET", "/catalog/models/my-vllm:llama-3", None)
+        .await;
+    for (body, field) in [
+        (json!({"name": null}), "name"),
+        (json!({"baseUrl": null}), "baseUrl"),
+        (json!({"providerId": "other"}), "providerId"),
+    ] {
+        assert_eq!(api.faults("PATCH", &path, body).await, [field]);
+    }
+
+    api.expect(204, "DELETE", &path, None).await;
+    api.expect(404, "GET", &path, None).await;
+    api.expect(404, "GET", "/catalog/providers/my-vllm", None)
+        .await;
+    assert_eq!(api.call(ROOT, "HEAD", "/providers", None).await.0, 200);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_provider_is_told() {
+    let api = Api::start(builder()).await;
+    let made = api.create("/providers", provider("mine")).await;
+    let path = format!("/providers/{}", id(&made));
+    let missing = api.faults("POST", "/providers", json!({})).await;
+    assert_eq!(missing, ["baseUrl", "name", "providerId"]);
+    let bad = json!({
+        "providerId": "My Provider", "name": "n", "baseUrl": "http://169.254.169.254/latest",
+        "supportedApiSurfaces": [{"format": "gemini"}, {"format": "openai", "surface": "messages"}],
+        "models": [
+            {"modelId": "a b"}, {"modelId": "x", "aliases": ["y", "Y"]}, {"modelId": "X"},
+            {"modelId": "p", "prices": {"input": "0.5", "output": "0.1"}},
+        ],
+    });
+    assert_eq!(
+        api.faults("POST", "/providers", bad).await,
+        [
+            "baseUrl",
+            "models.0.modelId",
+            "models.1.aliases.1",
+            "models.2.modelId",
+            "providerId",
+            "supportedApiSurfaces.0.format",
+            "supportedApiSurfaces.1.surface",
+        ]
+    );
+    for (field, value) in [
+        ("baseUrl", json!("ftp://x")),
+        ("baseUrl", json!("http://8.8.8.8/v1")),
+        ("baseUrl", json!("https://user:pass@x")),
+        (
+            "models.0.prices.input",
+            json!([{"modelId": "m", "prices": {"input": "1e3"}}]),
+        ),
+        (
+            "models.0.contextWindow",
+            json!([{"modelId": "m", "contextWindow": 0}]),
+        ),
+        ("auth", json!("basic")),
+        (
+            "supportedApiSurfaces.1",
+            json!([{"format": "openai"}, {"format": "openai", "surface": "responses"}]),
+        ),
+    ] {
+        let name = field.split('.').next().unwrap();
+        assert_eq!(
+            api.faults("PATCH", &path, json!({name: value})).await,
+            [field]
+        );
+    }
+    assert_eq!(api.get(&path).await, made, "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_provider_id_belongs_to_one_provider() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let api = Api::start(builder().fake("declared", &fake)).await;
+    api.create("/providers", provider("mine")).await;
+    for (taken, says) in [
+        ("mine", "another provider"),
+        ("declared", "configuration file"),
+        ("openai", "/catalog/models"),
+        ("demo", "reserved"),
+    ] {
+        let answer = api
+            .expect(409, "POST", "/providers", Some(provider(taken)))
+            .await;
+        assert_eq!(answer["errorCode"], "ERR_TOLLGATE_4090");
+        assert!(answer["msg"].as_str().unwrap().contains(says), "{answer}");
+    }
+    let (status, _) = api
+        .call(ACME, "POST", "/providers", Some(provider("mine")))
+        .await;
+    assert_eq!(status, 409, "the other account's too");
+    for method in ["GET", "DELETE"] {
+        let answer = api.expect(404, method, "/providers/openai", None).await;
+        assert!(
+            answer["msg"]
+                .as_str()
+                .unwrap()
+                .contains("/catalog/providers"),
+            "{answer}"
+        );
+    }
+    api.expect(404, "GET", "/providers/prov_none", None).await;
+
+    let declared = api.get("/providers/declared").await;
+    assert_eq!(declared["createdBy"]["id"], "yaml");
+    assert_eq!(declared["models"], json!([{"id": "m", "modelId": "m"}]));
+    for (method, body) in [("PATCH", Some(json!({"name": "x"}))), ("DELETE", None)] {
+        let answer = api.expect(409, method, "/providers/declared", body).await;
+        assert_eq!(answer["errorCode"], "ERR_TOLLGATE_4092");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_referred_to_stays() {
+    let api = Api::start(builder()).await;
+    let made = api.create("/providers", provider("mine")).await;
+    let path = format!("/providers/{}", id(&made));
+    let key = json!({"providerId": id(&made), "name": "k", "value": "sk-0123456789abcdef"});
+    let key = api.create("/provider-keys", key).await;
+    assert_eq!(key["providerId"], "mine", "its resource's id names it too");
+    let in_use = async |by: &str| {
+        let answer = api.expect(409, "DELETE", &path, None).await;
+        assert_eq!(answer["errorCode"], "ERR_TOLLGATE_4091");
+        assert!(
+            answer["msg"].as_str().unwrap().contains(by),
+            "{answer} {by}"
+        );
+    };
+    in_use(&id(&key)).await;
+    let steps = json!([{"type": "user", "keys": [{"id": id(&key)}]}]);
+    let entries = [
+        json!({"access": {"providers": {"allow": ["mine"]}}}),
+        json!({"access": {"models": {"allow": ["mine/m"]}}}),
+        json!({"router": {"rules": [{"provider": "mine", "steps": steps}]}}),
+        json!({"router": {"rules": [{"model": "mine:m", "steps": steps}]}}),
+    ];
+    let mut configurations = Vec::new();
+    for mut entry in entries {
+        entry["name"] = json!("c");
+        configurations.push(id(&api.create("/access-key-configurations", entry).await));
+    }
+    let answer = api
+        .expect(409, "DELETE", &format!("/provider-keys/{}", id(&key)), None)
+        .await;
+    assert_eq!(
+        answer["errorCode"], "ERR_TOLLGATE_4091",
+        "a step names the key"
+    );
+    for configuration in configurations.split_off(2) {
+        api.expect(
+            204,
+            "DELETE",
+            &format!("/access-key-configurations/{configuration}"),
+            None,
+        )
+        .await;
+    }
+    api.expect(204, "DELETE", &format!("/provider-keys/{}", id(&key)), None)
+        .await;
+    for configuration in configurations.into_iter().rev() {
+        in_use(&configuration).await;
+        api.expect(
+            204,
+            "DELETE",
+            &format!("/access-key-configurations/{configuration}"),
+            None,
+        )
+        .await;
+    }
+    api.expect(204, "DELETE", &path, None).await;
+}
+
+#[tokio::test]
+async fn a_provider_serves_its_own_account() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let api = Api::start(builder()).await;
+    let body = json!({"providerId": "free", "name": "Free", "baseUrl": fake.base_url(), "auth": "none",
+                      "models": [{"modelId": "m", "aliases": ["nick"]}]});
+    let (status, made) = api.call(ACME, "POST", "/providers", Some(body)).await;
+    assert_eq!(
+        (status, &made["accountId"]),
+        (201, &json!("acme")),
+        "{made}"
+    );
+    api.expect(404, "GET", &format!("/providers/{}", id(&made)), None)
+        .await;
+    let faults = api
+        .faults(
+            "POST",
+            "/provider-keys",
+            json!({"providerId": "free", "name": "k", "value": "sk-1"}),
+        )
+        .await;
+    assert_eq!(faults, ["providerId"], "another account does not know it");
+    let by_acme = |model: &str| {
+        Request::chat(&[model], false)
+            .without("authorization")
+            .header("authorization", &format!("Bearer {ACME_TOKEN}"))
+    };
+    assert_eq!(api.ask(&by_acme("free:m")).await, 200);
+    assert_eq!(api.ask(&by_acme("nick")).await, 200);
+    assert_eq!(fake.seen().last().unwrap().json()["model"], "m");
+    assert_eq!(
+        api.chat("free:m").await,
+        400,
+        "no key, and not free for others"
+    );
+}
+
+#[tokio::test]
+async fn a_surface_is_sent_the_fields_that_it_supports() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let api = Api::start(builder()).await;
+    let surfaces = json!([
+        {"format": "openai", "surface": "chat-completions", "supportedParams": [{"name": "tools"}]},
+        {"format": "openai", "surface": "responses"},
+    ]);
+    let body = json!({"providerId": "few", "name": "Few", "baseUrl": fake.base_url(), "auth": "none",
+                      "supportedApiSurfaces": surfaces});
+    let made = api.create("/providers", body).await;
+    let chat = || {
+        let body = r#"{"model":"few:m","messages":[],"max_tokens":9,"stream":false,"tools":[],"seed":1,"\u0075ser":"u","x-new":{}}"#;
+        Request::post("/v1/chat/completions", body)
+    };
+    assert_eq!(api.ask(&chat()).await, 200);
+    let sent = || fake.seen().last().unwrap().json();
+    let kept = json!({"model": "m", "messages": [], "max_tokens": 9, "stream": false, "tools": []});
+    assert_eq!(sent(), kept);
+    let responses = r#"{"model":"few:m","input":"hi","seed":1}"#;
+    api.ask(&Request::post("/v1/responses", responses)).await;
+    assert_eq!(sent()["seed"], 1, "without a list, all fields are sent");
+
+    let path = format!("/providers/{}", id(&made));
+    api.update(&path, json!({"supportedApiSurfaces": null}))
+        .await;
+    assert_eq!(api.ask(&chat()).await, 200);
+    assert_eq!(
+        (&sent()["user"], &sent()["x-new"]),
+        (&json!("u"), &json!({}))
+    );
+}
