@@ -63,6 +63,7 @@ fn target(model_index: usize, upstream: &Upstream) -> Target<'_> {
         provider: &upstream.provider,
         model: None,
         upstream_model: &upstream.model,
+        surface: Surface::ChatCompletions,
         model_index,
         user_keys: &upstream.keys,
         managed_keys: &[],

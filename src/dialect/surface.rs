@@ -83,6 +83,22 @@ impl Surface {
             _ => Dialect::OpenAi,
         }
     }
+
+    /// The surfaces on which a call of this one may be served, itself first, then those it is translated to.
+    ///
+    /// The nearest translation comes first. What a model thought travels between messages and responses with its
+    /// proof, and chat completions have no place for it; so those two prefer each other. Chat completions prefer
+    /// messages, which have their stop sequences; responses do not.
+    pub fn served_by(self) -> &'static [Surface] {
+        use Surface::{ChatCompletions, Completions, Embeddings, Messages, Responses};
+        match self {
+            ChatCompletions => &[ChatCompletions, Messages, Responses],
+            Responses => &[Responses, Messages, ChatCompletions],
+            Messages => &[Messages, Responses, ChatCompletions],
+            Completions => &[Completions],
+            Embeddings => &[Embeddings],
+        }
+    }
 }
 
 impl Endpoint {
@@ -104,6 +120,14 @@ impl Endpoint {
         match self {
             Endpoint::Generate(surface) => surface,
             Endpoint::CountTokens => Surface::Messages,
+        }
+    }
+
+    /// The surfaces on which a call of this endpoint may be served, the best first.
+    pub fn served_by(self) -> &'static [Surface] {
+        match self {
+            Endpoint::Generate(surface) => surface.served_by(),
+            Endpoint::CountTokens => &[Surface::Messages],
         }
     }
 

@@ -164,6 +164,25 @@ impl Machine {
         }
     }
 
+    /// Drops the candidate that [`next`](Machine::next) just gave, without an attempt; for one that cannot be told
+    /// the request at all.
+    pub fn decline(&mut self) {
+        if matches!(self.state, State::Attempting(_)) {
+            self.candidates -= 1;
+            self.state = State::Waiting;
+        }
+    }
+
+    /// Drops, of the candidates that are left, those that cannot be told the request; `can` is given their index
+    /// in the plan.
+    pub fn keep(&mut self, mut can: impl FnMut(usize) -> bool) {
+        self.queue.drain(..self.cursor);
+        self.cursor = 0;
+        let before = self.queue.len();
+        self.queue.retain(|slot| can(slot.candidate));
+        self.candidates -= before - self.queue.len();
+    }
+
     /// When the request must have committed. An attempt's own deadline is never later.
     pub fn deadline(&self) -> Instant {
         self.deadline

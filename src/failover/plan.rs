@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use crate::access::{KeyKind, ProviderKey, Step};
 use crate::catalog::{Model, Provider};
+use crate::dialect::Surface;
 
 /// The longest plan. A request may list any number of models; what goes beyond this is not tried.
 /// Whatever bounds retries elsewhere must not be smaller.
@@ -33,6 +34,8 @@ pub struct Candidate {
     pub upstream_model: Arc<str>,
     /// The credential.
     pub key: Arc<ProviderKey>,
+    /// The API to call it on, unless the request turns out to need another one of its.
+    pub surface: Surface,
     /// The model's place in the request: 0 is `model`, then `models` in order. A model listed twice
     /// has its first place.
     pub model_index: usize,
@@ -47,6 +50,8 @@ pub struct Target<'a> {
     pub model: Option<&'a Arc<Model>>,
     /// The model id as the provider knows it.
     pub upstream_model: &'a Arc<str>,
+    /// The API to call it on.
+    pub surface: Surface,
     /// The model's place in the request: 0 is `model`, then `models` in order. Targets that share it
     /// are one model to [`Verdict::NextModel`](super::Verdict::NextModel).
     pub model_index: usize,
@@ -64,6 +69,15 @@ impl Candidate {
         self.key.id == other.key.id
             && self.upstream_model == other.upstream_model
             && self.provider.id == other.provider.id
+    }
+
+    /// Whether it can be called on `surface`.
+    pub fn offers(&self, surface: Surface) -> bool {
+        let own = self
+            .model
+            .as_ref()
+            .and_then(|model| model.surfaces.as_ref());
+        own.unwrap_or(&self.provider.surfaces).contains(&surface)
     }
 }
 
@@ -205,6 +219,7 @@ impl Builder {
                 model: target.model.cloned(),
                 upstream_model: target.upstream_model.clone(),
                 key: key.clone(),
+                surface: target.surface,
                 model_index,
             });
         }

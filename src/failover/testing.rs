@@ -55,6 +55,7 @@ pub fn candidate(model: usize, key_id: &str) -> Candidate {
         model: None,
         upstream_model: model.to_string().into(),
         key: key("p", key_id, KeyKind::User),
+        surface: Surface::ChatCompletions,
         model_index: model,
     }
 }

@@ -7,16 +7,22 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::context::Context;
-use super::flight::{Answer, Phase, ended_by_gateway};
-use super::{names, opening};
+use super::context::{Attempt, Context};
+use super::flight::{Answer, Gathered, Phase, Translator, ended_by_gateway};
+use super::{crossing, names, opening};
 use crate::clock;
 use crate::dialect::Endpoint;
 use crate::failover::{Outcome, retry_after};
 use crate::tokens::Tap;
 
 /// Headers that we add, and `date` and `connection`, which Pingora adds.
-const OURS: usize = 8;
+const OURS: usize = 9;
+
+/// An error that is put into the client's words is read up to this length, in bytes.
+const LONGEST_ERROR: usize = 1 << 20;
+
+/// The list of dropped fields is about this long at most, in bytes.
+const LONGEST_LIST: usize = 1024;
 
 /// What a provider says about its own connection or cookies is not for our client; nor is where to go
 /// instead, since SDKs follow redirects, and would take prompts and access keys around the gateway.
@@ -41,9 +47,12 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
     if head.status.is_informational() {
         return Ok(());
     }
+    if !head.status.is_success() {
+        crossing::prune(ctx);
+    }
     let attempts = ctx.past.len() + 1;
-    let (Some(planned), Some(attempt), Some(endpoint)) =
-        (&ctx.planned, &mut ctx.attempt, ctx.endpoint)
+    let (Some(planned), Some(attempt), Some(caller)) =
+        (&ctx.planned, &mut ctx.attempt, &ctx.caller)
     else {
         return Err(ended_by_gateway());
     };
@@ -58,20 +67,29 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
     });
     attempt.retry_after = wait.flatten();
     let answer = match Outcome::of_status(head.status.as_u16(), attempt.retry_after) {
-        None => success(head, endpoint, attempt.strip_usage, planned.flight.phase())?,
+        None => {
+            let most = caller.snapshot.config.proxy.max_body;
+            success(head, attempt, planned.flight.phase(), most)?
+        }
         // Its body is wanted only if it may be the last word, and nothing has been said yet.
         Some(outcome)
             if planned.flight.phase() == Phase::Held && planned.machine.would_relay(&outcome) =>
         {
             attempt.outcome = Some(outcome);
-            Answer::Relay
+            if ctx.dialect == attempt.endpoint.surface().dialect() {
+                Answer::Relay
+            } else {
+                let (id, status) = (ctx.request_id.clone(), head.status.as_u16());
+                let error = Gathered::error(ctx.dialect, id, status, LONGEST_ERROR);
+                Answer::Gathered(Box::new(error))
+            }
         }
         Some(outcome) => {
             attempt.outcome = Some(outcome);
             return Err(ended_by_gateway());
         }
     };
-    if let (StatusCode::TOO_MANY_REQUESTS, Answer::Relay) = (head.status, &answer) {
+    if head.status == StatusCode::TOO_MANY_REQUESTS {
         let earlier = planned
             .machine
             .attempts()
@@ -83,7 +101,19 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
     }
 
     let upstream = clock::now().duration_since(attempt.started);
-    let mut headers = kept(head, attempt.strip_usage);
+    // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
+    let gathered = matches!(answer, Answer::Gathered(_));
+    let streamed = matches!(answer, Answer::Stream { .. }) && attempt.reply.is_some();
+    let mut headers = kept(head, attempt.strip_usage || gathered || streamed);
+    if gathered {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
+    if let Some(dropped) = list(&attempt.dropped) {
+        headers.insert(&names::X_TOLLGATE_DROPPED, dropped);
+    }
     for name in opening::id_headers(ctx.dialect) {
         headers.insert(name, header_value(&ctx.request_id));
     }
@@ -107,11 +137,10 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
 
 /// The provider's headers, less what is not for our client, with room for ours. The head is made anew
 /// of them, without the spelling of the names: changing the provider's in place costs several times as much.
-fn kept(head: &ResponseHeader, usage_is_cut: bool) -> HeaderMap {
+fn kept(head: &ResponseHeader, length_changes: bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(head.headers.len() + OURS);
     for (name, value) in &head.headers {
-        // The length is not the provider's any more once its usage chunk is taken out.
-        let wrong_length = usage_is_cut && *name == header::CONTENT_LENGTH;
+        let wrong_length = length_changes && *name == header::CONTENT_LENGTH;
         if !is_dropped(name) && !wrong_length {
             kept.append(name, value.clone());
         }
@@ -128,9 +157,9 @@ pub fn last_touch(session: &Session, head: &mut ResponseHeader) {
 
 fn success(
     head: &ResponseHeader,
-    endpoint: Endpoint,
-    strip_usage: bool,
+    attempt: &mut Attempt,
     phase: Phase,
+    most: usize,
 ) -> Result<Answer> {
     let content_type = head
         .headers
@@ -139,17 +168,51 @@ fn success(
         .unwrap_or_default();
     let events =
         content_type.len() >= 17 && content_type[..17].eq_ignore_ascii_case(b"text/event-stream");
-    match endpoint {
+    let created = || clock::unix().as_secs();
+    match attempt.endpoint {
         Endpoint::Generate(surface) if events => Ok(Answer::Stream {
-            tap: Tap::stream(surface, strip_usage),
+            tap: Tap::stream(surface, attempt.strip_usage),
             close_delimited: head.version != Version::HTTP_2
                 && !head.headers.contains_key(header::CONTENT_LENGTH)
                 && !head.headers.contains_key(header::TRANSFER_ENCODING),
+            translator: attempt
+                .reply
+                .as_ref()
+                .map(|reply| Box::new(Translator::new(reply, created()))),
         }),
         // The client was already told that events will follow.
         _ if phase != Phase::Held => Err(ended_by_gateway()),
-        _ => Ok(Answer::Whole(Tap::whole(endpoint))),
+        endpoint => {
+            let tap = Tap::whole(endpoint);
+            Ok(match attempt.reply.clone() {
+                None => Answer::Whole(tap),
+                Some(reply) => {
+                    Answer::Gathered(Box::new(Gathered::answer(tap, reply, created(), most)))
+                }
+            })
+        }
     }
+}
+
+/// The fields' names as a header's value; `None` without any. They are the client's own text, so there may be
+/// any number of them, and anything in them.
+fn list(names: &[String]) -> Option<HeaderValue> {
+    let mut text = String::new();
+    for name in names {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b',';
+        if text.len() + name.len() > LONGEST_LIST {
+            text.push_str(", ...");
+            break;
+        }
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.extend(
+            name.bytes()
+                .map(|b| if plain(b) { char::from(b) } else { '?' }),
+        );
+    }
+    (!text.is_empty()).then(|| header_value(&text))
 }
 
 /// A `Retry-After` that does not send the client back too early.

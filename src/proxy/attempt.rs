@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::Result;
 
-use super::context::{Attempt, Context, PastAttempt};
+use super::context::{Attempt, Context, PastAttempt, Planned};
 use super::flight::{Phase, ended_by_gateway};
 use super::shared::Shared;
-use super::{admit, peers, settle};
+use super::{admit, crossing, peers, settle};
+use crate::access::AccessKey;
 use crate::catalog::Provider;
 use crate::clock;
 use crate::dialect::request::{Edit, RequestBody};
+use crate::dialect::translate::{self, Reply};
 use crate::dialect::{Endpoint, Surface};
 use crate::failover::{Candidate, Outcome, Step};
 use crate::ledger::NanoUsd;
@@ -56,13 +59,19 @@ async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
 /// request is probing comes after the others.
 fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let now = clock::now();
-    let planned = ctx.planned.as_mut()?;
     let index = loop {
-        let index = planned.machine.next(now)?;
+        let index = ctx.planned.as_mut()?.machine.next(now)?;
+        let can = crossing::ready(ctx, index);
+        let planned = ctx.planned.as_mut()?;
+        if !can {
+            planned.machine.decline();
+            continue;
+        }
         if shared.health.begin(&planned.candidates[index], now) || !planned.machine.postpone() {
             break index;
         }
     };
+    let worded = worded(ctx, index)?;
     let planned = ctx.planned.as_ref()?;
     let candidate = &planned.candidates[index];
     let timeouts = admit::timeouts(ctx, Some(candidate));
@@ -70,13 +79,15 @@ fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     planned.flight.begin(by, now);
     planned.tab.attempt(candidate);
     candidate.key.used.mark(clock::wall_ms());
-    let (body, strip_usage) = body(ctx, candidate);
     Some(Attempt {
         candidate: index,
         started: now,
         by,
-        body,
-        strip_usage,
+        endpoint: worded.endpoint,
+        body: worded.body,
+        reply: worded.reply,
+        dropped: worded.dropped,
+        strip_usage: worded.strip_usage,
         addresses: Vec::new(),
         stale: 0,
         status: None,
@@ -88,6 +99,10 @@ fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
 /// Records a failed attempt, and says what follows.
 pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outcome) -> Step {
     let now = clock::now();
+    let committed = |planned: &Planned| planned.flight.phase() == Phase::Committed;
+    if !ctx.planned.as_ref().is_some_and(committed) {
+        crossing::prune(ctx);
+    }
     let Some(planned) = &mut ctx.planned else {
         return Step::Stop;
     };
@@ -103,6 +118,7 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
     };
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
+        dialect: attempt.endpoint.surface().dialect(),
         took: now.duration_since(attempt.started),
         status: attempt.status,
         outcome: Some(outcome.clone()),
@@ -112,12 +128,54 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
     planned.machine.failed(outcome, now)
 }
 
-/// The body in the candidate's own words, and whether its usage chunk must be taken out again.
-fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
-    let (Some(received), Some(caller)) = (&ctx.received, &ctx.caller) else {
-        return (bytes::Bytes::new(), false);
+/// A request in the candidate's own words.
+struct Worded {
+    endpoint: Endpoint,
+    body: Bytes,
+    /// Whether its usage chunk must be taken out again.
+    strip_usage: bool,
+    reply: Option<Box<Reply>>,
+    dropped: Vec<String>,
+}
+
+fn worded(ctx: &mut Context, index: usize) -> Option<Worded> {
+    let carried = crossing::take(ctx, index);
+    let (planned, received, caller) = (&ctx.planned, &ctx.received, &ctx.caller);
+    let candidate = &planned.as_ref()?.candidates[index];
+    let (client, key) = (&received.as_ref()?.body, &caller.as_ref()?.key);
+    let Some(carried) = carried else {
+        let endpoint = client.endpoint();
+        let own = own_thoughts(client);
+        let (body, ask) = render(own.as_ref().unwrap_or(client), key, candidate);
+        return Some(Worded {
+            endpoint,
+            body,
+            strip_usage: ask && !client.wants_usage_chunk(),
+            reply: None,
+            dropped: Vec::new(),
+        });
     };
-    let body = &received.body;
+    Some(Worded {
+        endpoint: Endpoint::Generate(carried.surface),
+        body: render(&carried.body, key, candidate).0,
+        strip_usage: false, // the translation reads it
+        reply: Some(Box::new(carried.reply)),
+        dropped: carried.dropped,
+    })
+}
+
+/// The body without what other providers' models thought in earlier turns, if there is any of it.
+fn own_thoughts(body: &RequestBody) -> Option<RequestBody> {
+    let Endpoint::Generate(surface @ (Surface::Messages | Surface::Responses)) = body.endpoint()
+    else {
+        return None;
+    };
+    let clean = translate::without_foreign_thoughts(surface, body.bytes())?;
+    RequestBody::parse(body.endpoint(), clean.into()).ok()
+}
+
+/// The body with the candidate's edits, and whether usage is asked for in it.
+fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> (Bytes, bool) {
     let model = candidate.model.as_deref();
     let provider = &candidate.provider;
     let unlisted = unlisted(provider, body);
@@ -128,32 +186,18 @@ fn body(ctx: &Context, candidate: &Candidate) -> (bytes::Bytes, bool) {
         .map(String::as_str)
         .chain(unlisted.iter().map(|name| &**name))
         .collect();
-    let configured = caller
-        .key
-        .configuration
-        .as_ref()
-        .and_then(|c| c.max_output_tokens);
-    let limits = [
-        model
-            .and_then(|m| m.max_output_tokens)
-            .filter(|most| *most > 0),
-        configured,
-        caller.key.settings.max_output_tokens,
-    ];
     let chunked = matches!(
-        ctx.endpoint,
-        Some(Endpoint::Generate(
-            Surface::ChatCompletions | Surface::Completions
-        ))
+        body.endpoint(),
+        Endpoint::Generate(Surface::ChatCompletions | Surface::Completions)
     );
     let ask = chunked && body.stream() && !strip.contains(&"stream_options");
     let rendered = body.render(&Edit {
         model: &candidate.upstream_model,
         strip: &strip,
-        max_output_tokens: limits.into_iter().flatten().min(),
+        max_output_tokens: crossing::most_output(key, candidate),
         include_usage: ask,
     });
-    (rendered, ask && !body.wants_usage_chunk())
+    (rendered, ask)
 }
 
 /// The fields of the body that are not among those that the provider takes.

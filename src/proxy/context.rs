@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::crossing::Crossing;
 use super::flight::Flight;
 use super::session::Unwrap;
 use super::tab::Tab;
 use crate::access::{AccessKey, Snapshot};
 use crate::dialect::request::RequestBody;
+use crate::dialect::translate::Reply;
 use crate::dialect::{Dialect, Endpoint};
 use crate::failover::{Candidate, Machine, Outcome};
 use crate::ledger::NanoUsd;
@@ -31,6 +33,8 @@ pub struct Context {
     pub caller: Option<Caller>,
     /// The body, once read and parsed.
     pub received: Option<Received>,
+    /// How it crosses to candidates of other APIs than the client's.
+    pub crossing: Crossing,
     /// What may serve it, once planned.
     pub planned: Option<Planned>,
     /// The attempt under way.
@@ -83,8 +87,14 @@ pub struct Attempt {
     pub started: Instant,
     /// By when it must commit.
     pub by: Instant,
+    /// The provider's endpoint.
+    pub endpoint: Endpoint,
     /// The body in the candidate's own words.
     pub body: Bytes,
+    /// What the way back needs, if the request crossed to another API.
+    pub reply: Option<Box<Reply>>,
+    /// The client's fields that the candidate's API has no place for.
+    pub dropped: Vec<String>,
     /// Whether the usage chunk was asked for on the client's behalf.
     pub strip_usage: bool,
     /// Addresses of the provider that are left to try; the last one is in use.
@@ -103,6 +113,8 @@ pub struct Attempt {
 pub struct PastAttempt {
     /// Index among the candidates.
     pub candidate: usize,
+    /// Whose dialect the provider was spoken to in.
+    pub dialect: Dialect,
     /// How long it took.
     pub took: Duration,
     /// The provider's status, if it answered one.
@@ -140,6 +152,7 @@ impl Context {
             endpoint: None,
             caller: None,
             received: None,
+            crossing: Crossing::default(),
             planned: None,
             attempt: None,
             past: Vec::new(),

@@ -18,11 +18,34 @@ use crate::ledger::cost::priced;
 use crate::ledger::till::{Ask, Hold, Refusal};
 use crate::tokens::Usage;
 
-/// Opens the request's tab. Candidates whose price is not known are dropped; at least one stays.
-pub async fn open(
+/// Drops candidates whose price is not known; at least one stays.
+///
+/// # Errors
+/// A refusal if there is none that can be paid.
+pub fn payable(
     shared: &Shared,
     ctx: &Context,
     candidates: &mut Vec<Candidate>,
+) -> Result<(), GatewayError> {
+    let Some(Endpoint::Generate(surface)) = ctx.endpoint.filter(|_| shared.ledger.is_some()) else {
+        return Ok(());
+    };
+    let any = candidates.first().map(|c| c.upstream_model.clone());
+    candidates.retain(|candidate| may_be_paid(candidate, surface != Surface::Embeddings));
+    if candidates.is_empty() {
+        return Err(GatewayError::price_unknown(&any.unwrap_or_default()));
+    }
+    Ok(())
+}
+
+/// Opens the request's tab.
+///
+/// # Errors
+/// A refusal if the credits do not suffice or a limit is reached.
+pub async fn open(
+    shared: &Shared,
+    ctx: &Context,
+    candidates: &[Candidate],
 ) -> Result<Arc<Tab>, GatewayError> {
     let (Some(caller), Some(Endpoint::Generate(_))) = (&ctx.caller, ctx.endpoint) else {
         return Ok(Arc::new(Tab::new(None, 0, 0)));
@@ -30,12 +53,6 @@ pub async fn open(
     let fee = caller.snapshot.config.ledger.processing_fee;
     if shared.ledger.is_none() {
         return Ok(Arc::new(Tab::new(None, 0, fee)));
-    }
-    let any = candidates.first().map(|c| c.upstream_model.clone());
-    let answers = ctx.endpoint != Some(Endpoint::Generate(Surface::Embeddings));
-    candidates.retain(|candidate| may_be_paid(candidate, answers));
-    if candidates.is_empty() {
-        return Err(GatewayError::price_unknown(&any.unwrap_or_default()));
     }
     let output = expected_output(shared, ctx, candidates);
     let hold = hold(shared, ctx, candidates, output, fee).await?;

@@ -9,7 +9,7 @@ use pingora_proxy::{FailToProxy, Session};
 use super::context::Context;
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
-use super::{attempt, reply, settle};
+use super::{attempt, crossing, reply, settle};
 use crate::clock;
 use crate::dialect::GatewayError;
 use crate::dialect::error::{Attempt as Line, Code};
@@ -203,6 +203,9 @@ fn verdict(
     if fault == Some(Fault::Drain) {
         return (GatewayError::shutting_down(), None);
     }
+    if ctx.past.is_empty() && planned.machine.ending() == Ending::AllFailed {
+        return (crossing::not_carried(ctx), None);
+    }
     if planned.flight.phase() == Phase::Committed {
         return match fault {
             Some(Fault::Idle) => (
@@ -255,7 +258,9 @@ fn verdict(
             })) => {
                 let status =
                     http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_GATEWAY);
-                let body = reply::provider_error(ctx.dialect, &kind, &message, &ctx.request_id);
+                let spoken = ctx.past.last().map(|past| past.dialect);
+                let (dialect, id) = (ctx.dialect, &ctx.request_id);
+                let body = reply::provider_error(spoken, dialect, status, (&kind, &message), id);
                 (
                     GatewayError::new(Code::AllFailed, message),
                     Some((status, body)),
@@ -286,18 +291,21 @@ async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Res
     let tap = ctx.past.last().and_then(|past| past.tap.as_ref());
     let used = planned.tab.closed().and_then(|closed| closed.settled);
     let usage = used.map(|settled| settled.usage).unwrap_or_default();
-    let bytes = stop(
-        endpoint.surface(),
-        &Stopped {
-            id: tap.and_then(Tap::id).unwrap_or(&ctx.request_id),
-            model: tap.and_then(Tap::model).unwrap_or_default(),
-            created: clock::unix().as_secs(),
-            open_block: tap.and_then(Tap::open_block),
-            input: usage.input,
-            output: usage.output,
-            wants_usage: received.body.wants_usage_chunk(),
-        },
-    );
+    let bytes = match planned.flight.take_translator() {
+        Some(translator) => translator.cut(usage),
+        None => stop(
+            endpoint.surface(),
+            &Stopped {
+                id: tap.and_then(Tap::id).unwrap_or(&ctx.request_id),
+                model: tap.and_then(Tap::model).unwrap_or_default(),
+                created: clock::unix().as_secs(),
+                open_block: tap.and_then(Tap::open_block),
+                input: usage.input,
+                output: usage.output,
+                wants_usage: received.body.wants_usage_chunk(),
+            },
+        ),
+    };
     write_pending(session).await?;
     session
         .downstream_session

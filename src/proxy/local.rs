@@ -2,14 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
+use serde_json::json;
 
+use super::admit::prompt_tokens;
 use super::context::Context;
+use super::shared::Shared;
 use super::{names, reply};
 use crate::access::{AccessKey, KeyKind, Snapshot};
 use crate::catalog::{Model, Provider};
@@ -75,6 +79,24 @@ pub async fn models(session: &mut Session, ctx: &mut Context, query: &ModelsQuer
         Ok(body) => reply::json(session, ctx, StatusCode::OK, body).await,
         Err(refusal) => reply::refusal(session, ctx, &refusal).await,
     }
+}
+
+/// Our own count of a prompt's tokens, for models whose providers have no endpoint that counts.
+pub async fn count(
+    shared: &Shared,
+    session: &mut Session,
+    ctx: &mut Context,
+    model: Arc<str>,
+) -> std::result::Result<(), GatewayError> {
+    let received = ctx.received.as_ref().ok_or_else(GatewayError::internal)?;
+    let body = received.body.clone();
+    let turn = shared.counting.acquire().await;
+    let counted = tokio::task::spawn_blocking(move || prompt_tokens(&model, &body, u64::MAX)).await;
+    drop(turn);
+    let tokens = counted.map_err(|_| GatewayError::internal())?;
+    let body = json!({ "input_tokens": tokens }).to_string().into();
+    let answered = reply::json(session, ctx, StatusCode::OK, body).await;
+    answered.map_err(|_| GatewayError::internal())
 }
 
 /// One line of the list: the id a client sends, and what it names.

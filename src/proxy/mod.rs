@@ -19,6 +19,7 @@ mod body;
 mod connection;
 mod context;
 mod credits;
+mod crossing;
 mod drain;
 mod failure;
 mod flight;

@@ -17,6 +17,8 @@ pub static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many attempts were made.
 pub static X_TOLLGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+/// Fields of the request that the provider's API has no place for.
+pub static X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
 /// Whether a client declines failover.
 pub static X_TOLLGATE_FAILOVER: HeaderName = HeaderName::from_static("x-tollgate-failover");
 /// The model that answers, as its provider knows it.

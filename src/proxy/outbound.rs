@@ -50,14 +50,19 @@ fn is_dropped(name: &HeaderName) -> bool {
 /// The head is made anew, which costs less than changing the client's in place, and without the client's
 /// spelling of the names: HTTP/2 has none, and HTTP/1 asks for none.
 pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
-    let (Some(planned), Some(attempt), Some(endpoint)) = (&ctx.planned, &ctx.attempt, ctx.endpoint)
+    let (Some(planned), Some(attempt), Some(called)) = (&ctx.planned, &ctx.attempt, ctx.endpoint)
     else {
         return Err(ended_by_gateway());
     };
     let candidate = &planned.candidates[attempt.candidate];
     let provider = &candidate.provider;
+    let endpoint = attempt.endpoint;
+    let crosses = endpoint != called;
 
     let mut headers = kept(&head.headers);
+    if crosses {
+        leave_behind(&mut headers, called.surface(), endpoint.surface());
+    }
     headers.insert(header::HOST, value(&provider.base_url.authority)?);
     headers.insert(header::CONTENT_LENGTH, attempt.body.len().into());
     // The tap reads the answer; a compressed one would be opaque to it.
@@ -81,9 +86,9 @@ pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) 
             .or_err(ErrorType::InvalidHTTPHeader, "a provider's header name")?;
         headers.insert(name, value(text)?);
     }
-    let target = provider
-        .base_url
-        .join(endpoint.upstream_path(), head.uri.query());
+    // A query is about the API that the client called.
+    let query = head.uri.query().filter(|_| !crosses);
+    let target = provider.base_url.join(endpoint.upstream_path(), query);
     let uri = Uri::try_from(target).or_err(
         ErrorType::InvalidHTTPHeader,
         "the base URL and the client's query do not join",
@@ -129,6 +134,27 @@ fn kept(sent: &HeaderMap) -> HeaderMap {
         }
     }
     kept
+}
+
+/// Takes out what is about the client's API when another one is called: which version and which betas of it are
+/// meant, and, if it is another vendor's, whose account.
+fn leave_behind(headers: &mut HeaderMap, called: Surface, calls: Surface) {
+    let other_vendor = called.dialect() != calls.dialect();
+    let about: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            name.starts_with("anthropic-")
+                || name == "openai-beta"
+                || (other_vendor && name.starts_with("openai-"))
+        })
+        .cloned()
+        .collect();
+    for name in about {
+        headers.remove(name);
+    }
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
 }
 
 fn value(text: &str) -> Result<HeaderValue> {
@@ -196,6 +222,41 @@ mod tests {
                 ("openai-beta", b"a"),
                 ("openai-beta", b"b"),
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_about_the_clients_api_stays_behind_when_it_crosses() {
+        let cross = |called, calls| {
+            let mut headers = HeaderMap::new();
+            for name in [
+                "anthropic-version",
+                "anthropic-beta",
+                "openai-beta",
+                "openai-organization",
+                "x-stainless-lang",
+                "user-agent",
+            ] {
+                headers.append(name, HeaderValue::from_static("1"));
+            }
+            leave_behind(&mut headers, called, calls);
+            assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+            headers.remove(header::CONTENT_TYPE);
+            let mut left: Vec<_> = headers
+                .keys()
+                .map(|name| name.as_str().to_owned())
+                .collect();
+            left.sort_unstable();
+            left.join(" ")
+        };
+        assert_eq!(
+            cross(Surface::Messages, Surface::Responses),
+            "user-agent x-stainless-lang"
+        );
+        assert_eq!(
+            cross(Surface::Responses, Surface::ChatCompletions),
+            "openai-organization user-agent x-stainless-lang",
+            "the same vendor's account"
         );
     }
 

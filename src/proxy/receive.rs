@@ -7,9 +7,10 @@ use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::shared::Shared;
-use super::{admit, authenticate, body, credits, local, names, reply, route};
+use super::{admit, authenticate, body, credits, crossing, local, names, reply, route};
 use crate::clock;
 use crate::dialect::GatewayError;
+use crate::dialect::error::Code;
 use crate::dialect::request::RequestBody;
 
 /// Longest `x-request-id` that is taken over from a client.
@@ -83,9 +84,20 @@ async fn walk(
         at: clock::now(),
     });
 
-    let mut planned = route::plan(shared, session, ctx)?;
+    let mut planned = match route::plan(shared, session, ctx) {
+        Err(refusal) if refusal.code == Code::SurfaceUnavailable => {
+            let Some(model) = route::countable(ctx) else {
+                return Err(refusal);
+            };
+            local::count(shared, session, ctx, model).await?;
+            return Ok(Walked::Answered);
+        }
+        planned => planned?,
+    };
     admit::check(shared, ctx, &planned).await?;
-    let tab = credits::open(shared, ctx, &mut planned).await?;
+    credits::payable(shared, ctx, &mut planned)?;
+    crossing::prepare(ctx, &mut planned)?;
+    let tab = credits::open(shared, ctx, &planned).await?;
     admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)
 }

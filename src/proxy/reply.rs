@@ -10,6 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use super::opening::name_request;
 use crate::dialect::error::Code;
+use crate::dialect::translate;
 use crate::dialect::{Dialect, Endpoint, GatewayError};
 
 /// A refusal in the caller's dialect.
@@ -76,8 +77,14 @@ async fn send(
     Ok(())
 }
 
-/// What a provider said in the first event of a stream that was held back, as an error body.
-pub fn provider_error(dialect: Dialect, kind: &str, message: &str, request_id: &str) -> Bytes {
+/// What a provider that speaks `spoken` said in the first event of a stream that was held back, as an error body.
+pub fn provider_error(
+    spoken: Option<Dialect>,
+    dialect: Dialect,
+    status: StatusCode,
+    (kind, message): (&str, &str),
+    request_id: &str,
+) -> Bytes {
     let body = match dialect {
         Dialect::OpenAi => {
             json!({ "error": { "message": message, "type": kind, "param": null, "code": null } })
@@ -86,5 +93,9 @@ pub fn provider_error(dialect: Dialect, kind: &str, message: &str, request_id: &
             json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id })
         }
     };
-    body.to_string().into()
+    let body = body.to_string();
+    if spoken.is_some_and(|spoken| spoken != dialect) {
+        return translate::error(dialect, status.as_u16(), body.as_bytes(), request_id).into();
+    }
+    body.into()
 }

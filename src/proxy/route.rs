@@ -1,5 +1,7 @@
 //! From model ids to candidates: resolve, allow, find credentials, plan.
 
+use std::sync::Arc;
+
 use pingora_proxy::Session;
 
 use super::context::Context;
@@ -8,7 +10,7 @@ use super::shared::Shared;
 use crate::access::{AccessKey, KeyKind, Snapshot, Step};
 use crate::catalog::{Resolved, Unknown};
 use crate::clock;
-use crate::dialect::GatewayError;
+use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::{self, Candidate, Target};
 
 /// The candidates for a parsed request, at least one.
@@ -35,11 +37,12 @@ pub fn plan(
     let mut lacking_key = None;
     let mut lacking_surface = None;
     for (index, requested, found) in &resolved {
-        if !found.offers(endpoint.surface()) {
+        let mut served_by = endpoint.served_by().iter().copied();
+        let Some(surface) = served_by.find(|surface| found.offers(*surface)) else {
             lacking_surface.get_or_insert((*requested, found));
             continue;
-        }
-        let target = target(snapshot, key, *index, found);
+        };
+        let target = target(snapshot, key, *index, found, surface);
         if target.user_keys.is_empty() && target.managed_keys.is_empty() {
             lacking_key.get_or_insert(found);
             continue;
@@ -72,6 +75,25 @@ pub fn plan(
             (None, None) => GatewayError::internal(),
         },
     )
+}
+
+/// The model, as its provider knows it, whose tokens are to be counted and whose provider has no endpoint for that:
+/// one that messages are translated for.
+pub fn countable(ctx: &Context) -> Option<Arc<str>> {
+    let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
+    let body = &received.body;
+    if body.endpoint() != Endpoint::CountTokens {
+        return None;
+    }
+    let found = allowed(&caller.snapshot, &caller.key, body.model()).ok()?;
+    let reached = |found: &&Resolved| {
+        let mut served_by = Surface::Messages.served_by().iter();
+        served_by.any(|surface| found.offers(*surface))
+    };
+    found
+        .iter()
+        .find(reached)
+        .map(|found| found.upstream_id.clone())
 }
 
 /// A routing rule can name keys that this account does not have.
@@ -127,6 +149,7 @@ fn target<'a>(
     key: &'a AccessKey,
     index: usize,
     found: &'a Resolved,
+    surface: Surface,
 ) -> Target<'a> {
     let provider = &found.provider;
     let keys = |kind| snapshot.provider_keys(&provider.id, &key.account, kind);
@@ -142,6 +165,7 @@ fn target<'a>(
         provider,
         model: found.model.as_ref(),
         upstream_model: &found.upstream_id,
+        surface,
         model_index: index,
         user_keys: keys(KeyKind::User),
         managed_keys: keys(KeyKind::Managed),

@@ -64,6 +64,7 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
     }
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
+        dialect: attempt.endpoint.surface().dialect(),
         took: now.duration_since(attempt.started),
         status: attempt.status,
         outcome: attempt.outcome,

@@ -15,7 +15,7 @@ use super::facts::Facts;
 use super::template::Template;
 use super::whole::Document;
 use super::{Encoding, StreamFailure, Usage, stream};
-use crate::dialect::sse::Parser;
+use crate::dialect::sse::{Event, Parser};
 use crate::dialect::{Endpoint, Surface};
 
 /// Looks at one attempt's answer while its bytes pass.
@@ -87,6 +87,11 @@ impl Tap {
 
     /// Looks at the next bytes of the (uncompressed) answer.
     pub fn feed(&mut self, chunk: Bytes) -> Seen {
+        self.feed_each(chunk, |_| {})
+    }
+
+    /// The same, and hands each event on to `each`, up to and including the first that fails.
+    pub fn feed_each(&mut self, chunk: Bytes, mut each: impl FnMut(&Event<'_>)) -> Seen {
         let facts = &mut self.facts;
         match &mut self.kind {
             Kind::Whole(document) => {
@@ -115,6 +120,9 @@ impl Tap {
                 while let Some(event) = events.next() {
                     match event {
                         Ok(event) => {
+                            if look.failure.is_none() {
+                                each(&event);
+                            }
                             if look.at(event.name, event.data, facts) && strip.is_some() {
                                 cuts.push((event.start, event.end));
                             }
@@ -146,6 +154,11 @@ impl Tap {
     /// The answer has ended: yields what was held back, and what its last, unterminated event showed.
     /// A whole answer is judged here: `content` if it is a good one, else `failure`.
     pub fn finish(&mut self) -> Seen {
+        self.finish_each(|_| {})
+    }
+
+    /// The same, and hands a last, unterminated event on to `each`.
+    pub fn finish_each(&mut self, mut each: impl FnMut(&Event<'_>)) -> Seen {
         let facts = &mut self.facts;
         match &mut self.kind {
             Kind::Whole(document) => {
@@ -168,9 +181,10 @@ impl Tap {
                     failed: &mut self.failed,
                     failure: None,
                 };
-                let cut = parser
-                    .finish()
-                    .is_some_and(|event| look.at(event.name, event.data, facts));
+                let cut = parser.finish().is_some_and(|event| {
+                    each(&event);
+                    look.at(event.name, event.data, facts)
+                });
                 let failure = look.failure;
                 let out = match strip.take() {
                     Some(strip) if !cut => strip.held.freeze(),

@@ -186,18 +186,18 @@ async fn unknown_models_and_missing_surfaces_are_refused_with_advice() {
             ],
         ),
         (
-            "/v1/messages",
+            "/v1/completions",
             "chat:talk",
             "3805",
             422,
             &[
                 "surface not available",
-                "anthropic/messages",
+                "openai/completions",
                 "openai/chat-completions",
             ],
         ),
         (
-            "/v1/responses",
+            "/v1/embeddings",
             "chat:other",
             "3805",
             422,

@@ -34,6 +34,20 @@ def configuration(stub):
                 "passthrough": True,
                 "keys": [{"id": "stub-main", "value": UPSTREAM_KEY}],
             },
+            *(
+                {
+                    "id": name,
+                    "base_url": f"http://127.0.0.1:{stub}",
+                    "surfaces": [surface],
+                    "passthrough": True,
+                    "keys": [{"id": f"{name}-main", "value": UPSTREAM_KEY}],
+                }
+                for name, surface in [
+                    ("only-chat", "openai/chat-completions"),
+                    ("only-responses", "openai/responses"),
+                    ("only-messages", "anthropic/messages"),
+                ]
+            ),
             {
                 "id": "nowhere",
                 "base_url": "http://127.0.0.1:9",

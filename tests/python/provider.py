@@ -4,9 +4,12 @@ import http.server
 import json
 import threading
 
+import spoken
+
 
 class Provider:
-    """Model `status-403` answers 403, and so on, `broken` what is no JSON; any other model answers 200. Both dialects.
+    """Model `status-403` answers 403, and so on, `broken` what is no JSON, `tools` thinks and calls tools on all three
+    APIs, streaming or not; any other model answers 200. Both dialects.
 
     If `echo` is set it is what is answered, and errors repeat the credential that was sent, as some providers' do."""
 
@@ -21,7 +24,10 @@ class Provider:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"] or 0))
                 provider.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-                model = json.loads(body)["model"]
+                asked = json.loads(body)
+                model = asked["model"]
+                if model == "tools":
+                    return self.speak(spoken.answer(self.path, model, asked.get("stream")))
                 status = int(model.removeprefix("status-")) if model.startswith("status-") else 200
                 answer = json.dumps(provider.answer(self.path, model, status)).encode()
                 if provider.echo:
@@ -36,6 +42,17 @@ class Provider:
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
+
+            def speak(self, answer):
+                stream = not isinstance(answer, dict)
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream" if stream else "application/json")
+                self.send_header("connection", "close")
+                self.end_headers()
+                for piece in answer if stream else [json.dumps(answer)]:
+                    self.wfile.write(piece.encode())
+                    self.wfile.flush()
+                self.close_connection = True
 
             def log_message(self, *_):
                 pass

@@ -158,11 +158,6 @@ fn every_provider_is_called_where_it_listens() {
             "https://api.anthropic.com/v1/messages",
         ),
         (
-            "anthropic",
-            Surface::ChatCompletions,
-            "https://api.anthropic.com/v1/chat/completions",
-        ),
-        (
             "google",
             Surface::Embeddings,
             "https://generativelanguage.googleapis.com/v1beta/openai/embeddings",

@@ -19,6 +19,8 @@ pub enum Code {
     SurfaceUnavailable,
     /// The price of a model that credits would have to pay is not known.
     PriceUnknown,
+    /// What the request asks for cannot be said in the API of any provider that has the model.
+    NotCarried,
     /// All candidates failed.
     AllFailed,
     /// The total timeout passed.
@@ -64,7 +66,7 @@ struct Row(&'static str, StatusCode, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Code; 26] = [
+    pub const ALL: [Code; 27] = [
         Code::Unreachable,
         Code::InvalidBody,
         Code::ProviderKeyMissing,
@@ -73,6 +75,7 @@ impl Code {
         Code::SurfaceUnavailable,
         Code::PriceUnknown,
         Code::AllFailed,
+        Code::NotCarried,
         Code::TimedOut,
         Code::TooLarge,
         Code::LimitReached,
@@ -107,6 +110,7 @@ impl Code {
             Code::SurfaceUnavailable  => Row("ERR_TOLLGATE_3805", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
             Code::PriceUnknown        => Row("ERR_TOLLGATE_3806", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
             Code::AllFailed           => Row("ERR_TOLLGATE_3807", S::SERVICE_UNAVAILABLE, "server_error", "api_error"),
+            Code::NotCarried          => Row("ERR_TOLLGATE_3808", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
             Code::TimedOut            => Row("ERR_TOLLGATE_3810", S::GATEWAY_TIMEOUT, "server_error", "timeout_error"),
             Code::TooLarge            => Row("ERR_TOLLGATE_3811", S::PAYLOAD_TOO_LARGE, "invalid_request_error", "request_too_large"),
             Code::LimitReached        => Row("ERR_TOLLGATE_3812", S::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_error"),

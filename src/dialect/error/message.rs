@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Code, GatewayError};
 use crate::dialect::Surface;
 use crate::dialect::request::BadRequest;
+use crate::dialect::translate::Refusal;
 
 /// One attempt, for the message that lists them. Never a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,19 @@ impl GatewayError {
         }
         message.push_str(". Call the model through an API that it has.");
         Self::new(Code::SurfaceUnavailable, message).with_param("model")
+    }
+
+    /// 422: the field cannot be said in the API of any provider that has the model, and leaving it out would
+    /// change what is asked for.
+    pub fn not_carried(refusal: &Refusal, called: Surface) -> Self {
+        Self::new(
+            Code::NotCarried,
+            format!(
+                "{refusal}. Leave it out, or call a model that its provider offers through `{called}`.",
+                called = called.name()
+            ),
+        )
+        .with_param(refusal.field.clone())
     }
 
     /// 502: the only candidate could not be reached. `reason` is a few words, for example `connection refused`.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::dialect::request::BadRequest;
+use crate::dialect::translate::Refusal;
 
 /// At least one error of every code, as the gateway says it.
 fn all() -> Vec<GatewayError> {
@@ -66,6 +67,13 @@ fn all() -> Vec<GatewayError> {
         GatewayError::internal(),
         GatewayError::out_of_credits("$0.02", "$0.01"),
         GatewayError::price_unknown("my-model"),
+        GatewayError::not_carried(
+            &Refusal {
+                field: "n".into(),
+                why: "the provider's API gives one answer; ask again for more".into(),
+            },
+            Surface::ChatCompletions,
+        ),
         GatewayError::key_missing(),
         GatewayError::key_incorrect(),
     ]
@@ -94,6 +102,7 @@ fn the_documented_table() {
         (Code::NotAllowed, "ERR_TOLLGATE_3803", 422),
         (Code::ModelUnknown, "ERR_TOLLGATE_3804", 422),
         (Code::AllFailed, "ERR_TOLLGATE_3807", 503),
+        (Code::NotCarried, "ERR_TOLLGATE_3808", 422),
         (Code::TimedOut, "ERR_TOLLGATE_3810", 504),
         (Code::TooLarge, "ERR_TOLLGATE_3811", 413),
         (Code::LimitReached, "ERR_TOLLGATE_3812", 429),

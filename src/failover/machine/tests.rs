@@ -258,6 +258,32 @@ fn postponing_changes_the_order_once() {
 }
 
 #[test]
+fn what_cannot_be_told_the_request_is_no_attempt_and_no_candidate() {
+    let plan = [candidate(0, "a"), candidate(1, "b"), candidate(2, "c")];
+    let now = crate::clock::now();
+    let mut machine = Machine::new(&plan, now, TOTAL);
+    assert_eq!(machine.next(now), Some(0));
+    machine.decline();
+    assert_eq!(machine.next(now), Some(1));
+    let limited = limited(3);
+    assert!(!machine.would_relay(&limited), "another one is left");
+    machine.keep(|index| index != 2);
+    assert!(machine.would_relay(&limited), "none is left that can");
+    assert_eq!(machine.failed(limited, now), Step::Exhausted);
+    assert_eq!(machine.attempts().len(), 1);
+    let wait = Some(Duration::from_secs(3));
+    assert_eq!(machine.ending(), Ending::RelayLast { retry_after: wait });
+
+    let mut only = Machine::new(&plan[..2], now, TOTAL);
+    assert_eq!(only.next(now), Some(0));
+    only.decline();
+    assert_eq!(only.next(now), Some(1));
+    let refused = Outcome::Connect(ConnectFailure::Refused);
+    assert_eq!(only.failed(refused, now), Step::Exhausted);
+    assert_eq!(only.ending(), Ending::Unreachable, "it was the only one");
+}
+
+#[test]
 fn the_report_names_no_key() {
     let plan = [candidate(0, "a"), candidate(1, "b")];
     let attempts = [

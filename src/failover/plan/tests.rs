@@ -35,6 +35,7 @@ impl Fixture {
             provider: &self.provider,
             model: None,
             upstream_model: &self.model,
+            surface: Surface::ChatCompletions,
             model_index,
             user_keys: &self.user,
             managed_keys: &self.managed,

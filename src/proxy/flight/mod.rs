@@ -15,6 +15,7 @@
 //! attempt after it. The hooks (which have Pingora's context) and the wrapper (which has the
 //! connection) share one [`Flight`] behind a short lock that is never held across an await.
 
+mod across;
 mod time;
 
 use std::mem;
@@ -26,6 +27,7 @@ use parking_lot::Mutex;
 use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
+pub use across::{Gathered, Translator};
 pub use time::{Limits, Tick};
 
 use super::drain::Drain;
@@ -65,11 +67,15 @@ pub enum Answer {
         tap: Tap,
         /// Whether only the end of the connection ends the body, so that a cut looks like an end.
         close_delimited: bool,
+        /// Puts the events into the client's words, if it does not speak the provider's.
+        translator: Option<Box<Translator>>,
     },
     /// A JSON document: commits when it is whole, or longer than [`HOLD_BYTES`].
     Whole(Tap),
     /// An error that will be relayed as it is: commits when it is whole.
     Relay,
+    /// A document or an error that the client gets in its own words: commits when it is whole, however long.
+    Gathered(Box<Gathered>),
 }
 
 /// Which of the three states of the module's diagram.
@@ -106,6 +112,8 @@ struct State {
     limits: Limits,
     attempt_by: Instant,
     answer: Option<Answer>,
+    /// Of a stream that has ended; it may have last words yet.
+    translator: Option<Box<Translator>>,
     held: Vec<HttpTask>,
     held_bytes: usize,
     fault: Option<Fault>,
@@ -124,6 +132,7 @@ impl Flight {
                 limits,
                 attempt_by: limits.total,
                 answer: None,
+                translator: None,
                 held: Vec::new(),
                 held_bytes: 0,
                 fault: None,
@@ -141,8 +150,10 @@ impl Flight {
         let mut state = self.state.lock();
         state.attempt_by = by;
         state.answer = None;
+        state.translator = None;
         state.held.clear();
         state.held_bytes = 0;
+        state.ended = false;
         state.fault = None;
         state.heard = now;
     }
@@ -191,6 +202,7 @@ impl Flight {
     pub fn with_tap<T>(&self, look: impl FnOnce(&Tap) -> T) -> Option<T> {
         match &self.state.lock().answer {
             Some(Answer::Stream { tap, .. } | Answer::Whole(tap)) => Some(look(tap)),
+            Some(Answer::Gathered(gathered)) => gathered.tap().map(look),
             Some(Answer::Relay) | None => None,
         }
     }
@@ -202,10 +214,23 @@ impl Flight {
 
     /// What the tap saw of the last answer.
     pub fn take_tap(&self) -> Option<Tap> {
-        match self.state.lock().answer.take() {
-            Some(Answer::Stream { tap, .. } | Answer::Whole(tap)) => Some(tap),
+        let mut state = self.state.lock();
+        match state.answer.take() {
+            Some(Answer::Stream {
+                tap, translator, ..
+            }) => {
+                state.translator = translator;
+                Some(tap)
+            }
+            Some(Answer::Whole(tap)) => Some(tap),
+            Some(Answer::Gathered(gathered)) => gathered.into_tap(),
             Some(Answer::Relay) | None => None,
         }
+    }
+
+    /// What translated the last answer, if it was a stream of another API than the client's.
+    pub fn take_translator(&self) -> Option<Box<Translator>> {
+        self.state.lock().translator.take()
     }
 
     /// Tasks of the answer under way, as Pingora hands them to the session.
@@ -266,7 +291,7 @@ impl State {
     fn at_end(&self) -> bool {
         let said = |answer: &Answer| match answer {
             Answer::Stream { tap, .. } => tap.complete() && tap.usage_final(),
-            Answer::Whole(_) | Answer::Relay => false,
+            Answer::Whole(_) | Answer::Relay | Answer::Gathered(_) => false,
         };
         self.ended || self.answer.as_ref().is_some_and(said)
     }
@@ -282,7 +307,12 @@ impl State {
     fn may_comment(&self) -> bool {
         match (self.phase, &self.answer) {
             (Phase::Opened, _) => true,
-            (Phase::Committed, Some(Answer::Stream { tap, .. })) => tap.at_boundary(),
+            (
+                Phase::Committed,
+                Some(Answer::Stream {
+                    tap, translator, ..
+                }),
+            ) => translator.is_some() || tap.at_boundary(),
             _ => false,
         }
     }
@@ -294,6 +324,12 @@ impl State {
                 // Informational answers are between the gateway and its upstream.
                 if header.status.is_informational() {
                     return Ok(None);
+                }
+                if end && matches!(self.answer, Some(Answer::Gathered(_))) {
+                    // It had no body, and will have one.
+                    self.held.push(HttpTask::Header(header, false));
+                    let rest = self.finish(None, now)?;
+                    return Ok(Some(HttpTask::Body(rest, true)));
                 }
                 if end {
                     self.finish(None, now)?;
@@ -331,6 +367,27 @@ impl State {
         self.held_bytes += data.len();
         let committed = self.phase == Phase::Committed;
         let (out, content) = match &mut self.answer {
+            Some(Answer::Stream {
+                tap,
+                translator: Some(translator),
+                ..
+            }) => {
+                let mut out = Vec::new();
+                let seen = tap.feed_each(data, |event| translator.push(event, &mut out));
+                match seen.failure {
+                    // Nothing can be made of what is malformed.
+                    Some(failure @ StreamFailure::Malformed) => {
+                        return Err(Stop::Fault(Fault::Answer(failure)));
+                    }
+                    Some(failure) if !committed && !seen.content => {
+                        return Err(Stop::Fault(Fault::Answer(failure)));
+                    }
+                    // After content the client reads the provider's error in its own words.
+                    Some(failure) => self.fault = Some(Fault::Answer(failure)),
+                    None => {}
+                }
+                (out.into(), seen.content)
+            }
             Some(Answer::Stream { tap, .. }) => {
                 let seen = tap.feed(data);
                 match seen.failure {
@@ -344,6 +401,14 @@ impl State {
                 (seen.out, seen.content)
             }
             Some(Answer::Whole(tap)) => (tap.feed(data).out, false),
+            Some(Answer::Gathered(gathered)) => {
+                self.held_bytes = 0; // it is held however long it is
+                if gathered.push(data).is_err() {
+                    let fault = Fault::Answer(StreamFailure::Malformed);
+                    return Err(Stop::Fault(fault));
+                }
+                (Bytes::new(), false)
+            }
             Some(Answer::Relay) | None => (data, false),
         };
         if !committed && (content || self.held_bytes > HOLD_BYTES) {
@@ -360,8 +425,13 @@ impl State {
             Some(Answer::Stream {
                 tap,
                 close_delimited,
+                translator,
             }) => {
-                let seen = tap.finish();
+                let mut said = Vec::new();
+                let seen = match translator {
+                    Some(translator) => tap.finish_each(|event| translator.push(event, &mut said)),
+                    None => tap.finish(),
+                };
                 if !committed {
                     if let Some(failure) = seen.failure {
                         return Err(Stop::Fault(Fault::Answer(failure)));
@@ -374,7 +444,26 @@ impl State {
                     self.ended = false;
                     return Err(Stop::Fault(Fault::Truncated));
                 }
-                seen.out
+                match translator {
+                    Some(translator) => {
+                        // A provider that said that it failed has been heard, and has nothing to add.
+                        let failed =
+                            matches!(self.fault, Some(Fault::Answer(_))) || seen.failure.is_some();
+                        if !translator.finish(&mut said) && !failed {
+                            self.ended = false;
+                            return Err(Stop::Fault(Fault::Truncated));
+                        }
+                        said.into()
+                    }
+                    None => seen.out,
+                }
+            }
+            Some(Answer::Gathered(gathered)) => {
+                let body = gathered.finish().map_err(|failure| {
+                    Stop::Fault(Fault::Answer(failure.unwrap_or(StreamFailure::Malformed)))
+                })?;
+                across::announce(&mut self.held, body.len());
+                body
             }
             Some(Answer::Whole(tap)) => {
                 let seen = tap.finish();

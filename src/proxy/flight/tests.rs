@@ -26,6 +26,7 @@ fn stream() -> Answer {
     Answer::Stream {
         tap: Tap::stream(Surface::ChatCompletions, false),
         close_delimited: false,
+        translator: None,
     }
 }
 
@@ -151,6 +152,22 @@ fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
     assert!(matches!(pass, Pass::Last(_)), "the protocol's end");
     let usage = flight.with_tap(|tap| tap.usage().map(|usage| usage.output));
     assert_eq!(usage, Some(Some(90)));
+}
+
+/// An attempt that came to its end without an answer left its mark: the next one's first event was taken for its
+/// last, and the request was settled with what had been counted until then.
+#[test]
+fn an_attempt_that_ended_without_an_answer_does_not_end_the_next_one() {
+    let now = clock::now();
+    let flight = flight(now);
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(stream());
+    let pass = flight.pass(vec![head(), body(ROLE, true)], now);
+    assert!(matches!(pass, Pass::Fail(_)), "an answer without content");
+    flight.begin(now + Duration::from_secs(60), now);
+    flight.answering(stream());
+    let pass = flight.pass(vec![head(), body(TEXT, false)], now);
+    assert!(matches!(pass, Pass::Write(_)), "it has only begun");
 }
 
 /// An answer whose length was announced is whole when its last byte is there, and an HTTP/2 provider may say only
