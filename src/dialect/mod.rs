@@ -7,6 +7,7 @@ pub(crate) mod skip;
 pub mod sse;
 pub mod stop;
 pub mod surface;
+pub mod translate;
 
 pub use error::GatewayError;
 pub use surface::{Dialect, Endpoint, Surface};

@@ -28,7 +28,7 @@ pub enum StreamFailure {
 
 /// An error object: `{"type", "code", "message"}`, or a bare text.
 #[derive(Debug, Default)]
-pub(super) struct Fault<'a> {
+pub(crate) struct Fault<'a> {
     object: Maybe<Body<'a>>,
     text: Option<Text<'a>>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Fault<'a> {
 /// The fields of an error, wherever they stand.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Body<'a> {
+pub(crate) struct Body<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Text<'a>,
     #[serde(borrow)]
@@ -131,7 +131,7 @@ impl Body<'_> {
 }
 
 /// An error event with its texts held to their limits.
-pub(super) fn event(status: u16, kind: &str, message: &str) -> StreamFailure {
+pub(crate) fn event(status: u16, kind: &str, message: &str) -> StreamFailure {
     let cut = |text: &str, most: usize| text[..floor_boundary(text, most)].to_owned();
     StreamFailure::ErrorEvent {
         status,

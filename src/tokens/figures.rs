@@ -15,7 +15,7 @@ use crate::dialect::{Dialect, skip};
 /// A `usage` object as it is written; anything else has no figures.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Written<'a>(#[serde(borrow)] Option<&'a RawValue>);
+pub(crate) struct Written<'a>(#[serde(borrow)] Option<&'a RawValue>);
 
 impl Written<'_> {
     pub fn figures(self) -> Option<Figures> {
@@ -25,7 +25,7 @@ impl Written<'_> {
 
 /// A `usage` object, whoever wrote it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     total_tokens: Option<u64>,
@@ -203,7 +203,7 @@ impl Figures {
 /// Where Groq puts the usage of a stream.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Groq<'a> {
+pub(crate) struct Groq<'a> {
     #[serde(borrow)]
     pub usage: Written<'a>,
 }

@@ -44,7 +44,7 @@ fn skip_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
 
 /// An object, or `None` for any other JSON.
 #[derive(Debug)]
-pub(super) struct Maybe<T>(pub Option<T>);
+pub(crate) struct Maybe<T>(pub Option<T>);
 
 impl<T> Default for Maybe<T> {
     fn default() -> Self {
@@ -78,7 +78,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
 
 /// A list whose first element needs no allocation; absent for any other JSON.
 #[derive(Debug)]
-pub(super) struct Few<T> {
+pub(crate) struct Few<T> {
     /// Whether there is a list at all.
     pub present: bool,
     pub first: Option<T>,
@@ -139,7 +139,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
 
 /// A text; of a list of content parts their texts joined; empty for any other JSON.
 #[derive(Debug, Default)]
-pub(super) struct Text<'a>(pub Cow<'a, str>);
+pub(crate) struct Text<'a>(pub Cow<'a, str>);
 
 impl Text<'_> {
     pub fn is_empty(&self) -> bool {
@@ -194,7 +194,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// A short text or a whole number, as error codes are.
 #[derive(Debug, Default)]
-pub(super) enum Code<'a> {
+pub(crate) enum Code<'a> {
     #[default]
     None,
     Text(Cow<'a, str>),

@@ -2,8 +2,8 @@
 
 mod chars;
 mod facts;
-mod figures;
-mod lenient;
+pub(crate) mod figures;
+pub(crate) mod lenient;
 mod messages;
 mod openai;
 mod responses;

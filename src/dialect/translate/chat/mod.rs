@@ -1,0 +1,19 @@
+//! OpenAI's chat completions.
+//!
+//! Wire facts: the API reference of chat completions (platform.openai.com/docs/api-reference/chat), and for
+//! reasoning the fields `reasoning_content` (DeepSeek's API reference) and `thinking_blocks` (LiteLLM's
+//! documentation, "Thinking / Reasoning Content"), by which gateways carry it.
+
+mod answer;
+mod decode;
+mod encode;
+mod parts;
+mod read;
+mod write;
+
+pub use answer::{read_answer, write_answer};
+pub use decode::Decoder;
+pub use encode::Encoder;
+pub use parts::{mark as read_mark, thinking_block, thinking_value};
+pub use read::{choice as read_choice, read_request};
+pub use write::{effort, user, write_request};

@@ -1,0 +1,220 @@
+//! Translation between dialects, so that any client may be served by any provider. Pure; no I/O.
+//!
+//! Every surface has a reader and a writer for requests, whole answers and streams; what one reads is said in
+//! the neutral model ([`neutral`]), and another writes it. `README.md`, one folder up, tells field by field
+//! what survives.
+//!
+//! Invariants: what a target cannot carry is named ([`Translated::dropped`]), or refused if the request would
+//! mean something else without it ([`Refusal`]); no input makes it panic; a stream's fragments leave as they
+//! come, and a stream and the whole answer of the same content say the same.
+
+use super::sse;
+use super::{Dialect, Surface};
+
+mod chat;
+mod custom;
+mod errors;
+mod foreign;
+mod json;
+mod media;
+mod messages;
+mod names;
+pub mod neutral;
+mod out;
+mod reply;
+mod responses;
+mod schema;
+mod stream;
+mod target;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod usage;
+
+pub use errors::error;
+pub use foreign::without_foreign_thoughts;
+pub use neutral::{Answer, Conversation};
+pub use reply::Reply;
+pub use stream::Stream;
+pub use target::{Target, ThinkingStyle};
+
+/// Why a request cannot be carried over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` cannot be carried over to the provider's API: {why}")]
+pub struct Refusal {
+    /// Where in the request, in the client's own names: `n`, or `messages[2].content[0]`.
+    pub field: String,
+    /// What is wrong with it; quotes nothing of the request.
+    pub why: String,
+}
+
+impl Refusal {
+    pub(super) fn new(field: impl Into<String>, why: impl Into<String>) -> Refusal {
+        Refusal {
+            field: field.into(),
+            why: why.into(),
+        }
+    }
+}
+
+/// A request in the provider's dialect.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    /// Its body.
+    pub body: Vec<u8>,
+    /// What was dropped, in the client's names, each once; for `x-tollgate-dropped`.
+    pub dropped: Vec<String>,
+    /// What the answer's translation needs to know of the request.
+    pub reply: Reply,
+}
+
+/// Whether there is a translation between two surfaces.
+pub fn possible(from: Surface, to: Surface) -> bool {
+    let known = |surface| {
+        matches!(
+            surface,
+            Surface::ChatCompletions | Surface::Responses | Surface::Messages
+        )
+    };
+    from != to && known(from) && known(to)
+}
+
+/// Translates a request that was made on `from` for a provider that is called on `to`.
+///
+/// The body must have been validated: later duplicates of a member win.
+///
+/// # Errors
+/// A [`Refusal`] that names the field without which the request would mean something else, or that cannot be
+/// understood.
+pub fn request(
+    from: Surface,
+    to: Surface,
+    body: &[u8],
+    target: &Target<'_>,
+) -> Result<Translated, Refusal> {
+    let conversation = read(from, body)?;
+    write(&conversation, to, target)
+}
+
+/// Reads a request into the neutral model.
+///
+/// # Errors
+/// A [`Refusal`] of what cannot be understood, or be said to no other surface.
+pub fn read(from: Surface, body: &[u8]) -> Result<Conversation, Refusal> {
+    match from {
+        Surface::ChatCompletions => chat::read_request(body),
+        Surface::Responses => responses::read_request(body),
+        Surface::Messages => messages::read_request(body),
+        Surface::Completions | Surface::Embeddings => {
+            Err(Refusal::new("body", "this API has no translation"))
+        }
+    }
+}
+
+/// Writes a request for a provider that is called on `to`.
+///
+/// # Errors
+/// A [`Refusal`] of what the target cannot be told.
+pub fn write(
+    conversation: &Conversation,
+    to: Surface,
+    target: &Target<'_>,
+) -> Result<Translated, Refusal> {
+    let mut reply = Reply::new(conversation, to);
+    let mut lost = Lost::new(conversation);
+    let body = match to {
+        Surface::ChatCompletions => {
+            chat::write_request(conversation, target, &mut reply, &mut lost)?
+        }
+        Surface::Responses => {
+            responses::write_request(conversation, target, &mut reply, &mut lost)?
+        }
+        Surface::Messages => messages::write_request(conversation, target, &mut reply, &mut lost)?,
+        Surface::Completions | Surface::Embeddings => {
+            return Err(Refusal::new("body", "this API has no translation"));
+        }
+    };
+    Ok(Translated {
+        body,
+        dropped: lost.names,
+        reply,
+    })
+}
+
+/// Translates a whole answer of the provider for the client. `created` is in Unix time (s), for dialects that
+/// tell it.
+///
+/// # Errors
+/// A [`Refusal`] if the answer is not what the provider's surface answers with.
+pub fn answer(reply: &Reply, body: &[u8], created: u64) -> Result<Vec<u8>, Refusal> {
+    let mut answer = match reply.provider {
+        Surface::ChatCompletions => chat::read_answer(body),
+        Surface::Responses => responses::read_answer(body),
+        Surface::Messages => messages::read_answer(body),
+        Surface::Completions | Surface::Embeddings => None,
+    }
+    .ok_or_else(|| Refusal::new("body", "the provider's answer is not of its API's shape"))?;
+    reply.restore(&mut answer);
+    Ok(match reply.client {
+        Surface::Responses => responses::write_answer(&answer, reply, created),
+        Surface::Messages => messages::write_answer(&answer),
+        _ => chat::write_answer(&answer, created),
+    })
+}
+
+/// What gets lost, by the client's names.
+#[derive(Debug)]
+struct Lost {
+    surface: Surface,
+    names: Vec<String>,
+}
+
+impl Lost {
+    fn new(conversation: &Conversation) -> Lost {
+        let mut lost = Lost {
+            surface: conversation.surface,
+            names: conversation.unknown.clone(),
+        };
+        for field in &conversation.dropped {
+            lost.add(*field);
+        }
+        lost
+    }
+
+    fn add(&mut self, field: neutral::Field) {
+        let name = field.name(self.surface);
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
+        }
+    }
+
+    fn add_if(&mut self, field: neutral::Field, said: bool) {
+        if said {
+            self.add(field);
+        }
+    }
+
+    fn refuse<T>(&self, field: neutral::Field, why: &str) -> Result<T, Refusal> {
+        Err(Refusal::new(field.name(self.surface), why))
+    }
+
+    /// Whether the client speaks OpenAI, whose file ids its own APIs share.
+    fn is_openai(&self) -> bool {
+        self.surface.dialect() == Dialect::OpenAi
+    }
+
+    /// A refusal of something in a turn.
+    fn media(&self, why: &str) -> Refusal {
+        let field = match self.surface {
+            Surface::Responses => "input",
+            _ => "messages",
+        };
+        Refusal::new(field, why)
+    }
+
+    fn file_id(&self, what: &str) -> Refusal {
+        self.media(&format!(
+            "{what} is given by an id that only its own provider knows; send a URL or base64"
+        ))
+    }
+}

@@ -1,0 +1,17 @@
+//! The model in the middle: what every dialect says, in no dialect's words.
+//!
+//! Invariant: nothing here names a wire format. A reader fills it from one, a writer says it in another, and
+//! what a writer cannot say it names ([`Written::dropped`](super::Written)) or refuses.
+
+mod answer;
+mod field;
+mod request;
+mod seal;
+
+pub use answer::{Answer, Delta, Event, Fault, Kind, Part, Stop};
+pub use field::Field;
+pub use request::{
+    Block, CacheMark, Call, CallResult, Choice, Content, Conversation, Effort, Format, Reasoning,
+    Role, Sampling, Source, Thinking, Tool, ToolKind, Turn,
+};
+pub use seal::Proof;

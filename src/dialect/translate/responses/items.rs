@@ -1,0 +1,196 @@
+//! The items of an input.
+
+use serde_json::Value;
+
+use super::super::chat::read_mark;
+use super::super::json::Fields;
+use super::super::neutral::{
+    Block, Call, CallResult, Content, Conversation, Proof, Role, Source, Thinking,
+};
+use super::super::{Refusal, media};
+use super::read;
+
+/// Reads one item.
+pub fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let kind = item.text("type")?.unwrap_or_else(|| "message".to_owned());
+    match kind.as_str() {
+        "message" => read::message(item, c),
+        "function_call" | "custom_tool_call" => {
+            let custom = kind == "custom_tool_call";
+            let arguments = item.text(if custom { "input" } else { "arguments" })?;
+            let call = Call {
+                id: item.needed("call_id")?,
+                name: item.needed("name")?,
+                namespace: item.text("namespace")?,
+                arguments: arguments.unwrap_or_default(),
+                custom,
+            };
+            c.push(Role::Assistant, vec![Content::Call(call).into()]);
+            Ok(())
+        }
+        "function_call_output" | "custom_tool_call_output" => {
+            let path = item.path("output");
+            let (blocks, _) = content(item.take("output").unwrap_or_default(), &path)?;
+            result(item.needed("call_id")?, blocks, c);
+            Ok(())
+        }
+        "reasoning" => reasoning(item, c),
+        "additional_tools" => {
+            let path = item.path("tools");
+            for (at, value) in item.list("tools")?.into_iter().enumerate() {
+                let tool = Fields::of(value, format!("{path}[{at}]"))?;
+                read::tool(tool, None, &mut c.tools)?;
+            }
+            Ok(())
+        }
+        // Tools that the client runs, in forms of their own.
+        "local_shell_call" | "shell_call" | "apply_patch_call" => {
+            let does = match item.take("action") {
+                Some(action) => Some(action),
+                None => item.take("operation"),
+            };
+            let call = Call {
+                id: item.needed("call_id")?,
+                name: kind.trim_end_matches("_call").to_owned(),
+                namespace: None,
+                arguments: does.map_or_else(|| "{}".to_owned(), |does| does.to_string()),
+                custom: false,
+            };
+            c.push(Role::Assistant, vec![Content::Call(call).into()]);
+            Ok(())
+        }
+        "local_shell_call_output" | "shell_call_output" | "apply_patch_call_output" => {
+            let id = match item.text("call_id")? {
+                Some(id) => id,
+                None => item.needed("id")?,
+            };
+            let text = match item.take("output") {
+                Some(Value::String(text)) => text,
+                Some(value) => value.to_string(),
+                None => String::new(),
+            };
+            result(id, vec![Block::text(text)], c);
+            Ok(())
+        }
+        "item_reference" => item.refuse(
+            "type",
+            "it refers to what only its own provider keeps; send the item itself",
+        ),
+        "compaction" | "compaction_trigger" => item.refuse(
+            "type",
+            "compacting is done by OpenAI, in a form that only OpenAI reads",
+        ),
+        // What a provider's own tool did is in the words that followed it.
+        "web_search_call"
+        | "file_search_call"
+        | "code_interpreter_call"
+        | "mcp_list_tools"
+        | "tool_search_call"
+        | "tool_search_output"
+        | "configuration_update" => {
+            let name = format!("input.{kind}");
+            if !c.unknown.contains(&name) {
+                c.unknown.push(name);
+            }
+            Ok(())
+        }
+        _ => item.refuse("type", "items of this type are not translated"),
+    }
+}
+
+fn result(id: String, blocks: Vec<Block>, c: &mut Conversation) {
+    let result = CallResult {
+        id,
+        blocks,
+        error: false,
+    };
+    c.push(Role::User, vec![Content::Result(result).into()]);
+}
+
+fn reasoning(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let mut words = Vec::new();
+    for key in ["summary", "content"] {
+        let path = item.path(key);
+        for (at, part) in item.list(key)?.into_iter().enumerate() {
+            let mut part = Fields::of(part, format!("{path}[{at}]"))?;
+            words.extend(part.text("text")?);
+        }
+        if !words.is_empty() {
+            break;
+        }
+    }
+    let id = item.text("id")?.unwrap_or_default();
+    let content = item.text("encrypted_content")?.unwrap_or_default();
+    let proof = proof(&id, &content);
+    let thinking = Thinking {
+        text: words.join("\n\n"),
+        proof,
+    };
+    c.push(Role::Assistant, vec![Content::Thinking(thinking).into()]);
+    Ok(())
+}
+
+/// What an item's `encrypted_content` proves.
+pub fn proof(id: &str, content: &str) -> Proof {
+    Proof::open(content).unwrap_or_else(|| Proof::Encrypted {
+        id: id.to_owned(),
+        content: content.to_owned(),
+    })
+}
+
+/// A content that is a text or a list of parts, and whether it had citations.
+pub fn content(value: Value, path: &str) -> Result<(Vec<Block>, bool), Refusal> {
+    let parts = match value {
+        Value::Null => return Ok((Vec::new(), false)),
+        Value::String(text) => return Ok((vec![Block::text(text)], false)),
+        Value::Array(parts) => parts,
+        _ => return Err(Refusal::new(path, "expected a string or an array")),
+    };
+    let mut cited = false;
+    let mut blocks = Vec::with_capacity(parts.len());
+    for (at, part) in parts.into_iter().enumerate() {
+        let mut part = Fields::of(part, format!("{path}[{at}]"))?;
+        let cache = read_mark(&mut part)?;
+        let content = match part.needed("type")?.as_str() {
+            "input_text" | "output_text" | "text" | "summary_text" => {
+                cited |= !part.list("annotations")?.is_empty();
+                Content::Text(part.needed("text")?)
+            }
+            "refusal" => Content::Refusal(part.needed("refusal")?),
+            "input_image" => Content::Image {
+                source: match (part.text("image_url")?, part.text("file_id")?) {
+                    (Some(url), _) => media::source(url),
+                    (None, Some(id)) => Source::Id(id),
+                    (None, None) => return part.refuse("image_url", "it is missing"),
+                },
+                detail: part.text("detail")?.filter(|detail| detail != "auto"),
+            },
+            "input_file" => file(part)?,
+            _ => return part.refuse("type", "parts of this type are not translated"),
+        };
+        blocks.push(Block { content, cache });
+    }
+    Ok((blocks, cited))
+}
+
+fn file(mut part: Fields) -> Result<Content, Refusal> {
+    let name = part.text("filename")?;
+    let given = (
+        part.text("file_data")?,
+        part.text("file_url")?,
+        part.text("file_id")?,
+    );
+    let source = match given {
+        (Some(data), ..) => match media::source(data) {
+            Source::Url(data) => Source::Base64 {
+                media_type: "application/pdf".to_owned(),
+                data,
+            },
+            source => source,
+        },
+        (None, Some(url), _) => Source::Url(url),
+        (None, None, Some(id)) => Source::Id(id),
+        (None, None, None) => return part.refuse("file_data", "it is missing"),
+    };
+    Ok(Content::File { source, name })
+}

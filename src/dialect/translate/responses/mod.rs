@@ -1,0 +1,18 @@
+//! OpenAI's responses, stateless: the whole input comes with every request.
+//!
+//! Wire facts: the API reference of responses and of their streaming events
+//! (platform.openai.com/docs/api-reference/responses, .../responses-streaming), the request and event types of
+//! the provider's own Python SDK, 3.54, and what coding agents were seen to send.
+
+mod answer;
+mod decode;
+mod encode;
+mod items;
+mod read;
+mod write;
+
+pub use answer::{read_answer, write_answer};
+pub use decode::Decoder;
+pub use encode::Encoder;
+pub use read::read_request;
+pub use write::write_request;

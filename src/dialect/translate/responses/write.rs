@@ -1,0 +1,322 @@
+//! Writing a request.
+
+use serde_json::{Map, Value, json};
+
+use super::super::chat::{effort, user};
+use super::super::json::{bytes, put};
+use super::super::neutral::{
+    Block, Choice, Content, Conversation, Effort, Field, Format, Proof, Role, Source, ToolKind,
+    Turn,
+};
+use super::super::tools::{self, Takes};
+use super::super::{Lost, Refusal, Reply, Target, media, names};
+
+/// The fewest tokens that the API takes as a limit.
+const LEAST_OUTPUT: u64 = 16;
+
+/// Writes a request.
+pub fn write_request(
+    c: &Conversation,
+    target: &Target<'_>,
+    reply: &mut Reply,
+    lost: &mut Lost,
+) -> Result<Vec<u8>, Refusal> {
+    let s = &c.sampling;
+    if !s.stop.is_empty() {
+        return lost.refuse(Field::Stop, "the provider's API has no stop sequences");
+    }
+    let mut body = Map::new();
+    body.insert("model".to_owned(), target.model.into());
+    let mut input = Vec::new();
+    let mut custom = Vec::new();
+    for turn in &c.turns {
+        write_turn(turn, &mut input, &mut custom, lost)?;
+    }
+    body.insert("input".to_owned(), input.into());
+    write_tools(c, reply, lost, &mut body)?;
+    let limit = match (c.max_output_tokens, target.max_output_tokens) {
+        (Some(wanted), Some(most)) => Some(wanted.min(most)),
+        (wanted, _) => wanted,
+    };
+    put(
+        &mut body,
+        "max_output_tokens",
+        limit.map(|n| n.max(LEAST_OUTPUT)),
+    );
+    put(&mut body, "temperature", s.temperature);
+    put(&mut body, "top_p", s.top_p);
+    lost.add_if(Field::TopK, s.top_k.is_some());
+    lost.add_if(Field::Seed, s.seed.is_some());
+    lost.add_if(Field::FrequencyPenalty, s.frequency_penalty.is_some());
+    lost.add_if(Field::PresencePenalty, s.presence_penalty.is_some());
+    lost.add_if(Field::LogitBias, s.logit_bias.is_some());
+    let mut include = Vec::new();
+    if s.logprobs {
+        include.push("message.output_text.logprobs");
+        put(&mut body, "top_logprobs", s.top_logprobs);
+    }
+    if let Some(reasoning) = reasoning(c) {
+        include.push("reasoning.encrypted_content");
+        body.insert("reasoning".to_owned(), reasoning.into());
+    }
+    if !include.is_empty() {
+        body.insert("include".to_owned(), json!(include));
+    }
+    let mut text = Map::new();
+    put(&mut text, "format", c.format.as_ref().map(format));
+    put(&mut text, "verbosity", c.verbosity.clone());
+    if !text.is_empty() {
+        body.insert("text".to_owned(), text.into());
+    }
+    put(&mut body, "user", c.user.as_deref().map(user));
+    put(&mut body, "metadata", c.metadata.clone());
+    put(&mut body, "service_tier", c.tier.clone());
+    put(&mut body, "prompt_cache_key", c.cache_key.clone());
+    put(
+        &mut body,
+        "prompt_cache_retention",
+        c.cache_retention.clone(),
+    );
+    lost.add_if(Field::CacheControl, c.cache.is_some());
+    body.insert("store".to_owned(), false.into());
+    if c.stream {
+        body.insert("stream".to_owned(), true.into());
+    }
+    Ok(bytes(body))
+}
+
+fn reasoning(c: &Conversation) -> Option<Map<String, Value>> {
+    let r = &c.reasoning;
+    let effort = effort(c);
+    let thinks = r
+        .enabled
+        .unwrap_or(effort.is_some_and(|effort| effort != Effort::None));
+    if !thinks && effort.is_none() {
+        return None;
+    }
+    let mut map = Map::new();
+    put(&mut map, "effort", effort.map(Effort::name));
+    // Thinking of a budget is shown unless told otherwise.
+    let shown = thinks && r.shown.unwrap_or(r.budget.is_some());
+    let summary = r.summary.clone().or(shown.then(|| "auto".to_owned()));
+    put(&mut map, "summary", summary);
+    Some(map)
+}
+
+fn format(format: &Format) -> Value {
+    match format {
+        Format::Json => json!({"type": "json_object"}),
+        Format::Schema {
+            name,
+            description,
+            schema,
+            strict,
+        } => {
+            let name = name.as_deref().unwrap_or("answer");
+            let mut map = Map::new();
+            map.insert("type".to_owned(), "json_schema".into());
+            map.insert("name".to_owned(), name.into());
+            put(&mut map, "description", description.clone());
+            map.insert("schema".to_owned(), schema.clone());
+            put(&mut map, "strict", *strict);
+            Value::Object(map)
+        }
+    }
+}
+
+fn write_tools(
+    c: &Conversation,
+    reply: &mut Reply,
+    lost: &mut Lost,
+    body: &mut Map<String, Value>,
+) -> Result<(), Refusal> {
+    let sent = tools::sent(c, true, reply, lost)?;
+    let mut list = Vec::with_capacity(sent.len());
+    for tool in sent {
+        let mut one = Map::new();
+        one.insert("name".to_owned(), tool.name.into());
+        put(&mut one, "description", tool.description);
+        match tool.takes {
+            Takes::Json(schema, strict) => {
+                one.insert("type".to_owned(), "function".into());
+                one.insert("parameters".to_owned(), schema);
+                // Elsewhere the default is no; here it is yes.
+                one.insert("strict".to_owned(), strict.unwrap_or(false).into());
+            }
+            Takes::Text(format) => {
+                one.insert("type".to_owned(), "custom".into());
+                put(&mut one, "format", format.cloned());
+            }
+        }
+        lost.add_if(Field::CacheControl, tool.tool.cache.is_some());
+        list.push(Value::Object(one));
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    body.insert("tools".to_owned(), list.into());
+    let one = |name: &str| {
+        let custom = c
+            .tools
+            .iter()
+            .any(|tool| tool.name == name && matches!(tool.kind, ToolKind::Custom { .. }));
+        let kind = if custom { "custom" } else { "function" };
+        json!({"type": kind, "name": tools::chosen(c, name)})
+    };
+    let choice = c.choice.as_ref().map(|choice| match choice {
+        Choice::Auto | Choice::Hosted => "auto".into(),
+        Choice::None => "none".into(),
+        Choice::Required => "required".into(),
+        Choice::One(name) => one(name),
+        Choice::Allowed { required, names } => json!({
+            "type": "allowed_tools",
+            "mode": if *required { "required" } else { "auto" },
+            "tools": names.iter().map(|name| one(name)).collect::<Vec<_>>(),
+        }),
+    });
+    put(body, "tool_choice", choice);
+    put(body, "parallel_tool_calls", c.parallel);
+    Ok(())
+}
+
+fn write_turn(
+    turn: &Turn,
+    input: &mut Vec<Value>,
+    custom: &mut Vec<String>,
+    lost: &mut Lost,
+) -> Result<(), Refusal> {
+    let role = match turn.role {
+        Role::System => "system",
+        Role::Developer => "developer",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    };
+    let mut parts = Vec::new();
+    for block in &turn.blocks {
+        lost.add_if(Field::CacheControl, block.cache.is_some());
+        if let Some(item) = item(block, custom, lost)? {
+            flush(role, &mut parts, input);
+            input.push(item);
+        } else {
+            parts.extend(part(&block.content, turn.role, lost)?);
+        }
+    }
+    flush(role, &mut parts, input);
+    Ok(())
+}
+
+fn flush(role: &str, parts: &mut Vec<Value>, input: &mut Vec<Value>) {
+    if !parts.is_empty() {
+        let parts = std::mem::take(parts);
+        input.push(json!({"type": "message", "role": role, "content": parts}));
+    }
+}
+
+/// What is an item of its own; `None` for parts of messages.
+fn item(
+    block: &Block,
+    custom: &mut Vec<String>,
+    lost: &mut Lost,
+) -> Result<Option<Value>, Refusal> {
+    Ok(match &block.content {
+        Content::Call(call) => {
+            let (id, name) = (
+                names::call_id(&call.id),
+                names::tool(call.namespace.as_deref(), &call.name),
+            );
+            Some(if call.custom {
+                custom.push(id.clone());
+                json!({"type": "custom_tool_call", "call_id": id, "name": name, "input": call.arguments})
+            } else {
+                let arguments = match call.arguments.as_str() {
+                    "" => "{}",
+                    text => text,
+                };
+                json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments})
+            })
+        }
+        Content::Result(result) => {
+            lost.add_if(Field::IsError, result.error);
+            let id = names::call_id(&result.id);
+            let kind = if custom.contains(&id) {
+                "custom_tool_call_output"
+            } else {
+                "function_call_output"
+            };
+            let output = match result.blocks.as_slice() {
+                [] => "".into(),
+                [
+                    Block {
+                        content: Content::Text(text),
+                        ..
+                    },
+                ] => text.as_str().into(),
+                blocks => {
+                    let mut parts = Vec::with_capacity(blocks.len());
+                    for block in blocks {
+                        lost.add_if(Field::CacheControl, block.cache.is_some());
+                        parts.extend(part(&block.content, Role::User, lost)?);
+                    }
+                    Value::Array(parts)
+                }
+            };
+            Some(json!({"type": kind, "call_id": id, "output": output}))
+        }
+        Content::Thinking(thinking) => match &thinking.proof {
+            Proof::Encrypted { id, content } if !content.is_empty() => {
+                let summary = match thinking.text.as_str() {
+                    "" => json!([]),
+                    text => json!([{"type": "summary_text", "text": text}]),
+                };
+                Some(json!({
+                    "type": "reasoning", "id": id, "summary": summary, "encrypted_content": content,
+                }))
+            }
+            _ => {
+                lost.add(Field::Thinking);
+                None
+            }
+        },
+        _ => None,
+    })
+}
+
+fn part(content: &Content, role: Role, lost: &Lost) -> Result<Option<Value>, Refusal> {
+    let own = role == Role::Assistant;
+    Ok(Some(match content {
+        Content::Text(text) if own => json!({"type": "output_text", "text": text}),
+        Content::Text(text) => json!({"type": "input_text", "text": text}),
+        Content::Refusal(text) if own => json!({"type": "refusal", "refusal": text}),
+        Content::Refusal(text) => json!({"type": "input_text", "text": text}),
+        Content::Image { .. } | Content::File { .. } if own => {
+            return Err(lost.media("pictures and documents cannot be the assistant's"));
+        }
+        Content::Image { source, detail } => {
+            let detail = detail.as_deref().unwrap_or("auto");
+            let mut part = json!({"type": "input_image", "detail": detail});
+            match source {
+                Source::Url(url) => part["image_url"] = url.as_str().into(),
+                Source::Base64 { media_type, data } => {
+                    part["image_url"] = media::data_url(media_type, data).into();
+                }
+                Source::Id(id) if lost.is_openai() => part["file_id"] = id.as_str().into(),
+                Source::Id(_) => return Err(lost.file_id("a picture")),
+            }
+            part
+        }
+        Content::File { source, name } => {
+            let mut part = json!({"type": "input_file"});
+            match source {
+                Source::Url(url) => part["file_url"] = url.as_str().into(),
+                Source::Base64 { media_type, data } => {
+                    part["filename"] = name.as_deref().unwrap_or("document.pdf").into();
+                    part["file_data"] = media::data_url(media_type, data).into();
+                }
+                Source::Id(id) if lost.is_openai() => part["file_id"] = id.as_str().into(),
+                Source::Id(_) => return Err(lost.file_id("a document")),
+            }
+            part
+        }
+        Content::Call(_) | Content::Result(_) | Content::Thinking(_) => return Ok(None),
+    }))
+}

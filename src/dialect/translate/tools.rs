@@ -1,0 +1,86 @@
+//! What tools have in common on every surface that is written.
+
+use super::custom;
+use super::neutral::{Choice, Conversation, Field, Tool, ToolKind};
+use super::{Lost, Refusal, Reply, names};
+use serde_json::{Value, json};
+
+/// A tool as it is sent.
+#[derive(Debug)]
+pub struct Sent<'a> {
+    /// The tool itself.
+    pub tool: &'a Tool,
+    /// Its name at the provider.
+    pub name: String,
+    /// Its description at the provider.
+    pub description: Option<String>,
+    /// What it takes.
+    pub takes: Takes<'a>,
+}
+
+/// What a tool takes, as it is sent.
+#[derive(Debug)]
+pub enum Takes<'a> {
+    /// JSON of a schema.
+    Json(Value, Option<bool>),
+    /// Free text.
+    Text(Option<&'a Value>),
+}
+
+/// The tools to send. Hosted ones are dropped, and refused if nothing else is left to call.
+///
+/// `custom` says whether the target knows custom tools; else they become functions.
+pub fn sent<'a>(
+    c: &'a Conversation,
+    custom: bool,
+    reply: &mut Reply,
+    lost: &mut Lost,
+) -> Result<Vec<Sent<'a>>, Refusal> {
+    let mut sent = Vec::with_capacity(c.tools.len());
+    for tool in &c.tools {
+        let name = names::tool(tool.namespace.as_deref(), &tool.name);
+        let mut description = tool.description.clone();
+        let (takes, wrapped) = match &tool.kind {
+            ToolKind::Hosted => {
+                lost.add(Field::HostedTools);
+                continue;
+            }
+            ToolKind::Function { schema, strict } => {
+                let schema = schema
+                    .clone()
+                    .unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+                (Takes::Json(schema, *strict), false)
+            }
+            ToolKind::Custom { format } if custom => (Takes::Text(format.as_ref()), false),
+            ToolKind::Custom { format } => {
+                lost.add_if(Field::Grammar, format.is_some());
+                description = custom::description(description.as_deref(), format.as_ref());
+                (Takes::Json(custom::schema(), None), true)
+            }
+        };
+        reply.sent(&name, &tool.name, tool.namespace.as_deref(), wrapped);
+        sent.push(Sent {
+            tool,
+            name,
+            description,
+            takes,
+        });
+    }
+    let hosted_only = sent.is_empty() && !c.tools.is_empty();
+    if hosted_only && c.choice != Some(Choice::None) {
+        return lost.refuse(
+            Field::HostedTools,
+            "its tools are run by another provider, and nothing else may be called",
+        );
+    }
+    if c.choice == Some(Choice::Hosted) {
+        return lost.refuse(Field::ToolChoice, "the tool is run by another provider");
+    }
+    Ok(sent)
+}
+
+/// The name at the provider of a tool that a choice names.
+pub fn chosen(c: &Conversation, name: &str) -> String {
+    let tool = c.tools.iter().find(|tool| tool.name == name);
+    names::tool(tool.and_then(|tool| tool.namespace.as_deref()), name)
+}
