@@ -1,0 +1,54 @@
+"""Runs a command line of the npm registry with nothing of this machine: no home, no account, no network."""
+
+import os
+import pathlib
+import platform
+import subprocess
+
+import pytest
+
+MODULES = pathlib.Path(__file__).parent / "node_modules"
+ARCHITECTURE = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine())
+# Port 9 of loopback refuses; what obeys the variables reaches nothing but the gateway.
+NOWHERE = "http://127.0.0.1:9"
+
+
+def program(package, pattern):
+    """The program that a package has for this machine, if it runs here; else the test is skipped."""
+    home = MODULES / f"{package}-{platform.system().lower()}-{ARCHITECTURE}"
+    found = sorted(home.glob(pattern))
+    if not found:
+        pytest.skip(f"{package} is not installed for this machine (`.ci/tools test` installs it)")
+    try:
+        command = [found[0], "--version"]
+        version = subprocess.run(command, capture_output=True, text=True, timeout=60, env={"HOME": "/nonexistent"})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"{package} does not run on this machine: {error}")
+    if version.returncode != 0:
+        pytest.skip(f"{package} does not run on this machine: {version.stderr.strip()[-200:]}")
+    return found[0]
+
+
+class Home:
+    """A home of its own, and a directory to work in, both empty."""
+
+    def __init__(self, directory):
+        self.home, self.work = directory / "home", directory / "work"
+        self.home.mkdir()
+        self.work.mkdir()
+
+    def run(self, command, **environment):
+        """The completed process; one that takes longer than a minute fails the test."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TMPDIR": str(self.home),
+            "LANG": "C.UTF-8",
+            "HTTP_PROXY": NOWHERE,
+            "HTTPS_PROXY": NOWHERE,
+            "ALL_PROXY": NOWHERE,
+            "NO_PROXY": "127.0.0.1",
+            **environment,
+        }
+        where = {"cwd": self.work, "env": environment, "stdin": subprocess.DEVNULL}
+        return subprocess.run(command, **where, capture_output=True, text=True, timeout=60)
