@@ -3,7 +3,9 @@
 import os
 import pathlib
 import platform
+import struct
 import subprocess
+import zlib
 
 import pytest
 
@@ -27,6 +29,17 @@ def program(package, pattern):
     if version.returncode != 0:
         pytest.skip(f"{package} does not run on this machine: {version.stderr.strip()[-200:]}")
     return found[0]
+
+
+def picture(side=64):
+    """A red square as a PNG."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    lines = zlib.compress((b"\0" + b"\xff\0\0" * side) * side)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
 
 
 class Home:

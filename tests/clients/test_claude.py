@@ -84,6 +84,18 @@ def test_writes_a_file(run, script, provider, charges, to):
 
 
 @pytest.mark.parametrize("to", PROVIDERS)
+def test_looks_at_a_picture(run, provider, to):
+    # It is in the tool's result, where chat completions have no room for it.
+    picture = run.work / "red.png"
+    picture.write_bytes(cli.picture())
+    look = lambda asked: Say(calls=[asked.call("Read", {"file_path": str(picture)})])
+    provider.script = lambda asked: Say(FINAL) if asked.results else look(asked)
+    assert run(to, "What is in red.png?").strip() == FINAL
+    (image,) = provider.asked[1].images
+    assert image.startswith("data:image/")
+
+
+@pytest.mark.parametrize("to", PROVIDERS)
 def test_looks_for_a_deferred_tool(run, provider, to):
     # The result of ToolSearch is a block {"type": "tool_reference", "tool_name": "WebFetch"}, and the next request
     # has that tool among its `tools`, with `defer_loading`. Refused once, claude gives up searching and sends all.

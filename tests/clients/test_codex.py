@@ -70,9 +70,8 @@ def run(codex, gateway, tmp_path):
         done = home.run([codex, "exec", *flags, TASK], TOLLGATE_KEY=key, CODEX_API_KEY=key)
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.strip() == FINAL, done.stderr[-3000:]
-        assert (home.work / "greeting.txt").read_text() == GREETING
-        return done
 
+    run.work = home.work
     return run
 
 
@@ -108,6 +107,7 @@ def valid_for(to, provider):
 def test_writes_a_file(run, provider, charges, to, model):
     provider.script = script_of(model)
     run(CUSTOM, to, model)
+    assert (run.work / "greeting.txt").read_text() == GREETING
     valid_for(to, provider)
     charges(to, 2)
 
@@ -116,8 +116,20 @@ def test_writes_a_file(run, provider, charges, to, model):
 def test_the_built_in_provider_with_another_address(run, provider, charges, to):
     provider.script = script_of("scripted")
     run(BUILT_IN, to, "scripted")
+    assert (run.work / "greeting.txt").read_text() == GREETING
     valid_for(to, provider)
     charges(to, 2)
+
+
+@pytest.mark.parametrize("to", PROVIDERS)
+def test_looks_at_a_picture(run, provider, to):
+    picture = run.work / "red.png"
+    picture.write_bytes(cli.picture())
+    look = lambda asked: Say(calls=[asked.call("view_image", {"path": str(picture)})])
+    provider.script = lambda asked: Say(FINAL) if asked.results else look(asked)
+    run(CUSTOM, to, "scripted")
+    (image,) = provider.asked[1].images
+    assert image.startswith("data:image/")
 
 
 @pytest.mark.parametrize("to", PROVIDERS)

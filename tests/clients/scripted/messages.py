@@ -159,17 +159,21 @@ def read(asked, role, content):
         if kind == "text":
             (asked.system if role == "system" else asked.texts).append(block["text"])
         elif kind == "image":
-            source = block["source"]
-            asked.images.append(source.get("url") or f"data:{source['media_type']};base64,{source['data']}")
+            asked.images.append(picture(block["source"]))
         elif kind == "tool_use":
             asked.calls.append(block["id"])
         elif kind == "tool_result":
             inner = block.get("content", "")
             parts = [{"text": inner}] if isinstance(inner, str) else inner
             texts = [part.get("text") or part.get("tool_name", "") for part in parts]
+            asked.images += [picture(part["source"]) for part in parts if part.get("type") == "image"]
             asked.results[block["tool_use_id"]] = "".join(texts)
         elif kind == "thinking":
             asked.thoughts.append(block["signature"])
+
+
+def picture(source):
+    return source.get("url") or f"data:{source['media_type']};base64,{source['data']}"
 
 
 def blocks(say, asked):
