@@ -23,6 +23,8 @@ PRICES = {"input": 2, "cached_read": 0.2, "output": 10}
 # By its name a client knows a model's abilities, or that it knows nothing of it.
 MODELS = ["scripted", "claude-sonnet-5", "gpt-5.5", "gpt-5.6-sol"]
 SURFACES = {"chat": "openai/chat-completions", "responses": "openai/responses", "messages": "anthropic/messages"}
+# Whom a key may call, with one of them or two.
+GROUPS = [*SURFACES, "chat-responses", "chat-messages", "responses-messages"]
 
 
 def free_port():
@@ -54,10 +56,10 @@ def configuration(proxy, admin, provider, directory):
             "ledger": {"flush": "100ms"},
             "log": {"access": str(directory / "access.log")},
             "providers": built_in + own,
-            "configurations": [{"id": id, "access": {"providers": {"allow": [id]}}} for id in SURFACES],
+            "configurations": [{"id": id, "access": {"providers": {"allow": id.split("-")}}} for id in GROUPS],
             "access_keys": [
                 {"id": id or "clients", "configuration": id, "sha256": hashlib.sha256(key_of(id).encode()).hexdigest()}
-                for id in (None, *SURFACES)
+                for id in (None, *GROUPS)
             ],
         },
         indent=2,
@@ -65,7 +67,7 @@ def configuration(proxy, admin, provider, directory):
 
 
 def key_of(provider=None):
-    """The token of a key that may call everything, or one provider only: by it a bare model id means that one."""
+    """The token of a key that may call everything, or one of GROUPS only: by it a bare model id means that one."""
     return f"tg-{provider or 'clients'}-g1-" + "C" * 43
 
 

@@ -71,10 +71,9 @@ class Provider:
             faults = [f"{type(error).__name__}: {error}"]
         if faults:
             self.faults += [f"{path}: {fault}" for fault in faults]
-            error = {"type": "invalid_request_error", "message": "; ".join(faults)}
-            if dialect is messages:
-                return send(handler, 400, {"type": "error", "error": error})
-            return send(handler, 400, {"error": {**error, "code": None, "param": None}})
+            return fail(handler, dialect, 400, "; ".join(faults))
+        if say.status != 200:
+            return fail(handler, dialect, say.status, say.text)
         if not asked.stream:
             return send(handler, 200, dialect.whole(say, asked))
         handler.send_response(200)
@@ -87,6 +86,13 @@ class Provider:
             text = f"{name}data: {data}\n\n".encode()
             handler.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
         handler.wfile.write(b"0\r\n\r\n")
+
+
+def fail(handler, dialect, status, message):
+    error = {"type": "invalid_request_error" if status == 400 else "overloaded_error", "message": message}
+    if dialect is messages:
+        return send(handler, status, {"type": "error", "error": error})
+    return send(handler, status, {"error": {**error, "code": None, "param": None}})
 
 
 def send(handler, status, answer):

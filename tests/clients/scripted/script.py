@@ -62,11 +62,12 @@ class Call:
 
 @dataclasses.dataclass
 class Say:
-    """An answer."""
+    """An answer; with another status than 200, an error."""
 
     text: str = ""
     calls: list = dataclasses.field(default_factory=list)
     thinking: str = ""
+    status: int = 200
 
 
 def pieces(text, size=7):
