@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clippy bench tools test-rust test-sdk clean
+.PHONY: help run test lint clippy bench tools test-rust test-sdk test-clients clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,9 +29,9 @@ run: tools ## Build the gateway and start it with conf/demo.yaml
 	@echo
 	@exec $(OUT)/tollgate run --config $(CONFIG)
 
-test: ## Run every test: Rust, then the OpenAI and Anthropic SDKs against the real binary
+test: ## Run every test: Rust, then SDKs and coding agents against the real binary
 	@.ci/tools test
-	@$(MAKE) --no-print-directory test-rust test-sdk
+	@$(MAKE) --no-print-directory test-rust test-sdk test-clients
 
 # The bank of a fleet is tried on whichever of the two is there.
 test-rust: export TOLLGATE_TEST_REDIS ?= $(shell command -v redis-server || command -v valkey-server)
@@ -45,6 +45,11 @@ test-rust:
 test-sdk:
 	@cargo build --locked --profile $(PROFILE) --bin tollgate
 	@TOLLGATE_BIN=$(abspath $(OUT)/tollgate) .venv/bin/python -m pytest tests/python
+
+# The Vercel AI SDK, LangChain, codex and claude, where they could be installed.
+test-clients:
+	@cargo build --locked --profile $(PROFILE) --bin tollgate
+	@TOLLGATE_BIN=$(abspath $(OUT)/tollgate) .venv/bin/python -m pytest tests/clients
 
 lint: tools ## Check the format and the lints
 	@cargo fmt --all --check
@@ -61,4 +66,4 @@ tools:
 
 clean: ## Remove what was built
 	@cargo clean
-	@rm -rf .venv
+	@rm -rf .venv tests/clients/node_modules

@@ -1,0 +1,6 @@
+"""A provider of the three dialects that does what a script says, and refuses what the real ones refuse."""
+
+from .provider import Provider
+from .script import CACHED, OUTPUT, PROMPT, Asked, Call, Say
+
+__all__ = ["CACHED", "OUTPUT", "PROMPT", "Asked", "Call", "Provider", "Say"]
