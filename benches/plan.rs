@@ -38,6 +38,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),
         public_only: false,
+        owner: None,
         timeouts: TimeoutOverrides::default(),
         built_in: false,
         managed_keys_possible: true,

@@ -61,6 +61,7 @@ fn read(providers: &str, models: &str, aliases: &str, rules: &str) -> Result<Cat
             unsupported_parameters: Vec::new(),
             supported_parameters: Vec::new(),
             public_only: false,
+            owner: None,
             timeouts: TimeoutOverrides::default(),
             built_in: true,
             managed_keys_possible: managed == "yes",

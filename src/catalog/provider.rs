@@ -34,6 +34,8 @@ pub struct Provider {
     pub supported_parameters: Vec<(Surface, Vec<String>)>,
     /// Whether it is never called at a loopback or private address.
     pub public_only: bool,
+    /// The account that made it at run time, which alone may name it without a managed key; `None`: everybody may.
+    pub owner: Option<Arc<str>>,
     /// Overrides of the global timeouts.
     pub timeouts: TimeoutOverrides,
     /// Whether the catalog brought it, rather than the YAML.

@@ -216,24 +216,44 @@ impl Catalog {
     /// # Errors
     /// [`Unknown`] when it names nothing; only then are suggestions searched for.
     pub fn resolve(&self, requested: &str) -> Result<Vec<Resolved>, Unknown> {
-        if let Some((provider, model)) = self.split(requested, ':') {
+        self.resolve_among(requested, |_| true)
+    }
+
+    /// The same, as if the catalog had only those providers that `may` accepts: what one account calls its own
+    /// providers and models changes nothing for others.
+    ///
+    /// # Errors
+    /// As [`Catalog::resolve`].
+    pub fn resolve_among(
+        &self,
+        requested: &str,
+        may: impl Fn(&Provider) -> bool,
+    ) -> Result<Vec<Resolved>, Unknown> {
+        if let Some((provider, model)) = self.split(requested, ':')
+            && may(provider)
+        {
             return self
                 .resolve_at(provider, model)
                 .map(|resolved| vec![resolved]);
         }
         if let Some(named) = self.named(requested) {
-            return Ok(named
-                .iter()
-                .filter_map(|named| self.resolved(named))
-                .collect());
+            let found = named.iter().filter_map(|named| self.resolved(named));
+            let found: Vec<Resolved> = found.filter(|found| may(&found.provider)).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
         }
-        if let Some((provider, model)) = self.split(requested, '/') {
+        if let Some((provider, model)) = self.split(requested, '/')
+            && may(provider)
+        {
             return self
                 .resolve_at(provider, model)
                 .map(|resolved| vec![resolved]);
         }
+        let known = self.providers.iter().filter(|provider| may(provider));
+        let known: Vec<Arc<Provider>> = known.cloned().collect();
         Err(Unknown::Model {
-            nearest: nearest(requested, &self.providers),
+            nearest: nearest(requested, &known),
         })
     }
 

@@ -150,6 +150,7 @@ fn catalog(config: &Config, custom: &[Found<Provider>]) -> Arc<Catalog> {
         catalog.change(&found.resource.says.id, |provider| {
             provider.supported_parameters = listed.collect();
             provider.public_only = found.resource.public_only;
+            provider.owner = Some(found.resource.meta.account.as_str().into());
         });
     }
     Arc::new(catalog)

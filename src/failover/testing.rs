@@ -29,6 +29,7 @@ pub fn provider(id: &str) -> Arc<Provider> {
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),
         public_only: false,
+        owner: None,
         timeouts: TimeoutOverrides::default(),
         built_in: false,
         managed_keys_possible: true,

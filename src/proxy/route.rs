@@ -8,7 +8,7 @@ use super::context::Context;
 use super::names;
 use super::shared::Shared;
 use crate::access::{AccessKey, KeyKind, Snapshot, Step};
-use crate::catalog::{Resolved, Unknown};
+use crate::catalog::{Provider, Resolved, Unknown};
 use crate::clock;
 use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::{self, Candidate, Target};
@@ -116,7 +116,7 @@ fn allowed(
 ) -> Result<Vec<Resolved>, GatewayError> {
     let mut found = snapshot
         .catalog
-        .resolve(requested)
+        .resolve_among(requested, |provider| may_name(snapshot, key, provider))
         .map_err(|unknown| match &unknown {
             Unknown::Model { nearest } => GatewayError::model_unknown(requested, nearest),
             Unknown::NotPassedThrough { provider, nearest } => {
@@ -142,6 +142,14 @@ fn allowed(
         Some(provider) => GatewayError::provider_not_allowed(&provider, requested),
         None => GatewayError::model_not_allowed(requested),
     })
+}
+
+/// Whether the provider is the account's, or everybody's. One that another account made, and that has no managed key,
+/// could serve nothing here, and its names must not stand in the way of others.
+fn may_name(snapshot: &Snapshot, key: &AccessKey, provider: &Provider) -> bool {
+    let own = |owner: &Arc<str>| *owner == key.account;
+    let managed = || snapshot.provider_keys(&provider.id, &key.account, KeyKind::Managed);
+    provider.owner.as_ref().is_none_or(own) || !managed().is_empty()
 }
 
 fn target<'a>(

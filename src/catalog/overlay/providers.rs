@@ -84,6 +84,7 @@ pub(super) fn lay(
         supported_parameters: known
             .map_or_else(Vec::new, |known| known.supported_parameters.clone()),
         public_only: false,
+        owner: None,
         timeouts: declared
             .timeouts
             .overrides()

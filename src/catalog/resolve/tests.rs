@@ -205,3 +205,35 @@ proptest! {
         prop_assert_eq!(told(&catalog, &flipped), told(&catalog, id));
     }
 }
+
+#[test]
+fn what_an_account_calls_its_own_hides_nothing_from_others() {
+    let mut catalog = with("
+- { id: theirs, base_url: 'http://127.0.0.1:1', models: [{ id: secret, aliases: [openai/gpt-4o, gpt-4o] }] }
+- { id: llama3, base_url: 'http://127.0.0.1:1' }
+- { id: ours, base_url: 'http://127.0.0.1:1', models: [{ id: 'llama3:8b' }] }
+");
+    for id in ["theirs", "llama3"] {
+        catalog.change(id, |provider| provider.owner = Some("them".into()));
+    }
+    let among = |requested: &str, account: &str| -> Vec<String> {
+        let may = |provider: &Provider| provider.owner.as_deref().is_none_or(|own| own == account);
+        let found = catalog.resolve_among(requested, may).unwrap_or_default();
+        found
+            .iter()
+            .map(|one| one.provider.id.to_string())
+            .collect()
+    };
+    for (requested, us, them) in [
+        ("openai/gpt-4o", &["openai"][..], &["theirs"][..]),
+        ("gpt-4o", &["openai"][..], &["theirs", "openai"][..]),
+        ("llama3:8b", &["ours"][..], &["llama3"][..]),
+        ("theirs:secret", &[][..], &["theirs"][..]),
+    ] {
+        assert_eq!(among(requested, "us"), us, "{requested}");
+        assert_eq!(among(requested, "them"), them, "{requested}");
+    }
+    let mine = |provider: &Provider| provider.owner.is_none();
+    let unknown = catalog.resolve_among("secre", mine).unwrap_err();
+    assert!(!unknown.to_string().contains("secret"), "{unknown}");
+}
