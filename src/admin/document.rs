@@ -53,7 +53,7 @@ pub(super) fn document(table: &Table) -> Value {
             },
             "parameters": parameters(),
             "headers": headers(),
-            "schemas": table.definitions,
+            "schemas": *table.definitions,
         },
     })
 }

@@ -45,7 +45,7 @@ use std::io;
 ///
 /// What is wrong with the operations; a fault of this program.
 pub fn openapi() -> Result<serde_json::Value, String> {
-    table::Table::to_show(api::operations()).map(|table| document::document(&table))
+    table::Table::new(api::operations()).map(|table| document::document(&table))
 }
 
 /// Serves until `shutdown` completes and the requests under way are answered. Needs a Tokio runtime.

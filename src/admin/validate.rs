@@ -4,6 +4,7 @@
 //! look like names.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
@@ -20,35 +21,60 @@ const WHOLE: &str = "body";
 /// Longest name of an unknown field that is repeated to the client.
 const NAME_MAX: usize = 32;
 
-/// A schema that is ready to check with.
+/// A schema to check with. The check is made when it is needed first: most operations are never called.
 pub(super) struct Checker {
     schema: Value,
-    validator: Validator,
+    definitions: Arc<Map<String, Value>>,
+    validator: OnceLock<Result<Validator, String>>,
 }
 
 impl Checker {
     /// `schema` may reference the definitions.
-    ///
+    pub(super) fn new(schema: &Value, definitions: &Arc<Map<String, Value>>) -> Checker {
+        Checker {
+            schema: schema.clone(),
+            definitions: definitions.clone(),
+            validator: OnceLock::new(),
+        }
+    }
+
+    /// The schema with what it references.
+    fn whole(&self) -> Value {
+        let mut schema = self.schema.clone();
+        if let Value::Object(root) = &mut schema {
+            root.insert(
+                "components".to_owned(),
+                json!({"schemas": *self.definitions}),
+            );
+        }
+        schema
+    }
+
     /// # Errors
     ///
-    /// When the schema is none; a fault of this program.
-    pub(super) fn new(schema: &Value, definitions: &Map<String, Value>) -> Result<Checker, String> {
-        let mut schema = schema.clone();
-        if let Value::Object(root) = &mut schema {
-            root.insert("components".to_owned(), json!({"schemas": definitions}));
-        }
-        let validator = jsonschema::options()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .should_validate_formats(true)
-            .build(&schema)
-            .map_err(|error| error.to_string())?;
-        Ok(Checker { schema, validator })
+    /// When the schema is none; a fault of this program, which a test looks for.
+    pub(super) fn validator(&self) -> Result<&Validator, &String> {
+        let make = || {
+            jsonschema::options()
+                .with_draft(jsonschema::Draft::Draft202012)
+                .should_validate_formats(true)
+                .build(&self.whole())
+                .map_err(|error| error.to_string())
+        };
+        self.validator.get_or_init(make).as_ref()
     }
 
     /// Everything that is wrong.
     pub(super) fn faults(&self, value: &Value) -> Details {
         let mut details = Details::new();
-        for error in self.validator.iter_errors(value) {
+        let validator = match self.validator() {
+            Ok(validator) => validator,
+            Err(error) => {
+                log::error!("admin API: a schema is none: {error}");
+                return [(WHOLE.to_owned(), "cannot be checked".to_owned())].into();
+            }
+        };
+        for error in validator.iter_errors(value) {
             self.explain(&error, &mut details);
         }
         details
@@ -78,8 +104,20 @@ impl Checker {
         let keyword = error.schema_path().as_str();
         keyword
             .rfind('/')
-            .and_then(|end| self.schema.pointer(&keyword[..end]))
+            .and_then(|end| self.at(&keyword[..end]))
             .unwrap_or(&Value::Null)
+    }
+
+    /// What is at a JSON pointer of the schema with what it references.
+    fn at(&self, pointer: &str) -> Option<&Value> {
+        let Some(defined) = pointer.strip_prefix("/components/schemas/") else {
+            return self.schema.pointer(pointer);
+        };
+        let (name, rest) = match defined.find('/') {
+            Some(end) => defined.split_at(end),
+            None => (defined, ""),
+        };
+        self.definitions.get(name)?.pointer(rest)
     }
 
     fn explain(&self, error: &ValidationError<'_>, details: &mut Details) {
@@ -322,7 +360,7 @@ mod tests {
     fn checker() -> Checker {
         let mut schemas = Schemas::new();
         let schema = schemas.sent(shape::<Sent>());
-        Checker::new(&schema, &schemas.definitions().0).unwrap()
+        Checker::new(&schema, &Arc::new(schemas.definitions().0))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::context::{Attempt, Context};
-use super::flight::{Answer, Gathered, Phase, Translator, ended_by_gateway};
+use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
 use super::{crossing, names, opening};
 use crate::clock;
 use crate::dialect::Endpoint;
@@ -77,10 +77,11 @@ pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context
         {
             attempt.outcome = Some(outcome);
             if ctx.dialect == attempt.endpoint.surface().dialect() {
-                Answer::Relay
+                Answer::Relay(Masked::new(&candidate.key.value))
             } else {
                 let (id, status) = (ctx.request_id.clone(), head.status.as_u16());
-                let error = Gathered::error(ctx.dialect, id, status, LONGEST_ERROR);
+                let masked = Masked::new(&candidate.key.value);
+                let error = Gathered::error(ctx.dialect, id, status, masked, LONGEST_ERROR);
                 Answer::Gathered(Box::new(error))
             }
         }

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use pingora_core::protocols::http::HttpTask;
 
+use super::Masked;
 use crate::dialect::Dialect;
 use crate::dialect::sse::Event;
 use crate::dialect::translate::{self, Reply};
@@ -41,7 +42,7 @@ impl Translator {
 }
 
 /// A document that is gathered whole before it is translated.
-#[derive(Debug)]
+
 pub struct Gathered {
     /// What it becomes.
     into: Into,
@@ -50,7 +51,6 @@ pub struct Gathered {
     most: usize,
 }
 
-#[derive(Debug)]
 enum Into {
     /// An answer.
     Answer {
@@ -58,8 +58,8 @@ enum Into {
         reply: Box<Reply>,
         created: u64,
     },
-    /// An error, for this dialect and request, of this status.
-    Error(Dialect, Arc<str>, u16),
+    /// An error, for this dialect and request, of this status, without the credential.
+    Error(Dialect, Arc<str>, u16, Masked),
 }
 
 /// It is longer than it may be, or it is not what the provider's API answers with.
@@ -81,9 +81,15 @@ impl Gathered {
     }
 
     /// An error of a provider that speaks another dialect.
-    pub fn error(dialect: Dialect, id: Arc<str>, status: u16, most: usize) -> Gathered {
+    pub fn error(
+        dialect: Dialect,
+        id: Arc<str>,
+        status: u16,
+        masked: Masked,
+        most: usize,
+    ) -> Gathered {
         Gathered {
-            into: Into::Error(dialect, id, status),
+            into: Into::Error(dialect, id, status, masked),
             body: BytesMut::new(),
             most,
         }
@@ -121,7 +127,7 @@ impl Gathered {
 
     /// It is whole: what the client reads instead. Else the failure that it reports, or that it is no answer at all.
     pub(super) fn finish(&mut self) -> Result<Bytes, Option<StreamFailure>> {
-        let body = std::mem::take(&mut self.body);
+        let mut body = std::mem::take(&mut self.body);
         match &mut self.into {
             Into::Answer {
                 tap,
@@ -134,7 +140,8 @@ impl Gathered {
                 let translated = translate::answer(reply, &body, *created);
                 translated.map(Bytes::from).map_err(|_| None)
             }
-            Into::Error(dialect, id, status) => {
+            Into::Error(dialect, id, status, masked) => {
+                masked.whole(&mut body);
                 Ok(translate::error(*dialect, *status, &body, id).into())
             }
         }

@@ -16,6 +16,7 @@
 //! connection) share one [`Flight`] behind a short lock that is never held across an await.
 
 mod across;
+mod masked;
 mod time;
 
 use std::mem;
@@ -28,6 +29,7 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
 pub use across::{Gathered, Translator};
+pub use masked::Masked;
 pub use time::{Limits, Tick};
 
 use super::drain::Drain;
@@ -72,8 +74,8 @@ pub enum Answer {
     },
     /// A JSON document: commits when it is whole, or longer than [`HOLD_BYTES`].
     Whole(Tap),
-    /// An error that will be relayed as it is: commits when it is whole.
-    Relay,
+    /// An error that will be relayed as it is, but for the credential: commits when it is whole.
+    Relay(Masked),
     /// A document or an error that the client gets in its own words: commits when it is whole, however long.
     Gathered(Box<Gathered>),
 }
@@ -203,7 +205,7 @@ impl Flight {
         match &self.state.lock().answer {
             Some(Answer::Stream { tap, .. } | Answer::Whole(tap)) => Some(look(tap)),
             Some(Answer::Gathered(gathered)) => gathered.tap().map(look),
-            Some(Answer::Relay) | None => None,
+            Some(Answer::Relay(_)) | None => None,
         }
     }
 
@@ -224,7 +226,7 @@ impl Flight {
             }
             Some(Answer::Whole(tap)) => Some(tap),
             Some(Answer::Gathered(gathered)) => gathered.into_tap(),
-            Some(Answer::Relay) | None => None,
+            Some(Answer::Relay(_)) | None => None,
         }
     }
 
@@ -291,7 +293,7 @@ impl State {
     fn at_end(&self) -> bool {
         let said = |answer: &Answer| match answer {
             Answer::Stream { tap, .. } => tap.complete() && tap.usage_final(),
-            Answer::Whole(_) | Answer::Relay | Answer::Gathered(_) => false,
+            Answer::Whole(_) | Answer::Relay(_) | Answer::Gathered(_) => false,
         };
         self.ended || self.answer.as_ref().is_some_and(said)
     }
@@ -409,7 +411,8 @@ impl State {
                 }
                 (Bytes::new(), false)
             }
-            Some(Answer::Relay) | None => (data, false),
+            Some(Answer::Relay(masked)) => (masked.push(data), false),
+            None => (data, false),
         };
         if !committed && (content || self.held_bytes > HOLD_BYTES) {
             self.commit(now);
@@ -472,7 +475,8 @@ impl State {
                 }
                 seen.out
             }
-            Some(Answer::Relay) | None => Bytes::new(),
+            Some(Answer::Relay(masked)) => masked.finish(),
+            None => Bytes::new(),
         };
         self.commit(now);
         Ok(match last {
