@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::context::{Context, base};
 use super::error::{ApiError, Code};
 use super::input::Received;
-use super::operation::Scope;
+use super::operation::{Needs, Scope};
 use super::rest::Rest;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
@@ -203,7 +203,14 @@ async fn handled(
         query,
         body,
     };
-    let answer = (operation.handle)(received).await?;
+    let answer = (operation.handle)(received);
+    let answer = if operation.needs == Needs::Write {
+        // Begun is finished, whether its client waits or not: the audit log must not miss half of it.
+        let done = tokio::spawn(answer).await;
+        done.map_err(|_| ApiError::internal(format!("{} panicked", operation.id)))??
+    } else {
+        answer.await?
+    };
     respond(entry, answer)
 }
 

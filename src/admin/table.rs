@@ -109,3 +109,22 @@ impl Table {
         paths
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::api;
+
+    #[test]
+    fn every_schema_of_every_operation_can_be_checked_with() {
+        for entry in Table::new(api::operations()).unwrap().entries {
+            for checker in [
+                &entry.checks.query,
+                &entry.checks.body,
+                &entry.checks.answer,
+            ] {
+                checker.validator().expect(entry.operation.id);
+            }
+        }
+    }
+}

@@ -340,4 +340,9 @@ async fn declared_configurations_are_shown_and_read_only() {
     }
     let (status, _) = api.call(ACME, "GET", &format!("{PATH}/team"), None).await;
     assert_eq!(status, 404, "it is the account default's");
+    let link = json!({"accessKeyConfigurationId": "team"});
+    let mine = api.call(ACME, "POST", "/access-keys", Some(link.clone()));
+    assert_eq!(mine.await.0, 422, "nor may it be linked");
+    let theirs = api.call(ROOT, "POST", "/access-keys?accountId=acme", Some(link));
+    assert_eq!(theirs.await.0, 201, "but by who acts for all accounts");
 }

@@ -205,7 +205,6 @@ def test_no_secret_is_told(bank, tmp_path):
     assert_untold([*all_secrets, ANSWER], tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="a single candidate's error is relayed as the provider wrote it")
 def test_a_provider_that_repeats_the_key_it_was_sent(tmp_path):
     with control_plane(tmp_path, "sqlite") as gateway:
         gateway.stub.echo = ANSWER

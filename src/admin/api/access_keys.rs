@@ -240,11 +240,13 @@ async fn remove(context: Context, Id(id): Id) -> Result<(), ApiError> {
         .await
 }
 
-/// Sees that a configuration that is to be linked is the account's.
+/// Sees that a configuration that is to be linked is the account's. Whoever acts for all accounts may also link what
+/// the configuration file declares; others do not see it, and would use up what its keys may use together.
 fn linked(context: &Context, view: View<'_>, id: Option<&str>) -> Result<(), ApiError> {
     let Some(id) = id else { return Ok(()) };
     match view.get::<Configuration>(id) {
-        Some(found) if found.declared || context.owns(&found.resource.meta) => Ok(()),
+        Some(found) if context.owns(&found.resource.meta) => Ok(()),
+        Some(found) if found.declared && context.caller.account.is_none() => Ok(()),
         _ => Err(ApiError::invalid(
             "accessKeyConfigurationId",
             "names no access key configuration of the account",

@@ -290,9 +290,8 @@ async fn remove(context: Context, Id(id): Id) -> Result<(), ApiError> {
                 let by = format!("the access key configuration {}", by.id);
                 return Err(ApiError::in_use(WHAT, &by));
             }
-            if let Some(cleared) = view.get::<CoolDownCleared>(&id) {
-                draft.delete(&actor, &id, &*cleared.resource);
-            }
+            let cleared = view.get::<CoolDownCleared>(&id);
+            cleared.inspect(|found| draft.delete(&actor, &id, &*found.resource));
             draft.delete(&actor, &id, &*old);
             Ok(())
         })
