@@ -158,9 +158,9 @@ async fn a_provider_id_belongs_to_one_provider() {
         assert_eq!(answer["errorCode"], "ERR_TOLLGATE_4090");
         assert!(answer["msg"].as_str().unwrap().contains(says), "{answer}");
     }
-    let (status, _) = api
-        .call(ACME, "POST", "/providers", Some(provider("mine")))
-        .await;
+    let mut theirs = provider("mine");
+    theirs["baseUrl"] = json!("https://models.example");
+    let (status, _) = api.call(ACME, "POST", "/providers", Some(theirs)).await;
     assert_eq!(status, 409, "the other account's too");
     for method in ["GET", "DELETE"] {
         let answer = api.expect(404, method, "/providers/openai", None).await;
@@ -249,12 +249,19 @@ async fn a_provider_serves_its_own_account() {
     let api = Api::start(builder()).await;
     let body = json!({"providerId": "free", "name": "Free", "baseUrl": fake.base_url(), "auth": "none",
                       "models": [{"modelId": "m", "aliases": ["nick"]}]});
-    let (status, made) = api.call(ACME, "POST", "/providers", Some(body)).await;
+    let (status, refused) = api
+        .call(ACME, "POST", "/providers", Some(body.clone()))
+        .await;
     assert_eq!(
-        (status, &made["accountId"]),
-        (201, &json!("acme")),
-        "{made}"
+        (status, &refused["details"]["baseUrl"]),
+        (
+            422,
+            &json!("must be https to a public address: this API key acts for one account only")
+        ),
+        "our own network is not for those who act for one account"
     );
+    let made = api.create("/providers?accountId=acme", body).await;
+    assert_eq!(made["accountId"], "acme", "{made}");
     api.expect(404, "GET", &format!("/providers/{}", id(&made)), None)
         .await;
     let faults = api
@@ -275,8 +282,8 @@ async fn a_provider_serves_its_own_account() {
     assert_eq!(fake.seen().last().unwrap().json()["model"], "m");
     assert_eq!(
         api.chat("free:m").await,
-        400,
-        "no key, and not free for others"
+        422,
+        "others do not know it"
     );
 }
 
