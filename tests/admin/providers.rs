@@ -280,11 +280,7 @@ async fn a_provider_serves_its_own_account() {
     assert_eq!(api.ask(&by_acme("free:m")).await, 200);
     assert_eq!(api.ask(&by_acme("nick")).await, 200);
     assert_eq!(fake.seen().last().unwrap().json()["model"], "m");
-    assert_eq!(
-        api.chat("free:m").await,
-        422,
-        "others do not know it"
-    );
+    assert_eq!(api.chat("free:m").await, 422, "others do not know it");
 }
 
 #[tokio::test]

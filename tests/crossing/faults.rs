@@ -163,7 +163,7 @@ async fn run(wire: Wire, version: Version) {
         let client = *client;
         let gateway = &gateway;
         async move {
-            let stream = stream.unwrap_or((index + client as usize) % 2 == 0);
+            let stream = stream.unwrap_or((index + client as usize).is_multiple_of(2));
             // One of the two candidates at least is of another API.
             let next = match Api::ALL[index % 3] {
                 next if next == client && *bad == client => Api::ALL[(index + 1) % 3],

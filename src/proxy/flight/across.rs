@@ -42,7 +42,6 @@ impl Translator {
 }
 
 /// A document that is gathered whole before it is translated.
-
 pub struct Gathered {
     /// What it becomes.
     into: Into,
@@ -59,7 +58,7 @@ enum Into {
         created: u64,
     },
     /// An error, for this dialect and request, of this status, without the credential.
-    Error(Dialect, Arc<str>, u16, Masked),
+    Error(Dialect, Arc<str>, u16, Box<Masked>),
 }
 
 /// It is longer than it may be, or it is not what the provider's API answers with.
@@ -89,7 +88,7 @@ impl Gathered {
         most: usize,
     ) -> Gathered {
         Gathered {
-            into: Into::Error(dialect, id, status, masked),
+            into: Into::Error(dialect, id, status, Box::new(masked)),
             body: BytesMut::new(),
             most,
         }
