@@ -108,10 +108,8 @@ async fn a_configuration_is_made_shown_changed_and_deleted() {
     for cleared in ["router", "limits", "timeouts"] {
         assert!(changed.get(cleared).is_none(), "{cleared}");
     }
-    assert_eq!(
-        api.faults("PATCH", &path, json!({"name": null})).await,
-        ["name"]
-    );
+    let nameless = api.update(&path, json!({"name": null})).await;
+    assert_eq!(nameless["name"], nameless["id"], "every answer has a name");
     api.expect(204, "DELETE", &path, None).await;
     for (method, body) in [("GET", None), ("PATCH", Some(json!({}))), ("DELETE", None)] {
         api.expect(404, method, &path, body).await;

@@ -72,8 +72,12 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
     assert!(changed.get("supportedApiSurfaces").is_none());
     api.expect(404, "GET", "/catalog/models/my-vllm:llama-3", None)
         .await;
+    let nameless = api.update(&path, json!({"name": null})).await;
+    assert_eq!(
+        nameless["name"], nameless["providerId"],
+        "every answer has a name"
+    );
     for (body, field) in [
-        (json!({"name": null}), "name"),
         (json!({"baseUrl": null}), "baseUrl"),
         (json!({"providerId": "other"}), "providerId"),
     ] {

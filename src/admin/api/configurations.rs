@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
 use super::known::Known;
-use super::provider_keys::cannot_be_cleared;
 use super::resource::Made;
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
@@ -138,7 +137,7 @@ pub(super) struct AIGatewayAccessKeyConfigurationCreate {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AIGatewayAccessKeyConfigurationUpdate {
-    /// User-defined label for this configuration; it cannot be cleared.
+    /// User-defined label for this configuration; without one its ID is shown.
     #[schemars(length(max = 255))]
     name: Patch<String>,
     /// Human-readable description.
@@ -218,9 +217,6 @@ async fn update(
     let found = context.find::<Configuration>(&id, WHAT).await?;
     if found.declared {
         return Err(ApiError::declared(WHAT));
-    }
-    if body.name == Patch::Null {
-        return Err(cannot_be_cleared("name"));
     }
     let change = Change::new(&context, body)?;
     let actor = context.actor();

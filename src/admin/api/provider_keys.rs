@@ -136,7 +136,7 @@ pub(super) struct AIGatewayProviderAPIKeyCreate {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AIGatewayProviderAPIKeyUpdate {
-    /// User-defined label for this provider key; it cannot be cleared.
+    /// User-defined label for this provider key; without one its ID is shown.
     #[schemars(length(max = 255))]
     name: Patch<String>,
     /// Human-readable description of this provider key.
@@ -250,9 +250,6 @@ async fn update(
     Id(id): Id,
     Body(body): Body<AIGatewayProviderAPIKeyUpdate>,
 ) -> Result<AIGatewayProviderAPIKeyDetail, ApiError> {
-    if body.name == Patch::Null {
-        return Err(cannot_be_cleared("name"));
-    }
     change(&context, &id, Action::Update, |new| {
         body.name.clone().apply(&mut new.meta.name);
         body.description.clone().apply(&mut new.meta.description);
@@ -339,11 +336,6 @@ fn names(configuration: &Configuration, id: &str) -> bool {
             Step::User { keys } | Step::Managed { keys } => keys.iter().flatten(),
         });
     keys.any(|key| key == id)
-}
-
-/// A field that every answer has.
-pub(super) fn cannot_be_cleared(field: &str) -> ApiError {
-    ApiError::invalid(field, "cannot be cleared; omit it to leave it unchanged")
 }
 
 /// The value as it is stored; `field` is where it stands in the body.

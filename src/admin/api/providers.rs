@@ -7,7 +7,6 @@ mod written;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::provider_keys::cannot_be_cleared;
 use super::resource::Made;
 use crate::access::ModelRef;
 use crate::admin::Context;
@@ -130,7 +129,7 @@ pub(super) struct AIGatewayProviderCreate {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AIGatewayProviderUpdate {
-    /// User-friendly label for this provider; it cannot be cleared.
+    /// User-friendly label for this provider; without one its `providerId` is shown.
     #[schemars(length(min = 1, max = 255))]
     name: Patch<String>,
     /// Base URL of the provider's API endpoint; it cannot be cleared.
@@ -220,9 +219,6 @@ async fn update(
     let new = context
         .change(|view, draft| {
             let old = own(&context, view, &id)?;
-            if body.name == Patch::Null {
-                return Err(cannot_be_cleared("name"));
-            }
             let mut new = written::applied(&old, &body, &config, context.caller.account.is_some())?;
             context.touch(&mut new.meta);
             draft.update(&actor, Action::Update, &id, &*old, &new);
