@@ -8,12 +8,14 @@ use super::call::items;
 use crate::cli::table::plain;
 
 /// Columns that a table never has: long, or the same in every line.
-const LEFT_OUT: [&str; 6] = [
+const LEFT_OUT: [&str; 8] = [
     "uri",
     "metadata",
     "description",
     "updatedAt",
     "createdAt",
+    "createdBy",
+    "lastUpdatedBy",
     "nextPageUri",
 ];
 
