@@ -1,7 +1,7 @@
 """Anthropic's `claude` (Claude Code), one task done without anyone looking on. It speaks the Messages API only.
 
 Told 400, claude 2.1.330 asks again up to five times with ever less: without the beta `thinking-token-count`, without
-`thinking.display`, and then without `advanced-tool-use`, which makes 12 tools 21 and 49 KB of request 119 KB.
+`thinking.display`, and then without `advanced-tool-use`, which makes 12 tools 21 and 87 KB of request 119 KB.
 """
 
 import pytest

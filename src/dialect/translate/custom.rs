@@ -55,7 +55,7 @@ enum State {
     Colon,
     Text,
     Escape,
-    /// In `\uXXXX`: the digits so far, and the high surrogate before it.
+    /// In an escape of four hexadecimal digits: those so far, their count, and the high surrogate before it.
     Unicode(u32, u8, Option<u32>),
     /// After a high surrogate: a backslash is expected.
     Low(u32),
