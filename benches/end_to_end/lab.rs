@@ -165,9 +165,11 @@ impl Lab {
     fn start_gateway(&self, credits: Credits) -> Outcome<Proxy> {
         let (address, admin) = (child::free_port()?, child::free_port()?);
         let dir = self.dir.path().join(address.port().to_string());
-        fs::create_dir(&dir)?;
+        // Beside the configuration, every write of the state would wake the watcher of its directory.
+        let state = dir.join("state");
+        fs::create_dir_all(&state)?;
         let config = dir.join("tollgate.yaml");
-        fs::write(&config, self.config(&dir, address, admin, credits))?;
+        fs::write(&config, self.config(&state, address, admin, credits))?;
         let args = ["run".into(), "--config".into(), config.into_os_string()];
         let child = child::start(&self.gateway, &args, self.proxy_cpu(), &self.log())?;
         Ok(Proxy {
@@ -187,7 +189,7 @@ impl Lab {
     /// which a managed key's callers pay where there is a ledger.
     fn config(
         &self,
-        dir: &Path,
+        state: &Path,
         address: SocketAddr,
         admin: SocketAddr,
         credits: Credits,
@@ -196,20 +198,20 @@ impl Lab {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let dir = dir.display();
+        let state = state.display();
         let bank = match credits {
             Credits::Off => "credits: off".to_owned(),
             Credits::Sqlite => format!(
-                r#"credits: enforced, journal: "{dir}/journal", bank: sqlite, sqlite: {{ path: "{dir}/ledger.db" }}"#
+                r#"credits: enforced, journal: "{state}/journal", bank: sqlite, sqlite: {{ path: "{state}/ledger.db" }}"#
             ),
             Credits::Redis(server) => format!(
-                r#"credits: enforced, journal: "{dir}/journal", bank: redis, redis: {{ url: "redis://{server}" }}"#
+                r#"credits: enforced, journal: "{state}/journal", bank: redis, redis: {{ url: "redis://{server}" }}"#
             ),
         };
         format!(
             r#"proxy: {{ listen: ["{address}"], threads: 1 }}
 admin: {{ listen: "{admin}" }}
-log: {{ access: "{dir}/access.log" }}
+log: {{ access: "{state}/access.log" }}
 ledger: {{ {bank} }}
 accounts:
   - {{ id: default, grants: [{{ id: bench, usd: 1000000 }}] }}

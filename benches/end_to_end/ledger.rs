@@ -1,8 +1,8 @@
 //! What the ledger costs: the gateway with `credits: off` beside itself with credits enforced, on SQLite and on Redis.
 //!
-//! Invariant: every repetition measures all gateways one right after the other, each time beginning with another, so
-//! drift of the machine falls on all. Comparisons are made within a repetition. CPU is that of the whole gateway, the
-//! ledger's own thread included; Redis's is told, but is not the gateway's.
+//! Invariant: every repetition is made of short slices, in each of which all gateways take their turns, each time
+//! beginning with another, so drift of the machine falls on all. Comparisons are made within a repetition. CPU is that
+//! of the whole gateway, the ledger's own thread included; Redis's is told, but is not the gateway's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::lab::{Credits, Kind, Lab, Proxy};
-use crate::load::{self, Conn};
+use crate::load::{self, Conn, Tally};
 use crate::measures::{as_f64, per, rate};
 use crate::procfs::Cpu;
 use crate::redis_server::{Commands, Redis};
@@ -22,6 +22,10 @@ pub const NAME: &str = "ledger";
 
 /// As in the measure of 300 B prompts beside bare Pingora.
 const CONNECTIONS: usize = 16;
+/// Slices of a repetition: a neighbour of this machine may be busy for seconds, and seldom changes faster.
+const SLICES: u32 = 12;
+/// A gateway has told its bank by then what it was asked last.
+const BATCH: Duration = Duration::from_secs(1);
 /// A second, where the load is steady: slow enough that what Redis is asked by the clock shows.
 const STEADY: u32 = 500;
 /// How long one answer of an admin listener may take.
@@ -45,7 +49,7 @@ struct Sample {
     user: f64,
     /// Requests a second.
     requests: f64,
-    /// Exchanges a second, one for each account of a call of the bank.
+    /// Exchanges for a second of load, one for each account of a call of the bank.
     exchanges: f64,
     redis: Option<Asked>,
 }
@@ -68,7 +72,7 @@ pub async fn measure(lab: &Lab, options: &Options) -> Outcome<Vec<Row>> {
     let (mut sqlite, mut redis) = (compared("SQLite"), compared("Redis"));
     let mut at_redis = asked("at full speed");
     for repetition in 0..options.repetitions() {
-        let samples = bench.repetition(repetition).await?;
+        let samples = bench.repetition().await?;
         let [off, on, on_redis] = samples;
         let off = off.ok_or("the gateway without a ledger was not measured")?;
         let mut line = format!(
@@ -130,40 +134,49 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Without a ledger, with SQLite, with Redis; each repetition begins with the next one.
-    async fn repetition(&self, repetition: u32) -> Outcome<[Option<Sample>; 3]> {
-        let mut samples = [None; 3];
-        let first = usize::try_from(repetition % 3)?;
-        for turn in 0..3 {
-            let which = (first + turn) % 3;
-            samples[which] = match (which, &self.redis) {
-                (0, _) => Some(self.sample(&self.off, None).await?),
-                (1, _) => Some(self.sample(&self.sqlite, None).await?),
-                (_, Some((proxy, server))) => Some(self.sample(proxy, Some(server)).await?),
-                (_, None) => None,
+    /// Without a ledger, with SQLite, with Redis; each slice begins with the next one. What a gateway does while the
+    /// others are asked, as to tell its bank of its last slice, is counted too.
+    async fn repetition(&self) -> Outcome<[Option<Sample>; 3]> {
+        let on_redis = self.redis.as_ref();
+        let gateways = [
+            Some((&self.off, None)),
+            Some((&self.sqlite, None)),
+            on_redis.map(|(proxy, server)| (proxy, Some(server))),
+        ];
+        let window = self.options.window() / SLICES;
+        let mut turns = Vec::new();
+        for (which, gateway) in gateways.into_iter().enumerate() {
+            let Some((proxy, server)) = gateway else {
+                continue;
             };
+            let mut conns = Conn::open_warm(proxy.address, CONNECTIONS, &self.request).await?;
+            load::closed_loop(&mut conns, &self.request, window).await?;
+            turns.push((which, proxy, server, conns, Tally::default()));
+        }
+        tokio::time::sleep(BATCH).await;
+        let mut before = Vec::new();
+        for (which, proxy, server, ..) in &turns {
+            before.push((*which, Reading::of(proxy, *server)?));
+        }
+        for _ in 0..SLICES {
+            for (_, _, _, conns, sum) in &mut turns {
+                let tally = load::closed_loop(conns, &self.request, window).await?;
+                sum.answers += tally.answers;
+                sum.elapsed += tally.elapsed;
+            }
+            turns.rotate_left(1);
+        }
+        tokio::time::sleep(BATCH).await;
+        let mut samples = [None; 3];
+        for (which, before) in before {
+            let turn = turns.iter().find(|turn| turn.0 == which);
+            let Some((_, proxy, server, _, tally)) = turn else {
+                continue;
+            };
+            let sample = Sample::of(&before, &Reading::of(proxy, *server)?, tally);
+            samples[which] = Some(sample);
         }
         Ok(samples)
-    }
-
-    /// One closed loop, as fast as it goes.
-    async fn sample(&self, proxy: &Proxy, server: Option<&Redis>) -> Outcome<Sample> {
-        let mut conns = Conn::open_warm(proxy.address, CONNECTIONS, &self.request).await?;
-        let window = self.options.window();
-        load::closed_loop(&mut conns, &self.request, window / 5).await?;
-        let (exchanges, redis) = (exchanges(proxy)?, Reading::of(server)?);
-        let before = Cpu::read(proxy.child.pid())?;
-        let tally = load::closed_loop(&mut conns, &self.request, window).await?;
-        let used = Cpu::read(proxy.child.pid())?.since(&before);
-        let redis = Reading::since(redis, server, tally.answers)?;
-        let exchanges = self::exchanges(proxy)? - exchanges;
-        Ok(Sample {
-            total: per(used.total, tally.answers),
-            user: per(used.user, tally.answers),
-            requests: rate(tally.answers, tally.elapsed),
-            exchanges: exchanges / tally.elapsed.as_secs_f64(),
-            redis,
-        })
     }
 
     /// What Redis is asked under a load that leaves the gateway time.
@@ -176,47 +189,70 @@ impl<'a> Bench<'a> {
         let window = self.options.window();
         load::paced(&mut conns, &self.request, STEADY, window / 2).await?;
         for _ in 0..self.options.repetitions() {
-            let before = Reading::of(Some(server))?;
+            let before = Asking::of(server)?;
             let tally = load::paced(&mut conns, &self.request, STEADY, window).await?;
-            if let Some(asked) = Reading::since(before, Some(server), tally.answers)? {
-                push_alone(&mut rows, asked);
-            }
+            let asked = Asked::between(&before, &Asking::of(server)?, tally.answers);
+            push_alone(&mut rows, asked);
         }
         Ok(rows)
     }
 }
 
-/// A server's counters at one moment.
+/// The counters of a gateway and its Redis at one moment.
 struct Reading {
+    cpu: Cpu,
+    exchanges: f64,
+    redis: Option<Asking>,
+}
+
+/// The counters of a Redis at one moment.
+struct Asking {
     commands: Commands,
     cpu: Cpu,
 }
 
 impl Reading {
-    fn of(server: Option<&Redis>) -> Outcome<Option<Reading>> {
-        let Some(server) = server else {
-            return Ok(None);
-        };
-        Ok(Some(Reading {
+    fn of(proxy: &Proxy, server: Option<&Redis>) -> Outcome<Reading> {
+        Ok(Reading {
+            exchanges: exchanges(proxy)?,
+            redis: server.map(Asking::of).transpose()?,
+            cpu: Cpu::read(proxy.child.pid())?,
+        })
+    }
+}
+
+impl Asking {
+    fn of(server: &Redis) -> Outcome<Asking> {
+        Ok(Asking {
             commands: server.commands()?,
             cpu: Cpu::read(server.child.pid())?,
-        }))
+        })
     }
+}
 
-    fn since(
-        before: Option<Reading>,
-        server: Option<&Redis>,
-        requests: u64,
-    ) -> Outcome<Option<Asked>> {
-        let Some((before, now)) = before.zip(Reading::of(server)?) else {
-            return Ok(None);
-        };
+impl Sample {
+    fn of(before: &Reading, after: &Reading, tally: &Tally) -> Sample {
+        let used = after.cpu.since(&before.cpu);
+        let exchanges = after.exchanges - before.exchanges;
+        let redis = before.redis.as_ref().zip(after.redis.as_ref());
+        Sample {
+            total: per(used.total, tally.answers),
+            user: per(used.user, tally.answers),
+            requests: rate(tally.answers, tally.elapsed),
+            exchanges: exchanges / tally.elapsed.as_secs_f64(),
+            redis: redis.map(|(before, after)| Asked::between(before, after, tally.answers)),
+        }
+    }
+}
+
+impl Asked {
+    fn between(before: &Asking, after: &Asking, requests: u64) -> Asked {
         let of_1000 = |count: u64| as_f64(count) * 1000.0 / as_f64(requests);
-        Ok(Some(Asked {
-            cpu: per(now.cpu.since(&before.cpu).total, requests),
-            sent: of_1000(now.commands.sent - before.commands.sent),
-            all: of_1000(now.commands.all - before.commands.all),
-        }))
+        Asked {
+            cpu: per(after.cpu.since(&before.cpu).total, requests),
+            sent: of_1000(after.commands.sent - before.commands.sent),
+            all: of_1000(after.commands.all - before.commands.all),
+        }
     }
 }
 

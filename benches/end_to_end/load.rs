@@ -37,6 +37,7 @@ pub struct Answer {
 }
 
 /// What a closed loop got done.
+#[derive(Default)]
 pub struct Tally {
     /// Whole answers.
     pub answers: u64,
