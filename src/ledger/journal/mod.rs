@@ -24,6 +24,7 @@ mod segment;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::cell::RefCell;
 use std::fs;

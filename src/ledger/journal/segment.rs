@@ -2,11 +2,11 @@
 //!
 //! It appears under its name only when it is whole: header written, zeros behind it, on disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::writer::Writer;
 use crate::ledger::bank::Holder;
 
 /// Bytes of a segment's header.
@@ -95,8 +95,8 @@ pub fn path(dir: &Path, number: u64) -> PathBuf {
 
 /// A segment without records, ready to be written to.
 pub struct Fresh {
-    /// The file, open for writing.
-    pub file: File,
+    /// Writes to its file.
+    pub writer: Writer,
     /// Its number.
     pub number: u64,
     /// The seed of its checks.
@@ -118,52 +118,16 @@ impl Fresh {
     }
 
     fn write(dir: &Path, new: &Path, header: &Header) -> io::Result<Fresh> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(new)?;
-        preallocate(&file, header.bytes)?;
+        let mut writer = Writer::create(new, header.bytes)?;
         let (bytes, seed) = header.encode();
-        file.write_all_at(&bytes, 0)?;
-        file.sync_all()?;
+        writer.put(&bytes, 0)?;
+        writer.file().sync_all()?;
         fs::rename(new, path(dir, header.number))?;
         File::open(dir)?.sync_all()?;
         Ok(Fresh {
-            file,
+            writer,
             number: header.number,
             seed,
         })
     }
-}
-
-/// Gives a file its length, in zeros, and the room on disk for it.
-fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{FallocateFlags, fallocate};
-        use rustix::io::Errno;
-        loop {
-            match fallocate(file, FallocateFlags::empty(), 0, bytes) {
-                Ok(()) => return Ok(()),
-                Err(Errno::INTR) => {}
-                // A file system that cannot: zeros do it as well.
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    zeros(file, bytes)
-}
-
-fn zeros(file: &File, bytes: u64) -> io::Result<()> {
-    const CHUNK: [u8; 16 * 1024] = [0; 16 * 1024];
-    let mut at = 0;
-    while at < bytes {
-        let length = usize::try_from(bytes - at).map_or(CHUNK.len(), |left| left.min(CHUNK.len()));
-        file.write_all_at(&CHUNK[..length], at)?;
-        at += length as u64;
-    }
-    Ok(())
 }

@@ -5,18 +5,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::Lag;
 use super::frame::{self, Frame, PREFIX};
 use super::segment::{Fresh, HEADER};
+use super::writer::Writer;
 
 /// The part of a journal that its lock guards.
 pub struct Tail {
     /// A segment's length.
     bytes: u64,
-    file: Arc<std::fs::File>,
+    writer: Writer,
     number: u64,
     seed: u32,
     /// Where the next record goes.
@@ -54,16 +54,15 @@ pub enum Appended {
 impl Tail {
     /// Begins with a first segment; `bytes` is the length of every segment.
     pub fn new(first: Fresh, bytes: u64) -> Tail {
-        let file = Arc::new(first.file);
         let kept = Kept {
             number: first.number,
             live: 0,
             bytes: 0,
-            unsynced: Some(Arc::clone(&file)),
+            unsynced: Some(Arc::clone(first.writer.file())),
         };
         Tail {
             bytes,
-            file,
+            writer: first.writer,
             number: first.number,
             seed: first.seed,
             at: HEADER as u64,
@@ -82,8 +81,8 @@ impl Tail {
         if self.at + frame.len() + PREFIX as u64 > self.bytes && !self.turn_over()? {
             return Ok(Appended::NoRoom);
         }
-        self.file
-            .write_all_at(frame.place(self.seed, self.at), self.at)?;
+        let framed = frame.place(self.seed, self.at);
+        self.writer.put(framed, self.at)?;
         self.at += frame.len();
         self.appended += 1;
         if let Some(current) = self.kept.back_mut() {
@@ -101,14 +100,14 @@ impl Tail {
             return Ok(false);
         };
         let seal = frame::seal(self.seed, self.at);
-        if let Err(error) = self.file.write_all_at(&seal, self.at) {
+        if let Err(error) = self.writer.put(&seal, self.at) {
             self.next = Some(next);
             return Err(error);
         }
         if let Some(finished) = self.kept.back_mut() {
             finished.bytes = self.at;
         }
-        self.file = Arc::new(next.file);
+        self.writer = next.writer;
         self.number = next.number;
         self.seed = next.seed;
         self.at = HEADER as u64;
@@ -116,7 +115,7 @@ impl Tail {
             number: next.number,
             live: 0,
             bytes: 0,
-            unsynced: Some(Arc::clone(&self.file)),
+            unsynced: Some(Arc::clone(self.writer.file())),
         });
         Ok(true)
     }
@@ -174,7 +173,7 @@ impl Tail {
 
     /// Writes zeros where the next record goes: whether writing works.
     pub fn probe(&mut self) -> io::Result<()> {
-        self.file.write_all_at(&[0; PREFIX], self.at)
+        self.writer.probe(PREFIX, self.at)
     }
 
     /// What is in the journal and not released.
