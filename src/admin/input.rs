@@ -8,9 +8,24 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::error::ApiError;
-use super::operation::Takes;
-use super::schema::{shape, shape_in_place};
-use super::table::Checks;
+use super::schema::{Shape, shape, shape_in_place};
+use super::validate::Checker;
+
+/// What a handler takes out of a request.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Takes {
+    pub(super) id: bool,
+    pub(super) query: Option<Shape>,
+    pub(super) body: Option<Shape>,
+}
+
+/// What an operation's request is checked with.
+pub(super) struct Checks {
+    pub(super) query: Checker,
+    pub(super) body: Checker,
+    /// For debug builds: answers must be what the document says.
+    pub(super) answer: Checker,
+}
 
 /// A request whose caller may make it.
 pub(crate) struct Received {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{ApiError, Code};
-use super::input::{Input, Received};
+use super::input::{Input, Received, Takes};
 use super::schema::{Shape, shape};
 
 /// A group of operations.
@@ -73,14 +73,6 @@ pub(crate) struct Operation {
     pub(super) takes: Takes,
     pub(super) answer: Shape,
     pub(super) handle: Handle,
-}
-
-/// What a handler takes out of a request.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Takes {
-    pub(super) id: bool,
-    pub(super) query: Option<Shape>,
-    pub(super) body: Option<Shape>,
 }
 
 /// An operation that has no handler yet.

@@ -6,17 +6,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::error::Error;
+use super::input::Checks;
 use super::operation::Operation;
 use super::schema::{Schemas, shape};
 use super::validate::Checker;
-
-/// What an operation's request is checked with.
-pub(super) struct Checks {
-    pub(super) query: Checker,
-    pub(super) body: Checker,
-    /// For debug builds: answers must be what the document says.
-    pub(super) answer: Checker,
-}
 
 /// An operation with its schemas.
 pub(super) struct Entry {

@@ -5,7 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::credits::{bank_error, usd};
+use super::credits::bank_error;
+use super::money::usd;
 use super::resource::Made;
 use crate::access::token;
 use crate::admin::Context;

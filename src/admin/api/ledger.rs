@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::credits::{bank_error, usd};
+use super::credits::bank_error;
+use super::money::usd;
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::operation::{Operation, Scope, Tag, get};

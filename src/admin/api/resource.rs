@@ -47,6 +47,14 @@ pub(super) fn time(unix_ms: u64) -> String {
     Timestamp(UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
 }
 
+/// The last second that RFC 3339 can say (Unix time).
+const LAST: u64 = 253_402_300_799;
+
+/// A Unix time (s); `None` if it is out of the calendar's range.
+pub(super) fn second(seconds: u64) -> Option<String> {
+    (seconds <= LAST).then(|| time(seconds * 1_000))
+}
+
 impl Context {
     /// The control plane.
     pub(super) fn control(&self) -> &Arc<Control> {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::credits::{cents, cents_down, second};
+use super::money::{cents, cents_down};
+use super::resource::second;
 use super::resource::time;
 use crate::ledger::NanoUsd;
 use crate::ledger::bank::{Bank, BankError, Books, Category, Day, Rollup};
