@@ -21,7 +21,8 @@ const TRIES: usize = 3;
 /// What a gateway says whose port somebody else has.
 const TAKEN: &str = "Address already in use";
 
-/// A running gateway; dropping it ends the process, and shows its output if the test is failing.
+/// A running gateway; dropping it ends the process, and shows its output if the test is failing. If it is not, no
+/// credential may be in what the process wrote.
 pub struct Gateway {
     /// Where applications call.
     pub address: SocketAddr,
@@ -32,6 +33,8 @@ pub struct Gateway {
     child: Child,
     dir: TempDir,
     env: Vec<(String, String)>,
+    /// What may never be written down.
+    credentials: Vec<String>,
 }
 
 /// A configuration under construction. JSON is YAML, so that is what is written.
@@ -155,6 +158,16 @@ impl Gateway {
             .unwrap()
     }
 
+    fn assert_discreet(&self) {
+        for name in ["stdout", "stderr", "access.log"] {
+            let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
+            let leak = text
+                .lines()
+                .find(|line| self.credentials.iter().any(|secret| line.contains(secret)));
+            assert!(leak.is_none(), "a credential is in {name}: {leak:?}");
+        }
+    }
+
     /// The process's exit code, once it has ended by itself.
     pub fn exit_code(&mut self) -> Option<i32> {
         self.child.try_wait().ok()??.code()
@@ -168,6 +181,9 @@ impl Drop for Gateway {
         }
         drop(self.child.kill());
         drop(self.child.wait());
+        if !std::thread::panicking() {
+            self.assert_discreet();
+        }
     }
 }
 
@@ -266,8 +282,21 @@ impl Builder {
             child,
             dir,
             env: self.env.clone(),
+            credentials: credentials(&self.config),
         }
     }
+}
+
+/// The tests' access key and the providers' keys.
+fn credentials(config: &Value) -> Vec<String> {
+    let providers = config["providers"].as_array().into_iter().flatten();
+    let keys = providers.flat_map(|provider| {
+        let lists = ["keys", "managed_keys"].map(|list| provider[list].as_array());
+        lists.into_iter().flatten().flatten()
+    });
+    let values = keys.filter_map(|key| key["value"].as_str());
+    let values = values.filter(|value| value.len() >= 5 && !value.contains('$'));
+    values.chain([TOKEN]).map(str::to_owned).collect()
 }
 
 /// Starts the binary in its directory; what it writes is added to what is there.
