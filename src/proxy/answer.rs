@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 
 use super::context::{Attempt, Context};
 use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
+use super::shared::Shared;
 use super::{crossing, names, opening};
 use crate::clock;
 use crate::dialect::Endpoint;
@@ -43,12 +44,16 @@ fn is_dropped(name: &HeaderName) -> bool {
 }
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
-pub fn head(_session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+pub async fn head(
+    shared: &Shared,
+    head: &mut ResponseHeader,
+    ctx: &mut Context,
+) -> Result<()> {
     if head.status.is_informational() {
         return Ok(());
     }
     if !head.status.is_success() {
-        crossing::prune(ctx);
+        crossing::prune(shared, ctx).await;
     }
     let attempts = ctx.past.len() + 1;
     let (Some(planned), Some(attempt), Some(caller)) =

@@ -30,7 +30,7 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
 
 /// Takes candidates until one has an address; those without end here, without a round through Pingora.
 async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
-    while let Some(mut attempt) = choose(shared, ctx) {
+    while let Some(mut attempt) = choose(shared, ctx).await {
         let Some(planned) = &ctx.planned else { break };
         let provider = &planned.candidates[attempt.candidate].provider;
         let left = attempt.by.saturating_duration_since(attempt.started);
@@ -57,11 +57,12 @@ async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
 
 /// The machine's next candidate, as an attempt that has no address yet. One whose provider another
 /// request is probing comes after the others.
-fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
-    let now = clock::now();
+async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
+    let mut now = clock::now();
     let index = loop {
         let index = ctx.planned.as_mut()?.machine.next(now)?;
-        let can = crossing::ready(ctx, index);
+        let can = crossing::ready(shared, ctx, index).await;
+        now = clock::now(); // a large body takes its time
         let planned = ctx.planned.as_mut()?;
         if !can {
             planned.machine.decline();
@@ -101,7 +102,7 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
     let now = clock::now();
     let committed = |planned: &Planned| planned.flight.phase() == Phase::Committed;
     if !ctx.planned.as_ref().is_some_and(committed) {
-        crossing::prune(ctx);
+        crossing::prune_known(ctx);
     }
     let Some(planned) = &mut ctx.planned else {
         return Step::Stop;

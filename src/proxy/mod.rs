@@ -104,11 +104,11 @@ impl ProxyHttp for Gateway {
     /// Judges the head of the attempt's answer.
     async fn upstream_response_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         head: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        answer::head(session, head, ctx)
+        answer::head(&self.0, head, ctx).await
     }
 
     /// Suits the head of an answer to its client.

@@ -96,7 +96,7 @@ async fn walk(
     };
     admit::check(shared, ctx, &planned).await?;
     credits::payable(shared, ctx, &mut planned)?;
-    crossing::prepare(ctx, &mut planned)?;
+    crossing::prepare(shared, ctx, &mut planned).await?;
     let tab = credits::open(shared, ctx, &planned).await?;
     admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)

@@ -47,7 +47,7 @@ pub struct Shared {
     pub ledger: Option<Arc<Ledger>>,
     /// Where other replicas are told which keys rest; `None` if there are none.
     pub rests: Option<UnboundedSender<Rest>>,
-    /// Turns at counting tokens ourselves, which keeps a core busy.
+    /// Turns at counting tokens ourselves and at translating what is large, which keep a core busy.
     pub counting: Semaphore,
     /// Names usage events.
     pub event_ids: EventIds,

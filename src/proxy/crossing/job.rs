@@ -1,0 +1,153 @@
+//! One translation of a request, with all that it needs, so that any thread may do it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::dialect::request::RequestBody;
+use crate::dialect::translate::{
+    self, Conversation, Refusal, Reply, Target, ThinkingStyle, Translated,
+};
+use crate::dialect::{Endpoint, GatewayError, Surface};
+use crate::failover::Candidate;
+use crate::proxy::shared::Shared;
+
+/// A body longer than this, in bytes, is read and written away from the proxy's threads: it would keep every
+/// other request of its thread waiting, for some milliseconds a megabyte. Handing a shorter one over would cost
+/// more than the translation.
+pub const LARGE: usize = 256 * 1024;
+
+/// The request in the neutral model, or why it has no place there.
+pub(super) type Read = Result<Conversation, Refusal>;
+
+/// A request in the words of a candidate's API.
+pub struct Carried {
+    /// The API.
+    pub surface: Surface,
+    /// The body, in which the candidate's own edits are still to be made.
+    pub body: RequestBody,
+    /// The client's fields that it has no place for.
+    pub dropped: Vec<String>,
+    /// What the way back needs.
+    pub reply: Reply,
+}
+
+/// What whether a candidate can be told a request depends on, besides the request.
+///
+/// Candidates that agree in it are told the same, but for the model's name: their keys, and most models of a
+/// vendor. So a large body is translated a few times at most, however many candidates there are.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Telling {
+    surfaces: Vec<Surface>,
+    most: Option<u64>,
+    thinking: ThinkingStyle,
+    sampling: bool,
+    structured: bool,
+    openai: bool,
+    extensions: bool,
+}
+
+/// See the module.
+pub(super) struct Job {
+    pub called: Surface,
+    pub bytes: Bytes,
+    /// As it was read for an earlier candidate.
+    pub read: Option<Arc<Read>>,
+    pub candidate: Candidate,
+    /// The most tokens that its answer may have.
+    pub most: Option<u64>,
+}
+
+/// What a job came to.
+pub(super) struct Done {
+    pub read: Arc<Read>,
+    /// Else why the nearest of its APIs cannot be told; `None` if it has none.
+    pub carried: Result<Carried, Option<Refusal>>,
+}
+
+impl Job {
+    /// What its result depends on.
+    pub fn telling(&self) -> Telling {
+        let target = Target::of_model(&self.candidate.upstream_model, self.most);
+        let Target {
+            model: _,
+            max_output_tokens: most,
+            thinking,
+            sampling,
+            structured,
+            openai,
+            extensions,
+        } = target;
+        Telling {
+            surfaces: self.surfaces().collect(),
+            most,
+            thinking,
+            sampling,
+            structured,
+            openai,
+            extensions,
+        }
+    }
+
+    /// Whether it is too much for the proxy's threads.
+    pub fn is_large(&self) -> bool {
+        self.bytes.len() > LARGE
+    }
+
+    /// Reads the request, if it was not, and writes it on the nearest of the candidate's APIs that can be told it.
+    pub fn run(self) -> Done {
+        let read = self
+            .read
+            .clone()
+            .unwrap_or_else(|| Arc::new(translate::read(self.called, &self.bytes)));
+        let carried = match &*read {
+            Ok(conversation) => self.write(conversation),
+            Err(refusal) => Err(Some(refusal.clone())),
+        };
+        Done { read, carried }
+    }
+
+    /// The same, away from the proxy's threads.
+    ///
+    /// # Errors
+    /// An internal error if it panicked.
+    pub async fn run_away(self, shared: &Shared) -> Result<Done, GatewayError> {
+        let _turn = shared.counting.acquire().await;
+        let done = tokio::task::spawn_blocking(move || self.run()).await;
+        done.map_err(|_| GatewayError::internal())
+    }
+
+    fn write(&self, conversation: &Conversation) -> Result<Carried, Option<Refusal>> {
+        let target = Target::of_model(&self.candidate.upstream_model, self.most);
+        let mut first = None;
+        for surface in self.surfaces() {
+            let written = translate::write(conversation, surface, &target);
+            match written.and_then(|written| carried(surface, written)) {
+                Ok(carried) => return Ok(carried),
+                Err(refusal) => first = first.or(Some(refusal)),
+            }
+        }
+        Err(first)
+    }
+
+    /// The candidate's other APIs than the client's, the nearest first.
+    fn surfaces(&self) -> impl Iterator<Item = Surface> {
+        let others = self.called.served_by().iter().copied();
+        others.filter(|surface| *surface != self.called && self.candidate.offers(*surface))
+    }
+}
+
+fn carried(surface: Surface, written: Translated) -> Result<Carried, Refusal> {
+    let body = RequestBody::parse(Endpoint::Generate(surface), Bytes::from(written.body));
+    // What was read from a valid body is written as one; its size or its limits may still be out of bounds.
+    let body = body.map_err(|bad| Refusal {
+        field: bad.param.unwrap_or("body").to_owned(),
+        why: bad.message,
+    })?;
+    Ok(Carried {
+        surface,
+        body,
+        dropped: written.dropped,
+        reply: written.reply,
+    })
+}

@@ -1,0 +1,245 @@
+//! Requests that cross from the client's API to another one of a candidate's.
+//!
+//! A body is read into the neutral model at most once, and only if a candidate needs it; it is written for a
+//! candidate when its turn comes. A candidate that cannot be told the request is no candidate: passing over it
+//! is no attempt, and nothing is learned of it. No large body is read or written on the proxy's own threads.
+
+mod job;
+
+use std::sync::Arc;
+
+pub use job::{Carried, LARGE};
+
+use job::{Done, Job, Read, Telling};
+
+use super::context::{Context, Planned};
+use super::shared::Shared;
+use crate::access::AccessKey;
+use crate::dialect::request::RequestBody;
+use crate::dialect::translate::Refusal;
+use crate::dialect::{Endpoint, GatewayError};
+use crate::failover::Candidate;
+
+/// What is known of a request's crossing.
+#[derive(Default)]
+pub struct Crossing {
+    read: Option<Arc<Read>>,
+    /// What is ready for the candidate of this index.
+    ready: Option<(usize, Carried)>,
+    /// Why the first candidate that was passed over was.
+    refusal: Option<Refusal>,
+    /// Whether candidates can be told, as far as that was found out.
+    known: Vec<(Telling, bool)>,
+    /// The candidates that are left have been looked at.
+    pruned: bool,
+}
+
+impl Crossing {
+    fn job(&self, body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> Job {
+        Job {
+            called: body.endpoint().surface(),
+            bytes: body.bytes().clone(),
+            read: self.read.clone(),
+            candidate: candidate.clone(),
+            most: most_output(key, candidate),
+        }
+    }
+
+    fn can(&self, telling: &Telling) -> Option<bool> {
+        let known = self.known.iter().find(|(known, _)| known == telling);
+        known.map(|(_, can)| *can)
+    }
+
+    /// Writes the request for a candidate, wherever its size allows it.
+    async fn carry(
+        &mut self,
+        shared: &Shared,
+        job: Job,
+    ) -> Result<Option<Carried>, GatewayError> {
+        let telling = job.telling();
+        if self.can(&telling) == Some(false) {
+            return Ok(None);
+        }
+        let done = if job.is_large() {
+            Box::pin(job.run_away(shared)).await?
+        } else {
+            job.run()
+        };
+        Ok(self.learn(telling, done))
+    }
+
+    fn learn(&mut self, telling: Telling, done: Done) -> Option<Carried> {
+        self.read.get_or_insert(done.read);
+        if self.can(&telling).is_none() {
+            self.known.push((telling, done.carried.is_ok()));
+        }
+        match done.carried {
+            Ok(carried) => Some(carried),
+            Err(refusal) => {
+                self.refusal = self.refusal.take().or(refusal);
+                None
+            }
+        }
+    }
+}
+
+/// Passes over candidates until one can be told the request.
+///
+/// # Errors
+/// A refusal that names the field at fault, if none can.
+pub async fn prepare(
+    shared: &Shared,
+    ctx: &mut Context,
+    candidates: &mut Vec<Candidate>,
+) -> Result<(), GatewayError> {
+    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
+        return Err(GatewayError::internal());
+    };
+    let Endpoint::Generate(called) = received.body.endpoint() else {
+        return Ok(());
+    };
+    let mut passed = 0;
+    for candidate in candidates.iter() {
+        if candidate.surface == called {
+            break;
+        }
+        let job = ctx.crossing.job(&received.body, &caller.key, candidate);
+        if let Some(carried) = ctx.crossing.carry(shared, job).await? {
+            ctx.crossing.ready = Some((0, carried));
+            break;
+        }
+        passed += 1;
+    }
+    if passed == candidates.len() {
+        return Err(not_carried(ctx));
+    }
+    candidates.drain(..passed);
+    Ok(())
+}
+
+/// Whether the candidate of this index can be told the request. What crosses is ready for [`take`] then.
+pub async fn ready(shared: &Shared, ctx: &mut Context, index: usize) -> bool {
+    let (Some(caller), Some(received), Some(planned)) = (&ctx.caller, &ctx.received, &ctx.planned)
+    else {
+        return false;
+    };
+    let candidate = &planned.candidates[index];
+    if candidate.surface == received.body.endpoint().surface() {
+        return true;
+    }
+    let done = ctx
+        .crossing
+        .ready
+        .as_ref()
+        .is_some_and(|(of, _)| *of == index);
+    if done {
+        return true;
+    }
+    let job = ctx.crossing.job(&received.body, &caller.key, candidate);
+    // One whose translation panics is passed over; if it is the only one, the client reads of an internal error.
+    let carried = ctx.crossing.carry(shared, job).await.ok().flatten();
+    ctx.crossing.ready = carried.map(|carried| (index, carried));
+    ctx.crossing.ready.is_some()
+}
+
+/// What is ready for the candidate of this index; `None` if the request reaches it as it is.
+pub fn take(ctx: &mut Context, index: usize) -> Option<Carried> {
+    let (of, carried) = ctx.crossing.ready.take()?;
+    if of == index {
+        return Some(carried);
+    }
+    ctx.crossing.ready = Some((of, carried));
+    None
+}
+
+/// Passes over the candidates left that cannot be told the request, so that it is known whether an attempt that
+/// has failed with an answer is the last one, whose answer is relayed.
+pub async fn prune(shared: &Shared, ctx: &mut Context) {
+    let (Some(caller), Some(received), Some(planned)) =
+        (&ctx.caller, &ctx.received, &mut ctx.planned)
+    else {
+        return;
+    };
+    if ctx.crossing.pruned || received.body.bytes().len() <= LARGE {
+        prune_known(ctx);
+        return;
+    }
+    let called = received.body.endpoint().surface();
+    let mut left = Vec::new();
+    planned.machine.keep(|index| {
+        left.push(index);
+        true
+    });
+    for index in left {
+        let candidate = &planned.candidates[index];
+        if candidate.surface == called {
+            continue;
+        }
+        let job = ctx.crossing.job(&received.body, &caller.key, candidate);
+        let telling = job.telling();
+        // What it is found to be is kept, and what was written thrown away: its turn may never come.
+        if ctx.crossing.can(&telling).is_none() && ctx.crossing.carry(shared, job).await.is_err() {
+            ctx.crossing.known.push((telling, false));
+        }
+    }
+    prune_known(ctx);
+}
+
+/// The same where nobody can wait: of a large body's candidates only those are passed over that are known not to
+/// be told it. The others are when their turn comes; without an answer to relay that comes to the same.
+pub fn prune_known(ctx: &mut Context) {
+    let (Some(caller), Some(received), Some(planned)) =
+        (&ctx.caller, &ctx.received, &mut ctx.planned)
+    else {
+        return;
+    };
+    if ctx.crossing.pruned {
+        return;
+    }
+    let called = received.body.endpoint().surface();
+    let Planned {
+        machine,
+        candidates,
+        ..
+    } = planned;
+    let mut all_known = true;
+    machine.keep(|index| {
+        let candidate = &candidates[index];
+        if candidate.surface == called {
+            return true;
+        }
+        let job = ctx.crossing.job(&received.body, &caller.key, candidate);
+        let telling = job.telling();
+        match ctx.crossing.can(&telling) {
+            Some(can) => can,
+            None if job.is_large() => {
+                all_known = false;
+                true
+            }
+            None => ctx.crossing.learn(telling, job.run()).is_some(),
+        }
+    });
+    ctx.crossing.pruned = all_known;
+}
+
+/// The refusal when no candidate could be told the request.
+pub fn not_carried(ctx: &Context) -> GatewayError {
+    match (&ctx.crossing.refusal, ctx.endpoint) {
+        (Some(refusal), Some(endpoint)) => GatewayError::not_carried(refusal, endpoint.surface()),
+        _ => GatewayError::internal(),
+    }
+}
+
+/// The most tokens that a candidate's answer may have, if anything limits them.
+pub fn most_output(key: &AccessKey, candidate: &Candidate) -> Option<u64> {
+    let model = candidate.model.as_deref();
+    let configuration = key.configuration.as_ref();
+    let limits = [
+        model
+            .and_then(|model| model.max_output_tokens)
+            .filter(|most| *most > 0),
+        configuration.and_then(|configuration| configuration.max_output_tokens),
+        key.settings.max_output_tokens,
+    ];
+    limits.into_iter().flatten().min()
+}
