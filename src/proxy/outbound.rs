@@ -45,6 +45,29 @@ fn is_dropped(name: &HeaderName) -> bool {
     )
 }
 
+/// How far a header stays behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// It says which version and which betas of an API are meant.
+    WithTheApi,
+    /// It says whose account it is, or what the vendor's own client is doing.
+    WithTheVendor,
+}
+
+/// What is about the client's API or its vendor; a name that ends in `-` is the beginning of many.
+const LEFT_BEHIND: [(&str, Leaves); 10] = [
+    ("anthropic-", Leaves::WithTheApi),
+    ("openai-beta", Leaves::WithTheApi),
+    ("openai-", Leaves::WithTheVendor),
+    ("x-openai-", Leaves::WithTheVendor),
+    ("x-codex-", Leaves::WithTheVendor),
+    ("x-claude-code-", Leaves::WithTheVendor),
+    ("x-stainless-", Leaves::WithTheVendor),
+    ("originator", Leaves::WithTheVendor),
+    ("chatgpt-account-id", Leaves::WithTheVendor),
+    ("x-app", Leaves::WithTheVendor),
+];
+
 /// Pingora's `upstream_request_filter`.
 ///
 /// The head is made anew, which costs less than changing the client's in place, and without the client's
@@ -136,17 +159,18 @@ fn kept(sent: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// Takes out what is about the client's API when another one is called: which version and which betas of it are
-/// meant, and, if it is another vendor's, whose account.
+/// Takes out what is about the client's API when another one is called, and what is about its vendor when it is
+/// another vendor's.
 fn leave_behind(headers: &mut HeaderMap, called: Surface, calls: Surface) {
     let other_vendor = called.dialect() != calls.dialect();
     let about: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
             let name = name.as_str();
-            name.starts_with("anthropic-")
-                || name == "openai-beta"
-                || (other_vendor && name.starts_with("openai-"))
+            LEFT_BEHIND.iter().any(|(about, leaves)| {
+                let is_about = name == *about || (about.ends_with('-') && name.starts_with(about));
+                is_about && (other_vendor || *leaves == Leaves::WithTheApi)
+            })
         })
         .cloned()
         .collect();
@@ -235,6 +259,12 @@ mod tests {
                 "openai-beta",
                 "openai-organization",
                 "x-stainless-lang",
+                "x-codex-turn-state",
+                "x-openai-subagent",
+                "x-claude-code-session-id",
+                "originator",
+                "originators",
+                "chatgpt-account-id",
                 "user-agent",
             ] {
                 headers.append(name, HeaderValue::from_static("1"));
@@ -251,12 +281,13 @@ mod tests {
         };
         assert_eq!(
             cross(Surface::Messages, Surface::Responses),
-            "user-agent x-stainless-lang"
+            "originators user-agent"
         );
         assert_eq!(
             cross(Surface::Responses, Surface::ChatCompletions),
-            "openai-organization user-agent x-stainless-lang",
-            "the same vendor's account"
+            "chatgpt-account-id openai-organization originator originators user-agent \
+             x-claude-code-session-id x-codex-turn-state x-openai-subagent x-stainless-lang",
+            "the same vendor's account and client"
         );
     }
 
