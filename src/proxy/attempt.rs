@@ -147,22 +147,40 @@ fn worded(ctx: &mut Context, index: usize) -> Option<Worded> {
     let Some(carried) = carried else {
         let endpoint = client.endpoint();
         let own = own_thoughts(client);
-        let (body, ask) = render(own.as_ref().unwrap_or(client), key, candidate);
+        let rendered = render(own.as_ref().unwrap_or(client), key, candidate);
         return Some(Worded {
             endpoint,
-            body,
-            strip_usage: ask && !client.wants_usage_chunk(),
+            body: rendered.body,
+            strip_usage: rendered.asks && !client.wants_usage_chunk(),
             reply: None,
-            dropped: Vec::new(),
+            dropped: rendered.stripped,
         });
     };
+    let rendered = render(&carried.body, key, candidate);
+    let mut dropped = carried.dropped;
+    for name in rendered.stripped {
+        if !dropped.contains(&name) && !is_added(client, &name) {
+            dropped.push(name);
+        }
+    }
     Some(Worded {
         endpoint: Endpoint::Generate(carried.surface),
-        body: render(&carried.body, key, candidate).0,
+        body: rendered.body,
         strip_usage: false, // the translation reads it
         reply: Some(Box::new(carried.reply)),
-        dropped: carried.dropped,
+        dropped,
     })
+}
+
+/// Whether a member of a translated body is the translation's own, so that the client misses nothing without it.
+fn is_added(client: &RequestBody, name: &str) -> bool {
+    match name {
+        "stream_options" | "store" | "include" => !client.can_strip(name),
+        "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+            client.max_output_tokens().is_none()
+        }
+        _ => false,
+    }
 }
 
 /// The body without what other providers' models thought in earlier turns, if there is any of it.
@@ -175,8 +193,16 @@ fn own_thoughts(body: &RequestBody) -> Option<RequestBody> {
     RequestBody::parse(body.endpoint(), clean.into()).ok()
 }
 
-/// The body with the candidate's edits, and whether usage is asked for in it.
-fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> (Bytes, bool) {
+/// A body with the candidate's edits.
+struct Rendered {
+    body: Bytes,
+    /// Whether usage is asked for in it.
+    asks: bool,
+    /// The members that it lost because the candidate does not take them, each once.
+    stripped: Vec<String>,
+}
+
+fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> Rendered {
     let model = candidate.model.as_deref();
     let provider = &candidate.provider;
     let unlisted = unlisted(provider, body);
@@ -198,7 +224,17 @@ fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> (Bytes,
         max_output_tokens: crossing::most_output(key, candidate),
         include_usage: ask,
     });
-    (rendered, ask)
+    let mut stripped: Vec<String> = Vec::new();
+    for name in strip {
+        if body.can_strip(name) && !stripped.iter().any(|known| known == name) {
+            stripped.push(name.to_owned());
+        }
+    }
+    Rendered {
+        body: rendered,
+        asks: ask,
+        stripped,
+    }
 }
 
 /// The fields of the body that are not among those that the provider takes.

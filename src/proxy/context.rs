@@ -93,7 +93,7 @@ pub struct Attempt {
     pub body: Bytes,
     /// What the way back needs, if the request crossed to another API.
     pub reply: Option<Box<Reply>>,
-    /// The client's fields that the candidate's API has no place for.
+    /// The client's fields that the candidate does not take, or its API has no place for.
     pub dropped: Vec<String>,
     /// Whether the usage chunk was asked for on the client's behalf.
     pub strip_usage: bool,

@@ -158,6 +158,16 @@ impl RequestBody {
         others.map(|member| member.key(&self.bytes))
     }
 
+    /// Whether the body has a top-level member of this name that [`Edit::strip`] would remove.
+    pub fn can_strip(&self, name: &str) -> bool {
+        use fields::{Field, Name};
+        self.members.iter().any(|member| match member.name {
+            Name::Shadow | Name::Read(Field::Model | Field::Models | Field::Stream) => false,
+            Name::Read(field) => field.key() == name,
+            Name::Other => member.key(&self.bytes) == name,
+        })
+    }
+
     /// The bytes for one candidate: the same [`Bytes`] if nothing must change, else a spliced copy in
     /// which every member that `edit` does not concern is kept byte for byte, in its place.
     pub fn render(&self, edit: &Edit<'_>) -> Bytes {
