@@ -44,11 +44,7 @@ fn is_dropped(name: &HeaderName) -> bool {
 }
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
-pub async fn head(
-    shared: &Shared,
-    head: &mut ResponseHeader,
-    ctx: &mut Context,
-) -> Result<()> {
+pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     if head.status.is_informational() {
         return Ok(());
     }

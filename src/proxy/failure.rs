@@ -11,9 +11,9 @@ use super::flight::{Fault, Phase};
 use super::shared::Shared;
 use super::{attempt, crossing, reply, settle};
 use crate::clock;
-use crate::dialect::GatewayError;
 use crate::dialect::error::{Attempt as Line, Code};
 use crate::dialect::stop::{Stopped, stop};
+use crate::dialect::{GatewayError, Surface};
 use crate::failover::{ConnectFailure, Ending, Outcome, Step};
 use crate::tokens::{StreamFailure, Tap};
 
@@ -339,7 +339,11 @@ async fn say_in_stream(
         return Ok(());
     };
     write_pending(session).await?;
-    let event = error.stream_event(endpoint.surface(), &ctx.request_id);
+    let sequence = match (endpoint.surface(), &ctx.planned) {
+        (Surface::Responses, Some(planned)) => planned.flight.next_number(),
+        _ => 0, // only Responses number their events
+    };
+    let event = error.stream_event(endpoint.surface(), &ctx.request_id, sequence);
     let mut bytes = BytesMut::with_capacity(2 + event.len());
     // Whatever the provider left unfinished ends here, so that the event stands by itself.
     bytes.put_slice(b"\n\n");

@@ -215,8 +215,13 @@ impl CustomSession for HeldSession {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        match self.flight.pass(tasks, clock::now()) {
-            Pass::Hold => Ok(false),
+        let mut pass = self.flight.pass(tasks, clock::now());
+        if let Pass::Translate(translation) = pass {
+            let translated = self.closing.translate(translation).await;
+            pass = self.flight.translated(translated, clock::now());
+        }
+        match pass {
+            Pass::Hold | Pass::Translate(_) => Ok(false),
             Pass::Fail(error) => Err(error),
             pass @ (Pass::Write(_) | Pass::Last(_)) => {
                 let (tasks, goes_on) = match pass {

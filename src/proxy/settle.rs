@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use pingora_proxy::Session;
 
 use super::admit::prompt_tokens;
 use super::context::{Context, PastAttempt, Planned};
-use super::flight::{Flight, Phase};
+use super::flight::{Flight, NotAnAnswer, Phase, Translation};
 use super::shared::Shared;
 use super::tab::Tab;
 use crate::clock;
@@ -99,6 +100,14 @@ impl Closing {
             reported.max(tap.output_bytes() / BYTES_PER_TOKEN)
         });
         output.is_none_or(|output| self.tab.affords(output))
+    }
+
+    /// Translates a long document, away from the proxy's threads.
+    pub async fn translate(&self, translation: Translation) -> Result<Bytes, NotAnAnswer> {
+        let _turn = self.shared.counting.acquire().await;
+        let translated = tokio::task::spawn_blocking(move || translation.run());
+        // What it panics at is no answer that a client could read.
+        translated.await.unwrap_or(Err(NotAnAnswer))
     }
 
     /// The answer under way has come to its end.

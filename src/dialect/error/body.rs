@@ -14,9 +14,14 @@ pub fn body(dialect: Dialect, error: &GatewayError, request_id: &str) -> Bytes {
 /// The server-sent event that ends a stream which has already begun. No `[DONE]` follows it.
 ///
 /// The Responses event carries the fields of OpenAI's reference at its top level, and also the `error`
-/// object that OpenAI really sends and that its SDKs raise on. Its `sequence_number` is 0: the gateway
-/// does not count a provider's events.
-pub fn stream_event(surface: Surface, error: &GatewayError, request_id: &str) -> Bytes {
+/// object that OpenAI really sends and that its SDKs raise on. `sequence` is its place among the events of a
+/// stream that numbers them, from 0; other surfaces do not.
+pub fn stream_event(
+    surface: Surface,
+    error: &GatewayError,
+    request_id: &str,
+    sequence: u64,
+) -> Bytes {
     let named = match surface {
         Surface::Messages | Surface::Responses => "event: error\n",
         Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => "",
@@ -28,7 +33,7 @@ pub fn stream_event(surface: Surface, error: &GatewayError, request_id: &str) ->
             "code": error.code.code(),
             "message": error.message,
             "param": error.param,
-            "sequence_number": 0,
+            "sequence_number": sequence,
             "error": data["error"],
         });
     }

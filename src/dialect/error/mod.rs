@@ -100,8 +100,9 @@ impl GatewayError {
         body(dialect, self, request_id)
     }
 
-    /// The server-sent event that ends a stream which has already begun.
-    pub fn stream_event(&self, surface: Surface, request_id: &str) -> Bytes {
-        stream_event(surface, self, request_id)
+    /// The server-sent event that ends a stream which has already begun; `sequence` is its number among the
+    /// stream's events.
+    pub fn stream_event(&self, surface: Surface, request_id: &str, sequence: u64) -> Bytes {
+        stream_event(surface, self, request_id, sequence)
     }
 }

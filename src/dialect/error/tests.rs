@@ -151,7 +151,7 @@ fn events() {
                 },
             ]),
         ] {
-            let event = text(error.stream_event(surface, "req-1"));
+            let event = text(error.stream_event(surface, "req-1", 0));
             assert!(event.ends_with("\n\n"), "a whole event");
             assert_eq!(event.matches("\n\n").count(), 1, "one event");
             assert_eq!(

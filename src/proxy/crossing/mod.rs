@@ -51,11 +51,7 @@ impl Crossing {
     }
 
     /// Writes the request for a candidate, wherever its size allows it.
-    async fn carry(
-        &mut self,
-        shared: &Shared,
-        job: Job,
-    ) -> Result<Option<Carried>, GatewayError> {
+    async fn carry(&mut self, shared: &Shared, job: Job) -> Result<Option<Carried>, GatewayError> {
         let telling = job.telling();
         if self.can(&telling) == Some(false) {
             return Ok(None);

@@ -7,9 +7,11 @@ use http::{HeaderValue, header};
 use pingora_core::protocols::http::HttpTask;
 
 use super::Masked;
+use super::numbers::number;
 use crate::dialect::Dialect;
 use crate::dialect::sse::Event;
 use crate::dialect::translate::{self, Reply};
+use crate::proxy::crossing::LARGE;
 use crate::tokens::{StreamFailure, Tap, Usage};
 
 /// Translates a stream. What leaves it is always whole events.
@@ -33,6 +35,12 @@ impl Translator {
         self.0.finish(out)
     }
 
+    /// The number of the event that would be next, if the client's events have numbers.
+    pub(super) fn next_number(self) -> Option<u64> {
+        // Nobody but the translation knows; an end would begin with it.
+        number(&self.cut(Usage::default()))
+    }
+
     /// The events that end the client's stream where it stands, as at a token limit.
     pub fn cut(mut self, usage: Usage) -> Bytes {
         let mut out = Vec::new();
@@ -48,6 +56,35 @@ pub struct Gathered {
     body: BytesMut,
     /// Longest document, in bytes.
     most: usize,
+    /// What a [`Translation`] made of it.
+    translated: Option<Result<Bytes, NotAnAnswer>>,
+}
+
+/// The translation of a long document, which would keep other requests of its thread waiting.
+pub struct Translation {
+    reply: Box<Reply>,
+    body: BytesMut,
+    created: u64,
+}
+
+impl Translation {
+    /// Does it.
+    pub fn run(self) -> Result<Bytes, NotAnAnswer> {
+        translated(&self.reply, &self.body, self.created)
+    }
+}
+
+fn translated(reply: &Reply, body: &[u8], created: u64) -> Result<Bytes, NotAnAnswer> {
+    let translated = translate::answer(reply, body, created);
+    translated.map(Bytes::from).map_err(|_| NotAnAnswer)
+}
+
+/// What stands in the way of an end.
+pub(super) enum Unfinished {
+    /// It reports a failure, or is no answer at all.
+    Failed(StreamFailure),
+    /// It is long, and to be translated first.
+    Long(Translation),
 }
 
 enum Into {
@@ -62,7 +99,7 @@ enum Into {
 }
 
 /// It is longer than it may be, or it is not what the provider's API answers with.
-pub(super) struct NotAnAnswer;
+pub struct NotAnAnswer;
 
 impl Gathered {
     /// The answer to a request that crossed; `created` is in Unix time (s), `most` in bytes.
@@ -76,6 +113,7 @@ impl Gathered {
             into,
             body: BytesMut::new(),
             most,
+            translated: None,
         }
     }
 
@@ -91,6 +129,7 @@ impl Gathered {
             into: Into::Error(dialect, id, status, Box::new(masked)),
             body: BytesMut::new(),
             most,
+            translated: None,
         }
     }
 
@@ -124,8 +163,17 @@ impl Gathered {
         Ok(())
     }
 
-    /// It is whole: what the client reads instead. Else the failure that it reports, or that it is no answer at all.
-    pub(super) fn finish(&mut self) -> Result<Bytes, Option<StreamFailure>> {
+    /// What the translation that [`Gathered::finish`] asked for came to.
+    pub(super) fn translated(&mut self, translated: Result<Bytes, NotAnAnswer>) {
+        self.translated = Some(translated);
+    }
+
+    /// It is whole: what the client reads instead.
+    pub(super) fn finish(&mut self) -> Result<Bytes, Unfinished> {
+        let malformed = |_| Unfinished::Failed(StreamFailure::Malformed);
+        if let Some(translated) = self.translated.take() {
+            return translated.map_err(malformed);
+        }
         let mut body = std::mem::take(&mut self.body);
         match &mut self.into {
             Into::Answer {
@@ -134,10 +182,16 @@ impl Gathered {
                 created,
             } => {
                 if let Some(failure) = tap.finish().failure {
-                    return Err(Some(failure));
+                    return Err(Unfinished::Failed(failure));
                 }
-                let translated = translate::answer(reply, &body, *created);
-                translated.map(Bytes::from).map_err(|_| None)
+                if body.len() > LARGE {
+                    return Err(Unfinished::Long(Translation {
+                        reply: reply.clone(),
+                        body,
+                        created: *created,
+                    }));
+                }
+                translated(reply, &body, *created).map_err(malformed)
             }
             Into::Error(dialect, id, status, masked) => {
                 masked.whole(&mut body);

@@ -17,6 +17,7 @@
 
 mod across;
 mod masked;
+mod numbers;
 mod time;
 
 use std::mem;
@@ -28,9 +29,12 @@ use parking_lot::Mutex;
 use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
-pub use across::{Gathered, Translator};
+use across::Unfinished;
+pub use across::{Gathered, NotAnAnswer, Translation, Translator};
 pub use masked::Masked;
 pub use time::{Limits, Tick};
+
+use numbers::Numbers;
 
 use super::drain::Drain;
 use crate::tokens::{StreamFailure, Tap};
@@ -101,6 +105,8 @@ pub enum Pass {
     Last(Vec<HttpTask>),
     /// The attempt has failed; the error to return to Pingora.
     Fail(Box<Error>),
+    /// Nothing leaves before this was done elsewhere and handed to [`Flight::translated`].
+    Translate(Translation),
 }
 
 /// See the module.
@@ -116,6 +122,8 @@ struct State {
     answer: Option<Answer>,
     /// Of a stream that has ended; it may have last words yet.
     translator: Option<Box<Translator>>,
+    /// Of the events that pass untouched.
+    numbers: Numbers,
     held: Vec<HttpTask>,
     held_bytes: usize,
     fault: Option<Fault>,
@@ -135,6 +143,7 @@ impl Flight {
                 attempt_by: limits.total,
                 answer: None,
                 translator: None,
+                numbers: Numbers::default(),
                 held: Vec::new(),
                 held_bytes: 0,
                 fault: None,
@@ -153,6 +162,7 @@ impl Flight {
         state.attempt_by = by;
         state.answer = None;
         state.translator = None;
+        state.numbers = Numbers::default();
         state.held.clear();
         state.held_bytes = 0;
         state.ended = false;
@@ -235,6 +245,27 @@ impl Flight {
         self.state.lock().translator.take()
     }
 
+    /// After the end of the last answer: the number of the event that the client's stream would go on with, where
+    /// events have numbers.
+    pub fn next_number(&self) -> u64 {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Committed {
+            return 0;
+        }
+        match state.translator.take() {
+            Some(translator) => translator.next_number().unwrap_or(0),
+            None => state.numbers.next(),
+        }
+    }
+
+    /// The document under way was translated, and goes on as if it ended here.
+    pub fn translated(&self, body: Result<Bytes, NotAnAnswer>, now: Instant) -> Pass {
+        if let Some(Answer::Gathered(gathered)) = &mut self.state.lock().answer {
+            gathered.translated(body);
+        }
+        self.pass(vec![HttpTask::Done], now)
+    }
+
     /// Tasks of the answer under way, as Pingora hands them to the session.
     pub fn pass(&self, tasks: Vec<HttpTask>, now: Instant) -> Pass {
         let mut state = self.state.lock();
@@ -261,6 +292,8 @@ impl Flight {
                     }
                     return Pass::Fail(error);
                 }
+                // The end was the last of the tasks.
+                Err(Stop::Translate(translation)) => return Pass::Translate(translation),
             }
             if state.phase == Phase::Committed && !state.held.is_empty() {
                 let mut released = mem::take(&mut state.held);
@@ -286,6 +319,7 @@ impl Flight {
 enum Stop {
     Fault(Fault),
     Upstream(Box<Error>),
+    Translate(Translation),
 }
 
 impl State {
@@ -391,7 +425,8 @@ impl State {
                 (out.into(), seen.content)
             }
             Some(Answer::Stream { tap, .. }) => {
-                let seen = tap.feed(data);
+                let numbers = &mut self.numbers;
+                let seen = tap.feed_each(data, |event| numbers.note(event.data));
                 match seen.failure {
                     Some(failure) if !committed && !seen.content => {
                         return Err(Stop::Fault(Fault::Answer(failure)));
@@ -462,9 +497,16 @@ impl State {
                 }
             }
             Some(Answer::Gathered(gathered)) => {
-                let body = gathered.finish().map_err(|failure| {
-                    Stop::Fault(Fault::Answer(failure.unwrap_or(StreamFailure::Malformed)))
-                })?;
+                let body = match gathered.finish() {
+                    Ok(body) => body,
+                    Err(Unfinished::Failed(failure)) => {
+                        return Err(Stop::Fault(Fault::Answer(failure)));
+                    }
+                    Err(Unfinished::Long(translation)) => {
+                        self.ended = false;
+                        return Err(Stop::Translate(translation));
+                    }
+                };
                 across::announce(&mut self.held, body.len());
                 body
             }

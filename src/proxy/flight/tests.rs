@@ -44,6 +44,7 @@ fn written(pass: Pass) -> usize {
         Pass::Write(tasks) | Pass::Last(tasks) => tasks.len(),
         Pass::Hold => 0,
         Pass::Fail(error) => panic!("the attempt failed: {error}"),
+        Pass::Translate(_) => panic!("nothing was to be translated"),
     }
 }
 
