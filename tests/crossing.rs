@@ -8,6 +8,8 @@ mod common;
 mod api;
 #[path = "crossing/broken.rs"]
 mod broken;
+#[path = "crossing/connections.rs"]
+mod connections;
 #[path = "crossing/counting.rs"]
 mod counting;
 #[path = "crossing/failover.rs"]
@@ -16,6 +18,8 @@ mod failover;
 mod faults;
 #[path = "crossing/heads.rs"]
 mod heads;
+#[path = "crossing/large.rs"]
+mod large;
 #[path = "crossing/money.rs"]
 mod money;
 #[path = "crossing/pairs.rs"]

@@ -83,6 +83,37 @@ async fn a_broken_stream_shows_over_http2() {
 }
 
 #[tokio::test]
+async fn the_error_goes_on_with_the_numbers_of_the_stream() {
+    for provider in Api::ALL {
+        let half = Script::sse().data(provider.start()).wait(50);
+        let mid_event = half
+            .clone()
+            .data("event: response.output_text.delta\ndata: {\"seq")
+            .wait(20);
+        let silent = Script::new().silence();
+        for (script, numbered) in [(half.cut(), 4..), (mid_event.cut(), 4..), (silent, 1..)] {
+            let fake = Fake::start(Wire::H1, script).await;
+            let gateway = Gateway::builder()
+                .provider(offering("p", &fake, &[provider]))
+                .config(json!({"timeouts": {"hold": "100ms", "keepalive": "100ms"}}))
+                .start()
+                .await;
+            let answer = ask(&gateway, &Api::Responses.request(&["m"], true)).await;
+            let case = format!("{provider:?}: {}", answer.text());
+            let events = sse::json(&answer.body);
+            assert_eq!(events.last().unwrap()["type"], "error", "{case}");
+            let numbers: Vec<_> = events
+                .iter()
+                .map(|event| event["sequence_number"].as_u64().unwrap())
+                .collect();
+            let expected: Vec<_> = (0..).take(numbers.len()).collect();
+            assert_eq!(numbers, expected, "{case}");
+            assert!(numbered.contains(&numbers.len()), "{case}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_error_event_after_content_is_told_in_the_clients_words() {
     for (client, provider) in Api::pairs() {
         let script = Script::sse()

@@ -11,6 +11,19 @@ use crate::common::requests::Request;
 use crate::common::script::Script;
 use crate::{ask, ask_over, good, offering, well};
 
+/// What a vendor's client says to its own vendor.
+const OF_A_VENDOR: [&str; 9] = [
+    "openai-organization",
+    "openai-project",
+    "x-openai-subagent",
+    "x-codex-turn-state",
+    "x-claude-code-session-id",
+    "x-stainless-lang",
+    "originator",
+    "chatgpt-account-id",
+    "x-app",
+];
+
 #[tokio::test]
 async fn the_head_follows_the_providers_api() {
     let (gateway, fakes) = good(Wire::H1).await;
@@ -21,10 +34,12 @@ async fn the_head_follows_the_providers_api() {
         for (name, value) in [
             ("anthropic-beta", "some-beta"),
             ("openai-beta", "responses=experimental"),
-            ("x-stainless-lang", "python"),
             ("x-unheard-of", "1"),
         ] {
             request = request.header(name, value);
+        }
+        for name in OF_A_VENDOR {
+            request = request.header(name, "1");
         }
         let answer = ask(&gateway, &request).await;
         assert_eq!(answer.status(), 200, "{}", answer.text());
@@ -42,7 +57,11 @@ async fn the_head_follows_the_providers_api() {
         assert_eq!(seen.header("anthropic-version"), version, "{case}");
         assert_eq!(seen.header("anthropic-beta"), None, "{case}");
         assert_eq!(seen.header("openai-beta"), None, "{case}");
-        assert_eq!(seen.header("x-stainless-lang"), Some("python"), "{case}");
+        let other_vendor = (client == Api::Messages) != (provider == Api::Messages);
+        for name in OF_A_VENDOR {
+            let kept = Some("1").filter(|_| !other_vendor);
+            assert_eq!(seen.header(name), kept, "{name}; {case}");
+        }
         assert_eq!(seen.header("x-unheard-of"), Some("1"), "{case}");
         let length = seen.body.len().to_string();
         assert_eq!(seen.header("content-length"), Some(&*length), "{case}");
@@ -65,10 +84,17 @@ async fn a_request_to_its_own_api_is_not_touched() {
                 ..request
             }
             .header("anthropic-beta", "b");
+            let request = OF_A_VENDOR
+                .iter()
+                .fold(request, |request, name| request.header(name, "1"));
             let answer = ask(&gateway, &request).await;
             assert_eq!(answer.body, api.answer(stream).body(), "{api:?}");
             let seen = fake.seen().pop().unwrap();
             assert_eq!(seen.header("anthropic-beta"), Some("b"));
+            for name in OF_A_VENDOR {
+                assert_eq!(seen.header(name), Some("1"), "{name}");
+            }
+            assert_eq!(answer.header("x-tollgate-dropped"), None);
             assert!(seen.path.ends_with("?beta=true"), "{}", seen.path);
             body["model"] = json!("m");
             assert_eq!(seen.json(), body, "{api:?}");
@@ -165,6 +191,91 @@ async fn limits_and_stripped_parameters_apply_to_what_was_translated() {
     assert_eq!(sent["max_tokens"], 50, "{sent}");
     assert_eq!(sent["stop_sequences"], json!(["END"]), "{sent}");
     assert!(sent.get("temperature").is_none(), "{sent}");
+    assert_eq!(answer.header("x-tollgate-dropped"), Some("temperature"));
+}
+
+#[tokio::test]
+async fn what_the_catalog_says_to_remove_is_named_if_it_was_there() {
+    let fake = Fake::answering(Wire::H1, well).await;
+    let mut builder = Gateway::builder();
+    for api in Api::ALL {
+        let mut entry = offering(api.name(), &fake, &[api]);
+        // What the client may say, what it may not, and what a translation says of itself; some of it twice.
+        entry["unsupported_parameters"] = json!([
+            "temperature",
+            "seed",
+            "stop_sequences",
+            "stream_options",
+            "store"
+        ]);
+        entry["models"] = json!([{"id": "m", "unsupported_parameters": ["temperature", "top_p"]}]);
+        builder = builder.provider(entry);
+    }
+    let gateway = builder.start().await;
+    let all = json!({"temperature": 0.5, "top_p": 0.5});
+    for (client, provider, more, expected) in [
+        (Api::Chat, Api::Chat, json!({}), None),
+        (
+            Api::Chat,
+            Api::Chat,
+            all.clone(),
+            Some("temperature, top_p"),
+        ),
+        (
+            Api::Messages,
+            Api::Messages,
+            all.clone(),
+            Some("temperature, top_p"),
+        ),
+        (
+            Api::Responses,
+            Api::Responses,
+            all.clone(),
+            Some("store, temperature, top_p"),
+        ),
+        // Translated: each once, whoever drops it.
+        (Api::Chat, Api::Messages, json!({}), None),
+        (Api::Messages, Api::Chat, json!({"stream": true}), None),
+        (Api::Messages, Api::Responses, json!({}), None),
+        (
+            Api::Messages,
+            Api::Responses,
+            all.clone(),
+            Some("temperature, top_p"),
+        ),
+        (
+            Api::Chat,
+            Api::Messages,
+            json!({"seed": 1, "temperature": 0.5}),
+            Some("seed, temperature"),
+        ),
+        // The provider's name, where the client's has become another one.
+        (
+            Api::Chat,
+            Api::Messages,
+            json!({"stop": "END"}),
+            Some("stop_sequences"),
+        ),
+    ] {
+        let mut body = client.body(&[&format!("{}:m", provider.name())], false);
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let answer = ask(&gateway, &client.post(&body)).await;
+        let case = format!("{client:?} at {provider:?}, {more}: {}", answer.text());
+        assert_eq!(answer.status(), 200, "{case}");
+        let mut names: Vec<&str> = answer
+            .header("x-tollgate-dropped")
+            .map(|list| list.split(", ").collect())
+            .unwrap_or_default();
+        names.sort_unstable();
+        assert_eq!(names.join(", "), expected.unwrap_or_default(), "{case}");
+        let sent = fake.seen().pop().unwrap().json();
+        for name in ["temperature", "top_p", "seed", "stop_sequences", "store"] {
+            assert!(sent.get(name).is_none(), "{name}; {sent}; {case}");
+        }
+        assert_eq!(sent["model"], "m", "{case}");
+    }
 }
 
 #[tokio::test]

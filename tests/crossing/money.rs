@@ -16,7 +16,7 @@ fn events(gateway: &Gateway) -> Vec<Value> {
 }
 
 /// Waits for so many usage events.
-async fn told(gateway: &Gateway, count: usize) -> Vec<Value> {
+pub async fn told(gateway: &Gateway, count: usize) -> Vec<Value> {
     let done = eventually(PATIENCE, || events(gateway).len() >= count).await;
     let events = events(gateway);
     assert!(done && events.len() == count, "{count} events: {events:#?}");
@@ -24,7 +24,7 @@ async fn told(gateway: &Gateway, count: usize) -> Vec<Value> {
 }
 
 /// A provider whose answers credits pay for.
-fn managed(id: &str, fake: &Fake, api: Api) -> Value {
+pub fn managed(id: &str, fake: &Fake, api: Api) -> Value {
     let mut entry = offering(id, fake, &[api]);
     entry["keys"] = json!([]);
     entry["managed_keys"] = json!([{"id": format!("{id}-key"), "value": "HOUSE"}]);
