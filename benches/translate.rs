@@ -1,11 +1,11 @@
-//! What translating a stream costs beside looking at it: per event, text and arguments.
+//! What translating costs: a stream's event beside only looking at it, and a whole request by its size.
 
 use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tollgate::dialect::Surface;
-use tollgate::dialect::sse::Parser;
+use tollgate::dialect::sse::Event;
 use tollgate::dialect::translate::{self, Stream, Target};
 use tollgate::tokens::Tap;
 
@@ -71,18 +71,15 @@ fn streams(c: &mut Criterion) {
                 b.iter_batched(
                     || {
                         let stream = Stream::new(&request.reply, 1);
-                        (Tap::stream(provider, false), Parser::new(), stream)
+                        (Tap::stream(provider, false), stream)
                     },
-                    |(mut tap, mut parser, mut stream)| {
-                        let mut out = Vec::new();
+                    // As the gateway does it: the tap cuts the stream into events for both.
+                    |(mut tap, mut stream)| {
                         for chunk in &chunks {
-                            black_box(tap.feed(chunk.clone()));
-                            let mut events = parser.feed(chunk);
-                            while let Some(Ok(event)) = events.next() {
-                                stream.push(&event, &mut out);
-                            }
-                            black_box(&out);
-                            out.clear();
+                            let mut out = Vec::new();
+                            let push = |event: &Event<'_>| stream.push(event, &mut out);
+                            black_box(tap.feed_each(chunk.clone(), push));
+                            black_box(out);
                         }
                     },
                     BatchSize::SmallInput,
@@ -93,5 +90,118 @@ fn streams(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, streams);
+/// A text of this length, in bytes, already escaped for JSON.
+fn words(length: usize) -> String {
+    r#"pub fn main() {\n    println!(\"the request of a gateway\"); // naïve\n}\n"#
+        .chars()
+        .cycle()
+        .take(length)
+        .collect()
+}
+
+/// A request of about `length` bytes in many short messages, without tools.
+fn long(surface: Surface, length: usize) -> String {
+    const TEXT: usize = 8 << 10;
+    let turns: Vec<String> = ["user", "assistant"]
+        .iter()
+        .cycle()
+        .take(length / TEXT)
+        .map(|role| format!(r#"{{"role":"{role}","content":"{}"}}"#, plain(TEXT)))
+        .collect();
+    let turns = turns.join(",");
+    match surface {
+        Surface::Responses => format!(r#"{{"model":"m","input":[{turns}]}}"#),
+        _ => format!(r#"{{"model":"m","max_tokens":900,"messages":[{turns}]}}"#),
+    }
+}
+
+/// A text without escapes of this length.
+fn plain(length: usize) -> String {
+    "the request of a gateway returns, and please summarise this. "
+        .chars()
+        .cycle()
+        .take(length)
+        .collect()
+}
+
+/// An agent's request: a system prompt, sixteen tools, and turns of calls with their results, 48 KiB in all.
+fn agent(surface: Surface) -> String {
+    let schema = r#"{"type":"object","properties":{"path":{"type":"string","description":"Absolute path of the file to read, never a directory."},"offset":{"type":"integer","description":"The line to begin with."},"limit":{"type":"integer"},"mode":{"type":"string","enum":["text","image","auto"]}},"required":["path"],"additionalProperties":false}"#;
+    let about = plain(400);
+    let tools: Vec<String> = (0..16)
+        .map(|at| match surface {
+            Surface::Messages => format!(
+                r#"{{"name":"tool_{at}","description":"{about}","input_schema":{schema}}}"#
+            ),
+            Surface::Responses => format!(
+                r#"{{"type":"function","name":"tool_{at}","description":"{about}","parameters":{schema}}}"#
+            ),
+            _ => format!(
+                r#"{{"type":"function","function":{{"name":"tool_{at}","description":"{about}","parameters":{schema}}}}}"#
+            ),
+        })
+        .collect();
+    let system = plain(12 << 10);
+    let result = words(3 << 9);
+    let turns: Vec<String> = (0..12)
+        .map(|at| match surface {
+            Surface::Messages => format!(
+                r#"{{"role":"user","content":"Go on."}},{{"role":"assistant","content":[{{"type":"text","text":"I shall read it."}},{{"type":"tool_use","id":"toolu_{at}","name":"tool_1","input":{{"path":"/src/lib.rs","limit":{at}}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_{at}","content":"{result}"}}]}}"#
+            ),
+            Surface::Responses => format!(
+                r#"{{"role":"user","content":"Go on."}},{{"role":"assistant","content":"I shall read it."}},{{"type":"function_call","call_id":"call_{at}","name":"tool_1","arguments":"{{\"path\":\"/src/lib.rs\"}}"}},{{"type":"function_call_output","call_id":"call_{at}","output":"{result}"}}"#
+            ),
+            _ => format!(
+                r#"{{"role":"user","content":"Go on."}},{{"role":"assistant","content":"I shall read it.","tool_calls":[{{"id":"call_{at}","type":"function","function":{{"name":"tool_1","arguments":"{{\"path\":\"/src/lib.rs\"}}"}}}}]}},{{"role":"tool","tool_call_id":"call_{at}","content":"{result}"}}"#
+            ),
+        })
+        .collect();
+    let (tools, turns) = (tools.join(","), turns.join(","));
+    match surface {
+        Surface::Messages => format!(
+            r#"{{"model":"m","max_tokens":900,"system":"{system}","tools":[{tools}],"messages":[{turns}],"stream":true}}"#
+        ),
+        Surface::Responses => format!(
+            r#"{{"model":"m","instructions":"{system}","tools":[{tools}],"input":[{turns}],"stream":true}}"#
+        ),
+        _ => format!(
+            r#"{{"model":"m","tools":[{tools}],"messages":[{{"role":"system","content":"{system}"}},{turns}],"stream":true}}"#
+        ),
+    }
+}
+
+/// Reading a client's request and writing the provider's.
+fn requests(c: &mut Criterion) {
+    let mut group = c.benchmark_group("translate a request");
+    let pairs = [
+        (Surface::Messages, Surface::ChatCompletions),
+        (Surface::ChatCompletions, Surface::Messages),
+        (Surface::Responses, Surface::ChatCompletions),
+    ];
+    for (client, provider) in pairs {
+        for (kind, body) in [
+            ("an agent's", agent(client)),
+            ("1 MiB of text", long(client, 1 << 20)),
+        ] {
+            let target = Target::of_model("m", None);
+            if let Err(refusal) = translate::request(client, provider, body.as_bytes(), &target) {
+                eprintln!(
+                    "{kind} request of {} is refused: {refusal:?}",
+                    client.name()
+                );
+                continue;
+            }
+            group.throughput(Throughput::Bytes(u64::try_from(body.len()).unwrap_or(1)));
+            let name = format!("{kind}, {} for {}", client.name(), provider.name());
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    translate::request(client, provider, black_box(body.as_bytes()), &target)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, streams, requests);
 criterion_main!(benches);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tollgate::dialect::Surface;
 
 use crate::child::{self, Child, Pins};
 use crate::load::Conn;
@@ -21,6 +22,12 @@ use crate::{Options, Outcome};
 
 /// The access key that requests carry; it opens nothing but this run's gateway.
 const TOKEN: &str = "tg-bench-g1-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+/// The surfaces that generate text.
+pub const SURFACES: [Surface; 3] = [
+    Surface::ChatCompletions,
+    Surface::Messages,
+    Surface::Responses,
+];
 const READY_TRIES: u32 = 150;
 const READY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,6 +38,8 @@ pub enum Kind {
     Bare,
     /// The gateway.
     Gateway(Credits),
+    /// The gateway without a ledger, whose provider offers this surface alone (in a self check: all of them).
+    Offering(Surface),
 }
 
 /// What a gateway does about money.
@@ -88,14 +97,26 @@ impl Lab {
         prompts::request(TOKEN, &self.model, length, events)
     }
 
+    /// A short request for a stream on a surface.
+    pub fn request_on(&self, surface: Surface, events: Events) -> Vec<u8> {
+        prompts::request_on(surface, TOKEN, &self.model, events)
+    }
+
     /// Starts a proxy and waits until it has answered a chat completion.
     pub async fn start(&self, kind: Kind) -> Outcome<Proxy> {
         let credits = match kind {
             Kind::Bare => return self.ready(self.start_bare()?, kind).await,
             Kind::Gateway(_) if self.self_check => Credits::Off,
             Kind::Gateway(credits) => credits,
+            Kind::Offering(_) => Credits::Off,
         };
-        self.ready(self.start_gateway(credits)?, kind).await
+        let surfaces: &[Surface] = match &kind {
+            Kind::Offering(_) if self.self_check => &SURFACES,
+            Kind::Offering(surface) => std::slice::from_ref(surface),
+            _ => &SURFACES[..1],
+        };
+        self.ready(self.start_gateway(credits, surfaces)?, kind)
+            .await
     }
 
     /// Starts the proxy that bare Pingora is compared with.
@@ -162,14 +183,17 @@ impl Lab {
         })
     }
 
-    fn start_gateway(&self, credits: Credits) -> Outcome<Proxy> {
+    fn start_gateway(&self, credits: Credits, surfaces: &[Surface]) -> Outcome<Proxy> {
         let (address, admin) = (child::free_port()?, child::free_port()?);
         let dir = self.dir.path().join(address.port().to_string());
         // Beside the configuration, every write of the state would wake the watcher of its directory.
         let state = dir.join("state");
         fs::create_dir_all(&state)?;
         let config = dir.join("tollgate.yaml");
-        fs::write(&config, self.config(&state, address, admin, credits))?;
+        fs::write(
+            &config,
+            self.config(&state, [address, admin], credits, surfaces),
+        )?;
         let args = ["run".into(), "--config".into(), config.into_os_string()];
         let child = child::start(&self.gateway, &args, self.proxy_cpu(), &self.log())?;
         Ok(Proxy {
@@ -190,10 +214,12 @@ impl Lab {
     fn config(
         &self,
         state: &Path,
-        address: SocketAddr,
-        admin: SocketAddr,
+        [address, admin]: [SocketAddr; 2],
         credits: Credits,
+        surfaces: &[Surface],
     ) -> String {
+        let surfaces: Vec<&str> = surfaces.iter().map(|surface| surface.name()).collect();
+        let surfaces = surfaces.join(", ");
         let digest: String = Sha256::digest(TOKEN)
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -218,6 +244,7 @@ accounts:
 providers:
   - id: bench
     base_url: "http://{provider}/v1"
+    surfaces: [{surfaces}]
     managed_keys: [{{ id: bench-key, value: "sk-bench-0123456789abcdefghijklmn" }}]
     models: [{{ id: bench-model, prices: {{ input: 3, output: 15 }} }}]
 access_keys:

@@ -95,15 +95,21 @@ impl Conn {
         }
         let mut body = Body::of(&self.buffer[..head]);
         let streamed = matches!(body, Body::Chunked(_));
-        let mut breaks = 0;
+        let mut events = 0;
+        // Where the last line break was, and how much came before this piece; the start counts as a line's middle.
+        let (mut last, mut before) = (None, 0);
         let mut first_event = None;
         let mut from = head;
         loop {
+            // An event ends in an empty line, and JSON keeps line breaks out of its strings.
             body.feed(&self.buffer[from..filled], |content| {
-                breaks += memchr::memchr_iter(b'\n', content).count() as u64;
+                for at in memchr::memchr_iter(b'\n', content) {
+                    let at = before + at;
+                    events += u64::from(last.is_some_and(|last| last + 1 == at));
+                    last = Some(at);
+                }
+                before += content.len();
             });
-            // An event is one line and an empty one, and JSON keeps line breaks out of its strings.
-            let events = breaks / 2;
             if streamed && events > 0 && first_event.is_none() {
                 first_event = Some(clock::now() - started);
             }

@@ -9,7 +9,8 @@
 //!
 //! Beside bare Pingora the gateway runs without a ledger (`credits: off`). What a ledger adds is measured by
 //! itself (`--only ledger`): the gateway with `credits: off` beside itself with credits enforced, on SQLite and on a
-//! `redis-server` of this run's own.
+//! `redis-server` of this run's own. So is what a translated stream costs (`--only crossing`): the gateway whose provider
+//! offers the client's API beside itself with a provider that only offers another one, for every two of the three.
 //!
 //! # How to read it
 //!
@@ -25,11 +26,14 @@
 //!
 //! # The files
 //!
-//! `measures.rs` and `ledger.rs` say what is measured, `lab.rs` and `redis_server.rs` what is started, `load.rs` is the load generator with the
-//! requests of `prompts.rs`, `provider.rs` and `passthrough.rs` are the other processes, `wire.rs` is their
-//! HTTP, `child.rs` their lives, `procfs.rs` reads what they used, `report.rs` prints it.
+//! `measures.rs`, `crossing.rs` and `ledger.rs` say what is measured, `lab.rs` and `redis_server.rs` what is started,
+//! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs` and
+//! `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
+//! used, `report.rs` prints it.
 
+mod answers;
 mod child;
+mod crossing;
 mod lab;
 mod ledger;
 mod load;
@@ -70,11 +74,11 @@ const PASSTHROUGH: &str = "passthrough";
 /// All measures, in the order in which they run.
 fn names() -> Vec<&'static str> {
     let mut names = measures::NAMES.to_vec();
-    names.push(ledger::NAME);
+    names.extend([crossing::NAME, ledger::NAME]);
     names
 }
 
-/// Compares the gateway with bare Pingora, and with itself with a ledger, end to end.
+/// Compares the gateway with bare Pingora, and with itself with a ledger or another API to translate, end to end.
 #[derive(Parser)]
 #[command(name = "end_to_end")]
 struct Options {
@@ -232,6 +236,23 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
             rows,
         };
         println!("\n{table}\n{}", options.conditions(pins, sides));
+    }
+    if options.wants(crossing::NAME) {
+        match crossing::measure(&lab, options).await {
+            Ok(rows) => {
+                let sides = if options.self_check {
+                    "nothing is translated in any place"
+                } else {
+                    "the gateway whose provider offers the client's API beside the one whose provider offers another; `credits: off`"
+                };
+                let table = Report {
+                    sides: ["untouched", "translated"],
+                    rows,
+                };
+                println!("\n{table}\n{}", options.conditions(pins, sides));
+            }
+            Err(error) => failed.push(format!("{} could not be measured: {error}", crossing::NAME)),
+        }
     }
     if options.wants(ledger::NAME) {
         match ledger::measure(&lab, options).await {

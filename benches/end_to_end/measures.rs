@@ -17,7 +17,7 @@ use crate::{Options, Outcome};
 /// Streams open at once in the measure of memory.
 const STREAMS: u64 = 1000;
 /// Content events of an unpaced stream.
-const BURST: Events = Events {
+pub const BURST: Events = Events {
     count: 500,
     pace_us: 0,
 };
@@ -29,7 +29,7 @@ const PACED: Events = Events {
 /// Connections of the paced measure: 256 × 50 is 12,800 events a second.
 const PACED_CONNECTIONS: usize = 256;
 /// A stream for the time to its first event.
-const SHORT: Events = Events {
+pub const SHORT: Events = Events {
     count: 3,
     pace_us: 0,
 };
@@ -194,13 +194,7 @@ impl<'a> Bench<'a> {
             load::first_events(&mut conn, &request, self.window / 10).await?;
             let mut times = load::first_events(&mut conn, &request, self.window / 2).await?;
             times.sort_unstable();
-            let at = |hundredths: usize| {
-                let index = (times.len() * hundredths / 100).min(times.len().saturating_sub(1));
-                times
-                    .get(index)
-                    .map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
-            };
-            Ok(vec![at(50), at(99)])
+            Ok(vec![hundredth(&times, 50), hundredth(&times, 99)])
         })
         .await
     }
@@ -286,6 +280,14 @@ pub fn per(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / as_f64(count)
 }
 
+/// This percentile of times in ascending order, µs; NaN of none.
+pub fn hundredth(times: &[Duration], hundredths: usize) -> f64 {
+    let index = (times.len() * hundredths / 100).min(times.len().saturating_sub(1));
+    times
+        .get(index)
+        .map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
+}
+
 /// How many a second.
 pub fn rate(count: u64, time: Duration) -> f64 {
     as_f64(count) / time.as_secs_f64()
@@ -297,7 +299,7 @@ pub fn as_f64(count: u64) -> f64 {
 }
 
 /// A proxy that drops the header asking for events, or loses events, is measured as something it is not.
-fn check_events(seen: u64, streams: u64, asked: Events) -> Outcome<()> {
+pub fn check_events(seen: u64, streams: u64, asked: Events) -> Outcome<()> {
     if seen < streams * asked.count {
         return Err(format!(
             "{streams} streams of {} events each brought {seen} in all: are unknown request headers passed on?",

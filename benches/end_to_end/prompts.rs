@@ -4,6 +4,8 @@
 //! messages and a reader must pass over all of them. Text is made of words, punctuation, line breaks,
 //! quotes and some letters outside ASCII, always the same, so two runs send the same bytes.
 
+use tollgate::dialect::Surface;
+
 use crate::provider::{EVENTS, PACE};
 
 /// A streamed answer to ask for.
@@ -34,6 +36,39 @@ pub fn request(token: &str, model: &str, length: usize, events: Option<Events>) 
     let mut request = head.into_bytes();
     request.extend_from_slice(body.as_bytes());
     request
+}
+
+/// A request for a stream on a surface; its body has some 300 bytes.
+pub fn request_on(surface: Surface, token: &str, model: &str, events: Events) -> Vec<u8> {
+    if !matches!(surface, Surface::Messages | Surface::Responses) {
+        return request(token, model, 300, Some(events));
+    }
+    let mut text = String::new();
+    Text::default().append(&mut text, 200);
+    let (path, agent, key, body) = match surface {
+        Surface::Messages => (
+            "messages",
+            "Anthropic/Python 0.70.0\r\nanthropic-version: 2023-06-01",
+            format!("x-api-key: {token}"),
+            format!(
+                r#"{{"max_tokens":1024,"messages":[{{"role":"user","content":"{text}"}}],"model":"{model}","stream":true}}"#
+            ),
+        ),
+        _ => (
+            "responses",
+            "OpenAI/Python 2.0.0",
+            format!("Authorization: Bearer {token}"),
+            format!(
+                r#"{{"input":[{{"role":"user","content":"{text}"}}],"model":"{model}","stream":true}}"#
+            ),
+        ),
+    };
+    let Events { count, pace_us } = events;
+    format!(
+        "POST /v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nContent-Type: application/json\r\nUser-Agent: {agent}\r\n{key}\r\n{EVENTS}: {count}\r\n{PACE}: {pace_us}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn body(model: &str, length: usize, stream: bool) -> String {

@@ -12,9 +12,15 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 /// Appends the inside of a JSON string.
 pub fn escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    // Without an early end this is a few vector instructions, and most texts are plain.
+    if !bytes.iter().fold(false, |any, byte| any | is_special(byte)) {
+        out.extend_from_slice(bytes);
+        return;
+    }
     let mut from = 0;
     for (at, byte) in bytes.iter().enumerate() {
-        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
+        if !is_special(byte) {
             continue;
         }
         out.extend_from_slice(&bytes[from..at]);

@@ -30,8 +30,8 @@ struct Item {
     id: String,
     place: usize,
     what: What,
-    /// What every fragment's event says after its sequence number, up to its text.
-    head: Vec<u8>,
+    /// What every fragment's event says up to its sequence number, and from there up to its text.
+    head: [Vec<u8>; 2],
 }
 
 #[derive(Debug)]
@@ -79,9 +79,12 @@ impl Encoder {
                 self.id = (*id).to_owned();
                 self.model = (*model).to_owned();
                 self.tier = tier.map(str::to_owned);
-                let response = self.response("in_progress", Vec::new());
+                let response = self.response("in_progress", Vec::new()).to_string();
                 for kind in ["response.created", "response.in_progress"] {
-                    self.event(kind, json!({ "response": response }), out);
+                    self.begin_event(kind, out);
+                    out.extend_from_slice(b",\"response\":");
+                    out.extend_from_slice(response.as_bytes());
+                    out.extend_from_slice(b"}\n\n");
                 }
             }
             Event::Open(index, kind) => self.begin(*index, kind, out),
@@ -115,6 +118,13 @@ impl Encoder {
         }
         self.sequence += 1;
         out::named(out, kind, &event);
+    }
+
+    /// An event up to and including its number, which the next event has one more of.
+    fn begin_event(&mut self, kind: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(&start(kind));
+        out::number(out, self.sequence);
+        self.sequence += 1;
     }
 
     fn begin(&mut self, index: u32, kind: &Kind<'_>, out: &mut Vec<u8>) {
@@ -173,8 +183,8 @@ impl Encoder {
             index,
             id,
             place,
+            head: [start(what.delta()), head],
             what,
-            head,
         });
     }
 
@@ -213,14 +223,12 @@ impl Encoder {
             What::Thinking(thinking) => thinking.text.push_str(text),
             What::Call(call) => call.arguments.push_str(text),
         }
-        let kind = item.what.delta().as_bytes();
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(kind);
-        out.extend_from_slice(b"\ndata: {\"type\":\"");
-        out.extend_from_slice(kind);
-        out.extend_from_slice(b"\",\"sequence_number\":");
+        let [start, head] = &item.head;
+        // Grows once at most: a number has up to 20 digits. A text with escapes may grow it again.
+        out.reserve(start.len() + head.len() + text.len() + 48);
+        out.extend_from_slice(start);
         out::number(out, self.sequence);
-        out.extend_from_slice(&item.head);
+        out.extend_from_slice(head);
         out::string(out, text);
         out.extend_from_slice(b"}\n\n");
         self.sequence += 1;
@@ -307,6 +315,11 @@ impl Encoder {
         });
         self.event("error", data, out);
     }
+}
+
+/// An event up to its number.
+fn start(kind: &str) -> Vec<u8> {
+    format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"sequence_number\":").into_bytes()
 }
 
 /// A message's only part, as far as it has come.
