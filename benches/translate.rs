@@ -90,23 +90,20 @@ fn streams(c: &mut Criterion) {
     group.finish();
 }
 
-/// A text of this length, in bytes, already escaped for JSON.
+/// A text of about this length, in bytes, with what must be escaped in JSON, escaped.
 fn words(length: usize) -> String {
-    r#"pub fn main() {\n    println!(\"the request of a gateway\"); // naïve\n}\n"#
-        .chars()
-        .cycle()
-        .take(length)
-        .collect()
+    let line = r#"pub fn main() {\n    println!(\"the request of a gateway\"); // naïve\n}\n"#;
+    line.repeat(length / line.len())
 }
 
-/// A request of about `length` bytes in many short messages, without tools.
+/// A request of about `length` bytes in messages of 8 KiB, without tools.
 fn long(surface: Surface, length: usize) -> String {
     const TEXT: usize = 8 << 10;
     let turns: Vec<String> = ["user", "assistant"]
         .iter()
         .cycle()
         .take(length / TEXT)
-        .map(|role| format!(r#"{{"role":"{role}","content":"{}"}}"#, plain(TEXT)))
+        .map(|role| format!(r#"{{"role":"{role}","content":"{}"}}"#, words(TEXT)))
         .collect();
     let turns = turns.join(",");
     match surface {

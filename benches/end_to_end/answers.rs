@@ -34,7 +34,7 @@ impl Answers {
     /// The content event of this place, from 0, in a stream.
     pub fn event(&self, at: u64) -> &[u8] {
         let count = self.events.len() as u64;
-        usize::try_from(at % count).map_or(&[], |at| &self.events[at])
+        usize::try_from(at % count).map_or(&[][..], |at| self.events[at].as_slice())
     }
 
     fn new(json: &str, before: &str, events: Vec<String>, after: &str) -> Answers {
