@@ -58,6 +58,7 @@ fn read(providers: &str, models: &str, aliases: &str, rules: &str) -> Result<Cat
             headers: Vec::new(),
             ca: None,
             passthrough: true,
+            chat_extensions: false,
             unsupported_parameters: Vec::new(),
             supported_parameters: Vec::new(),
             public_only: false,

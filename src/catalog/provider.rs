@@ -27,6 +27,8 @@ pub struct Provider {
     pub ca: Option<Arc<str>>,
     /// Whether models outside the catalog may be called as `provider:model`.
     pub passthrough: bool,
+    /// Whether its chat completions take `thinking_blocks` and `cache_control`.
+    pub chat_extensions: bool,
     /// Top-level request fields to remove.
     pub unsupported_parameters: Vec<String>,
     /// The only top-level request fields to send to a surface, besides [`Surface::essential_fields`]; a surface that

@@ -26,6 +26,7 @@ pub fn provider(id: &str) -> Arc<Provider> {
         headers: Vec::new(),
         ca: None,
         passthrough: true,
+        chat_extensions: false,
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),
         public_only: false,

@@ -40,6 +40,14 @@ pub(super) fn lay(
     }
     let base_url = base_url(catalog, declared, known, path, faults);
     let surfaces = surfaces(declared, known, path, faults);
+    let chat_extensions = declared
+        .chat_extensions
+        .unwrap_or_else(|| known.is_some_and(|known| known.chat_extensions));
+    if chat_extensions && !surfaces.contains(&Surface::ChatCompletions) {
+        let message =
+            "it is about `openai/chat-completions`, which is not among the provider's surfaces";
+        faults.at(format!("{path}.chat_extensions"), message);
+    }
     let headers = headers(declared, known, path, faults);
     let ca = match &declared.ca {
         Some(file) => certificates(file, path, read_file, faults),
@@ -80,6 +88,7 @@ pub(super) fn lay(
         passthrough: declared
             .passthrough
             .unwrap_or_else(|| known.is_none_or(|known| known.passthrough)),
+        chat_extensions,
         unsupported_parameters: parameters,
         supported_parameters: known
             .map_or_else(Vec::new, |known| known.supported_parameters.clone()),

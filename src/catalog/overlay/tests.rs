@@ -122,6 +122,24 @@ fn a_built_in_provider_changes_where_the_yaml_speaks() {
 }
 
 #[test]
+fn chat_extensions_are_said_of_a_provider_with_chat_completions() {
+    let catalog = laid("[{id: litellm, base_url: 'http://localhost:4000', chat_extensions: true}]");
+    assert!(provider(&catalog, "litellm").chat_extensions);
+    assert!(!provider(&catalog, "openai").chat_extensions, "the default");
+    let yaml =
+        "[{id: a, base_url: 'https://h', surfaces: [anthropic/messages], chat_extensions: true}]";
+    let faults = Catalog::built_in()
+        .with(&declared(yaml), read)
+        .expect_err("there are no chat completions");
+    assert_eq!(faults[0].path, "providers[0].chat_extensions");
+    for value in ["often", "1", "[true]", "{}"] {
+        let yaml = format!("{{id: a, chat_extensions: {value}}}");
+        let read = serde_yaml::from_str::<crate::config::types::Provider>(&yaml);
+        assert!(read.is_err(), "{value}");
+    }
+}
+
+#[test]
 fn only_the_named_prices_change() {
     let before = prices(&Catalog::built_in(), "anthropic", "claude-sonnet-4-5");
     let catalog =

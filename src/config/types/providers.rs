@@ -32,6 +32,9 @@ pub struct Provider {
     pub ca: Option<PathBuf>,
     /// Whether models outside the catalog may be called as `provider:model`. Default true.
     pub passthrough: Option<bool>,
+    /// Whether its chat completions take Anthropic's `thinking_blocks` and `cache_control` too, as gateways like
+    /// LiteLLM and OpenRouter do; thoughts and cache marks of translated requests are sent there then. Default false.
+    pub chat_extensions: Option<bool>,
     /// Top-level request fields that the provider refuses; they are removed.
     pub unsupported_parameters: Vec<String>,
     /// Overrides for this provider.
