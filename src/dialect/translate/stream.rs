@@ -88,6 +88,7 @@ impl Told {
 struct Writer {
     reply: Reply,
     encoder: Encoder,
+    started: bool,
     /// Custom tools that the provider calls as functions.
     wrapped: Vec<(u32, Unwrap)>,
     /// Room for unwrapped text.
@@ -114,6 +115,7 @@ impl Stream {
             writer: Writer {
                 reply: reply.clone(),
                 encoder,
+                started: false,
                 wrapped: Vec::new(),
                 text: String::new(),
             },
@@ -186,6 +188,13 @@ impl Stream {
 
 impl Writer {
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match event {
+            // A stream begins once, and before anything else, whatever the provider's did.
+            Event::Start { .. } if std::mem::replace(&mut self.started, true) => return,
+            Event::Start { .. } | Event::Ping | Event::Error(_) => {}
+            _ if self.started => {}
+            _ => self.write(&Event::UNTOLD_START, out),
+        }
         match event {
             Event::Open(
                 index,

@@ -19,6 +19,10 @@ pub struct Target<'a> {
     /// Whether OpenAI's own newest fields are taken (`max_completion_tokens`, the role `developer`), which
     /// compatible providers may refuse.
     pub openai: bool,
+    /// Whether the last message may be the assistant's, for an Anthropic model to go on with.
+    pub prefill: bool,
+    /// Top-level fields that are removed from the request once it is written: the provider's and the model's.
+    pub unsupported: [&'a [String]; 2],
     /// Whether a chat target takes `thinking_blocks` and `cache_control`, as other gateways do.
     pub extensions: bool,
 }
@@ -38,7 +42,8 @@ pub enum ThinkingStyle {
 impl<'a> Target<'a> {
     /// What is known by a model's id.
     pub fn of_model(model: &'a str, max_output_tokens: Option<u64>) -> Target<'a> {
-        let version = claude(model);
+        // Without a number it is an alias of the newest.
+        let version = claude(model).or(is_claude(model).then_some((4, 7)));
         let thinking = match version {
             Some(version) if version >= (4, 6) => ThinkingStyle::Adaptive {
                 xhigh: version >= (4, 7),
@@ -55,10 +60,18 @@ impl<'a> Target<'a> {
             max_output_tokens,
             thinking,
             sampling: version.is_none_or(|version| version < (4, 7)),
-            structured: version.is_none_or(|version| version >= (4, 5)),
+            structured: version.is_some_and(|version| version >= (4, 5)),
             openai,
+            prefill: version.is_none_or(|version| version < (4, 6)),
+            unsupported: [&[], &[]],
             extensions: false,
         }
+    }
+
+    /// Whether a top-level field stays in the request.
+    pub(super) fn takes(&self, field: &str) -> bool {
+        let mut removed = self.unsupported.into_iter().flatten();
+        !removed.any(|name| name == field)
     }
 
     /// What Anthropic's `max_tokens` is when neither the request nor the catalog says: what every model of
@@ -73,8 +86,12 @@ impl<'a> Target<'a> {
 
     /// Whether it is one of Anthropic's own models.
     pub(super) fn is_claude(&self) -> bool {
-        claude(self.model).is_some()
+        is_claude(self.model)
     }
+}
+
+fn is_claude(model: &str) -> bool {
+    model.contains("claude-")
 }
 
 /// The version in a Claude model's id, of either order: `claude-3-7-sonnet-20250219`, `claude-opus-4-6`.
@@ -105,6 +122,11 @@ mod tests {
             ("claude-sonnet-4-20250514", Some((4, 0))),
             ("claude-haiku-4-5-20251001", Some((4, 5))),
             ("anthropic/claude-opus-4.8", Some((4, 8))),
+            ("claude-fable-5-2", Some((5, 2))),
+            ("us.anthropic.claude-3-5-sonnet-20241022-v2:0", Some((3, 5))),
+            ("anthropic.claude-opus-4-20250514-v1:0", Some((4, 0))),
+            ("claude-opus-4-1@20250805", Some((4, 1))),
+            ("claude-4-opus-20250514", Some((4, 0))),
             ("claude-latest", None),
             ("gpt-5.6-luna", None),
         ] {
@@ -120,6 +142,15 @@ mod tests {
         let haiku = Target::of_model("claude-haiku-4-5", None);
         assert_eq!(haiku.thinking, ThinkingStyle::Budget);
         assert!(haiku.sampling);
+        assert!(haiku.prefill && haiku.structured && !opus.prefill);
+        for alias in ["claude-opus-latest", "claude-mythos-preview"] {
+            let newest = Target::of_model(alias, None);
+            assert!(!newest.sampling && !newest.prefill, "{alias}");
+            assert_ne!(newest.thinking, ThinkingStyle::Budget, "{alias}");
+        }
+        let other = Target::of_model("kimi-k2", None);
+        assert!(other.sampling && other.prefill && !other.structured);
+        assert_eq!(other.thinking, ThinkingStyle::Budget);
         assert!(Target::of_model("gpt-5.6-luna", None).openai);
         assert!(!Target::of_model("deepseek-chat", None).openai);
     }

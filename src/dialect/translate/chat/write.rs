@@ -5,8 +5,11 @@ use serde_json::{Map, Value, json};
 use super::super::json::{bytes, put};
 use super::super::neutral::{Choice, Conversation, Effort, Field, Format, ToolKind};
 use super::super::tools::{self, Takes};
-use super::super::{Lost, Refusal, Reply, Target};
+use super::super::{Lost, Refusal, Reply, Target, names};
 use super::turns::{cache_control, write_turn};
+
+/// How many stop sequences OpenAI takes.
+const MOST_STOPS: usize = 4;
 
 /// Writes a request.
 pub fn write_request(
@@ -43,6 +46,9 @@ pub fn write_request(
         put(&mut body, "top_k", s.top_k.clone());
     }
     put(&mut body, "seed", s.seed.clone());
+    if target.openai && s.stop.len() > MOST_STOPS {
+        return lost.refuse(Field::Stop, "the provider's API takes no more than four");
+    }
     if !s.stop.is_empty() {
         body.insert("stop".to_owned(), json!(s.stop));
     }
@@ -107,7 +113,7 @@ fn format(format: &Format) -> Value {
             strict,
         } => {
             let mut inner = Map::new();
-            let name = name.clone().unwrap_or_else(|| "answer".to_owned());
+            let name = names::tool(None, name.as_deref().unwrap_or("answer"));
             inner.insert("name".to_owned(), name.into());
             put(&mut inner, "description", description.clone());
             inner.insert("schema".to_owned(), schema.clone());

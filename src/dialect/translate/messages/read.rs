@@ -10,6 +10,9 @@ use super::super::neutral::{
 };
 use super::super::{Refusal, Surface};
 
+/// How the line begins that Claude Code puts before its system prompt.
+const BILLING: &str = "x-anthropic-billing-header:";
+
 /// Reads a request.
 pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     let mut body = Fields::body(body)?;
@@ -18,7 +21,11 @@ pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
         body.take(gone);
     }
     if let Some(system) = body.take("system") {
-        let blocks = content(system, "system", &mut c)?;
+        let mut blocks = content(system, "system", &mut c)?;
+        // Claude Code's telemetry for Anthropic: no prompt, and unlike each time, so that nothing could be cached.
+        blocks.retain(
+            |block| !matches!(&block.content, Content::Text(text) if text.starts_with(BILLING)),
+        );
         c.push(Role::System, blocks);
     }
     for (at, message) in body.list("messages")?.into_iter().enumerate() {

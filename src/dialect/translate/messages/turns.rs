@@ -5,9 +5,15 @@ use serde_json::{Value, json};
 
 use super::super::chat::thinking_value;
 use super::super::neutral::{
-    Block, CacheMark, Call, Content, Conversation, Field, Proof, Role, Source,
+    Block, CacheMark, Call, Content, Conversation, Field, Proof, Role, Source, Turn,
 };
 use super::super::{Lost, Refusal, names};
+
+/// Stands for what the user said before a conversation that begins with the assistant.
+const BEFORE: &str = "(The conversation before this is not shown.)";
+
+/// Asks a model that cannot be given the beginning of its answer to go on.
+const GO_ON: &str = "Please go on.";
 
 /// A cache mark.
 pub fn cache_control(mark: &CacheMark) -> Value {
@@ -22,8 +28,20 @@ pub fn cache_control(mark: &CacheMark) -> Value {
 /// The system prompt, and the messages. Instructions in the middle become the user's words in their place,
 /// marked as what they are: the role `system` there is taken by the newest models only, and moving them to
 /// the front would change what they follow, and the cached prefix.
-pub fn turns(c: &Conversation, lost: &mut Lost) -> Result<(Vec<Value>, Vec<Value>), Refusal> {
-    let first = c.turns.iter().position(|turn| !turn.role.instructs());
+///
+/// The first message must be the user's, and roles must alternate. `prefill` says whether the last may be the
+/// assistant's, for the model to go on with; else the model is asked to go on.
+pub fn turns(
+    c: &Conversation,
+    prefill: bool,
+    lost: &mut Lost,
+) -> Result<(Vec<Value>, Vec<Value>), Refusal> {
+    // The system prompt is text; with anything else in it, it is said in the user's place.
+    let in_front = |turn: &Turn| {
+        let text = |block: &Block| matches!(block.content, Content::Text(_) | Content::Refusal(_));
+        turn.role.instructs() && turn.blocks.iter().all(text)
+    };
+    let first = c.turns.iter().position(|turn| !in_front(turn));
     // A conversation of instructions alone still needs a message to answer.
     let first = first.unwrap_or_else(|| c.turns.len().saturating_sub(1));
     let mut system = Vec::new();
@@ -31,8 +49,12 @@ pub fn turns(c: &Conversation, lost: &mut Lost) -> Result<(Vec<Value>, Vec<Value
     for (at, turn) in c.turns.iter().enumerate() {
         let mut blocks = Vec::with_capacity(turn.blocks.len());
         let mut results = Vec::new();
-        let aside = turn.role.instructs() && at > first;
+        let aside = turn.role.instructs() && (at > first || !in_front(turn));
         for block in &turn.blocks {
+            let media = matches!(block.content, Content::Image { .. } | Content::File { .. });
+            if media && turn.role == Role::Assistant {
+                return Err(lost.media("pictures and documents cannot be the assistant's"));
+            }
             let Some(mut value) = write_block(block, lost)? else {
                 continue;
             };
@@ -48,6 +70,9 @@ pub fn turns(c: &Conversation, lost: &mut Lost) -> Result<(Vec<Value>, Vec<Value
             system.extend(blocks);
             continue;
         }
+        if results.is_empty() && blocks.is_empty() {
+            continue;
+        }
         let role = match turn.role {
             Role::Assistant => Role::Assistant,
             _ => Role::User,
@@ -60,9 +85,17 @@ pub fn turns(c: &Conversation, lost: &mut Lost) -> Result<(Vec<Value>, Vec<Value
             _ => messages.push((role, results, blocks)),
         }
     }
+    let said = |text: &str| vec![json!({"type": "text", "text": text})];
+    if let Some((Role::Assistant, ..)) = messages.first() {
+        messages.insert(0, (Role::User, Vec::new(), said(BEFORE)));
+    }
+    if let (Some((Role::Assistant, _, blocks)), false) = (messages.last(), prefill)
+        && blocks.iter().all(|block| block["type"] != "tool_use")
+    {
+        messages.push((Role::User, Vec::new(), said(GO_ON)));
+    }
     let messages = messages
         .into_iter()
-        .filter(|(_, results, blocks)| !results.is_empty() || !blocks.is_empty())
         .map(|(role, mut results, blocks)| {
             // Results must come before anything else.
             results.extend(blocks);

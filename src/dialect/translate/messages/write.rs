@@ -1,12 +1,14 @@
 //! Writing a request.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::super::json::{bytes, put};
 use super::super::neutral::{CacheMark, Choice, Conversation, Effort, Field, Format};
 use super::super::target::ThinkingStyle;
 use super::super::tools::{self, Takes};
-use super::super::{Lost, Refusal, Reply, Target, schema};
+use super::super::{Lost, Refusal, Reply, Target, names, schema};
 use super::turns::{cache_control, turns};
 
 /// The smallest budget of tokens for thinking that is taken.
@@ -33,7 +35,7 @@ pub fn write_request(
     };
     let max_tokens = max_tokens.max(1);
     body.insert("max_tokens".to_owned(), max_tokens.into());
-    let (mut system, messages) = turns(c, lost)?;
+    let (mut system, messages) = turns(c, target.prefill, lost)?;
     match &c.format {
         Some(Format::Json) => {
             lost.add(Field::Format);
@@ -129,21 +131,25 @@ fn write_sampling(
     let s = &c.sampling;
     // Thinking goes with no temperature but 1, and the newest models take none at all.
     let free = target.sampling && !thinks;
+    let temperature = free && target.takes("temperature");
     match s.temperature {
-        Some(temperature) if free => {
+        Some(value) if temperature => {
             // Anthropic's scale ends at 1.
-            put(body, "temperature", Some(temperature.min(1.0)));
+            put(body, "temperature", Some(value.min(1.0)));
         }
-        Some(temperature) => lost.add_if(Field::Temperature, (temperature - 1.0).abs() > 1e-9),
+        Some(value) => lost.add_if(Field::Temperature, (value - 1.0).abs() > 1e-9),
         None => {}
     }
     match s.top_p {
-        Some(top_p) if free && s.temperature.is_none() => put(body, "top_p", Some(top_p)),
+        // Not both, so it takes the place of a temperature that is not sent.
+        Some(top_p) if free && target.takes("top_p") && !body.contains_key("temperature") => {
+            put(body, "top_p", Some(top_p));
+        }
         Some(top_p) => lost.add_if(Field::TopP, (top_p - 1.0).abs() > 1e-9),
         None => {}
     }
     match &s.top_k {
-        Some(top_k) if free => put(body, "top_k", Some(top_k.clone())),
+        Some(top_k) if free && target.takes("top_k") => put(body, "top_k", Some(top_k.clone())),
         top_k => lost.add_if(Field::TopK, top_k.is_some()),
     }
     // A stop of white space alone is refused.
@@ -238,6 +244,24 @@ fn write_thinking(
     true
 }
 
+/// Calls and results go with tools only. A request without any, as to sum up what was done with them, names
+/// those that were called, and that none may be now.
+fn write_called(c: &Conversation, body: &mut Map<String, Value>) {
+    let called = c.called();
+    if called.is_empty() {
+        return;
+    }
+    let mut seen = HashSet::new();
+    let names = called
+        .into_iter()
+        .map(|(namespace, name)| names::tool(namespace, name))
+        .filter(|name| seen.insert(name.clone()));
+    let any = |name| json!({"name": name, "input_schema": {"type": "object"}});
+    let tools: Vec<Value> = names.map(any).collect();
+    body.insert("tools".to_owned(), tools.into());
+    body.insert("tool_choice".to_owned(), json!({"type": "none"}));
+}
+
 /// Writes tools and choice; whether a call is forced.
 fn write_tools(
     c: &Conversation,
@@ -247,9 +271,6 @@ fn write_tools(
     body: &mut Map<String, Value>,
 ) -> Result<bool, Refusal> {
     let sent = tools::sent(c, false, reply, lost)?;
-    if sent.is_empty() {
-        return Ok(false);
-    }
     let allowed = match &c.choice {
         Some(Choice::Allowed { names, .. }) => Some(names),
         _ => None,
@@ -282,6 +303,13 @@ fn write_tools(
             tool.tool.cache.as_ref().map(cache_control),
         );
         list.push(Value::Object(one));
+    }
+    if list.is_empty() {
+        if let Some(Choice::Allowed { required: true, .. }) = c.choice {
+            return lost.refuse(Field::ToolChoice, "it allows no tool that is sent");
+        }
+        write_called(c, body);
+        return Ok(false);
     }
     body.insert("tools".to_owned(), list.into());
     let choice = c.choice.as_ref().unwrap_or(&Choice::Auto);

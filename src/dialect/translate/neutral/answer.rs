@@ -86,6 +86,16 @@ pub enum Event<'a> {
     Ping,
 }
 
+impl Event<'_> {
+    /// The beginning of an answer of which nothing is told.
+    pub const UNTOLD_START: Event<'static> = Event::Start {
+        id: "",
+        model: "",
+        usage: None,
+        tier: None,
+    };
+}
+
 /// What a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {

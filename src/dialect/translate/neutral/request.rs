@@ -1,5 +1,7 @@
 //! What is asked.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use super::{Field, Proof};
@@ -83,6 +85,58 @@ impl Conversation {
             Some(last) if last.role == role => last.blocks.extend(blocks),
             _ => self.turns.push(Turn { role, blocks }),
         }
+    }
+
+    /// Moves every result right behind the turn that made its call. Responses take them anywhere later, and the
+    /// other APIs nowhere else.
+    pub fn settle_results(&mut self) {
+        let mut called: HashMap<String, usize> = HashMap::new();
+        let mut late: HashMap<usize, Vec<Block>> = HashMap::new();
+        for (at, turn) in self.turns.iter_mut().enumerate() {
+            let mut kept = Vec::with_capacity(turn.blocks.len());
+            for block in std::mem::take(&mut turn.blocks) {
+                match &block.content {
+                    Content::Call(call) => {
+                        called.insert(call.id.clone(), at);
+                    }
+                    Content::Result(result) => match called.get(&result.id) {
+                        Some(by) if at > by + 1 => {
+                            late.entry(*by).or_default().push(block);
+                            continue;
+                        }
+                        _ => {}
+                    },
+                    _ => {}
+                }
+                kept.push(block);
+            }
+            turn.blocks = kept;
+        }
+        if late.is_empty() {
+            return;
+        }
+        for (at, turn) in std::mem::take(&mut self.turns).into_iter().enumerate() {
+            if turn.blocks.is_empty() {
+                continue;
+            }
+            self.push(turn.role, turn.blocks);
+            if let Some(results) = late.remove(&at) {
+                self.push(Role::User, results);
+            }
+        }
+    }
+
+    /// The tools that calls among the turns name, each once, by group and name.
+    pub fn called(&self) -> Vec<(Option<&str>, &str)> {
+        let mut seen = HashSet::new();
+        let blocks = self.turns.iter().flat_map(|turn| &turn.blocks);
+        blocks
+            .filter_map(|block| match &block.content {
+                Content::Call(call) => Some((call.namespace.as_deref(), call.name.as_str())),
+                _ => None,
+            })
+            .filter(|tool| seen.insert(*tool))
+            .collect()
     }
 }
 

@@ -72,13 +72,25 @@ pub fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
             result(id, vec![Block::text(text)], c);
             Ok(())
         }
+        // Reasoning that another provider keeps says nothing to this one, even if it were here.
+        "item_reference" if item.text("id")?.is_some_and(|id| id.starts_with("rs_")) => {
+            left_out("input.item_reference", c);
+            Ok(())
+        }
         "item_reference" => item.refuse(
             "type",
-            "it refers to what only its own provider keeps; send the item itself",
+            "it refers to what only its own provider keeps; set `store` to false in the client, so that it sends \
+             every item whole",
         ),
-        "compaction" | "compaction_trigger" => item.refuse(
+        "compaction_trigger" => item.refuse(
             "type",
-            "compacting is done by OpenAI, in a form that only OpenAI reads",
+            "only OpenAI compacts this way, into a form that only OpenAI reads; a client that knows the gateway as \
+             a provider of its own (Codex: an entry in `model_providers`) asks for a summary in words instead",
+        ),
+        "compaction" => item.refuse(
+            "type",
+            "it is a conversation in a form that only OpenAI reads; go on with one of OpenAI's models, or begin a \
+             new conversation",
         ),
         // What a provider's own tool did is in the words that followed it.
         "web_search_call"
@@ -88,13 +100,17 @@ pub fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
         | "tool_search_call"
         | "tool_search_output"
         | "configuration_update" => {
-            let name = format!("input.{kind}");
-            if !c.unknown.contains(&name) {
-                c.unknown.push(name);
-            }
+            left_out(&format!("input.{kind}"), c);
             Ok(())
         }
         _ => item.refuse("type", "items of this type are not translated"),
+    }
+}
+
+/// Names what is not carried over, once.
+fn left_out(name: &str, c: &mut Conversation) {
+    if !c.unknown.iter().any(|known| known == name) {
+        c.unknown.push(name.to_owned());
     }
 }
 

@@ -33,6 +33,7 @@ pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
             for (at, value) in items.into_iter().enumerate() {
                 item(Fields::of(value, format!("input[{at}]"))?, &mut c)?;
             }
+            c.settle_results();
         }
         _ => return body.refuse("input", "expected a string or an array"),
     }

@@ -113,7 +113,7 @@ fn format(format: &Format) -> Value {
             schema,
             strict,
         } => {
-            let name = name.as_deref().unwrap_or("answer");
+            let name = names::tool(None, name.as_deref().unwrap_or("answer"));
             let mut map = Map::new();
             map.insert("type".to_owned(), "json_schema".into());
             map.insert("name".to_owned(), name.into());

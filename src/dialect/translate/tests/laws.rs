@@ -5,7 +5,7 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::dialect::translate::neutral::{
-    Block, CallResult, Content, Conversation, Role, Source, Tool, ToolKind,
+    Block, CallResult, Choice, Content, Conversation, Role, Source, Tool, ToolKind,
 };
 use crate::tokens::Usage;
 
@@ -364,6 +364,11 @@ proptest! {
             back.include_usage = false;
             if surface == MESSAGES && c.max_output_tokens.is_none() {
                 back.max_output_tokens = None;
+            }
+            // Calls go with tools there.
+            if surface == MESSAGES && c.tools.is_empty() && !c.called().is_empty() {
+                prop_assert_eq!(back.choice.take(), Some(Choice::None));
+                back.tools.clear();
             }
             for tool in &mut back.tools {
                 if let ToolKind::Function { strict, .. } = &mut tool.kind {

@@ -1,6 +1,7 @@
 //! Translations are tested by examples taken from the providers' public references (`requests`, `answers`,
 //! `streams`), by laws that hold for everything (`laws`), and by what is broken (`hostile`).
 
+mod adapted;
 mod answers;
 mod bodies;
 mod hostile;
