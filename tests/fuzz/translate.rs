@@ -4,6 +4,9 @@ use tollgate::dialect::Surface;
 use tollgate::dialect::sse::{MAX_EVENT, Parser};
 use tollgate::dialect::translate::{self, Reply, Stream, Target};
 
+#[path = "shapes.rs"]
+mod shapes;
+
 const SURFACES: [Surface; 3] = [
     Surface::ChatCompletions,
     Surface::Responses,
@@ -27,7 +30,8 @@ fn target(provider: Surface) -> Target<'static> {
     Target::of_model(model, Some(64_000))
 }
 
-/// A request is refused with a field's name, or it becomes one that its own reader understands.
+/// A request is refused with a field's name, or it becomes one that the provider's reference allows and its own
+/// reader understands, in which every result follows its call.
 pub fn request(data: &[u8]) {
     let Some((client, provider, body)) = pair(data) else {
         return;
@@ -38,8 +42,15 @@ pub fn request(data: &[u8]) {
             let value: serde_json::Value =
                 serde_json::from_slice(&translated.body).expect("a translated body is JSON");
             assert_eq!(value["model"], target(provider).model);
-            if let Err(refusal) = translate::read(provider, &translated.body) {
-                panic!("what is written can be read: {refusal}");
+            let asked = translate::read(client, body).expect("what was translated");
+            let answered = shapes::calls_are_answered(&asked);
+            shapes::request(provider, &value, answered);
+            match translate::read(provider, &translated.body) {
+                Err(refusal) => panic!("what is written can be read: {refusal}"),
+                Ok(sent) => assert!(
+                    !answered || shapes::calls_are_answered(&sent),
+                    "results follow their calls: {value}"
+                ),
             }
             for name in &translated.dropped {
                 assert!(name.bytes().all(|byte| byte.is_ascii_graphic()), "{name:?}");
@@ -57,7 +68,8 @@ fn reply(client: Surface, provider: Surface) -> Option<Reply> {
     Some(translated.reply)
 }
 
-fn streamed(reply: &Reply, chunks: &[&[u8]]) -> Vec<u8> {
+/// The client's stream, and whether it is whole.
+fn streamed(reply: &Reply, chunks: &[&[u8]]) -> (Vec<u8>, bool) {
     let mut stream = Stream::new(reply, 1);
     let mut parser = Parser::new();
     let mut out = Vec::new();
@@ -70,11 +82,12 @@ fn streamed(reply: &Reply, chunks: &[&[u8]]) -> Vec<u8> {
     if let Some(event) = parser.finish() {
         stream.push(&event, &mut out);
     }
-    stream.finish(&mut out);
-    out
+    let whole = stream.finish(&mut out);
+    (out, whole)
 }
 
-/// An answer is translated or is none; as a stream, any split gives the same events, and all of them are JSON.
+/// An answer is translated or is none; as a stream, any split gives the same events, in an order that the client's
+/// reference allows.
 pub fn answer(data: &[u8]) {
     let Some((client, provider, bytes)) = pair(data) else {
         return;
@@ -89,19 +102,12 @@ pub fn answer(data: &[u8]) {
     if bytes.len() > MAX_EVENT {
         return;
     }
-    let whole = streamed(&reply, &[bytes]);
+    let (seen, whole) = streamed(&reply, &[bytes]);
     let size = usize::from(data[0] / 7).max(1);
     let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
-    assert_eq!(streamed(&reply, &chunks), whole, "in pieces of {size}");
-    let mut parser = Parser::new();
-    let mut events = parser.feed(&whole);
-    while let Some(event) = events.next() {
-        let data = event.expect("short events").data;
-        let value: Result<serde_json::Value, _> = serde_json::from_slice(data);
-        assert!(
-            data == b"[DONE]" || value.is_ok(),
-            "{:?}",
-            String::from_utf8_lossy(data)
-        );
-    }
+    assert!(
+        streamed(&reply, &chunks) == (seen.clone(), whole),
+        "in pieces of {size}"
+    );
+    shapes::stream(client, &seen, whole);
 }

@@ -201,6 +201,39 @@ def test_refused_fields(client, stub):
     assert not stub.requests, "before any attempt"
 
 
+@pytest.mark.parametrize("model", ["only-messages:tools", "only-chat:tools"])
+def test_what_only_openai_keeps_or_reads(client, stub, model):
+    """Reasoning that is referred to is dropped; the rest is refused in words that say what to do."""
+    refer = lambda id: [*ASK, {"type": "item_reference", "id": id}]  # noqa: E731
+    raw = client.responses.with_raw_response.create(model=model, input=refer("rs_1"))
+    assert raw.headers["x-tollgate-dropped"] == "input.item_reference"
+    asked = len(stub.requests)
+    for input, words in [
+        (refer("msg_1"), "set `store` to false"),
+        ([*ASK, {"type": "compaction_trigger"}], "`model_providers`"),
+        ([*ASK, {"type": "compaction", "encrypted_content": "gAAA"}], "begin a new conversation"),
+    ]:
+        with pytest.raises(openai.UnprocessableEntityError) as error:
+            client.responses.create(model=model, input=input)
+        assert error.value.param == "input[1].type" and words in error.value.message
+    assert len(stub.requests) == asked, "refused before any attempt"
+
+
+def test_a_summary_of_calls_without_tools(client, claude, stub):
+    """Anthropic refuses calls in a history without `tools`."""
+    call = {"type": "function_call", "call_id": "c1", "name": "read", "arguments": "{}"}
+    input = [*ASK, call, {"type": "function_call_output", "call_id": "c1", "output": "b"}]
+    client.responses.create(model="only-messages:tools", input=[*input, {"role": "user", "content": "Sum it up."}])
+    body = json.loads(stub.requests[-1][2])
+    assert [tool["name"] for tool in body["tools"]] == ["read"] and body["tool_choice"] == {"type": "none"}
+    use = [{"type": "tool_use", "id": "c1", "name": "read", "input": {}}]
+    result = [{"type": "tool_result", "tool_use_id": "c1", "content": "b"}, {"type": "text", "text": "Sum it up."}]
+    messages = [*ASK, {"role": "assistant", "content": use}, {"role": "user", "content": result}]
+    claude.messages.create(model="only-chat:tools", max_tokens=100, messages=messages)
+    body = json.loads(stub.requests[-1][2])
+    assert "tools" not in body and [message["role"] for message in body["messages"][1:]] == ["assistant", "tool", "user"]
+
+
 def test_dropped_fields(client, stub):
     raw = client.chat.completions.with_raw_response.create(model="only-messages:tools", seed=7, **CHAT)
     assert raw.headers["x-tollgate-dropped"] == "seed"
