@@ -35,6 +35,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         headers: Vec::new(),
         ca: None,
         passthrough: true,
+        chat_extensions: false,
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),
         public_only: false,

@@ -1,7 +1,8 @@
 //! What is known of the model that a request is translated for.
 //!
 //! What a Claude model takes depends on its version (sources: platform.claude.com/docs/en/build-with-claude,
-//! "Extended thinking", "Adaptive thinking", "Effort", "Structured outputs"; "Migration guide" for sampling).
+//! "Extended thinking", "Adaptive thinking", "Effort", "Structured outputs"; "Migration guide" for sampling and a last
+//! turn of the assistant).
 
 /// The model that a request is translated for.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ impl<'a> Target<'a> {
             _ => ThinkingStyle::Budget,
         };
         let bare = model.rsplit('/').next().unwrap_or(model);
+        // Fine-tuned ones: `ft:gpt-4o-mini:organisation::id`.
+        let bare = bare.strip_prefix("ft:").unwrap_or(bare);
         let openai = ["gpt-", "chatgpt-", "o1", "o3", "o4", "codex-"]
             .iter()
             .any(|prefix| bare.starts_with(prefix))
@@ -152,6 +155,8 @@ mod tests {
         assert!(other.sampling && other.prefill && !other.structured);
         assert_eq!(other.thinking, ThinkingStyle::Budget);
         assert!(Target::of_model("gpt-5.6-luna", None).openai);
+        assert!(Target::of_model("ft:gpt-4o-mini:us::x1", None).openai);
+        assert!(!Target::of_model("openai/gpt-oss-120b", None).openai);
         assert!(!Target::of_model("deepseek-chat", None).openai);
     }
 }
