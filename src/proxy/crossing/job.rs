@@ -5,9 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::dialect::request::RequestBody;
-use crate::dialect::translate::{
-    self, Conversation, Refusal, Reply, Target, ThinkingStyle, Translated,
-};
+use crate::dialect::translate::{self, Conversation, Refusal, Reply, Target, Translated};
 use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::Candidate;
 use crate::proxy::shared::Shared;
@@ -32,19 +30,12 @@ pub struct Carried {
     pub reply: Reply,
 }
 
-/// What whether a candidate can be told a request depends on, besides the request.
-///
-/// Candidates that agree in it are told the same, but for the model's name: their keys, and most models of a
-/// vendor. So a large body is translated a few times at most, however many candidates there are.
+/// Whom a request is told, whichever key is used for it. So a large body is translated once for a model, however
+/// many keys there are.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Telling {
-    surfaces: Vec<Surface>,
-    most: Option<u64>,
-    thinking: ThinkingStyle,
-    sampling: bool,
-    structured: bool,
-    openai: bool,
-    extensions: bool,
+pub(super) struct Told {
+    provider: Arc<str>,
+    model: Arc<str>,
 }
 
 /// See the module.
@@ -66,26 +57,11 @@ pub(super) struct Done {
 }
 
 impl Job {
-    /// What its result depends on.
-    pub fn telling(&self) -> Telling {
-        let target = Target::of_model(&self.candidate.upstream_model, self.most);
-        let Target {
-            model: _,
-            max_output_tokens: most,
-            thinking,
-            sampling,
-            structured,
-            openai,
-            extensions,
-        } = target;
-        Telling {
-            surfaces: self.surfaces().collect(),
-            most,
-            thinking,
-            sampling,
-            structured,
-            openai,
-            extensions,
+    /// Whom it is for.
+    pub fn told(&self) -> Told {
+        Told {
+            provider: self.candidate.provider.id.clone(),
+            model: self.candidate.upstream_model.clone(),
         }
     }
 
@@ -118,7 +94,7 @@ impl Job {
     }
 
     fn write(&self, conversation: &Conversation) -> Result<Carried, Option<Refusal>> {
-        let target = Target::of_model(&self.candidate.upstream_model, self.most);
+        let target = self.target();
         let mut first = None;
         for surface in self.surfaces() {
             let written = translate::write(conversation, surface, &target);
@@ -128,6 +104,22 @@ impl Job {
             }
         }
         Err(first)
+    }
+
+    /// What is known of the model.
+    fn target(&self) -> Target<'_> {
+        let Candidate {
+            provider, model, ..
+        } = &self.candidate;
+        let model = model.as_deref();
+        Target {
+            unsupported: [
+                &provider.unsupported_parameters,
+                model.map_or(&[], |model| &model.unsupported_parameters),
+            ],
+            extensions: provider.chat_extensions,
+            ..Target::of_model(&self.candidate.upstream_model, self.most)
+        }
     }
 
     /// The candidate's other APIs than the client's, the nearest first.

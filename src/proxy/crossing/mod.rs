@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use job::{Carried, LARGE};
 
-use job::{Done, Job, Read, Telling};
+use job::{Done, Job, Read, Told};
 
 use super::context::{Context, Planned};
 use super::shared::Shared;
@@ -29,7 +29,7 @@ pub struct Crossing {
     /// Why the first candidate that was passed over was.
     refusal: Option<Refusal>,
     /// Whether candidates can be told, as far as that was found out.
-    known: Vec<(Telling, bool)>,
+    known: Vec<(Told, bool)>,
     /// The candidates that are left have been looked at.
     pruned: bool,
 }
@@ -45,15 +45,15 @@ impl Crossing {
         }
     }
 
-    fn can(&self, telling: &Telling) -> Option<bool> {
-        let known = self.known.iter().find(|(known, _)| known == telling);
+    fn can(&self, told: &Told) -> Option<bool> {
+        let known = self.known.iter().find(|(known, _)| known == told);
         known.map(|(_, can)| *can)
     }
 
     /// Writes the request for a candidate, wherever its size allows it.
     async fn carry(&mut self, shared: &Shared, job: Job) -> Result<Option<Carried>, GatewayError> {
-        let telling = job.telling();
-        if self.can(&telling) == Some(false) {
+        let told = job.told();
+        if self.can(&told) == Some(false) {
             return Ok(None);
         }
         let done = if job.is_large() {
@@ -61,13 +61,13 @@ impl Crossing {
         } else {
             job.run()
         };
-        Ok(self.learn(telling, done))
+        Ok(self.learn(told, done))
     }
 
-    fn learn(&mut self, telling: Telling, done: Done) -> Option<Carried> {
+    fn learn(&mut self, told: Told, done: Done) -> Option<Carried> {
         self.read.get_or_insert(done.read);
-        if self.can(&telling).is_none() {
-            self.known.push((telling, done.carried.is_ok()));
+        if self.can(&told).is_none() {
+            self.known.push((told, done.carried.is_ok()));
         }
         match done.carried {
             Ok(carried) => Some(carried),
@@ -172,10 +172,10 @@ pub async fn prune(shared: &Shared, ctx: &mut Context) {
             continue;
         }
         let job = ctx.crossing.job(&received.body, &caller.key, candidate);
-        let telling = job.telling();
+        let told = job.told();
         // What it is found to be is kept, and what was written thrown away: its turn may never come.
-        if ctx.crossing.can(&telling).is_none() && ctx.crossing.carry(shared, job).await.is_err() {
-            ctx.crossing.known.push((telling, false));
+        if ctx.crossing.can(&told).is_none() && ctx.crossing.carry(shared, job).await.is_err() {
+            ctx.crossing.known.push((told, false));
         }
     }
     prune_known(ctx);
@@ -205,14 +205,14 @@ pub fn prune_known(ctx: &mut Context) {
             return true;
         }
         let job = ctx.crossing.job(&received.body, &caller.key, candidate);
-        let telling = job.telling();
-        match ctx.crossing.can(&telling) {
+        let told = job.told();
+        match ctx.crossing.can(&told) {
             Some(can) => can,
             None if job.is_large() => {
                 all_known = false;
                 true
             }
-            None => ctx.crossing.learn(telling, job.run()).is_some(),
+            None => ctx.crossing.learn(told, job.run()).is_some(),
         }
     });
     ctx.crossing.pruned = all_known;

@@ -166,7 +166,15 @@ impl Encoder {
             (Delta::Logprobs(list), _) => {
                 self.begin(out);
                 out.extend_from_slice(b"},\"logprobs\":{\"content\":");
-                out.extend_from_slice(list.as_bytes());
+                // It is the provider's JSON, which may have line breaks between its tokens; ours is one line.
+                let flat = |byte| {
+                    if matches!(byte, b'\n' | b'\r') {
+                        b' '
+                    } else {
+                        byte
+                    }
+                };
+                out.extend(list.bytes().map(flat));
                 out.extend_from_slice(b",\"refusal\":null},\"finish_reason\":null}]}\n\n");
                 return;
             }

@@ -253,3 +253,21 @@ fn a_stream_begins_once_whatever_the_provider_says() {
         }
     }
 }
+
+/// An event's data may be on several lines, and so may what is copied out of it.
+#[test]
+fn probabilities_on_several_lines_become_one() {
+    let stream = "event: response.created\n\
+        data: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"model\":\"m\"}}\n\n\
+        event: response.output_text.delta\n\
+        data: {\"type\":\"response.output_text.delta\",\"sequence_number\":1,\"item_id\":\"msg_1\",\"output_index\":0,\n\
+        data: \"content_index\":0,\"delta\":\"Hi\",\"logprobs\":[{\"token\":\"Hi\",\n\
+        data: \"logprob\":-0.5,\"top_logprobs\":[]}]}\n\n";
+    let seen = streamed(&reply(CHAT, RESPONSES), &[stream.as_bytes()]);
+    let lines = seen.lines().filter(|line| !line.is_empty());
+    assert!(
+        lines.clone().all(|line| line.starts_with("data: ")),
+        "{seen}"
+    );
+    assert!(seen.contains("\"logprob\":-0.5"), "{seen}");
+}
