@@ -141,7 +141,6 @@ async fn a_client_that_leaves_takes_its_upstream_request_along_and_pays_for_what
         let fake = Fake::start(Wire::H1, endless(provider)).await;
         let gateway = Gateway::builder()
             .provider(managed("p", &fake, provider))
-            .config(json!({"ledger": {"flush": "50ms"}}))
             .start()
             .await;
         for (count, version) in [(1, Version::H1), (2, Version::H2)] {
