@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
-use tollgate::clock;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::journal::{Journal, Options, Record};
 use tollgate::ledger::till::replay;
-use tollgate::tokens::Usage;
+use tollgate_base::clock;
+use tollgate_wire::report::Usage;
 
 const RECOVERED: u64 = 100_000;
 /// Nano-dollars of one settlement.

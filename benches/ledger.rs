@@ -25,8 +25,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tollgate::access::Limit;
 use tollgate::catalog::{Prices, Rates};
-use tollgate::clock;
-use tollgate::dialect::Surface;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::redis::{RedisBank, RedisSettings, Topology};
 use tollgate::ledger::bank::sqlite::{self, SqliteBank, Synchronous};
@@ -38,7 +36,9 @@ use tollgate::ledger::cost::cost;
 use tollgate::ledger::estimate::Estimates;
 use tollgate::ledger::journal::{Journal, Options};
 use tollgate::ledger::till::{Ask, Charge, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
-use tollgate::tokens::Usage;
+use tollgate_base::clock;
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 /// 0.05 USD per million tokens.
 const FEE: u64 = 50_000;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::fmt::Write as _;
 use std::hint::black_box;
-use tollgate::dialect::request::{Edit, RequestBody};
-use tollgate::dialect::{Endpoint, Surface};
+use tollgate_wire::request::{Edit, RequestBody};
+use tollgate_wire::{Endpoint, Surface};
 
 const PROSE: &str = "The quick brown fox jumps over the lazy dog while the gateway counts tokens. ";
 

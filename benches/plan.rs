@@ -7,10 +7,10 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tollgate::access::{KeyKind, ProviderKey};
 use tollgate::catalog::{BaseUrl, Provider, TimeoutOverrides};
-use tollgate::clock;
-use tollgate::config::Secret;
-use tollgate::dialect::Surface;
 use tollgate::failover::{Health, Machine, Outcome, Target, plan};
+use tollgate_base::Secret;
+use tollgate_base::clock;
+use tollgate_wire::Surface;
 
 struct Upstream {
     provider: Arc<Provider>,

@@ -4,9 +4,9 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tollgate::dialect::sse::Parser;
-use tollgate::dialect::{Endpoint, Surface};
-use tollgate::tokens::{Counter, Encoding, Tap};
+use tollgate_wire::sse::Parser;
+use tollgate_wire::tokens::{Counter, Encoding, Tap};
+use tollgate_wire::{Endpoint, Surface};
 
 const CHAT: &str = concat!(
     r#"data: {"id":"chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG","object":"chat.completion.chunk","created":1741570283,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":" Hello"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"x3Fq"}"#,

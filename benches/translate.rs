@@ -4,10 +4,11 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tollgate::dialect::Surface;
-use tollgate::dialect::sse::Event;
-use tollgate::dialect::translate::{self, Stream, Target};
-use tollgate::tokens::Tap;
+use tollgate_wire::Surface;
+use tollgate_wire::sse::Event;
+use tollgate_wire::tokens::Tap;
+use tollgate_wire::translate;
+use tollgate_wire::translate::{Stream, Target};
 
 /// Events per measured stream.
 const EVENTS: usize = 200;

@@ -17,15 +17,16 @@ use tokio::sync::Semaphore;
 use crate::admin::{self, AdminState, Readiness};
 use crate::config::{self, AccessLog as LogTarget, Config, Environment, Faults, Watcher};
 use crate::control::Control;
+use crate::demo;
 use crate::failover::Health;
 use crate::ledger::bank::Bank;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
 use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
-use crate::tokens::Encoding;
 use crate::usage::{DEFAULT_CAPACITY, EventIds, UsageRing};
-use crate::{clock, demo, random};
 use ledger::Office;
+use tollgate_base::{clock, random};
+use tollgate_wire::tokens::Encoding;
 
 mod control;
 mod ledger;

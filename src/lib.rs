@@ -20,20 +20,20 @@
 //!     time, the same on every replica; [`secrets`] keeps credentials at rest.
 //! 11. [`demo`] is a provider that lives on loopback and misbehaves on request.
 
+pub use tollgate_base::{clock, random};
+pub use tollgate_wire as dialect;
+pub use tollgate_wire::tokens;
+
 pub mod access;
 pub mod admin;
 pub mod boot;
 pub mod catalog;
-pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
-pub mod dialect;
 pub mod failover;
 pub mod ledger;
 pub mod metrics;
 pub mod proxy;
-pub mod random;
 pub mod secrets;
-pub mod tokens;
 pub mod usage;

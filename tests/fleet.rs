@@ -33,9 +33,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::clock;
 use tollgate::config;
 use tollgate::ledger::bank::{self, Access, Bank};
+use tollgate_base::clock;
 
 use common::client::{Answer, Client, Version};
 use common::gateway::{Builder, Gateway};

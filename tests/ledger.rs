@@ -72,11 +72,11 @@ pub fn bank(gateway: &Gateway) -> Arc<dyn Bank> {
 /// The books once everything that was settled is told.
 pub async fn books(gateway: &Gateway, spent: NanoUsd) -> Books {
     let bank = bank(gateway);
-    let end = tollgate::clock::now() + common::PATIENCE;
+    let end = tollgate_base::clock::now() + common::PATIENCE;
     loop {
         let books = bank.books("default").await.unwrap();
         assert_eq!(books.faults(), Vec::<String>::new());
-        if books.spent == spent || tollgate::clock::now() > end {
+        if books.spent == spent || tollgate_base::clock::now() > end {
             assert_eq!(books.spent, spent, "charged");
             return books;
         }

@@ -4,7 +4,7 @@
 //! and 280 of a Responses delta, whose number and padding differ from event to event. A stream's opening ends with its
 //! first content event.
 
-use tollgate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// Events prepared where each has a number of its own; a longer stream begins again with the first.
 const NUMBERED: usize = 1000;

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tollgate::dialect::Surface;
+use tollgate_wire::Surface;
 
 use crate::lab::{Kind, Lab, Proxy, SURFACES};
 use crate::load::{self, Conn, Tally};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tollgate::dialect::Surface;
+use tollgate_wire::Surface;
 
 use crate::child::{self, Child, Pins};
 use crate::load::Conn;

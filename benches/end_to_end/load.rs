@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::wire::{self, Body};
-use tollgate::clock;
+use tollgate_base::clock;
 
 /// The longest that anything here waits for an answer, and for a loop beyond its window.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@
 //! messages and a reader must pass over all of them. Text is made of words, punctuation, line breaks,
 //! quotes and some letters outside ASCII, always the same, so two runs send the same bytes.
 
-use tollgate::dialect::Surface;
+use tollgate_wire::Surface;
 
 use crate::provider::{EVENTS, PACE};
 

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::MissedTickBehavior;
 
-use tollgate::dialect::Surface;
+use tollgate_wire::Surface;
 
 use crate::answers::Answers;
 use crate::child::LIFETIME;

@@ -24,7 +24,7 @@ pub use used::Used;
 use std::sync::Arc;
 
 use crate::catalog::TimeoutOverrides;
-use crate::config::Secret;
+use tollgate_base::Secret;
 
 /// What an application sends, as the gateway knows it: never the token, only its digest.
 #[derive(Clone, Debug)]

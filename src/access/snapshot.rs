@@ -10,8 +10,10 @@ use std::sync::Arc;
 use super::shelves::Shelves;
 use super::{AccessKey, AccountSettings, Configuration, KeyKind, Limit, ProviderKey, Used, token};
 use crate::catalog::Catalog;
+use crate::config;
+use crate::config::Config;
 use crate::config::types::{self, Auth};
-use crate::config::{self, Config, Secret};
+use tollgate_base::Secret;
 
 /// Keys, configurations, catalog and settings, as of one moment.
 #[derive(Clone, Debug)]

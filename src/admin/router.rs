@@ -24,7 +24,7 @@ use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
 use crate::control::DEFAULT_ACCOUNT;
 use crate::metrics::StatusClass;
-use crate::{clock, random};
+use tollgate_base::{clock, random};
 
 /// Largest body, in bytes.
 pub(super) const BODY_MAX: usize = 1 << 20;

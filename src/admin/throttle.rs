@@ -65,7 +65,7 @@ fn client(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
+    use tollgate_base::clock;
 
     #[test]
     fn ten_failures_are_free_and_then_one_each_six_seconds() {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::ledger::Office;
 use super::{BootError, system};
-use crate::clock;
 use crate::config::{Config, Credits};
 use crate::control::Control;
 use crate::ledger::bank::{self, Access, Bank, BankError};
+use tollgate_base::clock;
 
 /// How often old entries of the audit log are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{BootError, system};
-use crate::clock;
 use crate::config::types::Credits;
 use crate::config::{Account, Config, WhenUnreachable};
 use crate::ledger::Ledger;
@@ -15,6 +14,7 @@ use crate::ledger::bank::{self, Access, Bank};
 use crate::ledger::journal::{Fsync, Journal, Life, Options};
 use crate::ledger::till::{Observer, Policy, Rhythm, Teller, Till, WhenAway, grant};
 use crate::proxy::{Rest, Shared};
+use tollgate_base::clock;
 
 /// How often old usage events are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);

@@ -9,8 +9,8 @@ use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::ledger::Office;
-use crate::clock;
 use crate::proxy::Shared;
+use tollgate_base::clock;
 
 /// What running streams need after the drain to hear that it is over, and to say so to their clients.
 pub const SLACK: Duration = Duration::from_secs(5);

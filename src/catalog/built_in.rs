@@ -15,7 +15,7 @@ use super::prices::{Prices, Rates, parse_price};
 use super::provider::{Provider, TimeoutOverrides};
 use super::resolve::Catalog;
 use crate::config::types::{Auth, Modality};
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 const PROVIDERS: &str = include_str!("facts/providers.tsv");
 const MODELS: &str = include_str!("facts/models.tsv");

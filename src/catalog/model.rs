@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::prices::Prices;
 use super::provider::TimeoutOverrides;
 use crate::config::types::Modality;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// A model that a provider serves.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::base_url::BaseUrl;
 use super::model::Model;
 use crate::config::types::Auth;
-use crate::dialect::{Dialect, Surface};
+use tollgate_wire::{Dialect, Surface};
 
 /// A provider that the gateway can call.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use super::model::Model;
 use super::nearest::nearest;
 use super::provider::Provider;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// Every known provider and model, with an index for requests. Immutable. The default one is empty; see
 /// [`Catalog::built_in`].

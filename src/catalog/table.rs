@@ -7,7 +7,7 @@ use super::prices::{Prices, Rates, show_price};
 use super::provider::Provider;
 use super::resolve::Catalog;
 use crate::config::types::Modality;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// What a table lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

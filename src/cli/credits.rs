@@ -10,7 +10,7 @@ use tollgate::config::expiry::Expiry;
 use tollgate::config::units::Usd;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::{Bank, BankError, Books, Day, NewGrant};
-use tollgate::random;
+use tollgate_base::random;
 
 use super::From;
 use super::ledger::{Failure, accounts, created_accounts, known, with_bank};

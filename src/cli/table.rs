@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use tollgate::ledger::NanoUsd;
-use tollgate::usage::Timestamp;
+use tollgate_base::Timestamp;
 
 /// Aligned columns under their headings; what `right` names by its index is aligned to the right.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], right: &[usize]) -> String {

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use tollgate::clock;
 use tollgate::config::units::Span;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::{Bank, Day, Events, Rollup};
 use tollgate::usage::stored::{self, StoredEvent};
+use tollgate_base::clock;
 
 use super::From;
 use super::ledger::{Failure, accounts, with_bank};

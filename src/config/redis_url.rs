@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is wrong is said without repeating the URL, which may hold a password.
 
-use super::secret::Secret;
+use tollgate_base::Secret;
 use super::valid::RedisNode;
 
 /// What a URL says.

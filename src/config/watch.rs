@@ -19,7 +19,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use sha2::{Digest, Sha256};
 
 use super::{Config, Faults, Sources, load, sources};
-use crate::clock;
+use tollgate_base::clock;
 
 /// How long files must be quiet before they are read.
 const QUIET: Duration = Duration::from_millis(200);

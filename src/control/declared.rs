@@ -6,7 +6,7 @@ use super::resource::{
 };
 use super::state::State;
 use crate::config::{Config, DEMO_PROVIDER, types};
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// The resources of a configuration that was loaded at `loaded_ms` (Unix time).
 pub fn declared(config: &Config, loaded_ms: u64) -> State {

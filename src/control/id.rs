@@ -1,7 +1,7 @@
 //! Ids of resources: a prefix that says the kind, and 26 digits that sort by creation, as in
 //! `ak_01jdcz7v9w8q2m4n6p8r0s2t4v` (a ULID: 48 bits of Unix milliseconds, 80 random ones; lower case).
 
-use crate::random;
+use tollgate_base::random;
 
 /// Crockford's base 32: no `i`, `l`, `o`, `u`.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";

@@ -10,7 +10,8 @@ use super::state::State;
 use super::view::{Found, View};
 use crate::access::{AccountSettings, Contents, Snapshot, WrittenKey};
 use crate::catalog::{Catalog, TimeoutOverrides};
-use crate::config::{Config, Secret, types};
+use crate::config::{Config, types};
+use tollgate_base::Secret;
 
 /// What a snapshot is made of besides the stored resources.
 pub(super) struct Base<'a> {

@@ -16,10 +16,11 @@ use super::state::State;
 use super::turns::Turns;
 use super::view::{Draft, View};
 use crate::access::{Snapshot, token};
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::ledger::bank::BankError;
 use crate::ledger::bank::store::{Commit, Committed, Contents, Since, Store};
-use crate::{clock, random};
+use tollgate_base::Secret;
+use tollgate_base::{clock, random};
 
 /// How often a replica looks whether something changed, if it hears of nothing.
 const LOOK: Duration = Duration::from_millis(400);

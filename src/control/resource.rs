@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::state::{State, Table};
 use crate::access::{Role, token};
 use crate::config::types;
-use crate::dialect::Surface;
 use crate::secrets::Sealed;
+use tollgate_wire::Surface;
 
 /// What all resources have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

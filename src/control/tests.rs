@@ -7,11 +7,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::access::{AuthError, KeyKind, Token};
-use crate::config::{self, Config, Secret};
+use crate::config;
+use crate::config::Config;
 use crate::control::resource::{AccessKey, Configuration, Meta, Provider, ProviderKey, Settings};
 use crate::ledger::bank::sqlite::{Options, SqliteBank, Synchronous};
 use crate::ledger::bank::store::{Commit, Committed, Store, Write};
 use crate::ledger::bank::{Access, Bank as _};
+use tollgate_base::Secret;
 
 const MASTER: &str = "6d61737465726d61737465726d61737465726d61737465726d61737465726d61";
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::replica::Control;
 use super::resource::{AccessKey, ApiKey, Document as _, ProviderKey};
-use crate::clock;
 use crate::ledger::bank::BankError;
+use tollgate_base::clock;
 
 /// How often the store is told.
 const TELL: Duration = Duration::from_secs(10);

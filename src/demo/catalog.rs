@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::model::Model;
 use crate::config::DEMO_PROVIDER;
 use crate::config::types::{self, Auth, Prices, Provider};
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// Tokens of prompt and answer together: few, so that limits can be met by hand.
 const CONTEXT_WINDOW: u64 = 8_192;

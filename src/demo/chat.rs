@@ -7,7 +7,7 @@ use super::play::{Frame, Part};
 use super::prompt::{self, Prompt};
 use super::reply::{Reply, Stop, Tokens, joined};
 use super::{Shape, Surface};
-use crate::dialect::Dialect;
+use tollgate_wire::Dialect;
 
 /// Chat completions.
 pub(super) struct Chat;

@@ -8,7 +8,7 @@ use super::play::{Frame, Part};
 use super::prompt::{self, Prompt};
 use super::reply::{Reply, Stop, joined};
 use super::{Shape, Surface};
-use crate::dialect::Dialect;
+use tollgate_wire::Dialect;
 
 /// Completions.
 pub(super) struct Completions;

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use crate::dialect::Dialect;
+use tollgate_wire::Dialect;
 
 /// What went wrong, in both dialects' words.
 #[derive(Clone, Debug)]

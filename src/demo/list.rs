@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::{self, Failure};
 use super::model::Model;
-use crate::dialect::Dialect;
+use tollgate_wire::Dialect;
 
 /// All models.
 pub(super) async fn all(headers: HeaderMap) -> Response {

@@ -9,7 +9,7 @@ use super::play::{Frame, Part};
 use super::prompt::{self, Prompt};
 use super::reply::{Reply, Stop, arguments, joined};
 use super::{Shape, Surface, admit};
-use crate::dialect::Dialect;
+use tollgate_wire::Dialect;
 
 /// What stands for a thinking block's signature.
 const SIGNATURE: &str = "ZGVtbyBzaWduYXR1cmU=";

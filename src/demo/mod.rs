@@ -55,12 +55,12 @@ use serde_json::Value;
 
 pub use catalog::provider;
 
-use crate::dialect::{Dialect, Surface};
 use error::Failure;
 use model::Model;
 use play::Frame;
 use prompt::Prompt;
 use reply::Reply;
+use tollgate_wire::{Dialect, Surface};
 
 /// Largest request body in bytes: more than a gateway's default limit, so that the gateway's own is met first.
 const MAX_BODY: usize = 64 << 20;

@@ -1,7 +1,7 @@
 //! The models, and which of them refuse.
 
 use super::error::Failure;
-use crate::dialect::Dialect;
+use tollgate_wire::Dialect;
 
 /// A model of the demo provider; the table in [`super`] says what each does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

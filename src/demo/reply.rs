@@ -111,7 +111,7 @@ pub(super) fn compose(prompt: &Prompt, model: Model) -> Reply {
             .find(|(known, _, _)| *known == model)
             .map_or("echo", |(_, id, _)| id),
         number,
-        created: crate::clock::unix().as_secs(),
+        created: tollgate_base::clock::unix().as_secs(),
         reasoning,
         text,
         calls,

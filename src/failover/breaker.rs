@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn opens_at_the_threshold_and_no_sooner() {
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let mut breaker = Breaker::default();
         for failure in 1..THRESHOLD {
             breaker.on_failure(now, 1);
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn half_open_lets_one_probe_through() {
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let mut breaker = tripped(now);
         let later = breaker.until(now).unwrap();
         assert!(!breaker.begin(now), "open");
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_failed_probe_doubles_the_time_and_a_good_one_closes() {
-        let mut now = crate::clock::now();
+        let mut now = tollgate_base::clock::now();
         let mut breaker = tripped(now);
         for expected in [5, 10, 20, 40, 48, 48] {
             let expected = Duration::from_secs(expected);
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_probe_whose_client_hangs_up_makes_room_for_the_next() {
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let mut breaker = tripped(now);
         let later = breaker.until(now).unwrap();
         assert!(breaker.begin(later));
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn stragglers_do_not_keep_it_open() {
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let mut breaker = tripped(now);
         let until = breaker.until(now);
         for _ in 0..50 {
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn providers_do_not_share_a_breaker() {
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let breakers = Breakers::new(3);
         let (bad, good): (Arc<str>, Arc<str>) = ("bad".into(), "good".into());
         for _ in 0..THRESHOLD {
@@ -379,7 +379,7 @@ mod tests {
         /// and never anyone while it is open.
         #[test]
         fn at_most_one_probe_per_lease(events in proptest::collection::vec((0u8..8, 0u64..8_000), 1..200)) {
-            let mut now = crate::clock::now();
+            let mut now = tollgate_base::clock::now();
             let mut breaker = Breaker::default();
             let mut probe: Option<Instant> = None;
             for (event, later) in events {

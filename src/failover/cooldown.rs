@@ -240,7 +240,7 @@ mod tests {
             status,
             kind: "overloaded_error".into(),
         };
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let cases: &[(Outcome, Option<(u64, u64)>)] = &[
             (status(429, Some(17)), Some((17_000, 17_000))),
             (status(529, Some(17)), Some((17_000, 17_000))),
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn consecutive_failures_double_and_a_success_starts_over() {
         let cooldowns = Cooldowns::new(7);
-        let mut now = crate::clock::now();
+        let mut now = tollgate_base::clock::now();
         for expected in [1, 2, 4, 8, 16, 32, 48, 48] {
             let until = cooldowns
                 .on_outcome(&key(), &status(429, None), now)
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_burst_counts_once() {
         let cooldowns = Cooldowns::new(7);
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         for _ in 0..20 {
             cooldowns.on_outcome(&key(), &status(429, None), now);
         }
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn a_shorter_wait_does_not_cut_a_longer_one() {
         let cooldowns = Cooldowns::new(7);
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         cooldowns.on_outcome(&key(), &status(429, Some(30)), now);
         assert_eq!(
             cooldowns.on_outcome(&key(), &status(429, Some(2)), now),
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_success_ends_a_refusal_but_not_a_rate_limit() {
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let after = |outcome| {
             let cooldowns = Cooldowns::new(7);
             cooldowns.on_outcome(&key(), &outcome, now);
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn the_operator_lists_and_clears() {
         let cooldowns = Cooldowns::new(7);
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         cooldowns.on_outcome(&"b".into(), &status(429, Some(30)), now);
         cooldowns.on_outcome(&"a".into(), &status(401, None), now);
         cooldowns.on_outcome(&"c".into(), &status(429, Some(5)), now);
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn what_has_ended_is_forgotten_by_looking() {
         let cooldowns = Cooldowns::new(7);
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         cooldowns.on_outcome(&key(), &status(429, Some(5)), now);
         assert_eq!(cooldowns.until("another", now + secs(6)), None);
         assert!(
@@ -398,7 +398,7 @@ mod tests {
         #[test]
         fn a_rest_is_the_longest_asked_for(waits in proptest::collection::vec((0u64..5, 1u64..40, 0u64..20), 1..30)) {
             let cooldowns = Cooldowns::new(3);
-            let mut now = crate::clock::now();
+            let mut now = tollgate_base::clock::now();
             let mut ends: HashMap<u64, Instant> = HashMap::new();
             for (name, wait, later) in waits {
                 now += secs(later);

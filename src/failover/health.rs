@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_rate_limit_is_the_keys_and_a_refused_connection_the_providers() {
         let health = Health::new(1);
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let (a, b) = (candidate(0, "a"), candidate(0, "b"));
         let limited = Outcome::Status {
             status: 429,
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn any_answer_closes_the_breaker() {
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         for status in [400, 401, 429, 500, 503] {
             let health = Health::new(1);
             let c = candidate(0, "a");
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_client_that_hangs_up_says_nothing() {
         let health = Health::new(1);
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let c = candidate(0, "a");
         for _ in 0..THRESHOLD {
             health.on_outcome(&c, &Outcome::Reset, now);

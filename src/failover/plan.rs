@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::access::{KeyKind, ProviderKey, Step};
 use crate::catalog::{Model, Provider};
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// The longest plan. A request may list any number of models; what goes beyond this is not tried.
 /// Whatever bounds retries elsewhere must not be smaller.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::plan::Candidate;
 use crate::access::{KeyKind, ProviderKey};
 use crate::catalog::{BaseUrl, Provider, TimeoutOverrides};
-use crate::config::Secret;
-use crate::dialect::Surface;
+use tollgate_base::Secret;
+use tollgate_wire::Surface;
 
 /// A provider without models.
 pub fn provider(id: &str) -> Arc<Provider> {

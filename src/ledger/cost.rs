@@ -13,7 +13,7 @@
 
 use crate::catalog::{Prices, Rates};
 use crate::ledger::money::NanoUsd;
-use crate::tokens::Usage;
+use tollgate_wire::report::Usage;
 
 /// Pico-dollars in a nano-dollar.
 const PICOS: u128 = 1_000;

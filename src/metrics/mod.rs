@@ -18,9 +18,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
 
-use crate::dialect::Surface;
 use families::Families;
 pub use route::{RouteMetrics, StatusClass};
+use tollgate_wire::Surface;
 
 /// Routes whose handles are kept; beyond that the cache starts anew (reloads bring new ids).
 const MAX_CACHED_ROUTES: usize = 1_024;

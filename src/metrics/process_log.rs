@@ -6,8 +6,8 @@ use std::io::Write;
 use env_logger::{Builder, Target};
 use log::LevelFilter;
 
-use crate::clock;
-use crate::usage::Timestamp;
+use tollgate_base::Timestamp;
+use tollgate_base::clock;
 
 /// The environment variable that sets levels; `RUST_LOG` does too where this one is not set.
 pub const VARIABLE: &str = "TOLLGATE_LOG";

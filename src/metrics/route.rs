@@ -9,7 +9,7 @@ use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCo
 
 use super::families::Families;
 use crate::ledger::NanoUsd;
-use crate::tokens::Usage;
+use tollgate_wire::report::Usage;
 
 /// Outcomes a route tells apart; further ones are looked up by label each time.
 const OUTCOMES: usize = 32;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{BreakerState, Metrics, StatusClass};
-use crate::dialect::Surface;
-use crate::tokens::Usage;
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 fn metrics() -> Metrics {
     Metrics::new().expect("every metric has a name of its own")

@@ -15,13 +15,13 @@ use super::shared::Shared;
 use super::tab::Tab;
 use crate::access::effective;
 use crate::catalog::TimeoutOverrides;
-use crate::clock;
 use crate::config::Timeouts;
-use crate::dialect::request::RequestBody;
-use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::{Candidate, Machine};
 use crate::metrics::InFlight;
-use crate::tokens::{Encoding, PromptCounter};
+use tollgate_base::clock;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::tokens::{Encoding, PromptCounter};
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// A place among the requests under way, unless the process is stopping or full.
 pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayError> {

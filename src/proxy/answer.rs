@@ -11,10 +11,10 @@ use super::context::{Attempt, Context};
 use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
 use super::shared::Shared;
 use super::{crossing, names, opening};
-use crate::clock;
-use crate::dialect::Endpoint;
 use crate::failover::{Outcome, retry_after};
-use crate::tokens::Tap;
+use tollgate_base::clock;
+use tollgate_wire::Endpoint;
+use tollgate_wire::tokens::Tap;
 
 /// Headers that we add, and `date` and `connection`, which Pingora adds.
 const OURS: usize = 9;

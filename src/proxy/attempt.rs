@@ -12,12 +12,13 @@ use super::shared::Shared;
 use super::{admit, crossing, peers, settle};
 use crate::access::AccessKey;
 use crate::catalog::Provider;
-use crate::clock;
-use crate::dialect::request::{Edit, RequestBody};
-use crate::dialect::translate::{self, Reply};
-use crate::dialect::{Endpoint, Surface};
 use crate::failover::{Candidate, Outcome, Step};
 use crate::ledger::NanoUsd;
+use tollgate_base::clock;
+use tollgate_wire::request::{Edit, RequestBody};
+use tollgate_wire::translate;
+use tollgate_wire::translate::Reply;
+use tollgate_wire::{Endpoint, Surface};
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.

@@ -7,8 +7,8 @@ use pingora_proxy::Session;
 
 use super::names;
 use crate::access::{AccessKey, AuthError, Snapshot};
-use crate::clock;
-use crate::dialect::GatewayError;
+use tollgate_base::clock;
+use tollgate_wire::GatewayError;
 
 /// The access key that the request carries. Of two credentials one may be another service's, left in the client's
 /// environment, so the first that is known here counts.

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_proxy::Session;
 
-use crate::clock;
-use crate::dialect::GatewayError;
+use tollgate_base::clock;
+use tollgate_wire::GatewayError;
 
 /// A client must send its body at this rate at least, besides pausing never longer than `read_timeout`.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1024;

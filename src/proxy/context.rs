@@ -11,13 +11,13 @@ use super::flight::Flight;
 use super::session::Unwrap;
 use super::tab::Tab;
 use crate::access::{AccessKey, Snapshot};
-use crate::dialect::request::RequestBody;
-use crate::dialect::translate::Reply;
-use crate::dialect::{Dialect, Endpoint};
 use crate::failover::{Candidate, Machine, Outcome};
 use crate::ledger::NanoUsd;
 use crate::metrics::InFlight;
-use crate::tokens::Tap;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::tokens::Tap;
+use tollgate_wire::translate::Reply;
+use tollgate_wire::{Dialect, Endpoint};
 
 /// One request.
 pub struct Context {

@@ -8,15 +8,15 @@ use super::context::Context;
 use super::shared::Shared;
 use super::tab::{Tab, quote};
 use crate::access::{KeyKind, Limit};
-use crate::clock;
-use crate::dialect::error::RateLimit;
-use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::Candidate;
 use crate::ledger::NanoUsd;
 use crate::ledger::bank::Measure;
 use crate::ledger::cost::priced;
 use crate::ledger::till::{Ask, Hold, Refusal};
-use crate::tokens::Usage;
+use tollgate_base::clock;
+use tollgate_wire::error::RateLimit;
+use tollgate_wire::report::Usage;
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// Drops candidates whose price is not known; at least one stays.
 ///

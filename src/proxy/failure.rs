@@ -10,12 +10,13 @@ use super::context::Context;
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
 use super::{attempt, crossing, reply, settle};
-use crate::clock;
-use crate::dialect::error::{Attempt as Line, Code};
-use crate::dialect::stop::{Stopped, stop};
-use crate::dialect::{GatewayError, Surface};
 use crate::failover::{ConnectFailure, Ending, Outcome, Step};
-use crate::tokens::{StreamFailure, Tap};
+use tollgate_base::clock;
+use tollgate_wire::error::{Attempt as Line, Code};
+use tollgate_wire::report::StreamFailure;
+use tollgate_wire::stop::{Stopped, stop};
+use tollgate_wire::tokens::Tap;
+use tollgate_wire::{GatewayError, Surface};
 
 /// Dead pooled connections that one attempt may meet before it counts as failed.
 const MOST_STALE: u8 = 3;

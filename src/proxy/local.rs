@@ -17,8 +17,9 @@ use super::shared::Shared;
 use super::{names, reply};
 use crate::access::{AccessKey, KeyKind, Snapshot};
 use crate::catalog::{Model, Provider};
-use crate::dialect::models::{self, Listed, Page};
-use crate::dialect::{Dialect, Endpoint, GatewayError};
+use tollgate_wire::models;
+use tollgate_wire::models::{Listed, Page};
+use tollgate_wire::{Dialect, Endpoint, GatewayError};
 
 /// Where a request goes.
 pub enum Destination {

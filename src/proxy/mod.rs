@@ -52,7 +52,7 @@ pub use drain::Drain;
 pub use peers::Peers;
 pub use shared::{Rest, Shared};
 
-use crate::clock;
+use tollgate_base::clock;
 
 /// The gateway as Pingora sees it.
 pub struct Gateway(pub std::sync::Arc<Shared>);

@@ -8,7 +8,7 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
 use super::names;
-use crate::dialect::Dialect;
+use tollgate_wire::Dialect;
 
 /// The headers that carry the request's id; Anthropic's SDKs read theirs from one of another name.
 pub fn id_headers(dialect: Dialect) -> impl Iterator<Item = &'static HeaderName> {

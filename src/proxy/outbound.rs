@@ -12,7 +12,7 @@ use super::context::Context;
 use super::flight::ended_by_gateway;
 use super::names;
 use crate::config::types::Auth;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// What a provider that is called without a version gets: the one every Anthropic API serves.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");

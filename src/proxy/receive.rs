@@ -8,10 +8,10 @@ use pingora_proxy::Session;
 use super::context::{Caller, Context, Received};
 use super::shared::Shared;
 use super::{admit, authenticate, body, credits, crossing, local, names, reply, route};
-use crate::clock;
-use crate::dialect::GatewayError;
-use crate::dialect::error::Code;
-use crate::dialect::request::RequestBody;
+use tollgate_base::clock;
+use tollgate_wire::GatewayError;
+use tollgate_wire::error::Code;
+use tollgate_wire::request::RequestBody;
 
 /// Longest `x-request-id` that is taken over from a client.
 const REQUEST_ID_MAX: usize = 128;
@@ -123,6 +123,6 @@ fn identify(session: &Session, ctx: &mut Context) {
 fn new_request_id() -> Arc<str> {
     let mut id = String::with_capacity(28);
     id.push_str("req_");
-    crate::random::push_hex96(&mut id);
+    tollgate_base::random::push_hex96(&mut id);
     id.into()
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::opening::name_request;
-use crate::dialect::error::Code;
-use crate::dialect::translate;
-use crate::dialect::{Dialect, Endpoint, GatewayError};
+use tollgate_wire::error::Code;
+use tollgate_wire::translate;
+use tollgate_wire::{Dialect, Endpoint, GatewayError};
 
 /// A refusal in the caller's dialect.
 pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayError) -> Result<()> {

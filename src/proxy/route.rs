@@ -9,9 +9,9 @@ use super::names;
 use super::shared::Shared;
 use crate::access::{AccessKey, KeyKind, Snapshot, Step};
 use crate::catalog::{Provider, Resolved, Unknown};
-use crate::clock;
-use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::{self, Candidate, Target};
+use tollgate_base::clock;
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// The candidates for a parsed request, at least one.
 pub fn plan(

@@ -27,7 +27,7 @@ use super::flight::{Flight, Pass, Tick, ended_by_gateway};
 use super::opening::Opening;
 use super::settle::Closing;
 use super::timer::Timer;
-use crate::clock;
+use tollgate_base::clock;
 
 /// A comment that no client shows; it keeps idle connections alive.
 const COMMENT: &[u8] = b": keep-alive\n\n";

@@ -13,15 +13,17 @@ use super::context::{Context, PastAttempt, Planned};
 use super::flight::{Flight, NotAnAnswer, Phase, Translation};
 use super::shared::Shared;
 use super::tab::Tab;
-use crate::clock;
-use crate::dialect::Endpoint;
-use crate::dialect::request::RequestBody;
 use crate::failover::{Candidate, Outcome};
 use crate::ledger::NanoUsd;
 use crate::metrics::access_log::{Attempt as Line, Entry};
 use crate::metrics::{RouteMetrics, StatusClass};
-use crate::tokens::{Settled, Tap, Usage};
-use crate::usage::{Timestamp, UsageEvent};
+use crate::usage::UsageEvent;
+use tollgate_base::Timestamp;
+use tollgate_base::clock;
+use tollgate_wire::Endpoint;
+use tollgate_wire::report::Usage;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::tokens::{Settled, Tap};
 
 /// Pingora's `logging`.
 pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) {

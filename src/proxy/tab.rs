@@ -13,7 +13,8 @@ use crate::failover::Candidate;
 use crate::ledger::NanoUsd;
 use crate::ledger::cost::cost;
 use crate::ledger::till::{Charge, Extension, Hold, Receipt};
-use crate::tokens::{Settled, Usage};
+use tollgate_wire::report::Usage;
+use tollgate_wire::tokens::Settled;
 
 /// See the module.
 pub struct Tab {

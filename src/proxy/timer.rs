@@ -39,7 +39,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock;
+    use tollgate_base::clock;
 
     #[tokio::test]
     async fn sleeps_on_where_it_was_interrupted() {

@@ -15,7 +15,7 @@ use zeroize::Zeroize;
 
 use super::master_key::MasterKey;
 use super::sealed::{FORM, Sealed};
-use crate::config::Secret;
+use tollgate_base::Secret;
 
 const NONCE_LENGTH: usize = 24;
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::Timestamp;
+use tollgate_base::Timestamp;
 use super::stored::StoredEvent;
 use crate::access::KeyKind;
-use crate::dialect::Surface;
-use crate::tokens::Usage;
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 /// One attempt of one client request.
 #[derive(Clone, Debug)]

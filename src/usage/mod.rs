@@ -7,15 +7,12 @@ mod event;
 pub mod paging;
 mod ring;
 pub mod stored;
-mod timestamp;
 
 use std::sync::Arc;
 
 pub(crate) use event::dollars;
 pub use event::{EventId, EventIds, UsageEvent};
 pub use ring::{DEFAULT_CAPACITY, UsageRing};
-pub use timestamp::Timestamp;
-pub(crate) use timestamp::{civil, days, instant};
 
 /// Where usage events go.
 pub trait UsageStore: Send + Sync {

@@ -214,7 +214,8 @@ mod tests {
     use super::*;
     use crate::ledger::bank::{Books, Day, Exchange, NewGrant, Reply, Rollup};
     use crate::usage::event::tests::sample;
-    use crate::usage::{EventId, EventIds, Timestamp};
+    use crate::usage::{EventId, EventIds};
+    use tollgate_base::Timestamp;
 
     /// Has batches, and nothing else.
     #[derive(Default)]

@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize, Serializer};
 pub use writer::Writer;
 
 use super::event::{Wire, dollars, millis};
-use super::{EventId, Timestamp, UsageEvent};
+use super::{EventId, UsageEvent};
+use tollgate_base::Timestamp;
 use crate::access::KeyKind;
 use crate::ledger::bank::Events;
 use crate::ledger::money::NanoUsd;
-use crate::tokens::Usage;
+use tollgate_wire::report::Usage;
 
 /// The form that is written. A change of [`Batch`] needs a new one, and reading this one still.
 const VERSION: u8 = 1;

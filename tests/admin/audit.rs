@@ -107,9 +107,9 @@ async fn resting(api: &Api) -> Vec<Value> {
 
 /// Waits until so many provider keys rest.
 async fn until_rest(api: &Api, count: usize) {
-    let end = tollgate::clock::now() + PATIENCE;
+    let end = tollgate_base::clock::now() + PATIENCE;
     while resting(api).await.len() != count {
-        assert!(tollgate::clock::now() < end, "not {count} cool-downs");
+        assert!(tollgate_base::clock::now() < end, "not {count} cool-downs");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

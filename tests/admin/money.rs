@@ -161,9 +161,12 @@ async fn charges_are_a_preview_of_the_month_and_the_books_balance() {
         .config(json!({"ledger": {"processing_fee": 20_000, "flush": "50ms"}}));
     let api = Api::start(builder).await;
     assert_eq!(api.chat("f:m").await, 200);
-    let end = tollgate::clock::now() + crate::common::PATIENCE;
+    let end = tollgate_base::clock::now() + crate::common::PATIENCE;
     while api.get("/credits/balance").await["balanceCents"] != 99_980 {
-        assert!(tollgate::clock::now() < end, "the balance does not sink");
+        assert!(
+            tollgate_base::clock::now() < end,
+            "the balance does not sink"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let list = api.get("/credits/transactions").await;

@@ -59,14 +59,14 @@ fn events(page: &Value) -> &Vec<Value> {
 
 /// The list once it has so many events.
 async fn listed(api: &Api, path: &str, count: usize) -> Value {
-    let end = tollgate::clock::now() + crate::common::PATIENCE;
+    let end = tollgate_base::clock::now() + crate::common::PATIENCE;
     loop {
         let page = api.get(path).await;
         if events(&page).len() == count {
             return page;
         }
         assert!(
-            tollgate::clock::now() < end,
+            tollgate_base::clock::now() < end,
             "{path}: not {count} events: {page}"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -7,13 +7,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 use tollgate::access::KeyKind;
-use tollgate::clock;
-use tollgate::dialect::Surface;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::sqlite::{Options, SqliteBank, Synchronous};
 use tollgate::ledger::bank::{Access, Bank, Day, Exchange, Rollup};
-use tollgate::tokens::Usage;
-use tollgate::usage::{EventId, Timestamp, UsageEvent, stored};
+use tollgate::usage::{EventId, UsageEvent, stored};
+use tollgate_base::Timestamp;
+use tollgate_base::clock;
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 use crate::contract::{Teller, new_grant, tell};
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tollgate::clock;
 use tollgate::ledger::bank::account::Account;
 use tollgate::ledger::bank::{
     self, Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup,
 };
+use tollgate_base::clock;
 
 use crate::contract::Store;
 use crate::shelf::Shelf;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tollgate::clock;
 use tollgate::ledger::bank::store::{
     Commit, Committed, Contents, Entry, REMEMBERED_COMMITS, REMEMBERED_DELETIONS, Record, Since,
 };
 use tollgate::ledger::bank::{BankError, Store};
+use tollgate_base::clock;
 
 #[derive(Clone, Default)]
 pub struct Shelf(Arc<Mutex<Kept>>);

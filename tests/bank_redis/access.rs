@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
-use tollgate::config::Secret;
 use tollgate::ledger::bank::BankError;
 use tollgate::ledger::bank::redis::{RedisSettings, Topology};
+use tollgate_base::Secret;
 
 use crate::contract::new_grant;
 use crate::process::{Process, free_port};

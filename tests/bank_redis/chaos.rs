@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use tollgate::clock;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::redis::{RedisSettings, Topology};
 use tollgate::ledger::bank::{Bank, BankError, Exchange};
+use tollgate_base::clock;
 
 use crate::contract::{Teller, new_grant, spending, tell};
 use crate::process::Process;

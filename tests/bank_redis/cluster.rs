@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tollgate::clock;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::BankError;
 use tollgate::ledger::bank::redis::{RedisSettings, Topology};
+use tollgate_base::clock;
 
 use crate::contract::{Teller, new_grant, tell};
 use crate::process::{Process, wait_for};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tollgate::clock;
 use tollgate::ledger::bank::redis::{Cooldowns, RedisBank, Topology};
+use tollgate_base::clock;
 
 use crate::process::Process;
 use crate::topologies::{cluster, settings};

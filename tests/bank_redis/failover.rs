@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tollgate::clock;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::redis::RedisSettings;
 use tollgate::ledger::bank::store::{Committed, Since};
 use tollgate::ledger::bank::{Bank, BankError, Exchange};
+use tollgate_base::clock;
 
 use crate::contract::resources::{commit, put};
 use crate::contract::{Teller, new_grant, tell};

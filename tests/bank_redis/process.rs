@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use redis::{Client, FromRedisValue};
 use tempfile::TempDir;
-use tollgate::clock;
+use tollgate_base::clock;
 
 const SHELL: &str = r#"program=$1; shift
 "$program" "$@" >/dev/null 2>&1 &

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tollgate::clock;
-use tollgate::config::Secret;
 use tollgate::ledger::bank::BankError;
 use tollgate::ledger::bank::redis::{RedisSettings, Topology};
 use tollgate::ledger::bank::store::{Commit, Committed, Contents, Since, Store};
+use tollgate_base::Secret;
+use tollgate_base::clock;
 
 use crate::contract::resources::{commit, delete, put};
 use crate::process::Process;

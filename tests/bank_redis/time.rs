@@ -8,11 +8,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use tollgate::clock;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::account::Account;
 use tollgate::ledger::bank::redis::Topology;
 use tollgate::ledger::bank::{Bank, Exchange, Measure, Meter, MeterExchange};
+use tollgate_base::clock;
 
 use crate::contract::{Teller, new_grant, spending, tell, timeless};
 use crate::process::Process;

@@ -130,7 +130,7 @@ impl Gateway {
 
     /// Starts the process again where it was, after [`Gateway::kill`] or [`Gateway::stop`].
     pub async fn restart(&mut self) {
-        let end = tollgate::clock::now() + PATIENCE;
+        let end = tollgate_base::clock::now() + PATIENCE;
         loop {
             let before = self.output().matches(TAKEN).count();
             self.child = launch(&self.dir, &self.env);
@@ -138,7 +138,7 @@ impl Gateway {
             // Somebody else has the port for a moment, as another test's connection may.
             let taken = self.output().matches(TAKEN).count() > before;
             assert!(
-                taken && tollgate::clock::now() < end,
+                taken && tollgate_base::clock::now() < end,
                 "the gateway did not start again: {why}\n{}",
                 self.output()
             );
@@ -383,7 +383,7 @@ async fn listening(gateway: &mut Gateway) -> Result<(), String> {
 }
 
 async fn until(gateway: &mut Gateway, is_so: impl Fn(&Gateway) -> bool) -> Result<(), String> {
-    let end = tollgate::clock::now() + PATIENCE;
+    let end = tollgate_base::clock::now() + PATIENCE;
     loop {
         if let Ok(Some(status)) = gateway.child.try_wait() {
             return Err(format!("it ended with {status}"));
@@ -391,7 +391,7 @@ async fn until(gateway: &mut Gateway, is_so: impl Fn(&Gateway) -> bool) -> Resul
         if is_so(gateway) {
             return Ok(());
         }
-        if tollgate::clock::now() > end {
+        if tollgate_base::clock::now() > end {
             return Err("it was not ready in time".to_owned());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -37,9 +37,9 @@ pub fn free_port() -> u16 {
 
 /// Waits until `condition` holds, for at most `time`; whether it does.
 pub async fn eventually(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let end = tollgate::clock::now() + time;
+    let end = tollgate_base::clock::now() + time;
     while !condition() {
-        if tollgate::clock::now() > end {
+        if tollgate_base::clock::now() > end {
             return false;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

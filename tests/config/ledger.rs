@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tollgate::config::{
-    BankChoice, Credits, Ledger, RedisChoice, RedisNode, RedisTopology, Secret, WhenUnreachable,
+    BankChoice, Credits, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable,
 };
 use tollgate::ledger::NanoUsd;
+use tollgate_base::Secret;
 
 use super::Files;
 

@@ -1,7 +1,8 @@
 //! Master keys, as an operator sets them.
 
-use tollgate::config::{Config, Faults, Secret};
+use tollgate::config::{Config, Faults};
 use tollgate::secrets::MasterKey;
+use tollgate_base::Secret;
 
 use super::Files;
 

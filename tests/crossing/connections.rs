@@ -99,7 +99,7 @@ async fn a_running_stream_is_finished_before_the_gateway_stops() {
         }
         signal(gateway.pid(), "TERM");
         for (version, mut stream, head) in streams {
-            let answer = stream.finish(head, tollgate::clock::now()).await;
+            let answer = stream.finish(head, tollgate_base::clock::now()).await;
             let case = format!("{client:?} at {provider:?}, {version:?}: {}", answer.text());
             assert!(answer.clean, "{case}");
             assert_eq!(client.said(&answer, true), Said::good(client), "{case}");
@@ -120,7 +120,7 @@ async fn a_stream_that_outlives_the_drain_is_told_so_in_the_clients_dialect() {
         let mut stream = Client::connect(Version::H1, gateway.address).await;
         let head = stream.begin(&client.request(&["m"], true)).await.unwrap();
         signal(gateway.pid(), "TERM");
-        let answer = stream.finish(head, tollgate::clock::now()).await;
+        let answer = stream.finish(head, tollgate_base::clock::now()).await;
         let case = format!("{client:?} at {provider:?}: {}", answer.text());
         assert!(!answer.clean && !client.ended(&answer), "{case}");
         let error = sse::error(&answer.body).unwrap_or_else(|| panic!("an error event; {case}"));

@@ -223,9 +223,9 @@ async fn the_total_timeout_is_a_504() {
         gateway_over(&[Script::new().silence(), Script::new().silence()]).await;
     let timeouts = json!({"timeouts": {"per_request": "800ms", "total": "1s", "hold": "30s"}});
     let gateway = builder.config(timeouts).start().await;
-    let start = tollgate::clock::now();
+    let start = tollgate_base::clock::now();
     let answer = ask(&gateway, Version::H1, &Request::chat(&all(&models), true)).await;
-    let took = tollgate::clock::now().duration_since(start);
+    let took = tollgate_base::clock::now().duration_since(start);
     assert_eq!(
         (answer.status(), answer.code().as_str()),
         (504, "ERR_TOLLGATE_3810"),

@@ -36,7 +36,7 @@ async fn killed(mut gateway: Gateway) {
     for _ in 0..KILLS {
         let before = answered.lock().len();
         assert!(common::eventually(common::PATIENCE, || answered.lock().len() > before + 5).await);
-        tokio::time::sleep(Duration::from_millis(tollgate::random::bits64() % 60)).await;
+        tokio::time::sleep(Duration::from_millis(tollgate_base::random::bits64() % 60)).await;
         gateway.kill();
         gateway.restart().await;
     }

@@ -44,7 +44,7 @@ async fn fill(store: &dyn Store) -> String {
                 key.sha256 = new.digest();
                 token = new.expose().to_owned();
             } else {
-                key.sha256[..8].copy_from_slice(&tollgate::random::bits64().to_le_bytes());
+                key.sha256[..8].copy_from_slice(&tollgate_base::random::bits64().to_le_bytes());
             }
             Write {
                 kind: AccessKey::KIND.to_owned(),
@@ -53,7 +53,7 @@ async fn fill(store: &dyn Store) -> String {
             }
         });
         let commit = Commit {
-            id: tollgate::random::bits64(),
+            id: tollgate_base::random::bits64(),
             writes: writes.collect(),
             audit: Vec::new(),
         };

@@ -6,8 +6,8 @@ mod sse;
 mod translate;
 
 use bytes::Bytes;
-use tollgate::dialect::request::{Edit, RequestBody};
-use tollgate::dialect::{Endpoint, Surface};
+use tollgate_wire::request::{Edit, RequestBody};
+use tollgate_wire::{Endpoint, Surface};
 
 /// A check and the directory of its corpus.
 pub type Check = (&'static str, fn(&[u8]));

@@ -2,10 +2,10 @@
 //! providers' API references, as their SDKs' types have them.
 
 use serde_json::Value;
-use tollgate::dialect::Surface;
-use tollgate::dialect::sse::Parser;
-use tollgate::dialect::translate::Conversation;
-use tollgate::dialect::translate::neutral::{Content, Role};
+use tollgate_wire::Surface;
+use tollgate_wire::sse::Parser;
+use tollgate_wire::translate::Conversation;
+use tollgate_wire::translate::neutral::{Content, Role};
 
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 

@@ -1,9 +1,9 @@
 //! What must hold for any answer, however it is cut: the parser's and the tap's laws.
 
 use bytes::Bytes;
-use tollgate::dialect::sse::Parser;
-use tollgate::dialect::{Endpoint, Surface};
-use tollgate::tokens::Tap;
+use tollgate_wire::sse::Parser;
+use tollgate_wire::tokens::Tap;
+use tollgate_wire::{Endpoint, Surface};
 
 /// The first byte chooses surface and stripping, the second the chunk size, the rest is the stream.
 pub fn sse(data: &[u8]) {
@@ -53,7 +53,13 @@ fn events(stream: &[u8], chunk_size: usize) -> Vec<(Vec<u8>, Vec<u8>, usize)> {
 }
 
 /// Bytes forwarded, content, usage, completeness, text.
-type Answer = (Vec<u8>, bool, Option<tollgate::tokens::Usage>, bool, String);
+type Answer = (
+    Vec<u8>,
+    bool,
+    Option<tollgate_wire::report::Usage>,
+    bool,
+    String,
+);
 
 fn answer(mut tap: Tap, stream: &[u8], chunk_size: usize) -> Answer {
     let mut out = Vec::new();

@@ -1,8 +1,9 @@
 //! What must hold for any translation. The first byte of an input chooses the pair of surfaces.
 
-use tollgate::dialect::Surface;
-use tollgate::dialect::sse::{MAX_EVENT, Parser};
-use tollgate::dialect::translate::{self, Reply, Stream, Target};
+use tollgate_wire::Surface;
+use tollgate_wire::sse::{MAX_EVENT, Parser};
+use tollgate_wire::translate;
+use tollgate_wire::translate::{Reply, Stream, Target};
 
 #[path = "shapes.rs"]
 mod shapes;

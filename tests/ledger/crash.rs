@@ -24,7 +24,7 @@ struct Seen {
 
 async fn client(gateway: std::net::SocketAddr, number: usize, seen: Arc<Mutex<Seen>>) {
     for turn in 0.. {
-        let id = format!("c{number}-{turn}-{:x}", tollgate::random::bits64());
+        let id = format!("c{number}-{turn}-{:x}", tollgate_base::random::bits64());
         let request = Request::chat(&["m"], turn % 2 == 0).header("x-request-id", &id);
         seen.lock().sent.insert(id.clone());
         let attempt = async {
@@ -57,7 +57,7 @@ async fn whatever_is_killed_is_charged_once() {
         .map(|number| tokio::spawn(client(gateway.address, number, seen.clone())))
         .collect();
     for _ in 0..KILLS {
-        let moment = tollgate::random::bits64() % 60;
+        let moment = tollgate_base::random::bits64() % 60;
         tokio::time::sleep(Duration::from_millis(20 + moment)).await;
         gateway.kill();
         gateway.restart().await;

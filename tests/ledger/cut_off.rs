@@ -64,9 +64,9 @@ async fn a_chat_that_cannot_be_paid_any_more_ends_at_its_length() {
     assert!(text.contains("\"finish_reason\":\"length\""), "{text}");
     assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
     let bank = bank(&gateway);
-    let end = tollgate::clock::now() + common::PATIENCE;
+    let end = tollgate_base::clock::now() + common::PATIENCE;
     while bank.books("default").await.unwrap().spent == NanoUsd::ZERO {
-        assert!(tollgate::clock::now() < end, "never charged");
+        assert!(tollgate_base::clock::now() < end, "never charged");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let books = bank.books("default").await.unwrap();

@@ -45,9 +45,9 @@ async fn outage(policy: Value) -> Outcome {
     }
     // Stopped, not ended: connections stay open, and nothing answers.
     redis.signal("STOP");
-    let stopped = tollgate::clock::now();
+    let stopped = tollgate_base::clock::now();
     while stopped.elapsed() < AWAY {
-        let asked = tollgate::clock::now();
+        let asked = tollgate_base::clock::now();
         let answer = client.ask(&request).await;
         outcome.slowest = outcome.slowest.max(asked.elapsed());
         match (answer.status(), answer.code().as_str()) {
@@ -66,7 +66,7 @@ async fn outage(policy: Value) -> Outcome {
         "{metrics}"
     );
     redis.signal("CONT");
-    let end = tollgate::clock::now() + common::PATIENCE;
+    let end = tollgate_base::clock::now() + common::PATIENCE;
     loop {
         let answer = client.ask(&request).await;
         if answer.status() == 200 {
@@ -74,7 +74,7 @@ async fn outage(policy: Value) -> Outcome {
             break;
         }
         assert!(
-            tollgate::clock::now() < end,
+            tollgate_base::clock::now() < end,
             "it does not recover: {}",
             answer.text()
         );

@@ -93,10 +93,10 @@ async fn a_redis_that_is_away_at_the_start_is_waited_for() {
         (503, "ERR_TOLLGATE_3814")
     );
     redis.restart();
-    let end = tollgate::clock::now() + common::PATIENCE;
+    let end = tollgate_base::clock::now() + common::PATIENCE;
     while ask(&gateway, &Request::chat(&["m"], false)).await.status() != 200 {
         assert!(
-            tollgate::clock::now() < end,
+            tollgate_base::clock::now() < end,
             "it does not recover:\n{}",
             gateway.output()
         );

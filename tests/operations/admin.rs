@@ -281,10 +281,10 @@ async fn operators_are_answered_while_clients_keep_every_thread_busy() {
     let probed = async {
         let mut worst = Duration::ZERO;
         for _ in 0..10 {
-            let began = tollgate::clock::now();
+            let began = tollgate_base::clock::now();
             assert_eq!(admin(&gateway, "/healthz").await.0, 200);
             let text = admin(&gateway, "/metrics").await.1;
-            worst = worst.max(tollgate::clock::now().duration_since(began));
+            worst = worst.max(tollgate_base::clock::now().duration_since(began));
             series(&text);
         }
         worst

@@ -46,12 +46,12 @@ pub async fn answers(
     expected: u16,
     patience: Duration,
 ) -> bool {
-    let end = tollgate::clock::now() + patience;
+    let end = tollgate_base::clock::now() + patience;
     loop {
         if status(address, request).await == Some(expected) {
             return true;
         }
-        if tollgate::clock::now() > end {
+        if tollgate_base::clock::now() > end {
             return false;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -127,9 +127,9 @@ impl Raw {
 
     /// What arrives until `text` did, or the peer closes, or `patience` is over.
     pub async fn read_until(&mut self, text: &str, patience: Duration) -> String {
-        let end = tollgate::clock::now() + patience;
+        let end = tollgate_base::clock::now() + patience;
         let mut all = String::new();
-        while !all.contains(text) && tollgate::clock::now() < end {
+        while !all.contains(text) && tollgate_base::clock::now() < end {
             let (more, closed) = self.read(Duration::from_millis(20)).await;
             all += &more;
             if closed {

@@ -84,7 +84,7 @@ async fn every_way_to_change_the_file_is_noticed_and_a_running_stream_goes_on() 
         only(&gateway, good, bad, "symlink swapped").await;
     }
 
-    let answer = stream.finish(head, tollgate::clock::now()).await;
+    let answer = stream.finish(head, tollgate_base::clock::now()).await;
     assert!(
         answer.clean,
         "the stream outlives its key: {}",

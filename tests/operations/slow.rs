@@ -46,7 +46,7 @@ async fn slow_bodies_end_with_408_and_without_an_attempt() {
         )
     };
 
-    let began = tollgate::clock::now();
+    let began = tollgate_base::clock::now();
     let mut stalls = Raw::connect(gateway.address).await;
     stalls.send(head(100).as_bytes()).await;
     stalls.send(b"{\"model\":").await;
@@ -61,7 +61,7 @@ async fn slow_bodies_end_with_408_and_without_an_attempt() {
             "{name}: {answer}"
         );
     }
-    let took = tollgate::clock::now().duration_since(began);
+    let took = tollgate_base::clock::now().duration_since(began);
     assert!(took < SOON, "{took:?}");
 
     // Slowly, but whole in time.
@@ -88,13 +88,13 @@ async fn slow_heads_and_silent_connections_are_closed() {
         Raw::connect(gateway.address).await,
     );
     short.send(b"GET /v1").await;
-    let began = tollgate::clock::now();
+    let began = tollgate_base::clock::now();
     let (silent, short, slow) = tokio::join!(
         silent.read(SOON),
         short.read(SOON),
         trickle(&mut slow, endless.as_bytes(), 50)
     );
-    let took = tollgate::clock::now().duration_since(began);
+    let took = tollgate_base::clock::now().duration_since(began);
     for (name, (answer, closed)) in [("silent", silent), ("short", short), ("slow", slow)] {
         assert!(closed, "{name}: still open after {took:?}");
         assert!(!answer.contains("200 OK"), "{name}: {answer}");
@@ -140,7 +140,7 @@ async fn answers_and_http2_connections_may_last_longer_than_heads() {
         streams.push((version, client, head));
     }
     for (version, mut client, head) in streams {
-        let answer = client.finish(head, tollgate::clock::now()).await;
+        let answer = client.finish(head, tollgate_base::clock::now()).await;
         assert!(answer.clean, "{version:?}: {}", answer.text());
         if version == Version::H2 {
             assert_eq!(

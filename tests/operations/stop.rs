@@ -99,7 +99,7 @@ async fn running_streams_finish_and_new_requests_are_refused() {
         "{answer}"
     );
     for (mut client, head, first) in clients {
-        let rest = client.finish(head, tollgate::clock::now()).await;
+        let rest = client.finish(head, tollgate_base::clock::now()).await;
         let body = [first.as_ref(), rest.body.as_ref()].concat();
         assert!(rest.clean, "{}", rest.text());
         assert_eq!(sse::chat_text(&body), "w0 w1 w2 w3 w4 w5 w6 w7 ");
@@ -148,7 +148,7 @@ async fn what_outlives_the_drain_is_told_so_in_its_own_dialect() {
     assert!(eventually(SOON, || fake.count() == 5).await);
     signal(&gateway, "TERM");
     for (version, path, mut client, head) in streams {
-        let answer = client.finish(head, tollgate::clock::now()).await;
+        let answer = client.finish(head, tollgate_base::clock::now()).await;
         assert!(!answer.clean, "{version:?} {path}: the end must be unclean");
         let text = answer.text();
         let error = sse::error(&answer.body)

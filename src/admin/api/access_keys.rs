@@ -12,10 +12,10 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
-use crate::clock;
 use crate::control::resource::{self, Configuration};
 use crate::control::{Action, Document, Found, View, id};
-use crate::secrets::redact;
+use tollgate_base::clock;
+use tollgate_base::redact;
 
 const WHAT: &str = "access key";
 

@@ -15,12 +15,12 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Scope, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
-use crate::clock;
 use crate::control::resource::{
     AccessKey, Account, ApiKey, Configuration, Provider, ProviderKey, Settings,
 };
 use crate::control::{Action, Document, Found, View, id};
 use crate::ledger::NanoUsd;
+use tollgate_base::clock;
 
 const WHAT: &str = "account";
 

@@ -14,7 +14,7 @@ use crate::admin::page::{PageQuery, page};
 use crate::catalog::{Model, Provider, Rates, show_price};
 use crate::config::types::Modality;
 use crate::control::resource::Provider as Custom;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 const PROVIDERS: Tag = Tag {
     name: "Catalog",

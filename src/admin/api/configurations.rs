@@ -17,12 +17,12 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
-use crate::clock;
 use crate::control::resource::{AccessKey, Configuration};
 use crate::control::{Action, Document, Draft, Found, View, id};
 use bounds::{ConfigurationLimits, ConfigurationTimeouts};
 use inline::Inline;
 use router::{AccessScope, Router, RouterWrite};
+use tollgate_base::clock;
 
 const WHAT: &str = "access key configuration";
 

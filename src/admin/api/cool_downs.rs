@@ -13,9 +13,9 @@ use crate::admin::Context;
 use crate::admin::error::ApiError;
 use crate::admin::input::Id;
 use crate::admin::operation::{Operation, Scope, Tag, delete, get};
-use crate::clock;
 use crate::control::resource::{CoolDownCleared, ProviderKey};
 use crate::control::{Action, Document};
+use tollgate_base::clock;
 
 const WHAT: &str = "provider key";
 

@@ -13,9 +13,9 @@ use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Body;
 use crate::admin::operation::{Needs, Operation, Tag, get, post};
-use crate::clock;
 use crate::config::Credits;
 use crate::ledger::bank::{Bank, BankError};
+use tollgate_base::clock;
 
 pub(super) const TAG: Tag = Tag {
     name: "AI Gateway Credits",

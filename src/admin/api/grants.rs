@@ -16,12 +16,12 @@ use crate::admin::auth;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Body;
 use crate::admin::operation::{Operation, post};
-use crate::clock;
 use crate::config::expiry::Expiry;
 use crate::config::units::Usd;
 use crate::control::{Action, Audited, ChangeError, id};
 use crate::ledger::NanoUsd;
 use crate::ledger::bank::{BankError, Category, Grant, NewGrant};
+use tollgate_base::clock;
 
 /// A hundred years: what is longer is `never`.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);

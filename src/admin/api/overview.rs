@@ -161,7 +161,7 @@ fn whole_days(start: i128, end: i128) -> (Day, Option<Day>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::instant;
+    use tollgate_base::time::instant;
 
     #[test]
     fn windows_touch_whole_days() {

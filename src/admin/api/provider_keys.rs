@@ -13,12 +13,13 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
-use crate::clock;
+use crate::config::Config;
 use crate::config::types::Step;
-use crate::config::{Config, Secret};
 use crate::control::resource::{Configuration, CoolDownCleared, ProviderKey};
 use crate::control::{Action, Document, Found, View, context as sealed_for, id};
 use crate::secrets::{SealError, Sealed};
+use tollgate_base::Secret;
+use tollgate_base::clock;
 
 const WHAT: &str = "provider key";
 

@@ -15,13 +15,13 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
-use crate::clock;
 use crate::config::types::{self, Auth};
 use crate::config::{Config, DEMO_PROVIDER};
 use crate::control::resource::{Configuration, Provider, ProviderKey};
 use crate::control::{Action, Document, Found, View, id};
 use models::{AIGatewayProviderModel, AIGatewayProviderModelCreate};
 use surfaces::SupportedAPISurface;
+use tollgate_base::clock;
 
 const WHAT: &str = "provider";
 

@@ -9,10 +9,10 @@ use serde::Serialize;
 use crate::admin::Context;
 use crate::admin::error::ApiError;
 use crate::admin::page::{PageQuery, Paged};
-use crate::clock;
 use crate::control::resource::Meta;
 use crate::control::{Control, DECLARED, DEFAULT_ACCOUNT, Document, Found, View};
-use crate::usage::Timestamp;
+use tollgate_base::Timestamp;
+use tollgate_base::clock;
 
 /// Longest wait for what other replicas have changed.
 const REFRESH: Duration = Duration::from_secs(2);

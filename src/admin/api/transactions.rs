@@ -10,7 +10,7 @@ use super::resource::second;
 use super::resource::time;
 use crate::ledger::NanoUsd;
 use crate::ledger::bank::{Bank, BankError, Books, Category, Day, Rollup};
-use crate::usage::{civil, days};
+use tollgate_base::time::{civil, days};
 
 /// What came and went.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -10,10 +10,10 @@ use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
 use crate::admin::operation::{Needs, Operation, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
-use crate::clock;
 use crate::usage::dollars;
 use crate::usage::paging::{self, PageError, Position, Wanted};
 use crate::usage::stored::StoredEvent;
+use tollgate_base::clock;
 
 pub(super) const TAG: Tag = Tag {
     name: "AI Gateway Usage",
@@ -156,7 +156,7 @@ const MILLI: i128 = 1_000_000;
 /// # Errors
 /// 422.
 pub(super) fn instant(name: &str, text: &str) -> Result<i128, ApiError> {
-    let read = crate::usage::instant(text);
+    let read = tollgate_base::time::instant(text);
     read.ok_or_else(|| {
         ApiError::invalid(name, "must be an RFC 3339 time, as in 2026-01-31T00:00:00Z")
     })

@@ -1,5 +1,5 @@
 use super::*;
-use crate::dialect::Endpoint;
+use tollgate_wire::Endpoint;
 
 fn model(provider: &str, id: &str) -> Arc<Model> {
     let catalog = Catalog::built_in();

@@ -6,7 +6,7 @@ use super::providers::{added_parameters, deduplicated};
 use super::{Faults, prices};
 use crate::catalog::model::Model;
 use crate::config::types;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// Lays `declared` over `models`, whose provider has the path `path` and offers `surfaces`. New models go to
 /// the end, in the YAML's order.

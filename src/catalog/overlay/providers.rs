@@ -10,7 +10,7 @@ use crate::catalog::model::Model;
 use crate::catalog::provider::Provider;
 use crate::catalog::resolve::Catalog;
 use crate::config::types;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 /// Headers that frame a message or belong to one connection: the gateway's own business.
 const FRAMING: [&str; 10] = [

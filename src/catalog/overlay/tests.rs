@@ -1,7 +1,7 @@
 use super::*;
 use crate::catalog::{Prices, Provider, Rates};
 use crate::config::types::Auth;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 fn declared(yaml: &str) -> Vec<types::Provider> {
     serde_yaml::from_str(yaml).expect(yaml)

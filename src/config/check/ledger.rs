@@ -7,13 +7,13 @@ use super::Checker;
 use crate::config::document::beside;
 use crate::config::place::Place;
 use crate::config::redis_url::RedisUrl;
-use crate::config::secret::Secret;
 use crate::config::types::{self, BankKind, Fsync, Unreachable};
 use crate::config::units::{Span, Usd};
 use crate::config::valid::{
     BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable,
 };
 use crate::ledger::NanoUsd;
+use tollgate_base::Secret;
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;

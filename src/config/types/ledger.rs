@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::secret::Secret;
 use crate::config::units::{Span, Usd};
+use tollgate_base::Secret;
 
 /// Where money is kept, and what requests are charged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timeouts;
-use crate::config::secret::Secret;
 use crate::config::units::Usd;
-use crate::dialect::Surface;
+use tollgate_base::Secret;
+use tollgate_wire::Surface;
 
 /// A provider: credentials and changes for a built-in one, a whole definition of a custom one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Secret;
+use tollgate_base::Secret;
 
 /// The master keys that credentials are sealed with where they are stored. Make one with `tollgate secrets
 /// generate`: 64 hexadecimal digits, or 32 bytes in base64.

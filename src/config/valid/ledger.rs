@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::secret::Secret;
 use crate::config::types::Credits;
 use crate::ledger::NanoUsd;
+use tollgate_base::Secret;
 
 /// Where money is kept, and what requests are charged. Relative paths are relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

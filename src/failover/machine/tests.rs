@@ -28,7 +28,7 @@ fn run(plan: &[(usize, &str)], outcomes: &[Outcome]) -> (Vec<usize>, Ending) {
         .iter()
         .map(|&(model, key)| candidate(model, key))
         .collect();
-    let now = crate::clock::now();
+    let now = tollgate_base::clock::now();
     let mut machine = Machine::new(&plan, now, TOTAL);
     let mut attempted = Vec::new();
     for outcome in outcomes {
@@ -188,7 +188,7 @@ fn a_pair_that_the_plan_repeats_is_attempted_once() {
 #[test]
 fn the_total_deadline() {
     let plan = [candidate(0, "a"), candidate(0, "b")];
-    let start = crate::clock::now();
+    let start = tollgate_base::clock::now();
     let end = start + TOTAL;
     let machine = || {
         let mut machine = Machine::new(&plan, start, TOTAL);
@@ -240,7 +240,7 @@ fn the_total_deadline() {
 #[test]
 fn postponing_changes_the_order_once() {
     let plan = [candidate(0, "a"), candidate(0, "b")];
-    let now = crate::clock::now();
+    let now = tollgate_base::clock::now();
     let mut machine = Machine::new(&plan, now, TOTAL);
     assert_eq!(machine.next(now), Some(0));
     assert!(machine.postpone());
@@ -260,7 +260,7 @@ fn postponing_changes_the_order_once() {
 #[test]
 fn what_cannot_be_told_the_request_is_no_attempt_and_no_candidate() {
     let plan = [candidate(0, "a"), candidate(1, "b"), candidate(2, "c")];
-    let now = crate::clock::now();
+    let now = tollgate_base::clock::now();
     let mut machine = Machine::new(&plan, now, TOTAL);
     assert_eq!(machine.next(now), Some(0));
     machine.decline();
@@ -434,7 +434,7 @@ proptest! {
     #[test]
     fn agrees_with_the_reference_and_keeps_its_laws((pairs, events) in walk(), total in 1u64..2_000) {
         let plan: Vec<_> = pairs.iter().map(|&(model, key)| candidate(model, &key.to_string())).collect();
-        let start = crate::clock::now();
+        let start = tollgate_base::clock::now();
         let mut now = start;
         let mut machine = Machine::new(&plan, start, Duration::from_millis(total));
         let mut attempted: Vec<usize> = Vec::new();

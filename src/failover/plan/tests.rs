@@ -71,7 +71,7 @@ fn without_a_rule_user_keys_come_before_managed_ones() {
     let plan = plan(
         &[a.target(0, None), b.target(1, None)],
         warm,
-        crate::clock::now(),
+        tollgate_base::clock::now(),
         true,
     );
     assert_eq!(names(&plan), ["m a-u1", "m a-u2", "m a-h", "n b-h"]);
@@ -93,7 +93,7 @@ fn a_rule_says_which_keys_in_which_order() {
     let all = plan(
         &[a.target(0, Some(&steps))],
         warm,
-        crate::clock::now(),
+        tollgate_base::clock::now(),
         true,
     );
     let expected = ["m a-u3", "m a-u1", "m a-h2", "m a-h1"];
@@ -102,7 +102,12 @@ fn a_rule_says_which_keys_in_which_order() {
         expected,
         "in the step's order; a user step has no managed key; none twice"
     );
-    let none = plan(&[a.target(0, Some(&[]))], warm, crate::clock::now(), true);
+    let none = plan(
+        &[a.target(0, Some(&[]))],
+        warm,
+        tollgate_base::clock::now(),
+        true,
+    );
     assert!(none.is_empty(), "a rule without steps lets no key serve");
 }
 
@@ -118,7 +123,7 @@ fn a_model_listed_twice_is_planned_once_under_its_first_place() {
         b.target(1, None),
         a.target(2, None),
     ];
-    let plan = plan(&targets, warm, crate::clock::now(), true);
+    let plan = plan(&targets, warm, tollgate_base::clock::now(), true);
     assert_eq!(
         names(&plan),
         ["m a-u1", "m b-u1", "m a-u2"],
@@ -136,7 +141,7 @@ fn cooling_goes_to_the_end_soonest_first() {
         fixture("a", "m", &["u1", "u2", "u3"], &[]),
         fixture("b", "n", &["u1", "u2"], &[]),
     );
-    let now = crate::clock::now();
+    let now = tollgate_base::clock::now();
     let at = |seconds| Some(now + Duration::from_secs(seconds));
     let cooling = |key: &ProviderKey, provider: &Provider| match (&*key.id, &*provider.id) {
         ("a-u1", _) => Some(now),
@@ -159,7 +164,7 @@ fn without_failover_the_first_candidate_stays_the_first() {
         fixture("a", "m", &["u1", "u2"], &[]),
         fixture("b", "n", &["u1"], &[]),
     );
-    let now = crate::clock::now();
+    let now = tollgate_base::clock::now();
     let all_cool = |_: &ProviderKey, _: &Provider| Some(now + Duration::from_secs(9));
     let only = plan(
         &[a.target(0, None), b.target(1, None)],
@@ -193,7 +198,7 @@ fn a_request_that_lists_ten_thousand_models() {
         .enumerate()
         .map(|(i, f)| f.target(i, None))
         .collect();
-    let plan = plan(&targets, warm, crate::clock::now(), true);
+    let plan = plan(&targets, warm, tollgate_base::clock::now(), true);
     assert_eq!(plan.len(), MAX_CANDIDATES);
     assert_eq!(plan[MAX_CANDIDATES - 1].model_index, MAX_CANDIDATES / 2 - 1);
 }
@@ -201,10 +206,20 @@ fn a_request_that_lists_ten_thousand_models() {
 #[test]
 fn a_candidate_shows_neither_its_key_nor_control_characters() {
     let a = fixture("a", "m\r\n\u{1b}[31m", &["u"], &[]);
-    let plan = plan(&[a.target(0, None)], warm, crate::clock::now(), true);
+    let plan = plan(
+        &[a.target(0, None)],
+        warm,
+        tollgate_base::clock::now(),
+        true,
+    );
     assert_eq!(plan[0].to_string(), "a m[31m");
     let a = fixture("a", &"é".repeat(10_000), &["u"], &[]);
-    let plan = super::plan(&[a.target(0, None)], warm, crate::clock::now(), true);
+    let plan = super::plan(
+        &[a.target(0, None)],
+        warm,
+        tollgate_base::clock::now(),
+        true,
+    );
     assert_eq!(
         plan[0].to_string().chars().count(),
         130,
@@ -277,7 +292,7 @@ proptest! {
             .map(|(place, (model, steps))| fixtures[*model].target(place, steps.as_deref()))
             .collect();
         let until = |key: &ProviderKey| ends[usize::from(key.id.as_bytes()[2]) % 5];
-        let now = crate::clock::now();
+        let now = tollgate_base::clock::now();
         let cooling = |key: &ProviderKey, _: &Provider| Some(now + Duration::from_secs(until(key)));
 
         let made = plan(&targets, cooling, now, true);

@@ -164,7 +164,7 @@ impl Journal {
         }
         let before = epochs.last().copied().max(last.map(|last| last.epoch));
         let holder = Holder {
-            replica: last.map_or_else(crate::random::bits64, |last| last.replica),
+            replica: last.map_or_else(tollgate_base::random::bits64, |last| last.replica),
             epoch: (before.unwrap_or(0) + 1).max(options.least_epoch),
         };
         replica::write(dir, holder)?;

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tokens::Usage;
+use tollgate_wire::report::Usage;
 
 /// A record to append; what it says is borrowed.
 pub type Record<'a> = Entry<&'a str, &'a [&'a str]>;

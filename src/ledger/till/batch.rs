@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::recovered::{Recovered, recovered};
 use super::window;
-use crate::dialect::Surface;
 use crate::ledger::bank::{Day, Holder, Rollup};
 use crate::ledger::money::NanoUsd;
-use crate::tokens::Usage;
 use crate::usage::{EventId, UsageEvent};
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 /// What one attempt used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -42,8 +42,8 @@ use super::bank::{Bank, BankError, Holder};
 use super::journal::{Journal, Record};
 use super::money::NanoUsd;
 use crate::access::Limit;
-use crate::dialect::Surface;
 use crate::usage::UsageEvent;
+use tollgate_wire::Surface;
 
 /// What to do for a request that the drawer cannot back while the bank is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +190,7 @@ impl Till {
         let by = now + self.rhythm.timeout * 2;
         let mut now = now;
         for round in 0..ROUNDS {
-            let wall = crate::clock::wall();
+            let wall = tollgate_base::clock::wall();
             match drawer.take(ask, policy, now, wall) {
                 Ok(taken) => return self.promise(drawer, taken, ask, wall),
                 Err(short) if short.is_final() => return Err(short.refusal()),
@@ -209,9 +209,9 @@ impl Till {
                 return Err(Refusal::BankAway);
             }
             drop(waiting);
-            now = crate::clock::now();
+            now = tollgate_base::clock::now();
         }
-        let wall = crate::clock::wall();
+        let wall = tollgate_base::clock::wall();
         match drawer.take(ask, policy, now, wall) {
             Ok(taken) => self.promise(drawer, taken, ask, wall),
             Err(short) => Err(if drawer.is_away() {
@@ -241,7 +241,7 @@ impl Till {
         let subjects = &subjects[..];
         let appended = self.journal.append(&Record::Hold {
             id: taken.id,
-            at_ms: crate::clock::unix_ms(wall),
+            at_ms: tollgate_base::clock::unix_ms(wall),
             account: ask.account,
             access_key: ask.access_key,
             request_id: ask.request_id,
@@ -300,9 +300,9 @@ impl Hold {
     pub fn extend(&mut self, more: NanoUsd) -> Extension {
         let policy = *self.till.policy.read();
         let waits = self.taken.waits();
-        let extension = self
-            .drawer
-            .extend(&mut self.taken, more, policy, crate::clock::now());
+        let extension =
+            self.drawer
+                .extend(&mut self.taken, more, policy, tollgate_base::clock::now());
         if extension == Extension::Asked && !waits {
             self.till.urge(self.drawer.clone());
         }
@@ -327,7 +327,7 @@ impl Hold {
             &self.taken,
             charges,
             &self.till.journal,
-            crate::clock::wall(),
+            tollgate_base::clock::wall(),
         );
         self.till.worst.fetch_max(over.0, Ordering::Relaxed);
     }

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use super::batch::{Charge, Settled, Totals, made_up};
 use super::window::window;
-use crate::dialect::Surface;
 use crate::ledger::bank::{Exchange, Holder, Meter, MeterExchange};
 use crate::ledger::journal::{JournalError, Life, OwnedRecord};
 use crate::ledger::money::NanoUsd;
-use crate::tokens::Usage;
 use crate::usage::stored::{self, StoredEvent};
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 /// See the module.
 #[derive(Default)]

@@ -5,8 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::Charge;
 use crate::access::KeyKind;
-use crate::dialect::Surface;
-use crate::usage::{EventId, Timestamp, UsageEvent};
+use crate::usage::{EventId, UsageEvent};
+use tollgate_base::Timestamp;
+use tollgate_wire::Surface;
 
 /// What a journal tells of a request.
 #[derive(Clone, Copy, Debug)]

@@ -11,9 +11,9 @@ use tokio::time::MissedTickBehavior;
 use super::Till;
 use super::drawer::{Drawer, Occasion};
 use super::recover::Past;
-use crate::clock;
 use crate::ledger::bank::{Bank, BankError, Books, Exchange, Reply};
 use crate::ledger::journal::Life;
+use tollgate_base::clock;
 
 /// Most messages in one call to the bank.
 const AT_ONCE: usize = 256;

@@ -1,7 +1,7 @@
 //! The windows of limits: minutes, days and months of UTC. Pure.
 
 use crate::ledger::bank::{Day, Measure};
-use crate::usage::civil;
+use tollgate_base::time::civil;
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * 60;

@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::dialect::Surface;
-use crate::tokens::Usage;
-use crate::usage::Timestamp;
+use tollgate_base::Timestamp;
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 /// What is written about a request. Fields that are `None` are left out.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::Surface;
-use crate::tokens::Usage;
-use crate::usage::Timestamp;
+use tollgate_base::Timestamp;
+use tollgate_wire::Surface;
+use tollgate_wire::report::Usage;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

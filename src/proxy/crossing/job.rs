@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::dialect::request::RequestBody;
-use crate::dialect::translate::{self, Conversation, Refusal, Reply, Target, Translated};
-use crate::dialect::{Endpoint, GatewayError, Surface};
 use crate::failover::Candidate;
 use crate::proxy::shared::Shared;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::translate;
+use tollgate_wire::translate::{Conversation, Refusal, Reply, Target, Translated};
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// A body longer than this, in bytes, is read and written away from the proxy's threads: it would keep every
 /// other request of its thread waiting, for some milliseconds a megabyte. Handing a shorter one over would cost

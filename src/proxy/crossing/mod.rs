@@ -15,10 +15,10 @@ use job::{Done, Job, Read, Told};
 use super::context::{Context, Planned};
 use super::shared::Shared;
 use crate::access::AccessKey;
-use crate::dialect::request::RequestBody;
-use crate::dialect::translate::Refusal;
-use crate::dialect::{Endpoint, GatewayError};
 use crate::failover::Candidate;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::translate::Refusal;
+use tollgate_wire::{Endpoint, GatewayError};
 
 /// What is known of a request's crossing.
 #[derive(Default)]

@@ -8,11 +8,13 @@ use pingora_core::protocols::http::HttpTask;
 
 use super::Masked;
 use super::numbers::number;
-use crate::dialect::Dialect;
-use crate::dialect::sse::Event;
-use crate::dialect::translate::{self, Reply};
 use crate::proxy::crossing::LARGE;
-use crate::tokens::{StreamFailure, Tap, Usage};
+use tollgate_wire::Dialect;
+use tollgate_wire::report::{StreamFailure, Usage};
+use tollgate_wire::sse::Event;
+use tollgate_wire::tokens::Tap;
+use tollgate_wire::translate;
+use tollgate_wire::translate::Reply;
 
 /// Translates a stream. What leaves it is always whole events.
 #[derive(Debug)]

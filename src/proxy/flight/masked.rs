@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
-use crate::config::Secret;
+use tollgate_base::Secret;
 
 /// Shorter credentials are no secrets, and would be found in any text.
 const SHORTEST: usize = 8;

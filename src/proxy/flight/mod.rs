@@ -37,7 +37,8 @@ pub use time::{Limits, Tick};
 use numbers::Numbers;
 
 use super::drain::Drain;
-use crate::tokens::{StreamFailure, Tap};
+use tollgate_wire::report::StreamFailure;
+use tollgate_wire::tokens::Tap;
 
 /// An answer is held back at most this long in bytes; a longer one commits.
 pub const HOLD_BYTES: usize = 256 * 1024;

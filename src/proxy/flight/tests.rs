@@ -4,8 +4,8 @@ use pingora_http::ResponseHeader;
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock;
-use crate::dialect::Surface;
+use tollgate_base::clock;
+use tollgate_wire::Surface;
 
 const ROLE: &[u8] =
     b"data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
@@ -179,7 +179,7 @@ fn the_last_piece_of_a_long_document_waits_for_its_end() {
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
     flight.answering(Answer::Whole(Tap::whole(
-        crate::dialect::Endpoint::Generate(Surface::ChatCompletions),
+        tollgate_wire::Endpoint::Generate(Surface::ChatCompletions),
     )));
     let long: &'static [u8] = Box::leak(vec![b' '; HOLD_BYTES + 1].into_boxed_slice());
     assert_eq!(

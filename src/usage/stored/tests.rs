@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::Surface;
 use crate::usage::event::tests::sample;
 use crate::usage::{EventIds, UsageEvent};
+use tollgate_wire::Surface;
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tollgate::clock;
 use tollgate::ledger::bank::BankError;
 use tollgate::ledger::bank::store::{Commit, Entry};
+use tollgate_base::clock;
 
 use super::resources::resources;
 use super::{Case, Store};

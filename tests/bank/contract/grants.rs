@@ -1,8 +1,8 @@
 //! Putting credits in.
 
-use tollgate::clock;
 use tollgate::ledger::NanoUsd;
 use tollgate::ledger::bank::{Exchange, NewGrant};
+use tollgate_base::clock;
 
 use super::{Case, Store, Teller, new_grant, refused};
 

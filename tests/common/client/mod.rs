@@ -203,14 +203,14 @@ impl Client {
     ///
     /// If the connection ends before the head is whole.
     pub async fn try_ask(&mut self, request: &Request) -> Result<Answer, String> {
-        let start = tollgate::clock::now();
+        let start = tollgate_base::clock::now();
         let head = self.begin(request).await?;
         Ok(self.finish(head, start).await)
     }
 
     /// Reads the rest of an answer.
     pub async fn finish(&mut self, head: Head, start: Instant) -> Answer {
-        let since = || tollgate::clock::now().saturating_duration_since(start);
+        let since = || tollgate_base::clock::now().saturating_duration_since(start);
         let to_head = since();
         let mut arrivals = Vec::new();
         let clean = loop {

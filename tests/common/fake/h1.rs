@@ -105,13 +105,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             headers,
             body: Bytes::new(),
             version: "HTTP/1.1",
-            at: tollgate::clock::now(),
+            at: tollgate_base::clock::now(),
             connection,
             gone: None,
         };
         if reading == Reading::Whole {
             seen.body = self.body(&seen).await?;
-            seen.at = tollgate::clock::now();
+            seen.at = tollgate_base::clock::now();
         }
         Ok(Some(seen))
     }

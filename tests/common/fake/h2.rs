@@ -102,7 +102,7 @@ async fn stream(
         headers: headers.collect(),
         body: body.freeze(),
         version: "HTTP/2",
-        at: tollgate::clock::now(),
+        at: tollgate_base::clock::now(),
         connection,
         gone: None,
     };

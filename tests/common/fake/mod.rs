@@ -99,7 +99,7 @@ impl Shared {
 
     fn gone(&self, index: usize) {
         if let Some(seen) = self.seen.lock().get_mut(index) {
-            seen.gone.get_or_insert_with(tollgate::clock::now);
+            seen.gone.get_or_insert_with(tollgate_base::clock::now);
         }
     }
 }

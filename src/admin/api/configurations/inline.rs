@@ -8,10 +8,10 @@ use crate::admin::api::faults::Faults;
 use crate::admin::api::known::KeySourceWrite;
 use crate::admin::api::provider_keys::sealed;
 use crate::admin::error::ApiError;
-use crate::clock;
 use crate::config::Config;
 use crate::control::resource::{Meta, ProviderKey};
 use crate::control::{Document, id};
+use tollgate_base::clock;
 
 /// The keys, by their place in the body: `router.rules.0.steps.1.keys.0`. Sealed once, however often the change is
 /// decided.

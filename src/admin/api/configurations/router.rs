@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::api::known::{KeySource, KeySourceWrite};
 use crate::admin::api::provider_keys::label;
-use crate::config::{Secret, types};
+use crate::config::types;
 use crate::control::View;
 use crate::control::resource::ProviderKey;
+use tollgate_base::Secret;
 
 /// Which providers and models are reachable. What is absent restricts nothing.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::api::faults::Faults;
-use crate::clock;
 use crate::config::types;
 use crate::config::units::Usd;
 use crate::control::id;
 use crate::control::resource::Provider;
+use tollgate_base::clock;
 
 const PREFIX: &str = "mod_";
 

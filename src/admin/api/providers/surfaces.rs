@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::api::faults::Faults;
 use crate::control::resource::SupportedSurface;
-use crate::dialect::Surface;
+use tollgate_wire::Surface;
 
 const FIELD: &str = "supportedApiSurfaces";
 

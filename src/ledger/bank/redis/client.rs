@@ -13,8 +13,8 @@ use super::servers::{Cluster, Servers};
 use super::settings::{RedisSettings, Topology};
 use super::trouble::Remedy;
 use super::{tls, wire};
-use crate::clock;
 use crate::ledger::bank::{BankError, Exchange, Reply};
+use tollgate_base::clock;
 
 /// How many accounts are introduced with one command.
 const INTRODUCED: usize = 1000;

@@ -16,7 +16,7 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::server::{Address, Connected, Server};
 use super::trouble::{Remedy, Trouble};
-use crate::clock;
+use tollgate_base::clock;
 
 /// From one try to the next after a first failure; doubles with each more.
 const FIRST: Duration = Duration::from_millis(50);

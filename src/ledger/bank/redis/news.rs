@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use super::client::Redis;
 use super::link::pause;
-use crate::clock;
+use tollgate_base::clock;
 
 /// How often it is seen whether the calls' own connection is still the same.
 const LOOK: Duration = Duration::from_secs(1);

@@ -18,7 +18,7 @@ use super::keys::{SLOTS, slot};
 use super::link::{Link, Target};
 use super::server::{Address, Server};
 use super::trouble::{Remedy, Trouble};
-use crate::clock;
+use tollgate_base::clock;
 
 /// How often a command is tried, on new connections and other nodes.
 const TRIES: u32 = 5;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Secret;
+use tollgate_base::Secret;
 
 /// Everything that [`super::RedisBank`] needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::clock;
 use crate::ledger::bank::Holder;
 use crate::ledger::money::NanoUsd;
+use tollgate_base::clock;
 
 const GATEWAY: Options = Options {
     access: Access::Gateway,

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::super::BankError;
 use super::error::explain;
 use super::open::Opened;
-use crate::clock;
+use tollgate_base::clock;
 
 /// Calls in one transaction, at most: enough to share a commit, few enough to answer the first one soon.
 const TOGETHER: usize = 128;

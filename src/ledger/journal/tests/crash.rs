@@ -68,7 +68,9 @@ fn reported(dir: &Path) -> [u64; 2] {
         counts
     });
     first.recv().expect("the child begins to append");
-    thread::sleep(Duration::from_micros(crate::random::bits64() % 40_000));
+    thread::sleep(Duration::from_micros(
+        tollgate_base::random::bits64() % 40_000,
+    ));
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap()

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::tokens::Usage;
+use tollgate_wire::report::Usage;
 
 /// The shortest segments: they fill fast.
 const SMALL: Options = Options {

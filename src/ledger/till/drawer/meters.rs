@@ -41,7 +41,7 @@ impl State {
             return Ok(windows);
         }
         let mut short: Option<Short> = None;
-        let seconds = crate::clock::unix_ms(wall) / 1000;
+        let seconds = tollgate_base::clock::unix_ms(wall) / 1000;
         windows.reserve(ask.limits.len());
         for limit in ask.limits.iter() {
             let need = units(limit.meter.measure, ask.estimate, tokens);

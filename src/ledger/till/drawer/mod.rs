@@ -23,12 +23,12 @@ use super::purse::Purse;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
 use crate::access::Limit;
-use crate::dialect::Surface;
 use crate::ledger::bank::Meter;
 use crate::ledger::journal::{Journal, Record, Segment};
 use crate::ledger::money::NanoUsd;
 use crate::usage::UsageEvent;
 use crate::usage::stored::{self, StoredEvent};
+use tollgate_wire::Surface;
 
 /// Usage events kept while the bank is away; beyond it the oldest go. Charges and totals are never dropped.
 const MOST_EVENTS: usize = 50_000;
@@ -204,7 +204,7 @@ impl Drawer {
     ) -> NanoUsd {
         let cost = charges.iter().map(|charge| charge.cost).sum::<NanoUsd>();
         let tokens = charges.iter().map(|c| c.usage.total()).sum::<u64>();
-        let at_ms = crate::clock::unix_ms(wall);
+        let at_ms = tollgate_base::clock::unix_ms(wall);
         let mut state = self.state.lock();
         state.release(
             taken,

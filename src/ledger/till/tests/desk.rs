@@ -35,7 +35,7 @@ impl Bank for Memory {
                 return Err(BankError::Refused("no".to_owned()));
             }
             let account = accounts.entry(message.account.to_string()).or_default();
-            Ok(account.exchange(message, crate::clock::wall_ms()))
+            Ok(account.exchange(message, tollgate_base::clock::wall_ms()))
         };
         messages.iter().map(apply).collect()
     }
@@ -43,7 +43,7 @@ impl Bank for Memory {
     async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
         let mut accounts = self.accounts.lock();
         let account = accounts.entry(account.to_owned()).or_default();
-        Ok(account.grant(grant, crate::clock::wall_ms()))
+        Ok(account.grant(grant, tollgate_base::clock::wall_ms()))
     }
 
     async fn accounts(&self) -> Result<Vec<String>, BankError> {
@@ -118,7 +118,7 @@ impl Desk {
     }
 
     async fn admit(&self, ask: &Ask<'_>) -> Result<Hold, Refusal> {
-        self.till.admit(ask, crate::clock::now()).await
+        self.till.admit(ask, tollgate_base::clock::now()).await
     }
 
     /// How many calls this takes.

@@ -15,7 +15,7 @@ use crate::access::Limit;
 use crate::ledger::bank::account::Account;
 use crate::ledger::bank::{Exchange, NewGrant};
 use crate::ledger::journal::{Fsync, Options};
-use crate::tokens::Usage;
+use tollgate_wire::report::Usage;
 
 const RHYTHM: Rhythm = Rhythm {
     flush: Duration::from_millis(500),
@@ -65,7 +65,7 @@ struct Clock {
 impl Clock {
     fn new() -> Clock {
         Clock {
-            start: crate::clock::now(),
+            start: tollgate_base::clock::now(),
             ms: 1_700_000_000_000,
             skew: 0,
         }

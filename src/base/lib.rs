@@ -1,0 +1,11 @@
+//! What every room stands on: the clock, randomness, civil time, secrets that cannot be printed.
+
+pub mod clock;
+pub mod random;
+mod redact;
+mod secret;
+pub mod time;
+
+pub use redact::redact;
+pub use secret::Secret;
+pub use time::Timestamp;

@@ -1,0 +1,20 @@
+//! What travels on the wire, read and written purely: no I/O, no clock, no Pingora.
+//!
+//! From the ground up: a [`Surface`] is one API shape; [`sse`] cuts streams into events, [`request`] reads bodies
+//! once, and `report` reads what providers say of usage and failures. On them stand [`tokens`], which taps answers
+//! and counts, and [`translate`], which carries requests and answers from one API to another. [`error`], [`models`]
+//! and [`stop`] are what the gateway itself writes.
+
+pub mod error;
+pub mod models;
+pub mod report;
+pub mod request;
+mod skip;
+pub mod sse;
+pub mod stop;
+mod surface;
+pub mod tokens;
+pub mod translate;
+
+pub use error::GatewayError;
+pub use surface::{Dialect, Endpoint, Surface};

@@ -1,0 +1,12 @@
+//! What providers report inside their answers, read leniently: usage and failures.
+
+mod chars;
+pub(crate) mod failure;
+pub(crate) mod figures;
+pub(crate) mod lenient;
+pub(crate) mod template;
+mod usage;
+
+pub(crate) use chars::floor_boundary;
+pub use failure::StreamFailure;
+pub use usage::Usage;

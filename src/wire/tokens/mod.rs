@@ -1,0 +1,23 @@
+//! Tokens: what providers report, and our own count where they do not. Pure.
+
+mod facts;
+mod messages;
+mod openai;
+mod responses;
+mod stream;
+mod whole;
+
+pub mod count;
+pub mod prompt;
+pub mod settle;
+pub mod tap;
+
+pub use count::{Counter, Encoding, count};
+pub use prompt::PromptCounter;
+pub use settle::Settled;
+pub use tap::{Seen, Tap};
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Events of OpenAI's responses.
+
+use serde::Deserialize;
+
+use super::facts::{Facts, Read};
+use crate::Dialect;
+use crate::report::StreamFailure;
+use crate::report::failure::{Body, Fault};
+use crate::report::figures::Written;
+use crate::report::lenient::{Code, Maybe, Text};
+
+/// One event of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ResponseEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    delta: Text<'a>,
+    #[serde(borrow)]
+    item: Maybe<Item<'a>>,
+    #[serde(borrow)]
+    response: Maybe<Response<'a>>,
+    #[serde(borrow)]
+    error: Fault<'a>,
+    #[serde(borrow)]
+    code: Code<'a>,
+    #[serde(borrow)]
+    message: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Item<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
+}
+
+/// The response object that some events carry.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Response<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    model: Text<'a>,
+    #[serde(borrow)]
+    status: Text<'a>,
+    #[serde(borrow)]
+    usage: Written<'a>,
+    #[serde(borrow)]
+    error: Fault<'a>,
+    #[serde(borrow)]
+    incomplete_details: Maybe<Incomplete<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Incomplete<'a> {
+    #[serde(borrow)]
+    reason: Text<'a>,
+}
+
+impl Response<'_> {
+    /// Tells model, usage and why it ended; the failure if it failed.
+    fn tell(&self, facts: &mut Facts) -> Option<StreamFailure> {
+        facts.model(&self.model);
+        facts.id(&self.id);
+        if let Some(usage) = self
+            .usage
+            .figures()
+            .and_then(|figures| figures.usage(Dialect::OpenAi, false))
+        {
+            facts.report(usage, true);
+        }
+        end(&self.status, &self.incomplete_details, facts);
+        self.error.failure()
+    }
+}
+
+/// Tells why a response ended, if it did.
+pub(super) fn end(status: &Text<'_>, details: &Maybe<Incomplete<'_>>, facts: &mut Facts) {
+    let reason = details.0.as_ref().and_then(|details| details.reason.some());
+    match &*status.0 {
+        "incomplete" => facts.finish_reason(reason.unwrap_or("incomplete")),
+        status @ ("completed" | "failed") => facts.finish_reason(status),
+        _ => {}
+    }
+}
+
+impl ResponseEvent<'_> {
+    pub fn read(self, facts: &mut Facts) -> Read {
+        let kind = &*self.kind.0;
+        let told = self
+            .response
+            .0
+            .as_ref()
+            .and_then(|response| response.tell(facts));
+        let mut failure = None;
+        match kind {
+            "response.completed" | "response.incomplete" => {
+                facts.content = true;
+                facts.complete = true;
+            }
+            "response.failed" => {
+                failure = told
+                    .or_else(|| Some(crate::report::failure::event(500, "response.failed", "")));
+                facts.complete = true;
+            }
+            "error" | "" => {
+                let bare = Body {
+                    code: self.code,
+                    message: self.message,
+                    ..Body::default()
+                };
+                failure = self.error.failure().or_else(|| bare.failure());
+            }
+            "response.output_item.added" => {
+                if let Some(item) = &self.item.0 {
+                    facts.content |= !matches!(&*item.kind.0, "message" | "reasoning" | "");
+                    facts.text(&item.name);
+                }
+            }
+            "response.output_item.done" => facts.content = true,
+            _ if kind.starts_with("response.") && kind.ends_with(".delta") => {
+                if kind.ends_with("audio.delta") {
+                    facts.content |= !self.delta.is_empty();
+                } else {
+                    facts.text(&self.delta);
+                }
+            }
+            _ => {}
+        }
+        Read {
+            failure,
+            usage_only: false,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Looks at one attempt's answer while its bytes pass.
+//!
+//! Invariant: the bytes forwarded are the bytes fed, in order, less the whole usage chunks that the
+//! client had not asked for. What a tap knows does not depend on how the answer was cut into chunks.
+//! With stripping on, forwarded bytes always end at an event boundary; otherwise nothing is ever
+//! held back.
+//!
+//! Cost: each event is scanned for its end, and then compared with the one before (see
+//! `template.rs`) or read by a JSON reader that builds nothing but the few fields looked at; the generated text is copied into one growing buffer, because a
+//! stream can break at any time and is then settled by counting it.
+
+use bytes::{Bytes, BytesMut};
+
+use super::facts::Facts;
+use super::whole::Document;
+use super::{Encoding, stream};
+use crate::report::template::Template;
+use crate::report::{StreamFailure, Usage};
+use crate::sse::{Event, Parser};
+use crate::{Endpoint, Surface};
+
+/// Looks at one attempt's answer while its bytes pass.
+#[derive(Debug)]
+pub struct Tap {
+    kind: Kind,
+    facts: Facts,
+    /// A failure came before any content: what follows is no content.
+    failed: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stream {
+        surface: Surface,
+        parser: Parser,
+        template: Template,
+        strip: Option<Strip>,
+    },
+    Whole(Document),
+}
+
+/// The unfinished block, held back until it is known whether it is cut out.
+#[derive(Debug, Default)]
+struct Strip {
+    held: BytesMut,
+}
+
+/// What one chunk showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The bytes to forward, possibly none: the bytes fed, unless a usage chunk is cut out or the
+    /// tail of an unfinished event is held back.
+    pub out: Bytes,
+    /// Whether content was seen at any time so far, before any failure: the attempt may commit.
+    pub content: bool,
+    /// The first failure among the events this chunk completed. [`Seen::content`] tells whether
+    /// content came before it.
+    pub failure: Option<StreamFailure>,
+}
+
+impl Tap {
+    /// A tap for a `text/event-stream` answer. `strip_usage_chunk` cuts out the chunk that a chat
+    /// or text completion sends because of `stream_options.include_usage`; other surfaces ignore it.
+    pub fn stream(surface: Surface, strip_usage_chunk: bool) -> Tap {
+        let strips =
+            strip_usage_chunk && matches!(surface, Surface::ChatCompletions | Surface::Completions);
+        let strip = strips.then(Strip::default);
+        Tap::new(Kind::Stream {
+            surface,
+            parser: Parser::new(),
+            template: Template::default(),
+            strip,
+        })
+    }
+
+    /// A tap for an answer that is one JSON document.
+    pub fn whole(endpoint: Endpoint) -> Tap {
+        Tap::new(Kind::Whole(Document::new(endpoint)))
+    }
+
+    fn new(kind: Kind) -> Tap {
+        Tap {
+            kind,
+            facts: Facts::default(),
+            failed: false,
+        }
+    }
+
+    /// Looks at the next bytes of the (uncompressed) answer.
+    pub fn feed(&mut self, chunk: Bytes) -> Seen {
+        self.feed_each(chunk, |_| {})
+    }
+
+    /// The same, and hands each event on to `each`, up to and including the first that fails.
+    pub fn feed_each(&mut self, chunk: Bytes, mut each: impl FnMut(&Event<'_>)) -> Seen {
+        let facts = &mut self.facts;
+        match &mut self.kind {
+            Kind::Whole(document) => {
+                document.push(&chunk);
+                Seen {
+                    out: chunk,
+                    content: false,
+                    failure: None,
+                }
+            }
+            Kind::Stream {
+                surface,
+                parser,
+                template,
+                strip,
+            } => {
+                let mut look = Look {
+                    surface: *surface,
+                    template,
+                    failed: &mut self.failed,
+                    failure: None,
+                };
+                let mut cuts = Vec::new();
+                let mut events = parser.feed(&chunk);
+                let mut broken = false;
+                while let Some(event) = events.next() {
+                    match event {
+                        Ok(event) => {
+                            if look.failure.is_none() {
+                                each(&event);
+                            }
+                            if look.at(event.name, event.data, facts) && strip.is_some() {
+                                cuts.push((event.start, event.end));
+                            }
+                        }
+                        Err(_) => {
+                            broken = true;
+                            look.fail(Some(StreamFailure::Malformed), facts);
+                        }
+                    }
+                }
+                drop(events);
+                let failure = look.failure;
+                let out = match strip {
+                    None => chunk,
+                    Some(strip) => strip.pass(chunk, parser.boundary(), &cuts, broken),
+                };
+                if broken {
+                    *strip = None;
+                }
+                Seen {
+                    out,
+                    content: facts.content && !self.failed,
+                    failure,
+                }
+            }
+        }
+    }
+
+    /// The answer has ended: yields what was held back, and what its last, unterminated event showed.
+    /// A whole answer is judged here: `content` if it is a good one, else `failure`.
+    pub fn finish(&mut self) -> Seen {
+        self.finish_each(|_| {})
+    }
+
+    /// The same, and hands a last, unterminated event on to `each`.
+    pub fn finish_each(&mut self, mut each: impl FnMut(&Event<'_>)) -> Seen {
+        let facts = &mut self.facts;
+        match &mut self.kind {
+            Kind::Whole(document) => {
+                let failure = document.finish(facts);
+                Seen {
+                    out: Bytes::new(),
+                    content: facts.content,
+                    failure,
+                }
+            }
+            Kind::Stream {
+                surface,
+                parser,
+                template,
+                strip,
+            } => {
+                let mut look = Look {
+                    surface: *surface,
+                    template,
+                    failed: &mut self.failed,
+                    failure: None,
+                };
+                let cut = parser.finish().is_some_and(|event| {
+                    each(&event);
+                    look.at(event.name, event.data, facts)
+                });
+                let failure = look.failure;
+                let out = match strip.take() {
+                    Some(strip) if !cut => strip.held.freeze(),
+                    _ => Bytes::new(),
+                };
+                Seen {
+                    out,
+                    content: facts.content && !self.failed,
+                    failure,
+                }
+            }
+        }
+    }
+
+    /// Whether an SSE comment may be written after the bytes forwarded so far.
+    pub fn at_boundary(&self) -> bool {
+        match &self.kind {
+            Kind::Stream { strip: Some(_), .. } => true,
+            Kind::Stream { parser, .. } => parser.at_boundary(),
+            Kind::Whole(_) => false,
+        }
+    }
+
+    /// Whether the protocol's own end has been seen: `[DONE]`, `message_stop`, `response.completed`,
+    /// `.incomplete` or `.failed`; for a whole answer, that it parsed.
+    pub fn complete(&self) -> bool {
+        self.facts.complete
+    }
+
+    /// Whether a clean end of the body here is a whole answer: [`Tap::complete`], or a chat or text
+    /// completion whose finish reason was seen (some providers send no `[DONE]`).
+    pub fn may_end(&self) -> bool {
+        let by_reason = matches!(
+            self.kind,
+            Kind::Stream {
+                surface: Surface::ChatCompletions | Surface::Completions,
+                ..
+            }
+        );
+        self.facts.complete || (by_reason && self.facts.finish_reason.is_some())
+    }
+
+    /// What the provider reported so far. Before [`Tap::usage_final`] the output may be short.
+    pub fn usage(&self) -> Option<Usage> {
+        self.facts.usage
+    }
+
+    /// Whether [`Tap::usage`] is about the whole answer (Anthropic reports the prompt first, and the
+    /// output only at the end).
+    pub fn usage_final(&self) -> bool {
+        self.facts.usage_final
+    }
+
+    /// The model that the answer names, at most 256 bytes of it.
+    pub fn model(&self) -> Option<&str> {
+        self.facts.model.as_deref()
+    }
+
+    /// The answer's id, at most 256 bytes of it.
+    pub fn id(&self) -> Option<&str> {
+        self.facts.id.as_deref()
+    }
+
+    /// The content block of a message that has begun and has not ended.
+    pub fn open_block(&self) -> Option<u64> {
+        self.facts.open_block
+    }
+
+    /// Generated text so far, in bytes.
+    pub fn output_bytes(&self) -> u64 {
+        self.facts.text.len()
+    }
+
+    /// Why the answer ended, in the provider's words (`stop`, `end_turn`, `completed`).
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.facts.finish_reason.as_deref()
+    }
+
+    /// The text generated so far, for counting: text, reasoning, refusals, names and arguments of
+    /// tool calls, in the order they came; at most 1 MiB. Of a whole answer only when it reports no
+    /// usage.
+    pub fn output_text(&self) -> &str {
+        self.facts.text.as_str()
+    }
+
+    /// Our own count of the text generated so far. What [`Tap::output_text`] could not keep is taken
+    /// to have as many tokens per byte as what it kept.
+    pub fn count_output(&self, encoding: Encoding) -> u64 {
+        let text = self.facts.text.as_str();
+        let counted = encoding.count(text);
+        let kept = text.len() as u128;
+        let beyond = u128::from(self.facts.text.beyond) * u128::from(counted) / kept.max(1);
+        counted.saturating_add(u64::try_from(beyond).unwrap_or(u64::MAX))
+    }
+}
+
+/// Looks at events until the chunk is done.
+struct Look<'a> {
+    surface: Surface,
+    template: &'a mut Template,
+    failed: &'a mut bool,
+    failure: Option<StreamFailure>,
+}
+
+impl Look<'_> {
+    /// Reads one event; whether it is there for its usage only.
+    fn at(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> bool {
+        let read = stream::read(self.surface, name, data, self.template, facts);
+        self.fail(read.failure, facts);
+        read.usage_only
+    }
+
+    fn fail(&mut self, failure: Option<StreamFailure>, facts: &Facts) {
+        if failure.is_some() {
+            *self.failed |= !facts.content;
+            self.failure = self.failure.take().or(failure);
+        }
+    }
+}
+
+impl Strip {
+    /// What may be forwarded: everything up to the last boundary, less the cuts. All of it if the
+    /// stream is broken.
+    fn pass(
+        &mut self,
+        chunk: Bytes,
+        boundary: Option<usize>,
+        cuts: &[(Option<usize>, usize)],
+        broken: bool,
+    ) -> Bytes {
+        let boundary = if broken { Some(chunk.len()) } else { boundary };
+        let Some(boundary) = boundary else {
+            self.held.extend_from_slice(&chunk);
+            return Bytes::new();
+        };
+        let out = if self.held.is_empty() && cuts.is_empty() {
+            chunk.slice(..boundary)
+        } else {
+            let mut out = std::mem::take(&mut self.held);
+            let mut from = 0;
+            for &(start, end) in cuts {
+                match start {
+                    Some(start) => out.extend_from_slice(&chunk[from..start]),
+                    // It began in what was held, which is nothing but this block.
+                    None => out.clear(),
+                }
+                from = end;
+            }
+            out.extend_from_slice(&chunk[from..boundary]);
+            out.freeze()
+        };
+        self.held.extend_from_slice(&chunk[boundary..]);
+        out
+    }
+}

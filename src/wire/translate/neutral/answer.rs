@@ -1,0 +1,141 @@
+//! What is answered, whole or as it comes.
+
+use serde_json::Value;
+
+use super::{Call, Proof, Thinking};
+use crate::report::Usage;
+
+/// A whole answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// The provider's id for it; empty if it gave none.
+    pub id: String,
+    /// The model that served.
+    pub model: String,
+    /// What it is made of, in order.
+    pub parts: Vec<Part>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// The tokens, if they are reported.
+    pub usage: Option<Usage>,
+    /// The service tier in OpenAI's words.
+    pub tier: Option<String>,
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Words, and the probabilities of their tokens as OpenAI's chat lists them.
+    Text(String, Vec<Value>),
+    /// Why the model does not answer.
+    Refusal(String),
+    /// What it thought.
+    Thinking(Thinking),
+    /// A call of a tool.
+    Call(Call),
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// It was done.
+    #[default]
+    Done,
+    /// This sequence came, if it is told.
+    Sequence(Option<String>),
+    /// As long as was allowed.
+    Length,
+    /// It wants tools called.
+    Calls,
+    /// The model or the provider would not.
+    Refused,
+}
+
+/// A piece of a stream. Blocks are told apart by their index, and several may be open at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// The answer begins; the id is empty if the provider gives none.
+    Start {
+        /// The provider's id for it.
+        id: &'a str,
+        /// The model that serves.
+        model: &'a str,
+        /// What is known of the prompt already.
+        usage: Option<Usage>,
+        /// The service tier in OpenAI's words.
+        tier: Option<&'a str>,
+    },
+    /// A block begins.
+    Open(u32, Kind<'a>),
+    /// A block goes on.
+    Delta(u32, Delta<'a>),
+    /// A block is whole.
+    Close(u32),
+    /// The answer is whole.
+    Stop {
+        /// Why it ended.
+        stop: Stop,
+        /// The tokens, if they are reported.
+        usage: Option<Usage>,
+        /// The service tier in OpenAI's words.
+        tier: Option<&'a str>,
+    },
+    /// The provider failed on the way.
+    Error(Fault),
+    /// A sign of life.
+    Ping,
+}
+
+impl Event<'_> {
+    /// The beginning of an answer of which nothing is told.
+    pub const UNTOLD_START: Event<'static> = Event::Start {
+        id: "",
+        model: "",
+        usage: None,
+        tier: None,
+    };
+}
+
+/// What a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// Words.
+    Text,
+    /// Why the model does not answer.
+    Refusal,
+    /// What it thinks.
+    Thinking,
+    /// A call of a tool.
+    Call {
+        /// What its result will refer to.
+        id: &'a str,
+        /// The tool's name as the provider knows it.
+        name: &'a str,
+        /// The group that the tool is in.
+        namespace: Option<&'a str>,
+        /// Whether the tool is a custom one.
+        custom: bool,
+    },
+}
+
+/// A fragment of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delta<'a> {
+    /// Of text, refusal, thinking or arguments, as the block's kind says.
+    Text(&'a str),
+    /// The probabilities of the tokens just said, as OpenAI's chat lists them.
+    Logprobs(&'a str),
+    /// What makes its provider believe a thought.
+    Proof(&'a Proof),
+}
+
+/// A provider's failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The HTTP status that says the same.
+    pub status: u16,
+    /// The provider's own name for it.
+    pub kind: String,
+    /// The provider's own words.
+    pub message: String,
+}

@@ -1,0 +1,439 @@
+//! What is asked.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::{Field, Proof};
+use crate::Surface;
+
+/// A request to generate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conversation {
+    /// The surface it was written for, whose names are used when fields are named.
+    pub surface: Surface,
+    /// System prompts included, in their places.
+    pub turns: Vec<Turn>,
+    /// What may be called.
+    pub tools: Vec<Tool>,
+    /// Whether something is to be called.
+    pub choice: Option<Choice>,
+    /// Whether several calls may come at once, if said.
+    pub parallel: Option<bool>,
+    /// How words are picked.
+    pub sampling: Sampling,
+    /// Most tokens of the answer, reasoning included.
+    pub max_output_tokens: Option<u64>,
+    /// What shape the answer must have.
+    pub format: Option<Format>,
+    /// How much is thought first.
+    pub reasoning: Reasoning,
+    /// `low`, `medium` or `high`.
+    pub verbosity: Option<String>,
+    /// Whether the answer is to come as a stream.
+    pub stream: bool,
+    /// Whether a chat stream is to end with its usage.
+    pub include_usage: bool,
+    /// Who asks, as the client's own users are told apart.
+    pub user: Option<String>,
+    /// The client's own notes, strings by name.
+    pub metadata: Option<Map<String, Value>>,
+    /// The service tier in OpenAI's words.
+    pub tier: Option<String>,
+    /// The provider is to place a cache mark of its own.
+    pub cache: Option<CacheMark>,
+    /// What requests with the same beginning share.
+    pub cache_key: Option<String>,
+    /// How long OpenAI keeps a prefix, in its words.
+    pub cache_retention: Option<String>,
+    /// Named members that only the surface they were written for knows.
+    pub unknown: Vec<String>,
+    /// What is known already not to be carried over.
+    pub dropped: Vec<Field>,
+}
+
+impl Conversation {
+    /// An empty one.
+    pub fn new(surface: Surface) -> Conversation {
+        Conversation {
+            surface,
+            turns: Vec::new(),
+            tools: Vec::new(),
+            choice: None,
+            parallel: None,
+            sampling: Sampling::default(),
+            max_output_tokens: None,
+            format: None,
+            reasoning: Reasoning::default(),
+            verbosity: None,
+            stream: false,
+            include_usage: false,
+            user: None,
+            metadata: None,
+            tier: None,
+            cache: None,
+            cache_key: None,
+            cache_retention: None,
+            unknown: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Adds blocks to the last turn if it is the same role's, else as a turn of their own.
+    pub fn push(&mut self, role: Role, blocks: Vec<Block>) {
+        match self.turns.last_mut() {
+            Some(last) if last.role == role => last.blocks.extend(blocks),
+            _ => self.turns.push(Turn { role, blocks }),
+        }
+    }
+
+    /// Moves every result right behind the turn that made its call. Responses take them anywhere later, and the
+    /// other APIs nowhere else.
+    pub fn settle_results(&mut self) {
+        let mut called: HashMap<String, usize> = HashMap::new();
+        let mut late: HashMap<usize, Vec<Block>> = HashMap::new();
+        for (at, turn) in self.turns.iter_mut().enumerate() {
+            let mut kept = Vec::with_capacity(turn.blocks.len());
+            for block in std::mem::take(&mut turn.blocks) {
+                match &block.content {
+                    Content::Call(call) => {
+                        called.insert(call.id.clone(), at);
+                    }
+                    Content::Result(result) => match called.get(&result.id) {
+                        Some(by) if at > by + 1 => {
+                            late.entry(*by).or_default().push(block);
+                            continue;
+                        }
+                        _ => {}
+                    },
+                    _ => {}
+                }
+                kept.push(block);
+            }
+            turn.blocks = kept;
+        }
+        if late.is_empty() {
+            return;
+        }
+        for (at, turn) in std::mem::take(&mut self.turns).into_iter().enumerate() {
+            if turn.blocks.is_empty() {
+                continue;
+            }
+            self.push(turn.role, turn.blocks);
+            if let Some(results) = late.remove(&at) {
+                self.push(Role::User, results);
+            }
+        }
+    }
+
+    /// The tools that calls among the turns name, each once, by group and name.
+    pub fn called(&self) -> Vec<(Option<&str>, &str)> {
+        let mut seen = HashSet::new();
+        let blocks = self.turns.iter().flat_map(|turn| &turn.blocks);
+        blocks
+            .filter_map(|block| match &block.content {
+                Content::Call(call) => Some((call.namespace.as_deref(), call.name.as_str())),
+                _ => None,
+            })
+            .filter(|tool| seen.insert(*tool))
+            .collect()
+    }
+}
+
+/// What one side says before the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    /// Whose it is.
+    pub role: Role,
+    /// What it is made of.
+    pub blocks: Vec<Block>,
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The operator.
+    System,
+    /// The operator, as OpenAI's reasoning models call it.
+    Developer,
+    /// The user, and the tools.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// Whether it instructs rather than converses.
+    pub fn instructs(self) -> bool {
+        matches!(self, Role::System | Role::Developer)
+    }
+}
+
+/// One piece of a turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// What it is.
+    pub content: Content,
+    /// A mark after which the prefix is kept.
+    pub cache: Option<CacheMark>,
+}
+
+impl From<Content> for Block {
+    fn from(content: Content) -> Block {
+        Block {
+            content,
+            cache: None,
+        }
+    }
+}
+
+impl Block {
+    /// Text without a mark.
+    pub fn text(text: impl Into<String>) -> Block {
+        Content::Text(text.into()).into()
+    }
+}
+
+/// What a piece is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Words.
+    Text(String),
+    /// The model's words for why it does not answer.
+    Refusal(String),
+    /// A picture.
+    Image {
+        /// Where it is.
+        source: Source,
+        /// OpenAI's `detail`, unless it is `auto`.
+        detail: Option<String>,
+    },
+    /// A document, PDF unless its media type says otherwise.
+    File {
+        /// Where it is.
+        source: Source,
+        /// Its file name or title.
+        name: Option<String>,
+    },
+    /// A call of a tool.
+    Call(Call),
+    /// What a call came to.
+    Result(CallResult),
+    /// What the model thought.
+    Thinking(Thinking),
+}
+
+/// Where the bytes of a picture or document are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// At a URL.
+    Url(String),
+    /// Here.
+    Base64 {
+        /// For example `image/png`.
+        media_type: String,
+        /// Base64, as it came.
+        data: String,
+    },
+    /// With the provider, under an id.
+    Id(String),
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// What its result will refer to.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The group that the tool is in.
+    pub namespace: Option<String>,
+    /// JSON text; of a custom tool, free text.
+    pub arguments: String,
+    /// Whether the tool is a custom one.
+    pub custom: bool,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallResult {
+    /// The call's id.
+    pub id: String,
+    /// Texts, pictures and documents.
+    pub blocks: Vec<Block>,
+    /// Whether the tool failed.
+    pub error: bool,
+}
+
+/// What the model thought.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thinking {
+    /// In words, or a summary; empty if it is only there encrypted.
+    pub text: String,
+    /// What makes its provider believe it.
+    pub proof: Proof,
+}
+
+/// A mark after which the prefix is kept for the next request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CacheMark {
+    /// For how long, for example `5m`, `1h` or `30m`.
+    pub ttl: Option<String>,
+}
+
+/// Something that may be called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// The group it is in.
+    pub namespace: Option<String>,
+    /// What it does.
+    pub description: Option<String>,
+    /// What it takes.
+    pub kind: ToolKind,
+    /// A mark after which the prefix is kept.
+    pub cache: Option<CacheMark>,
+}
+
+/// What a tool takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToolKind {
+    /// JSON.
+    Function {
+        /// The JSON Schema of its arguments.
+        schema: Option<Value>,
+        /// Whether the provider must hold to the schema.
+        strict: Option<bool>,
+    },
+    /// Free text, possibly held to a grammar.
+    Custom {
+        /// In the words of OpenAI's Responses: `{"type": "grammar", "syntax", "definition"}`.
+        format: Option<Value>,
+    },
+    /// Run by the provider; the name is its type.
+    Hosted,
+}
+
+/// Whether something is to be called.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    /// If the model wants.
+    Auto,
+    /// Nothing.
+    None,
+    /// Anything, but something.
+    Required,
+    /// This tool.
+    One(String),
+    /// Only some of the tools.
+    Allowed {
+        /// Whether one of them must be.
+        required: bool,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A tool that the provider runs.
+    Hosted,
+}
+
+/// How words are picked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sampling {
+    /// 0 to 2.
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    pub top_p: Option<f64>,
+    /// The most words looked at.
+    pub top_k: Option<Value>,
+    /// For answers that repeat.
+    pub seed: Option<Value>,
+    /// What ends the answer.
+    pub stop: Vec<String>,
+    /// −2 to 2.
+    pub frequency_penalty: Option<Value>,
+    /// −2 to 2.
+    pub presence_penalty: Option<Value>,
+    /// By token.
+    pub logit_bias: Option<Value>,
+    /// Whether to tell the probabilities.
+    pub logprobs: bool,
+    /// Of how many alternatives.
+    pub top_logprobs: Option<u64>,
+}
+
+/// What shape the answer must have.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Format {
+    /// Some JSON object.
+    Json,
+    /// JSON of a schema.
+    Schema {
+        /// The schema's name.
+        name: Option<String>,
+        /// What it is for.
+        description: Option<String>,
+        /// The JSON Schema.
+        schema: Value,
+        /// Whether the provider must hold to it.
+        strict: Option<bool>,
+    },
+}
+
+/// How much is thought first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reasoning {
+    /// How hard.
+    pub effort: Option<Effort>,
+    /// Whether thinking is switched on or off, if said.
+    pub enabled: Option<bool>,
+    /// Most tokens of it.
+    pub budget: Option<u64>,
+    /// Whether to show it in words, if said.
+    pub shown: Option<bool>,
+    /// OpenAI's word for how long a summary is.
+    pub summary: Option<String>,
+}
+
+/// How hard to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// Not at all.
+    None,
+    /// As little as there is.
+    Minimal,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// Very much.
+    Xhigh,
+    /// As much as there is.
+    Max,
+}
+
+impl Effort {
+    const NAMES: [(&'static str, Effort); 7] = [
+        ("none", Effort::None),
+        ("minimal", Effort::Minimal),
+        ("low", Effort::Low),
+        ("medium", Effort::Medium),
+        ("high", Effort::High),
+        ("xhigh", Effort::Xhigh),
+        ("max", Effort::Max),
+    ];
+
+    /// The effort of a name that OpenAI or Anthropic uses.
+    pub fn of(name: &str) -> Option<Effort> {
+        let found = Effort::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, effort)| *effort)
+    }
+
+    /// The name that OpenAI and Anthropic share.
+    pub fn name(self) -> &'static str {
+        let found = Effort::NAMES.iter().find(|(_, effort)| *effort == self);
+        found.map_or("medium", |(name, _)| name)
+    }
+}

@@ -1,0 +1,194 @@
+//! Reading a request.
+
+use serde_json::Value;
+
+use super::super::chat::read_choice;
+use super::super::json::Fields;
+use super::super::neutral::{Conversation, Effort, Field, Format, Role, Tool, ToolKind};
+use super::super::{Refusal, Surface};
+use super::items::{content, item};
+use crate::translate::neutral::Block;
+
+/// Reads a request.
+pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
+    let mut body = Fields::body(body)?;
+    let mut c = Conversation::new(Surface::Responses);
+    refuse_what_needs_a_memory(&mut body)?;
+    for gone in ["model", "models", "stream_options"] {
+        body.take(gone);
+    }
+    if let Some(text) = body.text("instructions")? {
+        c.push(Role::System, vec![Block::text(text)]);
+    }
+    for (at, value) in body.list("tools")?.into_iter().enumerate() {
+        tool(
+            Fields::of(value, format!("tools[{at}]"))?,
+            None,
+            &mut c.tools,
+        )?;
+    }
+    match body.take("input") {
+        Some(Value::String(text)) => c.push(Role::User, vec![Block::text(text)]),
+        Some(Value::Array(items)) => {
+            for (at, value) in items.into_iter().enumerate() {
+                item(Fields::of(value, format!("input[{at}]"))?, &mut c)?;
+            }
+            c.settle_results();
+        }
+        _ => return body.refuse("input", "expected a string or an array"),
+    }
+    if c.turns.is_empty() {
+        return body.refuse("input", "it is empty");
+    }
+    c.choice = match body.take("tool_choice") {
+        Some(value) => Some(read_choice(value, "tool_choice")?),
+        None => None,
+    };
+    c.parallel = body.flag("parallel_tool_calls")?;
+    c.sampling.temperature = body.number("temperature")?;
+    c.sampling.top_p = body.number("top_p")?;
+    c.sampling.top_logprobs = body.count("top_logprobs")?;
+    c.sampling.logprobs = c.sampling.top_logprobs.is_some_and(|most| most > 0);
+    for include in body.list("include")? {
+        match include.as_str() {
+            // Without a memory it always comes.
+            Some("reasoning.encrypted_content") => {}
+            Some("message.output_text.logprobs") => c.sampling.logprobs = true,
+            _ => c.unknown.push("include".to_owned()),
+        }
+    }
+    c.unknown.dedup();
+    c.max_output_tokens = body.count("max_output_tokens")?;
+    reasoning(&mut body, &mut c)?;
+    if let Some(mut text) = body.object("text")? {
+        c.format = format(&mut text)?;
+        c.verbosity = text.text("verbosity")?;
+    }
+    c.stream = body.flag("stream")?.unwrap_or(false);
+    let user = body.text("user")?;
+    c.user = body.text("safety_identifier")?.or(user);
+    c.metadata = body.map("metadata")?.filter(|map| !map.is_empty());
+    c.tier = body.text("service_tier")?;
+    c.cache_key = body.text("prompt_cache_key")?;
+    c.cache_retention = body.text("prompt_cache_retention")?;
+    if body.take("store") == Some(Value::Bool(true)) {
+        c.unknown.push("store".to_owned());
+    }
+    if body
+        .text("truncation")?
+        .is_some_and(|how| how != "disabled")
+    {
+        c.unknown.push("truncation".to_owned());
+    }
+    c.unknown.extend(body.rest());
+    Ok(c)
+}
+
+/// What refers to things that only the provider that made them has.
+fn refuse_what_needs_a_memory(body: &mut Fields) -> Result<(), Refusal> {
+    for key in ["previous_response_id", "conversation", "prompt"] {
+        if body.take(key).is_some() {
+            return body.refuse(
+                key,
+                "it refers to what only its own provider keeps; send the whole input, with `store: false`",
+            );
+        }
+    }
+    if body.flag("background")? == Some(true) {
+        return body.refuse("background", "the answer cannot be fetched later");
+    }
+    Ok(())
+}
+
+fn reasoning(body: &mut Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let Some(mut reasoning) = body.object("reasoning")? else {
+        return Ok(());
+    };
+    if let Some(effort) = reasoning.text("effort")? {
+        match Effort::of(&effort) {
+            Some(effort) => c.reasoning.effort = Some(effort),
+            None => return reasoning.refuse("effort", "it is no effort that is known"),
+        }
+    }
+    let old = reasoning.text("generate_summary")?;
+    c.reasoning.summary = reasoning.text("summary")?.or(old);
+    Ok(())
+}
+
+fn format(text: &mut Fields) -> Result<Option<Format>, Refusal> {
+    let Some(mut format) = text.object("format")? else {
+        return Ok(None);
+    };
+    match format.text("type")?.unwrap_or_default().as_str() {
+        "text" => Ok(None),
+        "json_object" => Ok(Some(Format::Json)),
+        "json_schema" => Ok(Some(Format::Schema {
+            name: format.text("name")?,
+            description: format.text("description")?,
+            strict: format.flag("strict")?,
+            schema: Value::Object(format.map("schema")?.unwrap_or_default()),
+        })),
+        _ => format.refuse("type", "it is no format that is known"),
+    }
+}
+
+/// A tool, or a group of them.
+pub fn tool(
+    mut tool: Fields,
+    namespace: Option<&str>,
+    tools: &mut Vec<Tool>,
+) -> Result<(), Refusal> {
+    let kind = tool.needed("type")?;
+    if kind == "namespace" && namespace.is_none() {
+        let name = tool.needed("name")?;
+        let path = tool.path("tools");
+        for (at, value) in tool.list("tools")?.into_iter().enumerate() {
+            let inner = Fields::of(value, format!("{path}[{at}]"))?;
+            self::tool(inner, Some(&name), tools)?;
+        }
+        return Ok(());
+    }
+    let takes = match kind.as_str() {
+        "function" => ToolKind::Function {
+            schema: tool.map("parameters")?.map(Value::Object),
+            strict: tool.flag("strict")?,
+        },
+        "custom" => ToolKind::Custom {
+            format: tool
+                .map("format")?
+                .filter(|format| format.get("type").is_some_and(|kind| kind == "grammar"))
+                .map(Value::Object),
+        },
+        _ => ToolKind::Hosted,
+    };
+    let name = match takes {
+        ToolKind::Hosted => kind,
+        _ => tool.needed("name")?,
+    };
+    tools.push(Tool {
+        name,
+        namespace: namespace.map(str::to_owned),
+        description: tool.text("description")?,
+        kind: takes,
+        cache: None,
+    });
+    Ok(())
+}
+
+/// A message's content.
+pub fn message(mut message: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let role = match message.needed("role")?.as_str() {
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "system" => Role::System,
+        "developer" => Role::Developer,
+        _ => return message.refuse("role", "it is no role that is known"),
+    };
+    let path = message.path("content");
+    let (blocks, cited) = content(message.take("content").unwrap_or_default(), &path)?;
+    if cited {
+        c.dropped.push(Field::Citations);
+    }
+    c.push(role, blocks);
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! Streams: one dialect's events in, another's out, each as it comes.
+
+use super::custom::Unwrap;
+use super::neutral::{Delta, Event, Kind, Stop};
+use super::{Reply, Surface, chat, messages, responses, sse};
+use crate::report::Usage;
+use crate::report::template::Template;
+
+/// Where a decoder puts what it reads.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(&Event<'_>);
+
+/// Hands an event's data to a reader, and once more with every key given once if serde stumbles over a
+/// duplicate. What is no JSON is passed over: the tap on the provider's bytes has judged it already.
+pub(super) fn object(data: &[u8], read: &mut dyn FnMut(&[u8]) -> serde_json::Result<()>) {
+    let Err(fault) = read(data) else { return };
+    if !fault.is_data() {
+        return;
+    }
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(data) else {
+        return;
+    };
+    // What it still stumbles over says nothing that is understood.
+    drop(read(value.to_string().as_bytes()));
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Chat(chat::Decoder),
+    Responses(responses::Decoder),
+    Messages(messages::Decoder),
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Chat(chat::Encoder),
+    Responses(Box<responses::Encoder>),
+    Messages(messages::Encoder),
+}
+
+/// Translates one answer's stream.
+#[derive(Debug)]
+pub struct Stream {
+    decoder: Decoder,
+    writer: Writer,
+    shortcut: Shortcut,
+}
+
+/// Passes over reading events that differ from the last one in their text only, as nearly all do.
+///
+/// Invariant: a match is what reading would have told. It holds because an event is learnt only if one
+/// fragment of text was all that it told, and is forgotten with the next event that is read, which may have
+/// changed what the same bytes mean.
+#[derive(Debug, Default)]
+struct Shortcut {
+    template: Template,
+    /// The block of the fragment learnt last.
+    block: Option<u32>,
+}
+
+/// What one event told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    events: u32,
+    /// The last fragment: its block, address and length.
+    fragment: Option<(u32, usize, usize)>,
+}
+
+impl Told {
+    fn note(&mut self, event: &Event<'_>) {
+        self.events += 1;
+        if let Event::Delta(block, Delta::Text(text)) = event {
+            self.fragment = Some((*block, text.as_ptr().addr(), text.len()));
+        }
+    }
+
+    /// The only thing told, as a block and the offset and length of its text in `data`.
+    fn only(&self, data: &[u8]) -> Option<(u32, usize, usize)> {
+        let (block, address, len) = self.fragment.filter(|_| self.events == 1)?;
+        let at = address.wrapping_sub(data.as_ptr().addr());
+        let end = at.checked_add(len).filter(|end| *end < data.len())?;
+        let quoted = at > 0 && data[at - 1] == b'"' && data[end] == b'"';
+        quoted.then_some((block, at, len))
+    }
+}
+
+/// Gives calls the client's names back, and writes.
+#[derive(Debug)]
+struct Writer {
+    reply: Reply,
+    encoder: Encoder,
+    started: bool,
+    /// Custom tools that the provider calls as functions.
+    wrapped: Vec<(u32, Unwrap)>,
+    /// Room for unwrapped text.
+    text: String,
+}
+
+impl Stream {
+    /// A translation of the answer to a translated request. `created` is in Unix time (s).
+    pub fn new(reply: &Reply, created: u64) -> Stream {
+        let decoder = match reply.provider {
+            Surface::Responses => Decoder::Responses(responses::Decoder::default()),
+            Surface::Messages => Decoder::Messages(messages::Decoder::default()),
+            _ => Decoder::Chat(chat::Decoder::default()),
+        };
+        let encoder = match reply.client {
+            Surface::Responses => {
+                Encoder::Responses(Box::new(responses::Encoder::new(reply, created)))
+            }
+            Surface::Messages => Encoder::Messages(messages::Encoder::default()),
+            _ => Encoder::Chat(chat::Encoder::new(created, reply.include_usage)),
+        };
+        Stream {
+            decoder,
+            writer: Writer {
+                reply: reply.clone(),
+                encoder,
+                started: false,
+                wrapped: Vec::new(),
+                text: String::new(),
+            },
+            shortcut: Shortcut::default(),
+        }
+    }
+
+    /// Reads one event of the provider's and appends to `out` what it becomes, whole events only.
+    pub fn push(&mut self, event: &sse::Event<'_>, out: &mut Vec<u8>) {
+        let (writer, shortcut) = (&mut self.writer, &mut self.shortcut);
+        if let Some(block) = shortcut.block
+            && let Some(text) = shortcut.template.text(event.data)
+        {
+            if !text.is_empty() {
+                writer.write(&Event::Delta(block, Delta::Text(text)), out);
+            }
+            return;
+        }
+        let mut told = Told::default();
+        let sink: Sink<'_> = &mut |event| {
+            told.note(event);
+            writer.write(event, out);
+        };
+        match &mut self.decoder {
+            Decoder::Chat(decoder) => decoder.read(event.data, sink),
+            Decoder::Responses(decoder) => decoder.read(event.name, event.data, sink),
+            Decoder::Messages(decoder) => decoder.read(event.name, event.data, sink),
+        }
+        let only = told
+            .only(event.data)
+            .filter(|(block, ..)| match &self.decoder {
+                Decoder::Chat(decoder) => decoder.is_plain(*block),
+                Decoder::Responses(_) | Decoder::Messages(_) => true,
+            });
+        shortcut.block = only.map(|(block, at, len)| {
+            shortcut.template.learn(event.data, at, len);
+            block
+        });
+    }
+
+    /// Ends the client's stream here, as at a token limit: what is open is closed first. For a gateway that
+    /// stops an answer itself. Nothing may be pushed after it.
+    pub fn cut(&mut self, usage: Option<Usage>, out: &mut Vec<u8>) {
+        let event = Event::Stop {
+            stop: Stop::Length,
+            usage,
+            tier: None,
+        };
+        self.writer.write(&event, out);
+    }
+
+    /// Reads every event in full, for tests that hold the shortcut against it.
+    #[cfg(test)]
+    pub(super) fn forget(&mut self) {
+        self.shortcut = Shortcut::default();
+    }
+
+    /// The provider's stream has ended. Appends the client's own end if the answer was whole, and says
+    /// whether it was; if not, nothing that looks like an end is written.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> bool {
+        let writer = &mut self.writer;
+        let sink: Sink<'_> = &mut |event| writer.write(event, out);
+        match &mut self.decoder {
+            Decoder::Chat(decoder) => decoder.finish(sink),
+            Decoder::Responses(decoder) => decoder.finish(),
+            Decoder::Messages(decoder) => decoder.finish(sink),
+        }
+    }
+}
+
+impl Writer {
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match event {
+            // A stream begins once, and before anything else, whatever the provider's did.
+            Event::Start { .. } if std::mem::replace(&mut self.started, true) => return,
+            Event::Start { .. } | Event::Ping | Event::Error(_) => {}
+            _ if self.started => {}
+            _ => self.write(&Event::UNTOLD_START, out),
+        }
+        match event {
+            Event::Open(
+                index,
+                Kind::Call {
+                    id,
+                    name,
+                    namespace,
+                    custom,
+                },
+            ) => {
+                let own = self.reply.own(name);
+                if own.wrapped {
+                    self.wrapped.push((*index, Unwrap::default()));
+                }
+                let kind = Kind::Call {
+                    id,
+                    name: own.name,
+                    namespace: own.namespace.or(*namespace),
+                    custom: *custom || own.wrapped,
+                };
+                encode(&mut self.encoder, &Event::Open(*index, kind), out);
+            }
+            Event::Delta(index, Delta::Text(fragment)) => {
+                let found = self
+                    .wrapped
+                    .iter_mut()
+                    .find(|(wrapped, _)| wrapped == index);
+                let Some((_, unwrap)) = found else {
+                    return encode(&mut self.encoder, event, out);
+                };
+                self.text.clear();
+                unwrap.feed(fragment, &mut self.text);
+                if !self.text.is_empty() {
+                    let event = Event::Delta(*index, Delta::Text(&self.text));
+                    encode(&mut self.encoder, &event, out);
+                }
+            }
+            event => encode(&mut self.encoder, event, out),
+        }
+    }
+}
+
+fn encode(encoder: &mut Encoder, event: &Event<'_>, out: &mut Vec<u8>) {
+    match encoder {
+        Encoder::Chat(encoder) => encoder.write(event, out),
+        Encoder::Responses(encoder) => encoder.write(event, out),
+        Encoder::Messages(encoder) => encoder.write(event, out),
+    }
+}
