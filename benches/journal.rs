@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::journal::{Journal, Options, Record};
-use tollgate::ledger::till::replay;
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::journal::{Journal, Options, Record};
+use tollgate_ledger::till::replay;
 use tollgate_wire::report::Usage;
 
 const RECOVERED: u64 = 100_000;

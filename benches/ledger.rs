@@ -4,7 +4,7 @@
 //! the drawer; what is told to the bank in the background is not in them. Exchanges are waited for one after the
 //! other, as each replica does with those of one account.
 
-#[path = "../tests/bank_redis/process.rs"]
+#[path = "../tests/common/process.rs"]
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -23,20 +23,22 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tollgate::access::Limit;
-use tollgate::catalog::{Prices, Rates};
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::redis::{RedisBank, RedisSettings, Topology};
-use tollgate::ledger::bank::sqlite::{self, SqliteBank, Synchronous};
-use tollgate::ledger::bank::{
-    Access, Bank, BankError, Books, Day, Events, Exchange, Holder, Measure, Meter, MeterReply,
-    NewGrant, Reply, Rollup,
-};
-use tollgate::ledger::cost::cost;
-use tollgate::ledger::estimate::Estimates;
-use tollgate::ledger::journal::{Journal, Options};
-use tollgate::ledger::till::{Ask, Charge, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::Limit;
+use tollgate_ledger::bank::redis::RedisBank;
+use tollgate_ledger::bank::sqlite::SqliteBank;
+use tollgate_ledger::bank::{
+    Bank, Books, Day, Events, Exchange, Holder, Measure, Meter, MeterReply, NewGrant, Reply, Rollup,
+};
+use tollgate_ledger::cost::cost;
+use tollgate_ledger::estimate::Estimates;
+use tollgate_ledger::journal::{Journal, Options};
+use tollgate_ledger::tariff::{Prices, Rates};
+use tollgate_ledger::till::{Ask, Charge, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
+use tollgate_store::redis::{Redis, RedisSettings, Topology};
+use tollgate_store::sqlite::Synchronous;
+use tollgate_store::{Access, StoreError, sqlite};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 
@@ -63,7 +65,7 @@ const PLENTY: i64 = 1 << 52;
 
 #[async_trait]
 impl Bank for Rich {
-    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let reply = |message: &Exchange| {
             Ok(Reply {
                 last: message.number,
@@ -86,27 +88,27 @@ impl Bank for Rich {
         messages.iter().map(reply).collect()
     }
 
-    async fn grant(&self, _: &str, _: &NewGrant) -> Result<bool, BankError> {
+    async fn grant(&self, _: &str, _: &NewGrant) -> Result<bool, StoreError> {
         Ok(false)
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, BankError> {
+    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn books(&self, _: &str) -> Result<Books, BankError> {
+    async fn books(&self, _: &str) -> Result<Books, StoreError> {
         Ok(Books::default())
     }
 
-    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, BankError> {
+    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, BankError> {
+    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn forget_events(&self, _: &str, _: u64) -> Result<(), BankError> {
+    async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -114,7 +116,7 @@ impl Bank for Rich {
 struct Deaf;
 
 impl Observer for Deaf {
-    fn read(&self, _: &[tollgate::ledger::bank::Books]) {}
+    fn read(&self, _: &[tollgate_ledger::bank::Books]) {}
 
     fn called(&self, _: usize, _: usize, _: Duration) {}
 }
@@ -392,7 +394,9 @@ fn at_sqlite(criterion: &mut Criterion) {
         timeout: Duration::from_secs(10),
         synchronous: Synchronous::Normal,
     };
-    let bank = SqliteBank::open(&dir.path().join("ledger.db"), options).expect("a bank");
+    let file = dir.path().join("ledger.db");
+    let worker = sqlite::Worker::open(&file, options).expect("a database");
+    let bank = SqliteBank::new(Arc::new(worker));
     exchanging(criterion, "sqlite", &bank, &runtime());
 }
 
@@ -412,7 +416,7 @@ fn at_redis(criterion: &mut Criterion) {
             timeout: Duration::from_secs(10),
             ..RedisSettings::new(Topology::Single(server.url()))
         };
-        RedisBank::open(&settings).expect("a bank")
+        RedisBank::new(Arc::new(Redis::open(&settings).expect("a database")))
     };
     exchanging(criterion, "redis", &bank, &runtime);
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tollgate::access::{KeyKind, ProviderKey};
+use tollgate::access::ProviderKey;
 use tollgate::catalog::{BaseUrl, Provider, TimeoutOverrides};
 use tollgate::failover::{Health, Machine, Outcome, Target, plan};
 use tollgate_base::Secret;
 use tollgate_base::clock;
+use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
 struct Upstream {

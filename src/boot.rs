@@ -14,21 +14,22 @@ use pingora_core::services::listening::Service;
 use pingora_proxy::http_proxy;
 use tokio::sync::Semaphore;
 
-use crate::admin::{self, AdminState, Readiness};
+use crate::admin::{self, AdminState, Readiness, Resting};
 use crate::config::{self, AccessLog as LogTarget, Config, Environment, Faults, Watcher};
 use crate::control::Control;
 use crate::demo;
 use crate::failover::Health;
-use crate::ledger::bank::Bank;
 use crate::metrics::access_log::{AccessLog, Target};
-use crate::metrics::{Metrics, process_log};
+use crate::metrics::{Metrics, StatusClass, process_log};
 use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
-use crate::usage::{DEFAULT_CAPACITY, EventIds, UsageRing};
 use ledger::Office;
 use tollgate_base::{clock, random};
+use tollgate_ledger::events::EventIds;
+use tollgate_store::Database;
 use tollgate_wire::tokens::Encoding;
 
 mod control;
+pub mod database;
 mod ledger;
 mod stop;
 mod trust;
@@ -91,7 +92,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         .map_err(system("cannot open the access log"))?;
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
-    let (control, bank) = control::start(&config, office.as_deref())?;
+    let (control, database) = control::start(&config, office.as_deref())?;
     let (rests, resting) = tokio::sync::mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         snapshot: control.served(),
@@ -100,7 +101,6 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         drain: Arc::new(Drain::default()),
         metrics: metrics.clone(),
         access_log: access_log.clone(),
-        usage: Arc::new(UsageRing::new(DEFAULT_CAPACITY)),
         ledger: office.as_ref().map(|office| office.ledger()),
         rests: office.as_ref().filter(|o| o.shares()).map(|_| rests),
         counting: Semaphore::new(config.proxy.threads.div_ceil(2)),
@@ -120,7 +120,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         office.clone(),
     )?;
     serve_demo(&config)?;
-    serve_admin(&config, &shared, &control, bank)?;
+    serve_admin(&config, &shared, &control, database.as_ref())?;
     warm_up()?;
     serve_proxy(&config, &shared, office)
 }
@@ -243,30 +243,16 @@ fn serve_admin(
     config: &Config,
     shared: &Arc<Shared>,
     control: &Arc<Control>,
-    bank: Option<Arc<dyn Bank>>,
+    database: Option<&Database>,
 ) -> Result<(), BootError> {
     let listener = listen(config.admin.listen, "admin.listen")?;
-    let listening = Arc::new(AtomicBool::new(false));
-    let state = {
-        let (shared, listening, control) = (shared.clone(), listening.clone(), control.clone());
-        let readiness_control = control.clone();
-        AdminState::new(control, shared.metrics.clone(), move || {
-            if shared.drain.ends().is_some() {
-                Readiness::NotReady(vec!["shutting down".to_owned()])
-            } else if !listening.load(Ordering::Acquire) {
-                Readiness::NotReady(vec!["starting: the proxy does not listen yet".to_owned()])
-            } else if !readiness_control.is_complete() {
-                Readiness::NotReady(vec!["the store of keys cannot be read yet".to_owned()])
-            } else {
-                Readiness::Ready
-            }
-        })
-        .with_public_url(config.admin.public_url.as_deref())
-    };
-    let resting = shared.clone();
-    let state = state
-        .with_bank(bank)
-        .with_resting(move || resting.health.cooldowns.list(clock::now()));
+    let process = Arc::new(Process {
+        shared: shared.clone(),
+        control: control.clone(),
+        listening: AtomicBool::new(false),
+    });
+    let state = AdminState::new(control.clone(), process.clone(), database)
+        .with_public_url(config.admin.public_url.as_deref());
     let refreshed = shared.clone();
     shared
         .metrics
@@ -288,10 +274,52 @@ fn serve_admin(
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
-            listening.store(true, Ordering::Release);
+            process.listening.store(true, Ordering::Release);
         });
         admin::serve(listener, state, std::future::pending()).await
     })
+}
+
+/// What the admin listener shows of this process.
+struct Process {
+    shared: Arc<Shared>,
+    control: Arc<Control>,
+    /// Whether the proxy accepts connections.
+    listening: AtomicBool,
+}
+
+impl admin::Process for Process {
+    fn readiness(&self) -> Readiness {
+        let because = |reason: &str| Readiness::NotReady(vec![reason.to_owned()]);
+        if self.shared.drain.ends().is_some() {
+            because("shutting down")
+        } else if !self.listening.load(Ordering::Acquire) {
+            because("starting: the proxy does not listen yet")
+        } else if !self.control.is_complete() {
+            because("the store of keys cannot be read yet")
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    fn metrics(&self) -> String {
+        self.shared.metrics.render()
+    }
+
+    fn answered(&self, operation: &'static str, status: u16) {
+        let class = StatusClass::of(status);
+        self.shared.metrics.admin_request(operation, class);
+    }
+
+    fn resting(&self) -> Vec<Resting> {
+        let cooling = self.shared.health.cooldowns.list(clock::now());
+        let resting = cooling.into_iter().map(|cooling| Resting {
+            key: cooling.key,
+            until: cooling.until,
+            status: cooling.status,
+        });
+        resting.collect()
+    }
 }
 
 /// The address under which this machine itself reaches a listener.

@@ -21,6 +21,7 @@
 //! 11. [`demo`] is a provider that lives on loopback and misbehaves on request.
 
 pub use tollgate_base::{clock, random};
+pub use tollgate_ledger as ledger;
 pub use tollgate_wire as dialect;
 pub use tollgate_wire::tokens;
 
@@ -32,8 +33,6 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod failover;
-pub mod ledger;
 pub mod metrics;
 pub mod proxy;
 pub mod secrets;
-pub mod usage;

@@ -13,7 +13,6 @@ mod timeouts;
 pub mod token;
 mod used;
 
-pub use limits::Limit;
 pub use role::{Role, UnknownRole};
 pub use settings::AccountSettings;
 pub use snapshot::{AuthError, Contents, Snapshot, WrittenKey};
@@ -25,6 +24,8 @@ use std::sync::Arc;
 
 use crate::catalog::TimeoutOverrides;
 use tollgate_base::Secret;
+use tollgate_ledger::KeyKind;
+use tollgate_ledger::bank::Limit;
 
 /// What an application sends, as the gateway knows it: never the token, only its digest.
 #[derive(Clone, Debug)]
@@ -104,15 +105,6 @@ pub struct Step {
     pub kind: KeyKind,
     /// Ids.
     pub keys: Option<Vec<Arc<str>>>,
-}
-
-/// Who pays the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// Bring-your-own: the provider bills the key's owner.
-    User,
-    /// The operator's: credits pay the model's price.
-    Managed,
 }
 
 /// An upstream credential.

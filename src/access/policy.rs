@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Configuration, KeyKind, Limit, ModelRef, Rule, RuleTarget, Step};
+use super::{Configuration, ModelRef, Rule, RuleTarget, Step, limits};
 use crate::config::types;
+use tollgate_ledger::KeyKind;
 
 impl ModelRef {
     /// Reads `provider/model` or `provider:model`. Only the first separator counts: a model's id may contain
@@ -79,7 +80,7 @@ impl From<&types::Configuration> for Configuration {
             timeouts: written.timeouts.overrides(),
             max_input_tokens: written.limits.max_input_tokens,
             max_output_tokens: written.limits.max_output_tokens,
-            limits: Limit::of(
+            limits: limits::of(
                 &format!("configuration:{}", written.id),
                 &written.limits.rates(),
             ),

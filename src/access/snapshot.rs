@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::shelves::Shelves;
-use super::{AccessKey, AccountSettings, Configuration, KeyKind, Limit, ProviderKey, Used, token};
+use super::{AccessKey, AccountSettings, Configuration, ProviderKey, Used, limits, token};
 use crate::catalog::Catalog;
 use crate::config;
 use crate::config::Config;
 use crate::config::types::{self, Auth};
 use tollgate_base::Secret;
+use tollgate_ledger::KeyKind;
 
 /// Keys, configurations, catalog and settings, as of one moment.
 #[derive(Clone, Debug)]
@@ -284,9 +285,9 @@ fn access_key(
         Some(id) => Some(configurations.get(id)?.clone()),
         None => None,
     };
-    let own = Limit::of_key(written.id, written.limits);
+    let own = limits::of_key(written.id, written.limits);
     let limits = match &configuration {
-        Some(configuration) => Limit::together(&own, &configuration.limits),
+        Some(configuration) => limits::together(&own, &configuration.limits),
         None => own,
     };
     let (id, used) = match known {

@@ -32,7 +32,7 @@ mod table;
 mod throttle;
 mod validate;
 
-pub use state::{AdminState, Readiness};
+pub use state::{AdminState, Process, Readiness, Resting};
 
 pub(crate) use context::Context;
 

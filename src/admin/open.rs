@@ -57,7 +57,7 @@ async fn healthz() -> Response {
 }
 
 async fn readyz(State(state): State<AdminState>) -> Response {
-    match state.readiness() {
+    match state.process().readiness() {
         Readiness::Ready => Json(json!({"status": "ready"})).into_response(),
         Readiness::NotReady(reasons) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -70,7 +70,7 @@ async fn readyz(State(state): State<AdminState>) -> Response {
 async fn metrics(State(state): State<AdminState>) -> Response {
     (
         [(header::CONTENT_TYPE, EXPOSITION)],
-        state.metrics().render(),
+        state.process().metrics(),
     )
         .into_response()
 }

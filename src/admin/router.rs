@@ -23,7 +23,6 @@ use super::rest::Rest;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
 use crate::control::DEFAULT_ACCOUNT;
-use crate::metrics::StatusClass;
 use tollgate_base::{clock, random};
 
 /// Largest body, in bytes.
@@ -110,9 +109,7 @@ async fn envelope(State(state): State<AdminState>, request: Request, next: Next)
         .or_insert(HeaderValue::from_static("no-store"));
     let status = response.status().as_u16();
     let operation = served.as_ref().map_or("none", |served| served.operation);
-    state
-        .metrics()
-        .admin_request(operation, StatusClass::of(status));
+    state.process().answered(operation, status);
     if let Some(Served { path, caller, .. }) = served {
         let caller = caller.as_deref().unwrap_or("-");
         let ms = started.elapsed().as_millis();

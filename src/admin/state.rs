@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::throttle::Throttle;
 use crate::catalog::Catalog;
 use crate::control::resource::ApiKey;
 use crate::control::{Caller, Control};
-use crate::failover::Cooling;
-use crate::ledger::bank::Bank;
-use crate::metrics::Metrics;
+use tollgate_ledger::bank::{self, Bank};
+use tollgate_store::Database;
+use tollgate_store::redis::Cooldowns;
 
 /// Whether new requests should be sent here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,51 +21,59 @@ pub enum Readiness {
     NotReady(Vec<String>),
 }
 
+/// A provider key that cools down at this replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// The key's id.
+    pub key: Arc<str>,
+    /// Until when.
+    pub until: Instant,
+    /// The status that began or last extended it.
+    pub status: u16,
+}
+
+/// The process around the admin listener, as far as the listener shows it. None of these may block.
+pub trait Process: Send + Sync {
+    /// Whether new requests should be sent here; asked on each probe.
+    fn readiness(&self) -> Readiness;
+
+    /// Every metric in Prometheus' text exposition format.
+    fn metrics(&self) -> String;
+
+    /// An operation was answered; `operation` is its id, or `none`.
+    fn answered(&self, operation: &'static str, status: u16);
+
+    /// The provider keys that cool down at this replica.
+    fn resting(&self) -> Vec<Resting>;
+}
+
 /// What the admin listener shows and changes. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminState {
     control: Arc<Control>,
-    metrics: Arc<Metrics>,
-    readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
+    process: Arc<dyn Process>,
     public_url: Option<Arc<str>>,
     throttle: Arc<Throttle>,
     bank: Option<Arc<dyn Bank>>,
-    resting: Arc<dyn Fn() -> Vec<Cooling> + Send + Sync>,
+    cooldowns: Option<Cooldowns>,
 }
 
 impl AdminState {
-    /// `readiness` is asked on each probe; it must not block.
+    /// `database` is where money and shared cool-downs are; `None`: nowhere, so that what is about money is
+    /// answered 501.
     pub fn new(
         control: Arc<Control>,
-        metrics: Arc<Metrics>,
-        readiness: impl Fn() -> Readiness + Send + Sync + 'static,
+        process: Arc<dyn Process>,
+        database: Option<&Database>,
     ) -> Self {
         AdminState {
             control,
-            metrics,
-            readiness: Arc::new(readiness),
+            process,
             public_url: None,
             throttle: Arc::default(),
-            bank: None,
-            resting: Arc::new(Vec::new),
+            bank: database.map(bank::on),
+            cooldowns: database.and_then(Database::cooldowns),
         }
-    }
-
-    /// Where money is durable; `None`: nowhere, so that what is about money is answered 501.
-    #[must_use]
-    pub fn with_bank(mut self, bank: Option<Arc<dyn Bank>>) -> Self {
-        self.bank = bank;
-        self
-    }
-
-    /// Says which provider keys rest at this replica; it must not block.
-    #[must_use]
-    pub fn with_resting(
-        mut self,
-        resting: impl Fn() -> Vec<Cooling> + Send + Sync + 'static,
-    ) -> Self {
-        self.resting = Arc::new(resting);
-        self
     }
 
     /// Where clients reach the listener, as in `https://gate.example`; `None`: as each request says.
@@ -96,9 +105,9 @@ impl AdminState {
         self.bank.as_ref()
     }
 
-    /// The provider keys that rest at this replica.
-    pub(crate) fn resting(&self) -> Vec<Cooling> {
-        (self.resting)()
+    /// The cool-downs that replicas share, if they do.
+    pub(crate) fn cooldowns(&self) -> Option<&Cooldowns> {
+        self.cooldowns.as_ref()
     }
 
     /// Whether there is any API key.
@@ -107,12 +116,9 @@ impl AdminState {
             .look(|view| view.all::<ApiKey>().next().is_some())
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    pub(super) fn readiness(&self) -> Readiness {
-        (self.readiness)()
+    /// The process around the listener.
+    pub(crate) fn process(&self) -> &dyn Process {
+        &*self.process
     }
 
     pub(super) fn public_url(&self) -> Option<&str> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::Office;
-use super::{BootError, system};
+use super::{BootError, database, system};
 use crate::config::{Config, Credits};
-use crate::control::Control;
-use crate::ledger::bank::{self, Access, Bank, BankError};
+use crate::control::{Control, store};
 use tollgate_base::clock;
+use tollgate_store::{Access, Database, StoreError};
 
 /// How often old entries of the audit log are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
@@ -17,8 +17,8 @@ const SWEEP: Duration = Duration::from_secs(60 * 60);
 /// Longest wait for the store before the gateway starts without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The control plane, and the bank whose store it uses, if there is one.
-pub type Started = (Arc<Control>, Option<Arc<dyn Bank>>);
+/// The control plane, and the database whose store it uses, if there is one.
+pub type Started = (Arc<Control>, Option<Database>);
 
 /// Reads the store, if there is one, and starts the thread.
 ///
@@ -30,16 +30,16 @@ pub fn start(config: &Arc<Config>, office: Option<&Office>) -> Result<Started, B
         .enable_all()
         .build()
         .map_err(system("cannot start a runtime"))?;
-    let ledger = |error: BankError| BootError::Ledger(error.to_string());
-    let bank = match office {
-        Some(office) => Some(office.bank()),
+    let ledger = |error: StoreError| BootError::Ledger(error.to_string());
+    let database = match office {
+        Some(office) => Some(office.database().clone()),
         None if wanted(config) => {
             let _entered = runtime.enter();
-            Some(bank::open(&config.ledger, Access::Gateway).map_err(ledger)?)
+            Some(database::open(&config.ledger, Access::Gateway).map_err(ledger)?)
         }
         None => None,
     };
-    let store = bank.as_ref().and_then(|bank| bank.store());
+    let store = database.as_ref().map(store::on);
     let control = Arc::new(Control::new(config.clone(), store));
     let read = runtime.block_on(async {
         // The timer needs the runtime, so it is made inside.
@@ -47,7 +47,7 @@ pub fn start(config: &Arc<Config>, office: Option<&Office>) -> Result<Started, B
     });
     match read {
         Ok(Ok(())) => {}
-        Ok(Err(BankError::Away(error))) => log::warn!("resources are not read yet: {error}"),
+        Ok(Err(StoreError::Away(error))) => log::warn!("resources are not read yet: {error}"),
         Ok(Err(error)) => return Err(ledger(error)),
         Err(_) => log::warn!("resources are not read yet: the store is slow to answer"),
     }
@@ -56,7 +56,7 @@ pub fn start(config: &Arc<Config>, office: Option<&Office>) -> Result<Started, B
         .name("control".to_owned())
         .spawn(move || runtime.block_on(work(&working)))
         .map_err(system("cannot start a thread"))?;
-    Ok((control, bank))
+    Ok((control, database))
 }
 
 /// Without credits, the store is for those who manage resources at run time.

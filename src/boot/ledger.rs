@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{BootError, system};
+use super::{BootError, database, system};
 use crate::config::types::Credits;
 use crate::config::{Account, Config, WhenUnreachable};
-use crate::ledger::Ledger;
-use crate::ledger::bank::redis::Cooldowns;
-use crate::ledger::bank::{self, Access, Bank};
-use crate::ledger::journal::{Fsync, Journal, Life, Options};
-use crate::ledger::till::{Observer, Policy, Rhythm, Teller, Till, WhenAway, grant};
 use crate::proxy::{Rest, Shared};
 use tollgate_base::clock;
+use tollgate_ledger::Ledger;
+use tollgate_ledger::bank;
+use tollgate_ledger::bank::Bank;
+use tollgate_ledger::journal::{Fsync, Journal, Life, Options};
+use tollgate_ledger::till::{Observer, Policy, Rhythm, Teller, Till, WhenAway, grant};
+use tollgate_store::redis::Cooldowns;
+use tollgate_store::{Access, Database, StoreError};
 
 /// How often old usage events are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
@@ -34,7 +36,7 @@ struct Change {
 /// The ledger's thread, from outside.
 pub struct Office {
     ledger: Arc<Ledger>,
-    bank: Arc<dyn Bank>,
+    database: Database,
     changes: mpsc::UnboundedSender<Change>,
     cooldowns: Option<Cooldowns>,
     runtime: tokio::runtime::Handle,
@@ -56,11 +58,12 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
         .enable_all()
         .build()
         .map_err(system("cannot start a runtime"))?;
-    let bank = {
+    let database = {
         let _entered = runtime.enter();
-        bank::open(settings, Access::Gateway)
+        database::open(settings, Access::Gateway)
             .map_err(|error| BootError::Ledger(error.to_string()))?
     };
+    let bank = bank::on(&database);
     let options = Options {
         fsync: if settings.fsync {
             Fsync::Always
@@ -84,7 +87,8 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
     let (stop, stopping) = watch::channel(false);
     let (closed_tx, closed) = watch::channel(false);
     let first = change(config);
-    let (cooldowns, handle) = (bank.cooldowns(), runtime.handle().clone());
+    let handle = runtime.handle().clone();
+    let cooldowns = database.cooldowns();
     let working = bank.clone();
     std::thread::Builder::new()
         .name("ledger".to_owned())
@@ -95,7 +99,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
         .map_err(system("cannot start a thread"))?;
     Ok(Some(Office {
         ledger,
-        bank,
+        database,
         changes,
         cooldowns,
         runtime: handle,
@@ -111,8 +115,8 @@ impl Office {
     }
 
     /// Where money is durable.
-    pub fn bank(&self) -> Arc<dyn Bank> {
-        self.bank.clone()
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Shares with other replicas which provider keys rest, where there may be others. What is sent here is told
@@ -236,7 +240,7 @@ async fn give(bank: &dyn Bank, accounts: &[Account]) {
     for account in accounts {
         let mut pause = Duration::from_millis(100);
         while let Err(error) = grant(bank, &account.id, &account.grants).await {
-            if let bank::BankError::Refused(why) = error {
+            if let StoreError::Refused(why) = error {
                 log::error!("account `{}`: a grant is refused: {why}", account.id);
                 break;
             }

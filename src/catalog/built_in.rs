@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use super::base_url::BaseUrl;
 use super::model::Model;
-use super::prices::{Prices, Rates, parse_price};
 use super::provider::{Provider, TimeoutOverrides};
 use super::resolve::Catalog;
 use crate::config::types::{Auth, Modality};
+use tollgate_ledger::tariff::{Prices, Rates, parse_price};
 use tollgate_wire::Surface;
 
 const PROVIDERS: &str = include_str!("facts/providers.tsv");

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::prices::Prices;
 use super::provider::TimeoutOverrides;
 use crate::config::types::Modality;
+use tollgate_ledger::tariff::Prices;
 use tollgate_wire::Surface;
 
 /// A model that a provider serves.

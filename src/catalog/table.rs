@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::model::Model;
-use super::prices::{Prices, Rates, show_price};
 use super::provider::Provider;
 use super::resolve::Catalog;
 use crate::config::types::Modality;
+use tollgate_ledger::tariff::{Prices, Rates, show_price};
 use tollgate_wire::Surface;
 
 /// What a table lists.

@@ -8,9 +8,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tollgate::config::expiry::Expiry;
 use tollgate::config::units::Usd;
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::{Bank, BankError, Books, Day, NewGrant};
 use tollgate_base::random;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Bank, Books, Day, NewGrant};
+use tollgate_store::StoreError;
 
 use super::From;
 use super::ledger::{Failure, accounts, created_accounts, known, with_bank};
@@ -118,16 +119,17 @@ fn give(grant: &Grant) -> io::Result<ExitCode> {
     with_bank(
         &grant.from.config,
         ExitCode::FAILURE,
-        async |bank, config| {
+        async |opened, config| {
+            let bank = &*opened.bank;
             new.check()?;
-            let created = created_accounts(bank).await;
+            let created = created_accounts(&*opened.store).await;
             known(
                 &[bank.accounts().await?, created].concat(),
                 config,
                 &grant.account,
             )?;
             let is_new = match bank.grant(&grant.account, &new).await {
-                Err(error @ BankError::Away(_)) => {
+                Err(error @ StoreError::Away(_)) => {
                     return Err(Failure::Words(format!(
                         "{error}\nIt may have been added all the same: repeat the command with `--id {}`, which adds \
                      it only if it was not",
@@ -168,9 +170,10 @@ fn show(balance: &Balance) -> io::Result<ExitCode> {
     with_bank(
         &balance.from.config,
         ExitCode::FAILURE,
-        async |bank, config| {
+        async |opened, config| {
+            let bank = &*opened.bank;
             let mut all = Vec::new();
-            for account in accounts(bank, config, balance.account.as_deref()).await? {
+            for account in accounts(opened, config, balance.account.as_deref()).await? {
                 let books = bank.books(&account).await?;
                 all.push((account, books));
             }
@@ -247,8 +250,9 @@ fn list(transactions: &Transactions) -> io::Result<ExitCode> {
     with_bank(
         &transactions.from.config,
         ExitCode::FAILURE,
-        async |bank, config| {
-            accounts(bank, config, Some(&transactions.account)).await?;
+        async |opened, config| {
+            let bank = &*opened.bank;
+            accounts(opened, config, Some(&transactions.account)).await?;
             let all = collect(bank, &transactions.account).await?;
             let mut out = io::stdout().lock();
             if transactions.json {
@@ -265,7 +269,7 @@ fn list(transactions: &Transactions) -> io::Result<ExitCode> {
     )
 }
 
-async fn collect(bank: &dyn Bank, account: &str) -> Result<Vec<Transaction>, BankError> {
+async fn collect(bank: &dyn Bank, account: &str) -> Result<Vec<Transaction>, StoreError> {
     let books = bank.books(account).await?;
     let mut days: BTreeMap<Day, (NanoUsd, u64)> = BTreeMap::new();
     for rollup in bank.rollups(account, Day(0), Day(u32::MAX)).await? {

@@ -3,14 +3,19 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
+use tollgate::boot::database;
 use tollgate::config::types::Credits;
 use tollgate::config::{self, Config};
 use tollgate::control::Document;
 use tollgate::control::resource::Account;
-use tollgate::ledger::bank::{self, Access, Bank, BankError, Law, Verified};
+use tollgate::control::store::{self, Store};
+use tollgate_ledger::bank;
+use tollgate_ledger::bank::{Bank, Law, Verified};
+use tollgate_store::{Access, StoreError};
 
 use super::table::{plain, usd};
 use super::{From, check};
@@ -28,12 +33,20 @@ pub struct Verify {
     pub json: bool,
 }
 
+/// What a gateway keeps, opened beside it.
+pub struct Opened {
+    /// Money.
+    pub bank: Arc<dyn Bank>,
+    /// Resources.
+    pub store: Arc<dyn Store>,
+}
+
 /// Why a command of the ledger did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The bank said so.
     #[error(transparent)]
-    Bank(#[from] BankError),
+    Bank(#[from] StoreError),
     /// It cannot be done; the words say what to do.
     #[error("{0}")]
     Words(String),
@@ -47,23 +60,23 @@ pub enum Failure {
 pub fn with_bank(
     path: &Path,
     failed: ExitCode,
-    work: impl AsyncFnOnce(&dyn Bank, &Config) -> Result<ExitCode, Failure>,
+    work: impl AsyncFnOnce(&Opened, &Config) -> Result<ExitCode, Failure>,
 ) -> io::Result<ExitCode> {
-    open(path, failed, async |bank, config| {
+    open(path, failed, async |opened, config| {
         if config.ledger.credits == Credits::Off {
             return Err(Failure::Words(format!(
                 "{} has no ledger: `ledger.credits` is off",
                 path.display()
             )));
         }
-        work(bank, config).await
+        work(opened, config).await
     })
 }
 
-/// The same for what is in the bank's store beside the money.
+/// The same for the resources, which are there without a ledger as well.
 pub fn with_store(
     path: &Path,
-    work: impl AsyncFnOnce(&dyn Bank, &Config) -> Result<ExitCode, Failure>,
+    work: impl AsyncFnOnce(&Opened, &Config) -> Result<ExitCode, Failure>,
 ) -> io::Result<ExitCode> {
     open(path, ExitCode::FAILURE, work)
 }
@@ -71,7 +84,7 @@ pub fn with_store(
 fn open(
     path: &Path,
     failed: ExitCode,
-    work: impl AsyncFnOnce(&dyn Bank, &Config) -> Result<ExitCode, Failure>,
+    work: impl AsyncFnOnce(&Opened, &Config) -> Result<ExitCode, Failure>,
 ) -> io::Result<ExitCode> {
     let config = match config::load(path, &config::environment) {
         Ok(config) => config,
@@ -81,8 +94,12 @@ fn open(
         .enable_all()
         .build()?;
     let done = runtime.block_on(async {
-        let bank = bank::open(&config.ledger, Access::Command)?;
-        work(&*bank, &config).await
+        let database = database::open(&config.ledger, Access::Command)?;
+        let opened = Opened {
+            bank: bank::on(&database),
+            store: store::on(&database),
+        };
+        work(&opened, &config).await
     });
     match done {
         Ok(code) => Ok(code),
@@ -96,24 +113,21 @@ fn open(
 
 /// The accounts that a command is about: one that is asked for, or all that the bank has.
 pub async fn accounts(
-    bank: &dyn Bank,
+    opened: &Opened,
     config: &Config,
     asked: Option<&str>,
 ) -> Result<Vec<String>, Failure> {
-    let stored = bank.accounts().await?;
+    let stored = opened.bank.accounts().await?;
     let Some(asked) = asked else {
         return Ok(stored);
     };
-    let created = created_accounts(bank).await;
+    let created = created_accounts(&*opened.store).await;
     known(&[stored, created].concat(), config, asked)?;
     Ok(vec![asked.to_owned()])
 }
 
 /// The accounts that the admin API created.
-pub async fn created_accounts(bank: &dyn Bank) -> Vec<String> {
-    let Some(store) = bank.store() else {
-        return Vec::new();
-    };
+pub async fn created_accounts(store: &dyn Store) -> Vec<String> {
     let contents = store.load().await.unwrap_or_default();
     let records = contents.records.into_iter();
     let accounts = records.filter(|record| record.kind == Account::KIND);
@@ -143,9 +157,9 @@ pub fn verify(verify: &Verify) -> io::Result<ExitCode> {
     with_bank(
         &verify.from.config,
         ExitCode::from(2),
-        async |bank, config| {
-            let asked = accounts(bank, config, verify.account.as_deref()).await?;
-            let all = bank::verify(bank, asked).await?;
+        async |opened, config| {
+            let asked = accounts(opened, config, verify.account.as_deref()).await?;
+            let all = bank::verify(&*opened.bank, asked).await?;
             let wrong = all.iter().filter(|one| !one.balanced()).count();
             let mut out = io::stdout().lock();
             if verify.json {
@@ -205,8 +219,8 @@ fn summary(all: usize, wrong: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tollgate::ledger::NanoUsd;
-    use tollgate::ledger::bank::Books;
+    use tollgate_ledger::NanoUsd;
+    use tollgate_ledger::bank::Books;
 
     #[test]
     fn both_sides_are_shown_to_the_unit() {

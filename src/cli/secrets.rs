@@ -48,14 +48,14 @@ pub fn run(command: &SecretsCommand) -> io::Result<ExitCode> {
 }
 
 fn rotate(path: &Path) -> io::Result<ExitCode> {
-    with_store(path, async |bank, config| {
+    with_store(path, async |opened, config| {
         let Some(id) = config.secrets.current_id() else {
             return Err(Failure::Words(format!(
                 "{} has no master key: set TOLLGATE_MASTER_KEY or `secrets.master_key`",
                 path.display()
             )));
         };
-        let control = Control::new(config.clone().into(), bank.store());
+        let control = Control::new(config.clone().into(), Some(opened.store.clone()));
         let actor = Actor {
             id: "command-line".to_owned(),
             name: None,

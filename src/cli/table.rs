@@ -2,8 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tollgate::ledger::NanoUsd;
 use tollgate_base::Timestamp;
+use tollgate_ledger::NanoUsd;
 
 /// Aligned columns under their headings; what `right` names by its index is aligned to the right.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], right: &[usize]) -> String {

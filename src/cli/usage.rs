@@ -9,10 +9,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use tollgate::config::units::Span;
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::{Bank, Day, Events, Rollup};
-use tollgate::usage::stored::{self, StoredEvent};
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Bank, Day, Events, Rollup};
+use tollgate_ledger::events::stored;
+use tollgate_ledger::events::stored::StoredEvent;
 
 use super::From;
 use super::ledger::{Failure, accounts, with_bank};
@@ -82,8 +83,9 @@ pub fn run(usage: &Usage) -> io::Result<ExitCode> {
     with_bank(
         &usage.from.config,
         ExitCode::FAILURE,
-        async |bank, config| {
-            let accounts = accounts(bank, config, usage.account.as_deref()).await?;
+        async |opened, config| {
+            let bank = &*opened.bank;
+            let accounts = accounts(opened, config, usage.account.as_deref()).await?;
             let from = clock::unix().saturating_sub(usage.since.duration());
             let text = if usage.events {
                 events(bank, &accounts, from, usage).await?

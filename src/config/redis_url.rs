@@ -2,8 +2,8 @@
 //!
 //! Invariant: what is wrong is said without repeating the URL, which may hold a password.
 
-use tollgate_base::Secret;
 use super::valid::RedisNode;
+use tollgate_base::Secret;
 
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::fault::Fault;
 use super::sources::Sources;
 use super::types;
 use crate::catalog::Catalog;
-use crate::ledger::bank::NewGrant;
 use crate::secrets::Keyring;
+use tollgate_ledger::bank::NewGrant;
 
 mod admin;
 mod ledger;

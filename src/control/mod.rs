@@ -23,6 +23,7 @@ mod replica;
 mod reseal;
 pub mod resource;
 mod state;
+pub mod store;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -17,10 +17,10 @@ use super::turns::Turns;
 use super::view::{Draft, View};
 use crate::access::{Snapshot, token};
 use crate::config::Config;
-use crate::ledger::bank::BankError;
-use crate::ledger::bank::store::{Commit, Committed, Contents, Since, Store};
+use crate::control::store::{Commit, Committed, Contents, Since, Store};
 use tollgate_base::Secret;
 use tollgate_base::{clock, random};
+use tollgate_store::StoreError;
 
 /// How often a replica looks whether something changed, if it hears of nothing.
 const LOOK: Duration = Duration::from_millis(400);
@@ -34,15 +34,15 @@ pub enum ChangeError<E> {
     /// The decision was against it.
     Decided(E),
     /// The store does not answer: it may have been changed all the same.
-    Store(BankError),
+    Store(StoreError),
     /// There is no store.
     NoStore,
     /// Other changes came first each time.
     Contended,
 }
 
-impl<E> From<BankError> for ChangeError<E> {
-    fn from(error: BankError) -> Self {
+impl<E> From<StoreError> for ChangeError<E> {
+    fn from(error: StoreError) -> Self {
         ChangeError::Store(error)
     }
 }
@@ -80,9 +80,9 @@ pub struct Control {
     generation: Mutex<u64>,
     /// Clear texts by what they are for and the sealed text, so that each is opened once, and for nothing else.
     opened: Mutex<HashMap<(String, String), Option<Secret>>>,
-    reading: Turns<Result<(), BankError>>,
+    reading: Turns<Result<(), StoreError>>,
     /// Only trouble with the store is shared.
-    writing: Turns<BankError>,
+    writing: Turns<StoreError>,
     clear: Mutex<Option<Clear>>,
     pub(super) used: Mutex<super::used::Marks>,
 }
@@ -187,14 +187,14 @@ impl Control {
     ///
     /// # Errors
     /// When the store does not answer, or holds what this program cannot read; what is known stays.
-    pub async fn catch_up(&self) -> Result<(), BankError> {
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
         let Some(store) = &self.store else {
             return Ok(());
         };
         self.reading.share(|| self.read(&**store)).await
     }
 
-    async fn read(&self, store: &dyn Store) -> Result<(), BankError> {
+    async fn read(&self, store: &dyn Store) -> Result<(), StoreError> {
         let (revision, complete) = {
             let known = self.known.read();
             (known.stored.revision, known.complete)
@@ -324,7 +324,7 @@ impl Control {
         // Whoever has waited for a change that the store did not answer would only wait as long again.
         let turn = self.writing.wait().await?;
         let changed = self.try_change(&**store, decide).await;
-        if let Err(ChangeError::Store(error @ BankError::Away(_))) = &changed {
+        if let Err(ChangeError::Store(error @ StoreError::Away(_))) = &changed {
             turn.share(error.clone());
         }
         changed
@@ -369,9 +369,9 @@ impl Control {
         store: &dyn Store,
         expected: u64,
         commit: &Commit,
-    ) -> Result<Committed, BankError> {
+    ) -> Result<Committed, StoreError> {
         match store.commit(expected, commit).await {
-            Err(BankError::Away(_)) => store.commit(expected, commit).await,
+            Err(StoreError::Away(_)) => store.commit(expected, commit).await,
             answer => answer,
         }
     }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::access::{AuthError, KeyKind, Token};
+use crate::access::{AuthError, Token};
 use crate::config;
 use crate::config::Config;
 use crate::control::resource::{AccessKey, Configuration, Meta, Provider, ProviderKey, Settings};
-use crate::ledger::bank::sqlite::{Options, SqliteBank, Synchronous};
-use crate::ledger::bank::store::{Commit, Committed, Store, Write};
-use crate::ledger::bank::{Access, Bank as _};
+use crate::control::store::{self, Commit, Committed, Store, Write};
 use tollgate_base::Secret;
+use tollgate_ledger::KeyKind;
+use tollgate_store::sqlite::{Options, Synchronous, Worker};
+use tollgate_store::{Access, Database};
 
 const MASTER: &str = "6d61737465726d61737465726d61737465726d61737465726d61737465726d61";
 
@@ -34,8 +35,8 @@ impl Place {
             timeout: Duration::from_secs(20),
             synchronous: Synchronous::Normal,
         };
-        let bank = SqliteBank::open(&self.dir.path().join("tests.db"), options).unwrap();
-        bank.store().unwrap()
+        let worker = Worker::open(&self.dir.path().join("tests.db"), options).unwrap();
+        store::on(&Database::Sqlite(Arc::new(worker)))
     }
 
     fn control(&self, yaml: &str) -> Control {

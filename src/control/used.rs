@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::replica::Control;
 use super::resource::{AccessKey, ApiKey, Document as _, ProviderKey};
-use crate::ledger::bank::BankError;
 use tollgate_base::clock;
+use tollgate_store::StoreError;
 
 /// How often the store is told.
 const TELL: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ impl Control {
     ///
     /// # Errors
     /// When the store does not answer; it is told the next time.
-    pub async fn tell_used(&self) -> Result<(), BankError> {
+    pub async fn tell_used(&self) -> Result<(), StoreError> {
         let Some(store) = self.store() else {
             return Ok(());
         };

@@ -12,8 +12,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::access::{KeyKind, ProviderKey, Step};
+use crate::access::{ProviderKey, Step};
 use crate::catalog::{Model, Provider};
+use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
 /// The longest plan. A request may list any number of models; what goes beyond this is not tried.

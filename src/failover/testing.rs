@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::plan::Candidate;
-use crate::access::{KeyKind, ProviderKey};
+use crate::access::ProviderKey;
 use crate::catalog::{BaseUrl, Provider, TimeoutOverrides};
 use tollgate_base::Secret;
+use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
 /// A provider without models.

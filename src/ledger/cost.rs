@@ -11,8 +11,8 @@
 //! cached parts, as providers without a cache tariff bill them (and as the configuration's `prices` promise):
 //! reading from a cache is never dearer than that.
 
-use crate::catalog::{Prices, Rates};
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use crate::tariff::{Prices, Rates};
 use tollgate_wire::report::Usage;
 
 /// Pico-dollars in a nano-dollar.
@@ -93,7 +93,7 @@ mod tests {
     /// US dollars per million tokens as they are written in a catalog; empty is unknown.
     fn rates(input: &str, cached_read: &str, cache_write: &str, output: &str) -> Rates {
         let price = |text: &str| {
-            let pico = crate::catalog::parse_price(text);
+            let pico = crate::tariff::parse_price(text);
             (!text.is_empty()).then(|| pico.unwrap())
         };
         Rates {

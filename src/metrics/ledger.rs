@@ -6,9 +6,9 @@ use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::Metrics;
 use super::families::Maker;
-use crate::ledger::bank::Books;
-use crate::ledger::till::Observer;
-use crate::ledger::{Ledger, NanoUsd};
+use tollgate_ledger::bank::Books;
+use tollgate_ledger::till::Observer;
+use tollgate_ledger::{Ledger, NanoUsd};
 
 /// 100 µs to 2.5 s.
 const CALL: &[f64] = &[

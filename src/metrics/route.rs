@@ -8,7 +8,7 @@ use std::time::Duration;
 use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::families::Families;
-use crate::ledger::NanoUsd;
+use tollgate_ledger::NanoUsd;
 use tollgate_wire::report::Usage;
 
 /// Outcomes a route tells apart; further ones are looked up by label each time.

@@ -7,10 +7,11 @@ use pingora_proxy::Session;
 use super::context::Context;
 use super::names;
 use super::shared::Shared;
-use crate::access::{AccessKey, KeyKind, Snapshot, Step};
+use crate::access::{AccessKey, Snapshot, Step};
 use crate::catalog::{Provider, Resolved, Unknown};
 use crate::failover::{self, Candidate, Target};
 use tollgate_base::clock;
+use tollgate_ledger::KeyKind;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// The candidates for a parsed request, at least one.

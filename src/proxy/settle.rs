@@ -14,12 +14,12 @@ use super::flight::{Flight, NotAnAnswer, Phase, Translation};
 use super::shared::Shared;
 use super::tab::Tab;
 use crate::failover::{Candidate, Outcome};
-use crate::ledger::NanoUsd;
 use crate::metrics::access_log::{Attempt as Line, Entry};
 use crate::metrics::{RouteMetrics, StatusClass};
-use crate::usage::UsageEvent;
 use tollgate_base::Timestamp;
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::events::UsageEvent;
 use tollgate_wire::Endpoint;
 use tollgate_wire::report::Usage;
 use tollgate_wire::request::RequestBody;
@@ -228,6 +228,9 @@ fn record_attempts(
         let provider = &candidate.provider;
         let model = candidate.model.as_deref();
         route.cost(cost);
+        let Some(ledger) = &shared.ledger else {
+            continue;
+        };
         let event = Arc::new(UsageEvent {
             id: shared.event_ids.next(),
             event_time: Timestamp(wall),
@@ -267,18 +270,15 @@ fn record_attempts(
                 .map(|at| at.duration_since(now - past.took)),
             latency: past.took,
         });
-        if let Some(ledger) = &shared.ledger {
-            match planned.tab.receipt().filter(|_| last) {
-                Some(receipt) => receipt.note(&event),
-                None => ledger.till.note(&event),
-            }
-            // An answer that broke off says nothing of how long answers are.
-            if let (Some(settled), None) = (settled, &past.outcome) {
-                let (key, model) = (&caller.key.id, &candidate.upstream_model);
-                ledger.estimates.learn(key, model, settled.usage.output);
-            }
+        match planned.tab.receipt().filter(|_| last) {
+            Some(receipt) => receipt.note(&event),
+            None => ledger.till.note(&event),
         }
-        shared.usage.record(event);
+        // An answer that broke off says nothing of how long answers are.
+        if let (Some(settled), None) = (settled, &past.outcome) {
+            let (key, model) = (&caller.key.id, &candidate.upstream_model);
+            ledger.estimates.learn(key, model, settled.usage.output);
+        }
     }
 }
 

@@ -11,10 +11,10 @@ use super::drain::Drain;
 use super::peers::Peers;
 use crate::access::Snapshot;
 use crate::failover::{Candidate, Health, Outcome};
-use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
-use crate::usage::{EventIds, UsageStore};
+use tollgate_ledger::Ledger;
+use tollgate_ledger::events::EventIds;
 
 /// A provider key that has to be left alone for a while.
 #[derive(Clone, Debug)]
@@ -41,8 +41,6 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// A line a request.
     pub access_log: AccessLog,
-    /// An event an attempt.
-    pub usage: Arc<dyn UsageStore>,
     /// Credits and limits; `None` where the configuration turns them off.
     pub ledger: Option<Arc<Ledger>>,
     /// Where other replicas are told which keys rest; `None` if there are none.

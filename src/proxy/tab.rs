@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::access::KeyKind;
 use crate::catalog::Model;
 use crate::failover::Candidate;
-use crate::ledger::NanoUsd;
-use crate::ledger::cost::cost;
-use crate::ledger::till::{Charge, Extension, Hold, Receipt};
+use tollgate_ledger::KeyKind;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::cost::cost;
+use tollgate_ledger::till::{Charge, Extension, Hold, Receipt};
 use tollgate_wire::report::Usage;
 use tollgate_wire::tokens::Settled;
 

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
-use tollgate::access::KeyKind;
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::sqlite::{Options, SqliteBank, Synchronous};
-use tollgate::ledger::bank::{Access, Bank, Day, Exchange, Rollup};
-use tollgate::usage::{EventId, UsageEvent, stored};
 use tollgate_base::Timestamp;
 use tollgate_base::clock;
+use tollgate_ledger::KeyKind;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::sqlite::SqliteBank;
+use tollgate_ledger::bank::{Bank, Day, Exchange, Rollup};
+use tollgate_ledger::events::{EventId, UsageEvent, stored};
+use tollgate_store::Access;
+use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 
@@ -68,7 +70,8 @@ fn gateway(folder: &Path) -> SqliteBank {
         timeout: Duration::from_secs(10),
         synchronous: Synchronous::Normal,
     };
-    SqliteBank::open(&folder.join("data/bank.db"), options).unwrap()
+    let worker = Worker::open(&folder.join("data/bank.db"), options).unwrap();
+    SqliteBank::new(Arc::new(worker))
 }
 
 fn event(account: &str, number: u64, at_ms: u64) -> Arc<UsageEvent> {

@@ -14,14 +14,15 @@ pub mod meters;
 pub mod resources;
 pub mod stored;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::{
-    Bank, BankError, Books, Day, Exchange, Holder, NewGrant, Reply, Rollup,
-};
+use tollgate::control::store;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{self, Bank, Books, Day, Exchange, Holder, NewGrant, Reply, Rollup};
+use tollgate_store::{Database, StoreError};
 
 /// Where a bank keeps its accounts, so that a test can open it again.
 #[async_trait]
@@ -30,11 +31,35 @@ pub trait Store: Send + Sync + 'static {
     async fn fresh() -> Self;
 
     /// Opens a bank on it; the test has dropped the one before.
-    async fn open(&self) -> Arc<dyn Bank>;
+    async fn open(&self) -> Opened;
 
     /// Opens another on it, as another process would beside the one that is open.
-    async fn beside(&self, _open: &Arc<dyn Bank>) -> Arc<dyn Bank> {
+    async fn beside(&self) -> Opened {
         self.open().await
+    }
+}
+
+/// What one database keeps: money, and resources beside it. It is read as its bank.
+#[derive(Clone)]
+pub struct Opened {
+    pub bank: Arc<dyn Bank>,
+    pub resources: Arc<dyn resources::Resources>,
+}
+
+impl Opened {
+    pub fn on(database: &Database) -> Opened {
+        Opened {
+            bank: bank::on(database),
+            resources: store::on(database),
+        }
+    }
+}
+
+impl Deref for Opened {
+    type Target = dyn Bank;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.bank
     }
 }
 
@@ -80,25 +105,30 @@ pub(crate) use every_bank_holds_to_it;
 /// One test's store and the bank that is open on it.
 pub struct Case<S> {
     store: S,
-    bank: Option<Arc<dyn Bank>>,
+    opened: Option<Opened>,
 }
 
 impl<S: Store> Case<S> {
     pub async fn new() -> Self {
         let store = S::fresh().await;
-        let bank = Some(store.open().await);
-        Case { store, bank }
+        let opened = Some(store.open().await);
+        Case { store, opened }
     }
 
     /// The bank.
     pub fn bank(&self) -> &Arc<dyn Bank> {
-        self.bank.as_ref().unwrap()
+        &self.opened.as_ref().unwrap().bank
+    }
+
+    /// The resources beside it.
+    pub fn resources(&self) -> Arc<dyn resources::Resources> {
+        self.opened.as_ref().unwrap().resources.clone()
     }
 
     /// Drops the bank and opens it again.
     pub async fn reopen(&mut self) {
-        self.bank = None;
-        self.bank = Some(self.store.open().await);
+        self.opened = None;
+        self.opened = Some(self.store.open().await);
     }
 
     pub async fn tell(&self, message: &Exchange) -> Reply {
@@ -269,6 +299,6 @@ pub fn timeless(mut books: Books) -> Books {
     books
 }
 
-pub fn refused(result: Result<bool, BankError>) -> bool {
-    matches!(result, Err(BankError::Refused(_)))
+pub fn refused(result: Result<bool, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Refused(_)))
 }

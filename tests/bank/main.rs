@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+#[path = "../common/process.rs"]
+mod process;
+
 mod commands;
 mod contract;
 mod plain;
+mod redis;
 mod shelf;
 mod sqlite;
 
 contract::every_bank_holds_to_it!(on_plain, crate::plain::Plain);
 contract::every_bank_holds_to_it!(on_sqlite, tempfile::TempDir);
+contract::every_bank_holds_to_it!(on_redis, crate::redis::topologies::Single);
+contract::every_bank_holds_to_it!(in_a_cluster, crate::redis::topologies::Cluster);
+contract::every_bank_holds_to_it!(watched_by_sentinels, crate::redis::topologies::Sentinels);

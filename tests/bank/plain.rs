@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tollgate::ledger::bank::account::Account;
-use tollgate::ledger::bank::{
-    self, Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup,
-};
 use tollgate_base::clock;
+use tollgate_ledger::bank::account::Account;
+use tollgate_ledger::bank::{Bank, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+use tollgate_store::StoreError;
 
-use crate::contract::Store;
+use crate::contract::{Opened, Store};
 use crate::shelf::Shelf;
 
 /// The store is the bank.
@@ -61,18 +60,17 @@ impl Store for Plain {
         Plain::default()
     }
 
-    async fn open(&self) -> Arc<dyn Bank> {
-        Arc::new(self.clone())
+    async fn open(&self) -> Opened {
+        Opened {
+            bank: Arc::new(self.clone()),
+            resources: Arc::new(self.1.clone()),
+        }
     }
 }
 
 #[async_trait]
 impl Bank for Plain {
-    fn store(&self) -> Option<Arc<dyn bank::Store>> {
-        Some(Arc::new(self.1.clone()))
-    }
-
-    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let mut all = self.0.lock();
         let answers = messages.iter().map(|message| {
             let kept = all.entry(message.account.to_string()).or_default();
@@ -92,18 +90,18 @@ impl Bank for Plain {
         answers.collect()
     }
 
-    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
+    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError> {
         grant.check()?;
         let mut all = self.0.lock();
         let kept = all.entry(account.to_owned()).or_default();
         Ok(kept.account.grant(grant, now()))
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, BankError> {
+    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
         Ok(self.0.lock().keys().cloned().collect())
     }
 
-    async fn books(&self, account: &str) -> Result<Books, BankError> {
+    async fn books(&self, account: &str) -> Result<Books, StoreError> {
         let mut all = self.0.lock();
         let Some(kept) = all.get_mut(account) else {
             return Ok(Books::default());
@@ -114,7 +112,7 @@ impl Bank for Plain {
         Ok(kept.account.books(rolled_up, now))
     }
 
-    async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, BankError> {
+    async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
         let all = self.0.lock();
         let rollups = all.get(account).into_iter().flat_map(|kept| &kept.rollups);
         Ok(rollups
@@ -129,7 +127,7 @@ impl Bank for Plain {
         from_ms: u64,
         to_ms: u64,
         at_least: usize,
-    ) -> Result<Vec<Events>, BankError> {
+    ) -> Result<Vec<Events>, StoreError> {
         let all = self.0.lock();
         let batches = all.get(account).into_iter().flat_map(|kept| &kept.events);
         let mut found: Vec<Events> = Vec::new();
@@ -143,7 +141,7 @@ impl Bank for Plain {
         Ok(found)
     }
 
-    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), BankError> {
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
         if let Some(kept) = self.0.lock().get_mut(account) {
             kept.events.retain(|batch| batch.to_ms >= before_ms);
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tollgate::ledger::bank::store::{
+use tollgate::control::store::Store;
+use tollgate::control::store::{
     Commit, Committed, Contents, Entry, REMEMBERED_COMMITS, REMEMBERED_DELETIONS, Record, Since,
 };
-use tollgate::ledger::bank::{BankError, Store};
 use tollgate_base::clock;
+use tollgate_store::StoreError;
 
 #[derive(Clone, Default)]
 pub struct Shelf(Arc<Mutex<Kept>>);
@@ -56,11 +57,11 @@ impl Kept {
 
 #[async_trait]
 impl Store for Shelf {
-    async fn load(&self) -> Result<Contents, BankError> {
+    async fn load(&self) -> Result<Contents, StoreError> {
         Ok(self.0.lock().records(|record| record.body.is_some()))
     }
 
-    async fn since(&self, revision: u64) -> Result<Since, BankError> {
+    async fn since(&self, revision: u64) -> Result<Since, StoreError> {
         let kept = self.0.lock();
         if revision > kept.revision || revision < kept.floor {
             return Ok(Since::Unknown);
@@ -70,7 +71,7 @@ impl Store for Shelf {
         ))
     }
 
-    async fn commit(&self, expected: u64, commit: &Commit) -> Result<Committed, BankError> {
+    async fn commit(&self, expected: u64, commit: &Commit) -> Result<Committed, StoreError> {
         commit.check()?;
         let mut kept = self.0.lock();
         if let Some(made) = kept.commits.get(&commit.id) {
@@ -111,12 +112,12 @@ impl Store for Shelf {
         std::future::pending().await
     }
 
-    async fn audit(&self, before: Option<&str>, limit: usize) -> Result<Vec<Entry>, BankError> {
+    async fn audit(&self, before: Option<&str>, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let before: u64 = match before {
             None => u64::MAX,
             Some(text) => text
                 .parse()
-                .map_err(|_| BankError::Refused(format!("{text} is no position")))?,
+                .map_err(|_| StoreError::Refused(format!("{text} is no position")))?,
         };
         let kept = self.0.lock();
         let older = kept.audit.iter().rev();
@@ -124,12 +125,12 @@ impl Store for Shelf {
         Ok(older.take(limit).cloned().collect())
     }
 
-    async fn forget_audit(&self, before_ms: u64) -> Result<(), BankError> {
+    async fn forget_audit(&self, before_ms: u64) -> Result<(), StoreError> {
         self.0.lock().audit.retain(|entry| entry.at_ms >= before_ms);
         Ok(())
     }
 
-    async fn mark_used(&self, marks: &[(String, u64)]) -> Result<(), BankError> {
+    async fn mark_used(&self, marks: &[(String, u64)]) -> Result<(), StoreError> {
         let mut kept = self.0.lock();
         for (id, at_ms) in marks {
             let known = kept.used.entry(id.clone()).or_default();
@@ -138,7 +139,7 @@ impl Store for Shelf {
         Ok(())
     }
 
-    async fn last_used(&self, ids: &[String]) -> Result<Vec<Option<u64>>, BankError> {
+    async fn last_used(&self, ids: &[String]) -> Result<Vec<Option<u64>>, StoreError> {
         let kept = self.0.lock();
         Ok(ids.iter().map(|id| kept.used.get(id).copied()).collect())
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tollgate::ledger::bank::sqlite::{Options, SqliteBank, Synchronous};
-use tollgate::ledger::bank::{Access, Bank};
+use tollgate_store::sqlite::{Options, Synchronous, Worker};
+use tollgate_store::{Access, Database};
 
-use crate::contract::Store;
+use crate::contract::{Opened, Store};
 
 #[async_trait]
 impl Store for tempfile::TempDir {
@@ -15,20 +15,21 @@ impl Store for tempfile::TempDir {
         tempfile::tempdir().unwrap()
     }
 
-    async fn open(&self) -> Arc<dyn Bank> {
+    async fn open(&self) -> Opened {
         open(self, Access::Gateway)
     }
 
-    async fn beside(&self, _open: &Arc<dyn Bank>) -> Arc<dyn Bank> {
+    async fn beside(&self) -> Opened {
         open(self, Access::Command)
     }
 }
 
-fn open(folder: &tempfile::TempDir, access: Access) -> Arc<dyn Bank> {
+fn open(folder: &tempfile::TempDir, access: Access) -> Opened {
     let options = Options {
         access,
         timeout: Duration::from_secs(10),
         synchronous: Synchronous::Normal,
     };
-    Arc::new(SqliteBank::open(&folder.path().join("bank.db"), options).unwrap())
+    let worker = Worker::open(&folder.path().join("bank.db"), options).unwrap();
+    Opened::on(&Database::Sqlite(Arc::new(worker)))
 }

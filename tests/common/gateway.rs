@@ -5,11 +5,16 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tollgate::config::{self, BankChoice, RedisTopology};
+use tollgate_store::redis::{Redis, RedisSettings, Topology};
+use tollgate_store::sqlite::{self, Synchronous};
+use tollgate_store::{Access, Database};
 
 use super::client::Version;
 use super::fake::{Fake, Wire};
@@ -86,6 +91,35 @@ impl Gateway {
         text.lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
+    }
+
+    /// The gateway's database, opened beside it.
+    pub fn database(&self) -> Database {
+        let config = config::load(&self.path("tollgate.yaml"), &|_: &str| None).unwrap();
+        let timeout = Duration::from_secs(10);
+        match &config.ledger.bank {
+            BankChoice::Sqlite { path } => {
+                let options = sqlite::Options {
+                    access: Access::Command,
+                    timeout,
+                    synchronous: Synchronous::Normal,
+                };
+                let path = self.path(path.to_str().unwrap());
+                Database::Sqlite(Arc::new(sqlite::Worker::open(&path, options).unwrap()))
+            }
+            BankChoice::Redis(choice) => {
+                let RedisTopology::Single(node) = &choice.topology else {
+                    panic!("tests of the gateway have one Redis");
+                };
+                let url = format!("redis://{}:{}", node.host, node.port);
+                let settings = RedisSettings {
+                    timeout,
+                    prefix: choice.prefix.clone(),
+                    ..RedisSettings::new(Topology::Single(url))
+                };
+                Database::Redis(Arc::new(Redis::open(&settings).unwrap()))
+            }
+        }
     }
 
     /// A path in the gateway's own directory.

@@ -4,19 +4,16 @@
 //! - [`fake::Fake`] is a provider that follows a [`script::Script`], over HTTP/1.1, or over TLS with
 //!   HTTP/1.1 or HTTP/2, and remembers what it was asked.
 //! - [`client::Client`] speaks HTTP/1.1 or HTTP/2 and shows what others hide: how an answer ends.
+//! - [`process::Process`] is a `redis-server`.
 //!
 //! Every port is one that was free a moment ago, and nothing outlives its test.
-
-#![allow(
-    dead_code,
-    reason = "each test binary uses its own part of the harness"
-)]
-#![allow(clippy::unwrap_used, reason = "a harness fails loudly")]
 
 pub mod certs;
 pub mod client;
 pub mod fake;
 pub mod gateway;
+#[allow(dead_code, reason = "shared with the tests of the banks")]
+pub mod process;
 pub mod requests;
 pub mod script;
 pub mod sse;

@@ -61,14 +61,6 @@ pub fn chat_text(body: &[u8]) -> String {
         .collect()
 }
 
-/// The text of a messages stream.
-pub fn messages_text(body: &[u8]) -> String {
-    json(body)
-        .iter()
-        .filter_map(|event| event.pointer("/delta/text")?.as_str())
-        .collect()
-}
-
 /// The error event of a stream, in any dialect.
 pub fn error(body: &[u8]) -> Option<Value> {
     json(body)

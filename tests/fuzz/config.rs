@@ -3,10 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use serde_yaml::Value;
-use tollgate::access::{KeyKind, Limit, Snapshot};
+use tollgate::access::Snapshot;
 use tollgate::catalog::Catalog;
 use tollgate::config::{self, Config, Fault, Faults};
-use tollgate::ledger::NanoUsd;
+use tollgate_ledger::KeyKind;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::Limit;
 
 /// What `${SECRET}` stands for: no fault and no warning may ever show it.
 const SECRET: &str = "sk-cr3dential-of-the-fuzzer-0123456789";

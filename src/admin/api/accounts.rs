@@ -19,8 +19,8 @@ use crate::control::resource::{
     AccessKey, Account, ApiKey, Configuration, Provider, ProviderKey, Settings,
 };
 use crate::control::{Action, Document, Found, View, id};
-use crate::ledger::NanoUsd;
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
 
 const WHAT: &str = "account";
 

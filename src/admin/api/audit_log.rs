@@ -12,9 +12,9 @@ use crate::admin::input::Query;
 use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
 use crate::control::resource::ApiKey;
+use crate::control::store::{Entry, Store};
 use crate::control::{Action, Audited, Document};
-use crate::ledger::bank::BankError;
-use crate::ledger::bank::store::{Entry, Store};
+use tollgate_store::StoreError;
 
 /// Entries that are read at once.
 const CHUNK: usize = 200;
@@ -179,7 +179,7 @@ async fn list(context: Context, Query(query): Query<AuditQuery>) -> Result<Audit
     let (items, next) = read(&*store, &query, reader)
         .await
         .map_err(|error| match error {
-            BankError::Refused(_) => ApiError::invalid("before", "must be the id of an entry"),
+            StoreError::Refused(_) => ApiError::invalid("before", "must be the id of an entry"),
             error => bank_error(error),
         })?;
     let paged = Paged {
@@ -195,7 +195,7 @@ async fn read(
     store: &dyn Store,
     query: &AuditQuery,
     reader: Reader<'_>,
-) -> Result<(Vec<AuditEntry>, Option<String>), BankError> {
+) -> Result<(Vec<AuditEntry>, Option<String>), StoreError> {
     let limit = PageQuery {
         before_id: None,
         limit: query.limit,

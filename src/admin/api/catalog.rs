@@ -11,9 +11,10 @@ use crate::admin::error::ApiError;
 use crate::admin::input::{Id, Query};
 use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, page};
-use crate::catalog::{Model, Provider, Rates, show_price};
+use crate::catalog::{Model, Provider};
 use crate::config::types::Modality;
 use crate::control::resource::Provider as Custom;
+use tollgate_ledger::tariff::{Rates, show_price};
 use tollgate_wire::Surface;
 
 const PROVIDERS: Tag = Tag {

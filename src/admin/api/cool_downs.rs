@@ -88,7 +88,7 @@ async fn list(context: Context) -> Result<CoolDownList, ApiError> {
     context.refresh().await;
     let (now, wall_ms) = (clock::now(), clock::wall_ms());
     let mut all: BTreeMap<String, (u64, String, bool)> = BTreeMap::new();
-    for rest in context.state.resting() {
+    for rest in context.state.process().resting() {
         let left = rest.until.saturating_duration_since(now).as_millis();
         let until = wall_ms.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
         all.insert(
@@ -96,7 +96,7 @@ async fn list(context: Context) -> Result<CoolDownList, ApiError> {
             (until, rest.status.to_string(), false),
         );
     }
-    if let Some(shared) = context.state.bank().and_then(|bank| bank.cooldowns()) {
+    if let Some(shared) = context.state.cooldowns() {
         match shared.list().await {
             Ok(shared) => {
                 for rest in shared {
@@ -154,7 +154,7 @@ async fn clear_all(context: Context) -> Result<(), ApiError> {
 }
 
 async fn forget(context: &Context, id: &str) -> Result<(), ApiError> {
-    if let Some(shared) = context.state.bank().and_then(|bank| bank.cooldowns()) {
+    if let Some(shared) = context.state.cooldowns() {
         let key = Some(id).filter(|id| *id != ALL);
         shared.clear(key).await.map_err(ApiError::store_away)?;
     }

@@ -14,8 +14,9 @@ use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Body;
 use crate::admin::operation::{Needs, Operation, Tag, get, post};
 use crate::config::Credits;
-use crate::ledger::bank::{Bank, BankError};
 use tollgate_base::clock;
+use tollgate_ledger::bank::Bank;
+use tollgate_store::StoreError;
 
 pub(super) const TAG: Tag = Tag {
     name: "AI Gateway Credits",
@@ -71,10 +72,10 @@ impl Context {
 }
 
 /// What the bank's refusal is to a client.
-pub(super) fn bank_error(error: BankError) -> ApiError {
+pub(super) fn bank_error(error: StoreError) -> ApiError {
     match error {
-        BankError::Away(why) => ApiError::store_away(why),
-        BankError::Refused(why) | BankError::Corrupt(why) => ApiError::internal(why),
+        StoreError::Away(why) => ApiError::store_away(why),
+        StoreError::Refused(why) | StoreError::Corrupt(why) => ApiError::internal(why),
     }
 }
 

@@ -19,9 +19,10 @@ use crate::admin::operation::{Operation, post};
 use crate::config::expiry::Expiry;
 use crate::config::units::Usd;
 use crate::control::{Action, Audited, ChangeError, id};
-use crate::ledger::NanoUsd;
-use crate::ledger::bank::{BankError, Category, Grant, NewGrant};
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Category, Grant, NewGrant};
+use tollgate_store::StoreError;
 
 /// A hundred years: what is longer is `never`.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
@@ -177,8 +178,8 @@ fn checked(body: &CreditGrantCreate, least: NanoUsd) -> Result<NewGrant, ApiErro
 }
 
 /// What to say when nobody knows whether the grant was given.
-fn lost(body: &CreditGrantCreate, id: &str, error: BankError) -> ApiError {
-    let BankError::Away(why) = error else {
+fn lost(body: &CreditGrantCreate, id: &str, error: StoreError) -> ApiError {
+    let StoreError::Away(why) = error else {
         return bank_error(error);
     };
     log::warn!("admin API: the bank cannot be used: {why}");

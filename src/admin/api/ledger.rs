@@ -8,7 +8,7 @@ use super::money::usd;
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::operation::{Operation, Scope, Tag, get};
-use crate::ledger::bank::{Law, Verified, verify};
+use tollgate_ledger::bank::{Law, Verified, verify};
 
 const TAG: Tag = Tag {
     name: "Ledger",

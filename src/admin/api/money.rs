@@ -1,6 +1,6 @@
 //! Money, as the API tells it: exact in dollars, rounded in cents.
 
-use crate::ledger::NanoUsd;
+use tollgate_ledger::NanoUsd;
 
 /// A cent.
 pub(super) const CENT: i64 = NanoUsd::DOLLAR.0 / 100;

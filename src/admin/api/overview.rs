@@ -12,9 +12,9 @@ use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
 use crate::admin::operation::{Needs, Operation, get};
-use crate::ledger::NanoUsd;
-use crate::ledger::bank::{Day, Rollup};
-use crate::usage::dollars;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Day, Rollup};
+use tollgate_ledger::events::dollars;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::money::{cents, cents_down};
 use super::resource::second;
 use super::resource::time;
-use crate::ledger::NanoUsd;
-use crate::ledger::bank::{Bank, BankError, Books, Category, Day, Rollup};
 use tollgate_base::time::{civil, days};
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Bank, Books, Category, Day, Rollup};
+use tollgate_store::StoreError;
 
 /// What came and went.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -104,7 +105,7 @@ pub(super) async fn transactions(
     bank: &dyn Bank,
     account: &str,
     now_ms: u64,
-) -> Result<CreditTransactionList, BankError> {
+) -> Result<CreditTransactionList, StoreError> {
     let books = bank.books(account).await?;
     let rollups = bank.rollups(account, Day(0), Day(u32::MAX)).await?;
     Ok(listed(&books, &rollups, now_ms))
@@ -189,7 +190,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::ledger::bank::Grant;
+    use tollgate_ledger::bank::Grant;
 
     fn rollup(day: u32, cost: i64) -> Rollup {
         Rollup {

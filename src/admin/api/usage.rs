@@ -10,10 +10,11 @@ use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
 use crate::admin::operation::{Needs, Operation, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
-use crate::usage::dollars;
-use crate::usage::paging::{self, PageError, Position, Wanted};
-use crate::usage::stored::StoredEvent;
 use tollgate_base::clock;
+use tollgate_ledger::events::dollars;
+use tollgate_ledger::events::paging;
+use tollgate_ledger::events::paging::{PageError, Position, Wanted};
+use tollgate_ledger::events::stored::StoredEvent;
 
 pub(super) const TAG: Tag = Tag {
     name: "AI Gateway Usage",

@@ -5,6 +5,7 @@ mod requests;
 mod slow;
 mod things;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use hyper::body::Bytes;
 use hyper::{HeaderMap, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::open::EXPOSITION;
@@ -21,7 +23,43 @@ use super::*;
 use crate::access::{Role, token};
 use crate::config::{self, ApiKey};
 use crate::control::Control;
-use crate::metrics::Metrics;
+
+/// The process around the listener: it counts what was answered, and drains when it is told to.
+#[derive(Default)]
+struct Around {
+    answered: Mutex<BTreeMap<String, u32>>,
+    draining: AtomicBool,
+}
+
+impl Process for Around {
+    fn readiness(&self) -> Readiness {
+        if self.draining.load(Ordering::Relaxed) {
+            Readiness::NotReady(vec!["draining".to_owned()])
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let answered = self.answered.lock();
+        answered
+            .iter()
+            .map(|(what, count)| format!("{what} {count}\n"))
+            .collect()
+    }
+
+    fn answered(&self, operation: &'static str, status: u16) {
+        *self
+            .answered
+            .lock()
+            .entry(format!("{operation} {status}"))
+            .or_default() += 1;
+    }
+
+    fn resting(&self) -> Vec<Resting> {
+        Vec::new()
+    }
+}
 
 /// What the listener answered.
 struct Answer {
@@ -68,8 +106,7 @@ impl Listener {
         let mut config = config::parse(accounts, &|_| None).unwrap();
         config.admin.api_keys = callers.iter().map(|name| caller(name)).collect();
         let control = Arc::new(Control::new(Arc::new(config), None));
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let state = AdminState::new(control, metrics, || Readiness::Ready);
+        let state = AdminState::new(control, Arc::new(Around::default()), None);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -139,17 +176,10 @@ fn caller(name: &str) -> ApiKey {
 async fn says_how_the_process_is_and_stops_when_told() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let draining = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&draining);
+    let process = Arc::new(Around::default());
     let config = config::parse("admin: {}", &|_| None).unwrap();
     let control = Arc::new(Control::new(Arc::new(config), None));
-    let state = AdminState::new(control, Arc::new(Metrics::new().unwrap()), move || {
-        if seen.load(Ordering::Relaxed) {
-            Readiness::NotReady(vec!["draining".to_owned()])
-        } else {
-            Readiness::Ready
-        }
-    });
+    let state = AdminState::new(control, process.clone(), None);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(serve(listener, state, async {
         stopped.await.ok();
@@ -162,7 +192,7 @@ async fn says_how_the_process_is_and_stops_when_told() {
 
     let ready = listener.get("/readyz").await;
     assert_eq!((ready.status, &*ready.body), (200, r#"{"status":"ready"}"#));
-    draining.store(true, Ordering::Relaxed);
+    process.draining.store(true, Ordering::Relaxed);
     let ready = listener.get("/readyz").await;
     assert_eq!(
         ready.status, 503,
@@ -180,11 +210,7 @@ async fn says_how_the_process_is_and_stops_when_told() {
         (metrics.status, metrics.header("content-type")),
         (200, EXPOSITION)
     );
-    assert!(
-        metrics.body.contains("tollgate_build_info{"),
-        "{}",
-        metrics.body
-    );
+    assert!(metrics.body.contains("none 503 1\n"), "{}", metrics.body);
     let index = listener.get("/").await;
     assert!(index.status == 200 && index.body.contains("/metrics"));
 

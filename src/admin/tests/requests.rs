@@ -320,9 +320,9 @@ async fn head_answers_as_get_without_a_body_and_requests_are_counted() {
     }
     let metrics = listener.get("/metrics").await.body;
     for line in [
-        r#"tollgate_admin_requests_total{operation="ListThings",status_class="2xx"} 1"#,
-        r#"tollgate_admin_requests_total{operation="GetCatalogModel",status_class="4xx"} 1"#,
-        r#"tollgate_admin_requests_total{operation="none",status_class="4xx"} 1"#,
+        "ListThings 200 1\n",
+        "GetCatalogModel 404 1\n",
+        "none 404 1\n",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }

@@ -4,9 +4,9 @@
 //! length; a base price that changes also changes in the tiers where it was the same, that is, flat.
 
 use super::Faults;
-use crate::catalog::prices::{Prices, Rates};
 use crate::config::types;
 use crate::config::units::Usd;
+use tollgate_ledger::tariff::{Prices, Rates};
 
 /// Lays `declared` over `prices`; `path` ends in `.prices`.
 pub(super) fn lay(prices: &mut Prices, declared: &types::Prices, path: &str, faults: &mut Faults) {

@@ -1,6 +1,7 @@
 use super::*;
-use crate::catalog::{Prices, Provider, Rates};
+use crate::catalog::Provider;
 use crate::config::types::Auth;
+use tollgate_ledger::tariff::{Prices, Rates};
 use tollgate_wire::Surface;
 
 fn declared(yaml: &str) -> Vec<types::Provider> {

@@ -8,7 +8,7 @@ use crate::config::place::Place;
 use crate::config::types;
 use crate::config::units::Span;
 use crate::config::valid::Account;
-use crate::ledger::bank::NewGrant;
+use tollgate_ledger::bank::NewGrant;
 
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
 /// A hundred years: what is longer is `never`.

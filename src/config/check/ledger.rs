@@ -12,8 +12,8 @@ use crate::config::units::{Span, Usd};
 use crate::config::valid::{
     BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable,
 };
-use crate::ledger::NanoUsd;
 use tollgate_base::Secret;
+use tollgate_ledger::NanoUsd;
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Checker;
 use crate::config::place::Place;
 use crate::config::types;
-use crate::ledger::NanoUsd;
+use tollgate_ledger::NanoUsd;
 
 impl Checker<'_> {
     pub(super) fn token_limits(&mut self, place: &Place, limits: &types::TokenLimits) {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::types::Credits;
-use crate::ledger::NanoUsd;
 use tollgate_base::Secret;
+use tollgate_ledger::NanoUsd;
 
 /// Where money is kept, and what requests are charged. Relative paths are relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

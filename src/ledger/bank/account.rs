@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::{
     Books, Exchange, Float, Grant, Holder, Meter, MeterExchange, MeterReply, NewGrant, Reply,
 };
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
 
 /// How long after an unmet need all holders are asked to return what they do not hold.
 pub const RECALL: Duration = Duration::from_secs(2);

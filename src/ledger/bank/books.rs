@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{BankError, Holder};
-use crate::ledger::money::NanoUsd;
+use super::Holder;
+use crate::NanoUsd;
+use tollgate_store::StoreError;
 
 /// Credits to put into an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +23,12 @@ impl NewGrant {
     /// Whether a bank may take it; every bank asks this first.
     ///
     /// # Errors
-    /// [`BankError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
-    pub fn check(&self) -> Result<(), BankError> {
+    /// [`StoreError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
+    pub fn check(&self) -> Result<(), StoreError> {
         if self.amount > NanoUsd::ZERO && self.amount <= NanoUsd::MOST {
             return Ok(());
         }
-        Err(BankError::Refused(format!(
+        Err(StoreError::Refused(format!(
             "a grant must be above {} and at most {}, not {}",
             NanoUsd::ZERO,
             NanoUsd::MOST,

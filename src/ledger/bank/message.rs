@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::meter::{MeterExchange, MeterReply};
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
 
 /// One life of one replica's till: who borrows a float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,8 +3,6 @@
 //! [`account`] is what a bank does to one account, purely, and the reference for every bank: [`sqlite`] runs it
 //! on rows, [`redis`] says the same in Lua, and one contract suite holds both to it.
 //!
-//! What a bank keeps besides money, the resources of the admin API, is behind a trait of its own: [`store`].
-//!
 //! A till talks to its bank by [`Exchange`]: one message gives back what was settled since the last one, returns
 //! what is not needed, and borrows more. Messages of one [`Holder`] for one account are numbered without gaps;
 //! a bank applies each number once, so that a repeat after a lost answer changes nothing. Answers are absolute
@@ -13,50 +11,49 @@
 pub mod account;
 mod books;
 mod category;
+mod limit;
 mod message;
 mod meter;
-mod open;
 pub mod redis;
 pub mod sqlite;
-pub mod store;
 mod verify;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tollgate_store::{Database, StoreError};
 
 pub use books::{Books, Float, Grant, Law, NewGrant};
 pub use category::Category;
+pub use limit::Limit;
 pub use message::{Day, Events, Exchange, Holder, Reply, Rollup};
 pub use meter::{Measure, Meter, MeterExchange, MeterReply};
-pub use open::{Access, open};
-pub use store::Store;
 pub use verify::{Verified, verify};
 
 /// A place where money is durable.
 ///
-/// Every call has a deadline of its own: it answers, or fails with [`BankError::Away`], but never hangs. A call that
+/// Every call has a deadline of its own: it answers, or fails with [`StoreError::Away`], but never hangs. A call that
 /// failed may have been carried out all the same; [`Bank::exchange`] and [`Bank::grant`] may be repeated.
 #[async_trait]
 pub trait Bank: Send + Sync {
     /// Applies messages, at most one per account, and answers in their order. Each is atomic by itself; one may
     /// fail while others succeed.
-    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>>;
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>>;
 
     /// Puts credits into an account, once per grant id: false if the account has this grant already.
     ///
     /// # Errors
-    /// [`BankError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
-    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError>;
+    /// [`StoreError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
+    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError>;
 
     /// The ids of all accounts that have ever had a grant or an exchange, sorted.
-    async fn accounts(&self) -> Result<Vec<String>, BankError>;
+    async fn accounts(&self) -> Result<Vec<String>, StoreError>;
 
     /// An account's books as of now; of an unknown account, empty ones. Expires and reaps what is due first.
-    async fn books(&self, account: &str) -> Result<Books, BankError>;
+    async fn books(&self, account: &str) -> Result<Books, StoreError>;
 
     /// Daily totals of an account, from one day to another, both included.
-    async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, BankError>;
+    async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError>;
 
     /// Batches of usage events that may hold events of `from_ms..=to_ms` (Unix time, ms), newest first, until
     /// they hold `at_least` events.
@@ -66,33 +63,16 @@ pub trait Bank: Send + Sync {
         from_ms: u64,
         to_ms: u64,
         at_least: usize,
-    ) -> Result<Vec<Events>, BankError>;
+    ) -> Result<Vec<Events>, StoreError>;
 
     /// Forgets usage events that are all older than `before_ms` (Unix time, ms). Totals stay.
-    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), BankError>;
-
-    /// Where the replicas of this bank tell each other which provider keys rest; a bank of one replica has none.
-    fn cooldowns(&self) -> Option<redis::Cooldowns> {
-        None
-    }
-
-    /// What it keeps besides money; a bank of tests may have none. All that are given share one connection to it
-    /// with the bank.
-    fn store(&self) -> Option<Arc<dyn Store>> {
-        None
-    }
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError>;
 }
 
-/// Why a bank did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BankError {
-    /// It did not answer in time, cannot be reached, or cannot write now (a full disk): try again later.
-    #[error("{0}")]
-    Away(String),
-    /// It will never do this.
-    #[error("{0}")]
-    Refused(String),
-    /// What it has stored is not what it should be, or is of a newer version of this program.
-    #[error("{0}")]
-    Corrupt(String),
+/// The bank that a database keeps.
+pub fn on(database: &Database) -> Arc<dyn Bank> {
+    match database {
+        Database::Sqlite(worker) => Arc::new(sqlite::SqliteBank::new(worker.clone())),
+        Database::Redis(redis) => Arc::new(redis::RedisBank::new(redis.clone())),
+    }
 }

@@ -1,6 +1,7 @@
 //! Whether the books balance, shown: both sides of every equation.
 
-use super::{Bank, BankError, Books, Law};
+use super::{Bank, Books, Law};
+use tollgate_store::StoreError;
 
 /// An account's equations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Verified {
 ///
 /// # Errors
 /// Those of [`Bank::books`].
-pub async fn verify(bank: &dyn Bank, accounts: Vec<String>) -> Result<Vec<Verified>, BankError> {
+pub async fn verify(bank: &dyn Bank, accounts: Vec<String>) -> Result<Vec<Verified>, StoreError> {
     let mut all = Vec::with_capacity(accounts.len());
     for account in accounts {
         let books = bank.books(&account).await?;

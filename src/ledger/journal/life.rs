@@ -13,7 +13,7 @@ use super::error::JournalError;
 use super::frame::{self, End};
 use super::record::{self, OwnedRecord};
 use super::segment::{self, BadHeader, HEADER, Header};
-use crate::ledger::bank::Holder;
+use crate::bank::Holder;
 
 /// An earlier life whose records are still there.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use crate::ledger::bank::Holder;
+use crate::bank::Holder;
 
 const INTRODUCTION: &str = "tollgate-journal 1";
 

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::writer::Writer;
-use crate::ledger::bank::Holder;
+use crate::bank::Holder;
 
 /// Bytes of a segment's header.
 pub const HEADER: usize = 48;

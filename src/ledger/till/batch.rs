@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::recovered::{Recovered, recovered};
 use super::window;
-use crate::ledger::bank::{Day, Holder, Rollup};
-use crate::ledger::money::NanoUsd;
-use crate::usage::{EventId, UsageEvent};
+use crate::NanoUsd;
+use crate::bank::{Day, Holder, Rollup};
+use crate::events::{EventId, UsageEvent};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 

@@ -38,11 +38,12 @@ pub use recover::replay;
 pub use refusal::Refusal;
 pub use teller::{Observer, Teller};
 
-use super::bank::{Bank, BankError, Holder};
+use super::bank::{Bank, Holder};
 use super::journal::{Journal, Record};
 use super::money::NanoUsd;
-use crate::access::Limit;
-use crate::usage::UsageEvent;
+use crate::bank::Limit;
+use crate::events::UsageEvent;
+use tollgate_store::StoreError;
 use tollgate_wire::Surface;
 
 /// What to do for a request that the drawer cannot back while the bank is away.
@@ -361,7 +362,7 @@ pub async fn grant(
     bank: &dyn Bank,
     account: &str,
     grants: &[super::bank::NewGrant],
-) -> Result<(), BankError> {
+) -> Result<(), StoreError> {
     for grant in grants {
         if bank.grant(account, grant).await? {
             log::info!(

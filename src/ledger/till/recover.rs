@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::batch::{Charge, Settled, Totals, made_up};
 use super::window::window;
-use crate::ledger::bank::{Exchange, Holder, Meter, MeterExchange};
-use crate::ledger::journal::{JournalError, Life, OwnedRecord};
-use crate::ledger::money::NanoUsd;
-use crate::usage::stored::{self, StoredEvent};
+use crate::NanoUsd;
+use crate::bank::{Exchange, Holder, Meter, MeterExchange};
+use crate::events::stored;
+use crate::events::stored::StoredEvent;
+use crate::journal::{JournalError, Life, OwnedRecord};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::Charge;
-use crate::access::KeyKind;
-use crate::usage::{EventId, UsageEvent};
+use crate::KeyKind;
+use crate::events::{EventId, UsageEvent};
 use tollgate_base::Timestamp;
 use tollgate_wire::Surface;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::access::Limit;
-use crate::ledger::bank::Measure;
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use crate::bank::Limit;
+use crate::bank::Measure;
 
 /// Why a request is not admitted; each is a value that the proxy turns into an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

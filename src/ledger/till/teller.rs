@@ -11,9 +11,10 @@ use tokio::time::MissedTickBehavior;
 use super::Till;
 use super::drawer::{Drawer, Occasion};
 use super::recover::Past;
-use crate::ledger::bank::{Bank, BankError, Books, Exchange, Reply};
-use crate::ledger::journal::Life;
+use crate::bank::{Bank, Books, Exchange, Reply};
+use crate::journal::Life;
 use tollgate_base::clock;
+use tollgate_store::StoreError;
 
 /// Most messages in one call to the bank.
 const AT_ONCE: usize = 256;
@@ -90,7 +91,7 @@ impl Teller {
                 let answers = self.call(std::slice::from_ref(&message)).await;
                 match answers.into_iter().next() {
                     Some(Ok(_)) => break,
-                    Some(Err(BankError::Refused(why))) => {
+                    Some(Err(StoreError::Refused(why))) => {
                         log::error!("account `{}`: the bank refuses: {why}", message.account);
                         return false;
                     }
@@ -191,11 +192,11 @@ impl Teller {
         }
     }
 
-    async fn call(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+    async fn call(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let began = clock::now();
         let mut answers = self.bank.exchange(messages).await;
         answers.resize_with(messages.len(), || {
-            Err(BankError::Corrupt(
+            Err(StoreError::Corrupt(
                 "the bank did not answer a message".to_owned(),
             ))
         });
@@ -232,7 +233,7 @@ struct Pending<'a> {
 
 impl Pending<'_> {
     /// The answer to the first one.
-    fn answered(&mut self, answer: Result<Reply, BankError>) {
+    fn answered(&mut self, answer: Result<Reply, StoreError>) {
         let Some(drawer) = self.drawers.pop_front() else {
             return;
         };
@@ -246,7 +247,7 @@ impl Pending<'_> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         while !self.drawers.is_empty() {
-            self.answered(Err(BankError::Away(
+            self.answered(Err(StoreError::Away(
                 "the call broke off: this is a fault of the gateway".to_owned(),
             )));
         }

@@ -1,6 +1,6 @@
 //! The windows of limits: minutes, days and months of UTC. Pure.
 
-use crate::ledger::bank::{Day, Measure};
+use crate::bank::{Day, Measure};
 use tollgate_base::time::civil;
 
 const MINUTE: u64 = 60;

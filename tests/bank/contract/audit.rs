@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tollgate::ledger::bank::BankError;
-use tollgate::ledger::bank::store::{Commit, Entry};
+use tollgate::control::store::{Commit, Entry};
 use tollgate_base::clock;
+use tollgate_store::StoreError;
 
 use super::resources::resources;
 use super::{Case, Store};
@@ -59,7 +59,7 @@ pub async fn pages_and_forgets<S: Store>(mut case: Case<S>) {
     for bad in ["", "x", "1/2", "-", "+", "1-2-3", "1 2"] {
         let answer = store.audit(Some(bad), 5).await;
         assert!(
-            matches!(answer, Err(BankError::Refused(_))),
+            matches!(answer, Err(StoreError::Refused(_))),
             "{bad}: {answer:?}"
         );
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::{Bank, Exchange};
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Bank, Exchange};
 
 use super::{Case, Store, Teller, spending, tell};
 

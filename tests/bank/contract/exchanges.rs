@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::account::RECALL;
-use tollgate::ledger::bank::{Exchange, Holder};
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::account::RECALL;
+use tollgate_ledger::bank::{Exchange, Holder};
 
 use super::{Case, Store, Teller, floats, spending};
 

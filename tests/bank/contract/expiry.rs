@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate::ledger::NanoUsd;
+use tollgate_ledger::NanoUsd;
 
 use super::{Case, Store, Teller, floats, new_grant};
 

@@ -1,8 +1,8 @@
 //! Putting credits in.
 
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::{Exchange, NewGrant};
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Exchange, NewGrant};
 
 use super::{Case, Store, Teller, new_grant, refused};
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::account::{Account, RECALL};
-use tollgate::ledger::bank::{Bank, Exchange, Holder, Measure, Meter, MeterExchange};
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::account::{Account, RECALL};
+use tollgate_ledger::bank::{Bank, Exchange, Holder, Measure, Meter, MeterExchange};
 
 use super::{Case, Store, Teller, new_grant, spending, tell, timeless};
 

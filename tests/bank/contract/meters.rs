@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate::ledger::bank::{Exchange, Measure, Meter, MeterExchange, MeterReply, Reply};
+use tollgate_ledger::bank::{Exchange, Measure, Meter, MeterExchange, MeterReply, Reply};
 
 use super::{Case, Store, Teller, tell};
 

@@ -7,15 +7,16 @@ use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
-use tollgate::ledger::bank::BankError;
-use tollgate::ledger::bank::store::{
-    Commit, Committed, Contents, REMEMBERED_DELETIONS, Record, Since, Store as Resources, Write,
+pub use tollgate::control::store::Store as Resources;
+use tollgate::control::store::{
+    Commit, Committed, Contents, REMEMBERED_DELETIONS, Record, Since, Write,
 };
+use tollgate_store::StoreError;
 
 use super::{Case, Store};
 
 pub fn resources<S: Store>(case: &Case<S>) -> Arc<dyn Resources> {
-    case.bank().store().unwrap()
+    case.resources()
 }
 
 pub fn put(kind: &str, id: &str, body: &str) -> Write {
@@ -111,8 +112,8 @@ pub async fn come_back_as_they_were_written<S: Store>(mut case: Case<S>) {
 }
 
 pub async fn one_of_two_writers_wins<S: Store>(case: Case<S>) {
-    let other = case.store.beside(case.bank()).await;
-    let stores = [resources(&case), other.store().unwrap()];
+    let other = case.store.beside().await;
+    let stores = [resources(&case), other.resources.clone()];
     for round in 0..20u64 {
         let commits = [0, 1].map(|who| {
             let body = format!("{{\"by\":{who},\"round\":{round}}}");
@@ -174,7 +175,7 @@ pub async fn are_written_together_or_not_at_all<S: Store>(case: Case<S>) {
     let mut refused = more.clone();
     refused.writes.push(put("y", "a/b", "{}"));
     let made = store.commit(1, &refused).await;
-    assert!(matches!(made, Err(BankError::Refused(_))), "{made:?}");
+    assert!(matches!(made, Err(StoreError::Refused(_))), "{made:?}");
     assert_eq!(changes(&*store, 0).await.1.len(), 300);
     assert_eq!(changes(&*store, 1).await, (1, vec![]), "nothing of them");
     assert_eq!(store.audit(None, 1).await, Ok(vec![]));

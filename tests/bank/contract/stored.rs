@@ -1,8 +1,8 @@
 //! What is kept with the money: daily totals, usage events, the list of accounts.
 
 use bytes::Bytes;
-use tollgate::ledger::NanoUsd;
-use tollgate::ledger::bank::{Books, Day, Events, Exchange, Rollup};
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::{Books, Day, Events, Exchange, Rollup};
 
 use super::{Case, Store, Teller, rollup};
 

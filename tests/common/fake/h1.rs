@@ -33,13 +33,12 @@ pub(super) async fn serve(
     io: impl AsyncRead + AsyncWrite + Unpin,
     hand: &TcpStream,
     shared: &Shared,
-    number: usize,
 ) {
     let mut connection = Connection {
         io,
         buffer: BytesMut::new(),
     };
-    while let Ok(Some(seen)) = connection.request(shared.reading, number).await {
+    while let Ok(Some(seen)) = connection.request(shared.reading).await {
         let (index, script) = shared.record(seen);
         match connection.play(&script).await {
             Ok(Left::Open) if shared.reading == Reading::Whole => {}
@@ -88,25 +87,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         Ok(self.buffer.split_to(length))
     }
 
-    async fn request(&mut self, reading: Reading, connection: usize) -> io::Result<Option<Seen>> {
+    async fn request(&mut self, reading: Reading) -> io::Result<Option<Seen>> {
         let Some(head) = self.until(b"\r\n\r\n").await? else {
             return Ok(None);
         };
         let head = String::from_utf8_lossy(&head).into_owned();
         let mut lines = head.split("\r\n");
-        let mut first = lines.next().unwrap_or_default().split(' ');
+        let path = lines.next().unwrap_or_default().split(' ').nth(1);
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers: Vec<(String, String)> = headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let mut seen = Seen {
-            method: first.next().unwrap_or_default().to_owned(),
-            path: first.next().unwrap_or_default().to_owned(),
+            path: path.unwrap_or_default().to_owned(),
             headers,
             body: Bytes::new(),
             version: "HTTP/1.1",
             at: tollgate_base::clock::now(),
-            connection,
             gone: None,
         };
         if reading == Reading::Whole {

@@ -33,7 +33,6 @@ pub(super) async fn serve(
     io: impl AsyncRead + AsyncWrite + Unpin,
     hand: &TcpStream,
     shared: &std::sync::Arc<Shared>,
-    number: usize,
 ) {
     let mut builder = h2::server::Builder::new();
     builder
@@ -49,7 +48,7 @@ pub(super) async fn serve(
             accepted = connection.accept() => {
                 let Some(Ok((request, respond))) = accepted else { break };
                 let (shared, broken) = (std::sync::Arc::clone(shared), broken.clone());
-                streams.spawn(async move { stream(request, respond, &shared, &broken, number).await });
+                streams.spawn(async move { stream(request, respond, &shared, &broken).await });
             }
             Some(how) = breaks.recv() => {
                 // Only polling the connection writes; give what is queued a moment to leave.
@@ -71,7 +70,6 @@ async fn stream(
     mut respond: SendResponse<Bytes>,
     shared: &Shared,
     broken: &mpsc::UnboundedSender<Break>,
-    connection: usize,
 ) {
     let (head, mut incoming) = request.into_parts();
     let mut body = BytesMut::new();
@@ -93,7 +91,6 @@ async fn stream(
         )
     });
     let seen = Seen {
-        method: head.method.to_string(),
         path: head
             .uri
             .path_and_query()
@@ -103,7 +100,6 @@ async fn stream(
         body: body.freeze(),
         version: "HTTP/2",
         at: tollgate_base::clock::now(),
-        connection,
         gone: None,
     };
     let (index, script) = shared.record(seen);

@@ -44,8 +44,6 @@ pub enum Reading {
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// `POST` and the like.
-    pub method: String,
     /// Path and query.
     pub path: String,
     /// Names in lower case.
@@ -56,8 +54,6 @@ pub struct Seen {
     pub version: &'static str,
     /// When all of it (or its head, if no more is read) was there.
     pub at: Instant,
-    /// Which connection it came by, counted from 0.
-    pub connection: usize,
     /// When the peer left before the script ended.
     pub gone: Option<Instant>,
 }
@@ -198,14 +194,6 @@ impl Fake {
         self.shared.seen.lock().clone()
     }
 
-    /// The requests that carry this header.
-    pub fn seen_with(&self, name: &str, value: &str) -> Vec<Seen> {
-        self.seen()
-            .into_iter()
-            .filter(|seen| seen.header(name) == Some(value))
-            .collect()
-    }
-
     /// Number of requests so far.
     pub fn count(&self) -> usize {
         self.shared.seen.lock().len()
@@ -269,7 +257,7 @@ async fn accept(
     };
     let tls = TlsAcceptor::from(certs::server(alpn));
     while let Ok((stream, _)) = listener.accept().await {
-        let connection = shared.accepted.fetch_add(1, Ordering::Relaxed);
+        shared.accepted.fetch_add(1, Ordering::Relaxed);
         shared.open.fetch_add(1, Ordering::Relaxed);
         let open = Open(Arc::clone(&shared));
         let (tls, shared) = (tls.clone(), Arc::clone(&shared));
@@ -282,15 +270,15 @@ async fn accept(
                 return;
             }
             match wire {
-                Wire::H1 => h1::serve(stream, &hand, &shared, connection).await,
+                Wire::H1 => h1::serve(stream, &hand, &shared).await,
                 Wire::TlsH1 => {
                     if let Ok(stream) = tls.accept(stream).await {
-                        h1::serve(stream, &hand, &shared, connection).await;
+                        h1::serve(stream, &hand, &shared).await;
                     }
                 }
                 Wire::TlsH2 => {
                     if let Ok(stream) = tls.accept(stream).await {
-                        h2::serve(stream, &hand, &shared, connection).await;
+                        h2::serve(stream, &hand, &shared).await;
                     }
                 }
             }

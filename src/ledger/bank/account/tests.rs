@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::bank::Measure;
+use crate::bank::Measure;
 
 const LEASE: Duration = Duration::from_secs(60);
 

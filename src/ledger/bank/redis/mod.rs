@@ -1,32 +1,12 @@
 //! The bank of a fleet: accounts in Redis 7 or newer, or Valkey; a single server, Sentinel or Cluster.
 //!
-//! ```text
-//!   Bank ──► one script call for an account ──► the server that has its slot ──► a connection, made when needed
-//!            lua/*.lua, wire, scripts, client   servers                          link, server, tls
-//!   Store ─► one script call for a commit, and for catching up; news of commits by a subscription
-//!            store, wire/store                                      news
-//! ```
-//!
 //! What the scripts do to an account is what [`super::account`] does, and atomic: Redis runs one script at a time,
 //! and refuses a script as a whole where it could not finish it. Time is the server's.
 //!
-//! Invariants: an exchange about an account is one command; every call ends within its timeout, whatever Redis does;
-//! after trouble the bank comes back by itself. Redis copies to replicas behind the answer: what a fail-over loses
-//! is missing as a whole, so that numbers of messages show it and their repetition mends it. While a Cluster moves
-//! a slot key by key, no node runs scripts on its accounts: the bank is away for them.
+//! Invariant: an exchange about an account is one command. Redis copies to replicas behind the answer: what a fail-over loses
+//! is missing as a whole, so that numbers of messages show it and their repetition mends it.
 
-mod client;
-mod cooldowns;
-mod keys;
-mod link;
-mod news;
 mod scripts;
-mod server;
-mod servers;
-mod settings;
-mod store;
-mod tls;
-mod trouble;
 mod wire;
 
 use std::collections::HashSet;
@@ -37,13 +17,14 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use parking_lot::Mutex;
 
-pub use cooldowns::{Cooldowns, SharedCooldown};
-pub use settings::{RedisSettings, Topology};
+use tollgate_store::StoreError;
+use tollgate_store::redis::{Call, Redis, read};
 
-use self::client::Redis;
-use self::scripts::{Call, ROLLUPS};
-use self::store::RedisStore;
-use super::{Bank, BankError, Books, Day, Events, Exchange, NewGrant, Reply, Rollup, Store};
+use self::scripts::{MEET, ROLLUPS};
+use super::{Bank, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+
+/// How many accounts are introduced with one command.
+const INTRODUCED: usize = 1000;
 
 /// How many batches of events are fetched with one command.
 const PAGE: usize = 16;
@@ -51,7 +32,6 @@ const PAGE: usize = 16;
 /// Accounts in Redis.
 pub struct RedisBank {
     redis: Arc<Redis>,
-    store: Arc<RedisStore>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -69,27 +49,17 @@ struct Known {
 }
 
 impl RedisBank {
-    /// Reads the settings. Connects only when it is needed, and again whenever it is.
-    ///
-    /// # Errors
-    /// [`BankError::Refused`] if settings cannot be used; the message says which and why.
-    pub fn open(settings: &RedisSettings) -> Result<RedisBank, BankError> {
-        let redis = Arc::new(Redis::open(settings)?);
-        Ok(RedisBank {
-            store: Arc::new(RedisStore::new(redis.clone())),
+    /// A bank on servers.
+    pub fn new(redis: Arc<Redis>) -> RedisBank {
+        RedisBank {
             redis,
             known: Arc::default(),
-        })
-    }
-
-    /// The cool-downs that replicas share, over the same connections.
-    pub fn cooldowns(&self) -> Cooldowns {
-        Cooldowns::new(self.redis.clone())
+        }
     }
 
     /// Before the first word about accounts: sees that no newer version was here, and lists the accounts.
-    async fn meet(&self, accounts: &[&str], deadline: Instant) -> Result<(), BankError> {
-        let connection = self.redis.servers.connection(&self.redis.keys.schema());
+    async fn meet(&self, accounts: &[&str], deadline: Instant) -> Result<(), StoreError> {
+        let connection = self.redis.connection(&self.redis.keys.schema());
         let (met, mut new, again) = {
             let mut known = self.known.lock();
             let new: Vec<Arc<str>> = accounts
@@ -108,7 +78,7 @@ impl RedisBank {
         new.sort_unstable();
         new.dedup();
         if !met || !new.is_empty() {
-            let connection = self.redis.introduce(&new, deadline).await?;
+            let connection = introduce(&self.redis, &new, deadline).await?;
             let mut known = self.known.lock();
             known.accounts.extend(new);
             if !known.met {
@@ -129,7 +99,7 @@ impl RedisBank {
             let told = redis
                 .send(&redis.keys.schema(), &question, redis.deadline())
                 .await;
-            match told.and_then(wire::read::<String>) {
+            match told.and_then(read::<String>) {
                 Ok(info) if evicts(&info) => log::warn!(
                     "the ledger's Redis may drop any key when its memory is full, and with it money: set its \
                      maxmemory-policy to noeviction"
@@ -146,13 +116,13 @@ impl RedisBank {
         let (redis, known) = (self.redis.clone(), self.known.clone());
         tokio::spawn(async move {
             let accounts: Vec<Arc<str>> = known.lock().accounts.iter().cloned().collect();
-            let said = redis.introduce(&accounts, redis.deadline()).await;
+            let said = introduce(&redis, &accounts, redis.deadline()).await;
             let mut known = known.lock();
             known.busy = false;
             match said {
                 Ok(connection) => known.connection = Some(connection),
                 // The next call says so.
-                Err(BankError::Corrupt(_)) => known.met = false,
+                Err(StoreError::Corrupt(_)) => known.met = false,
                 Err(error) => log::debug!("will introduce all accounts again: {error}"),
             }
         });
@@ -161,15 +131,7 @@ impl RedisBank {
 
 #[async_trait]
 impl Bank for RedisBank {
-    fn cooldowns(&self) -> Option<Cooldowns> {
-        Some(RedisBank::cooldowns(self))
-    }
-
-    fn store(&self) -> Option<Arc<dyn Store>> {
-        Some(self.store.clone())
-    }
-
-    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let deadline = self.redis.deadline();
         let calls: Vec<_> = messages
             .iter()
@@ -187,22 +149,23 @@ impl Bank for RedisBank {
             async move {
                 let call = call?;
                 met.clone()?;
-                self.redis.exchange(message, &call, deadline).await
+                let (answer, _) = self.redis.call(&call, deadline).await?;
+                wire::reply(message, answer)
             }
         });
         join_all(answers).await
     }
 
-    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
+    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError> {
         grant.check()?;
         let deadline = self.redis.deadline();
         self.meet(&[account], deadline).await?;
         let call = wire::grant(&self.redis.keys, account, grant);
         let (answer, _) = self.redis.call(&call, deadline).await?;
-        wire::read(answer)
+        read(answer)
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, BankError> {
+    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
         let key = self.redis.keys.shared("accounts");
@@ -210,12 +173,12 @@ impl Bank for RedisBank {
             .redis
             .send(&key, redis::cmd("SMEMBERS").arg(&key), deadline)
             .await?;
-        let mut accounts: Vec<String> = wire::read(answer)?;
+        let mut accounts: Vec<String> = read(answer)?;
         accounts.sort_unstable();
         Ok(accounts)
     }
 
-    async fn books(&self, account: &str) -> Result<Books, BankError> {
+    async fn books(&self, account: &str) -> Result<Books, StoreError> {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
         let (answer, _) = self
@@ -225,7 +188,7 @@ impl Bank for RedisBank {
         wire::read_books(answer)
     }
 
-    async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, BankError> {
+    async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
         let names = ["rollups", "days", "costs"].map(|name| self.redis.keys.of(account, name));
@@ -240,7 +203,7 @@ impl Bank for RedisBank {
         from_ms: u64,
         to_ms: u64,
         at_least: usize,
-    ) -> Result<Vec<Events>, BankError> {
+    ) -> Result<Vec<Events>, StoreError> {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
         let key = self.redis.keys.of(account, "events");
@@ -255,7 +218,7 @@ impl Bank for RedisBank {
                 .arg("LIMIT")
                 .arg(offset)
                 .arg(PAGE);
-            let stored: Vec<Vec<u8>> = wire::read(self.redis.send(&key, &page, deadline).await?)?;
+            let stored: Vec<Vec<u8>> = read(self.redis.send(&key, &page, deadline).await?)?;
             for stored in &stored {
                 let (batch, events) = wire::read_events(stored)?;
                 if count < at_least && events.from_ms <= to_ms && seen.insert(batch) {
@@ -272,13 +235,34 @@ impl Bank for RedisBank {
         Ok(found)
     }
 
-    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), BankError> {
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
         let key = self.redis.keys.of(account, "events");
         let mut command = redis::cmd("ZREMRANGEBYSCORE");
         command.arg(&key).arg("-inf").arg(format!("({before_ms}"));
         self.redis.send(&key, &command, deadline).await.map(drop)
+    }
+}
+
+/// Sees that no newer version was here, and lists accounts; says on which connection.
+async fn introduce(
+    redis: &Redis,
+    accounts: &[Arc<str>],
+    deadline: Instant,
+) -> Result<u64, StoreError> {
+    let keys = [redis.keys.schema(), redis.keys.shared("accounts")];
+    let mut rest = accounts;
+    loop {
+        // Without accounts one call all the same, for the schema.
+        let (some, others) = rest.split_at(rest.len().min(INTRODUCED));
+        let mut call = Call::new(&MEET, keys.to_vec());
+        some.iter().for_each(|account| call.push(&**account));
+        let (_, connection) = redis.call(&call, deadline).await?;
+        if others.is_empty() {
+            return Ok(connection);
+        }
+        rest = others;
     }
 }
 

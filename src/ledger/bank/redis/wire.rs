@@ -1,28 +1,25 @@
 //! What scripts are given, and what they answer.
 
-pub(super) mod store;
-
 use bytes::Bytes;
-use redis::{FromRedisValue, Value, from_redis_value};
+use redis::Value;
 
-use super::keys::Keys;
-use super::scripts::{BOOKS, Call, EXCHANGE, GRANT};
-use crate::ledger::bank::{
-    BankError, Books, Day, Events, Exchange, Float, Grant, MeterReply, NewGrant, Reply, Rollup,
+use tollgate_store::StoreError;
+use tollgate_store::redis::{Call, EXACT, Keys, read, strange};
+
+use super::scripts::{BOOKS, EXCHANGE, GRANT};
+use crate::NanoUsd;
+use crate::bank::{
+    Books, Day, Events, Exchange, Float, Grant, MeterReply, NewGrant, Reply, Rollup,
 };
-use crate::ledger::money::NanoUsd;
-
-/// Scripts count times, numbers and units in doubles, which are exact below this.
-pub(super) const EXACT: u64 = 1 << 53;
 
 /// The call of `exchange.lua`.
 ///
 /// # Errors
-/// [`BankError::Refused`] if an amount is negative or a number is beyond what can be counted.
-pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, BankError> {
+/// [`StoreError::Refused`] if an amount is negative or a number is beyond what can be counted.
+pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreError> {
     check(message)?;
     let account = &*message.account;
-    let mut names = keys.account(account);
+    let mut names = account_keys(keys, account);
     if !message.rollups.is_empty() || message.events.is_some() {
         let more = ["costs", "rollups", "days", "events"];
         names.extend(more.map(|name| keys.of(account, name)));
@@ -69,7 +66,7 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, BankErro
     Ok(call)
 }
 
-fn check(message: &Exchange) -> Result<(), BankError> {
+fn check(message: &Exchange) -> Result<(), StoreError> {
     let money = [message.spent, message.returned, message.need, message.want];
     let costs = message.rollups.iter().map(|row| row.cost);
     let units = message
@@ -92,7 +89,7 @@ fn check(message: &Exchange) -> Result<(), BankError> {
         } else {
             "number beyond 2^53"
         };
-        return Err(BankError::Refused(format!(
+        return Err(StoreError::Refused(format!(
             "message {} of {} about account `{}` has a {what}",
             message.number, message.holder, message.account
         )));
@@ -119,7 +116,7 @@ fn counters(row: &Rollup) -> [u64; 8] {
 }
 
 /// Reads the answer of `exchange.lua` to a message.
-pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, BankError> {
+pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreError> {
     let figures: Vec<i64> = read(answer)?;
     let [last, float, free, floats, recall, meters @ ..] = &figures[..] else {
         return Err(strange("an answer to an exchange"));
@@ -151,7 +148,7 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, BankErro
 
 /// The call of `grant.lua`.
 pub(super) fn grant(keys: &Keys, account: &str, grant: &NewGrant) -> Call {
-    let call = Call::new(&GRANT, keys.account(account))
+    let call = Call::new(&GRANT, account_keys(keys, account))
         .with(&grant.id)
         .with(grant.amount.0);
     let call = match grant.expires_after {
@@ -163,13 +160,13 @@ pub(super) fn grant(keys: &Keys, account: &str, grant: &NewGrant) -> Call {
 
 /// The call of `books.lua`.
 pub(super) fn books(keys: &Keys, account: &str) -> Call {
-    let mut names = keys.account(account);
+    let mut names = account_keys(keys, account);
     names.push(keys.of(account, "costs"));
     Call::new(&BOOKS, names)
 }
 
 /// Reads the answer of `books.lua`.
-pub(super) fn read_books(answer: Value) -> Result<Books, BankError> {
+pub(super) fn read_books(answer: Value) -> Result<Books, StoreError> {
     let parts: Vec<Value> = read(answer)?;
     let Ok(
         [
@@ -211,7 +208,7 @@ pub(super) fn read_books(answer: Value) -> Result<Books, BankError> {
     })
 }
 
-fn read_grant(row: Vec<String>) -> Result<Grant, BankError> {
+fn read_grant(row: Vec<String>) -> Result<Grant, StoreError> {
     let Ok([id, amount, remaining, expired, created, expires, note]) = <[String; 7]>::try_from(row)
     else {
         return Err(strange("a grant"));
@@ -237,7 +234,7 @@ fn read_grant(row: Vec<String>) -> Result<Grant, BankError> {
     })
 }
 
-fn float(row: &[String]) -> Result<Float, BankError> {
+fn float(row: &[String]) -> Result<Float, StoreError> {
     let read = || {
         let [holder, amount, last, until] = row else {
             return None;
@@ -253,7 +250,7 @@ fn float(row: &[String]) -> Result<Float, BankError> {
 }
 
 /// Reads the answer of `rollups.lua`, in the order of days and names.
-pub(super) fn read_rollups(answer: Value) -> Result<Vec<Rollup>, BankError> {
+pub(super) fn read_rollups(answer: Value) -> Result<Vec<Rollup>, StoreError> {
     let mut rows = read::<Vec<Vec<String>>>(answer)?
         .iter()
         .map(|row| read_rollup(row).ok_or_else(|| strange("a daily total")))
@@ -316,7 +313,7 @@ fn read_rollup(row: &[String]) -> Option<Rollup> {
 
 /// Reads what `exchange.lua` stored of a batch of events: `number:from:to:count:bytes`. The number, for which
 /// batches are told apart, comes first.
-pub(super) fn read_events(stored: &[u8]) -> Result<(u64, Events), BankError> {
+pub(super) fn read_events(stored: &[u8]) -> Result<(u64, Events), StoreError> {
     let read = || {
         let parts: Vec<&[u8]> = stored.splitn(5, |byte| *byte == b':').collect();
         let [batch, from, to, count, bytes] = parts[..] else {
@@ -334,13 +331,10 @@ pub(super) fn read_events(stored: &[u8]) -> Result<(u64, Events), BankError> {
     read().ok_or_else(|| strange("a batch of usage events"))
 }
 
-/// Reads an answer as what it should be.
-pub(super) fn read<T: FromRedisValue>(answer: Value) -> Result<T, BankError> {
-    from_redis_value(answer).map_err(|_| strange("an answer"))
-}
-
-fn strange(what: &str) -> BankError {
-    BankError::Corrupt(format!(
-        "Redis has something under the ledger's keys that is not {what}: has something else written there?"
-    ))
+/// The keys of an account that scripts begin with, in the order of `account.lua`.
+fn account_keys(keys: &Keys, account: &str) -> Vec<String> {
+    let names = [
+        "state", "grants", "open", "holders", "leases", "ended", "meters",
+    ];
+    names.iter().map(|name| keys.of(account, name)).collect()
 }

@@ -9,8 +9,8 @@ use rusqlite::{OptionalExtension, Result, Row, params};
 
 use super::super::account::{Account, Borrower, MeterState, REMEMBERED};
 use super::super::{Exchange, Grant, Holder, Meter};
-use super::worker::At;
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use tollgate_store::sqlite::At;
 
 /// An account's image, and what its rows say.
 pub struct Image {

@@ -7,8 +7,8 @@ use rusqlite::{Result, params};
 
 use super::super::{Day, Events, Rollup};
 use super::rows::number;
-use super::worker::At;
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use tollgate_store::sqlite::At;
 
 /// Counts stop here, rather than overflow: a provider may report any number of tokens.
 const MOST: i64 = 1 << 61;

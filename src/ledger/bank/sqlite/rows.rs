@@ -6,8 +6,8 @@ use rusqlite::{OptionalExtension, Result};
 use super::super::{Books, Exchange, Grant, NewGrant, Reply};
 use super::image::{Applied, Image};
 use super::record;
-use super::worker::At;
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use tollgate_store::sqlite::At;
 
 /// Applies a message, unless it was applied before or one before it is missing.
 pub fn exchange(at: At<'_>, message: &Exchange) -> Result<Reply> {

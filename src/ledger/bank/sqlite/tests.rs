@@ -9,9 +9,13 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ledger::bank::Holder;
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use crate::bank::Holder;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tollgate_base::clock;
+use tollgate_store::Access;
+use tollgate_store::sqlite::{Options, Synchronous};
 
 const GATEWAY: Options = Options {
     access: Access::Gateway,
@@ -30,8 +34,12 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn error(path: &Path, options: Options) -> BankError {
-    SqliteBank::open(path, options).unwrap_err()
+fn open(path: &Path, options: Options) -> Result<SqliteBank, StoreError> {
+    Ok(SqliteBank::new(Arc::new(Worker::open(path, options)?)))
+}
+
+fn error(path: &Path, options: Options) -> StoreError {
+    open(path, options).unwrap_err()
 }
 
 fn dollars(id: &str, amount: i64) -> NewGrant {
@@ -90,8 +98,8 @@ async fn pages(bank: &SqliteBank, most: i64) {
 #[tokio::test]
 async fn one_gateway_opens_it_and_commands_work_beside_it() {
     let (_folder, path) = folder();
-    let gateway = SqliteBank::open(&path, GATEWAY).unwrap();
-    let BankError::Refused(words) = error(&path, GATEWAY) else {
+    let gateway = open(&path, GATEWAY).unwrap();
+    let StoreError::Refused(words) = error(&path, GATEWAY) else {
         panic!("a second gateway is refused");
     };
     for hint in [
@@ -105,22 +113,22 @@ async fn one_gateway_opens_it_and_commands_work_beside_it() {
     let other_name = path.parent().unwrap().join("link.db");
     std::os::unix::fs::symlink(&path, &other_name).unwrap();
     assert!(
-        matches!(error(&other_name, GATEWAY), BankError::Refused(_)),
+        matches!(error(&other_name, GATEWAY), StoreError::Refused(_)),
         "by whatever name"
     );
-    let command = SqliteBank::open(&path, COMMAND).unwrap();
+    let command = open(&path, COMMAND).unwrap();
     assert!(command.grant("a", &dollars("g", 5)).await.unwrap());
     assert!(!gateway.grant("a", &dollars("g", 5)).await.unwrap());
     assert_eq!(gateway.books("a").await, command.books("a").await);
     drop(gateway);
-    SqliteBank::open(&path, GATEWAY).unwrap();
+    open(&path, GATEWAY).unwrap();
 }
 
 #[tokio::test]
 async fn a_gateway_and_commands_write_at_the_same_time() {
     let (_folder, path) = folder();
-    let gateway = Arc::new(SqliteBank::open(&path, GATEWAY).unwrap());
-    let command = Arc::new(SqliteBank::open(&path, COMMAND).unwrap());
+    let gateway = Arc::new(open(&path, GATEWAY).unwrap());
+    let command = Arc::new(open(&path, COMMAND).unwrap());
     let granting = tokio::spawn(async move {
         for number in 0..60 {
             let new = dollars(&format!("g{number}"), 10);
@@ -143,7 +151,7 @@ fn what_is_not_a_bank_is_refused_with_what_to_do() {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, "proxy:\n  listen: [127.0.0.1:8080]\n".repeat(100)).unwrap();
     for options in [GATEWAY, COMMAND] {
-        let BankError::Corrupt(words) = error(&path, options) else {
+        let StoreError::Corrupt(words) = error(&path, options) else {
             panic!("it is no database");
         };
         assert!(words.contains("is not a SQLite database"), "{words}");
@@ -153,17 +161,17 @@ fn what_is_not_a_bank_is_refused_with_what_to_do() {
     let foreign = folder.path().join("foreign.db");
     let other = Connection::open(&foreign).unwrap();
     other.execute_batch("CREATE TABLE t (x)").unwrap();
-    let BankError::Refused(words) = error(&foreign, GATEWAY) else {
+    let StoreError::Refused(words) = error(&foreign, GATEWAY) else {
         panic!("it is another program's");
     };
     assert!(words.contains("another program"), "{words}");
 
     let newer = folder.path().join("newer.db");
-    drop(SqliteBank::open(&newer, GATEWAY).unwrap());
+    drop(open(&newer, GATEWAY).unwrap());
     let other = Connection::open(&newer).unwrap();
     other.pragma_update(None, "user_version", 3).unwrap();
     drop(other);
-    let BankError::Corrupt(words) = error(&newer, GATEWAY) else {
+    let StoreError::Corrupt(words) = error(&newer, GATEWAY) else {
         panic!("it is newer");
     };
     assert!(
@@ -173,13 +181,13 @@ fn what_is_not_a_bank_is_refused_with_what_to_do() {
 
     let empty = folder.path().join("empty.db");
     fs::write(&empty, "").unwrap();
-    SqliteBank::open(&empty, GATEWAY).unwrap();
+    open(&empty, GATEWAY).unwrap();
 }
 
 #[tokio::test]
 async fn a_damaged_file_is_told_from_one_that_is_away() {
     let (_folder, path) = folder();
-    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    let bank = open(&path, GATEWAY).unwrap();
     bank.grant("a", &dollars("g", 5)).await.unwrap();
     drop(bank);
     let file = Connection::open(&path).unwrap();
@@ -191,8 +199,8 @@ async fn a_damaged_file_is_told_from_one_that_is_away() {
         bytes[page - 4_096..page].fill(0xAA);
     }
     fs::write(&path, bytes).unwrap();
-    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
-    let Err(BankError::Corrupt(words)) = bank.books("a").await else {
+    let bank = open(&path, GATEWAY).unwrap();
+    let Err(StoreError::Corrupt(words)) = bank.books("a").await else {
         panic!("its pages are garbage");
     };
     assert!(words.contains("is damaged"), "{words}");
@@ -202,7 +210,7 @@ async fn a_damaged_file_is_told_from_one_that_is_away() {
 #[tokio::test]
 async fn only_its_owner_may_read_it() {
     let (_folder, path) = folder();
-    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    let bank = open(&path, GATEWAY).unwrap();
     bank.grant("a", &dollars("g", 5)).await.unwrap();
     let mut seen = Vec::new();
     for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
@@ -221,7 +229,7 @@ async fn only_its_owner_may_read_it() {
 #[tokio::test]
 async fn a_full_disk_refuses_and_loses_nothing() {
     let (_folder, path) = folder();
-    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    let bank = open(&path, GATEWAY).unwrap();
     bank.grant("a", &dollars("g", 1_000)).await.unwrap();
     bank.grant("b", &dollars("g", 1_000)).await.unwrap();
     pages(&bank, 1).await;
@@ -230,7 +238,7 @@ async fn a_full_disk_refuses_and_loses_nothing() {
         with_events(borrow("b", 1, 1, 10), 1 << 20),
     ];
     let replies = bank.exchange(&messages).await;
-    let Err(BankError::Away(words)) = &replies[1] else {
+    let Err(StoreError::Away(words)) = &replies[1] else {
         panic!("there is no room: {replies:?}");
     };
     assert!(words.contains("is full"), "{words}");
@@ -258,13 +266,13 @@ async fn a_lock_of_another_process_is_not_waited_for_longer_than_the_deadline() 
         timeout: Duration::from_millis(300),
         ..GATEWAY
     };
-    let bank = SqliteBank::open(&path, options).unwrap();
+    let bank = open(&path, options).unwrap();
     bank.grant("a", &dollars("g", 5)).await.unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let began = clock::now();
     let answer = bank.grant("a", &dollars("h", 5)).await;
-    assert!(matches!(answer, Err(BankError::Away(_))), "{answer:?}");
+    assert!(matches!(answer, Err(StoreError::Away(_))), "{answer:?}");
     assert!(began.elapsed() < Duration::from_secs(2), "{answer:?}");
     let rollups = bank.rollups("a", Day(0), Day(9)).await;
     assert_eq!(rollups, Ok(Vec::new()), "reading needs no lock");
@@ -295,7 +303,7 @@ async fn occupy(bank: &Arc<SqliteBank>) -> std::sync::mpsc::Sender<()> {
 #[tokio::test]
 async fn calls_that_wait_together_share_one_transaction() {
     let (_folder, path) = folder();
-    let bank = Arc::new(SqliteBank::open(&path, GATEWAY).unwrap());
+    let bank = Arc::new(open(&path, GATEWAY).unwrap());
     let release = occupy(&bank).await;
     let new: Vec<NewGrant> = (0..20).map(|n| dollars(&format!("g{n}"), 5)).collect();
     let grants = new.iter().map(|new| bank.grant("a", new));
@@ -324,10 +332,10 @@ async fn what_nobody_waits_for_any_more_is_left_out() {
         timeout: Duration::from_millis(200),
         ..GATEWAY
     };
-    let bank = Arc::new(SqliteBank::open(&path, options).unwrap());
+    let bank = Arc::new(open(&path, options).unwrap());
     let release = occupy(&bank).await;
     let answer = bank.grant("a", &dollars("g", 5)).await;
-    let Err(BankError::Away(words)) = answer else {
+    let Err(StoreError::Away(words)) = answer else {
         panic!("its deadline is over: {answer:?}");
     };
     assert!(words.contains("did not answer within 200ms"), "{words}");
@@ -338,7 +346,7 @@ async fn what_nobody_waits_for_any_more_is_left_out() {
 #[tokio::test]
 async fn holders_that_are_long_gone_are_forgotten_when_a_new_one_comes() {
     let (_folder, path) = folder();
-    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    let bank = open(&path, GATEWAY).unwrap();
     bank.grant("a", &dollars("g", 1_000)).await.unwrap();
     for replica in [1, 2] {
         let reply = bank.exchange(&[borrow("a", replica, 7, 1)]).await;
@@ -365,7 +373,7 @@ async fn holders_that_are_long_gone_are_forgotten_when_a_new_one_comes() {
 #[tokio::test]
 async fn absurd_counts_of_tokens_stop_at_a_bound() {
     let (_folder, path) = folder();
-    let bank = SqliteBank::open(&path, GATEWAY).unwrap();
+    let bank = open(&path, GATEWAY).unwrap();
     let rollup = Rollup {
         day: Day(1),
         access_key: "k".into(),

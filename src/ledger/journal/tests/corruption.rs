@@ -1,7 +1,7 @@
 //! Damage: a record cut short at the very end is left out and told; anything else is refused, and nothing changes.
 
 use super::*;
-use crate::ledger::journal::frame::{PREFIX, walk};
+use crate::journal::frame::{PREFIX, walk};
 
 /// A life with records in several segments, ended.
 struct Written {

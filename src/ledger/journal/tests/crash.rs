@@ -41,7 +41,7 @@ fn child() {
 /// Runs the child for a random while, and returns how many appends each thread has reported.
 fn reported(dir: &Path) -> [u64; 2] {
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "ledger::journal::tests::crash::child"])
+        .args(["--exact", "journal::tests::crash::child"])
         .arg("--nocapture")
         .env(DIR, dir)
         .stdin(Stdio::null())

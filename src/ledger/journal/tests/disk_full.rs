@@ -89,7 +89,7 @@ fn a_full_disk_is_noticed_ahead_and_ends_by_itself() {
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "ledger::journal::tests::disk_full::child"])
+        .args(["--exact", "journal::tests::disk_full::child"])
         .arg("--nocapture")
         .env(DIR, dir.path())
         .stdin(Stdio::null())

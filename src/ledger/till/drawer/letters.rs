@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use super::super::batch::{Settled, Totals, made_up};
 use super::super::purse::{Purse, Told};
 use super::{Drawer, State, append};
-use crate::ledger::bank::{BankError, Exchange, Holder, MeterExchange, Reply};
-use crate::ledger::journal::{Journal, Record, Segment};
-use crate::ledger::money::NanoUsd;
-use crate::usage::stored::{self, StoredEvent};
+use crate::NanoUsd;
+use crate::bank::{Exchange, Holder, MeterExchange, Reply};
+use crate::events::stored;
+use crate::events::stored::StoredEvent;
+use crate::journal::{Journal, Record, Segment};
+use tollgate_store::StoreError;
 
 /// Acknowledged messages that are kept, in case a bank that lost its newest writes (a failover) asks for them.
 const KEPT: usize = 16;
@@ -109,7 +111,7 @@ impl Drawer {
     /// Takes in the answer to the message sent at `sent`. Says whether another one should follow at once.
     pub fn acknowledge(
         &self,
-        answer: Result<Reply, BankError>,
+        answer: Result<Reply, StoreError>,
         sent: Instant,
         lease: Duration,
         journal: &Journal,

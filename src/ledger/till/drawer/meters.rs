@@ -9,9 +9,9 @@ use super::super::purse::Purse;
 use super::super::refusal::{Refusal, Short};
 use super::super::window::window;
 use super::State;
-use crate::access::Limit;
-use crate::ledger::bank::Measure;
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use crate::bank::Limit;
+use crate::bank::Measure;
 
 /// What a till has of one limit.
 #[derive(Default)]

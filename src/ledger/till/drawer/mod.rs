@@ -22,12 +22,13 @@ use super::batch::{Charge, Settled, Totals};
 use super::purse::Purse;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
-use crate::access::Limit;
-use crate::ledger::bank::Meter;
-use crate::ledger::journal::{Journal, Record, Segment};
-use crate::ledger::money::NanoUsd;
-use crate::usage::UsageEvent;
-use crate::usage::stored::{self, StoredEvent};
+use crate::NanoUsd;
+use crate::bank::Limit;
+use crate::bank::Meter;
+use crate::events::UsageEvent;
+use crate::events::stored;
+use crate::events::stored::StoredEvent;
+use crate::journal::{Journal, Record, Segment};
 use tollgate_wire::Surface;
 
 /// Usage events kept while the bank is away; beyond it the oldest go. Charges and totals are never dropped.

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::super::{Ask, Extension, Policy};
 use super::meters::units;
 use super::{Drawer, State, Taken};
-use crate::ledger::bank::Meter;
-use crate::ledger::money::NanoUsd;
+use crate::NanoUsd;
+use crate::bank::Meter;
 
 /// A request that waits for the bank; what it needs counts as needed until this is dropped.
 pub struct Waiting<'a> {

@@ -1,7 +1,7 @@
 //! What a till does in the situations that have names.
 
 use super::*;
-use crate::ledger::bank::{Measure, Meter};
+use crate::bank::{Measure, Meter};
 
 #[test]
 fn a_request_is_held_settled_and_told() {
@@ -47,7 +47,7 @@ fn a_lost_answer_is_repeated_and_counted_once() {
         .settle(vec![charge(60)]);
     let message = till.letter(Occasion::Flush, clock).unwrap();
     bank.exchange(&message, clock.ms);
-    till.acknowledge(Err(BankError::Away("lost".to_owned())), clock.now());
+    till.acknowledge(Err(StoreError::Away("lost".to_owned())), clock.now());
     assert!(drawer.is_away());
     let again = till.letter(Occasion::Flush, clock).unwrap();
     assert_eq!((again.number, again.spent), (message.number, message.spent));
@@ -207,7 +207,7 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
         .unwrap()
         .settle(vec![charge(10)]);
     till.letter(Occasion::Flush, clock).unwrap();
-    till.acknowledge(Err(BankError::Away("gone".to_owned())), clock.now());
+    till.acknowledge(Err(StoreError::Away("gone".to_owned())), clock.now());
     let mut served = 10;
     while let Ok(hold) = till.admit_now(&ask, clock) {
         hold.settle(vec![charge(10)]);
@@ -350,7 +350,7 @@ fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
     }
     till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
     till.letter(Occasion::Flush, clock).unwrap();
-    till.acknowledge(Err(BankError::Away("gone".to_owned())), clock.now());
+    till.acknowledge(Err(StoreError::Away("gone".to_owned())), clock.now());
     let mut told = 0;
     while behind.spent < NanoUsd(35) {
         assert!(drawer.is_away(), "told {told}");

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::*;
-use crate::ledger::bank::{Books, Day, Events, Measure, Meter, Reply, Rollup};
+use crate::bank::{Books, Day, Events, Measure, Meter, Reply, Rollup};
 
 /// The reference bank, in memory.
 #[derive(Default)]
@@ -22,7 +22,7 @@ struct Memory {
 
 #[async_trait]
 impl Bank for Memory {
-    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, BankError>> {
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let left = self.panics.load(Ordering::Relaxed);
         if left > 0 {
@@ -32,7 +32,7 @@ impl Bank for Memory {
         let mut accounts = self.accounts.lock();
         let apply = |message: &Exchange| {
             if self.refuses {
-                return Err(BankError::Refused("no".to_owned()));
+                return Err(StoreError::Refused("no".to_owned()));
             }
             let account = accounts.entry(message.account.to_string()).or_default();
             Ok(account.exchange(message, tollgate_base::clock::wall_ms()))
@@ -40,29 +40,29 @@ impl Bank for Memory {
         messages.iter().map(apply).collect()
     }
 
-    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, BankError> {
+    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError> {
         let mut accounts = self.accounts.lock();
         let account = accounts.entry(account.to_owned()).or_default();
         Ok(account.grant(grant, tollgate_base::clock::wall_ms()))
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, BankError> {
+    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn books(&self, _: &str) -> Result<Books, BankError> {
+    async fn books(&self, _: &str) -> Result<Books, StoreError> {
         Ok(Books::default())
     }
 
-    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, BankError> {
+    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, BankError> {
+    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn forget_events(&self, _: &str, _: u64) -> Result<(), BankError> {
+    async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -72,7 +72,7 @@ struct Nobody;
 impl Observer for Nobody {
     fn called(&self, _: usize, _: usize, _: Duration) {}
 
-    fn read(&self, _: &[crate::ledger::bank::Books]) {}
+    fn read(&self, _: &[crate::bank::Books]) {}
 }
 
 struct Desk {

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::drawer::Occasion;
 use super::recover::Past;
 use super::*;
-use crate::access::Limit;
-use crate::ledger::bank::account::Account;
-use crate::ledger::bank::{Exchange, NewGrant};
-use crate::ledger::journal::{Fsync, Options};
+use crate::bank::Limit;
+use crate::bank::account::Account;
+use crate::bank::{Exchange, NewGrant};
+use crate::journal::{Fsync, Options};
 use tollgate_wire::report::Usage;
 
 const RHYTHM: Rhythm = Rhythm {
@@ -39,7 +39,7 @@ fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn open(dir: &Path) -> (Arc<Journal>, Vec<crate::ledger::journal::Life>) {
+fn open(dir: &Path) -> (Arc<Journal>, Vec<crate::journal::Life>) {
     let options = Options {
         segment_bytes: 64 * 1024,
         fsync: Fsync::Never,
@@ -140,7 +140,7 @@ impl Till {
 
     fn acknowledge(
         &self,
-        answer: Result<super::super::bank::Reply, BankError>,
+        answer: Result<super::super::bank::Reply, StoreError>,
         sent: Instant,
     ) -> bool {
         let drawer = self.drawer(&"a".into());

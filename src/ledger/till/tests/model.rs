@@ -190,7 +190,7 @@ impl World {
         let Some(message) = till.letter(occasion, self.clock) else {
             return;
         };
-        let lost = || BankError::Away("lost".to_owned());
+        let lost = || StoreError::Away("lost".to_owned());
         let answer = match fate {
             Fate::Arrives => Ok(self.bank.exchange(&message, self.clock.ms)),
             Fate::Lost => Err(lost()),

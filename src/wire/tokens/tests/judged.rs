@@ -1,7 +1,7 @@
 //! What commits, what fails, and what is no answer.
 
-use crate::report::Usage;
 use super::*;
+use crate::report::Usage;
 
 #[test]
 fn what_commits() {

@@ -1,0 +1,174 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::events::{EventIds, UsageEvent};
+use crate::events::event::tests::sample;
+use tollgate_wire::Surface;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::sample::select(vec!["", "gpt-4o", "openai", "default", "größe 日本 🦀", "\"\\\n\0"])
+            .prop_map(str::to_owned),
+        1 => ".{0,20}",
+    ]
+}
+
+prop_compose! {
+    fn event()(
+        texts in [text(), text(), text(), text(), text(), text(), text(), text(), text(), text()],
+        flags in any::<[bool; 7]>(),
+        numbers in any::<(u64, u64, u32, u16, i64)>(),
+        tokens in any::<[u64; 5]>(),
+        ms in 0..253_402_300_800_000u64,
+        surface in 0..Surface::ALL.len(),
+        outcome in prop::sample::select(vec!["ok", "timeout", "client_gone"]),
+        latencies in any::<(Option<Duration>, Duration)>(),
+    ) -> UsageEvent {
+        let [request_id, key, account, provider, provider_name, model, model_name, stop, key_id, key_name] =
+            texts;
+        let [is_final_attempt, timed_out, is_error, is_streaming, estimated, orphaned, user] = flags;
+        UsageEvent {
+            id: EventId::made_up(numbers.0 % 3, numbers.1),
+            event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(ms)),
+            request_id: request_id.into(),
+            access_key_id: key.into(),
+            account: account.into(),
+            surface: Surface::ALL[surface],
+            provider: provider.into(),
+            provider_display_name: provider_name.into(),
+            model: model.into(),
+            model_display_name: model_name.into(),
+            attempt_number: numbers.2,
+            is_final_attempt,
+            status_code: numbers.3,
+            outcome,
+            timed_out,
+            is_error,
+            is_streaming,
+            stop_reason: stop,
+            tokens: Usage {
+                input: tokens[0],
+                cached_read: tokens[1],
+                cache_write: tokens[2],
+                output: tokens[3],
+                reasoning: tokens[4],
+            },
+            estimated,
+            orphaned,
+            total_cost: numbers.4,
+            key_source: if user { KeyKind::User } else { KeyKind::Managed },
+            provider_key_id: key_id.into(),
+            provider_key_display_name: key_name.into(),
+            latency_to_commit: latencies.0,
+            latency: latencies.1,
+        }
+    }
+}
+
+fn json(events: &[impl Serialize]) -> String {
+    serde_json::to_string(events).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_back_is_what_was_written(
+        events in prop::collection::vec(event().prop_map(Arc::new), 1..8),
+    ) {
+        let batch = encode(&events).unwrap();
+        prop_assert_eq!(usize::try_from(batch.count).unwrap(), events.len());
+        let times: Vec<u64> = events.iter().map(|event| at_ms(event)).collect();
+        prop_assert_eq!(Some(batch.from_ms), times.iter().copied().min());
+        prop_assert_eq!(Some(batch.to_ms), times.iter().copied().max());
+        let read = decode(&batch).unwrap();
+        prop_assert_eq!(json(&read), json(&events));
+        for (read, event) in read.iter().zip(&events) {
+            prop_assert_eq!(*read, StoredEvent::from(&**event), "costs to the nano-dollar, too");
+        }
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_and_the_others_stay_as_they_were(
+        events in prop::collection::vec(event(), 1..8),
+        oldest in 0..9_usize,
+        later in event(),
+    ) {
+        let mut batch = Writer::default();
+        events.iter().for_each(|event| batch.push(&event.into()));
+        batch.forget(oldest);
+        let kept: Vec<_> = events.iter().skip(oldest).chain([&later]).collect();
+        prop_assert_eq!(batch.len(), kept.len() - 1);
+        batch.push(&(&later).into());
+        let written = batch.finish().unwrap();
+        prop_assert_eq!(Some(written.from_ms), kept.iter().map(|event| at_ms(event)).min());
+        prop_assert_eq!(Some(written.to_ms), kept.iter().map(|event| at_ms(event)).max());
+        prop_assert_eq!(json(&decode(&written).unwrap()), json(&kept));
+    }
+
+    #[test]
+    fn damage_is_an_error_or_other_events_and_never_a_panic(
+        events in prop::collection::vec(event().prop_map(Arc::new), 1..4),
+        at in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+        cut in any::<bool>(),
+    ) {
+        let mut batch = encode(&events).unwrap();
+        let mut bytes = batch.bytes.to_vec();
+        let at = at.index(bytes.len());
+        if cut {
+            bytes.truncate(at);
+        } else {
+            bytes[at] = to;
+        }
+        batch.bytes = bytes.into();
+        if let Ok(read) = decode(&batch) {
+            prop_assert!(!cut, "a cut is noticed");
+            json(&read);
+        }
+    }
+}
+
+#[test]
+fn no_events_are_no_batch() {
+    assert_eq!(encode(&[]), None);
+}
+
+#[test]
+fn a_newer_form_is_told_from_damage() {
+    let ids = EventIds::new(1);
+    let mut batch = encode(&[sample(&ids, "r").into()]).unwrap();
+    let mut bytes = batch.bytes.to_vec();
+    bytes[0] = 2;
+    batch.bytes = bytes.into();
+    let error = decode(&batch).unwrap_err();
+    assert_eq!(error, StoredError::Newer(2));
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+#[test]
+fn a_batch_is_compact() {
+    let ids = EventIds::new(u64::MAX);
+    let request = "0198f0a2-7f4b-7000-8000-0123456789ab";
+    let events: Vec<_> = (0..100).map(|_| Arc::new(sample(&ids, request))).collect();
+    let size = encode(&events).unwrap().bytes.len() / events.len();
+    assert!(
+        size <= 75,
+        "{size} bytes an event, 36 of them the request's id"
+    );
+}
+
+/// The form on disk must not change by accident: these bytes were written by form 1.
+#[test]
+fn form_1_is_read_for_ever() {
+    let ids = EventIds::new(7);
+    let events = [Arc::new(sample(&ids, "r1"))];
+    let batch = encode(&events).unwrap();
+    let hex: String = batch
+        .bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let form_1 = "0101070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e616906\
+                  4f70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e11736b2d70726f6a2d\
+                  61622a2a2a7778797a01000000027231000102030405060109c80107080a040107030001090a0178d00f";
+    assert_eq!(hex, form_1);
+}

@@ -1,0 +1,42 @@
+//! Money: prepaid credits, charged exactly once for each request, whatever dies.
+//!
+//! ```text
+//!                admit: a hold ┌──────┐ exchange: numbered batches  ┌──────┐
+//!   a request ────────────────►│ till │────────────────────────────►│ bank │
+//!             settle: its cost └──┬───┘ floats, limits              └──────┘
+//!                                 ▼
+//!                              journal (what a restart replays)
+//! ```
+//!
+//! The [`bank`] is where money is durable: SQLite on one machine, Redis for a fleet. Each replica's till borrows
+//! a *float* from it, so that admission is an operation in memory, and gives settled spending back in numbered
+//! batches, which the bank applies once each. Whatever is promised or settled is in the replica's journal before
+//! it has an effect outside, and a restarted replica replays it.
+//!
+//! Invariant, for every account and at every moment, to the nano-dollar:
+//!
+//! ```text
+//! granted = spent + expired + free + Σ floats          and a float = held + unspent + settled but not yet told
+//! ```
+
+pub mod bank;
+pub mod cost;
+pub mod estimate;
+pub mod events;
+pub mod journal;
+pub mod money;
+mod office;
+pub mod tariff;
+pub mod till;
+
+pub use money::NanoUsd;
+pub use office::Ledger;
+
+/// Who pays the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// Bring-your-own: the provider bills the key's owner.
+    User,
+    /// The operator's: credits pay the model's price.
+    Managed,
+}

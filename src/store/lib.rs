@@ -1,0 +1,52 @@
+//! The database of a gateway, opened once and shared by those who keep something in it: a SQLite file on one machine,
+//! Redis for a fleet. It knows neither money nor resources.
+//!
+//! Invariants: every call ends within its deadline, whatever the disk or the servers do; after trouble it comes back
+//! by itself; an error says what to do.
+
+pub mod redis;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+/// An open database.
+#[derive(Clone)]
+pub enum Database {
+    /// A file, and the thread that owns it.
+    Sqlite(Arc<sqlite::Worker>),
+    /// Servers, and the connections to them.
+    Redis(Arc<redis::Redis>),
+}
+
+impl Database {
+    /// The cool-downs that replicas share; a file has one replica, and nothing to share.
+    pub fn cooldowns(&self) -> Option<redis::Cooldowns> {
+        match self {
+            Database::Sqlite(_) => None,
+            Database::Redis(redis) => Some(redis::Cooldowns::new(redis.clone())),
+        }
+    }
+}
+
+/// Who opens a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A gateway, which may have to be the only one.
+    Gateway,
+    /// A command, which works beside a running gateway.
+    Command,
+}
+
+/// Why a database did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It did not answer in time, cannot be reached, or cannot write now (a full disk): try again later.
+    #[error("{0}")]
+    Away(String),
+    /// It will never do this.
+    #[error("{0}")]
+    Refused(String),
+    /// What it has stored is not what it should be, or is of a newer version of this program.
+    #[error("{0}")]
+    Corrupt(String),
+}

@@ -1,0 +1,215 @@
+//! Opening the file: who may, and whether it is one of ours.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::explain;
+use super::{Options, Synchronous};
+use crate::{Access, StoreError};
+
+/// What makes each version of the schema out of the one before; the first, out of an empty file. What is released
+/// is never edited.
+///
+/// All so far only add tables, so that a gateway of an older version goes on beside a command of a newer one that
+/// migrates its file (restarted, it refuses). One that changed a table would have to leave that to a gateway.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+];
+
+/// The version of the schema that this program reads and writes.
+const VERSION: i64 = 2;
+
+/// Marks a file as this program's (`TGLB`).
+const APPLICATION: i64 = 0x5447_4C42;
+
+/// Statements kept prepared: more than there are in those who use it.
+pub const STATEMENTS: usize = 64;
+
+/// The log is cut to this size (bytes) after a checkpoint.
+const LOG_SIZE: i64 = 64 << 20;
+
+/// An open database.
+pub struct Opened {
+    pub connection: Connection,
+    /// Without links, so that two names of one file share one lock.
+    pub path: PathBuf,
+    /// A gateway's; let go when it is dropped.
+    pub lock: Option<File>,
+}
+
+pub fn open(path: &Path, options: Options) -> Result<Opened, StoreError> {
+    let failed = |error: io::Error| {
+        StoreError::Away(format!(
+            "the database {} cannot be opened: {error}",
+            path.display()
+        ))
+    };
+    let path = make(path).map_err(failed)?;
+    let lock = match options.access {
+        Access::Gateway => Some(lock(&path)?),
+        Access::Command => None,
+    };
+    let connection = connect(&path, options)?;
+    Ok(Opened {
+        connection,
+        path,
+        lock,
+    })
+}
+
+/// Makes the file, if there is none, and its folders; only its owner may read it.
+fn make(path: &Path) -> io::Result<PathBuf> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    private().open(path)?;
+    fs::canonicalize(path)
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let away = |error: io::Error| {
+        StoreError::Away(format!(
+            "the lock {} cannot be taken: {error}",
+            name.display()
+        ))
+    };
+    let file = private().open(&name).map_err(away)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(error)) => Err(away(error)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Refused(format!(
+            "another gateway has the database {} open (it holds {}): stop it first, give this one a \
+             `ledger.sqlite.path` of its own, or let several replicas share money with `ledger.bank: redis`",
+            path.display(),
+            name.display()
+        ))),
+    }
+}
+
+fn connect(path: &Path, options: Options) -> Result<Connection, StoreError> {
+    let failed = |error: rusqlite::Error| explain(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(options.timeout).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let version = examine(&connection, path)?;
+    prepare(&connection, options).map_err(failed)?;
+    if version < VERSION {
+        migrate(&mut connection, path)?;
+    }
+    Ok(connection)
+}
+
+/// The version of the database, 0 if it is empty yet; an error if it is not one that this program can work with.
+fn examine(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let read = || {
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        Ok((
+            pragma("application_id")?,
+            pragma("user_version")?,
+            connection.query_row(tables, [], |row| row.get::<_, i64>(0))?,
+        ))
+    };
+    let path_shown = path.display();
+    match read().map_err(|error| explain(path, &error))? {
+        (APPLICATION, version @ 1..=VERSION, _) => Ok(version),
+        (0, 0, 0) => Ok(0),
+        (APPLICATION, version, _) if version > VERSION => Err(StoreError::Corrupt(format!(
+            "the database {path_shown} was written by a newer version of Tollgate (its format is {version}, \
+             this one knows {VERSION}): run that version or a newer one, or restore the backup that was made \
+             before the upgrade"
+        ))),
+        _ => Err(StoreError::Refused(format!(
+            "{path_shown} is the database of another program: set `ledger.sqlite.path` to a file of its own"
+        ))),
+    }
+}
+
+/// Settings of this connection, and the write-ahead log, which is the file's.
+fn prepare(connection: &Connection, options: Options) -> rusqlite::Result<()> {
+    let synchronous = match options.synchronous {
+        Synchronous::Normal => "NORMAL",
+        Synchronous::Full => "FULL",
+    };
+    // Answers with the mode it has; changing it needs the file for a moment, without SQLite's own waiting.
+    let mut patience = 50;
+    loop {
+        let mode = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match mode {
+            Err(error) if patience > 0 && is_busy(&error) => {
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => return Err(error),
+            Ok(_) => break,
+        }
+    }
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_SIZE)?;
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
+
+/// Makes the tables that are missing, all or none, unless another process has done so since [`examine`].
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| explain(path, &error);
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let version = examine(&transaction, path)?;
+    let make = || {
+        for (migration, makes) in MIGRATIONS.iter().zip(1..) {
+            if makes > version {
+                transaction.execute_batch(migration)?;
+            }
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", VERSION)
+    };
+    make().and_then(|()| transaction.commit()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn released_migrations_are_as_they_were() {
+        use sha2::Digest as _;
+        assert_eq!(MIGRATIONS.len(), usize::try_from(VERSION).unwrap());
+        let released = ["d6039bb2e312f5dacb379bb097093c22be378f7a840be3ccd09cddf01b48d45e"];
+        for (migration, digest) in MIGRATIONS.iter().zip(released) {
+            let is = sha2::Sha256::digest(migration);
+            let is: String = is.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(is, digest, "files that were made by it are there");
+        }
+    }
+}

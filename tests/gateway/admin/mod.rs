@@ -1,0 +1,12 @@
+//! The admin API: resources that are managed at run time, and what becomes of requests when they change. Against
+//! the real binary, over sockets, with the store of its SQLite bank.
+
+mod accounts;
+mod audit;
+mod configurations;
+mod gateway_config;
+mod help;
+mod money;
+mod provider_keys;
+mod providers;
+mod usage;

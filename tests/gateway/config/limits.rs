@@ -1,0 +1,200 @@
+//! Grants and limits, as an operator writes them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollgate::access::Snapshot;
+use tollgate::catalog::Catalog;
+use tollgate::config::{Account, Config};
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank::NewGrant;
+
+use super::{DEMO_TOKEN, Files, root};
+
+/// The demo key's digest.
+const DIGEST: &str = "cc2b91d52e2c3a2c145d4619a2e3d92cecc82f017ecd9f2cd2a9f13d668160ab";
+
+/// What the demo key is limited to: `key:demo/requests_per_minute 5`.
+fn limits(config: Config) -> Vec<String> {
+    let snapshot = Snapshot::build(Arc::new(config), Arc::new(Catalog::default()), 1);
+    let key = snapshot.authenticate(DEMO_TOKEN).unwrap();
+    key.limits
+        .iter()
+        .map(|limit| format!("{} {}", limit.meter, limit.most))
+        .collect()
+}
+
+#[test]
+fn accounts_are_given_credits() {
+    let config = Files::one(
+        "accounts:
+  - id: team
+    grants:
+      - { id: welcome, usd: 5.00 }
+      - { id: 2026-q1, usd: 0.000001, expires_after: 90d, note: first quarter }
+      - { id: gift, usd: 9000000, expires_after: never }
+",
+    )
+    .load();
+    let grant = |id: &str, amount, days: Option<u64>, note: &str| NewGrant {
+        id: id.to_owned(),
+        amount: NanoUsd(amount),
+        expires_after: days.map(|days| Duration::from_secs(days * 24 * 60 * 60)),
+        note: note.to_owned(),
+    };
+    let account = |id: &str, grants| Account {
+        id: id.to_owned(),
+        grants,
+    };
+    assert_eq!(
+        config.accounts,
+        [
+            account("default", vec![]),
+            account(
+                "team",
+                vec![
+                    grant("welcome", 5_000_000_000, Some(365), ""),
+                    grant("2026-q1", 1_000, Some(90), "first quarter"),
+                    grant("gift", NanoUsd::MOST.0, None, ""),
+                ]
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_key_is_held_to_its_own_limits_and_to_its_configurations() {
+    let yaml = |key: &str, configuration: &str| {
+        let yaml = format!(
+            "configurations: [{{ id: team, limits: {{ {configuration} }} }}]
+access_keys: [{{ id: demo, configuration: team, limits: {{ {key} }}, sha256: {DIGEST} }}]"
+        );
+        limits(Files::one(&yaml).load())
+    };
+    assert_eq!(yaml("", "max_input_tokens: 5"), Vec::<String>::new());
+    assert_eq!(
+        yaml("requests_per_minute: 5", ""),
+        ["key:demo/requests_per_minute 5"]
+    );
+    assert_eq!(
+        yaml(
+            "budget: [{ usd: 1, per: total }, { usd: 0.5, per: month }]",
+            "tokens_per_minute: 7, concurrent_requests: 2, budget: { usd: 20, per: day }"
+        ),
+        [
+            "key:demo/budget_per_month 500000000",
+            "key:demo/budget_total 1000000000",
+            "configuration:team/tokens_per_minute 7",
+            "configuration:team/concurrent_requests 2",
+            "configuration:team/budget_per_day 20000000000",
+        ]
+    );
+}
+
+#[test]
+fn faults_of_grants_and_limits_are_reported_at_once() {
+    let files = Files::one(
+        "limits: { requests_per_minute: 5 }
+accounts:
+  - id: '{team}'
+    grants:
+      - { id: a, usd: 0 }
+      - { id: a, usd: 9000000.01 }
+      - { id: b }
+      - { usd: 5, expires_after: 0s }
+      - { id: c, usd: 5, expires_after: soon, until: 2027 }
+      - { id: d, usd: 5, expires_after: 40000d }
+      - { id: e, usd: 0.0000001 }
+configurations:
+  - id: c
+    limits:
+      max_input_tokens: 0
+      requests_per_minute: 0
+      tokens_per_minute: -1
+      concurrent_requests: 18446744073709551615
+      budget: { usd: 0, per: week }
+  - id: d
+    limits:
+      budget:
+        - { usd: 1, per: day }
+        - { usd: 2, per: day }
+        - { per: total }
+        - {}
+        - { usd: 0.0000001, each: month }
+access_keys:
+  - id: k
+    limits: { max_input_tokens: 5, budget: 20 }
+    sha256: '1111111111111111111111111111111111111111111111111111111111111111'
+",
+    );
+    insta::assert_snapshot!(files.faults());
+}
+
+#[test]
+fn limits_and_grants_without_a_ledger_are_warned_about() {
+    let files = Files::one(&format!(
+        "ledger: {{ credits: off }}
+accounts:
+  - {{ id: default, grants: [{{ id: welcome, usd: 5 }}] }}
+configurations:
+  - {{ id: a, limits: {{ max_input_tokens: 5 }} }}
+  - {{ id: b, limits: {{ tokens_per_minute: 5 }} }}
+access_keys:
+  - {{ id: demo, sha256: {DIGEST}, limits: {{ budget: {{ usd: 1, per: day }} }} }}
+"
+    ));
+    insta::assert_snapshot!(files.warnings());
+}
+
+/// Every setting of the ledger, of grants and of limits is in the file that shows what can be set.
+#[test]
+fn the_reference_leaves_no_setting_out() {
+    let reference = std::fs::read_to_string(root("conf/tollgate.yaml")).unwrap();
+    let schema = tollgate::config::schema();
+    for section in [
+        "Ledger",
+        "Sqlite",
+        "Redis",
+        "Account",
+        "Grant",
+        "Limits",
+        "RateLimits",
+        "Budget",
+    ] {
+        let fields = schema["$defs"][section]["properties"].as_object();
+        for field in fields.unwrap_or_else(|| panic!("{section}")).keys() {
+            let written = [format!("{field}:"), format!("`{field}`")];
+            assert!(
+                written.iter().any(|one| reference.contains(one)),
+                "conf/tollgate.yaml does not mention `{field}` of {section}"
+            );
+        }
+    }
+}
+
+#[test]
+fn editors_take_what_is_taken_here() {
+    let validator = jsonschema::validator_for(&tollgate::config::schema()).unwrap();
+    for (yaml, fine) in [
+        ("limits: { budget: { usd: 20, per: day } }", true),
+        (
+            "limits: { budget: [{ usd: 20, per: month }, { usd: 1, per: total }] }",
+            true,
+        ),
+        ("limits: { budget: { per: day } }", false),
+        ("limits: { budget: { usd: 20 } }", false),
+        ("limits: { budget: [{ per: day }] }", false),
+        ("limits: { budget: 20 }", false),
+        ("limits: { budget: { usd: 20, each: day } }", false),
+        ("limits: { requests_per_minute: 5 }", true),
+    ] {
+        let yaml = format!("configurations: [{{ id: c, {yaml} }}]");
+        let json: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+        assert_eq!(validator.is_valid(&json), fine, "{yaml}");
+        assert_eq!(
+            Files::one(&yaml).load_with(&|_| None).is_ok(),
+            fine,
+            "{yaml}"
+        );
+    }
+}

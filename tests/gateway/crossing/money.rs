@@ -1,0 +1,175 @@
+//! Money: an answer costs the same in every dialect.
+
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::{ask, offering, well};
+use crate::common::fake::{Fake, Wire};
+use crate::common::gateway::{Gateway, signal};
+use crate::common::script::{Act, Script};
+use crate::common::{PATIENCE, eventually};
+
+fn events(gateway: &Gateway) -> Vec<Value> {
+    let output = gateway.command(&["usage", "--events", "--json"]);
+    let events: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    events.as_array().cloned().unwrap_or_default()
+}
+
+/// Waits for so many usage events.
+pub async fn told(gateway: &Gateway, count: usize) -> Vec<Value> {
+    let done = eventually(PATIENCE, || events(gateway).len() >= count).await;
+    let events = events(gateway);
+    assert!(done && events.len() == count, "{count} events: {events:#?}");
+    events
+}
+
+/// A provider whose answers credits pay for.
+pub fn managed(id: &str, fake: &Fake, api: Api) -> Value {
+    let mut entry = offering(id, fake, &[api]);
+    entry["keys"] = json!([]);
+    entry["managed_keys"] = json!([{"id": format!("{id}-key"), "value": "HOUSE"}]);
+    entry["models"] =
+        json!([{"id": "m", "prices": {"input": 2, "cached_read": 0.5, "output": 10}}]);
+    entry
+}
+
+#[tokio::test]
+async fn the_charge_is_the_same_whichever_api_is_crossed() {
+    let mut builder = Gateway::builder();
+    let mut fakes = Vec::new();
+    for api in Api::ALL {
+        let fake = Fake::answering(Wire::H1, well).await;
+        builder = builder.provider(managed(api.name(), &fake, api));
+        fakes.push(fake);
+    }
+    let gateway = builder
+        .config(json!({"ledger": {"flush": "50ms"}}))
+        .start()
+        .await;
+    let mut asked = 0;
+    for client in Api::ALL {
+        for provider in Api::ALL {
+            for stream in [false, true] {
+                let model = format!("{}:m", provider.name());
+                let mut body = client.body(&[&model], stream);
+                // Whether its client reads it or not.
+                body.as_object_mut().unwrap().remove("stream_options");
+                let answer = ask(&gateway, &client.post(&body)).await;
+                assert_eq!(answer.status(), 200, "{}", answer.text());
+                asked += 1;
+            }
+        }
+    }
+    let events = told(&gateway, asked).await;
+    let figures = |event: &Value| {
+        let mut event = event.clone();
+        let object = event.as_object_mut().unwrap();
+        object.retain(|key, _| key.contains("Token") || key.contains("ost") || key == "estimated");
+        event
+    };
+    let first = figures(&events[0]);
+    assert!(first.to_string().contains("100"), "{:#}", events[0]);
+    for event in &events {
+        assert_eq!(figures(event), first, "{event:#}");
+    }
+    let verified = gateway.command(&["ledger", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_is_charged_for_what_came() {
+    for (client, provider) in Api::pairs() {
+        let fake = Fake::start(
+            Wire::H1,
+            Script::sse().data(provider.start()).wait(30).cut(),
+        )
+        .await;
+        let gateway = Gateway::builder()
+            .provider(managed("p", &fake, provider))
+            .config(json!({"ledger": {"flush": "50ms"}}))
+            .start()
+            .await;
+        let answer = ask(&gateway, &client.request(&["m"], true)).await;
+        assert!(!answer.clean, "{}", answer.text());
+        let events = told(&gateway, 1).await;
+        let text = events[0].to_string();
+        assert!(
+            text.contains(r#""estimated":true"#),
+            "{client:?} at {provider:?}: {text}"
+        );
+        let verified = gateway.command(&["ledger", "verify"]);
+        assert!(verified.status.success(), "{verified:?}");
+    }
+}
+
+#[tokio::test]
+async fn credits_that_run_out_end_the_stream_as_a_token_limit_does() {
+    for (client, provider) in Api::pairs() {
+        let word = provider
+            .events()
+            .into_iter()
+            .find(|event| event.contains("\"good \""))
+            .unwrap();
+        let more = word.replace("good ", &"word ".repeat(40));
+        let script = Script::sse().data(provider.start()).then(Act::Forever(
+            more.into(),
+            std::time::Duration::from_millis(20),
+        ));
+        let fake = Fake::start(Wire::H1, script).await;
+        let gateway = Gateway::builder()
+            .provider(managed("p", &fake, provider))
+            .config(json!({
+                "ledger": {"flush": "50ms", "cut_off": true},
+                "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": "0.015"}]}],
+            }))
+            .start()
+            .await;
+        let mut body = client.body(&["m"], true);
+        body["max_tokens"] = json!(20);
+        if client == Api::Responses {
+            body.as_object_mut().unwrap().remove("max_tokens");
+            body["max_output_tokens"] = json!(20);
+        }
+        let answer = ask(&gateway, &client.post(&body)).await;
+        let case = format!("{client:?} at {provider:?}: {}", answer.text());
+        assert_eq!((answer.status(), answer.clean), (200, true), "{case}");
+        let reason = match client {
+            Api::Chat => r#""finish_reason":"length""#,
+            Api::Responses => r#""reason":"max_output_tokens""#,
+            Api::Messages => r#""stop_reason":"max_tokens""#,
+        };
+        assert!(answer.text().contains(reason), "{case}");
+        let said = client.said(&answer, true);
+        assert!(said.text.starts_with("the word "), "{case}");
+        let verified = gateway.command(&["ledger", "verify"]);
+        assert!(verified.status.success(), "{verified:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_is_paid_for_before_its_last_byte() {
+    for (client, provider) in Api::pairs() {
+        let fake = Fake::answering(Wire::H1, well).await;
+        let mut gateway = Gateway::builder()
+            .provider(managed("p", &fake, provider))
+            .config(json!({"ledger": {"flush": "10s"}}))
+            .start()
+            .await;
+        for stream in [false, true] {
+            let answer = ask(&gateway, &client.request(&["m"], stream)).await;
+            assert_eq!(answer.status(), 200, "{}", answer.text());
+        }
+        // The process dies the moment the client has its answer.
+        signal(gateway.pid(), "KILL");
+        gateway.kill();
+        gateway.restart().await;
+        let verified = gateway.command(&["ledger", "verify"]);
+        assert!(verified.status.success(), "{verified:?}");
+        let totals = gateway.command(&["usage", "--json"]);
+        let totals = String::from_utf8_lossy(&totals.stdout).into_owned();
+        assert!(
+            !totals.contains(r#""orphaned":1"#) && !totals.contains(r#""orphaned":2"#),
+            "{client:?} at {provider:?}: {totals}"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! The demo provider behind the real gateway: every model that fails is followed by `demo:echo`.
+
+use crate::common::client::{Client, Version};
+use crate::common::gateway::Gateway;
+use crate::common::requests::Request;
+use crate::common::{free_port, sse};
+use serde_json::{Value, json};
+
+/// Models that fail before any content, streaming or not.
+const FAILING: [&str; 12] = [
+    "429",
+    "429-bare",
+    "401",
+    "400-context",
+    "500",
+    "503",
+    "529",
+    "silent",
+    "stall",
+    "cut-early",
+    "error-event",
+    "overloaded",
+];
+const PATHS: [&str; 4] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+];
+
+fn request(path: &str, models: &[&str], stream: bool) -> Request {
+    let mut body = json!({"model": models[0], "models": models[1..], "stream": stream});
+    match path {
+        "/v1/completions" => body["prompt"] = json!("hi"),
+        "/v1/responses" => body["input"] = json!("hi"),
+        _ => body["messages"] = json!([{"role": "user", "content": "hi"}]),
+    }
+    if path == "/v1/messages" {
+        body["max_tokens"] = json!(100);
+    }
+    Request::post(path, body.to_string())
+}
+
+/// The text of an answer on any surface.
+fn text(body: &[u8], stream: bool) -> String {
+    if stream {
+        let delta = |event: &Value| {
+            let paths = [
+                "/choices/0/delta/content",
+                "/choices/0/text",
+                "/delta/text",
+                "/delta",
+            ];
+            paths
+                .iter()
+                .find_map(|path| event.pointer(path)?.as_str().map(str::to_owned))
+        };
+        return sse::json(body).iter().filter_map(delta).collect();
+    }
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let paths = [
+        "/choices/0/message/content",
+        "/choices/0/text",
+        "/output/0/content/0/text",
+        "/content/0/text",
+    ];
+    paths
+        .iter()
+        .find_map(|path| body.pointer(path)?.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+#[tokio::test]
+async fn every_failing_model_is_followed_by_echo_on_every_surface() {
+    let demo = json!({"demo": {"listen": format!("127.0.0.1:{}", free_port())}});
+    let gateway = Gateway::builder().config(demo).start().await;
+    let mut asked = Vec::new();
+    for model in FAILING {
+        for path in PATHS {
+            for stream in [false, true] {
+                asked.push((model, path, stream));
+            }
+        }
+    }
+    let gateway = &gateway;
+    let answers = asked.into_iter().map(|(model, path, stream)| async move {
+        let failing = format!("demo:{model}");
+        let request = request(path, &[&failing, "demo:echo"], stream);
+        let answer = Client::connect(Version::H1, gateway.address)
+            .await
+            .ask(&request)
+            .await;
+        let case = format!("{model} on {path}, stream {stream}: {}", answer.text());
+        assert_eq!(answer.status(), 200, "{case}");
+        assert_eq!(text(&answer.body, stream), "You said: hi", "{case}");
+        assert_eq!(answer.header("x-tollgate-model"), Some("echo"), "{case}");
+        assert_eq!(answer.header("x-tollgate-attempts"), Some("2"), "{case}");
+        assert!(answer.clean, "{case}");
+    });
+    futures::future::join_all(answers).await;
+}

@@ -1,0 +1,110 @@
+//! Money, with the real binary: what is charged, what is refused, and that the books balance whatever dies.
+
+mod crash;
+mod cut_off;
+mod limits;
+mod money;
+mod outage;
+mod race;
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::bank;
+use tollgate_ledger::bank::{Bank, Books, Day, Rollup};
+
+use crate::common;
+use crate::common::client::{Answer, Client, Version};
+use crate::common::gateway::Gateway;
+use crate::common::requests::Request;
+
+/// Nano-dollars for each token, so that the fake's answer of 10 tokens costs 10,000.
+pub const FEE: i64 = 1_000;
+
+/// What an answer of the fake costs: 7 prompt tokens, 3 answer tokens.
+pub const COST: NanoUsd = NanoUsd(10 * FEE);
+
+/// A ledger that charges [`FEE`], with credits for `default`: nano-dollars, whole thousands.
+pub fn money(credits: i64) -> Value {
+    let micros = credits / 1_000;
+    let dollars = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    json!({
+        // USD per million tokens
+        "ledger": {"processing_fee": 1, "flush": "50ms"},
+        "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": dollars}]}],
+    })
+}
+
+/// Asks on a connection of its own.
+pub async fn ask(gateway: &Gateway, request: &Request) -> Answer {
+    Client::connect(Version::H1, gateway.address)
+        .await
+        .ask(request)
+        .await
+}
+
+/// The gateway's bank, opened beside it.
+pub fn bank(gateway: &Gateway) -> Arc<dyn Bank> {
+    bank::on(&gateway.database())
+}
+
+/// The books once everything that was settled is told.
+pub async fn books(gateway: &Gateway, spent: NanoUsd) -> Books {
+    let bank = bank(gateway);
+    let end = tollgate_base::clock::now() + common::PATIENCE;
+    loop {
+        let books = bank.books("default").await.unwrap();
+        assert_eq!(books.faults(), Vec::<String>::new());
+        if books.spent == spent || tollgate_base::clock::now() > end {
+            assert_eq!(books.spent, spent, "charged");
+            return books;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The sum of all totals.
+pub async fn totals(gateway: &Gateway) -> Rollup {
+    let all = bank(gateway)
+        .rollups("default", Day(0), Day(u32::MAX))
+        .await
+        .unwrap();
+    let mut sum = Rollup {
+        day: Day(0),
+        access_key: "".into(),
+        provider: "".into(),
+        model: "".into(),
+        requests: 0,
+        failed: 0,
+        orphaned: 0,
+        input: 0,
+        cached_read: 0,
+        cache_write: 0,
+        output: 0,
+        reasoning: 0,
+        cost: NanoUsd::ZERO,
+    };
+    for one in all {
+        sum.requests += one.requests;
+        sum.failed += one.failed;
+        sum.orphaned += one.orphaned;
+        sum.input += one.input;
+        sum.output += one.output;
+        sum.cost += one.cost;
+    }
+    sum
+}
+
+/// `tollgate ledger verify` says that the books balance.
+pub fn verified(gateway: &Gateway) {
+    let output = gateway.command(&["ledger", "verify"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,22 @@
+//! The real binary, over sockets: what callers, providers and operators see of it.
+//!
+//! What needs a Redis needs `redis-server` 7 or newer (or Valkey's, by the name in `TOLLGATE_TEST_REDIS`).
+
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod admin;
+mod bad_input;
+mod cli;
+mod config;
+mod crossing;
+mod demo;
+mod faults;
+mod fleet;
+mod fuzz_corpora;
+mod harness;
+mod ledger;
+mod operations;
+mod policy;

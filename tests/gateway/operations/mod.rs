@@ -1,0 +1,14 @@
+//! What operators rely on: how the process stops and reloads, what bounds it, what it listens on, what it
+//! tells, how it treats its connections. Against the real binary.
+
+mod access_log;
+mod admin;
+mod bodies;
+mod framing;
+mod help;
+mod listeners;
+mod reload;
+mod slow;
+mod start;
+mod stop;
+mod upstream;
