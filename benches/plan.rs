@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tollgate::access::ProviderKey;
-use tollgate::catalog::{BaseUrl, Provider, TimeoutOverrides};
-use tollgate::failover::{Health, Machine, Outcome, Target, plan};
 use tollgate_base::Secret;
 use tollgate_base::clock;
+use tollgate_config::access::ProviderKey;
+use tollgate_config::catalog::{BaseUrl, Provider, TimeoutOverrides};
+use tollgate_failover::{Health, Machine, Outcome, Target, plan};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 

@@ -5,9 +5,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tollgate::access::{Contents, Snapshot, Token, WrittenKey};
-use tollgate::config::{self, types};
-use tollgate::control::id;
+use tollgate_base::id;
+use tollgate_config::access::{Contents, Snapshot, WrittenKey};
+use tollgate_config::secrets::Token;
+use tollgate_config::types;
 
 struct Known {
     tokens: Vec<Token>,
@@ -31,7 +32,7 @@ fn known(count: u64) -> Known {
 }
 
 fn build(known: &Known, limits: &types::RateLimits, last: Option<&Snapshot>) -> Snapshot {
-    let config = Arc::new(config::parse("", &|_| None).expect("an empty one is valid"));
+    let config = Arc::new(tollgate_config::parse("", &|_| None).expect("an empty one is valid"));
     let keys = known.ids.iter().zip(&known.digests);
     let contents = Contents {
         catalog: config.catalog.clone(),

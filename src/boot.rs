@@ -14,16 +14,16 @@ use pingora_core::services::listening::Service;
 use pingora_proxy::http_proxy;
 use tokio::sync::Semaphore;
 
-use crate::admin::{self, AdminState, Readiness, Resting};
-use crate::config::{self, AccessLog as LogTarget, Config, Environment, Faults, Watcher};
-use crate::control::Control;
-use crate::demo;
-use crate::failover::Health;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, StatusClass, process_log};
 use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
 use ledger::Office;
 use tollgate_base::{clock, random};
+use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults, Watcher};
+use tollgate_control::Control;
+use tollgate_control::admin;
+use tollgate_control::admin::{AdminState, Readiness, Resting};
+use tollgate_failover::Health;
 use tollgate_ledger::events::EventIds;
 use tollgate_store::Database;
 use tollgate_wire::tokens::Encoding;
@@ -81,7 +81,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
 pub fn run(path: &Path) -> Result<(), BootError> {
     process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
     let env: Environment = Arc::new(|name| std::env::var(name).ok());
-    let config = config::load(path, &*env)?;
+    let config = tollgate_config::load(path, &*env)?;
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
@@ -168,7 +168,7 @@ fn watch(
         },
     )
     .map_err(system("cannot watch the configuration"))?;
-    config::reload_on_hangup(watcher.trigger()).map_err(system("cannot catch SIGHUP"))?;
+    tollgate_config::reload_on_hangup(watcher.trigger()).map_err(system("cannot catch SIGHUP"))?;
     Ok(watcher)
 }
 
@@ -235,7 +235,7 @@ fn serve_demo(config: &Config) -> Result<(), BootError> {
         .map_err(system("cannot serve the demo provider"))?;
     beside("demo", async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        demo::serve(listener, std::future::pending()).await
+        tollgate_demo::serve(listener, std::future::pending()).await
     })
 }
 
@@ -335,8 +335,8 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// Gauges that are read rather than counted.
 fn export_health(shared: &Shared, metrics: &Metrics) {
-    use crate::failover::BreakerState as Pure;
     use crate::metrics::BreakerState;
+    use tollgate_failover::BreakerState as Pure;
     let now = clock::now();
     let cooling = shared.health.cooldowns.list(now);
     if let Some(ledger) = &shared.ledger {

@@ -4,7 +4,10 @@
 //! configuration is not valid (or the gateway or the bank failed), 2 the command line is not; `ledger verify` has
 //! its own.
 
+mod boot;
 mod cli;
+mod metrics;
+mod proxy;
 
 use std::io;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! What every room stands on: the clock, randomness, civil time, secrets that cannot be printed.
 
 pub mod clock;
+pub mod id;
 pub mod random;
 mod redact;
 mod secret;

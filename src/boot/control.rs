@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::ledger::Office;
 use super::{BootError, database, system};
-use crate::config::{Config, Credits};
-use crate::control::{Control, store};
 use tollgate_base::clock;
+use tollgate_config::{Config, Credits};
+use tollgate_control::{Control, store};
 use tollgate_store::{Access, Database, StoreError};
 
 /// How often old entries of the audit log are forgotten.

@@ -7,7 +7,7 @@ use tollgate_store::redis::{Redis, RedisSettings, Topology};
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database, StoreError};
 
-use crate::config::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology};
+use tollgate_config::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology};
 
 /// A command waits at least this long for an answer: nobody's request waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);

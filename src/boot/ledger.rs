@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{BootError, database, system};
-use crate::config::types::Credits;
-use crate::config::{Account, Config, WhenUnreachable};
 use crate::proxy::{Rest, Shared};
 use tollgate_base::clock;
+use tollgate_config::types::Credits;
+use tollgate_config::{Account, Config, WhenUnreachable};
 use tollgate_ledger::Ledger;
 use tollgate_ledger::bank;
 use tollgate_ledger::bank::Bank;

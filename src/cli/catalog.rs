@@ -3,9 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-
-use tollgate::catalog::{Catalog, Kind, table};
-use tollgate::config;
+use tollgate_config::catalog::{Catalog, Kind, table};
 
 use super::{List, Listed, check};
 
@@ -13,7 +11,7 @@ use super::{List, Listed, check};
 pub fn run(list: &List) -> io::Result<ExitCode> {
     let catalog = match &list.config {
         None => Arc::new(Catalog::built_in()),
-        Some(path) => match config::load(path, &config::environment) {
+        Some(path) => match tollgate_config::load(path, &tollgate_config::environment) {
             Ok(config) => config.catalog,
             Err(faults) => return check::report(path, &faults),
         },

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-
-use tollgate::config::{self, Config, Faults};
+use tollgate_config::{Config, Faults};
 
 /// Prints warnings and faults to standard error, or one line about what is valid to standard output.
 pub fn run(path: &Path) -> io::Result<ExitCode> {
-    match config::load(path, &config::environment) {
+    match tollgate_config::load(path, &tollgate_config::environment) {
         Ok(config) => {
             let mut err = io::stderr().lock();
             for warning in &config.warnings {

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tollgate::config::expiry::Expiry;
-use tollgate::config::units::Usd;
 use tollgate_base::random;
+use tollgate_config::expiry::Expiry;
+use tollgate_config::units::Usd;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Bank, Books, Day, NewGrant};
 use tollgate_store::StoreError;

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use tollgate::access::token::{Token, to_hex};
-use tollgate::access::{Role, UnknownRole};
+use tollgate_config::secrets::token::{Token, to_hex};
+use tollgate_config::secrets::{Role, UnknownRole};
 
 /// A new access key, or an admin API key.
 #[derive(Debug, Args)]
@@ -96,7 +96,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tollgate::config::types::File;
+    use tollgate_config::types::File;
 
     fn key(id: Option<&str>, admin: bool) -> NewKey {
         NewKey {

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::boot::database;
 use clap::Args;
 use serde_json::{Value, json};
-use tollgate::boot::database;
-use tollgate::config::types::Credits;
-use tollgate::config::{self, Config};
-use tollgate::control::Document;
-use tollgate::control::resource::Account;
-use tollgate::control::store::{self, Store};
+use tollgate_config::Config;
+use tollgate_config::types::Credits;
+use tollgate_control::Document;
+use tollgate_control::resource::Account;
+use tollgate_control::store;
+use tollgate_control::store::Store;
 use tollgate_ledger::bank;
 use tollgate_ledger::bank::{Bank, Law, Verified};
 use tollgate_store::{Access, StoreError};
@@ -86,7 +87,7 @@ fn open(
     failed: ExitCode,
     work: impl AsyncFnOnce(&Opened, &Config) -> Result<ExitCode, Failure>,
 ) -> io::Result<ExitCode> {
-    let config = match config::load(path, &config::environment) {
+    let config = match tollgate_config::load(path, &tollgate_config::environment) {
         Ok(config) => config,
         Err(faults) => return check::report(path, &faults).map(|_| failed),
     };

@@ -14,8 +14,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::boot::BootError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tollgate::boot::BootError;
 
 /// One URL and one key in front of every AI model provider.
 ///
@@ -161,7 +161,7 @@ pub enum Listed {
 
 /// Runs the gateway until it is told to stop.
 pub fn run(config: &Path) -> io::Result<ExitCode> {
-    match tollgate::boot::run(config) {
+    match crate::boot::run(config) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(BootError::Config(faults)) => check::report(config, &faults),
         Err(error) => {
@@ -173,7 +173,7 @@ pub fn run(config: &Path) -> io::Result<ExitCode> {
 
 /// Prints the JSON Schema.
 pub fn schema() -> io::Result<ExitCode> {
-    writeln!(io::stdout(), "{:#}", tollgate::config::schema())?;
+    writeln!(io::stdout(), "{:#}", tollgate_config::schema())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use tollgate::control::{Actor, Control, Resealed};
-use tollgate::secrets::MasterKey;
+use tollgate_config::secrets::MasterKey;
+use tollgate_control::{Actor, Control, Resealed};
 
 use super::ledger::{Failure, with_store};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use tollgate::config::units::Span;
 use tollgate_base::clock;
+use tollgate_config::units::Span;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Bank, Day, Events, Rollup};
 use tollgate_ledger::events::stored;

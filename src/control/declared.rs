@@ -5,7 +5,7 @@ use super::resource::{
     AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey, SupportedSurface,
 };
 use super::state::State;
-use crate::config::{Config, DEMO_PROVIDER, types};
+use tollgate_config::{Config, DEMO_PROVIDER, types};
 use tollgate_wire::Surface;
 
 /// The resources of a configuration that was loaded at `loaded_ms` (Unix time).

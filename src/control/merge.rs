@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::resource::{AccessKey, Provider, ProviderKey, Settings};
 use super::state::State;
 use super::view::{Found, View};
-use crate::access::{AccountSettings, Contents, Snapshot, WrittenKey};
-use crate::catalog::{Catalog, TimeoutOverrides};
-use crate::config::{Config, types};
 use tollgate_base::Secret;
+use tollgate_config::access::{AccountSettings, Contents, Snapshot, WrittenKey};
+use tollgate_config::catalog::{Catalog, TimeoutOverrides};
+use tollgate_config::{Config, types};
 
 /// What a snapshot is made of besides the stored resources.
 pub(super) struct Base<'a> {
@@ -237,10 +237,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::access::token;
-    use crate::config;
-    use crate::control::declared::declared;
-    use crate::control::resource::{Cap, Configuration, Meta};
+    use crate::declared::declared;
+    use crate::resource::{Cap, Configuration, Meta};
+    use tollgate_config::secrets::token;
 
     /// What becomes of the access key `k<number>`: gone, or with this account, configuration and digest.
     type Change = (u8, Option<(u8, Option<u8>, u8)>);
@@ -283,7 +282,7 @@ mod tests {
             rounds in proptest::collection::vec(proptest::collection::vec(change(), 1..6), 1..8),
         ) {
             let yaml = format!("access_keys: [{{ id: k0, sha256: '{}' }}]", token::to_hex(&[9; 32]));
-            let config = Arc::new(config::parse(&yaml, &|_| None).unwrap());
+            let config = Arc::new(tollgate_config::parse(&yaml, &|_| None).unwrap());
             let declared = declared(&config, 1);
             let mut stored = State::default();
             for number in 0..2 {

@@ -5,7 +5,7 @@ use super::resource::{
     Settings,
 };
 use super::state::State;
-use crate::control::store::{Commit, Contents, Record, Write};
+use crate::store::{Commit, Contents, Record, Write};
 
 /// What this replica's own commit changed.
 pub(super) fn contents(commit: &Commit, revision: u64) -> Contents {

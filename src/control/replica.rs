@@ -15,11 +15,12 @@ use super::resource::{ApiKey, Document, ProviderKey};
 use super::state::State;
 use super::turns::Turns;
 use super::view::{Draft, View};
-use crate::access::{Snapshot, token};
-use crate::config::Config;
-use crate::control::store::{Commit, Committed, Contents, Since, Store};
+use crate::store::{Commit, Committed, Contents, Since, Store};
 use tollgate_base::Secret;
 use tollgate_base::{clock, random};
+use tollgate_config::Config;
+use tollgate_config::access::Snapshot;
+use tollgate_config::secrets::token;
 use tollgate_store::StoreError;
 
 /// How often a replica looks whether something changed, if it hears of nothing.

@@ -4,7 +4,7 @@ use super::audit::{Action, Actor};
 use super::replica::{ChangeError, Control, context};
 use super::resource::ProviderKey;
 use super::view::View;
-use crate::secrets::{OpenError, SealError};
+use tollgate_config::secrets::{OpenError, SealError};
 
 /// How many are sealed with one commit: other changes wait no longer than that takes.
 const AT_ONCE: usize = 50;

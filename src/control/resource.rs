@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::state::{State, Table};
-use crate::access::{Role, token};
-use crate::config::types;
-use crate::secrets::Sealed;
+use tollgate_config::secrets::Sealed;
+use tollgate_config::secrets::{Role, token};
+use tollgate_config::types;
 use tollgate_wire::Surface;
 
 /// What all resources have.

@@ -7,7 +7,7 @@ use super::resource::{
     AccessKey, Account, ApiKey, Configuration, CoolDownCleared, Document, Provider, ProviderKey,
     Settings,
 };
-use crate::control::store::{Contents, Record};
+use crate::store::{Contents, Record};
 
 /// Resources of one kind, by id.
 #[derive(Clone, Debug)]

@@ -6,12 +6,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::access::{AuthError, Token};
-use crate::config;
-use crate::config::Config;
-use crate::control::resource::{AccessKey, Configuration, Meta, Provider, ProviderKey, Settings};
-use crate::control::store::{self, Commit, Committed, Store, Write};
+use crate::resource::{AccessKey, Configuration, Meta, Provider, ProviderKey, Settings};
+use crate::store;
+use crate::store::{Commit, Committed, Store, Write};
 use tollgate_base::Secret;
+use tollgate_config::Config;
+use tollgate_config::access::AuthError;
+use tollgate_config::secrets::Token;
 use tollgate_ledger::KeyKind;
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database};
@@ -46,7 +47,7 @@ impl Place {
 
 fn configured(yaml: &str) -> Config {
     let env = |name: &str| (name == "TOLLGATE_MASTER_KEY").then(|| MASTER.to_owned());
-    config::parse(yaml, &env).unwrap()
+    tollgate_config::parse(yaml, &env).unwrap()
 }
 
 fn actor() -> Actor {
@@ -182,7 +183,7 @@ async fn what_is_declared_wins_over_what_is_stored() {
     let plain = place.control("");
     put(&plain, "app", &key(&stored)).await;
     put(&plain, "zzz", &key(&Token::generate("zzz").unwrap())).await;
-    let digest = crate::access::token::to_hex(&declared.digest());
+    let digest = tollgate_config::secrets::token::to_hex(&declared.digest());
     let yaml = format!("access_keys: [{{ id: app, sha256: '{digest}' }}]");
     let control = place.control(&yaml);
     control.catch_up().await.unwrap();

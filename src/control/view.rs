@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::audit::{Action, Actor, Audited};
 use super::resource::Document;
 use super::state::State;
-use crate::control::store::{Commit, Write};
+use crate::store::{Commit, Write};
 
 /// A resource, and where it comes from.
 #[derive(Clone, Debug)]

@@ -35,7 +35,7 @@ pub enum Outcome {
     Status {
         /// The HTTP status.
         status: u16,
-        /// How long the provider asks us to wait, see [`retry_after`](mod@crate::failover::retry_after).
+        /// How long the provider asks us to wait, see [`retry_after`](mod@crate::retry_after).
         retry_after: Option<Duration>,
     },
     /// The provider answered 2xx, and then said in the stream, before any content, that it failed.

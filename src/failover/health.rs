@@ -10,8 +10,8 @@ use super::breaker::Breakers;
 use super::classify::Outcome;
 use super::cooldown::Cooldowns;
 use super::plan::Candidate;
-use crate::access::ProviderKey;
-use crate::catalog::Provider;
+use tollgate_config::access::ProviderKey;
+use tollgate_config::catalog::Provider;
 
 /// What is known of keys and providers.
 #[derive(Debug)]
@@ -75,9 +75,9 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failover::breaker::THRESHOLD;
-    use crate::failover::classify::ConnectFailure;
-    use crate::failover::testing::candidate;
+    use crate::breaker::THRESHOLD;
+    use crate::classify::ConnectFailure;
+    use crate::testing::candidate;
     use std::time::Duration;
 
     fn cooling(health: &Health, candidate: &Candidate, now: Instant) -> Option<Instant> {

@@ -12,8 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::access::{ProviderKey, Step};
-use crate::catalog::{Model, Provider};
+use tollgate_config::access::{ProviderKey, Step};
+use tollgate_config::catalog::{Model, Provider};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 

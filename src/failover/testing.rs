@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::plan::Candidate;
-use crate::access::ProviderKey;
-use crate::catalog::{BaseUrl, Provider, TimeoutOverrides};
 use tollgate_base::Secret;
+use tollgate_config::access::ProviderKey;
+use tollgate_config::catalog::{BaseUrl, Provider, TimeoutOverrides};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 

@@ -13,12 +13,12 @@ use super::session;
 use super::settle::Closing;
 use super::shared::Shared;
 use super::tab::Tab;
-use crate::access::effective;
-use crate::catalog::TimeoutOverrides;
-use crate::config::Timeouts;
-use crate::failover::{Candidate, Machine};
 use crate::metrics::InFlight;
 use tollgate_base::clock;
+use tollgate_config::Timeouts;
+use tollgate_config::catalog::TimeoutOverrides;
+use tollgate_config::effective;
+use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{Encoding, PromptCounter};
 use tollgate_wire::{Endpoint, GatewayError, Surface};
@@ -121,7 +121,7 @@ pub fn start(
         flight,
         tab,
         unwrap: Some(unwrap),
-        in_flight,
+        _in_flight: in_flight,
     });
 }
 

@@ -11,8 +11,8 @@ use super::context::{Attempt, Context};
 use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
 use super::shared::Shared;
 use super::{crossing, names, opening};
-use crate::failover::{Outcome, retry_after};
 use tollgate_base::clock;
+use tollgate_failover::{Outcome, retry_after};
 use tollgate_wire::Endpoint;
 use tollgate_wire::tokens::Tap;
 

@@ -6,8 +6,8 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::names;
-use crate::access::{AccessKey, AuthError, Snapshot};
 use tollgate_base::clock;
+use tollgate_config::access::{AccessKey, AuthError, Snapshot};
 use tollgate_wire::GatewayError;
 
 /// The access key that the request carries. Of two credentials one may be another service's, left in the client's

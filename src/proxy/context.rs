@@ -10,9 +10,9 @@ use super::crossing::Crossing;
 use super::flight::Flight;
 use super::session::Unwrap;
 use super::tab::Tab;
-use crate::access::{AccessKey, Snapshot};
-use crate::failover::{Candidate, Machine, Outcome};
 use crate::metrics::InFlight;
+use tollgate_config::access::{AccessKey, Snapshot};
+use tollgate_failover::{Candidate, Machine, Outcome};
 use tollgate_ledger::NanoUsd;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Tap;
@@ -76,7 +76,7 @@ pub struct Planned {
     /// Gives the client's session back.
     pub unwrap: Option<Unwrap>,
     /// Counts the request as under way until it is dropped.
-    pub in_flight: InFlight,
+    pub _in_flight: InFlight,
 }
 
 /// The attempt under way.
@@ -138,8 +138,6 @@ pub struct Answered {
     pub overhead: Duration,
     /// Whether the client left before the end.
     pub client_gone: bool,
-    /// A reason that a committed answer did not come to its end.
-    pub broken: Option<&'static str>,
 }
 
 impl Context {

@@ -9,7 +9,7 @@
 //!
 //! Pingora calls `upstream_peer` again whenever a failure is marked retryable: that loop is the
 //! candidate loop. [`session`] is what makes it safe: it replays the body, holds answers back until
-//! they commit, and keeps the time. Decisions are made in [`crate::failover`]; here they are acted on.
+//! they commit, and keeps the time. Decisions are made in [`tollgate_failover`]; here they are acted on.
 
 mod admit;
 mod answer;

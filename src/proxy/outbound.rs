@@ -11,7 +11,7 @@ use pingora_proxy::Session;
 use super::context::Context;
 use super::flight::ended_by_gateway;
 use super::names;
-use crate::config::types::Auth;
+use tollgate_config::catalog::Auth;
 use tollgate_wire::Surface;
 
 /// What a provider that is called without a version gets: the one every Anthropic API serves.

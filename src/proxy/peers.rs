@@ -14,8 +14,8 @@ use pingora_error::{Error, ErrorType, Result};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::catalog::{BaseUrl, Provider, forbidden_address, plain_http_allowed};
-use crate::failover::{ConnectFailure, Outcome};
+use tollgate_config::catalog::{BaseUrl, Provider, forbidden_address, plain_http_allowed};
+use tollgate_failover::{ConnectFailure, Outcome};
 
 /// How long an address is believed; the system's resolver does not say.
 const NAME_TTL: Duration = Duration::from_secs(30);

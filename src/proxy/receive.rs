@@ -49,7 +49,7 @@ enum Walked {
 
 async fn walk(
     shared: &Arc<Shared>,
-    snapshot: Arc<crate::access::Snapshot>,
+    snapshot: Arc<tollgate_config::access::Snapshot>,
     session: &mut Session,
     ctx: &mut Context,
 ) -> std::result::Result<Walked, GatewayError> {

@@ -7,10 +7,10 @@ use pingora_proxy::Session;
 use super::context::Context;
 use super::names;
 use super::shared::Shared;
-use crate::access::{AccessKey, Snapshot, Step};
-use crate::catalog::{Provider, Resolved, Unknown};
-use crate::failover::{self, Candidate, Target};
 use tollgate_base::clock;
+use tollgate_config::access::{AccessKey, Snapshot, Step};
+use tollgate_config::catalog::{Provider, Resolved, Unknown};
+use tollgate_failover::{Candidate, Target};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
@@ -52,7 +52,7 @@ pub fn plan(
     }
 
     let now = clock::now();
-    let candidates = failover::plan(
+    let candidates = tollgate_failover::plan(
         &targets,
         |key, provider| shared.health.cooling(key, provider, now),
         now,

@@ -9,10 +9,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::drain::Drain;
 use super::peers::Peers;
-use crate::access::Snapshot;
-use crate::failover::{Candidate, Health, Outcome};
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
+use tollgate_config::access::Snapshot;
+use tollgate_failover::{Candidate, Health, Outcome};
 use tollgate_ledger::Ledger;
 use tollgate_ledger::events::EventIds;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::catalog::Model;
-use crate::failover::Candidate;
+use tollgate_config::catalog::Model;
+use tollgate_failover::Candidate;
 use tollgate_ledger::KeyKind;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::cost::cost;

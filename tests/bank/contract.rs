@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tollgate::control::store;
+use tollgate_control::store;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{self, Bank, Books, Day, Exchange, Holder, NewGrant, Reply, Rollup};
 use tollgate_store::{Database, StoreError};

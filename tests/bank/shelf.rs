@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tollgate::control::store::Store;
-use tollgate::control::store::{
+use tollgate_base::clock;
+use tollgate_control::store::Store;
+use tollgate_control::store::{
     Commit, Committed, Contents, Entry, REMEMBERED_COMMITS, REMEMBERED_DELETIONS, Record, Since,
 };
-use tollgate_base::clock;
 use tollgate_store::StoreError;
 
 #[derive(Clone, Default)]

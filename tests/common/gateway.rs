@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tollgate::config::{self, BankChoice, RedisTopology};
+use tollgate_config::{BankChoice, RedisTopology};
 use tollgate_store::redis::{Redis, RedisSettings, Topology};
 use tollgate_store::sqlite::{self, Synchronous};
 use tollgate_store::{Access, Database};
@@ -95,7 +95,7 @@ impl Gateway {
 
     /// The gateway's database, opened beside it.
     pub fn database(&self) -> Database {
-        let config = config::load(&self.path("tollgate.yaml"), &|_: &str| None).unwrap();
+        let config = tollgate_config::load(&self.path("tollgate.yaml"), &|_: &str| None).unwrap();
         let timeout = Duration::from_secs(10);
         match &config.ledger.bank {
             BankChoice::Sqlite { path } => {

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use serde_yaml::Value;
-use tollgate::access::Snapshot;
-use tollgate::catalog::Catalog;
-use tollgate::config::{self, Config, Fault, Faults};
+use tollgate_config::access::Snapshot;
+use tollgate_config::catalog::Catalog;
+use tollgate_config::{Config, Fault, Faults};
 use tollgate_ledger::KeyKind;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::Limit;
@@ -33,8 +33,8 @@ pub fn config(data: &[u8]) {
     if leads_away(text) {
         return;
     }
-    let parsed = config::parse(text, &env);
-    match (&parsed, config::parse(text, &env)) {
+    let parsed = tollgate_config::parse(text, &env);
+    match (&parsed, tollgate_config::parse(text, &env)) {
         (Ok(config), Ok(again)) => assert_eq!(config.warnings, again.warnings, "as before"),
         (Err(faults), Err(again)) => assert_eq!(faults.faults, again.faults, "as before"),
         _ => panic!("the same text is valid and is not"),
@@ -174,7 +174,7 @@ fn editors_agree(text: &str) {
     };
     static VALIDATOR: OnceLock<jsonschema::Validator> = OnceLock::new();
     let validator = VALIDATOR.get_or_init(|| {
-        jsonschema::validator_for(&config::schema()).expect("the schema is a schema")
+        jsonschema::validator_for(&tollgate_config::schema()).expect("the schema is a schema")
     });
     if let Some(error) = validator.iter_errors(&json).next() {
         panic!(

@@ -41,7 +41,7 @@ struct Noun {
 
 /// The API's document: a fault of this program if there is none.
 fn document() -> Value {
-    tollgate::admin::openapi().unwrap_or_default()
+    tollgate_control::admin::openapi().unwrap_or_default()
 }
 
 fn nouns(document: &Value) -> Vec<Noun> {

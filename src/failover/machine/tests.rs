@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::failover::classify::ConnectFailure;
-use crate::failover::testing::candidate;
+use crate::classify::ConnectFailure;
+use crate::testing::candidate;
 
 fn status(status: u16) -> Outcome {
     Outcome::Status {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::failover::testing::{key, provider};
+use crate::testing::{key, provider};
 
 /// A provider's keys and the id of a model, from which targets borrow.
 struct Fixture {

@@ -214,8 +214,8 @@ mod tests {
 
     use super::*;
     use crate::bank::{Books, Day, Exchange, NewGrant, Reply, Rollup};
-    use crate::events::{EventId, EventIds};
     use crate::events::event::tests::sample;
+    use crate::events::{EventId, EventIds};
     use tollgate_base::Timestamp;
 
     /// Has batches, and nothing else.

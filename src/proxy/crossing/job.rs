@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::failover::Candidate;
 use crate::proxy::shared::Shared;
+use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate;
 use tollgate_wire::translate::{Conversation, Refusal, Reply, Target, Translated};

@@ -14,8 +14,8 @@ use job::{Done, Job, Read, Told};
 
 use super::context::{Context, Planned};
 use super::shared::Shared;
-use crate::access::AccessKey;
-use crate::failover::Candidate;
+use tollgate_config::access::AccessKey;
+use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate::Refusal;
 use tollgate_wire::{Endpoint, GatewayError};

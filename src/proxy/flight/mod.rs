@@ -186,11 +186,6 @@ impl Flight {
         self.state.lock().committed_at
     }
 
-    /// Whether the answer came to its end.
-    pub fn ended(&self) -> bool {
-        self.state.lock().ended
-    }
-
     /// Why the gateway ended the attempt, if it did.
     pub fn fault(&self) -> Option<Fault> {
         self.state.lock().fault.clone()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tollgate::control::store::{Commit, Entry};
 use tollgate_base::clock;
+use tollgate_control::store::{Commit, Entry};
 use tollgate_store::StoreError;
 
 use super::resources::resources;

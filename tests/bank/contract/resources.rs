@@ -7,8 +7,8 @@ use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
-pub use tollgate::control::store::Store as Resources;
-use tollgate::control::store::{
+pub use tollgate_control::store::Store as Resources;
+use tollgate_control::store::{
     Commit, Committed, Contents, REMEMBERED_DELETIONS, Record, Since, Write,
 };
 use tollgate_store::StoreError;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tollgate::control::store::{Committed, Since};
 use tollgate_base::clock;
+use tollgate_control::store::{Committed, Since};
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Bank, Exchange};
 use tollgate_store::StoreError;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tollgate::control::store::{Commit, Committed, Contents, Since, Store};
 use tollgate_base::Secret;
 use tollgate_base::clock;
+use tollgate_control::store::{Commit, Committed, Contents, Since, Store};
 use tollgate_store::StoreError;
 use tollgate_store::redis::{RedisSettings, Topology};
 

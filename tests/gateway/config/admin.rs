@@ -1,9 +1,8 @@
 //! Who may call the admin API, as an operator writes it.
 
 use std::time::Duration;
-
-use tollgate::access::{Role, token};
-use tollgate::config::{self, ApiKey};
+use tollgate_config::ApiKey;
+use tollgate_config::secrets::{Role, token};
 
 use super::Files;
 
@@ -162,7 +161,7 @@ fn what_paths_cannot_be_appended_to_is_no_public_url() {
 
 #[test]
 fn an_editor_asks_for_a_digest_and_not_for_an_id() {
-    let validator = jsonschema::validator_for(&config::schema()).unwrap();
+    let validator = jsonschema::validator_for(&tollgate_config::schema()).unwrap();
     let valid = |key| validator.is_valid(&serde_json::json!({ "admin": { "api_keys": [key] } }));
     let digest = "1".repeat(64);
     assert!(valid(

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tollgate::config::{
+use tollgate_base::Secret;
+use tollgate_config::{
     BankChoice, Credits, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable,
 };
-use tollgate_base::Secret;
 use tollgate_ledger::NanoUsd;
 
 use super::Files;

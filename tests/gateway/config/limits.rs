@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate::access::Snapshot;
-use tollgate::catalog::Catalog;
-use tollgate::config::{Account, Config};
+use tollgate_config::access::Snapshot;
+use tollgate_config::catalog::Catalog;
+use tollgate_config::{Account, Config};
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::NewGrant;
 
@@ -150,7 +150,7 @@ access_keys:
 #[test]
 fn the_reference_leaves_no_setting_out() {
     let reference = std::fs::read_to_string(root("conf/tollgate.yaml")).unwrap();
-    let schema = tollgate::config::schema();
+    let schema = tollgate_config::schema();
     for section in [
         "Ledger",
         "Sqlite",
@@ -174,7 +174,7 @@ fn the_reference_leaves_no_setting_out() {
 
 #[test]
 fn editors_take_what_is_taken_here() {
-    let validator = jsonschema::validator_for(&tollgate::config::schema()).unwrap();
+    let validator = jsonschema::validator_for(&tollgate_config::schema()).unwrap();
     for (yaml, fine) in [
         ("limits: { budget: { usd: 20, per: day } }", true),
         (

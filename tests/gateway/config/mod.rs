@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tollgate::access;
-use tollgate::access::{AuthError, Role, Snapshot};
-use tollgate::catalog::Catalog;
-use tollgate::config::{self, AccessLog, Config, Faults, Timeouts};
-use tollgate::secrets::MasterKey;
+use tollgate_config::access::{AuthError, Snapshot};
+use tollgate_config::catalog::Catalog;
+use tollgate_config::secrets::MasterKey;
+use tollgate_config::secrets::Role;
+use tollgate_config::{AccessLog, Config, Faults, Timeouts};
 use tollgate_ledger::KeyKind;
 
 const DEMO_TOKEN: &str = "tg-demo-g1-DemoDemoDemoDemoDemoDemoDemoDemo";
@@ -58,7 +58,7 @@ impl Files {
     }
 
     fn load_with(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-        config::load(&self.path("tollgate.yaml"), env)
+        tollgate_config::load(&self.path("tollgate.yaml"), env)
     }
 
     fn load(&self) -> Config {
@@ -107,7 +107,7 @@ fn every_file_that_we_ship_is_valid() {
     for entry in shipped.into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "yaml") {
-            config::load(&path, &everything)
+            tollgate_config::load(&path, &everything)
                 .unwrap_or_else(|faults| panic!("not valid:\n{faults}"));
             count += 1;
         }
@@ -118,7 +118,7 @@ fn every_file_that_we_ship_is_valid() {
 #[test]
 fn the_demo_and_the_starting_point_need_no_environment() {
     for file in ["conf/demo.yaml", "conf/tollgate.yaml"] {
-        let config = config::load(&root(file), &nothing)
+        let config = tollgate_config::load(&root(file), &nothing)
             .unwrap_or_else(|faults| panic!("not valid:\n{faults}"));
         assert!(
             config
@@ -410,7 +410,7 @@ fn what_is_not_yaml_has_its_line() {
         assert!(said.starts_with(want), "{yaml:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{yaml:?}: {said}");
     }
-    let missing = config::load(Path::new("no/such/file.yaml"), &nothing).unwrap_err();
+    let missing = tollgate_config::load(Path::new("no/such/file.yaml"), &nothing).unwrap_err();
     assert!(
         missing
             .to_string()
@@ -676,7 +676,7 @@ configurations:
 
 #[test]
 fn a_snapshot_answers_who_calls_and_with_which_keys() {
-    let config = config::load(&root("conf/demo.yaml"), &everything).unwrap();
+    let config = tollgate_config::load(&root("conf/demo.yaml"), &everything).unwrap();
     let snapshot = Snapshot::build(Arc::new(config), Arc::new(Catalog::default()), 1);
     let key = snapshot.authenticate(DEMO_TOKEN).unwrap();
     assert_eq!((&*key.id, &*key.account), ("demo", "default"));
@@ -730,7 +730,7 @@ fn a_snapshot_answers_who_calls_and_with_which_keys() {
         "value-of-OPENAI_API_KEY"
     );
 
-    let config = config::load(&root("conf/team.yaml"), &everything).unwrap();
+    let config = tollgate_config::load(&root("conf/team.yaml"), &everything).unwrap();
     let snapshot = Snapshot::build(Arc::new(config), Arc::new(Catalog::default()), 2);
     let ids = |account, kind| -> Vec<String> {
         snapshot
@@ -757,7 +757,7 @@ fn a_snapshot_answers_who_calls_and_with_which_keys() {
 
 #[test]
 fn the_schema_knows_every_field_and_takes_references() {
-    let schema = config::schema();
+    let schema = tollgate_config::schema();
     let validator = jsonschema::validator_for(&schema).unwrap();
     for file in ["conf/demo.yaml", "conf/tollgate.yaml", "conf/team.yaml"] {
         let yaml: serde_json::Value =
@@ -830,8 +830,13 @@ fn the_command_line_checks_prints_and_makes_keys() {
     let key = &config.admin.api_keys[0];
     assert_eq!((&*key.id, key.role), ("root", Role::ReadOnly));
     assert_eq!(key.name.as_deref(), Some("On call"));
-    assert_eq!(key.digest, access::token::digest(token));
-    assert_eq!(access::token::parse_admin(token).unwrap().id, "root");
+    assert_eq!(key.digest, tollgate_config::secrets::token::digest(token));
+    assert_eq!(
+        tollgate_config::secrets::token::parse_admin(token)
+            .unwrap()
+            .id,
+        "root"
+    );
     for wrong in [
         &["--id", "Not An Id"][..],
         &["--admin", "--id", "Not An Id"],
@@ -861,7 +866,7 @@ fn the_command_line_checks_prints_and_makes_keys() {
     assert_eq!(code, Some(0));
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&out).unwrap(),
-        config::schema()
+        tollgate_config::schema()
     );
 }
 

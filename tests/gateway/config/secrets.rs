@@ -1,8 +1,8 @@
 //! Master keys, as an operator sets them.
 
-use tollgate::config::{Config, Faults};
-use tollgate::secrets::MasterKey;
 use tollgate_base::Secret;
+use tollgate_config::secrets::MasterKey;
+use tollgate_config::{Config, Faults};
 
 use super::Files;
 

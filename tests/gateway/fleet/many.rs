@@ -1,9 +1,10 @@
 //! A hundred thousand access keys in the store; fewer in a debug build, which is many times slower.
 
-use tollgate::access::Token;
-use tollgate::control::resource::{AccessKey, Meta};
-use tollgate::control::store::{Commit, Committed, Store, Write};
-use tollgate::control::{Document as _, id};
+use tollgate_base::id;
+use tollgate_config::secrets::Token;
+use tollgate_control::Document as _;
+use tollgate_control::resource::{AccessKey, Meta};
+use tollgate_control::store::{Commit, Committed, Store, Write};
 
 use super::*;
 use crate::common::fake::{Fake, Wire};

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::control::store::{self, Store};
 use tollgate_base::clock;
+use tollgate_control::store;
+use tollgate_control::store::Store;
 use tollgate_ledger::bank;
 use tollgate_ledger::bank::Bank;
 

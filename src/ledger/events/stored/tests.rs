@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::events::{EventIds, UsageEvent};
 use crate::events::event::tests::sample;
+use crate::events::{EventIds, UsageEvent};
 use tollgate_wire::Surface;
 
 fn text() -> impl Strategy<Value = String> {

@@ -1,0 +1,86 @@
+//! What is counted over time, as the till counts it. Pure.
+
+use std::sync::Arc;
+
+use crate::yaml::types::{Per, RateLimits};
+use tollgate_ledger::bank::{Limit, Measure, Meter};
+
+/// The limits that are written for `key:<id>` or `configuration:<id>`, in the order of [`Measure`].
+pub(super) fn of(subject: &str, written: &RateLimits) -> Arc<[Limit]> {
+    let subject: Arc<str> = subject.into();
+    let counts = [
+        (Measure::RequestsPerMinute, written.requests_per_minute),
+        (Measure::TokensPerMinute, written.tokens_per_minute),
+        (Measure::ConcurrentRequests, written.concurrent_requests),
+    ];
+    let counts = counts
+        .into_iter()
+        .filter_map(|(measure, most)| Some((measure, most?)));
+    let budgets = written.budget.list().iter().filter_map(|budget| {
+        let measure = match budget.per? {
+            Per::Day => Measure::BudgetPerDay,
+            Per::Month => Measure::BudgetPerMonth,
+            Per::Total => Measure::BudgetTotal,
+        };
+        Some((measure, budget.usd?.micros().saturating_mul(1_000)))
+    });
+    let mut limits: Vec<Limit> = counts
+        .chain(budgets)
+        .map(|(measure, most)| Limit {
+            meter: Meter {
+                subject: subject.clone(),
+                measure,
+            },
+            most: i64::try_from(most).unwrap_or(i64::MAX),
+        })
+        .collect();
+    limits.sort_by_key(|limit| limit.meter.measure);
+    limits.into()
+}
+
+/// The limits of an access key; most have none.
+pub(super) fn of_key(id: &str, written: &RateLimits) -> Arc<[Limit]> {
+    if *written == RateLimits::default() {
+        Arc::default()
+    } else {
+        of(&format!("key:{id}"), written)
+    }
+}
+
+/// Two lists as one; the same allocation if one of them is empty.
+pub(super) fn together(first: &Arc<[Limit]>, second: &Arc<[Limit]>) -> Arc<[Limit]> {
+    match (first.is_empty(), second.is_empty()) {
+        (_, true) => first.clone(),
+        (true, false) => second.clone(),
+        (false, false) => first.iter().chain(&**second).cloned().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_becomes_meters_with_units() {
+        let written: RateLimits = serde_yaml::from_str(
+            "{ requests_per_minute: 600, concurrent_requests: 3,
+               budget: [{ usd: 20, per: total }, { usd: 0.000001, per: day }] }",
+        )
+        .unwrap();
+        let limits = of("key:app", &written);
+        let shown: Vec<String> = limits
+            .iter()
+            .map(|limit| format!("{} {}", limit.meter, limit.most))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "key:app/requests_per_minute 600",
+                "key:app/concurrent_requests 3",
+                "key:app/budget_per_day 1000",
+                "key:app/budget_total 20000000000",
+            ]
+        );
+        assert!(of("key:app", &RateLimits::default()).is_empty());
+    }
+}

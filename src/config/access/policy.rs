@@ -1,0 +1,229 @@
+//! What a configuration allows, and which rule serves. Pure.
+
+use std::sync::Arc;
+
+use super::{Configuration, ModelRef, Rule, RuleTarget, Step, limits};
+use crate::yaml::types;
+use tollgate_ledger::KeyKind;
+
+impl ModelRef {
+    /// Reads `provider/model` or `provider:model`. Only the first separator counts: a model's id may contain
+    /// both characters, a provider's neither. `None` if a part is missing.
+    pub fn parse(text: &str) -> Option<ModelRef> {
+        let (provider, model) = text.split_once(['/', ':'])?;
+        if provider.is_empty() || model.is_empty() {
+            return None;
+        }
+        Some(ModelRef {
+            provider: provider.into(),
+            model: model.into(),
+        })
+    }
+
+    /// Whether this is that model: the provider exactly, the model without regard to ASCII case. The provider may
+    /// be written twice, as in `openai:openai/gpt-4o`.
+    pub fn is(&self, provider: &str, model: &str) -> bool {
+        let once = || {
+            self.model
+                .strip_prefix(provider)
+                .and_then(|rest| rest.strip_prefix('/'))
+        };
+        &*self.provider == provider
+            && (self.model.eq_ignore_ascii_case(model)
+                || once().is_some_and(|once| once.eq_ignore_ascii_case(model)))
+    }
+}
+
+impl Configuration {
+    /// Whether the provider's id is on the allow list, or there is none.
+    pub fn allows_provider(&self, provider: &str) -> bool {
+        self.providers
+            .as_ref()
+            .is_none_or(|allowed| allowed.iter().any(|id| &**id == provider))
+    }
+
+    /// Whether both the provider and the model are allowed.
+    pub fn allows_model(&self, provider: &str, model: &str) -> bool {
+        self.allows_provider(provider)
+            && self
+                .models
+                .as_ref()
+                .is_none_or(|allowed| allowed.iter().any(|entry| entry.is(provider, model)))
+    }
+
+    /// The rule that serves the model: its own, else its provider's. `None`: the default order holds.
+    pub fn rule_for(&self, provider: &str, model: &str) -> Option<&Rule> {
+        let of_model = |rule: &&Rule| matches!(&rule.target, RuleTarget::Model(target) if target.is(provider, model));
+        let of_provider =
+            |rule: &&Rule| matches!(&rule.target, RuleTarget::Provider(id) if &**id == provider);
+        self.rules
+            .iter()
+            .find(of_model)
+            .or_else(|| self.rules.iter().find(of_provider))
+    }
+}
+
+impl From<&types::Configuration> for Configuration {
+    /// Takes a configuration that has been checked; model references that do not parse allow nothing.
+    fn from(written: &types::Configuration) -> Self {
+        let arcs = |list: &Vec<String>| list.iter().map(|id| Arc::from(id.as_str())).collect();
+        Configuration {
+            id: written.id.as_str().into(),
+            providers: written.access.providers.allow.as_ref().map(arcs),
+            models: written.access.models.allow.as_ref().map(|list| {
+                list.iter()
+                    .filter_map(|text| ModelRef::parse(text))
+                    .collect()
+            }),
+            rules: written.router.rules.iter().filter_map(rule).collect(),
+            failover: written.failover,
+            timeouts: written.timeouts.overrides(),
+            max_input_tokens: written.limits.max_input_tokens,
+            max_output_tokens: written.limits.max_output_tokens,
+            limits: limits::of(
+                &format!("configuration:{}", written.id),
+                &written.limits.rates(),
+            ),
+        }
+    }
+}
+
+fn rule(written: &types::Rule) -> Option<Rule> {
+    let target = match (&written.provider, &written.model) {
+        (Some(provider), None) => RuleTarget::Provider(provider.as_str().into()),
+        // Who wrote both saw to it that the provider is the model's.
+        (_, Some(model)) => RuleTarget::Model(ModelRef::parse(model)?),
+        (None, None) => return None,
+    };
+    let steps = written.steps.iter().map(|step| {
+        let (kind, keys) = match step {
+            types::Step::User { keys } => (KeyKind::User, keys),
+            types::Step::Managed { keys } => (KeyKind::Managed, keys),
+        };
+        Step {
+            kind,
+            keys: keys
+                .as_ref()
+                .map(|ids| ids.iter().map(|id| Arc::from(id.as_str())).collect()),
+        }
+    });
+    Some(Rule {
+        target,
+        steps: steps.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configuration(yaml: &str) -> Configuration {
+        Configuration::from(&serde_yaml::from_str::<types::Configuration>(yaml).unwrap())
+    }
+
+    #[test]
+    fn only_the_first_separator_splits_a_model_reference() {
+        for (text, provider, model) in [
+            ("openai/gpt-4o", "openai", "gpt-4o"),
+            ("openai:gpt-4o", "openai", "gpt-4o"),
+            (
+                "openrouter/meta-llama/llama-3:free",
+                "openrouter",
+                "meta-llama/llama-3:free",
+            ),
+            (
+                "openrouter:meta-llama/llama-3:free",
+                "openrouter",
+                "meta-llama/llama-3:free",
+            ),
+            ("my-vllm:a:b/c", "my-vllm", "a:b/c"),
+        ] {
+            let parsed = ModelRef::parse(text).unwrap();
+            assert_eq!(
+                (&*parsed.provider, &*parsed.model),
+                (provider, model),
+                "{text}"
+            );
+        }
+        for text in ["", "gpt-4o", "/gpt-4o", "openai/", ":x"] {
+            assert_eq!(ModelRef::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn allow_lists_hold_both_for_providers_and_for_models() {
+        let open = configuration("id: open");
+        assert!(open.allows_provider("any") && open.allows_model("any", "thing"));
+
+        let providers = configuration("{ id: a, access: { providers: { allow: [openai] } } }");
+        assert!(providers.allows_model("openai", "whatever"));
+        assert!(
+            !providers.allows_provider("OpenAI"),
+            "provider ids are exact"
+        );
+        assert!(!providers.allows_model("anthropic", "claude"));
+
+        let models = configuration(
+            "{ id: a, access: { models: { allow: [openai/gpt-4o, 'openrouter:x/Y:free'] } } }",
+        );
+        assert!(
+            models.allows_provider("anthropic"),
+            "an absent provider list allows every provider"
+        );
+        assert!(
+            models.allows_model("openai", "GPT-4o"),
+            "model ids are compared without regard to case"
+        );
+        assert!(models.allows_model("openrouter", "x/y:FREE"));
+        assert!(
+            !models.allows_model("openai", "gpt-4o-mini"),
+            "no prefix matching"
+        );
+        assert!(
+            !models.allows_model("azure", "gpt-4o"),
+            "the provider counts"
+        );
+
+        let twice =
+            configuration("{ id: a, access: { models: { allow: ['openai:openai/gpt-4o'] } } }");
+        assert!(twice.allows_model("openai", "GPT-4o"));
+        assert!(twice.allows_model("openai", "openai/gpt-4o"));
+        assert!(!twice.allows_model("groq", "gpt-4o"));
+
+        let both = configuration(
+            "{ id: a, access: { providers: { allow: [groq] }, models: { allow: [openai/gpt-4o] } } }",
+        );
+        assert!(
+            !both.allows_model("openai", "gpt-4o"),
+            "both lists must allow"
+        );
+
+        let nothing = configuration("{ id: a, access: { models: { allow: [] } } }");
+        assert!(
+            !nothing.allows_model("openai", "gpt-4o"),
+            "an empty list allows nothing"
+        );
+    }
+
+    #[test]
+    fn a_model_rule_beats_a_provider_rule_wherever_it_stands() {
+        let configuration = configuration(
+            "{ id: a, router: { rules: [
+                { provider: openai, steps: [{ type: managed }] },
+                { model: 'openai:gpt-4o', steps: [{ type: user, keys: [k1, k2] }, { type: managed, keys: [m] }] } ] } }",
+        );
+        let rule = configuration.rule_for("openai", "GPT-4O").unwrap();
+        assert_eq!(rule.steps.len(), 2);
+        assert_eq!(rule.steps[0].kind, KeyKind::User);
+        assert_eq!(
+            rule.steps[0].keys.as_deref(),
+            Some(&["k1".into(), "k2".into()][..])
+        );
+        let rule = configuration.rule_for("openai", "o3").unwrap();
+        assert_eq!(
+            (rule.steps[0].kind, &rule.steps[0].keys),
+            (KeyKind::Managed, &None)
+        );
+        assert!(configuration.rule_for("anthropic", "gpt-4o").is_none());
+    }
+}

@@ -1,0 +1,78 @@
+//! Access keys by id, so that a changed one costs little however many there are.
+//!
+//! Invariant: a copy shares every shelf that was not changed since.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::AccessKey;
+
+/// How many shelves there are; a power of two.
+const SHELVES: usize = 256;
+
+type Shelf = HashMap<Arc<str>, Arc<AccessKey>>;
+
+/// Access keys by id. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Shelves(Vec<Arc<Shelf>>);
+
+impl Default for Shelves {
+    fn default() -> Self {
+        Shelves(vec![Arc::default(); SHELVES])
+    }
+}
+
+impl Shelves {
+    /// The key with this id, and the id as it is kept.
+    pub fn entry(&self, id: &str) -> Option<(&Arc<str>, &Arc<AccessKey>)> {
+        self.0.get(place(id))?.get_key_value(id)
+    }
+
+    /// The key with this id.
+    pub fn get(&self, id: &str) -> Option<&Arc<AccessKey>> {
+        self.entry(id).map(|(_, key)| key)
+    }
+
+    /// All, in no particular order.
+    pub fn values(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
+        self.0.iter().flat_map(|shelf| shelf.values())
+    }
+
+    /// Puts a key where its id belongs.
+    pub fn insert(&mut self, key: AccessKey) {
+        if let Some(shelf) = self.0.get_mut(place(&key.id)) {
+            Arc::make_mut(shelf).insert(key.id.clone(), Arc::new(key));
+        }
+    }
+
+    /// Takes a key away.
+    pub fn remove(&mut self, id: &str) {
+        if let Some(shelf) = self.0.get_mut(place(id))
+            && shelf.contains_key(id)
+        {
+            Arc::make_mut(shelf).remove(id);
+        }
+    }
+}
+
+/// Which shelf an id belongs to. Ids are chosen by us or by the operator: nobody gains by crowding one.
+fn place(id: &str) -> usize {
+    let mix = |sum: u32, byte: u8| sum.wrapping_mul(31).wrapping_add(u32::from(byte));
+    let sum = id.bytes().fold(0, mix);
+    usize::from(sum.to_le_bytes()[0] ^ sum.to_le_bytes()[2]) % SHELVES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_ids_spread_over_all_shelves() {
+        let mut crowds = [0_u32; SHELVES];
+        for n in 0..25_600 {
+            crowds[place(&tollgate_base::id::new("ak_", 1_700_000_000_000 + n / 50))] += 1;
+        }
+        let most = crowds.iter().max();
+        assert!(most < Some(&200), "{most:?} on one, 100 on the average");
+    }
+}

@@ -1,0 +1,454 @@
+//! Everything a request needs to know, in one value that never changes.
+//!
+//! A change builds a new snapshot and swaps it in; requests under way keep theirs. Where only access keys changed,
+//! the new one shares everything else with the old one.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::shelves::Shelves;
+use super::{AccessKey, AccountSettings, Configuration, ProviderKey, Used, limits};
+use crate::catalog::Auth;
+use crate::catalog::Catalog;
+use crate::secrets::token;
+use crate::yaml;
+use crate::yaml::Config;
+use crate::yaml::types;
+use tollgate_base::Secret;
+use tollgate_ledger::KeyKind;
+
+/// Keys, configurations, catalog and settings, as of one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Counts snapshots, from 1.
+    pub generation: u64,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// Providers and models.
+    pub catalog: Arc<Catalog>,
+    /// Whether all keys are known: not before the store has been read.
+    complete: bool,
+    access_keys: Shelves,
+    configurations: Arc<Configurations>,
+    accounts: Arc<Accounts>,
+    provider_keys: Arc<HashMap<Arc<str>, KeyRing>>,
+    by_id: Arc<HashMap<Arc<str>, Arc<ProviderKey>>>,
+}
+
+type Configurations = HashMap<Arc<str>, Arc<Configuration>>;
+
+/// What a snapshot is made of.
+pub struct Contents<'a> {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// Providers and models.
+    pub catalog: Arc<Catalog>,
+    /// Providers with their keys; and the account that alone may use one without a credential, if it has an owner.
+    pub providers: Vec<(Cow<'a, types::Provider>, Option<&'a str>)>,
+    /// What access keys may call.
+    pub configurations: Vec<&'a types::Configuration>,
+    /// What applications send.
+    pub access_keys: Vec<WrittenKey<'a>>,
+    /// Accounts with settings of their own.
+    pub settings: Vec<(&'a str, AccountSettings)>,
+    /// Whether these are all.
+    pub complete: bool,
+}
+
+/// An access key, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenKey<'a> {
+    /// Unique.
+    pub id: &'a str,
+    /// For people.
+    pub name: Option<&'a str>,
+    /// Whose it is.
+    pub account: &'a str,
+    /// What it is held to; `None` allows all.
+    pub configuration: Option<&'a str>,
+    /// SHA-256 of the whole token.
+    pub digest: &'a [u8; 32],
+    /// What it may use over time.
+    pub limits: &'a types::RateLimits,
+}
+
+impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
+    fn from(key: &'a yaml::AccessKey) -> Self {
+        WrittenKey {
+            id: &key.id,
+            name: key.name.as_deref(),
+            account: &key.account,
+            configuration: key.configuration.as_deref(),
+            digest: &key.digest,
+            limits: &key.limits,
+        }
+    }
+}
+
+/// One provider's keys, in the order in which they are written.
+#[derive(Clone, Debug, Default)]
+struct KeyRing {
+    user: HashMap<Arc<str>, Vec<Arc<ProviderKey>>>,
+    managed: Vec<Arc<ProviderKey>>,
+    /// For a provider that needs no credential: the implicit key, which every account may use.
+    keyless: Vec<Arc<ProviderKey>>,
+}
+
+/// Why a token was refused. The caller of the API is told the same for the first two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// It does not have a token's form.
+    #[error("malformed access key")]
+    Malformed,
+    /// No access key has this id and secret.
+    #[error("unknown access key")]
+    Unknown,
+    /// It is not known yet whether one has.
+    #[error("access keys are still being read")]
+    NotYet,
+}
+
+impl Snapshot {
+    /// Indexes what a configuration declares. Pure.
+    pub fn build(config: Arc<Config>, catalog: Arc<Catalog>, generation: u64) -> Snapshot {
+        let declared = config.clone();
+        let contents = Contents {
+            config,
+            catalog,
+            providers: declared
+                .providers
+                .iter()
+                .map(|one| (Cow::Borrowed(one), None))
+                .collect(),
+            configurations: declared.configurations.iter().collect(),
+            access_keys: declared.access_keys.iter().map(WrittenKey::from).collect(),
+            settings: Vec::new(),
+            complete: true,
+        };
+        Snapshot::of(contents, generation, None)
+    }
+
+    /// Indexes contents. Keys that were in the `last` snapshot remember when they were used. Pure.
+    pub fn of(contents: Contents<'_>, generation: u64, last: Option<&Snapshot>) -> Snapshot {
+        let Contents {
+            config, catalog, ..
+        } = contents;
+        let configurations: Configurations = contents
+            .configurations
+            .into_iter()
+            .map(|written| Arc::new(Configuration::from(written)))
+            .map(|configuration| (configuration.id.clone(), configuration))
+            .collect();
+        let mut accounts = Accounts::new(&config, contents.settings);
+        let mut access_keys = Shelves::default();
+        for key in contents.access_keys {
+            let known = last.and_then(|last| last.access_keys.entry(key.id));
+            let account = accounts.get(key.account);
+            if let Some(key) = access_key(key, &configurations, account, known) {
+                access_keys.insert(key);
+            }
+        }
+
+        let provider_keys: HashMap<Arc<str>, KeyRing> = contents
+            .providers
+            .iter()
+            .map(|(provider, owner)| key_ring(provider, *owner, &mut accounts, last))
+            .collect();
+        let by_id = provider_keys
+            .values()
+            .flat_map(|ring| {
+                ring.user
+                    .values()
+                    .flatten()
+                    .chain(&ring.managed)
+                    .chain(&ring.keyless)
+            })
+            .map(|key| (key.id.clone(), key.clone()))
+            .collect();
+        Snapshot {
+            generation,
+            config,
+            catalog,
+            complete: contents.complete,
+            access_keys,
+            configurations: Arc::new(configurations),
+            accounts: Arc::new(accounts),
+            provider_keys: Arc::new(provider_keys),
+            by_id: Arc::new(by_id),
+        }
+    }
+
+    /// The same with these access keys changed, or taken away where there is `None`; all else stays as it is. Costs
+    /// as much as the changed ones, not as all. Pure.
+    #[must_use]
+    pub fn with_access_keys<'a>(
+        &self,
+        changed: impl IntoIterator<Item = (&'a str, Option<WrittenKey<'a>>)>,
+        generation: u64,
+    ) -> Snapshot {
+        let mut access_keys = self.access_keys.clone();
+        for (id, key) in changed {
+            let key = key.and_then(|key| {
+                let known = self.access_keys.entry(id);
+                let account = self.accounts.look(key.account);
+                access_key(key, &self.configurations, account, known)
+            });
+            match key {
+                Some(key) => access_keys.insert(key),
+                None => access_keys.remove(id),
+            }
+        }
+        Snapshot {
+            generation,
+            access_keys,
+            ..self.clone()
+        }
+    }
+
+    /// The access key that a token is for.
+    ///
+    /// # Errors
+    ///
+    /// When the token has the wrong form, or nobody has it. An unknown id costs the same hash and compare as a
+    /// known one, so that time does not tell which ids exist.
+    pub fn authenticate(&self, token: &str) -> Result<Arc<AccessKey>, AuthError> {
+        const NOBODY: [u8; 32] = [0; 32];
+        let parts = token::parse(token).ok_or(AuthError::Malformed)?;
+        let digest = token::digest(token);
+        let key = self.access_keys.get(parts.id);
+        let same = token::same(key.map_or(&NOBODY, |key| &key.digest), &digest);
+        let unknown = || {
+            if self.complete {
+                AuthError::Unknown
+            } else {
+                AuthError::NotYet
+            }
+        };
+        key.filter(|_| same).cloned().ok_or_else(unknown)
+    }
+
+    /// The configuration with this id.
+    pub fn configuration(&self, id: &str) -> Option<&Arc<Configuration>> {
+        self.configurations.get(id)
+    }
+
+    /// A provider's keys of one kind that an account may use, in order; empty if there are none.
+    pub fn provider_keys(
+        &self,
+        provider: &str,
+        account: &str,
+        kind: KeyKind,
+    ) -> &[Arc<ProviderKey>] {
+        let Some(ring) = self.provider_keys.get(provider) else {
+            return &[];
+        };
+        match kind {
+            KeyKind::Managed => &ring.managed,
+            KeyKind::User => ring.user.get(account).unwrap_or(&ring.keyless),
+        }
+    }
+
+    /// The provider key with this id, whoever may use it.
+    pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
+        self.by_id.get(id)
+    }
+
+    /// Whether all keys are known.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The access key with this id.
+    pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
+        self.access_keys.get(id)
+    }
+
+    /// All access keys, in no particular order.
+    pub fn access_keys(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
+        self.access_keys.values()
+    }
+
+    /// All provider keys, in no particular order.
+    pub fn all_provider_keys(&self) -> impl Iterator<Item = &Arc<ProviderKey>> {
+        self.by_id.values()
+    }
+}
+
+/// `None` if its configuration is not there. One that was `known` remembers when it was used.
+fn access_key(
+    written: WrittenKey<'_>,
+    configurations: &Configurations,
+    (account, settings): (Arc<str>, Arc<AccountSettings>),
+    known: Option<(&Arc<str>, &Arc<AccessKey>)>,
+) -> Option<AccessKey> {
+    let configuration = match written.configuration {
+        // Whoever wrote it saw to it that it exists. If not, the key must not come to allow everything.
+        Some(id) => Some(configurations.get(id)?.clone()),
+        None => None,
+    };
+    let own = limits::of_key(written.id, written.limits);
+    let limits = match &configuration {
+        Some(configuration) => limits::together(&own, &configuration.limits),
+        None => own,
+    };
+    let (id, used) = match known {
+        Some((id, known)) => (id.clone(), known.used.clone()),
+        None => (Arc::from(written.id), Used::default()),
+    };
+    Some(AccessKey {
+        id,
+        name: written.name.map(str::to_owned),
+        account,
+        settings,
+        configuration,
+        digest: *written.digest,
+        limits,
+        used,
+    })
+}
+
+/// Equal account ids share one allocation, and one account's keys share its settings.
+#[derive(Debug)]
+struct Accounts {
+    common: Arc<AccountSettings>,
+    /// All that have settings of their own, and more.
+    known: HashMap<Arc<str>, Arc<AccountSettings>>,
+}
+
+impl Accounts {
+    fn new(config: &Config, own: Vec<(&str, AccountSettings)>) -> Accounts {
+        let own = own.into_iter();
+        Accounts {
+            common: Arc::new(AccountSettings::common(config)),
+            known: own
+                .map(|(id, settings)| (id.into(), Arc::new(settings)))
+                .collect(),
+        }
+    }
+
+    fn look(&self, id: &str) -> (Arc<str>, Arc<AccountSettings>) {
+        match self.known.get_key_value(id) {
+            Some((id, settings)) => (id.clone(), settings.clone()),
+            None => (id.into(), self.common.clone()),
+        }
+    }
+
+    fn get(&mut self, id: &str) -> (Arc<str>, Arc<AccountSettings>) {
+        let (id, settings) = self.look(id);
+        if !self.known.contains_key(&id) {
+            self.known.insert(id.clone(), settings.clone());
+        }
+        (id, settings)
+    }
+}
+
+fn key_ring(
+    provider: &types::Provider,
+    owner: Option<&str>,
+    accounts: &mut Accounts,
+    last: Option<&Snapshot>,
+) -> (Arc<str>, KeyRing) {
+    let id: Arc<str> = provider.id.as_str().into();
+    let mut key = |key_id: &str, kind, account: Option<&str>, value: &Secret| {
+        let known = last.and_then(|last| last.by_id.get_key_value(key_id));
+        let (key_id, used) = match known {
+            Some((id, known)) => (id.clone(), known.used.clone()),
+            None => (Arc::from(key_id), Used::default()),
+        };
+        Arc::new(ProviderKey {
+            id: key_id,
+            provider: id.clone(),
+            kind,
+            account: accounts.get(account.unwrap_or("default")).0,
+            value: value.clone(),
+            used,
+        })
+    };
+    let mut ring = KeyRing::default();
+    for written in &provider.keys {
+        let account = written.account.as_deref();
+        let key = key(&written.id, KeyKind::User, account, &written.value);
+        ring.user.entry(key.account.clone()).or_default().push(key);
+    }
+    for written in &provider.managed_keys {
+        let account = written.account.as_deref();
+        ring.managed
+            .push(key(&written.id, KeyKind::Managed, account, &written.value));
+    }
+    if provider.auth == Some(Auth::None) && ring.user.is_empty() && ring.managed.is_empty() {
+        let implicit = key(
+            &format!("{id}-none"),
+            KeyKind::User,
+            owner,
+            &Secret::default(),
+        );
+        match owner {
+            Some(_) => ring
+                .user
+                .entry(implicit.account.clone())
+                .or_default()
+                .push(implicit),
+            None => ring.keyless.push(implicit),
+        }
+    }
+    (id, ring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::Token;
+
+    #[test]
+    fn a_key_whose_configuration_is_gone_is_refused_rather_than_free() {
+        let token = Token::generate("app").unwrap();
+        let yaml = format!(
+            "configurations: [{{ id: c, failover: false }}]\naccess_keys: [{{ id: app, configuration: c, sha256: '{}' }}]",
+            token::to_hex(&token.digest())
+        );
+        let mut config = yaml::parse(&yaml, &|_| None).unwrap();
+        let build = |config: &Config| Snapshot::build(Arc::new(config.clone()), Arc::default(), 1);
+        let key = build(&config).authenticate(token.expose()).unwrap();
+        assert_eq!(key.configuration.as_ref().unwrap().failover, Some(false));
+        config.configurations.clear();
+        assert_eq!(
+            build(&config).authenticate(token.expose()).unwrap_err(),
+            AuthError::Unknown
+        );
+    }
+
+    #[test]
+    fn only_a_provider_that_wants_no_credential_and_has_none_is_keyless() {
+        let config = yaml::parse(
+            "accounts: [{ id: a }]
+providers:
+  - { id: free, base_url: 'http://127.0.0.1:1', auth: none }
+  - { id: with-key, base_url: 'http://127.0.0.1:1', auth: none, keys: [{ id: k, value: x, account: a }] }
+  - { id: bearer, base_url: 'http://127.0.0.1:1' }
+",
+            &|_| None,
+        )
+        .unwrap();
+        let snapshot = Snapshot::build(Arc::new(config), Arc::default(), 1);
+        for (provider, account, want) in [
+            ("free", "default", Some("free-none")),
+            ("free", "a", Some("free-none")),
+            ("with-key", "a", Some("k")),
+            ("with-key", "default", None),
+            ("bearer", "default", None),
+        ] {
+            let keys = snapshot.provider_keys(provider, account, KeyKind::User);
+            assert_eq!(
+                keys.first().map(|key| &*key.id),
+                want,
+                "{provider} for {account}"
+            );
+            assert!(
+                snapshot
+                    .provider_keys(provider, account, KeyKind::Managed)
+                    .is_empty()
+            );
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What a model id means: providers, models, limits, prices. Pure; no I/O.
+//!
+//! A [`Catalog`] is immutable: [`Catalog::built_in`] reads the facts that are compiled in, [`Catalog::with`]
+//! lays what the YAML declares over them, and [`Catalog::resolve`] answers what a client's `model` names.
+//!
+//! The invariants: within a provider every name (id or alias, without regard to ASCII case) names one model;
+//! an unknown price is unknown, never zero; a base URL is always well-formed.
+
+mod address;
+mod base_url;
+mod built_in;
+mod model;
+mod nearest;
+mod provider;
+mod resolve;
+mod table;
+mod timeouts;
+
+pub use address::{forbidden_address, plain_http_allowed};
+pub use base_url::BaseUrl;
+pub use model::{Modality, Model, ModelRef};
+pub use provider::{Auth, Provider};
+pub use resolve::{Catalog, Resolved, Unknown};
+pub use table::{Kind, table};
+pub use timeouts::TimeoutOverrides;

@@ -1,0 +1,81 @@
+//! A model that a provider serves.
+
+use std::sync::Arc;
+
+use super::timeouts::TimeoutOverrides;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tollgate_ledger::tariff::Prices;
+use tollgate_wire::Surface;
+
+/// A model that a provider serves.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The id that the provider knows.
+    pub id: Arc<str>,
+    /// Other ids that clients may use.
+    pub aliases: Vec<String>,
+    /// For people.
+    pub display_name: Arc<str>,
+    /// Tokens of prompt and answer together.
+    pub context_window: Option<u64>,
+    /// Tokens of the longest answer.
+    pub max_output_tokens: Option<u64>,
+    /// What it reads or makes.
+    pub modalities: Vec<Modality>,
+    /// What it costs.
+    pub prices: Prices,
+    /// The API shapes it is offered on, if fewer than the provider's.
+    pub surfaces: Option<Vec<Surface>>,
+    /// Top-level request fields to remove, besides the provider's.
+    pub unsupported_parameters: Vec<String>,
+    /// Overrides of the provider's timeouts.
+    pub timeouts: TimeoutOverrides,
+}
+
+impl Model {
+    /// A model about which nothing is known but its id.
+    pub fn new(id: &str) -> Model {
+        Model {
+            id: Arc::from(id),
+            aliases: Vec::new(),
+            display_name: id.into(),
+            context_window: None,
+            max_output_tokens: None,
+            modalities: Vec::new(),
+            prices: Prices::default(),
+            surfaces: None,
+            unsupported_parameters: Vec::new(),
+            timeouts: TimeoutOverrides::default(),
+        }
+    }
+
+    /// Whether one of the aliases is `name`, without regard to ASCII case.
+    pub fn has_alias(&self, name: &str) -> bool {
+        self.aliases
+            .iter()
+            .any(|alias| alias.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What a model reads or makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Modality {
+    Text,
+    Image,
+    Audio,
+    Video,
+    File,
+    Embedding,
+}
+
+/// One model of one provider, by ids.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelRef {
+    /// Exact.
+    pub provider: Arc<str>,
+    /// Compared without regard to case.
+    pub model: Arc<str>,
+}

@@ -1,0 +1,239 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::yaml::types;
+
+fn with(yaml: &str) -> Catalog {
+    let declared: Vec<types::Provider> = serde_yaml::from_str(yaml).expect(yaml);
+    Catalog::built_in()
+        .with(&declared, |_| Err("no files here".to_owned()))
+        .expect(yaml)
+}
+
+/// `provider > upstream id`, with `?` behind a model that passes through.
+fn told(catalog: &Catalog, requested: &str) -> Vec<String> {
+    let resolved = catalog
+        .resolve(requested)
+        .unwrap_or_else(|unknown| panic!("{requested}: {unknown}"));
+    let tell = |one: &Resolved| {
+        let mark = if one.model.is_some() { "" } else { "?" };
+        format!("{} > {}{mark}", one.provider.id, one.upstream_id)
+    };
+    resolved.iter().map(tell).collect()
+}
+
+#[test]
+fn ids_resolve_as_the_rules_say() {
+    let catalog = Catalog::built_in();
+    for (requested, expected) in [
+        // Bare ids and aliases, in any case.
+        ("gpt-4o", "openai > gpt-4o"),
+        ("GPT-4o", "openai > gpt-4o"),
+        ("claude-opus-5", "anthropic > claude-opus-5"),
+        ("glm-4-32b-0414-128k", "z-ai > glm-4-32b-0414-128k"),
+        // A snapshot goes up as the provider spells it.
+        ("gpt-4o-2024-08-06", "openai > gpt-4o-2024-08-06"),
+        (
+            "Claude-Haiku-4-5-20251001",
+            "anthropic > claude-haiku-4-5-20251001",
+        ),
+        // An explicit provider.
+        ("openai:gpt-4o", "openai > gpt-4o"),
+        ("openai:GPT-4O", "openai > gpt-4o"),
+        ("openai:gpt-4o-2024-08-06", "openai > gpt-4o-2024-08-06"),
+        ("openai/gpt-4o", "openai > gpt-4o"),
+        // What the catalog does not have passes through as it is written.
+        ("openai:GPT-7", "openai > GPT-7?"),
+        ("openai/gpt-7", "openai > gpt-7?"),
+        ("anthropic:gpt-4o", "anthropic > gpt-4o?"),
+        (
+            "openrouter:anthropic/claude-sonnet-4.5:beta",
+            "openrouter > anthropic/claude-sonnet-4.5:beta?",
+        ),
+        (
+            "openrouter/deepseek/deepseek-r1:free",
+            "openrouter > deepseek/deepseek-r1:free?",
+        ),
+        ("openai::", "openai > :?"),
+        ("openai:openai:gpt-4o", "openai > openai:gpt-4o?"),
+        ("openai:openai/gpt-4o", "openai > openai/gpt-4o?"),
+        ("openai:/", "openai > /?"),
+        ("openai/ft:gpt-4o:acme::x", "openai > ft:gpt-4o:acme::x?"),
+        // An exact bare id wins over a provider before a slash, but not over one before a colon.
+        ("openai/gpt-oss-20b", "groq > openai/gpt-oss-20b"),
+        ("OpenAI/GPT-OSS-20B", "groq > openai/gpt-oss-20b"),
+        ("groq:openai/gpt-oss-20b", "groq > openai/gpt-oss-20b"),
+        ("groq/openai/gpt-oss-20b", "groq > openai/gpt-oss-20b"),
+        ("openai:gpt-oss-20b", "openai > gpt-oss-20b?"),
+        ("openai/gpt-oss-21b", "openai > gpt-oss-21b?"),
+        (
+            "meta-llama/llama-3.3-70b-versatile",
+            "groq > meta-llama/llama-3.3-70b-versatile",
+        ),
+    ] {
+        assert_eq!(told(&catalog, requested), [expected], "{requested}");
+    }
+}
+
+#[test]
+fn what_names_nothing_is_unknown() {
+    let catalog = Catalog::built_in();
+    for requested in [
+        "",
+        ":",
+        "/",
+        "openai",
+        "openai:",
+        "openai/",
+        ":gpt-4o",
+        "/gpt-4o",
+        "nobody:gpt-4o",
+        "nobody/gpt-4o",
+        "OpenAI:gpt-7",
+        "gpt-4o ",
+        "deepseek-r1:free",
+        "gpt-4ö",
+    ] {
+        match catalog.resolve(requested) {
+            Err(Unknown::Model { nearest }) => {
+                assert!(nearest.len() <= 3, "{requested}: {nearest:?}")
+            }
+            other => panic!("{requested}: {other:?}"),
+        }
+    }
+    let unknown = catalog.resolve("gpt-4o-mni").expect_err("a typing mistake");
+    assert_eq!(unknown.nearest()[0], "gpt-4o-mini");
+    let text = unknown.to_string();
+    assert!(
+        text.starts_with("model unknown: ") && text.contains("did you mean gpt-4o-mini"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_provider_may_refuse_what_the_catalog_does_not_know() {
+    let catalog = with("[{id: openai, passthrough: false}]");
+    assert_eq!(told(&catalog, "openai:gpt-4o"), ["openai > gpt-4o"]);
+    for requested in ["openai:gpt-4o-mni", "openai/gpt-4o-mni"] {
+        let unknown = catalog.resolve(requested).expect_err(requested);
+        assert!(
+            matches!(&unknown, Unknown::NotPassedThrough { provider, .. } if &**provider == "openai"),
+            "{unknown:?}"
+        );
+        assert_eq!(unknown.nearest()[0], "openai:gpt-4o-mini");
+    }
+}
+
+#[test]
+fn every_provider_of_a_bare_id_answers_in_the_catalogs_order() {
+    let catalog = with(
+        "[{id: zz, base_url: 'https://z', models: [{id: GPT-4o}]}, \
+          {id: aa, base_url: 'https://a', models: [{id: mine, aliases: [gpt-4o, 'llama3.2:1b']}]}]",
+    );
+    assert_eq!(
+        told(&catalog, "gpt-4o"),
+        ["zz > GPT-4o", "aa > mine", "openai > gpt-4o"]
+    );
+    assert_eq!(told(&catalog, "openai:gpt-4o"), ["openai > gpt-4o"]);
+    assert_eq!(told(&catalog, "aa/gpt-4o"), ["aa > mine"]);
+    assert_eq!(
+        told(&catalog, "Llama3.2:1B"),
+        ["aa > mine"],
+        "a colon inside a bare id"
+    );
+}
+
+#[test]
+fn long_ids_are_found_in_any_case() {
+    let id = "m".repeat(300);
+    let catalog = with(&format!(
+        "[{{id: x, base_url: 'https://x', models: [{{id: {id}}}]}}]"
+    ));
+    assert_eq!(
+        told(&catalog, &id.to_ascii_uppercase()),
+        [format!("x > {id}")]
+    );
+}
+
+/// Text made of the pieces that resolution looks at.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just(":".to_owned()),
+        Just("/".to_owned()),
+        prop::sample::select(vec![
+            "openai",
+            "groq",
+            "OpenAI",
+            "gpt-4o",
+            "gpt-oss-20b",
+            "openrouter"
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,6}",
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn resolving_never_panics_and_never_answers_nothing(requested in pieces()) {
+        if let Ok(resolved) = Catalog::built_in().resolve(&requested) {
+            prop_assert!(!resolved.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_explicit_provider_is_the_one_that_answers(index in 0_usize..11, model in pieces()) {
+        prop_assume!(!model.is_empty());
+        let catalog = Catalog::built_in();
+        let provider = catalog.providers()[index].id.clone();
+        let resolved = catalog.resolve(&format!("{provider}:{model}")).expect("it passes through");
+        prop_assert_eq!(resolved.len(), 1);
+        prop_assert_eq!(&resolved[0].provider.id, &provider);
+        if resolved[0].model.is_none() {
+            prop_assert_eq!(&*resolved[0].upstream_id, model.as_str());
+        }
+    }
+
+    #[test]
+    fn case_makes_no_difference_to_a_bare_id(index in 0_usize..90, flips in prop::collection::vec(any::<bool>(), 64)) {
+        let catalog = Catalog::built_in();
+        let models: Vec<_> = catalog.providers().iter().flat_map(|provider| &provider.models).collect();
+        let id = &models[index].id;
+        let flip = |(c, up): (char, &bool)| if *up { c.to_ascii_uppercase() } else { c };
+        let flipped: String = id.chars().zip(&flips).map(flip).collect();
+        prop_assert_eq!(told(&catalog, &flipped), told(&catalog, id));
+    }
+}
+
+#[test]
+fn what_an_account_calls_its_own_hides_nothing_from_others() {
+    let mut catalog = with("
+- { id: theirs, base_url: 'http://127.0.0.1:1', models: [{ id: secret, aliases: [openai/gpt-4o, gpt-4o] }] }
+- { id: llama3, base_url: 'http://127.0.0.1:1' }
+- { id: ours, base_url: 'http://127.0.0.1:1', models: [{ id: 'llama3:8b' }] }
+");
+    for id in ["theirs", "llama3"] {
+        catalog.change(id, |provider| provider.owner = Some("them".into()));
+    }
+    let among = |requested: &str, account: &str| -> Vec<String> {
+        let may = |provider: &Provider| provider.owner.as_deref().is_none_or(|own| own == account);
+        let found = catalog.resolve_among(requested, may).unwrap_or_default();
+        found
+            .iter()
+            .map(|one| one.provider.id.to_string())
+            .collect()
+    };
+    for (requested, us, them) in [
+        ("openai/gpt-4o", &["openai"][..], &["theirs"][..]),
+        ("gpt-4o", &["openai"][..], &["theirs", "openai"][..]),
+        ("llama3:8b", &["ours"][..], &["llama3"][..]),
+        ("theirs:secret", &[][..], &["theirs"][..]),
+    ] {
+        assert_eq!(among(requested, "us"), us, "{requested}");
+        assert_eq!(among(requested, "them"), them, "{requested}");
+    }
+    let mine = |provider: &Provider| provider.owner.is_none();
+    let unknown = catalog.resolve_among("secre", mine).unwrap_err();
+    assert!(!unknown.to_string().contains("secret"), "{unknown}");
+}

@@ -1,0 +1,92 @@
+//! Accounts, and the credits they are given.
+
+use std::time::Duration;
+
+use super::Checker;
+use crate::yaml::expiry::Expiry;
+use crate::yaml::place::Place;
+use crate::yaml::types;
+use crate::yaml::units::Span;
+use crate::yaml::valid::Account;
+use tollgate_ledger::bank::NewGrant;
+
+pub(super) const DEFAULT_ACCOUNT: &str = "default";
+/// A hundred years: what is longer is `never`.
+const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+const LONGEST_ID: usize = 128;
+
+impl Checker<'_> {
+    /// All accounts, the one that always exists included.
+    pub(super) fn accounts(&mut self, accounts: &[types::Account]) -> Vec<Account> {
+        let top = Place::top("accounts");
+        self.unique(
+            "account",
+            accounts
+                .iter()
+                .enumerate()
+                .map(|(i, account)| (top.index(i).key("id"), &*account.id)),
+        );
+        let mut all = Vec::new();
+        for (i, account) in accounts.iter().enumerate() {
+            let place = top.index(i);
+            self.stored_id(&place.key("id"), "an account's id", &account.id);
+            all.push(Account {
+                id: account.id.clone(),
+                grants: self.grants(&place.key("grants"), &account.grants),
+            });
+        }
+        if !all.iter().any(|account| account.id == DEFAULT_ACCOUNT) {
+            let default = Account {
+                id: DEFAULT_ACCOUNT.to_owned(),
+                grants: Vec::new(),
+            };
+            all.insert(0, default);
+        }
+        all
+    }
+
+    fn grants(&mut self, place: &Place, grants: &[types::Grant]) -> Vec<NewGrant> {
+        let ids = grants
+            .iter()
+            .enumerate()
+            .map(|(i, grant)| (place.index(i).key("id"), &*grant.id));
+        self.unique("grant", ids);
+        let mut all = Vec::new();
+        for (i, grant) in grants.iter().enumerate() {
+            let place = place.index(i);
+            self.stored_id(&place.key("id"), "a grant's id", &grant.id);
+            let Some(usd) = grant.usd else {
+                let hint = Some("add it, as in `usd: 5.00`".to_owned());
+                self.fault(&place, "`usd` is missing", hint);
+                continue;
+            };
+            let amount = self.dollars(&place.key("usd"), usd);
+            let expires_after = grant.expires_after.unwrap_or(Expiry::DEFAULT).duration();
+            let at = place.key("expires_after");
+            if expires_after.is_some_and(|time| time.is_zero()) {
+                self.fault(&at, "must be more than 0", None);
+            } else if expires_after.is_some_and(|time| time > LONGEST) {
+                let hint = Some("write `never`".to_owned());
+                self.fault(&at, format!("more than {}", Span(LONGEST)), hint);
+            }
+            all.push(NewGrant {
+                id: grant.id.clone(),
+                amount,
+                expires_after,
+                note: grant.note.clone().unwrap_or_default(),
+            });
+        }
+        all
+    }
+
+    /// An id that a bank keeps. Braces would mean something to a Redis Cluster.
+    pub(super) fn stored_id(&mut self, place: &Place, what: &str, id: &str) {
+        let strange = |c: char| c.is_control() || matches!(c, '{' | '}');
+        if id.len() > LONGEST_ID || id.contains(strange) {
+            let hint = Some(format!(
+                "use at most {LONGEST_ID} bytes, without braces and control characters"
+            ));
+            self.fault(place, format!("this cannot be {what}"), hint);
+        }
+    }
+}

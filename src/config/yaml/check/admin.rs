@@ -1,0 +1,162 @@
+//! The admin listener, and who may call its API.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Checker;
+use super::callers::TOKEN_ID;
+use super::listeners::ADMIN_DEFAULT;
+use crate::catalog::BaseUrl;
+use crate::secrets::{Role, token};
+use crate::yaml::place::Place;
+use crate::yaml::types;
+use crate::yaml::valid::{Admin, ApiKey};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const ENVIRONMENT_KEY: &str = "TOLLGATE_ADMIN_KEY";
+/// Fewest characters of the environment's key, which people may make up.
+const SHORTEST_KEY: usize = 16;
+
+impl Checker<'_> {
+    pub(super) fn admin(&mut self, admin: &types::Admin, accounts: &[&str]) -> Admin {
+        let top = Place::top("admin");
+        let place = top.key("listen");
+        let listen = admin
+            .listen
+            .as_deref()
+            .and_then(|text| self.address(&place, text))
+            .unwrap_or(ADMIN_DEFAULT);
+        if !listen.ip().is_loopback() {
+            let hint = Some("keep it on 127.0.0.1, or behind a firewall".to_owned());
+            self.warn(
+                &place,
+                "the admin listener speaks plain HTTP and can be reached from other machines, which may read its metrics",
+                hint,
+            );
+        }
+        let url = admin.public_url.as_deref();
+        Admin {
+            listen,
+            api_keys: self.api_keys(&top.key("api_keys"), &admin.api_keys, accounts),
+            public_url: url.and_then(|text| self.public_url(&top.key("public_url"), text)),
+            audit_retention: self.bounded_span(
+                &top.key("audit_retention"),
+                admin.audit_retention,
+                400 * DAY,
+                3650 * DAY,
+            ),
+        }
+    }
+
+    fn public_url(&mut self, place: &Place, text: &str) -> Option<String> {
+        let message = match BaseUrl::parse(text) {
+            Ok(url) if url.query.is_none() && !text.ends_with('?') => {
+                return Some(text.trim_end_matches('/').to_owned());
+            }
+            Ok(_) => "paths are appended to it, so it has no query: remove `?` and what follows",
+            Err(_) => "this is not a URL that paths can be appended to",
+        };
+        let hint = Some("as in https://tollgate.example.com".to_owned());
+        self.fault(place, message, hint);
+        None
+    }
+
+    fn api_keys(&mut self, top: &Place, keys: &[types::ApiKey], accounts: &[&str]) -> Vec<ApiKey> {
+        let named = |i: usize, key: &types::ApiKey| {
+            let place = top.index(i);
+            match (&key.id, &key.name) {
+                (None, Some(name)) => (place.key("name"), name.clone()),
+                (id, _) => (place.key("id"), id.clone().unwrap_or_default()),
+            }
+        };
+        let ids: Vec<(Place, String)> = keys
+            .iter()
+            .enumerate()
+            .map(|(i, key)| named(i, key))
+            .collect();
+        self.unique(
+            "API key",
+            ids.iter().map(|(place, id)| (place.clone(), id.as_str())),
+        );
+        let environment = self.environment_key(top);
+        let mut digests: BTreeMap<[u8; 32], String> = BTreeMap::new();
+        digests.extend(
+            environment
+                .iter()
+                .map(|key| (key.digest, format!("`{ENVIRONMENT_KEY}`"))),
+        );
+        let mut all = Vec::new();
+        for (i, (key, (at, id))) in keys.iter().zip(ids).enumerate() {
+            let place = top.index(i);
+            self.api_key_id(&at, &id);
+            if let Some(account) = &key.account {
+                let at = place.key("account");
+                self.known(&at, "account", account, accounts.iter().copied());
+            }
+            let Some(digest) = self.digest(&place, &key.sha256) else {
+                continue;
+            };
+            let here = format!("the key at {}", self.merged.locate(&place));
+            if let Some(first) = digests.insert(digest, here) {
+                let hint = Some("every key needs a token of its own".to_owned());
+                self.fault(
+                    &place.key("sha256"),
+                    format!("{first} has the same digest"),
+                    hint,
+                );
+            }
+            all.push(ApiKey {
+                id,
+                name: key.name.clone(),
+                digest,
+                role: key.role.unwrap_or_default(),
+                account: key.account.clone(),
+            });
+        }
+        all.extend(environment);
+        all
+    }
+
+    fn api_key_id(&mut self, place: &Place, id: &str) {
+        if id == ApiKey::ENVIRONMENT {
+            self.fault(
+                place,
+                format!("`{id}` is the key in {ENVIRONMENT_KEY}"),
+                Some("choose another id".to_owned()),
+            );
+        } else if !id.is_empty() && !token::is_id(id) {
+            self.fault(
+                place,
+                "this cannot be an API key's id",
+                Some(TOKEN_ID.to_owned()),
+            );
+        }
+    }
+
+    /// The key in the environment. Only its digest is kept.
+    fn environment_key(&mut self, place: &Place) -> Option<ApiKey> {
+        let key = self.variable(ENVIRONMENT_KEY)?;
+        let hint = Some("make one with `tollgate key new --admin`".to_owned());
+        if key.chars().count() < SHORTEST_KEY {
+            let message = format!(
+                "the environment variable {ENVIRONMENT_KEY} has fewer than {SHORTEST_KEY} characters"
+            );
+            self.fault(place, message, hint);
+            return None;
+        }
+        if !key.bytes().all(|b| b.is_ascii_graphic()) {
+            let message = format!(
+                "the environment variable {ENVIRONMENT_KEY} holds what a header cannot carry: spaces, control characters, or letters beyond ASCII"
+            );
+            self.fault(place, message, hint);
+            return None;
+        }
+        Some(ApiKey {
+            id: ApiKey::ENVIRONMENT.to_owned(),
+            name: None,
+            digest: token::digest(&key),
+            role: Role::Full,
+            account: None,
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! Listeners, and settings that are only filled in.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use super::Checker;
+use crate::yaml::document::beside;
+use crate::yaml::place::Place;
+use crate::yaml::types;
+use crate::yaml::units::{ByteSize, Span};
+use crate::yaml::valid::{AccessLog, Proxy, Timeouts, Tls};
+
+const PROXY_DEFAULT: SocketAddr = loopback(8080);
+pub(super) const ADMIN_DEFAULT: SocketAddr = loopback(9090);
+const MAX_THREADS: usize = 1024;
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+impl Checker<'_> {
+    pub(super) fn proxy(&mut self, proxy: &types::Proxy) -> Proxy {
+        let place = Place::top("proxy");
+        let tls = proxy
+            .tls
+            .as_ref()
+            .and_then(|tls| self.tls(&place.key("tls"), tls));
+        let listen = match &proxy.listen {
+            None => vec![PROXY_DEFAULT],
+            Some(listen) => self.addresses(&place.key("listen"), listen),
+        };
+        if proxy.listen.as_ref().is_some_and(Vec::is_empty) && proxy.tls.is_none() {
+            let hint = Some("leave it out for 127.0.0.1:8080".to_owned());
+            self.fault(&place.key("listen"), "there is nothing to listen on", hint);
+        }
+        let threads = proxy.threads.unwrap_or(0);
+        if threads > MAX_THREADS {
+            self.fault(
+                &place.key("threads"),
+                format!("more than {MAX_THREADS} threads"),
+                None,
+            );
+        }
+        Proxy {
+            listen,
+            tls,
+            threads: match threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads,
+            },
+            max_body: self.size(&place.key("max_body"), proxy.max_body, 32 << 20),
+            max_headers: self.size(&place.key("max_headers"), proxy.max_headers, 64 << 10),
+            max_in_flight: bound(proxy.max_in_flight),
+            max_connections: bound(proxy.max_connections),
+            read_timeout: self.span(&place.key("read_timeout"), proxy.read_timeout, 30),
+            keepalive: self.span(&place.key("keepalive"), proxy.keepalive, 75),
+            // No grace at all is a choice, too.
+            drain: proxy.drain.map_or(Duration::from_secs(600), Span::duration),
+        }
+    }
+
+    fn tls(&mut self, place: &Place, tls: &types::Tls) -> Option<Tls> {
+        let listen = self.addresses(&place.key("listen"), &tls.listen);
+        if tls.listen.is_empty() {
+            self.fault(&place.key("listen"), "there is nothing to listen on", None);
+        }
+        let cert = beside(self.merged.file_of(&place.key("cert")), &tls.cert);
+        let key = beside(self.merged.file_of(&place.key("key")), &tls.key);
+        let has_cert = self.pem(&place.key("cert"), &cert, "a certificate", has_certificate);
+        let has_key = self.pem(&place.key("key"), &key, "a private key", |pem| {
+            PrivateKeyDer::from_pem_slice(pem).is_ok()
+        });
+        has_cert.and(has_key)?;
+        if let Err(error) = pair(&cert, &key) {
+            let hint = Some(
+                "`cert` is the chain with the server's own first, `key` is its key".to_owned(),
+            );
+            let message = format!("`cert` and `key` cannot be used together: {error}");
+            self.fault(place, message, hint);
+        }
+        Some(Tls { listen, cert, key })
+    }
+
+    pub(super) fn demo(&mut self, demo: &types::Demo) -> Option<SocketAddr> {
+        let place = Place::top("demo").key("listen");
+        let address = self.address(&place, demo.listen.as_deref()?)?;
+        if !address.ip().is_loopback() {
+            let hint = Some("use 127.0.0.1:8089".to_owned());
+            self.fault(
+                &place,
+                "the demo provider misbehaves on request, so it listens on loopback only",
+                hint,
+            );
+        } else if address.port() == 0 {
+            let hint = Some("use 127.0.0.1:8089".to_owned());
+            self.fault(
+                &place,
+                "the demo provider needs a fixed port, so that the gateway can call it",
+                hint,
+            );
+        }
+        Some(address)
+    }
+
+    /// No two listeners share an address.
+    pub(super) fn distinct_listeners(&mut self, file: &types::File, demo: Option<SocketAddr>) {
+        let mut all: Vec<(Place, SocketAddr)> = Vec::new();
+        let mut add = |place: &Place, list: &[String]| {
+            let parsed = list
+                .iter()
+                .enumerate()
+                .filter_map(|(i, text)| Some((place.index(i), text.parse().ok()?)));
+            all.extend(parsed);
+        };
+        let proxy = Place::top("proxy");
+        match &file.proxy.listen {
+            Some(listen) => add(&proxy.key("listen"), listen),
+            None => add(&proxy.key("listen"), &[PROXY_DEFAULT.to_string()]),
+        }
+        if let Some(tls) = &file.proxy.tls {
+            add(&proxy.key("tls").key("listen"), &tls.listen);
+        }
+        let admin = file
+            .admin
+            .listen
+            .as_deref()
+            .map_or(Some(ADMIN_DEFAULT), |text| text.parse().ok());
+        all.extend(admin.map(|address| (Place::top("admin").key("listen"), address)));
+        all.extend(demo.map(|address| (Place::top("demo").key("listen"), address)));
+
+        let mut taken: BTreeMap<SocketAddr, Place> = BTreeMap::new();
+        for (place, address) in all {
+            if address.port() == 0 {
+                continue;
+            }
+            match taken.get(&address) {
+                Some(first) => self.fault(
+                    &place,
+                    format!("{address} is already taken by {first}"),
+                    None,
+                ),
+                None => drop(taken.insert(address, place)),
+            }
+        }
+    }
+
+    pub(super) fn access_log(&mut self, log: &types::Log) -> AccessLog {
+        match log.access.as_deref() {
+            None | Some("stdout") => AccessLog::Stdout,
+            Some("off") => AccessLog::Off,
+            Some(path) => {
+                if !path.contains(['/', '.']) {
+                    let hint =
+                        Some("a file in the working directory is written as `./name`".to_owned());
+                    self.fault(
+                        &Place::top("log").key("access"),
+                        "this is not `stdout`, `off` or a path",
+                        hint,
+                    );
+                }
+                AccessLog::File(path.into())
+            }
+        }
+    }
+
+    fn addresses(&mut self, place: &Place, list: &[String]) -> Vec<SocketAddr> {
+        list.iter()
+            .enumerate()
+            .filter_map(|(i, text)| self.address(&place.index(i), text))
+            .collect()
+    }
+
+    pub(super) fn address(&mut self, place: &Place, text: &str) -> Option<SocketAddr> {
+        if let Ok(address) = text.parse() {
+            return Some(address);
+        }
+        let hint = match text.rsplit_once(':') {
+            Some(("" | "*", port)) => format!(
+                "write 0.0.0.0:{port} for every interface, 127.0.0.1:{port} for this machine only"
+            ),
+            Some(("localhost", port)) => format!("write 127.0.0.1:{port}"),
+            _ => "write an IP address and a port, as in 127.0.0.1:8080 or [::1]:8080".to_owned(),
+        };
+        self.fault(place, "this is not an address to listen on", Some(hint));
+        None
+    }
+
+    fn size(&mut self, place: &Place, size: Option<ByteSize>, default: usize) -> usize {
+        let Some(size) = size else { return default };
+        if size.0 == 0 {
+            self.fault(place, "must be more than 0", None);
+        }
+        usize::try_from(size.0).unwrap_or(usize::MAX)
+    }
+
+    fn span(&mut self, place: &Place, span: Option<Span>, default_seconds: u64) -> Duration {
+        let Some(span) = span else {
+            return Duration::from_secs(default_seconds);
+        };
+        if span.duration().is_zero() {
+            self.fault(place, "must be more than 0", None);
+        }
+        span.duration()
+    }
+}
+
+/// Whether PEM text holds at least one certificate, and nothing that looks like one and is not.
+pub(super) fn has_certificate(pem: &[u8]) -> bool {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    all.is_ok_and(|certificates| !certificates.is_empty())
+}
+
+/// Whether a server can be made of a chain and a key: what would otherwise end the process when it starts.
+fn pair(cert: &Path, key: &Path) -> Result<(), String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| error.to_string())?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| error.to_string())?;
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(chain, key, &provider)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+pub(super) fn timeouts(written: &types::Timeouts) -> Timeouts {
+    let none = crate::catalog::TimeoutOverrides::default();
+    crate::yaml::effective(
+        &Timeouts::default(),
+        &none,
+        &written.overrides(),
+        &none,
+        &none,
+    )
+}
+
+/// A bound that 0 switches off.
+fn bound(most: Option<u64>) -> Option<usize> {
+    most.filter(|&most| most > 0)
+        .map(|most| usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::yaml::parse;
+
+    #[test]
+    fn a_word_that_is_no_destination_is_not_taken_for_a_file() {
+        for (word, fine) in [
+            ("stdout", true),
+            ("off", true),
+            ("./stdot", true),
+            ("access.log", true),
+            ("stdot", false),
+            ("stderr", false),
+        ] {
+            let result = parse(&format!("log: {{ access: {word} }}"), &|_| None);
+            assert_eq!(result.is_ok(), fine, "{word}");
+        }
+    }
+}

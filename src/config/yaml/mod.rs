@@ -1,0 +1,51 @@
+//! YAML in, an always-valid [`Config`] out.
+//!
+//! [`load`] reads a file and what it includes, and reports every fault at once, each with its file, line and
+//! path. The way of a file: document (read, parsed, references resolved, shape checked), merged with
+//! what it includes, deserialized, checked. Invariant: nobody outside this room ever sees a configuration that
+//! is not valid as a whole.
+
+mod check;
+mod demo;
+mod document;
+pub mod expiry;
+pub mod fault;
+mod glob;
+mod lines;
+mod load;
+mod merge;
+mod nearest;
+mod overlay;
+mod place;
+mod redis_url;
+mod reference;
+mod shape;
+pub mod sources;
+mod timeouts;
+pub mod types;
+pub mod units;
+mod usd;
+pub mod valid;
+mod watch;
+
+pub use check::DEMO_PROVIDER;
+pub use check::{is_private_name, is_provider_id};
+pub use demo::MODELS as DEMO_MODELS;
+pub use fault::{Fault, Faults};
+pub use load::{load, parse};
+pub use nearest::did_you_mean;
+pub use overlay::OverlayFault;
+pub use shape::schema;
+pub use sources::Sources;
+pub use timeouts::effective;
+pub use types::Credits;
+pub use valid::{
+    AccessKey, AccessLog, Account, Admin, ApiKey, BankChoice, Config, Ledger, Proxy, RedisChoice,
+    RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
+};
+pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};
+
+/// Looks up a variable of this process's environment; one that is not Unicode counts as not set.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,83 @@
+//! What the YAML declares, laid over the built-in facts.
+//!
+//! The invariant: only what the YAML names changes, and the result keeps the catalog's own invariants or
+//! there is no result but every fault at once, each with its path.
+
+mod models;
+mod prices;
+mod providers;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::yaml::types;
+
+/// One fault of what the YAML declares about providers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverlayFault {
+    /// Where, for example `providers[1].models[0].prices.tiers[0].above`.
+    pub path: String,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+/// The faults found so far.
+#[derive(Default)]
+struct Faults(Vec<OverlayFault>);
+
+impl Faults {
+    fn at(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(OverlayFault {
+            path: path.into(),
+            message: message.into(),
+        });
+    }
+}
+
+impl Catalog {
+    /// This catalog with `declared` laid over it: built-in providers changed where the YAML says so, custom
+    /// ones added. Providers that the YAML declares come first, in its order. `read_file` gives the text of
+    /// a `ca` file, or says why it cannot be read.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn with(
+        &self,
+        declared: &[types::Provider],
+        read_file: impl Fn(&Path) -> Result<String, String>,
+    ) -> Result<Catalog, Vec<OverlayFault>> {
+        let mut faults = Faults::default();
+        let mut providers = Vec::with_capacity(self.providers().len() + declared.len());
+        for (position, provider) in declared.iter().enumerate() {
+            let path = format!("providers[{position}]");
+            if let Some(other) = declared
+                .iter()
+                .take(position)
+                .position(|other| other.id == provider.id)
+            {
+                let message = format!(
+                    "`{}` is declared already as providers[{other}]: merge the two",
+                    provider.id
+                );
+                faults.at(format!("{path}.id"), message);
+                continue;
+            }
+            providers.extend(
+                providers::lay(self, provider, &path, &read_file, &mut faults).map(Arc::new),
+            );
+        }
+        if !faults.0.is_empty() {
+            return Err(faults.0);
+        }
+        let untouched = self
+            .providers()
+            .iter()
+            .filter(|known| declared.iter().all(|other| *other.id != *known.id));
+        providers.extend(untouched.cloned());
+        Ok(Catalog::of(providers, self.wire_aliases().clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

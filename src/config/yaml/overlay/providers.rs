@@ -1,0 +1,295 @@
+//! One provider of the YAML: changes to a built-in one, or a custom one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Faults, models};
+use crate::catalog::BaseUrl;
+use crate::catalog::Catalog;
+use crate::catalog::Model;
+use crate::catalog::Provider;
+use crate::catalog::{forbidden_address, plain_http_allowed};
+use crate::yaml::types;
+use tollgate_wire::Surface;
+
+/// Headers that frame a message or belong to one connection: the gateway's own business.
+const FRAMING: [&str; 10] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The provider that `declared` makes; `None`, with faults, if it makes none.
+pub(super) fn lay(
+    catalog: &Catalog,
+    declared: &types::Provider,
+    path: &str,
+    read_file: &impl Fn(&Path) -> Result<String, String>,
+    faults: &mut Faults,
+) -> Option<Provider> {
+    let known = catalog.provider(&declared.id).map(Arc::as_ref);
+    if known.is_none() {
+        check_id(&declared.id, path, faults);
+    }
+    let base_url = base_url(catalog, declared, known, path, faults);
+    let surfaces = surfaces(declared, known, path, faults);
+    let chat_extensions = declared
+        .chat_extensions
+        .unwrap_or_else(|| known.is_some_and(|known| known.chat_extensions));
+    if chat_extensions && !surfaces.contains(&Surface::ChatCompletions) {
+        let message =
+            "it is about `openai/chat-completions`, which is not among the provider's surfaces";
+        faults.at(format!("{path}.chat_extensions"), message);
+    }
+    let headers = headers(declared, known, path, faults);
+    let ca = match &declared.ca {
+        Some(file) => certificates(file, path, read_file, faults),
+        None => known.and_then(|known| known.ca.clone()),
+    };
+    let parameters = known.map_or(&[][..], |known| &known.unsupported_parameters);
+    let parameters = added_parameters(parameters, &declared.unsupported_parameters, path, faults);
+    let mut models: Vec<Model> = Vec::new();
+    if let Some(known) = known {
+        models.extend(
+            known
+                .models
+                .iter()
+                .map(|model| moved(model, &known.surfaces, &surfaces)),
+        );
+    }
+    models::lay(&mut models, &declared.models, &surfaces, path, faults);
+    Some(Provider {
+        id: known.map_or_else(|| Arc::from(declared.id.as_str()), |known| known.id.clone()),
+        display_name: declared
+            .display_name
+            .as_deref()
+            .map(Arc::from)
+            .unwrap_or_else(|| {
+                known.map_or_else(
+                    || declared.id.as_str().into(),
+                    |known| known.display_name.clone(),
+                )
+            }),
+        base_url: base_url?,
+        auth: declared
+            .auth
+            .clone()
+            .or_else(|| known.and_then(|known| known.auth.clone())),
+        surfaces,
+        headers,
+        ca,
+        passthrough: declared
+            .passthrough
+            .unwrap_or_else(|| known.is_none_or(|known| known.passthrough)),
+        chat_extensions,
+        unsupported_parameters: parameters,
+        supported_parameters: known
+            .map_or_else(Vec::new, |known| known.supported_parameters.clone()),
+        public_only: false,
+        owner: None,
+        timeouts: declared
+            .timeouts
+            .overrides()
+            .over(known.map_or_else(Default::default, |known| known.timeouts)),
+        built_in: known.is_some_and(|known| known.built_in),
+        managed_keys_possible: known.is_none_or(|known| known.managed_keys_possible),
+        models: models.into_iter().map(Arc::new).collect(),
+    })
+}
+
+fn check_id(id: &str, path: &str, faults: &mut Faults) {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if id.is_empty() {
+        faults.at(format!("{path}.id"), "a provider needs an id");
+    } else if !id.bytes().all(sound) {
+        let message = format!(
+            "`{id}` cannot be a provider's id: use letters, digits, `-`, `_` and `.`, because `:` and `/` separate it from a model's"
+        );
+        faults.at(format!("{path}.id"), message);
+    }
+}
+
+fn base_url(
+    catalog: &Catalog,
+    declared: &types::Provider,
+    known: Option<&Provider>,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<BaseUrl> {
+    let place = format!("{path}.base_url");
+    let Some(text) = &declared.base_url else {
+        if known.is_none() {
+            let hint = alike(catalog, &declared.id)
+                .map_or_else(String::new, |id| format!(" (did you mean `{id}`?)"));
+            faults.at(
+                path,
+                format!(
+                    "`{}` is no built-in provider{hint}, so it needs a base_url",
+                    declared.id
+                ),
+            );
+        }
+        return known.map(|known| known.base_url.clone());
+    };
+    let url = match BaseUrl::parse(text) {
+        Ok(url) => url,
+        Err(message) => {
+            faults.at(place, message);
+            return None;
+        }
+    };
+    // A name is judged once it is resolved; an address can be judged now.
+    if let Some(address) = url.address() {
+        if let Some(reason) = forbidden_address(address) {
+            faults.at(place, format!("{address} must not be called: {reason}"));
+        } else if !url.tls && !plain_http_allowed(address) {
+            faults.at(
+                place,
+                format!("{address} is neither loopback nor private, so it needs https"),
+            );
+        }
+    }
+    Some(url)
+}
+
+/// The known provider's id that looks most like `id`, if any does.
+fn alike<'a>(catalog: &'a Catalog, id: &str) -> Option<&'a str> {
+    let likeness = |known: &str| strsim::jaro_winkler(known, &id.to_ascii_lowercase());
+    let ids = catalog.providers().iter().map(|known| &*known.id);
+    ids.filter(|known| likeness(known) > 0.85)
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+}
+
+fn surfaces(
+    declared: &types::Provider,
+    known: Option<&Provider>,
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<Surface> {
+    match (&declared.surfaces, known) {
+        (Some(surfaces), _) => {
+            if surfaces.is_empty() {
+                faults.at(
+                    format!("{path}.surfaces"),
+                    "name at least one surface, or leave it out",
+                );
+            }
+            deduplicated(surfaces)
+        }
+        (None, Some(known)) => known.surfaces.clone(),
+        (None, None) => vec![Surface::ChatCompletions],
+    }
+}
+
+pub(super) fn deduplicated(surfaces: &[Surface]) -> Vec<Surface> {
+    let mut once: Vec<Surface> = Vec::with_capacity(surfaces.len());
+    for surface in surfaces {
+        if !once.contains(surface) {
+            once.push(*surface);
+        }
+    }
+    once
+}
+
+/// A known model after its provider's surfaces changed: never more than the provider's, and a model that was
+/// offered on every conversational surface stays so.
+fn moved(model: &Model, before: &[Surface], after: &[Surface]) -> Model {
+    let talks = |surface: &Surface| {
+        matches!(
+            surface,
+            Surface::ChatCompletions | Surface::Responses | Surface::Messages
+        )
+    };
+    let mut model = model.clone();
+    if let Some(own) = &mut model.surfaces {
+        let everywhere = own.iter().any(talks)
+            && before
+                .iter()
+                .filter(|surface| talks(surface))
+                .all(|surface| own.contains(surface));
+        own.retain(|surface| after.contains(surface));
+        for surface in after {
+            if everywhere && talks(surface) && !own.contains(surface) {
+                own.push(*surface);
+            }
+        }
+    }
+    model
+}
+
+fn headers(
+    declared: &types::Provider,
+    known: Option<&Provider>,
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<(String, String)> {
+    let mut headers = known.map_or_else(Vec::new, |known| known.headers.clone());
+    for (name, value) in &declared.headers {
+        let place = format!("{path}.headers.{name}");
+        let lower = name.to_ascii_lowercase();
+        if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
+            faults.at(place, format!("`{name}` is not a header's name"));
+        } else if FRAMING.contains(&lower.as_str()) {
+            faults.at(
+                place,
+                format!("`{name}` is set by the gateway itself: remove it"),
+            );
+        } else if http::HeaderValue::from_str(value).is_err() {
+            // The value may be a credential: it is not repeated.
+            faults.at(
+                place,
+                "the value holds characters that a header cannot carry",
+            );
+        } else {
+            headers.retain(|(other, _)| *other != lower);
+            headers.push((lower, value.clone()));
+        }
+    }
+    headers
+}
+
+fn certificates(
+    file: &Path,
+    path: &str,
+    read_file: &impl Fn(&Path) -> Result<String, String>,
+    faults: &mut Faults,
+) -> Option<Arc<str>> {
+    match read_file(file) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(Arc::from(text)),
+        Ok(_) => faults.at(
+            format!("{path}.ca"),
+            format!("{} holds no PEM certificate", file.display()),
+        ),
+        Err(message) => faults.at(format!("{path}.ca"), message),
+    }
+    None
+}
+
+/// `known`, and what of `declared` is new.
+pub(super) fn added_parameters(
+    known: &[String],
+    declared: &[String],
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<String> {
+    let mut all = known.to_vec();
+    for (position, parameter) in declared.iter().enumerate() {
+        if parameter.is_empty() || parameter == "model" {
+            let message = "name a request field that can be removed; `model` cannot";
+            faults.at(
+                format!("{path}.unsupported_parameters[{position}]"),
+                message,
+            );
+        } else if !all.contains(parameter) {
+            all.push(parameter.clone());
+        }
+    }
+    all
+}

@@ -1,0 +1,307 @@
+use super::*;
+use crate::catalog::Auth;
+use crate::catalog::Provider;
+use tollgate_ledger::tariff::{Prices, Rates};
+use tollgate_wire::Surface;
+
+fn declared(yaml: &str) -> Vec<types::Provider> {
+    serde_yaml::from_str(yaml).expect(yaml)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    match path.to_str() {
+        Some("/ca.pem") => Ok("-----BEGIN CERTIFICATE-----\nMIIB\n".to_owned()),
+        Some("/empty.pem") => Ok(String::new()),
+        _ => Err(format!("{} cannot be read", path.display())),
+    }
+}
+
+fn laid(yaml: &str) -> Catalog {
+    Catalog::built_in()
+        .with(&declared(yaml), read)
+        .unwrap_or_else(|faults| panic!("{yaml}: {faults:?}"))
+}
+
+fn provider(catalog: &Catalog, id: &str) -> Provider {
+    Provider::clone(catalog.provider(id).expect(id))
+}
+
+fn prices(catalog: &Catalog, provider: &str, model: &str) -> Prices {
+    catalog
+        .provider(provider)
+        .expect(provider)
+        .model(model)
+        .expect(model)
+        .prices
+        .clone()
+}
+
+#[test]
+fn nothing_declared_changes_nothing() {
+    let (before, after) = (Catalog::built_in(), laid("[]"));
+    assert_eq!(
+        format!("{:?}", before.providers()),
+        format!("{:?}", after.providers())
+    );
+}
+
+#[test]
+fn keys_alone_change_nothing_but_the_order() {
+    let catalog = laid("[{id: groq, keys: [{id: k, value: v}]}]");
+    let ids: Vec<&str> = catalog
+        .providers()
+        .iter()
+        .map(|provider| &*provider.id)
+        .collect();
+    assert_eq!(ids[..3], ["groq", "openai", "anthropic"]);
+    assert_eq!(ids.len(), 11);
+    let (before, after) = (
+        provider(&Catalog::built_in(), "groq"),
+        provider(&catalog, "groq"),
+    );
+    assert_eq!(format!("{before:?}"), format!("{after:?}"));
+}
+
+#[test]
+fn a_custom_provider_has_sensible_defaults() {
+    let catalog = laid(
+        "[{id: my-vllm, base_url: 'http://127.0.0.1:8000', models: [{id: llama3.2, context_window: 131072, aliases: [Llama]}]}]",
+    );
+    let custom = provider(&catalog, "my-vllm");
+    assert_eq!(&*custom.display_name, "my-vllm");
+    assert_eq!(custom.base_url.to_string(), "http://127.0.0.1:8000/v1");
+    assert_eq!(custom.surfaces, [Surface::ChatCompletions]);
+    assert!(custom.passthrough && !custom.built_in && custom.managed_keys_possible);
+    let model = custom.model("LLAMA").expect("by its alias, in any case");
+    assert_eq!(
+        (&*model.id, model.context_window, &model.prices),
+        ("llama3.2", Some(131_072), &Prices::default())
+    );
+    assert_eq!(
+        catalog.providers()[0].id.as_ref(),
+        "my-vllm",
+        "what the YAML declares comes first"
+    );
+}
+
+#[test]
+fn a_built_in_provider_changes_where_the_yaml_speaks() {
+    let catalog = laid(
+        "[{id: openai, display_name: Ours, base_url: 'https://proxy.example/openai?tenant=a', auth: api-key, \
+           headers: {X-Team: a}, ca: /ca.pem, passthrough: false, unsupported_parameters: [logit_bias], \
+           timeouts: {per_request: 5s}}]",
+    );
+    let openai = provider(&catalog, "openai");
+    assert_eq!(&*openai.display_name, "Ours");
+    assert_eq!(
+        openai.base_url.join("/embeddings", None),
+        "/openai/embeddings?tenant=a"
+    );
+    assert_eq!(openai.auth, Some(Auth::ApiKey));
+    assert_eq!(openai.headers, [("x-team".to_owned(), "a".to_owned())]);
+    assert!(
+        openai
+            .ca
+            .as_deref()
+            .is_some_and(|pem| pem.contains("CERTIFICATE"))
+    );
+    assert!(!openai.passthrough && openai.built_in);
+    assert_eq!(
+        openai.timeouts.per_request,
+        Some(std::time::Duration::from_secs(5))
+    );
+    assert_eq!(
+        openai.models.len(),
+        provider(&Catalog::built_in(), "openai").models.len()
+    );
+    let pro = catalog.resolve("o3").expect("known");
+    let parameters: Vec<&str> = pro[0].unsupported_parameters().collect();
+    assert!(
+        parameters.contains(&"logit_bias") && parameters.contains(&"temperature"),
+        "{parameters:?}"
+    );
+}
+
+#[test]
+fn chat_extensions_are_said_of_a_provider_with_chat_completions() {
+    let catalog = laid("[{id: litellm, base_url: 'http://localhost:4000', chat_extensions: true}]");
+    assert!(provider(&catalog, "litellm").chat_extensions);
+    assert!(!provider(&catalog, "openai").chat_extensions, "the default");
+    let yaml =
+        "[{id: a, base_url: 'https://h', surfaces: [anthropic/messages], chat_extensions: true}]";
+    let faults = Catalog::built_in()
+        .with(&declared(yaml), read)
+        .expect_err("there are no chat completions");
+    assert_eq!(faults[0].path, "providers[0].chat_extensions");
+    for value in ["often", "1", "[true]", "{}"] {
+        let yaml = format!("{{id: a, chat_extensions: {value}}}");
+        let read = serde_yaml::from_str::<crate::yaml::types::Provider>(&yaml);
+        assert!(read.is_err(), "{value}");
+    }
+}
+
+#[test]
+fn only_the_named_prices_change() {
+    let before = prices(&Catalog::built_in(), "anthropic", "claude-sonnet-4-5");
+    let catalog =
+        laid("[{id: anthropic, models: [{id: Claude-Sonnet-4-5, prices: {output: 1.5}}]}]");
+    let after = prices(&catalog, "anthropic", "claude-sonnet-4-5");
+    assert_eq!(
+        after.base,
+        Rates {
+            output: Some(1_500_000),
+            ..before.base
+        }
+    );
+    assert_eq!(
+        after.tiers, before.tiers,
+        "the tier has its own output price"
+    );
+    assert_eq!(
+        catalog.provider("anthropic").expect("known").models.len(),
+        11,
+        "a known id is no new model"
+    );
+}
+
+#[test]
+fn a_flat_price_changes_in_the_tiers_too() {
+    let catalog = laid("[{id: openai, models: [{id: gpt-5.5, prices: {cache_write: 6.25}}]}]");
+    let after = prices(&catalog, "openai", "gpt-5.5");
+    assert_eq!(after.base.cache_write, Some(6_250_000));
+    assert_eq!(
+        after.tiers[0].1.cache_write,
+        Some(6_250_000),
+        "unknown for every length before"
+    );
+    assert_eq!(
+        after.tiers[0].1.input,
+        Some(10_000_000),
+        "priced by tier before"
+    );
+}
+
+#[test]
+fn tiers_start_from_the_prices_below_them() {
+    let catalog = laid(
+        "[{id: openai, models: [{id: gpt-5.5, prices: {tiers: [{above: 500000, input: 11}, {above: 272000, output: 50}]}}]}]",
+    );
+    let after = prices(&catalog, "openai", "gpt-5.5");
+    let inputs: Vec<_> = after
+        .tiers
+        .iter()
+        .map(|(above, rates)| (*above, rates.input, rates.output))
+        .collect();
+    assert_eq!(
+        inputs,
+        [
+            (272_000, Some(10_000_000), Some(50_000_000)),
+            (500_000, Some(11_000_000), Some(50_000_000))
+        ]
+    );
+    assert_eq!(after.base.input, Some(5_000_000));
+}
+
+#[test]
+fn an_alias_declared_as_a_model_becomes_one() {
+    let catalog = laid("[{id: openai, models: [{id: gpt-4o-2024-08-06, prices: {input: 7}}]}]");
+    let resolved = catalog.resolve("gpt-4o-2024-08-06").expect("known");
+    let model = resolved[0].model.as_ref().expect("in the catalog");
+    assert_eq!(
+        (
+            &*model.id,
+            model.prices.base.input,
+            model.prices.base.output
+        ),
+        ("gpt-4o-2024-08-06", Some(7_000_000), Some(10_000_000))
+    );
+    assert!(
+        !catalog
+            .provider("openai")
+            .expect("known")
+            .model("gpt-4o")
+            .expect("known")
+            .has_alias("gpt-4o-2024-08-06")
+    );
+}
+
+#[test]
+fn an_alias_of_the_yaml_never_goes_upstream() {
+    let catalog = laid("[{id: openai, models: [{id: gpt-4o, aliases: [Fast]}]}]");
+    let resolved = catalog.resolve("fast").expect("an alias");
+    assert_eq!(&*resolved[0].upstream_id, "gpt-4o");
+    let resolved = catalog
+        .resolve("gpt-4o-2024-08-06")
+        .expect("an alias of the provider's");
+    assert_eq!(&*resolved[0].upstream_id, "gpt-4o-2024-08-06");
+}
+
+#[test]
+fn models_follow_the_surfaces_of_their_provider() {
+    let catalog = laid(
+        "[{id: openai, surfaces: [openai/chat-completions]}, {id: google, surfaces: [openai/chat-completions, openai/responses]}]",
+    );
+    let at = |model: &str| catalog.resolve(model).expect(model)[0].surfaces().to_vec();
+    assert_eq!(at("gpt-4o"), [Surface::ChatCompletions]);
+    assert_eq!(at("o1-pro"), [], "it was on openai/responses only");
+    assert_eq!(
+        at("gemini-2.5-pro"),
+        [Surface::ChatCompletions, Surface::Responses]
+    );
+    assert_eq!(at("gemini-embedding-001"), []);
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_path() {
+    let yaml = "
+- { id: opnai }
+- { id: 'a:b', base_url: 'https://u:p@h' }
+- { id: openai, base_url: 'http://8.8.8.8/v1', ca: /absent.pem, surfaces: [] }
+- { id: openai }
+- { id: meta, base_url: 'http://169.254.169.254/latest' }
+- id: ok
+  base_url: https://h
+  ca: /empty.pem
+  headers: { Host: x, 'bad name': x, X-Ok: \"a\\nb\" }
+  unsupported_parameters: [model]
+  models:
+    - { id: a, aliases: [b, A], context_window: 0, surfaces: [openai/embeddings] }
+    - { id: B, aliases: ['x y'], prices: { tiers: [{ above: 1 }, { above: 1 }] } }
+    - { id: b }
+    - { id: '' }
+";
+    let faults = Catalog::built_in()
+        .with(&declared(yaml), read)
+        .expect_err("all of this is wrong");
+    let found: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    for path in [
+        "providers[0]",
+        "providers[1].id",
+        "providers[1].base_url",
+        "providers[2].base_url",
+        "providers[2].ca",
+        "providers[2].surfaces",
+        "providers[3].id",
+        "providers[4].base_url",
+        "providers[5].ca",
+        "providers[5].headers.Host",
+        "providers[5].headers.bad name",
+        "providers[5].headers.X-Ok",
+        "providers[5].unsupported_parameters[0]",
+        "providers[5].models[0].aliases[0]",
+        "providers[5].models[0].context_window",
+        "providers[5].models[0].surfaces[0]",
+        "providers[5].models[1].aliases[0]",
+        "providers[5].models[1].prices.tiers[1].above",
+        "providers[5].models[2].id",
+        "providers[5].models[3].id",
+    ] {
+        assert!(found.contains(&path), "{path} is missing in {faults:#?}");
+    }
+    assert_eq!(found.len(), 20, "{faults:#?}");
+    assert!(
+        faults[0].message.contains("did you mean `openai`?"),
+        "{}",
+        faults[0].message
+    );
+}

@@ -1,0 +1,59 @@
+//! The shape of the YAML, exactly as an operator writes it, a section a file. The JSON Schema is generated from
+//! here, so the doc comments are what an editor shows.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod admin;
+mod bounds;
+mod callers;
+mod ledger;
+mod limits;
+mod listeners;
+mod providers;
+mod secrets;
+
+pub use admin::{Admin, ApiKey};
+pub use bounds::Timeouts;
+pub use callers::{
+    Access, AccessKey, Account, AllowList, Configuration, Grant, Router, Rule, Step,
+};
+pub use ledger::{BankKind, Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
+pub use limits::{Budget, Budgets, Limits, Per, RateLimits, TokenLimits};
+pub use listeners::{Demo, Log, Proxy, Tls};
+pub use providers::{Model, PriceTier, Prices, Provider, ProviderKey};
+pub use secrets::Secrets;
+
+/// Tollgate's configuration file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// More files, as paths or glob patterns relative to this file; their lists are appended to this file's.
+    pub include: Vec<String>,
+    /// The listener that applications call.
+    pub proxy: Proxy,
+    /// The listener for operators: metrics, health, and the admin API.
+    pub admin: Admin,
+    /// The master keys that credentials are sealed with where they are stored.
+    pub secrets: Secrets,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Token limits for every request. Limits over time belong to access keys and configurations.
+    pub limits: TokenLimits,
+    /// Whether a failed candidate is followed by the next one. Default true.
+    pub failover: Option<bool>,
+    /// What is written about each request.
+    pub log: Log,
+    /// Where money is kept, and what requests are charged.
+    pub ledger: Ledger,
+    /// Who owns keys and credits.
+    pub accounts: Vec<Account>,
+    /// Providers: credentials for built-in ones, whole definitions of custom ones.
+    pub providers: Vec<Provider>,
+    /// What access keys may call, and which credentials serve them.
+    pub configurations: Vec<Configuration>,
+    /// What applications send.
+    pub access_keys: Vec<AccessKey>,
+    /// The built-in provider that answers offline and misbehaves on request.
+    pub demo: Demo,
+}

@@ -1,0 +1,158 @@
+//! Who calls, what they may call, and which credentials serve them.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::{Limits, RateLimits, Timeouts};
+use crate::yaml::expiry::Expiry;
+use crate::yaml::units::Usd;
+
+/// Who owns keys and credits.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Account {
+    /// Referred to by `access_keys[].account`. The account `default` always exists.
+    pub id: String,
+    /// Credits that the account is given, once each.
+    pub grants: Vec<Grant>,
+}
+
+/// Credits that an account is given once, when a gateway first sees them here.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grant {
+    /// Unique within the account. A grant that the account has had is not given again, whatever else changes here.
+    pub id: String,
+    /// How much: US dollars.
+    pub usd: Option<Usd>,
+    /// How long it may be spent from then on: a duration, or `never`. Default 365d.
+    pub expires_after: Option<Expiry>,
+    /// For people.
+    pub note: Option<String>,
+}
+
+/// What an application sends. Make one with `tollgate key new`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessKey {
+    /// The part of the token between `tg-` and `-g1-`.
+    pub id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// The account it belongs to. Default `default`.
+    pub account: Option<String>,
+    /// The configuration it is held to; absent allows all.
+    pub configuration: Option<String>,
+    /// SHA-256 of the whole token, as 64 hexadecimal digits.
+    pub sha256: String,
+    /// What it may use over time, besides what its configuration limits.
+    pub limits: RateLimits,
+}
+
+/// What an access key may call, and which credentials serve it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Configuration {
+    /// Referred to by `access_keys[].configuration`.
+    pub id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// Allow lists; absent allows all.
+    pub access: Access,
+    /// Which credentials serve; without rules, the account's user keys and then managed keys.
+    pub router: Router,
+    /// Overrides the global `failover`.
+    pub failover: Option<bool>,
+    /// Overrides for callers with this configuration.
+    pub timeouts: Timeouts,
+    /// What may be used, by one request and over time.
+    pub limits: Limits,
+}
+
+/// Allow lists.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// Provider ids.
+    pub providers: AllowList,
+    /// `provider/model` or `provider:model`.
+    pub models: AllowList,
+}
+
+/// A list of what is allowed; absent allows all, empty allows nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AllowList {
+    /// What is allowed.
+    pub allow: Option<Vec<String>>,
+}
+
+/// Which credentials serve.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Router {
+    /// A rule for a model beats a rule for its provider.
+    pub rules: Vec<Rule>,
+}
+
+/// A routing rule: for a provider, or for one of its models.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rule {
+    /// A provider's id.
+    pub provider: Option<String>,
+    /// `provider/model` or `provider:model`.
+    pub model: Option<String>,
+    /// Tried in order.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a routing rule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Step {
+    /// The account's own keys, in this order; without `keys`, all of the provider's.
+    User {
+        /// Ids of the provider's `keys`.
+        #[serde(default)]
+        keys: Option<Vec<String>>,
+    },
+    /// The operator's keys, in this order; without `keys`, all of the provider's.
+    #[serde(alias = "ngrok")]
+    Managed {
+        /// Ids of the provider's `managed_keys`.
+        #[serde(default)]
+        keys: Option<Vec<String>>,
+    },
+}
+
+/// By hand, because a flat schema finds the one field that is wrong where a choice of two would only say that
+/// neither fits.
+impl JsonSchema for Step {
+    fn schema_name() -> Cow<'static, str> {
+        "Step".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A step of a routing rule: keys of one kind, in order.",
+            "properties": {
+                "type": {
+                    "description": "`user`: the account's own keys. `managed`: the operator's.",
+                    "type": "string",
+                    "enum": ["user", "managed", "ngrok"],
+                },
+                "keys": {
+                    "description": "Ids of the provider's `keys` (or `managed_keys`); without it, all of them.",
+                    "type": ["array", "null"],
+                    "items": { "type": "string" },
+                },
+            },
+            "required": ["type"],
+            "additionalProperties": false,
+        })
+    }
+}

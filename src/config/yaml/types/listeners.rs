@@ -1,0 +1,63 @@
+//! Where the gateway listens, and what it writes.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::yaml::units::{ByteSize, Span};
+
+/// The listener that applications call.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Proxy {
+    /// Addresses to listen on without TLS (HTTP/1.1, and HTTP/2 with prior knowledge). Default `127.0.0.1:8080`.
+    pub listen: Option<Vec<String>>,
+    /// Listeners with TLS (HTTP/1.1 and HTTP/2 by ALPN).
+    pub tls: Option<Tls>,
+    /// Worker threads; 0 is one per core. Default 0.
+    pub threads: Option<usize>,
+    /// Largest request body, after decompression. Default 32MiB.
+    pub max_body: Option<ByteSize>,
+    /// Largest request head. Default 64KiB.
+    pub max_headers: Option<ByteSize>,
+    /// Most requests under way at once; further ones are answered 503. 0 is no limit. Default 0.
+    pub max_in_flight: Option<u64>,
+    /// Most open client connections, idle ones included; further ones are closed at once. 0 is no limit. Default 0.
+    pub max_connections: Option<u64>,
+    /// How long a client may take to send its request's whole head, and how long it may pause in its body. Default 30s.
+    pub read_timeout: Option<Span>,
+    /// How long a client may leave its connection idle between requests. Default 75s.
+    pub keepalive: Option<Span>,
+    /// How long running answers may go on after SIGTERM. Default 10m.
+    pub drain: Option<Span>,
+}
+
+/// Listeners with TLS.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Addresses to listen on.
+    pub listen: Vec<String>,
+    /// PEM file with the certificate chain, relative to this file.
+    pub cert: PathBuf,
+    /// PEM file with the private key, relative to this file.
+    pub key: PathBuf,
+}
+
+/// What is written about each request.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// One JSON line a request: `stdout`, `off`, or a file's path (relative to the working directory). Default
+    /// `stdout`.
+    pub access: Option<String>,
+}
+
+/// The built-in demo provider.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Demo {
+    /// Loopback address to serve the provider `demo` on; absent is off.
+    pub listen: Option<String>,
+}

@@ -1,0 +1,125 @@
+//! Providers, their credentials and models.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::catalog::{Auth, Modality};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Timeouts;
+use crate::yaml::units::Usd;
+use tollgate_base::Secret;
+use tollgate_wire::Surface;
+
+/// A provider: credentials and changes for a built-in one, a whole definition of a custom one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provider {
+    /// A built-in provider's id (see `tollgate catalog providers`), or a new one.
+    pub id: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// Where the API is. Without a path, `/v1` is appended; a path and a query are kept around the surface's own path.
+    pub base_url: Option<String>,
+    /// How the key travels. Default: what the surface's dialect does (`Authorization: Bearer`, or `x-api-key` for Anthropic).
+    pub auth: Option<Auth>,
+    /// The API shapes the provider offers. Default for a custom provider: `openai/chat-completions`.
+    pub surfaces: Option<Vec<Surface>>,
+    /// Headers added to every upstream request.
+    pub headers: BTreeMap<String, String>,
+    /// PEM file with the certificate authorities to trust for this provider, instead of the system's; relative to
+    /// this file.
+    pub ca: Option<PathBuf>,
+    /// Whether models outside the catalog may be called as `provider:model`. Default true.
+    pub passthrough: Option<bool>,
+    /// Whether its chat completions take Anthropic's `thinking_blocks` and `cache_control` too, as gateways like
+    /// LiteLLM and OpenRouter do; thoughts and cache marks of translated requests are sent there then. Default false.
+    pub chat_extensions: Option<bool>,
+    /// Top-level request fields that the provider refuses; they are removed.
+    pub unsupported_parameters: Vec<String>,
+    /// Overrides for this provider.
+    pub timeouts: Timeouts,
+    /// Bring-your-own credentials: the provider bills their owner.
+    pub keys: Vec<ProviderKey>,
+    /// The operator's credentials: credits pay the model's price.
+    pub managed_keys: Vec<ProviderKey>,
+    /// Models to add or, under a known id, to change.
+    pub models: Vec<Model>,
+}
+
+/// A provider's credential.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderKey {
+    /// Referred to by routing steps; unique among all providers.
+    pub id: String,
+    /// The credential: `${ENVIRONMENT_VARIABLE}`, `file:/path` (relative to
+    /// this file), or the text itself. With `${NAME:-}`, the key is left out while the variable is not set.
+    pub value: Secret,
+    /// The account that may use a user key. Default `default`.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// A model: a new one, or changes to a known one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// The id that the provider knows.
+    pub id: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// Other ids that clients may use.
+    pub aliases: Vec<String>,
+    /// Tokens of prompt and answer together.
+    pub context_window: Option<u64>,
+    /// Tokens of the longest answer; a request's own limit is lowered to this.
+    pub max_output_tokens: Option<u64>,
+    /// What the model reads or makes.
+    pub modalities: Option<Vec<Modality>>,
+    /// What it costs; what is absent is unknown, never zero.
+    pub prices: Option<Prices>,
+    /// The API shapes the model is offered on. Default: the provider's.
+    pub surfaces: Option<Vec<Surface>>,
+    /// Top-level request fields that the model refuses; they are removed.
+    pub unsupported_parameters: Vec<String>,
+    /// Overrides for this model.
+    pub timeouts: Timeouts,
+}
+
+/// US dollars per million tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prices {
+    /// Prompt tokens.
+    pub input: Option<Usd>,
+    /// Prompt tokens read from the provider's cache. Default: the price of input.
+    pub cached_read: Option<Usd>,
+    /// Prompt tokens written to the provider's cache. Default: the price of input.
+    pub cache_write: Option<Usd>,
+    /// Answer tokens.
+    pub output: Option<Usd>,
+    /// Prices that replace the ones above for a whole request once its prompt is longer than `above` tokens.
+    pub tiers: Vec<PriceTier>,
+}
+
+/// Prices of long prompts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceTier {
+    /// The tier holds for prompts of more tokens than this.
+    pub above: u64,
+    /// Prompt tokens.
+    #[serde(default)]
+    pub input: Option<Usd>,
+    /// Prompt tokens read from the provider's cache.
+    #[serde(default)]
+    pub cached_read: Option<Usd>,
+    /// Prompt tokens written to the provider's cache.
+    #[serde(default)]
+    pub cache_write: Option<Usd>,
+    /// Answer tokens.
+    #[serde(default)]
+    pub output: Option<Usd>,
+}

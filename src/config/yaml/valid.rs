@@ -1,0 +1,206 @@
+//! The configuration that the rest of the program sees.
+//!
+//! Invariant: a [`Config`] is always valid. References are resolved, defaults filled in, every id that is
+//! mentioned exists; only [`super::load`] makes one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::sources::Sources;
+use super::types;
+use crate::catalog::Catalog;
+use crate::secrets::Keyring;
+use tollgate_ledger::bank::NewGrant;
+
+mod admin;
+mod ledger;
+
+pub use admin::{Admin, ApiKey};
+pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable};
+
+/// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The listener that applications call.
+    pub proxy: Proxy,
+    /// The listener for operators, and who may call its API.
+    pub admin: Admin,
+    /// The master keys; without one, nothing secret can be stored.
+    pub secrets: Keyring,
+    /// The widest scope's timeouts.
+    pub timeouts: Timeouts,
+    /// Token limits for every request.
+    pub limits: types::TokenLimits,
+    /// Whether a failed candidate is followed by the next one.
+    pub failover: bool,
+    /// Where a line about each request goes.
+    pub log: AccessLog,
+    /// Where money is kept, and what requests are charged.
+    pub ledger: Ledger,
+    /// Who owns keys and credits; `default` is always among them.
+    pub accounts: Vec<Account>,
+    /// Providers as written, credentials resolved; with `demo.listen`, the provider `demo` is the last of them.
+    pub providers: Vec<types::Provider>,
+    /// The built-in catalog with the providers laid over it.
+    pub catalog: Arc<Catalog>,
+    /// What access keys may call.
+    pub configurations: Vec<types::Configuration>,
+    /// What applications send.
+    pub access_keys: Vec<AccessKey>,
+    /// Loopback address of the built-in demo provider; `None` is off.
+    pub demo: Option<SocketAddr>,
+    /// What is legal and probably not meant.
+    pub warnings: Vec<Fault>,
+    /// What was read; [`super::Watcher`] watches it.
+    pub sources: Sources,
+}
+
+impl Config {
+    /// Settings that differ in `new` and take effect with a restart only.
+    pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let (old, now) = (&self.proxy, &new.proxy);
+        [
+            ("proxy.listen", old.listen != now.listen),
+            ("proxy.tls", old.tls != now.tls),
+            ("proxy.threads", old.threads != now.threads),
+            ("admin.listen", self.admin.listen != new.admin.listen),
+            ("log.access", self.log != new.log),
+            ("demo.listen", self.demo != new.demo),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .chain(self.ledger.needs_restart(&new.ledger))
+        .collect()
+    }
+}
+
+/// The listener that applications call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Addresses without TLS; may be empty if there are listeners with TLS.
+    pub listen: Vec<SocketAddr>,
+    /// Listeners with TLS.
+    pub tls: Option<Tls>,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Largest request body in bytes, after decompression.
+    pub max_body: usize,
+    /// Largest request head in bytes.
+    pub max_headers: usize,
+    /// Most requests under way at once; `None` is no limit.
+    pub max_in_flight: Option<usize>,
+    /// Most open client connections; `None` is no limit.
+    pub max_connections: Option<usize>,
+    /// Longest pause inside a request body.
+    pub read_timeout: Duration,
+    /// Longest idle time of a client's connection between requests.
+    pub keepalive: Duration,
+    /// How long running answers may go on after SIGTERM.
+    pub drain: Duration,
+}
+
+/// Listeners with TLS; both files were readable and held PEM when the configuration was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Addresses; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// PEM file with the certificate chain.
+    pub cert: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+}
+
+/// Timeouts with nothing left open. The first four are never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the start of an attempt to its commit.
+    pub per_request: Duration,
+    /// From the request to the commit, over all attempts.
+    pub total: Duration,
+    /// Silence inside a committed stream.
+    pub stream_idle: Duration,
+    /// How long a streaming client waits for a status.
+    pub hold: Duration,
+    /// Silence before a keep-alive comment; zero is never.
+    pub keepalive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            per_request: Duration::from_secs(60),
+            total: Duration::from_secs(120),
+            stream_idle: Duration::from_secs(60),
+            hold: Duration::from_secs(10),
+            keepalive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Where one JSON line a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Nowhere.
+    Off,
+    /// Appended to a file; a relative path is relative to the working directory.
+    File(PathBuf),
+}
+
+/// Who owns keys and credits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Unique; at most 128 bytes, without braces and control characters, so that every bank can keep it.
+    pub id: String,
+    /// Credits that it is given, once each; their ids are unique.
+    pub grants: Vec<NewGrant>,
+}
+
+/// What an application sends, by its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessKey {
+    /// The part of the token between `tg-` and `-g1-`.
+    pub id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// The account it belongs to; exists.
+    pub account: String,
+    /// The configuration it is held to; exists. `None` allows all.
+    pub configuration: Option<String>,
+    /// SHA-256 of the whole token.
+    pub digest: [u8; 32],
+    /// What it may use over time, besides what its configuration limits; checked.
+    pub limits: types::RateLimits,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::yaml::parse;
+
+    #[test]
+    fn what_is_bound_at_the_start_needs_a_restart() {
+        let load = |yaml| parse(yaml, &|_| None).unwrap();
+        let old = load("proxy: { threads: 2, drain: 1s }");
+        assert!(
+            old.needs_restart(&load("proxy: { threads: 2, drain: 2s }\nfailover: false"))
+                .is_empty()
+        );
+        let new =
+            load("proxy: { threads: 3, listen: ['127.0.0.1:1'] }\ndemo: { listen: '127.0.0.1:2' }");
+        assert_eq!(
+            old.needs_restart(&new),
+            ["proxy.listen", "proxy.threads", "demo.listen"]
+        );
+        let keys = "admin: { public_url: 'https://a', audit_retention: 1d, api_keys: [{ name: root, sha256: '1111111111111111111111111111111111111111111111111111111111111111' }] }\nproxy: { threads: 2 }";
+        assert!(
+            old.needs_restart(&load(keys)).is_empty(),
+            "only its address is bound"
+        );
+        let moved = load("admin: { listen: '127.0.0.1:1' }\nproxy: { threads: 2 }");
+        assert_eq!(old.needs_restart(&moved), ["admin.listen"]);
+    }
+}

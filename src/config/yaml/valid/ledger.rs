@@ -1,0 +1,146 @@
+//! Where money is kept, and what requests are charged: resolved and checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::yaml::types::Credits;
+use tollgate_base::Secret;
+use tollgate_ledger::NanoUsd;
+
+/// Where money is kept, and what requests are charged. Relative paths are relative to the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Where money is durable.
+    pub bank: BankChoice,
+    /// Directory of this replica's journal.
+    pub journal: PathBuf,
+    /// Whether every entry of the journal is synced to the disk.
+    pub fsync: bool,
+    /// Whether requests need credits; with [`Credits::Off`] nothing of the ledger is opened, whatever else is here.
+    pub credits: Credits,
+    /// Pico-dollars per token, prompt and answer.
+    pub processing_fee: u64,
+    /// The least that one purchase of credits may be; above 0.
+    pub minimum_purchase: NanoUsd,
+    /// What happens when the bank is away and the float is used up.
+    pub when_unreachable: WhenUnreachable,
+    /// How often what was settled is given to the bank; more than 0.
+    pub flush: Duration,
+    /// How long a float is lent for; more than both `flush` and `timeout`, three times each at least.
+    pub lease: Duration,
+    /// Deadline of a call of the bank; more than 0.
+    pub timeout: Duration,
+    /// How long usage events are kept; more than 0.
+    pub retention: Duration,
+    /// Whether a running stream is ended when its account's money is gone.
+    pub cut_off: bool,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Ledger {
+            bank: BankChoice::Sqlite {
+                path: "data/tollgate.db".into(),
+            },
+            journal: "data/journal".into(),
+            fsync: false,
+            credits: Credits::Enforced,
+            processing_fee: 50_000,
+            minimum_purchase: NanoUsd(5 * NanoUsd::DOLLAR.0),
+            when_unreachable: WhenUnreachable::Deny,
+            flush: Duration::from_millis(500),
+            lease: Duration::from_secs(60),
+            timeout: Duration::from_secs(1),
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            cut_off: false,
+        }
+    }
+}
+
+impl Ledger {
+    /// Settings that differ in `new` and take effect with a restart only.
+    pub(super) fn needs_restart(&self, new: &Ledger) -> Vec<&'static str> {
+        let off = |ledger: &Ledger| ledger.credits == Credits::Off;
+        [
+            ("ledger.bank", self.bank != new.bank),
+            ("ledger.journal", self.journal != new.journal),
+            ("ledger.fsync", self.fsync != new.fsync),
+            ("ledger.credits", off(self) != off(new)),
+            ("ledger.flush", self.flush != new.flush),
+            ("ledger.lease", self.lease != new.lease),
+            ("ledger.timeout", self.timeout != new.timeout),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+}
+
+/// Where money is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BankChoice {
+    /// A file, for one gateway.
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Servers, for a fleet.
+    Redis(RedisChoice),
+}
+
+/// The servers of a Redis bank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisChoice {
+    /// Which servers.
+    pub topology: RedisTopology,
+    /// Whether all of them, Sentinels included, speak TLS.
+    pub tls: bool,
+    /// The database's number; 0 with a Cluster.
+    pub database: u16,
+    /// Who logs in; `None` is the server's user `default`.
+    pub username: Option<String>,
+    /// The password; `None` is no login at all.
+    pub password: Option<Secret>,
+    /// PEM file with the certificate authorities to trust instead of the system's; was readable and held
+    /// certificates when the configuration was loaded.
+    pub ca: Option<PathBuf>,
+    /// What every key begins with; not empty, letters, digits, `-`, `_`, `.` and `:`.
+    pub prefix: String,
+}
+
+/// Which servers, and what they are to each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisTopology {
+    /// One server.
+    Single(RedisNode),
+    /// Some nodes of a Cluster; at least one.
+    Cluster(Vec<RedisNode>),
+    /// Sentinels, which know the primary.
+    Sentinel {
+        /// At least one.
+        sentinels: Vec<RedisNode>,
+        /// The primary's name, as they know it; not empty.
+        master: String,
+    },
+}
+
+/// A server's address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RedisNode {
+    /// A name or an address; an IPv6 one without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What happens when the bank is away and the float is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenUnreachable {
+    /// Requests are refused.
+    Deny,
+    /// Requests are served.
+    Allow {
+        /// What each account may spend beyond its float at this replica meanwhile; above 0.
+        up_to: NanoUsd,
+    },
+}

@@ -1,0 +1,110 @@
+//! Limits and timeouts of a configuration.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::admin::api::faults::Faults;
+use crate::admin::api::limits::RateLimits;
+use crate::admin::go_duration;
+use tollgate_config::types;
+use tollgate_config::units::Span;
+
+/// What may be used by one request, and over time by all keys of the configuration together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConfigurationLimits {
+    /// Requests with more prompt tokens are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    max_input_tokens: Option<u64>,
+    /// A request's own limit of answer tokens is lowered to this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    max_output_tokens: Option<u64>,
+    #[serde(flatten)]
+    rates: RateLimits,
+}
+
+impl ConfigurationLimits {
+    /// As the rest of the program writes them.
+    pub(super) fn read(&self, faults: &mut Faults) -> types::Limits {
+        let rates = faults
+            .take(self.rates.checked("limits"))
+            .unwrap_or_default();
+        types::Limits {
+            max_input_tokens: self.max_input_tokens,
+            max_output_tokens: self.max_output_tokens,
+            requests_per_minute: rates.requests_per_minute,
+            tokens_per_minute: rates.tokens_per_minute,
+            concurrent_requests: rates.concurrent_requests,
+            budget: rates.budget,
+        }
+    }
+
+    /// As clients see them; `None` if nothing is limited.
+    pub(super) fn shown(limits: &types::Limits) -> Option<ConfigurationLimits> {
+        let shown = ConfigurationLimits {
+            max_input_tokens: limits.max_input_tokens,
+            max_output_tokens: limits.max_output_tokens,
+            rates: RateLimits::shown(&limits.rates()).unwrap_or_default(),
+        };
+        Some(shown).filter(|shown| *shown != ConfigurationLimits::default())
+    }
+}
+
+/// Timeouts, as Go duration strings (`30s`, `1m0s`), at most `24h`. What is absent is as the gateway has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConfigurationTimeouts {
+    /// From the start of an attempt to the start of its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_request: Option<String>,
+    /// From the request to the start of an answer, over all attempts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<String>,
+    /// Silence inside an answer that has started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_idle: Option<String>,
+    /// How long a streaming client waits for a status before it is given `200` and keep-alive comments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<String>,
+}
+
+impl ConfigurationTimeouts {
+    /// As the rest of the program writes them.
+    pub(super) fn read(&self, faults: &mut Faults) -> types::Timeouts {
+        let mut time = |name: &str, text: &Option<String>| {
+            let read = go_duration::timeout(text.as_ref()?);
+            read.map(Span)
+                .map_err(|what| faults.at(format!("timeouts.{name}"), what))
+                .ok()
+        };
+        let times = types::Timeouts {
+            per_request: time("perRequest", &self.per_request),
+            total: time("total", &self.total),
+            stream_idle: time("streamIdle", &self.stream_idle),
+            hold: time("hold", &self.hold),
+            keepalive: None,
+        };
+        if let (Some(per_request), Some(total)) = (times.per_request, times.total)
+            && per_request > total
+        {
+            faults.at("timeouts.perRequest", "must not be more than total");
+        }
+        times
+    }
+
+    /// As clients see them; `None` if there are none.
+    pub(super) fn shown(times: &types::Timeouts) -> Option<ConfigurationTimeouts> {
+        let show = |time: Option<Span>| time.map(|time| go_duration::show(Duration::from(time)));
+        let shown = ConfigurationTimeouts {
+            per_request: show(times.per_request),
+            total: show(times.total),
+            stream_idle: show(times.stream_idle),
+            hold: show(times.hold),
+        };
+        Some(shown).filter(|shown| *shown != ConfigurationTimeouts::default())
+    }
+}

@@ -1,0 +1,276 @@
+//! What allow lists and routing rules refer to must be there, and must fit together. The YAML's own checks of the
+//! same are in `config::check`, which speaks of files and lines.
+
+use std::collections::BTreeMap;
+
+use super::inline::Inline;
+use super::router::{
+    AccessScope, RouterRuleWrite, RouterStepKeyWrite, RouterStepWrite, RouterWrite,
+};
+use crate::admin::api::faults::Faults;
+use crate::admin::api::known::{Known, KnownProvider};
+use crate::resource::ProviderKey;
+use tollgate_config::catalog::ModelRef;
+use tollgate_config::types;
+use tollgate_config::types::Step;
+
+/// The allow lists, every provider by its `providerId`.
+pub(super) fn access(known: &Known<'_>, sent: &AccessScope, faults: &mut Faults) -> types::Access {
+    let list = |sent: &Option<super::router::AccessDimension>| {
+        sent.as_ref().and_then(|dimension| dimension.allow.clone())
+    };
+    let providers = list(&sent.providers).map(|all| {
+        let entries = all.into_iter().enumerate().map(|(place, name)| {
+            let field = format!("access.providers.allow.{place}");
+            match provider(known, &name, field, faults) {
+                Some(provider) => provider.id.to_string(),
+                None => name,
+            }
+        });
+        entries.collect()
+    });
+    let models = list(&sent.models).map(|all| {
+        let entries = all.into_iter().enumerate().map(|(place, name)| {
+            let field = format!("access.models.allow.{place}");
+            match model(known, &name, field, faults) {
+                Some((name, _)) => name,
+                None => name,
+            }
+        });
+        entries.collect()
+    });
+    types::Access {
+        providers: types::AllowList { allow: providers },
+        models: types::AllowList { allow: models },
+    }
+}
+
+fn provider(
+    known: &Known<'_>,
+    name: &str,
+    field: String,
+    faults: &mut Faults,
+) -> Option<KnownProvider> {
+    let provider = known.provider(name);
+    if provider.is_none() {
+        faults.at(field, known.unknown(name));
+    }
+    provider
+}
+
+/// A model with its provider, the provider by its `providerId`.
+fn model(
+    known: &Known<'_>,
+    text: &str,
+    field: String,
+    faults: &mut Faults,
+) -> Option<(String, KnownProvider)> {
+    let Some(parsed) = ModelRef::parse(text) else {
+        let what =
+            "does not say which provider's model it means; write provider:model or provider/model";
+        faults.at(field, what);
+        return None;
+    };
+    let provider = provider(known, &parsed.provider, field, faults)?;
+    // Written as it was, but for a provider that was named by its resource's id.
+    let rest = text.get(parsed.provider.len()..).unwrap_or_default();
+    Some((format!("{}{rest}", provider.id), provider))
+}
+
+/// The rules, and the provider keys that are to be created with them.
+pub(super) fn router(
+    known: &Known<'_>,
+    sent: &RouterWrite,
+    inline: &Inline,
+    faults: &mut Faults,
+) -> (types::Router, Vec<(String, ProviderKey)>) {
+    let mut created = Vec::new();
+    let mut targets: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rules = Vec::new();
+    for (place, rule) in sent.rules().iter().enumerate() {
+        let field = format!("router.rules.{place}");
+        let Some(target) = target(known, rule, &field, faults) else {
+            continue;
+        };
+        if let Some(first) = targets.get(&target.name) {
+            let what =
+                format!("is for the same as router.rules.{first}; join their steps in one rule");
+            faults.at(&field, what);
+        }
+        targets.entry(target.name).or_insert(place);
+        let mut steps = Vec::new();
+        for (place, step) in rule.steps.iter().enumerate() {
+            let mut step = StepCheck {
+                known,
+                provider: &target.provider,
+                step,
+                field: format!("{field}.steps.{place}"),
+                inline,
+                created: &mut created,
+                faults,
+            };
+            steps.push(step.checked());
+        }
+        rules.push(types::Rule {
+            provider: target.written_provider,
+            model: target.written_model,
+            steps,
+        });
+    }
+    (types::Router { rules }, created)
+}
+
+/// What a rule is for.
+struct Target {
+    provider: KnownProvider,
+    /// In one form, however it is written.
+    name: String,
+    written_provider: Option<String>,
+    written_model: Option<String>,
+}
+
+fn target(
+    known: &Known<'_>,
+    rule: &RouterRuleWrite,
+    field: &str,
+    faults: &mut Faults,
+) -> Option<Target> {
+    if rule.provider.is_none() && rule.model.is_none() {
+        faults.at(field, "does not say what it is for; add provider or model");
+        return None;
+    }
+    let own = rule.provider.as_ref();
+    let own = own.map(|name| provider(known, name, format!("{field}.provider"), faults));
+    let models = rule.model.as_ref();
+    let models = models.map(|text| model(known, text, format!("{field}.model"), faults));
+    // What is written and cannot be understood was noted.
+    let (own, model) = match (own, models) {
+        (Some(None), _) | (_, Some(None)) => return None,
+        (own, model) => (own.flatten(), model.flatten()),
+    };
+    if let (Some(own), Some((_, other))) = (&own, &model)
+        && own.id != other.id
+    {
+        let what = "is a model of another provider than the rule's; leave provider out, or make them agree";
+        faults.at(format!("{field}.model"), what);
+        return None;
+    }
+    let name = match &model {
+        Some((text, provider)) => {
+            let model = text.get(provider.id.len() + 1..).unwrap_or_default();
+            let twice = format!("{}/", provider.id);
+            let model = model.strip_prefix(&*twice).unwrap_or(model);
+            format!("{}/{}", provider.id, model.to_ascii_lowercase())
+        }
+        None => own.as_ref().map(|own| own.id.to_string())?,
+    };
+    Some(Target {
+        written_provider: own.as_ref().map(|own| own.id.to_string()),
+        written_model: model.as_ref().map(|(text, _)| text.clone()),
+        provider: model.map(|(_, provider)| provider).or(own)?,
+        name,
+    })
+}
+
+/// One step under examination.
+struct StepCheck<'a> {
+    known: &'a Known<'a>,
+    provider: &'a KnownProvider,
+    step: &'a RouterStepWrite,
+    field: String,
+    inline: &'a Inline,
+    created: &'a mut Vec<(String, ProviderKey)>,
+    faults: &'a mut Faults,
+}
+
+impl StepCheck<'_> {
+    fn checked(&mut self) -> Step {
+        let sent = self.step.keys.as_deref();
+        let keys = sent.map(|keys| {
+            let ids = keys.iter().enumerate();
+            ids.filter_map(|(place, key)| self.key(format!("{}.keys.{place}", self.field), key))
+                .collect::<Vec<String>>()
+        });
+        let none = sent.is_none_or(<[_]>::is_empty);
+        if self.step.r#type.is_managed() {
+            let created =
+                |(_, key): &(String, ProviderKey)| key.managed && key.provider == *self.provider.id;
+            let possible = self.provider.built_in
+                || self.known.has_managed_keys(&self.provider.id)
+                || self.created.iter().any(created);
+            if !possible {
+                let what = "cannot be managed: only built-in providers, and those with managed keys, have such steps";
+                self.faults.at(format!("{}.type", self.field), what);
+            }
+            // An empty list would be a step that serves nothing.
+            return Step::Managed {
+                keys: keys.filter(|_| !none),
+            };
+        }
+        if none && self.provider.needs_key {
+            let what = "is required in a step of type user; name at least one provider key";
+            self.faults.at(format!("{}.keys", self.field), what);
+        }
+        Step::User {
+            keys: keys.filter(|_| !none),
+        }
+    }
+
+    /// The id of one of the step's keys.
+    fn key(&mut self, field: String, key: &RouterStepKeyWrite) -> Option<String> {
+        match (&key.id, &key.name, &key.value) {
+            (Some(id), None, None) => {
+                if let Some(what) = self.unfit(id) {
+                    self.faults.at(format!("{field}.id"), what);
+                }
+                Some(id.clone())
+            }
+            (None, Some(_), Some(_)) => {
+                let (id, key) = self.inline.at(&field, &self.provider.id)?;
+                self.created.push((id.clone(), key));
+                Some(id)
+            }
+            (None, Some(_), None) => {
+                self.faults.at(
+                    format!("{field}.value"),
+                    "is required with name; or give the id of a provider key",
+                );
+                None
+            }
+            (None, None, Some(_)) => {
+                self.faults
+                    .at(format!("{field}.name"), "is required with value");
+                None
+            }
+            (Some(_), _, _) | (None, None, None) => {
+                let what = "must have either id, or name and value";
+                self.faults.at(field, what);
+                None
+            }
+        }
+    }
+
+    /// Why a step cannot have a key.
+    fn unfit(&self, id: &str) -> Option<&'static str> {
+        let managed = self.step.r#type.is_managed();
+        let context = self.known.context;
+        let found = self.known.view.get::<ProviderKey>(id).filter(|found| {
+            let key = &found.resource;
+            // Whoever acts for all accounts may route any of them to a key that serves them all.
+            context.owns(&key.meta) || (key.managed && context.caller.account.is_none())
+        });
+        let Some(found) = found else {
+            return Some("names no provider key of the account");
+        };
+        let key = found.resource;
+        if key.provider != *self.provider.id {
+            Some("is a key of another provider than the rule's")
+        } else if key.managed && !managed {
+            Some("is a managed key; name it in a step of type managed")
+        } else if !key.managed && managed {
+            Some("is not a managed key; name it in a step of type user")
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Allow lists and routing rules, as clients write and see them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::View;
+use crate::admin::api::known::{KeySource, KeySourceWrite};
+use crate::admin::api::provider_keys::label;
+use crate::resource::ProviderKey;
+use tollgate_base::Secret;
+use tollgate_config::types;
+
+/// Which providers and models are reachable. What is absent restricts nothing.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct AccessScope {
+    /// Provider scope. Entries are provider ids, as in `openai`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) providers: Option<AccessDimension>,
+    /// Model scope. Entries are model ids (e.g. `openai:gpt-4o`, `openai/gpt-4.1`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) models: Option<AccessDimension>,
+}
+
+/// An allow list.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct AccessDimension {
+    /// Allowed entries (exact strings; no wildcards). Omit to impose no restriction on this dimension; an empty
+    /// array means nothing is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) allow: Option<Vec<String>>,
+}
+
+impl AccessScope {
+    /// As clients see it; `None` if all is allowed.
+    pub(super) fn shown(access: &types::Access) -> Option<AccessScope> {
+        let dimension = |list: &types::AllowList| {
+            let allow = list.allow.clone()?;
+            Some(AccessDimension { allow: Some(allow) })
+        };
+        let shown = AccessScope {
+            providers: dimension(&access.providers),
+            models: dimension(&access.models),
+        };
+        (shown.providers.is_some() || shown.models.is_some()).then_some(shown)
+    }
+}
+
+/// Routing configuration.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Router {
+    /// A rule for a model beats a rule for its provider.
+    rules: Vec<RouterRule>,
+}
+
+/// A routing rule.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RouterRule {
+    /// The provider it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    /// The one model it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// Fallback chain. Steps run in order.
+    steps: Vec<RouterStep>,
+}
+
+/// A step of a routing rule.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RouterStep {
+    /// Whose keys.
+    r#type: KeySource,
+    /// The keys, in the order in which they are tried; absent: all of the provider's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Vec<RouterStepKey>>,
+    /// How one of `keys` is selected: in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_selection_strategy: Option<KeySelectionStrategy>,
+}
+
+/// A provider key of a step.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RouterStepKey {
+    /// Provider key ID.
+    id: String,
+    /// User-defined label.
+    name: String,
+    /// Redacted display form of the key value.
+    key_redacted: String,
+}
+
+/// How a key is selected.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum KeySelectionStrategy {
+    /// Keys are tried in list order.
+    Ordered,
+}
+
+impl Router {
+    /// As clients see it; `None` without rules.
+    pub(super) fn shown(view: View<'_>, router: &types::Router) -> Option<Router> {
+        let rules = router.rules.iter().map(|rule| RouterRule {
+            provider: rule.provider.clone(),
+            model: rule.model.clone(),
+            steps: rule.steps.iter().map(|one| step(view, one)).collect(),
+        });
+        let rules: Vec<RouterRule> = rules.collect();
+        (!rules.is_empty()).then_some(Router { rules })
+    }
+}
+
+fn step(view: View<'_>, step: &types::Step) -> RouterStep {
+    let (r#type, keys) = match step {
+        types::Step::User { keys } => (KeySource::User, keys),
+        types::Step::Managed { keys } => (KeySource::Managed, keys),
+    };
+    let key = |id: &String| match view.get::<ProviderKey>(id) {
+        Some(found) => RouterStepKey {
+            id: id.clone(),
+            name: label(&found),
+            key_redacted: found.resource.redacted.clone(),
+        },
+        // The configuration file declared it, and does not any more.
+        None => RouterStepKey {
+            id: id.clone(),
+            name: id.clone(),
+            key_redacted: "***".to_owned(),
+        },
+    };
+    RouterStep {
+        r#type,
+        keys: keys.as_ref().map(|ids| ids.iter().map(key).collect()),
+        key_selection_strategy: keys.as_ref().map(|_| KeySelectionStrategy::Ordered),
+    }
+}
+
+/// Routing configuration, to be written.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct RouterWrite {
+    /// At most one for each provider and one for each model.
+    pub(super) rules: Option<Vec<RouterRuleWrite>>,
+}
+
+impl RouterWrite {
+    /// The rules, none if they are not said.
+    pub(super) fn rules(&self) -> &[RouterRuleWrite] {
+        self.rules.as_deref().unwrap_or_default()
+    }
+}
+
+/// A routing rule, to be written. Scope it by `provider`, `model`, or both; a model's rule beats its provider's.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct RouterRuleWrite {
+    /// The provider it is for.
+    pub(super) provider: Option<String>,
+    /// The one model it is for, with its provider (e.g. `openai:gpt-5.5`).
+    pub(super) model: Option<String>,
+    /// Fallback chain. Steps run in order.
+    #[schemars(length(min = 1))]
+    pub(super) steps: Vec<RouterStepWrite>,
+}
+
+/// A step of a routing rule, to be written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RouterStepWrite {
+    /// `user` for the account's own keys; `managed` for the operator's (built-in providers, and those with managed
+    /// keys).
+    pub(super) r#type: KeySourceWrite,
+    /// Provider keys for this step. Required when type is `user`; a `managed` step without it has all.
+    pub(super) keys: Option<Vec<RouterStepKeyWrite>>,
+    /// How to select among `keys`.
+    #[expect(dead_code, reason = "there is one strategy only")]
+    key_selection_strategy: Option<KeySelectionStrategy>,
+}
+
+/// Either attach an existing provider key by `id`, or create a new one with `name` and `value`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct RouterStepKeyWrite {
+    /// ID of an existing provider key to attach.
+    pub(super) id: Option<String>,
+    /// Label for a new key. Required with `value`.
+    #[schemars(length(max = 255))]
+    pub(super) name: Option<String>,
+    /// Plaintext key value for a new key. Write-only; never returned on read.
+    #[schemars(length(min = 1, max = 16384))]
+    pub(super) value: Option<Secret>,
+}

@@ -1,0 +1,187 @@
+//! The gateway configuration: timeouts and token limits of all of an account's requests. There is always one.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::faults::Faults;
+use crate::Action;
+use crate::admin::Context;
+use crate::admin::error::ApiError;
+use crate::admin::go_duration;
+use crate::admin::input::Body;
+use crate::admin::operation::{Operation, Tag, get, patch};
+use crate::admin::patch::Patch;
+use crate::resource::{Cap, Settings};
+use tollgate_config::Config;
+
+use std::time::Duration;
+
+const TAG: Tag = Tag {
+    name: "AI Gateway Configuration",
+    description: "Timeouts and token limits of all of an account's requests.",
+    one: "a gateway configuration",
+};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/gateway-config", "GetAIGatewayConfig")
+            .tag(&TAG)
+            .summary("Get the AI Gateway configuration")
+            .description("What the account has not set is as the configuration file says for all.")
+            .handler(show),
+        patch("/gateway-config", "UpdateAIGatewayConfig")
+            .tag(&TAG)
+            .summary("Update the AI Gateway configuration")
+            .description(
+                "Omit a field to leave it unchanged. null lifts a token limit, clears the metadata, and makes a \
+                 timeout what the configuration file says for all.",
+            )
+            .handler(update),
+    ]
+}
+
+/// An account's gateway configuration.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AIGatewayConfig {
+    /// Unique identifier of the account this configuration belongs to.
+    account_id: String,
+    /// URI of this AI Gateway Configuration API resource.
+    uri: String,
+    /// From a request to the start of its answer, over all attempts (Go duration string, e.g. `30s`, `1m0s`).
+    total_timeout: String,
+    /// From the start of an attempt to the start of its answer (Go duration string).
+    per_request_timeout: String,
+    /// Requests with more prompt tokens are refused; null if there is no limit.
+    max_input_tokens: Option<u64>,
+    /// A request's own limit of answer tokens is lowered to this; null if there is no limit.
+    max_output_tokens: Option<u64>,
+    /// Arbitrary user-defined metadata; null when no value is stored.
+    metadata: Option<String>,
+}
+
+/// Changes to an account's gateway configuration.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct AIGatewayConfigUpdate {
+    /// Total timeout for a request (Go duration string, at most `24h`); null for the gateway's own.
+    total_timeout: Patch<String>,
+    /// Timeout for an individual upstream request (Go duration string), not above the total one; null for the
+    /// gateway's own.
+    per_request_timeout: Patch<String>,
+    /// Maximum number of input tokens allowed per request; null for no limit.
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    max_input_tokens: Patch<u64>,
+    /// Maximum number of output tokens allowed per request; null for no limit.
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    max_output_tokens: Patch<u64>,
+    /// Arbitrary user-defined metadata; null clears it.
+    #[schemars(length(max = 4096))]
+    metadata: Patch<String>,
+}
+
+async fn show(context: Context) -> Result<AIGatewayConfig, ApiError> {
+    context.refresh().await;
+    let own = context.look(|view| view.get::<Settings>(&context.account));
+    let own = own.map(|found| found.resource).unwrap_or_default();
+    Ok(shown(&context, &own))
+}
+
+async fn update(
+    context: Context,
+    Body(body): Body<AIGatewayConfigUpdate>,
+) -> Result<AIGatewayConfig, ApiError> {
+    let mut faults = Faults::default();
+    let total = timeout(&mut faults, "totalTimeout", body.total_timeout);
+    let per_request = timeout(&mut faults, "perRequestTimeout", body.per_request_timeout);
+    faults.none()?;
+    let at_fault = match per_request {
+        Patch::Absent => "totalTimeout",
+        _ => "perRequestTimeout",
+    };
+    let config = context.control().config();
+    let actor = context.actor();
+    context
+        .change(|view, draft| {
+            let old = view.get::<Settings>(&context.account);
+            let mut new = match &old {
+                Some(old) => (*old.resource).clone(),
+                None => Settings {
+                    meta: context.meta(),
+                    ..Settings::default()
+                },
+            };
+            total.clone().apply(&mut new.total_timeout);
+            per_request.clone().apply(&mut new.per_request_timeout);
+            cap(&body.max_input_tokens, &mut new.max_input_tokens);
+            cap(&body.max_output_tokens, &mut new.max_output_tokens);
+            body.metadata.clone().apply(&mut new.meta.metadata);
+            let (total, per_request) = timeouts(&new, &config);
+            if per_request > total {
+                return Err(ApiError::invalid(
+                    at_fault,
+                    format!(
+                        "perRequestTimeout ({}) must not be more than totalTimeout ({})",
+                        go_duration::show(per_request),
+                        go_duration::show(total)
+                    ),
+                ));
+            }
+            context.touch(&mut new.meta);
+            match &old {
+                Some(old) => draft.update(
+                    &actor,
+                    Action::Update,
+                    &context.account,
+                    &*old.resource,
+                    &new,
+                ),
+                None => draft.create(&actor, &context.account, &new),
+            }
+            Ok(())
+        })
+        .await?;
+    show(context).await
+}
+
+fn timeout(faults: &mut Faults, field: &str, sent: Patch<String>) -> Patch<u64> {
+    let read = |text: String| {
+        let time = go_duration::timeout(&text)?;
+        u64::try_from(time.as_millis()).map_err(|_| "is too long")
+    };
+    sent.try_map(read).unwrap_or_else(|what| {
+        faults.at(field, what);
+        Patch::Absent
+    })
+}
+
+fn cap(sent: &Patch<u64>, cap: &mut Cap) {
+    match sent {
+        Patch::Absent => {}
+        Patch::Null => *cap = Cap::Cleared,
+        Patch::Value(tokens) => *cap = Cap::Tokens(*tokens),
+    }
+}
+
+/// The total and the per-request timeout that hold for the account.
+fn timeouts(own: &Settings, config: &Config) -> (Duration, Duration) {
+    let or = |own: Option<u64>, common: Duration| own.map_or(common, Duration::from_millis);
+    (
+        or(own.total_timeout, config.timeouts.total),
+        or(own.per_request_timeout, config.timeouts.per_request),
+    )
+}
+
+fn shown(context: &Context, own: &Settings) -> AIGatewayConfig {
+    let config = context.control().config();
+    let (total, per_request) = timeouts(own, &config);
+    AIGatewayConfig {
+        account_id: context.account.to_string(),
+        uri: context.uri(&["gateway-config"]),
+        total_timeout: go_duration::show(total),
+        per_request_timeout: go_duration::show(per_request),
+        max_input_tokens: own.max_input_tokens.or(config.limits.max_input_tokens),
+        max_output_tokens: own.max_output_tokens.or(config.limits.max_output_tokens),
+        metadata: own.meta.metadata.clone(),
+    }
+}

@@ -1,0 +1,173 @@
+//! The models of a custom provider.
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::admin::api::faults::Faults;
+use crate::resource::Provider;
+use tollgate_base::clock;
+use tollgate_base::id;
+use tollgate_config::types;
+use tollgate_config::units::Usd;
+
+const PREFIX: &str = "mod_";
+
+/// A model of a custom provider.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AIGatewayProviderModel {
+    /// Unique identifier for this model.
+    id: String,
+    /// Model identifier (for example "llama-3").
+    model_id: String,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    /// Other ids that clients may use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
+    /// Tokens of prompt and answer together, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_window: Option<u64>,
+    /// Tokens of the longest answer, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+    /// What it costs, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prices: Option<ModelPrices>,
+}
+
+/// A model, to be created.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AIGatewayProviderModelCreate {
+    /// Model identifier (for example "llama-3"): the one that the provider knows.
+    #[schemars(length(min = 1, max = 255))]
+    model_id: String,
+    /// For people.
+    #[schemars(length(max = 255))]
+    display_name: Option<String>,
+    /// Other ids that clients may use.
+    aliases: Option<Vec<String>>,
+    /// Tokens of prompt and answer together.
+    #[schemars(range(min = 1))]
+    context_window: Option<u64>,
+    /// Tokens of the longest answer; a request's own limit is lowered to this.
+    #[schemars(range(min = 1))]
+    max_output_tokens: Option<u64>,
+    /// What it costs; a managed key can only serve a model whose prices are known.
+    prices: Option<ModelPrices>,
+}
+
+/// US dollars per million tokens, exact decimals as in `0.0375`. A price that is absent is unknown, not zero.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ModelPrices {
+    /// Prompt tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    input: Option<String>,
+    /// Answer tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    output: Option<String>,
+    /// Prompt tokens read from the provider's cache. Default: the price of input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    cached_read: Option<String>,
+    /// Prompt tokens written to the provider's cache. Default: the price of input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    cache_write: Option<String>,
+}
+
+/// Puts these models in the place of the provider's. Those that it had keep their ids.
+pub(super) fn replace(
+    provider: &mut Provider,
+    written: &[AIGatewayProviderModelCreate],
+    faults: &mut Faults,
+) {
+    let mut names = HashSet::new();
+    let mut name = |at: String, name: &str, faults: &mut Faults| {
+        if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            faults.at(at, "must have no spaces and not be empty");
+        } else if name.len() > 1_024 {
+            faults.at(at, "must have at most 1024 bytes");
+        } else if !names.insert(name.to_ascii_lowercase()) {
+            let what = "is there twice: ids and aliases are compared without regard to case";
+            faults.at(at, what);
+        }
+    };
+    let known = |model_id: &str| {
+        let old = provider.says.models.iter().zip(&provider.model_ids);
+        let mut old = old.filter(|(model, _)| model.id == model_id);
+        old.next().map(|(_, id)| id.clone())
+    };
+    let now = clock::wall_ms();
+    let (mut models, mut ids) = (Vec::new(), Vec::new());
+    for (place, model) in written.iter().enumerate() {
+        name(format!("models.{place}.modelId"), &model.model_id, faults);
+        ids.push(known(&model.model_id).unwrap_or_else(|| id::new(PREFIX, now)));
+        models.push(types::Model {
+            id: model.model_id.clone(),
+            display_name: model.display_name.clone(),
+            aliases: model.aliases.clone().unwrap_or_default(),
+            context_window: model.context_window,
+            max_output_tokens: model.max_output_tokens,
+            prices: model
+                .prices
+                .as_ref()
+                .map(|prices| read(prices, place, faults)),
+            ..types::Model::default()
+        });
+    }
+    for (place, model) in models.iter().enumerate() {
+        for (number, alias) in model.aliases.iter().enumerate() {
+            name(format!("models.{place}.aliases.{number}"), alias, faults);
+        }
+    }
+    provider.says.models = models;
+    provider.model_ids = ids;
+}
+
+fn read(prices: &ModelPrices, place: usize, faults: &mut Faults) -> types::Prices {
+    let mut price = |name: &str, text: &Option<String>| {
+        let usd: Result<Usd, _> = text.as_ref()?.parse();
+        if usd.is_err() {
+            let what = "must be US dollars per million tokens, as in 0.0375";
+            faults.at(format!("models.{place}.prices.{name}"), what);
+        }
+        usd.ok()
+    };
+    types::Prices {
+        input: price("input", &prices.input),
+        cached_read: price("cachedRead", &prices.cached_read),
+        cache_write: price("cacheWrite", &prices.cache_write),
+        output: price("output", &prices.output),
+        tiers: Vec::new(),
+    }
+}
+
+/// The provider's models, as clients see them.
+pub(super) fn shown(provider: &Provider) -> Vec<AIGatewayProviderModel> {
+    let models = provider.says.models.iter().zip(&provider.model_ids);
+    let price = |usd: Option<Usd>| usd.map(|usd| usd.to_string());
+    models
+        .map(|(model, id)| AIGatewayProviderModel {
+            id: id.clone(),
+            model_id: model.id.clone(),
+            display_name: model.display_name.clone(),
+            aliases: model.aliases.clone(),
+            context_window: model.context_window,
+            max_output_tokens: model.max_output_tokens,
+            prices: model.prices.as_ref().map(|prices| ModelPrices {
+                input: price(prices.input),
+                output: price(prices.output),
+                cached_read: price(prices.cached_read),
+                cache_write: price(prices.cache_write),
+            }),
+        })
+        .collect()
+}

@@ -1,0 +1,182 @@
+//! What all resources have in common: who made them and when, finding them in the acting account, changing them.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::admin::Context;
+use crate::admin::error::ApiError;
+use crate::admin::page::{PageQuery, Paged};
+use crate::resource::Meta;
+use crate::{Control, DECLARED, DEFAULT_ACCOUNT, Document, Found, View};
+use tollgate_base::Timestamp;
+use tollgate_base::clock;
+
+/// Longest wait for what other replicas have changed.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// A resource that is referred to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Ref {
+    /// Resource identifier.
+    id: String,
+    /// URI for locating the resource.
+    uri: String,
+}
+
+/// Who made a resource, and when.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Made {
+    /// Timestamp when it was created; of what the configuration file declares, when that was loaded.
+    #[schemars(extend("format" = "date-time"))]
+    created_at: String,
+    /// Timestamp when it was last updated.
+    #[schemars(extend("format" = "date-time"))]
+    updated_at: String,
+    /// The API key that created it; `yaml` is the configuration file, whose resources are read-only here.
+    created_by: Ref,
+    /// The API key that last updated it.
+    last_updated_by: Ref,
+}
+
+/// RFC 3339, UTC, with milliseconds.
+pub(super) fn time(unix_ms: u64) -> String {
+    Timestamp(UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
+}
+
+/// The last second that RFC 3339 can say (Unix time).
+const LAST: u64 = 253_402_300_799;
+
+/// A Unix time (s); `None` if it is out of the calendar's range.
+pub(super) fn second(seconds: u64) -> Option<String> {
+    (seconds <= LAST).then(|| time(seconds * 1_000))
+}
+
+impl Context {
+    /// The control plane.
+    pub(super) fn control(&self) -> &Arc<Control> {
+        self.state.control()
+    }
+
+    /// A new resource's beginnings: made now, by the caller, in the acting account.
+    pub(super) fn meta(&self) -> Meta {
+        let now = clock::wall_ms();
+        Meta {
+            account: self.account.to_string(),
+            created_at: now,
+            updated_at: now,
+            created_by: self.caller.id.clone(),
+            last_updated_by: self.caller.id.clone(),
+            ..Meta::default()
+        }
+    }
+
+    /// Notes on a resource that the caller changes it now.
+    pub(super) fn touch(&self, meta: &mut Meta) {
+        meta.updated_at = clock::wall_ms();
+        meta.last_updated_by = self.caller.id.clone();
+    }
+
+    /// Who made a resource, and when.
+    pub(super) fn made(&self, meta: &Meta) -> Made {
+        let by = |id: &String| Ref {
+            uri: match id.as_str() {
+                DECLARED => self.uri(&["docs"]),
+                id => self.uri(&["api-keys", id]),
+            },
+            id: id.clone(),
+        };
+        Made {
+            created_at: time(meta.created_at),
+            updated_at: time(meta.updated_at),
+            created_by: by(&meta.created_by),
+            last_updated_by: by(&meta.last_updated_by),
+        }
+    }
+
+    /// The account, where it is worth saying: to whoever may act for several, if it is not `default`.
+    pub(super) fn other_account(&self, meta: &Meta) -> Option<String> {
+        let told = self.caller.account.is_none() && meta.account != DEFAULT_ACCOUNT;
+        told.then(|| meta.account.clone())
+    }
+
+    /// Whether a resource is the acting account's.
+    pub(super) fn owns(&self, meta: &Meta) -> bool {
+        *meta.account == *self.account
+    }
+
+    /// Hears of what other replicas have changed. If the store is away, what is known is shown.
+    pub(super) async fn refresh(&self) {
+        // One catches up at a time: while the store is silent, each waits for all before it.
+        match tokio::time::timeout(REFRESH, self.control().catch_up()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::debug!("admin API: shown as last known: {error}"),
+            Err(_) => log::debug!("admin API: shown as last known: the store is slow"),
+        }
+    }
+
+    /// The acting account's resource with this id; `what` as in `access key`.
+    ///
+    /// # Errors
+    /// 404.
+    pub(super) async fn find<T: Document>(
+        &self,
+        id: &str,
+        what: &str,
+    ) -> Result<Found<T>, ApiError> {
+        self.refresh().await;
+        self.look(|view| self.find_in(view, id, what))
+    }
+
+    /// The same in a view that is at hand.
+    ///
+    /// # Errors
+    /// 404.
+    pub(super) fn find_in<T: Document>(
+        &self,
+        view: View<'_>,
+        id: &str,
+        what: &str,
+    ) -> Result<Found<T>, ApiError> {
+        view.get::<T>(id)
+            .filter(|found| self.owns(found.resource.meta()))
+            .ok_or_else(|| ApiError::not_found(what))
+    }
+
+    /// The same, to be changed.
+    ///
+    /// # Errors
+    /// 404; 409 when the configuration file declares it.
+    pub(super) fn find_own<T: Document>(
+        &self,
+        view: View<'_>,
+        id: &str,
+        what: &str,
+    ) -> Result<Arc<T>, ApiError> {
+        let found = self.find_in::<T>(view, id, what)?;
+        if found.declared {
+            return Err(ApiError::declared(what));
+        }
+        Ok(found.resource)
+    }
+
+    /// The acting account's resources of a kind, a page of them.
+    pub(super) async fn page_of<T: Document>(&self, query: &PageQuery) -> Paged<Found<T>> {
+        self.refresh().await;
+        self.look(|view| {
+            let all = view.below::<T>(query.before_id.as_deref());
+            let own = all.filter(|found| self.owns(found.resource.meta()));
+            self.page(query, own, |found| &found.id)
+        })
+    }
+
+    /// When resources of a kind were last used, for those of them that were, in their order.
+    pub(super) async fn last_used<T: Document>(&self, found: &[Found<T>]) -> Vec<Option<String>> {
+        let ids: Vec<&str> = found.iter().map(|one| &*one.id).collect();
+        let used = self.control().last_used(T::KIND, &ids).await;
+        used.into_iter().map(|used| used.map(time)).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! Who calls the admin API, and whether they may do what they ask for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::http::{HeaderMap, header};
+
+use super::error::{ApiError, Code};
+use super::operation::Needs;
+use super::state::AdminState;
+use crate::resource::Account;
+use crate::{Caller, DEFAULT_ACCOUNT};
+use tollgate_config::secrets::Role;
+
+/// Names the acting account, as the query parameter `accountId` does.
+pub(super) const ACCOUNT_HEADER: &str = "x-tollgate-account";
+
+/// The caller of a request.
+pub(super) fn caller(
+    state: &AdminState,
+    address: IpAddr,
+    headers: &HeaderMap,
+    now: Instant,
+) -> Result<Caller, ApiError> {
+    if let Some(wait) = state.throttle().wait(address, now) {
+        return Err(ApiError::new(
+            Code::Throttled,
+            "too many unknown API keys came from this address; wait before you try again",
+        )
+        .retry_after(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+    }
+    let key = bearer(headers);
+    if let Some(caller) = key.and_then(|key| state.login(key)) {
+        return Ok(caller);
+    }
+    if key.is_some() && !state.control().is_complete() {
+        // The store may know it: this is no failed login.
+        return Err(ApiError::store_away("API keys are still being read"));
+    }
+    let why = if !state.has_keys() {
+        "no API key is configured: set TOLLGATE_ADMIN_KEY, or declare one under `admin.api_keys`"
+    } else if key.is_none() {
+        "an API key is needed: send `Authorization: Bearer <API key>`"
+    } else {
+        state.throttle().failed(address, now);
+        log::warn!("admin: an unknown API key from {address}");
+        "this API key is unknown; it may have been deleted"
+    };
+    Err(ApiError::new(Code::Unauthorized, why))
+}
+
+/// The one bearer key, if the request has exactly one.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, key) = value.split_once(' ')?;
+    let key = key.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+}
+
+/// Whether the caller's role allows it.
+pub(super) fn allow(caller: &Caller, needs: Needs) -> Result<(), ApiError> {
+    let allowed = match caller.role {
+        Role::Full => true,
+        Role::ReadOnly => needs != Needs::Write,
+        Role::UsageOnly => needs == Needs::Usage,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::Forbidden,
+        match caller.role {
+            Role::UsageOnly => "this API key may only read usage and the balance of credits",
+            _ => "this API key may only read",
+        },
+    ))
+}
+
+/// The account that a request is about. `named`: by `accountId` or the header.
+pub(super) fn account(caller: &Caller, named: Option<&str>) -> Result<Arc<str>, ApiError> {
+    match (&caller.account, named) {
+        (Some(own), Some(named)) if **own != *named => Err(other_account()),
+        (Some(own), _) => Ok(own.clone()),
+        (None, Some(named)) => Ok(named.into()),
+        (None, None) => Ok(DEFAULT_ACCOUNT.into()),
+    }
+}
+
+/// Sees that there is such an account.
+pub(super) async fn exists(state: &AdminState, account: &str) -> Result<(), ApiError> {
+    let control = state.control();
+    let known = || control.look(|view| view.get::<Account>(account).is_some());
+    if known() {
+        return Ok(());
+    }
+    // Another replica may have created it just now.
+    control.catch_up().await.map_err(ApiError::store_away)?;
+    if known() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::NotFound,
+        "there is no such account: declare it under `accounts` in the configuration file, or create it at /accounts",
+    ))
+}
+
+/// Whether the caller may act for all accounts.
+pub(super) fn all_accounts(caller: &Caller) -> Result<(), ApiError> {
+    match caller.account {
+        None => Ok(()),
+        Some(_) => Err(other_account()),
+    }
+}
+
+fn other_account() -> ApiError {
+    ApiError::new(
+        Code::OtherAccount,
+        "this API key may act for its own account only",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(role: Role, account: Option<&str>) -> Caller {
+        Caller {
+            id: "api_1".to_owned(),
+            name: None,
+            role,
+            account: account.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn a_role_allows_what_it_says() {
+        for (role, allowed) in [
+            (Role::Full, [true, true, true]),
+            (Role::ReadOnly, [true, true, false]),
+            (Role::UsageOnly, [true, false, false]),
+        ] {
+            let got = [Needs::Usage, Needs::Read, Needs::Write]
+                .map(|needs| allow(&with(role, None), needs).is_ok());
+            assert_eq!(got, allowed, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn a_scoped_caller_acts_for_its_own_account_only() {
+        for (own, named, acting) in [
+            (None, None, Some("default")),
+            (None, Some("acme"), Some("acme")),
+            (Some("acme"), None, Some("acme")),
+            (Some("acme"), Some("acme"), Some("acme")),
+            (Some("acme"), Some("default"), None),
+        ] {
+            let got = account(&with(Role::Full, own), named).ok();
+            assert_eq!(got.as_deref(), acting, "{own:?} names {named:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What the process shares with the admin listener.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::throttle::Throttle;
+use crate::resource::ApiKey;
+use crate::{Caller, Control};
+use tollgate_config::catalog::Catalog;
+use tollgate_ledger::bank::{self, Bank};
+use tollgate_store::Database;
+use tollgate_store::redis::Cooldowns;
+
+/// Whether new requests should be sent here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Yes.
+    Ready,
+    /// No, and why: one short phrase for people each.
+    NotReady(Vec<String>),
+}
+
+/// A provider key that cools down at this replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// The key's id.
+    pub key: Arc<str>,
+    /// Until when.
+    pub until: Instant,
+    /// The status that began or last extended it.
+    pub status: u16,
+}
+
+/// The process around the admin listener, as far as the listener shows it. None of these may block.
+pub trait Process: Send + Sync {
+    /// Whether new requests should be sent here; asked on each probe.
+    fn readiness(&self) -> Readiness;
+
+    /// Every metric in Prometheus' text exposition format.
+    fn metrics(&self) -> String;
+
+    /// An operation was answered; `operation` is its id, or `none`.
+    fn answered(&self, operation: &'static str, status: u16);
+
+    /// The provider keys that cool down at this replica.
+    fn resting(&self) -> Vec<Resting>;
+}
+
+/// What the admin listener shows and changes. Cheap to clone.
+#[derive(Clone)]
+pub struct AdminState {
+    control: Arc<Control>,
+    process: Arc<dyn Process>,
+    public_url: Option<Arc<str>>,
+    throttle: Arc<Throttle>,
+    bank: Option<Arc<dyn Bank>>,
+    cooldowns: Option<Cooldowns>,
+}
+
+impl AdminState {
+    /// `database` is where money and shared cool-downs are; `None`: nowhere, so that what is about money is
+    /// answered 501.
+    pub fn new(
+        control: Arc<Control>,
+        process: Arc<dyn Process>,
+        database: Option<&Database>,
+    ) -> Self {
+        AdminState {
+            control,
+            process,
+            public_url: None,
+            throttle: Arc::default(),
+            bank: database.map(bank::on),
+            cooldowns: database.and_then(Database::cooldowns),
+        }
+    }
+
+    /// Where clients reach the listener, as in `https://gate.example`; `None`: as each request says.
+    #[must_use]
+    pub fn with_public_url(mut self, url: Option<&str>) -> Self {
+        self.public_url = url.map(Into::into);
+        self
+    }
+
+    /// The resources.
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// The catalog that is in force now.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.control.served().load().catalog.clone()
+    }
+
+    /// Whose key this is; notes that it was used.
+    pub(super) fn login(&self, key: &str) -> Option<Caller> {
+        let caller = self.control.caller(key)?;
+        self.control.mark_api_key(&caller.id);
+        Some(caller)
+    }
+
+    /// Where money is durable, if it is.
+    pub(crate) fn bank(&self) -> Option<&Arc<dyn Bank>> {
+        self.bank.as_ref()
+    }
+
+    /// The cool-downs that replicas share, if they do.
+    pub(crate) fn cooldowns(&self) -> Option<&Cooldowns> {
+        self.cooldowns.as_ref()
+    }
+
+    /// Whether there is any API key.
+    pub(super) fn has_keys(&self) -> bool {
+        self.control
+            .look(|view| view.all::<ApiKey>().next().is_some())
+    }
+
+    /// The process around the listener.
+    pub(crate) fn process(&self) -> &dyn Process {
+        &*self.process
+    }
+
+    pub(super) fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
+    pub(super) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminState").finish_non_exhaustive()
+    }
+}

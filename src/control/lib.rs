@@ -1,0 +1,57 @@
+//! The control plane: resources that are managed at run time, beside those that the YAML declares.
+//!
+//! ```text
+//!   admin API ──► Control::change ──► Store::commit (the bank's)      every replica: Store::since
+//!                      decides on a View of everything                      │
+//!   YAML ─► declared ─┬─ State ◄────────────────────────────────────────────┘
+//!                     └─► merge ─► access::Snapshot, swapped whole
+//! ```
+//!
+//! Each replica holds all resources in memory and serves from a snapshot made of them; the store being away changes
+//! nothing about that. A change is decided on the newest revision and committed only if it still is the newest, so
+//! that what a decision relied on (an id that is free, a resource that nobody refers to) still holds.
+//!
+//! Invariants: what the YAML declares is read-only here and wins over a stored resource with the same id; secrets
+//! are in clear text in memory only.
+
+pub mod admin;
+mod audit;
+mod declared;
+mod merge;
+mod records;
+mod replica;
+mod reseal;
+pub mod resource;
+mod state;
+pub mod store;
+#[cfg(test)]
+mod tests;
+mod turns;
+mod used;
+mod view;
+
+pub use audit::{Action, Actor, Audited};
+pub use replica::{ChangeError, Control, context};
+pub use reseal::{ResealError, Resealed};
+pub use resource::Document;
+pub use state::{State, Table};
+pub use view::{Draft, Found, View};
+
+/// The account of everything that names none.
+pub const DEFAULT_ACCOUNT: &str = "default";
+
+/// Who created what the YAML declares.
+pub const DECLARED: &str = "yaml";
+
+/// Who calls the admin API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The API key's id.
+    pub id: String,
+    /// Its name, for people.
+    pub name: Option<String>,
+    /// What it may do.
+    pub role: tollgate_config::secrets::Role,
+    /// The one account it may act for; `None`: all.
+    pub account: Option<std::sync::Arc<str>>,
+}
