@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clippy bench tools test-rust test-sdk test-clients clean
+.PHONY: help run test lint clippy map bench tools test-rust test-sdk test-clients clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ lint: tools ## Check the format and the lints
 
 clippy:
 	@cargo clippy --locked --all-targets -- -D warnings
+
+map: ## Draw the crates and their rooms, and fail on a circle or an arrow upwards
+	@.ci/map
 
 bench: tools ## Run the benchmarks
 	@cargo bench --locked
