@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clippy map bench tools test-rust test-sdk test-clients clean
+.PHONY: help run test lint clippy map figures bench tools test-rust test-sdk test-clients clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,11 @@ clippy:
 
 map: ## Draw the crates and their rooms, and fail on a circle or an arrow upwards
 	@.ci/map
+
+figures: ## Count lines by crate and room, and what crates show each other
+	@.ci/lines
+	@echo
+	@.ci/public
 
 bench: tools ## Run the benchmarks
 	@cargo bench --locked
