@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clippy map figures bench tools test-rust test-sdk test-clients clean
+.PHONY: help run test lint format clippy map figures bench tools test-rust test-sdk test-clients clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,9 +37,9 @@ test: ## Run every test: Rust, then SDKs and coding agents against the real bina
 test-rust: export TOLLGATE_TEST_REDIS ?= $(shell command -v redis-server || command -v valkey-server)
 test-rust:
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  cargo nextest run --locked --no-fail-fast; \
+	  cargo nextest run --locked --workspace --no-fail-fast; \
 	else \
-	  cargo test --locked --no-fail-fast --lib --bins --tests; \
+	  cargo test --locked --workspace --no-fail-fast --lib --bins --tests; \
 	fi
 
 test-sdk:
@@ -51,12 +51,15 @@ test-clients:
 	@cargo build --locked --profile $(PROFILE) --bin tollgate
 	@TOLLGATE_BIN=$(abspath $(OUT)/tollgate) .venv/bin/python -m pytest tests/clients
 
-lint: tools ## Check the format and the lints
+lint: tools format clippy ## Check the format, the lints, and that no stray file is tracked
+
+format:
 	@cargo fmt --all --check
-	@$(MAKE) --no-print-directory clippy
+	@stray=$$(git ls-files --cached --ignored --exclude-standard); \
+	[ -z "$$stray" ] || { echo "tracked, and yet ignored by .gitignore:" $$stray; exit 1; }
 
 clippy:
-	@cargo clippy --locked --all-targets -- -D warnings
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
 map: ## Draw the crates and their rooms, and fail on a circle or an arrow upwards
 	@.ci/map
@@ -67,7 +70,7 @@ figures: ## Count lines by crate and room, and what crates show each other
 	@.ci/public
 
 bench: tools ## Run the benchmarks
-	@cargo bench --locked
+	@cargo bench --locked --workspace
 
 tools:
 	@.ci/tools build
