@@ -11,7 +11,8 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clippy map figures bench tools test-rust test-sdk test-clients clean
+.PHONY: help run test test-rust test-sdk test-clients lint format clippy map figures deny \
+  bench tools clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -71,6 +72,13 @@ figures: ## Count lines by crate and room, and what crates show each other
 
 bench: tools ## Run the benchmarks
 	@cargo bench --locked --workspace
+
+# Advisories come from a repository on the network; the other checks need none.
+deny: ## Check the dependencies' licences, duplicates, sources and advisories
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked"; exit 1; }
+	@cargo deny --locked check --hide-inclusion-graph licenses bans sources
+	@if [ -n "$$CI" ] || cargo deny fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; \
+	else echo "advisories were NOT checked: their database cannot be fetched"; fi
 
 tools:
 	@.ci/tools build
