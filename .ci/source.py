@@ -8,6 +8,7 @@ import bisect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -192,6 +193,7 @@ class Workspace:
 
 def workspace():
     """The workspace around the current directory, with paths as seen from its top."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may have had enough
     command = ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"]
     said = subprocess.run(command, capture_output=True, text=True)
     if said.returncode != 0:
