@@ -1,8 +1,8 @@
 //! Translation between dialects, so that any client may be served by any provider. Pure; no I/O.
 //!
 //! Every surface has a reader and a writer for requests, whole answers and streams; what one reads is said in
-//! the neutral model ([`neutral`]), and another writes it. `README.md`, one folder up, tells field by field
-//! what survives.
+//! the neutral model ([`neutral`]), and another writes it. `README.md`, beside this file, tells field by
+//! field what survives.
 //!
 //! Invariants: what a target cannot carry is named ([`Translated::dropped`]), or refused if the request would
 //! mean something else without it ([`Refusal`]); no input makes it panic; a stream's fragments leave as they
