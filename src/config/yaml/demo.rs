@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::catalog::Auth;
-use crate::yaml::DEMO_PROVIDER;
 use crate::yaml::types;
 use crate::yaml::types::{Prices, Provider};
 use tollgate_wire::Surface;
 
+/// The built-in demo provider's id.
+pub const DEMO_PROVIDER: &str = "demo";
 /// Tokens of prompt and answer together: few, so that limits can be met by hand.
 const CONTEXT_WINDOW: u64 = 8_192;
 /// Tokens of the longest answer.

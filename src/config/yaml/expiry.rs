@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use schemars::json_schema;
 
-use super::units::{Span, UnitError, by_text};
+use super::by_text::{UnitError, by_text};
+use super::units::Span;
 
 /// How long credits may be spent: `365d`, or `never` for no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! what it includes, deserialized, checked. Invariant: nobody outside this room ever sees a configuration that
 //! is not valid as a whole.
 
+mod by_text;
 mod check;
 mod demo;
 mod document;
@@ -28,9 +29,8 @@ mod usd;
 pub mod valid;
 mod watch;
 
-pub use check::DEMO_PROVIDER;
 pub use check::{is_private_name, is_provider_id};
-pub use demo::MODELS as DEMO_MODELS;
+pub use demo::{DEMO_PROVIDER, MODELS as DEMO_MODELS};
 pub use fault::{Fault, Faults};
 pub use load::{load, parse};
 pub use nearest::did_you_mean;

@@ -7,8 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::by_text::{UnitError, by_text};
 use schemars::json_schema;
-use serde::de::{self, Visitor};
 
 pub use super::usd::Usd;
 
@@ -19,11 +19,6 @@ pub struct Span(pub Duration);
 /// A size in bytes: `32MiB`, `64KiB`, `10MB`, `512B`, or a bare number of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
-
-/// Why a value with a unit was refused; says what is wrong and how to write it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UnitError(pub(super) String);
 
 const SPAN_HELP: &str =
     "is not a duration: write a number and a unit (ms, s, m, h, d), as in 500ms, 60s or 1h30m";
@@ -137,69 +132,6 @@ impl fmt::Display for ByteSize {
         write!(f, "{}B", self.0)
     }
 }
-
-/// Reads a unit from a string, or from a YAML number by its shortest decimal text.
-pub(super) struct UnitVisitor<T> {
-    pub expecting: &'static str,
-    pub of: std::marker::PhantomData<T>,
-}
-
-impl<T: FromStr<Err = UnitError>> Visitor<'_> for UnitVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expecting)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
-        // Rust prints the shortest decimal that reads back as the same float: what the operator wrote, for
-        // every literal of at most 15 digits.
-        self.visit_str(&number.to_string())
-    }
-}
-
-/// Serde and JSON Schema by way of text.
-macro_rules! by_text {
-    ($type:ident, $expecting:literal, $schema:expr) => {
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any($crate::yaml::units::UnitVisitor {
-                    expecting: $expecting,
-                    of: std::marker::PhantomData,
-                })
-            }
-        }
-
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl schemars::JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                $schema
-            }
-        }
-    };
-}
-pub(super) use by_text;
 
 by_text!(
     Span,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use schemars::json_schema;
 
-use super::units::{UnitError, by_text};
+use super::by_text::{UnitError, by_text};
 
 /// An amount of US dollars, zero or more, to the micro-dollar (at most six decimals).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

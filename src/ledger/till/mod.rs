@@ -15,6 +15,7 @@
 //! one has.
 
 mod batch;
+mod charge;
 mod drawer;
 mod purse;
 mod recover;
@@ -32,7 +33,7 @@ use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-pub use batch::Charge;
+pub use charge::Charge;
 pub use drawer::{Drawer, Figures};
 pub use recover::replay;
 pub use refusal::Refusal;

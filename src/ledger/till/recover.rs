@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Charge, Settled, Totals, made_up};
+use super::batch::{Settled, Totals, made_up};
+use super::charge::Charge;
 use super::window::window;
 use crate::NanoUsd;
 use crate::bank::{Exchange, Holder, Meter, MeterExchange};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::Charge;
+use super::charge::Charge;
 use crate::KeyKind;
 use crate::events::{EventId, UsageEvent};
 use tollgate_base::Timestamp;

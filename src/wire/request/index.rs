@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::BadRequest;
-use super::fields::{Field, Name};
+use super::names::{Field, Name};
 use super::scan::{after_string, unescape};
 use crate::skip;
 use crate::skip::{Fault, MAX_DEPTH, What};

@@ -14,6 +14,7 @@ use super::Endpoint;
 
 mod fields;
 mod index;
+mod names;
 mod render;
 mod scan;
 #[cfg(test)]
@@ -24,8 +25,9 @@ pub use super::skip::MAX_DEPTH;
 pub use index::MAX_MEMBERS;
 pub use render::Edit;
 
-use fields::{Field, Read, StreamOptions};
+use fields::{Read, StreamOptions};
 use index::Member;
+use names::{Field, Name};
 
 /// Longest model id, in bytes.
 pub const MAX_MODEL: usize = 1024;
@@ -154,13 +156,12 @@ impl RequestBody {
     /// The names of the top-level members that routing does not read, as they are meant (unescaped), in their order.
     pub fn other_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let others = self.members.iter();
-        let others = others.filter(|member| member.name == fields::Name::Other);
+        let others = others.filter(|member| member.name == Name::Other);
         others.map(|member| member.key(&self.bytes))
     }
 
     /// Whether the body has a top-level member of this name that [`Edit::strip`] would remove.
     pub fn can_strip(&self, name: &str) -> bool {
-        use fields::{Field, Name};
         self.members.iter().any(|member| match member.name {
             Name::Shadow | Name::Read(Field::Model | Field::Models | Field::Stream) => false,
             Name::Read(field) => field.key() == name,

@@ -8,8 +8,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::RequestBody;
-use super::fields::{Field, INCLUDE_USAGE, Name, StreamOptions, option_members};
+use super::fields::{INCLUDE_USAGE, StreamOptions, option_members};
 use super::index::Member;
+use super::names::{Field, Name};
 
 /// What one candidate needs changed. [`RequestBody::render`] removes `models` in any case.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::RequestBody;
-use super::fields::Name;
+use super::names::Name;
 use super::scan::{after_container, after_string, unescape};
 use crate::{Endpoint, Surface};
 

@@ -24,6 +24,7 @@ mod out;
 mod reply;
 mod responses;
 mod schema;
+mod sink;
 mod stream;
 mod target;
 #[cfg(test)]

@@ -26,9 +26,7 @@ use super::types;
 use super::valid::Config;
 use crate::catalog::Catalog;
 use crate::yaml::OverlayFault;
-
-/// The built-in demo provider's id.
-pub const DEMO_PROVIDER: &str = "demo";
+use crate::yaml::demo::{self, DEMO_PROVIDER};
 
 /// Collects what checks find.
 pub(super) struct Checker<'a> {
@@ -234,7 +232,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     }
     // An address that is not loopback was a fault, which the catalog would only repeat.
     if let Some(address) = demo.filter(|address| address.ip().is_loopback()) {
-        file.providers.push(crate::yaml::demo::provider(address));
+        file.providers.push(demo::provider(address));
     }
     let catalog = Arc::new(checker.catalog(&file.providers));
     Config {

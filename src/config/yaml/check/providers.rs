@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Checker, DEMO_PROVIDER};
+use super::Checker;
 use crate::catalog::Auth;
 use crate::catalog::BaseUrl;
+use crate::yaml::demo::DEMO_PROVIDER;
 use crate::yaml::document::beside;
 use crate::yaml::nearest::did_you_mean;
 use crate::yaml::place::Place;

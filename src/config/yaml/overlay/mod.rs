@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::yaml::types;
+use tollgate_wire::Surface;
 
 /// One fault of what the YAML declares about providers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +78,38 @@ impl Catalog {
         providers.extend(untouched.cloned());
         Ok(Catalog::of(providers, self.wire_aliases().clone()))
     }
+}
+
+fn deduplicated(surfaces: &[Surface]) -> Vec<Surface> {
+    let mut once: Vec<Surface> = Vec::with_capacity(surfaces.len());
+    for surface in surfaces {
+        if !once.contains(surface) {
+            once.push(*surface);
+        }
+    }
+    once
+}
+
+/// `known`, and what of `declared` is new.
+fn added_parameters(
+    known: &[String],
+    declared: &[String],
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<String> {
+    let mut all = known.to_vec();
+    for (position, parameter) in declared.iter().enumerate() {
+        if parameter.is_empty() || parameter == "model" {
+            let message = "name a request field that can be removed; `model` cannot";
+            faults.at(
+                format!("{path}.unsupported_parameters[{position}]"),
+                message,
+            );
+        } else if !all.contains(parameter) {
+            all.push(parameter.clone());
+        }
+    }
+    all
 }
 
 #[cfg(test)]

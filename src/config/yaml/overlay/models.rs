@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::providers::{added_parameters, deduplicated};
-use super::{Faults, prices};
+use super::{Faults, added_parameters, deduplicated, prices};
 use crate::catalog::Model;
 use crate::yaml::types;
 use tollgate_wire::Surface;

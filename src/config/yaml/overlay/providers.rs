@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Faults, models};
+use super::{Faults, added_parameters, deduplicated, models};
 use crate::catalog::BaseUrl;
 use crate::catalog::Catalog;
 use crate::catalog::Model;
@@ -188,16 +188,6 @@ fn surfaces(
     }
 }
 
-pub(super) fn deduplicated(surfaces: &[Surface]) -> Vec<Surface> {
-    let mut once: Vec<Surface> = Vec::with_capacity(surfaces.len());
-    for surface in surfaces {
-        if !once.contains(surface) {
-            once.push(*surface);
-        }
-    }
-    once
-}
-
 /// A known model after its provider's surfaces changed: never more than the provider's, and a model that was
 /// offered on every conversational surface stays so.
 fn moved(model: &Model, before: &[Surface], after: &[Surface]) -> Model {
@@ -270,26 +260,4 @@ fn certificates(
         Err(message) => faults.at(format!("{path}.ca"), message),
     }
     None
-}
-
-/// `known`, and what of `declared` is new.
-pub(super) fn added_parameters(
-    known: &[String],
-    declared: &[String],
-    path: &str,
-    faults: &mut Faults,
-) -> Vec<String> {
-    let mut all = known.to_vec();
-    for (position, parameter) in declared.iter().enumerate() {
-        if parameter.is_empty() || parameter == "model" {
-            let message = "name a request field that can be removed; `model` cannot";
-            faults.at(
-                format!("{path}.unsupported_parameters[{position}]"),
-                message,
-            );
-        } else if !all.contains(parameter) {
-            all.push(parameter.clone());
-        }
-    }
-    all
 }

@@ -389,3 +389,11 @@ fn forget_holders(at: At<'_>, number: i64) -> Result<()> {
         .execute([number, before.cast_signed()])
         .map(drop)
 }
+
+/// The row of an account, if it is known.
+pub fn number(at: At<'_>, account: &str) -> Result<Option<i64>> {
+    at.connection
+        .prepare_cached("SELECT number FROM accounts WHERE id = ?1")?
+        .query_row([account], |row| row.get(0))
+        .optional()
+}

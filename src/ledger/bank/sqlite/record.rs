@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rusqlite::{Result, params};
 
 use super::super::{Day, Events, Rollup};
-use super::rows::number;
+use super::image::number;
 use crate::NanoUsd;
 use tollgate_store::sqlite::At;
 

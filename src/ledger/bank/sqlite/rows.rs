@@ -1,10 +1,10 @@
 //! The bank's operations on money, each within a transaction: an image, what [`super::super::account`] does to
 //! it, and what changed.
 
-use rusqlite::{OptionalExtension, Result};
+use rusqlite::Result;
 
 use super::super::{Books, Exchange, Grant, NewGrant, Reply};
-use super::image::{Applied, Image};
+use super::image::{Applied, Image, number};
 use super::record;
 use crate::NanoUsd;
 use tollgate_store::sqlite::At;
@@ -89,14 +89,6 @@ fn grants(at: At<'_>, number: i64) -> Result<Vec<Grant>> {
             })
         })?
         .collect()
-}
-
-/// The row of an account, if it is known.
-pub fn number(at: At<'_>, account: &str) -> Result<Option<i64>> {
-    at.connection
-        .prepare_cached("SELECT number FROM accounts WHERE id = ?1")?
-        .query_row([account], |row| row.get(0))
-        .optional()
 }
 
 fn number_or_new(at: At<'_>, account: &str) -> Result<i64> {

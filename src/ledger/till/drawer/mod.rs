@@ -18,7 +18,8 @@ use tokio::sync::watch;
 pub use letters::{Letter, Occasion};
 use meters::{MeterPurse, units, used};
 
-use super::batch::{Charge, Settled, Totals};
+use super::batch::{Settled, Totals};
+use super::charge::Charge;
 use super::purse::Purse;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};

@@ -186,7 +186,7 @@ proptest! {
         unknown in prop::collection::vec((key(), value()), 0..12), space in space(),
     ) {
         let mut members = unknown;
-        members.retain(|(key, _)| Field::named(CHAT, &say(key)) == fields::Name::Other);
+        members.retain(|(key, _)| Field::named(CHAT, &say(key)) == names::Name::Other);
         members.push((r#""model""#.to_owned(), r#""m""#.to_owned()));
         let json = Bytes::from(object(&members, space));
         let body = RequestBody::parse(CHAT, json.clone()).expect("a good body");

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::errors;
 use super::super::json::Fields;
 use super::super::neutral::{Delta, Event, Kind, Proof, Stop};
-use super::super::stream::{Sink, object};
+use super::super::sink::{Sink, object};
 use super::answer::stop;
 use super::parts::thinking_block;
 use crate::Dialect;

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::super::errors;
 use super::super::neutral::{Delta, Event, Kind, Proof, Stop};
-use super::super::stream::{Sink, object};
+use super::super::sink::{Sink, object};
 use super::answer::{stop, tier};
 use crate::report::Usage;
 use crate::report::failure::Fault;

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::super::errors;
 use super::super::neutral::{Delta, Event, Kind, Stop};
-use super::super::stream::{Sink, object};
+use super::super::sink::{Sink, object};
 use super::answer::stop;
 use super::items::proof;
 use crate::Dialect;

@@ -5,16 +5,16 @@ use serde_json::Value;
 use super::super::chat::read_mark;
 use super::super::json::Fields;
 use super::super::neutral::{
-    Block, Call, CallResult, Content, Conversation, Proof, Role, Source, Thinking,
+    Block, Call, CallResult, Content, Conversation, Field, Proof, Role, Source, Thinking, Tool,
+    ToolKind,
 };
 use super::super::{Refusal, media};
-use super::read;
 
 /// Reads one item.
 pub fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
     let kind = item.text("type")?.unwrap_or_else(|| "message".to_owned());
     match kind.as_str() {
-        "message" => read::message(item, c),
+        "message" => message(item, c),
         "function_call" | "custom_tool_call" => {
             let custom = kind == "custom_tool_call";
             let arguments = item.text(if custom { "input" } else { "arguments" })?;
@@ -39,7 +39,7 @@ pub fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
             let path = item.path("tools");
             for (at, value) in item.list("tools")?.into_iter().enumerate() {
                 let tool = Fields::of(value, format!("{path}[{at}]"))?;
-                read::tool(tool, None, &mut c.tools)?;
+                self::tool(tool, None, &mut c.tools)?;
             }
             Ok(())
         }
@@ -209,4 +209,65 @@ fn file(mut part: Fields) -> Result<Content, Refusal> {
         (None, None, None) => return part.refuse("file_data", "it is missing"),
     };
     Ok(Content::File { source, name })
+}
+
+/// A tool, or a group of them.
+pub fn tool(
+    mut tool: Fields,
+    namespace: Option<&str>,
+    tools: &mut Vec<Tool>,
+) -> Result<(), Refusal> {
+    let kind = tool.needed("type")?;
+    if kind == "namespace" && namespace.is_none() {
+        let name = tool.needed("name")?;
+        let path = tool.path("tools");
+        for (at, value) in tool.list("tools")?.into_iter().enumerate() {
+            let inner = Fields::of(value, format!("{path}[{at}]"))?;
+            self::tool(inner, Some(&name), tools)?;
+        }
+        return Ok(());
+    }
+    let takes = match kind.as_str() {
+        "function" => ToolKind::Function {
+            schema: tool.map("parameters")?.map(Value::Object),
+            strict: tool.flag("strict")?,
+        },
+        "custom" => ToolKind::Custom {
+            format: tool
+                .map("format")?
+                .filter(|format| format.get("type").is_some_and(|kind| kind == "grammar"))
+                .map(Value::Object),
+        },
+        _ => ToolKind::Hosted,
+    };
+    let name = match takes {
+        ToolKind::Hosted => kind,
+        _ => tool.needed("name")?,
+    };
+    tools.push(Tool {
+        name,
+        namespace: namespace.map(str::to_owned),
+        description: tool.text("description")?,
+        kind: takes,
+        cache: None,
+    });
+    Ok(())
+}
+
+/// A message's content.
+pub fn message(mut message: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let role = match message.needed("role")?.as_str() {
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "system" => Role::System,
+        "developer" => Role::Developer,
+        _ => return message.refuse("role", "it is no role that is known"),
+    };
+    let path = message.path("content");
+    let (blocks, cited) = content(message.take("content").unwrap_or_default(), &path)?;
+    if cited {
+        c.dropped.push(Field::Citations);
+    }
+    c.push(role, blocks);
+    Ok(())
 }

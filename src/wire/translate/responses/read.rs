@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::super::chat::read_choice;
 use super::super::json::Fields;
-use super::super::neutral::{Conversation, Effort, Field, Format, Role, Tool, ToolKind};
+use super::super::neutral::{Conversation, Effort, Format, Role};
 use super::super::{Refusal, Surface};
-use super::items::{content, item};
+use super::items::{item, tool};
 use crate::translate::neutral::Block;
 
 /// Reads a request.
@@ -130,65 +130,4 @@ fn format(text: &mut Fields) -> Result<Option<Format>, Refusal> {
         })),
         _ => format.refuse("type", "it is no format that is known"),
     }
-}
-
-/// A tool, or a group of them.
-pub fn tool(
-    mut tool: Fields,
-    namespace: Option<&str>,
-    tools: &mut Vec<Tool>,
-) -> Result<(), Refusal> {
-    let kind = tool.needed("type")?;
-    if kind == "namespace" && namespace.is_none() {
-        let name = tool.needed("name")?;
-        let path = tool.path("tools");
-        for (at, value) in tool.list("tools")?.into_iter().enumerate() {
-            let inner = Fields::of(value, format!("{path}[{at}]"))?;
-            self::tool(inner, Some(&name), tools)?;
-        }
-        return Ok(());
-    }
-    let takes = match kind.as_str() {
-        "function" => ToolKind::Function {
-            schema: tool.map("parameters")?.map(Value::Object),
-            strict: tool.flag("strict")?,
-        },
-        "custom" => ToolKind::Custom {
-            format: tool
-                .map("format")?
-                .filter(|format| format.get("type").is_some_and(|kind| kind == "grammar"))
-                .map(Value::Object),
-        },
-        _ => ToolKind::Hosted,
-    };
-    let name = match takes {
-        ToolKind::Hosted => kind,
-        _ => tool.needed("name")?,
-    };
-    tools.push(Tool {
-        name,
-        namespace: namespace.map(str::to_owned),
-        description: tool.text("description")?,
-        kind: takes,
-        cache: None,
-    });
-    Ok(())
-}
-
-/// A message's content.
-pub fn message(mut message: Fields, c: &mut Conversation) -> Result<(), Refusal> {
-    let role = match message.needed("role")?.as_str() {
-        "user" => Role::User,
-        "assistant" => Role::Assistant,
-        "system" => Role::System,
-        "developer" => Role::Developer,
-        _ => return message.refuse("role", "it is no role that is known"),
-    };
-    let path = message.path("content");
-    let (blocks, cited) = content(message.take("content").unwrap_or_default(), &path)?;
-    if cited {
-        c.dropped.push(Field::Citations);
-    }
-    c.push(role, blocks);
-    Ok(())
 }

@@ -12,7 +12,7 @@ mod streams;
 use serde_json::{Value, json};
 
 use super::neutral::{Answer, Call, Delta, Event, Kind, Part, Proof, Stop, Thinking};
-use super::stream::Sink;
+use super::sink::Sink;
 use super::{Reply, Stream, Surface, Target, Translated, chat, messages, read, responses, write};
 use crate::sse::Parser;
 
