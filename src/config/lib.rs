@@ -4,6 +4,8 @@
 //! the YAML is read, checked as a whole and laid over the catalog; [`access`] answers who is calling and what they
 //! may call, from one snapshot that is swapped whole.
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod catalog;
 pub mod secrets;

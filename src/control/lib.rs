@@ -14,6 +14,8 @@
 //! Invariants: what the YAML declares is read-only here and wins over a stored resource with the same id; secrets
 //! are in clear text in memory only.
 
+#![forbid(unsafe_code)]
+
 pub mod admin;
 mod audit;
 mod declared;

@@ -29,6 +29,8 @@
 //! A *token* is a word here (text between white space), so that figures can be checked by eye. `max_tokens`
 //! and its kin are honoured; a JSON Schema asked for as the answer's format is filled with sample values.
 
+#![forbid(unsafe_code)]
+
 mod chat;
 mod completions;
 mod embeddings;

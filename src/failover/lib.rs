@@ -11,6 +11,8 @@
 //!
 //! The law of the room: *after commit, never another attempt*; never the same (model, key) twice.
 
+#![forbid(unsafe_code)]
+
 pub mod backoff;
 pub mod breaker;
 pub mod classify;

@@ -4,6 +4,8 @@
 //! Invariants: every call ends within its deadline, whatever the disk or the servers do; after trouble it comes back
 //! by itself; an error says what to do.
 
+#![forbid(unsafe_code)]
+
 pub mod redis;
 pub mod sqlite;
 

@@ -5,6 +5,8 @@
 //! and counts, and [`translate`], which carries requests and answers from one API to another. [`error`], [`models`]
 //! and [`stop`] are what the gateway itself writes.
 
+#![forbid(unsafe_code)]
+
 pub mod error;
 pub mod models;
 pub mod report;

@@ -18,6 +18,7 @@ mod durable;
 mod error;
 mod frame;
 mod life;
+mod mapping;
 mod record;
 mod replica;
 mod segment;

@@ -16,7 +16,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use mmap_io::{MemoryMappedFile, MmapMode};
+use super::mapping::Mapping;
 
 /// This many bytes are given their room at once: a system call for some hundred records.
 const WINDOW: u64 = 64 * 1024;
@@ -30,7 +30,7 @@ pub struct Writer {
 }
 
 struct Mapped {
-    bytes: MemoryMappedFile,
+    bytes: Mapping,
     /// What lies before this offset may be stored to.
     backed: u64,
 }
@@ -46,7 +46,7 @@ impl Writer {
             .mode(0o600)
             .open(path)?;
         let mapped = if preallocate(&file, length)? && writes_in_place(&file) {
-            Mapped::new(&file, path)
+            Mapped::new(&file, length)
                 .inspect_err(|error| log::debug!("journal: written without a mapping: {error}"))
                 .ok()
         } else {
@@ -79,8 +79,7 @@ impl Writer {
             // Where there is no room for a window, there may be some for this.
             backed.or_else(|_| mapped.back(&self.file, end))?;
         }
-        let stored = mapped.bytes.update_region(at, bytes);
-        stored.map_err(io::Error::other)
+        mapped.bytes.store(bytes, offset(at)?)
     }
 
     /// Writes zeros at an offset, behind which nothing is: whether writing works.
@@ -90,11 +89,9 @@ impl Writer {
 }
 
 impl Mapped {
-    fn new(file: &File, path: &Path) -> io::Result<Mapped> {
-        let own = file.try_clone()?;
-        let bytes = MemoryMappedFile::from_file(own, MmapMode::ReadWrite, path);
+    fn new(file: &File, length: u64) -> io::Result<Mapped> {
         Ok(Mapped {
-            bytes: bytes.map_err(io::Error::other)?,
+            bytes: Mapping::new(file, offset(length)?)?,
             backed: 0,
         })
     }
@@ -105,6 +102,11 @@ impl Mapped {
         self.backed = upto;
         Ok(())
     }
+}
+
+/// As memory counts.
+fn offset(bytes: u64) -> io::Result<usize> {
+    usize::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge.into())
 }
 
 /// Gives a file its length, in zeros, and the room on disk for it. Whether the file system promised that room.
