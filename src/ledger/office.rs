@@ -16,7 +16,7 @@ pub struct Ledger {
 }
 
 /// Why requests are refused, as metrics name it.
-pub const REASONS: [&str; 5] = ["out_of_credits", "held", "limit", "bank_away", "journal"];
+pub(crate) const REASONS: [&str; 5] = ["out_of_credits", "held", "limit", "bank_away", "journal"];
 
 impl Ledger {
     /// A ledger whose estimates know nothing yet.

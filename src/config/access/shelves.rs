@@ -24,29 +24,29 @@ impl Default for Shelves {
 
 impl Shelves {
     /// The key with this id, and the id as it is kept.
-    pub fn entry(&self, id: &str) -> Option<(&Arc<str>, &Arc<AccessKey>)> {
+    pub(super) fn entry(&self, id: &str) -> Option<(&Arc<str>, &Arc<AccessKey>)> {
         self.0.get(place(id))?.get_key_value(id)
     }
 
     /// The key with this id.
-    pub fn get(&self, id: &str) -> Option<&Arc<AccessKey>> {
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<AccessKey>> {
         self.entry(id).map(|(_, key)| key)
     }
 
     /// All, in no particular order.
-    pub fn values(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
+    pub(super) fn values(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
         self.0.iter().flat_map(|shelf| shelf.values())
     }
 
     /// Puts a key where its id belongs.
-    pub fn insert(&mut self, key: AccessKey) {
+    pub(super) fn insert(&mut self, key: AccessKey) {
         if let Some(shelf) = self.0.get_mut(place(&key.id)) {
             Arc::make_mut(shelf).insert(key.id.clone(), Arc::new(key));
         }
     }
 
     /// Takes a key away.
-    pub fn remove(&mut self, id: &str) {
+    pub(super) fn remove(&mut self, id: &str) {
         if let Some(shelf) = self.0.get_mut(place(id))
             && shelf.contains_key(id)
         {

@@ -40,7 +40,7 @@ pub const MODELS: [(&str, &str); 20] = [
 
 /// The provider `demo` served at `base`: every surface, no credential, small context windows, and prices
 /// (USD 1 per million prompt tokens, 0.10 cached, 4 for the answer) so that cost can be seen.
-pub fn provider(base: SocketAddr) -> Provider {
+pub(super) fn provider(base: SocketAddr) -> Provider {
     let model = |(id, what): &(&str, &str)| types::Model {
         id: (*id).to_owned(),
         display_name: Some((*what).to_owned()),

@@ -32,7 +32,7 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads `file`, or what is given as its text. Whatever is wrong with it is in `faults`.
-    pub fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Document {
+    pub(super) fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Document {
         let mut document = Document {
             file: file.to_path_buf(),
             value: Value::Object(Map::new()),
@@ -113,13 +113,13 @@ impl Document {
     }
 
     /// Notes a fault at a place.
-    pub fn fault(&mut self, place: &Place, message: String, hint: Option<String>) {
+    pub(super) fn fault(&mut self, place: &Place, message: String, hint: Option<String>) {
         self.faulty.insert(place.clone());
         self.faults.push(self.about(place, message, hint));
     }
 
     /// A fault at a place, without noting it.
-    pub fn about(&self, place: &Place, message: String, hint: Option<String>) -> Fault {
+    pub(super) fn about(&self, place: &Place, message: String, hint: Option<String>) -> Fault {
         Fault {
             file: self.file.clone(),
             line: self.lines.line(place),

@@ -88,7 +88,7 @@ impl Lines {
     /// # Errors
     ///
     /// When it is not YAML: the line, and what is wrong.
-    pub fn of(text: &str) -> Result<Lines, (usize, String)> {
+    pub(super) fn of(text: &str) -> Result<Lines, (usize, String)> {
         let mut lines = Lines::default();
         let mut stack: Vec<Open> = Vec::new();
         let mut aliases = Aliases::default();
@@ -177,7 +177,7 @@ impl Lines {
     }
 
     /// The line of a place, or of the nearest thing that contains it.
-    pub fn line(&self, place: &Place) -> Option<usize> {
+    pub(super) fn line(&self, place: &Place) -> Option<usize> {
         match self.nodes.get(place) {
             Some(node) => Some(node.line),
             None => self.line(&place.parent()?),
@@ -185,7 +185,7 @@ impl Lines {
     }
 
     /// A scalar's text as it stands in the file, before references were resolved.
-    pub fn raw(&self, place: &Place) -> Option<&str> {
+    pub(super) fn raw(&self, place: &Place) -> Option<&str> {
         self.nodes.get(place)?.raw.as_deref()
     }
 }

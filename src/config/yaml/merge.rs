@@ -26,7 +26,7 @@ pub(super) struct Merged {
 
 impl Merged {
     /// Reads a file (or what is given as its text) and what it includes.
-    pub fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Merged {
+    pub(super) fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Merged {
         let mut merged = Merged {
             value: Value::Object(Map::new()),
             ..Merged::default()
@@ -173,26 +173,26 @@ impl Merged {
     }
 
     /// The file that says what is at a place, and where it is in there.
-    pub fn at(&self, place: &Place) -> (&Path, String) {
+    pub(super) fn at(&self, place: &Place) -> (&Path, String) {
         let (number, there) = self.origin(place);
         (&self.documents[number].file, there.to_string())
     }
 
     /// The file that says what is at a place.
-    pub fn file_of(&self, place: &Place) -> &Path {
+    pub(super) fn file_of(&self, place: &Place) -> &Path {
         &self.documents[self.origin(place).0].file
     }
 
     /// A fault at a place of the whole; `None` where one was already found: there, around it, or at one of its
     /// own fields (a misspelled field is why another is missing).
-    pub fn about(&self, place: &Place, message: String, hint: Option<String>) -> Option<Fault> {
+    pub(super) fn about(&self, place: &Place, message: String, hint: Option<String>) -> Option<Fault> {
         let (number, there) = self.origin(place);
         let document = &self.documents[number];
         (!document.faulty.explains(&there)).then(|| document.about(&there, message, hint))
     }
 
     /// A place's file and line, for people.
-    pub fn locate(&self, place: &Place) -> String {
+    pub(super) fn locate(&self, place: &Place) -> String {
         let (number, there) = self.origin(place);
         let document = &self.documents[number];
         let line = document
@@ -203,7 +203,7 @@ impl Merged {
     }
 
     /// Whether some ids may be unknown because of a fault, so that a missing one proves nothing.
-    pub fn lost_ids(&self) -> bool {
+    pub(super) fn lost_ids(&self) -> bool {
         self.documents.iter().any(|document| document.lost_ids)
     }
 }

@@ -18,17 +18,17 @@ pub(super) struct Place(pub Vec<Seg>);
 
 impl Place {
     /// A field of the document itself.
-    pub fn top(key: &str) -> Place {
+    pub(super) fn top(key: &str) -> Place {
         Place::default().key(key)
     }
 
     /// A field of the mapping at this place.
-    pub fn key(&self, key: &str) -> Place {
+    pub(super) fn key(&self, key: &str) -> Place {
         self.with(Seg::Key(key.to_owned()))
     }
 
     /// An element of the list at this place.
-    pub fn index(&self, index: usize) -> Place {
+    pub(super) fn index(&self, index: usize) -> Place {
         self.with(Seg::Index(index))
     }
 
@@ -39,13 +39,13 @@ impl Place {
     }
 
     /// What contains this place; `None` at the top.
-    pub fn parent(&self) -> Option<Place> {
+    pub(super) fn parent(&self) -> Option<Place> {
         let (_, rest) = self.0.split_last()?;
         Some(Place(rest.to_vec()))
     }
 
     /// Reads what [`fmt::Display`] writes. A key that itself contains a dot or bracket reads as several steps.
-    pub fn parse(path: &str) -> Place {
+    pub(super) fn parse(path: &str) -> Place {
         path.split('.').fold(Place::default(), |place, step| {
             let (key, indices) = step.split_once('[').unwrap_or((step, ""));
             let indices = indices
@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// Reads a JSON pointer, with the document it points into to tell indices from keys.
-    pub fn from_pointer(pointer: &str, document: &Value) -> Place {
+    pub(super) fn from_pointer(pointer: &str, document: &Value) -> Place {
         let mut place = Place::default();
         let mut at = Some(document);
         for part in pointer.split('/').skip(1) {
@@ -76,7 +76,7 @@ impl Place {
     }
 
     /// The value at this place.
-    pub fn find<'v>(&self, document: &'v mut Value) -> Option<&'v mut Value> {
+    pub(super) fn find<'v>(&self, document: &'v mut Value) -> Option<&'v mut Value> {
         self.0.iter().try_fold(document, |at, seg| match seg {
             Seg::Key(key) => at.get_mut(key.as_str()),
             Seg::Index(index) => at.get_mut(*index),
@@ -85,7 +85,7 @@ impl Place {
 
     /// Takes the value at this place out of the document, so that what remains can still be examined. Indices
     /// of other values must not move, so a list's element takes its whole list with it. What was taken out.
-    pub fn prune(&self, document: &mut Value) -> Option<Place> {
+    pub(super) fn prune(&self, document: &mut Value) -> Option<Place> {
         let mut place = self.clone();
         loop {
             let parent = place.parent()?;
@@ -110,13 +110,13 @@ pub(super) struct Faulty {
 
 impl Faulty {
     /// Adds a place.
-    pub fn insert(&mut self, place: Place) {
+    pub(super) fn insert(&mut self, place: Place) {
         self.parents.extend(place.parent());
         self.places.insert(place);
     }
 
     /// Whether a further fault at `place` would be noise: one is there, around it, or at one of its own fields.
-    pub fn explains(&self, place: &Place) -> bool {
+    pub(super) fn explains(&self, place: &Place) -> bool {
         let mut around = std::iter::successors(Some(place.clone()), Place::parent);
         self.parents.contains(place) || around.any(|at| self.places.contains(&at))
     }

@@ -20,7 +20,7 @@ impl RedisUrl {
     ///
     /// # Errors
     /// What is wrong with it, as in "the port is not a number".
-    pub fn parse(text: &str, port: u16) -> Result<RedisUrl, &'static str> {
+    pub(super) fn parse(text: &str, port: u16) -> Result<RedisUrl, &'static str> {
         let (scheme, rest) = text.split_once("://").ok_or("there is no scheme")?;
         let tls = match scheme {
             "redis" | "valkey" => false,
@@ -60,7 +60,7 @@ impl RedisUrl {
     }
 
     /// Whether it says more than where the server is.
-    pub fn says_more(&self) -> bool {
+    pub(super) fn says_more(&self) -> bool {
         self.username.is_some() || self.password.is_some() || self.database.is_some()
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum ReferenceError {
 
 impl ReferenceError {
     /// What to do about it.
-    pub fn hint(&self) -> String {
+    pub(super) fn hint(&self) -> String {
         match self {
             ReferenceError::Unset(name) => {
                 format!("set it, or give a default: `${{{name}:-default}}`")

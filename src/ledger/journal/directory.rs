@@ -12,13 +12,13 @@ const FINISHED: &str = ".finished";
 
 /// Holds the journal for this process, as long as it lives.
 #[derive(Debug)]
-pub struct Lock {
+pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes it; the directory is made if need be.
-    pub fn take(dir: &Path) -> Result<Lock, JournalError> {
+    pub(super) fn take(dir: &Path) -> Result<Lock, JournalError> {
         make(dir).map_err(JournalError::io("make the directory", dir))?;
         let path = dir.join("lock");
         let file = OpenOptions::new()
@@ -39,12 +39,12 @@ impl Lock {
 }
 
 /// Makes a directory, and those above it, for this user only.
-pub fn make(dir: &Path) -> io::Result<()> {
+pub(super) fn make(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// The numbers, ascending, of what is named a number and then `suffix`. Other names are nobody's business.
-pub fn numbers(dir: &Path, suffix: &str) -> Result<Vec<u64>, JournalError> {
+pub(super) fn numbers(dir: &Path, suffix: &str) -> Result<Vec<u64>, JournalError> {
     let list = || -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(dir)? {
@@ -65,7 +65,7 @@ pub fn numbers(dir: &Path, suffix: &str) -> Result<Vec<u64>, JournalError> {
 }
 
 /// Deletes what [`discard`] had begun to delete.
-pub fn sweep(dir: &Path) -> Result<(), JournalError> {
+pub(super) fn sweep(dir: &Path) -> Result<(), JournalError> {
     for epoch in numbers(dir, FINISHED)? {
         let path = dir.join(format!("{epoch}{FINISHED}"));
         fs::remove_dir_all(&path).map_err(JournalError::io("delete", &path))?;
@@ -74,7 +74,7 @@ pub fn sweep(dir: &Path) -> Result<(), JournalError> {
 }
 
 /// Deletes the directory of a life: for a reader of the journal, all at once.
-pub fn discard(life: &Path) -> io::Result<()> {
+pub(super) fn discard(life: &Path) -> io::Result<()> {
     let mut name = life.as_os_str().to_owned();
     name.push(FINISHED);
     fs::rename(life, &name)?;
@@ -85,7 +85,7 @@ pub fn discard(life: &Path) -> io::Result<()> {
 }
 
 /// Reads a whole file into a buffer, in place of what is there.
-pub fn read(file: &Path, buffer: &mut Vec<u8>) -> Result<(), JournalError> {
+pub(super) fn read(file: &Path, buffer: &mut Vec<u8>) -> Result<(), JournalError> {
     buffer.clear();
     let read = File::open(file).and_then(|mut file| file.read_to_end(buffer));
     read.map(drop).map_err(JournalError::io("read", file))

@@ -11,7 +11,7 @@ use super::tail::Tail;
 
 /// How far a journal is on disk.
 #[derive(Default)]
-pub struct Durable {
+pub(super) struct Durable {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -27,7 +27,7 @@ struct State {
 
 impl Durable {
     /// Waits until the first `count` records are on disk.
-    pub fn wait(&self, count: u64, tail: &Mutex<Tail>) -> io::Result<()> {
+    pub(super) fn wait(&self, count: u64, tail: &Mutex<Tail>) -> io::Result<()> {
         let mut state = self.state.lock();
         loop {
             if state.synced >= count {
@@ -66,7 +66,7 @@ impl Durable {
     }
 
     /// Whether it failed once.
-    pub fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.state.lock().broken
     }
 }

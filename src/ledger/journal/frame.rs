@@ -12,7 +12,7 @@ use super::record::{self, Record};
 use super::segment::HEADER;
 
 /// Bytes before a record: its length and its check.
-pub const PREFIX: usize = 8;
+pub(super) const PREFIX: usize = 8;
 
 /// The longest record, in bytes.
 pub const MAX_RECORD: usize = 64 * 1024;
@@ -21,14 +21,14 @@ pub const MAX_RECORD: usize = 64 * 1024;
 const SEAL: u32 = u32::MAX;
 
 /// A frame that lacks its place: [`Frame::place`] gives it one.
-pub struct Frame<'a> {
+pub(super) struct Frame<'a> {
     bytes: &'a mut [u8],
     crc: u32,
 }
 
 impl<'a> Frame<'a> {
     /// Frames a record, in a buffer of at least `PREFIX + MAX_RECORD` bytes.
-    pub fn new(record: &Record<'_>, buffer: &'a mut [u8]) -> io::Result<Frame<'a>> {
+    pub(super) fn new(record: &Record<'_>, buffer: &'a mut [u8]) -> io::Result<Frame<'a>> {
         let too_long = || {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -47,19 +47,19 @@ impl<'a> Frame<'a> {
     }
 
     /// Bytes that it takes.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
 
     /// The frame for one place.
-    pub fn place(&mut self, seed: u32, offset: u64) -> &[u8] {
+    pub(super) fn place(&mut self, seed: u32, offset: u64) -> &[u8] {
         self.bytes[4..PREFIX].copy_from_slice(&(self.crc ^ turn(seed, offset)).to_le_bytes());
         self.bytes
     }
 }
 
 /// The seal for one place.
-pub fn seal(seed: u32, offset: u64) -> [u8; PREFIX] {
+pub(super) fn seal(seed: u32, offset: u64) -> [u8; PREFIX] {
     let mut bytes = [0; PREFIX];
     let (length, check) = bytes.split_at_mut(4);
     length.copy_from_slice(&SEAL.to_le_bytes());
@@ -79,7 +79,7 @@ pub fn around(record: &[u8], seed: u32, offset: u64) -> Vec<u8> {
 
 /// How a segment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// After a whole record, or without any.
     Open,
     /// With a seal: there is a next segment.
@@ -93,7 +93,7 @@ pub enum End {
 
 /// What a walk through a segment found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Walked {
+pub(super) struct Walked {
     /// How many whole records there are.
     pub records: u64,
     /// Where they end: bytes from the start of the file.
@@ -104,7 +104,7 @@ pub struct Walked {
 
 /// Something that cannot be: where, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub(super) struct Invalid {
     /// Bytes from the start of the file.
     pub offset: u64,
     /// In words.
@@ -112,7 +112,7 @@ pub struct Invalid {
 }
 
 /// Reads the next record of a segment's bytes, and moves `at` behind it; `None` if no whole one begins there.
-pub fn next<'a>(segment: &'a [u8], seed: u32, at: &mut usize) -> Option<&'a [u8]> {
+pub(super) fn next<'a>(segment: &'a [u8], seed: u32, at: &mut usize) -> Option<&'a [u8]> {
     match frame_at(segment, seed, *at)? {
         Found::Record(record) => {
             *at += PREFIX + record.len();
@@ -123,7 +123,7 @@ pub fn next<'a>(segment: &'a [u8], seed: u32, at: &mut usize) -> Option<&'a [u8]
 }
 
 /// Walks through the frames of a whole segment, header included.
-pub fn walk(segment: &[u8], seed: u32) -> Result<Walked, Invalid> {
+pub(super) fn walk(segment: &[u8], seed: u32) -> Result<Walked, Invalid> {
     let used = used(segment).max(HEADER);
     let (mut at, mut records) = (HEADER, 0);
     while let Some(record) = next(segment, seed, &mut at) {

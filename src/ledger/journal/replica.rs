@@ -14,7 +14,7 @@ use crate::bank::Holder;
 const INTRODUCTION: &str = "tollgate-journal 1";
 
 /// The last life of this replica; `None` before the first.
-pub fn read(dir: &Path) -> Result<Option<Holder>, JournalError> {
+pub(super) fn read(dir: &Path) -> Result<Option<Holder>, JournalError> {
     let file = path(dir);
     match fs::read_to_string(&file) {
         Ok(text) => match parse(&text) {
@@ -30,7 +30,7 @@ pub fn read(dir: &Path) -> Result<Option<Holder>, JournalError> {
 }
 
 /// Says that a life begins. It is on disk when this returns.
-pub fn write(dir: &Path, holder: Holder) -> Result<(), JournalError> {
+pub(super) fn write(dir: &Path, holder: Holder) -> Result<(), JournalError> {
     let (file, new) = (path(dir), dir.join("replica.new"));
     let replace = || {
         let mut out = OpenOptions::new()

@@ -10,16 +10,16 @@ use super::writer::Writer;
 use crate::bank::Holder;
 
 /// Bytes of a segment's header.
-pub const HEADER: usize = 48;
+pub(super) const HEADER: usize = 48;
 
 /// The format that this version writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"tgjournl";
 
 /// What a segment's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(super) struct Header {
     /// Whose journal.
     pub holder: Holder,
     /// Which segment of it, from 1.
@@ -30,7 +30,7 @@ pub struct Header {
 
 /// Why bytes are not a header.
 #[derive(Debug, PartialEq, Eq)]
-pub enum BadHeader {
+pub(super) enum BadHeader {
     /// Of a newer version of this program.
     Newer(u32),
     /// Not what was written.
@@ -39,7 +39,7 @@ pub enum BadHeader {
 
 impl Header {
     /// As it is on disk, and the seed of the segment's checks.
-    pub fn encode(&self) -> ([u8; HEADER], u32) {
+    pub(super) fn encode(&self) -> ([u8; HEADER], u32) {
         let mut bytes = [0; HEADER];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -58,7 +58,7 @@ impl Header {
     }
 
     /// Reads the start of a segment, and the seed of its checks.
-    pub fn decode(segment: &[u8]) -> Result<(Header, u32), BadHeader> {
+    pub(super) fn decode(segment: &[u8]) -> Result<(Header, u32), BadHeader> {
         let header = segment.get(..HEADER).ok_or(BadHeader::Damaged)?;
         let word = |at: usize| header[at..at + 4].try_into().map(u32::from_le_bytes);
         let long = |at: usize| header[at..at + 8].try_into().map(u64::from_le_bytes);
@@ -89,12 +89,12 @@ impl Header {
 }
 
 /// A segment's path.
-pub fn path(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number}.log"))
 }
 
 /// A segment without records, ready to be written to.
-pub struct Fresh {
+pub(super) struct Fresh {
     /// Writes to its file.
     pub writer: Writer,
     /// Its number.
@@ -105,7 +105,7 @@ pub struct Fresh {
 
 impl Fresh {
     /// Makes the file of a segment. If that fails, nothing is left of it.
-    pub fn create(dir: &Path, header: &Header) -> io::Result<Fresh> {
+    pub(super) fn create(dir: &Path, header: &Header) -> io::Result<Fresh> {
         let new = dir.join(format!("{}.new", header.number));
         let fresh = Fresh::write(dir, &new, header);
         if fresh.is_err()

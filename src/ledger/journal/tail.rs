@@ -13,7 +13,7 @@ use super::segment::{Fresh, HEADER};
 use super::writer::Writer;
 
 /// The part of a journal that its lock guards.
-pub struct Tail {
+pub(super) struct Tail {
     /// A segment's length.
     bytes: u64,
     writer: Writer,
@@ -39,7 +39,7 @@ struct Kept {
 }
 
 /// What became of a frame.
-pub enum Appended {
+pub(super) enum Appended {
     /// It is written: to this segment, as this record of this life (from 1).
     Written {
         /// The segment's number.
@@ -53,7 +53,7 @@ pub enum Appended {
 
 impl Tail {
     /// Begins with a first segment; `bytes` is the length of every segment.
-    pub fn new(first: Fresh, bytes: u64) -> Tail {
+    pub(super) fn new(first: Fresh, bytes: u64) -> Tail {
         let kept = Kept {
             number: first.number,
             live: 0,
@@ -76,7 +76,7 @@ impl Tail {
     ///
     /// # Errors
     /// What the file system says. Then the record is not in the journal.
-    pub fn append(&mut self, frame: &mut Frame<'_>) -> io::Result<Appended> {
+    pub(super) fn append(&mut self, frame: &mut Frame<'_>) -> io::Result<Appended> {
         // There is always room for a seal.
         if self.at + frame.len() + PREFIX as u64 > self.bytes && !self.turn_over()? {
             return Ok(Appended::NoRoom);
@@ -121,12 +121,12 @@ impl Tail {
     }
 
     /// The number that the next segment must have; `None` if it is there.
-    pub fn wanted(&self) -> Option<u64> {
+    pub(super) fn wanted(&self) -> Option<u64> {
         self.next.is_none().then_some(self.number + 1)
     }
 
     /// Takes the next segment.
-    pub fn supply(&mut self, next: Fresh) {
+    pub(super) fn supply(&mut self, next: Fresh) {
         debug_assert_eq!(self.wanted(), Some(next.number), "one at a time, in order");
         self.next = Some(next);
     }
@@ -134,26 +134,26 @@ impl Tail {
     /// Counts records of a segment as not needed any more. False if it has not so many, which then stays as it is:
     /// better kept for ever than deleted too early.
     #[must_use]
-    pub fn release(&mut self, segment: u64, count: u64) -> bool {
+    pub(super) fn release(&mut self, segment: u64, count: u64) -> bool {
         let kept = self.kept.iter_mut().find(|kept| kept.number == segment);
         let left = kept.and_then(|kept| Some((kept.live.checked_sub(count)?, kept)));
         left.map(|(left, kept)| kept.live = left).is_some()
     }
 
     /// The oldest segment, if it is not needed any more.
-    pub fn oldest_released(&self) -> Option<u64> {
+    pub(super) fn oldest_released(&self) -> Option<u64> {
         let oldest = self.kept.front()?;
         (oldest.live == 0 && oldest.number != self.number).then_some(oldest.number)
     }
 
     /// The oldest segment is deleted.
-    pub fn forget_oldest(&mut self) {
+    pub(super) fn forget_oldest(&mut self) {
         self.kept.pop_front();
     }
 
     /// The files of segments that may not be on disk as a whole, oldest first: those before the current one, or that
     /// one too. And how many records have been appended.
-    pub fn unsynced(&self, current: bool) -> (Vec<(u64, Arc<std::fs::File>)>, u64) {
+    pub(super) fn unsynced(&self, current: bool) -> (Vec<(u64, Arc<std::fs::File>)>, u64) {
         let files = self
             .kept
             .iter()
@@ -163,7 +163,7 @@ impl Tail {
     }
 
     /// A segment was written to disk; if it was finished by then, all of it is.
-    pub fn synced(&mut self, segment: u64) {
+    pub(super) fn synced(&mut self, segment: u64) {
         let current = self.number;
         let kept = self.kept.iter_mut().find(|kept| kept.number == segment);
         if let Some(kept) = kept.filter(|kept| kept.number != current) {
@@ -172,12 +172,12 @@ impl Tail {
     }
 
     /// Writes zeros where the next record goes: whether writing works.
-    pub fn probe(&mut self) -> io::Result<()> {
+    pub(super) fn probe(&mut self) -> io::Result<()> {
         self.writer.probe(PREFIX, self.at)
     }
 
     /// What is in the journal and not released.
-    pub fn lag(&self) -> Lag {
+    pub(super) fn lag(&self) -> Lag {
         Lag {
             records: self.kept.iter().map(|kept| kept.live).sum(),
             bytes: self.kept.iter().map(|kept| kept.bytes).sum::<u64>() + self.at,

@@ -22,7 +22,7 @@ use super::mapping::Mapping;
 const WINDOW: u64 = 64 * 1024;
 
 /// Writes to a file of fixed length.
-pub struct Writer {
+pub(super) struct Writer {
     file: Arc<File>,
     /// Bytes.
     length: u64,
@@ -37,7 +37,7 @@ struct Mapped {
 
 impl Writer {
     /// Makes a file of zeros, whose room on the disk is taken. What was there under this name is gone.
-    pub fn create(path: &Path, length: u64) -> io::Result<Writer> {
+    pub(super) fn create(path: &Path, length: u64) -> io::Result<Writer> {
         let file = OpenOptions::new()
             .read(true) // which mapping it demands
             .write(true)
@@ -60,7 +60,7 @@ impl Writer {
     }
 
     /// The file.
-    pub fn file(&self) -> &Arc<File> {
+    pub(super) fn file(&self) -> &Arc<File> {
         &self.file
     }
 
@@ -68,7 +68,7 @@ impl Writer {
     ///
     /// # Errors
     /// What the file system says. Nothing is known then of what lies at the offset and behind it.
-    pub fn put(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
+    pub(super) fn put(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
         let Some(mapped) = &mut self.mapped else {
             return self.file.write_all_at(bytes, at);
         };
@@ -83,7 +83,7 @@ impl Writer {
     }
 
     /// Writes zeros at an offset, behind which nothing is: whether writing works.
-    pub fn probe(&self, length: usize, at: u64) -> io::Result<()> {
+    pub(super) fn probe(&self, length: usize, at: u64) -> io::Result<()> {
         zeros(&self.file, at, at + length as u64)
     }
 }

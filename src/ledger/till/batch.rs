@@ -12,7 +12,7 @@ use tollgate_wire::Surface;
 
 /// A charge, and whose it is.
 #[derive(Clone, Debug)]
-pub struct Settled {
+pub(super) struct Settled {
     /// The hold's id.
     pub id: u64,
     /// When (Unix time, ms).
@@ -28,7 +28,7 @@ pub struct Settled {
 }
 
 /// The event of a charge whose own one is not there, as far as the charge tells.
-pub fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> UsageEvent {
+pub(super) fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> UsageEvent {
     let origin = holder.replica.rotate_left(32) ^ holder.epoch;
     recovered(&Recovered {
         id: EventId::made_up(origin, settled.id),
@@ -43,7 +43,7 @@ pub fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> UsageEv
 
 /// Daily totals of what was settled, by whom and with what.
 #[derive(Default)]
-pub struct Totals {
+pub(super) struct Totals {
     /// In the order of what they are totals of.
     rollups: Vec<Rollup>,
     /// The one that was added to last: the next charge is likely to be alike.
@@ -52,12 +52,12 @@ pub struct Totals {
 
 impl Totals {
     /// Whether nothing was settled.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.rollups.is_empty()
     }
 
     /// Adds a charge that was settled at `at_ms` (Unix time).
-    pub fn add(&mut self, at_ms: u64, access_key: &Arc<str>, charge: &Charge) {
+    pub(super) fn add(&mut self, at_ms: u64, access_key: &Arc<str>, charge: &Charge) {
         let total = self.total(window::day(at_ms), access_key, charge);
         total.requests += u64::from(charge.last);
         total.failed += u64::from(charge.last && charge.failed);
@@ -72,7 +72,7 @@ impl Totals {
     }
 
     /// The totals and their sum.
-    pub fn finish(self) -> (Vec<Rollup>, NanoUsd) {
+    pub(super) fn finish(self) -> (Vec<Rollup>, NanoUsd) {
         let spent = self.rollups.iter().map(|rollup| rollup.cost).sum();
         (self.rollups, spent)
     }

@@ -5,7 +5,7 @@
 
 /// Units of one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Purse {
+pub(super) struct Purse {
     /// May be promised.
     pub unspent: i64,
     /// Promised to requests in flight.
@@ -25,7 +25,7 @@ const RESERVE: i64 = 8;
 
 /// What a message says of a purse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub(super) struct Told {
     /// Settled since the last one.
     pub used: i64,
     /// Not needed any more.
@@ -38,21 +38,21 @@ pub struct Told {
 
 impl Purse {
     /// Promises `amount`, whether or not it is there.
-    pub fn take(&mut self, amount: i64) {
+    pub(super) fn take(&mut self, amount: i64) {
         self.unspent -= amount;
         self.held += amount;
         self.taken = self.taken.saturating_add(amount);
     }
 
     /// Replaces what was promised by what was used.
-    pub fn settle(&mut self, promised: i64, used: i64) {
+    pub(super) fn settle(&mut self, promised: i64, used: i64) {
         self.held -= promised;
         self.unspent += promised - used;
         self.used += used;
     }
 
     /// What the next message says. What is settled and returned leaves the purse with it.
-    pub fn tell(&mut self, recalled: bool) -> Told {
+    pub(super) fn tell(&mut self, recalled: bool) -> Told {
         let taken = std::mem::take(&mut self.taken);
         // Follows a rise at once, and a fall within a few messages.
         self.pace = taken.max(self.pace / 2);
@@ -86,7 +86,7 @@ impl Purse {
     }
 
     /// Empties it, for a new window; who waits goes on waiting.
-    pub fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         *self = Purse {
             needed: self.needed,
             ..Purse::default()
@@ -94,12 +94,12 @@ impl Purse {
     }
 
     /// Whether there is nothing to say: a message would change nothing.
-    pub fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.used == 0 && self.needed == 0 && self.unspent == 0 && self.held == 0
     }
 
     /// The answer to a message: what the bank has lent, everything told so far taken into account.
-    pub fn told(&mut self, float: i64) {
+    pub(super) fn told(&mut self, float: i64) {
         self.unspent = float - self.held - self.used;
     }
 }

@@ -20,7 +20,7 @@ use tollgate_wire::report::Usage;
 
 /// See the module.
 #[derive(Default)]
-pub struct Past {
+pub(super) struct Past {
     accounts: BTreeMap<String, PastAccount>,
     holds: HashMap<u64, PastHold>,
 }
@@ -59,7 +59,7 @@ impl Past {
     ///
     /// # Errors
     /// When it is corrupt; nothing is changed then.
-    pub fn read(life: &Life) -> Result<Past, JournalError> {
+    pub(super) fn read(life: &Life) -> Result<Past, JournalError> {
         let mut past = Past::default();
         for record in life.records()? {
             past.take_in(record?);
@@ -193,7 +193,7 @@ impl Past {
     }
 
     /// How many settlements are to be told, and how many of them are orphans.
-    pub fn counts(&self) -> (usize, usize) {
+    pub(super) fn counts(&self) -> (usize, usize) {
         let charges = || {
             self.accounts
                 .values()
@@ -208,7 +208,7 @@ impl Past {
     /// The segments of a journal are deleted as what is in them is told, and so may be all that shows how far an
     /// account's messages were counted. Then nothing is left of it but what was in no message: that is told in the
     /// name of the holder's [`heir`], and the float goes back when its lease ends.
-    pub fn messages(self, holder: Holder, lease: Duration) -> Vec<Vec<Exchange>> {
+    pub(super) fn messages(self, holder: Holder, lease: Duration) -> Vec<Vec<Exchange>> {
         let of_account = |(name, past): (String, PastAccount)| {
             let account: Arc<str> = name.into();
             let sender = if past.marked == 0 {

@@ -11,7 +11,7 @@ use tollgate_wire::Surface;
 
 /// What a journal tells of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Recovered<'a> {
+pub(super) struct Recovered<'a> {
     /// Its event's id.
     pub id: EventId,
     /// When it was settled; when it was admitted, if it never was (Unix time, ms).
@@ -29,7 +29,7 @@ pub struct Recovered<'a> {
 }
 
 /// The event. What the journal does not tell is empty or zero.
-pub fn recovered(known: &Recovered<'_>) -> UsageEvent {
+pub(super) fn recovered(known: &Recovered<'_>) -> UsageEvent {
     let charge = known.charge;
     UsageEvent {
         id: known.id,

@@ -61,7 +61,7 @@ struct Live {
 }
 
 impl Link {
-    pub fn new(target: Target, timeout: Duration) -> Arc<Link> {
+    pub(super) fn new(target: Target, timeout: Duration) -> Arc<Link> {
         Arc::new(Link {
             target,
             timeout,
@@ -73,7 +73,7 @@ impl Link {
     }
 
     /// The server of a link that leads to one, else the first sentinel.
-    pub fn address(&self) -> &Address {
+    pub(super) fn address(&self) -> &Address {
         match &self.target {
             Target::Server(server) => &server.address,
             Target::Primary {
@@ -83,12 +83,12 @@ impl Link {
     }
 
     /// The number of the connection; `None` while there is none.
-    pub fn connection(&self) -> Option<u64> {
+    pub(super) fn connection(&self) -> Option<u64> {
         self.live.lock().as_ref().map(|live| live.number)
     }
 
     /// Sends a command (after `ASKING`, if a node said so) and waits for its answer. Also says on which connection.
-    pub async fn send(
+    pub(super) async fn send(
         self: &Arc<Self>,
         command: &Cmd,
         asking: bool,
@@ -131,7 +131,7 @@ impl Link {
 
     /// Subscribes to a channel of the server that calls go to, on a connection of its own, unless the user may not;
     /// also says the number of the one for calls.
-    pub async fn subscribe(
+    pub(super) async fn subscribe(
         self: &Arc<Self>,
         channel: &str,
         deadline: Instant,

@@ -39,7 +39,7 @@ impl fmt::Display for Address {
 
 impl Address {
     /// Reads `host:port`, as servers write it; an IPv6 address may be without brackets.
-    pub fn parse(text: &str) -> Option<Address> {
+    pub(super) fn parse(text: &str) -> Option<Address> {
         let (host, port) = text.rsplit_once(':')?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         Some(Address::Tcp(host.into(), port.parse().ok()?))
@@ -62,7 +62,7 @@ pub(super) struct Connected {
 
 impl Connected {
     /// Closes it: who waits for an answer is told that it is gone.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         self.driver.abort();
     }
 }
@@ -76,7 +76,7 @@ impl Drop for Connected {
 impl Server {
     /// Reads a URL; `number` counts the URLs of a setting, from 1, as a URL may contain a password and is not
     /// shown. TLS is asked for only if it is needed.
-    pub fn read(
+    pub(super) fn read(
         url: &str,
         number: usize,
         tls: impl FnOnce() -> Result<Arc<ClientConfig>, StoreError>,
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// With the user, password and database of the settings, where they have any.
-    pub fn with_login(mut self, settings: &RedisSettings) -> Server {
+    pub(super) fn with_login(mut self, settings: &RedisSettings) -> Server {
         if let Some(username) = &settings.username {
             self.login = self.login.set_username(username);
         }
@@ -130,7 +130,7 @@ impl Server {
     }
 
     /// The same way in, at another address.
-    pub fn at(&self, address: Address) -> Server {
+    pub(super) fn at(&self, address: Address) -> Server {
         Server {
             address,
             ..self.clone()
@@ -138,7 +138,7 @@ impl Server {
     }
 
     /// The same address and TLS, without user, password and database.
-    pub fn without_login(&self) -> Server {
+    pub(super) fn without_login(&self) -> Server {
         Server {
             login: RedisConnectionInfo::default().set_skip_set_lib_name(),
             ..self.clone()
@@ -146,17 +146,17 @@ impl Server {
     }
 
     /// The number of the database.
-    pub fn database(&self) -> i64 {
+    pub(super) fn database(&self) -> i64 {
         self.login.db()
     }
 
     /// Whether it is spoken to by TLS.
-    pub fn has_tls(&self) -> bool {
+    pub(super) fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
 
     /// Connects and logs in. Has no deadline of its own.
-    pub async fn connect(&self) -> Result<Connected, RedisError> {
+    pub(super) async fn connect(&self) -> Result<Connected, RedisError> {
         // Deadlines are set by who calls.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None::<Duration>)
@@ -169,7 +169,7 @@ impl Server {
     }
 
     /// Connects, logs in and subscribes to a channel. Has no deadline of its own.
-    pub async fn subscribe(&self, channel: &str) -> Result<PubSub, RedisError> {
+    pub(super) async fn subscribe(&self, channel: &str) -> Result<PubSub, RedisError> {
         let mut subscription = PubSub::new(&self.login, self.dial().await?).await?;
         subscription.subscribe(channel).await?;
         Ok(subscription)

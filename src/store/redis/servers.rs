@@ -48,7 +48,7 @@ pub(super) struct Cluster {
 
 impl Servers {
     /// Sends a command to the server that has `key`; also says on which connection.
-    pub async fn send(
+    pub(super) async fn send(
         &self,
         key: &str,
         command: &Cmd,
@@ -70,7 +70,7 @@ impl Servers {
 
     /// Subscribes to a channel at the server that has `key`, on a connection of its own, unless the user may not;
     /// also says to which connection for calls it belongs. In a Cluster all nodes tell what one was told.
-    pub async fn subscribe(
+    pub(super) async fn subscribe(
         &self,
         key: &str,
         channel: &str,
@@ -84,7 +84,7 @@ impl Servers {
     }
 
     /// The number of the connection to the server that has `key`; `None` while there is none.
-    pub fn connection(&self, key: &str) -> Option<u64> {
+    pub(super) fn connection(&self, key: &str) -> Option<u64> {
         match self {
             Servers::One(link) => link.connection(),
             Servers::Cluster(cluster) => cluster.known(slot(key))?.connection(),
@@ -94,7 +94,7 @@ impl Servers {
 
 impl Cluster {
     /// The other seeds serve if the first does not.
-    pub fn new(first: Server, others: Vec<Server>, timeout: Duration) -> Cluster {
+    pub(super) fn new(first: Server, others: Vec<Server>, timeout: Duration) -> Cluster {
         let way = first.clone();
         let seeds = std::iter::once(first).chain(others);
         Cluster {

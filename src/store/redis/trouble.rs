@@ -35,7 +35,7 @@ pub(super) enum Remedy {
 
 impl Trouble {
     /// Redis is away: the ledger may ask again later.
-    pub fn away(remedy: Remedy, message: String) -> Trouble {
+    pub(super) fn away(remedy: Remedy, message: String) -> Trouble {
         Trouble {
             remedy,
             error: StoreError::Away(message),
@@ -43,7 +43,7 @@ impl Trouble {
     }
 
     /// Judges what the library or the server said.
-    pub fn of(error: &RedisError, server: &Address) -> Trouble {
+    pub(super) fn of(error: &RedisError, server: &Address) -> Trouble {
         let detail = error.detail().unwrap_or_default();
         let away = |remedy, what: &str| Trouble::away(remedy, format!("Redis at {server} {what}"));
         match error.kind() {

@@ -7,7 +7,7 @@ use rusqlite::{Error, ErrorCode};
 use crate::StoreError;
 
 /// The words for an error about the database at `path`.
-pub fn explain(path: &Path, error: &Error) -> StoreError {
+pub(super) fn explain(path: &Path, error: &Error) -> StoreError {
     let path = path.display();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Away(format!(

@@ -35,7 +35,7 @@ pub const STATEMENTS: usize = 64;
 const LOG_SIZE: i64 = 64 << 20;
 
 /// An open database.
-pub struct Opened {
+pub(super) struct Opened {
     pub connection: Connection,
     /// Without links, so that two names of one file share one lock.
     pub path: PathBuf,
@@ -43,7 +43,7 @@ pub struct Opened {
     pub lock: Option<File>,
 }
 
-pub fn open(path: &Path, options: Options) -> Result<Opened, StoreError> {
+pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> {
     let failed = |error: io::Error| {
         StoreError::Away(format!(
             "the database {} cannot be opened: {error}",

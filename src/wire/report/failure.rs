@@ -93,7 +93,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fault<'a> {
 
 impl Fault<'_> {
     /// The failure, if the object says anything; an empty or null error is none.
-    pub fn failure(&self) -> Option<StreamFailure> {
+    pub(crate) fn failure(&self) -> Option<StreamFailure> {
         if let Some(text) = &self.text {
             return text.some().map(|text| event(500, "error", text));
         }
@@ -103,7 +103,7 @@ impl Fault<'_> {
 
 impl Body<'_> {
     /// The failure, if any of the fields is there.
-    pub fn failure(&self) -> Option<StreamFailure> {
+    pub(crate) fn failure(&self) -> Option<StreamFailure> {
         let kind = self.kind.some();
         let (name, number) = match &self.code {
             Code::Text(code) => (Some(&**code), code.parse().ok()),

@@ -18,7 +18,7 @@ use crate::{Dialect, skip};
 pub(crate) struct Written<'a>(#[serde(borrow)] Option<&'a RawValue>);
 
 impl Written<'_> {
-    pub fn figures(self) -> Option<Figures> {
+    pub(crate) fn figures(self) -> Option<Figures> {
         Figures::of(self.0?.get().as_bytes())
     }
 }
@@ -85,7 +85,7 @@ impl Details {
 
 impl Figures {
     /// Reads a `usage` object; `None` for any other JSON. What is odd inside does not cost the rest.
-    pub fn of(json: &[u8]) -> Option<Figures> {
+    pub(crate) fn of(json: &[u8]) -> Option<Figures> {
         let mut it = Figures::default();
         let read = skip::members(json, |key, value| match key {
             b"prompt_tokens" => it.prompt_tokens = figure(value),
@@ -107,7 +107,7 @@ impl Figures {
     }
 
     /// The usage, if the prompt is reported, and the output too unless `prompt_only` (embeddings).
-    pub fn usage(&self, dialect: Dialect, prompt_only: bool) -> Option<Usage> {
+    pub(crate) fn usage(&self, dialect: Dialect, prompt_only: bool) -> Option<Usage> {
         match dialect {
             Dialect::OpenAi => self.openai(prompt_only),
             Dialect::Anthropic => self
@@ -159,7 +159,7 @@ impl Figures {
     ///
     /// Anthropic's later figures are cumulative and replace earlier ones. A prompt of nothing at all
     /// does not replace one that was reported: some compatible providers fill the place with zeros.
-    pub fn anthropic(&self, earlier: Usage) -> Option<Usage> {
+    pub(crate) fn anthropic(&self, earlier: Usage) -> Option<Usage> {
         let input = [
             self.input_tokens,
             self.cache_read_input_tokens,
@@ -195,7 +195,7 @@ impl Figures {
     }
 
     /// Whether the answer's own tokens are reported.
-    pub fn reports_output(&self) -> bool {
+    pub(crate) fn reports_output(&self) -> bool {
         self.output_tokens.is_some()
     }
 }

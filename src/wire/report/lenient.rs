@@ -97,7 +97,7 @@ impl<T> Default for Few<T> {
 
 impl<T> Few<Maybe<T>> {
     /// The elements that are objects.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.first
             .iter()
             .chain(&self.rest)
@@ -142,12 +142,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
 pub(crate) struct Text<'a>(pub Cow<'a, str>);
 
 impl Text<'_> {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The text unless it is empty.
-    pub fn some(&self) -> Option<&str> {
+    pub(crate) fn some(&self) -> Option<&str> {
         (!self.is_empty()).then_some(&*self.0)
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Template {
 
 impl Template {
     /// The text of an event that is otherwise the one learnt. Texts with escapes never match.
-    pub fn text<'a>(&mut self, data: &'a [u8]) -> Option<&'a str> {
+    pub(crate) fn text<'a>(&mut self, data: &'a [u8]) -> Option<&'a str> {
         if self.before.is_empty() {
             return None;
         }
@@ -63,7 +63,7 @@ impl Template {
     }
 
     /// Learns an event, which has been read in full, by where the text lies that is all it added.
-    pub fn learn(&mut self, data: &[u8], at: usize, len: usize) {
+    pub(crate) fn learn(&mut self, data: &[u8], at: usize, len: usize) {
         let (Some(before), Some(after)) = (data.get(..at), data.get(at + len..)) else {
             return;
         };

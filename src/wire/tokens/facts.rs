@@ -62,7 +62,7 @@ pub(super) struct Transcript {
 
 impl Facts {
     /// Generated text: content if there is any.
-    pub fn text(&mut self, text: &Text<'_>) {
+    pub(super) fn text(&mut self, text: &Text<'_>) {
         if !text.is_empty() {
             self.content = true;
             self.text.push(&text.0);
@@ -76,34 +76,34 @@ impl Facts {
     }
 
     /// What reading an event that adds only `text` would do.
-    pub fn plain(&mut self, text: &str) {
+    pub(super) fn plain(&mut self, text: &str) {
         self.content |= !text.is_empty();
         self.text.push(text);
     }
 
     /// The first model named stays.
-    pub fn model(&mut self, model: &Text<'_>) {
+    pub(super) fn model(&mut self, model: &Text<'_>) {
         if self.model.is_none() {
             self.model = model.some().map(short);
         }
     }
 
     /// The first id given stays.
-    pub fn id(&mut self, id: &Text<'_>) {
+    pub(super) fn id(&mut self, id: &Text<'_>) {
         if self.id.is_none() {
             self.id = id.some().map(short);
         }
     }
 
     /// The last usage reported stays.
-    pub fn report(&mut self, usage: Usage, is_final: bool) {
+    pub(super) fn report(&mut self, usage: Usage, is_final: bool) {
         self.usage = Some(usage);
         self.usage_final |= is_final;
         self.added = Added::Other;
     }
 
     /// The last reason given stays.
-    pub fn finish_reason(&mut self, reason: &str) {
+    pub(super) fn finish_reason(&mut self, reason: &str) {
         self.added = Added::Other;
         if self.finish_reason.as_deref() != Some(reason) {
             self.finish_reason = Some(short(reason));
@@ -112,7 +112,7 @@ impl Facts {
 }
 
 impl Transcript {
-    pub fn push(&mut self, text: &str) {
+    pub(super) fn push(&mut self, text: &str) {
         let room = MAX_TEXT - self.kept.len();
         let (kept, beyond) = text.split_at(floor_boundary(text, room));
         self.kept.push_str(kept);
@@ -120,11 +120,11 @@ impl Transcript {
     }
 
     /// All of it, in bytes.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.kept.len() as u64 + self.beyond
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.kept
     }
 }

@@ -68,7 +68,7 @@ struct Delta<'a> {
 }
 
 impl MessageEvent<'_> {
-    pub fn read(self, facts: &mut Facts) -> Read {
+    pub(super) fn read(self, facts: &mut Facts) -> Read {
         let mut failure = None;
         match &*self.kind.0 {
             "message_start" => {

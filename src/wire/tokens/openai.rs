@@ -136,7 +136,7 @@ impl Delta<'_> {
 }
 
 impl Choice<'_> {
-    pub fn tell(&self, facts: &mut Facts) {
+    pub(super) fn tell(&self, facts: &mut Facts) {
         facts.text(&self.text);
         for delta in [&self.delta, &self.message]
             .into_iter()
@@ -152,7 +152,7 @@ impl Choice<'_> {
 }
 
 impl Chunk<'_> {
-    pub fn read(self, facts: &mut Facts) -> Read {
+    pub(super) fn read(self, facts: &mut Facts) -> Read {
         let mut failure = self.error.failure();
         if failure.is_none() && self.object.0 == "error" {
             failure = Body {

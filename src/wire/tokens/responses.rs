@@ -91,7 +91,7 @@ pub(super) fn end(status: &Text<'_>, details: &Maybe<Incomplete<'_>>, facts: &mu
 }
 
 impl ResponseEvent<'_> {
-    pub fn read(self, facts: &mut Facts) -> Read {
+    pub(super) fn read(self, facts: &mut Facts) -> Read {
         let kind = &*self.kind.0;
         let told = self
             .response

@@ -164,14 +164,14 @@ struct Piece<'a> {
 }
 
 impl Document {
-    pub fn new(endpoint: Endpoint) -> Document {
+    pub(super) fn new(endpoint: Endpoint) -> Document {
         Document {
             endpoint,
             body: Kept::One(Bytes::new()),
         }
     }
 
-    pub fn push(&mut self, chunk: &Bytes) {
+    pub(super) fn push(&mut self, chunk: &Bytes) {
         match &mut self.body {
             Kept::One(first) if first.is_empty() && chunk.len() <= KEEP => *first = chunk.clone(),
             Kept::One(first) => {
@@ -194,7 +194,7 @@ impl Document {
     }
 
     /// The document has ended; judges it. `facts.complete` says that it parsed.
-    pub fn finish(&mut self, facts: &mut Facts) -> Option<StreamFailure> {
+    pub(super) fn finish(&mut self, facts: &mut Facts) -> Option<StreamFailure> {
         match std::mem::replace(&mut self.body, Kept::One(Bytes::new())) {
             Kept::One(body) => judge(self.endpoint, &body, facts),
             Kept::Many(body) => judge(self.endpoint, &body, facts),

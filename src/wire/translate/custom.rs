@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// The schema of the function that stands for a custom tool.
-pub fn schema() -> Value {
+pub(super) fn schema() -> Value {
     json!({
         "type": "object",
         "properties": {"input": {"type": "string", "description": "The tool's input, as plain text."}},
@@ -14,7 +14,7 @@ pub fn schema() -> Value {
 }
 
 /// What to tell the model of a custom tool: its description and its grammar, which nothing else can carry.
-pub fn description(own: Option<&str>, format: Option<&Value>) -> Option<String> {
+pub(super) fn description(own: Option<&str>, format: Option<&Value>) -> Option<String> {
     let grammar = format.and_then(|format| {
         let definition = format.get("definition")?.as_str()?;
         let syntax = format.get("syntax")?.as_str()?;
@@ -29,12 +29,12 @@ pub fn description(own: Option<&str>, format: Option<&Value>) -> Option<String> 
 }
 
 /// Free text as the arguments of the function.
-pub fn wrap(text: &str) -> String {
+pub(super) fn wrap(text: &str) -> String {
     json!({ "input": text }).to_string()
 }
 
 /// The free text in the arguments of the function.
-pub fn unwrap(arguments: &str) -> String {
+pub(super) fn unwrap(arguments: &str) -> String {
     let mut text = String::new();
     Unwrap::default().feed(arguments, &mut text);
     text
@@ -42,7 +42,7 @@ pub fn unwrap(arguments: &str) -> String {
 
 /// Takes the text out of arguments that come in fragments.
 #[derive(Debug, Default)]
-pub struct Unwrap {
+pub(super) struct Unwrap {
     state: State,
 }
 
@@ -65,7 +65,7 @@ enum State {
 
 impl Unwrap {
     /// Appends what `fragment` adds to the text.
-    pub fn feed(&mut self, fragment: &str, text: &mut String) {
+    pub(super) fn feed(&mut self, fragment: &str, text: &mut String) {
         for c in fragment.chars() {
             self.step(c, text);
         }

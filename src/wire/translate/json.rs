@@ -6,14 +6,14 @@ use super::Refusal;
 
 /// An object whose members are taken out one by one.
 #[derive(Debug)]
-pub struct Fields {
+pub(super) struct Fields {
     map: Map<String, Value>,
     path: String,
 }
 
 impl Fields {
     /// The object that a whole body is.
-    pub fn body(body: &[u8]) -> Result<Fields, Refusal> {
+    pub(super) fn body(body: &[u8]) -> Result<Fields, Refusal> {
         let map = serde_json::from_slice(body)
             .map_err(|_| Refusal::new("body", "it is not a JSON object that can be translated"))?;
         Ok(Fields {
@@ -23,7 +23,7 @@ impl Fields {
     }
 
     /// `value` as an object.
-    pub fn of(value: Value, path: impl Into<String>) -> Result<Fields, Refusal> {
+    pub(super) fn of(value: Value, path: impl Into<String>) -> Result<Fields, Refusal> {
         let path = path.into();
         match value {
             Value::Object(map) => Ok(Fields { map, path }),
@@ -32,7 +32,7 @@ impl Fields {
     }
 
     /// Where a member is.
-    pub fn path(&self, key: &str) -> String {
+    pub(super) fn path(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
         } else {
@@ -41,17 +41,17 @@ impl Fields {
     }
 
     /// A refusal of a member.
-    pub fn refuse<T>(&self, key: &str, why: impl Into<String>) -> Result<T, Refusal> {
+    pub(super) fn refuse<T>(&self, key: &str, why: impl Into<String>) -> Result<T, Refusal> {
         Err(Refusal::new(self.path(key), why))
     }
 
     /// A member, unless it is absent or null.
-    pub fn take(&mut self, key: &str) -> Option<Value> {
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
         self.map.shift_remove(key).filter(|value| !value.is_null())
     }
 
     /// A text.
-    pub fn text(&mut self, key: &str) -> Result<Option<String>, Refusal> {
+    pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, Refusal> {
         match self.take(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -60,7 +60,7 @@ impl Fields {
     }
 
     /// A text that must be there.
-    pub fn needed(&mut self, key: &str) -> Result<String, Refusal> {
+    pub(super) fn needed(&mut self, key: &str) -> Result<String, Refusal> {
         match self.text(key)? {
             Some(text) => Ok(text),
             None => self.refuse(key, "it is missing"),
@@ -68,7 +68,7 @@ impl Fields {
     }
 
     /// Yes or no.
-    pub fn flag(&mut self, key: &str) -> Result<Option<bool>, Refusal> {
+    pub(super) fn flag(&mut self, key: &str) -> Result<Option<bool>, Refusal> {
         match self.take(key) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
@@ -77,7 +77,7 @@ impl Fields {
     }
 
     /// A count.
-    pub fn count(&mut self, key: &str) -> Result<Option<u64>, Refusal> {
+    pub(super) fn count(&mut self, key: &str) -> Result<Option<u64>, Refusal> {
         match self.take(key) {
             None => Ok(None),
             Some(value) => match value.as_u64() {
@@ -88,7 +88,7 @@ impl Fields {
     }
 
     /// A number.
-    pub fn number(&mut self, key: &str) -> Result<Option<f64>, Refusal> {
+    pub(super) fn number(&mut self, key: &str) -> Result<Option<f64>, Refusal> {
         match self.take(key) {
             None => Ok(None),
             Some(value) => match value.as_f64() {
@@ -99,7 +99,7 @@ impl Fields {
     }
 
     /// A list.
-    pub fn list(&mut self, key: &str) -> Result<Vec<Value>, Refusal> {
+    pub(super) fn list(&mut self, key: &str) -> Result<Vec<Value>, Refusal> {
         match self.take(key) {
             None => Ok(Vec::new()),
             Some(Value::Array(list)) => Ok(list),
@@ -108,7 +108,7 @@ impl Fields {
     }
 
     /// An object in it.
-    pub fn object(&mut self, key: &str) -> Result<Option<Fields>, Refusal> {
+    pub(super) fn object(&mut self, key: &str) -> Result<Option<Fields>, Refusal> {
         let path = self.path(key);
         self.take(key)
             .map(|value| Fields::of(value, path))
@@ -116,22 +116,22 @@ impl Fields {
     }
 
     /// An object in it, as it is.
-    pub fn map(&mut self, key: &str) -> Result<Option<Map<String, Value>>, Refusal> {
+    pub(super) fn map(&mut self, key: &str) -> Result<Option<Map<String, Value>>, Refusal> {
         Ok(self.object(key)?.map(|fields| fields.map))
     }
 
     /// Puts a member in, or back.
-    pub fn put(&mut self, key: &str, value: Value) {
+    pub(super) fn put(&mut self, key: &str, value: Value) {
         self.map.insert(key.to_owned(), value);
     }
 
     /// What is left, as JSON.
-    pub fn into_value(self) -> Value {
+    pub(super) fn into_value(self) -> Value {
         Value::Object(self.map)
     }
 
     /// The names of members that nobody took and that say something.
-    pub fn rest(self) -> Vec<String> {
+    pub(super) fn rest(self) -> Vec<String> {
         let says = |value: &Value| match value {
             Value::Null => false,
             Value::Array(list) => !list.is_empty(),
@@ -147,18 +147,18 @@ impl Fields {
 }
 
 /// Puts a member into an object, if there is one to put.
-pub fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+pub(super) fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         map.insert(key.to_owned(), value.into());
     }
 }
 
 /// The JSON of an object, as bytes.
-pub fn bytes(map: Map<String, Value>) -> Vec<u8> {
+pub(super) fn bytes(map: Map<String, Value>) -> Vec<u8> {
     Value::Object(map).to_string().into_bytes()
 }
 
 /// The text of a member, empty if there is none.
-pub fn str_of<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(super) fn str_of<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }

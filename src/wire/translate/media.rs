@@ -3,7 +3,7 @@
 use super::neutral::Source;
 
 /// A URL as a source: `data:image/png;base64,...` is bytes that are here.
-pub fn source(url: String) -> Source {
+pub(super) fn source(url: String) -> Source {
     let parts = url.strip_prefix("data:").and_then(|rest| {
         let (head, data) = rest.split_once(',')?;
         let media_type = head.strip_suffix(";base64")?;
@@ -17,12 +17,12 @@ pub fn source(url: String) -> Source {
 }
 
 /// The data URL of bytes that are here.
-pub fn data_url(media_type: &str, data: &str) -> String {
+pub(super) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
 }
 
 /// The name of a document, which OpenAI wants with an extension.
-pub fn file_name(name: Option<&str>, media_type: &str) -> String {
+pub(super) fn file_name(name: Option<&str>, media_type: &str) -> String {
     let extension = if media_type.starts_with("text/") {
         "txt"
     } else {

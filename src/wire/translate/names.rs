@@ -10,13 +10,13 @@ const MAX_ID: usize = 64;
 const MAX_NAME: usize = 64;
 
 /// A tool call's id in the characters that Anthropic accepts (`^[a-zA-Z0-9_-]+$`), at most 64 of them.
-pub fn call_id(id: &str) -> String {
+pub(super) fn call_id(id: &str) -> String {
     accepted(id, MAX_ID, "call")
 }
 
 /// A tool's name in the characters that both accept (`^[a-zA-Z0-9_-]{1,64}$`). A tool in a group is called
 /// `group__tool`.
-pub fn tool(namespace: Option<&str>, name: &str) -> String {
+pub(super) fn tool(namespace: Option<&str>, name: &str) -> String {
     match namespace {
         Some(group) if !group.is_empty() => accepted(&format!("{group}__{name}"), MAX_NAME, "tool"),
         _ => accepted(name, MAX_NAME, "tool"),
@@ -24,7 +24,7 @@ pub fn tool(namespace: Option<&str>, name: &str) -> String {
 }
 
 /// The answer's id with another surface's prefix.
-pub fn answer_id(prefix: &str, id: &str) -> String {
+pub(super) fn answer_id(prefix: &str, id: &str) -> String {
     let bare = ["chatcmpl-", "msg_", "resp_", "gen-"]
         .iter()
         .find_map(|known| id.strip_prefix(known))

@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 /// Appends a JSON string, quotes included.
-pub fn string(out: &mut Vec<u8>, text: &str) {
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escaped(out, text);
     out.push(b'"');
 }
 
 /// Appends the inside of a JSON string.
-pub fn escaped(out: &mut Vec<u8>, text: &str) {
+pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
     // Without an early end this is a few vector instructions, and most texts are plain.
@@ -43,12 +43,12 @@ pub fn escaped(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a number.
-pub fn number(out: &mut Vec<u8>, number: u64) {
+pub(super) fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends an event of a name, which is its data's `type` too.
-pub fn named(out: &mut Vec<u8>, name: &str, data: &Value) {
+pub(super) fn named(out: &mut Vec<u8>, name: &str, data: &Value) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.push(b'\n');
@@ -56,7 +56,7 @@ pub fn named(out: &mut Vec<u8>, name: &str, data: &Value) {
 }
 
 /// Appends an event without a name.
-pub fn unnamed(out: &mut Vec<u8>, data: &Value) {
+pub(super) fn unnamed(out: &mut Vec<u8>, data: &Value) {
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(data.to_string().as_bytes());
     out.extend_from_slice(b"\n\n");

@@ -23,7 +23,7 @@ const UNKNOWN: [&str; 10] = [
 const NAMED: [&str; 3] = ["properties", "$defs", "definitions"];
 
 /// Makes a schema acceptable; whether it lost something that it said.
-pub fn closed(schema: &mut Value) -> bool {
+pub(super) fn closed(schema: &mut Value) -> bool {
     match schema {
         Value::Object(map) => object(map),
         Value::Array(list) => list

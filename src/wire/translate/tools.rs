@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// A tool as it is sent.
 #[derive(Debug)]
-pub struct Sent<'a> {
+pub(super) struct Sent<'a> {
     /// The tool itself.
     pub tool: &'a Tool,
     /// Its name at the provider.
@@ -20,7 +20,7 @@ pub struct Sent<'a> {
 
 /// What a tool takes, as it is sent.
 #[derive(Debug)]
-pub enum Takes<'a> {
+pub(super) enum Takes<'a> {
     /// JSON of a schema.
     Json(Value, Option<bool>),
     /// Free text.
@@ -30,7 +30,7 @@ pub enum Takes<'a> {
 /// The tools to send. Hosted ones are dropped, and refused if nothing else is left to call.
 ///
 /// `custom` says whether the target knows custom tools; else they become functions.
-pub fn sent<'a>(
+pub(super) fn sent<'a>(
     c: &'a Conversation,
     custom: bool,
     reply: &mut Reply,
@@ -80,7 +80,7 @@ pub fn sent<'a>(
 }
 
 /// The name at the provider of a tool that a choice names.
-pub fn chosen(c: &Conversation, name: &str) -> String {
+pub(super) fn chosen(c: &Conversation, name: &str) -> String {
     let tool = c.tools.iter().find(|tool| tool.name == name);
     names::tool(tool.and_then(|tool| tool.namespace.as_deref()), name)
 }

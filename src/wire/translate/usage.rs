@@ -10,12 +10,12 @@ use crate::report::Usage;
 use crate::report::figures::Figures;
 
 /// Reads a `usage` object of a whole answer.
-pub fn read(dialect: Dialect, usage: Option<&Value>) -> Option<Usage> {
+pub(super) fn read(dialect: Dialect, usage: Option<&Value>) -> Option<Usage> {
     Figures::of(usage?.to_string().as_bytes())?.usage(dialect, false)
 }
 
 /// As chat completions have it.
-pub fn chat(usage: Usage) -> Value {
+pub(super) fn chat(usage: Usage) -> Value {
     json!({
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
@@ -28,7 +28,7 @@ pub fn chat(usage: Usage) -> Value {
 }
 
 /// As responses have it.
-pub fn responses(usage: Usage) -> Value {
+pub(super) fn responses(usage: Usage) -> Value {
     json!({
         "input_tokens": usage.input,
         "input_tokens_details": {
@@ -41,7 +41,7 @@ pub fn responses(usage: Usage) -> Value {
 }
 
 /// As messages have it: `input_tokens` without what was cached.
-pub fn messages(usage: Usage) -> Value {
+pub(super) fn messages(usage: Usage) -> Value {
     let cached = usage.cached_read + usage.cache_write;
     json!({
         "input_tokens": usage.input.saturating_sub(cached),

@@ -45,7 +45,7 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(merged: &'a Merged, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(merged: &'a Merged, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Checker {
             merged,
             env,
@@ -58,7 +58,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub fn fault(&mut self, place: &Place, message: impl Into<String>, hint: Option<String>) {
+    pub(super) fn fault(&mut self, place: &Place, message: impl Into<String>, hint: Option<String>) {
         self.faults.extend(self.about(place, message.into(), hint));
     }
 

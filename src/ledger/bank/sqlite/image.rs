@@ -13,7 +13,7 @@ use crate::NanoUsd;
 use tollgate_store::sqlite::At;
 
 /// An account's image, and what its rows say.
-pub struct Image {
+pub(super) struct Image {
     /// The account's row.
     pub number: i64,
     pub account: Account,
@@ -27,14 +27,14 @@ pub struct Image {
 
 /// Who had a message applied.
 #[derive(Clone, Copy)]
-pub struct Applied {
+pub(super) struct Applied {
     pub holder: Holder,
     pub closes: bool,
 }
 
 impl Image {
     /// Reads what matters to an operation at this moment, and to this message if there is one.
-    pub fn load(at: At<'_>, number: i64, message: Option<&Exchange>) -> Result<Image> {
+    pub(super) fn load(at: At<'_>, number: i64, message: Option<&Exchange>) -> Result<Image> {
         let mut account = totals(at, number)?;
         let mut grants = Vec::new();
         for row in live_grants(at, number)? {
@@ -76,7 +76,7 @@ impl Image {
     }
 
     /// Writes what differs from the rows.
-    pub fn save(mut self, at: At<'_>, applied: Option<Applied>) -> Result<()> {
+    pub(super) fn save(mut self, at: At<'_>, applied: Option<Applied>) -> Result<()> {
         self.save_totals(at)?;
         self.save_grants(at)?;
         self.save_holders(at, applied)?;
@@ -391,7 +391,7 @@ fn forget_holders(at: At<'_>, number: i64) -> Result<()> {
 }
 
 /// The row of an account, if it is known.
-pub fn number(at: At<'_>, account: &str) -> Result<Option<i64>> {
+pub(super) fn number(at: At<'_>, account: &str) -> Result<Option<i64>> {
     at.connection
         .prepare_cached("SELECT number FROM accounts WHERE id = ?1")?
         .query_row([account], |row| row.get(0))

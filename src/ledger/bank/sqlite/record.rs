@@ -14,7 +14,7 @@ use tollgate_store::sqlite::At;
 const MOST: i64 = 1 << 61;
 
 /// Adds to daily totals.
-pub fn add_rollups(at: At<'_>, account: i64, rollups: &[Rollup]) -> Result<()> {
+pub(super) fn add_rollups(at: At<'_>, account: i64, rollups: &[Rollup]) -> Result<()> {
     let count = |count: u64| i64::try_from(count).unwrap_or(MOST).min(MOST);
     for rollup in rollups {
         // 2 × MOST bounds the stored sum, and one more MOST still fits an i64.
@@ -55,7 +55,7 @@ pub fn add_rollups(at: At<'_>, account: i64, rollups: &[Rollup]) -> Result<()> {
 }
 
 /// The costs of all daily totals together.
-pub fn rolled_up(at: At<'_>, account: i64) -> Result<NanoUsd> {
+pub(super) fn rolled_up(at: At<'_>, account: i64) -> Result<NanoUsd> {
     at.connection
         .prepare_cached("SELECT coalesce(sum(cost), 0) FROM rollups WHERE account = ?1")?
         .query_row([account], |row| row.get(0))
@@ -63,7 +63,7 @@ pub fn rolled_up(at: At<'_>, account: i64) -> Result<NanoUsd> {
 }
 
 /// Daily totals by day, both days included.
-pub fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>> {
+pub(super) fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>> {
     let Some(account) = number(at, account)? else {
         return Ok(Vec::new());
     };
@@ -96,7 +96,7 @@ pub fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<Vec<Roll
 }
 
 /// Stores a batch of events.
-pub fn add_events(at: At<'_>, account: i64, events: &Events) -> Result<()> {
+pub(super) fn add_events(at: At<'_>, account: i64, events: &Events) -> Result<()> {
     at.connection
         .prepare_cached(
             "INSERT INTO events (account, from_ms, to_ms, count, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -112,7 +112,7 @@ pub fn add_events(at: At<'_>, account: i64, events: &Events) -> Result<()> {
 }
 
 /// Batches that may hold events of a time, newest first, until they hold enough.
-pub fn events(
+pub(super) fn events(
     at: At<'_>,
     account: &str,
     from_ms: u64,
@@ -144,7 +144,7 @@ pub fn events(
 }
 
 /// Forgets up to `most` batches that end before a time; says how many.
-pub fn forget(at: At<'_>, account: &str, before_ms: u64, most: usize) -> Result<usize> {
+pub(super) fn forget(at: At<'_>, account: &str, before_ms: u64, most: usize) -> Result<usize> {
     let Some(account) = number(at, account)? else {
         return Ok(0);
     };

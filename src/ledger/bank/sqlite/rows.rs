@@ -10,7 +10,7 @@ use crate::NanoUsd;
 use tollgate_store::sqlite::At;
 
 /// Applies a message, unless it was applied before or one before it is missing.
-pub fn exchange(at: At<'_>, message: &Exchange) -> Result<Reply> {
+pub(super) fn exchange(at: At<'_>, message: &Exchange) -> Result<Reply> {
     let number = number_or_new(at, &message.account)?;
     let mut image = Image::load(at, number, Some(message))?;
     let account = &mut image.account;
@@ -33,7 +33,7 @@ pub fn exchange(at: At<'_>, message: &Exchange) -> Result<Reply> {
 }
 
 /// Puts credits in; false if the account has this grant already.
-pub fn grant(at: At<'_>, account: &str, new: &NewGrant) -> Result<bool> {
+pub(super) fn grant(at: At<'_>, account: &str, new: &NewGrant) -> Result<bool> {
     let number = number_or_new(at, account)?;
     let known = at
         .connection
@@ -49,7 +49,7 @@ pub fn grant(at: At<'_>, account: &str, new: &NewGrant) -> Result<bool> {
 }
 
 /// The ids of all accounts, sorted.
-pub fn accounts(at: At<'_>) -> Result<Vec<String>> {
+pub(super) fn accounts(at: At<'_>) -> Result<Vec<String>> {
     at.connection
         .prepare_cached("SELECT id FROM accounts ORDER BY id")?
         .query_map([], |row| row.get(0))?
@@ -58,7 +58,7 @@ pub fn accounts(at: At<'_>) -> Result<Vec<String>> {
 
 /// The books as of now, with what is due expired and reaped. What is said twice (in totals, grants, rollups) is
 /// read from where it is kept, so that a difference shows.
-pub fn books(at: At<'_>, account: &str) -> Result<Books> {
+pub(super) fn books(at: At<'_>, account: &str) -> Result<Books> {
     let Some(number) = number(at, account)? else {
         return Ok(Books::default());
     };

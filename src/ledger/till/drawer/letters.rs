@@ -17,7 +17,7 @@ const KEPT: usize = 16;
 
 /// A message, and what to release when it is acknowledged.
 #[derive(Clone)]
-pub struct Letter {
+pub(crate) struct Letter {
     /// What is sent.
     pub exchange: Exchange,
     releases: Vec<(Segment, u32)>,

@@ -15,7 +15,7 @@ use crate::bank::Measure;
 
 /// What a till has of one limit.
 #[derive(Default)]
-pub struct MeterPurse {
+pub(super) struct MeterPurse {
     /// Units of it.
     pub purse: Purse,
     /// The start of its window (Unix time, s); 0 if it has none.
@@ -29,7 +29,7 @@ pub struct MeterPurse {
 impl State {
     /// Looks at every limit of a request, so that what is short of any of them is borrowed at once; the windows of
     /// all, in their order. If `enforced`, one that is short is refused: the first, unless another one is final.
-    pub fn check_limits(
+    pub(super) fn check_limits(
         &mut self,
         ask: &Ask<'_>,
         tokens: i64,
@@ -76,7 +76,7 @@ impl State {
 
 impl MeterPurse {
     /// A new window: nothing used, nothing lent; who waits goes on waiting.
-    pub fn begin(&mut self, window: u64) {
+    pub(super) fn begin(&mut self, window: u64) {
         self.window = window;
         self.used = 0;
         self.purse.begin();
@@ -109,7 +109,7 @@ impl MeterPurse {
 }
 
 /// What a request needs of a limit.
-pub fn units(measure: Measure, estimate: NanoUsd, tokens: i64) -> i64 {
+pub(super) fn units(measure: Measure, estimate: NanoUsd, tokens: i64) -> i64 {
     match measure {
         Measure::RequestsPerMinute | Measure::ConcurrentRequests => 1,
         Measure::TokensPerMinute => tokens,
@@ -118,7 +118,7 @@ pub fn units(measure: Measure, estimate: NanoUsd, tokens: i64) -> i64 {
 }
 
 /// What a request that was settled has used of a limit.
-pub fn used(measure: Measure, cost: NanoUsd, tokens: i64) -> i64 {
+pub(super) fn used(measure: Measure, cost: NanoUsd, tokens: i64) -> i64 {
     match measure {
         Measure::ConcurrentRequests => 0,
         Measure::RequestsPerMinute => 1,

@@ -15,7 +15,7 @@ use std::time::{Instant, SystemTime};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub use letters::{Letter, Occasion};
+pub(super) use letters::{Letter, Occasion};
 use meters::{MeterPurse, units, used};
 
 use super::batch::{Settled, Totals};

@@ -8,7 +8,7 @@ use super::super::{Dialect, names, usage};
 use super::parts::{thinking_block, thinking_value};
 
 /// Reads an answer; `None` if it is none.
-pub fn read_answer(body: &[u8]) -> Option<Answer> {
+pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let choice = value.get("choices")?.get(0)?;
     let message = choice.get("message")?;
@@ -123,7 +123,7 @@ pub(super) fn finish_reason(stop: &Stop) -> &'static str {
 }
 
 /// Writes an answer.
-pub fn write_answer(answer: &Answer, created: u64) -> Vec<u8> {
+pub(crate) fn write_answer(answer: &Answer, created: u64) -> Vec<u8> {
     let (mut text, mut refusal, mut words) = (String::new(), String::new(), String::new());
     let (mut calls, mut thoughts, mut probabilities) = (Vec::new(), Vec::new(), Vec::new());
     for part in &answer.parts {

@@ -96,7 +96,7 @@ struct Function<'a> {
 
 /// Reads chunks into events.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     started: bool,
     ended: bool,
     /// The next block's index.
@@ -162,7 +162,7 @@ impl Balance {
 
 impl Decoder {
     /// Reads one event's data.
-    pub fn read(&mut self, data: &[u8], sink: Sink<'_>) {
+    pub(crate) fn read(&mut self, data: &[u8], sink: Sink<'_>) {
         if self.ended {
             return;
         }
@@ -181,12 +181,12 @@ impl Decoder {
     }
 
     /// Whether fragments of a block change nothing here; those of a call may make it whole.
-    pub fn is_plain(&self, block: u32) -> bool {
+    pub(crate) fn is_plain(&self, block: u32) -> bool {
         self.open.as_ref().is_some_and(|open| open.index == block)
     }
 
     /// The stream has ended: says so if the answer was whole.
-    pub fn finish(&mut self, sink: Sink<'_>) -> bool {
+    pub(crate) fn finish(&mut self, sink: Sink<'_>) -> bool {
         if self.ended {
             return true;
         }

@@ -9,7 +9,7 @@ use super::parts::thinking_value;
 
 /// Writes events as chunks.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     created: u64,
     include_usage: bool,
     /// What every chunk begins with, up to its choices.
@@ -37,7 +37,7 @@ const TAIL: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 
 impl Encoder {
     /// An encoder; `created` is in Unix time (s).
-    pub fn new(created: u64, include_usage: bool) -> Encoder {
+    pub(crate) fn new(created: u64, include_usage: bool) -> Encoder {
         Encoder {
             created,
             include_usage,
@@ -49,7 +49,7 @@ impl Encoder {
     }
 
     /// Appends what an event becomes.
-    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Start {
                 id, model, tier, ..

@@ -12,10 +12,10 @@ mod read;
 mod turns;
 mod write;
 
-pub use answer::{read_answer, write_answer};
-pub use decode::Decoder;
-pub use encode::Encoder;
-pub use parts::{mark as read_mark, thinking_block, thinking_value};
-pub use read::{choice as read_choice, read_request};
-pub use turns::breakpoint;
-pub use write::{effort, user, write_request};
+pub(super) use answer::{read_answer, write_answer};
+pub(super) use decode::Decoder;
+pub(super) use encode::Encoder;
+pub(super) use parts::{mark as read_mark, thinking_block, thinking_value};
+pub(super) use read::{choice as read_choice, read_request};
+pub(super) use turns::breakpoint;
+pub(super) use write::{effort, user, write_request};

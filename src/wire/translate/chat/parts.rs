@@ -7,7 +7,7 @@ use super::super::neutral::{Block, CacheMark, Content, Proof, Source, Thinking};
 use super::super::{Refusal, media};
 
 /// A content that is a text or a list of parts.
-pub fn content(value: Value, path: &str) -> Result<Vec<Block>, Refusal> {
+pub(super) fn content(value: Value, path: &str) -> Result<Vec<Block>, Refusal> {
     match value {
         Value::Null => Ok(Vec::new()),
         Value::String(text) => Ok(vec![Block::text(text)]),
@@ -70,7 +70,7 @@ fn block(mut part: Fields) -> Result<Block, Refusal> {
 }
 
 /// A cache mark: OpenAI's, or Anthropic's as clients of gateways write it into chat messages.
-pub fn mark(part: &mut Fields) -> Result<Option<CacheMark>, Refusal> {
+pub(crate) fn mark(part: &mut Fields) -> Result<Option<CacheMark>, Refusal> {
     for key in ["prompt_cache_breakpoint", "cache_control"] {
         if let Some(mut mark) = part.object(key)? {
             return Ok(Some(CacheMark {
@@ -82,7 +82,7 @@ pub fn mark(part: &mut Fields) -> Result<Option<CacheMark>, Refusal> {
 }
 
 /// A thinking block of Anthropic's, as messages and `thinking_blocks` have it; `None` if it is no such block.
-pub fn thinking_block(mut block: Fields) -> Result<Option<Thinking>, Refusal> {
+pub(crate) fn thinking_block(mut block: Fields) -> Result<Option<Thinking>, Refusal> {
     let kind = block.text("type")?.unwrap_or_default();
     Ok(match kind.as_str() {
         "thinking" => {
@@ -108,7 +108,7 @@ pub fn thinking_block(mut block: Fields) -> Result<Option<Thinking>, Refusal> {
 }
 
 /// A thought as a thinking block of Anthropic's, sealed if it is another's.
-pub fn thinking_value(thinking: &Thinking) -> Value {
+pub(crate) fn thinking_value(thinking: &Thinking) -> Value {
     match &thinking.proof {
         Proof::Signature(signature) => {
             json!({"type": "thinking", "thinking": thinking.text, "signature": signature})

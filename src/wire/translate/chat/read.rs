@@ -11,7 +11,7 @@ use super::super::{Refusal, Surface};
 use super::parts::{content, mark, thinking_block};
 
 /// Reads a request.
-pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
+pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     let mut body = Fields::body(body)?;
     let mut c = Conversation::new(Surface::ChatCompletions);
     for gone in ["model", "models"] {
@@ -220,7 +220,7 @@ fn custom_format(custom: &mut Fields) -> Result<Option<Value>, Refusal> {
 }
 
 /// A tool choice, in chat's form or in Responses', which is the same without the inner object.
-pub fn choice(value: Value, path: &str) -> Result<Choice, Refusal> {
+pub(crate) fn choice(value: Value, path: &str) -> Result<Choice, Refusal> {
     let mut choice = match value {
         Value::String(word) => {
             return match word.as_str() {

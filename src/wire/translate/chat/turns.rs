@@ -8,7 +8,7 @@ use super::super::{Lost, Refusal, Target, custom, media, names};
 use super::parts::thinking_value;
 
 /// A cache mark, as clients of gateways write it.
-pub fn cache_control(ttl: Option<&str>) -> Value {
+pub(super) fn cache_control(ttl: Option<&str>) -> Value {
     match ttl {
         Some(ttl) => json!({"type": "ephemeral", "ttl": ttl}),
         None => json!({"type": "ephemeral"}),
@@ -16,7 +16,7 @@ pub fn cache_control(ttl: Option<&str>) -> Value {
 }
 
 /// A cache mark, in OpenAI's words.
-pub fn breakpoint(mark: &CacheMark) -> Value {
+pub(crate) fn breakpoint(mark: &CacheMark) -> Value {
     match &mark.ttl {
         Some(ttl) => json!({"mode": "explicit", "ttl": ttl}),
         None => json!({"mode": "explicit"}),
@@ -24,7 +24,7 @@ pub fn breakpoint(mark: &CacheMark) -> Value {
 }
 
 /// Writes one turn as messages.
-pub fn write_turn(
+pub(super) fn write_turn(
     turn: &Turn,
     target: &Target<'_>,
     messages: &mut Vec<Value>,

@@ -12,7 +12,7 @@ use super::turns::{cache_control, write_turn};
 const MOST_STOPS: usize = 4;
 
 /// Writes a request.
-pub fn write_request(
+pub(crate) fn write_request(
     c: &Conversation,
     target: &Target<'_>,
     reply: &mut Reply,
@@ -80,7 +80,7 @@ pub fn write_request(
 }
 
 /// OpenAI's effort: the one that is said, or the one that a budget of tokens amounts to.
-pub fn effort(c: &Conversation) -> Option<Effort> {
+pub(crate) fn effort(c: &Conversation) -> Option<Effort> {
     let of_budget = || {
         let budget = c.reasoning.budget?;
         Some(match budget {
@@ -94,7 +94,7 @@ pub fn effort(c: &Conversation) -> Option<Effort> {
 }
 
 /// OpenAI takes ids of users of at most 64 characters; a longer one is told by its hash.
-pub fn user(id: &str) -> String {
+pub(crate) fn user(id: &str) -> String {
     use sha2::Digest as _;
     if id.chars().count() <= 64 {
         return id.to_owned();

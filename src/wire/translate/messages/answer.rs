@@ -8,7 +8,7 @@ use super::super::neutral::{Answer, Call, Part, Stop};
 use super::super::{Dialect, names, usage};
 
 /// Reads an answer; `None` if it is none.
-pub fn read_answer(body: &[u8]) -> Option<Answer> {
+pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let content = value.get("content")?.as_array()?;
     let mut parts = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn stop(reason: &str, sequence: Option<&str>) -> Stop {
 }
 
 /// `stop_reason` and `stop_sequence`; `refused` says that the model said why it does not answer.
-pub fn stop_names(stop: &Stop, refused: bool) -> (&'static str, Option<&str>) {
+pub(super) fn stop_names(stop: &Stop, refused: bool) -> (&'static str, Option<&str>) {
     match stop {
         Stop::Done if refused => ("refusal", None),
         Stop::Done | Stop::Sequence(None) => ("end_turn", None),
@@ -78,7 +78,7 @@ pub fn stop_names(stop: &Stop, refused: bool) -> (&'static str, Option<&str>) {
 }
 
 /// `usage`, with the tier, which Anthropic tells inside.
-pub fn usage_value(usage: Option<crate::report::Usage>, tier: Option<&str>) -> Value {
+pub(super) fn usage_value(usage: Option<crate::report::Usage>, tier: Option<&str>) -> Value {
     let mut value = usage::messages(usage.unwrap_or_default());
     match tier {
         Some("default") => value["service_tier"] = "standard".into(),
@@ -89,7 +89,7 @@ pub fn usage_value(usage: Option<crate::report::Usage>, tier: Option<&str>) -> V
 }
 
 /// Writes an answer.
-pub fn write_answer(answer: &Answer) -> Vec<u8> {
+pub(crate) fn write_answer(answer: &Answer) -> Vec<u8> {
     let mut refused = false;
     let mut content = Vec::with_capacity(answer.parts.len());
     for part in &answer.parts {

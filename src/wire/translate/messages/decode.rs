@@ -89,7 +89,7 @@ struct Said<'a> {
 
 /// Reads messages' events.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     ended: bool,
     open: Vec<Open>,
     reason: Option<Stop>,
@@ -108,7 +108,7 @@ struct Open {
 
 impl Decoder {
     /// Reads one event.
-    pub fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
+    pub(crate) fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
         if self.ended {
             return;
         }
@@ -122,7 +122,7 @@ impl Decoder {
     }
 
     /// The stream has ended: says so if the answer was whole.
-    pub fn finish(&mut self, sink: Sink<'_>) -> bool {
+    pub(crate) fn finish(&mut self, sink: Sink<'_>) -> bool {
         if self.ended {
             return true;
         }

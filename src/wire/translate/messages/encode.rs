@@ -13,7 +13,7 @@ use super::answer::{stop_names, usage_value};
 
 /// Writes events as messages' events.
 #[derive(Debug, Default)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     /// The next block's index on the wire.
     next: u64,
     open: Option<Open>,
@@ -51,7 +51,7 @@ struct Waiting {
 
 impl Encoder {
     /// Appends what an event becomes.
-    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Delta(index, delta) => self.delta(*index, delta, out),
             Event::Start {

@@ -14,7 +14,7 @@ use super::super::{Refusal, Surface};
 const BILLING: &str = "x-anthropic-billing-header:";
 
 /// Reads a request.
-pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
+pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     let mut body = Fields::body(body)?;
     let mut c = Conversation::new(Surface::Messages);
     for gone in ["model", "models"] {

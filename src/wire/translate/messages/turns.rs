@@ -16,7 +16,7 @@ const BEFORE: &str = "(The conversation before this is not shown.)";
 const GO_ON: &str = "Please go on.";
 
 /// A cache mark.
-pub fn cache_control(mark: &CacheMark) -> Value {
+pub(super) fn cache_control(mark: &CacheMark) -> Value {
     match mark.ttl.as_deref() {
         None => json!({"type": "ephemeral"}),
         Some("5m") => json!({"type": "ephemeral", "ttl": "5m"}),
@@ -31,7 +31,7 @@ pub fn cache_control(mark: &CacheMark) -> Value {
 ///
 /// The first message must be the user's, and roles must alternate. `prefill` says whether the last may be the
 /// assistant's, for the model to go on with; else the model is asked to go on.
-pub fn turns(
+pub(super) fn turns(
     c: &Conversation,
     prefill: bool,
     lost: &mut Lost,

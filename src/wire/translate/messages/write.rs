@@ -19,7 +19,7 @@ const LEAST_BUDGET: u64 = 1024;
 const JSON_PLEASE: &str = "Answer with one valid JSON object and nothing else.";
 
 /// Writes a request.
-pub fn write_request(
+pub(crate) fn write_request(
     c: &Conversation,
     target: &Target<'_>,
     reply: &mut Reply,

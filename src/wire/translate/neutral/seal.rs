@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 
 /// How every seal begins. No provider's own text does: a point is no character of base64.
-pub const MARK: &str = "tollgate.";
+pub(super) const MARK: &str = "tollgate.";
 
 /// Whose a thought is, and what makes them believe it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use super::super::{Dialect, Reply, names, usage};
 use super::items::proof;
 
 /// Reads an answer; `None` if it is none.
-pub fn read_answer(body: &[u8]) -> Option<Answer> {
+pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let output = value.get("output")?.as_array()?;
     let mut parts = Vec::new();
@@ -151,7 +151,7 @@ pub(super) fn call_prefix(custom: bool) -> &'static str {
 }
 
 /// Writes an answer.
-pub fn write_answer(answer: &Answer, reply: &Reply, created: u64) -> Vec<u8> {
+pub(crate) fn write_answer(answer: &Answer, reply: &Reply, created: u64) -> Vec<u8> {
     let mut output = Vec::with_capacity(answer.parts.len());
     for (at, part) in answer.parts.iter().enumerate() {
         output.push(match part {

@@ -102,7 +102,7 @@ struct Incomplete<'a> {
 
 /// Reads responses' events.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     started: bool,
     ended: bool,
     called: bool,
@@ -129,7 +129,7 @@ fn number(code: &Code<'_>) -> u64 {
 
 impl Decoder {
     /// Reads one event.
-    pub fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
+    pub(crate) fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
         if self.ended {
             return;
         }
@@ -143,7 +143,7 @@ impl Decoder {
     }
 
     /// The stream has ended; whether the answer was whole.
-    pub fn finish(&mut self) -> bool {
+    pub(crate) fn finish(&mut self) -> bool {
         self.ended
     }
 

@@ -11,7 +11,7 @@ use crate::report::Usage;
 
 /// Writes events as responses' events.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     reply: Reply,
     created: u64,
     id: String,
@@ -56,7 +56,7 @@ impl What {
 
 impl Encoder {
     /// An encoder; `created` is in Unix time (s).
-    pub fn new(reply: &Reply, created: u64) -> Encoder {
+    pub(crate) fn new(reply: &Reply, created: u64) -> Encoder {
         Encoder {
             reply: reply.clone(),
             created,
@@ -70,7 +70,7 @@ impl Encoder {
     }
 
     /// Appends what an event becomes.
-    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Delta(index, delta) => self.delta(*index, delta, out),
             Event::Start {

@@ -11,7 +11,7 @@ use super::super::neutral::{
 use super::super::{Refusal, media};
 
 /// Reads one item.
-pub fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+pub(super) fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
     let kind = item.text("type")?.unwrap_or_else(|| "message".to_owned());
     match kind.as_str() {
         "message" => message(item, c),
@@ -147,7 +147,7 @@ fn reasoning(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
 }
 
 /// What an item's `encrypted_content` proves.
-pub fn proof(id: &str, content: &str) -> Proof {
+pub(super) fn proof(id: &str, content: &str) -> Proof {
     Proof::open(content).unwrap_or_else(|| Proof::Encrypted {
         id: id.to_owned(),
         content: content.to_owned(),
@@ -155,7 +155,7 @@ pub fn proof(id: &str, content: &str) -> Proof {
 }
 
 /// A content that is a text or a list of parts, and whether it had citations.
-pub fn content(value: Value, path: &str) -> Result<(Vec<Block>, bool), Refusal> {
+pub(super) fn content(value: Value, path: &str) -> Result<(Vec<Block>, bool), Refusal> {
     let parts = match value {
         Value::Null => return Ok((Vec::new(), false)),
         Value::String(text) => return Ok((vec![Block::text(text)], false)),
@@ -212,7 +212,7 @@ fn file(mut part: Fields) -> Result<Content, Refusal> {
 }
 
 /// A tool, or a group of them.
-pub fn tool(
+pub(super) fn tool(
     mut tool: Fields,
     namespace: Option<&str>,
     tools: &mut Vec<Tool>,
@@ -255,7 +255,7 @@ pub fn tool(
 }
 
 /// A message's content.
-pub fn message(mut message: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+pub(super) fn message(mut message: Fields, c: &mut Conversation) -> Result<(), Refusal> {
     let role = match message.needed("role")?.as_str() {
         "user" => Role::User,
         "assistant" => Role::Assistant,

@@ -11,8 +11,8 @@ mod items;
 mod read;
 mod write;
 
-pub use answer::{read_answer, write_answer};
-pub use decode::Decoder;
-pub use encode::Encoder;
-pub use read::read_request;
-pub use write::write_request;
+pub(super) use answer::{read_answer, write_answer};
+pub(super) use decode::Decoder;
+pub(super) use encode::Encoder;
+pub(super) use read::read_request;
+pub(super) use write::write_request;

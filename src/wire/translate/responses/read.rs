@@ -10,7 +10,7 @@ use super::items::{item, tool};
 use crate::translate::neutral::Block;
 
 /// Reads a request.
-pub fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
+pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     let mut body = Fields::body(body)?;
     let mut c = Conversation::new(Surface::Responses);
     refuse_what_needs_a_memory(&mut body)?;

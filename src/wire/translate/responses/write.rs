@@ -15,7 +15,7 @@ use super::super::{Lost, Refusal, Reply, Target, media, names};
 const LEAST_OUTPUT: u64 = 16;
 
 /// Writes a request.
-pub fn write_request(
+pub(crate) fn write_request(
     c: &Conversation,
     target: &Target<'_>,
     reply: &mut Reply,
