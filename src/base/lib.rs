@@ -1,6 +1,7 @@
 //! What every room stands on: the clock, randomness, civil time, secrets that cannot be printed.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod clock;
 pub mod id;

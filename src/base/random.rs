@@ -15,7 +15,7 @@ pub fn bits64() -> u64 {
 }
 
 /// 128 bits as two halves, see [`bits64`].
-pub fn bits128() -> (u64, u64) {
+pub(crate) fn bits128() -> (u64, u64) {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     (SEED.0.hash_one(count), SEED.1.hash_one(count))
 }

@@ -5,6 +5,7 @@
 //! may call, from one snapshot that is swapped whole.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod access;
 pub mod catalog;

@@ -30,6 +30,7 @@
 //! and its kin are honoured; a JSON Schema asked for as the answer's format is filled with sample values.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod chat;
 mod completions;

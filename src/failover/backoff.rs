@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long to wait after the `failures`-th failure in a row (1 is the first): `base`, doubled for each
 /// further one, plus up to a quarter of itself as jitter. Never less than `base`, never more than `max`
 /// (which should be at least 1.25 × `base`). The same arguments give the same wait.
-pub fn backoff(failures: u32, base: Duration, max: Duration, salt: u64) -> Duration {
+pub(crate) fn backoff(failures: u32, base: Duration, max: Duration, salt: u64) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     let ceiling = max / 5 * 4;
     let wait = base.saturating_mul(1 << doublings).min(ceiling).max(base);
@@ -14,7 +14,7 @@ pub fn backoff(failures: u32, base: Duration, max: Duration, salt: u64) -> Durat
 }
 
 /// A salt that differs by name; FNV-1a.
-pub fn salt(seed: u64, name: &str) -> u64 {
+pub(crate) fn salt(seed: u64, name: &str) -> u64 {
     let start = seed ^ 0xcbf2_9ce4_8422_2325;
     name.bytes().fold(start, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -26,17 +26,17 @@ use parking_lot::Mutex;
 use super::backoff::{backoff, salt};
 
 /// Failures in a row that open a breaker.
-pub const THRESHOLD: u32 = 5;
+pub(crate) const THRESHOLD: u32 = 5;
 /// How long it is open the first time.
 pub const FIRST: Duration = Duration::from_secs(5);
 /// How long it is open at most.
 pub const LONGEST: Duration = Duration::from_secs(60);
 /// After this, a probe that has not ended no longer keeps others out.
-pub const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
 /// One provider's breaker.
 #[derive(Clone, Debug, Default)]
-pub struct Breaker {
+pub(crate) struct Breaker {
     state: State,
     /// How often it opened since it was last closed.
     trips: u32,
@@ -87,7 +87,7 @@ impl BreakerState {
 
 impl Breaker {
     /// The state at `now`.
-    pub fn state(&self, now: Instant) -> BreakerState {
+    pub(crate) fn state(&self, now: Instant) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { until } if until > now => BreakerState::Open,
@@ -96,7 +96,7 @@ impl Breaker {
     }
 
     /// Until when the provider had better be left alone: while open, and while another request probes.
-    pub fn until(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
         match self.state {
             State::Closed { .. } => None,
             State::Open { until: end } | State::Probing { lease: end } => {
@@ -107,7 +107,7 @@ impl Breaker {
 
     /// An attempt is about to begin. In half-open the first one becomes the probe. False says that the
     /// provider had better be left alone.
-    pub fn begin(&mut self, now: Instant) -> bool {
+    pub(crate) fn begin(&mut self, now: Instant) -> bool {
         if self.until(now).is_some() {
             return false;
         }
@@ -119,13 +119,8 @@ impl Breaker {
         true
     }
 
-    /// The provider answered.
-    pub fn on_success(&mut self) {
-        *self = Breaker::default();
-    }
-
     /// The transport failed. Failures of requests that went out while it is open change nothing.
-    pub fn on_failure(&mut self, now: Instant, salt: u64) {
+    pub(crate) fn on_failure(&mut self, now: Instant, salt: u64) {
         match &mut self.state {
             State::Closed { failures } if *failures + 1 < THRESHOLD => *failures += 1,
             State::Open { until } if *until > now => {}
@@ -141,7 +136,7 @@ impl Breaker {
 
     /// An attempt ended and says nothing of the transport, as when the client hung up. If it was the
     /// probe, the next request is.
-    pub fn on_neither(&mut self, now: Instant) {
+    pub(crate) fn on_neither(&mut self, now: Instant) {
         if matches!(self.state, State::Probing { .. }) {
             self.state = State::Open { until: now };
         }
@@ -186,7 +181,7 @@ impl Breakers {
                 .is_none_or(|breaker| breaker.begin(now))
     }
 
-    /// The provider answered, see [`Breaker::on_success`].
+    /// The provider answered, which closes its breaker.
     pub fn on_success(&self, provider: &str) {
         if self.all_closed() {
             return;
@@ -197,7 +192,7 @@ impl Breakers {
     }
 
     /// The transport failed, see [`Breaker::on_failure`].
-    pub fn on_failure(&self, provider: &Arc<str>, now: Instant) {
+    pub(crate) fn on_failure(&self, provider: &Arc<str>, now: Instant) {
         let mut providers = self.providers.lock();
         let breaker = providers.entry(provider.clone()).or_default();
         breaker.on_failure(now, salt(self.seed, provider));
@@ -205,7 +200,7 @@ impl Breakers {
     }
 
     /// An attempt ended and says nothing of the transport, see [`Breaker::on_neither`].
-    pub fn on_neither(&self, provider: &str, now: Instant) {
+    pub(crate) fn on_neither(&self, provider: &str, now: Instant) {
         if self.all_closed() {
             return;
         }
@@ -265,7 +260,7 @@ mod tests {
                 "after {failure} failures"
             );
         }
-        breaker.on_success();
+        breaker = Breaker::default();
         for _ in 1..THRESHOLD {
             breaker.on_failure(now, 1);
         }
@@ -320,7 +315,7 @@ mod tests {
         }
         now = breaker.until(now).unwrap();
         assert!(breaker.begin(now));
-        breaker.on_success();
+        breaker = Breaker::default();
         assert_eq!(breaker.state(now), BreakerState::Closed);
         for _ in 0..THRESHOLD {
             breaker.on_failure(now, 1);
@@ -385,7 +380,7 @@ mod tests {
             for (event, later) in events {
                 now += Duration::from_millis(later);
                 match event {
-                    0 => { breaker.on_success(); probe = None; }
+                    0 => { breaker = Breaker::default(); probe = None; }
                     1 => { breaker.on_neither(now); probe = None; }
                     2..=5 => { breaker.on_failure(now, 5); probe = None; }
                     _ => {

@@ -140,7 +140,7 @@ impl Outcome {
     }
 
     /// Whether the failure is of the transport, which is what a provider's breaker counts.
-    pub fn transport(&self) -> bool {
+    pub(crate) fn transport(&self) -> bool {
         matches!(
             self,
             Outcome::Connect(_) | Outcome::Reset | Outcome::Broken | Outcome::Timeout
@@ -149,7 +149,7 @@ impl Outcome {
 
     /// Whether both outcomes are answers that say the same: equal statuses, or equal error events.
     /// How long each asks to wait does not matter.
-    pub fn same_answer(&self, other: &Outcome) -> bool {
+    pub(crate) fn same_answer(&self, other: &Outcome) -> bool {
         match (self, other) {
             (Outcome::Status { status: a, .. }, Outcome::Status { status: b, .. }) => a == b,
             (Outcome::ErrorEvent { .. }, Outcome::ErrorEvent { .. }) => self == other,

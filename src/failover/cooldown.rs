@@ -29,9 +29,9 @@ pub const FIRST: Duration = Duration::from_secs(1);
 /// The longest such rest.
 pub const LONGEST: Duration = Duration::from_secs(60);
 /// The rest of a key that the provider does not accept or that is not paid for.
-pub const REFUSED: Duration = Duration::from_secs(300);
+pub(crate) const REFUSED: Duration = Duration::from_secs(300);
 /// How long after a rest its failure still counts as one in a row.
-pub const MEMORY: Duration = Duration::from_secs(60);
+pub(crate) const MEMORY: Duration = Duration::from_secs(60);
 
 /// The keys that rest.
 #[derive(Debug)]

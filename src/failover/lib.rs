@@ -12,10 +12,11 @@
 //! The law of the room: *after commit, never another attempt*; never the same (model, key) twice.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
-pub mod backoff;
+pub(crate) mod backoff;
 pub mod breaker;
-pub mod classify;
+pub(crate) mod classify;
 pub mod cooldown;
 pub mod health;
 pub mod machine;
@@ -24,10 +25,10 @@ pub mod retry_after;
 #[cfg(test)]
 mod testing;
 
-pub use breaker::{BreakerState, Breakers};
-pub use classify::{ConnectFailure, Outcome, Verdict};
-pub use cooldown::{Cooldowns, Cooling};
+pub use breaker::BreakerState;
+pub use classify::{ConnectFailure, Outcome};
+pub use cooldown::Cooldowns;
 pub use health::Health;
 pub use machine::{Attempt, Ending, Machine, Step};
-pub use plan::{Candidate, MAX_CANDIDATES, Target, plan};
+pub use plan::{Candidate, Target, plan};
 pub use retry_after::retry_after;

@@ -188,16 +188,6 @@ impl Machine {
         self.deadline
     }
 
-    /// Whether no candidate would follow if the open attempt failed with [`Verdict::NextCandidate`].
-    pub fn is_last(&self) -> bool {
-        !self.follows(Verdict::NextCandidate)
-    }
-
-    /// Whether no candidate would follow if the open attempt failed with [`Verdict::NextModel`].
-    pub fn is_last_model(&self) -> bool {
-        !self.follows(Verdict::NextModel)
-    }
-
     /// Whether the answer of the open attempt will be the client's if the attempt fails with `outcome`.
     /// Ask before the answer's body is discarded. True means that [`failed`](Machine::failed) with the
     /// same outcome ends in [`Ending::RelayLast`]. (Whether a header has gone out meanwhile, so that there

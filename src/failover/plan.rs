@@ -19,7 +19,7 @@ use tollgate_wire::Surface;
 
 /// The longest plan. A request may list any number of models; what goes beyond this is not tried.
 /// Whatever bounds retries elsewhere must not be smaller.
-pub const MAX_CANDIDATES: usize = 256;
+pub(crate) const MAX_CANDIDATES: usize = 256;
 
 /// From this length on duplicates are looked up instead of searched for.
 const SEARCHED: usize = 16;
@@ -66,7 +66,7 @@ pub struct Target<'a> {
 
 impl Candidate {
     /// Whether both are the same (provider, upstream model, key).
-    pub fn same_as(&self, other: &Candidate) -> bool {
+    pub(crate) fn same_as(&self, other: &Candidate) -> bool {
         self.key.id == other.key.id
             && self.upstream_model == other.upstream_model
             && self.provider.id == other.provider.id

@@ -10,7 +10,7 @@ use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
 /// A provider without models.
-pub fn provider(id: &str) -> Arc<Provider> {
+pub(crate) fn provider(id: &str) -> Arc<Provider> {
     Arc::new(Provider {
         id: id.into(),
         display_name: id.into(),
@@ -40,7 +40,7 @@ pub fn provider(id: &str) -> Arc<Provider> {
 }
 
 /// A key whose value is as secret as its id.
-pub fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
+pub(crate) fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
     Arc::new(ProviderKey {
         used: Default::default(),
         id: id.into(),
@@ -52,7 +52,7 @@ pub fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
 }
 
 /// The candidate (`p`, model, key), with the model's number for its id.
-pub fn candidate(model: usize, key_id: &str) -> Candidate {
+pub(crate) fn candidate(model: usize, key_id: &str) -> Candidate {
     Candidate {
         provider: provider("p"),
         model: None,

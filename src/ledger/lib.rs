@@ -19,6 +19,8 @@
 //! granted = spent + expired + free + Σ floats          and a float = held + unspent + settled but not yet told
 //! ```
 
+#![warn(unreachable_pub)]
+
 pub mod bank;
 pub mod cost;
 pub mod estimate;

@@ -5,6 +5,7 @@
 //! by itself; an error says what to do.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod redis;
 pub mod sqlite;

@@ -6,6 +6,7 @@
 //! and [`stop`] are what the gateway itself writes.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod error;
 pub mod models;

@@ -179,7 +179,7 @@ impl Parser {
     }
 
     /// The last boundary in the chunk fed last, as an offset; `None` if there is none in it.
-    pub fn boundary(&self) -> Option<usize> {
+    pub(crate) fn boundary(&self) -> Option<usize> {
         self.boundary
     }
 

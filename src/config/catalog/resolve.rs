@@ -119,11 +119,6 @@ impl Resolved {
         own.unwrap_or(&self.provider.surfaces)
     }
 
-    /// The id for metrics and logs: the catalog's, or `None` for a model that passes through.
-    pub fn catalog_id(&self) -> Option<&Arc<str>> {
-        self.model.as_ref().map(|model| &model.id)
-    }
-
     /// Top-level request fields to remove: the provider's, then the model's.
     pub fn unsupported_parameters(&self) -> impl Iterator<Item = &str> {
         let model = self
@@ -262,7 +257,11 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Unknown`] when it names nothing there.
-    pub fn resolve_at(&self, provider: &Arc<Provider>, model: &str) -> Result<Resolved, Unknown> {
+    pub(crate) fn resolve_at(
+        &self,
+        provider: &Arc<Provider>,
+        model: &str,
+    ) -> Result<Resolved, Unknown> {
         let named = self.named(model).unwrap_or_default();
         let here = |named: &&Named| {
             self.providers

@@ -12,8 +12,9 @@ mod role;
 mod sealed;
 pub mod token;
 
-pub use keyring::{Keyring, OpenError, SealError};
-pub use master_key::{GenerateError, MasterKey, MasterKeyError};
+pub(crate) use keyring::Keyring;
+pub use keyring::{OpenError, SealError};
+pub use master_key::MasterKey;
 pub use role::{Role, UnknownRole};
-pub use sealed::{Sealed, SealedError};
+pub use sealed::Sealed;
 pub use token::Token;

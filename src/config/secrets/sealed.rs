@@ -35,7 +35,7 @@ impl Sealed {
     }
 
     /// The id of the master key that sealed it: 8 hexadecimal digits.
-    pub fn key_id(&self) -> &str {
+    pub(crate) fn key_id(&self) -> &str {
         self.parts().1
     }
 

@@ -32,7 +32,11 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads `file`, or what is given as its text. Whatever is wrong with it is in `faults`.
-    pub(super) fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Document {
+    pub(super) fn read(
+        file: &Path,
+        text: Option<&str>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Document {
         let mut document = Document {
             file: file.to_path_buf(),
             value: Value::Object(Map::new()),

@@ -26,7 +26,11 @@ pub(super) struct Merged {
 
 impl Merged {
     /// Reads a file (or what is given as its text) and what it includes.
-    pub(super) fn read(file: &Path, text: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Merged {
+    pub(super) fn read(
+        file: &Path,
+        text: Option<&str>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Merged {
         let mut merged = Merged {
             value: Value::Object(Map::new()),
             ..Merged::default()
@@ -185,7 +189,12 @@ impl Merged {
 
     /// A fault at a place of the whole; `None` where one was already found: there, around it, or at one of its
     /// own fields (a misspelled field is why another is missing).
-    pub(super) fn about(&self, place: &Place, message: String, hint: Option<String>) -> Option<Fault> {
+    pub(super) fn about(
+        &self,
+        place: &Place,
+        message: String,
+        hint: Option<String>,
+    ) -> Option<Fault> {
         let (number, there) = self.origin(place);
         let document = &self.documents[number];
         (!document.faulty.explains(&there)).then(|| document.about(&there, message, hint))

@@ -30,20 +30,21 @@ pub mod valid;
 mod watch;
 
 pub use check::{is_private_name, is_provider_id};
-pub use demo::{DEMO_PROVIDER, MODELS as DEMO_MODELS};
+pub use demo::DEMO_PROVIDER;
+pub use demo::MODELS as DEMO_MODELS;
 pub use fault::{Fault, Faults};
 pub use load::{load, parse};
 pub use nearest::did_you_mean;
-pub use overlay::OverlayFault;
+pub(crate) use overlay::OverlayFault;
 pub use shape::schema;
-pub use sources::Sources;
+pub(crate) use sources::Sources;
 pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
-    AccessKey, AccessLog, Account, Admin, ApiKey, BankChoice, Config, Ledger, Proxy, RedisChoice,
+    AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Ledger, Proxy, RedisChoice,
     RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
 };
-pub use watch::{Environment, Trigger, Watcher, reload_on_hangup};
+pub use watch::{Environment, Watcher, reload_on_hangup};
 
 /// Looks up a variable of this process's environment; one that is not Unicode counts as not set.
 pub fn environment(name: &str) -> Option<String> {

@@ -13,15 +13,20 @@ mod listeners;
 mod providers;
 mod secrets;
 
-pub use admin::{Admin, ApiKey};
+pub(crate) use admin::Admin;
+pub use admin::ApiKey;
 pub use bounds::Timeouts;
 pub use callers::{
     Access, AccessKey, Account, AllowList, Configuration, Grant, Router, Rule, Step,
 };
-pub use ledger::{BankKind, Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
-pub use limits::{Budget, Budgets, Limits, Per, RateLimits, TokenLimits};
-pub use listeners::{Demo, Log, Proxy, Tls};
-pub use providers::{Model, PriceTier, Prices, Provider, ProviderKey};
+pub(crate) use ledger::BankKind;
+pub use ledger::{Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
+pub(crate) use limits::TokenLimits;
+pub use limits::{Budget, Budgets, Limits, Per, RateLimits};
+pub(crate) use listeners::Demo;
+pub use listeners::{Log, Proxy, Tls};
+pub(crate) use providers::PriceTier;
+pub use providers::{Model, Prices, Provider, ProviderKey};
 pub use secrets::Secrets;
 
 /// Tollgate's configuration file.

@@ -18,7 +18,8 @@ use tollgate_ledger::bank::NewGrant;
 mod admin;
 mod ledger;
 
-pub use admin::{Admin, ApiKey};
+pub(crate) use admin::Admin;
+pub use admin::ApiKey;
 pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.

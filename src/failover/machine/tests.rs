@@ -254,7 +254,13 @@ fn postponing_changes_the_order_once() {
     assert_eq!(machine.next(now), Some(0));
     assert!(!machine.postpone(), "nothing else is left");
     assert_eq!(machine.current(), Some(0), "so it is attempted");
-    assert_eq!((machine.is_last(), machine.is_last_model()), (true, true));
+    assert_eq!(
+        (
+            !machine.follows(Verdict::NextCandidate),
+            !machine.follows(Verdict::NextModel)
+        ),
+        (true, true)
+    );
 }
 
 #[test]
@@ -470,8 +476,8 @@ proptest! {
                 skipped.push(pairs[at].0);
             }
             let last = match outcome.verdict() {
-                Verdict::NextCandidate => machine.is_last(),
-                Verdict::NextModel => machine.is_last_model(),
+                Verdict::NextCandidate => !machine.follows(Verdict::NextCandidate),
+                Verdict::NextModel => !machine.follows(Verdict::NextModel),
                 Verdict::Stop => true,
             };
             let relay = machine.would_relay(outcome);

@@ -23,11 +23,11 @@ use crate::NanoUsd;
 pub const RECALL: Duration = Duration::from_secs(2);
 
 /// Each borrower gets at most this part of what is free, unless requests wait for more.
-pub const SHARE: i64 = 4;
+pub(crate) const SHARE: i64 = 4;
 
 /// How long the last number of a holder whose lease has ended is remembered, so that a late journal is not
 /// counted twice.
-pub const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// One account. Times are Unix time in milliseconds, by the bank's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct Account {
     /// Until when holders are asked to return what they do not hold.
     pub recall_until: u64,
     /// Limits that are counted.
-    pub meters: BTreeMap<Meter, MeterState>,
+    pub(crate) meters: BTreeMap<Meter, MeterState>,
 }
 
 /// One holder, as its account knows it.
@@ -65,7 +65,7 @@ pub struct Borrower {
 
 /// One limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MeterState {
+pub(crate) struct MeterState {
     /// The start of the window (Unix time, s).
     pub window: u64,
     /// Used in it.

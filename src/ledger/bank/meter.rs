@@ -74,7 +74,7 @@ impl Measure {
     }
 
     /// Whether it begins anew after some time.
-    pub fn has_window(self) -> bool {
+    pub(crate) fn has_window(self) -> bool {
         !matches!(self, Measure::ConcurrentRequests | Measure::BudgetTotal)
     }
 

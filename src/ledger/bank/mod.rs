@@ -23,7 +23,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tollgate_store::{Database, StoreError};
 
-pub use books::{Books, Float, Grant, Law, NewGrant};
+pub(crate) use books::Float;
+pub use books::{Books, Grant, Law, NewGrant};
 pub use category::Category;
 pub use limit::Limit;
 pub use message::{Day, Events, Exchange, Holder, Reply, Rollup};

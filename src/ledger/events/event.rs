@@ -188,7 +188,7 @@ pub(super) mod tests {
     use std::time::UNIX_EPOCH;
 
     /// A final, successful attempt.
-    pub fn sample(ids: &EventIds, request: &str) -> UsageEvent {
+    pub(crate) fn sample(ids: &EventIds, request: &str) -> UsageEvent {
         UsageEvent {
             id: ids.next(),
             event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(1_767_225_599_999)),

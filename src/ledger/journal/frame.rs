@@ -15,7 +15,7 @@ use super::segment::HEADER;
 pub(super) const PREFIX: usize = 8;
 
 /// The longest record, in bytes.
-pub const MAX_RECORD: usize = 64 * 1024;
+pub(crate) const MAX_RECORD: usize = 64 * 1024;
 
 /// The length that a seal has in place of a record's.
 const SEAL: u32 = u32::MAX;
@@ -69,7 +69,7 @@ pub(super) fn seal(seed: u32, offset: u64) -> [u8; PREFIX] {
 
 /// A valid frame around any bytes.
 #[cfg(test)]
-pub fn around(record: &[u8], seed: u32, offset: u64) -> Vec<u8> {
+pub(crate) fn around(record: &[u8], seed: u32, offset: u64) -> Vec<u8> {
     let length = u32::try_from(record.len())
         .expect("a short record")
         .to_le_bytes();

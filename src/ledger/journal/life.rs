@@ -115,7 +115,7 @@ impl Life {
     }
 
     /// The record at its end that was cut short, if there is one; [`Life::records`] goes up to it.
-    pub fn truncated(&self) -> Option<Truncated> {
+    pub(crate) fn truncated(&self) -> Option<Truncated> {
         self.truncated.clone()
     }
 

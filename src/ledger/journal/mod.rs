@@ -36,10 +36,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-pub use error::JournalError;
-pub use frame::MAX_RECORD;
+pub(crate) use error::JournalError;
+pub(crate) use frame::MAX_RECORD;
 pub use life::{Life, Truncated};
-pub use record::{Entry, OwnedRecord, Record};
+pub(crate) use record::OwnedRecord;
+pub use record::{Entry, Record};
 
 use directory::Lock;
 use durable::Durable;

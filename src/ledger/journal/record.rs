@@ -11,7 +11,7 @@ use tollgate_wire::report::Usage;
 pub type Record<'a> = Entry<&'a str, &'a [&'a str]>;
 
 /// A record read back.
-pub type OwnedRecord = Entry<String, Vec<String>>;
+pub(crate) type OwnedRecord = Entry<String, Vec<String>>;
 
 /// A record, over the types of its texts and of its list of texts; see [`Record`] and [`OwnedRecord`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -34,7 +34,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub use charge::Charge;
-pub use drawer::{Drawer, Figures};
+pub(crate) use drawer::Drawer;
+pub use drawer::Figures;
 pub use recover::replay;
 pub use refusal::Refusal;
 pub use teller::{Observer, Teller};

@@ -61,6 +61,14 @@ impl Past {
     /// When it is corrupt; nothing is changed then.
     pub(super) fn read(life: &Life) -> Result<Past, JournalError> {
         let mut past = Past::default();
+        if let Some(cut) = life.truncated() {
+            log::info!(
+                "journal: a process died while it wrote: {} bytes at {} of {} are no whole record, and left out",
+                cut.bytes,
+                cut.offset,
+                cut.file.display()
+            );
+        }
         for record in life.records()? {
             past.take_in(record?);
         }

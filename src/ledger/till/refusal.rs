@@ -39,12 +39,12 @@ pub enum Refusal {
 
 /// What a drawer lacks for a request, with what the bank said last.
 #[derive(Clone, Debug)]
-pub struct Short(pub(super) Refusal);
+pub(crate) struct Short(pub(super) Refusal);
 
 impl Short {
     /// Whether no answer of the bank could change it: what has been used in a window stays used, and what is over
     /// the whole limit never fits.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         match &self.0 {
             Refusal::Limit {
                 limit, left, need, ..
@@ -54,17 +54,17 @@ impl Short {
     }
 
     /// Whether not even everything that is lent would be enough, by what the bank said last.
-    pub fn is_out_of_credits(&self) -> bool {
+    pub(crate) fn is_out_of_credits(&self) -> bool {
         matches!(self.0, Refusal::OutOfCredits { .. })
     }
 
     /// The refusal, after the bank has answered.
-    pub fn refusal(self) -> Refusal {
+    pub(crate) fn refusal(self) -> Refusal {
         self.0
     }
 
     /// The refusal while the bank is away: what is short might be had from it.
-    pub fn while_away(self) -> Refusal {
+    pub(crate) fn while_away(self) -> Refusal {
         match self.0 {
             // Its window is known to be used up.
             limit @ Refusal::Limit {

@@ -24,7 +24,7 @@ mod trouble;
 
 pub use answer::{EXACT, read, strange};
 pub use client::Redis;
-pub use cooldowns::{Cooldowns, SharedCooldown};
+pub use cooldowns::Cooldowns;
 pub use keys::Keys;
 pub use news::News;
 pub use scripts::{Call, Script};

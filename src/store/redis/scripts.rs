@@ -78,7 +78,7 @@ impl Call {
     }
 
     /// By its hash.
-    pub fn by_hash(&self) -> Cmd {
+    pub(crate) fn by_hash(&self) -> Cmd {
         self.command("EVALSHA", &self.script.hash)
     }
 

@@ -143,12 +143,12 @@ impl Code {
     }
 
     /// OpenAI's `error.type`.
-    pub fn openai_type(self) -> &'static str {
+    pub(crate) fn openai_type(self) -> &'static str {
         self.row().2
     }
 
     /// Anthropic's `error.type`.
-    pub fn anthropic_type(self) -> &'static str {
+    pub(crate) fn anthropic_type(self) -> &'static str {
         self.row().3
     }
 }

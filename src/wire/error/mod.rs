@@ -63,7 +63,7 @@ impl GatewayError {
 
     /// Names the request's member at fault.
     #[must_use]
-    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+    pub(crate) fn with_param(mut self, param: impl Into<String>) -> Self {
         self.param = Some(param.into());
         self
     }

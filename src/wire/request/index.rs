@@ -14,7 +14,7 @@ use crate::skip::{Fault, MAX_DEPTH, What};
 
 /// Most members of a body's top level. An index entry is larger than the shortest member, so without a
 /// bound a small body could make a large index.
-pub const MAX_MEMBERS: usize = 1024;
+pub(crate) const MAX_MEMBERS: usize = 1024;
 
 /// One top-level member, duplicates included.
 #[derive(Clone, Debug)]

@@ -22,7 +22,6 @@ mod tests;
 mod text;
 
 pub use super::skip::MAX_DEPTH;
-pub use index::MAX_MEMBERS;
 pub use render::Edit;
 
 use fields::{Read, StreamOptions};
@@ -30,13 +29,13 @@ use index::Member;
 use names::{Field, Name};
 
 /// Longest model id, in bytes.
-pub const MAX_MODEL: usize = 1024;
+pub(crate) const MAX_MODEL: usize = 1024;
 
 /// Most entries of `models`.
-pub const MAX_FALLBACKS: usize = 32;
+pub(crate) const MAX_FALLBACKS: usize = 32;
 
 /// Largest token limit: the largest integer that every JSON parser reads alike (2⁵³ − 1).
-pub const MAX_TOKEN_LIMIT: u64 = (1 << 53) - 1;
+pub(crate) const MAX_TOKEN_LIMIT: u64 = (1 << 53) - 1;
 
 /// Why a body is refused, in words for its sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

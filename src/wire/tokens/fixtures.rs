@@ -5,7 +5,7 @@ use crate::{Endpoint, Surface};
 
 /// One answer in both forms, and what a tap must see in it.
 #[derive(Clone, Copy, Debug)]
-pub struct Fixture {
+pub(crate) struct Fixture {
     pub name: &'static str,
     pub surface: Surface,
     /// The whole stream.
@@ -20,12 +20,12 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    pub fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::Generate(self.surface)
     }
 }
 
-pub const CHAT: Fixture = Fixture {
+pub(crate) const CHAT: Fixture = Fixture {
     name: "OpenAI chat completion with a usage chunk",
     surface: Surface::ChatCompletions,
     stream: concat!(
@@ -55,7 +55,7 @@ pub const CHAT: Fixture = Fixture {
     text: "Héllo \"world\"",
 };
 
-pub const TOOLS: Fixture = Fixture {
+pub(crate) const TOOLS: Fixture = Fixture {
     name: "DeepSeek tool call with reasoning, usage in the last content chunk, CRLF and comments",
     surface: Surface::ChatCompletions,
     stream: concat!(
@@ -87,7 +87,7 @@ pub const TOOLS: Fixture = Fixture {
     text: "Weather.get_weather{\"city\":\"Zürich\"}",
 };
 
-pub const GROQ: Fixture = Fixture {
+pub(crate) const GROQ: Fixture = Fixture {
     name: "Groq, usage under x_groq",
     surface: Surface::ChatCompletions,
     stream: concat!(
@@ -113,7 +113,7 @@ pub const GROQ: Fixture = Fixture {
     text: "ok",
 };
 
-pub const COMPLETION: Fixture = Fixture {
+pub(crate) const COMPLETION: Fixture = Fixture {
     name: "text completion",
     surface: Surface::Completions,
     stream: concat!(
@@ -141,7 +141,7 @@ pub const COMPLETION: Fixture = Fixture {
     text: " is a test",
 };
 
-pub const MESSAGE: Fixture = Fixture {
+pub(crate) const MESSAGE: Fixture = Fixture {
     name: "Anthropic message with thinking and a tool",
     surface: Surface::Messages,
     stream: concat!(
@@ -195,7 +195,7 @@ pub const MESSAGE: Fixture = Fixture {
     text: "Let me see.Checking 漢字get_weather{\"city\":\"Rome\"}",
 };
 
-pub const RESPONSE: Fixture = Fixture {
+pub(crate) const RESPONSE: Fixture = Fixture {
     name: "OpenAI response with reasoning and a function call",
     surface: Surface::Responses,
     stream: concat!(
@@ -238,4 +238,4 @@ pub const RESPONSE: Fixture = Fixture {
     text: "Thinking.Hi 🙂get_weather{\"a\":1}",
 };
 
-pub const ALL: [Fixture; 6] = [CHAT, TOOLS, GROQ, COMPLETION, MESSAGE, RESPONSE];
+pub(crate) const ALL: [Fixture; 6] = [CHAT, TOOLS, GROQ, COMPLETION, MESSAGE, RESPONSE];

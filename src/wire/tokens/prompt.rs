@@ -9,14 +9,14 @@ use super::Encoding;
 use crate::report::floor_boundary;
 
 /// Tokens that frame each message.
-pub const PER_MESSAGE: u64 = 3;
+pub(crate) const PER_MESSAGE: u64 = 3;
 
 /// Tokens that prime the answer of a conversation.
-pub const PRIMING: u64 = 3;
+pub(crate) const PRIMING: u64 = 3;
 
 /// Bytes of text that are counted one by one; what a longer prompt has beyond is taken to have as many
 /// tokens a byte. Tens of megabytes are counted a second, and nobody's prompt may keep a core for one.
-pub const COUNTED: usize = 1 << 20;
+pub(crate) const COUNTED: usize = 1 << 20;
 
 /// Counts a prompt's texts as they come.
 #[derive(Clone, Debug)]

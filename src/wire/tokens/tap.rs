@@ -273,7 +273,7 @@ impl Tap {
 
     /// Our own count of the text generated so far. What [`Tap::output_text`] could not keep is taken
     /// to have as many tokens per byte as what it kept.
-    pub fn count_output(&self, encoding: Encoding) -> u64 {
+    pub(crate) fn count_output(&self, encoding: Encoding) -> u64 {
         let text = self.facts.text.as_str();
         let counted = encoding.count(text);
         let kept = text.len() as u128;

@@ -37,7 +37,7 @@ pub use foreign::without_foreign_thoughts;
 pub use neutral::{Answer, Conversation};
 pub use reply::Reply;
 pub use stream::Stream;
-pub use target::{Target, ThinkingStyle};
+pub use target::Target;
 
 /// Why a request cannot be carried over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -58,7 +58,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn fault(&mut self, place: &Place, message: impl Into<String>, hint: Option<String>) {
+    pub(super) fn fault(
+        &mut self,
+        place: &Place,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         self.faults.extend(self.about(place, message.into(), hint));
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Letter {
 
 /// Why a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub(crate) enum Occasion {
     /// It is time.
     Flush,
     /// Requests wait.
@@ -48,7 +48,7 @@ struct Cut {
 impl Drawer {
     /// The next message to send, if there is one: the oldest that is not acknowledged, else a new one if there is
     /// anything to say. Until [`Drawer::acknowledge`] there is no other.
-    pub fn letter(
+    pub(crate) fn letter(
         &self,
         occasion: Occasion,
         borrows: bool,
@@ -109,7 +109,7 @@ impl Drawer {
     }
 
     /// Takes in the answer to the message sent at `sent`. Says whether another one should follow at once.
-    pub fn acknowledge(
+    pub(crate) fn acknowledge(
         &self,
         answer: Result<Reply, StoreError>,
         sent: Instant,

@@ -36,7 +36,7 @@ use tollgate_wire::Surface;
 const MOST_EVENTS: usize = 50_000;
 
 /// One account.
-pub struct Drawer {
+pub(crate) struct Drawer {
     /// Whose.
     pub account: Arc<str>,
     state: Mutex<State>,
@@ -83,7 +83,7 @@ struct State {
 }
 
 /// What [`Drawer::take`] took.
-pub struct Taken {
+pub(crate) struct Taken {
     /// Unique in this life of the till.
     pub id: u64,
     /// Where the hold is in the journal.
@@ -103,7 +103,7 @@ pub struct Taken {
 
 impl Taken {
     /// Whether more money is asked for.
-    pub fn waits(&self) -> bool {
+    pub(crate) fn waits(&self) -> bool {
         self.asked.is_some()
     }
 }
@@ -137,7 +137,7 @@ pub struct Figures {
 
 impl Drawer {
     /// An empty one.
-    pub fn new(account: Arc<str>) -> Drawer {
+    pub(crate) fn new(account: Arc<str>) -> Drawer {
         Drawer {
             account,
             state: Mutex::default(),
@@ -146,7 +146,7 @@ impl Drawer {
     }
 
     /// Takes what the request asks for out of every purse, or nothing.
-    pub fn take(
+    pub(crate) fn take(
         &self,
         ask: &Ask<'_>,
         policy: Policy,
@@ -191,13 +191,13 @@ impl Drawer {
     }
 
     /// Undoes [`Drawer::take`]: the request was never admitted.
-    pub fn give_back(&self, taken: &Taken) {
+    pub(crate) fn give_back(&self, taken: &Taken) {
         let mut state = self.state.lock();
         state.release(taken, NanoUsd::ZERO, None);
     }
 
     /// Replaces what was taken by what was used. Returns by how much the cost is over the hold, or zero.
-    pub fn settle(
+    pub(crate) fn settle(
         &self,
         taken: &Taken,
         charges: Vec<Charge>,
@@ -246,7 +246,7 @@ impl Drawer {
     }
 
     /// Keeps an event for the next message; `hold` is set for the event of a settled hold's last charge.
-    pub fn note(&self, event: &UsageEvent, hold: Option<u64>) {
+    pub(crate) fn note(&self, event: &UsageEvent, hold: Option<u64>) {
         let event = StoredEvent::from(event);
         let mut state = self.state.lock();
         if let Some(id) = hold {
@@ -266,12 +266,12 @@ impl Drawer {
     }
 
     /// Whether the last call to the bank failed.
-    pub fn is_away(&self) -> bool {
+    pub(crate) fn is_away(&self) -> bool {
         self.state.lock().away
     }
 
     /// This till's figures.
-    pub fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self) -> Figures {
         let state = self.state.lock();
         let told: NanoUsd = state.letters.iter().map(|l| l.exchange.spent).sum();
         Figures {

@@ -14,7 +14,7 @@ use crate::NanoUsd;
 use crate::bank::Meter;
 
 /// A request that waits for the bank; what it needs counts as needed until this is dropped.
-pub struct Waiting<'a> {
+pub(crate) struct Waiting<'a> {
     drawer: &'a Drawer,
     estimate: i64,
     units: Vec<(Meter, i64)>,
@@ -24,7 +24,7 @@ pub struct Waiting<'a> {
 
 impl Drawer {
     /// Counts what a request needs until it has been answered.
-    pub fn wait(&self, ask: &Ask<'_>) -> Waiting<'_> {
+    pub(crate) fn wait(&self, ask: &Ask<'_>) -> Waiting<'_> {
         let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
         let mut state = self.state.lock();
         // What is counted in is what will be counted out, even if a purse is made in between.
@@ -49,7 +49,7 @@ impl Drawer {
     }
 
     /// Takes more money for a request in flight, or asks the bank for it.
-    pub fn extend(
+    pub(crate) fn extend(
         &self,
         taken: &mut Taken,
         more: NanoUsd,
@@ -85,7 +85,7 @@ impl Drawer {
 
 impl Waiting<'_> {
     /// Until a message that says what this request needs was answered, or has failed.
-    pub async fn answered(&self) {
+    pub(crate) async fn answered(&self) {
         let mut answered = self.answered.clone();
         // The sender lives as long as the drawer.
         let _gone = answered

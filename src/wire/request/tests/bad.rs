@@ -1,5 +1,6 @@
 //! Bodies that are refused, with the words their senders read.
 
+use super::super::index::MAX_MEMBERS;
 use super::*;
 
 fn refusal(endpoint: Endpoint, json: &[u8]) -> BadRequest {
