@@ -5,11 +5,11 @@
 //! would share one counter. The surface, from a fixed set, always stands between provider and model.
 
 use prometheus::{
-    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry,
+    CounterVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
 
 use super::ledger::Money;
+use super::make::Maker;
 
 /// 10 ms to 2 min: a cached small model's first token, a reasoning model's.
 const FIRST_TOKEN: &[f64] = &[
@@ -165,103 +165,19 @@ impl Families {
             )?,
             registry: registry.clone(),
         };
-        make.gauges("build_info", "The running version.", &["version"])?
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
-        #[cfg(target_os = "linux")]
-        registry.register(Box::new(
-            prometheus::process_collector::ProcessCollector::for_self(),
-        ))?;
+        describe_process(&make)?;
         Ok(families)
     }
 }
 
-/// Makes metrics and registers them.
-pub(super) struct Maker<'a>(&'a Registry);
-
-impl Maker<'_> {
-    fn opts(name: &str, help: &str) -> Opts {
-        Opts::new(name, help).namespace("tollgate")
-    }
-
-    pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let metric = IntCounter::with_opts(Self::opts(name, help))?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    pub(super) fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        let metric = IntCounterVec::new(Self::opts(name, help), labels)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn costs(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<CounterVec, prometheus::Error> {
-        let metric = CounterVec::new(Self::opts(name, help), labels)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    pub(super) fn dollars(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<GaugeVec, prometheus::Error> {
-        let metric = GaugeVec::new(Self::opts(name, help), labels)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    pub(super) fn histogram(
-        &self,
-        name: &str,
-        help: &str,
-        buckets: &[f64],
-    ) -> Result<Histogram, prometheus::Error> {
-        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
-        let metric = Histogram::with_opts(opts)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        let metric = IntGauge::with_opts(Self::opts(name, help))?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntGaugeVec, prometheus::Error> {
-        let metric = IntGaugeVec::new(Self::opts(name, help), labels)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
-        let metric = HistogramVec::new(opts, labels)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
+/// Registers what nothing counts: which version runs, and what the system says of the process.
+fn describe_process(make: &Maker<'_>) -> Result<(), prometheus::Error> {
+    make.gauges("build_info", "The running version.", &["version"])?
+        .with_label_values(&[env!("CARGO_PKG_VERSION")])
+        .set(1);
+    #[cfg(target_os = "linux")]
+    make.0.register(Box::new(
+        prometheus::process_collector::ProcessCollector::for_self(),
+    ))?;
+    Ok(())
 }

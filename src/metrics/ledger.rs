@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::Metrics;
-use super::families::Maker;
+use super::make::Maker;
 use tollgate_ledger::bank::Books;
 use tollgate_ledger::till::Observer;
 use tollgate_ledger::{Ledger, NanoUsd};

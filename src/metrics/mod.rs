@@ -7,6 +7,7 @@
 pub mod access_log;
 mod families;
 mod ledger;
+mod make;
 pub mod process_log;
 mod route;
 
