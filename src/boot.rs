@@ -12,11 +12,10 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::listening::Service;
 use pingora_proxy::http_proxy;
-use tokio::sync::Semaphore;
 
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, StatusClass, process_log};
-use crate::proxy::{Bounded, Drain, Gateway, Peers, Shared};
+use crate::proxy::{Aside, Bounded, Drain, Gateway, Peers, Shared};
 use ledger::Office;
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults, Watcher};
@@ -103,7 +102,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         access_log: access_log.clone(),
         ledger: office.as_ref().map(|office| office.ledger()),
         rests: office.as_ref().filter(|o| o.shares()).map(|_| rests),
-        counting: Semaphore::new(config.proxy.threads.div_ceil(2)),
+        aside: Arc::new(Aside::new(config.proxy.threads.div_ceil(2))),
         event_ids: EventIds::new(random::bits64()),
     });
 

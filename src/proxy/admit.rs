@@ -9,19 +9,17 @@ use pingora_proxy::Session;
 use super::context::{Context, Planned};
 use super::flight::{Flight, Limits};
 use super::opening::Opening;
-use super::session;
 use super::settle::Closing;
 use super::shared::Shared;
 use super::tab::Tab;
+use super::{count, session};
 use crate::metrics::InFlight;
 use tollgate_base::clock;
 use tollgate_config::Timeouts;
 use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::effective;
 use tollgate_failover::{Candidate, Machine};
-use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::{Encoding, PromptCounter};
-use tollgate_wire::{Endpoint, GatewayError, Surface};
+use tollgate_wire::GatewayError;
 
 /// A place among the requests under way, unless the process is stopping or full.
 pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayError> {
@@ -57,13 +55,9 @@ pub async fn check(
     if received.body.prompt_bound() <= limit {
         return Ok(());
     }
-    let body = received.body.clone();
     let model = candidates.first().map(|c| c.upstream_model.clone());
-    let _turn = shared.counting.acquire().await;
-    let counted = tokio::task::spawn_blocking(move || {
-        prompt_tokens(model.as_deref().unwrap_or_default(), &body, limit)
-    });
-    match counted.await {
+    let model = model.unwrap_or_default();
+    match count::prompt(&shared.aside, &model, &received.body, limit).await {
         Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
         Ok(_) => Ok(()),
         Err(_) => Err(GatewayError::internal()),
@@ -107,7 +101,7 @@ pub fn start(
     place.set_write_timeout(None);
     let patience = caller.snapshot.config.proxy.read_timeout;
     let closing = Closing {
-        shared: shared.clone(),
+        aside: shared.aside.clone(),
         tab: tab.clone(),
         body: received.body.clone(),
         cut_off: caller.snapshot.config.ledger.cut_off && received.body.stream(),
@@ -144,17 +138,4 @@ pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
             .as_ref()
             .map_or(&none, |configuration| &configuration.timeouts),
     )
-}
-
-/// Our own count of a prompt's tokens, or a figure over `enough` as soon as it is known to be over. Slow
-/// (tens of megabytes a second): not for the proxy's threads.
-pub fn prompt_tokens(model: &str, body: &RequestBody, enough: u64) -> u64 {
-    let messages = match body.endpoint() {
-        Endpoint::Generate(Surface::Completions | Surface::Embeddings) => 0,
-        Endpoint::Generate(_) | Endpoint::CountTokens => 1,
-    };
-    let mut counter = PromptCounter::new(Encoding::of_model(model), messages).until_over(enough);
-    let known = body.prompt_text(&mut |text| counter.push(text));
-    counter.add(known);
-    counter.total()
 }

@@ -9,7 +9,7 @@ use pingora_error::Result;
 use super::context::{Attempt, Context, PastAttempt, Planned};
 use super::flight::{Phase, ended_by_gateway};
 use super::shared::Shared;
-use super::{admit, crossing, peers, settle};
+use super::{admit, count, crossing, peers};
 use tollgate_base::clock;
 use tollgate_config::access::AccessKey;
 use tollgate_config::catalog::Provider;
@@ -114,7 +114,7 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
     let cost = match planned.flight.phase() {
         Phase::Committed => NanoUsd::ZERO,
         _ => {
-            let reported = tap.as_ref().and_then(settle::reported);
+            let reported = tap.as_ref().and_then(count::reported);
             planned.tab.failed(reported, attempt.status)
         }
     };

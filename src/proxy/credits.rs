@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admit::prompt_tokens;
 use super::context::Context;
+use super::count;
 use super::shared::Shared;
 use super::tab::{Tab, quote};
 use tollgate_base::clock;
@@ -82,13 +82,8 @@ async fn hold(
         Ok(hold) => Ok(hold),
         // The bound is many times what it is for most prompts; an exact count may fit.
         Err(refusal) if depends_on_prompt(&refusal) => {
-            let body = received.body.clone();
-            let model = candidates[0].upstream_model.clone();
-            let turn = shared.counting.acquire().await;
-            let counted =
-                tokio::task::spawn_blocking(move || prompt_tokens(&model, &body, bound)).await;
-            drop(turn);
-            match counted {
+            let model = &candidates[0].upstream_model;
+            match count::prompt(&shared.aside, model, &received.body, bound).await {
                 Ok(exact) if exact < bound => {
                     ask(shared, ctx, candidates, (exact, output), fee).await
                 }

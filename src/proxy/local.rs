@@ -11,10 +11,9 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use serde_json::json;
 
-use super::admit::prompt_tokens;
 use super::context::Context;
 use super::shared::Shared;
-use super::{names, reply};
+use super::{count, names, reply};
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::{Model, Provider};
 use tollgate_ledger::KeyKind;
@@ -91,10 +90,7 @@ pub async fn count(
     model: Arc<str>,
 ) -> std::result::Result<(), GatewayError> {
     let received = ctx.received.as_ref().ok_or_else(GatewayError::internal)?;
-    let body = received.body.clone();
-    let turn = shared.counting.acquire().await;
-    let counted = tokio::task::spawn_blocking(move || prompt_tokens(&model, &body, u64::MAX)).await;
-    drop(turn);
+    let counted = count::prompt(&shared.aside, &model, &received.body, u64::MAX).await;
     let tokens = counted.map_err(|_| GatewayError::internal())?;
     let body = json!({ "input_tokens": tokens }).to_string().into();
     let answered = reply::json(session, ctx, StatusCode::OK, body).await;

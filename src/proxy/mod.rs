@@ -13,11 +13,13 @@
 
 mod admit;
 mod answer;
+mod aside;
 mod attempt;
 mod authenticate;
 mod body;
 mod connection;
 mod context;
+mod count;
 mod credits;
 mod crossing;
 mod drain;
@@ -46,6 +48,7 @@ use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
+pub use aside::Aside;
 pub use connection::Bounded;
 pub use context::Context;
 pub use drain::Drain;

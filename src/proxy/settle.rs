@@ -8,8 +8,9 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use pingora_proxy::Session;
 
-use super::admit::prompt_tokens;
+use super::aside::Aside;
 use super::context::{Context, PastAttempt, Planned};
+use super::count;
 use super::flight::{Flight, NotAnAnswer, Phase, Translation};
 use super::shared::Shared;
 use super::tab::Tab;
@@ -23,7 +24,7 @@ use tollgate_ledger::events::UsageEvent;
 use tollgate_wire::Endpoint;
 use tollgate_wire::report::Usage;
 use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::{Settled, Tap};
+use tollgate_wire::tokens::Settled;
 
 /// Pingora's `logging`.
 pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) {
@@ -78,8 +79,8 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
 
 /// What settles a request from inside its session, before the last byte leaves.
 pub struct Closing {
-    /// For a turn at counting.
-    pub shared: Arc<Shared>,
+    /// For counting, and for translating what is long.
+    pub aside: Arc<Aside>,
     /// What is owed.
     pub tab: Arc<Tab>,
     /// For counting the prompt.
@@ -106,10 +107,9 @@ impl Closing {
 
     /// Translates a long document, away from the proxy's threads.
     pub async fn translate(&self, translation: Translation) -> Result<Bytes, NotAnAnswer> {
-        let _turn = self.shared.counting.acquire().await;
-        let translated = tokio::task::spawn_blocking(move || translation.run());
+        let translated = self.aside.run(move || translation.run()).await;
         // What it panics at is no answer that a client could read.
-        translated.await.unwrap_or(Err(NotAnAnswer))
+        translated.unwrap_or(Err(NotAnAnswer))
     }
 
     /// The answer under way has come to its end.
@@ -117,14 +117,14 @@ impl Closing {
         if self.tab.is_closed() {
             return;
         }
-        let settled = match flight.with_tap(|tap| tap.usage_final().then(|| reported(tap))) {
+        let settled = match flight.with_tap(|tap| tap.usage_final().then(|| count::reported(tap))) {
             None => None, // an error that is relayed
             Some(Some(reported)) => reported,
             Some(None) => match flight.take_tap() {
                 None => None,
                 Some(tap) => {
                     let model = self.tab.model();
-                    let (tap, settled) = count(&self.shared, tap, &model, &self.body).await;
+                    let (tap, settled) = count::answer(&self.aside, tap, &model, &self.body).await;
                     tap.into_iter().for_each(|tap| flight.put_tap(tap));
                     settled
                 }
@@ -164,34 +164,15 @@ async fn used(shared: &Shared, ctx: &mut Context) -> Option<Settled> {
     }
     let tap = last.tap.take()?;
     if tap.usage_final() {
-        let settled = reported(&tap);
+        let settled = count::reported(&tap);
         last.tap = Some(tap);
         return settled;
     }
     let body = &ctx.received.as_ref()?.body;
     let model = planned.candidates[last.candidate].upstream_model.clone();
-    let (tap, settled) = count(shared, tap, &model, body).await;
+    let (tap, settled) = count::answer(&shared.aside, tap, &model, body).await;
     last.tap = tap;
     settled
-}
-
-/// Our own count, away from the proxy's threads.
-async fn count(
-    shared: &Shared,
-    tap: Tap,
-    model: &Arc<str>,
-    body: &RequestBody,
-) -> (Option<Tap>, Option<Settled>) {
-    let (model, body) = (model.clone(), body.clone());
-    let _turn = shared.counting.acquire().await;
-    let counted = tokio::task::spawn_blocking(move || {
-        let settled = Settled::of(&tap, &model, || prompt_tokens(&model, &body, u64::MAX));
-        (tap, settled)
-    });
-    match counted.await {
-        Ok((tap, settled)) => (Some(tap), Some(settled)),
-        Err(_) => (None, None),
-    }
 }
 
 fn record_attempts(
@@ -215,7 +196,7 @@ fn record_attempts(
         let settled = if last {
             settled
         } else {
-            past.tap.as_ref().and_then(reported)
+            past.tap.as_ref().and_then(count::reported)
         };
         let route = route(shared, candidate, endpoint);
         route.attempt(label(past));
@@ -280,15 +261,6 @@ fn record_attempts(
             ledger.estimates.learn(key, model, settled.usage.output);
         }
     }
-}
-
-/// What the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
-/// unless its provider reported usage all the same.
-pub fn reported(tap: &Tap) -> Option<Settled> {
-    tap.usage().map(|usage| Settled {
-        usage,
-        estimated: !tap.usage_final(),
-    })
 }
 
 fn route(shared: &Shared, candidate: &Candidate, endpoint: Endpoint) -> Arc<RouteMetrics> {

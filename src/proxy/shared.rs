@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::aside::Aside;
 use super::drain::Drain;
 use super::peers::Peers;
 use crate::metrics::Metrics;
@@ -45,8 +45,8 @@ pub struct Shared {
     pub ledger: Option<Arc<Ledger>>,
     /// Where other replicas are told which keys rest; `None` if there are none.
     pub rests: Option<UnboundedSender<Rest>>,
-    /// Turns at counting tokens ourselves and at translating what is large, which keep a core busy.
-    pub counting: Semaphore,
+    /// Where work is done that keeps a core busy.
+    pub aside: Arc<Aside>,
     /// Names usage events.
     pub event_ids: EventIds,
 }

@@ -4,17 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::proxy::shared::Shared;
+use crate::proxy::aside::LARGE;
 use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate;
 use tollgate_wire::translate::{Conversation, Refusal, Reply, Target, Translated};
-use tollgate_wire::{Endpoint, GatewayError, Surface};
-
-/// A body longer than this, in bytes, is read and written away from the proxy's threads: it would keep every
-/// other request of its thread waiting, for some milliseconds a megabyte. Handing a shorter one over would cost
-/// more than the translation.
-pub const LARGE: usize = 256 * 1024;
+use tollgate_wire::{Endpoint, Surface};
 
 /// The request in the neutral model, or why it has no place there.
 pub(super) type Read = Result<Conversation, Refusal>;
@@ -82,16 +77,6 @@ impl Job {
             Err(refusal) => Err(Some(refusal.clone())),
         };
         Done { read, carried }
-    }
-
-    /// The same, away from the proxy's threads.
-    ///
-    /// # Errors
-    /// An internal error if it panicked.
-    pub async fn run_away(self, shared: &Shared) -> Result<Done, GatewayError> {
-        let _turn = shared.counting.acquire().await;
-        let done = tokio::task::spawn_blocking(move || self.run()).await;
-        done.map_err(|_| GatewayError::internal())
     }
 
     fn write(&self, conversation: &Conversation) -> Result<Carried, Option<Refusal>> {

@@ -8,10 +8,11 @@ mod job;
 
 use std::sync::Arc;
 
-pub use job::{Carried, LARGE};
+pub use job::Carried;
 
 use job::{Done, Job, Read, Told};
 
+use super::aside::LARGE;
 use super::context::{Context, Planned};
 use super::shared::Shared;
 use tollgate_config::access::AccessKey;
@@ -57,7 +58,8 @@ impl Crossing {
             return Ok(None);
         }
         let done = if job.is_large() {
-            Box::pin(job.run_away(shared)).await?
+            let done = Box::pin(shared.aside.run(move || job.run())).await;
+            done.map_err(|_| GatewayError::internal())?
         } else {
             job.run()
         };

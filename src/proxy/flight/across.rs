@@ -8,7 +8,7 @@ use pingora_core::protocols::http::HttpTask;
 
 use super::Masked;
 use super::numbers::number;
-use crate::proxy::crossing::LARGE;
+use crate::proxy::aside::LARGE;
 use tollgate_wire::Dialect;
 use tollgate_wire::report::{StreamFailure, Usage};
 use tollgate_wire::sse::Event;

@@ -1,0 +1,65 @@
+//! What is counted here: a prompt's tokens, and what an answer used whose provider does not say.
+
+use std::sync::Arc;
+
+use tokio::task::JoinError;
+
+use super::aside::Aside;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::tokens::{Encoding, PromptCounter, Settled, Tap};
+use tollgate_wire::{Endpoint, Surface};
+
+/// Our own count of a prompt's tokens, or a figure over `enough` as soon as it is known to be over.
+///
+/// # Errors
+/// If the count panics.
+pub async fn prompt(
+    aside: &Aside,
+    model: &Arc<str>,
+    body: &RequestBody,
+    enough: u64,
+) -> Result<u64, JoinError> {
+    let (model, body) = (model.clone(), body.clone());
+    aside
+        .run(move || prompt_tokens(&model, &body, enough))
+        .await
+}
+
+/// Our own count of what an answer used.
+pub async fn answer(
+    aside: &Aside,
+    tap: Tap,
+    model: &Arc<str>,
+    body: &RequestBody,
+) -> (Option<Tap>, Option<Settled>) {
+    let (model, body) = (model.clone(), body.clone());
+    let count = move || {
+        let settled = Settled::of(&tap, &model, || prompt_tokens(&model, &body, u64::MAX));
+        (tap, settled)
+    };
+    match aside.run(count).await {
+        Ok((tap, settled)) => (Some(tap), Some(settled)),
+        Err(_) => (None, None),
+    }
+}
+
+/// What the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
+/// unless its provider reported usage all the same.
+pub fn reported(tap: &Tap) -> Option<Settled> {
+    tap.usage().map(|usage| Settled {
+        usage,
+        estimated: !tap.usage_final(),
+    })
+}
+
+/// Slow: tens of megabytes a second.
+fn prompt_tokens(model: &str, body: &RequestBody, enough: u64) -> u64 {
+    let messages = match body.endpoint() {
+        Endpoint::Generate(Surface::Completions | Surface::Embeddings) => 0,
+        Endpoint::Generate(_) | Endpoint::CountTokens => 1,
+    };
+    let mut counter = PromptCounter::new(Encoding::of_model(model), messages).until_over(enough);
+    let known = body.prompt_text(&mut |text| counter.push(text));
+    counter.add(known);
+    counter.total()
+}
