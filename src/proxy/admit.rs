@@ -6,10 +6,10 @@ use std::sync::Arc;
 use http::Version;
 use pingora_proxy::Session;
 
+use super::closing::Closing;
 use super::context::{Context, Planned};
 use super::flight::{Flight, Limits};
 use super::opening::Opening;
-use super::settle::Closing;
 use super::shared::Shared;
 use super::tab::Tab;
 use super::{count, session};

@@ -17,6 +17,7 @@ mod aside;
 mod attempt;
 mod authenticate;
 mod body;
+mod closing;
 mod connection;
 mod context;
 mod count;

@@ -23,9 +23,9 @@ use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
+use super::closing::Closing;
 use super::flight::{Flight, Pass, Tick, ended_by_gateway};
 use super::opening::Opening;
-use super::settle::Closing;
 use super::timer::Timer;
 use tollgate_base::clock;
 
