@@ -15,9 +15,6 @@ use super::tab::Tab;
 use super::{count, session};
 use crate::metrics::InFlight;
 use tollgate_base::clock;
-use tollgate_config::Timeouts;
-use tollgate_config::catalog::TimeoutOverrides;
-use tollgate_config::effective;
 use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::GatewayError;
 
@@ -76,7 +73,7 @@ pub fn start(
     let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
         return;
     };
-    let timeouts = timeouts(ctx, candidates.first());
+    let timeouts = caller.timeouts(candidates.first());
     let now = clock::now();
     let total_by = ctx.started + timeouts.total;
     let limits = Limits {
@@ -117,25 +114,4 @@ pub fn start(
         unwrap: Some(unwrap),
         _in_flight: in_flight,
     });
-}
-
-/// The most specific timeouts for a candidate of this caller.
-pub fn timeouts(ctx: &Context, candidate: Option<&Candidate>) -> Timeouts {
-    let Some(caller) = &ctx.caller else {
-        return Timeouts::default();
-    };
-    let none = TimeoutOverrides::default();
-    effective(
-        &caller.snapshot.config.timeouts,
-        &caller.key.settings.timeouts,
-        candidate.map_or(&none, |c| &c.provider.timeouts),
-        candidate
-            .and_then(|c| c.model.as_ref())
-            .map_or(&none, |model| &model.timeouts),
-        caller
-            .key
-            .configuration
-            .as_ref()
-            .map_or(&none, |configuration| &configuration.timeouts),
-    )
 }

@@ -10,7 +10,7 @@ use pingora_proxy::Session;
 use super::context::{Attempt, Context};
 use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
 use super::shared::Shared;
-use super::{crossing, names, opening};
+use super::{names, opening};
 use tollgate_base::clock;
 use tollgate_failover::{Outcome, retry_after};
 use tollgate_wire::Endpoint;
@@ -48,15 +48,28 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     if head.status.is_informational() {
         return Ok(());
     }
-    if !head.status.is_success() {
-        crossing::prune(shared, ctx).await;
-    }
     let attempts = ctx.past.len() + 1;
-    let (Some(planned), Some(attempt), Some(caller)) =
-        (&ctx.planned, &mut ctx.attempt, &ctx.caller)
-    else {
+    let (Some(caller), Some(received), Some(planned), Some(attempt)) = (
+        &ctx.caller,
+        &ctx.received,
+        &mut ctx.planned,
+        &mut ctx.attempt,
+    ) else {
         return Err(ended_by_gateway());
     };
+    if !head.status.is_success() {
+        let (body, machine) = (&received.body, &mut planned.machine);
+        let crossing = &mut ctx.crossing;
+        crossing
+            .prune(
+                &shared.aside,
+                body,
+                &caller.key,
+                &planned.candidates,
+                machine,
+            )
+            .await;
+    }
     let candidate = &planned.candidates[attempt.candidate];
     attempt.status = Some(head.status.as_u16());
 

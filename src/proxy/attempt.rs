@@ -6,10 +6,11 @@ use bytes::Bytes;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::Result;
 
-use super::context::{Attempt, Context, PastAttempt, Planned};
+use super::context::{Attempt, Context, PastAttempt};
+use super::crossing::{Carried, most_output};
 use super::flight::{Phase, ended_by_gateway};
 use super::shared::Shared;
-use super::{admit, count, crossing, peers};
+use super::{count, peers};
 use tollgate_base::clock;
 use tollgate_config::access::AccessKey;
 use tollgate_config::catalog::Provider;
@@ -59,24 +60,26 @@ async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
 /// The machine's next candidate, as an attempt that has no address yet. One whose provider another
 /// request is probing comes after the others.
 async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
+    let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
+    let (body, key, planned) = (&received.body, &caller.key, ctx.planned.as_mut()?);
+    let crossing = &mut ctx.crossing;
     let mut now = clock::now();
-    let index = loop {
-        let index = ctx.planned.as_mut()?.machine.next(now)?;
-        let can = crossing::ready(shared, ctx, index).await;
+    let (index, candidate) = loop {
+        let index = planned.machine.next(now)?;
+        let candidate = &planned.candidates[index];
+        let ready = crossing.ready(&shared.aside, body, key, index, candidate);
+        let is_ready = ready.await;
         now = clock::now(); // a large body takes its time
-        let planned = ctx.planned.as_mut()?;
-        if !can {
+        if !is_ready {
             planned.machine.decline();
             continue;
         }
-        if shared.health.begin(&planned.candidates[index], now) || !planned.machine.postpone() {
-            break index;
+        if shared.health.begin(candidate, now) || !planned.machine.postpone() {
+            break (index, candidate);
         }
     };
-    let worded = worded(ctx, index)?;
-    let planned = ctx.planned.as_ref()?;
-    let candidate = &planned.candidates[index];
-    let timeouts = admit::timeouts(ctx, Some(candidate));
+    let worded = worded(body, key, candidate, crossing.take(index));
+    let timeouts = caller.timeouts(Some(candidate));
     let by = planned.total_by.min(now + timeouts.per_request);
     planned.flight.begin(by, now);
     planned.tab.attempt(candidate);
@@ -101,13 +104,16 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
 /// Records a failed attempt, and says what follows.
 pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outcome) -> Step {
     let now = clock::now();
-    let committed = |planned: &Planned| planned.flight.phase() == Phase::Committed;
-    if !ctx.planned.as_ref().is_some_and(committed) {
-        crossing::prune_known(ctx);
-    }
-    let Some(planned) = &mut ctx.planned else {
+    let (Some(caller), Some(received), Some(planned)) =
+        (&ctx.caller, &ctx.received, &mut ctx.planned)
+    else {
         return Step::Stop;
     };
+    if planned.flight.phase() != Phase::Committed {
+        let (candidates, machine) = (&planned.candidates, &mut planned.machine);
+        let crossing = &mut ctx.crossing;
+        crossing.prune_known(&received.body, &caller.key, candidates, machine);
+    }
     shared.learn(&planned.candidates[attempt.candidate], &outcome, now);
     let tap = planned.flight.take_tap();
     // What has begun to leave is settled with the request.
@@ -140,22 +146,24 @@ struct Worded {
     dropped: Vec<String>,
 }
 
-fn worded(ctx: &mut Context, index: usize) -> Option<Worded> {
-    let carried = crossing::take(ctx, index);
-    let (planned, received, caller) = (&ctx.planned, &ctx.received, &ctx.caller);
-    let candidate = &planned.as_ref()?.candidates[index];
-    let (client, key) = (&received.as_ref()?.body, &caller.as_ref()?.key);
+/// `carried` is what crosses to another of its APIs than the client's.
+fn worded(
+    client: &RequestBody,
+    key: &AccessKey,
+    candidate: &Candidate,
+    carried: Option<Carried>,
+) -> Worded {
     let Some(carried) = carried else {
         let endpoint = client.endpoint();
         let own = own_thoughts(client);
         let rendered = render(own.as_ref().unwrap_or(client), key, candidate);
-        return Some(Worded {
+        return Worded {
             endpoint,
             body: rendered.body,
             strip_usage: rendered.asks && !client.wants_usage_chunk(),
             reply: None,
             dropped: rendered.stripped,
-        });
+        };
     };
     let rendered = render(&carried.body, key, candidate);
     let mut dropped = carried.dropped;
@@ -164,13 +172,13 @@ fn worded(ctx: &mut Context, index: usize) -> Option<Worded> {
             dropped.push(name);
         }
     }
-    Some(Worded {
+    Worded {
         endpoint: Endpoint::Generate(carried.surface),
         body: rendered.body,
         strip_usage: false, // the translation reads it
         reply: Some(Box::new(carried.reply)),
         dropped,
-    })
+    }
 }
 
 /// Whether a member of a translated body is the translation's own, so that the client misses nothing without it.
@@ -222,7 +230,7 @@ fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> Rendere
     let rendered = body.render(&Edit {
         model: &candidate.upstream_model,
         strip: &strip,
-        max_output_tokens: crossing::most_output(key, candidate),
+        max_output_tokens: most_output(key, candidate),
         include_usage: ask,
     });
     let mut stripped: Vec<String> = Vec::new();

@@ -12,6 +12,8 @@ use super::session::Unwrap;
 use super::tab::Tab;
 use crate::metrics::InFlight;
 use tollgate_config::access::{AccessKey, Snapshot};
+use tollgate_config::catalog::TimeoutOverrides;
+use tollgate_config::{Timeouts, effective};
 use tollgate_failover::{Candidate, Machine, Outcome};
 use tollgate_ledger::NanoUsd;
 use tollgate_wire::request::RequestBody;
@@ -51,6 +53,23 @@ pub struct Caller {
     pub key: Arc<AccessKey>,
     /// What was configured when the request began.
     pub snapshot: Arc<Snapshot>,
+}
+
+impl Caller {
+    /// The most specific timeouts for a candidate.
+    pub fn timeouts(&self, candidate: Option<&Candidate>) -> Timeouts {
+        let none = TimeoutOverrides::default();
+        let (configured, key) = (&self.snapshot.config, &self.key);
+        let configuration = key.configuration.as_ref();
+        let model = candidate.and_then(|candidate| candidate.model.as_ref());
+        effective(
+            &configured.timeouts,
+            &key.settings.timeouts,
+            candidate.map_or(&none, |candidate| &candidate.provider.timeouts),
+            model.map_or(&none, |model| &model.timeouts),
+            configuration.map_or(&none, |configuration| &configuration.timeouts),
+        )
+    }
 }
 
 /// The request's body.

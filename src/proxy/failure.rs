@@ -9,14 +9,14 @@ use pingora_proxy::{FailToProxy, Session};
 use super::context::Context;
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
-use super::{attempt, crossing, reply, settle};
+use super::{attempt, reply, settle};
 use tollgate_base::clock;
 use tollgate_failover::{ConnectFailure, Ending, Outcome, Step};
 use tollgate_wire::error::{Attempt as Line, Code};
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::stop::{Stopped, stop};
 use tollgate_wire::tokens::Tap;
-use tollgate_wire::{GatewayError, Surface};
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// Dead pooled connections that one attempt may meet before it counts as failed.
 const MOST_STALE: u8 = 3;
@@ -183,7 +183,7 @@ fn verdict(
     ctx: &Context,
     fault: Option<Fault>,
 ) -> (GatewayError, Option<(http::StatusCode, Bytes)>) {
-    let Some(planned) = &ctx.planned else {
+    let (Some(planned), Some(caller)) = (&ctx.planned, &ctx.caller) else {
         return (GatewayError::internal(), None);
     };
     let name = |index: usize| {
@@ -195,8 +195,7 @@ fn verdict(
         .last()
         .map(|past| name(past.candidate))
         .unwrap_or_default();
-    let timeouts = super::admit::timeouts(
-        ctx,
+    let timeouts = caller.timeouts(
         ctx.past
             .last()
             .and_then(|past| planned.candidates.get(past.candidate)),
@@ -205,7 +204,9 @@ fn verdict(
         return (GatewayError::shutting_down(), None);
     }
     if ctx.past.is_empty() && planned.machine.ending() == Ending::AllFailed {
-        return (crossing::not_carried(ctx), None);
+        let refused = |endpoint: Endpoint| ctx.crossing.refusal(endpoint.surface());
+        let error = ctx.endpoint.map_or_else(GatewayError::internal, refused);
+        return (error, None);
     }
     if planned.flight.phase() == Phase::Committed {
         return match fault {
@@ -241,7 +242,7 @@ fn verdict(
     };
     match planned.machine.ending() {
         Ending::TotalTimeout => (
-            GatewayError::timed_out(super::admit::timeouts(ctx, planned.candidates.first()).total),
+            GatewayError::timed_out(caller.timeouts(planned.candidates.first()).total),
             None,
         ),
         Ending::Unreachable => {

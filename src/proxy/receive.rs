@@ -7,7 +7,7 @@ use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::shared::Shared;
-use super::{admit, authenticate, body, credits, crossing, local, names, reply, route};
+use super::{admit, authenticate, body, credits, local, names, reply, route};
 use tollgate_base::clock;
 use tollgate_wire::GatewayError;
 use tollgate_wire::error::Code;
@@ -96,7 +96,13 @@ async fn walk(
     };
     admit::check(shared, ctx, &planned).await?;
     credits::payable(shared, ctx, &mut planned)?;
-    crossing::prepare(shared, ctx, &mut planned).await?;
+    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
+        return Err(GatewayError::internal());
+    };
+    let (body, key) = (&received.body, &caller.key);
+    ctx.crossing
+        .prepare(&shared.aside, body, key, &mut planned)
+        .await?;
     let tab = credits::open(shared, ctx, &planned).await?;
     admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)

@@ -12,14 +12,12 @@ pub use job::Carried;
 
 use job::{Done, Job, Read, Told};
 
-use super::aside::LARGE;
-use super::context::{Context, Planned};
-use super::shared::Shared;
+use super::aside::{Aside, LARGE};
 use tollgate_config::access::AccessKey;
-use tollgate_failover::Candidate;
+use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate::Refusal;
-use tollgate_wire::{Endpoint, GatewayError};
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// What is known of a request's crossing.
 #[derive(Default)]
@@ -36,6 +34,140 @@ pub struct Crossing {
 }
 
 impl Crossing {
+    /// Passes over candidates until one can be told the request.
+    ///
+    /// # Errors
+    /// A refusal that names the field at fault, if none can.
+    pub async fn prepare(
+        &mut self,
+        aside: &Aside,
+        body: &RequestBody,
+        key: &AccessKey,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<(), GatewayError> {
+        let Endpoint::Generate(called) = body.endpoint() else {
+            return Ok(());
+        };
+        let mut passed = 0;
+        for candidate in candidates.iter() {
+            if candidate.surface == called {
+                break;
+            }
+            let job = self.job(body, key, candidate);
+            if let Some(carried) = self.carry(aside, job).await? {
+                self.ready = Some((0, carried));
+                break;
+            }
+            passed += 1;
+        }
+        if passed == candidates.len() {
+            return Err(self.refusal(called));
+        }
+        candidates.drain(..passed);
+        Ok(())
+    }
+
+    /// Whether the candidate of this index can be told the request. What crosses is ready for [`Self::take`] then.
+    pub async fn ready(
+        &mut self,
+        aside: &Aside,
+        body: &RequestBody,
+        key: &AccessKey,
+        index: usize,
+        candidate: &Candidate,
+    ) -> bool {
+        let is_ready = self.ready.as_ref().is_some_and(|(of, _)| *of == index);
+        if is_ready || candidate.surface == body.endpoint().surface() {
+            return true;
+        }
+        let job = self.job(body, key, candidate);
+        // One whose translation panics is passed over; if it is the only one, the client reads of an internal error.
+        let carried = self.carry(aside, job).await.ok().flatten();
+        self.ready = carried.map(|carried| (index, carried));
+        self.ready.is_some()
+    }
+
+    /// What is ready for the candidate of this index; `None` if the request reaches it as it is.
+    pub fn take(&mut self, index: usize) -> Option<Carried> {
+        self.ready
+            .take_if(|(of, _)| *of == index)
+            .map(|(_, carried)| carried)
+    }
+
+    /// Passes over the candidates left that cannot be told the request, so that it is known whether an attempt that
+    /// has failed with an answer is the last one, whose answer is relayed.
+    pub async fn prune(
+        &mut self,
+        aside: &Aside,
+        body: &RequestBody,
+        key: &AccessKey,
+        candidates: &[Candidate],
+        machine: &mut Machine,
+    ) {
+        if !self.pruned && body.bytes().len() > LARGE {
+            let called = body.endpoint().surface();
+            let mut left = Vec::new();
+            machine.keep(|index| {
+                left.push(index);
+                true
+            });
+            for index in left {
+                let candidate = &candidates[index];
+                if candidate.surface == called {
+                    continue;
+                }
+                let job = self.job(body, key, candidate);
+                let told = job.told();
+                // What it is found to be is kept, and what was written thrown away: its turn may never come.
+                if self.can(&told).is_none() && self.carry(aside, job).await.is_err() {
+                    self.known.push((told, false));
+                }
+            }
+        }
+        self.prune_known(body, key, candidates, machine);
+    }
+
+    /// The same where nobody can wait: of a large body's candidates only those are passed over that are known not
+    /// to be told it. The others are when their turn comes; without an answer to relay that comes to the same.
+    pub fn prune_known(
+        &mut self,
+        body: &RequestBody,
+        key: &AccessKey,
+        candidates: &[Candidate],
+        machine: &mut Machine,
+    ) {
+        if self.pruned {
+            return;
+        }
+        let called = body.endpoint().surface();
+        let mut all_known = true;
+        machine.keep(|index| {
+            let candidate = &candidates[index];
+            if candidate.surface == called {
+                return true;
+            }
+            let job = self.job(body, key, candidate);
+            let told = job.told();
+            match self.can(&told) {
+                Some(can) => can,
+                None if job.is_large() => {
+                    all_known = false;
+                    true
+                }
+                None => self.learn(told, job.run()).is_some(),
+            }
+        });
+        self.pruned = all_known;
+    }
+
+    /// The refusal when no candidate could be told the request, which was made on the API `called`.
+    pub fn refusal(&self, called: Surface) -> GatewayError {
+        match &self.refusal {
+            Some(refusal) => GatewayError::not_carried(refusal, called),
+            None => GatewayError::internal(),
+        }
+    }
+
     fn job(&self, body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> Job {
         Job {
             called: body.endpoint().surface(),
@@ -52,13 +184,13 @@ impl Crossing {
     }
 
     /// Writes the request for a candidate, wherever its size allows it.
-    async fn carry(&mut self, shared: &Shared, job: Job) -> Result<Option<Carried>, GatewayError> {
+    async fn carry(&mut self, aside: &Aside, job: Job) -> Result<Option<Carried>, GatewayError> {
         let told = job.told();
         if self.can(&told) == Some(false) {
             return Ok(None);
         }
         let done = if job.is_large() {
-            let done = Box::pin(shared.aside.run(move || job.run())).await;
+            let done = Box::pin(aside.run(move || job.run())).await;
             done.map_err(|_| GatewayError::internal())?
         } else {
             job.run()
@@ -78,153 +210,6 @@ impl Crossing {
                 None
             }
         }
-    }
-}
-
-/// Passes over candidates until one can be told the request.
-///
-/// # Errors
-/// A refusal that names the field at fault, if none can.
-pub async fn prepare(
-    shared: &Shared,
-    ctx: &mut Context,
-    candidates: &mut Vec<Candidate>,
-) -> Result<(), GatewayError> {
-    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
-        return Err(GatewayError::internal());
-    };
-    let Endpoint::Generate(called) = received.body.endpoint() else {
-        return Ok(());
-    };
-    let mut passed = 0;
-    for candidate in candidates.iter() {
-        if candidate.surface == called {
-            break;
-        }
-        let job = ctx.crossing.job(&received.body, &caller.key, candidate);
-        if let Some(carried) = ctx.crossing.carry(shared, job).await? {
-            ctx.crossing.ready = Some((0, carried));
-            break;
-        }
-        passed += 1;
-    }
-    if passed == candidates.len() {
-        return Err(not_carried(ctx));
-    }
-    candidates.drain(..passed);
-    Ok(())
-}
-
-/// Whether the candidate of this index can be told the request. What crosses is ready for [`take`] then.
-pub async fn ready(shared: &Shared, ctx: &mut Context, index: usize) -> bool {
-    let (Some(caller), Some(received), Some(planned)) = (&ctx.caller, &ctx.received, &ctx.planned)
-    else {
-        return false;
-    };
-    let candidate = &planned.candidates[index];
-    if candidate.surface == received.body.endpoint().surface() {
-        return true;
-    }
-    let done = ctx
-        .crossing
-        .ready
-        .as_ref()
-        .is_some_and(|(of, _)| *of == index);
-    if done {
-        return true;
-    }
-    let job = ctx.crossing.job(&received.body, &caller.key, candidate);
-    // One whose translation panics is passed over; if it is the only one, the client reads of an internal error.
-    let carried = ctx.crossing.carry(shared, job).await.ok().flatten();
-    ctx.crossing.ready = carried.map(|carried| (index, carried));
-    ctx.crossing.ready.is_some()
-}
-
-/// What is ready for the candidate of this index; `None` if the request reaches it as it is.
-pub fn take(ctx: &mut Context, index: usize) -> Option<Carried> {
-    let (of, carried) = ctx.crossing.ready.take()?;
-    if of == index {
-        return Some(carried);
-    }
-    ctx.crossing.ready = Some((of, carried));
-    None
-}
-
-/// Passes over the candidates left that cannot be told the request, so that it is known whether an attempt that
-/// has failed with an answer is the last one, whose answer is relayed.
-pub async fn prune(shared: &Shared, ctx: &mut Context) {
-    let (Some(caller), Some(received), Some(planned)) =
-        (&ctx.caller, &ctx.received, &mut ctx.planned)
-    else {
-        return;
-    };
-    if ctx.crossing.pruned || received.body.bytes().len() <= LARGE {
-        prune_known(ctx);
-        return;
-    }
-    let called = received.body.endpoint().surface();
-    let mut left = Vec::new();
-    planned.machine.keep(|index| {
-        left.push(index);
-        true
-    });
-    for index in left {
-        let candidate = &planned.candidates[index];
-        if candidate.surface == called {
-            continue;
-        }
-        let job = ctx.crossing.job(&received.body, &caller.key, candidate);
-        let told = job.told();
-        // What it is found to be is kept, and what was written thrown away: its turn may never come.
-        if ctx.crossing.can(&told).is_none() && ctx.crossing.carry(shared, job).await.is_err() {
-            ctx.crossing.known.push((told, false));
-        }
-    }
-    prune_known(ctx);
-}
-
-/// The same where nobody can wait: of a large body's candidates only those are passed over that are known not to
-/// be told it. The others are when their turn comes; without an answer to relay that comes to the same.
-pub fn prune_known(ctx: &mut Context) {
-    let (Some(caller), Some(received), Some(planned)) =
-        (&ctx.caller, &ctx.received, &mut ctx.planned)
-    else {
-        return;
-    };
-    if ctx.crossing.pruned {
-        return;
-    }
-    let called = received.body.endpoint().surface();
-    let Planned {
-        machine,
-        candidates,
-        ..
-    } = planned;
-    let mut all_known = true;
-    machine.keep(|index| {
-        let candidate = &candidates[index];
-        if candidate.surface == called {
-            return true;
-        }
-        let job = ctx.crossing.job(&received.body, &caller.key, candidate);
-        let told = job.told();
-        match ctx.crossing.can(&told) {
-            Some(can) => can,
-            None if job.is_large() => {
-                all_known = false;
-                true
-            }
-            None => ctx.crossing.learn(told, job.run()).is_some(),
-        }
-    });
-    ctx.crossing.pruned = all_known;
-}
-
-/// The refusal when no candidate could be told the request.
-pub fn not_carried(ctx: &Context) -> GatewayError {
-    match (&ctx.crossing.refusal, ctx.endpoint) {
-        (Some(refusal), Some(endpoint)) => GatewayError::not_carried(refusal, endpoint.surface()),
-        _ => GatewayError::internal(),
     }
 }
 
