@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Version;
 use pingora_proxy::Session;
 
+use super::aside::Aside;
 use super::closing::Closing;
 use super::context::{Context, Planned};
 use super::flight::{Flight, Limits};
@@ -15,8 +16,10 @@ use super::tab::Tab;
 use super::{count, session};
 use crate::metrics::InFlight;
 use tollgate_base::clock;
+use tollgate_config::access::AccessKey;
 use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::GatewayError;
+use tollgate_wire::request::RequestBody;
 
 /// A place among the requests under way, unless the process is stopping or full.
 pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayError> {
@@ -34,27 +37,21 @@ pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayEr
 /// Refuses prompts longer than `max_input_tokens`. A cheap bound decides nearly always; only a prompt
 /// between the bound and the limit is counted, away from the proxy's threads.
 pub async fn check(
-    shared: &Shared,
-    ctx: &Context,
+    aside: &Aside,
+    key: &AccessKey,
+    body: &RequestBody,
     candidates: &[Candidate],
 ) -> Result<(), GatewayError> {
-    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
-        return Err(GatewayError::internal());
-    };
-    let own = caller
-        .key
-        .configuration
-        .as_ref()
-        .and_then(|c| c.max_input_tokens);
-    let Some(limit) = own.or(caller.key.settings.max_input_tokens) else {
+    let configuration = key.configuration.as_ref();
+    let own = configuration.and_then(|configuration| configuration.max_input_tokens);
+    let Some(limit) = own.or(key.settings.max_input_tokens) else {
         return Ok(());
     };
-    if received.body.prompt_bound() <= limit {
+    if body.prompt_bound() <= limit {
         return Ok(());
     }
     let model = candidates.first().map(|c| c.upstream_model.clone());
-    let model = model.unwrap_or_default();
-    match count::prompt(&shared.aside, &model, &received.body, limit).await {
+    match count::prompt(aside, &model.unwrap_or_default(), body, limit).await {
         Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
         Ok(_) => Ok(()),
         Err(_) => Err(GatewayError::internal()),
@@ -67,24 +64,20 @@ pub fn start(
     session: &mut Session,
     ctx: &mut Context,
     candidates: Vec<Candidate>,
-    tab: Arc<Tab>,
+    tab: Tab,
     in_flight: InFlight,
 ) {
     let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
         return;
     };
     let timeouts = caller.timeouts(candidates.first());
-    let now = clock::now();
+    let (now, streams, tab) = (clock::now(), received.body.stream(), Arc::new(tab));
     let total_by = ctx.started + timeouts.total;
     let limits = Limits {
         total: total_by,
-        open_at: received
-            .body
-            .stream()
-            .then_some(ctx.started + timeouts.hold),
+        open_at: streams.then_some(ctx.started + timeouts.hold),
         idle: timeouts.stream_idle,
-        keepalive: (!timeouts.keepalive.is_zero() && received.body.stream())
-            .then_some(timeouts.keepalive),
+        keepalive: (streams && !timeouts.keepalive.is_zero()).then_some(timeouts.keepalive),
     };
     let flight = Arc::new(Flight::new(limits, shared.drain.clone(), now));
     let bytes = received.body.bytes().clone();
@@ -101,7 +94,7 @@ pub fn start(
         aside: shared.aside.clone(),
         tab: tab.clone(),
         body: received.body.clone(),
-        cut_off: caller.snapshot.config.ledger.cut_off && received.body.stream(),
+        cut_off: streams && caller.snapshot.config.ledger.cut_off,
     };
     let unwrap = session::wrap(place, bytes, flight.clone(), opening, closing, patience);
     ctx.answered.overhead = now.duration_since(received.at);

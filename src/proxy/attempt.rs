@@ -27,7 +27,15 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
     if ctx.attempt.is_none() {
         next(shared, ctx).await?;
     }
-    peer(shared, ctx)
+    let (Some(planned), Some(attempt)) = (&ctx.planned, &ctx.attempt) else {
+        return Err(ended_by_gateway());
+    };
+    let Some(address) = attempt.addresses.last() else {
+        return Err(ended_by_gateway());
+    };
+    let provider = &planned.candidates[attempt.candidate].provider;
+    let left = attempt.by.saturating_duration_since(clock::now());
+    peers::peer(&shared.peers, provider, *address, left)
 }
 
 /// Takes candidates until one has an address; those without end here, without a round through Pingora.
@@ -255,16 +263,4 @@ fn unlisted<'a>(provider: &Provider, body: &'a RequestBody) -> Vec<Cow<'a, str>>
     body.other_names()
         .filter(|name| !provider.takes(surface, name))
         .collect()
-}
-
-fn peer(shared: &Shared, ctx: &Context) -> Result<Box<HttpPeer>> {
-    let (Some(planned), Some(attempt)) = (&ctx.planned, &ctx.attempt) else {
-        return Err(ended_by_gateway());
-    };
-    let Some(address) = attempt.addresses.last() else {
-        return Err(ended_by_gateway());
-    };
-    let candidate = &planned.candidates[attempt.candidate];
-    let left = attempt.by.saturating_duration_since(clock::now());
-    peers::peer(&shared.peers, &candidate.provider, *address, left)
 }

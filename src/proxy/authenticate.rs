@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use pingora_http::RequestHeader;
-use pingora_proxy::Session;
 
 use super::names;
 use tollgate_base::clock;
@@ -12,8 +11,7 @@ use tollgate_wire::GatewayError;
 
 /// The access key that the request carries. Of two credentials one may be another service's, left in the client's
 /// environment, so the first that is known here counts.
-pub fn caller(session: &Session, snapshot: &Snapshot) -> Result<Arc<AccessKey>, GatewayError> {
-    let head = session.req_header();
+pub fn caller(head: &RequestHeader, snapshot: &Snapshot) -> Result<Arc<AccessKey>, GatewayError> {
     let sent = [api_key(head), bearer(head)];
     let mut sent = sent.into_iter().flatten().peekable();
     if sent.peek().is_none() {

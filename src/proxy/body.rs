@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use tollgate_base::clock;
@@ -20,8 +21,7 @@ const TRUSTED_LENGTH: usize = 1 << 20;
 const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Refuses a head of more than `limit` bytes.
-pub fn check_head(session: &Session, limit: usize) -> Result<(), GatewayError> {
-    let head = session.req_header();
+pub fn check_head(head: &RequestHeader, limit: usize) -> Result<(), GatewayError> {
     let target = head.raw_path().len();
     let size: usize = head
         .headers

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::context::Context;
+use super::aside::Aside;
+use super::context::Caller;
 use super::count;
 use super::shared::Shared;
 use super::tab::{Tab, quote};
 use tollgate_base::clock;
+use tollgate_config::access::AccessKey;
 use tollgate_failover::Candidate;
-use tollgate_ledger::KeyKind;
-use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::Limit;
-use tollgate_ledger::bank::Measure;
+use tollgate_ledger::bank::{Limit, Measure};
 use tollgate_ledger::cost::priced;
 use tollgate_ledger::till::{Ask, Hold, Refusal};
+use tollgate_ledger::{KeyKind, Ledger, NanoUsd};
 use tollgate_wire::error::RateLimit;
 use tollgate_wire::report::Usage;
+use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// Drops candidates whose price is not known; at least one stays.
@@ -25,10 +26,10 @@ use tollgate_wire::{Endpoint, GatewayError, Surface};
 /// A refusal if there is none that can be paid.
 pub fn payable(
     shared: &Shared,
-    ctx: &Context,
+    endpoint: Endpoint,
     candidates: &mut Vec<Candidate>,
 ) -> Result<(), GatewayError> {
-    let Some(Endpoint::Generate(surface)) = ctx.endpoint.filter(|_| shared.ledger.is_some()) else {
+    let (Endpoint::Generate(surface), Some(_)) = (endpoint, &shared.ledger) else {
         return Ok(());
     };
     let any = candidates.first().map(|c| c.upstream_model.clone());
@@ -39,27 +40,6 @@ pub fn payable(
     Ok(())
 }
 
-/// Opens the request's tab.
-///
-/// # Errors
-/// A refusal if the credits do not suffice or a limit is reached.
-pub async fn open(
-    shared: &Shared,
-    ctx: &Context,
-    candidates: &[Candidate],
-) -> Result<Arc<Tab>, GatewayError> {
-    let (Some(caller), Some(Endpoint::Generate(_))) = (&ctx.caller, ctx.endpoint) else {
-        return Ok(Arc::new(Tab::new(None, 0, 0)));
-    };
-    let fee = caller.snapshot.config.ledger.processing_fee;
-    if shared.ledger.is_none() {
-        return Ok(Arc::new(Tab::new(None, 0, fee)));
-    }
-    let output = expected_output(shared, ctx, candidates);
-    let hold = hold(shared, ctx, candidates, output, fee).await?;
-    Ok(Arc::new(Tab::new(Some(hold), output, fee)))
-}
-
 /// A user key's provider bills its owner; a managed key's model must have a price.
 fn may_be_paid(candidate: &Candidate, answers: bool) -> bool {
     let prices = candidate.model.as_ref().map(|model| &model.prices);
@@ -67,33 +47,41 @@ fn may_be_paid(candidate: &Candidate, answers: bool) -> bool {
         || prices.is_some_and(|prices| priced(prices, answers).is_ok())
 }
 
-async fn hold(
+/// Opens the request's tab.
+///
+/// # Errors
+/// A refusal if the credits do not suffice or a limit is reached.
+pub async fn open(
     shared: &Shared,
-    ctx: &Context,
+    caller: &Caller,
+    request_id: &Arc<str>,
+    body: &RequestBody,
     candidates: &[Candidate],
-    output: u64,
-    fee: u64,
-) -> Result<Hold, GatewayError> {
-    let (Some(ledger), Some(received)) = (&shared.ledger, &ctx.received) else {
-        return Err(GatewayError::internal());
+) -> Result<Tab, GatewayError> {
+    let Endpoint::Generate(surface) = body.endpoint() else {
+        return Ok(Tab::new(None, 0, 0));
     };
-    let bound = received.body.prompt_bound();
-    match ask(shared, ctx, candidates, (bound, output), fee).await {
-        Ok(hold) => Ok(hold),
-        // The bound is many times what it is for most prompts; an exact count may fit.
-        Err(refusal) if depends_on_prompt(&refusal) => {
-            let model = &candidates[0].upstream_model;
-            match count::prompt(&shared.aside, model, &received.body, bound).await {
-                Ok(exact) if exact < bound => {
-                    ask(shared, ctx, candidates, (exact, output), fee).await
-                }
-                _ => Err(refusal),
-            }
-            .map_err(|refusal| {
-                ledger.refused(&refusal);
-                refused(refusal)
-            })
-        }
+    let fee = caller.snapshot.config.ledger.processing_fee;
+    let Some(ledger) = &shared.ledger else {
+        return Ok(Tab::new(None, 0, fee));
+    };
+    let key = &*caller.key;
+    let (first, most) = (&candidates[0], body.max_output_tokens());
+    let output = match surface {
+        Surface::Embeddings => 0,
+        _ => (ledger.estimates).expected_output(&key.id, &first.upstream_model, most),
+    };
+    let order = Order {
+        ledger,
+        key,
+        request_id,
+        surface,
+        candidates,
+        output,
+        fee,
+    };
+    match order.hold(&shared.aside, body).await {
+        Ok(hold) => Ok(Tab::new(Some(hold), output, fee)),
         Err(refusal) => {
             ledger.refused(&refusal);
             Err(refused(refusal))
@@ -101,55 +89,64 @@ async fn hold(
     }
 }
 
-/// How many tokens the answer will have, as far as earlier ones tell.
-fn expected_output(shared: &Shared, ctx: &Context, candidates: &[Candidate]) -> u64 {
-    match (&shared.ledger, &ctx.caller, &ctx.received, ctx.endpoint) {
-        (_, _, _, Some(Endpoint::Generate(Surface::Embeddings))) => 0,
-        (Some(ledger), Some(caller), Some(received), _) => ledger.estimates.expected_output(
-            &caller.key.id,
-            &candidates[0].upstream_model,
-            received.body.max_output_tokens(),
-        ),
-        _ => 0,
-    }
+/// What a request asks credits for.
+struct Order<'a> {
+    ledger: &'a Ledger,
+    key: &'a AccessKey,
+    request_id: &'a Arc<str>,
+    surface: Surface,
+    candidates: &'a [Candidate],
+    /// Tokens that the answer will have, as far as earlier ones tell.
+    output: u64,
+    /// Pico-dollars per token.
+    fee: u64,
 }
 
-async fn ask(
-    shared: &Shared,
-    ctx: &Context,
-    candidates: &[Candidate],
-    (prompt, output): (u64, u64),
-    fee: u64,
-) -> Result<Hold, Refusal> {
-    let (Some(ledger), Some(caller), Some(endpoint)) = (&shared.ledger, &ctx.caller, ctx.endpoint)
-    else {
-        return Err(Refusal::BankAway);
-    };
-    let first = &candidates[0];
-    let usage = Usage {
-        input: prompt,
-        output,
-        ..Usage::default()
-    };
-    // Whichever candidate serves it.
-    let estimate = candidates
-        .iter()
-        .filter_map(|candidate| quote(candidate, &usage, fee))
-        .max()
-        .unwrap_or(NanoUsd::ZERO);
-    let ask = Ask {
-        account: &caller.key.account,
-        access_key: &caller.key.id,
-        request_id: &ctx.request_id,
-        surface: endpoint.surface(),
-        provider: &first.provider.id,
-        model: &first.upstream_model,
-        estimate,
-        prompt_tokens: prompt,
-        tokens: usage.total(),
-        limits: &caller.key.limits,
-    };
-    ledger.till.admit(&ask, clock::now()).await
+impl Order<'_> {
+    async fn hold(&self, aside: &Aside, body: &RequestBody) -> Result<Hold, Refusal> {
+        let bound = body.prompt_bound();
+        match self.ask(bound).await {
+            // The bound is many times what it is for most prompts; an exact count may fit.
+            Err(refusal) if depends_on_prompt(&refusal) => {
+                let model = &self.candidates[0].upstream_model;
+                match count::prompt(aside, model, body, bound).await {
+                    Ok(exact) if exact < bound => self.ask(exact).await,
+                    _ => Err(refusal),
+                }
+            }
+            asked => asked,
+        }
+    }
+
+    /// Asks for a prompt of this many tokens.
+    async fn ask(&self, prompt: u64) -> Result<Hold, Refusal> {
+        let usage = Usage {
+            input: prompt,
+            output: self.output,
+            ..Usage::default()
+        };
+        // Whichever candidate serves it.
+        let estimate = self
+            .candidates
+            .iter()
+            .filter_map(|candidate| quote(candidate, &usage, self.fee))
+            .max()
+            .unwrap_or(NanoUsd::ZERO);
+        let first = &self.candidates[0];
+        let ask = Ask {
+            account: &self.key.account,
+            access_key: &self.key.id,
+            request_id: self.request_id,
+            surface: self.surface,
+            provider: &first.provider.id,
+            model: &first.upstream_model,
+            estimate,
+            prompt_tokens: prompt,
+            tokens: usage.total(),
+            limits: &self.key.limits,
+        };
+        self.ledger.till.admit(&ask, clock::now()).await
+    }
 }
 
 /// Whether fewer prompt tokens could change it.

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
 
-use super::context::Context;
+use super::context::{Context, PastAttempt};
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
 use super::{attempt, reply, settle};
@@ -134,8 +134,9 @@ pub async fn last_word(shared: &Shared, session: &mut Session, ctx: &mut Context
     }
     let (phase, fault) = (planned.flight.phase(), planned.flight.fault());
     let ours = matches!(fault, Some(Fault::Drain | Fault::CutOff));
-    let gone = matches!(fault, Some(Fault::ClientGone)) || (!ours && gone(ctx));
-    if gone {
+    let heard = |past: &PastAttempt| past.outcome == Some(Outcome::ClientGone);
+    let left = fault == Some(Fault::ClientGone) || ctx.past.last().is_some_and(heard);
+    if left && !ours {
         ctx.answered.client_gone = true;
         return over(CLIENT_CLOSED_REQUEST);
     }
@@ -170,12 +171,6 @@ fn over(status: u16) -> FailToProxy {
         error_code: status,
         can_reuse_downstream: false,
     }
-}
-
-fn gone(ctx: &Context) -> bool {
-    ctx.past
-        .last()
-        .is_some_and(|past| past.outcome == Some(Outcome::ClientGone))
 }
 
 /// What to tell the client: our own error, or what the provider said in a stream that was held back.

@@ -5,20 +5,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
-use pingora_error::Result;
+use http::{Method, header};
 use pingora_http::RequestHeader;
-use pingora_proxy::Session;
 use serde_json::json;
 
-use super::context::Context;
-use super::shared::Shared;
-use super::{count, names, reply};
+use super::aside::Aside;
+use super::context::Caller;
+use super::{count, names};
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::{Model, Provider};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::models;
 use tollgate_wire::models::{Listed, Page};
+use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Dialect, Endpoint, GatewayError};
 
 /// Where a request goes.
@@ -47,8 +46,7 @@ pub fn dialect(head: &RequestHeader) -> Dialect {
 }
 
 /// Where the request goes, by path and method.
-pub fn destination(session: &Session) -> std::result::Result<Destination, GatewayError> {
-    let head = session.req_header();
+pub fn destination(head: &RequestHeader) -> Result<Destination, GatewayError> {
     let path = head.uri.path();
     if let Some(endpoint) = Endpoint::of_path(path) {
         return match head.method {
@@ -70,31 +68,15 @@ pub fn destination(session: &Session) -> std::result::Result<Destination, Gatewa
     }
 }
 
-/// The models that this key may call, in the client's dialect.
-pub async fn models(session: &mut Session, ctx: &mut Context, query: &ModelsQuery) -> Result<()> {
-    let body = match ctx.caller.as_ref() {
-        Some(caller) => list(&caller.snapshot, &caller.key, ctx.dialect, query),
-        None => Err(GatewayError::internal()),
-    };
-    match body {
-        Ok(body) => reply::json(session, ctx, StatusCode::OK, body).await,
-        Err(refusal) => reply::refusal(session, ctx, &refusal).await,
-    }
-}
-
 /// Our own count of a prompt's tokens, for models whose providers have no endpoint that counts.
 pub async fn count(
-    shared: &Shared,
-    session: &mut Session,
-    ctx: &mut Context,
-    model: Arc<str>,
-) -> std::result::Result<(), GatewayError> {
-    let received = ctx.received.as_ref().ok_or_else(GatewayError::internal)?;
-    let counted = count::prompt(&shared.aside, &model, &received.body, u64::MAX).await;
+    aside: &Aside,
+    model: &Arc<str>,
+    body: &RequestBody,
+) -> Result<Bytes, GatewayError> {
+    let counted = count::prompt(aside, model, body, u64::MAX).await;
     let tokens = counted.map_err(|_| GatewayError::internal())?;
-    let body = json!({ "input_tokens": tokens }).to_string().into();
-    let answered = reply::json(session, ctx, StatusCode::OK, body).await;
-    answered.map_err(|_| GatewayError::internal())
+    Ok(json!({ "input_tokens": tokens }).to_string().into())
 }
 
 /// One line of the list: the id a client sends, and what it names.
@@ -116,13 +98,13 @@ impl Row<'_> {
     }
 }
 
-fn list(
-    snapshot: &Snapshot,
-    key: &AccessKey,
+/// The models that the caller may call, in the client's dialect.
+pub fn models(
+    caller: &Caller,
     dialect: Dialect,
     query: &ModelsQuery,
-) -> std::result::Result<Bytes, GatewayError> {
-    let rows = callable(snapshot, key);
+) -> Result<Bytes, GatewayError> {
+    let rows = callable(&caller.snapshot, &caller.key);
     match query {
         ModelsQuery::List(query) => Ok(match dialect {
             Dialect::OpenAi => models::openai_list(rows.iter().map(Row::listed)),

@@ -101,7 +101,7 @@ impl ProxyHttp for Gateway {
         _end: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        outbound::body(session, body, ctx);
+        outbound::body(session, body, ctx.attempt.as_ref());
         Ok(())
     }
 

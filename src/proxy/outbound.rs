@@ -8,7 +8,7 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::context::Context;
+use super::context::{Attempt, Context};
 use super::flight::ended_by_gateway;
 use super::names;
 use tollgate_config::catalog::Auth;
@@ -72,7 +72,7 @@ const LEFT_BEHIND: [(&str, Leaves); 10] = [
 ///
 /// The head is made anew, which costs less than changing the client's in place, and without the client's
 /// spelling of the names: HTTP/2 has none, and HTTP/1 asks for none.
-pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &Context) -> Result<()> {
     let (Some(planned), Some(attempt), Some(called)) = (&ctx.planned, &ctx.attempt, ctx.endpoint)
     else {
         return Err(ended_by_gateway());
@@ -128,8 +128,8 @@ pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) 
 }
 
 /// Pingora's `request_body_filter`: every attempt has its own body.
-pub fn body(session: &mut Session, body: &mut Option<Bytes>, ctx: &Context) {
-    if let Some(attempt) = &ctx.attempt {
+pub fn body(session: &mut Session, body: &mut Option<Bytes>, attempt: Option<&Attempt>) {
+    if let Some(attempt) = attempt {
         *body = Some(attempt.body.clone());
     }
     // A provider that compresses all the same is undone before the tap. The head has left, and the answer

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::StatusCode;
 use pingora_error::Result;
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
+use super::local::Destination;
 use super::shared::Shared;
 use super::{admit, authenticate, body, credits, local, names, reply, route};
 use tollgate_base::clock;
+use tollgate_config::access::Snapshot;
 use tollgate_wire::GatewayError;
 use tollgate_wire::error::Code;
 use tollgate_wire::request::RequestBody;
@@ -23,7 +28,8 @@ pub async fn request(
     ctx: &mut Context,
 ) -> Result<bool> {
     let snapshot = shared.snapshot.load_full();
-    identify(session, ctx);
+    ctx.dialect = local::dialect(session.req_header());
+    ctx.request_id = request_id(session.req_header());
     let patience = snapshot.config.proxy.read_timeout;
     session.set_write_timeout(Some(patience));
     // Off already if the client wants it closed, or its framing makes it unsafe to go on.
@@ -49,71 +55,74 @@ enum Walked {
 
 async fn walk(
     shared: &Arc<Shared>,
-    snapshot: Arc<tollgate_config::access::Snapshot>,
+    snapshot: Arc<Snapshot>,
     session: &mut Session,
     ctx: &mut Context,
 ) -> std::result::Result<Walked, GatewayError> {
     let limits = &snapshot.config.proxy;
-    body::check_head(session, limits.max_headers)?;
-    let destination = local::destination(session)?;
+    body::check_head(session.req_header(), limits.max_headers)?;
+    let destination = local::destination(session.req_header())?;
     if shared.drain.ends().is_some() {
         session.set_keepalive(None);
     }
-    let key = authenticate::caller(session, &snapshot)?;
-    ctx.caller = Some(Caller {
+    let key = authenticate::caller(session.req_header(), &snapshot)?;
+    let caller = &*ctx.caller.insert(Caller {
         key,
         snapshot: snapshot.clone(),
     });
 
     let endpoint = match destination {
-        local::Destination::Models(query) => {
-            local::models(session, ctx, &query)
-                .await
-                .map_err(|_| GatewayError::internal())?;
-            return Ok(Walked::Answered);
+        Destination::Models(query) => {
+            let list = local::models(caller, ctx.dialect, &query)?;
+            return answer(session, ctx, list).await;
         }
-        local::Destination::Provider(endpoint) => endpoint,
+        Destination::Provider(endpoint) => endpoint,
     };
     ctx.endpoint = Some(endpoint);
 
     let in_flight = admit::enter(shared, limits.max_in_flight)?;
     let bytes = body::read(session, limits.max_body, limits.read_timeout).await?;
     let parsed = RequestBody::parse(endpoint, bytes).map_err(GatewayError::from)?;
-    ctx.received = Some(Received {
+    let received = &*ctx.received.insert(Received {
         body: parsed,
         at: clock::now(),
     });
 
-    let mut planned = match route::plan(shared, session, ctx) {
+    let (key, body) = (&caller.key, &received.body);
+    let mut planned = match route::plan(&shared.health, session.req_header(), caller, body) {
         Err(refusal) if refusal.code == Code::SurfaceUnavailable => {
-            let Some(model) = route::countable(ctx) else {
+            let Some(model) = route::countable(caller, body) else {
                 return Err(refusal);
             };
-            local::count(shared, session, ctx, model).await?;
-            return Ok(Walked::Answered);
+            let count = local::count(&shared.aside, &model, body).await?;
+            return answer(session, ctx, count).await;
         }
         planned => planned?,
     };
-    admit::check(shared, ctx, &planned).await?;
-    credits::payable(shared, ctx, &mut planned)?;
-    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
-        return Err(GatewayError::internal());
-    };
-    let (body, key) = (&received.body, &caller.key);
-    ctx.crossing
-        .prepare(&shared.aside, body, key, &mut planned)
-        .await?;
-    let tab = credits::open(shared, ctx, &planned).await?;
+    let aside = &shared.aside;
+    admit::check(aside, key, body, &planned).await?;
+    credits::payable(shared, endpoint, &mut planned)?;
+    let crossing = &mut ctx.crossing;
+    crossing.prepare(aside, body, key, &mut planned).await?;
+    let tab = credits::open(shared, caller, &ctx.request_id, body, &planned).await?;
     admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)
 }
 
-/// Takes over or makes the request's id, and sees whose dialect the client speaks.
-fn identify(session: &Session, ctx: &mut Context) {
-    let head = session.req_header();
-    ctx.dialect = local::dialect(head);
-    ctx.request_id = head
-        .headers
+/// Answers what needs no provider.
+async fn answer(
+    session: &mut Session,
+    ctx: &mut Context,
+    body: Bytes,
+) -> std::result::Result<Walked, GatewayError> {
+    let answered = reply::json(session, ctx, StatusCode::OK, body).await;
+    answered.map_err(|_| GatewayError::internal())?;
+    Ok(Walked::Answered)
+}
+
+/// The client's own id for the request, or one that is made.
+fn request_id(head: &RequestHeader) -> Arc<str> {
+    head.headers
         .get(&names::X_REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| {
@@ -122,7 +131,7 @@ fn identify(session: &Session, ctx: &mut Context) {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
         })
-        .map_or_else(new_request_id, Arc::from);
+        .map_or_else(new_request_id, Arc::from)
 }
 
 /// `req_` and 24 random hexadecimal digits.

@@ -2,30 +2,26 @@
 
 use std::sync::Arc;
 
-use pingora_proxy::Session;
+use pingora_http::RequestHeader;
 
-use super::context::Context;
+use super::context::Caller;
 use super::names;
-use super::shared::Shared;
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, Snapshot, Step};
+use tollgate_config::access::{AccessKey, ProviderKey, Snapshot, Step};
 use tollgate_config::catalog::{Provider, Resolved, Unknown};
-use tollgate_failover::{Candidate, Target};
+use tollgate_failover::{Candidate, Health, Target};
 use tollgate_ledger::KeyKind;
+use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// The candidates for a parsed request, at least one.
 pub fn plan(
-    shared: &Shared,
-    session: &Session,
-    ctx: &Context,
+    health: &Health,
+    head: &RequestHeader,
+    caller: &Caller,
+    body: &RequestBody,
 ) -> Result<Vec<Candidate>, GatewayError> {
-    let (Some(caller), Some(received), Some(endpoint)) = (&ctx.caller, &ctx.received, ctx.endpoint)
-    else {
-        return Err(GatewayError::internal());
-    };
-    let (snapshot, key, body) = (&*caller.snapshot, &*caller.key, &received.body);
-
+    let (snapshot, key, endpoint) = (&*caller.snapshot, &*caller.key, body.endpoint());
     let models = std::iter::once(body.model()).chain(body.fallbacks().iter().map(String::as_str));
     let mut resolved = Vec::with_capacity(1 + body.fallbacks().len());
     for (index, requested) in models.enumerate() {
@@ -52,37 +48,26 @@ pub fn plan(
     }
 
     let now = clock::now();
-    let candidates = tollgate_failover::plan(
-        &targets,
-        |key, provider| shared.health.cooling(key, provider, now),
-        now,
-        failover_wanted(snapshot, key, session),
-    );
+    let cooling = |key: &ProviderKey, provider: &Provider| health.cooling(key, provider, now);
+    let failover = failover_wanted(snapshot, key, head);
+    let candidates = tollgate_failover::plan(&targets, cooling, now, failover);
     if !candidates.is_empty() {
         return Ok(candidates);
     }
-    Err(
-        match (
-            lacking_key.or(targets_without_keys(&targets, &resolved)),
-            lacking_surface,
-        ) {
-            (Some(found), _) => GatewayError::provider_key_missing(&found.provider.id),
-            (None, Some((requested, found))) => GatewayError::surface_unavailable(
-                requested,
-                &found.provider.id,
-                endpoint.surface(),
-                found.surfaces(),
-            ),
-            (None, None) => GatewayError::internal(),
-        },
-    )
+    let lacking_key = lacking_key.or(targets_without_keys(&targets, &resolved));
+    Err(match (lacking_key, lacking_surface) {
+        (Some(found), _) => GatewayError::provider_key_missing(&found.provider.id),
+        (None, Some((requested, found))) => {
+            let (provider, offered) = (&found.provider.id, found.surfaces());
+            GatewayError::surface_unavailable(requested, provider, endpoint.surface(), offered)
+        }
+        (None, None) => GatewayError::internal(),
+    })
 }
 
 /// The model, as its provider knows it, whose tokens are to be counted and whose provider has no endpoint for that:
 /// one that messages are translated for.
-pub fn countable(ctx: &Context) -> Option<Arc<str>> {
-    let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
-    let body = &received.body;
+pub fn countable(caller: &Caller, body: &RequestBody) -> Option<Arc<str>> {
     if body.endpoint() != Endpoint::CountTokens {
         return None;
     }
@@ -183,9 +168,8 @@ fn target<'a>(
 }
 
 /// The configuration's switch, or else the global one; a request can only decline.
-fn failover_wanted(snapshot: &Snapshot, key: &AccessKey, session: &Session) -> bool {
-    let off = session
-        .req_header()
+fn failover_wanted(snapshot: &Snapshot, key: &AccessKey, head: &RequestHeader) -> bool {
+    let off = head
         .headers
         .get(&names::X_TOLLGATE_FAILOVER)
         .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"off"));

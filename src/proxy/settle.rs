@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use pingora_proxy::Session;
 
+use super::aside::Aside;
 use super::context::{Context, PastAttempt, Planned};
 use super::count;
 use super::flight::Phase;
@@ -82,20 +83,22 @@ pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, Nan
     if let Some(closed) = planned.tab.closed() {
         return (closed.settled, closed.cost);
     }
-    let settled = used(shared, ctx).await;
-    let (Some(planned), Some(last)) = (&ctx.planned, ctx.past.last()) else {
-        return (settled, NanoUsd::ZERO);
+    let (Some(received), Some(last)) = (&ctx.received, ctx.past.last_mut()) else {
+        return (None, NanoUsd::ZERO);
     };
-    let closed = planned
-        .tab
-        .close(settled, last.status, last.outcome.is_some());
+    let settled = used(&shared.aside, planned, last, &received.body).await;
+    let (status, failed) = (last.status, last.outcome.is_some());
+    let closed = planned.tab.close(settled, status, failed);
     (settled, closed.cost)
 }
 
 /// What the last attempt used: as reported, or counted; nothing if it failed before any of it left.
-async fn used(shared: &Shared, ctx: &mut Context) -> Option<Settled> {
-    let planned = ctx.planned.as_ref()?;
-    let last = ctx.past.last_mut()?;
+async fn used(
+    aside: &Aside,
+    planned: &Planned,
+    last: &mut PastAttempt,
+    body: &RequestBody,
+) -> Option<Settled> {
     let began = planned.flight.phase() == Phase::Committed
         && last.status.is_some_and(|status| status < 300);
     if !began {
@@ -107,9 +110,8 @@ async fn used(shared: &Shared, ctx: &mut Context) -> Option<Settled> {
         last.tap = Some(tap);
         return settled;
     }
-    let body = &ctx.received.as_ref()?.body;
-    let model = planned.candidates[last.candidate].upstream_model.clone();
-    let (tap, settled) = count::answer(&shared.aside, tap, &model, body).await;
+    let model = &planned.candidates[last.candidate].upstream_model;
+    let (tap, settled) = count::answer(aside, tap, model, body).await;
     last.tap = tap;
     settled
 }
