@@ -1,10 +1,11 @@
-//! The edge: the only room that names Pingora. One hook a line, one phase a file.
+//! The edge: what Pingora calls. One hook a line, one phase a file.
 //!
 //! ```text
-//! receive ─ authenticate ─ body ─ route ─ admit ─ wrap          (request_filter)
-//!    [ attempt ─ upstream request ─ answer ]*                   (upstream_peer … upstream_response_filter)
-//!    failure ─ next attempt, or the last word                   (fail_to_connect, error_while_proxy, fail_to_proxy)
-//! settle                                                        (logging)
+//! receive ─ authenticate ─ body ─ route ─ credits ─ admit     (request_filter)
+//!    [ attempt ─ outbound ─ answer ]*                         (upstream_peer … upstream_response_filter)
+//!    failure ─ the next attempt                               (fail_to_connect, error_while_proxy)
+//!    or the last word                                         (fail_to_proxy)
+//! settle ─ record                                             (logging)
 //! ```
 //!
 //! Pingora calls `upstream_peer` again whenever a failure is marked retryable: that loop is the
@@ -26,12 +27,14 @@ mod crossing;
 mod drain;
 mod failure;
 mod flight;
+mod last_word;
 mod local;
 mod names;
 mod opening;
 mod outbound;
 mod peers;
 mod receive;
+mod record;
 mod reply;
 mod route;
 mod session;
@@ -156,7 +159,7 @@ impl ProxyHttp for Gateway {
         _error: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
-        failure::last_word(&self.0, session, ctx).await
+        last_word::say(&self.0, session, ctx).await
     }
 
     /// Gives the client's session back, and records what happened.

@@ -1,0 +1,260 @@
+//! No attempt will follow, and the client has no whole answer: the last word to it.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::StatusCode;
+use pingora_proxy::{FailToProxy, Session};
+
+use super::context::{Context, PastAttempt, Planned};
+use super::flight::{Fault, Phase};
+use super::shared::Shared;
+use super::{reply, settle};
+use tollgate_base::clock;
+use tollgate_failover::{Ending, Outcome};
+use tollgate_wire::error::{Attempt as Line, Code};
+use tollgate_wire::report::StreamFailure;
+use tollgate_wire::stop::{Stopped, stop};
+use tollgate_wire::tokens::Tap;
+use tollgate_wire::{GatewayError, Surface};
+
+/// What an HTTP/2 connection is given to write out a stream's last words.
+const BEFORE_RESET: Duration = Duration::from_millis(50);
+
+/// What nginx logs when the client closed its connection.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Pingora's `fail_to_proxy`.
+pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> FailToProxy {
+    let Some(planned) = &mut ctx.planned else {
+        return over(CLIENT_CLOSED_REQUEST);
+    };
+    if let Some(unwrap) = planned.unwrap.take() {
+        unwrap.restore(&mut session.downstream_session);
+    }
+    // Pingora gives up the connection after a failure; the client shall know.
+    session.set_keepalive(None);
+    if let Some(caller) = &ctx.caller {
+        session.set_write_timeout(Some(caller.snapshot.config.proxy.read_timeout));
+    }
+    let (phase, fault) = (planned.flight.phase(), planned.flight.fault());
+    let ours = matches!(fault, Some(Fault::Drain | Fault::CutOff));
+    let heard = |past: &PastAttempt| past.outcome == Some(Outcome::ClientGone);
+    let left = fault == Some(Fault::ClientGone) || ctx.past.last().is_some_and(heard);
+    if left && !ours {
+        ctx.answered.client_gone = true;
+        return over(CLIENT_CLOSED_REQUEST);
+    }
+    if phase == Phase::Committed {
+        // What the client has of the answer is paid for before it hears the last of it.
+        settle::settle(shared, ctx).await;
+    }
+    if fault == Some(Fault::CutOff) {
+        if cut_off(session, ctx).await.is_err() {
+            ctx.answered.client_gone = true;
+        }
+        shared.metrics.error(Code::OutOfCredits.code());
+        return over(ctx.answered.status);
+    }
+    let Verdict { error, relayed } = verdict(ctx, fault);
+    let spoken = match phase {
+        Phase::Held => match relayed {
+            Some((status, body)) => reply::json(session, ctx, status, body).await,
+            None => reply::refusal(session, ctx, &error).await,
+        },
+        Phase::Opened | Phase::Committed => say_in_stream(session, ctx, &error).await,
+    };
+    if spoken.is_err() {
+        ctx.answered.client_gone = true;
+    }
+    shared.metrics.error(error.code.code());
+    over(ctx.answered.status)
+}
+
+fn over(status: u16) -> FailToProxy {
+    FailToProxy {
+        error_code: status,
+        can_reuse_downstream: false,
+    }
+}
+
+/// What to tell the client.
+struct Verdict {
+    error: GatewayError,
+    /// What is sent in its stead where nothing was said yet: the provider's words.
+    relayed: Option<(StatusCode, Bytes)>,
+}
+
+impl From<GatewayError> for Verdict {
+    fn from(error: GatewayError) -> Verdict {
+        Verdict {
+            error,
+            relayed: None,
+        }
+    }
+}
+
+fn verdict(ctx: &Context, fault: Option<Fault>) -> Verdict {
+    let (Some(endpoint), Some(caller), Some(planned)) = (ctx.endpoint, &ctx.caller, &ctx.planned)
+    else {
+        return GatewayError::internal().into();
+    };
+    let (past, ending) = (&*ctx.past, planned.machine.ending());
+    let last = past.last().map(|past| &planned.candidates[past.candidate]);
+    if fault == Some(Fault::Drain) {
+        return GatewayError::shutting_down().into();
+    }
+    if past.is_empty() && ending == Ending::AllFailed {
+        return ctx.crossing.refusal(endpoint.surface()).into();
+    }
+    if planned.flight.phase() == Phase::Committed {
+        let provider = last.map_or("", |last| &last.provider.id);
+        return match fault {
+            Some(Fault::Idle) => {
+                GatewayError::stream_idle(provider, caller.timeouts(last).stream_idle)
+            }
+            _ => GatewayError::stream_broken(provider),
+        }
+        .into();
+    }
+    match ending {
+        Ending::TotalTimeout => {
+            let total = caller.timeouts(planned.candidates.first()).total;
+            GatewayError::timed_out(total).into()
+        }
+        Ending::Unreachable => {
+            let named = last.map(|last| (&*last.provider.id, &*last.upstream_model));
+            let (provider, model) = named.unwrap_or_default();
+            let reason = past.last().map(in_words).unwrap_or_default();
+            GatewayError::unreachable(provider, model, &reason).into()
+        }
+        Ending::RelayLast { retry_after } => match fault {
+            Some(Fault::Answer(StreamFailure::ErrorEvent {
+                status,
+                kind,
+                message,
+            })) => relayed(ctx, status, &kind, message),
+            // Its body broke off, so there is nothing to relay.
+            _ => {
+                let error = all_failed(planned, past);
+                match retry_after {
+                    Some(wait) => error.with_retry_after(wait).into(),
+                    None => error.into(),
+                }
+            }
+        },
+        Ending::AllFailed | Ending::Stopped => all_failed(planned, past).into(),
+    }
+}
+
+/// What the last provider said in a stream that was held back.
+fn relayed(ctx: &Context, status: u16, kind: &str, message: String) -> Verdict {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let spoken = ctx.past.last().map(|past| past.dialect);
+    let said = (kind, message.as_str());
+    let body = reply::provider_error(spoken, ctx.dialect, status, said, &ctx.request_id);
+    Verdict {
+        error: GatewayError::new(Code::AllFailed, message),
+        relayed: Some((status, body)),
+    }
+}
+
+fn all_failed(planned: &Planned, past: &[PastAttempt]) -> GatewayError {
+    let outcomes: Vec<String> = past.iter().map(in_words).collect();
+    let line = |(past, outcome)| {
+        let (past, outcome): (&PastAttempt, &String) = (past, outcome);
+        let candidate = &planned.candidates[past.candidate];
+        Line {
+            provider: &candidate.provider.id,
+            model: &candidate.upstream_model,
+            outcome,
+        }
+    };
+    GatewayError::all_failed(past.iter().zip(&outcomes).map(line))
+}
+
+/// How an attempt ended, in a few words.
+fn in_words(past: &PastAttempt) -> String {
+    let outcome = past.outcome.as_ref();
+    outcome.map(ToString::to_string).unwrap_or_default()
+}
+
+/// The credits are gone: the stream ends as at a token limit, cleanly.
+async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Result<()> {
+    ctx.answered.code = Some(Code::OutOfCredits.code());
+    ctx.answered.status = StatusCode::OK.as_u16();
+    let (Some(endpoint), Some(received), Some(planned)) =
+        (ctx.endpoint, &ctx.received, &ctx.planned)
+    else {
+        return Ok(());
+    };
+    let tap = ctx.past.last().and_then(|past| past.tap.as_ref());
+    let used = planned.tab.closed().and_then(|closed| closed.settled);
+    let usage = used.map(|settled| settled.usage).unwrap_or_default();
+    let bytes = match planned.flight.take_translator() {
+        Some(translator) => translator.cut(usage),
+        None => stop(
+            endpoint.surface(),
+            &Stopped {
+                id: tap.and_then(Tap::id).unwrap_or(&ctx.request_id),
+                model: tap.and_then(Tap::model).unwrap_or_default(),
+                created: clock::unix().as_secs(),
+                open_block: tap.and_then(Tap::open_block),
+                input: usage.input,
+                output: usage.output,
+                wants_usage: received.body.wants_usage_chunk(),
+            },
+        ),
+    };
+    write_pending(session).await?;
+    session
+        .downstream_session
+        .write_response_body(bytes, true)
+        .await?;
+    session.downstream_session.finish_body().await
+}
+
+/// What an interrupted write began.
+async fn write_pending(session: &mut Session) -> pingora_error::Result<()> {
+    let downstream = &mut session.downstream_session;
+    while downstream.has_pending_downstream_proxy_tasks() {
+        downstream.write_downstream_proxy_tasks().await?;
+    }
+    Ok(())
+}
+
+/// After the client was told `200`: an error event in its dialect, and no clean end.
+async fn say_in_stream(
+    session: &mut Session,
+    ctx: &mut Context,
+    error: &GatewayError,
+) -> pingora_error::Result<()> {
+    ctx.answered.code = Some(error.code.code());
+    ctx.answered.status = StatusCode::OK.as_u16();
+    let streaming = ctx
+        .received
+        .as_ref()
+        .is_some_and(|received| received.body.stream());
+    let Some(endpoint) = ctx.endpoint.filter(|_| streaming) else {
+        return Ok(());
+    };
+    write_pending(session).await?;
+    let sequence = match (endpoint.surface(), &ctx.planned) {
+        (Surface::Responses, Some(planned)) => planned.flight.next_number(),
+        _ => 0, // only Responses number their events
+    };
+    let event = error.stream_event(endpoint.surface(), &ctx.request_id, sequence);
+    let mut bytes = BytesMut::with_capacity(2 + event.len());
+    // Whatever the provider left unfinished ends here, so that the event stands by itself.
+    bytes.put_slice(b"\n\n");
+    bytes.put_slice(&event);
+    session
+        .downstream_session
+        .write_response_body(bytes.freeze(), false)
+        .await?;
+    if session.is_http2() {
+        // The reset that follows throws away what its connection has not written yet.
+        tokio::time::sleep(BEFORE_RESET).await;
+    }
+    Ok(())
+}

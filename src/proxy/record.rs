@@ -1,0 +1,261 @@
+//! What is recorded of a request that has ended: metrics, a usage event for each attempt, a line in the access log.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use pingora_proxy::Session;
+
+use super::context::{Caller, Context, PastAttempt, Planned};
+use super::count;
+use super::shared::Shared;
+use crate::metrics::access_log::{Attempt as Line, Entry};
+use crate::metrics::{RouteMetrics, StatusClass};
+use tollgate_base::Timestamp;
+use tollgate_failover::{Candidate, Outcome};
+use tollgate_ledger::NanoUsd;
+use tollgate_ledger::events::UsageEvent;
+use tollgate_wire::Endpoint;
+use tollgate_wire::report::Usage;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::tokens::Settled;
+
+/// A request that has ended, and what it came to.
+pub struct Record<'a> {
+    pub shared: &'a Shared,
+    pub ctx: &'a Context,
+    /// What its last attempt used; `None` if that is nothing.
+    pub settled: Option<Settled>,
+    /// What its last attempt cost.
+    pub cost: NanoUsd,
+    /// When it ended.
+    pub now: Instant,
+    /// The same, by the wall clock.
+    pub wall: SystemTime,
+}
+
+/// One attempt of it.
+struct Attempt<'a> {
+    past: &'a PastAttempt,
+    candidate: &'a Candidate,
+    /// 1 is the first.
+    number: usize,
+    is_last: bool,
+    settled: Option<Settled>,
+    cost: NanoUsd,
+}
+
+impl Record<'_> {
+    /// Its metrics and its usage events.
+    pub fn attempts(&self) {
+        let (shared, ctx) = (self.shared, self.ctx);
+        let Some(planned) = &ctx.planned else {
+            self.unrouted();
+            return;
+        };
+        let (Some(caller), Some(endpoint)) = (&ctx.caller, ctx.endpoint) else {
+            return;
+        };
+        for (index, past) in ctx.past.iter().enumerate() {
+            let attempt = self.attempt(planned, index, past);
+            self.measure(planned, endpoint, &attempt);
+            let Some(ledger) = &shared.ledger else {
+                continue;
+            };
+            let event = self.event(planned, caller, endpoint, &attempt);
+            match planned.tab.receipt().filter(|_| attempt.is_last) {
+                Some(receipt) => receipt.note(&event),
+                None => ledger.till.note(&event),
+            }
+            // An answer that broke off says nothing of how long answers are.
+            if let (Some(settled), None) = (attempt.settled, &past.outcome) {
+                let (key, model) = (&caller.key.id, &attempt.candidate.upstream_model);
+                ledger.estimates.learn(key, model, settled.usage.output);
+            }
+        }
+    }
+
+    /// The metrics of a request that was answered before it was planned.
+    fn unrouted(&self) {
+        let (metrics, ctx) = (&self.shared.metrics, self.ctx);
+        if ctx.answered.status == 0 {
+            return;
+        }
+        let surface = ctx.endpoint.map(Endpoint::surface);
+        metrics.unrouted(surface, StatusClass::of(ctx.answered.status));
+        if let Some(code) = ctx.answered.code {
+            metrics.error(code);
+        }
+    }
+
+    fn attempt<'a>(
+        &self,
+        planned: &'a Planned,
+        index: usize,
+        past: &'a PastAttempt,
+    ) -> Attempt<'a> {
+        let is_last = index + 1 == self.ctx.past.len();
+        // A failed attempt that is the last one is settled with its request.
+        let (settled, cost) = if is_last {
+            (self.settled, past.cost + self.cost)
+        } else {
+            (past.tap.as_ref().and_then(count::reported), past.cost)
+        };
+        Attempt {
+            past,
+            candidate: &planned.candidates[past.candidate],
+            number: index + 1,
+            is_last,
+            settled,
+            cost,
+        }
+    }
+
+    fn measure(&self, planned: &Planned, endpoint: Endpoint, attempt: &Attempt<'_>) {
+        let candidate = attempt.candidate;
+        let route = self.shared.metrics.route(
+            &candidate.provider.id,
+            candidate.model.as_ref().map(|model| &model.id),
+            endpoint.surface(),
+        );
+        route.attempt(label(attempt.past));
+        if let Some(settled) = attempt.settled {
+            route.usage(&settled.usage, !settled.estimated);
+        }
+        route.cost(attempt.cost);
+        if attempt.is_last {
+            self.measure_answer(planned, &route);
+        }
+    }
+
+    fn measure_answer(&self, planned: &Planned, route: &RouteMetrics) {
+        let (ctx, now) = (self.ctx, self.now);
+        let status = StatusClass::of(ctx.answered.status);
+        route.request(status, now.duration_since(ctx.started));
+        let Some(committed) = planned.flight.committed_at().filter(|_| self.streams()) else {
+            return;
+        };
+        route.first_token(committed.duration_since(ctx.started));
+        if let Some(settled) = self.settled {
+            route.pace(now.duration_since(committed), settled.usage.output);
+        }
+    }
+
+    fn event(
+        &self,
+        planned: &Planned,
+        caller: &Caller,
+        endpoint: Endpoint,
+        attempt: &Attempt<'_>,
+    ) -> UsageEvent {
+        let Attempt {
+            past,
+            candidate,
+            settled,
+            is_last,
+            ..
+        } = *attempt;
+        let (provider, model) = (&candidate.provider, candidate.model.as_deref());
+        let model_name = model.map_or(&candidate.upstream_model, |model| &model.display_name);
+        let stop_reason = past.tap.as_ref().and_then(|tap| tap.finish_reason());
+        let committed = planned.flight.committed_at().filter(|_| is_last);
+        UsageEvent {
+            id: self.shared.event_ids.next(),
+            event_time: Timestamp(self.wall),
+            request_id: self.ctx.request_id.clone(),
+            access_key_id: caller.key.id.clone(),
+            account: caller.key.account.clone(),
+            surface: endpoint.surface(),
+            provider: provider.id.clone(),
+            provider_display_name: provider.display_name.clone(),
+            model: candidate.upstream_model.clone(),
+            model_display_name: model_name.clone(),
+            attempt_number: u32::try_from(attempt.number).unwrap_or(u32::MAX),
+            is_final_attempt: is_last,
+            status_code: past.status.unwrap_or_default(),
+            outcome: label(past),
+            timed_out: past.outcome == Some(Outcome::Timeout),
+            is_error: past.outcome.is_some(),
+            is_streaming: self.streams(),
+            stop_reason: stop_reason.unwrap_or_default().to_owned(),
+            tokens: settled.map(|settled| settled.usage).unwrap_or_default(),
+            estimated: settled.is_some_and(|settled| settled.estimated),
+            orphaned: false,
+            total_cost: attempt.cost.0,
+            key_source: candidate.key.kind,
+            provider_key_id: candidate.key.id.clone(),
+            provider_key_display_name: candidate.key.value.redacted().clone(),
+            latency_to_commit: committed.map(|at| at.duration_since(self.now - past.took)),
+            latency: past.took,
+        }
+    }
+
+    /// Its line in the access log.
+    pub fn log(&self, session: &Session) {
+        let ctx = self.ctx;
+        let head = session.req_header();
+        let total = self.now.duration_since(ctx.started);
+        let lines = self.lines();
+        let key = ctx.caller.as_ref().map(|caller| &caller.key);
+        let configuration = key.and_then(|key| key.configuration.as_ref());
+        let body = ctx.received.as_ref().map(|received| &received.body);
+        let surface = ctx.endpoint.map(Endpoint::surface);
+        if let Some(surface) = surface.filter(|_| !lines.is_empty()) {
+            self.shared.metrics.overhead(surface, ctx.answered.overhead);
+        }
+        let used = self.settled.map(|settled| settled.usage);
+        let address = session.client_addr().and_then(|address| address.as_inet());
+        self.shared.access_log.write(&Entry {
+            time: Timestamp(self.wall.checked_sub(total).unwrap_or(self.wall)),
+            request_id: &ctx.request_id,
+            access_key: key.map(|key| &*key.id),
+            account: key.map(|key| &*key.account),
+            configuration: configuration.map(|configuration| &*configuration.id),
+            method: head.method.as_str(),
+            path: head.uri.path(),
+            surface,
+            requested_model: body.map(RequestBody::model),
+            provider: lines.last().map(|line| line.provider),
+            model: lines.last().map(|line| line.model),
+            attempts: &lines,
+            status: Some(ctx.answered.status).filter(|status| *status > 0),
+            error: ctx.answered.code,
+            stream: self.streams(),
+            bytes_in: body.map_or(0, |body| body.bytes().len() as u64),
+            bytes_out: session.body_bytes_sent() as u64,
+            tokens: used.filter(|usage| *usage != Usage::default()),
+            estimated: self.settled.is_some_and(|settled| settled.estimated),
+            to_commit: self.to_commit(),
+            total,
+            client_ip: address.map(|address| address.ip()),
+            client_gone: ctx.answered.client_gone,
+        });
+    }
+
+    fn lines(&self) -> Vec<Line<'_>> {
+        let Some(planned) = &self.ctx.planned else {
+            return Vec::new();
+        };
+        let line = |past: &PastAttempt| {
+            let candidate = &planned.candidates[past.candidate];
+            Line {
+                provider: &candidate.provider.id,
+                model: &candidate.upstream_model,
+                outcome: label(past),
+            }
+        };
+        self.ctx.past.iter().map(line).collect()
+    }
+
+    fn streams(&self) -> bool {
+        let received = self.ctx.received.as_ref();
+        received.is_some_and(|received| received.body.stream())
+    }
+
+    fn to_commit(&self) -> Option<Duration> {
+        let committed = self.ctx.planned.as_ref()?.flight.committed_at()?;
+        Some(committed.duration_since(self.ctx.started))
+    }
+}
+
+fn label(past: &PastAttempt) -> &'static str {
+    past.outcome.as_ref().map_or("ok", Outcome::label)
+}
