@@ -1,5 +1,6 @@
 //! The head of an attempt's answer: a success to hold and look at, an error to relay, or a failure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
@@ -7,14 +8,14 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::context::{Attempt, Context};
+use super::context::{Attempt, Context, Planned};
 use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
 use super::shared::Shared;
 use super::{names, opening};
 use tollgate_base::clock;
 use tollgate_failover::{Outcome, retry_after};
-use tollgate_wire::Endpoint;
 use tollgate_wire::tokens::Tap;
+use tollgate_wire::{Dialect, Endpoint};
 
 /// Headers that we add, and `date` and `connection`, which Pingora adds.
 const OURS: usize = 9;
@@ -58,87 +59,32 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
         return Err(ended_by_gateway());
     };
     if !head.status.is_success() {
-        let (body, machine) = (&received.body, &mut planned.machine);
-        let crossing = &mut ctx.crossing;
-        crossing
-            .prune(
-                &shared.aside,
-                body,
-                &caller.key,
-                &planned.candidates,
-                machine,
-            )
-            .await;
+        let (aside, body, key) = (&shared.aside, &received.body, &caller.key);
+        let (candidates, machine) = (&planned.candidates, &mut planned.machine);
+        let prune = (ctx.crossing).prune(aside, body, key, candidates, machine);
+        prune.await;
     }
-    let candidate = &planned.candidates[attempt.candidate];
-    attempt.status = Some(head.status.as_u16());
-
-    let wait = (!head.status.is_success()).then(|| {
-        retry_after(
-            |name| head.headers.get(name).and_then(|value| value.to_str().ok()),
-            clock::wall(),
-        )
-    });
-    attempt.retry_after = wait.flatten();
-    let answer = match Outcome::of_status(head.status.as_u16(), attempt.retry_after) {
-        None => {
-            let most = caller.snapshot.config.proxy.max_body;
-            success(head, attempt, planned.flight.phase(), most)?
-        }
-        // Its body is wanted only if it may be the last word, and nothing has been said yet.
-        Some(outcome)
-            if planned.flight.phase() == Phase::Held && planned.machine.would_relay(&outcome) =>
-        {
-            attempt.outcome = Some(outcome);
-            if ctx.dialect == attempt.endpoint.surface().dialect() {
-                Answer::Relay(Masked::new(&candidate.key.value))
-            } else {
-                let (id, status) = (ctx.request_id.clone(), head.status.as_u16());
-                let masked = Masked::new(&candidate.key.value);
-                let error = Gathered::error(ctx.dialect, id, status, masked, LONGEST_ERROR);
-                Answer::Gathered(Box::new(error))
-            }
-        }
-        Some(outcome) => {
-            attempt.outcome = Some(outcome);
-            return Err(ended_by_gateway());
-        }
-    };
+    let most = caller.snapshot.config.proxy.max_body;
+    let answer = judge(head, attempt, planned, most, (ctx.dialect, &ctx.request_id))?;
     if head.status == StatusCode::TOO_MANY_REQUESTS {
-        let earlier = planned
-            .machine
-            .attempts()
-            .iter()
-            .filter_map(|attempt| attempt.outcome.retry_after());
-        if let Some(shortest) = earlier.chain(attempt.retry_after).min() {
+        let earlier = planned.machine.attempts().iter();
+        let waits = earlier.filter_map(|attempt| attempt.outcome.retry_after());
+        if let Some(shortest) = waits.chain(attempt.retry_after).min() {
             head.insert_header(header::RETRY_AFTER, whole_seconds(shortest))?;
         }
     }
 
+    let candidate = &planned.candidates[attempt.candidate];
     let upstream = clock::now().duration_since(attempt.started);
-    // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
-    let gathered = matches!(answer, Answer::Gathered(_));
-    let streamed = matches!(answer, Answer::Stream { .. }) && attempt.reply.is_some();
-    let mut headers = kept(head, attempt.strip_usage || gathered || streamed);
-    if gathered {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-    }
-    if let Some(dropped) = list(&attempt.dropped) {
-        headers.insert(&names::X_TOLLGATE_DROPPED, dropped);
-    }
+    let mut headers = theirs(head, attempt, &answer);
     for name in opening::id_headers(ctx.dialect) {
         headers.insert(name, header_value(&ctx.request_id));
     }
     let provider = header_value(&candidate.provider.id);
+    let model = header_value(&candidate.upstream_model);
     let timing = server_timing(ctx.answered.overhead, upstream);
     headers.insert(&names::X_TOLLGATE_PROVIDER, provider);
-    headers.insert(
-        &names::X_TOLLGATE_MODEL,
-        header_value(&candidate.upstream_model),
-    );
+    headers.insert(&names::X_TOLLGATE_MODEL, model);
     headers.insert(&names::X_TOLLGATE_ATTEMPTS, attempts.into());
     headers.insert(&names::SERVER_TIMING, header_value(&timing));
     let (mut parts, ()) = Response::new(()).into_parts();
@@ -148,6 +94,54 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     *head = parts.into();
     planned.flight.answering(answer);
     Ok(())
+}
+
+/// What to make of the answer. An error is one only if it may be the last word; else it fails the attempt.
+fn judge(
+    head: &ResponseHeader,
+    attempt: &mut Attempt,
+    planned: &Planned,
+    most: usize,
+    (dialect, id): (Dialect, &Arc<str>),
+) -> Result<Answer> {
+    let (status, phase) = (head.status.as_u16(), planned.flight.phase());
+    attempt.status = Some(status);
+    if !head.status.is_success() {
+        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        attempt.retry_after = retry_after(header, clock::wall());
+    }
+    let Some(outcome) = Outcome::of_status(status, attempt.retry_after) else {
+        return success(head, attempt, phase, most);
+    };
+    // Its body is wanted only if nothing has been said yet.
+    let wanted = phase == Phase::Held && planned.machine.would_relay(&outcome);
+    attempt.outcome = Some(outcome);
+    if !wanted {
+        return Err(ended_by_gateway());
+    }
+    let masked = Masked::new(&planned.candidates[attempt.candidate].key.value);
+    Ok(if dialect == attempt.endpoint.surface().dialect() {
+        Answer::Relay(masked)
+    } else {
+        let error = Gathered::error(dialect, id.clone(), status, masked, LONGEST_ERROR);
+        Answer::Gathered(Box::new(error))
+    })
+}
+
+/// The provider's headers as the client gets them, with what is said of its body.
+fn theirs(head: &ResponseHeader, attempt: &Attempt, answer: &Answer) -> HeaderMap {
+    // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
+    let gathered = matches!(answer, Answer::Gathered(_));
+    let streamed = matches!(answer, Answer::Stream { .. }) && attempt.reply.is_some();
+    let mut headers = kept(head, attempt.strip_usage || gathered || streamed);
+    if gathered {
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+    }
+    if let Some(dropped) = list(&attempt.dropped) {
+        headers.insert(&names::X_TOLLGATE_DROPPED, dropped);
+    }
+    headers
 }
 
 /// The provider's headers, less what is not for our client, with room for ours. The head is made anew
