@@ -16,6 +16,7 @@
 //! connection) share one [`Flight`] behind a short lock that is never held across an await.
 
 mod across;
+mod answer;
 mod masked;
 mod numbers;
 mod time;
@@ -29,8 +30,8 @@ use parking_lot::Mutex;
 use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
-use across::Unfinished;
 pub use across::{Gathered, NotAnAnswer, Translation, Translator};
+pub use answer::Answer;
 pub use masked::Masked;
 pub use time::{Limits, Tick};
 
@@ -64,25 +65,6 @@ pub enum Fault {
     Truncated,
     /// The client closed its connection or stream.
     ClientGone,
-}
-
-/// How the body of the answer under way is looked at.
-pub enum Answer {
-    /// Server-sent events: commits at the first content.
-    Stream {
-        /// Looks at the events.
-        tap: Tap,
-        /// Whether only the end of the connection ends the body, so that a cut looks like an end.
-        close_delimited: bool,
-        /// Puts the events into the client's words, if it does not speak the provider's.
-        translator: Option<Box<Translator>>,
-    },
-    /// A JSON document: commits when it is whole, or longer than [`HOLD_BYTES`].
-    Whole(Tap),
-    /// An error that will be relayed as it is, but for the credential: commits when it is whole.
-    Relay(Masked),
-    /// A document or an error that the client gets in its own words: commits when it is whole, however long.
-    Gathered(Box<Gathered>),
 }
 
 /// Which of the three states of the module's diagram.
@@ -208,11 +190,8 @@ impl Flight {
 
     /// Looks at the tap of the answer under way, if it has one.
     pub fn with_tap<T>(&self, look: impl FnOnce(&Tap) -> T) -> Option<T> {
-        match &self.state.lock().answer {
-            Some(Answer::Stream { tap, .. } | Answer::Whole(tap)) => Some(look(tap)),
-            Some(Answer::Gathered(gathered)) => gathered.tap().map(look),
-            Some(Answer::Relay(_)) | None => None,
-        }
+        let state = self.state.lock();
+        state.answer.as_ref().and_then(Answer::tap).map(look)
     }
 
     /// Gives back a tap that was taken after the end of its answer.
@@ -223,17 +202,11 @@ impl Flight {
     /// What the tap saw of the last answer.
     pub fn take_tap(&self) -> Option<Tap> {
         let mut state = self.state.lock();
-        match state.answer.take() {
-            Some(Answer::Stream {
-                tap, translator, ..
-            }) => {
-                state.translator = translator;
-                Some(tap)
-            }
-            Some(Answer::Whole(tap)) => Some(tap),
-            Some(Answer::Gathered(gathered)) => gathered.into_tap(),
-            Some(Answer::Relay(_)) | None => None,
+        let (tap, translator) = state.answer.take()?.into_parts();
+        if translator.is_some() {
+            state.translator = translator;
         }
+        tap
     }
 
     /// What translated the last answer, if it was a stream of another API than the client's.
@@ -392,130 +365,47 @@ impl State {
         }
     }
 
+    /// A piece of the answer; what of it is for the client.
     fn look(&mut self, data: Bytes, now: Instant) -> Result<Bytes, Stop> {
         if data.is_empty() {
             return Ok(data);
         }
         self.held_bytes += data.len();
         let committed = self.phase == Phase::Committed;
-        let (out, content) = match &mut self.answer {
-            Some(Answer::Stream {
-                tap,
-                translator: Some(translator),
-                ..
-            }) => {
-                let mut out = Vec::new();
-                let seen = tap.feed_each(data, |event| translator.push(event, &mut out));
-                match seen.failure {
-                    // Nothing can be made of what is malformed.
-                    Some(failure @ StreamFailure::Malformed) => {
-                        return Err(Stop::Fault(Fault::Answer(failure)));
-                    }
-                    Some(failure) if !committed && !seen.content => {
-                        return Err(Stop::Fault(Fault::Answer(failure)));
-                    }
-                    // After content the client reads the provider's error in its own words.
-                    Some(failure) => self.fault = Some(Fault::Answer(failure)),
-                    None => {}
-                }
-                (out.into(), seen.content)
-            }
-            Some(Answer::Stream { tap, .. }) => {
-                let numbers = &mut self.numbers;
-                let seen = tap.feed_each(data, |event| numbers.note(event.data));
-                match seen.failure {
-                    Some(failure) if !committed && !seen.content => {
-                        return Err(Stop::Fault(Fault::Answer(failure)));
-                    }
-                    // After content the client reads the provider's own error event.
-                    Some(failure) => self.fault = Some(Fault::Answer(failure)),
-                    None => {}
-                }
-                (seen.out, seen.content)
-            }
-            Some(Answer::Whole(tap)) => (tap.feed(data).out, false),
-            Some(Answer::Gathered(gathered)) => {
-                self.held_bytes = 0; // it is held however long it is
-                if gathered.push(data).is_err() {
-                    let fault = Fault::Answer(StreamFailure::Malformed);
-                    return Err(Stop::Fault(fault));
-                }
-                (Bytes::new(), false)
-            }
-            Some(Answer::Relay(masked)) => (masked.push(data), false),
-            None => (data, false),
+        let seen = match &mut self.answer {
+            Some(answer) => answer.push(data, committed, &mut self.numbers)?,
+            None => answer::untouched(data),
         };
-        if !committed && (content || self.held_bytes > HOLD_BYTES) {
+        if let Some(failure) = seen.failure {
+            self.fault = Some(Fault::Answer(failure));
+        }
+        if matches!(self.answer, Some(Answer::Gathered(_))) {
+            self.held_bytes = 0; // it is held however long it is
+        }
+        if !committed && (seen.content || self.held_bytes > HOLD_BYTES) {
             self.commit(now);
         }
-        Ok(out)
+        Ok(seen.out)
     }
 
     /// The answer has come to its end; `last` is its last piece.
     fn finish(&mut self, last: Option<Bytes>, now: Instant) -> Result<Option<Bytes>, Stop> {
-        self.ended = true;
         let committed = self.phase == Phase::Committed;
+        let has_failed = matches!(self.fault, Some(Fault::Answer(_)));
         let tail = match &mut self.answer {
-            Some(Answer::Stream {
-                tap,
-                close_delimited,
-                translator,
-            }) => {
-                let mut said = Vec::new();
-                let seen = match translator {
-                    Some(translator) => tap.finish_each(|event| translator.push(event, &mut said)),
-                    None => tap.finish(),
-                };
-                if !committed {
-                    if let Some(failure) = seen.failure {
-                        return Err(Stop::Fault(Fault::Answer(failure)));
-                    }
-                    if !seen.content && !tap.may_end() {
-                        return Err(Stop::Fault(Fault::Empty));
-                    }
-                }
-                if *close_delimited && !tap.may_end() {
-                    self.ended = false;
-                    return Err(Stop::Fault(Fault::Truncated));
-                }
-                match translator {
-                    Some(translator) => {
-                        // A provider that said that it failed has been heard, and has nothing to add.
-                        let failed =
-                            matches!(self.fault, Some(Fault::Answer(_))) || seen.failure.is_some();
-                        if !translator.finish(&mut said) && !failed {
-                            self.ended = false;
-                            return Err(Stop::Fault(Fault::Truncated));
-                        }
-                        said.into()
-                    }
-                    None => seen.out,
-                }
-            }
-            Some(Answer::Gathered(gathered)) => {
-                let body = match gathered.finish() {
-                    Ok(body) => body,
-                    Err(Unfinished::Failed(failure)) => {
-                        return Err(Stop::Fault(Fault::Answer(failure)));
-                    }
-                    Err(Unfinished::Long(translation)) => {
-                        self.ended = false;
-                        return Err(Stop::Translate(translation));
-                    }
-                };
-                across::announce(&mut self.held, body.len());
-                body
-            }
-            Some(Answer::Whole(tap)) => {
-                let seen = tap.finish();
-                if let (false, Some(failure)) = (committed, seen.failure) {
-                    return Err(Stop::Fault(Fault::Answer(failure)));
-                }
-                seen.out
-            }
-            Some(Answer::Relay(masked)) => masked.finish(),
-            None => Bytes::new(),
+            Some(answer) => answer.finish(committed, has_failed),
+            None => Ok(Bytes::new()),
         };
+        // What was cut off, or has to be translated first, has not ended.
+        let goes_on = matches!(
+            tail,
+            Err(Stop::Fault(Fault::Truncated) | Stop::Translate(_))
+        );
+        self.ended = !goes_on;
+        let tail = tail?;
+        if matches!(self.answer, Some(Answer::Gathered(_))) {
+            across::announce(&mut self.held, tail.len());
+        }
         self.commit(now);
         Ok(match last {
             None if tail.is_empty() => None,
