@@ -1,0 +1,141 @@
+//! The admin listener, and what it shows of this process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::{BootError, beside, listen};
+use crate::metrics::{BreakerState, Metrics, StatusClass};
+use crate::proxy::Shared;
+use tollgate_base::clock;
+use tollgate_config::Config;
+use tollgate_control::Control;
+use tollgate_control::admin;
+use tollgate_control::admin::{AdminState, Readiness, Resting};
+use tollgate_store::Database;
+
+/// Starts it, on a thread of its own.
+pub fn serve(
+    config: &Config,
+    shared: &Arc<Shared>,
+    control: &Arc<Control>,
+    database: Option<&Database>,
+) -> Result<(), BootError> {
+    let listener = listen(config.admin.listen, "admin.listen")?;
+    let process = Arc::new(Process {
+        shared: shared.clone(),
+        control: control.clone(),
+        listening: AtomicBool::new(false),
+    });
+    let state = AdminState::new(control.clone(), process.clone(), database)
+        .with_public_url(config.admin.public_url.as_deref());
+    let refreshed = shared.clone();
+    shared
+        .metrics
+        .refresh_with(move |metrics| export_health(&refreshed, metrics));
+    let tls = config.proxy.tls.iter().flat_map(|tls| &tls.listen);
+    let proxy: Vec<SocketAddr> = config.proxy.listen.iter().chain(tls).copied().collect();
+    beside("admin", async move {
+        tokio::spawn(async move {
+            accepting(&proxy).await;
+            process.listening.store(true, Ordering::Release);
+        });
+        admin::serve(listener, state, std::future::pending()).await
+    })
+}
+
+/// Waits until something listens on each of the addresses.
+async fn accepting(addresses: &[SocketAddr]) {
+    for address in addresses {
+        let address = reachable(*address);
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// The address under which this machine itself reaches a listener.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// What the admin listener shows of this process.
+struct Process {
+    shared: Arc<Shared>,
+    control: Arc<Control>,
+    /// Whether the proxy accepts connections.
+    listening: AtomicBool,
+}
+
+impl admin::Process for Process {
+    fn readiness(&self) -> Readiness {
+        let because = |reason: &str| Readiness::NotReady(vec![reason.to_owned()]);
+        if self.shared.drain.ends().is_some() {
+            because("shutting down")
+        } else if !self.listening.load(Ordering::Acquire) {
+            because("starting: the proxy does not listen yet")
+        } else if !self.control.is_complete() {
+            because("the store of keys cannot be read yet")
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    fn metrics(&self) -> String {
+        self.shared.metrics.render()
+    }
+
+    fn answered(&self, operation: &'static str, status: u16) {
+        let class = StatusClass::of(status);
+        self.shared.metrics.admin_request(operation, class);
+    }
+
+    fn resting(&self) -> Vec<Resting> {
+        let cooling = self.shared.health.cooldowns.list(clock::now());
+        let resting = cooling.into_iter().map(|cooling| Resting {
+            key: cooling.key,
+            until: cooling.until,
+            status: cooling.status,
+        });
+        resting.collect()
+    }
+}
+
+/// Gauges that are read rather than counted.
+fn export_health(shared: &Shared, metrics: &Metrics) {
+    use tollgate_failover::BreakerState as Pure;
+    let now = clock::now();
+    let cooling = shared.health.cooldowns.list(now);
+    if let Some(ledger) = &shared.ledger {
+        metrics.ledger(ledger);
+    }
+    let snapshot = shared.snapshot.load();
+    for provider in snapshot.catalog.providers() {
+        let keys = cooling
+            .iter()
+            .filter(|c| {
+                snapshot
+                    .provider_key(&c.key)
+                    .is_some_and(|key| key.provider == provider.id)
+            })
+            .count();
+        metrics.keys_cooling(&provider.id, keys);
+        metrics.breaker(
+            &provider.id,
+            match shared.health.breakers.state(&provider.id, now) {
+                Pure::Closed => BreakerState::Closed,
+                Pure::HalfOpen => BreakerState::HalfOpen,
+                Pure::Open => BreakerState::Open,
+            },
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! Wires every room, in the order in which they depend on each other, and takes them down again.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::metrics::access_log::{AccessLog, Target};
+use crate::metrics::{Metrics, process_log};
+use crate::proxy::{Aside, Drain, Peers, Shared};
+use tollgate_base::{clock, random};
+use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults};
+use tollgate_control::Control;
+use tollgate_failover::Health;
+use tollgate_ledger::events::EventIds;
+use tollgate_wire::tokens::Encoding;
+
+mod admin;
+mod control;
+pub mod database;
+mod ledger;
+mod proxy;
+mod reload;
+mod stop;
+mod trust;
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The configuration has faults.
+    #[error("{0}")]
+    Config(#[from] Faults),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; free it, or change `{setting}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting it comes from.
+        setting: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something else that the system refused.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bank or the journal cannot be opened.
+    #[error("{0}")]
+    Ledger(String),
+    /// A fault of this program.
+    #[error("{0}")]
+    Internal(String),
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
+    move |source| BootError::System { what, source }
+}
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+///
+/// When the configuration has faults, an address is taken, or the system refuses something.
+pub fn run(path: &Path) -> Result<(), BootError> {
+    process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
+    let env: Environment = Arc::new(|name| std::env::var(name).ok());
+    let config = tollgate_config::load(path, &*env)?;
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+
+    let metrics = Arc::new(Metrics::new().map_err(|error| BootError::Internal(error.to_string()))?);
+    metrics.config_loaded(clock::wall());
+    let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
+        .map_err(system("cannot open the access log"))?;
+    let config = Arc::new(config);
+    let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
+    let (control, database) = control::start(&config, office.as_deref())?;
+    let (rests, resting) = tokio::sync::mpsc::unbounded_channel();
+    let shared = Arc::new(Shared {
+        snapshot: control.served(),
+        health: Health::new(random::bits64()),
+        peers: Peers::default(),
+        drain: Arc::new(Drain::default()),
+        metrics: metrics.clone(),
+        access_log: access_log.clone(),
+        ledger: office.as_ref().map(|office| office.ledger()),
+        rests: office.as_ref().filter(|o| o.shares()).map(|_| rests),
+        aside: Arc::new(Aside::new(config.proxy.threads.div_ceil(2))),
+        event_ids: EventIds::new(random::bits64()),
+    });
+
+    if let Some(office) = &office {
+        office.share(&shared, resting);
+    }
+    forget_cool_downs(&control, &shared);
+    let _watcher = reload::watch(
+        path,
+        env,
+        &config,
+        shared.clone(),
+        control.clone(),
+        office.clone(),
+    )?;
+    serve_demo(&config)?;
+    admin::serve(&config, &shared, &control, database.as_ref())?;
+    warm_up()?;
+    proxy::serve(&config, &shared, office)
+}
+
+fn target(log: &LogTarget) -> Target {
+    match log {
+        LogTarget::Stdout => Target::Stdout,
+        LogTarget::Off => Target::Off,
+        LogTarget::File(path) => Target::File(path.clone()),
+    }
+}
+
+/// Lets a provider key work again when the control plane says so.
+fn forget_cool_downs(control: &Control, shared: &Arc<Shared>) {
+    let shared = shared.clone();
+    control.clear_with(move |id| match id {
+        "*" => shared.health.cooldowns.clear_all(),
+        id => {
+            shared.health.cooldowns.clear(id, clock::now());
+        }
+    });
+}
+
+/// A runtime on a thread of its own, for what must not compete with the proxy's threads.
+fn beside<F>(name: &'static str, work: F) -> Result<(), BootError>
+where
+    F: Future<Output = std::io::Result<()>> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start a runtime"))?;
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            if let Err(error) = runtime.block_on(work) {
+                log::error!("{name}: {error}");
+            }
+        })
+        .map_err(system("cannot start a thread"))?;
+    Ok(())
+}
+
+fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BootError> {
+    TcpListener::bind(address).map_err(|source| BootError::Listen {
+        address,
+        setting,
+        source,
+    })
+}
+
+fn serve_demo(config: &Config) -> Result<(), BootError> {
+    let Some(address) = config.demo else {
+        return Ok(());
+    };
+    let listener = listen(address, "demo.listen")?;
+    listener
+        .set_nonblocking(true)
+        .map_err(system("cannot serve the demo provider"))?;
+    beside("demo", async move {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tollgate_demo::serve(listener, std::future::pending()).await
+    })
+}
+
+/// Loads the tokenizers while nobody waits for them.
+fn warm_up() -> Result<(), BootError> {
+    let warm = || {
+        Encoding::O200k.warm();
+        Encoding::Cl100k.warm();
+    };
+    std::thread::Builder::new()
+        .name("warm-up".to_owned())
+        .spawn(warm)
+        .map_err(system("cannot start a thread"))?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The proxy's listeners, and the server that runs until a signal says stop.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use pingora_core::apps::HttpServerOptions;
+use pingora_core::listeners::tls::TlsSettings;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server};
+use pingora_core::services::listening::Service;
+use pingora_proxy::http_proxy;
+
+use super::ledger::Office;
+use super::{BootError, listen, stop, system, trust};
+use crate::proxy::{Bounded, Gateway, Shared};
+use tollgate_config::Config;
+
+/// Idle upstream connections kept, over all providers.
+const UPSTREAM_POOL: usize = 1024;
+
+/// Serves until a signal says stop; does not return before the process ends.
+pub fn serve(
+    config: &Config,
+    shared: &Arc<Shared>,
+    office: Option<Arc<Office>>,
+) -> Result<(), BootError> {
+    let conf = ServerConf {
+        threads: config.proxy.threads,
+        work_stealing: true,
+        // The plan is the bound; this must only be longer than any.
+        max_retries: 100_000,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ca_file: trust::bundle_if_needed()
+            .map_err(system("cannot write the bundled certificate authorities"))?,
+        grace_period_seconds: Some(config.proxy.drain.as_secs() + stop::SLACK.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+
+    let mut app = http_proxy(&server.configuration, Gateway(shared.clone()));
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.proxy.keepalive);
+    app.server_options = Some(options);
+    let app = Bounded {
+        app: Arc::new(app),
+        shared: shared.clone(),
+        open: AtomicUsize::new(0),
+    };
+    let mut proxy = Service::new("proxy".to_owned(), app);
+    for address in &config.proxy.listen {
+        drop(listen(*address, "proxy.listen")?);
+        proxy.add_tcp(&address.to_string());
+        log::info!("listening on http://{address}");
+    }
+    if let Some(tls) = &config.proxy.tls {
+        for address in &tls.listen {
+            drop(listen(*address, "proxy.tls.listen")?);
+            let mut settings =
+                TlsSettings::intermediate(&tls.cert.to_string_lossy(), &tls.key.to_string_lossy())
+                    .map_err(|error| {
+                        BootError::Internal(format!("cannot use `proxy.tls`: {error}"))
+                    })?;
+            settings.enable_h2();
+            proxy.add_tls_with_settings(&address.to_string(), None, settings);
+            log::info!("listening on https://{address}");
+        }
+    }
+    server.add_service(proxy);
+    server.run(RunArgs {
+        shutdown_signal: Box::new(stop::OnSignal::new(
+            shared.clone(),
+            office,
+            config.proxy.drain,
+        )),
+    });
+    Ok(())
+}
