@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::{BootError, beside, listen};
-use crate::metrics::{BreakerState, Metrics, StatusClass};
+use crate::metrics::{Metrics, StatusClass};
 use crate::proxy::Shared;
 use tollgate_base::clock;
 use tollgate_config::Config;
@@ -112,7 +112,6 @@ impl admin::Process for Process {
 
 /// Gauges that are read rather than counted.
 fn export_health(shared: &Shared, metrics: &Metrics) {
-    use tollgate_failover::BreakerState as Pure;
     let now = clock::now();
     let cooling = shared.health.cooldowns.list(now);
     if let Some(ledger) = &shared.ledger {
@@ -120,22 +119,13 @@ fn export_health(shared: &Shared, metrics: &Metrics) {
     }
     let snapshot = shared.snapshot.load();
     for provider in snapshot.catalog.providers() {
-        let keys = cooling
-            .iter()
-            .filter(|c| {
-                snapshot
-                    .provider_key(&c.key)
-                    .is_some_and(|key| key.provider == provider.id)
-            })
-            .count();
-        metrics.keys_cooling(&provider.id, keys);
-        metrics.breaker(
-            &provider.id,
-            match shared.health.breakers.state(&provider.id, now) {
-                Pure::Closed => BreakerState::Closed,
-                Pure::HalfOpen => BreakerState::HalfOpen,
-                Pure::Open => BreakerState::Open,
-            },
-        );
+        let is_its = |key: &str| {
+            let key = snapshot.provider_key(key);
+            key.is_some_and(|key| key.provider == provider.id)
+        };
+        let keys = cooling.iter().filter(|cooling| is_its(&cooling.key));
+        metrics.keys_cooling(&provider.id, keys.count());
+        let breaker = shared.health.breakers.state(&provider.id, now);
+        metrics.breaker(&provider.id, breaker);
     }
 }

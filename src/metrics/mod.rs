@@ -21,21 +21,11 @@ use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
 
 use families::Families;
 pub use route::{RouteMetrics, StatusClass};
+use tollgate_failover::BreakerState;
 use tollgate_wire::Surface;
 
 /// Routes whose handles are kept; beyond that the cache starts anew (reloads bring new ids).
 const MAX_CACHED_ROUTES: usize = 1_024;
-
-/// The state of a provider's breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
-    /// The provider is called as usual.
-    Closed,
-    /// One trial decides.
-    HalfOpen,
-    /// The provider is tried last.
-    Open,
-}
 
 /// Every metric of the process. Cheap to share behind an `Arc`; all methods take `&self`.
 pub struct Metrics {
@@ -180,14 +170,14 @@ impl Metrics {
 
     /// Sets the state of a provider's breaker.
     pub fn breaker(&self, provider: &str, state: BreakerState) {
-        for (label, this) in [
-            ("closed", BreakerState::Closed),
-            ("half_open", BreakerState::HalfOpen),
-            ("open", BreakerState::Open),
+        for this in [
+            BreakerState::Closed,
+            BreakerState::HalfOpen,
+            BreakerState::Open,
         ] {
             self.families
                 .breaker
-                .with_label_values(&[provider, label])
+                .with_label_values(&[provider, this.label()])
                 .set(i64::from(state == this));
         }
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{BreakerState, Metrics, StatusClass};
+use super::{Metrics, StatusClass};
+use tollgate_failover::BreakerState;
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 
