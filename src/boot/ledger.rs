@@ -121,7 +121,7 @@ impl Office {
 
     /// Shares with other replicas which provider keys rest, where there may be others. What is sent here is told
     /// to them; what they tell is heard by `health`.
-    pub fn share(&self, shared: &Arc<Shared>, mut resting: mpsc::UnboundedReceiver<Rest>) {
+    pub fn share(&self, shared: &Arc<Shared>, mut resting: mpsc::Receiver<Rest>) {
         let Some(cooldowns) = self.cooldowns.clone() else {
             return;
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
-use crate::proxy::{Aside, Drain, Peers, Shared};
+use crate::proxy::{Aside, Drain, Peers, Rests, Shared};
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults};
 use tollgate_control::Control;
@@ -79,7 +79,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
     let (control, database) = control::start(&config, office.as_deref())?;
-    let (rests, resting) = tokio::sync::mpsc::unbounded_channel();
+    let (rests, told) = Rests::channel();
     let shared = Arc::new(Shared {
         snapshot: control.served(),
         health: Health::new(random::bits64()),
@@ -94,7 +94,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     });
 
     if let Some(office) = &office {
-        office.share(&shared, resting);
+        office.share(&shared, told);
     }
     forget_cool_downs(&control, &shared);
     let _watcher = reload::watch(

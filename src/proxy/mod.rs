@@ -36,6 +36,7 @@ mod peers;
 mod receive;
 mod record;
 mod reply;
+mod rests;
 mod route;
 mod session;
 mod settle;
@@ -57,7 +58,8 @@ pub use connection::Bounded;
 pub use context::Context;
 pub use drain::Drain;
 pub use peers::Peers;
-pub use shared::{Rest, Shared};
+pub use rests::{Rest, Rests};
+pub use shared::Shared;
 
 use tollgate_base::clock;
 

@@ -4,28 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::aside::Aside;
 use super::drain::Drain;
 use super::peers::Peers;
+use super::rests::{Rest, Rests};
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
 use tollgate_config::access::Snapshot;
 use tollgate_failover::{Candidate, Health, Outcome};
 use tollgate_ledger::Ledger;
 use tollgate_ledger::events::EventIds;
-
-/// A provider key that has to be left alone for a while.
-#[derive(Clone, Debug)]
-pub struct Rest {
-    /// Its id.
-    pub key: Arc<str>,
-    /// Until when.
-    pub until: Instant,
-    /// The outcome's label.
-    pub reason: &'static str,
-}
 
 /// One per process.
 pub struct Shared {
@@ -44,7 +33,7 @@ pub struct Shared {
     /// Credits and limits; `None` where the configuration turns them off.
     pub ledger: Option<Arc<Ledger>>,
     /// Where other replicas are told which keys rest; `None` if there are none.
-    pub rests: Option<UnboundedSender<Rest>>,
+    pub rests: Option<Rests>,
     /// Where work is done that keeps a core busy.
     pub aside: Arc<Aside>,
     /// Names usage events.
@@ -52,21 +41,103 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Takes note of a failed attempt: the key may rest, the provider's breaker may open.
+    /// Takes note of a failed attempt: the key may rest, the provider's breaker may open. Of the many failures that
+    /// say the same of a key that rests already nothing is told.
     pub fn learn(&self, candidate: &Candidate, outcome: &Outcome, now: Instant) {
+        let key = &candidate.key.id;
+        let before = self.health.cooldowns.until(key, now);
         let Some(until) = self.health.on_outcome(candidate, outcome, now) else {
             return;
         };
-        self.metrics
-            .cool_down(&candidate.provider.id, outcome.label());
-        if let Some(rests) = &self.rests {
-            let rest = Rest {
-                key: candidate.key.id.clone(),
-                until,
-                reason: outcome.label(),
-            };
-            // Nobody listens any more when the process stops.
-            let _stopping = rests.send(rest).is_err();
+        let (provider, reason) = (&candidate.provider.id, outcome.label());
+        if before.is_none() {
+            self.metrics.cool_down(provider, reason);
         }
+        if before < Some(until)
+            && let Some(rests) = &self.rests
+        {
+            rests.tell(Rest {
+                key: key.clone(),
+                until,
+                reason,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::mpsc::Receiver;
+
+    use super::*;
+    use tollgate_base::clock;
+    use tollgate_wire::Surface;
+
+    /// What requests share, a candidate, and where other replicas are told.
+    fn shared() -> (Shared, Candidate, Receiver<Rest>) {
+        let yaml =
+            "providers: [{ id: p, base_url: 'http://127.0.0.1:1', keys: [{ id: k, value: x }] }]";
+        let config = Arc::new(tollgate_config::parse(yaml, &|_| None).expect("a configuration"));
+        let snapshot = Snapshot::build(config.clone(), config.catalog.clone(), 1);
+        let provider = snapshot.catalog.provider("p").expect("it is configured");
+        let candidate = Candidate {
+            provider: provider.clone(),
+            model: None,
+            upstream_model: "m".into(),
+            key: snapshot
+                .provider_key("k")
+                .expect("it is configured")
+                .clone(),
+            surface: Surface::ChatCompletions,
+            model_index: 0,
+        };
+        let (rests, told) = Rests::channel();
+        let shared = Shared {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            health: Health::new(1),
+            peers: Peers::default(),
+            drain: Arc::default(),
+            metrics: Arc::new(Metrics::new().expect("every metric has a name of its own")),
+            access_log: AccessLog::off(),
+            ledger: None,
+            rests: Some(rests),
+            aside: Arc::new(Aside::new(1)),
+            event_ids: EventIds::new(1),
+        };
+        (shared, candidate, told)
+    }
+
+    /// Requests under way when a key reaches its limit, and those that try it because no other is left, each made its
+    /// replica tell the others what they knew: in a storm of refusals there were as many messages as requests.
+    #[test]
+    fn a_rest_is_told_when_it_begins_and_when_its_end_moves() {
+        let (shared, candidate, mut told) = shared();
+        let now = clock::now();
+        let secs = Duration::from_secs;
+        let refused = |wait, after| {
+            let outcome = Outcome::Status {
+                status: 429,
+                retry_after: Some(secs(wait)),
+            };
+            shared.learn(&candidate, &outcome, now + secs(after));
+        };
+        let mut ends = || {
+            let told = std::iter::from_fn(|| told.try_recv().ok());
+            told.map(|rest| rest.until - now).collect::<Vec<_>>()
+        };
+        for _ in 0..1_000 {
+            refused(30, 0);
+        }
+        refused(20, 5);
+        assert_eq!(ends(), [secs(30)], "all say the same");
+        refused(40, 5);
+        assert_eq!(ends(), [secs(45)], "a later end");
+        refused(10, 60);
+        assert_eq!(ends(), [secs(70)], "another rest");
+        let counted = r#"tollgate_key_cool_downs_total{provider="p",reason="http_429"} 2"#;
+        let metrics = shared.metrics.render();
+        assert!(metrics.contains(counted), "two rests began:\n{metrics}");
     }
 }
