@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{BootError, database, system};
+use super::{BootError, database, rests, system};
 use crate::proxy::{Rest, Shared};
 use tollgate_base::clock;
 use tollgate_config::types::Credits;
@@ -20,9 +20,6 @@ use tollgate_store::{Access, Database, StoreError};
 
 /// How often old usage events are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
-
-/// How often other replicas' cool-downs are heard.
-const LISTEN: Duration = Duration::from_secs(1);
 
 /// Longest time for telling the bank at the end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -119,39 +116,14 @@ impl Office {
         &self.database
     }
 
-    /// Shares with other replicas which provider keys rest, where there may be others. What is sent here is told
-    /// to them; what they tell is heard by `health`.
-    pub fn share(&self, shared: &Arc<Shared>, mut resting: mpsc::Receiver<Rest>) {
-        let Some(cooldowns) = self.cooldowns.clone() else {
-            return;
-        };
-        let (tell, shared) = (cooldowns.clone(), shared.clone());
-        self.runtime.spawn(async move {
-            while let Some(rest) = resting.recv().await {
-                let left = rest.until.saturating_duration_since(clock::now());
-                let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX / 4);
-                // Only an order of preference is lost with it.
-                if let Err(error) = tell
-                    .publish(&rest.key, clock::wall_ms() + left, rest.reason)
-                    .await
-                {
-                    log::debug!("a cool-down is not shared: {error}");
-                }
-            }
-        });
-        self.runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(LISTEN).await;
-                let Ok(all) = cooldowns.list().await else {
-                    continue;
-                };
-                let (now, wall) = (clock::now(), clock::wall_ms());
-                for rest in all {
-                    let left = Duration::from_millis(rest.until_ms.saturating_sub(wall));
-                    shared.health.cooldowns.heard(&rest.key, now + left, now);
-                }
-            }
-        });
+    /// Shares with other replicas which provider keys rest, where there may be others: what is sent here is told to
+    /// them, what they tell is heard.
+    pub fn share(&self, shared: &Arc<Shared>, resting: mpsc::Receiver<Rest>) {
+        if let Some(cooldowns) = &self.cooldowns {
+            self.runtime.spawn(rests::tell(cooldowns.clone(), resting));
+            let hear = rests::hear(cooldowns.clone(), shared.clone());
+            self.runtime.spawn(hear);
+        }
     }
 
     /// Whether there may be other replicas.

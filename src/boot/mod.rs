@@ -20,6 +20,7 @@ pub mod database;
 mod ledger;
 mod proxy;
 mod reload;
+mod rests;
 mod stop;
 mod trust;
 
