@@ -1,4 +1,31 @@
-//! The command line.
+//! Tollgate, an AI gateway that anyone can run: one URL and one key in front of every model provider.
+//!
+//! # The walk of a request
+//!
+//! ```text
+//! cli ─► boot ─► proxy    receive ─ authenticate ─ body ─ route ─ credits ─ admit
+//!                            [ attempt ─ outbound ─ answer ]*   until one commits, or none is left
+//!                         settle ─ record ─► metrics
+//! ```
+//!
+//! [`cli`] reads the command line. [`boot`] wires every room and takes it down again. [`proxy`] is the walk: one hook
+//! of Pingora a line, one phase a file. [`metrics`] tells the operator what happened. What these four decide nothing
+//! of is a crate of its own, in the folder of its name:
+//!
+//! | crate | what it answers |
+//! | --- | --- |
+//! | [`tollgate_config`] | What is the gateway told to be? Who is calling, and what may they call? What does a model id mean? |
+//! | [`tollgate_failover`] | What is tried, in which order? What does a failure mean? (Purely.) |
+//! | [`tollgate_wire`] | What does a body, an event, an error say? How is it said on another API? How many tokens is it? (Purely.) |
+//! | [`tollgate_ledger`] | What may be spent, and what was it? |
+//! | [`tollgate_control`] | What do operators change at run time, on every replica? |
+//! | [`tollgate_store`] | Where does it outlive the process? |
+//! | [`tollgate_demo`] | How does a provider misbehave? |
+//! | [`tollgate_base`] | What time is it? What may be printed of a secret? |
+//!
+//! `src/README.md` is the architecture: what must be true, which file makes it so, and why.
+//!
+//! # The command line
 //!
 //! Standard output carries what was asked for, standard error what went wrong. Exit codes: 0 done, 1 the
 //! configuration is not valid (or the gateway or the bank failed), 2 the command line is not; `ledger verify` has
@@ -26,7 +53,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         // Whoever read our output has had enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tollgate: {error}");
             ExitCode::FAILURE
