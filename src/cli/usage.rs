@@ -130,6 +130,9 @@ impl Total {
     }
 }
 
+/// What totals are told apart by, their account, and the totals.
+type Line = ((String, String), Total);
+
 async fn totals(
     bank: &dyn Bank,
     accounts: &[String],
@@ -144,34 +147,42 @@ async fn totals(
             sums.entry(key).or_default().add(&rollup);
         }
     }
-    let mut sums: Vec<_> = sums.into_iter().collect();
+    let mut sums: Vec<Line> = sums.into_iter().collect();
     match usage.by {
         By::Day => sums.sort_by(|((one, _), _), ((other, _), _)| other.cmp(one)),
         _ => sums.sort_by_key(|(_, total)| Reverse(total.cost)),
     }
     sums.truncate(usage.limit.unwrap_or(usize::MAX));
     if usage.json {
-        let all = sums.iter().map(|((by, account), total)| {
-            json!({
-                "account": account,
-                usage.by.name(): by,
-                "requests": total.requests,
-                "failed": total.failed,
-                "orphaned": total.orphaned,
-                "inputTokens": total.input,
-                "cacheReadTokens": total.cached_read,
-                "cacheWriteTokens": total.cache_write,
-                "outputTokens": total.output,
-                "reasoningTokens": total.reasoning,
-                "totalCost": usd(total.cost),
-            })
-        });
-        return Ok(format!("{:#}", Value::from(all.collect::<Vec<_>>())));
+        return Ok(totals_as_json(usage.by, &sums));
     }
     if sums.is_empty() {
         return Ok(format!("nothing was used since {}", date(from.as_secs())));
     }
-    let heading = usage.by.name().to_uppercase();
+    Ok(totals_as_table(usage.by, &sums))
+}
+
+fn totals_as_json(kind: By, sums: &[Line]) -> String {
+    let all = sums.iter().map(|((by, account), total)| {
+        json!({
+            "account": account,
+            kind.name(): by,
+            "requests": total.requests,
+            "failed": total.failed,
+            "orphaned": total.orphaned,
+            "inputTokens": total.input,
+            "cacheReadTokens": total.cached_read,
+            "cacheWriteTokens": total.cache_write,
+            "outputTokens": total.output,
+            "reasoningTokens": total.reasoning,
+            "totalCost": usd(total.cost),
+        })
+    });
+    format!("{:#}", Value::from(all.collect::<Vec<_>>()))
+}
+
+fn totals_as_table(kind: By, sums: &[Line]) -> String {
+    let heading = kind.name().to_uppercase();
     let head = [
         "ACCOUNT",
         &heading,
@@ -199,7 +210,7 @@ async fn totals(
             ]
         })
         .collect();
-    Ok(table(head, &rows, &[2, 3, 4, 5, 6, 7, 8]))
+    table(head, &rows, &[2, 3, 4, 5, 6, 7, 8])
 }
 
 async fn events(
