@@ -7,7 +7,7 @@ use tollgate_ledger::NanoUsd;
 use tollgate_store::StoreError;
 use tollgate_store::redis::{RedisSettings, Topology};
 
-use super::topologies::{cluster, open, settings};
+use super::topologies::{cluster, in_step, open, settings};
 use crate::contract::{Teller, new_grant, tell};
 use crate::process::{Process, wait_for};
 
@@ -200,7 +200,7 @@ async fn a_replica_that_takes_over_is_found() {
         info.contains("master_link_status:up")
     });
     tell(&*bank, &teller.spend(1)).await;
-    assert_eq!(nodes[index].ask::<i64>(&["WAIT", "1", "10000"]), 1);
+    in_step(&nodes[index], &replica);
     nodes[index].kill();
     let message = teller.spend(1);
     let end = clock::now() + Duration::from_secs(30);

@@ -11,10 +11,9 @@ use tollgate_store::StoreError;
 use tollgate_store::redis::RedisSettings;
 
 use super::resources::quiet;
-use super::topologies::{Watched, open, settings};
+use super::topologies::{Watched, in_step, open, settings};
 use crate::contract::resources::{commit, put};
 use crate::contract::{Teller, new_grant, tell};
-use crate::process::wait_for;
 
 /// Asks until there is an answer.
 async fn answered(bank: &dyn Bank, message: &Exchange) -> u64 {
@@ -45,13 +44,7 @@ async fn the_bank_follows_and_a_lost_batch_is_repeated() {
     let mut teller = Teller::new("a", 1);
     let [first, second, third] = [teller.spend(1), teller.spend(10), teller.spend(100)];
     assert_eq!(tell(&*bank, &first).await.last, 1);
-    wait_for("the replica to have it", || {
-        watched
-            .replica
-            .ask::<String>(&["INFO", "keyspace"])
-            .contains("db0")
-            && watched.primary.ask::<i64>(&["WAIT", "1", "1000"]) == 1
-    });
+    in_step(&watched.primary, &watched.replica);
 
     // The replica is cut off from the primary, which goes on answering those that are already in.
     watched

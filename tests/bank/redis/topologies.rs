@@ -55,6 +55,23 @@ pub fn cluster() -> [Process; 3] {
     nodes
 }
 
+/// Waits until a replica has all that its primary has.
+///
+/// `WAIT` is not enough: it is about what its own connection wrote. Neither is a link that is up: after a transfer
+/// without a disk the primary holds everything more back until the replica has said that it is done.
+pub fn in_step(primary: &Process, replica: &Process) {
+    let offset = |server: &Process, field: &str| {
+        let info: String = server.ask(&["INFO", "replication"]);
+        let found = info.lines().find_map(|line| line.strip_prefix(field));
+        found.and_then(|number| number.trim().parse::<u64>().ok())
+    };
+    let written = offset(primary, "master_repl_offset:");
+    assert!(written.is_some(), "a primary counts what it writes");
+    wait_for("a replica that has everything", || {
+        offset(replica, "slave_repl_offset:") >= written
+    });
+}
+
 /// A primary named `main`, its replica, and a sentinel that has seen both.
 pub struct Watched {
     pub primary: Process,
