@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 use tollgate_control::store;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{self, Bank, Books, Day, Exchange, Holder, NewGrant, Reply, Rollup};
@@ -63,10 +64,10 @@ impl Deref for Opened {
     }
 }
 
-/// The suite for one bank, as a module of tests.
+/// The suite for one bank, as a module of tests: [`one_by_one`], or [`part_by_part`] where a store needs servers.
 macro_rules! every_bank_holds_to_it {
-    ($bank:ident, $store:ty) => {
-        $crate::contract::every_bank_holds_to_it! { $bank, $store,
+    ($how:ident: $bank:ident, $store:ty) => {
+        $crate::contract::$how! { $bank, $store,
             grants: once_per_id, bad_amounts_are_refused, kept_as_they_were_made, debt_is_paid_first,
                 totals_are_exact, odd_ids;
             exchanges: lends_a_share_or_what_is_needed, spends_the_float_then_what_is_free,
@@ -86,6 +87,10 @@ macro_rules! every_bank_holds_to_it {
             audit: pages_and_forgets, the_latest_use_wins;
         }
     };
+}
+pub(crate) use every_bank_holds_to_it;
+
+macro_rules! one_by_one {
     ($bank:ident, $store:ty, $($part:ident: $($test:ident),+;)+) => {
         mod $bank {
             $(mod $part {
@@ -100,7 +105,40 @@ macro_rules! every_bank_holds_to_it {
         }
     };
 }
-pub(crate) use every_bank_holds_to_it;
+pub(crate) use one_by_one;
+
+/// A test a part, whose cases run at the same time: servers are started once for all of them.
+macro_rules! part_by_part {
+    ($bank:ident, $store:ty, $($part:ident: $($test:ident),+;)+) => {
+        mod $bank {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $part() {
+                let cases = vec![$((
+                    stringify!($test),
+                    tokio::spawn(async {
+                        $crate::contract::$part::$test(
+                            $crate::contract::Case::<$store>::new().await,
+                        )
+                        .await;
+                    }),
+                )),+];
+                $crate::contract::all_hold(cases).await;
+            })+
+        }
+    };
+}
+pub(crate) use part_by_part;
+
+/// Waits for cases that run; names those that fail, which said why.
+pub async fn all_hold(cases: Vec<(&str, JoinHandle<()>)>) {
+    let mut failed = Vec::new();
+    for (name, case) in cases {
+        if case.await.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "as said above: {failed:?}");
+}
 
 /// One test's store and the bank that is open on it.
 pub struct Case<S> {

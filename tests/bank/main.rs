@@ -12,8 +12,8 @@ mod redis;
 mod shelf;
 mod sqlite;
 
-contract::every_bank_holds_to_it!(on_plain, crate::plain::Plain);
-contract::every_bank_holds_to_it!(on_sqlite, tempfile::TempDir);
-contract::every_bank_holds_to_it!(on_redis, crate::redis::topologies::Single);
-contract::every_bank_holds_to_it!(in_a_cluster, crate::redis::topologies::Cluster);
-contract::every_bank_holds_to_it!(watched_by_sentinels, crate::redis::topologies::Sentinels);
+contract::every_bank_holds_to_it!(one_by_one: on_plain, crate::plain::Plain);
+contract::every_bank_holds_to_it!(one_by_one: on_sqlite, tempfile::TempDir);
+contract::every_bank_holds_to_it!(part_by_part: on_redis, crate::redis::topologies::Single);
+contract::every_bank_holds_to_it!(part_by_part: in_a_cluster, crate::redis::topologies::Cluster);
+contract::every_bank_holds_to_it!(part_by_part: watched_by_sentinels, crate::redis::topologies::Sentinels);
