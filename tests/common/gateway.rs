@@ -18,6 +18,7 @@ use tollgate_store::{Access, Database};
 
 use super::client::Version;
 use super::fake::{Fake, Wire};
+use super::requests::token;
 use super::{PATIENCE, TOKEN, certs, free_port};
 
 /// Tries to start before giving up: a port that was free a moment ago may be taken.
@@ -372,6 +373,15 @@ pub fn provider_at(id: &str, base_url: &str) -> Value {
             "anthropic/messages"],
         "keys": [{"id": format!("{id}-key"), "value": format!("KEY-{id}")}],
     })
+}
+
+/// An access key's entry: its id is also its configuration's, if it is to have one.
+pub fn access_key(id: &str, more: &Value) -> Value {
+    let mut entry = json!({"id": id, "sha256": sha256(&token(id))});
+    for (key, value) in more.as_object().unwrap() {
+        entry[key] = value.clone();
+    }
+    entry
 }
 
 /// Sends a signal to a process of ours.

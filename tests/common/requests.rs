@@ -72,6 +72,19 @@ impl Request {
     }
 }
 
+/// The token of an access key with this id.
+pub fn token(id: &str) -> String {
+    format!("tg-{id}-g1-0000000000TestsOnlyTestsOnlyTestsOnly00000000")
+}
+
+/// The same request from another caller.
+pub fn from(caller: &str, request: Request) -> Request {
+    request
+        .without("authorization")
+        .without("x-api-key")
+        .header("authorization", &format!("Bearer {}", token(caller)))
+}
+
 /// The body of a chat completion, and of a message as far as they agree.
 pub fn chat_body(models: &[&str], stream: bool) -> Value {
     let mut body = json!({"model": models.first().copied().unwrap_or_default()});

@@ -1,16 +1,26 @@
 //! After commit: a stream that breaks says so in the client's words, and ends so that it shows.
 
+use futures::StreamExt;
 use serde_json::json;
 
 use super::api::Api;
-use super::{ask, ask_over, offering, well};
+use super::{ask, ask_over, offering, pair, well};
 use crate::common::client::Version;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::script::{Act, Script};
 use crate::common::sse;
 
+/// What is asked for at the same time, as much of it is waiting.
+const AT_ONCE: usize = 12;
+
 async fn check(wire: Wire, version: Version) {
+    let good = Fake::answering(wire, well).await;
+    let mut builder = Gateway::builder();
+    for api in Api::ALL {
+        builder = builder.provider(offering(&format!("good-{}", api.name()), &good, &[api]));
+    }
+    let mut cases = Vec::new();
     for (client, provider) in Api::pairs() {
         let start = || Script::sse().data(provider.start()).wait(50);
         let mut close_delimited = start().close_delimited();
@@ -25,18 +35,21 @@ async fn check(wire: Wire, version: Version) {
             ("no end", start()),
             ("malformed", start().data("data: {\"half\n\n").wait(50)),
         ];
-        let good = Fake::answering(wire, well).await;
-        let mut builder = Gateway::builder().provider(offering("good", &good, &[client]));
-        let mut fakes = Vec::new();
         for (index, (name, script)) in breaks.into_iter().enumerate() {
+            let id = format!("{}-{index}", pair(client, provider));
             let fake = Fake::start(wire, script).await;
-            builder = builder.provider(offering(&format!("bad{index}"), &fake, &[provider]));
-            fakes.push((name, fake));
+            builder = builder.provider(offering(&id, &fake, &[provider]));
+            cases.push((client, provider, name, id, fake));
         }
-        let gateway = builder.start().await;
-        for (index, (name, fake)) in fakes.iter().enumerate() {
-            let request = client.request(&[&format!("bad{index}:m"), "good:m"], true);
-            let answer = ask_over(version, &gateway, &request).await;
+    }
+    let gateway = builder.start().await;
+    let (gateway, good) = (&gateway, &good);
+    let checks = cases
+        .iter()
+        .map(|(client, provider, name, id, fake)| async move {
+            let models = [format!("{id}:m"), format!("good-{}:m", client.name())];
+            let request = client.request(&[&models[0], &models[1]], true);
+            let answer = ask_over(version, gateway, &request).await;
             let case = format!(
                 "{name}: {client:?} at {provider:?}, {version:?}: {}",
                 answer.text()
@@ -68,8 +81,10 @@ async fn check(wire: Wire, version: Version) {
                 (1, 0),
                 "no attempt after commit; {case}"
             );
-        }
-    }
+        });
+    futures::stream::iter(checks)
+        .for_each_concurrent(AT_ONCE, |check| check)
+        .await;
 }
 
 #[tokio::test]
@@ -84,6 +99,9 @@ async fn a_broken_stream_shows_over_http2() {
 
 #[tokio::test]
 async fn the_error_goes_on_with_the_numbers_of_the_stream() {
+    let mut builder =
+        Gateway::builder().config(json!({"timeouts": {"hold": "100ms", "keepalive": "100ms"}}));
+    let mut cases = Vec::new();
     for provider in Api::ALL {
         let half = Script::sse().data(provider.start()).wait(50);
         let mid_event = half
@@ -92,42 +110,51 @@ async fn the_error_goes_on_with_the_numbers_of_the_stream() {
             .wait(20);
         let silent = Script::new().silence();
         for (script, numbered) in [(half.cut(), 4..), (mid_event.cut(), 4..), (silent, 1..)] {
+            let id = format!("p{}", cases.len());
             let fake = Fake::start(Wire::H1, script).await;
-            let gateway = Gateway::builder()
-                .provider(offering("p", &fake, &[provider]))
-                .config(json!({"timeouts": {"hold": "100ms", "keepalive": "100ms"}}))
-                .start()
-                .await;
-            let answer = ask(&gateway, &Api::Responses.request(&["m"], true)).await;
-            let case = format!("{provider:?}: {}", answer.text());
-            let events = sse::json(&answer.body);
-            assert_eq!(events.last().unwrap()["type"], "error", "{case}");
-            let numbers: Vec<_> = events
-                .iter()
-                .map(|event| event["sequence_number"].as_u64().unwrap())
-                .collect();
-            let expected: Vec<_> = (0..).take(numbers.len()).collect();
-            assert_eq!(numbers, expected, "{case}");
-            assert!(numbered.contains(&numbers.len()), "{case}");
+            builder = builder.provider(offering(&id, &fake, &[provider]));
+            cases.push((provider, numbered, id, fake));
         }
+    }
+    let gateway = builder.start().await;
+    for (provider, numbered, id, _) in &cases {
+        let request = Api::Responses.request(&[&format!("{id}:m")], true);
+        let answer = ask(&gateway, &request).await;
+        let case = format!("{provider:?}: {}", answer.text());
+        let events = sse::json(&answer.body);
+        assert_eq!(events.last().unwrap()["type"], "error", "{case}");
+        let numbers: Vec<_> = events
+            .iter()
+            .map(|event| event["sequence_number"].as_u64().unwrap())
+            .collect();
+        let expected: Vec<_> = (0..).take(numbers.len()).collect();
+        assert_eq!(numbers, expected, "{case}");
+        assert!(numbered.contains(&numbers.len()), "{case}");
     }
 }
 
 #[tokio::test]
 async fn an_error_event_after_content_is_told_in_the_clients_words() {
+    let good = Fake::answering(Wire::H1, well).await;
+    let mut builder = Gateway::builder();
+    let mut fakes = Vec::new();
+    for api in Api::ALL {
+        builder = builder.provider(offering(&format!("good-{}", api.name()), &good, &[api]));
+    }
     for (client, provider) in Api::pairs() {
         let script = Script::sse()
             .data(provider.start())
             .wait(30)
             .data(provider.error_event("out of memory"));
         let bad = Fake::start(Wire::H1, script).await;
-        let good = Fake::answering(Wire::H1, well).await;
-        let gateway = Gateway::builder()
-            .provider(offering("bad", &bad, &[provider]))
-            .provider(offering("good", &good, &[client]))
-            .start()
-            .await;
-        let answer = ask(&gateway, &client.request(&["bad:m", "good:m"], true)).await;
+        builder = builder.provider(offering(&pair(client, provider), &bad, &[provider]));
+        fakes.push(bad);
+    }
+    let gateway = builder.start().await;
+    for (client, provider) in Api::pairs() {
+        let bad = format!("{}:m", pair(client, provider));
+        let other = format!("good-{}:m", client.name());
+        let answer = ask(&gateway, &client.request(&[&bad, &other], true)).await;
         let case = format!("{client:?} at {provider:?}: {}", answer.text());
         let said = answer.text().matches("out of memory").count();
         assert!(said >= 1, "{case}");
@@ -145,7 +172,9 @@ async fn an_error_event_after_content_is_told_in_the_clients_words() {
 #[tokio::test]
 async fn a_long_document_is_gathered_whole_before_it_commits() {
     let long = "x".repeat(600 << 10);
-    for (client, provider) in Api::pairs() {
+    let mut builder = Gateway::builder();
+    let mut fakes = Vec::new();
+    for provider in Api::ALL {
         let whole = provider.whole().to_string().replace("the good one", &long);
         let head = [("content-type", "application/json")];
         let (front, back) = whole.split_at(500 << 10);
@@ -160,12 +189,23 @@ async fn a_long_document_is_gathered_whole_before_it_commits() {
             .wait(50);
         let bad = Fake::start(Wire::H1, breaks).await;
         let good = Fake::start(Wire::H1, comes.data(back.to_owned())).await;
-        let gateway = Gateway::builder()
-            .provider(offering("bad", &bad, &[provider]))
-            .provider(offering("good", &good, &[provider]))
-            .start()
-            .await;
-        let answer = ask(&gateway, &client.request(&["bad:m", "good:m"], false)).await;
+        builder = builder
+            .provider(offering(
+                &format!("bad-{}", provider.name()),
+                &bad,
+                &[provider],
+            ))
+            .provider(offering(
+                &format!("good-{}", provider.name()),
+                &good,
+                &[provider],
+            ));
+        fakes.extend([bad, good]);
+    }
+    let gateway = builder.start().await;
+    for (client, provider) in Api::pairs() {
+        let models = ["bad", "good"].map(|id| format!("{id}-{}:m", provider.name()));
+        let answer = ask(&gateway, &client.request(&[&models[0], &models[1]], false)).await;
         assert_eq!((answer.status(), answer.clean), (200, true));
         assert_eq!(client.said(&answer, false).text.len(), long.len());
         assert_eq!(

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::api::{Api, Said};
 use super::money::{managed, told};
-use super::offering;
+use super::{offering, pair};
 use crate::common::client::{Client, Version};
 use crate::common::fake::{Fake, Wire};
-use crate::common::gateway::{Gateway, provider_at, signal};
+use crate::common::gateway::{Builder, Gateway, provider_at, signal};
 use crate::common::script::{Act, Script};
 use crate::common::{PATIENCE, eventually, sse};
 
@@ -41,24 +42,32 @@ async fn forgetful(api: Api, linger: Duration) -> (String, tokio::task::JoinHand
 
 #[tokio::test]
 async fn a_pooled_connection_that_the_provider_closed_is_replaced_without_a_word() {
+    let mut builder = Gateway::builder();
+    let mut cases = Vec::new();
     for (client, provider) in Api::pairs() {
         // Closed long before the next request, and just about when it comes.
         for (linger, pause) in [(0, 60), (20, 20)] {
+            let id = format!("{}-{linger}", pair(client, provider));
             let (base, task) = forgetful(provider, Duration::from_millis(linger)).await;
-            let mut entry = provider_at("p", &base);
+            let mut entry = provider_at(&id, &base);
             entry["surfaces"] = json!([provider.surface()]);
-            let gateway = Gateway::builder().provider(entry).start().await;
-            let mut connection = Client::connect(Version::H1, gateway.address).await;
-            for round in 0..6 {
-                let answer = connection.ask(&client.request(&["m"], false)).await;
-                let case = format!("{client:?} at {provider:?}, {linger} {pause} {round}");
-                assert_eq!(answer.status(), 200, "{case}: {}", answer.text());
-                assert_eq!(client.said(&answer, false), Said::good(client), "{case}");
-                assert_eq!(answer.header("x-tollgate-attempts"), Some("1"), "{case}");
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-            }
-            task.abort();
+            builder = builder.provider(entry);
+            cases.push((client, provider, (linger, pause), id, task));
         }
+    }
+    let gateway = builder.start().await;
+    for (client, provider, (linger, pause), id, task) in cases {
+        let request = client.request(&[&format!("{id}:m")], false);
+        let mut connection = Client::connect(Version::H1, gateway.address).await;
+        for round in 0..6 {
+            let answer = connection.ask(&request).await;
+            let case = format!("{client:?} at {provider:?}, {linger} {pause} {round}");
+            assert_eq!(answer.status(), 200, "{case}: {}", answer.text());
+            assert_eq!(client.said(&answer, false), Said::good(client), "{case}");
+            assert_eq!(answer.header("x-tollgate-attempts"), Some("1"), "{case}");
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        task.abort();
     }
 }
 
@@ -78,6 +87,18 @@ fn endless(api: Api) -> Script {
         .then(Act::Forever(more.into(), Duration::from_millis(20)))
 }
 
+/// A provider for each API whose streams go on for ever; named after it.
+async fn endless_providers() -> (Builder, Vec<(Api, Fake)>) {
+    let mut builder = Gateway::builder();
+    let mut fakes = Vec::new();
+    for api in Api::ALL {
+        let fake = Fake::start(Wire::H1, endless(api)).await;
+        builder = builder.provider(managed(api.name(), &fake, api));
+        fakes.push((api, fake));
+    }
+    (builder, fakes)
+}
+
 async fn exit_code(gateway: &mut Gateway) -> Option<i32> {
     eventually(PATIENCE, || !gateway.is_running()).await;
     gateway.exit_code()
@@ -85,41 +106,52 @@ async fn exit_code(gateway: &mut Gateway) -> Option<i32> {
 
 #[tokio::test]
 async fn a_running_stream_is_finished_before_the_gateway_stops() {
-    for (client, provider) in Api::pairs() {
+    let mut builder = Gateway::builder();
+    let mut fakes = Vec::new();
+    for provider in Api::ALL {
         let fake = Fake::start(Wire::H1, slow(provider)).await;
-        let mut gateway = Gateway::builder()
-            .provider(offering("p", &fake, &[provider]))
-            .start()
-            .await;
-        let mut streams = Vec::new();
-        for version in [Version::H1, Version::H2] {
-            let mut stream = Client::connect(version, gateway.address).await;
-            let head = stream.begin(&client.request(&["m"], true)).await.unwrap();
-            streams.push((version, stream, head));
-        }
-        signal(gateway.pid(), "TERM");
-        for (version, mut stream, head) in streams {
-            let answer = stream.finish(head, tollgate_base::clock::now()).await;
-            let case = format!("{client:?} at {provider:?}, {version:?}: {}", answer.text());
-            assert!(answer.clean, "{case}");
-            assert_eq!(client.said(&answer, true), Said::good(client), "{case}");
-        }
-        assert_eq!(exit_code(&mut gateway).await, Some(0));
+        builder = builder.provider(offering(provider.name(), &fake, &[provider]));
+        fakes.push(fake);
     }
+    let mut gateway = builder.start().await;
+    let at = |version| gateway.at(version);
+    let pairs = Api::pairs().flat_map(|pair| [(pair, Version::H1), (pair, Version::H2)]);
+    let streams = pairs.map(|((client, provider), version)| async move {
+        let request = client.request(&[&format!("{}:m", provider.name())], true);
+        let mut stream = Client::connect(version, at(version)).await;
+        let head = stream.begin(&request).await.unwrap();
+        (client, provider, version, stream, head)
+    });
+    let streams = join_all(streams).await;
+    signal(gateway.pid(), "TERM");
+    let ends = streams.into_iter();
+    let ends = ends.map(|(client, provider, version, mut stream, head)| async move {
+        let answer = stream.finish(head, tollgate_base::clock::now()).await;
+        let case = format!("{client:?} at {provider:?}, {version:?}: {}", answer.text());
+        assert!(answer.clean, "{case}");
+        assert_eq!(client.said(&answer, true), Said::good(client), "{case}");
+    });
+    join_all(ends).await;
+    assert_eq!(exit_code(&mut gateway).await, Some(0));
 }
 
 #[tokio::test]
 async fn a_stream_that_outlives_the_drain_is_told_so_in_the_clients_dialect() {
+    let (builder, _fakes) = endless_providers().await;
+    let mut gateway = builder
+        .config(json!({"proxy": {"drain": "300ms"}, "ledger": {"flush": "50ms"}}))
+        .start()
+        .await;
+    let mut streams = Vec::new();
     for (client, provider) in Api::pairs() {
-        let fake = Fake::start(Wire::H1, endless(provider)).await;
-        let mut gateway = Gateway::builder()
-            .provider(managed("p", &fake, provider))
-            .config(json!({"proxy": {"drain": "300ms"}, "ledger": {"flush": "50ms"}}))
-            .start()
-            .await;
+        let request = client.request(&[&format!("{}:m", provider.name())], true);
         let mut stream = Client::connect(Version::H1, gateway.address).await;
-        let head = stream.begin(&client.request(&["m"], true)).await.unwrap();
-        signal(gateway.pid(), "TERM");
+        let head = stream.begin(&request).await.unwrap();
+        streams.push((client, provider, stream, head));
+    }
+    signal(gateway.pid(), "TERM");
+    let ends = streams.into_iter();
+    let ends = ends.map(|(client, provider, mut stream, head)| async move {
         let answer = stream.finish(head, tollgate_base::clock::now()).await;
         let case = format!("{client:?} at {provider:?}: {}", answer.text());
         assert!(!answer.clean && !client.ended(&answer), "{case}");
@@ -129,23 +161,26 @@ async fn a_stream_that_outlives_the_drain_is_told_so_in_the_clients_dialect() {
         if client == Api::Messages {
             assert_eq!(error["error"]["type"], "overloaded_error", "{case}");
         }
-        assert_eq!(exit_code(&mut gateway).await, Some(0), "{case}");
-        let verified = gateway.command(&["ledger", "verify"]);
-        assert!(verified.status.success(), "{verified:?}");
-    }
+    });
+    join_all(ends).await;
+    assert_eq!(exit_code(&mut gateway).await, Some(0));
+    let verified = gateway.command(&["ledger", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_takes_its_upstream_request_along_and_pays_for_what_it_got() {
+    let (builder, fakes) = endless_providers().await;
+    let gateway = builder.start().await;
+    let mut asked = 0;
     for (client, provider) in Api::pairs() {
-        let fake = Fake::start(Wire::H1, endless(provider)).await;
-        let gateway = Gateway::builder()
-            .provider(managed("p", &fake, provider))
-            .start()
-            .await;
-        for (count, version) in [(1, Version::H1), (2, Version::H2)] {
+        let (_, fake) = fakes.iter().find(|(api, _)| *api == provider).unwrap();
+        let request = client.request(&[&format!("{}:m", provider.name())], true);
+        for version in [Version::H1, Version::H2] {
+            let before = fake.count();
             let mut stream = Client::connect(version, gateway.address).await;
-            stream.begin(&client.request(&["m"], true)).await.unwrap();
+            stream.begin(&request).await.unwrap();
+            asked += 1;
             let case = format!("{client:?} at {provider:?}, {version:?}");
             let got = stream.read_until("more and more").await;
             assert!(
@@ -153,25 +188,24 @@ async fn a_client_that_leaves_takes_its_upstream_request_along_and_pays_for_what
                 "{case}"
             );
             drop(stream);
-            let gone = || fake.seen()[count - 1].gone.is_some();
+            let gone = || fake.seen()[before].gone.is_some();
             assert!(eventually(Duration::from_secs(10), gone).await, "{case}");
-            let events = told(&gateway, count).await;
-            for event in &events {
-                assert_eq!(event["outcome"], "client_gone", "{case}: {event:#}");
-                assert_eq!(event["isError"], true, "{case}: {event:#}");
-                assert_eq!(event["estimated"], true, "{case}: {event:#}");
-                let cost = |value: &Value| {
-                    value
-                        .as_str()
-                        .map_or(value.as_f64(), |text| text.parse().ok())
-                };
-                assert!(
-                    cost(&event["totalCost"]).is_some_and(|cost| cost > 0.0),
-                    "{case}: {event:#}"
-                );
-            }
         }
-        let verified = gateway.command(&["ledger", "verify"]);
-        assert!(verified.status.success(), "{verified:?}");
     }
+    for event in &told(&gateway, asked).await {
+        assert_eq!(event["outcome"], "client_gone", "{event:#}");
+        assert_eq!(event["isError"], true, "{event:#}");
+        assert_eq!(event["estimated"], true, "{event:#}");
+        let cost = |value: &Value| {
+            value
+                .as_str()
+                .map_or(value.as_f64(), |text| text.parse().ok())
+        };
+        assert!(
+            cost(&event["totalCost"]).is_some_and(|cost| cost > 0.0),
+            "{event:#}"
+        );
+    }
+    let verified = gateway.command(&["ledger", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
 }

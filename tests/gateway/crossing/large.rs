@@ -7,7 +7,7 @@ use memchr::memmem::find;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::{ask, ask_over, offering, well};
+use super::{ask, ask_over, offering, pair, well};
 use crate::common::client::{Answer, Client, Version};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Builder, Gateway, provider_at};
@@ -58,9 +58,11 @@ fn turns(client: Api, models: &[&str], bytes: usize) -> Value {
 
 #[tokio::test]
 async fn text_of_megabytes_comes_through_whole_both_ways() {
-    let sent = text(3 * MIB);
-    let answered = text(2 * MIB + 77);
+    let sent = text(2 * MIB);
+    let answered = text(MIB + 77);
     let quoted = |text: &str| Value::from(text).to_string();
+    let mut builder = patient();
+    let mut cases = Vec::new();
     for (client, provider) in Api::pairs() {
         let whole = provider.whole().to_string();
         let whole = whole.replace("\"the good one\"", &quoted(&answered));
@@ -74,11 +76,13 @@ async fn text_of_megabytes_comes_through_whole_both_ways() {
             (Wire::TlsH2, Version::H2, script)
         };
         let fake = Fake::start(wire, script).await;
-        let gateway = patient()
-            .provider(offering("p", &fake, &[provider]))
-            .start()
-            .await;
-        let request = client.post(&saying(client, &["m"], &sent));
+        builder = builder.provider(offering(&pair(client, provider), &fake, &[provider]));
+        cases.push((client, provider, version, fake));
+    }
+    let gateway = builder.start().await;
+    for (client, provider, version, fake) in cases {
+        let model = format!("{}:m", pair(client, provider));
+        let request = client.post(&saying(client, &[&model], &sent));
         let answer = ask_over(version, &gateway, &request).await;
         let case = format!("{client:?} at {provider:?}, {version:?}");
         assert_eq!((answer.status(), answer.clean), (200, true), "{case}");
@@ -180,25 +184,34 @@ async fn large_requests_fail_over_as_small_ones_do() {
     ] {
         bad.push((name, Some(Fake::start(Wire::H1, script).await)));
     }
+    let mut builder = patient()
+        .provider(offering("own", &fine, &[Api::Chat]))
+        .provider(offering("messages", &fine, &[Api::Messages]))
+        .provider(offering("responses", &fine, &[Api::Responses]));
+    // One that was told that it is down is not asked again for a while, so each is asked once. All names are alike
+    // but for their digits.
+    let mut ids = (10..).map(|number| format!("bad{number}"));
+    let mut cases = Vec::new();
     for (name, fake) in &bad {
-        // A provider that was told that it is down is not asked again for a while, so each gets its own gateway.
+        let first: Vec<String> = ids.by_ref().take(6).collect();
+        for id in &first {
+            let mut entry = match fake {
+                Some(fake) => offering(id, fake, &[Api::Messages]),
+                None => provider_at(id, &Fake::refused()),
+            };
+            entry["surfaces"] = json!([Api::Messages.surface()]);
+            builder = builder.provider(entry);
+        }
+        cases.push((name, first));
+    }
+    let gateway = builder.start().await;
+    for (name, first) in cases {
+        let mut first = first.iter().map(|id| format!("{id}:m"));
         let mut seen = Vec::new();
         for bytes in [10, MIB / 2] {
             for (second, stop) in [("own", true), ("messages", true), ("responses", true)] {
-                let mut first = match fake {
-                    Some(fake) => offering("bad", fake, &[Api::Messages]),
-                    None => provider_at("bad", &Fake::refused()),
-                };
-                first["surfaces"] = json!([Api::Messages.surface()]);
-                let gateway = patient()
-                    .provider(first)
-                    .provider(offering("own", &fine, &[Api::Chat]))
-                    .provider(offering("messages", &fine, &[Api::Messages]))
-                    .provider(offering("responses", &fine, &[Api::Responses]))
-                    .start()
-                    .await;
-                let other = format!("{second}:m");
-                let mut body = saying(Api::Chat, &["bad:m", &other], &text(bytes));
+                let models = [first.next().unwrap(), format!("{second}:m")];
+                let mut body = saying(Api::Chat, &[&models[0], &models[1]], &text(bytes));
                 if stop {
                     body["stop"] = json!("END"); // which Responses cannot be told
                 }
@@ -212,9 +225,10 @@ async fn large_requests_fail_over_as_small_ones_do() {
         for (small, large) in small.iter().zip(large) {
             let ports = |text: String| text.replace(|c: char| c.is_ascii_digit(), "#");
             let said = |case: &(_, _, _, (u16, _, _, Value))| ports(case.3.3.to_string());
+            let whose = |case: &(_, _, _, (u16, Option<String>, _, _))| case.3.1.clone().map(ports);
             assert_eq!(
-                (small.2, small.3.0, &small.3.1, &small.3.2, said(small)),
-                (large.2, large.3.0, &large.3.1, &large.3.2, said(large)),
+                (small.2, small.3.0, whose(small), &small.3.2, said(small)),
+                (large.2, large.3.0, whose(large), &large.3.2, said(large)),
                 "{name}, then {}, {}",
                 small.0,
                 small.1

@@ -30,6 +30,11 @@ fn offering(id: &str, fake: &Fake, apis: &[Api]) -> Value {
     entry
 }
 
+/// A name for what happens between these two.
+fn pair(client: Api, provider: Api) -> String {
+    format!("{}-{}", client.name(), provider.name())
+}
+
 /// What a good provider answers on whichever API it is called.
 fn well(seen: &Seen) -> Script {
     let stream = seen.json()["stream"] == json!(true);

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::{ask, offering, well};
+use super::{ask, offering, pair, well};
 use crate::common::fake::{Fake, Wire};
-use crate::common::gateway::{Gateway, signal};
+use crate::common::gateway::{Gateway, access_key, signal};
+use crate::common::requests::from;
 use crate::common::script::{Act, Script};
 use crate::common::{PATIENCE, eventually};
 
@@ -78,33 +79,33 @@ async fn the_charge_is_the_same_whichever_api_is_crossed() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_is_charged_for_what_came() {
+    let mut builder = Gateway::builder().config(json!({"ledger": {"flush": "50ms"}}));
+    let mut fakes = Vec::new();
     for (client, provider) in Api::pairs() {
-        let fake = Fake::start(
-            Wire::H1,
-            Script::sse().data(provider.start()).wait(30).cut(),
-        )
-        .await;
-        let gateway = Gateway::builder()
-            .provider(managed("p", &fake, provider))
-            .config(json!({"ledger": {"flush": "50ms"}}))
-            .start()
-            .await;
-        let answer = ask(&gateway, &client.request(&["m"], true)).await;
-        assert!(!answer.clean, "{}", answer.text());
-        let events = told(&gateway, 1).await;
-        let text = events[0].to_string();
-        assert!(
-            text.contains(r#""estimated":true"#),
-            "{client:?} at {provider:?}: {text}"
-        );
-        let verified = gateway.command(&["ledger", "verify"]);
-        assert!(verified.status.success(), "{verified:?}");
+        let script = Script::sse().data(provider.start()).wait(30).cut();
+        let fake = Fake::start(Wire::H1, script).await;
+        builder = builder.provider(managed(&pair(client, provider), &fake, provider));
+        fakes.push(fake);
     }
+    let gateway = builder.start().await;
+    for (client, provider) in Api::pairs() {
+        let model = format!("{}:m", pair(client, provider));
+        let answer = ask(&gateway, &client.request(&[&model], true)).await;
+        assert!(!answer.clean, "{}", answer.text());
+    }
+    for event in told(&gateway, fakes.len()).await {
+        let text = event.to_string();
+        assert!(text.contains(r#""estimated":true"#), "{text}");
+    }
+    let verified = gateway.command(&["ledger", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
 }
 
 #[tokio::test]
 async fn credits_that_run_out_end_the_stream_as_a_token_limit_does() {
-    for (client, provider) in Api::pairs() {
+    let mut builder = Gateway::builder();
+    let mut fakes = Vec::new();
+    for provider in Api::ALL {
         let word = provider
             .events()
             .into_iter()
@@ -116,21 +117,35 @@ async fn credits_that_run_out_end_the_stream_as_a_token_limit_does() {
             std::time::Duration::from_millis(20),
         ));
         let fake = Fake::start(Wire::H1, script).await;
-        let gateway = Gateway::builder()
-            .provider(managed("p", &fake, provider))
-            .config(json!({
-                "ledger": {"flush": "50ms", "cut_off": true},
-                "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": "0.015"}]}],
-            }))
-            .start()
-            .await;
-        let mut body = client.body(&["m"], true);
+        builder = builder.provider(managed(provider.name(), &fake, provider));
+        fakes.push(fake);
+    }
+    // Everybody has a purse of their own.
+    let purses = Api::pairs().map(|(client, provider)| pair(client, provider));
+    let purses: Vec<String> = purses.collect();
+    let accounts = purses
+        .iter()
+        .map(|id| json!({"id": id, "grants": [{"id": format!("for-{id}"), "usd": "0.015"}]}));
+    let keys = purses
+        .iter()
+        .map(|id| access_key(id, &json!({"account": id})));
+    let gateway = builder
+        .config(json!({
+            "ledger": {"flush": "50ms", "cut_off": true},
+            "accounts": accounts.collect::<Vec<_>>(),
+            "access_keys": keys.collect::<Vec<_>>(),
+        }))
+        .start()
+        .await;
+    for (client, provider) in Api::pairs() {
+        let mut body = client.body(&[&format!("{}:m", provider.name())], true);
         body["max_tokens"] = json!(20);
         if client == Api::Responses {
             body.as_object_mut().unwrap().remove("max_tokens");
             body["max_output_tokens"] = json!(20);
         }
-        let answer = ask(&gateway, &client.post(&body)).await;
+        let request = from(&pair(client, provider), client.post(&body));
+        let answer = ask(&gateway, &request).await;
         let case = format!("{client:?} at {provider:?}: {}", answer.text());
         assert_eq!((answer.status(), answer.clean), (200, true), "{case}");
         let reason = match client {
@@ -141,22 +156,23 @@ async fn credits_that_run_out_end_the_stream_as_a_token_limit_does() {
         assert!(answer.text().contains(reason), "{case}");
         let said = client.said(&answer, true);
         assert!(said.text.starts_with("the word "), "{case}");
-        let verified = gateway.command(&["ledger", "verify"]);
-        assert!(verified.status.success(), "{verified:?}");
     }
+    let verified = gateway.command(&["ledger", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
 }
 
 #[tokio::test]
 async fn what_was_answered_is_paid_for_before_its_last_byte() {
+    let mut builder = Gateway::builder().config(json!({"ledger": {"flush": "10s"}}));
+    let fake = Fake::answering(Wire::H1, well).await;
     for (client, provider) in Api::pairs() {
-        let fake = Fake::answering(Wire::H1, well).await;
-        let mut gateway = Gateway::builder()
-            .provider(managed("p", &fake, provider))
-            .config(json!({"ledger": {"flush": "10s"}}))
-            .start()
-            .await;
+        builder = builder.provider(managed(&pair(client, provider), &fake, provider));
+    }
+    let mut gateway = builder.start().await;
+    for (client, provider) in Api::pairs() {
+        let model = format!("{}:m", pair(client, provider));
         for stream in [false, true] {
-            let answer = ask(&gateway, &client.request(&["m"], stream)).await;
+            let answer = ask(&gateway, &client.request(&[&model], stream)).await;
             assert_eq!(answer.status(), 200, "{}", answer.text());
         }
         // The process dies the moment the client has its answer.

@@ -1,5 +1,6 @@
 //! Every client with every provider of another API: the same answer, whole and as a stream.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::api::{Api, CALLS, Said};
@@ -108,9 +109,11 @@ async fn fragments_of_a_call_leave_as_they_come() {
         fakes.push(fake);
     }
     let gateway = builder.start().await;
-    for (client, provider) in Api::pairs() {
+    // All at once: what they do is wait.
+    let gateway = &gateway;
+    let checks = Api::pairs().map(|(client, provider)| async move {
         let model = format!("{}:m", provider.name());
-        let answer = ask(&gateway, &client.request(&[&model], true)).await;
+        let answer = ask(gateway, &client.request(&[&model], true)).await;
         let first = answer.arrivals.first().map(|(at, _)| *at);
         let early: Vec<u8> = answer
             .arrivals
@@ -122,7 +125,8 @@ async fn fragments_of_a_call_leave_as_they_come() {
         let half = json!(&CALLS[0].2[..CALLS[0].2.len() / 2]).to_string();
         assert!(early.contains(&half), "{client:?} at {provider:?}: {early}");
         assert_eq!(client.said(&answer, true), Said::good(client));
-    }
+    });
+    join_all(checks).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::script::Script;
 
-/// Requests that no provider of another API can be told, and the field that says so.
+/// Requests that no provider of another API can be told, that API, and the field that says so.
 fn refused() -> Vec<(Api, Api, &'static str, Value)> {
     let with = |api: Api, field: &str, value: Value| {
         let mut body = api.body(&["other:m"], false);
@@ -60,15 +60,19 @@ fn refused() -> Vec<(Api, Api, &'static str, Value)> {
 
 #[tokio::test]
 async fn when_no_candidate_can_be_told_the_field_is_named() {
+    let mut builder = Gateway::builder();
+    let fake = Fake::answering(Wire::H1, well).await;
+    for api in Api::ALL {
+        builder = builder.provider(offering(api.name(), &fake, &[api]));
+    }
+    let gateway = builder.start().await;
+    let mut asked = 0;
     for (client, provider, field, body) in refused() {
-        let fake = Fake::answering(Wire::H1, well).await;
-        let gateway = Gateway::builder()
-            .provider(offering("other", &fake, &[provider]))
-            .start()
-            .await;
         for stream in [false, true] {
             let mut body = body.clone();
+            body["model"] = json!(format!("{}:m", provider.name()));
             body["stream"] = json!(stream);
+            asked += 1;
             let answer = ask(&gateway, &client.post(&body)).await;
             let case = format!("{client:?} at {provider:?}, {field}: {}", answer.text());
             assert_eq!(answer.status(), 422, "{case}");
@@ -83,46 +87,54 @@ async fn when_no_candidate_can_be_told_the_field_is_named() {
             }
             assert_eq!(answer.header("x-tollgate-attempts"), None, "{case}");
         }
-        assert_eq!(fake.count(), 0, "nothing went upstream");
-        let logged = || {
-            let log = gateway.access_log();
-            log.len() == 2 && log.iter().all(|line| line["attempts"] == json!([]))
-        };
-        assert!(
-            eventually(Duration::from_secs(5), logged).await,
-            "no attempt: {:#?}",
-            gateway.access_log()
-        );
-        let events = gateway.command(&["usage", "--events", "--json"]);
-        let events: Value = serde_json::from_slice(&events.stdout).unwrap();
-        assert_eq!(events, json!([]), "no usage event");
-        let verified = gateway.command(&["ledger", "verify"]);
-        assert!(verified.status.success(), "nothing stays held");
+        assert_eq!(fake.count(), 0, "nothing went upstream; {field}");
     }
+    let logged = || {
+        let log = gateway.access_log();
+        log.len() == asked && log.iter().all(|line| line["attempts"] == json!([]))
+    };
+    assert!(
+        eventually(Duration::from_secs(5), logged).await,
+        "no attempt: {:#?}",
+        gateway.access_log()
+    );
+    let events = gateway.command(&["usage", "--events", "--json"]);
+    let events: Value = serde_json::from_slice(&events.stdout).unwrap();
+    assert_eq!(events, json!([]), "no usage event");
+    let verified = gateway.command(&["ledger", "verify"]);
+    assert!(verified.status.success(), "nothing stays held");
 }
 
 #[tokio::test]
 async fn the_plan_goes_on_to_those_that_can() {
-    for (client, provider, field, mut body) in refused() {
-        let other = Fake::answering(Wire::H1, well).await;
-        let own = Fake::answering(Wire::H1, well).await;
+    let (other, own) = (
+        Fake::answering(Wire::H1, well).await,
+        Fake::answering(Wire::H1, well).await,
+    );
+    let mut builder = Gateway::builder();
+    let mut fakes = Vec::new();
+    for (index, (client, provider, ..)) in refused().into_iter().enumerate() {
         let bad = Fake::start(Wire::H1, Script::json(429, &client.error("wait"))).await;
-        let gateway = Gateway::builder()
-            .provider(offering("other", &other, &[provider]))
-            .provider(offering("own", &own, &[client]))
-            .provider(offering("bad", &bad, &[client]))
-            .start()
-            .await;
+        builder = builder
+            .provider(offering(&format!("other-{index}"), &other, &[provider]))
+            .provider(offering(&format!("own-{index}"), &own, &[client]))
+            .provider(offering(&format!("bad-{index}"), &bad, &[client]));
+        fakes.push(bad);
+    }
+    let gateway = builder.start().await;
+    for (index, (client, provider, field, mut body)) in refused().into_iter().enumerate() {
+        let own = format!("own-{index}");
         for (models, attempts) in [
-            (["other:m", "own:m", "other:m"], "1"),
-            (["bad:m", "other:m", "own:m"], "2"),
+            (["other", "own", "other"], "1"),
+            (["bad", "other", "own"], "2"),
         ] {
+            let models = models.map(|id| format!("{id}-{index}:m"));
             body["model"] = json!(models[0]);
             body["models"] = json!(models[1..]);
             let answer = ask(&gateway, &client.post(&body)).await;
             let case = format!("{client:?} at {provider:?}, {field}: {}", answer.text());
             assert_eq!(answer.status(), 200, "{case}");
-            assert_eq!(answer.header("x-tollgate-provider"), Some("own"), "{case}");
+            assert_eq!(answer.header("x-tollgate-provider"), Some(&*own), "{case}");
             assert_eq!(
                 answer.header("x-tollgate-attempts"),
                 Some(attempts),
@@ -130,12 +142,12 @@ async fn the_plan_goes_on_to_those_that_can() {
             );
         }
         // It was the only one that could be told: its answer is the client's.
-        body["model"] = json!("bad:m");
-        body["models"] = json!(["other:m"]);
+        body["model"] = json!(format!("bad-{index}:m"));
+        body["models"] = json!([format!("other-{index}:m")]);
         let answer = ask(&gateway, &client.post(&body)).await;
         assert_eq!(answer.status(), 429, "{}", answer.text());
         assert_eq!(answer.json(), client.error("wait"), "as it is");
-        assert_eq!(other.count(), 0);
+        assert_eq!(other.count(), 0, "{field}");
     }
 }
 

@@ -10,48 +10,73 @@ use crate::common::script::{Script, openai_error};
 
 #[tokio::test]
 async fn without_failover_the_first_candidates_answer_is_the_answer() {
-    for (global, of_configuration, header, goes_on) in [
-        (None, None, None, true),
-        (Some(false), None, None, false),
-        (None, Some(false), None, false),
-        (None, None, Some("off"), false),
-        (None, None, Some("OFF"), false),
-        (None, None, Some("on"), true),
-        // A configuration overrides what holds for all; a request can only decline.
-        (Some(false), Some(true), None, true),
-        (Some(true), Some(false), Some("on"), false),
-        (Some(false), None, Some("on"), false),
-        (Some(false), Some(true), Some("off"), false),
-    ] {
-        let what =
-            format!("global {global:?}, configuration {of_configuration:?}, header {header:?}");
+    check(
+        None,
+        &[
+            (None, None, true),
+            (Some(false), None, false),
+            (None, Some("off"), false),
+            (None, Some("OFF"), false),
+            (None, Some("on"), true),
+        ],
+    )
+    .await;
+    // A configuration overrides what holds for all; a request can only decline.
+    check(
+        Some(false),
+        &[
+            (None, None, false),
+            (Some(true), None, true),
+            (None, Some("on"), false),
+            (Some(true), Some("off"), false),
+        ],
+    )
+    .await;
+    check(Some(true), &[(Some(false), Some("on"), false)]).await;
+}
+
+/// What a gateway with this setting does for callers with these configurations and headers: whether it goes on.
+async fn check(global: Option<bool>, cases: &[(Option<bool>, Option<&str>, bool)]) {
+    let mut builder = Gateway::builder();
+    if let Some(failover) = global {
+        builder = builder.config(json!({"failover": failover}));
+    }
+    let (mut configurations, mut keys, mut fakes) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (of_configuration, ..)) in cases.iter().enumerate() {
         let first = Fake::start(Wire::H1, Script::error(500, "broken")).await;
         let second = good().await;
-        let mut two_keys = provider("first", &first);
-        two_keys["keys"] = json!([{"id": "k1", "value": "1"}, {"id": "k2", "value": "2"}]);
-        let mut configuration = json!({"id": "c"});
+        let mut two_keys = provider(&format!("first{index}"), &first);
+        two_keys["keys"] = json!([
+            {"id": format!("{index}-k1"), "value": "1"},
+            {"id": format!("{index}-k2"), "value": "2"},
+        ]);
+        builder = builder
+            .provider(two_keys)
+            .fake(&format!("second{index}"), &second);
+        let id = format!("caller{index}");
+        let mut configuration = json!({"id": id});
         if let Some(failover) = of_configuration {
             configuration["failover"] = json!(failover);
         }
-        let mut config = json!({
-            "configurations": [configuration],
-            "access_keys": [access_key("caller", &json!({"configuration": "c"}))],
-        });
-        if let Some(failover) = global {
-            config["failover"] = json!(failover);
-        }
-        let gateway = Gateway::builder()
-            .provider(two_keys)
-            .fake("second", &second)
-            .config(config)
-            .start()
-            .await;
-        let mut request = from("caller", Request::chat(&["first:m", "second:m"], false));
+        configurations.push(configuration);
+        keys.push(access_key(&id, &json!({"configuration": id})));
+        fakes.push((first, second));
+    }
+    let config = json!({"configurations": configurations, "access_keys": keys});
+    let gateway = builder.config(config).start().await;
+    for (index, ((of_configuration, header, goes_on), (first, second))) in
+        cases.iter().zip(&fakes).enumerate()
+    {
+        let what =
+            format!("global {global:?}, configuration {of_configuration:?}, header {header:?}");
+        let models = [format!("first{index}:m"), format!("second{index}:m")];
+        let caller = format!("caller{index}");
+        let mut request = from(&caller, Request::chat(&[&models[0], &models[1]], false));
         if let Some(value) = header {
             request = request.header("x-tollgate-failover", value);
         }
         let answer = ask(&gateway, &request).await;
-        if goes_on {
+        if *goes_on {
             assert_eq!(answer.status(), 200, "{what}: {}", answer.text());
             assert_eq!((first.count(), second.count()), (2, 1), "{what}");
             assert_eq!(answer.header("x-tollgate-attempts"), Some("3"), "{what}");
@@ -62,7 +87,7 @@ async fn without_failover_the_first_candidates_answer_is_the_answer() {
             assert_eq!((first.count(), second.count()), (1, 0), "{what}");
             assert_eq!(answer.header("x-tollgate-attempts"), Some("1"), "{what}");
             // What may not be served later must still be allowed now.
-            let unknown = from("caller", Request::chat(&["first:m", "nonsense"], false));
+            let unknown = from(&caller, Request::chat(&[&models[0], "nonsense"], false));
             assert_eq!(ask(&gateway, &unknown).await.status(), 422, "{what}");
         }
         let seen = &first.seen()[0];

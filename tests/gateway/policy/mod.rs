@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::common;
 use crate::common::client::{Answer, Client, Version};
 use crate::common::fake::{Fake, Wire};
-use crate::common::gateway::{Gateway, sha256};
-use crate::common::requests::Request;
+use crate::common::gateway::{Gateway, access_key};
+use crate::common::requests::{Request, from, token};
 use crate::common::script::Script;
 
 /// Every path that goes to a provider, with the least body it takes for a model.
@@ -79,26 +79,4 @@ async fn ask(gateway: &Gateway, request: &Request) -> Answer {
         .await
         .ask(request)
         .await
-}
-
-/// The token of an access key with this id.
-fn token(id: &str) -> String {
-    format!("tg-{id}-g1-0000000000TestsOnlyTestsOnlyTestsOnly00000000")
-}
-
-/// An access key's entry: its id is also its configuration's, if it is to have one.
-fn access_key(id: &str, more: &Value) -> Value {
-    let mut entry = json!({"id": id, "sha256": sha256(&token(id))});
-    for (key, value) in more.as_object().unwrap() {
-        entry[key] = value.clone();
-    }
-    entry
-}
-
-/// The same request from another caller.
-fn from(caller: &str, request: Request) -> Request {
-    request
-        .without("authorization")
-        .without("x-api-key")
-        .header("authorization", &format!("Bearer {}", token(caller)))
 }

@@ -8,10 +8,13 @@ use crate::common::gateway::{Gateway, provider};
 use crate::common::requests::Request;
 use crate::common::script::Script;
 
-/// The credentials that are tried for `model`, in order, by a caller of `account` under these rules. Every
-/// attempt is refused in a way that leads to the next.
-async fn tried(account: &str, rules: Option<Value>, models: &[&str]) -> (Vec<String>, u16, String) {
-    let fake = Fake::start(Wire::H1, Script::error(403, "no")).await;
+/// Who asks: an account, and the rules it has.
+type Caller = (&'static str, Option<Value>);
+
+/// For each caller the credentials that are tried for these models, in order, and what it is answered. Every attempt
+/// is refused in a way that leads to the next, and lets the key rest for nobody else.
+async fn tried(callers: &[Caller], models: &[&str]) -> Vec<(Vec<String>, u16, String)> {
+    let fake = Fake::start(Wire::H1, Script::error(409, "no")).await;
     let mut entry = provider("p", &fake);
     let key = |id: &str| json!({"id": id, "value": format!("KEY-{id}")});
     let of = |id: &str, account: &str| {
@@ -24,49 +27,61 @@ async fn tried(account: &str, rules: Option<Value>, models: &[&str]) -> (Vec<Str
     entry["models"] = json!([{"id": "m", "prices": prices}, {"id": "n", "prices": prices}]);
     entry["keys"] = json!([key("u1"), of("sales", "sales"), key("u2")]);
     entry["managed_keys"] = json!([key("h1"), key("h2")]);
-    let mut caller = json!({"account": account});
-    let mut config = accounts(&["default", "sales", "poor"]);
-    if let Some(rules) = rules {
-        config["configurations"] = json!([{"id": "c", "router": {"rules": rules}}]);
-        caller["configuration"] = json!("c");
+    let (mut configurations, mut keys) = (Vec::new(), Vec::new());
+    for (index, (account, rules)) in callers.iter().enumerate() {
+        let id = format!("caller{index}");
+        let mut caller = json!({"account": account});
+        if let Some(rules) = rules {
+            configurations.push(json!({"id": id, "router": {"rules": rules}}));
+            caller["configuration"] = json!(id);
+        }
+        keys.push(access_key(&id, &caller));
     }
-    config["access_keys"] = json!([access_key("caller", &caller)]);
+    let mut config = accounts(&["default", "sales", "poor"]);
+    config["configurations"] = json!(configurations);
+    config["access_keys"] = json!(keys);
     let gateway = Gateway::builder()
         .provider(entry)
         .config(config)
         .start()
         .await;
-    let answer = ask(&gateway, &from("caller", Request::chat(models, false))).await;
-    let seen = fake.seen();
-    let keys = seen.iter().map(|seen| {
-        let model = seen.json()["model"].as_str().unwrap().to_owned();
-        let key = seen
-            .header("authorization")
-            .unwrap()
-            .replace("Bearer KEY-", "");
-        if models.len() > 1 {
-            format!("{model}/{key}")
-        } else {
-            key
-        }
-    });
-    (keys.collect(), answer.status(), answer.code())
+    let mut told = Vec::new();
+    for index in 0..callers.len() {
+        let caller = format!("caller{index}");
+        let before = fake.count();
+        let answer = ask(&gateway, &from(&caller, Request::chat(models, false))).await;
+        let seen = fake.seen();
+        let keys = seen[before..].iter().map(|seen| {
+            let model = seen.json()["model"].as_str().unwrap().to_owned();
+            let key = seen
+                .header("authorization")
+                .unwrap()
+                .replace("Bearer KEY-", "");
+            if models.len() > 1 {
+                format!("{model}/{key}")
+            } else {
+                key
+            }
+        });
+        told.push((keys.collect(), answer.status(), answer.code()));
+    }
+    told
 }
 
 #[tokio::test]
 async fn without_a_rule_the_accounts_own_keys_come_first() {
-    for (account, wanted) in [
-        ("default", &["u1", "u2", "h1", "h2"][..]),
-        ("sales", &["sales", "h1", "h2"]),
-        ("poor", &["h1", "h2"]),
-    ] {
-        assert_eq!(tried(account, None, &["p:m"]).await.0, wanted, "{account}");
-        let elsewhere = json!([{"model": "p/n", "steps": [{"type": "managed"}]}]);
-        assert_eq!(
-            tried(account, Some(elsewhere), &["p:m"]).await.0,
-            wanted,
-            "{account}"
-        );
+    let elsewhere = json!([{"model": "p/n", "steps": [{"type": "managed"}]}]);
+    for rules in [None, Some(elsewhere)] {
+        let callers = ["default", "sales", "poor"].map(|account| (account, rules.clone()));
+        let expected = [
+            &["u1", "u2", "h1", "h2"][..],
+            &["sales", "h1", "h2"],
+            &["h1", "h2"],
+        ];
+        let told = tried(&callers, &["p:m"]).await;
+        for ((caller, wanted), (keys, ..)) in callers.iter().zip(expected).zip(told) {
+            assert_eq!(keys, wanted, "{caller:?}");
+        }
     }
 }
 
@@ -75,7 +90,7 @@ async fn a_rule_says_which_keys_serve_and_in_which_order() {
     let user = json!({"type": "user"});
     let managed = json!({"type": "managed"});
     let rule = |steps: Value| json!([{"provider": "p", "steps": steps}]);
-    for (what, rules, wanted) in [
+    let cases = [
         (
             "user, managed",
             rule(json!([user, managed])),
@@ -115,12 +130,14 @@ async fn a_rule_says_which_keys_serve_and_in_which_order() {
             rule(json!([{"type": "user", "keys": ["sales", "u1"]}])),
             &["u1"],
         ),
-    ] {
-        assert_eq!(
-            tried("default", Some(rules), &["p:m"]).await.0,
-            wanted,
-            "{what}"
-        );
+    ];
+    let callers = cases.iter();
+    let callers: Vec<Caller> = callers
+        .map(|(_, rules, _)| ("default", Some(rules.clone())))
+        .collect();
+    let told = tried(&callers, &["p:m"]).await;
+    for ((what, _, wanted), (keys, ..)) in cases.iter().zip(told) {
+        assert_eq!(keys, *wanted, "{what}");
     }
 }
 
@@ -130,22 +147,25 @@ async fn models_come_in_order_each_with_its_own_rule() {
         {"model": "p:n", "steps": [{"type": "managed", "keys": ["h2"]}]},
         {"provider": "p", "steps": [{"type": "user", "keys": ["u2", "u1"]}]},
     ]);
-    let (keys, ..) = tried("default", Some(rules), &["p:m", "n", "p:other", "m"]).await;
-    assert_eq!(keys, ["m/u2", "m/u1", "n/h2", "other/u2", "other/u1"]);
+    let models = ["p:m", "n", "p:other", "m"];
+    let (keys, ..) = &tried(&[("default", Some(rules))], &models).await[0];
+    assert_eq!(*keys, ["m/u2", "m/u1", "n/h2", "other/u2", "other/u1"]);
 }
 
 #[tokio::test]
 async fn an_account_without_a_credential_is_told_so() {
-    for rules in [
+    let callers = [
         json!([{"provider": "p", "steps": [{"type": "user"}]}]),
         json!([{"provider": "p", "steps": [{"type": "user", "keys": ["u1", "sales"]}]}]),
-    ] {
-        let (keys, status, code) = tried("poor", Some(rules.clone()), &["p:m"]).await;
-        assert_eq!(keys, Vec::<String>::new(), "{rules}");
+    ]
+    .map(|rules| ("poor", Some(rules)));
+    let told = tried(&callers, &["p:m"]).await;
+    for (caller, (keys, status, code)) in callers.iter().zip(told) {
+        assert_eq!(keys, Vec::<String>::new(), "{caller:?}");
         assert_eq!(
             (status, code.as_str()),
             (400, "ERR_TOLLGATE_3802"),
-            "{rules}"
+            "{caller:?}"
         );
     }
 }
