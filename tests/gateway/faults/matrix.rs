@@ -15,7 +15,10 @@ use crate::common::script::{Act, Script, chat_answer, chat_role, chat_word, open
 use crate::common::sse;
 
 const SMALL: usize = 300;
-const LARGE: usize = 20 << 20;
+/// Many times a connection's window, and what the proxy itself keeps of a body.
+const LARGE: usize = 2 << 20;
+/// More than the kernel's buffers take from a sender, too: it is still being sent when its provider fails.
+const LARGEST: usize = 20 << 20;
 /// Tells a combination's requests apart; headers that the gateway does not know travel upstream.
 const MARK: &str = "x-test-combination";
 
@@ -235,8 +238,18 @@ impl Payload {
     }
 }
 
-/// Runs every fault over both upstream wires, for one HTTP version of the client and one size.
-async fn run(version: Version, size: usize, at_once: usize) {
+/// The largest are for who does not read them, and for one who does.
+fn large(fault: &Fault) -> usize {
+    match fault.how {
+        How::Fake(Reading::Head | Reading::Nothing, _) => LARGEST,
+        _ if fault.name == "500" => LARGEST,
+        _ => LARGE,
+    }
+}
+
+/// Runs every fault over both upstream wires, for one HTTP version of the client, with a body of this size; one that
+/// is silent is waited for so long.
+async fn run(version: Version, size: fn(&Fault) -> usize, waiting: &str, at_once: usize) {
     let mut fakes = Vec::new();
     let mut builder = Gateway::builder().tls();
     let unhurried = json!({"per_request": "50s", "stream_idle": "50s"});
@@ -280,7 +293,6 @@ async fn run(version: Version, size: usize, at_once: usize) {
             ));
         }
     }
-    let waiting = if size == LARGE { "3s" } else { "700ms" };
     let builder = builder
         .config(json!({"timeouts": {"per_request": waiting, "total": "100s", "hold": "90s"}}));
     let gateway = builder.start().await;
@@ -294,7 +306,7 @@ async fn run(version: Version, size: usize, at_once: usize) {
                 let outcome = combination(
                     gateway,
                     version,
-                    size,
+                    size(fault),
                     stream,
                     (id, good_id),
                     fault,
@@ -398,37 +410,37 @@ async fn combination(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_bodies_over_http1() {
-    run(Version::H1, SMALL, 12).await;
+    run(Version::H1, |_| SMALL, "700ms", 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_bodies_over_http2() {
-    run(Version::H2, SMALL, 12).await;
+    run(Version::H2, |_| SMALL, "700ms", 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_bodies_over_http1_with_tls() {
-    run(Version::TlsH1, SMALL, 12).await;
+    run(Version::TlsH1, |_| SMALL, "700ms", 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_bodies_over_http2_with_tls() {
-    run(Version::TlsH2, SMALL, 12).await;
+    run(Version::TlsH2, |_| SMALL, "700ms", 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_bodies_over_http1() {
-    run(Version::H1, LARGE, 3).await;
+    run(Version::H1, large, "2s", 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_bodies_over_http2() {
-    run(Version::H2, LARGE, 3).await;
+    run(Version::H2, large, "2s", 4).await;
 }
 
 #[test]
 fn a_payload_knows_itself() {
-    for size in [SMALL, LARGE] {
+    for size in [SMALL, LARGE, LARGEST] {
         let payload = Payload::new(size, true);
         let sent = payload.sent(["a:m", "b:m"]);
         assert!(sent.len().abs_diff(size) < 150, "{} for {size}", sent.len());
