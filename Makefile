@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients lint format clippy map figures deny \
+.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny \
   bench tools clean
 
 help: ## List these commands
@@ -61,6 +61,9 @@ format:
 
 clippy:
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
+
+doc: ## Make the documentation of every crate, and deny warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
 
 map: ## Draw the crates and their rooms, and fail on a circle or an arrow upwards
 	@.ci/map
