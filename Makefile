@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny \
+.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny coverage \
   bench tools clean
 
 help: ## List these commands
@@ -82,6 +82,9 @@ deny: ## Check the dependencies' licences, duplicates, sources and advisories
 	@cargo deny --locked check --hide-inclusion-graph licenses bans sources
 	@if [ -n "$$CI" ] || cargo deny fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; \
 	else echo "advisories were NOT checked: their database cannot be fetched"; fi
+
+coverage: tools ## Say which lines the Rust tests reach
+	@.ci/coverage
 
 tools:
 	@.ci/tools build
