@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny coverage \
+.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny coverage fuzz \
   bench tools clean
 
 help: ## List these commands
@@ -85,6 +85,16 @@ deny: ## Check the dependencies' licences, duplicates, sources and advisories
 
 coverage: tools ## Say which lines the Rust tests reach
 	@.ci/coverage
+
+# tests/fuzz/README.md lists the targets. TIME is in seconds.
+TARGET ?= request
+TIME   ?= 60
+fuzz: ## Fuzz one target for some seconds: make fuzz TARGET=request TIME=60
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked"; exit 1; }
+	@mkdir -p target/fuzz/$(TARGET)
+	@RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz/build $(TARGET) \
+	  target/fuzz/$(TARGET) tests/fuzz/corpus/$(TARGET) -- -max_len=65536 -timeout=20 -max_total_time=$(TIME) \
+	  $(addprefix -dict=,$(wildcard tests/fuzz/$(TARGET).dict))
 
 tools:
 	@.ci/tools build
