@@ -11,7 +11,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny coverage fuzz \
+.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny coverage fuzz release \
   bench tools clean
 
 help: ## List these commands
@@ -95,6 +95,9 @@ fuzz: ## Fuzz one target for some seconds: make fuzz TARGET=request TIME=60
 	@RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz/build $(TARGET) \
 	  target/fuzz/$(TARGET) tests/fuzz/corpus/$(TARGET) -- -max_len=65536 -timeout=20 -max_total_time=$(TIME) \
 	  $(addprefix -dict=,$(wildcard tests/fuzz/$(TARGET).dict))
+
+release: tools ## Make a release: program, checksums, SBOM, image, in target/release-<version>
+	@.ci/release
 
 tools:
 	@.ci/tools build
