@@ -194,7 +194,7 @@ impl RouteMetrics {
     }
 
     fn counter(&self, family: &IntCounterVec, last: &str) -> IntCounter {
-        let [provider, surface, model] = &self.labels;
+        let [provider, surface, model] = self.labels.each_ref().map(String::as_str);
         family.with_label_values(&[provider, surface, model, last])
     }
 

@@ -134,28 +134,29 @@ impl Checker {
                 details.insert(join(&path, name), "is required".to_owned());
             }
             ValidationErrorKind::AnyOf { context }
-            | ValidationErrorKind::OneOfNotValid { context }
-                if let Some(branch) = meant(context, error.instance_path().as_str()) =>
-            {
-                for error in branch {
-                    self.explain(error, details);
+            | ValidationErrorKind::OneOfNotValid { context } => {
+                if let Some(branch) = meant(context, error.instance_path().as_str()) {
+                    for error in branch {
+                        self.explain(error, details);
+                    }
+                } else if let Some((path, choices)) = tags(context) {
+                    details.insert(dotted(path), format!("must be one of {}", listed(&choices)));
+                } else {
+                    self.tell(path, error, details);
                 }
             }
-            ValidationErrorKind::AnyOf { context }
-            | ValidationErrorKind::OneOfNotValid { context }
-                if let Some((path, choices)) = tags(context) =>
-            {
-                details.insert(dotted(path), format!("must be one of {}", listed(&choices)));
-            }
-            _ => {
-                let path = if path.is_empty() {
-                    WHOLE.to_owned()
-                } else {
-                    path
-                };
-                details.entry(path).or_insert_with(|| self.message(error));
-            }
+            _ => self.tell(path, error, details),
         }
+    }
+
+    /// Tells it of its place, unless something else was told of it.
+    fn tell(&self, path: String, error: &ValidationError<'_>, details: &mut Details) {
+        let path = if path.is_empty() {
+            WHOLE.to_owned()
+        } else {
+            path
+        };
+        details.entry(path).or_insert_with(|| self.message(error));
     }
 
     fn unknown(&self, error: &ValidationError<'_>) -> String {
