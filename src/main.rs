@@ -31,6 +31,8 @@
 //! configuration is not valid (or the gateway or the bank failed), 2 the command line is not; `ledger verify` has
 //! its own.
 
+#![forbid(unsafe_code)]
+
 mod boot;
 mod cli;
 mod metrics;

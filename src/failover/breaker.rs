@@ -163,7 +163,7 @@ impl Breakers {
         }
     }
 
-    /// Until when the provider had better be left alone, see [`Breaker::until`].
+    /// Until when the provider had better be left alone, see `Breaker::until`.
     pub fn until(&self, provider: &str, now: Instant) -> Option<Instant> {
         if self.all_closed() {
             return None;
@@ -171,7 +171,7 @@ impl Breakers {
         self.providers.lock().get(provider)?.until(now)
     }
 
-    /// An attempt is about to begin, see [`Breaker::begin`].
+    /// An attempt is about to begin, see `Breaker::begin`.
     pub fn begin(&self, provider: &str, now: Instant) -> bool {
         self.all_closed()
             || self

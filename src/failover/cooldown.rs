@@ -2,7 +2,7 @@
 //!
 //! | answer | the key rests for |
 //! | --- | --- |
-//! | 429, 529 (as a status or as an error event) | what the provider asks for, or [`backoff`] from 1 s to 60 s |
+//! | 429, 529 (as a status or as an error event) | what the provider asks for, or `backoff` from 1 s to 60 s |
 //! | 401, 402, 403 | 5 minutes: a wrong key or an unpaid bill does not mend itself in seconds |
 //!
 //! Resting only reorders plans, so a wrong guess costs a detour and never an answer. Failures of
@@ -11,7 +11,7 @@
 //! for 429 or 529 goes on, because a small request's success says little about the limit that a large
 //! one hit.
 //!
-//! Invariant: what has ended is never reported, and is forgotten [`MEMORY`] later, so the map is as
+//! Invariant: what has ended is never reported, and is forgotten `MEMORY` later, so the map is as
 //! small as the trouble. While it is empty a look costs one atomic load.
 
 use std::collections::HashMap;

@@ -4,7 +4,7 @@
 //!
 //! 1. [`mod@plan`] turns resolved models into an ordered list of candidates;
 //! 2. [`machine`] walks that list, one attempt after another, until commit or until nothing is left;
-//! 3. [`classify`] says what an attempt's outcome means: next candidate, next model, or stop;
+//! 3. `classify` says what an attempt's outcome means: next candidate, next model, or stop;
 //! 4. [`mod@retry_after`] reads from an answer's headers how long a key should rest;
 //! 5. [`cooldown`] remembers which keys rest, [`breaker`] which providers cannot be reached;
 //! 6. [`health`] is the one door to both.

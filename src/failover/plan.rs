@@ -54,7 +54,7 @@ pub struct Target<'a> {
     /// The API to call it on.
     pub surface: Surface,
     /// The model's place in the request: 0 is `model`, then `models` in order. Targets that share it
-    /// are one model to [`Verdict::NextModel`](super::Verdict::NextModel).
+    /// are one model to `Verdict::NextModel`.
     pub model_index: usize,
     /// The account's own keys for the provider, in their configured order.
     pub user_keys: &'a [Arc<ProviderKey>],
@@ -96,7 +96,7 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// The candidates of a request, in order; at most [`MAX_CANDIDATES`], empty if no target has a key.
+/// The candidates of a request, in order; at most `MAX_CANDIDATES`, empty if no target has a key.
 ///
 /// `cooling` says until when a key, or its provider, had better be left alone. With `failover` off the
 /// plan is the first candidate, cooling or not: another model or key is what the caller declined.

@@ -83,7 +83,7 @@ impl Default for Estimates {
 
 impl Estimates {
     /// How many tokens the answer is expected to have: the 95th percentile (rounded up by at most an eighth) of
-    /// what this access key was answered by this model, or [`UNLEARNED`] before there were 20 answers; never more
+    /// what this access key was answered by this model, or `UNLEARNED` before there were 20 answers; never more
     /// than the request allows.
     pub fn expected_output(&self, key: &str, model: &str, asked_max: Option<u64>) -> u64 {
         let (hash, shard) = self.find(key, model);

@@ -7,7 +7,7 @@
 //!                  throttle
 //! ```
 //!
-//! Everything that clients see is made from one table of [`operation`]s. Invariants: nothing here waits for a provider
+//! Everything that clients see is made from one table of `operation`s. Invariants: nothing here waits for a provider
 //! or a proxy thread, so a gateway that is busy still says so; no answer and no log line repeats what a client sent.
 
 mod api;

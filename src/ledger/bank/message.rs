@@ -138,6 +138,6 @@ pub struct Events {
     pub from_ms: u64,
     /// When the last ended (Unix time, ms).
     pub to_ms: u64,
-    /// As [`crate::usage`] writes them.
+    /// As `usage` writes them.
     pub bytes: Bytes,
 }

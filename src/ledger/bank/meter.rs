@@ -91,7 +91,7 @@ impl Measure {
     }
 }
 
-/// One meter's part of an [`Exchange`]: units of a limit are borrowed, used and returned as money is.
+/// One meter's part of an `Exchange`: units of a limit are borrowed, used and returned as money is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeterExchange {
     /// Which.
@@ -111,7 +111,7 @@ pub struct MeterExchange {
     pub want: i64,
 }
 
-/// One meter's part of a [`Reply`].
+/// One meter's part of a `Reply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeterReply {
     /// The bank's window; newer than the message's if the holder's clock is behind.

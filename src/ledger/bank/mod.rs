@@ -44,7 +44,7 @@ pub trait Bank: Send + Sync {
     /// Puts credits into an account, once per grant id: false if the account has this grant already.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
+    /// [`StoreError::Refused`] if the amount is not positive or over `NanoUsd::MOST`.
     async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError>;
 
     /// The ids of all accounts that have ever had a grant or an exchange, sorted.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is read back serializes to the JSON of the event that was written, to the byte.
 //!
-//! The form: a version byte, then [`postcard`] of [`Batch`]. Names repeat within a batch, so each is written
+//! The form: a version byte, then [`postcard`] of `Batch`. Names repeat within a batch, so each is written
 //! once and referred to by its place; an event takes about 70 bytes, most of them its request's id and its own.
 
 mod writer;

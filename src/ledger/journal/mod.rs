@@ -145,7 +145,7 @@ impl Journal {
     /// there, oldest first.
     ///
     /// # Errors
-    /// [`JournalError`]; nothing was changed then, unless it is the file system that failed while the new life began.
+    /// `JournalError`; nothing was changed then, unless it is the file system that failed while the new life began.
     /// A full disk is such a failure: without a first segment there is no life.
     pub fn open(dir: &Path, options: Options) -> Result<(Journal, Vec<Life>), JournalError> {
         let lock = Arc::new(Lock::take(dir)?);
@@ -220,7 +220,7 @@ impl Journal {
     /// it went to is kept until it is released.
     ///
     /// # Errors
-    /// The record takes more than [`MAX_RECORD`] bytes (`InvalidInput`): nothing else is the matter. Any other error
+    /// The record takes more than `MAX_RECORD` bytes (`InvalidInput`): nothing else is the matter. Any other error
     /// makes the journal not [`Journal::ready`]; the record is not in it, except that one whose `fdatasync` failed may
     /// come back at a restart.
     pub fn append(&self, record: &Record<'_>) -> io::Result<Segment> {

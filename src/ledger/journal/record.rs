@@ -13,7 +13,7 @@ pub type Record<'a> = Entry<&'a str, &'a [&'a str]>;
 /// A record read back.
 pub(crate) type OwnedRecord = Entry<String, Vec<String>>;
 
-/// A record, over the types of its texts and of its list of texts; see [`Record`] and [`OwnedRecord`].
+/// A record, over the types of its texts and of its list of texts; see [`Record`] and `OwnedRecord`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry<S, L> {
     /// A request was admitted: money is set aside for it.

@@ -6,7 +6,7 @@
 //!   teller ─► drawer.cut + journal: Cut ──► bank.exchange ──► drawer.acknowledge + journal: Acked
 //! ```
 //!
-//! One [`Drawer`] an account. What a drawer lacks is borrowed: a request that finds too little waits for one
+//! One `Drawer` an account. What a drawer lacks is borrowed: a request that finds too little waits for one
 //! exchange with the bank, and is refused only after the bank's answer. Near the end of an account's credits the
 //! bank lends no more than what requests wait for, so that each admission asks it.
 //!

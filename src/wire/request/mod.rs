@@ -78,7 +78,7 @@ impl RequestBody {
     /// # Errors
     ///
     /// [`BadRequest`] when the body is not one UTF-8 JSON object of at most [`MAX_DEPTH`] levels and
-    /// [`MAX_MEMBERS`] top-level members, or a member that routing reads has the wrong type.
+    /// `MAX_MEMBERS` top-level members, or a member that routing reads has the wrong type.
     pub fn parse(endpoint: Endpoint, bytes: Bytes) -> Result<RequestBody, BadRequest> {
         let text = index::text(&bytes)?;
         let mut members = index::members(text, |key| Field::named(endpoint, key))
@@ -108,7 +108,7 @@ impl RequestBody {
         &self.read.model
     }
 
-    /// `models`: what to try after [`model`](Self::model), in order. At most [`MAX_FALLBACKS`], none empty.
+    /// `models`: what to try after [`model`](Self::model), in order. At most `MAX_FALLBACKS`, none empty.
     pub fn fallbacks(&self) -> &[String] {
         &self.read.fallbacks
     }

@@ -1,7 +1,7 @@
 //! The model in the middle: what every dialect says, in no dialect's words.
 //!
 //! Invariant: nothing here names a wire format. A reader fills it from one, a writer says it in another, and
-//! what a writer cannot say it names ([`Written::dropped`](super::Written)) or refuses.
+//! what a writer cannot say it names (`Written::dropped`) or refuses.
 
 mod answer;
 mod field;
