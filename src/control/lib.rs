@@ -19,6 +19,7 @@
 pub mod admin;
 mod audit;
 mod declared;
+mod marks;
 mod merge;
 mod records;
 mod replica;

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::Caller;
 use super::declared::declared;
+use super::marks::Marks;
 use super::merge::{self, Base};
 use super::records::{contents, only_access_keys, rests_no_more};
 use super::resource::{ApiKey, Document, ProviderKey};
@@ -85,7 +86,7 @@ pub struct Control {
     /// Only trouble with the store is shared.
     writing: Turns<StoreError>,
     clear: Mutex<Option<Clear>>,
-    pub(super) used: Mutex<super::used::Marks>,
+    pub(super) marks: Mutex<Marks>,
 }
 
 impl Control {
@@ -107,7 +108,7 @@ impl Control {
             reading: Turns::default(),
             writing: Turns::default(),
             clear: Mutex::default(),
-            used: Mutex::default(),
+            marks: Mutex::default(),
         };
         control.serve();
         control

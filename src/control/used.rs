@@ -1,6 +1,5 @@
 //! When credentials were last used: noted in memory, told to the store now and then.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::replica::Control;
@@ -11,24 +10,15 @@ use tollgate_store::StoreError;
 /// How often the store is told.
 const TELL: Duration = Duration::from_secs(10);
 
-/// Notes of this process.
-#[derive(Debug, Default)]
-pub(super) struct Marks {
-    /// API keys (of the admin API), and when they were last used (Unix time, ms).
-    api_keys: HashMap<String, u64>,
-    /// Everything before this (Unix time, ms) has been told.
-    told: u64,
-}
-
 /// What a credential is called in the notes.
-pub(super) fn name(kind: &str, id: &str) -> String {
+fn name(kind: &str, id: &str) -> String {
     format!("{kind}/{id}")
 }
 
 impl Control {
     /// An API key was used just now.
     pub fn mark_api_key(&self, id: &str) {
-        let mut marks = self.used.lock();
+        let mut marks = self.marks.lock();
         marks.api_keys.insert(id.to_owned(), clock::wall_ms());
     }
 
@@ -44,7 +34,7 @@ impl Control {
         let own = |id: &str| match kind {
             AccessKey::KIND => snapshot.access_key(id)?.used.last(),
             ProviderKey::KIND => snapshot.provider_key(id)?.used.last(),
-            _ => self.used.lock().api_keys.get(id).copied(),
+            _ => self.marks.lock().api_keys.get(id).copied(),
         };
         let latest = |(place, id): (usize, &&str)| {
             let told = told.get(place).copied().flatten();
@@ -65,7 +55,7 @@ impl Control {
             let last = used.last().filter(|last| *last >= since)?;
             Some((name(kind, id), last))
         });
-        let marks = self.used.lock();
+        let marks = self.marks.lock();
         let own = marks.api_keys.iter().filter(|(_, last)| **last >= since);
         keys.chain(own.map(|(id, last)| (name(ApiKey::KIND, id), *last)))
             .collect()
@@ -80,12 +70,12 @@ impl Control {
             return Ok(());
         };
         let now = clock::wall_ms();
-        let since = self.used.lock().told;
+        let since = self.marks.lock().told;
         let marks = self.notes(since);
         if !marks.is_empty() {
             store.mark_used(&marks).await?;
         }
-        self.used.lock().told = now;
+        self.marks.lock().told = now;
         Ok(())
     }
 
