@@ -37,7 +37,7 @@ pub use audit::{Action, Actor, Audited};
 pub use replica::{ChangeError, Control, context};
 pub use reseal::{ResealError, Resealed};
 pub use resource::Document;
-pub use state::{State, Table};
+pub use state::{State, Table, Tabled};
 pub use view::{Draft, Found, View};
 
 /// The account of everything that names none.

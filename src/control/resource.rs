@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::state::{State, Table};
 use tollgate_config::secrets::Sealed;
 use tollgate_config::secrets::{Role, token};
 use tollgate_config::types;
@@ -48,10 +47,6 @@ pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
     fn meta(&self) -> &Meta;
     /// The same, to change it.
     fn meta_mut(&mut self) -> &mut Meta;
-    /// Where they are.
-    fn table(state: &State) -> &Table<Self>;
-    /// The same, to change it.
-    fn table_mut(state: &mut State) -> &mut Table<Self>;
 
     /// What the audit log keeps: everything but digests and sealed values.
     fn audited(&self) -> Value {
@@ -64,7 +59,7 @@ pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
 }
 
 macro_rules! documents {
-    ($($(#[$doc:meta])* $type:ident: $kind:literal, $prefix:literal, $table:ident;)+) => {
+    ($($type:ident: $kind:literal, $prefix:literal;)+) => {
         $(impl Document for $type {
             const KIND: &'static str = $kind;
             const PREFIX: &'static str = $prefix;
@@ -76,38 +71,19 @@ macro_rules! documents {
             fn meta_mut(&mut self) -> &mut Meta {
                 &mut self.meta
             }
-
-            fn table(state: &State) -> &Table<Self> {
-                &state.$table
-            }
-
-            fn table_mut(state: &mut State) -> &mut Table<Self> {
-                &mut state.$table
-            }
         })+
-
-        impl State {
-            /// Puts a stored document into its table, or takes it out; an error if it cannot be read.
-            pub(super) fn put(&mut self, kind: &str, id: &str, body: Option<&str>) -> Result<(), serde_json::Error> {
-                match kind {
-                    $($kind => self.$table.put(id, body),)+
-                    // Of a newer program; this one does not know what it means.
-                    _ => Ok(()),
-                }
-            }
-        }
     };
 }
 
 documents! {
-    Account: "account", "acct_", accounts;
-    AccessKey: "access-key", "ak_", access_keys;
-    Configuration: "configuration", "akc_", configurations;
-    Provider: "provider", "prov_", providers;
-    ProviderKey: "provider-key", "pk_", provider_keys;
-    ApiKey: "api-key", "api_", api_keys;
-    Settings: "settings", "", settings;
-    CoolDownCleared: "cool-down-cleared", "", cleared;
+    Account: "account", "acct_";
+    AccessKey: "access-key", "ak_";
+    Configuration: "configuration", "akc_";
+    Provider: "provider", "prov_";
+    ProviderKey: "provider-key", "pk_";
+    ApiKey: "api-key", "api_";
+    Settings: "settings", "";
+    CoolDownCleared: "cool-down-cleared", "";
 }
 
 /// Who owns keys and credits. Its id is what other resources call `account`.

@@ -72,6 +72,45 @@ impl<T: Document> Table<T> {
     }
 }
 
+/// A kind of resource that has its table.
+pub trait Tabled: Document {
+    /// Where they are.
+    fn table(state: &State) -> &Table<Self>;
+}
+
+macro_rules! tables {
+    ($($type:ident: $table:ident;)+) => {
+        $(impl Tabled for $type {
+            fn table(state: &State) -> &Table<Self> {
+                &state.$table
+            }
+        })+
+
+        impl State {
+            /// Puts a stored document into its table, or takes it out; an error if it cannot be read.
+            fn put(&mut self, record: &Record) -> Result<(), serde_json::Error> {
+                let (id, body) = (&record.id, record.body.as_deref());
+                match &*record.kind {
+                    $($type::KIND => self.$table.put(id, body),)+
+                    // Of a newer program; this one does not know what it means.
+                    _ => Ok(()),
+                }
+            }
+        }
+    };
+}
+
+tables! {
+    Account: accounts;
+    AccessKey: access_keys;
+    Configuration: configurations;
+    Provider: providers;
+    ProviderKey: provider_keys;
+    ApiKey: api_keys;
+    Settings: settings;
+    CoolDownCleared: cleared;
+}
+
 /// Resources of every kind.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -105,7 +144,7 @@ impl State {
     }
 
     fn take(&mut self, record: &Record) {
-        if let Err(error) = self.put(&record.kind, &record.id, record.body.as_deref()) {
+        if let Err(error) = self.put(record) {
             let (kind, id) = (&record.kind, &record.id);
             log::error!("the stored {kind} `{id}` cannot be read and counts as deleted: {error}");
         }

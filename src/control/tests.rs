@@ -82,7 +82,7 @@ fn named(id: &str, name: &str) -> (String, AccessKey) {
     (id.to_owned(), key)
 }
 
-async fn put<T: Document>(control: &Control, id: &str, new: &T) {
+async fn put<T: Tabled>(control: &Control, id: &str, new: &T) {
     let change = control.change(|view, draft| {
         match view.get::<T>(id) {
             Some(old) => draft.update(&actor(), Action::Update, id, &*old.resource, new),
@@ -93,7 +93,7 @@ async fn put<T: Document>(control: &Control, id: &str, new: &T) {
     change.await.unwrap();
 }
 
-async fn delete<T: Document>(control: &Control, id: &str) {
+async fn delete<T: Tabled>(control: &Control, id: &str) {
     let change = control.change(|view, draft| {
         let old = view.get::<T>(id).ok_or("nothing to delete")?;
         draft.delete(&actor(), id, &*old.resource);

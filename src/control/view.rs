@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::audit::{Action, Actor, Audited};
 use super::resource::Document;
-use super::state::State;
+use super::state::{State, Tabled};
 use crate::store::{Commit, Write};
 
 /// A resource, and where it comes from.
@@ -29,7 +29,7 @@ pub struct View<'a> {
 
 impl View<'_> {
     /// The resource with this id.
-    pub fn get<T: Document>(&self, id: &str) -> Option<Found<T>> {
+    pub fn get<T: Tabled>(&self, id: &str) -> Option<Found<T>> {
         let of = |state, declared| {
             let (id, resource) = T::table(state).entry(id)?;
             Some(Found {
@@ -42,7 +42,7 @@ impl View<'_> {
     }
 
     /// All of a kind, with ids below `before` if there is one; the highest id first.
-    pub fn below<T: Document>(&self, before: Option<&str>) -> impl Iterator<Item = Found<T>> {
+    pub fn below<T: Tabled>(&self, before: Option<&str>) -> impl Iterator<Item = Found<T>> {
         let found = |declared| {
             move |(id, resource): (&Arc<str>, &Arc<T>)| Found {
                 id: id.clone(),
@@ -66,7 +66,7 @@ impl View<'_> {
     }
 
     /// All of a kind, the highest id first.
-    pub fn all<T: Document>(&self) -> impl Iterator<Item = Found<T>> {
+    pub fn all<T: Tabled>(&self) -> impl Iterator<Item = Found<T>> {
         self.below(None)
     }
 }

@@ -15,7 +15,7 @@ use crate::admin::operation::{Operation, Scope, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
 use crate::resource::{AccessKey, Account, ApiKey, Configuration, Provider, ProviderKey, Settings};
-use crate::{Action, Document, Found, View};
+use crate::{Action, Document, Found, Tabled, View};
 use tollgate_base::clock;
 use tollgate_base::id;
 use tollgate_config::secrets::token;
@@ -225,7 +225,7 @@ async fn remove(context: Context, Id(id): Id) -> Result<(), ApiError> {
 
 /// Sees that nothing belongs to the account.
 fn unused(view: View<'_>, account: &str) -> Result<(), ApiError> {
-    fn owned<T: Document>(view: View<'_>, account: &str, what: &str) -> Result<(), ApiError> {
+    fn owned<T: Tabled>(view: View<'_>, account: &str, what: &str) -> Result<(), ApiError> {
         let mut all = view.all::<T>();
         match all.find(|found| found.resource.meta().account == account) {
             Some(found) => Err(ApiError::in_use(WHAT, &format!("the {what} {}", found.id))),

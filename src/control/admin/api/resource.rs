@@ -10,7 +10,7 @@ use crate::admin::Context;
 use crate::admin::error::ApiError;
 use crate::admin::page::{PageQuery, Paged};
 use crate::resource::Meta;
-use crate::{Control, DECLARED, DEFAULT_ACCOUNT, Document, Found, View};
+use crate::{Control, DECLARED, DEFAULT_ACCOUNT, Document, Found, Tabled, View};
 use tollgate_base::Timestamp;
 use tollgate_base::clock;
 
@@ -122,11 +122,7 @@ impl Context {
     ///
     /// # Errors
     /// 404.
-    pub(super) async fn find<T: Document>(
-        &self,
-        id: &str,
-        what: &str,
-    ) -> Result<Found<T>, ApiError> {
+    pub(super) async fn find<T: Tabled>(&self, id: &str, what: &str) -> Result<Found<T>, ApiError> {
         self.refresh().await;
         self.look(|view| self.find_in(view, id, what))
     }
@@ -135,7 +131,7 @@ impl Context {
     ///
     /// # Errors
     /// 404.
-    pub(super) fn find_in<T: Document>(
+    pub(super) fn find_in<T: Tabled>(
         &self,
         view: View<'_>,
         id: &str,
@@ -150,7 +146,7 @@ impl Context {
     ///
     /// # Errors
     /// 404; 409 when the configuration file declares it.
-    pub(super) fn find_own<T: Document>(
+    pub(super) fn find_own<T: Tabled>(
         &self,
         view: View<'_>,
         id: &str,
@@ -164,7 +160,7 @@ impl Context {
     }
 
     /// The acting account's resources of a kind, a page of them.
-    pub(super) async fn page_of<T: Document>(&self, query: &PageQuery) -> Paged<Found<T>> {
+    pub(super) async fn page_of<T: Tabled>(&self, query: &PageQuery) -> Paged<Found<T>> {
         self.refresh().await;
         self.look(|view| {
             let all = view.below::<T>(query.before_id.as_deref());
