@@ -1,6 +1,7 @@
 //! What a request's first step costs: finding the access key of a token among few and among many. And what a change
 //! of one key costs, and building everything anew.
 
+use std::borrow::Cow;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -55,7 +56,8 @@ fn written<'a>(id: &'a str, digest: &'a [u8; 32], limits: &'a types::RateLimits)
         account: "default",
         configuration: None,
         digest,
-        limits,
+        limits: Cow::Borrowed(limits),
+        newer: false,
     }
 }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::resource::Open;
+
 /// Who changes something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +43,7 @@ pub struct Audited {
     /// Who did it.
     pub actor: Actor,
     /// What was done.
-    pub action: Action,
+    pub(crate) action: Open<Action>,
     /// The resource's kind.
     pub kind: String,
     /// Its id.

@@ -1,8 +1,9 @@
 //! What the configuration files declare, as resources: the admin API shows them and does not change them.
 
 use super::DECLARED;
+use super::resource::forms::{self, Form as _};
 use super::resource::{
-    AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey, SupportedSurface,
+    AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey, Rest, SupportedSurface,
 };
 use super::state::State;
 use tollgate_config::{Config, DEMO_PROVIDER, types};
@@ -31,7 +32,7 @@ pub fn declared(config: &Config, loaded_ms: u64) -> State {
             sha256: key.digest,
             // The files hold digests only.
             redacted: format!("tg-{}-g1-***", key.id),
-            limits: key.limits.clone(),
+            limits: forms::RateLimits::of(&key.limits),
         };
         state.access_keys.insert(&key.id, resource);
     }
@@ -40,10 +41,11 @@ pub fn declared(config: &Config, loaded_ms: u64) -> State {
             super::DEFAULT_ACCOUNT,
             Some(says.name.as_deref().unwrap_or(&says.id)),
         );
-        let says = says.clone();
+        let id = &says.id;
+        let says = forms::Configuration::of(says);
         state
             .configurations
-            .insert(&says.id.clone(), Configuration { meta, says });
+            .insert(id, Configuration { meta, says });
     }
     let built_in = |id: &str| {
         // The demo provider is nobody's custom one either.
@@ -82,7 +84,7 @@ pub fn declared(config: &Config, loaded_ms: u64) -> State {
             ),
             sha256: key.digest,
             redacted: format!("{}***", key.id),
-            role: key.role,
+            role: key.role.into(),
             scope: account.map(str::to_owned),
         };
         state.api_keys.insert(&key.id, resource);
@@ -94,9 +96,7 @@ fn custom(provider: &types::Provider, meta: &impl Fn(&str, Option<&str>) -> Meta
     let name = provider.display_name.as_deref().unwrap_or(&provider.id);
     let surfaces = provider.surfaces.clone();
     let surfaces = surfaces.unwrap_or_else(|| vec![Surface::ChatCompletions]);
-    let mut says = provider.clone();
-    says.keys.clear();
-    says.managed_keys.clear();
+    let says = forms::Provider::of(provider);
     Provider {
         meta: meta(super::DEFAULT_ACCOUNT, Some(name)),
         model_ids: says.models.iter().map(|model| model.id.clone()).collect(),
@@ -105,9 +105,10 @@ fn custom(provider: &types::Provider, meta: &impl Fn(&str, Option<&str>) -> Meta
         surfaces: surfaces
             .into_iter()
             .map(|surface| SupportedSurface {
-                surface,
+                surface: surface.into(),
                 whole_format: false,
                 parameters: None,
+                rest: Rest::default(),
             })
             .collect(),
     }

@@ -53,8 +53,8 @@ pub struct Caller {
     pub id: String,
     /// Its name, for people.
     pub name: Option<String>,
-    /// What it may do.
-    pub role: tollgate_config::secrets::Role,
+    /// What it may do; `None`, which is nothing: a role that only a newer gateway knows.
+    pub role: Option<tollgate_config::secrets::Role>,
     /// The one account it may act for; `None`: all.
     pub account: Option<std::sync::Arc<str>>,
 }

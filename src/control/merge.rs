@@ -1,15 +1,16 @@
 //! Declared and stored resources, as one [`Snapshot`].
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::resource::{AccessKey, Provider, ProviderKey, Settings};
+use super::resource::forms::Form as _;
+use super::resource::{self, AccessKey, Account, Document as _, Provider, ProviderKey, Settings};
 use super::state::State;
 use super::view::{Found, View};
 use tollgate_base::Secret;
-use tollgate_config::access::{AccountSettings, Contents, Snapshot, WrittenKey};
+use tollgate_config::access::{AccountSettings, Configuration, Contents, Snapshot, WrittenKey};
 use tollgate_config::catalog::{Catalog, TimeoutOverrides};
 use tollgate_config::{Config, types};
 
@@ -29,7 +30,23 @@ impl Base<'_> {
     /// must not work; they do again when the account is back.
     fn has_account(&self, account: &str) -> bool {
         let known = |state: &State| state.accounts.get(account).is_some();
-        known(self.declared) || known(self.stored)
+        known(self.declared) || known(self.stored) || self.is_unreadable_account(account)
+    }
+
+    fn is_unreadable_account(&self, account: &str) -> bool {
+        self.stored.is_unreadable(Account::KIND, account)
+    }
+
+    fn written<'k>(&self, id: &'k str, key: &'k AccessKey) -> WrittenKey<'k> {
+        WrittenKey {
+            id,
+            name: key.meta.name.as_deref(),
+            account: &key.meta.account,
+            configuration: key.configuration.as_deref(),
+            digest: &key.sha256,
+            limits: Cow::Owned(key.limits.read().unwrap_or_default()),
+            newer: key.newer().is_some() || self.is_unreadable_account(&key.meta.account),
+        }
     }
 }
 
@@ -39,32 +56,26 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
         declared: base.declared,
         stored: base.stored,
     };
-    let custom: Vec<Found<Provider>> = stored(view.all()).collect();
+    let mut custom: Vec<Custom> = stored(view.all()).map(Custom::of).collect();
+    // Of two with one id the elder counts: a gateway that cannot read the one may have let the other be made.
+    let mut ids = HashSet::new();
+    custom.reverse();
+    custom.retain(|own| ids.insert(own.says.id.clone()));
+    custom.reverse();
     let catalog = catalog(base.config, &custom);
-    let mut configurations: Vec<&types::Configuration> =
-        base.config.configurations.iter().collect();
-    let hidden = &base.declared.configurations;
-    let own = base.stored.configurations.iter();
-    configurations.extend(
-        own.filter(|(id, _)| hidden.get(id).is_none())
-            .map(|(_, own)| &own.says),
-    );
-
     let declared_keys = base.config.access_keys.iter().map(WrittenKey::from);
     let hidden = &base.declared.access_keys;
     let own = base.stored.access_keys.iter();
     let own = own.filter(|(id, _)| hidden.is_empty() || hidden.get(id).is_none());
     let own = own.filter(|(_, key)| base.has_account(&key.meta.account));
-    let own = own.map(|(id, key)| written(id, key));
-    let settings = base.stored.settings.iter();
-    let settings = settings.map(|(account, own)| (&**account, settings_of(own, base.config)));
+    let own = own.map(|(id, key)| base.written(id, key));
     let contents = Contents {
         config: base.config.clone(),
         catalog,
         providers: providers(base, &view, &custom),
-        configurations,
+        configurations: configurations(base),
         access_keys: declared_keys.chain(own).collect(),
-        settings: settings.collect(),
+        settings: settings(base),
         complete: base.complete,
     };
     Snapshot::of(contents, generation, last)
@@ -83,59 +94,109 @@ pub(super) fn with_access_keys<'a>(
     let changed = changed.map(|id| {
         let own = base.stored.access_keys.get(id);
         let own = own.filter(|key| base.has_account(&key.meta.account));
-        (*id, own.map(|key| written(id, key)))
+        (*id, own.map(|key| base.written(id, key)))
     });
     last.with_access_keys(changed, generation)
 }
 
-fn written<'a>(id: &'a str, key: &'a AccessKey) -> WrittenKey<'a> {
-    WrittenKey {
-        id,
-        name: key.meta.name.as_deref(),
-        account: &key.meta.account,
-        configuration: key.configuration.as_deref(),
-        digest: &key.sha256,
-        limits: &key.limits,
-    }
+/// All configurations. One that cannot be read serves nobody.
+fn configurations(base: &Base<'_>) -> Vec<Configuration> {
+    let declared = base.config.configurations.iter().map(Configuration::from);
+    let is_free = |id: &str| base.declared.configurations.get(id).is_none();
+    let own = base.stored.configurations.iter();
+    let own = own.filter(|(id, _)| is_free(id)).map(|(_, own)| {
+        let says = own.says.read().unwrap_or_default();
+        Configuration {
+            newer: own.newer().is_some(),
+            ..Configuration::from(&says)
+        }
+    });
+    let unreadable = base.stored.unreadable(resource::Configuration::KIND);
+    let unreadable = unreadable.filter(|id| is_free(id)).map(|id| {
+        let id = id.to_owned();
+        let nothing = types::Configuration {
+            id,
+            ..Default::default()
+        };
+        Configuration {
+            newer: true,
+            ..Configuration::from(&nothing)
+        }
+    });
+    declared.chain(own).chain(unreadable).collect()
+}
+
+/// The settings of the accounts that have their own.
+fn settings<'a>(base: &Base<'a>) -> Vec<(&'a str, AccountSettings)> {
+    let own = base.stored.settings.iter();
+    let own = own.map(|(account, own)| (&**account, settings_of(own, base.config)));
+    let unreadable = base.stored.unreadable(Settings::KIND).map(|account| {
+        let newer = AccountSettings {
+            newer: true,
+            ..AccountSettings::common(base.config)
+        };
+        (account, newer)
+    });
+    own.chain(unreadable).collect()
 }
 
 fn stored<T>(all: impl Iterator<Item = Found<T>>) -> impl Iterator<Item = Found<T>> {
     all.filter(|found| !found.declared)
 }
 
+/// A custom provider, and what this gateway understands of it.
+struct Custom {
+    found: Found<Provider>,
+    says: types::Provider,
+}
+
+impl Custom {
+    fn of(found: Found<Provider>) -> Custom {
+        let own = &found.resource.says;
+        let mut says = own.read().unwrap_or_default();
+        if !own.is_callable() {
+            // It has no surface that is known; [`catalog`] takes away the one that it then has.
+            says.surfaces = None;
+            says.models
+                .iter_mut()
+                .for_each(|model| model.surfaces = None);
+        }
+        Custom { found, says }
+    }
+}
+
 /// The declared catalog with the custom providers of the store laid over it. One that clashes with a declared
 /// provider, or cannot be understood any more, is left out.
-fn catalog(config: &Config, custom: &[Found<Provider>]) -> Arc<Catalog> {
-    let is_free = |found: &&Found<Provider>| {
-        let free = config.catalog.provider(&found.resource.says.id).is_none();
+fn catalog(config: &Config, custom: &[Custom]) -> Arc<Catalog> {
+    let is_free = |own: &&Custom| {
+        let free = config.catalog.provider(&own.says.id).is_none();
         if !free {
             log::debug!(
                 "the stored provider {} is hidden by the configuration or the catalog",
-                found.id
+                own.found.id
             );
         }
         free
     };
-    let mut custom: Vec<&Found<Provider>> = custom.iter().filter(is_free).collect();
+    let mut custom: Vec<&Custom> = custom.iter().filter(is_free).collect();
     if custom.is_empty() {
         return config.catalog.clone();
     }
-    let lay = |custom: &[&Found<Provider>]| {
-        let says = custom.iter().map(|found| found.resource.says.clone());
-        let says: Vec<types::Provider> = says.collect();
+    let lay = |custom: &[&Custom]| {
+        let says: Vec<types::Provider> = custom.iter().map(|own| own.says.clone()).collect();
         let no_files = |_: &std::path::Path| Err("a stored provider has no files".to_owned());
         config.catalog.with(&says, no_files)
     };
     let mut catalog = lay(&custom).unwrap_or_else(|_| {
         // One of them cannot be understood any more: the others are not to suffer.
-        custom.retain(|found| match lay(&[found]) {
+        custom.retain(|own| match lay(&[own]) {
             Ok(_) => true,
             Err(faults) => {
                 for fault in faults {
                     let (path, message) = (fault.path, fault.message);
                     log::error!(
                         "the stored provider {} is left out: {path}: {message}",
-                        found.id
+                        own.found.id
                     );
                 }
                 false
@@ -143,15 +204,19 @@ fn catalog(config: &Config, custom: &[Found<Provider>]) -> Arc<Catalog> {
         });
         lay(&custom).unwrap_or_else(|_| Catalog::clone(&config.catalog))
     });
-    for found in custom {
-        let listed = found.resource.surfaces.iter().filter_map(|one| {
+    for Custom { found, says } in custom {
+        let own = &found.resource;
+        let listed = own.surfaces.iter().filter_map(|one| {
             let parameters = one.parameters.clone()?;
-            Some((one.surface, parameters))
+            Some((*one.surface.known()?, parameters))
         });
-        catalog.change(&found.resource.says.id, |provider| {
+        catalog.change(&says.id, |provider| {
             provider.supported_parameters = listed.collect();
-            provider.public_only = found.resource.public_only;
-            provider.owner = Some(found.resource.meta.account.as_str().into());
+            provider.public_only = own.public_only;
+            provider.owner = Some(own.meta.account.as_str().into());
+            if !own.says.is_callable() {
+                provider.surfaces.clear();
+            }
         });
     }
     Arc::new(catalog)
@@ -161,7 +226,7 @@ fn catalog(config: &Config, custom: &[Found<Provider>]) -> Arc<Catalog> {
 fn providers<'a>(
     base: &'a Base<'_>,
     view: &View<'_>,
-    custom: &'a [Found<Provider>],
+    custom: &'a [Custom],
 ) -> Vec<(Cow<'a, types::Provider>, Option<&'a str>)> {
     let mut keys: HashMap<String, Vec<Found<ProviderKey>>> = HashMap::new();
     for key in stored(view.all::<ProviderKey>()) {
@@ -172,8 +237,7 @@ fn providers<'a>(
     let mut all: Vec<(Cow<'_, types::Provider>, Option<&str>)> = Vec::new();
     let declared = &base.config.providers;
     all.extend(declared.iter().map(|one| (Cow::Borrowed(one), None)));
-    for found in custom.iter().rev() {
-        let says = &found.resource.says;
+    for Custom { found, says } in custom.iter().rev() {
         if declared.iter().all(|one| one.id != says.id) {
             all.push((Cow::Borrowed(says), Some(&found.resource.meta.account)));
         }
@@ -229,6 +293,7 @@ fn settings_of(own: &Settings, config: &Config) -> AccountSettings {
         },
         max_input_tokens: own.max_input_tokens.or(common.max_input_tokens),
         max_output_tokens: own.max_output_tokens.or(common.max_output_tokens),
+        newer: own.newer().is_some(),
     }
 }
 
@@ -238,7 +303,7 @@ mod tests {
 
     use super::*;
     use crate::declared::declared;
-    use crate::resource::{Cap, Configuration, Meta};
+    use crate::resource::{Cap, Meta, forms};
     use tollgate_config::secrets::token;
 
     /// What becomes of the access key `k<number>`: gone, or with this account, configuration and digest.
@@ -287,10 +352,10 @@ mod tests {
             let mut stored = State::default();
             for number in 0..2 {
                 let id = format!("c{number}");
-                let says = types::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
-                stored.configurations.insert(&id, Configuration { meta: meta(0), says });
+                let says = forms::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
+                stored.configurations.insert(&id, resource::Configuration { meta: meta(0), says });
             }
-            let own = Settings { meta: meta(1), max_input_tokens: Cap::Tokens(5), ..Settings::default() };
+            let own = Settings { meta: meta(1), max_input_tokens: Cap::from(5).into(), ..Settings::default() };
             stored.settings.insert("a1", own);
             let empty = stored.clone();
             let mut last = snapshot(&base(&config, &declared, &empty), 1, None);

@@ -41,6 +41,8 @@ pub enum ChangeError<E> {
     NoStore,
     /// Other changes came first each time.
     Contended,
+    /// It would write over a stored document that this gateway cannot read: its kind.
+    Unreadable(String),
 }
 
 impl<E> From<StoreError> for ChangeError<E> {
@@ -180,7 +182,7 @@ impl Control {
         Some(Caller {
             id: id.to_string(),
             name: key.meta.name.clone(),
-            role: key.role,
+            role: key.role.known().copied(),
             account: key.scope.as_deref().map(Arc::from),
         })
     }
@@ -225,7 +227,8 @@ impl Control {
     /// Takes in everything, which was asked for at the revision `from`; says whether it did. Not if a change of this
     /// replica came meanwhile, which may be newer: what it deleted must not come back.
     fn replace(&self, from: u64, all: &Contents) -> bool {
-        let state = State::of(all);
+        let told = self.known.read().stored.strangers().clone();
+        let state = State::of(all, &told);
         let mut known = self.known.write();
         if known.stored.revision != from {
             return false;
@@ -347,6 +350,12 @@ impl Control {
                     stored: &known.stored,
                 };
                 let answer = decide(view, &mut draft).map_err(ChangeError::Decided)?;
+                let mut writes = draft.commit.writes.iter();
+                if let Some(write) =
+                    writes.find(|write| known.stored.is_unreadable(&write.kind, &write.id))
+                {
+                    return Err(ChangeError::Unreadable(write.kind.clone()));
+                }
                 (answer, known.stored.revision)
             };
             if draft.is_empty() {

@@ -85,6 +85,9 @@ impl Control {
                 Err(ChangeError::Decided(error)) => return Err(ResealError::Seal(error)),
                 Err(ChangeError::Store(error)) => return Err(store(&error)),
                 Err(ChangeError::NoStore) => return Err(store(&"there is no store")),
+                Err(ChangeError::Unreadable(kind)) => {
+                    return Err(store(&format!("a stored {kind} cannot be read")));
+                }
                 Err(ChangeError::Contended) => {
                     return Err(store(&"other changes came first each time: try again"));
                 }

@@ -1,14 +1,40 @@
-//! The resources, as they are stored: one JSON document each.
+//! The resources, as they are stored: one JSON document each, which gateways of several versions read and write at the
+//! same time.
+//!
+//! What a newer gateway has written and this one does not know is kept and ignored, except where ignoring it would
+//! allow more than it says:
+//!
+//! | not known                                   | what this gateway does                                          |
+//! |---------------------------------------------|-----------------------------------------------------------------|
+//! | a member that is `null`                     | ignores it: it is not set                                       |
+//! | a member of `access` or `limits`, a budget  | refuses the requests of the key or configuration (503)          |
+//! | a budget's `per`, an account's token limit  | the same: a limit that is not understood is not none            |
+//! | another member                              | ignores it                                                      |
+//! | an API key's role                           | grants nothing                                                  |
+//! | a step's type                               | skips the step; a rule without known steps serves nothing       |
+//! | what a rule is for                          | never applies the rule                                          |
+//! | a provider's `auth`, all of its surfaces    | never calls the provider                                        |
+//! | a surface, a modality                       | does not offer it                                               |
+//! | a tier of a price                           | does not know the price, so that credits do not pay for it      |
+//! | a kind of resource                          | lets it be                                                      |
+//! | a document that cannot be read at all       | refuses who depends on it, and changes nothing about it         |
+//!
+//! So what a later version adds to forbid something belongs into `access` or `limits`, or is a new role.
 //!
 //! Invariant: no document holds a secret in clear text. Tokens are SHA-256 digests, provider keys are sealed.
+
+pub(crate) mod forms;
+mod newer;
+#[cfg(test)]
+mod tests;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use newer::{Open, Rest};
 use tollgate_config::secrets::Sealed;
 use tollgate_config::secrets::{Role, token};
-use tollgate_config::types;
 use tollgate_wire::Surface;
 
 /// What all resources have.
@@ -34,6 +60,9 @@ pub struct Meta {
     pub created_by: String,
     /// The same, of the last change.
     pub last_updated_by: String,
+    /// What is not known here, of the resource's own members.
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 /// A kind of resource.
@@ -47,10 +76,14 @@ pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
     fn meta(&self) -> &Meta;
     /// The same, to change it.
     fn meta_mut(&mut self) -> &mut Meta;
+    /// What becomes of a resource of which this gateway does not know all that it must know; `None` if it does.
+    fn newer(&self) -> Option<&'static str>;
 
-    /// What the audit log keeps: everything but digests and sealed values.
+    /// What the audit log keeps: everything but digests, sealed values, and what may be either.
     fn audited(&self) -> Value {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
+        let mut known = self.clone();
+        known.meta_mut().rest = Rest::default();
+        let mut value = serde_json::to_value(known).unwrap_or_default();
         if let Some(fields) = value.as_object_mut() {
             fields.retain(|name, _| name != "sha256" && name != "sealed");
         }
@@ -59,7 +92,7 @@ pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
 }
 
 macro_rules! documents {
-    ($($type:ident: $kind:literal, $prefix:literal;)+) => {
+    ($($type:ident: $kind:literal, $prefix:literal $(, unless $understood:expr => $newer:literal)?;)+) => {
         $(impl Document for $type {
             const KIND: &'static str = $kind;
             const PREFIX: &'static str = $prefix;
@@ -71,18 +104,27 @@ macro_rules! documents {
             fn meta_mut(&mut self) -> &mut Meta {
                 &mut self.meta
             }
+
+            fn newer(&self) -> Option<&'static str> {
+                $(let understood: fn(&Self) -> bool = $understood;
+                if !understood(self) {
+                    return Some($newer);
+                })?
+                None
+            }
         })+
     };
 }
 
 documents! {
     Account: "account", "acct_";
-    AccessKey: "access-key", "ak_";
-    Configuration: "configuration", "akc_";
-    Provider: "provider", "prov_";
+    AccessKey: "access-key", "ak_", unless |key| key.limits.are_understood() => "its requests are refused";
+    Configuration: "configuration", "akc_", unless |own| own.says.is_understood()
+        => "the requests of its access keys are refused";
+    Provider: "provider", "prov_", unless |own| own.says.is_callable() => "it is not called";
     ProviderKey: "provider-key", "pk_";
-    ApiKey: "api-key", "api_";
-    Settings: "settings", "";
+    ApiKey: "api-key", "api_", unless |key| key.role.known().is_some() => "it may do nothing";
+    Settings: "settings", "", unless Settings::are_understood => "the account's requests are refused";
     CoolDownCleared: "cool-down-cleared", "";
 }
 
@@ -111,7 +153,7 @@ pub struct AccessKey {
     pub redacted: String,
     /// What it may use over time.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub limits: types::RateLimits,
+    pub(crate) limits: forms::RateLimits,
 }
 
 /// What access keys may call, and which credentials serve them.
@@ -121,7 +163,7 @@ pub struct Configuration {
     #[serde(flatten)]
     pub meta: Meta,
     /// What it says, with the same id, as in the YAML. Steps name provider keys by id.
-    pub says: types::Configuration,
+    pub(crate) says: forms::Configuration,
 }
 
 /// A custom provider.
@@ -132,7 +174,7 @@ pub struct Provider {
     #[serde(flatten)]
     pub meta: Meta,
     /// What it is, as in the YAML, without keys. Its id is the `providerId`: the word in `provider:model`.
-    pub says: types::Provider,
+    pub(crate) says: forms::Provider,
     /// The API shapes as they were written, with their parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub surfaces: Vec<SupportedSurface>,
@@ -149,14 +191,17 @@ pub struct Provider {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SupportedSurface {
-    /// Which.
-    pub surface: Surface,
+    /// Which; one that is not known here is not offered here.
+    pub(crate) surface: Open<Surface>,
     /// Whether it was written as its format alone, which stands for all surfaces of that format.
     #[serde(default, skip_serializing_if = "is_default")]
     pub whole_format: bool,
     /// The only top-level fields that are sent to it, besides those that every request needs; `None` sends all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<String>>,
+    /// What is not known here.
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 /// An upstream credential.
@@ -190,8 +235,8 @@ pub struct ApiKey {
     pub sha256: [u8; 32],
     /// How the token is shown.
     pub redacted: String,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do; nothing, if the role is not known here.
+    pub(crate) role: Open<Role>,
     /// The one account it may act for; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -211,37 +256,60 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_request_timeout: Option<u64>,
     /// Refuse longer prompts.
-    #[serde(default, skip_serializing_if = "Cap::is_default")]
-    pub max_input_tokens: Cap,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) max_input_tokens: Open<Cap>,
     /// Lower the request's own limit.
-    #[serde(default, skip_serializing_if = "Cap::is_default")]
-    pub max_output_tokens: Cap,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) max_output_tokens: Open<Cap>,
+}
+
+impl Settings {
+    /// Whether this gateway knows its limits. If not, it must not serve: an unknown limit would be none.
+    fn are_understood(&self) -> bool {
+        let all = [&self.max_input_tokens, &self.max_output_tokens];
+        all.into_iter().all(|cap| match cap {
+            Open::Known(Cap::Tokens { rest, .. }) => rest.is_silent(),
+            Open::Known(Cap::Default | Cap::Cleared) => true,
+            Open::Newer(_) => false,
+        })
+    }
 }
 
 /// A limit that an account may have of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Cap {
+pub(crate) enum Cap {
     /// As the YAML says for all.
     #[default]
     Default,
     /// None.
     Cleared,
-    /// This many tokens.
-    Tokens(u64),
+    /// This many.
+    #[serde(untagged)]
+    Tokens {
+        /// How many.
+        tokens: u64,
+        /// What is not known here.
+        #[serde(flatten)]
+        rest: Rest,
+    },
 }
 
-impl Cap {
-    fn is_default(&self) -> bool {
-        *self == Cap::Default
+impl From<u64> for Cap {
+    fn from(tokens: u64) -> Cap {
+        let rest = Rest::default();
+        Cap::Tokens { tokens, rest }
     }
+}
 
-    /// The limit that holds where the YAML says `wider`.
-    pub fn or(self, wider: Option<u64>) -> Option<u64> {
+impl Open<Cap> {
+    /// The limit that holds where the YAML says `wider`: 0, if it is not known here.
+    pub(crate) fn or(&self, wider: Option<u64>) -> Option<u64> {
         match self {
-            Cap::Default => wider,
-            Cap::Cleared => None,
-            Cap::Tokens(tokens) => Some(tokens),
+            Open::Known(Cap::Default) => wider,
+            Open::Known(Cap::Cleared) => None,
+            Open::Known(Cap::Tokens { tokens, .. }) => Some(*tokens),
+            Open::Newer(_) => Some(0),
         }
     }
 }

@@ -1,4 +1,6 @@
 //! All resources of the store in memory, at one revision.
+//!
+//! Invariant: what cannot be read is not there, and is remembered: it is not what is deleted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,14 +63,18 @@ impl<T> Table<T> {
 }
 
 impl<T: Document> Table<T> {
-    pub(super) fn put(&mut self, id: &str, body: Option<&str>) -> Result<(), serde_json::Error> {
+    pub(super) fn put(
+        &mut self,
+        id: &str,
+        body: Option<&str>,
+    ) -> Result<Option<&'static str>, serde_json::Error> {
         // What cannot be read must not stay as it was: a key may have been locked out.
         self.0.remove(id);
-        if let Some(body) = body {
-            self.0
-                .insert(id.into(), Arc::new(serde_json::from_str(body)?));
-        }
-        Ok(())
+        let Some(body) = body else { return Ok(None) };
+        let resource: T = serde_json::from_str(body)?;
+        let newer = resource.newer();
+        self.insert(id, resource);
+        Ok(newer)
     }
 }
 
@@ -87,13 +93,14 @@ macro_rules! tables {
         })+
 
         impl State {
-            /// Puts a stored document into its table, or takes it out; an error if it cannot be read.
-            fn put(&mut self, record: &Record) -> Result<(), serde_json::Error> {
+            /// Puts a stored document into its table, or takes it out. Says what becomes of it if it is not understood,
+            /// and an error if it cannot be read.
+            fn put(&mut self, record: &Record) -> Result<Option<&'static str>, serde_json::Error> {
                 let (id, body) = (&record.id, record.body.as_deref());
                 match &*record.kind {
                     $($type::KIND => self.$table.put(id, body),)+
                     // Of a newer program; this one does not know what it means.
-                    _ => Ok(()),
+                    _ => Ok(None),
                 }
             }
         }
@@ -125,28 +132,78 @@ pub struct State {
     pub api_keys: Table<ApiKey>,
     pub settings: Table<Settings>,
     pub(super) cleared: Table<CoolDownCleared>,
+    strangers: Strangers,
+}
+
+/// Stored documents that this gateway does not understand, by kind and id.
+pub(super) type Strangers = BTreeMap<String, BTreeMap<String, Stranger>>;
+
+/// A stored document that this gateway does not understand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stranger {
+    /// Which revision of it.
+    revision: u64,
+    /// Whether it could not even be read.
+    unreadable: bool,
 }
 
 impl State {
-    /// Everything that a store holds.
-    pub fn of(contents: &Contents) -> State {
+    /// Everything that a store holds. Of the strangers that are `told` of, no more is said.
+    pub(super) fn of(contents: &Contents, told: &Strangers) -> State {
         let mut state = State::default();
-        state.catch_up(contents);
+        for record in &contents.records {
+            let known = told.get(&record.kind).and_then(|all| all.get(&record.id));
+            state.take(record, known.copied());
+        }
+        state.revision = contents.revision;
         state
     }
 
     /// Takes in what changed.
-    pub fn catch_up(&mut self, contents: &Contents) {
+    pub(super) fn catch_up(&mut self, contents: &Contents) {
         for record in &contents.records {
-            self.take(record);
+            let known = self.strangers.get_mut(&record.kind);
+            let known = known.and_then(|all| all.remove(&record.id));
+            self.take(record, known);
         }
         self.revision = contents.revision;
     }
 
-    fn take(&mut self, record: &Record) {
-        if let Err(error) = self.put(record) {
-            let (kind, id) = (&record.kind, &record.id);
-            log::error!("the stored {kind} `{id}` cannot be read and counts as deleted: {error}");
+    fn take(&mut self, record: &Record, told: Option<Stranger>) {
+        let put = self.put(record);
+        let unreadable = put.is_err();
+        let what = match put {
+            Ok(None) => return,
+            Ok(Some(newer)) => format!("says what only a newer gateway understands: {newer}"),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        let (kind, id, revision) = (&record.kind, &record.id, record.revision);
+        if told.is_none_or(|told| told.revision != revision) {
+            log::error!("the stored {kind} `{id}` {what}");
         }
+        let stranger = Stranger {
+            revision,
+            unreadable,
+        };
+        let all = self.strangers.entry(kind.clone()).or_default();
+        all.insert(id.clone(), stranger);
+    }
+
+    /// What is not understood.
+    pub(super) fn strangers(&self) -> &Strangers {
+        &self.strangers
+    }
+
+    /// The documents of a kind that are there and cannot be read, by id.
+    pub(super) fn unreadable(&self, kind: &str) -> impl Iterator<Item = &str> {
+        let all = self.strangers.get(kind).into_iter().flatten();
+        all.filter(|(_, one)| one.unreadable)
+            .map(|(id, _)| id.as_str())
+    }
+
+    /// Whether a document is there and cannot be read.
+    pub(super) fn is_unreadable(&self, kind: &str, id: &str) -> bool {
+        let found = self.strangers.get(kind).and_then(|all| all.get(id));
+        found.is_some_and(|one| one.unreadable)
     }
 }

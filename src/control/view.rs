@@ -41,6 +41,11 @@ impl View<'_> {
         of(self.declared, true).or_else(|| of(self.stored, false))
     }
 
+    /// Whether there is one with this id that this gateway cannot read.
+    pub fn is_unreadable<T: Document>(&self, id: &str) -> bool {
+        self.stored.is_unreadable(T::KIND, id)
+    }
+
     /// All of a kind, with ids below `before` if there is one; the highest id first.
     pub fn below<T: Tabled>(&self, before: Option<&str>) -> impl Iterator<Item = Found<T>> {
         let found = |declared| {
@@ -143,7 +148,7 @@ impl Draft {
         let audited = |resource: Option<&T>| resource.map_or(Value::Null, T::audited);
         self.audit(&Audited {
             actor: actor.clone(),
-            action,
+            action: action.into(),
             kind: T::KIND.to_owned(),
             id: id.to_owned(),
             account: account.unwrap_or_default(),

@@ -25,6 +25,7 @@ pub fn caller(head: &RequestHeader, snapshot: &Snapshot) -> Result<Arc<AccessKey
                 return Ok(key);
             }
             Err(AuthError::NotYet) => refused = GatewayError::keys_not_read(),
+            Err(AuthError::Newer) => return Err(GatewayError::key_of_newer()),
             Err(AuthError::Malformed | AuthError::Unknown) => {}
         }
     }

@@ -38,6 +38,9 @@ pub struct AccessKey {
     pub digest: [u8; 32],
     /// What it may use over time, and its configuration may: all that its requests count towards.
     pub limits: Arc<[Limit]>,
+    /// Whether it, its configuration or its account's settings say what only a newer gateway understands, so that its
+    /// requests are refused.
+    pub newer: bool,
     /// When it was last used.
     pub used: Used,
 }
@@ -63,6 +66,8 @@ pub struct Configuration {
     pub max_output_tokens: Option<u64>,
     /// What all its keys together may use over time, account by account.
     pub limits: Arc<[Limit]>,
+    /// Whether it says what only a newer gateway understands, so that the requests of its keys are refused.
+    pub newer: bool,
 }
 
 /// A routing rule.

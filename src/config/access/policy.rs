@@ -84,6 +84,7 @@ impl From<&types::Configuration> for Configuration {
                 &format!("configuration:{}", written.id),
                 &written.limits.rates(),
             ),
+            newer: false,
         }
     }
 }

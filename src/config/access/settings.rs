@@ -12,6 +12,8 @@ pub struct AccountSettings {
     pub max_input_tokens: Option<u64>,
     /// Lower the request's own limit.
     pub max_output_tokens: Option<u64>,
+    /// Whether they say what only a newer gateway understands, so that the account's requests are refused.
+    pub newer: bool,
 }
 
 impl AccountSettings {
@@ -21,6 +23,7 @@ impl AccountSettings {
             timeouts: TimeoutOverrides::default(),
             max_input_tokens: config.limits.max_input_tokens,
             max_output_tokens: config.limits.max_output_tokens,
+            newer: false,
         }
     }
 }

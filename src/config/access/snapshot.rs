@@ -47,7 +47,7 @@ pub struct Contents<'a> {
     /// Providers with their keys; and the account that alone may use one without a credential, if it has an owner.
     pub providers: Vec<(Cow<'a, types::Provider>, Option<&'a str>)>,
     /// What access keys may call.
-    pub configurations: Vec<&'a types::Configuration>,
+    pub configurations: Vec<Configuration>,
     /// What applications send.
     pub access_keys: Vec<WrittenKey<'a>>,
     /// Accounts with settings of their own.
@@ -57,7 +57,7 @@ pub struct Contents<'a> {
 }
 
 /// An access key, as it is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WrittenKey<'a> {
     /// Unique.
     pub id: &'a str,
@@ -70,7 +70,9 @@ pub struct WrittenKey<'a> {
     /// SHA-256 of the whole token.
     pub digest: &'a [u8; 32],
     /// What it may use over time.
-    pub limits: &'a types::RateLimits,
+    pub limits: Cow<'a, types::RateLimits>,
+    /// Whether it says what only a newer gateway understands, so that its requests are refused.
+    pub newer: bool,
 }
 
 impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
@@ -81,7 +83,8 @@ impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
             account: &key.account,
             configuration: key.configuration.as_deref(),
             digest: &key.digest,
-            limits: &key.limits,
+            limits: Cow::Borrowed(&key.limits),
+            newer: false,
         }
     }
 }
@@ -107,6 +110,9 @@ pub enum AuthError {
     /// It is not known yet whether one has.
     #[error("access keys are still being read")]
     NotYet,
+    /// One has, and what it is held to only a newer gateway understands.
+    #[error("the access key is held to what this gateway does not understand")]
+    Newer,
 }
 
 impl Snapshot {
@@ -121,7 +127,11 @@ impl Snapshot {
                 .iter()
                 .map(|one| (Cow::Borrowed(one), None))
                 .collect(),
-            configurations: declared.configurations.iter().collect(),
+            configurations: declared
+                .configurations
+                .iter()
+                .map(Configuration::from)
+                .collect(),
             access_keys: declared.access_keys.iter().map(WrittenKey::from).collect(),
             settings: Vec::new(),
             complete: true,
@@ -137,8 +147,7 @@ impl Snapshot {
         let configurations: Configurations = contents
             .configurations
             .into_iter()
-            .map(|written| Arc::new(Configuration::from(written)))
-            .map(|configuration| (configuration.id.clone(), configuration))
+            .map(|configuration| (configuration.id.clone(), Arc::new(configuration)))
             .collect();
         let mut accounts = Accounts::new(&config, contents.settings);
         let mut access_keys = Shelves::default();
@@ -210,7 +219,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// When the token has the wrong form, or nobody has it. An unknown id costs the same hash and compare as a
+    /// When the token has the wrong form, nobody has it, or its key must not be used here. An unknown id costs the same hash and compare as a
     /// known one, so that time does not tell which ids exist.
     pub fn authenticate(&self, token: &str) -> Result<Arc<AccessKey>, AuthError> {
         const NOBODY: [u8; 32] = [0; 32];
@@ -225,7 +234,11 @@ impl Snapshot {
                 AuthError::NotYet
             }
         };
-        key.filter(|_| same).cloned().ok_or_else(unknown)
+        match key.filter(|_| same) {
+            Some(key) if key.newer => Err(AuthError::Newer),
+            Some(key) => Ok(key.clone()),
+            None => Err(unknown()),
+        }
     }
 
     /// The configuration with this id.
@@ -287,7 +300,7 @@ fn access_key(
         Some(id) => Some(configurations.get(id)?.clone()),
         None => None,
     };
-    let own = limits::of_key(written.id, written.limits);
+    let own = limits::of_key(written.id, &written.limits);
     let limits = match &configuration {
         Some(configuration) => limits::together(&own, &configuration.limits),
         None => own,
@@ -296,7 +309,9 @@ fn access_key(
         Some((id, known)) => (id.clone(), known.used.clone()),
         None => (Arc::from(written.id), Used::default()),
     };
+    let held_to_newer = configuration.as_ref().is_some_and(|held| held.newer);
     Some(AccessKey {
+        newer: written.newer || settings.newer || held_to_newer,
         id,
         name: written.name.map(str::to_owned),
         account,

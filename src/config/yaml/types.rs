@@ -25,8 +25,7 @@ pub(crate) use limits::TokenLimits;
 pub use limits::{Budget, Budgets, Limits, Per, RateLimits};
 pub(crate) use listeners::Demo;
 pub use listeners::{Log, Proxy, Tls};
-pub(crate) use providers::PriceTier;
-pub use providers::{Model, Prices, Provider, ProviderKey};
+pub use providers::{Model, PriceTier, Prices, Provider, ProviderKey};
 pub use secrets::Secrets;
 
 /// Tollgate's configuration file.

@@ -65,9 +65,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Whether the caller's role allows it.
 pub(super) fn allow(caller: &Caller, needs: Needs) -> Result<(), ApiError> {
     let allowed = match caller.role {
-        Role::Full => true,
-        Role::ReadOnly => needs != Needs::Write,
-        Role::UsageOnly => needs == Needs::Usage,
+        Some(Role::Full) => true,
+        Some(Role::ReadOnly) => needs != Needs::Write,
+        Some(Role::UsageOnly) => needs == Needs::Usage,
+        None => false,
     };
     if allowed {
         return Ok(());
@@ -75,7 +76,10 @@ pub(super) fn allow(caller: &Caller, needs: Needs) -> Result<(), ApiError> {
     Err(ApiError::new(
         Code::Forbidden,
         match caller.role {
-            Role::UsageOnly => "this API key may only read usage and the balance of credits",
+            Some(Role::UsageOnly) => "this API key may only read usage and the balance of credits",
+            None => {
+                "this API key has a role that only a newer gateway knows: it may do nothing here"
+            }
             _ => "this API key may only read",
         },
     ))
@@ -128,7 +132,7 @@ fn other_account() -> ApiError {
 mod tests {
     use super::*;
 
-    fn with(role: Role, account: Option<&str>) -> Caller {
+    fn with(role: Option<Role>, account: Option<&str>) -> Caller {
         Caller {
             id: "api_1".to_owned(),
             name: None,
@@ -140,9 +144,10 @@ mod tests {
     #[test]
     fn a_role_allows_what_it_says() {
         for (role, allowed) in [
-            (Role::Full, [true, true, true]),
-            (Role::ReadOnly, [true, true, false]),
-            (Role::UsageOnly, [true, false, false]),
+            (Some(Role::Full), [true, true, true]),
+            (Some(Role::ReadOnly), [true, true, false]),
+            (Some(Role::UsageOnly), [true, false, false]),
+            (None, [false, false, false]),
         ] {
             let got = [Needs::Usage, Needs::Read, Needs::Write]
                 .map(|needs| allow(&with(role, None), needs).is_ok());
@@ -159,7 +164,7 @@ mod tests {
             (Some("acme"), Some("acme"), Some("acme")),
             (Some("acme"), Some("default"), None),
         ] {
-            let got = account(&with(Role::Full, own), named).ok();
+            let got = account(&with(Some(Role::Full), own), named).ok();
             assert_eq!(got.as_deref(), acting, "{own:?} names {named:?}");
         }
     }

@@ -75,6 +75,7 @@ impl Context {
                 "resources cannot be changed: this gateway has no store; set `ledger.credits` to other than off, or \
                  an admin key before the start",
             ),
+            ChangeError::Unreadable(kind) => ApiError::unreadable(&kind),
             ChangeError::Contended => {
                 ApiError::new(Code::StoreAway, "other changes came first each time: try again")
                     .retry_after(1)

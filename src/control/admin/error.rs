@@ -169,6 +169,12 @@ impl ApiError {
         )
     }
 
+    /// 503: a stored document of this kind cannot be read here.
+    pub(crate) fn unreadable(kind: &str) -> ApiError {
+        let what = "cannot be read by this gateway, and is left alone: if a newer one has written it, ask that";
+        ApiError::new(Code::StoreAway, format!("the stored {kind} {what}"))
+    }
+
     /// 409: `what` is declared in the YAML.
     pub(crate) fn declared(what: &str) -> ApiError {
         ApiError::new(

@@ -22,11 +22,11 @@ pub(crate) enum Patch<T> {
 
 impl<T> Patch<T> {
     /// Applies the update to an optional field.
-    pub(crate) fn apply(self, field: &mut Option<T>) {
+    pub(crate) fn apply<U: From<T>>(self, field: &mut Option<U>) {
         match self {
             Patch::Absent => {}
             Patch::Null => *field = None,
-            Patch::Value(value) => *field = Some(value),
+            Patch::Value(value) => *field = Some(value.into()),
         }
     }
 

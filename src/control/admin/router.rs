@@ -217,7 +217,7 @@ fn respond(entry: &Entry, answer: Option<Value>) -> Result<Response, ApiError> {
         return Ok(status.into_response());
     };
     if cfg!(debug_assertions) {
-        let faults = entry.checks.answer.faults(&answer);
+        let faults = entry.checks.answer.faults_of_answer(&answer);
         if !faults.is_empty() {
             let id = entry.operation.id;
             return Err(ApiError::internal(format!(

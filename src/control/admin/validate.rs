@@ -66,6 +66,21 @@ impl Checker {
 
     /// Everything that is wrong.
     pub(super) fn faults(&self, value: &Value) -> Details {
+        self.all_but(value, |_| false)
+    }
+
+    /// Everything that is wrong with an answer. A choice may be one that is not listed: a newer gateway has stored it.
+    pub(super) fn faults_of_answer(&self, answer: &Value) -> Details {
+        self.all_but(answer, |error| match error.kind() {
+            ValidationErrorKind::Enum { .. } => true,
+            ValidationErrorKind::OneOfNotValid { context } => {
+                tags(context).is_some_and(|(path, _)| path == error.instance_path().as_str())
+            }
+            _ => false,
+        })
+    }
+
+    fn all_but(&self, value: &Value, passes: impl Fn(&ValidationError<'_>) -> bool) -> Details {
         let mut details = Details::new();
         let validator = match self.validator() {
             Ok(validator) => validator,
@@ -74,7 +89,7 @@ impl Checker {
                 return [(WHOLE.to_owned(), "cannot be checked".to_owned())].into();
             }
         };
-        for error in validator.iter_errors(value) {
+        for error in validator.iter_errors(value).filter(|error| !passes(error)) {
             self.explain(&error, &mut details);
         }
         details

@@ -239,6 +239,15 @@ impl GatewayError {
         )
     }
 
+    /// 503: what the access key is held to only a newer gateway understands.
+    pub fn key_of_newer() -> Self {
+        Self::new(
+            Code::BankUnreachable,
+            "The access key is held to limits that this gateway does not understand, because a newer one has written \
+             them. Try again shortly.",
+        )
+    }
+
     /// 503: the replica's journal cannot be written.
     pub fn journal_full() -> Self {
         Self::new(

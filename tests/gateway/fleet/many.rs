@@ -3,7 +3,7 @@
 use tollgate_base::id;
 use tollgate_config::secrets::Token;
 use tollgate_control::Document as _;
-use tollgate_control::resource::{AccessKey, Meta};
+use tollgate_control::resource::AccessKey;
 use tollgate_control::store::{Commit, Committed, Store, Write};
 
 use super::*;
@@ -27,16 +27,11 @@ async fn fill(store: &dyn Store) -> String {
     let now = clock::wall_ms();
     let mut token = String::new();
     let mut revision = store.load().await.unwrap().revision;
-    let mut key = AccessKey {
-        meta: Meta {
-            account: "default".to_owned(),
-            created_by: "tests".to_owned(),
-            last_updated_by: "tests".to_owned(),
-            ..Meta::default()
-        },
-        redacted: "tg-ak_01jd***".to_owned(),
-        ..AccessKey::default()
-    };
+    let mut key = AccessKey::default();
+    key.meta.account = "default".to_owned();
+    key.meta.created_by = "tests".to_owned();
+    key.meta.last_updated_by = "tests".to_owned();
+    key.redacted = "tg-ak_01jd***".to_owned();
     for some in 0..KEYS / AT_ONCE {
         let writes = (0..AT_ONCE).map(|n| {
             let id = id::new(AccessKey::PREFIX, now);

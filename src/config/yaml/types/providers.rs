@@ -105,7 +105,7 @@ pub struct Prices {
 }
 
 /// Prices of long prompts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriceTier {
     /// The tier holds for prompts of more tokens than this.

@@ -179,7 +179,7 @@ async fn create(
         sha256: token.digest(),
         redacted: redact(token.expose()),
         limits: match &body.limits {
-            Some(limits) => limits.checked("limits")?,
+            Some(limits) => limits.checked("limits", &Default::default())?,
             None => Default::default(),
         },
     };
@@ -206,7 +206,6 @@ async fn update(
     Id(id): Id,
     Body(body): Body<AIGatewayAccessKeyUpdate>,
 ) -> Result<AIGatewayAccessKey, ApiError> {
-    let limits = body.limits.try_map(|limits| limits.checked("limits"))?;
     let actor = context.actor();
     context
         .change(|view, draft| {
@@ -222,7 +221,8 @@ async fn update(
             body.access_key_configuration_id
                 .clone()
                 .apply(&mut new.configuration);
-            limits.clone().set(&mut new.limits);
+            let limits = |limits: RateLimits| limits.checked("limits", &old.limits);
+            body.limits.clone().try_map(limits)?.set(&mut new.limits);
             context.touch(&mut new.meta);
             draft.update(&actor, Action::Update, &id, &*old, &new);
             Ok(())

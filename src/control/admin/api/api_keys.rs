@@ -14,7 +14,7 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
-use crate::resource::{Account, ApiKey};
+use crate::resource::{Account, ApiKey, Open};
 use crate::{Action, DEFAULT_ACCOUNT, Document, Found, View};
 use tollgate_base::clock;
 use tollgate_base::id;
@@ -97,7 +97,7 @@ pub(super) struct AIGatewayAPIKey {
     last_used: Option<String>,
     /// What it may do, if that is not everything.
     #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<Role>,
+    role: Option<Open<Role>>,
     /// The one account it may act for; absent if it may act for all, and for callers that may act for one only.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
@@ -183,7 +183,7 @@ async fn create(
         meta,
         sha256: token.digest(),
         redacted: redact(token.expose()),
-        role: body.role.unwrap_or_default(),
+        role: body.role.unwrap_or_default().into(),
         scope,
     };
     let actor = context.actor();
@@ -284,7 +284,7 @@ fn shown(context: &Context, found: &Found<ApiKey>, last_used: Option<String>) ->
         token: None,
         key_redacted: key.redacted.clone(),
         last_used,
-        role: Some(key.role).filter(|role| *role != Role::Full),
+        role: Some(key.role.clone()).filter(|role| *role != Open::Known(Role::Full)),
         // Whoever may act for one account sees that one's keys only.
         account_id: key
             .scope

@@ -11,7 +11,7 @@ use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
 use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
-use crate::resource::ApiKey;
+use crate::resource::{ApiKey, Open};
 use crate::store::{Entry, Store};
 use crate::{Action, Audited, Document};
 use tollgate_store::StoreError;
@@ -57,7 +57,7 @@ struct AuditEntry {
     /// Who changed it.
     actor: AuditActor,
     /// What was done.
-    action: AuditAction,
+    action: Open<AuditAction>,
     /// The kind of resource, as in `access-key`.
     kind: String,
     /// The resource.
@@ -240,7 +240,7 @@ fn shown(entry: Entry, query: &AuditQuery, reader: Reader<'_>) -> Option<AuditEn
             address: audited.actor.address,
             request_id: audited.actor.request_id,
         },
-        action: audited.action.into(),
+        action: audited.action.map(|action| (*action).into()),
         kind: audited.kind,
         resource_id: audited.id,
         account_id: audited.account,

@@ -307,25 +307,28 @@ impl<'a> Change<'a> {
         match &sent.access {
             Patch::Absent => {}
             Patch::Null => says.access = Default::default(),
-            Patch::Value(access) => says.access = check::access(&known, access, &mut faults),
+            Patch::Value(access) => {
+                says.access = check::access(&known, access, &says.access, &mut faults)
+            }
         }
         let mut keys = Vec::new();
         match &sent.router {
             Patch::Absent => {}
             Patch::Null => says.router = Default::default(),
             Patch::Value(router) => {
-                (says.router, keys) = check::router(&known, router, &self.inline, &mut faults);
+                (says.router, keys) =
+                    check::router(&known, router, &says.router, &self.inline, &mut faults);
             }
         }
         match &sent.limits {
             Patch::Absent => {}
             Patch::Null => says.limits = Default::default(),
-            Patch::Value(limits) => says.limits = limits.read(&mut faults),
+            Patch::Value(limits) => says.limits = limits.read(&says.limits, &mut faults),
         }
         match &sent.timeouts {
             Patch::Absent => {}
             Patch::Null => says.timeouts = Default::default(),
-            Patch::Value(timeouts) => says.timeouts = timeouts.read(&mut faults),
+            Patch::Value(timeouts) => says.timeouts = timeouts.read(&says.timeouts, &mut faults),
         }
         faults.none()?;
         let actor = self.context.actor();

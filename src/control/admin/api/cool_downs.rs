@@ -174,6 +174,9 @@ async fn forget(context: &Context, id: &str) -> Result<(), ApiError> {
                 meta.created_at = old.meta.created_at;
                 meta.created_by.clone_from(&old.meta.created_by);
             }
+            if let Some(old) = &old {
+                meta.rest = old.meta.rest.clone();
+            }
             let new = CoolDownCleared { meta };
             draft.put(&actor, Action::Clear, id, old.as_deref(), &new);
             Ok(())

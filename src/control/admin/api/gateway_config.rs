@@ -11,7 +11,7 @@ use crate::admin::go_duration;
 use crate::admin::input::Body;
 use crate::admin::operation::{Operation, Tag, get, patch};
 use crate::admin::patch::Patch;
-use crate::resource::{Cap, Settings};
+use crate::resource::{Cap, Open, Settings};
 use tollgate_config::Config;
 
 use std::time::Duration;
@@ -82,7 +82,10 @@ pub(super) struct AIGatewayConfigUpdate {
 
 async fn show(context: Context) -> Result<AIGatewayConfig, ApiError> {
     context.refresh().await;
-    let own = context.look(|view| view.get::<Settings>(&context.account));
+    let own = context.look(|view| {
+        context.readable::<Settings>(view, &context.account)?;
+        Ok(view.get::<Settings>(&context.account))
+    })?;
     let own = own.map(|found| found.resource).unwrap_or_default();
     Ok(shown(&context, &own))
 }
@@ -155,11 +158,11 @@ fn timeout(faults: &mut Faults, field: &str, sent: Patch<String>) -> Patch<u64> 
     })
 }
 
-fn cap(sent: &Patch<u64>, cap: &mut Cap) {
+fn cap(sent: &Patch<u64>, cap: &mut Open<Cap>) {
     match sent {
         Patch::Absent => {}
-        Patch::Null => *cap = Cap::Cleared,
-        Patch::Value(tokens) => *cap = Cap::Tokens(*tokens),
+        Patch::Null => *cap = Cap::Cleared.into(),
+        Patch::Value(tokens) => *cap = Cap::from(*tokens).into(),
     }
 }
 

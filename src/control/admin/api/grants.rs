@@ -199,7 +199,7 @@ async fn audit(context: &Context, new: &NewGrant) {
     let (category, note) = Category::of(&new.note);
     let entry = Audited {
         actor: context.actor(),
-        action: Action::Grant,
+        action: Action::Grant.into(),
         kind: "credit-grant".to_owned(),
         id: new.id.clone(),
         account: context.account.to_string(),

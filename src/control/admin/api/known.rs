@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::View;
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
-use crate::resource::{Provider, ProviderKey};
+use crate::resource::{Open, Provider, ProviderKey};
+use tollgate_config::catalog::Auth;
 use tollgate_config::{Config, did_you_mean};
 
 /// Whose keys, as clients write it.
@@ -89,7 +90,7 @@ impl Known<'_> {
             .map(|(_, provider)| KnownProvider {
                 id: provider.says.id.as_str().into(),
                 built_in: false,
-                needs_key: provider.says.auth != Some(tollgate_config::catalog::Auth::None),
+                needs_key: provider.says.auth != Some(Open::Known(Auth::None)),
             })
     }
 

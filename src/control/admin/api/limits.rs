@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
-use tollgate_config::types;
+use crate::resource::{Open, forms};
+use tollgate_config::types::Per;
 use tollgate_config::units::Usd;
 
 /// What may be used over time.
@@ -37,15 +38,20 @@ pub(super) struct Budget {
     #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
     usd: String,
     /// The time: a UTC day, a UTC month, or for ever.
-    per: types::Per,
+    per: Open<Per>,
 }
 
 impl RateLimits {
-    /// As the rest of the program writes them. `field` is where they stand in the body.
+    /// As they are stored, in the place of the `old` ones; what is not shown of those stays. `field` is where they
+    /// stand in the body.
     ///
     /// # Errors
     /// 422: two budgets for one time, a budget of nothing.
-    pub(super) fn checked(&self, field: &str) -> Result<types::RateLimits, ApiError> {
+    pub(super) fn checked(
+        &self,
+        field: &str,
+        old: &forms::RateLimits,
+    ) -> Result<forms::RateLimits, ApiError> {
         let mut budgets = Vec::new();
         let mut seen = Vec::new();
         for (place, budget) in self.budgets.iter().flatten().enumerate() {
@@ -60,28 +66,29 @@ impl RateLimits {
             if seen.contains(&budget.per) {
                 return Err(ApiError::invalid(at("per"), "must not be there twice"));
             }
-            seen.push(budget.per);
-            budgets.push(types::Budget {
+            seen.push(budget.per.clone());
+            let per = Some(budget.per.clone());
+            let same = old.budget.list().iter().find(|old| old.per == per);
+            budgets.push(forms::Budget {
                 usd: Some(usd),
-                per: Some(budget.per),
+                rest: same.cloned().unwrap_or_default().rest,
+                per,
             });
         }
-        Ok(types::RateLimits {
+        let hidden = old.budget.list().iter();
+        budgets.extend(hidden.filter(|old| Budget::shown(old).is_none()).cloned());
+        Ok(forms::RateLimits {
             requests_per_minute: self.requests_per_minute,
             tokens_per_minute: self.tokens_per_minute,
             concurrent_requests: self.concurrent_requests,
-            budget: types::Budgets::List(budgets),
+            budget: forms::Budgets::List(budgets),
+            rest: old.rest.clone(),
         })
     }
 
     /// As clients see them; `None` if nothing is limited.
-    pub(super) fn shown(limits: &types::RateLimits) -> Option<RateLimits> {
-        let budgets = limits.budget.list().iter().filter_map(|budget| {
-            Some(Budget {
-                usd: budget.usd?.to_string(),
-                per: budget.per?,
-            })
-        });
+    pub(super) fn shown(limits: &forms::RateLimits) -> Option<RateLimits> {
+        let budgets = limits.budget.list().iter().filter_map(Budget::shown);
         let budgets: Vec<Budget> = budgets.collect();
         let shown = RateLimits {
             requests_per_minute: limits.requests_per_minute,
@@ -93,16 +100,23 @@ impl RateLimits {
     }
 }
 
+impl Budget {
+    /// As clients see it; `None` if it is not one of dollars in a time.
+    fn shown(budget: &forms::Budget) -> Option<Budget> {
+        Some(Budget {
+            usd: budget.usd?.to_string(),
+            per: budget.per.clone()?,
+        })
+    }
+}
+
 impl<T> Patch<T> {
     /// Applies the update to a field that has a value for "nothing".
-    pub(super) fn set(self, field: &mut T)
-    where
-        T: Default,
-    {
+    pub(super) fn set<U: Default + From<T>>(self, field: &mut U) {
         match self {
             Patch::Absent => {}
-            Patch::Null => *field = T::default(),
-            Patch::Value(value) => *field = value,
+            Patch::Null => *field = U::default(),
+            Patch::Value(value) => *field = value.into(),
         }
     }
 }

@@ -20,7 +20,6 @@ use tollgate_base::clock;
 use tollgate_base::id;
 use tollgate_config::Config;
 use tollgate_config::secrets::{SealError, Sealed};
-use tollgate_config::types::Step;
 
 const WHAT: &str = "provider key";
 
@@ -334,9 +333,7 @@ fn names(configuration: &Configuration, id: &str) -> bool {
     let rules = configuration.says.router.rules.iter();
     let mut keys = rules
         .flat_map(|rule| &rule.steps)
-        .flat_map(|step| match step {
-            Step::User { keys } | Step::Managed { keys } => keys.iter().flatten(),
-        });
+        .flat_map(|step| step.keys.iter().flatten());
     keys.any(|key| key == id)
 }
 

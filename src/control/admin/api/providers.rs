@@ -14,7 +14,7 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
-use crate::resource::{Configuration, Provider, ProviderKey};
+use crate::resource::{Configuration, Open, Provider, ProviderKey, forms};
 use crate::{Action, Document, Found, View};
 use models::{AIGatewayProviderModel, AIGatewayProviderModelCreate};
 use surfaces::SupportedAPISurface;
@@ -22,7 +22,6 @@ use tollgate_base::clock;
 use tollgate_base::id;
 use tollgate_config::catalog::Auth;
 use tollgate_config::catalog::ModelRef;
-use tollgate_config::types;
 use tollgate_config::{Config, DEMO_PROVIDER};
 
 const WHAT: &str = "provider";
@@ -95,7 +94,7 @@ pub(super) struct AIGatewayProvider {
     models: Vec<AIGatewayProviderModel>,
     /// How a key travels to it, if not as the surface's format has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    auth: Option<Auth>,
+    auth: Option<Open<Auth>>,
     /// The account it belongs to, if that is not `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
@@ -175,9 +174,9 @@ async fn create(
     meta.metadata = body.metadata.clone();
     let new = Provider {
         meta,
-        says: types::Provider {
+        says: forms::Provider {
             id: body.provider_id.clone(),
-            ..types::Provider::default()
+            ..forms::Provider::default()
         },
         ..Provider::default()
     };
@@ -313,7 +312,7 @@ fn used_by(view: View<'_>, provider_id: &str) -> Option<String> {
     Some(format!("the access key configuration {}", found.id))
 }
 
-fn names(says: &types::Configuration, provider_id: &str) -> bool {
+fn names(says: &forms::Configuration, provider_id: &str) -> bool {
     let is = |model: &String| {
         ModelRef::parse(model).is_some_and(|model| *model.provider == *provider_id)
     };

@@ -118,6 +118,18 @@ impl Context {
         }
     }
 
+    /// Sees that this gateway can read the document with this id, if there is one. Whose it is cannot be read either.
+    ///
+    /// # Errors
+    /// 409.
+    pub(super) fn readable<T: Document>(&self, view: View<'_>, id: &str) -> Result<(), ApiError> {
+        let own = self.caller.account.is_none() || *self.account == *id;
+        if own && view.is_unreadable::<T>(id) {
+            return Err(ApiError::unreadable(T::KIND));
+        }
+        Ok(())
+    }
+
     /// The acting account's resource with this id; `what` as in `access key`.
     ///
     /// # Errors
@@ -137,6 +149,7 @@ impl Context {
         id: &str,
         what: &str,
     ) -> Result<Found<T>, ApiError> {
+        self.readable::<T>(view, id)?;
         view.get::<T>(id)
             .filter(|found| self.owns(found.resource.meta()))
             .ok_or_else(|| ApiError::not_found(what))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::admin::api::faults::Faults;
 use crate::admin::api::limits::RateLimits;
 use crate::admin::go_duration;
-use tollgate_config::types;
+use crate::resource::forms;
 use tollgate_config::units::Span;
 
 /// What may be used by one request, and over time by all keys of the configuration together.
@@ -28,23 +28,24 @@ pub(super) struct ConfigurationLimits {
 }
 
 impl ConfigurationLimits {
-    /// As the rest of the program writes them.
-    pub(super) fn read(&self, faults: &mut Faults) -> types::Limits {
+    /// As they are stored, in the place of the `old` ones; what is not shown of those stays.
+    pub(super) fn read(&self, old: &forms::Limits, faults: &mut Faults) -> forms::Limits {
         let rates = faults
-            .take(self.rates.checked("limits"))
+            .take(self.rates.checked("limits", &old.rates()))
             .unwrap_or_default();
-        types::Limits {
+        forms::Limits {
             max_input_tokens: self.max_input_tokens,
             max_output_tokens: self.max_output_tokens,
             requests_per_minute: rates.requests_per_minute,
             tokens_per_minute: rates.tokens_per_minute,
             concurrent_requests: rates.concurrent_requests,
             budget: rates.budget,
+            rest: rates.rest,
         }
     }
 
     /// As clients see them; `None` if nothing is limited.
-    pub(super) fn shown(limits: &types::Limits) -> Option<ConfigurationLimits> {
+    pub(super) fn shown(limits: &forms::Limits) -> Option<ConfigurationLimits> {
         let shown = ConfigurationLimits {
             max_input_tokens: limits.max_input_tokens,
             max_output_tokens: limits.max_output_tokens,
@@ -73,20 +74,20 @@ pub(super) struct ConfigurationTimeouts {
 }
 
 impl ConfigurationTimeouts {
-    /// As the rest of the program writes them.
-    pub(super) fn read(&self, faults: &mut Faults) -> types::Timeouts {
+    /// As they are stored, in the place of the `old` ones; what is not shown of those stays.
+    pub(super) fn read(&self, old: &forms::Timeouts, faults: &mut Faults) -> forms::Timeouts {
         let mut time = |name: &str, text: &Option<String>| {
             let read = go_duration::timeout(text.as_ref()?);
             read.map(Span)
                 .map_err(|what| faults.at(format!("timeouts.{name}"), what))
                 .ok()
         };
-        let times = types::Timeouts {
+        let times = forms::Timeouts {
             per_request: time("perRequest", &self.per_request),
             total: time("total", &self.total),
             stream_idle: time("streamIdle", &self.stream_idle),
             hold: time("hold", &self.hold),
-            keepalive: None,
+            ..old.clone()
         };
         if let (Some(per_request), Some(total)) = (times.per_request, times.total)
             && per_request > total
@@ -97,7 +98,7 @@ impl ConfigurationTimeouts {
     }
 
     /// As clients see them; `None` if there are none.
-    pub(super) fn shown(times: &types::Timeouts) -> Option<ConfigurationTimeouts> {
+    pub(super) fn shown(times: &forms::Timeouts) -> Option<ConfigurationTimeouts> {
         let show = |time: Option<Span>| time.map(|time| go_duration::show(Duration::from(time)));
         let shown = ConfigurationTimeouts {
             per_request: show(times.per_request),

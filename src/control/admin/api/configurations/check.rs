@@ -9,13 +9,18 @@ use super::router::{
 };
 use crate::admin::api::faults::Faults;
 use crate::admin::api::known::{Known, KnownProvider};
-use crate::resource::ProviderKey;
+use crate::resource::forms::{self, Step, StepKind};
+use crate::resource::{ProviderKey, Rest};
 use tollgate_config::catalog::ModelRef;
-use tollgate_config::types;
-use tollgate_config::types::Step;
 
-/// The allow lists, every provider by its `providerId`.
-pub(super) fn access(known: &Known<'_>, sent: &AccessScope, faults: &mut Faults) -> types::Access {
+/// The allow lists, every provider by its `providerId`, in the place of the `old` ones; what is not shown of those
+/// stays.
+pub(super) fn access(
+    known: &Known<'_>,
+    sent: &AccessScope,
+    old: &forms::Access,
+    faults: &mut Faults,
+) -> forms::Access {
     let list = |sent: &Option<super::router::AccessDimension>| {
         sent.as_ref().and_then(|dimension| dimension.allow.clone())
     };
@@ -39,9 +44,16 @@ pub(super) fn access(known: &Known<'_>, sent: &AccessScope, faults: &mut Faults)
         });
         entries.collect()
     });
-    types::Access {
-        providers: types::AllowList { allow: providers },
-        models: types::AllowList { allow: models },
+    forms::Access {
+        providers: forms::AllowList {
+            allow: providers,
+            ..old.providers.clone()
+        },
+        models: forms::AllowList {
+            allow: models,
+            ..old.models.clone()
+        },
+        ..old.clone()
     }
 }
 
@@ -77,13 +89,15 @@ fn model(
     Some((format!("{}{rest}", provider.id), provider))
 }
 
-/// The rules, and the provider keys that are to be created with them.
+/// The rules, in the place of the `old` ones, and the provider keys that are to be created with them. What is not
+/// shown stays: of the router, of a rule for the same, and of the same step in it.
 pub(super) fn router(
     known: &Known<'_>,
     sent: &RouterWrite,
+    old: &forms::Router,
     inline: &Inline,
     faults: &mut Faults,
-) -> (types::Router, Vec<(String, ProviderKey)>) {
+) -> (forms::Router, Vec<(String, ProviderKey)>) {
     let mut created = Vec::new();
     let mut targets: BTreeMap<String, usize> = BTreeMap::new();
     let mut rules = Vec::new();
@@ -111,13 +125,30 @@ pub(super) fn router(
             };
             steps.push(step.checked());
         }
-        rules.push(types::Rule {
+        let mut rule = forms::Rule {
             provider: target.written_provider,
             model: target.written_model,
             steps,
-        });
+            rest: Rest::default(),
+        };
+        let same =
+            |old: &&forms::Rule| (&old.provider, &old.model) == (&rule.provider, &rule.model);
+        if let Some(old) = old.rules.iter().find(same) {
+            rule.rest = old.rest.clone();
+            for step in &mut rule.steps {
+                let same = |old: &&Step| (&old.kind, &old.keys) == (&step.kind, &step.keys);
+                step.rest = old
+                    .steps
+                    .iter()
+                    .find(same)
+                    .cloned()
+                    .map_or_else(Rest::default, |old| old.rest);
+            }
+        }
+        rules.push(rule);
     }
-    (types::Router { rules }, created)
+    let rest = old.rest.clone();
+    (forms::Router { rules, rest }, created)
 }
 
 /// What a rule is for.
@@ -192,7 +223,13 @@ impl StepCheck<'_> {
                 .collect::<Vec<String>>()
         });
         let none = sent.is_none_or(<[_]>::is_empty);
-        if self.step.r#type.is_managed() {
+        let managed = self.step.r#type.is_managed();
+        let kind = if managed {
+            StepKind::Managed
+        } else {
+            StepKind::User
+        };
+        if managed {
             let created =
                 |(_, key): &(String, ProviderKey)| key.managed && key.provider == *self.provider.id;
             let possible = self.provider.built_in
@@ -202,17 +239,15 @@ impl StepCheck<'_> {
                 let what = "cannot be managed: only built-in providers, and those with managed keys, have such steps";
                 self.faults.at(format!("{}.type", self.field), what);
             }
-            // An empty list would be a step that serves nothing.
-            return Step::Managed {
-                keys: keys.filter(|_| !none),
-            };
-        }
-        if none && self.provider.needs_key {
+        } else if none && self.provider.needs_key {
             let what = "is required in a step of type user; name at least one provider key";
             self.faults.at(format!("{}.keys", self.field), what);
         }
-        Step::User {
+        Step {
+            kind: kind.into(),
+            // An empty list would be a step that serves nothing.
             keys: keys.filter(|_| !none),
+            rest: Rest::default(),
         }
     }
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::View;
 use crate::admin::api::known::{KeySource, KeySourceWrite};
 use crate::admin::api::provider_keys::label;
-use crate::resource::ProviderKey;
+use crate::resource::forms::{self, StepKind};
+use crate::resource::{Open, ProviderKey};
 use tollgate_base::Secret;
-use tollgate_config::types;
 
 /// Which providers and models are reachable. What is absent restricts nothing.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -32,8 +32,8 @@ pub(super) struct AccessDimension {
 
 impl AccessScope {
     /// As clients see it; `None` if all is allowed.
-    pub(super) fn shown(access: &types::Access) -> Option<AccessScope> {
-        let dimension = |list: &types::AllowList| {
+    pub(super) fn shown(access: &forms::Access) -> Option<AccessScope> {
+        let dimension = |list: &forms::AllowList| {
             let allow = list.allow.clone()?;
             Some(AccessDimension { allow: Some(allow) })
         };
@@ -70,7 +70,7 @@ pub(super) struct RouterRule {
 #[serde(rename_all = "camelCase")]
 pub(super) struct RouterStep {
     /// Whose keys.
-    r#type: KeySource,
+    r#type: Open<KeySource>,
     /// The keys, in the order in which they are tried; absent: all of the provider's.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<RouterStepKey>>,
@@ -101,7 +101,7 @@ pub(super) enum KeySelectionStrategy {
 
 impl Router {
     /// As clients see it; `None` without rules.
-    pub(super) fn shown(view: View<'_>, router: &types::Router) -> Option<Router> {
+    pub(super) fn shown(view: View<'_>, router: &forms::Router) -> Option<Router> {
         let rules = router.rules.iter().map(|rule| RouterRule {
             provider: rule.provider.clone(),
             model: rule.model.clone(),
@@ -112,11 +112,12 @@ impl Router {
     }
 }
 
-fn step(view: View<'_>, step: &types::Step) -> RouterStep {
-    let (r#type, keys) = match step {
-        types::Step::User { keys } => (KeySource::User, keys),
-        types::Step::Managed { keys } => (KeySource::Managed, keys),
-    };
+fn step(view: View<'_>, step: &forms::Step) -> RouterStep {
+    let r#type = step.kind.map(|kind| match kind {
+        StepKind::User => KeySource::User,
+        StepKind::Managed => KeySource::Managed,
+    });
+    let keys = &step.keys;
     let key = |id: &String| match view.get::<ProviderKey>(id) {
         Some(found) => RouterStepKey {
             id: id.clone(),

@@ -6,10 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::api::faults::Faults;
-use crate::resource::Provider;
+use crate::resource::{Provider, forms};
 use tollgate_base::clock;
 use tollgate_base::id;
-use tollgate_config::types;
 use tollgate_config::units::Usd;
 
 const PREFIX: &str = "mod_";
@@ -83,7 +82,7 @@ pub(super) struct ModelPrices {
     cache_write: Option<String>,
 }
 
-/// Puts these models in the place of the provider's. Those that it had keep their ids.
+/// Puts these models in the place of the provider's. Those that it had keep their ids, and what is not shown of them.
 pub(super) fn replace(
     provider: &mut Provider,
     written: &[AIGatewayProviderModelCreate],
@@ -101,26 +100,25 @@ pub(super) fn replace(
         }
     };
     let known = |model_id: &str| {
-        let old = provider.says.models.iter().zip(&provider.model_ids);
-        let mut old = old.filter(|(model, _)| model.id == model_id);
-        old.next().map(|(_, id)| id.clone())
+        let mut old = provider.says.models.iter().zip(&provider.model_ids);
+        old.find(|(model, _)| model.id == model_id)
     };
     let now = clock::wall_ms();
     let (mut models, mut ids) = (Vec::new(), Vec::new());
     for (place, model) in written.iter().enumerate() {
         name(format!("models.{place}.modelId"), &model.model_id, faults);
-        ids.push(known(&model.model_id).unwrap_or_else(|| id::new(PREFIX, now)));
-        models.push(types::Model {
+        let (old, id) = known(&model.model_id).unzip();
+        ids.push(id.cloned().unwrap_or_else(|| id::new(PREFIX, now)));
+        let old = old.cloned().unwrap_or_default();
+        let prices = model.prices.as_ref();
+        models.push(forms::Model {
             id: model.model_id.clone(),
             display_name: model.display_name.clone(),
             aliases: model.aliases.clone().unwrap_or_default(),
             context_window: model.context_window,
             max_output_tokens: model.max_output_tokens,
-            prices: model
-                .prices
-                .as_ref()
-                .map(|prices| read(prices, place, faults)),
-            ..types::Model::default()
+            prices: prices.map(|prices| read(prices, old.prices, place, faults)),
+            ..old
         });
     }
     for (place, model) in models.iter().enumerate() {
@@ -132,7 +130,12 @@ pub(super) fn replace(
     provider.model_ids = ids;
 }
 
-fn read(prices: &ModelPrices, place: usize, faults: &mut Faults) -> types::Prices {
+fn read(
+    prices: &ModelPrices,
+    old: Option<forms::Prices>,
+    place: usize,
+    faults: &mut Faults,
+) -> forms::Prices {
     let mut price = |name: &str, text: &Option<String>| {
         let usd: Result<Usd, _> = text.as_ref()?.parse();
         if usd.is_err() {
@@ -141,12 +144,12 @@ fn read(prices: &ModelPrices, place: usize, faults: &mut Faults) -> types::Price
         }
         usd.ok()
     };
-    types::Prices {
+    forms::Prices {
         input: price("input", &prices.input),
         cached_read: price("cachedRead", &prices.cached_read),
         cache_write: price("cacheWrite", &prices.cache_write),
         output: price("output", &prices.output),
-        tiers: Vec::new(),
+        ..old.unwrap_or_default()
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::api::faults::Faults;
-use crate::resource::SupportedSurface;
+use crate::resource::{Open, Rest, SupportedSurface};
 use tollgate_wire::Surface;
 
 const FIELD: &str = "supportedApiSurfaces";
@@ -32,18 +32,30 @@ pub(super) struct SupportedAPISurfaceParam {
 }
 
 /// Format and surface, as in `("openai", "chat-completions")`.
-fn parts(surface: Surface) -> (&'static str, &'static str) {
-    surface.name().split_once('/').unwrap_or_default()
+fn parts(surface: &str) -> (&str, &str) {
+    surface.split_once('/').unwrap_or((surface, ""))
 }
 
-/// What clients wrote, as it is stored.
-pub(super) fn read(written: &[SupportedAPISurface], faults: &mut Faults) -> Vec<SupportedSurface> {
+/// The name of a surface, known here or not.
+fn name(surface: &Open<Surface>) -> Option<&str> {
+    match surface {
+        Open::Known(surface) => Some(surface.name()),
+        Open::Newer(other) => other.as_str(),
+    }
+}
+
+/// What clients wrote, as it is stored in the place of the `old` ones; what is not shown of those stays.
+pub(super) fn read(
+    written: &[SupportedAPISurface],
+    old: &[SupportedSurface],
+    faults: &mut Faults,
+) -> Vec<SupportedSurface> {
     let mut all: Vec<SupportedSurface> = Vec::new();
     for (place, entry) in written.iter().enumerate() {
         let at = |name: &str| format!("{FIELD}.{place}.{name}");
         let of_format: Vec<Surface> = Surface::ALL
             .into_iter()
-            .filter(|surface| parts(*surface).0 == entry.format)
+            .filter(|surface| parts(surface.name()).0 == entry.format)
             .collect();
         if of_format.is_empty() {
             faults.at(at("format"), "must be one of openai, anthropic");
@@ -54,11 +66,11 @@ pub(super) fn read(written: &[SupportedAPISurface], faults: &mut Faults) -> Vec<
             Some(name) => of_format
                 .iter()
                 .copied()
-                .filter(|surface| parts(*surface).1 == *name)
+                .filter(|surface| parts(surface.name()).1 == *name)
                 .collect(),
         };
         if wanted.is_empty() {
-            let known: Vec<&str> = of_format.iter().map(|one| parts(*one).1).collect();
+            let known: Vec<&str> = of_format.iter().map(|one| parts(one.name()).1).collect();
             faults.at(
                 at("surface"),
                 format!("must be one of {}", known.join(", ")),
@@ -68,7 +80,8 @@ pub(super) fn read(written: &[SupportedAPISurface], faults: &mut Faults) -> Vec<
             let names = params.iter().map(|param| param.name.clone());
             names.collect::<Vec<String>>()
         });
-        for surface in wanted {
+        for surface in wanted.into_iter().map(Open::Known) {
+            let old = old.iter().find(|old| old.surface == surface);
             if all.iter().any(|known| known.surface == surface) {
                 faults.at(
                     format!("{FIELD}.{place}"),
@@ -80,9 +93,21 @@ pub(super) fn read(written: &[SupportedAPISurface], faults: &mut Faults) -> Vec<
                 surface,
                 whole_format: entry.surface.is_none(),
                 parameters: parameters.clone(),
+                rest: old.map_or_else(Rest::default, |old| old.rest.clone()),
             });
         }
     }
+    // A format as a whole stands for surfaces that only a newer gateway knows, too.
+    let whole = |format: &str| {
+        let mut written = written.iter();
+        written.any(|entry| entry.surface.is_none() && entry.format == format)
+    };
+    let stays = |old: &&SupportedSurface| match name(&old.surface) {
+        Some(name) => old.whole_format && whole(parts(name).0),
+        None => true,
+    };
+    let newer = old.iter().filter(|old| old.surface.known().is_none());
+    all.extend(newer.filter(stays).cloned());
     all
 }
 
@@ -90,7 +115,9 @@ pub(super) fn read(written: &[SupportedAPISurface], faults: &mut Faults) -> Vec<
 pub(super) fn shown(stored: &[SupportedSurface]) -> Vec<SupportedAPISurface> {
     let mut all: Vec<SupportedAPISurface> = Vec::new();
     for one in stored {
-        let (format, surface) = parts(one.surface);
+        let Some((format, surface)) = name(&one.surface).map(parts) else {
+            continue;
+        };
         let whole = |entry: &SupportedAPISurface| entry.surface.is_none() && entry.format == format;
         if one.whole_format && all.iter().any(whole) {
             continue;
@@ -118,7 +145,7 @@ mod tests {
     fn read_back(written: Value) -> Result<Value, Vec<String>> {
         let written: Vec<SupportedAPISurface> = serde_json::from_value(written).unwrap();
         let mut faults = Faults::default();
-        let stored = read(&written, &mut faults);
+        let stored = read(&written, &[], &mut faults);
         match faults.none() {
             Ok(()) => Ok(serde_json::to_value(shown(&stored)).unwrap()),
             Err(error) => Err(error.into_details().into_keys().collect()),
@@ -138,7 +165,7 @@ mod tests {
         let mut faults = Faults::default();
         let all: Vec<SupportedAPISurface> =
             serde_json::from_value(json!([{"format": "openai"}])).unwrap();
-        assert_eq!(read(&all, &mut faults).len(), 4);
+        assert_eq!(read(&all, &[], &mut faults).len(), 4);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::admin::api::faults::Faults;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
 use crate::resource::Provider;
+use crate::resource::forms::Form as _;
 use tollgate_config::catalog::{BaseUrl, plain_http_allowed};
 use tollgate_config::{Config, is_private_name, is_provider_id};
 
@@ -44,18 +45,17 @@ pub(super) fn applied(
     match &changes.supported_api_surfaces {
         Patch::Absent => {}
         Patch::Null => new.surfaces = Vec::new(),
-        Patch::Value(written) => new.surfaces = surfaces::read(written, &mut faults),
+        Patch::Value(written) => new.surfaces = surfaces::read(written, &old.surfaces, &mut faults),
     }
-    let offered = new.surfaces.iter().map(|one| one.surface).collect();
+    let offered = new.surfaces.iter().map(|one| one.surface.clone()).collect();
     new.says.surfaces = Some(offered).filter(|offered: &Vec<_>| !offered.is_empty());
     match &changes.models {
         Patch::Absent => {}
         Patch::Null => models::replace(&mut new, &[], &mut faults),
         Patch::Value(written) => models::replace(&mut new, written, &mut faults),
     }
-    let laid = config
-        .catalog
-        .with(std::slice::from_ref(&new.says), |_| Err(String::new()));
+    let says = new.says.read().unwrap_or_default();
+    let laid = config.catalog.with(&[says], |_| Err(String::new()));
     for fault in laid.err().into_iter().flatten() {
         faults.at(field(&fault.path), fault.message);
     }

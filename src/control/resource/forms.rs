@@ -1,0 +1,406 @@
+//! What configurations, providers and access keys say, as it is stored: the members are called as in the YAML, and
+//! are types of their own, because the YAML refuses what it does not know.
+//!
+//! Invariant: no member is ever renamed, and none changes its type; a new one is absent or `null` until somebody sets
+//! it. So every version reads what the one before and the one after write.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::newer::{Open, Rest};
+use tollgate_config::catalog::{Auth, Modality};
+use tollgate_config::types;
+use tollgate_config::types::Per;
+use tollgate_config::units::{Span, Usd};
+use tollgate_wire::Surface;
+
+/// A stored form of `Y`, which is what the rest of the program works with.
+pub(crate) trait Form<Y>: Sized {
+    /// The form of what the YAML says.
+    fn of(yaml: &Y) -> Self;
+    /// What this gateway understands of it: unknown members and unknown entries of lists are left out. `None` if that
+    /// is nothing.
+    fn read(&self) -> Option<Y>;
+}
+
+macro_rules! plain {
+    ($($type:ty),+) => {$(
+        impl Form<$type> for $type {
+            fn of(yaml: &$type) -> Self {
+                yaml.clone()
+            }
+
+            fn read(&self) -> Option<$type> {
+                Some(self.clone())
+            }
+        }
+    )+};
+}
+
+plain!(
+    String, bool, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth
+);
+
+impl<Y, T: Form<Y>> Form<Y> for Open<T> {
+    fn of(yaml: &Y) -> Self {
+        Open::Known(T::of(yaml))
+    }
+
+    fn read(&self) -> Option<Y> {
+        self.known()?.read()
+    }
+}
+
+impl<Y, T: Form<Y>> Form<Option<Y>> for Option<T> {
+    fn of(yaml: &Option<Y>) -> Self {
+        yaml.as_ref().map(T::of)
+    }
+
+    fn read(&self) -> Option<Option<Y>> {
+        Some(self.as_ref().and_then(T::read))
+    }
+}
+
+impl<Y, T: Form<Y>> Form<Vec<Y>> for Vec<T> {
+    fn of(yaml: &Vec<Y>) -> Self {
+        yaml.iter().map(T::of).collect()
+    }
+
+    fn read(&self) -> Option<Vec<Y>> {
+        Some(self.iter().filter_map(T::read).collect())
+    }
+}
+
+impl<Y, T: Form<Y>> Form<BTreeMap<String, Y>> for BTreeMap<String, T> {
+    fn of(yaml: &BTreeMap<String, Y>) -> Self {
+        yaml.iter()
+            .map(|(name, value)| (name.clone(), T::of(value)))
+            .collect()
+    }
+
+    fn read(&self) -> Option<BTreeMap<String, Y>> {
+        let known = self
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.read()?)));
+        Some(known.collect())
+    }
+}
+
+/// Forms that say what a type of the YAML says, member by member; those with `if` are nothing unless that holds.
+macro_rules! forms {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $yaml:path $(, if $understood:ident)? {
+            $($(#[$note:meta])* $member:ident: $type:ty,)+
+        }
+    )+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub(crate) struct $name {
+            $($(#[$note])* pub(crate) $member: $type,)+
+            /// What is not known here.
+            #[serde(flatten)]
+            pub(crate) rest: Rest,
+        }
+
+        impl Form<$yaml> for $name {
+            fn of(yaml: &$yaml) -> Self {
+                $name {
+                    $($member: Form::of(&yaml.$member),)+
+                    rest: Rest::default(),
+                }
+            }
+
+            fn read(&self) -> Option<$yaml> {
+                $(if !self.$understood() {
+                    return None;
+                })?
+                let mut yaml = <$yaml>::default();
+                $(if let Some(value) = self.$member.read() {
+                    yaml.$member = value;
+                })+
+                Some(yaml)
+            }
+        }
+    )+};
+}
+
+forms! {
+    /// What a configuration says.
+    Configuration = types::Configuration {
+        id: String,
+        name: Option<String>,
+        access: Access,
+        router: Router,
+        failover: Option<bool>,
+        timeouts: Timeouts,
+        limits: Limits,
+    }
+
+    /// Allow lists.
+    Access = types::Access {
+        providers: AllowList,
+        models: AllowList,
+    }
+
+    /// A list of what is allowed.
+    AllowList = types::AllowList {
+        allow: Option<Vec<String>>,
+    }
+
+    /// Which credentials serve.
+    Router = types::Router {
+        rules: Vec<Rule>,
+    }
+
+    /// A routing rule. One that is for neither is for something else, and matches nothing here. One without steps that
+    /// are known serves nothing: its credentials are not replaced by others.
+    Rule = types::Rule {
+        provider: Option<String>,
+        model: Option<String>,
+        steps: Vec<Step>,
+    }
+
+    /// How long things may take.
+    Timeouts = types::Timeouts {
+        per_request: Option<Span>,
+        total: Option<Span>,
+        stream_idle: Option<Span>,
+        hold: Option<Span>,
+        keepalive: Option<Span>,
+    }
+
+    /// What a configuration limits.
+    Limits = types::Limits {
+        max_input_tokens: Option<u64>,
+        max_output_tokens: Option<u64>,
+        requests_per_minute: Option<u64>,
+        tokens_per_minute: Option<u64>,
+        concurrent_requests: Option<u64>,
+        budget: Budgets,
+    }
+
+    /// What an access key limits.
+    RateLimits = types::RateLimits {
+        requests_per_minute: Option<u64>,
+        tokens_per_minute: Option<u64>,
+        concurrent_requests: Option<u64>,
+        budget: Budgets,
+    }
+
+    /// What may be charged in a time.
+    Budget = types::Budget {
+        usd: Option<Usd>,
+        per: Option<Open<Per>>,
+    }
+
+    /// What a custom provider is; its keys are resources of their own.
+    Provider = types::Provider {
+        id: String,
+        display_name: Option<String>,
+        base_url: Option<String>,
+        auth: Option<Open<Auth>>,
+        surfaces: Option<Vec<Open<Surface>>>,
+        headers: BTreeMap<String, Open<String>>,
+        ca: Option<PathBuf>,
+        passthrough: Option<bool>,
+        chat_extensions: Option<bool>,
+        unsupported_parameters: Vec<String>,
+        timeouts: Timeouts,
+        models: Vec<Model>,
+    }
+
+    /// A model. One whose surfaces are all unknown is not in this gateway's catalog.
+    Model = types::Model, if is_offered {
+        id: String,
+        display_name: Option<String>,
+        aliases: Vec<String>,
+        context_window: Option<u64>,
+        max_output_tokens: Option<u64>,
+        modalities: Option<Vec<Open<Modality>>>,
+        prices: Option<Prices>,
+        surfaces: Option<Vec<Open<Surface>>>,
+        unsupported_parameters: Vec<String>,
+        timeouts: Timeouts,
+    }
+
+    /// What a model costs. With a tier that is not understood, all of it is unknown, which is never zero: credits do
+    /// not pay for the model then. A price of something else is a price that this gateway never asks for.
+    Prices = types::Prices, if are_understood {
+        input: Option<Usd>,
+        cached_read: Option<Usd>,
+        cache_write: Option<Usd>,
+        output: Option<Usd>,
+        tiers: Vec<PriceTier>,
+    }
+
+    /// Prices of long prompts.
+    PriceTier = types::PriceTier {
+        above: Option<u64>,
+        input: Option<Usd>,
+        cached_read: Option<Usd>,
+        cache_write: Option<Usd>,
+        output: Option<Usd>,
+    }
+}
+
+impl Configuration {
+    /// Whether this gateway knows all that it forbids. If not, it must not serve: an unknown limit would be none.
+    pub(crate) fn is_understood(&self) -> bool {
+        let Access {
+            providers,
+            models,
+            rest,
+        } = &self.access;
+        let mut access = [rest, &providers.rest, &models.rest].into_iter();
+        access.all(Rest::is_silent) && self.limits.rates().are_understood()
+    }
+}
+
+impl Limits {
+    /// The part that is counted over time.
+    pub(crate) fn rates(&self) -> RateLimits {
+        RateLimits {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            concurrent_requests: self.concurrent_requests,
+            budget: self.budget.clone(),
+            rest: self.rest.clone(),
+        }
+    }
+}
+
+impl RateLimits {
+    /// Whether this gateway knows all of them. If not, it must not serve: an unknown limit would be none.
+    pub(crate) fn are_understood(&self) -> bool {
+        self.rest.is_silent() && self.budget.are_understood()
+    }
+}
+
+impl Provider {
+    /// Whether this gateway knows how to call it: how the key travels, and one of its surfaces.
+    pub(crate) fn is_callable(&self) -> bool {
+        !matches!(self.auth, Some(Open::Newer(_))) && is_offered(self.surfaces.as_deref())
+    }
+}
+
+impl Model {
+    fn is_offered(&self) -> bool {
+        is_offered(self.surfaces.as_deref())
+    }
+}
+
+fn is_offered(surfaces: Option<&[Open<Surface>]>) -> bool {
+    surfaces.is_none_or(|all| all.is_empty() || all.iter().any(|one| one.known().is_some()))
+}
+
+impl Prices {
+    fn are_understood(&self) -> bool {
+        let mut tiers = self.tiers.iter();
+        tiers.all(|tier| tier.above.is_some() && tier.rest.is_silent())
+    }
+}
+
+/// A tier's threshold; one without is not understood.
+impl Form<u64> for Option<u64> {
+    fn of(yaml: &u64) -> Self {
+        Some(*yaml)
+    }
+
+    fn read(&self) -> Option<u64> {
+        *self
+    }
+}
+
+/// One budget, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Budgets {
+    /// Several.
+    List(Vec<Budget>),
+    /// One.
+    One(Box<Budget>),
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Budgets::List(Vec::new())
+    }
+}
+
+impl Budgets {
+    /// All of them.
+    pub(crate) fn list(&self) -> &[Budget] {
+        match self {
+            Budgets::List(list) => list,
+            Budgets::One(budget) => std::slice::from_ref(budget),
+        }
+    }
+
+    fn are_understood(&self) -> bool {
+        let known = |per: &Option<Open<Per>>| matches!(per, Some(Open::Known(_)));
+        let mut all = self.list().iter();
+        all.all(|budget| budget.usd.is_some() && known(&budget.per) && budget.rest.is_silent())
+    }
+}
+
+impl Form<types::Budgets> for Budgets {
+    fn of(yaml: &types::Budgets) -> Self {
+        Budgets::List(yaml.list().iter().map(Budget::of).collect())
+    }
+
+    fn read(&self) -> Option<types::Budgets> {
+        let all = self.list().iter().filter_map(Budget::read);
+        Some(types::Budgets::List(all.collect()))
+    }
+}
+
+/// A step of a routing rule. One of an unknown type is skipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Step {
+    /// Whose keys.
+    #[serde(rename = "type")]
+    pub(crate) kind: Open<StepKind>,
+    /// Which keys, in this order; without, all of the provider's.
+    #[serde(default)]
+    pub(crate) keys: Option<Vec<String>>,
+    /// What is not known here.
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
+}
+
+/// Whose keys a step tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StepKind {
+    /// The account's own.
+    User,
+    /// The operator's.
+    #[serde(alias = "ngrok")]
+    Managed,
+}
+
+impl Form<types::Step> for Step {
+    fn of(yaml: &types::Step) -> Self {
+        let (kind, keys) = match yaml {
+            types::Step::User { keys } => (StepKind::User, keys),
+            types::Step::Managed { keys } => (StepKind::Managed, keys),
+        };
+        Step {
+            kind: kind.into(),
+            keys: keys.clone(),
+            rest: Rest::default(),
+        }
+    }
+
+    fn read(&self) -> Option<types::Step> {
+        let keys = self.keys.clone();
+        Some(match self.kind.known()? {
+            StepKind::User => types::Step::User { keys },
+            StepKind::Managed => types::Step::Managed { keys },
+        })
+    }
+}
