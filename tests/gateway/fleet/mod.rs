@@ -6,9 +6,11 @@ mod away;
 mod changes;
 mod crash;
 mod crowd;
+mod furnished;
 mod in_flight;
 mod many;
 mod missed;
+mod newer;
 mod rotation;
 mod upgrade;
 
