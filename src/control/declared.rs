@@ -10,7 +10,7 @@ use tollgate_config::{Config, DEMO_PROVIDER, types};
 use tollgate_wire::Surface;
 
 /// The resources of a configuration that was loaded at `loaded_ms` (Unix time).
-pub fn declared(config: &Config, loaded_ms: u64) -> State {
+pub(crate) fn declared(config: &Config, loaded_ms: u64) -> State {
     let meta = |account: &str, name: Option<&str>| Meta {
         account: account.to_owned(),
         name: name.map(str::to_owned),

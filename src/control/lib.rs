@@ -15,6 +15,7 @@
 //! are in clear text in memory only.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod admin;
 mod audit;
@@ -44,7 +45,7 @@ pub use view::{Draft, Found, View};
 pub const DEFAULT_ACCOUNT: &str = "default";
 
 /// Who created what the YAML declares.
-pub const DECLARED: &str = "yaml";
+pub(crate) const DECLARED: &str = "yaml";
 
 /// Who calls the admin API.
 #[derive(Clone, Debug, PartialEq, Eq)]

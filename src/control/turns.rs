@@ -32,14 +32,14 @@ pub(super) struct Turn<'a, T> {
 
 impl<T> Turn<'_, T> {
     /// Ends it with an answer for all who have asked before it began.
-    pub fn share(mut self, answer: T) {
+    pub(crate) fn share(mut self, answer: T) {
         *self.last = Some((self.number, answer));
     }
 }
 
 impl<T: Clone> Turns<T> {
     /// Waits for a turn, or for the answer of one that began after this was called.
-    pub async fn wait(&self) -> Result<Turn<'_, T>, T> {
+    pub(crate) async fn wait(&self) -> Result<Turn<'_, T>, T> {
         let asked = self.begun.load(Ordering::SeqCst);
         let last = self.last.lock().await;
         if let Some((number, answer)) = &*last
@@ -52,7 +52,7 @@ impl<T: Clone> Turns<T> {
     }
 
     /// Does it, or takes the answer of one that did it after this was called.
-    pub async fn share<F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
+    pub(crate) async fn share<F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
         match self.wait().await {
             Ok(turn) => {
                 let answer = work().await;

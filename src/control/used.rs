@@ -17,7 +17,7 @@ fn name(kind: &str, id: &str) -> String {
 
 impl Control {
     /// An API key was used just now.
-    pub fn mark_api_key(&self, id: &str) {
+    pub(crate) fn mark_api_key(&self, id: &str) {
         let mut marks = self.marks.lock();
         marks.api_keys.insert(id.to_owned(), clock::wall_ms());
     }
@@ -65,7 +65,7 @@ impl Control {
     ///
     /// # Errors
     /// When the store does not answer; it is told the next time.
-    pub async fn tell_used(&self) -> Result<(), StoreError> {
+    pub(crate) async fn tell_used(&self) -> Result<(), StoreError> {
         let Some(store) = self.store() else {
             return Ok(());
         };

@@ -18,8 +18,8 @@ use tollgate_store::{Database, StoreError};
 mod redis;
 mod sqlite;
 
-pub use redis::RedisStore;
-pub use sqlite::SqliteStore;
+use redis::RedisStore;
+use sqlite::SqliteStore;
 
 /// How many commits a store knows again, the last ones.
 pub const REMEMBERED_COMMITS: u64 = 10_000;

@@ -20,13 +20,13 @@ use tollgate_store::sqlite::{At, Worker};
 const FORGOTTEN_AT_ONCE: i64 = 5_000;
 
 /// A store in a SQLite file; it keeps the file open.
-pub struct SqliteStore {
+pub(crate) struct SqliteStore {
     worker: Arc<Worker>,
 }
 
 impl SqliteStore {
     /// Over the thread that owns the file.
-    pub fn new(worker: Arc<Worker>) -> SqliteStore {
+    pub(super) fn new(worker: Arc<Worker>) -> SqliteStore {
         SqliteStore { worker }
     }
 }

@@ -41,7 +41,7 @@ const MARKS: usize = 16;
 const MARKED: usize = 1_000;
 
 /// A store in Redis.
-pub struct RedisStore {
+pub(crate) struct RedisStore {
     redis: Arc<Redis>,
     news: News,
     /// Which commit made a revision.
@@ -50,7 +50,7 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Over the connections of a client.
-    pub fn new(redis: Arc<Redis>) -> RedisStore {
+    pub(super) fn new(redis: Arc<Redis>) -> RedisStore {
         RedisStore {
             news: News::new(redis.clone()),
             redis,

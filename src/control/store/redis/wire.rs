@@ -19,7 +19,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub fn read(answer: Value) -> Result<Answer, StoreError> {
+    pub(super) fn read(answer: Value) -> Result<Answer, StoreError> {
         let (revision, mark, is_known, rows): (u64, String, bool, Vec<Value>) = read(answer)?;
         let records = rows.into_iter().map(|row| change(row).ok_or_else(odd));
         Ok(Answer {
@@ -71,7 +71,7 @@ pub(super) struct Pages {
 
 impl Pages {
     /// What the next page is asked for with; `None` after the last one.
-    pub fn next(&self) -> Option<&str> {
+    pub(super) fn next(&self) -> Option<&str> {
         match &*self.cursor {
             _ if self.ended => None,
             "" => Some("0"),
@@ -80,7 +80,7 @@ impl Pages {
     }
 
     /// Reads a page.
-    pub fn read(&mut self, page: Value) -> Result<Vec<Record>, StoreError> {
+    pub(super) fn read(&mut self, page: Value) -> Result<Vec<Record>, StoreError> {
         let (cursor, fields): (String, Value) = read(page)?;
         self.ended = cursor == "0";
         self.cursor = cursor;
