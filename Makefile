@@ -11,11 +11,11 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients lint format clippy doc map figures deny coverage fuzz release \
-  bench tools clean
+.PHONY: help run test test-rust test-sdk test-clients test-upgrade lint format clippy doc map figures deny coverage \
+  fuzz release bench tools clean
 
 help: ## List these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: tools ## Build the gateway and start it with conf/demo.yaml
 	@echo "==> building; the first time takes a few minutes"
@@ -51,6 +51,23 @@ test-sdk:
 test-clients:
 	@cargo build --locked --profile $(PROFILE) --bin tollgate
 	@TOLLGATE_BIN=$(abspath $(OUT)/tollgate) .venv/bin/python -m pytest tests/clients
+
+# Which commit's gateway this one must get on with: the last release, or the commit before. What is built is kept.
+BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD~1)
+
+test-upgrade: export TOLLGATE_TEST_REDIS ?= $(shell command -v redis-server || command -v valkey-server)
+test-upgrade: ## Run this gateway and the one of BASE (a commit) side by side on one Redis
+	@commit=$$(git rev-parse --verify --short '$(BASE)^{commit}') || exit 1; \
+	place=$(CURDIR)/target/upgrade/$$commit; \
+	if [ ! -x "$$place/tollgate" ]; then \
+	  echo "==> building $$commit"; \
+	  git worktree prune && { [ -d "$$place/source" ] || git worktree add --quiet --detach "$$place/source" "$$commit"; } && \
+	  (cd "$$place/source" && CARGO_TARGET_DIR=$(abspath $(or $(CARGO_TARGET_DIR),target)) \
+	    cargo build --locked --bin tollgate) && \
+	  cp $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/tollgate "$$place/tollgate" && \
+	  git worktree remove --force "$$place/source" || exit 1; \
+	fi; \
+	TOLLGATE_PREVIOUS_BIN="$$place/tollgate" cargo test --locked --test gateway side_by_side -- --nocapture
 
 lint: tools format clippy ## Check the format, the lints, and that no stray file is tracked
 

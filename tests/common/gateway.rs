@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub struct Gateway {
     /// Where operators call.
     pub admin: SocketAddr,
     child: Child,
+    binary: PathBuf,
     dir: TempDir,
     env: Vec<(String, String)>,
     /// What may never be written down.
@@ -45,6 +46,7 @@ pub struct Gateway {
 
 /// A configuration under construction. JSON is YAML, so that is what is written.
 pub struct Builder {
+    binary: PathBuf,
     config: Value,
     tls: bool,
     env: Vec<(String, String)>,
@@ -61,6 +63,7 @@ impl Gateway {
             "access_keys": [{"id": "test", "sha256": sha256(TOKEN)}],
         });
         Builder {
+            binary: env!("CARGO_BIN_EXE_tollgate").into(),
             config,
             tls: false,
             env: Vec::new(),
@@ -168,7 +171,7 @@ impl Gateway {
         let end = tollgate_base::clock::now() + PATIENCE;
         loop {
             let before = self.output().matches(TAKEN).count();
-            self.child = launch(&self.dir, &self.env);
+            self.child = launch(&self.binary, &self.dir, &self.env);
             let Err(why) = ready(self).await else { return };
             // Somebody else has the port for a moment, as another test's connection may.
             let taken = self.output().matches(TAKEN).count() > before;
@@ -183,7 +186,7 @@ impl Gateway {
 
     /// Runs a command of the binary in the gateway's directory, with its configuration.
     pub fn command(&self, args: &[&str]) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        Command::new(&self.binary)
             .args(args)
             .arg("--config")
             .arg(self.path("tollgate.yaml"))
@@ -240,6 +243,12 @@ impl Builder {
     /// Sets top-level sections: objects are merged, anything else replaces.
     pub fn config(mut self, more: Value) -> Builder {
         merge(&mut self.config, more);
+        self
+    }
+
+    /// Another binary than this build's.
+    pub fn binary(mut self, binary: impl Into<PathBuf>) -> Builder {
+        self.binary = binary.into();
         self
     }
 
@@ -309,12 +318,13 @@ impl Builder {
             "tollgate.yaml",
             &text.replace("{dir}", dir.path().to_str().unwrap()),
         );
-        let child = launch(&dir, &self.env);
+        let child = launch(&self.binary, &dir, &self.env);
         Gateway {
             address,
             tls,
             admin,
             child,
+            binary: self.binary.clone(),
             dir,
             env: self.env.clone(),
             credentials: credentials(&self.config),
@@ -335,7 +345,7 @@ fn credentials(config: &Value) -> Vec<String> {
 }
 
 /// Starts the binary in its directory; what it writes is added to what is there.
-fn launch(dir: &TempDir, env: &[(String, String)]) -> Child {
+fn launch(binary: &Path, dir: &TempDir, env: &[(String, String)]) -> Child {
     let output = |name: &str| {
         let file = File::options()
             .create(true)
@@ -343,7 +353,7 @@ fn launch(dir: &TempDir, env: &[(String, String)]) -> Child {
             .open(dir.path().join(name));
         file.unwrap()
     };
-    Command::new(env!("CARGO_BIN_EXE_tollgate"))
+    Command::new(binary)
         .arg("run")
         .arg("--config")
         .arg(dir.path().join("tollgate.yaml"))

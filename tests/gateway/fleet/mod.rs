@@ -12,6 +12,7 @@ mod many;
 mod missed;
 mod newer;
 mod rotation;
+mod side_by_side;
 mod upgrade;
 
 use std::net::SocketAddr;
