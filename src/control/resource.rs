@@ -56,7 +56,7 @@ pub struct Meta {
     pub created_at: u64,
     /// Unix time, ms.
     pub updated_at: u64,
-    /// The id of an API key, or [`super::DECLARED`].
+    /// The id of an API key, or `DECLARED`.
     pub created_by: String,
     /// The same, of the last change.
     pub last_updated_by: String,

@@ -4,8 +4,6 @@
 use serde_json::Value;
 use tollgate_wire::Surface;
 use tollgate_wire::sse::Parser;
-use tollgate_wire::translate::Conversation;
-use tollgate_wire::translate::neutral::{Content, Role};
 
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -222,35 +220,6 @@ fn responses(body: &Value) {
         body["store"], false,
         "nothing is kept that cannot be fetched"
     );
-}
-
-/// Whether every call has its result, right behind the turn that it was made in, and every result its call, all
-/// by unlike ids. A request that its own API takes has this after reading, and then it must be kept.
-pub fn calls_are_answered(conversation: &Conversation) -> bool {
-    let mut open: Vec<&str> = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
-    for turn in &conversation.turns {
-        for block in &turn.blocks {
-            match (&block.content, turn.role) {
-                (Content::Result(result), Role::User) => {
-                    let Some(at) = open.iter().position(|id| *id == result.id) else {
-                        return false;
-                    };
-                    open.remove(at);
-                }
-                (Content::Call(call), Role::Assistant) if !seen.contains(&call.id.as_str()) => {
-                    seen.push(&call.id);
-                    open.push(&call.id);
-                }
-                (Content::Call(_) | Content::Result(_), _) => return false,
-                _ => {}
-            }
-        }
-        if turn.role != Role::Assistant && !open.is_empty() {
-            return false;
-        }
-    }
-    open.is_empty()
 }
 
 /// A stream's events come in the order of the surface's reference, however broken the provider's were. A whole

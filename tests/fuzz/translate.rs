@@ -44,12 +44,12 @@ pub fn request(data: &[u8]) {
                 serde_json::from_slice(&translated.body).expect("a translated body is JSON");
             assert_eq!(value["model"], target(provider).model);
             let asked = translate::read(client, body).expect("what was translated");
-            let answered = shapes::calls_are_answered(&asked);
+            let answered = asked.calls_are_answered();
             shapes::request(provider, &value, answered);
             match translate::read(provider, &translated.body) {
                 Err(refusal) => panic!("what is written can be read: {refusal}"),
                 Ok(sent) => assert!(
-                    !answered || shapes::calls_are_answered(&sent),
+                    !answered || sent.calls_are_answered(),
                     "results follow their calls: {value}"
                 ),
             }

@@ -7,7 +7,7 @@ use super::GatewayError;
 use crate::{Dialect, Surface};
 
 /// The body of an error response.
-pub fn body(dialect: Dialect, error: &GatewayError, request_id: &str) -> Bytes {
+pub(crate) fn body(dialect: Dialect, error: &GatewayError, request_id: &str) -> Bytes {
     Bytes::from(value(dialect, error, request_id).to_string())
 }
 
@@ -16,7 +16,7 @@ pub fn body(dialect: Dialect, error: &GatewayError, request_id: &str) -> Bytes {
 /// The Responses event carries the fields of OpenAI's reference at its top level, and also the `error`
 /// object that OpenAI really sends and that its SDKs raise on. `sequence` is its place among the events of a
 /// stream that numbers them, from 0; other surfaces do not.
-pub fn stream_event(
+pub(crate) fn stream_event(
     surface: Surface,
     error: &GatewayError,
     request_id: &str,

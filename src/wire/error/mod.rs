@@ -16,7 +16,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub use body::{body, stream_event};
+pub(crate) use body::{body, stream_event};
 pub use code::Code;
 pub use message::Attempt;
 

@@ -7,10 +7,10 @@ mod responses;
 mod stream;
 mod whole;
 
-pub mod count;
-pub mod prompt;
-pub mod settle;
-pub mod tap;
+mod count;
+mod prompt;
+mod settle;
+mod tap;
 
 pub use count::{Counter, Encoding, count};
 pub use prompt::PromptCounter;

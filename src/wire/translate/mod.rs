@@ -1,7 +1,7 @@
 //! Translation between dialects, so that any client may be served by any provider. Pure; no I/O.
 //!
 //! Every surface has a reader and a writer for requests, whole answers and streams; what one reads is said in
-//! the neutral model ([`neutral`]), and another writes it. `README.md`, beside this file, tells field by
+//! the neutral model (`neutral`), and another writes it. `README.md`, beside this file, tells field by
 //! field what survives.
 //!
 //! Invariants: what a target cannot carry is named ([`Translated::dropped`]), or refused if the request would
@@ -19,7 +19,7 @@ mod json;
 mod media;
 mod messages;
 mod names;
-pub mod neutral;
+mod neutral;
 mod out;
 mod reply;
 mod responses;
@@ -34,7 +34,7 @@ mod usage;
 
 pub use errors::error;
 pub use foreign::without_foreign_thoughts;
-pub use neutral::{Answer, Conversation};
+pub use neutral::Conversation;
 pub use reply::Reply;
 pub use stream::Stream;
 pub use target::Target;
@@ -68,17 +68,6 @@ pub struct Translated {
     pub dropped: Vec<String>,
     /// What the answer's translation needs to know of the request.
     pub reply: Reply,
-}
-
-/// Whether there is a translation between two surfaces.
-pub fn possible(from: Surface, to: Surface) -> bool {
-    let known = |surface| {
-        matches!(
-            surface,
-            Surface::ChatCompletions | Surface::Responses | Surface::Messages
-        )
-    };
-    from != to && known(from) && known(to)
 }
 
 /// Translates a request that was made on `from` for a provider that is called on `to`.

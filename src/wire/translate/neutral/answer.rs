@@ -7,24 +7,24 @@ use crate::report::Usage;
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The provider's id for it; empty if it gave none.
-    pub id: String,
+    pub(crate) id: String,
     /// The model that served.
     pub model: String,
     /// What it is made of, in order.
-    pub parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
     /// Why it ended.
-    pub stop: Stop,
+    pub(crate) stop: Stop,
     /// The tokens, if they are reported.
-    pub usage: Option<Usage>,
+    pub(crate) usage: Option<Usage>,
     /// The service tier in OpenAI's words.
-    pub tier: Option<String>,
+    pub(crate) tier: Option<String>,
 }
 
 /// A piece of an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Words, and the probabilities of their tokens as OpenAI's chat lists them.
     Text(String, Vec<Value>),
     /// Why the model does not answer.
@@ -37,7 +37,7 @@ pub enum Part {
 
 /// Why an answer ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// It was done.
     #[default]
     Done,
@@ -53,7 +53,7 @@ pub enum Stop {
 
 /// A piece of a stream. Blocks are told apart by their index, and several may be open at once.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// The answer begins; the id is empty if the provider gives none.
     Start {
         /// The provider's id for it.
@@ -88,7 +88,7 @@ pub enum Event<'a> {
 
 impl Event<'_> {
     /// The beginning of an answer of which nothing is told.
-    pub const UNTOLD_START: Event<'static> = Event::Start {
+    pub(crate) const UNTOLD_START: Event<'static> = Event::Start {
         id: "",
         model: "",
         usage: None,
@@ -98,7 +98,7 @@ impl Event<'_> {
 
 /// What a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     /// Words.
     Text,
     /// Why the model does not answer.
@@ -120,7 +120,7 @@ pub enum Kind<'a> {
 
 /// A fragment of a block.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Delta<'a> {
+pub(crate) enum Delta<'a> {
     /// Of text, refusal, thinking or arguments, as the block's kind says.
     Text(&'a str),
     /// The probabilities of the tokens just said, as OpenAI's chat lists them.
@@ -131,11 +131,11 @@ pub enum Delta<'a> {
 
 /// A provider's failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The HTTP status that says the same.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The provider's own name for it.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The provider's own words.
-    pub message: String,
+    pub(crate) message: String,
 }

@@ -4,15 +4,13 @@ use crate::Surface;
 
 /// A field that may have to be dropped or refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+pub(crate) enum Field {
     /// Cache marks on blocks and tools.
     CacheControl,
     /// What requests with the same beginning share.
     CacheKey,
     /// How long a prefix is kept.
     CacheRetention,
-    /// How many answers.
-    N,
     /// The probabilities of tokens.
     Logprobs,
     /// For answers that repeat.
@@ -43,8 +41,6 @@ pub enum Field {
     Verbosity,
     /// The client's notes.
     Metadata,
-    /// Who asks.
-    User,
     /// The tier.
     Tier,
     /// Whether a result is an error.
@@ -68,12 +64,11 @@ pub enum Field {
 impl Field {
     /// Its name on a surface.
     #[rustfmt::skip]
-    pub fn name(self, surface: Surface) -> &'static str {
+    pub(crate) fn name(self, surface: Surface) -> &'static str {
         let (chat, responses, messages) = match self {
             Field::CacheControl     => ("prompt_cache_breakpoint", "prompt_cache_breakpoint", "cache_control"),
             Field::CacheKey         => ("prompt_cache_key", "prompt_cache_key", "cache_control"),
             Field::CacheRetention   => ("prompt_cache_retention", "prompt_cache_retention", "cache_control"),
-            Field::N                => ("n", "n", "n"),
             Field::Logprobs         => ("logprobs", "top_logprobs", "logprobs"),
             Field::Seed             => ("seed", "seed", "seed"),
             Field::Stop             => ("stop", "stop", "stop_sequences"),
@@ -89,7 +84,6 @@ impl Field {
             Field::SchemaKeywords   => ("response_format.json_schema", "text.format.schema", "output_config.format.schema"),
             Field::Verbosity        => ("verbosity", "text.verbosity", "verbosity"),
             Field::Metadata         => ("metadata", "metadata", "metadata"),
-            Field::User             => ("user", "user", "metadata.user_id"),
             Field::Tier             => ("service_tier", "service_tier", "service_tier"),
             Field::IsError          => ("messages.is_error", "input.is_error", "messages.tool_result.is_error"),
             Field::Detail           => ("messages.image_url.detail", "input.input_image.detail", "messages.image.detail"),

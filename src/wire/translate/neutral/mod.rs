@@ -8,10 +8,11 @@ mod field;
 mod request;
 mod seal;
 
-pub use answer::{Answer, Delta, Event, Fault, Kind, Part, Stop};
-pub use field::Field;
-pub use request::{
-    Block, CacheMark, Call, CallResult, Choice, Content, Conversation, Effort, Format, Reasoning,
-    Role, Sampling, Source, Thinking, Tool, ToolKind, Turn,
+pub(crate) use answer::{Answer, Delta, Event, Fault, Kind, Part, Stop};
+pub(crate) use field::Field;
+pub use request::Conversation;
+pub(crate) use request::{
+    Block, CacheMark, Call, CallResult, Choice, Content, Effort, Format, Reasoning, Role, Sampling,
+    Source, Thinking, Tool, ToolKind, Turn,
 };
-pub use seal::Proof;
+pub(crate) use seal::Proof;

@@ -11,50 +11,79 @@ use crate::Surface;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conversation {
     /// The surface it was written for, whose names are used when fields are named.
-    pub surface: Surface,
+    pub(crate) surface: Surface,
     /// System prompts included, in their places.
-    pub turns: Vec<Turn>,
+    pub(crate) turns: Vec<Turn>,
     /// What may be called.
-    pub tools: Vec<Tool>,
+    pub(crate) tools: Vec<Tool>,
     /// Whether something is to be called.
-    pub choice: Option<Choice>,
+    pub(crate) choice: Option<Choice>,
     /// Whether several calls may come at once, if said.
-    pub parallel: Option<bool>,
+    pub(crate) parallel: Option<bool>,
     /// How words are picked.
-    pub sampling: Sampling,
+    pub(crate) sampling: Sampling,
     /// Most tokens of the answer, reasoning included.
-    pub max_output_tokens: Option<u64>,
+    pub(crate) max_output_tokens: Option<u64>,
     /// What shape the answer must have.
-    pub format: Option<Format>,
+    pub(crate) format: Option<Format>,
     /// How much is thought first.
-    pub reasoning: Reasoning,
+    pub(crate) reasoning: Reasoning,
     /// `low`, `medium` or `high`.
-    pub verbosity: Option<String>,
+    pub(crate) verbosity: Option<String>,
     /// Whether the answer is to come as a stream.
-    pub stream: bool,
+    pub(crate) stream: bool,
     /// Whether a chat stream is to end with its usage.
-    pub include_usage: bool,
+    pub(crate) include_usage: bool,
     /// Who asks, as the client's own users are told apart.
     pub user: Option<String>,
     /// The client's own notes, strings by name.
-    pub metadata: Option<Map<String, Value>>,
+    pub(crate) metadata: Option<Map<String, Value>>,
     /// The service tier in OpenAI's words.
-    pub tier: Option<String>,
+    pub(crate) tier: Option<String>,
     /// The provider is to place a cache mark of its own.
-    pub cache: Option<CacheMark>,
+    pub(crate) cache: Option<CacheMark>,
     /// What requests with the same beginning share.
-    pub cache_key: Option<String>,
+    pub(crate) cache_key: Option<String>,
     /// How long OpenAI keeps a prefix, in its words.
-    pub cache_retention: Option<String>,
+    pub(crate) cache_retention: Option<String>,
     /// Named members that only the surface they were written for knows.
-    pub unknown: Vec<String>,
+    pub(crate) unknown: Vec<String>,
     /// What is known already not to be carried over.
-    pub dropped: Vec<Field>,
+    pub(crate) dropped: Vec<Field>,
 }
 
 impl Conversation {
+    /// Whether every call has its result, right behind the turn that it was made in, and every result its call, all
+    /// by unlike ids. A request that its own API takes has this after reading, and then it must be kept.
+    pub fn calls_are_answered(&self) -> bool {
+        let mut open: Vec<&str> = Vec::new();
+        let mut seen: Vec<&str> = Vec::new();
+        for turn in &self.turns {
+            for block in &turn.blocks {
+                match (&block.content, turn.role) {
+                    (Content::Result(result), Role::User) => {
+                        let Some(at) = open.iter().position(|id| *id == result.id) else {
+                            return false;
+                        };
+                        open.remove(at);
+                    }
+                    (Content::Call(call), Role::Assistant) if !seen.contains(&call.id.as_str()) => {
+                        seen.push(&call.id);
+                        open.push(&call.id);
+                    }
+                    (Content::Call(_) | Content::Result(_), _) => return false,
+                    _ => {}
+                }
+            }
+            if turn.role != Role::Assistant && !open.is_empty() {
+                return false;
+            }
+        }
+        open.is_empty()
+    }
+
     /// An empty one.
-    pub fn new(surface: Surface) -> Conversation {
+    pub(crate) fn new(surface: Surface) -> Conversation {
         Conversation {
             surface,
             turns: Vec::new(),
@@ -80,7 +109,7 @@ impl Conversation {
     }
 
     /// Adds blocks to the last turn if it is the same role's, else as a turn of their own.
-    pub fn push(&mut self, role: Role, blocks: Vec<Block>) {
+    pub(crate) fn push(&mut self, role: Role, blocks: Vec<Block>) {
         match self.turns.last_mut() {
             Some(last) if last.role == role => last.blocks.extend(blocks),
             _ => self.turns.push(Turn { role, blocks }),
@@ -89,7 +118,7 @@ impl Conversation {
 
     /// Moves every result right behind the turn that made its call. Responses take them anywhere later, and the
     /// other APIs nowhere else.
-    pub fn settle_results(&mut self) {
+    pub(crate) fn settle_results(&mut self) {
         let mut called: HashMap<String, usize> = HashMap::new();
         let mut late: HashMap<usize, Vec<Block>> = HashMap::new();
         for (at, turn) in self.turns.iter_mut().enumerate() {
@@ -127,7 +156,7 @@ impl Conversation {
     }
 
     /// The tools that calls among the turns name, each once, by group and name.
-    pub fn called(&self) -> Vec<(Option<&str>, &str)> {
+    pub(crate) fn called(&self) -> Vec<(Option<&str>, &str)> {
         let mut seen = HashSet::new();
         let blocks = self.turns.iter().flat_map(|turn| &turn.blocks);
         blocks
@@ -142,16 +171,16 @@ impl Conversation {
 
 /// What one side says before the other.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// Whose it is.
-    pub role: Role,
+    pub(crate) role: Role,
     /// What it is made of.
-    pub blocks: Vec<Block>,
+    pub(crate) blocks: Vec<Block>,
 }
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// The operator.
     System,
     /// The operator, as OpenAI's reasoning models call it.
@@ -164,18 +193,18 @@ pub enum Role {
 
 impl Role {
     /// Whether it instructs rather than converses.
-    pub fn instructs(self) -> bool {
+    pub(crate) fn instructs(self) -> bool {
         matches!(self, Role::System | Role::Developer)
     }
 }
 
 /// One piece of a turn.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Block {
+pub(crate) struct Block {
     /// What it is.
-    pub content: Content,
+    pub(crate) content: Content,
     /// A mark after which the prefix is kept.
-    pub cache: Option<CacheMark>,
+    pub(crate) cache: Option<CacheMark>,
 }
 
 impl From<Content> for Block {
@@ -189,14 +218,14 @@ impl From<Content> for Block {
 
 impl Block {
     /// Text without a mark.
-    pub fn text(text: impl Into<String>) -> Block {
+    pub(crate) fn text(text: impl Into<String>) -> Block {
         Content::Text(text.into()).into()
     }
 }
 
 /// What a piece is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Content {
+pub(crate) enum Content {
     /// Words.
     Text(String),
     /// The model's words for why it does not answer.
@@ -225,7 +254,7 @@ pub enum Content {
 
 /// Where the bytes of a picture or document are.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
+pub(crate) enum Source {
     /// At a URL.
     Url(String),
     /// Here.
@@ -241,64 +270,64 @@ pub enum Source {
 
 /// A call of a tool.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Call {
+pub(crate) struct Call {
     /// What its result will refer to.
-    pub id: String,
+    pub(crate) id: String,
     /// The tool's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The group that the tool is in.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// JSON text; of a custom tool, free text.
-    pub arguments: String,
+    pub(crate) arguments: String,
     /// Whether the tool is a custom one.
-    pub custom: bool,
+    pub(crate) custom: bool,
 }
 
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CallResult {
+pub(crate) struct CallResult {
     /// The call's id.
-    pub id: String,
+    pub(crate) id: String,
     /// Texts, pictures and documents.
-    pub blocks: Vec<Block>,
+    pub(crate) blocks: Vec<Block>,
     /// Whether the tool failed.
-    pub error: bool,
+    pub(crate) error: bool,
 }
 
 /// What the model thought.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Thinking {
+pub(crate) struct Thinking {
     /// In words, or a summary; empty if it is only there encrypted.
-    pub text: String,
+    pub(crate) text: String,
     /// What makes its provider believe it.
-    pub proof: Proof,
+    pub(crate) proof: Proof,
 }
 
 /// A mark after which the prefix is kept for the next request.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CacheMark {
+pub(crate) struct CacheMark {
     /// For how long, for example `5m`, `1h` or `30m`.
-    pub ttl: Option<String>,
+    pub(crate) ttl: Option<String>,
 }
 
 /// Something that may be called.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tool {
+pub(crate) struct Tool {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The group it is in.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// What it does.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// What it takes.
-    pub kind: ToolKind,
+    pub(crate) kind: ToolKind,
     /// A mark after which the prefix is kept.
-    pub cache: Option<CacheMark>,
+    pub(crate) cache: Option<CacheMark>,
 }
 
 /// What a tool takes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ToolKind {
+pub(crate) enum ToolKind {
     /// JSON.
     Function {
         /// The JSON Schema of its arguments.
@@ -317,7 +346,7 @@ pub enum ToolKind {
 
 /// Whether something is to be called.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// If the model wants.
     Auto,
     /// Nothing.
@@ -339,32 +368,32 @@ pub enum Choice {
 
 /// How words are picked.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sampling {
+pub(crate) struct Sampling {
     /// 0 to 2.
-    pub temperature: Option<f64>,
+    pub(crate) temperature: Option<f64>,
     /// 0 to 1.
-    pub top_p: Option<f64>,
+    pub(crate) top_p: Option<f64>,
     /// The most words looked at.
-    pub top_k: Option<Value>,
+    pub(crate) top_k: Option<Value>,
     /// For answers that repeat.
-    pub seed: Option<Value>,
+    pub(crate) seed: Option<Value>,
     /// What ends the answer.
-    pub stop: Vec<String>,
+    pub(crate) stop: Vec<String>,
     /// −2 to 2.
-    pub frequency_penalty: Option<Value>,
+    pub(crate) frequency_penalty: Option<Value>,
     /// −2 to 2.
-    pub presence_penalty: Option<Value>,
+    pub(crate) presence_penalty: Option<Value>,
     /// By token.
-    pub logit_bias: Option<Value>,
+    pub(crate) logit_bias: Option<Value>,
     /// Whether to tell the probabilities.
-    pub logprobs: bool,
+    pub(crate) logprobs: bool,
     /// Of how many alternatives.
-    pub top_logprobs: Option<u64>,
+    pub(crate) top_logprobs: Option<u64>,
 }
 
 /// What shape the answer must have.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Some JSON object.
     Json,
     /// JSON of a schema.
@@ -382,22 +411,22 @@ pub enum Format {
 
 /// How much is thought first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reasoning {
+pub(crate) struct Reasoning {
     /// How hard.
-    pub effort: Option<Effort>,
+    pub(crate) effort: Option<Effort>,
     /// Whether thinking is switched on or off, if said.
-    pub enabled: Option<bool>,
+    pub(crate) enabled: Option<bool>,
     /// Most tokens of it.
-    pub budget: Option<u64>,
+    pub(crate) budget: Option<u64>,
     /// Whether to show it in words, if said.
-    pub shown: Option<bool>,
+    pub(crate) shown: Option<bool>,
     /// OpenAI's word for how long a summary is.
-    pub summary: Option<String>,
+    pub(crate) summary: Option<String>,
 }
 
 /// How hard to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Effort {
+pub(crate) enum Effort {
     /// Not at all.
     None,
     /// As little as there is.
@@ -426,13 +455,13 @@ impl Effort {
     ];
 
     /// The effort of a name that OpenAI or Anthropic uses.
-    pub fn of(name: &str) -> Option<Effort> {
+    pub(crate) fn of(name: &str) -> Option<Effort> {
         let found = Effort::NAMES.iter().find(|(known, _)| *known == name);
         found.map(|(_, effort)| *effort)
     }
 
     /// The name that OpenAI and Anthropic share.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         let found = Effort::NAMES.iter().find(|(_, effort)| *effort == self);
         found.map_or("medium", |(name, _)| name)
     }

@@ -13,7 +13,7 @@ pub(super) const MARK: &str = "tollgate.";
 
 /// Whose a thought is, and what makes them believe it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Proof {
+pub(crate) enum Proof {
     /// Nobody's: it came in words only.
     #[default]
     None,
@@ -32,7 +32,7 @@ pub enum Proof {
 
 impl Proof {
     /// As opaque text for the field of another dialect.
-    pub fn seal(&self) -> String {
+    pub(crate) fn seal(&self) -> String {
         match self {
             Proof::None => format!("{MARK}n"),
             Proof::Signature(text) => format!("{MARK}s.{}", BASE64.encode(text)),
@@ -44,7 +44,7 @@ impl Proof {
     }
 
     /// What a seal says; `None` for any other text.
-    pub fn open(text: &str) -> Option<Proof> {
+    pub(crate) fn open(text: &str) -> Option<Proof> {
         let rest = text.strip_prefix(MARK)?;
         let decode = |text: &str| {
             let bytes = BASE64.decode(text).ok()?;
