@@ -56,7 +56,7 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
         declared: base.declared,
         stored: base.stored,
     };
-    let mut custom: Vec<Custom> = stored(view.all()).map(Custom::of).collect();
+    let mut custom: Vec<Custom> = stored(view.all()).map(Custom::from).collect();
     // Of two with one id the elder counts: a gateway that cannot read the one may have let the other be made.
     let mut ids = HashSet::new();
     custom.reverse();
@@ -150,17 +150,9 @@ struct Custom {
     says: types::Provider,
 }
 
-impl Custom {
-    fn of(found: Found<Provider>) -> Custom {
-        let own = &found.resource.says;
-        let mut says = own.read().unwrap_or_default();
-        if !own.is_callable() {
-            // It has no surface that is known; [`catalog`] takes away the one that it then has.
-            says.surfaces = None;
-            says.models
-                .iter_mut()
-                .for_each(|model| model.surfaces = None);
-        }
+impl From<Found<Provider>> for Custom {
+    fn from(found: Found<Provider>) -> Custom {
+        let says = found.resource.says.laid();
         Custom { found, says }
     }
 }

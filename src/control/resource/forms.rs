@@ -285,6 +285,18 @@ impl Provider {
     pub(crate) fn is_callable(&self) -> bool {
         !matches!(self.auth, Some(Open::Newer(_))) && is_offered(self.surfaces.as_deref())
     }
+
+    /// What a catalog is made of. One that is not callable has the surface that nobody has to name, because a catalog
+    /// wants one: it is to be taken away again.
+    pub(crate) fn laid(&self) -> types::Provider {
+        let mut laid = self.read().unwrap_or_default();
+        if !self.is_callable() {
+            laid.surfaces = None;
+            let models = laid.models.iter_mut();
+            models.for_each(|model| model.surfaces = None);
+        }
+        laid
+    }
 }
 
 impl Model {

@@ -321,6 +321,16 @@ async fn words_of_a_newer_gateway_are_shown_and_do_not_lock_others_out() {
     assert_eq!(fake.count(), called, "it is not called");
     expect(&gateway, &chat_f, 200, "another provider").await;
     assert_eq!(shown(&gateway, path).await["auth"], "mutual-tls");
+    let only = |own: &mut Value| {
+        own["surfaces"] = json!([videos]);
+        own["says"]["surfaces"] = json!([videos["surface"]]);
+        own["says"]["auth"] = json!("bearer");
+    };
+    edit(&*store, "provider", only).await;
+    expect(&gateway, &chat_own, 422, "no surface is known").await;
+    rename(&gateway, path, "patched again").await;
+    let now = shown(&gateway, path).await["supportedApiSurfaces"].take();
+    assert_eq!(now, json!([{"format": "openai", "surface": "videos"}]));
     plant(&*store, "provider", &id, &good).await;
     expect(&gateway, &chat_own, 200, "as it was").await;
 

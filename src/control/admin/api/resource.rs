@@ -121,7 +121,7 @@ impl Context {
     /// Sees that this gateway can read the document with this id, if there is one. Whose it is cannot be read either.
     ///
     /// # Errors
-    /// 409.
+    /// 503.
     pub(super) fn readable<T: Document>(&self, view: View<'_>, id: &str) -> Result<(), ApiError> {
         let own = self.caller.account.is_none() || *self.account == *id;
         if own && view.is_unreadable::<T>(id) {
@@ -133,7 +133,7 @@ impl Context {
     /// The acting account's resource with this id; `what` as in `access key`.
     ///
     /// # Errors
-    /// 404.
+    /// 404; 503 if it cannot be read.
     pub(super) async fn find<T: Tabled>(&self, id: &str, what: &str) -> Result<Found<T>, ApiError> {
         self.refresh().await;
         self.look(|view| self.find_in(view, id, what))
@@ -142,7 +142,7 @@ impl Context {
     /// The same in a view that is at hand.
     ///
     /// # Errors
-    /// 404.
+    /// 404; 503 if it cannot be read.
     pub(super) fn find_in<T: Tabled>(
         &self,
         view: View<'_>,

@@ -137,12 +137,8 @@ pub(super) fn router(
             rule.rest = old.rest.clone();
             for step in &mut rule.steps {
                 let same = |old: &&Step| (&old.kind, &old.keys) == (&step.kind, &step.keys);
-                step.rest = old
-                    .steps
-                    .iter()
-                    .find(same)
-                    .cloned()
-                    .map_or_else(Rest::default, |old| old.rest);
+                let old = old.steps.iter().find(same);
+                step.rest = old.map_or_else(Rest::default, |old| old.rest.clone());
             }
         }
         rules.push(rule);

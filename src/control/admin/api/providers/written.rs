@@ -5,7 +5,6 @@ use crate::admin::api::faults::Faults;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
 use crate::resource::Provider;
-use crate::resource::forms::Form as _;
 use tollgate_config::catalog::{BaseUrl, plain_http_allowed};
 use tollgate_config::{Config, is_private_name, is_provider_id};
 
@@ -54,8 +53,9 @@ pub(super) fn applied(
         Patch::Null => models::replace(&mut new, &[], &mut faults),
         Patch::Value(written) => models::replace(&mut new, written, &mut faults),
     }
-    let says = new.says.read().unwrap_or_default();
-    let laid = config.catalog.with(&[says], |_| Err(String::new()));
+    let laid = config
+        .catalog
+        .with(&[new.says.laid()], |_| Err(String::new()));
     for fault in laid.err().into_iter().flatten() {
         faults.at(field(&fault.path), fault.message);
     }
