@@ -11,7 +11,6 @@ use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::journal::{Journal, Options, Record};
 use tollgate_ledger::till::replay;
-use tollgate_wire::report::Usage;
 
 const RECOVERED: u64 = 100_000;
 /// Nano-dollars of one settlement.
@@ -43,13 +42,7 @@ fn settle(id: u64) -> Record<'static> {
         managed: true,
         estimated: false,
         status: 200,
-        usage: Usage {
-            input: 1_234,
-            cached_read: 1_000,
-            cache_write: 0,
-            output: 321,
-            reasoning: 0,
-        },
+        usage: [1_234, 1_000, 0, 321, 0],
     }
 }
 

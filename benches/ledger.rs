@@ -31,16 +31,16 @@ use tollgate_ledger::bank::sqlite::SqliteBank;
 use tollgate_ledger::bank::{
     Bank, Books, Day, Events, Exchange, Holder, Measure, Meter, MeterReply, NewGrant, Reply, Rollup,
 };
-use tollgate_ledger::cost::cost;
+use tollgate_ledger::cost::Terms;
 use tollgate_ledger::estimate::Estimates;
 use tollgate_ledger::journal::{Journal, Options};
-use tollgate_ledger::tariff::{Prices, Rates};
+use tollgate_ledger::tariff::Prices;
 use tollgate_ledger::till::{Ask, Charge, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
 use tollgate_store::redis::{Redis, RedisSettings, Topology};
 use tollgate_store::sqlite::Synchronous;
 use tollgate_store::{Access, StoreError, sqlite};
 use tollgate_wire::Surface;
-use tollgate_wire::report::Usage;
+use tollgate_wire::report::{Context, Usage};
 
 /// 0.05 USD per million tokens.
 const FEE: u64 = 50_000;
@@ -49,13 +49,7 @@ const IN_FLIGHT: u64 = 256;
 /// Accounts in a call of a bank: as many as a teller puts into one.
 const ACCOUNTS: usize = 256;
 const MODEL: &str = "claude-sonnet-4-5-20250929";
-const USAGE: Usage = Usage {
-    input: 1_234,
-    cached_read: 1_000,
-    cache_write: 0,
-    output: 321,
-    reasoning: 0,
-};
+const USAGE: Usage = Usage::of(1_234, 1_000, 0, 321, 0);
 
 /// A bank that lends whatever one likes at once, so that drawers are never short.
 struct Rich;
@@ -180,7 +174,7 @@ impl Shop {
             provider: "anthropic",
             model: MODEL,
             estimate: NanoUsd(12_345_678),
-            prompt_tokens: USAGE.input,
+            prompt_tokens: USAGE.input(),
             tokens: USAGE.total(),
             limits: &self.limits,
         };
@@ -255,18 +249,19 @@ fn serving(criterion: &mut Criterion) {
 }
 
 fn pricing(criterion: &mut Criterion) {
-    let rates = |input| Rates {
-        input: Some(input),
-        cached_read: Some(input / 10),
-        cache_write: Some(input / 4 * 5),
-        output: Some(input * 5),
-    };
-    let prices = Prices {
-        base: rates(3_000_000),
-        tiers: vec![(200_000, rates(6_000_000))],
+    let rates = "input=3;>200000:6 cached_read=0.3;>200000:0.6 cache_write=3.75;>200000:7.5 output=15;>200000:30";
+    let prices = Prices::flat(rates.parse().expect("rates"));
+    let terms = Terms {
+        prices: Some(&prices),
+        at: 0,
+        fee: FEE,
     };
     criterion.bench_function("ledger/cost", |bencher| {
-        bencher.iter(|| cost(black_box(&USAGE), Some(&prices), FEE).expect("prices"));
+        bencher.iter(|| {
+            terms
+                .bill(black_box(&USAGE), &Context::STANDARD)
+                .expect("prices")
+        });
     });
 }
 

@@ -245,8 +245,8 @@ async fn events(
                 plain(&format!("{}:{}", event.provider, event.model)),
                 event.status_code.to_string(),
                 plain(event.outcome),
-                event.tokens.input.to_string(),
-                event.tokens.output.to_string(),
+                event.tokens.input().to_string(),
+                event.tokens.output().to_string(),
                 event.total_cost.to_string(),
                 plain(event.request_id),
             ]

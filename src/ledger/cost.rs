@@ -1,19 +1,18 @@
 //! What a request costs. Pure.
 //!
 //! ```text
-//! fee on (input + output)                                   every request
-//! + input not cached × its price + cached read × its price
-//!   + cache write × its price + output × its price          a managed key's, at the prices of the prompt's tier
+//! fee × (input + output)               every request that is answered
+//! + Σ over units: quantity × rate      a managed key's, at the rates of what was served, when it was admitted
 //! ```
 //!
 //! The sum is one of whole pico-dollars (10⁻¹² USD), exact in 128 bits, and is rounded to nano-dollars once, half
-//! up. Invariant: an unknown price is never zero. The one that may stand in for another is that of input for its
-//! cached parts, as providers without a cache tariff bill them (and as the configuration's `prices` promise):
-//! reading from a cache is never dearer than that.
+//! up. Invariant: an unknown price is never zero; a [`Sheet`] and a usage give the charge again, to the nano-dollar.
+
+use std::sync::Arc;
 
 use crate::NanoUsd;
-use crate::tariff::{Prices, Rates};
-use tollgate_wire::report::Usage;
+use crate::tariff::{Holds, Prices};
+use tollgate_wire::report::{Context, Unit, Usage};
 
 /// Pico-dollars in a nano-dollar.
 const PICOS: u128 = 1_000;
@@ -26,351 +25,177 @@ pub struct UnknownPrice(
     pub &'static str,
 );
 
-/// What a request with this usage is charged: at least 0, at most [`NanoUsd::MOST`], whatever a provider reports.
-///
-/// `prices` are the model's for a managed key, and `None` for a user's own, which its provider bills.
-/// `fee_pico_per_token` is charged on the whole prompt and the whole answer. Of a report whose cached parts exceed
-/// its prompt, no more than the prompt counts.
-///
-/// # Errors
-/// When there are tokens of a kind whose price is not known.
-pub fn cost(
-    usage: &Usage,
-    prices: Option<&Prices>,
-    fee_pico_per_token: u64,
-) -> Result<NanoUsd, UnknownPrice> {
-    let tokens = u128::from(usage.input) + u128::from(usage.output);
-    let fee = tokens.saturating_mul(u128::from(fee_pico_per_token));
-    let model = match prices {
-        Some(prices) => model_price(usage, prices.rates_for(usage.input))?,
-        None => 0,
-    };
-    let nanos = fee.saturating_add(model).saturating_add(PICOS / 2) / PICOS;
-    let nanos = i64::try_from(nanos).map_or(NanoUsd::MOST, NanoUsd);
-    Ok(nanos.min(NanoUsd::MOST))
+/// What is paid for an answer, and by which prices.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The model's, for a managed key; `None` for a user's own, which its provider bills.
+    pub prices: Option<&'a Prices>,
+    /// When the request was admitted (Unix time, s): later prices are not its own.
+    pub at: u64,
+    /// Pico-dollars for each token of prompt and answer.
+    pub fee: u64,
 }
 
-/// Pico-dollars.
-fn model_price(usage: &Usage, rates: &Rates) -> Result<u128, UnknownPrice> {
-    let read = usage.cached_read.min(usage.input);
-    let write = usage.cache_write.min(usage.input - read);
-    let plain = usage.input - read - write;
-    let of = |tokens: u64, rate: Option<u64>, kind| match (tokens, rate) {
-        (0, _) => Ok(0),
-        // The product of two 64-bit numbers fits.
-        (tokens, Some(rate)) => Ok(u128::from(tokens) * u128::from(rate)),
-        (_, None) => Err(UnknownPrice(kind)),
-    };
-    let parts = [
-        of(plain, rates.input, "input")?,
-        of(read, rates.cached_read.or(rates.input), "input")?,
-        of(write, rates.cache_write.or(rates.input), "input")?,
-        of(usage.output, rates.output, "output")?,
-    ];
-    Ok(parts.into_iter().fold(0, u128::saturating_add))
+/// The rates of one charge: with the usage they explain it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sheet {
+    /// Where the prices come from; empty if none were needed.
+    pub source: Arc<str>,
+    /// From when they hold (Unix time, s); 0 if always.
+    pub since: u64,
+    /// What it was priced as.
+    pub served: Context,
+    /// Pico-dollars for each token of prompt and answer.
+    pub fee: u64,
+    /// Pico-dollars of each unit that was used.
+    pub rates: Vec<(Unit, u64)>,
+}
+
+/// A charge with its rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// At least 0, at most [`NanoUsd::MOST`], whatever a provider reports.
+    pub cost: NanoUsd,
+    /// What it is for; the request itself is among it where it has a price.
+    pub usage: Usage,
+    /// Its rates.
+    pub sheet: Sheet,
+    /// Some of what was served has no price: the dearest known was taken.
+    pub assumed: bool,
+}
+
+impl Sheet {
+    /// What this usage costs at these rates.
+    pub fn cost(&self, usage: &Usage) -> NanoUsd {
+        let fee = u128::from(usage.total()).saturating_mul(u128::from(self.fee));
+        let parts = self.rates.iter().map(|(unit, pico)| {
+            // The product of two 64-bit numbers fits.
+            u128::from(usage[*unit]) * u128::from(*pico)
+        });
+        rounded(parts.fold(fee, u128::saturating_add))
+    }
+}
+
+/// Nano-dollars of pico-dollars, half up, no more than one charge may be.
+fn rounded(picos: u128) -> NanoUsd {
+    let nanos = picos.saturating_add(PICOS / 2) / PICOS;
+    let nanos = i64::try_from(nanos).map_or(NanoUsd::MOST, NanoUsd);
+    nanos.min(NanoUsd::MOST)
+}
+
+impl Terms<'_> {
+    /// What this usage is charged, served so.
+    ///
+    /// # Errors
+    /// When the model has no price at all.
+    pub fn bill(&self, usage: &Usage, served: &Context) -> Result<Bill, UnknownPrice> {
+        let mut sheet = Sheet {
+            fee: self.fee,
+            ..Sheet::default()
+        };
+        let mut assumed = false;
+        if let Some(prices) = self.prices {
+            let prompt = usage.input();
+            for (unit, _) in usage.units().chain(self.request(usage)) {
+                let found = prices
+                    .find(unit, served, prompt, self.at)
+                    .ok_or_else(|| unknown(unit))?;
+                assumed |= found.assumed;
+                sheet.rates.push((unit, found.pico));
+            }
+            sheet.source = prices.source.0.clone();
+            sheet.served = served.clone();
+            sheet.since = self.since(prices, served);
+        }
+        let mut usage = *usage;
+        if let Some((unit, one)) = self.request(&usage) {
+            usage[unit] = one;
+        }
+        Ok(Bill {
+            cost: sheet.cost(&usage),
+            usage,
+            sheet,
+            assumed,
+        })
+    }
+
+    /// The most that this usage is charged, if the request may be served as usual or as it asks.
+    ///
+    /// # Errors
+    /// When the model has no price at all.
+    pub fn most(&self, usage: &Usage, asked: &Context) -> Result<NanoUsd, UnknownPrice> {
+        let usual = self.cost(usage, &Context::STANDARD)?;
+        if asked.is_standard() {
+            return Ok(usual);
+        }
+        Ok(usual.max(self.cost(usage, asked)?))
+    }
+
+    /// [`Terms::bill`] without the rates.
+    ///
+    /// # Errors
+    /// When the model has no price at all.
+    pub fn cost(&self, usage: &Usage, served: &Context) -> Result<NanoUsd, UnknownPrice> {
+        let mut picos = u128::from(usage.total()).saturating_mul(u128::from(self.fee));
+        if let Some(prices) = self.prices {
+            let prompt = usage.input();
+            for (unit, quantity) in usage.units().chain(self.request(usage)) {
+                let found = prices
+                    .find(unit, served, prompt, self.at)
+                    .ok_or_else(|| unknown(unit))?;
+                picos = picos.saturating_add(u128::from(quantity) * u128::from(found.pico));
+            }
+        }
+        Ok(rounded(picos))
+    }
+
+    /// The request itself, where it has a price and is not counted yet.
+    fn request(&self, usage: &Usage) -> Option<(Unit, u64)> {
+        let prices = self.prices?.standard_at(self.at)?;
+        let billed = prices.rates.get(Unit::Request).is_some() && usage[Unit::Request] == 0;
+        (billed && usage.total() > 0).then_some((Unit::Request, 1))
+    }
+
+    fn since(&self, prices: &Prices, served: &Context) -> u64 {
+        let start = |holds: Holds| match holds {
+            Holds::From(start) => start,
+            Holds::Always | Holds::Daily(..) => 0,
+        };
+        let standard = prices
+            .standard_at(self.at)
+            .map_or(0, |period| start(period.holds));
+        let variants = prices.variants_at(served, self.at);
+        variants.fold(standard, |since, variant| since.max(start(variant.holds)))
+    }
+}
+
+fn unknown(unit: Unit) -> UnknownPrice {
+    UnknownPrice(if unit.is_answer() { "output" } else { "input" })
 }
 
 /// Whether any request to a model can be priced, before its tokens are known: a managed request to one that cannot
 /// is refused. `answers` is whether the answer has tokens of its own, as all have but embeddings.
 ///
 /// # Errors
-/// Which price is missing, for a prompt of whatever length.
+/// Which price is missing, for a prompt of whatever length, at any time.
 pub fn priced(prices: &Prices, answers: bool) -> Result<(), UnknownPrice> {
-    let mut all = std::iter::once(&prices.base).chain(prices.tiers.iter().map(|(_, rates)| rates));
-    all.try_for_each(|rates| match (rates.input, rates.output) {
-        (None, _) => Err(UnknownPrice("input")),
-        (_, None) if answers => Err(UnknownPrice("output")),
-        _ => Ok(()),
+    if prices.standard.is_empty() {
+        return Err(UnknownPrice("input"));
+    }
+    prices.standard.iter().try_for_each(|period| {
+        let known = |unit| {
+            period
+                .rates
+                .get(unit)
+                .is_some_and(|rate| rate.base.is_some())
+        };
+        match (known(Unit::Input), known(Unit::Output)) {
+            (false, _) => Err(UnknownPrice("input")),
+            (_, false) if answers => Err(UnknownPrice("output")),
+            _ => Ok(()),
+        }
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// US dollars per million tokens as they are written in a catalog; empty is unknown.
-    fn rates(input: &str, cached_read: &str, cache_write: &str, output: &str) -> Rates {
-        let price = |text: &str| {
-            let pico = crate::tariff::parse_price(text);
-            (!text.is_empty()).then(|| pico.unwrap())
-        };
-        Rates {
-            input: price(input),
-            cached_read: price(cached_read),
-            cache_write: price(cache_write),
-            output: price(output),
-        }
-    }
-
-    fn flat(base: Rates) -> Prices {
-        Prices {
-            base,
-            tiers: Vec::new(),
-        }
-    }
-
-    fn usage([input, cached_read, cache_write, output]: [u64; 4]) -> Usage {
-        Usage {
-            input,
-            cached_read,
-            cache_write,
-            output,
-            reasoning: output / 2,
-        }
-    }
-
-    /// 0.05 USD per million tokens.
-    const FEE: u64 = 50_000;
-
-    #[test]
-    fn the_fee_is_charged_on_prompt_and_answer() {
-        for (tokens, fee, nanos) in [
-            ([0, 0, 0, 0], FEE, 0),
-            // 1,000,000 tokens cost 5 cents.
-            ([900_000, 500_000, 0, 100_000], FEE, 50_000_000),
-            // 12 tokens: 600,000 pico-dollars.
-            ([10, 0, 0, 2], FEE, 600),
-            ([10, 0, 0, 2], 0, 0),
-            // 3 × 100 = 300 pico-dollars, which is less than half a nano-dollar; 5 × 100 is half of one.
-            ([2, 0, 0, 1], 100, 0),
-            ([4, 0, 0, 1], 100, 1),
-        ] {
-            let cost = cost(&usage(tokens), None, fee);
-            assert_eq!(cost, Ok(NanoUsd(nanos)), "{tokens:?} at {fee}");
-        }
-    }
-
-    #[test]
-    fn a_managed_key_adds_the_models_price() {
-        let sonnet = flat(rates("3", "0.3", "3.75", "15"));
-        let uncached = flat(rates("3", "", "", "15"));
-        let oss = flat(rates("0.075", "0.0375", "", "0.3"));
-        for (name, prices, tokens, fee, nanos) in [
-            (
-                "a million of each",
-                &sonnet,
-                [1_000_000, 0, 0, 1_000_000],
-                0,
-                18_000_000_000,
-            ),
-            // 100 × 0.0375 USD per million is 3,750,000 pico-dollars.
-            ("exactly $0.0375", &oss, [100, 100, 0, 0], 0, 3_750),
-            // 1 × 37,500 pico-dollars is 37.5 nano-dollars, rounded half up.
-            ("half up", &oss, [1, 1, 0, 0], 0, 38),
-            // 700 × 3 + 200 × 0.3 + 100 × 3.75 + 50 × 15 = 3,285 USD per million, and the fee on 1,050 tokens.
-            (
-                "cached parts",
-                &sonnet,
-                [1_000, 200, 100, 50],
-                FEE,
-                3_285_000 + 52_500,
-            ),
-            (
-                "no cache tariff: as input",
-                &uncached,
-                [1_000, 200, 100, 0],
-                0,
-                3_000_000,
-            ),
-            (
-                "a cache that is larger than its prompt",
-                &sonnet,
-                [100, 150, 50, 0],
-                0,
-                30_000,
-            ),
-            (
-                "one after which no prompt is left",
-                &sonnet,
-                [100, 60, 60, 0],
-                0,
-                18_000 + 150_000,
-            ),
-        ] {
-            let cost = cost(&usage(tokens), Some(prices), fee);
-            assert_eq!(cost, Ok(NanoUsd(nanos)), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_tier_prices_the_whole_request_by_its_whole_prompt() {
-        // Groq's and Google's way: 0.0375 to 128,000 tokens and 0.075 above; the answer's price rises, too.
-        let prices = Prices {
-            base: rates("0.0375", "0.01", "", "0.15"),
-            tiers: vec![
-                (128_000, rates("0.075", "0.02", "", "0.3")),
-                (500_000, rates("0.1", "0.02", "", "0.3")),
-            ],
-        };
-        for (tokens, nanos) in [
-            // 128,000 × 37,500 + 10 × 150,000 pico-dollars.
-            ([128_000, 0, 0, 10], 4_800_000 + 1_500),
-            // 128,001 × 75,000 + 10 × 300,000: all of it, and not what is above the threshold alone.
-            ([128_001, 0, 0, 10], 9_600_075 + 3_000),
-            // Cached tokens count towards the tier: 28,001 × 75,000 + 100,000 × 20,000.
-            ([128_001, 100_000, 0, 0], 2_100_075 + 2_000_000),
-            ([500_001, 0, 0, 0], 50_000_100),
-        ] {
-            let cost = cost(&usage(tokens), Some(&prices), 0);
-            assert_eq!(cost, Ok(NanoUsd(nanos)), "{tokens:?}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_price_is_never_zero() {
-        for (name, prices, tokens, missing, is_priced) in [
-            (
-                "nothing known",
-                rates("", "", "", ""),
-                [1, 0, 0, 0],
-                Some("input"),
-                false,
-            ),
-            (
-                "no input",
-                rates("", "0.1", "", "2"),
-                [1, 0, 0, 0],
-                Some("input"),
-                false,
-            ),
-            (
-                "no cache write, no input",
-                rates("", "0.1", "", "2"),
-                [2, 1, 1, 0],
-                Some("input"),
-                false,
-            ),
-            (
-                "no output",
-                rates("1", "", "", ""),
-                [1, 0, 0, 1],
-                Some("output"),
-                false,
-            ),
-            (
-                "an embedding has no output",
-                rates("1", "", "", ""),
-                [1, 0, 0, 0],
-                None,
-                false,
-            ),
-            (
-                "free is known",
-                rates("0", "", "", "0"),
-                [9, 3, 3, 9],
-                None,
-                true,
-            ),
-            (
-                "nothing used",
-                rates("", "", "", ""),
-                [0, 0, 0, 0],
-                None,
-                false,
-            ),
-        ] {
-            let prices = flat(prices);
-            let cost = cost(&usage(tokens), Some(&prices), FEE);
-            assert_eq!(cost.err(), missing.map(UnknownPrice), "{name}");
-            assert_eq!(priced(&prices, true).is_ok(), is_priced, "{name}");
-        }
-        assert_eq!(priced(&flat(rates("1", "", "", "")), false), Ok(()));
-        let gap = Prices {
-            base: rates("1", "", "", "1"),
-            tiers: vec![(10, rates("2", "", "", ""))],
-        };
-        assert_eq!(priced(&gap, true), Err(UnknownPrice("output")), "a tier's");
-        let message = UnknownPrice("output").to_string();
-        assert_eq!(
-            message,
-            "the price of the model's output tokens is not known"
-        );
-    }
-
-    #[test]
-    fn absurd_reports_cost_the_most_and_overflow_nothing() {
-        let most = usage([u64::MAX, u64::MAX, u64::MAX, u64::MAX]);
-        let rate = Some(u64::MAX);
-        let dear = flat(Rates {
-            input: rate,
-            cached_read: rate,
-            cache_write: rate,
-            output: rate,
-        });
-        for prices in [None, Some(&dear)] {
-            for fee in [1, u64::MAX] {
-                let cost = cost(&most, prices, fee);
-                assert_eq!(cost, Ok(NanoUsd::MOST), "{prices:?} {fee}");
-            }
-        }
-    }
-
-    fn any_prices() -> impl Strategy<Value = Prices> {
-        let rate = || 0u64..200_000_000;
-        let rates = (
-            rate(),
-            proptest::option::of(rate()),
-            proptest::option::of(rate()),
-            rate(),
-        );
-        rates.prop_map(|(input, cached_read, cache_write, output)| {
-            flat(Rates {
-                input: Some(input),
-                cached_read,
-                cache_write,
-                output: Some(output),
-            })
-        })
-    }
-
-    fn any_usage() -> impl Strategy<Value = Usage> {
-        let part = || 0u64..3_000_000;
-        (part(), part(), part(), part()).prop_map(|(plain, read, write, output)| {
-            usage([plain + read + write, read, write, output])
-        })
-    }
-
-    fn charged(usage: &Usage, prices: &Prices, fee: u64) -> i64 {
-        cost(usage, Some(prices), fee).unwrap().0
-    }
-
-    proptest! {
-        #[test]
-        fn more_tokens_never_cost_less(usage in any_usage(), prices in any_prices(), fee in 0u64..1_000_000, more in 0u64..1_000_000) {
-            let before = charged(&usage, &prices, fee);
-            prop_assert!(before >= 0, "never negative");
-            for longer in [
-                Usage { input: usage.input + more, ..usage },
-                Usage { output: usage.output + more, ..usage },
-                Usage { input: usage.input + more, cached_read: usage.cached_read + more, ..usage },
-                Usage { input: usage.input + more, cache_write: usage.cache_write + more, ..usage },
-            ] {
-                prop_assert!(charged(&longer, &prices, fee) >= before, "{longer:?}");
-            }
-        }
-
-        #[test]
-        fn two_requests_cost_as_much_as_both_but_for_one_rounding(one in any_usage(), two in any_usage(), prices in any_prices(), fee in 0u64..1_000_000) {
-            let both = Usage {
-                input: one.input + two.input,
-                cached_read: one.cached_read + two.cached_read,
-                cache_write: one.cache_write + two.cache_write,
-                output: one.output + two.output,
-                reasoning: 0,
-            };
-            let apart = charged(&one, &prices, fee) + charged(&two, &prices, fee);
-            prop_assert!((apart - charged(&both, &prices, fee)).abs() <= 1);
-        }
-
-        #[test]
-        fn nothing_overflows(tokens: [u64; 4], rates: [Option<u64>; 4], fee: u64) {
-            let [input, cached_read, cache_write, output] = rates;
-            let prices = flat(Rates { input, cached_read, cache_write, output });
-            if let Ok(cost) = cost(&usage(tokens), Some(&prices), fee) {
-                prop_assert!((NanoUsd::ZERO..=NanoUsd::MOST).contains(&cost));
-            }
-        }
-    }
-}
+mod tests;

@@ -1,40 +1,538 @@
-//! What tokens cost, in pico-dollars (10⁻¹² USD) per token, exactly: no floats.
+//! What a model's units cost, exactly: integers of pico-dollars (10⁻¹² USD), no floats.
 //!
-//! The invariant: an unknown price is `None`, never zero. One US dollar per million tokens is 10⁶ pico-dollars
-//! per token, so six decimals of a price per million are exact.
+//! A tariff has a rate for each unit, which may differ for long prompts (*tiers*), from a day on or at some hours
+//! (*periods*), and by how an answer is served (*variants*: a service tier, fast mode, a region, a batch).
+//!
+//! The invariant: an unknown price is `None`, never zero. US dollars per million tokens with six decimals are exact
+//! (one is 10⁶ pico-dollars per token), and so are US dollars per thousand searches (one is 10⁹ each).
 
-/// Prices in pico-dollars (10⁻¹² USD) per token. `None` is unknown, never zero.
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tollgate_base::time::{civil, days};
+use tollgate_wire::report::{Context, Unit};
+
+/// What a model costs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
-    /// For prompts that no tier covers.
-    pub base: Rates,
-    /// For long prompts, by rising `above`; the last one that the prompt exceeds prices the whole request.
-    pub tiers: Vec<(u64, Rates)>,
+    /// Where they come from, for people: `catalog`, `configuration`, a feed's name with its day.
+    pub source: Source,
+    /// What an answer costs that is served as usual; the last one that holds counts. Empty is unknown.
+    pub standard: Vec<Period>,
+    /// What an answer costs that is served otherwise: of those that fit and hold, the first one that has a rate for
+    /// a unit counts, and the standard where none has.
+    pub variants: Vec<Variant>,
 }
 
-/// Pico-dollars per token.
+/// Where prices come from, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source(pub Arc<str>);
+
+impl Default for Source {
+    fn default() -> Source {
+        Source("catalog".into())
+    }
+}
+
+/// Rates, and when they hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Period {
+    /// When.
+    pub holds: Holds,
+    /// What is charged then.
+    pub rates: Rates,
+}
+
+/// Rates of answers that are served in a certain way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// How; never the standard.
+    pub when: Context,
+    /// When they hold.
+    pub holds: Holds,
+    /// What is charged then. A unit that is not here costs what it does otherwise.
+    pub rates: Rates,
+}
+
+/// When rates hold (UTC).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// Prompt tokens.
-    pub input: Option<u64>,
-    /// Prompt tokens read from the provider's cache.
-    pub cached_read: Option<u64>,
-    /// Prompt tokens written to the provider's cache.
-    pub cache_write: Option<u64>,
-    /// Answer tokens.
-    pub output: Option<u64>,
+pub enum Holds {
+    /// Always.
+    #[default]
+    Always,
+    /// From a moment on (Unix time, s).
+    From(u64),
+    /// Every day between two times (seconds since midnight); past midnight if the first is the later one.
+    Daily(u32, u32),
+}
+
+const DAY: u64 = 86_400;
+
+impl Holds {
+    /// Whether they hold at a moment (Unix time, s).
+    pub fn at(self, now: u64) -> bool {
+        match self {
+            Holds::Always => true,
+            Holds::From(start) => now >= start,
+            Holds::Daily(from, to) => {
+                let (from, to, time) = (u64::from(from), u64::from(to), now % DAY);
+                if from <= to {
+                    (from..to).contains(&time)
+                } else {
+                    time >= from || time < to
+                }
+            }
+        }
+    }
+}
+
+/// `2027-01-01` or `01:00-04:00`; nothing at all is always.
+impl FromStr for Holds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Holds, String> {
+        if text.is_empty() {
+            return Ok(Holds::Always);
+        }
+        let day = || day_of(text).map(|day| Holds::From(day * DAY));
+        let hours = || {
+            let (from, to) = text.split_once('-')?;
+            let (from, to) = (time_of(from)?, time_of(to)?);
+            (from != to).then_some(Holds::Daily(from, to))
+        };
+        day().or_else(hours).ok_or_else(|| {
+            format!("`{text}` is neither a day, as in 2027-01-01, nor two times of a day, as in 01:00-04:00")
+        })
+    }
+}
+
+impl fmt::Display for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |seconds: u32| format!("{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
+        match self {
+            Holds::Always => Ok(()),
+            Holds::From(start) => {
+                let (year, month, day) = civil(start / DAY);
+                write!(f, "{year:04}-{month:02}-{day:02}")
+            }
+            Holds::Daily(from, to) => write!(f, "{}-{}", time(*from), time(*to)),
+        }
+    }
+}
+
+/// Days since 1970-01-01.
+fn day_of(text: &str) -> Option<u64> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = <[&str; 3]>::try_from(parts).ok()?;
+    let number = |text: &str, digits: usize| -> Option<u64> {
+        let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.parse().ok())?
+    };
+    let date = (number(year, 4)?, number(month, 2)?, number(day, 2)?);
+    let in_range = (1..=12).contains(&date.1) && (1..=31).contains(&date.2);
+    let days = in_range.then(|| days(date.0, date.1, date.2))?;
+    u64::try_from(days).ok().filter(|days| civil(*days) == date)
+}
+
+/// Seconds since midnight of a time as in `01:00`.
+fn time_of(text: &str) -> Option<u32> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let number = |text: &str, below: u32| {
+        let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u32 = text.parse().ok().filter(|_| plain)?;
+        (number < below).then_some(number)
+    };
+    Some(number(hour, 24)? * 3_600 + number(minute, 60)? * 60)
+}
+
+/// What each unit costs; a unit that is not here has no price of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rates(Vec<(Unit, Rate)>);
+
+/// What a unit costs, in pico-dollars (10⁻¹² USD) each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// For prompts that no tier covers; `None` is unknown.
+    pub base: Option<u64>,
+    /// For long prompts, by rising threshold; the last one that the prompt exceeds counts, for the whole request.
+    pub tiers: Vec<(u64, u64)>,
+}
+
+impl Rate {
+    /// The same for prompts of every length.
+    pub const fn flat(pico: u64) -> Rate {
+        Rate {
+            base: Some(pico),
+            tiers: Vec::new(),
+        }
+    }
+
+    /// What it is for a prompt that has so many tokens, cached ones included. A tier holds *above* its threshold: a
+    /// prompt of exactly that length is not in it.
+    pub fn at(&self, prompt_tokens: u64) -> Option<u64> {
+        let mut tiers = self.tiers.iter().rev();
+        let reached = tiers.find(|(above, _)| prompt_tokens > *above);
+        reached.map(|(_, pico)| *pico).or(self.base)
+    }
+
+    /// Gives prompts longer than `above` another price, up to the next tier.
+    pub fn set_tier(&mut self, above: u64, pico: u64) {
+        match self.tiers.binary_search_by_key(&above, |(above, _)| *above) {
+            Ok(known) => self.tiers[known].1 = pico,
+            Err(place) => self.tiers.insert(place, (above, pico)),
+        }
+    }
+
+    /// Changes the base price, and every tier that had the same: that is, what was flat stays flat.
+    pub fn set_base(&mut self, pico: u64) {
+        let before = self.base.replace(pico);
+        for (_, tier) in &mut self.tiers {
+            if Some(*tier) == before {
+                *tier = pico;
+            }
+        }
+    }
+
+    fn dearest(&self) -> Option<u64> {
+        let tiers = self.tiers.iter().map(|(_, pico)| *pico);
+        tiers.chain(self.base).max()
+    }
+}
+
+impl Rates {
+    /// A unit's rate.
+    pub fn get(&self, unit: Unit) -> Option<&Rate> {
+        let found = self.0.binary_search_by_key(&unit, |(unit, _)| *unit).ok();
+        found.map(|place| &self.0[place].1)
+    }
+
+    /// A unit's rate, to change it; an unknown one if it has none yet.
+    pub fn entry(&mut self, unit: Unit) -> &mut Rate {
+        let place = match self.0.binary_search_by_key(&unit, |(unit, _)| *unit) {
+            Ok(place) => place,
+            Err(place) => {
+                self.0.insert(place, (unit, Rate::default()));
+                place
+            }
+        };
+        &mut self.0[place].1
+    }
+
+    /// Every unit that has a rate, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (Unit, &Rate)> {
+        self.0.iter().map(|(unit, rate)| (*unit, rate))
+    }
+
+    /// The prompt lengths above which something costs otherwise, rising.
+    pub fn thresholds(&self) -> Vec<u64> {
+        let tiers = self.0.iter().flat_map(|(_, rate)| &rate.tiers);
+        let mut all: Vec<u64> = tiers.map(|(above, _)| *above).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Whether no unit has a rate.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What a unit without a base price for this prompt is charged at, by the price of another: what providers do
+    /// that publish no price of its own. Sources: the price pages of Anthropic (writing to a cache for an hour is
+    /// twice the price of input), OpenAI and Google (images and video of a prompt cost what its text does).
+    fn stand_in(&self, unit: Unit, prompt_tokens: u64) -> Option<u64> {
+        let of = |unit| self.price(unit, prompt_tokens);
+        match unit {
+            Unit::CachedRead | Unit::CacheWrite | Unit::InputImage | Unit::InputVideo => {
+                of(Unit::Input)
+            }
+            Unit::CacheWrite1h if self.own(Unit::CacheWrite, prompt_tokens).is_some() => {
+                of(Unit::Input)?.checked_mul(2)
+            }
+            Unit::CacheWrite1h => of(Unit::Input),
+            Unit::CachedAudio => self.own(Unit::InputAudio, prompt_tokens),
+            Unit::CachedImage => of(Unit::CachedRead),
+            Unit::Reasoning | Unit::Citation => of(Unit::Output),
+            _ => None,
+        }
+    }
+
+    fn own(&self, unit: Unit, prompt_tokens: u64) -> Option<u64> {
+        self.get(unit)?.at(prompt_tokens)
+    }
+
+    /// What a unit costs when the prompt has so many tokens; `None` if it is not known.
+    pub fn price(&self, unit: Unit, prompt_tokens: u64) -> Option<u64> {
+        self.own(unit, prompt_tokens)
+            .or_else(|| self.stand_in(unit, prompt_tokens))
+    }
+}
+
+/// `input=5;>272000:10 output=30`: units and prices as price lists have them, tiers behind the base price.
+impl FromStr for Rates {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Rates, String> {
+        let mut rates = Rates::default();
+        for entry in text.split_whitespace() {
+            let fault = |what: &str| format!("`{entry}`: {what}");
+            let (name, prices) = entry
+                .split_once('=')
+                .ok_or_else(|| fault("is no unit=price"))?;
+            let unit = Unit::named(name).ok_or_else(|| fault("is of no known unit"))?;
+            if rates.get(unit).is_some() {
+                return Err(fault("has a second price"));
+            }
+            let rate = rates.entry(unit);
+            let mut prices = prices.split(';');
+            if let Some(base) = prices.next().filter(|base| !base.is_empty()) {
+                rate.base = Some(parse_rate(unit, base).map_err(|what| fault(&what))?);
+            }
+            for tier in prices {
+                let parts = tier.strip_prefix('>').and_then(|tier| tier.split_once(':'));
+                let parsed =
+                    parts.and_then(|(above, price)| Some((above.parse::<u64>().ok()?, price)));
+                let (above, price) =
+                    parsed.ok_or_else(|| fault("has a tier that is no >tokens:price"))?;
+                if rate.tiers.iter().any(|(known, _)| *known == above) {
+                    return Err(fault("has two tiers above the same length"));
+                }
+                rate.set_tier(above, parse_rate(unit, price).map_err(|what| fault(&what))?);
+            }
+        }
+        Ok(rates)
+    }
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (unit, rate)) in self.iter().enumerate() {
+            let gap = if place == 0 { "" } else { " " };
+            let base = rate
+                .base
+                .map(|pico| show_rate(unit, pico))
+                .unwrap_or_default();
+            write!(f, "{gap}{}={base}", unit.name())?;
+            for (above, pico) in &rate.tiers {
+                write!(f, ";>{above}:{}", show_rate(unit, *pico))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A rate, as it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Pico-dollars each.
+    pub pico: u64,
+    /// There is no price for what was served: it is the dearest one known.
+    pub assumed: bool,
 }
 
 impl Prices {
-    /// The rates of a whole request whose prompt, cached tokens included, has `prompt_tokens` tokens.
-    /// A tier holds *above* its threshold: a prompt of exactly that length is not in it.
-    pub fn rates_for(&self, prompt_tokens: u64) -> &Rates {
-        let reached = self
-            .tiers
+    /// Prices that hold always, for what is served as usual.
+    pub fn flat(rates: Rates) -> Prices {
+        Prices {
+            standard: vec![Period {
+                holds: Holds::Always,
+                rates,
+            }],
+            ..Prices::default()
+        }
+    }
+
+    /// What is charged as usual at a moment (Unix time, s); `None` if no price is known.
+    pub fn standard_at(&self, now: u64) -> Option<&Period> {
+        let holding = self
+            .standard
             .iter()
             .rev()
-            .find(|(above, _)| prompt_tokens > *above);
-        reached.map_or(&self.base, |(_, rates)| rates)
+            .find(|period| period.holds.at(now));
+        holding.or_else(|| self.standard.first())
+    }
+
+    /// The variants that hold at a moment for what is served so.
+    pub fn variants_at(&self, served: &Context, now: u64) -> impl Iterator<Item = &Variant> {
+        let fits = move |variant: &&Variant| {
+            !served.is_standard() && variant.holds.at(now) && served.includes(&variant.when)
+        };
+        self.variants.iter().filter(fits)
+    }
+
+    /// Whether everything that is not standard about `served` has a price of its own.
+    pub fn covers(&self, served: &Context, now: u64) -> bool {
+        served.iter().all(|(dimension, _)| {
+            let mut fitting = self.variants_at(served, now);
+            fitting.any(|variant| variant.when.get(dimension).is_some())
+        })
+    }
+
+    /// What a unit costs that is served so, at a moment (Unix time, s), with a prompt of so many tokens. `None` if
+    /// the model has no price at all.
+    ///
+    /// What has no price costs the dearest that is known: of the unit in any variant and tier, or of the model's
+    /// tokens; and where it is served in a way that has none, no less than what that way costs at most elsewhere.
+    pub fn find(
+        &self,
+        unit: Unit,
+        served: &Context,
+        prompt_tokens: u64,
+        now: u64,
+    ) -> Option<Found> {
+        let standard = &self.standard_at(now)?.rates;
+        let usual = standard.price(unit, prompt_tokens);
+        if served.is_standard()
+            && let Some(pico) = usual
+        {
+            return Some(Found {
+                pico,
+                assumed: false,
+            });
+        }
+        if self.covers(served, now) {
+            let own = self
+                .variants_at(served, now)
+                .find_map(|variant| variant.rates.own(unit, prompt_tokens));
+            if let Some(pico) = own
+                .or_else(|| self.derived(unit, served, prompt_tokens, now))
+                .or(usual)
+            {
+                return Some(Found {
+                    pico,
+                    assumed: false,
+                });
+            }
+        }
+        let pico = self.dearest(unit, served, usual)?;
+        Some(Found {
+            pico,
+            assumed: true,
+        })
+    }
+
+    /// A unit that no rate names, by the rates of the variants that name what stands in for it.
+    fn derived(&self, unit: Unit, served: &Context, prompt_tokens: u64, now: u64) -> Option<u64> {
+        let standard = &self.standard_at(now)?.rates;
+        if standard.own(unit, prompt_tokens).is_some() {
+            return None;
+        }
+        let mut laid = standard.clone();
+        let fitting: Vec<&Variant> = self.variants_at(served, now).collect();
+        for variant in fitting.into_iter().rev() {
+            for (unit, rate) in variant.rates.iter() {
+                *laid.entry(unit) = rate.clone();
+            }
+        }
+        laid.price(unit, prompt_tokens)
+    }
+
+    fn dearest(&self, unit: Unit, served: &Context, usual: Option<u64>) -> Option<u64> {
+        let all = || {
+            let standard = self.standard.iter().map(|period| &period.rates);
+            standard.chain(self.variants.iter().map(|variant| &variant.rates))
+        };
+        let of_unit = all()
+            .filter_map(|rates| rates.get(unit)?.dearest())
+            .max()
+            .or(usual);
+        let known = match of_unit {
+            Some(known) => known,
+            None if unit.is_tokens() => all()
+                .flat_map(Rates::iter)
+                .filter(|(unit, _)| unit.is_tokens())
+                .filter_map(|(_, rate)| rate.dearest())
+                .max()?,
+            None => dearest_count(unit),
+        };
+        let (numerator, denominator) = premium(served);
+        let base = usual.unwrap_or(known);
+        let with_premium = match unit.is_tokens() && !served.is_standard() {
+            true => base.saturating_mul(numerator).div_ceil(denominator),
+            false => base,
+        };
+        Some(known.max(with_premium))
+    }
+}
+
+/// What is charged for a search or a container whose price is not known: the dearest that is published. Sources: the
+/// price pages of Google (grounding, 35 USD per thousand), OpenAI (file search 2.50 USD per thousand, containers of
+/// 64 GB 1.92 USD each).
+const fn dearest_count(unit: Unit) -> u64 {
+    match unit {
+        Unit::WebSearch => 35_000_000_000,
+        Unit::FileSearch => 2_500_000_000,
+        Unit::CodeContainer => 1_920_000_000_000,
+        _ => 0,
+    }
+}
+
+/// The most that a way of serving costs, as a multiple of the standard, where a model has no price for it. Sources:
+/// the price pages of OpenAI (priority: 2.5) and Anthropic (fast mode: 6; inference in the US: 1.1; a batch: 0.5).
+fn premium(served: &Context) -> (u64, u64) {
+    use tollgate_wire::report::Dimension;
+    served
+        .iter()
+        .fold((1, 1), |(numerator, denominator), (dimension, value)| {
+            let (more, per) = match (dimension, value) {
+                (Dimension::Processing, _) | (Dimension::ServiceTier, "flex") => (1, 1),
+                (Dimension::ServiceTier, "priority") => (5, 2),
+                (Dimension::InferenceGeo, _) => (11, 10),
+                (Dimension::Speed, _) => (6, 1),
+                _ => (5, 2),
+            };
+            (numerator * more, denominator * per)
+        })
+}
+
+/// The most that a token may cost: one US dollar. Nothing is near, so more is a slip of the pen.
+const MOST_PER_TOKEN: u64 = 1_000_000_000_000;
+
+/// The most that a search, a container or a request may cost: a thousand US dollars.
+const MOST_EACH: u64 = 1_000_000_000_000_000;
+
+/// Pico-dollars of one unit, of a price as price lists have it: US dollars per million tokens, or per thousand of
+/// what is no token. A plain decimal (`0.0375`): no sign, no exponent, at most six decimals that are not zero.
+///
+/// # Errors
+/// Says what is wrong with the text.
+pub fn parse_rate(unit: Unit, text: &str) -> Result<u64, String> {
+    rate_of(unit, parse_price(text)?)
+}
+
+/// Pico-dollars of one unit, of a price in micro-dollars per million tokens, or per thousand of what is no token.
+///
+/// # Errors
+/// When nothing costs so much.
+pub fn rate_of(unit: Unit, micros: u64) -> Result<u64, String> {
+    let (pico, most, per) = if unit.is_tokens() {
+        (Some(micros), MOST_PER_TOKEN, "million tokens")
+    } else {
+        (micros.checked_mul(1_000), MOST_EACH, "thousand")
+    };
+    pico.filter(|pico| *pico <= most).ok_or_else(|| {
+        let most = most
+            / if unit.is_tokens() {
+                1_000_000
+            } else {
+                1_000_000_000
+            };
+        format!("too large a price: at most {most} US dollars per {per}")
+    })
+}
+
+/// The price of a unit as price lists have it: the inverse of [`parse_rate`].
+pub fn show_rate(unit: Unit, pico: u64) -> String {
+    if unit.is_tokens() {
+        return show_price(pico);
+    }
+    let (micros, rest) = (pico / 1_000, pico % 1_000);
+    let text = show_price(micros);
+    match rest {
+        0 => text,
+        // More exact than a price list: what is stored was made by somebody else.
+        _ => format!("{}.{:09}", pico / 1_000_000_000, pico % 1_000_000_000),
     }
 }
 
@@ -43,7 +541,7 @@ impl Prices {
 ///
 /// # Errors
 /// Says what is wrong with the text.
-pub fn parse_price(text: &str) -> Result<u64, String> {
+fn parse_price(text: &str) -> Result<u64, String> {
     let fault = |what: &str| {
         format!("{what}: `{text}`; write US dollars per million tokens, such as 0.0375")
     };
@@ -65,7 +563,7 @@ pub fn parse_price(text: &str) -> Result<u64, String> {
 }
 
 /// US dollars per million tokens, with no more decimals than it needs: the inverse of [`parse_price`].
-pub fn show_price(pico_per_token: u64) -> String {
+fn show_price(pico_per_token: u64) -> String {
     let text = format!(
         "{}.{:06}",
         pico_per_token / 1_000_000,
@@ -118,13 +616,9 @@ mod tests {
 
     #[test]
     fn a_tier_holds_above_its_threshold() {
-        let rates = |input| Rates {
-            input: Some(input),
-            ..Rates::default()
-        };
-        let prices = Prices {
-            base: rates(1),
-            tiers: vec![(100, rates(2)), (200, rates(3))],
+        let rate = Rate {
+            base: Some(1),
+            tiers: vec![(100, 2), (200, 3)],
         };
         for (tokens, input) in [
             (0, 1),
@@ -134,18 +628,77 @@ mod tests {
             (201, 3),
             (u64::MAX, 3),
         ] {
-            assert_eq!(
-                prices.rates_for(tokens).input,
-                Some(input),
-                "{tokens} tokens"
-            );
+            assert_eq!(rate.at(tokens), Some(input), "{tokens} tokens");
+        }
+    }
+
+    #[test]
+    fn days_and_hours_are_read_and_nothing_that_is_none() {
+        for (text, holds) in [
+            ("", Holds::Always),
+            ("1970-01-02", Holds::From(86_400)),
+            ("2024-02-29", Holds::From(1_709_164_800)),
+            ("01:00-04:30", Holds::Daily(3_600, 16_200)),
+            ("23:00-01:00", Holds::Daily(82_800, 3_600)),
+        ] {
+            assert_eq!(text.parse(), Ok(holds), "{text}");
+            assert_eq!(holds.to_string(), text);
+        }
+        for text in [
+            "2025-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-1-01",
+            "1969-12-31",
+            "24:00-01:00",
+            "01:00-01:00",
+            "1:00-2:00",
+            "01:60-02:00",
+            "tomorrow",
+            "2026-10-12T00:00:00Z",
+        ] {
+            assert!(text.parse::<Holds>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_written_as_they_are_read() {
+        let text =
+            "input=5;>272000:10 cached_read=0.5 output=30;>272000:45;>500000:60 web_search=10";
+        let rates: Rates = text.parse().unwrap();
+        assert_eq!(rates.to_string(), text);
+        assert_eq!(
+            rates.get(Unit::WebSearch),
+            Some(&Rate::flat(10_000_000_000))
+        );
+        for (text, what) in [
+            ("input", "no unit=price"),
+            ("inputs=1", "no known unit"),
+            ("input=1 input=2", "second price"),
+            ("input=-1", "not a price"),
+            ("input=1e-30", "not a price"),
+            (
+                "input=2000000",
+                "too large a price: at most 1000000 US dollars per million",
+            ),
+            (
+                "web_search=2000000",
+                "too large a price: at most 1000000 US dollars per thousand",
+            ),
+            ("input=1;2", "no >tokens:price"),
+            ("input=1;>5:1;>5:2", "same length"),
+        ] {
+            let fault = text.parse::<Rates>().unwrap_err();
+            assert!(fault.contains(what), "{text}: {fault}");
         }
     }
 
     proptest! {
         #[test]
-        fn showing_and_parsing_are_inverse(pico: u64) {
-            prop_assert_eq!(parse_price(&show_price(pico)), Ok(pico));
+        fn showing_and_parsing_are_inverse(pico in 0..=MOST_PER_TOKEN, which in 0..Unit::ALL.len()) {
+            let unit = Unit::ALL[which];
+            let pico = if unit.is_tokens() { pico } else { pico * 1_000 };
+            prop_assert_eq!(parse_rate(unit, &show_rate(unit, pico)), Ok(pico));
         }
 
         #[test]

@@ -160,11 +160,11 @@ impl RouteMetrics {
         let whole = &self.source.tokens;
         let parts = &self.source.token_parts;
         for (slot, family, label, tokens) in [
-            (&self.input, whole, "input", usage.input),
-            (&self.output, whole, "output", usage.output),
-            (&self.cached_read, parts, "cached_read", usage.cached_read),
-            (&self.cache_write, parts, "cache_write", usage.cache_write),
-            (&self.reasoning, parts, "reasoning", usage.reasoning),
+            (&self.input, whole, "input", usage.input()),
+            (&self.output, whole, "output", usage.output()),
+            (&self.cached_read, parts, "cached_read", usage.cached_read()),
+            (&self.cache_write, parts, "cache_write", usage.cache_write()),
+            (&self.reasoning, parts, "reasoning", usage.reasoning()),
         ] {
             if tokens > 0 {
                 slot.get_or_init(|| self.counter(family, label))

@@ -31,12 +31,7 @@ fn a_route_counts_under_its_labels() {
     route.request(StatusClass::of(200), Duration::from_millis(1_500));
     route.first_token(Duration::from_millis(240));
     route.pace(Duration::from_secs(1), 101);
-    let usage = Usage {
-        input: 10,
-        cached_read: 4,
-        output: 7,
-        ..Usage::default()
-    };
+    let usage = Usage::of(10, 4, 0, 7, 0);
     route.usage(&usage, true);
     route.usage(&usage, false);
 

@@ -32,7 +32,7 @@ impl Closing {
             return true;
         }
         let output = flight.with_tap(|tap| {
-            let reported = tap.usage().map_or(0, |usage| usage.output);
+            let reported = tap.usage().map_or(0, |usage| usage.output());
             reported.max(tap.output_bytes() / BYTES_PER_TOKEN)
         });
         output.is_none_or(|output| self.tab.affords(output))
@@ -63,7 +63,7 @@ impl Closing {
                 }
             },
         };
-        let status = settled.map(|_| 200);
-        self.tab.close(settled, status, settled.is_none());
+        let (status, failed) = (settled.as_ref().map(|_| 200), settled.is_none());
+        self.tab.close(settled, status, failed);
     }
 }

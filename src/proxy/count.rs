@@ -48,6 +48,7 @@ pub async fn answer(
 pub fn reported(tap: &Tap) -> Option<Settled> {
     tap.usage().map(|usage| Settled {
         usage,
+        served: tap.served().clone(),
         estimated: !tap.usage_final(),
     })
 }

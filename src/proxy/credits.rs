@@ -59,11 +59,12 @@ pub async fn open(
     candidates: &[Candidate],
 ) -> Result<Tab, GatewayError> {
     let Endpoint::Generate(surface) = body.endpoint() else {
-        return Ok(Tab::new(None, 0, 0));
+        return Ok(Tab::new(None, 0, 0, 0));
     };
     let fee = caller.snapshot.config.ledger.processing_fee;
+    let at = clock::unix_ms(clock::wall()) / 1_000;
     let Some(ledger) = &shared.ledger else {
-        return Ok(Tab::new(None, 0, fee));
+        return Ok(Tab::new(None, 0, fee, at));
     };
     let key = &*caller.key;
     let (first, most) = (&candidates[0], body.max_output_tokens());
@@ -79,9 +80,10 @@ pub async fn open(
         candidates,
         output,
         fee,
+        at,
     };
     match order.hold(&shared.aside, body).await {
-        Ok(hold) => Ok(Tab::new(Some(hold), output, fee)),
+        Ok(hold) => Ok(Tab::new(Some(hold), output, fee, at)),
         Err(refusal) => {
             ledger.refused(&refusal);
             Err(refused(refusal))
@@ -100,6 +102,8 @@ struct Order<'a> {
     output: u64,
     /// Pico-dollars per token.
     fee: u64,
+    /// When it is admitted (Unix time, s).
+    at: u64,
 }
 
 impl Order<'_> {
@@ -120,16 +124,12 @@ impl Order<'_> {
 
     /// Asks for a prompt of this many tokens.
     async fn ask(&self, prompt: u64) -> Result<Hold, Refusal> {
-        let usage = Usage {
-            input: prompt,
-            output: self.output,
-            ..Usage::default()
-        };
+        let usage = Usage::tokens(prompt, self.output);
         // Whichever candidate serves it.
         let estimate = self
             .candidates
             .iter()
-            .filter_map(|candidate| quote(candidate, &usage, self.fee))
+            .filter_map(|candidate| quote(candidate, &usage, self.fee, self.at))
             .max()
             .unwrap_or(NanoUsd::ZERO);
         let first = &self.candidates[0];

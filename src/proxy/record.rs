@@ -66,9 +66,9 @@ impl Record<'_> {
                 None => ledger.till.note(&event),
             }
             // An answer that broke off says nothing of how long answers are.
-            if let (Some(settled), None) = (attempt.settled, &past.outcome) {
+            if let (Some(settled), None) = (&attempt.settled, &past.outcome) {
                 let (key, model) = (&caller.key.id, &attempt.candidate.upstream_model);
-                ledger.estimates.learn(key, model, settled.usage.output);
+                ledger.estimates.learn(key, model, settled.usage.output());
             }
         }
     }
@@ -95,7 +95,7 @@ impl Record<'_> {
         let is_last = index + 1 == self.ctx.past.len();
         // A failed attempt that is the last one is settled with its request.
         let (settled, cost) = if is_last {
-            (self.settled, past.cost + self.cost)
+            (self.settled.clone(), past.cost + self.cost)
         } else {
             (past.tap.as_ref().and_then(count::reported), past.cost)
         };
@@ -117,7 +117,7 @@ impl Record<'_> {
             endpoint.surface(),
         );
         route.attempt(label(attempt.past));
-        if let Some(settled) = attempt.settled {
+        if let Some(settled) = &attempt.settled {
             route.usage(&settled.usage, !settled.estimated);
         }
         route.cost(attempt.cost);
@@ -134,8 +134,8 @@ impl Record<'_> {
             return;
         };
         route.first_token(committed.duration_since(ctx.started));
-        if let Some(settled) = self.settled {
-            route.pace(now.duration_since(committed), settled.usage.output);
+        if let Some(settled) = &self.settled {
+            route.pace(now.duration_since(committed), settled.usage.output());
         }
     }
 
@@ -152,11 +152,11 @@ impl Record<'_> {
             settled,
             is_last,
             ..
-        } = *attempt;
+        } = attempt;
         let (provider, model) = (&candidate.provider, candidate.model.as_deref());
         let model_name = model.map_or(&candidate.upstream_model, |model| &model.display_name);
         let stop_reason = past.tap.as_ref().and_then(|tap| tap.finish_reason());
-        let committed = planned.flight.committed_at().filter(|_| is_last);
+        let committed = planned.flight.committed_at().filter(|_| *is_last);
         UsageEvent {
             id: self.shared.event_ids.next(),
             event_time: Timestamp(self.wall),
@@ -169,15 +169,18 @@ impl Record<'_> {
             model: candidate.upstream_model.clone(),
             model_display_name: model_name.clone(),
             attempt_number: u32::try_from(attempt.number).unwrap_or(u32::MAX),
-            is_final_attempt: is_last,
+            is_final_attempt: *is_last,
             status_code: past.status.unwrap_or_default(),
             outcome: label(past),
             timed_out: past.outcome == Some(Outcome::Timeout),
             is_error: past.outcome.is_some(),
             is_streaming: self.streams(),
             stop_reason: stop_reason.unwrap_or_default().to_owned(),
-            tokens: settled.map(|settled| settled.usage).unwrap_or_default(),
-            estimated: settled.is_some_and(|settled| settled.estimated),
+            tokens: settled
+                .as_ref()
+                .map(|settled| settled.usage)
+                .unwrap_or_default(),
+            estimated: settled.as_ref().is_some_and(|settled| settled.estimated),
             orphaned: false,
             total_cost: attempt.cost.0,
             key_source: candidate.key.kind,
@@ -201,7 +204,7 @@ impl Record<'_> {
         if let Some(surface) = surface.filter(|_| !lines.is_empty()) {
             self.shared.metrics.overhead(surface, ctx.answered.overhead);
         }
-        let used = self.settled.map(|settled| settled.usage);
+        let used = self.settled.as_ref().map(|settled| settled.usage);
         let address = session.client_addr().and_then(|address| address.as_inet());
         self.shared.access_log.write(&Entry {
             time: Timestamp(self.wall.checked_sub(total).unwrap_or(self.wall)),
@@ -222,7 +225,10 @@ impl Record<'_> {
             bytes_in: body.map_or(0, |body| body.bytes().len() as u64),
             bytes_out: session.body_bytes_sent() as u64,
             tokens: used.filter(|usage| *usage != Usage::default()),
-            estimated: self.settled.is_some_and(|settled| settled.estimated),
+            estimated: self
+                .settled
+                .as_ref()
+                .is_some_and(|settled| settled.estimated),
             to_commit: self.to_commit(),
             total,
             client_ip: address.map(|address| address.ip()),

@@ -79,7 +79,7 @@ pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, Nan
     let settled = used(&shared.aside, planned, last, &received.body).await;
     let (status, failed) = (last.status, last.outcome.is_some());
     let closed = planned.tab.close(settled, status, failed);
-    (settled, closed.cost)
+    (closed.settled, closed.cost)
 }
 
 /// What the last attempt used: as reported, or counted; nothing if it failed before any of it left.

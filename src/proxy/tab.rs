@@ -11,15 +11,17 @@ use tollgate_config::catalog::Model;
 use tollgate_failover::Candidate;
 use tollgate_ledger::KeyKind;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::cost::cost;
+use tollgate_ledger::cost::Terms;
 use tollgate_ledger::till::{Charge, Extension, Hold, Receipt};
-use tollgate_wire::report::Usage;
+use tollgate_wire::report::{Context, Usage};
 use tollgate_wire::tokens::Settled;
 
 /// See the module.
 pub struct Tab {
     /// Pico-dollars per token, for every request that is served.
     fee: u64,
+    /// When it was admitted (Unix time, s).
+    at: u64,
     state: Mutex<State>,
 }
 
@@ -44,7 +46,7 @@ struct Payee {
 }
 
 /// How the request was settled.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Closed {
     /// What it used; `None` if that is nothing.
     pub settled: Option<Settled>,
@@ -54,9 +56,10 @@ pub struct Closed {
 
 impl Tab {
     /// A request whose credits are held for an answer of `covered` tokens; `None` without a ledger.
-    pub fn new(hold: Option<Hold>, covered: u64, fee: u64) -> Tab {
+    pub fn new(hold: Option<Hold>, covered: u64, fee: u64, at: u64) -> Tab {
         Tab {
             fee,
+            at,
             state: Mutex::new(State {
                 hold,
                 covered,
@@ -86,14 +89,11 @@ impl Tab {
             return true;
         }
         let more = (output - state.covered).max(MORE);
-        let usage = Usage {
-            output: more,
-            ..Usage::default()
-        };
+        let usage = Usage::tokens(0, more);
         let price = state
             .payee
             .as_ref()
-            .and_then(|payee| payee.cost(&usage, self.fee));
+            .and_then(|payee| payee.cost(&usage, &Context::STANDARD, self.fee, self.at));
         let (Some(price), Some(hold)) = (price, &mut state.hold) else {
             return true;
         };
@@ -114,10 +114,9 @@ impl Tab {
         let (Some(settled), Some(payee), Some(hold)) = (reported, &state.payee, &state.hold) else {
             return NanoUsd::ZERO;
         };
-        let mut charge = payee.charge(Some(settled), status, true, false);
-        charge.cost = payee
-            .cost(&charge.usage, 0)
-            .unwrap_or_else(|| hold.estimate());
+        let price = payee.cost(&settled.usage, &settled.served, 0, self.at);
+        let mut charge = payee.charge(Some(&settled), status, true, false);
+        charge.cost = price.unwrap_or_else(|| hold.estimate());
         let cost = charge.cost;
         state.charges.push(charge);
         cost
@@ -126,8 +125,8 @@ impl Tab {
     /// Settles the hold with what the last attempt used. Without effect the second time.
     pub fn close(&self, settled: Option<Settled>, status: Option<u16>, failed: bool) -> Closed {
         let mut state = self.state.lock();
-        if let Some(closed) = state.closed {
-            return closed;
+        if let Some(closed) = &state.closed {
+            return closed.clone();
         }
         // Without a ledger nothing is charged.
         let charge = state
@@ -135,10 +134,10 @@ impl Tab {
             .as_ref()
             .zip(state.hold.as_ref())
             .map(|(payee, hold)| {
-                let mut charge = payee.charge(settled, status, failed, true);
-                if settled.is_some() {
+                let mut charge = payee.charge(settled.as_ref(), status, failed, true);
+                if let Some(settled) = &settled {
                     // Admission made sure that there is a price. If a part of it is missing all the same, it is not free.
-                    let price = payee.cost(&charge.usage, self.fee);
+                    let price = payee.cost(&settled.usage, &settled.served, self.fee, self.at);
                     charge.cost = price.unwrap_or_else(|| hold.estimate());
                 }
                 charge
@@ -147,7 +146,7 @@ impl Tab {
             settled,
             cost: charge.as_ref().map_or(NanoUsd::ZERO, |charge| charge.cost),
         };
-        state.closed = Some(closed);
+        state.closed = Some(closed.clone());
         let mut charges = std::mem::take(&mut state.charges);
         let charged = charge.is_some();
         charges.extend(charge);
@@ -164,7 +163,7 @@ impl Tab {
 
     /// How it was settled, if it was.
     pub fn closed(&self) -> Option<Closed> {
-        self.state.lock().closed
+        self.state.lock().closed.clone()
     }
 
     /// The model of the attempt under way, as its provider knows it.
@@ -188,15 +187,16 @@ const MORE: u64 = 64;
 
 impl Payee {
     /// What credits pay for this usage; `None` if its price is not known.
-    fn cost(&self, usage: &Usage, fee: u64) -> Option<NanoUsd> {
+    fn cost(&self, usage: &Usage, served: &Context, fee: u64, at: u64) -> Option<NanoUsd> {
         let model = self.priced.as_ref().filter(|_| self.managed);
-        cost(usage, model.map(|model| &model.prices), fee).ok()
+        let prices = model.map(|model| &model.prices);
+        Terms { prices, at, fee }.cost(usage, served).ok()
     }
 
     /// An attempt, not priced yet.
     fn charge(
         &self,
-        settled: Option<Settled>,
+        settled: Option<&Settled>,
         status: Option<u16>,
         failed: bool,
         last: bool,
@@ -217,12 +217,14 @@ impl Payee {
 }
 
 /// What a candidate would charge for this usage; `None` if its price is not known.
-pub fn quote(candidate: &Candidate, usage: &Usage, fee: u64) -> Option<NanoUsd> {
+pub fn quote(candidate: &Candidate, usage: &Usage, fee: u64, at: u64) -> Option<NanoUsd> {
     let managed = candidate.key.kind == KeyKind::Managed;
     let prices = match (&candidate.model, managed) {
         (Some(model), true) => Some(&model.prices),
         (None, true) => return None,
         (_, false) => None,
     };
-    cost(usage, prices, fee).ok()
+    Terms { prices, at, fee }
+        .cost(usage, &Context::STANDARD)
+        .ok()
 }

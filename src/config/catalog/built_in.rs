@@ -15,7 +15,7 @@ use super::provider::Provider;
 use super::resolve::Catalog;
 use super::timeouts::TimeoutOverrides;
 use crate::catalog::{Auth, Modality};
-use tollgate_ledger::tariff::{Prices, Rates, parse_price};
+use tollgate_ledger::tariff::Prices;
 use tollgate_wire::Surface;
 
 const PROVIDERS: &str = include_str!("facts/providers.tsv");
@@ -197,61 +197,19 @@ fn usual_surfaces(offered: &[Surface], modalities: &[Modality]) -> Option<Vec<Su
     (own != offered).then_some(own)
 }
 
-/// One column of prices: the base price, `None` if it is not known, and its tiers by rising threshold.
-struct Column {
-    base: Option<u64>,
-    tiers: Vec<(u64, u64)>,
-}
-
-impl Column {
-    fn read(cell: &str) -> Result<Column, String> {
-        let mut parts = cell.split(';');
-        let base = match parts.next() {
-            None | Some("") => None,
-            Some(price) => Some(parse_price(price)?),
-        };
-        let mut tiers = Vec::new();
-        for part in parts {
-            let tier = part.strip_prefix('>').and_then(|part| part.split_once(':'));
-            let (above, price) = tier.ok_or_else(|| format!("`{part}` is no tier"))?;
-            let above: u64 = above.parse().map_err(|_| format!("`{part}` is no tier"))?;
-            tiers.push((above, parse_price(price)?));
-        }
-        tiers.sort_unstable();
-        Ok(Column { base, tiers })
-    }
-
-    /// The price for prompts of this length. Without a tier it is the same for every length.
-    fn price(&self, prompt: u64) -> Option<u64> {
-        let reached = self.tiers.iter().rev().find(|(above, _)| prompt > *above);
-        reached.map(|(_, price)| *price).or(self.base)
-    }
-}
-
 /// The prices in the four columns: input, cached read, cache write, output.
-fn prices([input, cached_read, cache_write, output]: [&str; 4]) -> Result<Prices, String> {
-    let input = Column::read(input)?;
-    let cached_read = Column::read(cached_read)?;
-    let cache_write = Column::read(cache_write)?;
-    let output = Column::read(output)?;
-    let columns = [&input, &cached_read, &cache_write, &output];
-    let mut thresholds: Vec<u64> = columns
-        .iter()
-        .flat_map(|column| column.tiers.iter().map(|(above, _)| *above))
+fn prices(cells: [&str; 4]) -> Result<Prices, String> {
+    let named = ["input", "cached_read", "cache_write", "output"]
+        .into_iter()
+        .zip(cells);
+    let known = named.filter(|(_, cell)| !cell.is_empty());
+    let text: String = known
+        .map(|(name, cell)| format!("{name}={cell} "))
         .collect();
-    thresholds.sort_unstable();
-    thresholds.dedup();
-    let rates = |prompt| Rates {
-        input: input.price(prompt),
-        cached_read: cached_read.price(prompt),
-        cache_write: cache_write.price(prompt),
-        output: output.price(prompt),
-    };
-    let tier = |above: u64| (above, rates(above.saturating_add(1)));
-    Ok(Prices {
-        base: rates(0),
-        tiers: thresholds.into_iter().map(tier).collect(),
-    })
+    if text.is_empty() {
+        return Ok(Prices::default());
+    }
+    Ok(Prices::flat(text.parse()?))
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@ use super::model::Model;
 use super::provider::Provider;
 use super::resolve::Catalog;
 use crate::catalog::Modality;
-use tollgate_ledger::tariff::{Prices, Rates, show_price};
+use tollgate_base::clock;
+use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
+use tollgate_wire::report::Unit;
 
 /// What a table lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +125,10 @@ fn models_table(models: &[(&Provider, &Model)]) -> String {
             } else {
                 modalities(&model.modalities).join(",")
             },
-            price(&model.prices, |rates| rates.input),
-            price(&model.prices, |rates| rates.cached_read),
-            price(&model.prices, |rates| rates.cache_write),
-            price(&model.prices, |rates| rates.output),
+            price(&model.prices, Unit::Input),
+            price(&model.prices, Unit::CachedRead),
+            price(&model.prices, Unit::CacheWrite),
+            price(&model.prices, Unit::Output),
             surfaces(offered(provider, model)),
             needs_key(provider).to_owned(),
         ]
@@ -134,9 +136,9 @@ fn models_table(models: &[(&Provider, &Model)]) -> String {
     let mut text = aligned(head, rows, &[1, 2, 3, 5, 6, 7, 8], "no model matches\n");
     if models
         .iter()
-        .any(|(_, model)| !model.prices.tiers.is_empty())
+        .any(|(_, model)| MAIN.into_iter().any(|unit| differs(&model.prices, unit)))
     {
-        text.push_str("\nPrices are US dollars per million tokens: ? is unknown, * differs for long prompts (see --json).\n");
+        text.push_str("\nPrices are US dollars per million tokens: ? is unknown, * is not always the same (see `tollgate catalog show`).\n");
     }
     text
 }
@@ -157,13 +159,49 @@ fn tokens(number: Option<u64>) -> String {
     number.map_or_else(|| "?".to_owned(), |number| number.to_string())
 }
 
-fn price(prices: &Prices, of: impl Fn(&Rates) -> Option<u64>) -> String {
-    let differs = prices
-        .tiers
+/// The units that have a column of their own.
+const MAIN: [Unit; 4] = [
+    Unit::Input,
+    Unit::CachedRead,
+    Unit::CacheWrite,
+    Unit::Output,
+];
+
+fn price(prices: &Prices, unit: Unit) -> String {
+    let rate = standard(prices).and_then(|rates| rates.get(unit)?.base);
+    let shown = rate.map_or_else(|| "?".to_owned(), |pico| show_rate(unit, pico));
+    if differs(prices, unit) {
+        shown + "*"
+    } else {
+        shown
+    }
+}
+
+/// What it costs now, if that does not depend on how it is served.
+fn standard(prices: &Prices) -> Option<&Rates> {
+    let dated = |period: &&Period| !matches!(period.holds, Holds::Daily(..));
+    let now = clock::unix_ms(clock::wall()) / 1_000;
+    let holding = prices
+        .standard
         .iter()
-        .any(|(_, rates)| of(rates) != of(&prices.base));
-    let shown = of(&prices.base).map_or_else(|| "?".to_owned(), show_price);
-    if differs { shown + "*" } else { shown }
+        .rev()
+        .filter(dated)
+        .find(|period| period.holds.at(now));
+    holding
+        .or(prices.standard.first())
+        .map(|period| &period.rates)
+}
+
+/// Whether a unit's price depends on the prompt's length, the time, or how it is served.
+fn differs(prices: &Prices, unit: Unit) -> bool {
+    let base = standard(prices).and_then(|rates| rates.get(unit));
+    let tiers =
+        base.is_some_and(|rate| rate.tiers.iter().any(|(_, pico)| Some(*pico) != rate.base));
+    tiers
+        || prices
+            .standard
+            .iter()
+            .any(|period| period.rates.get(unit) != base)
 }
 
 /// The last word of each surface's name, which is enough to tell them apart.
@@ -239,13 +277,7 @@ fn provider_json(provider: &Provider) -> Value {
 }
 
 fn model_json((provider, model): (&Provider, &Model)) -> Value {
-    let tier = |(above, rates): &(u64, Rates)| {
-        let mut tier = rates_json(rates);
-        tier["above"] = json!(above);
-        tier
-    };
-    let mut prices = rates_json(&model.prices.base);
-    prices["tiers"] = model.prices.tiers.iter().map(tier).collect();
+    let prices = prices_json(&model.prices);
     json!({
         "provider": &*provider.id,
         "id": &*model.id,
@@ -261,13 +293,51 @@ fn model_json((provider, model): (&Provider, &Model)) -> Value {
     })
 }
 
+/// What holds now as before there was anything else; then what holds at other times, or is served otherwise.
+fn prices_json(prices: &Prices) -> Value {
+    let none = Rates::default();
+    let mut json = rates_json(standard(prices).unwrap_or(&none));
+    if let Some(members) = json.as_object_mut() {
+        for unit in MAIN {
+            members.entry(unit.name()).or_insert(Value::Null);
+        }
+    }
+    json["source"] = json!(&*prices.source.0);
+    let with = |holds: Holds, rates: &Rates| {
+        let mut json = rates_json(rates);
+        json["holds"] = json!(holds.to_string());
+        json
+    };
+    let periods = prices.standard.iter().filter(|_| prices.standard.len() > 1);
+    json["periods"] = periods
+        .map(|period| with(period.holds, &period.rates))
+        .collect();
+    let variants = prices.variants.iter().map(|variant| {
+        let mut json = with(variant.holds, &variant.rates);
+        json["when"] = json!(variant.when.to_string());
+        json
+    });
+    json["variants"] = variants.collect();
+    json
+}
+
+/// Each unit's price, and those of long prompts by their threshold: a tier has all units, whether they rise or not.
 fn rates_json(rates: &Rates) -> Value {
-    json!({
-        "input": rates.input.map(show_price),
-        "cached_read": rates.cached_read.map(show_price),
-        "cache_write": rates.cache_write.map(show_price),
-        "output": rates.output.map(show_price),
-    })
+    let at = |prompt: u64| -> serde_json::Map<String, Value> {
+        let priced = rates.iter().filter_map(|(unit, rate)| {
+            let pico = rate.at(prompt)?;
+            Some((unit.name().to_owned(), json!(show_rate(unit, pico))))
+        });
+        priced.collect()
+    };
+    let mut json = Value::Object(at(0));
+    let tier = |above: &u64| {
+        let mut tier = at(above.saturating_add(1));
+        tier.insert("above".to_owned(), json!(above));
+        Value::Object(tier)
+    };
+    json["tiers"] = rates.thresholds().iter().map(tier).collect();
+    json
 }
 
 fn surface_names(surfaces: &[Surface]) -> Vec<&'static str> {
@@ -315,7 +385,7 @@ mod tests {
             false,
         );
         assert!(text.contains(" 30* ") && text.contains(" 180* "), "{text}");
-        assert!(text.contains("* differs for long prompts"), "{text}");
+        assert!(text.contains("* is not always the same"), "{text}");
     }
 
     #[test]

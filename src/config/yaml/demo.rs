@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use crate::catalog::Auth;
 use crate::yaml::types;
-use crate::yaml::types::{Prices, Provider};
+use crate::yaml::types::{Prices, Provider, UnitPrices};
 use tollgate_wire::Surface;
+use tollgate_wire::report::Unit;
 
 /// The built-in demo provider's id.
 pub const DEMO_PROVIDER: &str = "demo";
@@ -62,11 +63,17 @@ pub(super) fn provider(base: SocketAddr) -> Provider {
 }
 
 fn prices() -> Prices {
+    let prices = [
+        (Unit::Input, "1"),
+        (Unit::CachedRead, "0.10"),
+        (Unit::CacheWrite, "1.25"),
+        (Unit::Output, "4"),
+    ];
+    let known = prices
+        .into_iter()
+        .filter_map(|(unit, price)| Some((unit, price.parse().ok()?)));
     Prices {
-        input: "1".parse().ok(),
-        cached_read: "0.10".parse().ok(),
-        cache_write: "1.25".parse().ok(),
-        output: "4".parse().ok(),
+        units: UnitPrices(known.collect()),
         ..Prices::default()
     }
 }
@@ -82,6 +89,6 @@ mod tests {
             .models
             .iter()
             .filter_map(|model| model.prices.as_ref());
-        assert!(prices.all(|prices| prices.input.is_some() && prices.output.is_some()));
+        assert!(prices.all(|prices| prices.units.0.len() == 4));
     }
 }

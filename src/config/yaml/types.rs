@@ -10,6 +10,7 @@ mod callers;
 mod ledger;
 mod limits;
 mod listeners;
+mod prices;
 mod providers;
 mod secrets;
 
@@ -25,7 +26,8 @@ pub(crate) use limits::TokenLimits;
 pub use limits::{Budget, Budgets, Limits, Per, RateLimits};
 pub(crate) use listeners::Demo;
 pub use listeners::{Log, Proxy, Tls};
-pub use providers::{Model, PriceTier, Prices, Provider, ProviderKey};
+pub use prices::{PricePeriod, PriceTier, PriceVariant, Prices, UnitPrices};
+pub use providers::{Model, Provider, ProviderKey};
 pub use secrets::Secrets;
 
 /// Tollgate's configuration file.

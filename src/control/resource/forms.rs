@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::newer::{Open, Rest};
 use tollgate_config::catalog::{Auth, Modality};
 use tollgate_config::types;
-use tollgate_config::types::Per;
+use tollgate_config::types::{Per, UnitPrices};
 use tollgate_config::units::{Span, Usd};
 use tollgate_wire::Surface;
 
@@ -40,7 +40,7 @@ macro_rules! plain {
 }
 
 plain!(
-    String, bool, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth
+    String, bool, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth, UnitPrices
 );
 
 impl<Y, T: Form<Y>> Form<Y> for Open<T> {
@@ -227,23 +227,38 @@ forms! {
         timeouts: Timeouts,
     }
 
-    /// What a model costs. With a tier that is not understood, all of it is unknown, which is never zero: credits do
+    /// What a model costs. With a tier, a variant or a period that is not understood, all of it is unknown, which is never zero: credits do
     /// not pay for the model then. A price of something else is a price that this gateway never asks for.
     Prices = types::Prices, if are_understood {
-        input: Option<Usd>,
-        cached_read: Option<Usd>,
-        cache_write: Option<Usd>,
-        output: Option<Usd>,
+        #[serde(flatten)]
+        units: UnitPrices,
         tiers: Vec<PriceTier>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        variants: Vec<PriceVariant>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        periods: Vec<PricePeriod>,
     }
 
     /// Prices of long prompts.
     PriceTier = types::PriceTier {
         above: Option<u64>,
-        input: Option<Usd>,
-        cached_read: Option<Usd>,
-        cache_write: Option<Usd>,
-        output: Option<Usd>,
+        #[serde(flatten)]
+        units: UnitPrices,
+    }
+
+    /// Prices of what is served otherwise.
+    PriceVariant = types::PriceVariant {
+        when: BTreeMap<String, String>,
+        prices: Prices,
+    }
+
+    /// Prices that do not hold always.
+    PricePeriod = types::PricePeriod {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        daily: Option<String>,
+        prices: Prices,
     }
 }
 
@@ -312,7 +327,19 @@ fn is_offered(surfaces: Option<&[Open<Surface>]>) -> bool {
 impl Prices {
     fn are_understood(&self) -> bool {
         let mut tiers = self.tiers.iter();
+        let inner = self
+            .variants
+            .iter()
+            .map(|variant| (&variant.prices, &variant.rest));
+        let inner = inner.chain(
+            self.periods
+                .iter()
+                .map(|period| (&period.prices, &period.rest)),
+        );
         tiers.all(|tier| tier.above.is_some() && tier.rest.is_silent())
+            && inner
+                .into_iter()
+                .all(|(prices, rest)| prices.are_understood() && rest.is_silent())
     }
 }
 

@@ -26,12 +26,12 @@ fn documents() -> Vec<(&'static str, Value)> {
             "concurrent_requests": 9, "budget": budgets,
         },
     });
-    let tier = json!({"above": 200, "input": "3", "cached_read": null, "cache_write": null, "output": "4"});
+    let tier = json!({"above": 200, "input": "3", "output": "4"});
     let model = json!({
         "id": "m", "display_name": "M", "aliases": ["mm"], "context_window": 9, "max_output_tokens": 8,
         "modalities": ["text", "image"], "surfaces": ["openai/responses"], "unsupported_parameters": ["top_k"],
         "timeouts": timeouts,
-        "prices": {"input": "1", "cached_read": null, "cache_write": null, "output": "2.5", "tiers": [tier]},
+        "prices": {"input": "1", "output": "2.5", "tiers": [tier]},
     });
     let provider = json!({
         "id": "own", "display_name": "Own", "base_url": "http://127.0.0.1:1", "auth": "bearer",

@@ -142,11 +142,11 @@ impl Serialize for StoredEvent<'_> {
             is_error: self.is_error,
             is_streaming: self.is_streaming,
             stop_reason: self.stop_reason,
-            input_tokens: self.tokens.input,
-            output_tokens: self.tokens.output,
-            cache_read_tokens: self.tokens.cached_read,
-            cache_write_tokens: self.tokens.cache_write,
-            reasoning_tokens: self.tokens.reasoning,
+            input_tokens: self.tokens.input(),
+            output_tokens: self.tokens.output(),
+            cache_read_tokens: self.tokens.cached_read(),
+            cache_write_tokens: self.tokens.cache_write(),
+            reasoning_tokens: self.tokens.reasoning(),
             total_cost: dollars(self.total_cost.0),
             key_source: if self.user_key.is_some() {
                 "user"
@@ -209,7 +209,7 @@ struct Row<'a> {
     status_code: u16,
     outcome: u32,
     stop_reason: u32,
-    tokens: Usage,
+    tokens: [u64; 5],
     total_cost: i64,
     user_key: Option<(u32, u32)>,
     latency_to_commit_ms: Option<u64>,
@@ -279,7 +279,10 @@ fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEv
         is_error: flag(2),
         is_streaming: flag(3),
         stop_reason: text(row.stop_reason)?,
-        tokens: row.tokens,
+        tokens: {
+            let [input, read, write, output, reasoning] = row.tokens;
+            Usage::of(input, read, write, output, reasoning)
+        },
         estimated: flag(4),
         orphaned: flag(5),
         total_cost: NanoUsd(row.total_cost),

@@ -5,8 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use tollgate_wire::report::Usage;
-
 /// A record to append; what it says is borrowed.
 pub type Record<'a> = Entry<&'a str, &'a [&'a str]>;
 
@@ -59,8 +57,8 @@ pub enum Entry<S, L> {
         estimated: bool,
         /// The answer's HTTP status.
         status: u16,
-        /// The tokens used.
-        usage: Usage,
+        /// The tokens used: prompt, of it read from and written to a cache, answer, of it reasoning.
+        usage: [u64; 5],
     },
     /// What was settled for the account before this, and after its previous cut, is the exchange `number`.
     Cut {

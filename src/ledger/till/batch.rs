@@ -63,11 +63,11 @@ impl Totals {
         total.failed += u64::from(charge.last && charge.failed);
         total.orphaned += u64::from(charge.orphaned);
         let add = |sum: &mut u64, tokens: u64| *sum = sum.saturating_add(tokens.min(MOST_TOKENS));
-        add(&mut total.input, charge.usage.input);
-        add(&mut total.cached_read, charge.usage.cached_read);
-        add(&mut total.cache_write, charge.usage.cache_write);
-        add(&mut total.output, charge.usage.output);
-        add(&mut total.reasoning, charge.usage.reasoning);
+        add(&mut total.input, charge.usage.input());
+        add(&mut total.cached_read, charge.usage.cached_read());
+        add(&mut total.cache_write, charge.usage.cache_write());
+        add(&mut total.output, charge.usage.output());
+        add(&mut total.reasoning, charge.usage.reasoning());
         total.cost += charge.cost;
     }
 

@@ -141,7 +141,7 @@ impl Past {
                     failed: !(200..300).contains(&status),
                     last: served,
                     orphaned: false,
-                    usage,
+                    usage: Usage::of(usage[0], usage[1], usage[2], usage[3], usage[4]),
                     cost: NanoUsd(cost),
                 };
                 self.charge(id, hold, at_ms, charge);
@@ -174,10 +174,7 @@ impl Past {
                 failed: true,
                 last: true,
                 orphaned: true,
-                usage: Usage {
-                    input: hold.prompt_tokens,
-                    ..Usage::default()
-                },
+                usage: Usage::tokens(hold.prompt_tokens, 0),
                 cost: hold.estimate,
             };
             let at_ms = hold.at_ms;

@@ -102,11 +102,11 @@ impl Entry<'_> {
         line.number(r#","bytes_in":"#, self.bytes_in);
         line.number(r#","bytes_out":"#, self.bytes_out);
         if let Some(tokens) = &self.tokens {
-            line.number(r#","tokens":{"input":"#, tokens.input);
-            line.number(r#","cached_read":"#, tokens.cached_read);
-            line.number(r#","cache_write":"#, tokens.cache_write);
-            line.number(r#","output":"#, tokens.output);
-            line.number(r#","reasoning":"#, tokens.reasoning);
+            line.number(r#","tokens":{"input":"#, tokens.input());
+            line.number(r#","cached_read":"#, tokens.cached_read());
+            line.number(r#","cache_write":"#, tokens.cache_write());
+            line.number(r#","output":"#, tokens.output());
+            line.number(r#","reasoning":"#, tokens.reasoning());
             line.raw("}");
         }
         if self.estimated {

@@ -36,11 +36,7 @@ fn entry<'a>(model: &'a str, attempts: &'a [Attempt<'a>]) -> Entry<'a> {
         stream: true,
         bytes_in: 300,
         bytes_out: 4_096,
-        tokens: Some(Usage {
-            input: 3,
-            output: 5,
-            ..Usage::default()
-        }),
+        tokens: Some(Usage::tokens(3, 5)),
         estimated: false,
         to_commit: Some(Duration::from_micros(12_900)),
         total: Duration::from_millis(250),
@@ -254,7 +250,7 @@ proptest! {
             .collect();
         let [input, cached_read, cache_write, output, reasoning, bytes_in, bytes_out] = sample.numbers;
         let [stream, estimated, client_gone, used] = sample.flags;
-        let tokens = used.then_some(Usage { input, cached_read, cache_write, output, reasoning });
+        let tokens = used.then_some(Usage::of(input, cached_read, cache_write, output, reasoning));
         let time = Timestamp(UNIX_EPOCH + Duration::from_millis(sample.millis.1 % (1 << 41)));
         let line = written(&Entry {
             time,

@@ -151,7 +151,7 @@ fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
     assert!(matches!(pass, Pass::Write(_)), "there may be more");
     let pass = flight.pass(vec![body(b"data: [DONE]\n\n", false)], now);
     assert!(matches!(pass, Pass::Last(_)), "the protocol's end");
-    let usage = flight.with_tap(|tap| tap.usage().map(|usage| usage.output));
+    let usage = flight.with_tap(|tap| tap.usage().map(|usage| usage.output()));
     assert_eq!(usage, Some(Some(90)));
 }
 

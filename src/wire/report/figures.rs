@@ -1,15 +1,21 @@
 //! Usage as each dialect spells it, read into the one model.
 //!
-//! One reader knows the names of all dialects, because they do not collide and because compatible
-//! providers mix them. Sources: the public API references of OpenAI (`usage` of chat completions,
-//! completions, embeddings, responses), Anthropic (`usage` of messages), DeepSeek
-//! (`prompt_cache_hit_tokens`), Moonshot (`cached_tokens`), Groq (`x_groq.usage`), xAI (reasoning
-//! beside the completion, not inside it).
+//! One reader knows the names of all dialects, because they do not collide and because compatible providers mix
+//! them. What is odd (null, negative, absurd, a text that is no number) does not cost the rest. Sources: the public
+//! API references of
+//!
+//! - OpenAI: `usage` of chat completions, completions, embeddings, responses and images; `tool_usage` of responses
+//! - Anthropic: `usage` of messages, with `cache_creation`, `server_tool_use`, and the `iterations` of compaction,
+//!   beside which the outer figures count the last one only
+//! - Google: `usageMetadata`; thoughts that are only in the total of the compatible API
+//! - xAI and Perplexity: reasoning, citations and searches beside the completion, not inside it
+//! - OpenRouter (`cache_write_tokens`, `server_tool_use`), DeepSeek (`prompt_cache_hit_tokens`), Moonshot
+//!   (`cached_tokens`), Groq (`x_groq.usage`), Bedrock (camel case), Cohere (`billed_units`)
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Usage;
+use super::{Context, Dimension, Unit, Usage};
 use crate::{Dialect, skip};
 
 /// A `usage` object as it is written; anything else has no figures.
@@ -21,38 +27,63 @@ impl Written<'_> {
     pub(crate) fn figures(self) -> Option<Figures> {
         Figures::of(self.0?.get().as_bytes())
     }
+
+    /// Adds the counts of tools that are told beside the usage.
+    pub(crate) fn tools(self, figures: &mut Figures) {
+        if let Some(json) = self.0 {
+            figures.tools(json.get().as_bytes());
+        }
+    }
 }
 
 /// A `usage` object, whoever wrote it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    cached_tokens: Option<u64>,
-    prompt_cache_hit_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    prompt_tokens_details: Option<Details>,
-    input_tokens_details: Option<Details>,
-    completion_tokens_details: Option<Details>,
-    output_tokens_details: Option<Details>,
+    /// The whole prompt, as OpenAI counts; without what was cached, as Anthropic does.
+    prompt: Option<u64>,
+    answer: Option<u64>,
+    total: Option<u64>,
+    cached: Option<u64>,
+    cache_creation: Option<u64>,
+    /// Beside `cache_creation`: for how long.
+    cache_creation_5m: Option<u64>,
+    cache_creation_1h: Option<u64>,
+    reasoning: Option<u64>,
+    /// Reasoning and citations are not inside the answer.
+    beside: bool,
+    citations: Option<u64>,
+    inside: Details,
+    outside: Details,
+    searches: Option<u64>,
+    file_searches: Option<u64>,
+    containers: Option<u64>,
+    /// What was not standard about how the answer was served.
+    served: Context,
+    /// The sum of the parts that the outer figures do not sum.
+    iterations: Option<Usage>,
 }
 
+/// What a whole consists of.
 #[derive(Clone, Copy, Debug, Default)]
 struct Details {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    reasoning_tokens: Option<u64>,
-    thinking_tokens: Option<u64>,
+    cached: Option<u64>,
+    cache_write: Option<u64>,
+    reasoning: Option<u64>,
+    audio: Option<u64>,
+    image: Option<u64>,
+    video: Option<u64>,
+    cached_audio: Option<u64>,
+    cached_image: Option<u64>,
 }
 
-/// The largest count of tokens that is believed, some thousand times the longest context window.
+/// The largest count that is believed, some thousand times the longest context window.
 const BELIEVED: u32 = u32::MAX;
 
-/// A count of tokens. `None` for what is none: negative, absurdly large, no number. A fraction is dropped.
+/// The most entries of a list inside a usage object that are read.
+const ENTRIES: usize = 256;
+
+/// A count. `None` for what is none: negative, absurdly large, no number. A fraction is dropped; digits in quotes
+/// are a number.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -64,22 +95,80 @@ fn figure(json: &[u8]) -> Option<u64> {
         let digits = json.iter().map(|digit| u64::from(digit - b'0'));
         return Some(digits.fold(0, |figure, digit| 10 * figure + digit));
     }
-    let number: f64 = serde_json::from_slice(json).ok()?;
+    let text = json
+        .strip_prefix(b"\"")
+        .and_then(|json| json.strip_suffix(b"\""));
+    let number: f64 = serde_json::from_slice(text.map_or(json, <[u8]>::trim_ascii)).ok()?;
     let believed = (0.0..=f64::from(BELIEVED)).contains(&number);
     believed.then_some(number as u64)
 }
 
+/// The members of an object that are looked at; nothing of any other JSON.
+fn members<'a>(json: &'a [u8], mut member: impl FnMut(&'a [u8], &'a [u8])) {
+    if json.first() == Some(&b'{') {
+        // What comes before a fault was good.
+        let _read = skip::members(json, &mut member);
+    }
+}
+
+/// The objects of a list; none of any other JSON.
+fn objects<'a>(json: &'a [u8], mut object: impl FnMut(&'a [u8])) {
+    let mut left = ENTRIES;
+    if json.first() == Some(&b'[') {
+        let _read = skip::array(json, 0, |at| {
+            let end = skip::value(json, at)?;
+            if left > 0 {
+                left -= 1;
+                object(&json[at..end]);
+            }
+            Ok(end)
+        });
+    }
+}
+
+/// A text between its quotes; escapes stay as they are written.
+fn text(json: &[u8]) -> Option<&str> {
+    let inside = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    std::str::from_utf8(inside).ok()
+}
+
 impl Details {
-    fn of(json: &[u8]) -> Option<Details> {
-        let mut it = Details::default();
-        let read = skip::members(json, |key, value| match key {
-            b"cached_tokens" => it.cached_tokens = figure(value),
-            b"cache_write_tokens" => it.cache_write_tokens = figure(value),
-            b"reasoning_tokens" => it.reasoning_tokens = figure(value),
-            b"thinking_tokens" => it.thinking_tokens = figure(value),
+    fn read(&mut self, json: &[u8]) {
+        members(json, |key, value| match key {
+            b"cached_tokens" | b"cache_read_input_tokens" => self.cached = figure(value),
+            b"cache_write_tokens" | b"cache_creation_tokens" => self.cache_write = figure(value),
+            b"reasoning_tokens" | b"thinking_tokens" => self.reasoning = figure(value),
+            b"audio_tokens" => self.audio = figure(value),
+            b"image_tokens" => self.image = figure(value),
+            b"video_tokens" => self.video = figure(value),
+            b"cached_tokens_details" => members(value, |key, value| match key {
+                b"audio_tokens" => self.cached_audio = figure(value),
+                b"image_tokens" => self.cached_image = figure(value),
+                _ => {}
+            }),
             _ => {}
         });
-        read.ok().map(|()| it)
+    }
+
+    /// Google's list of modalities, of a whole or of its cached part.
+    fn modalities(&mut self, json: &[u8], cached: bool) {
+        objects(json, |entry| {
+            let (mut modality, mut tokens) = (None, None);
+            members(entry, |key, value| match key {
+                b"modality" => modality = text(value),
+                b"tokenCount" => tokens = figure(value),
+                _ => {}
+            });
+            let place = match (modality, cached) {
+                (Some("AUDIO"), false) => &mut self.audio,
+                (Some("AUDIO"), true) => &mut self.cached_audio,
+                (Some("IMAGE" | "DOCUMENT"), false) => &mut self.image,
+                (Some("IMAGE" | "DOCUMENT"), true) => &mut self.cached_image,
+                (Some("VIDEO"), false) => &mut self.video,
+                _ => return,
+            };
+            *place = Some(place.unwrap_or(0) + tokens.unwrap_or(0));
+        });
     }
 }
 
@@ -87,23 +176,128 @@ impl Figures {
     /// Reads a `usage` object; `None` for any other JSON. What is odd inside does not cost the rest.
     pub(crate) fn of(json: &[u8]) -> Option<Figures> {
         let mut it = Figures::default();
+        let (mut sum, mut hidden) = (Usage::default(), None);
         let read = skip::members(json, |key, value| match key {
-            b"prompt_tokens" => it.prompt_tokens = figure(value),
-            b"completion_tokens" => it.completion_tokens = figure(value),
-            b"total_tokens" => it.total_tokens = figure(value),
-            b"input_tokens" => it.input_tokens = figure(value),
-            b"output_tokens" => it.output_tokens = figure(value),
-            b"cached_tokens" => it.cached_tokens = figure(value),
-            b"prompt_cache_hit_tokens" => it.prompt_cache_hit_tokens = figure(value),
-            b"cache_creation_input_tokens" => it.cache_creation_input_tokens = figure(value),
-            b"cache_read_input_tokens" => it.cache_read_input_tokens = figure(value),
-            b"prompt_tokens_details" => it.prompt_tokens_details = Details::of(value),
-            b"input_tokens_details" => it.input_tokens_details = Details::of(value),
-            b"completion_tokens_details" => it.completion_tokens_details = Details::of(value),
-            b"output_tokens_details" => it.output_tokens_details = Details::of(value),
+            b"prompt_tokens" | b"input_tokens" | b"promptTokenCount" | b"inputTokens" => {
+                it.prompt = figure(value).or(it.prompt);
+            }
+            b"completion_tokens" | b"output_tokens" | b"candidatesTokenCount" | b"outputTokens" => {
+                it.answer = figure(value).or(it.answer);
+            }
+            b"total_tokens" | b"totalTokenCount" => it.total = figure(value),
+            b"cached_tokens"
+            | b"prompt_cache_hit_tokens"
+            | b"cache_read_input_tokens"
+            | b"cacheReadInputTokens"
+            | b"cachedContentTokenCount" => it.cached = figure(value).or(it.cached),
+            b"cached_prompt_text_tokens" => {
+                it.cached = figure(value).or(it.cached);
+                it.beside = true;
+            }
+            b"cache_creation_input_tokens" | b"cacheWriteInputTokens" => {
+                it.cache_creation = figure(value);
+            }
+            b"cache_creation" => members(value, |key, value| match key {
+                b"ephemeral_5m_input_tokens" => it.cache_creation_5m = figure(value),
+                b"ephemeral_1h_input_tokens" => it.cache_creation_1h = figure(value),
+                _ => {}
+            }),
+            b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => {
+                it.inside.read(value);
+            }
+            b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details" => {
+                it.outside.read(value);
+            }
+            b"promptTokensDetails" => it.inside.modalities(value, false),
+            b"cacheTokensDetails" => it.inside.modalities(value, true),
+            b"candidatesTokensDetails" => it.outside.modalities(value, false),
+            b"thoughtsTokenCount" => hidden = figure(value),
+            b"reasoning_tokens" => it.reasoning = figure(value),
+            b"citation_tokens" => {
+                it.citations = figure(value);
+                it.beside = true;
+            }
+            b"num_search_queries" | b"num_sources_used" => it.searches = figure(value),
+            b"server_tool_use" | b"server_side_tool_usage_details" | b"tool_usage" => {
+                it.tools(value);
+            }
+            b"tool_calls_details" => members(value, |key, value| {
+                if key == b"search_web" {
+                    members(value, |key, value| {
+                        if key == b"invocation" {
+                            it.searches = figure(value);
+                        }
+                    });
+                }
+            }),
+            b"service_tier" => it.serve(Dimension::ServiceTier, value),
+            b"speed" => it.serve(Dimension::Speed, value),
+            b"inference_geo" => it.serve(Dimension::InferenceGeo, value),
+            b"iterations" => {
+                let mut any = false;
+                objects(value, |entry| {
+                    if let Some(usage) =
+                        Figures::of(entry).and_then(|it| it.anthropic(Usage::default()))
+                    {
+                        sum.add(&usage);
+                        any = true;
+                    }
+                });
+                it.iterations = any.then_some(sum);
+            }
             _ => {}
         });
-        read.ok().map(|()| it)
+        read.ok()?;
+        if let Some(thoughts) = hidden {
+            it.answer = Some(it.answer.unwrap_or(0) + thoughts);
+            it.outside.reasoning = Some(thoughts);
+        }
+        Some(it)
+    }
+
+    /// What was not standard about how the answer was served.
+    pub(crate) fn served(&self) -> &Context {
+        &self.served
+    }
+
+    /// Counts of tools that the provider ran, wherever they are told.
+    pub(crate) fn tools(&mut self, json: &[u8]) {
+        let mut add = |place: fn(&mut Figures) -> &mut Option<u64>, value: &[u8]| {
+            let place = place(self);
+            *place = figure(value)
+                .map(|more| more + place.unwrap_or(0))
+                .or(*place);
+        };
+        members(json, |key, value| match key {
+            b"web_search_requests" | b"web_search_calls" | b"x_search_calls" => {
+                add(|it| &mut it.searches, value);
+            }
+            b"file_search_calls" | b"document_search_calls" => {
+                add(|it| &mut it.file_searches, value);
+            }
+            b"code_execution_requests" | b"code_interpreter_calls" => {
+                add(|it| &mut it.containers, value);
+            }
+            b"web_search" | b"file_search" | b"code_interpreter" => {
+                let place: fn(&mut Figures) -> &mut Option<u64> = match key {
+                    b"web_search" => |it| &mut it.searches,
+                    b"file_search" => |it| &mut it.file_searches,
+                    _ => |it| &mut it.containers,
+                };
+                members(value, |key, value| {
+                    if matches!(key, b"num_requests" | b"requests") {
+                        add(place, value);
+                    }
+                });
+            }
+            _ => {}
+        });
+    }
+
+    fn serve(&mut self, dimension: Dimension, value: &[u8]) {
+        if let Some(value) = text(value) {
+            self.served.set(dimension, value);
+        }
     }
 
     /// The usage, if the prompt is reported, and the output too unless `prompt_only` (embeddings).
@@ -112,47 +306,86 @@ impl Figures {
             Dialect::OpenAi => self.openai(prompt_only),
             Dialect::Anthropic => self
                 .anthropic(Usage::default())
-                .filter(|_| self.input_tokens.is_some() && self.output_tokens.is_some()),
+                .filter(|_| self.prompt.is_some() && self.answer.is_some()),
         }
     }
 
     fn openai(&self, prompt_only: bool) -> Option<Usage> {
-        let inside = self
-            .prompt_tokens_details
-            .or(self.input_tokens_details)
-            .unwrap_or_default();
-        let outside = self
-            .completion_tokens_details
-            .or(self.output_tokens_details)
-            .unwrap_or_default();
-        let input = self.prompt_tokens.or(self.input_tokens)?;
-        let rest = self.total_tokens.and_then(|total| total.checked_sub(input));
-        let output = self.completion_tokens.or(self.output_tokens).or(rest);
-        let mut output = if prompt_only {
-            output.unwrap_or(0)
+        let input = self.prompt?;
+        let rest = self.total.and_then(|total| total.checked_sub(input));
+        let told = self.answer.or(rest);
+        let told = if prompt_only {
+            told.unwrap_or(0)
         } else {
-            output?
+            told?
         };
-        let reasoning = outside.reasoning_tokens.unwrap_or(0);
-        // xAI counts reasoning beside the completion; the total gives it away.
-        if reasoning > 0 && rest == output.checked_add(reasoning) {
-            output += reasoning;
+        let reasoning = self.outside.reasoning.or(self.reasoning).unwrap_or(0);
+        let citations = self.citations.unwrap_or(0);
+        // The answer is what the total says, where that is more: thoughts that are told nowhere else, or reasoning
+        // that is counted beside the completion.
+        let mut output = told.max(rest.unwrap_or(0));
+        if self.beside {
+            output = output.max(told + reasoning + citations);
         }
-        let cached_read = inside
-            .cached_tokens
-            .or(self.prompt_cache_hit_tokens)
-            .or(self.cached_tokens);
-        let cached_read = cached_read.unwrap_or(0).min(input);
-        Some(Usage {
+        let mut usage = Usage::default();
+        let cached = self.inside.cached.or(self.cached).unwrap_or(0);
+        let writes = (self.inside.cache_write)
+            .or(self.cache_creation)
+            .unwrap_or(0);
+        take(
+            &mut usage,
             input,
-            cached_read,
-            cache_write: inside
-                .cache_write_tokens
-                .unwrap_or(0)
-                .min(input - cached_read),
+            &[
+                (
+                    Unit::CachedAudio,
+                    self.inside.cached_audio.unwrap_or(0).min(cached),
+                ),
+                (
+                    Unit::CachedImage,
+                    self.inside.cached_image.unwrap_or(0).min(cached),
+                ),
+            ],
+        );
+        let of_media = usage.input();
+        let audio = self
+            .inside
+            .audio
+            .unwrap_or(0)
+            .saturating_sub(usage[Unit::CachedAudio]);
+        let image = self
+            .inside
+            .image
+            .unwrap_or(0)
+            .saturating_sub(usage[Unit::CachedImage]);
+        take(
+            &mut usage,
+            input,
+            &[
+                (Unit::CachedRead, cached.saturating_sub(of_media)),
+                (Unit::CacheWrite, writes),
+                (Unit::InputAudio, audio),
+                (Unit::InputImage, image),
+                (Unit::InputVideo, self.inside.video.unwrap_or(0)),
+            ],
+        );
+        usage[Unit::Input] = input - usage.input();
+        take(
+            &mut usage,
             output,
-            reasoning: reasoning.min(output),
-        })
+            &[
+                (Unit::Citation, citations),
+                (
+                    Unit::Reasoning,
+                    reasoning.max(output - told - citations.min(output - told)),
+                ),
+                (Unit::OutputAudio, self.outside.audio.unwrap_or(0)),
+                (Unit::OutputImage, self.outside.image.unwrap_or(0)),
+                (Unit::OutputVideo, self.outside.video.unwrap_or(0)),
+            ],
+        );
+        usage[Unit::Output] = output - usage.output();
+        self.count(&mut usage);
+        Some(usage)
     }
 
     /// `earlier` with what is reported here put in its place; `None` if nothing is reported.
@@ -160,43 +393,76 @@ impl Figures {
     /// Anthropic's later figures are cumulative and replace earlier ones. A prompt of nothing at all
     /// does not replace one that was reported: some compatible providers fill the place with zeros.
     pub(crate) fn anthropic(&self, earlier: Usage) -> Option<Usage> {
-        let input = [
-            self.input_tokens,
-            self.cache_read_input_tokens,
-            self.cache_creation_input_tokens,
-        ];
-        let reports_prompt = input
+        if let Some(mut sum) = self.iterations {
+            self.count(&mut sum);
+            return Some(sum);
+        }
+        let prompt = [self.prompt, self.cached, self.cache_creation];
+        let reports_prompt = prompt
             .iter()
             .any(|figure| figure.is_some_and(|tokens| tokens > 0));
-        if self.output_tokens.is_none() && input.iter().all(|figure| figure.is_none()) {
+        if self.answer.is_none() && prompt.iter().all(Option::is_none) {
             return None;
         }
         let mut usage = earlier;
         if reports_prompt {
-            let uncached = earlier
-                .input
-                .saturating_sub(earlier.cached_read)
-                .saturating_sub(earlier.cache_write);
-            usage.cached_read = self.cache_read_input_tokens.unwrap_or(earlier.cached_read);
-            usage.cache_write = self
-                .cache_creation_input_tokens
-                .unwrap_or(earlier.cache_write);
-            usage.input =
-                self.input_tokens.unwrap_or(uncached) + usage.cached_read + usage.cache_write;
+            if let Some(plain) = self.prompt {
+                usage[Unit::Input] = plain;
+            }
+            if let Some(read) = self.cached {
+                usage[Unit::CachedRead] = read;
+            }
+            let hour = self.cache_creation_1h;
+            let minutes = (self.cache_creation)
+                .map(|all| all.saturating_sub(hour.unwrap_or(0)))
+                .or(self.cache_creation_5m);
+            if minutes.is_some() || hour.is_some() {
+                usage[Unit::CacheWrite] = minutes.unwrap_or(0);
+                usage[Unit::CacheWrite1h] = hour
+                    .unwrap_or(0)
+                    .min(self.cache_creation.unwrap_or(u64::MAX));
+            }
         }
-        usage.output = self.output_tokens.unwrap_or(earlier.output);
-        let details = self.output_tokens_details.unwrap_or_default();
-        let reasoning = details
-            .thinking_tokens
-            .or(details.reasoning_tokens)
-            .unwrap_or(earlier.reasoning);
-        usage.reasoning = reasoning.min(usage.output);
+        let output = self.answer.unwrap_or(earlier.output());
+        let told = self.outside.reasoning.or(self.reasoning);
+        let reasoning = told.unwrap_or(earlier.reasoning()).min(output);
+        usage[Unit::Reasoning] = reasoning;
+        usage[Unit::Output] = output - reasoning;
+        self.count(&mut usage);
         Some(usage)
+    }
+
+    /// Tools and searches are counted in whole numbers of them.
+    fn count(&self, usage: &mut Usage) {
+        for (unit, told) in [
+            (Unit::WebSearch, self.searches),
+            (Unit::FileSearch, self.file_searches),
+            (Unit::CodeContainer, self.containers),
+        ] {
+            if let Some(count) = told {
+                usage[unit] = count;
+            }
+        }
     }
 
     /// Whether the answer's own tokens are reported.
     pub(crate) fn reports_output(&self) -> bool {
-        self.output_tokens.is_some()
+        self.answer.is_some() || self.iterations.is_some()
+    }
+}
+
+/// Gives each part what it is told to have, as long as the whole has any.
+fn take(usage: &mut Usage, whole: u64, parts: &[(Unit, u64)]) {
+    let of = parts.first().map_or(Unit::Input, |(unit, _)| *unit);
+    let taken = if of.is_prompt() {
+        usage.input()
+    } else {
+        usage.output()
+    };
+    let mut left = whole.saturating_sub(taken);
+    for (unit, told) in parts {
+        usage[*unit] = (*told).min(left);
+        left -= usage[*unit];
     }
 }
 

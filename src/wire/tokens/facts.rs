@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::report::floor_boundary;
 use crate::report::lenient::Text;
-use crate::report::{StreamFailure, Usage};
+use crate::report::{Context, Dimension, StreamFailure, Unit, Usage};
 
 /// The most text kept for counting, in bytes; the rest is only measured.
 const MAX_TEXT: usize = 1 << 20;
@@ -15,9 +15,14 @@ const MAX_NAME: usize = 256;
 /// What is known of an answer so far.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
-    pub usage: Option<Usage>,
-    /// The usage covers the whole answer.
-    pub usage_final: bool,
+    /// What was reported last.
+    reported: Option<Report>,
+    /// What was not standard about how it was served.
+    pub served: Context,
+    /// Tools that the provider ran, as the answer shows them.
+    ran: Ran,
+    /// Bytes of content that is no text.
+    other: u64,
     pub model: Option<String>,
     /// The answer's id.
     pub id: Option<String>,
@@ -32,6 +37,29 @@ pub(super) struct Facts {
     /// What the event being read has added.
     pub added: Added,
 }
+
+/// Usage as it was reported at some place of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    pub usage: Usage,
+    /// It is the kind of report that comes at the end.
+    at_the_end: bool,
+    /// Bytes of text, and of all that was generated, before it.
+    pub text: u64,
+    generated: u64,
+}
+
+/// How often the provider ran its tools.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Ran {
+    web_searches: u64,
+    file_searches: u64,
+    /// A keyed list would cost more than it saves: answers have a few.
+    containers: Vec<String>,
+}
+
+/// The most containers that are told apart.
+const CONTAINERS: usize = 64;
 
 /// What an event added that reading it again would not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,10 +123,81 @@ impl Facts {
         }
     }
 
-    /// The last usage reported stays.
-    pub(super) fn report(&mut self, usage: Usage, is_final: bool) {
-        self.usage = Some(usage);
-        self.usage_final |= is_final;
+    /// The last usage reported stays. `at_the_end` says that it is the kind of report with which answers end.
+    pub(super) fn report(&mut self, usage: Usage, at_the_end: bool) {
+        self.reported = Some(Report {
+            usage,
+            at_the_end,
+            text: self.text.len(),
+            generated: self.generated(),
+        });
+        self.added = Added::Other;
+    }
+
+    /// What was reported last, with the tools that the answer shows.
+    pub(super) fn reported(&self) -> Option<Report> {
+        self.reported.map(|mut report| {
+            self.ran.tell(&mut report.usage);
+            report
+        })
+    }
+
+    /// Tools that the provider ran, whatever it reports of them.
+    pub(super) fn with_tools(&self, mut usage: Usage) -> Usage {
+        self.ran.tell(&mut usage);
+        usage
+    }
+
+    /// Whether what was reported is about the whole answer: nothing was generated after it, and it does not say
+    /// that an answer with a text has no tokens.
+    pub(super) fn usage_final(&self) -> bool {
+        self.reported.is_some_and(|report| {
+            let whole = report.generated == self.generated();
+            let empty = report.usage.output() == 0 && self.text.len() > 0;
+            report.at_the_end && whole && !empty
+        })
+    }
+
+    /// Content that is no text: so many bytes of it.
+    pub(super) fn other(&mut self, bytes: usize) {
+        self.content = true;
+        self.other += bytes as u64;
+        self.added = Added::Other;
+    }
+
+    fn generated(&self) -> u64 {
+        self.text.len() + self.other
+    }
+
+    /// How the answer is served, as far as its price depends on it.
+    pub(super) fn serve(&mut self, tier: &Text<'_>) {
+        if let Some(tier) = tier.some() {
+            self.served.set(Dimension::ServiceTier, tier);
+        }
+    }
+
+    /// The same, as a usage object tells it.
+    pub(super) fn serve_all(&mut self, served: &Context) {
+        for (dimension, value) in served.iter() {
+            self.served.set(dimension, value);
+        }
+    }
+
+    /// An item of a response that shows a tool which the provider ran: its type, what a search did, and the
+    /// container that code ran in.
+    pub(super) fn ran(&mut self, kind: &str, action: &str, container: &str) {
+        match kind {
+            // Opening a page that was found is not billed.
+            "web_search_call" if matches!(action, "" | "search") => self.ran.web_searches += 1,
+            "file_search_call" => self.ran.file_searches += 1,
+            "code_interpreter_call" => {
+                let known = self.ran.containers.iter().any(|known| known == container);
+                if !known && self.ran.containers.len() < CONTAINERS {
+                    self.ran.containers.push(short(container));
+                }
+            }
+            _ => return,
+        }
         self.added = Added::Other;
     }
 
@@ -111,7 +210,26 @@ impl Facts {
     }
 }
 
+impl Ran {
+    /// The larger of what is reported and what the answer shows.
+    fn tell(&self, usage: &mut Usage) {
+        for (unit, shown) in [
+            (Unit::WebSearch, self.web_searches),
+            (Unit::FileSearch, self.file_searches),
+            (Unit::CodeContainer, self.containers.len() as u64),
+        ] {
+            usage[unit] = usage[unit].max(shown);
+        }
+    }
+}
+
 impl Transcript {
+    /// What was generated after so many bytes, as far as it is kept.
+    pub(super) fn after(&self, bytes: u64) -> &str {
+        let from = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.kept.get(from..).unwrap_or_default()
+    }
+
     pub(super) fn push(&mut self, text: &str) {
         let room = MAX_TEXT - self.kept.len();
         let (kept, beyond) = text.split_at(floor_boundary(text, room));

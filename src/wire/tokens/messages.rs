@@ -131,7 +131,12 @@ fn report(usage: Written<'_>, at_the_end: bool, facts: &mut Facts) {
     let Some(figures) = usage.figures() else {
         return;
     };
-    if let Some(usage) = figures.anthropic(facts.usage.unwrap_or_default()) {
+    facts.serve_all(figures.served());
+    let earlier = facts
+        .reported()
+        .map(|report| report.usage)
+        .unwrap_or_default();
+    if let Some(usage) = figures.anthropic(earlier) {
         facts.report(usage, at_the_end && figures.reports_output());
     }
 }

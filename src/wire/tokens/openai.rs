@@ -22,6 +22,8 @@ pub(super) struct Chunk<'a> {
     #[serde(borrow)]
     usage: Written<'a>,
     #[serde(borrow)]
+    service_tier: Text<'a>,
+    #[serde(borrow)]
     x_groq: Maybe<Groq<'a>>,
     #[serde(borrow)]
     error: Fault<'a>,
@@ -93,6 +95,8 @@ struct Function<'a> {
 struct Audio<'a> {
     #[serde(borrow)]
     transcript: Text<'a>,
+    #[serde(borrow)]
+    data: Text<'a>,
 }
 
 impl Function<'_> {
@@ -127,6 +131,7 @@ impl Delta<'_> {
         }
         if let Some(audio) = &self.audio.0 {
             facts.text(&audio.transcript);
+            facts.other(audio.data.0.len());
         }
         facts.content |= self.tool_calls.first.is_some()
             || self.reasoning_details.first.is_some()
@@ -164,6 +169,7 @@ impl Chunk<'_> {
         }
         facts.model(&self.model);
         facts.id(&self.id);
+        facts.serve(&self.service_tier);
         if failure.is_none() {
             for choice in self.choices.iter() {
                 choice.tell(facts);
@@ -172,11 +178,11 @@ impl Chunk<'_> {
         let figures = self.usage.figures();
         let usage_only = self.choices.present && self.choices.first.is_none() && figures.is_some();
         let groq = || self.x_groq.0.as_ref()?.usage.figures();
-        if let Some(usage) = figures
-            .or_else(groq)
-            .and_then(|figures| figures.usage(Dialect::OpenAi, false))
-        {
-            facts.report(usage, true);
+        if let Some(figures) = figures.or_else(groq) {
+            facts.serve_all(figures.served());
+            if let Some(usage) = figures.usage(Dialect::OpenAi, false) {
+                facts.report(usage, true);
+            }
         }
         Read {
             usage_only: usage_only && failure.is_none(),

@@ -36,6 +36,18 @@ struct Item<'a> {
     kind: Text<'a>,
     #[serde(borrow)]
     name: Text<'a>,
+    #[serde(borrow)]
+    action: Maybe<Action<'a>>,
+    #[serde(borrow)]
+    container_id: Text<'a>,
+}
+
+/// What a search of the web did.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Action<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
 }
 
 /// The response object that some events carry.
@@ -49,7 +61,11 @@ struct Response<'a> {
     #[serde(borrow)]
     status: Text<'a>,
     #[serde(borrow)]
+    service_tier: Text<'a>,
+    #[serde(borrow)]
     usage: Written<'a>,
+    #[serde(borrow)]
+    tool_usage: Written<'a>,
     #[serde(borrow)]
     error: Fault<'a>,
     #[serde(borrow)]
@@ -68,12 +84,13 @@ impl Response<'_> {
     fn tell(&self, facts: &mut Facts) -> Option<StreamFailure> {
         facts.model(&self.model);
         facts.id(&self.id);
-        if let Some(usage) = self
-            .usage
-            .figures()
-            .and_then(|figures| figures.usage(Dialect::OpenAi, false))
-        {
-            facts.report(usage, true);
+        facts.serve(&self.service_tier);
+        if let Some(mut figures) = self.usage.figures() {
+            self.tool_usage.tools(&mut figures);
+            facts.serve_all(figures.served());
+            if let Some(usage) = figures.usage(Dialect::OpenAi, false) {
+                facts.report(usage, true);
+            }
         }
         end(&self.status, &self.incomplete_details, facts);
         self.error.failure()
@@ -123,10 +140,20 @@ impl ResponseEvent<'_> {
                     facts.text(&item.name);
                 }
             }
-            "response.output_item.done" => facts.content = true,
+            "response.output_item.done" => {
+                facts.content = true;
+                if let Some(item) = &self.item.0 {
+                    let action = item.action.0.as_ref().map(|action| &*action.kind.0);
+                    facts.ran(
+                        &item.kind.0,
+                        action.unwrap_or_default(),
+                        &item.container_id.0,
+                    );
+                }
+            }
             _ if kind.starts_with("response.") && kind.ends_with(".delta") => {
                 if kind.ends_with("audio.delta") {
-                    facts.content |= !self.delta.is_empty();
+                    facts.other(self.delta.0.len());
                 } else {
                     facts.text(&self.delta);
                 }

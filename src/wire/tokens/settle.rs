@@ -1,14 +1,17 @@
 //! What an attempt is settled with: the provider's figures, ours where it reported none.
 
 use super::{Encoding, Tap};
-use crate::report::Usage;
+use crate::report::{Context, Usage};
 
-/// The tokens an attempt is charged for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an attempt is charged for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
     /// The figures.
     pub usage: Usage,
-    /// Whether any of them is not the provider's last word: our own count, or a report before the end.
+    /// What was not standard about how it was served.
+    pub served: Context,
+    /// Whether any of the figures is not the provider's last word: our own count, a report before the end, or
+    /// one that cannot be.
     pub estimated: bool,
 }
 
@@ -19,27 +22,36 @@ impl Settled {
     /// This may tokenize a whole answer (tens of milliseconds per megabyte): call it after the last
     /// byte has gone, not before.
     pub fn of(tap: &Tap, model: &str, prompt: impl FnOnce() -> u64) -> Settled {
-        let usage = match tap.usage() {
-            Some(usage) if tap.usage_final() => {
-                return Settled {
-                    usage,
-                    estimated: false,
-                };
-            }
-            Some(usage) => usage,
-            None => Usage {
-                input: prompt(),
-                ..Usage::default()
-            },
+        let reported = tap.usage().filter(|usage| usage.input() > 0);
+        let mut settled = Settled {
+            usage: reported.unwrap_or_else(|| tap.with_tools(Usage::tokens(prompt(), 0))),
+            served: tap.served().clone(),
+            estimated: reported.is_none(),
         };
-        let counted = tap.count_output(Encoding::of_model(model));
-        Settled {
-            usage: Usage {
-                output: usage.output.max(counted),
-                ..usage
-            },
-            estimated: true,
+        if reported.is_none() || !tap.usage_final() {
+            let counted = tap.count_output(Encoding::of_model(model));
+            let output = settled.usage.output().max(counted);
+            settled.usage.set_output(output);
+            settled.estimated = true;
         }
+        settled
+    }
+
+    /// Holds it to what can be: a prompt is no longer than the model's context window, an answer no longer than its
+    /// longest. What is more is not believed, and marked.
+    #[must_use]
+    pub fn within(mut self, context_window: Option<u64>, max_output: Option<u64>) -> Settled {
+        let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+        if self.usage.input() > most(context_window) {
+            self.usage.set_input(most(context_window));
+            self.estimated = true;
+        }
+        let longest = most(max_output).min(most(context_window));
+        if self.usage.output() > longest {
+            self.usage.set_output(longest);
+            self.estimated = true;
+        }
+        self
     }
 }
 
@@ -61,11 +73,8 @@ mod tests {
         assert_eq!(
             settled,
             Settled {
-                usage: Usage {
-                    input: 50,
-                    output: 4,
-                    ..Usage::default()
-                },
+                usage: Usage::tokens(50, 4),
+                served: Context::STANDARD,
                 estimated: true
             }
         );
@@ -78,10 +87,8 @@ mod tests {
         assert_eq!(
             settled,
             Settled {
-                usage: Usage {
-                    input: 7,
-                    ..Usage::default()
-                },
+                usage: Usage::tokens(7, 0),
+                served: Context::STANDARD,
                 estimated: true
             }
         );

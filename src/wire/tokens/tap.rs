@@ -15,7 +15,7 @@ use super::facts::Facts;
 use super::whole::Document;
 use super::{Encoding, stream};
 use crate::report::template::Template;
-use crate::report::{StreamFailure, Usage};
+use crate::report::{Context, StreamFailure, Usage};
 use crate::sse::{Event, Parser};
 use crate::{Endpoint, Surface};
 
@@ -230,13 +230,18 @@ impl Tap {
 
     /// What the provider reported so far. Before [`Tap::usage_final`] the output may be short.
     pub fn usage(&self) -> Option<Usage> {
-        self.facts.usage
+        self.facts.reported().map(|report| report.usage)
     }
 
     /// Whether [`Tap::usage`] is about the whole answer (Anthropic reports the prompt first, and the
     /// output only at the end).
     pub fn usage_final(&self) -> bool {
-        self.facts.usage_final
+        self.facts.usage_final()
+    }
+
+    /// What was not standard about how the answer was served, as far as it says.
+    pub fn served(&self) -> &Context {
+        &self.facts.served
     }
 
     /// The model that the answer names, at most 256 bytes of it.
@@ -271,16 +276,39 @@ impl Tap {
         self.facts.text.as_str()
     }
 
-    /// Our own count of the text generated so far. What [`Tap::output_text`] could not keep is taken
-    /// to have as many tokens per byte as what it kept.
+    /// Tokens of the answer: what was reported, and our own count of what came after it. What
+    /// [`Tap::output_text`] could not keep is taken to have as many tokens per byte as what it kept.
     pub(crate) fn count_output(&self, encoding: Encoding) -> u64 {
-        let text = self.facts.text.as_str();
-        let counted = encoding.count(text);
-        let kept = text.len() as u128;
-        let beyond = u128::from(self.facts.text.beyond) * u128::from(counted) / kept.max(1);
-        counted.saturating_add(u64::try_from(beyond).unwrap_or(u64::MAX))
+        let text = &self.facts.text;
+        let counted = |kept: &str, bytes: u64| {
+            let tokens = encoding.count(kept);
+            let beyond = bytes.saturating_sub(kept.len() as u64);
+            let more = match kept.len() as u128 {
+                0 => u128::from(beyond / BYTES_PER_TOKEN),
+                kept => u128::from(beyond) * u128::from(tokens) / kept,
+            };
+            tokens.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+        };
+        let all = counted(text.as_str(), text.len());
+        match self.facts.reported() {
+            None => all,
+            // A figure with which an answer begins says nothing of the rest.
+            Some(report) if report.text == 0 => report.usage.output().max(all),
+            Some(report) => {
+                let after = counted(text.after(report.text), text.len() - report.text);
+                report.usage.output().saturating_add(after)
+            }
+        }
+    }
+
+    /// `usage`, with the tools that the answer shows.
+    pub(crate) fn with_tools(&self, usage: Usage) -> Usage {
+        self.facts.with_tools(usage)
     }
 }
+
+/// Of most texts, about.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// Looks at events until the chunk is done.
 struct Look<'a> {

@@ -264,7 +264,7 @@ fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<St
         end(&status, &answer.incomplete_details.read(), facts);
     }
     // Texts are read only where they must be counted: most of an answer is text.
-    if facts.usage.is_some() {
+    if facts.usage_final() {
         if let Some(reason) = answer.finish_reason.read::<Text<'_>>().some() {
             facts.finish_reason(reason);
         }
@@ -284,7 +284,9 @@ fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<St
 
 fn note(figures: Option<Figures>, surface: Surface, facts: &mut Facts) {
     let prompt_only = surface == Surface::Embeddings;
-    if let Some(usage) = figures.and_then(|figures| figures.usage(surface.dialect(), prompt_only)) {
+    let Some(figures) = figures else { return };
+    facts.serve_all(figures.served());
+    if let Some(usage) = figures.usage(surface.dialect(), prompt_only) {
         facts.report(usage, true);
     }
 }
@@ -318,7 +320,7 @@ fn search(endpoint: Endpoint, head: &[u8], tail: &[u8], facts: &mut Facts) {
     for end in [tail, head] {
         let model = value_of::<Text<'_>>(end, b"\"model\"");
         facts.model(&model.unwrap_or_default());
-        if facts.usage.is_none() {
+        if facts.reported().is_none() {
             let usage = value_of::<Written<'_>>(end, b"\"usage\"");
             note(usage.and_then(Written::figures), surface, facts);
         }

@@ -17,38 +17,38 @@ pub(super) fn read(dialect: Dialect, usage: Option<&Value>) -> Option<Usage> {
 /// As chat completions have it.
 pub(super) fn chat(usage: Usage) -> Value {
     json!({
-        "prompt_tokens": usage.input,
-        "completion_tokens": usage.output,
+        "prompt_tokens": usage.input(),
+        "completion_tokens": usage.output(),
         "total_tokens": usage.total(),
         "prompt_tokens_details": {
-            "cached_tokens": usage.cached_read, "cache_write_tokens": usage.cache_write,
+            "cached_tokens": usage.cached_read(), "cache_write_tokens": usage.cache_write(),
         },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning()},
     })
 }
 
 /// As responses have it.
 pub(super) fn responses(usage: Usage) -> Value {
     json!({
-        "input_tokens": usage.input,
+        "input_tokens": usage.input(),
         "input_tokens_details": {
-            "cached_tokens": usage.cached_read, "cache_write_tokens": usage.cache_write,
+            "cached_tokens": usage.cached_read(), "cache_write_tokens": usage.cache_write(),
         },
-        "output_tokens": usage.output,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "output_tokens": usage.output(),
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning()},
         "total_tokens": usage.total(),
     })
 }
 
 /// As messages have it: `input_tokens` without what was cached.
 pub(super) fn messages(usage: Usage) -> Value {
-    let cached = usage.cached_read + usage.cache_write;
+    let cached = usage.cached_read() + usage.cache_write();
     json!({
-        "input_tokens": usage.input.saturating_sub(cached),
-        "cache_creation_input_tokens": usage.cache_write,
-        "cache_read_input_tokens": usage.cached_read,
-        "output_tokens": usage.output,
-        "output_tokens_details": {"thinking_tokens": usage.reasoning},
+        "input_tokens": usage.input().saturating_sub(cached),
+        "cache_creation_input_tokens": usage.cache_write(),
+        "cache_read_input_tokens": usage.cached_read(),
+        "output_tokens": usage.output(),
+        "output_tokens_details": {"thinking_tokens": usage.reasoning()},
     })
 }
 
@@ -65,7 +65,7 @@ mod tests {
             output in 1..1u64 << 20, share in 0..=100u64,
         ) {
             let input = plain + cached_read + cache_write;
-            let usage = Usage { input, cached_read, cache_write, output, reasoning: output * share / 200 };
+            let usage = Usage::of(input, cached_read, cache_write, output, output * share / 200);
             for (dialect, written) in [
                 (Dialect::OpenAi, chat(usage)),
                 (Dialect::OpenAi, responses(usage)),

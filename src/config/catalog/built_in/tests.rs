@@ -54,93 +54,50 @@ fn names_are_unique_within_a_provider() {
     }
 }
 
+/// What it costs as usual; nothing if no price is known.
+fn usual(provider: &str, id: &str) -> String {
+    let prices = model(provider, id).prices.clone();
+    prices
+        .standard
+        .first()
+        .map(|period| period.rates.to_string())
+        .unwrap_or_default()
+}
+
 #[test]
 fn prices_are_exact() {
-    let rates = |input, cached_read, cache_write, output| Rates {
-        input,
-        cached_read,
-        cache_write,
-        output,
-    };
     for (provider, id, expected) in [
         (
             "groq",
             "openai/gpt-oss-20b",
-            rates(Some(75_000), Some(37_500), None, Some(300_000)),
+            "input=0.075 cached_read=0.0375 output=0.3",
         ),
-        ("groq", "meta-llama/llama-3.1-8b-instant", Rates::default()),
+        ("groq", "meta-llama/llama-3.1-8b-instant", ""),
         (
             "deepseek",
             "deepseek-v4-flash",
-            rates(Some(300_000), Some(6_000), None, Some(1_200_000)),
+            "input=0.3 cached_read=0.006 output=1.2",
         ),
         (
             "openai",
             "gpt-5-nano",
-            rates(Some(50_000), Some(5_000), None, Some(400_000)),
+            "input=0.05 cached_read=0.005 output=0.4",
         ),
-        (
-            "openai",
-            "o1-pro",
-            rates(Some(150_000_000), None, None, Some(600_000_000)),
-        ),
+        ("openai", "o1-pro", "input=150 output=600"),
         (
             "anthropic",
             "claude-opus-4-1",
-            rates(
-                Some(15_000_000),
-                Some(1_500_000),
-                Some(18_750_000),
-                Some(75_000_000),
-            ),
+            "input=15 cached_read=1.5 cache_write=18.75 output=75",
         ),
+        ("openai", "text-embedding-3-small", "input=0.02"),
         (
             "openai",
-            "text-embedding-3-small",
-            rates(Some(20_000), None, None, None),
+            "gpt-5.6-luna",
+            "input=0.2;>272000:0.4 cached_read=0.02;>272000:0.04 cache_write=0.25;>272000:0.5 output=1.2;>272000:1.8",
         ),
     ] {
-        let prices = &model(provider, id).prices;
-        assert_eq!(prices.base, expected, "{provider}:{id}");
-        assert!(prices.tiers.is_empty(), "{provider}:{id}");
+        assert_eq!(usual(provider, id), expected, "{provider}:{id}");
     }
-}
-
-#[test]
-fn tiers_price_the_whole_request() {
-    let luna = model("openai", "gpt-5.6-luna");
-    assert_eq!(luna.prices.rates_for(272_000).input, Some(200_000));
-    let long = Rates {
-        input: Some(400_000),
-        cached_read: Some(40_000),
-        cache_write: Some(500_000),
-        output: Some(1_800_000),
-    };
-    assert_eq!(*luna.prices.rates_for(272_001), long);
-    let tiered = model("openai", "gpt-5.5-pro");
-    assert_eq!(
-        tiered.prices.rates_for(300_000).cached_read,
-        None,
-        "unknown stays unknown in a tier"
-    );
-}
-
-#[test]
-fn a_column_without_a_tier_is_flat() {
-    let prices = prices(["1;>10:2;>20:3", "0.5", "", "4;>20:5"]).expect("sound");
-    let of = |prompt| {
-        let rates = prices.rates_for(prompt);
-        [
-            rates.input,
-            rates.cached_read,
-            rates.cache_write,
-            rates.output,
-        ]
-        .map(|price| price.map(|pico| pico / 100_000))
-    };
-    assert_eq!(of(10), [Some(10), Some(5), None, Some(40)]);
-    assert_eq!(of(11), [Some(20), Some(5), None, Some(40)]);
-    assert_eq!(of(21), [Some(30), Some(5), None, Some(50)]);
 }
 
 #[test]
@@ -316,7 +273,7 @@ fn unsound_tables_are_told_apart() {
         ("nobody\tm\tM\t1\t1\ttext\t\t\t\t", "no provider"),
         ("openai\tm\tM\tx\t1\ttext\t\t\t\t", "no number"),
         ("openai\tm\tM\t1\t1\tsmell\t\t\t\t", "modality"),
-        ("openai\tm\tM\t1\t1\ttext\t1;5\t\t\t", "no tier"),
+        ("openai\tm\tM\t1\t1\ttext\t1;5\t\t\t", "a tier that is no"),
         ("openai\tm\tM\t1\t1\ttext\t1e3\t\t\t", "not a price"),
     ] {
         let told = read(PROVIDERS, &format!("{header}{models}"), header, header).expect_err(models);

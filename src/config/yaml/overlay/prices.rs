@@ -1,81 +1,238 @@
 //! The prices of one model of the YAML.
 //!
-//! Only the named prices change. A price that a tier does not name stays what it was for prompts of that
-//! length; a base price that changes also changes in the tiers where it was the same, that is, flat.
+//! Only the named prices change. A price that a tier does not name stays what it was for prompts of that length; a
+//! base price that changes also changes in the tiers where it was the same, that is, flat; and it holds whatever
+//! periods the catalog knows. A new period begins with the prices before it, a new variant with none.
 
 use super::Faults;
 use crate::yaml::types;
-use crate::yaml::units::Usd;
-use tollgate_ledger::tariff::{Prices, Rates};
+use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, Source, Variant, rate_of};
+use tollgate_wire::report::{Context, Dimension};
 
 /// Lays `declared` over `prices`; `path` ends in `.prices`.
 pub(super) fn lay(prices: &mut Prices, declared: &types::Prices, path: &str, faults: &mut Faults) {
-    let before = prices.base;
-    let named = rates([
-        &declared.input,
-        &declared.cached_read,
-        &declared.cache_write,
-        &declared.output,
-    ]);
-    prices.base = over(named, before);
-    for (_, tier) in &mut prices.tiers {
-        let flat = |tier: Option<u64>, before: Option<u64>, named: Option<u64>| {
-            if tier == before { named } else { None }
-        };
-        let flat = Rates {
-            input: flat(tier.input, before.input, named.input),
-            cached_read: flat(tier.cached_read, before.cached_read, named.cached_read),
-            cache_write: flat(tier.cache_write, before.cache_write, named.cache_write),
-            output: flat(tier.output, before.output, named.output),
-        };
-        *tier = over(flat, *tier);
+    if *declared == types::Prices::default() {
+        return;
     }
-    // By rising threshold, so that a new tier starts from the prices below it whatever the YAML's order.
-    let mut tiers: Vec<(usize, &types::PriceTier)> = declared.tiers.iter().enumerate().collect();
-    tiers.sort_by_key(|(_, tier)| tier.above);
-    let mut last = None;
-    for (position, tier) in tiers {
-        if last == Some(tier.above) {
-            faults.at(
-                format!("{path}.tiers[{position}].above"),
-                format!("there is another tier above {}", tier.above),
+    prices.source = Source("configuration".into());
+    if prices.standard.is_empty() {
+        prices.standard.push(Period::default());
+    }
+    for period in &mut prices.standard {
+        lay_rates(&mut period.rates, declared, path, faults);
+    }
+    let mut seen = Vec::new();
+    let mut periods = Vec::new();
+    for (place, period) in declared.periods.iter().enumerate() {
+        let path = format!("{path}.periods[{place}]");
+        if let Some(holds) = holds(period, &path, faults) {
+            once(&mut seen, holds, &path, faults);
+            let path = format!("{path}.prices");
+            refuse_nested(&period.prices, &path, true, faults);
+            periods.push((holds, &period.prices, path));
+        }
+    }
+    // By rising day, and those of some hours last: each begins with the prices before it.
+    periods.sort_by_key(|(holds, ..)| order(holds));
+    for (holds, declared, path) in periods {
+        let known = prices
+            .standard
+            .iter()
+            .position(|known| known.holds == holds);
+        let at = known.unwrap_or_else(|| {
+            let rates = begin(prices, holds);
+            let all = &mut prices.standard;
+            let at = all.partition_point(|known| order(&known.holds) <= order(&holds));
+            all.insert(at, Period { holds, rates });
+            at
+        });
+        lay_rates(&mut prices.standard[at].rates, declared, &path, faults);
+    }
+    let mut seen = Vec::new();
+    let contexts: Vec<Option<Context>> = (declared.variants.iter().enumerate())
+        .map(|(place, variant)| {
+            let path = format!("{path}.variants[{place}]");
+            let when = context(&variant.when, &path, faults)?;
+            once(&mut seen, when.clone(), &format!("{path}.when"), faults);
+            Some(when)
+        })
+        .collect();
+    // The last one first: each is put before those that are there.
+    for ((place, variant), when) in declared.variants.iter().enumerate().zip(contexts).rev() {
+        let path = format!("{path}.variants[{place}]");
+        if let Some(when) = when {
+            lay_variant(
+                prices,
+                &when,
+                &variant.prices,
+                &format!("{path}.prices"),
+                faults,
             );
         }
-        last = Some(tier.above);
-        let named = rates([
-            &tier.input,
-            &tier.cached_read,
-            &tier.cache_write,
-            &tier.output,
-        ]);
-        let laid = over(named, *prices.rates_for(tier.above.saturating_add(1)));
-        match prices
-            .tiers
-            .binary_search_by_key(&tier.above, |(above, _)| *above)
-        {
-            Ok(known) => prices.tiers[known].1 = laid,
-            Err(place) => prices.tiers.insert(place, (tier.above, laid)),
+    }
+}
+
+/// Lays a variant, and its own periods.
+fn lay_variant(
+    prices: &mut Prices,
+    when: &Context,
+    declared: &types::Prices,
+    path: &str,
+    faults: &mut Faults,
+) {
+    refuse_nested(declared, path, false, faults);
+    let mut lay = |holds: Holds, rates: &types::Prices, path: &str, faults: &mut Faults| {
+        let same = |known: &Variant| known.when == *when && known.holds == holds;
+        let at = prices.variants.iter().position(same).unwrap_or_else(|| {
+            // What holds at some time only comes first.
+            let rates = Rates::default();
+            let when = when.clone();
+            prices.variants.insert(0, Variant { when, holds, rates });
+            0
+        });
+        lay_rates(&mut prices.variants[at].rates, rates, path, faults);
+    };
+    lay(Holds::Always, declared, path, faults);
+    let mut seen = Vec::new();
+    for (place, period) in declared.periods.iter().enumerate() {
+        let path = format!("{path}.periods[{place}]");
+        if let Some(holds) = holds(period, &path, faults) {
+            once(&mut seen, holds, &path, faults);
+            let inner = format!("{path}.prices");
+            refuse_nested(&period.prices, &inner, true, faults);
+            lay(holds, &period.prices, &inner, faults);
         }
     }
 }
 
-/// In the order input, cached read, cache write, output.
-fn rates(prices: [&Option<Usd>; 4]) -> Rates {
-    let [input, cached_read, cache_write, output] =
-        prices.map(|price| price.as_ref().map(|usd| usd.pico_per_token()));
-    Rates {
-        input,
-        cached_read,
-        cache_write,
-        output,
+fn lay_rates(rates: &mut Rates, declared: &types::Prices, path: &str, faults: &mut Faults) {
+    let mut pico =
+        |unit, usd: crate::yaml::units::Usd, at: String| match rate_of(unit, usd.micros()) {
+            Ok(pico) => Some(pico),
+            Err(fault) => {
+                faults.at(at, fault);
+                None
+            }
+        };
+    for (unit, usd) in &declared.units.0 {
+        if let Some(pico) = pico(*unit, *usd, format!("{path}.{}", unit.name())) {
+            rates.entry(*unit).set_base(pico);
+        }
+    }
+    for (position, tier) in declared.tiers.iter().enumerate() {
+        for (unit, usd) in &tier.units.0 {
+            let at = format!("{path}.tiers[{position}].{}", unit.name());
+            if let Some(pico) = pico(*unit, *usd, at) {
+                rates.entry(*unit).set_tier(tier.above, pico);
+            }
+        }
+    }
+    let mut thresholds: Vec<u64> = declared.tiers.iter().map(|tier| tier.above).collect();
+    thresholds.sort_unstable();
+    for pair in thresholds.windows(2).filter(|pair| pair[0] == pair[1]) {
+        let same = |tier: &types::PriceTier| tier.above == pair[0];
+        if let Some(position) = declared.tiers.iter().rposition(same) {
+            let at = format!("{path}.tiers[{position}].above");
+            faults.at(at, format!("there is another tier above {}", pair[0]));
+        }
     }
 }
 
-fn over(named: Rates, known: Rates) -> Rates {
-    Rates {
-        input: named.input.or(known.input),
-        cached_read: named.cached_read.or(known.cached_read),
-        cache_write: named.cache_write.or(known.cache_write),
-        output: named.output.or(known.output),
+/// The prices that a new period begins with: those before it.
+fn begin(prices: &Prices, holds: Holds) -> Rates {
+    let now = match holds {
+        Holds::From(start) => start,
+        Holds::Always | Holds::Daily(..) => u64::MAX,
+    };
+    let dated = |period: &&Period| match period.holds {
+        Holds::Daily(..) => false,
+        always_or_from => always_or_from.at(now),
+    };
+    let before = prices.standard.iter().rev().find(dated);
+    before
+        .or(prices.standard.first())
+        .map(|period| period.rates.clone())
+        .unwrap_or_default()
+}
+
+fn order(holds: &Holds) -> (u8, u64) {
+    match holds {
+        Holds::Always => (0, 0),
+        Holds::From(start) => (1, *start),
+        Holds::Daily(from, _) => (2, u64::from(*from)),
+    }
+}
+
+/// Faults what stands for the same as something before it.
+fn once<T: PartialEq>(seen: &mut Vec<T>, this: T, path: &str, faults: &mut Faults) {
+    if seen.contains(&this) {
+        faults.at(
+            path.to_owned(),
+            "there is another one for the same".to_owned(),
+        );
+    }
+    seen.push(this);
+}
+
+fn refuse_nested(prices: &types::Prices, path: &str, in_period: bool, faults: &mut Faults) {
+    if !prices.variants.is_empty() {
+        let what = "a variant cannot stand here: write it beside, with all that it depends on in its `when`";
+        faults.at(format!("{path}.variants"), what.to_owned());
+    }
+    if in_period && !prices.periods.is_empty() {
+        let what = "a period cannot stand inside a period: write both side by side";
+        faults.at(format!("{path}.periods"), what.to_owned());
+    }
+}
+
+fn context(
+    when: &std::collections::BTreeMap<String, String>,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Context> {
+    let mut context = Context::default();
+    let mut sound = true;
+    for (name, value) in when {
+        match Dimension::named(name) {
+            Some(dimension) => context.set(dimension, value),
+            None => {
+                let known = Dimension::ALL.map(Dimension::name).join(", ");
+                faults.at(format!("{path}.when.{name}"), format!("is none of {known}"));
+                sound = false;
+            }
+        }
+    }
+    if sound && context.iter().count() < when.len().max(1) {
+        let what = "says nothing that is not standard, so that this variant can never apply: put its prices beside `variants`";
+        faults.at(format!("{path}.when"), what.to_owned());
+        sound = false;
+    }
+    sound.then_some(context)
+}
+
+fn holds(period: &types::PricePeriod, path: &str, faults: &mut Faults) -> Option<Holds> {
+    let found = match (&period.from, &period.daily) {
+        (Some(day), None) => match day.parse() {
+            Ok(holds @ Holds::From(_)) => Ok(holds),
+            _ => Err(("from", "is not a day: write it as in 2027-01-01")),
+        },
+        (None, Some(hours)) => match hours.parse() {
+            Ok(holds @ Holds::Daily(..)) => Ok(holds),
+            _ => Err((
+                "daily",
+                "are not two times of a day: write them as in 01:00-04:00",
+            )),
+        },
+        _ => Err((
+            "from",
+            "a period needs either `from`, a day, or `daily`, some hours",
+        )),
+    };
+    match found {
+        Ok(holds) => Some(holds),
+        Err((member, what)) => {
+            faults.at(format!("{path}.{member}"), what.to_owned());
+            None
+        }
     }
 }

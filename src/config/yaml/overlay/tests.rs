@@ -1,8 +1,9 @@
 use super::*;
 use crate::catalog::Auth;
 use crate::catalog::Provider;
-use tollgate_ledger::tariff::{Prices, Rates};
+use tollgate_ledger::tariff::Prices;
 use tollgate_wire::Surface;
+use tollgate_wire::report::Unit;
 
 fn declared(yaml: &str) -> Vec<types::Provider> {
     serde_yaml::from_str(yaml).expect(yaml)
@@ -140,21 +141,22 @@ fn chat_extensions_are_said_of_a_provider_with_chat_completions() {
     }
 }
 
+/// What a model costs that is served as usual.
+fn usual(catalog: &Catalog, provider: &str, model: &str) -> String {
+    prices(catalog, provider, model).standard[0]
+        .rates
+        .to_string()
+}
+
 #[test]
 fn only_the_named_prices_change() {
-    let before = prices(&Catalog::built_in(), "anthropic", "claude-sonnet-4-5");
+    let before = usual(&Catalog::built_in(), "anthropic", "claude-sonnet-4-5");
     let catalog =
         laid("[{id: anthropic, models: [{id: Claude-Sonnet-4-5, prices: {output: 1.5}}]}]");
-    let after = prices(&catalog, "anthropic", "claude-sonnet-4-5");
+    let after = usual(&catalog, "anthropic", "claude-sonnet-4-5");
     assert_eq!(
-        after.base,
-        Rates {
-            output: Some(1_500_000),
-            ..before.base
-        }
-    );
-    assert_eq!(
-        after.tiers, before.tiers,
+        after,
+        before.replace("output=15", "output=1.5"),
         "the tier has its own output price"
     );
     assert_eq!(
@@ -165,20 +167,22 @@ fn only_the_named_prices_change() {
 }
 
 #[test]
-fn a_flat_price_changes_in_the_tiers_too() {
+fn a_price_without_tiers_holds_for_every_length() {
     let catalog = laid("[{id: openai, models: [{id: gpt-5.5, prices: {cache_write: 6.25}}]}]");
-    let after = prices(&catalog, "openai", "gpt-5.5");
-    assert_eq!(after.base.cache_write, Some(6_250_000));
-    assert_eq!(
-        after.tiers[0].1.cache_write,
-        Some(6_250_000),
-        "unknown for every length before"
-    );
-    assert_eq!(
-        after.tiers[0].1.input,
-        Some(10_000_000),
-        "priced by tier before"
-    );
+    let after = prices(&catalog, "openai", "gpt-5.5").standard[0]
+        .rates
+        .clone();
+    for (unit, prompt, pico) in [
+        (Unit::CacheWrite, 0, 6_250_000),
+        (Unit::CacheWrite, 300_000, 6_250_000),
+        (Unit::Input, 300_000, 10_000_000),
+    ] {
+        assert_eq!(
+            after.price(unit, prompt),
+            Some(pico),
+            "{unit:?} of {prompt}"
+        );
+    }
 }
 
 #[test]
@@ -186,20 +190,130 @@ fn tiers_start_from_the_prices_below_them() {
     let catalog = laid(
         "[{id: openai, models: [{id: gpt-5.5, prices: {tiers: [{above: 500000, input: 11}, {above: 272000, output: 50}]}}]}]",
     );
-    let after = prices(&catalog, "openai", "gpt-5.5");
-    let inputs: Vec<_> = after
-        .tiers
+    let after = prices(&catalog, "openai", "gpt-5.5").standard[0]
+        .rates
+        .clone();
+    for (prompt, input, output) in [(272_000, 5, 30), (272_001, 10, 50), (500_001, 11, 50)] {
+        let of = |unit| after.price(unit, prompt).map(|pico| pico / 1_000_000);
+        assert_eq!(
+            (of(Unit::Input), of(Unit::Output)),
+            (Some(input), Some(output)),
+            "{prompt}"
+        );
+    }
+}
+
+#[test]
+fn every_dimension_of_a_tariff_can_be_declared() {
+    let catalog = laid(
+        "[{id: own, base_url: 'http://127.0.0.1:1', models: [{id: m, prices: {
+            input: 5, output: 30, cache_write_1h: 10, output_audio: 64, web_search: 10,
+            tiers: [{above: 200000, input: 10}],
+            variants: [
+              {when: {service_tier: Priority}, prices: {input: 12.5, tiers: [{above: 100, input: 25}]}},
+              {when: {speed: fast, inference_geo: us}, prices: {input: 11, periods: [{from: 2027-01-01, prices: {input: 22}}]}},
+            ],
+            periods: [
+              {daily: '01:00-04:00', prices: {input: 1}},
+              {from: 2026-12-01, prices: {output: 20, tiers: [{above: 200000, output: 40}]}},
+            ],
+        }}]}]",
+    );
+    let prices = prices(&catalog, "own", "m");
+    let standard: Vec<String> = prices
+        .standard
         .iter()
-        .map(|(above, rates)| (*above, rates.input, rates.output))
+        .map(|period| format!("{}: {}", period.holds, period.rates))
         .collect();
+    let rest = "cache_write_1h=10 input=5;>200000:10 output=30 output_audio=64 web_search=10";
     assert_eq!(
-        inputs,
+        rest.split(' ').count(),
+        prices.standard[0].rates.iter().count()
+    );
+    assert_eq!(
+        standard,
         [
-            (272_000, Some(10_000_000), Some(50_000_000)),
-            (500_000, Some(11_000_000), Some(50_000_000))
+            ": input=5;>200000:10 cache_write_1h=10 output=30 output_audio=64 web_search=10",
+            "2026-12-01: input=5;>200000:10 cache_write_1h=10 output=20;>200000:40 output_audio=64 web_search=10",
+            "01:00-04:00: input=1;>200000:10 cache_write_1h=10 output=20;>200000:40 output_audio=64 web_search=10",
         ]
     );
-    assert_eq!(after.base.input, Some(5_000_000));
+    let variants: Vec<String> = prices
+        .variants
+        .iter()
+        .map(|variant| format!("{} {}: {}", variant.when, variant.holds, variant.rates))
+        .collect();
+    assert_eq!(
+        variants,
+        [
+            "service_tier=priority : input=12.5;>100:25",
+            "speed=fast inference_geo=us 2027-01-01: input=22",
+            "speed=fast inference_geo=us : input=11",
+        ]
+    );
+}
+
+#[test]
+fn a_tariff_that_cannot_be_is_refused_with_its_place() {
+    for (prices, at, what) in [
+        ("{input: 2000000}", "input", "too large a price"),
+        (
+            "{variants: [{when: {service_tier: default}, prices: {input: 1}}]}",
+            "variants[0].when",
+            "can never apply",
+        ),
+        (
+            "{variants: [{when: {}, prices: {input: 1}}]}",
+            "variants[0].when",
+            "can never apply",
+        ),
+        (
+            "{variants: [{when: {tier: x}, prices: {input: 1}}]}",
+            "variants[0].when.tier",
+            "is none of service_tier",
+        ),
+        (
+            "{variants: [{when: {speed: fast}, prices: {variants: [{when: {speed: fast}, prices: {}}]}}]}",
+            "variants[0].prices.variants",
+            "cannot stand here",
+        ),
+        (
+            "{periods: [{from: 2026-02-30, prices: {input: 1}}]}",
+            "periods[0].from",
+            "is not a day",
+        ),
+        (
+            "{periods: [{daily: '1-2', prices: {input: 1}}]}",
+            "periods[0].daily",
+            "not two times",
+        ),
+        (
+            "{periods: [{prices: {input: 1}}]}",
+            "periods[0].from",
+            "needs either",
+        ),
+        (
+            "{periods: [{from: 2026-02-03, prices: {input: 1}}, {from: 2026-02-03, prices: {input: 2}}]}",
+            "periods[1]",
+            "there is another",
+        ),
+        (
+            "{variants: [{when: {speed: fast}, prices: {input: 1}}, {when: {speed: FAST}, prices: {input: 2}}]}",
+            "variants[1].when",
+            "there is another",
+        ),
+    ] {
+        let yaml = format!(
+            "[{{id: own, base_url: 'http://127.0.0.1:1', models: [{{id: m, prices: {prices}}}]}}]"
+        );
+        let faults = Catalog::built_in()
+            .with(&declared(&yaml), read)
+            .expect_err(prices);
+        let found = faults.iter().any(|fault| {
+            fault.path.ends_with(&format!("prices.{at}")) && fault.message.contains(what)
+        });
+        assert!(found, "{prices}: {faults:?}");
+    }
 }
 
 #[test]
@@ -210,8 +324,8 @@ fn an_alias_declared_as_a_model_becomes_one() {
     assert_eq!(
         (
             &*model.id,
-            model.prices.base.input,
-            model.prices.base.output
+            model.prices.standard[0].rates.price(Unit::Input, 0),
+            model.prices.standard[0].rates.price(Unit::Output, 0)
         ),
         ("gpt-4o-2024-08-06", Some(7_000_000), Some(10_000_000))
     );

@@ -7,8 +7,7 @@ use crate::catalog::{Auth, Modality};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Timeouts;
-use crate::yaml::units::Usd;
+use super::{Prices, Timeouts};
 use tollgate_base::Secret;
 use tollgate_wire::Surface;
 
@@ -86,40 +85,4 @@ pub struct Model {
     pub unsupported_parameters: Vec<String>,
     /// Overrides for this model.
     pub timeouts: Timeouts,
-}
-
-/// US dollars per million tokens.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Prices {
-    /// Prompt tokens.
-    pub input: Option<Usd>,
-    /// Prompt tokens read from the provider's cache. Default: the price of input.
-    pub cached_read: Option<Usd>,
-    /// Prompt tokens written to the provider's cache. Default: the price of input.
-    pub cache_write: Option<Usd>,
-    /// Answer tokens.
-    pub output: Option<Usd>,
-    /// Prices that replace the ones above for a whole request once its prompt is longer than `above` tokens.
-    pub tiers: Vec<PriceTier>,
-}
-
-/// Prices of long prompts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PriceTier {
-    /// The tier holds for prompts of more tokens than this.
-    pub above: u64,
-    /// Prompt tokens.
-    #[serde(default)]
-    pub input: Option<Usd>,
-    /// Prompt tokens read from the provider's cache.
-    #[serde(default)]
-    pub cached_read: Option<Usd>,
-    /// Prompt tokens written to the provider's cache.
-    #[serde(default)]
-    pub cache_write: Option<Usd>,
-    /// Answer tokens.
-    #[serde(default)]
-    pub output: Option<Usd>,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::prices::CatalogPrices;
 use crate::admin::Context;
 use crate::admin::error::ApiError;
 use crate::admin::input::{Id, Query};
@@ -14,7 +15,6 @@ use crate::admin::page::{PageQuery, page};
 use crate::resource::Provider as Custom;
 use tollgate_config::catalog::Modality;
 use tollgate_config::catalog::{Model, Provider};
-use tollgate_ledger::tariff::{Rates, show_price};
 use tollgate_wire::Surface;
 
 const PROVIDERS: Tag = Tag {
@@ -106,40 +106,6 @@ struct CatalogModel {
     max_output_tokens: Option<u64>,
     /// What it costs.
     prices: CatalogPrices,
-}
-
-/// US dollars per million tokens, exact decimals. A price that is null is unknown, not zero.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct CatalogPrices {
-    /// For prompts that no tier covers.
-    #[serde(flatten)]
-    base: CatalogRates,
-    /// For long prompts, by rising length; the last tier that the prompt exceeds prices the whole request.
-    tiers: Vec<CatalogTier>,
-}
-
-/// Prices of requests with long prompts, in US dollars per million tokens.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct CatalogTier {
-    /// Holds for prompts of more tokens than this.
-    above: u64,
-    #[serde(flatten)]
-    rates: CatalogRates,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct CatalogRates {
-    /// Prompt tokens.
-    input: Option<String>,
-    /// Prompt tokens read from the provider's cache.
-    cached_read: Option<String>,
-    /// Prompt tokens written to the provider's cache.
-    cache_write: Option<String>,
-    /// Answer tokens.
-    output: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -247,10 +213,6 @@ fn show_provider(context: &Context, provider: &Arc<Provider>) -> CatalogProvider
 }
 
 fn show_model(context: &Context, id: String, provider: &Provider, model: &Model) -> CatalogModel {
-    let tier = |(above, rates): &(u64, Rates)| CatalogTier {
-        above: *above,
-        rates: show_rates(rates),
-    };
     CatalogModel {
         uri: context.uri(&["catalog", "models", &id]),
         id,
@@ -262,19 +224,7 @@ fn show_model(context: &Context, id: String, provider: &Provider, model: &Model)
         modalities: model.modalities.clone(),
         context_window: model.context_window,
         max_output_tokens: model.max_output_tokens,
-        prices: CatalogPrices {
-            base: show_rates(&model.prices.base),
-            tiers: model.prices.tiers.iter().map(tier).collect(),
-        },
-    }
-}
-
-fn show_rates(rates: &Rates) -> CatalogRates {
-    CatalogRates {
-        input: rates.input.map(show_price),
-        cached_read: rates.cached_read.map(show_price),
-        cache_write: rates.cache_write.map(show_price),
-        output: rates.output.map(show_price),
+        prices: CatalogPrices::of(&model.prices),
     }
 }
 

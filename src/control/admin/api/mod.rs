@@ -16,6 +16,7 @@ mod ledger;
 mod limits;
 mod money;
 mod overview;
+mod prices;
 mod provider_keys;
 mod providers;
 mod resource;

@@ -256,10 +256,10 @@ fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
         is_error: event.is_error,
         is_streaming: event.is_streaming,
         stop_reason: event.stop_reason.to_owned(),
-        input_tokens: event.tokens.input,
-        output_tokens: event.tokens.output,
-        cache_read_tokens: event.tokens.cached_read,
-        reasoning_tokens: event.tokens.reasoning,
+        input_tokens: event.tokens.input(),
+        output_tokens: event.tokens.output(),
+        cache_read_tokens: event.tokens.cached_read(),
+        reasoning_tokens: event.tokens.reasoning(),
         total_cost: dollars(event.total_cost.0),
         key_source: match event.user_key {
             Some(_) => "user",
@@ -270,7 +270,7 @@ fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
         extended: extended.then(|| UsageExtension {
             surface: Some(event.surface.to_owned()),
             outcome: Some(event.outcome.to_owned()),
-            cache_write_tokens: Some(event.tokens.cache_write),
+            cache_write_tokens: Some(event.tokens.cache_write()),
             estimated: Some(event.estimated),
             orphaned: Some(event.orphaned),
             latency_to_commit_ms: event.latency_to_commit_ms,

@@ -170,7 +170,7 @@ impl Writer {
             status_code: event.status_code,
             outcome: self.place(7, event.outcome),
             stop_reason: self.place(8, event.stop_reason),
-            tokens: event.tokens,
+            tokens: event.tokens.figures(),
             total_cost: event.total_cost.0,
             user_key: event
                 .user_key

@@ -349,6 +349,8 @@ fn append(journal: &Journal, id: u64, at_ms: u64, charges: &[Charge]) -> std::io
         managed: last.is_some_and(|charge| charge.managed),
         estimated: last.is_some_and(|charge| charge.estimated),
         status: last.map_or(0, |charge| charge.status),
-        usage: last.map(|charge| charge.usage).unwrap_or_default(),
+        usage: last
+            .map(|charge| charge.usage.figures())
+            .unwrap_or_default(),
     })
 }

@@ -183,11 +183,7 @@ fn charge(cost: i64) -> Charge {
         failed: false,
         last: true,
         orphaned: false,
-        usage: Usage {
-            input: 10,
-            output: 5,
-            ..Usage::default()
-        },
+        usage: Usage::tokens(10, 5),
         cost: NanoUsd(cost),
     }
 }

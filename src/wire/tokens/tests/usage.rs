@@ -42,14 +42,14 @@ fn lying_usage_neither_panics_nor_wraps() {
             .facts
             .0;
         assert_eq!(
-            stream.map(|usage| (usage.input, usage.output)),
+            stream.map(|usage| (usage.input(), usage.output())),
             want,
             "{usage}"
         );
         assert_eq!(stream, whole, "whole: {usage}");
         if let Some(usage) = stream {
             assert!(
-                usage.cached_read <= usage.input && usage.reasoning <= usage.output,
+                usage.cached_read() <= usage.input() && usage.reasoning() <= usage.output(),
                 "{usage:?}"
             );
         }
@@ -65,7 +65,7 @@ fn the_last_complete_usage_wins_and_zeros_do_not_erase_a_prompt() {
         .facts
         .0
         .expect("usage");
-    assert_eq!((usage.input, usage.output), (5, 2), "chat");
+    assert_eq!((usage.input(), usage.output()), (5, 2), "chat");
     let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":1}}}"#;
     for (delta, want) in [
         (r#"{"output_tokens":9}"#, (15, 5, 9)),
@@ -85,13 +85,13 @@ fn the_last_complete_usage_wins_and_zeros_do_not_erase_a_prompt() {
         let seen = streamed(Surface::Messages, false, &stream);
         let usage = seen.facts.0.expect("usage");
         assert_eq!(
-            (usage.input, usage.cached_read, usage.output),
+            (usage.input(), usage.cached_read(), usage.output()),
             want,
             "{delta}"
         );
         assert_eq!(
             seen.facts.1,
-            usage.output == 9,
+            usage.output() == 9,
             "final only with the output: {delta}"
         );
     }
@@ -112,7 +112,7 @@ fn a_huge_answer_is_not_kept_and_its_usage_is_found_at_either_end() {
                 &chunks,
             );
             assert_eq!(
-                seen.facts.0.map(|usage| usage.input),
+                seen.facts.0.map(|usage| usage.input()),
                 Some(8),
                 "in chunks of {size}"
             );

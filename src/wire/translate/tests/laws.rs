@@ -65,13 +65,7 @@ fn answer() -> impl Strategy<Value = Answer> {
                 model: "m-1".to_owned(),
                 parts,
                 stop,
-                usage: Some(Usage {
-                    input: n + m,
-                    cached_read: m,
-                    cache_write: 0,
-                    output: n,
-                    reasoning: m.min(n),
-                }),
+                usage: Some(Usage::of(n + m, m, 0, n, m.min(n))),
                 tier: Some("default".to_owned()),
             }
         },

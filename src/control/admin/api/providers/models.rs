@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::api::faults::Faults;
+use crate::admin::api::prices::ModelPrices;
 use crate::resource::{Provider, forms};
 use tollgate_base::clock;
 use tollgate_base::id;
-use tollgate_config::units::Usd;
 
 const PREFIX: &str = "mod_";
 
@@ -60,28 +60,6 @@ pub(super) struct AIGatewayProviderModelCreate {
     prices: Option<ModelPrices>,
 }
 
-/// US dollars per million tokens, exact decimals as in `0.0375`. A price that is absent is unknown, not zero.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ModelPrices {
-    /// Prompt tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
-    input: Option<String>,
-    /// Answer tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
-    output: Option<String>,
-    /// Prompt tokens read from the provider's cache. Default: the price of input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
-    cached_read: Option<String>,
-    /// Prompt tokens written to the provider's cache. Default: the price of input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
-    cache_write: Option<String>,
-}
-
 /// Puts these models in the place of the provider's. Those that it had keep their ids, and what is not shown of them.
 pub(super) fn replace(
     provider: &mut Provider,
@@ -117,7 +95,8 @@ pub(super) fn replace(
             aliases: model.aliases.clone().unwrap_or_default(),
             context_window: model.context_window,
             max_output_tokens: model.max_output_tokens,
-            prices: prices.map(|prices| read(prices, old.prices, place, faults)),
+            prices: prices
+                .map(|prices| prices.stored(old.prices, &format!("models.{place}.prices"), faults)),
             ..old
         });
     }
@@ -130,33 +109,9 @@ pub(super) fn replace(
     provider.model_ids = ids;
 }
 
-fn read(
-    prices: &ModelPrices,
-    old: Option<forms::Prices>,
-    place: usize,
-    faults: &mut Faults,
-) -> forms::Prices {
-    let mut price = |name: &str, text: &Option<String>| {
-        let usd: Result<Usd, _> = text.as_ref()?.parse();
-        if usd.is_err() {
-            let what = "must be US dollars per million tokens, as in 0.0375";
-            faults.at(format!("models.{place}.prices.{name}"), what);
-        }
-        usd.ok()
-    };
-    forms::Prices {
-        input: price("input", &prices.input),
-        cached_read: price("cachedRead", &prices.cached_read),
-        cache_write: price("cacheWrite", &prices.cache_write),
-        output: price("output", &prices.output),
-        ..old.unwrap_or_default()
-    }
-}
-
 /// The provider's models, as clients see them.
 pub(super) fn shown(provider: &Provider) -> Vec<AIGatewayProviderModel> {
     let models = provider.says.models.iter().zip(&provider.model_ids);
-    let price = |usd: Option<Usd>| usd.map(|usd| usd.to_string());
     models
         .map(|(model, id)| AIGatewayProviderModel {
             id: id.clone(),
@@ -165,12 +120,7 @@ pub(super) fn shown(provider: &Provider) -> Vec<AIGatewayProviderModel> {
             aliases: model.aliases.clone(),
             context_window: model.context_window,
             max_output_tokens: model.max_output_tokens,
-            prices: model.prices.as_ref().map(|prices| ModelPrices {
-                input: price(prices.input),
-                output: price(prices.output),
-                cached_read: price(prices.cached_read),
-                cache_write: price(prices.cache_write),
-            }),
+            prices: model.prices.as_ref().map(ModelPrices::shown),
         })
         .collect()
 }
