@@ -23,7 +23,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tollgate_base::clock;
+use tollgate_base::{Timestamp, clock};
+use tollgate_ledger::KeyKind;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::Limit;
 use tollgate_ledger::bank::redis::RedisBank;
@@ -31,16 +32,17 @@ use tollgate_ledger::bank::sqlite::SqliteBank;
 use tollgate_ledger::bank::{
     Bank, Books, Day, Events, Exchange, Holder, Measure, Meter, MeterReply, NewGrant, Reply, Rollup,
 };
-use tollgate_ledger::cost::Terms;
+use tollgate_ledger::cost::{Sheet, Terms};
 use tollgate_ledger::estimate::Estimates;
+use tollgate_ledger::events::{EventId, UsageEvent};
 use tollgate_ledger::journal::{Journal, Options};
 use tollgate_ledger::tariff::Prices;
-use tollgate_ledger::till::{Ask, Charge, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
+use tollgate_ledger::till::{Ask, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
 use tollgate_store::redis::{Redis, RedisSettings, Topology};
 use tollgate_store::sqlite::Synchronous;
 use tollgate_store::{Access, StoreError, sqlite};
 use tollgate_wire::Surface;
-use tollgate_wire::report::{Context, Usage};
+use tollgate_wire::report::{Context, Unit, Usage};
 
 /// 0.05 USD per million tokens.
 const FEE: u64 = 50_000;
@@ -122,7 +124,8 @@ struct Shop {
     till: Arc<Till>,
     limits: Arc<[Limit]>,
     names: [Arc<str>; 3],
-    charges: [Charge; 1],
+    served_by: [Arc<str>; 2],
+    charges: [UsageEvent; 1],
     _stop: watch::Sender<bool>,
 }
 
@@ -153,13 +156,15 @@ impl Shop {
             },
             most: PLENTY,
         };
+        let names = ["default", "app", "req_0f8fad5bd9cb469fa165708686728000"].map(Arc::from);
         Shop {
             _dir: dir,
             runtime,
             till,
             limits: measures.iter().map(limit).collect(),
-            names: ["default", "app", "req_0f8fad5bd9cb469fa165708686728000"].map(Arc::from),
-            charges: [charge()],
+            charges: [charge(&names)],
+            names,
+            served_by: ["anthropic", MODEL].map(Arc::from),
             _stop: stop,
         }
     }
@@ -171,8 +176,8 @@ impl Shop {
             access_key,
             request_id,
             surface: Surface::ChatCompletions,
-            provider: "anthropic",
-            model: MODEL,
+            provider: &self.served_by[0],
+            model: &self.served_by[1],
             estimate: NanoUsd(12_345_678),
             prompt_tokens: USAGE.input(),
             tokens: USAGE.total(),
@@ -185,7 +190,7 @@ impl Shop {
     /// The times that `count` admissions and their settlements take.
     fn serve(&self, count: u64) -> [Duration; 2] {
         self.runtime.block_on(async {
-            drop(self.admit().await);
+            self.admit().await.settle(Vec::new());
             let (mut admitting, mut settling) = (Duration::ZERO, Duration::ZERO);
             let mut holds = Vec::with_capacity(usize::try_from(IN_FLIGHT).unwrap_or_default());
             let mut left = count;
@@ -216,18 +221,50 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-fn charge() -> Charge {
-    Charge {
+fn charge(names: &[Arc<str>; 3]) -> UsageEvent {
+    let sheet = Sheet {
+        source: "catalog".into(),
+        since: 0,
+        served: Context::STANDARD,
+        fee: FEE,
+        rates: vec![
+            (Unit::Input, 3_000_000),
+            (Unit::CachedRead, 300_000),
+            (Unit::Output, 15_000_000),
+        ],
+    };
+    UsageEvent {
+        id: EventId::made_up(1, 2),
+        event_time: Timestamp(clock::wall()),
+        request_id: names[2].clone(),
+        access_key_id: names[1].clone(),
+        account: names[0].clone(),
+        surface: Surface::ChatCompletions,
         provider: "anthropic".into(),
+        provider_display_name: "Anthropic".into(),
         model: MODEL.into(),
-        managed: true,
-        status: 200,
+        model_display_name: MODEL.into(),
+        attempt_number: 1,
+        is_final_attempt: true,
+        status_code: 200,
+        outcome: "ok".into(),
+        timed_out: false,
+        is_error: false,
+        is_streaming: true,
+        stop_reason: "stop".to_owned(),
+        tokens: USAGE,
+        served: Context::STANDARD,
         estimated: false,
-        failed: false,
-        last: true,
         orphaned: false,
-        usage: USAGE,
-        cost: NanoUsd(2_345_678),
+        total_cost: 2_345_678,
+        sheet: Some(Arc::new(sheet)),
+        assumed: false,
+        held: false,
+        key_source: KeyKind::Managed,
+        provider_key_id: "house".into(),
+        provider_key_display_name: "sk-house***wxyz".into(),
+        latency_to_commit: Some(Duration::from_millis(120)),
+        latency: Duration::from_secs(2),
     }
 }
 

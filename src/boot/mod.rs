@@ -91,7 +91,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         ledger: office.as_ref().map(|office| office.ledger()),
         rests: office.as_ref().filter(|o| o.shares()).map(|_| rests),
         aside: Arc::new(Aside::new(config.proxy.threads.div_ceil(2))),
-        event_ids: EventIds::new(random::bits64()),
+        event_ids: Arc::new(EventIds::new(random::bits64())),
     });
 
     if let Some(office) = &office {

@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::NanoUsd;
 use crate::tariff::{Holds, Prices};
 use tollgate_wire::report::{Context, Unit, Usage};
@@ -37,7 +39,7 @@ pub struct Terms<'a> {
 }
 
 /// The rates of one charge: with the usage they explain it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sheet {
     /// Where the prices come from; empty if none were needed.
     pub source: Arc<str>,

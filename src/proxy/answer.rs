@@ -115,6 +115,7 @@ fn judge(
     };
     // Its body is wanted only if nothing has been said yet.
     let wanted = phase == Phase::Held && planned.machine.would_relay(&outcome);
+    planned.tab.refused(status, &outcome);
     attempt.outcome = Some(outcome);
     if !wanted {
         return Err(ended_by_gateway());

@@ -10,13 +10,14 @@ use super::context::{Attempt, Context, PastAttempt};
 use super::crossing::{Carried, most_output};
 use super::flight::{Phase, ended_by_gateway};
 use super::shared::Shared;
+use super::tab::Finish;
 use super::{count, peers};
 use tollgate_base::clock;
 use tollgate_config::access::AccessKey;
 use tollgate_config::catalog::Provider;
 use tollgate_failover::{Candidate, Outcome, Step};
-use tollgate_ledger::NanoUsd;
 use tollgate_wire::request::{Edit, RequestBody};
+use tollgate_wire::tokens::Tap;
 use tollgate_wire::translate;
 use tollgate_wire::translate::Reply;
 use tollgate_wire::{Endpoint, Surface};
@@ -90,7 +91,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let timeouts = caller.timeouts(Some(candidate));
     let by = planned.total_by.min(now + timeouts.per_request);
     planned.flight.begin(by, now);
-    planned.tab.attempt(candidate);
+    planned.tab.attempt(candidate, now);
     candidate.key.used.mark(clock::wall_ms());
     Some(Attempt {
         candidate: index,
@@ -125,21 +126,25 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
     shared.learn(&planned.candidates[attempt.candidate], &outcome, now);
     let tap = planned.flight.take_tap();
     // What has begun to leave is settled with the request.
-    let cost = match planned.flight.phase() {
-        Phase::Committed => NanoUsd::ZERO,
-        _ => {
-            let reported = tap.as_ref().and_then(count::reported);
-            planned.tab.failed(reported, attempt.status)
-        }
-    };
+    if planned.flight.phase() != Phase::Committed {
+        planned.tab.failed(Finish {
+            settled: tap.as_ref().and_then(count::reported),
+            status: attempt.status,
+            outcome: Some(&outcome),
+            stop_reason: tap
+                .as_ref()
+                .and_then(Tap::finish_reason)
+                .unwrap_or_default(),
+            committed: None,
+            now,
+        });
+    }
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
         dialect: attempt.endpoint.surface().dialect(),
-        took: now.duration_since(attempt.started),
         status: attempt.status,
         outcome: Some(outcome.clone()),
         tap,
-        cost,
     });
     planned.machine.failed(outcome, now)
 }

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use super::aside::Aside;
 use super::count;
 use super::flight::{Flight, NotAnAnswer, Translation};
-use super::tab::Tab;
+use super::tab::{Finish, Tab};
+use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
+use tollgate_wire::tokens::Settled;
 
 /// Of most texts, about; exact counting costs more than it is worth while an answer runs.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -50,20 +52,38 @@ impl Closing {
         if self.tab.is_closed() {
             return;
         }
-        let settled = match flight.with_tap(|tap| tap.usage_final().then(|| count::reported(tap))) {
+        let reported = flight.with_tap(|tap| {
+            let stop_reason = tap.finish_reason().unwrap_or_default().to_owned();
+            (tap.usage_final().then(|| count::reported(tap)), stop_reason)
+        });
+        let mut reason = String::new();
+        let settled = match reported {
             None => None, // an error that is relayed
-            Some(Some(reported)) => reported,
-            Some(None) => match flight.take_tap() {
-                None => None,
-                Some(tap) => {
-                    let model = self.tab.model();
-                    let (tap, settled) = count::answer(&self.aside, tap, &model, &self.body).await;
-                    tap.into_iter().for_each(|tap| flight.put_tap(tap));
-                    settled
-                }
-            },
+            Some((Some(reported), stop_reason)) => {
+                reason = stop_reason;
+                reported
+            }
+            Some((None, stop_reason)) => {
+                reason = stop_reason;
+                self.count(flight).await
+            }
         };
-        let (status, failed) = (settled.as_ref().map(|_| 200), settled.is_none());
-        self.tab.close(settled, status, failed);
+        let status = settled.as_ref().map(|_| 200);
+        self.tab.close(Finish {
+            settled,
+            status,
+            outcome: None,
+            stop_reason: &reason,
+            committed: flight.committed_at(),
+            now: clock::now(),
+        });
+    }
+
+    /// Our own count of the answer that has come to its end.
+    async fn count(&self, flight: &Flight) -> Option<Settled> {
+        let (tap, candidate) = (flight.take_tap()?, self.tab.candidate()?);
+        let (tap, settled) = count::answer(&self.aside, tap, &candidate, &self.body).await;
+        tap.into_iter().for_each(|tap| flight.put_tap(tap));
+        settled
     }
 }

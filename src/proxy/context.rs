@@ -15,7 +15,6 @@ use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::{Timeouts, effective};
 use tollgate_failover::{Candidate, Machine, Outcome};
-use tollgate_ledger::NanoUsd;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Tap;
 use tollgate_wire::translate::Reply;
@@ -134,16 +133,12 @@ pub struct PastAttempt {
     pub candidate: usize,
     /// Whose dialect the provider was spoken to in.
     pub dialect: Dialect,
-    /// How long it took.
-    pub took: Duration,
     /// The provider's status, if it answered one.
     pub status: Option<u16>,
     /// `None` is success.
     pub outcome: Option<Outcome>,
     /// What was seen of its answer.
     pub tap: Option<Tap>,
-    /// What it cost although it failed.
-    pub cost: NanoUsd,
 }
 
 /// What the client got.

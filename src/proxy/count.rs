@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinError;
 
 use super::aside::Aside;
+use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{Encoding, PromptCounter, Settled, Tap};
 use tollgate_wire::{Endpoint, Surface};
@@ -29,10 +30,10 @@ pub async fn prompt(
 pub async fn answer(
     aside: &Aside,
     tap: Tap,
-    model: &Arc<str>,
+    candidate: &Candidate,
     body: &RequestBody,
 ) -> (Option<Tap>, Option<Settled>) {
-    let (model, body) = (model.clone(), body.clone());
+    let (model, body) = (candidate.upstream_model.clone(), body.clone());
     let count = move || {
         let settled = Settled::of(&tap, &model, || prompt_tokens(&model, &body, u64::MAX));
         (tap, settled)

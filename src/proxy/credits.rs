@@ -7,7 +7,7 @@ use super::aside::Aside;
 use super::context::Caller;
 use super::count;
 use super::shared::Shared;
-use super::tab::{Tab, quote};
+use super::tab::{About, Tab, quote};
 use tollgate_base::clock;
 use tollgate_config::access::AccessKey;
 use tollgate_failover::Candidate;
@@ -16,7 +16,7 @@ use tollgate_ledger::cost::priced;
 use tollgate_ledger::till::{Ask, Hold, Refusal};
 use tollgate_ledger::{KeyKind, Ledger, NanoUsd};
 use tollgate_wire::error::RateLimit;
-use tollgate_wire::report::Usage;
+use tollgate_wire::report::{Context, Usage};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
@@ -58,13 +58,20 @@ pub async fn open(
     body: &RequestBody,
     candidates: &[Candidate],
 ) -> Result<Tab, GatewayError> {
-    let Endpoint::Generate(surface) = body.endpoint() else {
-        return Ok(Tab::new(None, 0, 0, 0));
-    };
     let fee = caller.snapshot.config.ledger.processing_fee;
     let at = clock::unix_ms(clock::wall()) / 1_000;
-    let Some(ledger) = &shared.ledger else {
-        return Ok(Tab::new(None, 0, fee, at));
+    let about = About {
+        request_id: request_id.clone(),
+        access_key: caller.key.id.clone(),
+        account: caller.key.account.clone(),
+        surface: body.endpoint().surface(),
+        streams: body.stream(),
+        fee,
+        at,
+        ids: shared.event_ids.clone(),
+    };
+    let (Endpoint::Generate(surface), Some(ledger)) = (body.endpoint(), &shared.ledger) else {
+        return Ok(Tab::new(about, None, 0));
     };
     let key = &*caller.key;
     let (first, most) = (&candidates[0], body.max_output_tokens());
@@ -83,7 +90,7 @@ pub async fn open(
         at,
     };
     match order.hold(&shared.aside, body).await {
-        Ok(hold) => Ok(Tab::new(Some(hold), output, fee, at)),
+        Ok(hold) => Ok(Tab::new(about, Some(hold), output)),
         Err(refusal) => {
             ledger.refused(&refusal);
             Err(refused(refusal))
@@ -129,7 +136,7 @@ impl Order<'_> {
         let estimate = self
             .candidates
             .iter()
-            .filter_map(|candidate| quote(candidate, &usage, self.fee, self.at))
+            .filter_map(|candidate| quote(candidate, &usage, &Context::STANDARD, self.fee, self.at))
             .max()
             .unwrap_or(NanoUsd::ZERO);
         let first = &self.candidates[0];

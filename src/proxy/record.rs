@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pingora_proxy::Session;
 
-use super::context::{Caller, Context, PastAttempt, Planned};
+use super::context::{Context, PastAttempt, Planned};
 use super::count;
 use super::shared::Shared;
 use crate::metrics::access_log::{Attempt as Line, Entry};
@@ -12,7 +12,6 @@ use crate::metrics::{RouteMetrics, StatusClass};
 use tollgate_base::Timestamp;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::events::UsageEvent;
 use tollgate_wire::Endpoint;
 use tollgate_wire::report::Usage;
 use tollgate_wire::request::RequestBody;
@@ -36,8 +35,6 @@ pub struct Record<'a> {
 struct Attempt<'a> {
     past: &'a PastAttempt,
     candidate: &'a Candidate,
-    /// 1 is the first.
-    number: usize,
     is_last: bool,
     settled: Option<Settled>,
     cost: NanoUsd,
@@ -60,11 +57,6 @@ impl Record<'_> {
             let Some(ledger) = &shared.ledger else {
                 continue;
             };
-            let event = self.event(planned, caller, endpoint, &attempt);
-            match planned.tab.receipt().filter(|_| attempt.is_last) {
-                Some(receipt) => receipt.note(&event),
-                None => ledger.till.note(&event),
-            }
             // An answer that broke off says nothing of how long answers are.
             if let (Some(settled), None) = (&attempt.settled, &past.outcome) {
                 let (key, model) = (&caller.key.id, &attempt.candidate.upstream_model);
@@ -93,16 +85,15 @@ impl Record<'_> {
         past: &'a PastAttempt,
     ) -> Attempt<'a> {
         let is_last = index + 1 == self.ctx.past.len();
-        // A failed attempt that is the last one is settled with its request.
+        // What an earlier one cost is the house's.
         let (settled, cost) = if is_last {
-            (self.settled.clone(), past.cost + self.cost)
+            (self.settled.clone(), self.cost)
         } else {
-            (past.tap.as_ref().and_then(count::reported), past.cost)
+            (past.tap.as_ref().and_then(count::reported), NanoUsd::ZERO)
         };
         Attempt {
             past,
             candidate: &planned.candidates[past.candidate],
-            number: index + 1,
             is_last,
             settled,
             cost,
@@ -136,58 +127,6 @@ impl Record<'_> {
         route.first_token(committed.duration_since(ctx.started));
         if let Some(settled) = &self.settled {
             route.pace(now.duration_since(committed), settled.usage.output());
-        }
-    }
-
-    fn event(
-        &self,
-        planned: &Planned,
-        caller: &Caller,
-        endpoint: Endpoint,
-        attempt: &Attempt<'_>,
-    ) -> UsageEvent {
-        let Attempt {
-            past,
-            candidate,
-            settled,
-            is_last,
-            ..
-        } = attempt;
-        let (provider, model) = (&candidate.provider, candidate.model.as_deref());
-        let model_name = model.map_or(&candidate.upstream_model, |model| &model.display_name);
-        let stop_reason = past.tap.as_ref().and_then(|tap| tap.finish_reason());
-        let committed = planned.flight.committed_at().filter(|_| *is_last);
-        UsageEvent {
-            id: self.shared.event_ids.next(),
-            event_time: Timestamp(self.wall),
-            request_id: self.ctx.request_id.clone(),
-            access_key_id: caller.key.id.clone(),
-            account: caller.key.account.clone(),
-            surface: endpoint.surface(),
-            provider: provider.id.clone(),
-            provider_display_name: provider.display_name.clone(),
-            model: candidate.upstream_model.clone(),
-            model_display_name: model_name.clone(),
-            attempt_number: u32::try_from(attempt.number).unwrap_or(u32::MAX),
-            is_final_attempt: *is_last,
-            status_code: past.status.unwrap_or_default(),
-            outcome: label(past),
-            timed_out: past.outcome == Some(Outcome::Timeout),
-            is_error: past.outcome.is_some(),
-            is_streaming: self.streams(),
-            stop_reason: stop_reason.unwrap_or_default().to_owned(),
-            tokens: settled
-                .as_ref()
-                .map(|settled| settled.usage)
-                .unwrap_or_default(),
-            estimated: settled.as_ref().is_some_and(|settled| settled.estimated),
-            orphaned: false,
-            total_cost: attempt.cost.0,
-            key_source: candidate.key.kind,
-            provider_key_id: candidate.key.id.clone(),
-            provider_key_display_name: candidate.key.value.redacted().clone(),
-            latency_to_commit: committed.map(|at| at.duration_since(self.now - past.took)),
-            latency: past.took,
         }
     }
 

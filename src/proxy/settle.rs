@@ -11,11 +11,12 @@ use super::count;
 use super::flight::Phase;
 use super::record::Record;
 use super::shared::Shared;
+use super::tab::Finish;
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_wire::Endpoint;
 use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::Settled;
+use tollgate_wire::tokens::{Settled, Tap};
 
 /// Pingora's `logging`.
 pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) {
@@ -57,11 +58,9 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
         dialect: attempt.endpoint.surface().dialect(),
-        took: now.duration_since(attempt.started),
         status: attempt.status,
         outcome: attempt.outcome,
         tap: planned.flight.take_tap(),
-        cost: NanoUsd::ZERO,
     });
 }
 
@@ -77,8 +76,15 @@ pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, Nan
         return (None, NanoUsd::ZERO);
     };
     let settled = used(&shared.aside, planned, last, &received.body).await;
-    let (status, failed) = (last.status, last.outcome.is_some());
-    let closed = planned.tab.close(settled, status, failed);
+    let tap = last.tap.as_ref();
+    let closed = planned.tab.close(Finish {
+        settled,
+        status: last.status,
+        outcome: last.outcome.as_ref(),
+        stop_reason: tap.and_then(Tap::finish_reason).unwrap_or_default(),
+        committed: planned.flight.committed_at(),
+        now: clock::now(),
+    });
     (closed.settled, closed.cost)
 }
 
@@ -100,8 +106,8 @@ async fn used(
         last.tap = Some(tap);
         return settled;
     }
-    let model = &planned.candidates[last.candidate].upstream_model;
-    let (tap, settled) = count::answer(aside, tap, model, body).await;
+    let candidate = &planned.candidates[last.candidate];
+    let (tap, settled) = count::answer(aside, tap, candidate, body).await;
     last.tap = tap;
     settled
 }

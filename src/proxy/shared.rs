@@ -37,7 +37,7 @@ pub struct Shared {
     /// Where work is done that keeps a core busy.
     pub aside: Arc<Aside>,
     /// Names usage events.
-    pub event_ids: EventIds,
+    pub event_ids: Arc<EventIds>,
 }
 
 impl Shared {
@@ -104,7 +104,7 @@ mod tests {
             ledger: None,
             rests: Some(rests),
             aside: Arc::new(Aside::new(1)),
-            event_ids: EventIds::new(1),
+            event_ids: Arc::new(EventIds::new(1)),
         };
         (shared, candidate, told)
     }

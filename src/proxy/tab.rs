@@ -1,48 +1,95 @@
 //! What one request owes: its hold, and what each of its attempts used.
 //!
+//! Who pays for what: the caller pays the answer it gets, once. What an attempt cost that failed before any of its
+//! answer left is the operator's: on a managed key it is charged to the account [`HOUSE`].
+//!
 //! Invariant: the hold is settled once, before the last byte of the answer leaves; if the answer never comes to
-//! its end, when the request does.
+//! its end, when the request does. Every attempt's usage event goes with the settlement, so that events, daily totals
+//! and money say the same.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use tollgate_config::catalog::Model;
-use tollgate_failover::Candidate;
-use tollgate_ledger::KeyKind;
-use tollgate_ledger::NanoUsd;
-use tollgate_ledger::cost::Terms;
-use tollgate_ledger::till::{Charge, Extension, Hold, Receipt};
+use tollgate_base::{Timestamp, clock};
+use tollgate_failover::{Candidate, Outcome};
+use tollgate_ledger::cost::{Bill, Terms};
+use tollgate_ledger::events::{EventIds, UsageEvent};
+use tollgate_ledger::till::{Extension, Hold};
+use tollgate_ledger::{KeyKind, NanoUsd};
+use tollgate_wire::Surface;
 use tollgate_wire::report::{Context, Usage};
 use tollgate_wire::tokens::Settled;
 
+/// The account that pays what failed attempts cost on managed keys.
+pub const HOUSE: &str = "house";
+
 /// See the module.
 pub struct Tab {
-    /// Pico-dollars per token, for every request that is served.
-    fee: u64,
-    /// When it was admitted (Unix time, s).
-    at: u64,
+    about: About,
     state: Mutex<State>,
 }
 
+/// What is the same for all attempts of a request.
+pub struct About {
+    /// The request's id.
+    pub request_id: Arc<str>,
+    /// Whose access key it came with.
+    pub access_key: Arc<str>,
+    /// Who pays.
+    pub account: Arc<str>,
+    /// The API that was called.
+    pub surface: Surface,
+    /// Whether the client asked for a stream.
+    pub streams: bool,
+    /// Pico-dollars per token, for every request that is served.
+    pub fee: u64,
+    /// When it was admitted (Unix time, s).
+    pub at: u64,
+    /// Where events get their ids.
+    pub ids: Arc<EventIds>,
+}
+
+#[derive(Default)]
 struct State {
     /// `None` without a ledger, and once it is settled.
     hold: Option<Hold>,
     /// Answer tokens that the hold pays for.
     covered: u64,
+    /// Who serves the attempt under way.
     payee: Option<Payee>,
-    charges: Vec<Charge>,
+    /// How many attempts there were.
+    attempts: u32,
+    /// Of attempts that have failed.
+    events: Vec<UsageEvent>,
+    /// See [`Tab::costs_its_hold`].
+    blind: bool,
     closed: Option<Closed>,
-    receipt: Option<Receipt>,
 }
 
-/// Who serves the attempt under way.
-#[derive(Clone)]
 struct Payee {
-    provider: Arc<str>,
-    model: Arc<str>,
-    managed: bool,
-    priced: Option<Arc<Model>>,
+    candidate: Candidate,
+    number: u32,
+    started: Instant,
+    /// Its answer is an error: the status, and what it means.
+    refused: Option<(u16, Outcome)>,
+}
+
+/// How an attempt ended.
+pub struct Finish<'a> {
+    /// What it used; `None` if that is nothing.
+    pub settled: Option<Settled>,
+    /// The provider's status, if it answered one.
+    pub status: Option<u16>,
+    /// `None` is success.
+    pub outcome: Option<&'a Outcome>,
+    /// Why the answer ended, in the provider's words.
+    pub stop_reason: &'a str,
+    /// When its answer committed.
+    pub committed: Option<Instant>,
+    /// When it ended.
+    pub now: Instant,
 }
 
 /// How the request was settled.
@@ -50,35 +97,45 @@ struct Payee {
 pub struct Closed {
     /// What it used; `None` if that is nothing.
     pub settled: Option<Settled>,
-    /// What the last attempt cost.
+    /// What it cost its account.
     pub cost: NanoUsd,
 }
 
+/// Answer tokens that a hold is extended by, at least.
+const MORE: u64 = 64;
+
 impl Tab {
-    /// A request whose credits are held for an answer of `covered` tokens; `None` without a ledger.
-    pub fn new(hold: Option<Hold>, covered: u64, fee: u64, at: u64) -> Tab {
+    /// A request whose credits are held for an answer of `covered` tokens; without a ledger, or where nothing is
+    /// charged, no hold.
+    pub fn new(about: About, hold: Option<Hold>, covered: u64) -> Tab {
+        let state = State {
+            hold,
+            covered,
+            ..State::default()
+        };
         Tab {
-            fee,
-            at,
-            state: Mutex::new(State {
-                hold,
-                covered,
-                payee: None,
-                charges: Vec::new(),
-                closed: None,
-                receipt: None,
-            }),
+            about,
+            state: Mutex::new(state),
         }
     }
 
-    /// The next attempt.
-    pub fn attempt(&self, candidate: &Candidate) {
-        self.state.lock().payee = Some(Payee {
-            provider: candidate.provider.id.clone(),
-            model: candidate.upstream_model.clone(),
-            managed: candidate.key.kind == KeyKind::Managed,
-            priced: candidate.model.clone(),
+    /// The next attempt begins.
+    pub fn attempt(&self, candidate: &Candidate, now: Instant) {
+        let mut state = self.state.lock();
+        state.attempts += 1;
+        state.payee = Some(Payee {
+            candidate: candidate.clone(),
+            number: state.attempts,
+            started: now,
+            refused: None,
         });
+    }
+
+    /// The attempt under way is answered by an error, which may be relayed.
+    pub fn refused(&self, status: u16, outcome: &Outcome) {
+        if let Some(payee) = &mut self.state.lock().payee {
+            payee.refused = Some((status, outcome.clone()));
+        }
     }
 
     /// Whether credits can be had for an answer of this many tokens. What is missing is asked for, and the answer
@@ -90,10 +147,10 @@ impl Tab {
         }
         let more = (output - state.covered).max(MORE);
         let usage = Usage::tokens(0, more);
-        let price = state
-            .payee
-            .as_ref()
-            .and_then(|payee| payee.cost(&usage, &Context::STANDARD, self.fee, self.at));
+        let price = state.payee.as_ref().and_then(|payee| {
+            let terms = self.terms(&payee.candidate, self.about.fee);
+            terms.cost(&usage, &Context::STANDARD).ok()
+        });
         let (Some(price), Some(hold)) = (price, &mut state.hold) else {
             return true;
         };
@@ -107,58 +164,75 @@ impl Tab {
         }
     }
 
-    /// The attempt failed before any of its answer left. It costs nothing, unless its provider reported usage;
-    /// then credits pay what it charges them, and no fee.
-    pub fn failed(&self, reported: Option<Settled>, status: Option<u16>) -> NanoUsd {
+    /// The attempt failed before any of its answer left: its caller pays nothing for it. What its provider reported
+    /// all the same is charged to the house, if the key is the operator's.
+    pub fn failed(&self, finish: Finish<'_>) {
         let mut state = self.state.lock();
-        let (Some(settled), Some(payee), Some(hold)) = (reported, &state.payee, &state.hold) else {
-            return NanoUsd::ZERO;
+        let Some(payee) = state.payee.take() else {
+            return;
         };
-        let price = payee.cost(&settled.usage, &settled.served, 0, self.at);
-        let mut charge = payee.charge(Some(&settled), status, true, false);
-        charge.cost = price.unwrap_or_else(|| hold.estimate());
-        let cost = charge.cost;
-        state.charges.push(charge);
-        cost
+        let event = self.event(&payee, &finish, false);
+        let managed = payee.candidate.key.kind == KeyKind::Managed;
+        if let (Some(settled), Some(hold), true) = (&finish.settled, &state.hold, managed) {
+            let bill = self.bill(&payee.candidate, settled, 0);
+            let mut charged = UsageEvent {
+                id: self.about.ids.next(),
+                account: HOUSE.into(),
+                ..event.clone()
+            };
+            match bill {
+                Some(bill) => charge(&mut charged, bill),
+                None => charged.total_cost = hold.estimate().0,
+            }
+            if charged.total_cost > 0 {
+                hold.till().charge(&charged);
+            }
+        }
+        state.events.push(event);
+    }
+
+    /// The answer under way may go on unseen: it costs what was held for it, at least.
+    pub fn costs_its_hold(&self) {
+        self.state.lock().blind = true;
     }
 
     /// Settles the hold with what the last attempt used. Without effect the second time.
-    pub fn close(&self, settled: Option<Settled>, status: Option<u16>, failed: bool) -> Closed {
+    pub fn close(&self, finish: Finish<'_>) -> Closed {
         let mut state = self.state.lock();
         if let Some(closed) = &state.closed {
             return closed.clone();
         }
-        // Without a ledger nothing is charged.
-        let charge = state
-            .payee
-            .as_ref()
-            .zip(state.hold.as_ref())
-            .map(|(payee, hold)| {
-                let mut charge = payee.charge(settled.as_ref(), status, failed, true);
-                if let Some(settled) = &settled {
-                    // Admission made sure that there is a price. If a part of it is missing all the same, it is not free.
-                    let price = payee.cost(&settled.usage, &settled.served, self.fee, self.at);
-                    charge.cost = price.unwrap_or_else(|| hold.estimate());
+        let mut events = std::mem::take(&mut state.events);
+        let hold = state.hold.take();
+        if let Some(payee) = state.payee.take() {
+            let mut event = self.event(&payee, &finish, true);
+            if let (Some(settled), Some(hold)) = (&finish.settled, &hold) {
+                match self.bill(&payee.candidate, settled, self.about.fee) {
+                    Some(bill) => charge(&mut event, bill),
+                    // Admission made sure that there is a price. If there is none all the same, it is not free.
+                    None => (event.total_cost, event.held) = (hold.estimate().0, true),
                 }
-                charge
-            });
+            }
+            if let (true, Some(hold)) = (state.blind, &hold) {
+                event.estimated = true;
+                if event.total_cost < hold.estimate().0 {
+                    (event.total_cost, event.held) = (hold.estimate().0, true);
+                    event.sheet = None;
+                }
+            }
+            events.push(event);
+        } else if let Some(last) = events.last_mut() {
+            last.is_final_attempt = true;
+        }
         let closed = Closed {
-            settled,
-            cost: charge.as_ref().map_or(NanoUsd::ZERO, |charge| charge.cost),
+            settled: finish.settled,
+            cost: NanoUsd(events.last().map_or(0, |event| event.total_cost)),
         };
         state.closed = Some(closed.clone());
-        let mut charges = std::mem::take(&mut state.charges);
-        let charged = charge.is_some();
-        charges.extend(charge);
-        if let Some(hold) = state.hold.take() {
-            state.receipt = Some(hold.settle(charges)).filter(|_| charged);
+        if let Some(hold) = hold {
+            hold.settle(events);
         }
         closed
-    }
-
-    /// For the event of its last charge; `None` if nothing was charged.
-    pub fn receipt(&self) -> Option<Receipt> {
-        self.state.lock().receipt.clone()
     }
 
     /// How it was settled, if it was.
@@ -166,13 +240,10 @@ impl Tab {
         self.state.lock().closed.clone()
     }
 
-    /// The model of the attempt under way, as its provider knows it.
-    pub fn model(&self) -> Arc<str> {
+    /// Who serves the attempt under way.
+    pub fn candidate(&self) -> Option<Candidate> {
         let state = self.state.lock();
-        state
-            .payee
-            .as_ref()
-            .map_or_else(|| "".into(), |payee| payee.model.clone())
+        state.payee.as_ref().map(|payee| payee.candidate.clone())
     }
 
     /// Whether there is nothing left to settle.
@@ -180,51 +251,96 @@ impl Tab {
         let state = self.state.lock();
         state.closed.is_some() || state.hold.is_none()
     }
-}
 
-/// Answer tokens that a hold is extended by, at least.
-const MORE: u64 = 64;
-
-impl Payee {
-    /// What credits pay for this usage; `None` if its price is not known.
-    fn cost(&self, usage: &Usage, served: &Context, fee: u64, at: u64) -> Option<NanoUsd> {
-        let model = self.priced.as_ref().filter(|_| self.managed);
-        let prices = model.map(|model| &model.prices);
-        Terms { prices, at, fee }.cost(usage, served).ok()
+    fn terms<'a>(&self, candidate: &'a Candidate, fee: u64) -> Terms<'a> {
+        terms(candidate, fee, self.about.at)
     }
 
-    /// An attempt, not priced yet.
-    fn charge(
-        &self,
-        settled: Option<&Settled>,
-        status: Option<u16>,
-        failed: bool,
-        last: bool,
-    ) -> Charge {
-        Charge {
-            provider: self.provider.clone(),
-            model: self.model.clone(),
-            managed: self.managed,
-            status: status.unwrap_or_default(),
+    fn bill(&self, candidate: &Candidate, settled: &Settled, fee: u64) -> Option<Bill> {
+        let terms = self.terms(candidate, fee);
+        terms.bill(&settled.usage, &settled.served).ok()
+    }
+
+    /// An attempt's event, not charged yet.
+    fn event(&self, payee: &Payee, finish: &Finish<'_>, is_final: bool) -> UsageEvent {
+        let (about, candidate) = (&self.about, &payee.candidate);
+        let (provider, model) = (&candidate.provider, candidate.model.as_deref());
+        let settled = finish.settled.as_ref();
+        let (status, outcome) = match &payee.refused {
+            Some((status, outcome)) if finish.outcome.is_none() => (Some(*status), Some(outcome)),
+            _ => (finish.status, finish.outcome),
+        };
+        let since = |at: Instant| at.saturating_duration_since(payee.started);
+        UsageEvent {
+            id: about.ids.next(),
+            event_time: Timestamp(clock::wall()),
+            request_id: about.request_id.clone(),
+            access_key_id: about.access_key.clone(),
+            account: about.account.clone(),
+            surface: about.surface,
+            provider: provider.id.clone(),
+            provider_display_name: provider.display_name.clone(),
+            model: candidate.upstream_model.clone(),
+            model_display_name: model
+                .map_or(&candidate.upstream_model, |model| &model.display_name)
+                .clone(),
+            attempt_number: payee.number,
+            is_final_attempt: is_final,
+            status_code: status.unwrap_or_default(),
+            outcome: outcome.map_or("ok", Outcome::label).into(),
+            timed_out: outcome == Some(&Outcome::Timeout),
+            is_error: outcome.is_some(),
+            is_streaming: about.streams,
+            stop_reason: finish.stop_reason.to_owned(),
+            tokens: settled.map(|settled| settled.usage).unwrap_or_default(),
+            served: settled
+                .map(|settled| settled.served.clone())
+                .unwrap_or_default(),
             estimated: settled.is_some_and(|settled| settled.estimated),
-            failed,
-            last,
             orphaned: false,
-            usage: settled.map(|settled| settled.usage).unwrap_or_default(),
-            cost: NanoUsd::ZERO,
+            total_cost: 0,
+            sheet: None,
+            assumed: false,
+            held: false,
+            key_source: candidate.key.kind,
+            provider_key_id: candidate.key.id.clone(),
+            provider_key_display_name: candidate.key.value.redacted().clone(),
+            latency_to_commit: finish.committed.map(since),
+            latency: since(finish.now),
         }
     }
 }
 
-/// What a candidate would charge for this usage; `None` if its price is not known.
-pub fn quote(candidate: &Candidate, usage: &Usage, fee: u64, at: u64) -> Option<NanoUsd> {
+/// What a charge says, put into its event.
+fn charge(event: &mut UsageEvent, bill: Bill) {
+    event.tokens = bill.usage;
+    event.total_cost = bill.cost.0;
+    event.assumed = bill.assumed;
+    event.sheet = Some(Arc::new(bill.sheet));
+}
+
+/// What is paid for an answer of this candidate. A managed key whose model is in no catalog has no price.
+fn terms(candidate: &Candidate, fee: u64, at: u64) -> Terms<'_> {
     let managed = candidate.key.kind == KeyKind::Managed;
-    let prices = match (&candidate.model, managed) {
-        (Some(model), true) => Some(&model.prices),
-        (None, true) => return None,
-        (_, false) => None,
-    };
-    Terms { prices, at, fee }
-        .cost(usage, &Context::STANDARD)
-        .ok()
+    let model = candidate.model.as_ref().filter(|_| managed);
+    Terms {
+        prices: model.map(|model| &model.prices),
+        at,
+        fee,
+    }
+}
+
+/// The most that a candidate would charge for this usage, served as usual or as asked; `None` if its price is not
+/// known.
+pub fn quote(
+    candidate: &Candidate,
+    usage: &Usage,
+    asked: &Context,
+    fee: u64,
+    at: u64,
+) -> Option<NanoUsd> {
+    if candidate.key.kind == KeyKind::Managed && candidate.model.is_none() {
+        return None;
+    }
+    terms(candidate, fee, at).most(usage, asked).ok()
 }

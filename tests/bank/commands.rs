@@ -16,7 +16,7 @@ use tollgate_ledger::events::{EventId, UsageEvent, stored};
 use tollgate_store::Access;
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_wire::Surface;
-use tollgate_wire::report::Usage;
+use tollgate_wire::report::{Context, Usage};
 
 use crate::contract::{Teller, new_grant, tell};
 
@@ -89,7 +89,11 @@ fn event(account: &str, number: u64, at_ms: u64) -> Arc<UsageEvent> {
         attempt_number: 1,
         is_final_attempt: true,
         status_code: 200,
-        outcome: "ok",
+        outcome: "ok".into(),
+        served: Context::STANDARD,
+        sheet: None,
+        assumed: false,
+        held: false,
         timed_out: false,
         is_error: false,
         is_streaming: false,

@@ -3,17 +3,20 @@
 //! The JSON form has the fields of the control plane's `AIGatewayUsageEvent`, in `camelCase`, and
 //! beyond them: account, surface, outcome, cache-write tokens, latencies, `estimated`, `orphaned`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
 use crate::KeyKind;
+use crate::cost::Sheet;
+use crate::journal::{Attempt, flag};
 use tollgate_base::Timestamp;
 use tollgate_wire::Surface;
-use tollgate_wire::report::Usage;
+use tollgate_wire::report::{Context, Usage};
 
 /// One attempt of one client request.
 #[derive(Clone, Debug)]
@@ -45,7 +48,7 @@ pub struct UsageEvent {
     /// The provider's HTTP status; 0 if it never answered one.
     pub status_code: u16,
     /// How the attempt ended, as a label from a fixed set, the same as in metrics.
-    pub outcome: &'static str,
+    pub outcome: Cow<'static, str>,
     /// Whether a deadline ended it.
     pub timed_out: bool,
     /// Whether it failed: timed out, never answered, or answered 4xx or 5xx.
@@ -54,14 +57,22 @@ pub struct UsageEvent {
     pub is_streaming: bool,
     /// The provider's finish reason; empty if it gave none.
     pub stop_reason: String,
-    /// Tokens, as reported or counted.
+    /// What was used, as reported or counted.
     pub tokens: Usage,
+    /// What was not standard about how it was served.
+    pub served: Context,
     /// Whether `tokens` is our own count because the provider reported none.
     pub estimated: bool,
     /// Whether the process died before the attempt settled, so that it is charged at its estimate.
     pub orphaned: bool,
     /// Nano-dollars (10⁻⁹ USD) charged for the attempt; 0 where nothing is charged.
     pub total_cost: i64,
+    /// The rates that it was charged at; `None` where nothing is charged, or what was held was.
+    pub sheet: Option<Arc<Sheet>>,
+    /// Whether some of what was served has no price, so that the dearest known was taken.
+    pub assumed: bool,
+    /// Whether it is charged what was held, because that is more than what is known of its use.
+    pub held: bool,
     /// Who pays the provider.
     pub key_source: KeyKind,
     /// The provider key's id.
@@ -72,6 +83,97 @@ pub struct UsageEvent {
     pub latency_to_commit: Option<Duration>,
     /// From the start of the attempt to its end.
     pub latency: Duration,
+}
+
+impl UsageEvent {
+    /// When the attempt was over (Unix time, ms).
+    pub fn at_ms(&self) -> u64 {
+        let since = self.event_time.0.duration_since(UNIX_EPOCH);
+        millis(since.unwrap_or_default())
+    }
+
+    /// As a journal keeps it.
+    pub(crate) fn journalled(&self) -> Attempt<&str, &Sheet> {
+        let flags = [
+            (flag::TIMED_OUT, self.timed_out),
+            (flag::ERROR, self.is_error),
+            (flag::STREAMING, self.is_streaming),
+            (flag::ESTIMATED, self.estimated),
+            (flag::ASSUMED, self.assumed),
+            (flag::HELD, self.held),
+            (flag::MANAGED, self.key_source == KeyKind::Managed),
+            (flag::FINAL, self.is_final_attempt),
+        ];
+        Attempt {
+            id: self.id.parts(),
+            provider: (&self.provider, &self.provider_display_name),
+            model: (&self.model, &self.model_display_name),
+            key: (&self.provider_key_id, &self.provider_key_display_name),
+            number: self.attempt_number,
+            flags: flags
+                .into_iter()
+                .filter(|(_, set)| *set)
+                .map(|(bit, _)| bit)
+                .sum(),
+            status: self.status_code,
+            outcome: &self.outcome,
+            stop_reason: &self.stop_reason,
+            usage: self.tokens,
+            served: self.served.clone(),
+            cost: self.total_cost,
+            sheet: self.sheet.as_deref(),
+            latency_ms: (self.latency_to_commit.map(millis), millis(self.latency)),
+        }
+    }
+
+    /// What a journal kept, with what the request's hold says.
+    pub(crate) fn replayed(
+        attempt: Attempt<String, Arc<Sheet>>,
+        at_ms: u64,
+        account: Arc<str>,
+        access_key: Arc<str>,
+        request_id: Arc<str>,
+        surface: Surface,
+    ) -> UsageEvent {
+        let is = |bit: u16| attempt.flags & bit != 0;
+        UsageEvent {
+            id: EventId::made_up(attempt.id.0, attempt.id.1),
+            event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(at_ms)),
+            request_id,
+            access_key_id: access_key,
+            account,
+            surface,
+            attempt_number: attempt.number,
+            is_final_attempt: is(flag::FINAL),
+            status_code: attempt.status,
+            timed_out: is(flag::TIMED_OUT),
+            is_error: is(flag::ERROR),
+            is_streaming: is(flag::STREAMING),
+            tokens: attempt.usage,
+            estimated: is(flag::ESTIMATED),
+            orphaned: false,
+            total_cost: attempt.cost,
+            assumed: is(flag::ASSUMED),
+            held: is(flag::HELD),
+            key_source: if is(flag::MANAGED) {
+                KeyKind::Managed
+            } else {
+                KeyKind::User
+            },
+            provider: attempt.provider.0.into(),
+            provider_display_name: attempt.provider.1.into(),
+            model: attempt.model.0.into(),
+            model_display_name: attempt.model.1.into(),
+            outcome: attempt.outcome.into(),
+            stop_reason: attempt.stop_reason,
+            served: attempt.served,
+            sheet: attempt.sheet,
+            provider_key_id: attempt.key.0.into(),
+            provider_key_display_name: attempt.key.1.into(),
+            latency_to_commit: attempt.latency_ms.0.map(Duration::from_millis),
+            latency: Duration::from_millis(attempt.latency_ms.1),
+        }
+    }
 }
 
 /// The JSON form.
@@ -111,6 +213,25 @@ pub(super) struct Wire<'a> {
     pub orphaned: bool,
     pub latency_to_commit_ms: Option<u64>,
     pub latency_ms: u64,
+    /// Everything that was used, each unit once.
+    pub units: Units,
+    /// How it was served, as far as its price depends on it.
+    pub served: &'a Context,
+    pub assumed: bool,
+    pub held: bool,
+}
+
+/// Units and quantities by name.
+pub(super) struct Units(pub Usage);
+
+impl Serialize for Units {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .units()
+                .map(|(unit, quantity)| (unit.name(), quantity)),
+        )
+    }
 }
 
 /// Whole milliseconds, saturating.
@@ -151,6 +272,11 @@ impl EventId {
         EventId { origin, sequence }
     }
 
+    /// The id of an event that a hold alone tells of: the same each time.
+    pub(crate) fn of_hold(replica: u64, epoch: u64, hold: u64) -> EventId {
+        EventId::made_up(replica.rotate_left(32) ^ epoch, hold)
+    }
+
     /// Who made it, and which of theirs it is.
     pub(super) fn parts(self) -> (u64, u64) {
         (self.origin, self.sequence)
@@ -185,7 +311,6 @@ impl EventIds {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use std::time::UNIX_EPOCH;
 
     /// A final, successful attempt.
     pub(crate) fn sample(ids: &EventIds, request: &str) -> UsageEvent {
@@ -203,15 +328,19 @@ pub(super) mod tests {
             attempt_number: 1,
             is_final_attempt: true,
             status_code: 200,
-            outcome: "ok",
+            outcome: "ok".into(),
             timed_out: false,
             is_error: false,
             is_streaming: true,
             stop_reason: "stop".to_owned(),
             tokens: Usage::of(10, 4, 1, 7, 3),
+            served: Context::STANDARD,
             estimated: false,
             orphaned: false,
             total_cost: 0,
+            sheet: None,
+            assumed: false,
+            held: false,
             key_source: KeyKind::User,
             provider_key_id: "openai-main".into(),
             provider_key_display_name: "sk-proj-ab***wxyz".into(),

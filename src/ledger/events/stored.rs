@@ -2,9 +2,10 @@
 //!
 //! Invariant: what is read back serializes to the JSON of the event that was written, to the byte.
 //!
-//! The form: a version byte, then [`postcard`] of `Batch`. Names repeat within a batch, so each is written
+//! The form: a version byte, then [`postcard`] of `Batch`. Names and rates repeat within a batch, so each is written
 //! once and referred to by its place; an event takes about 70 bytes, most of them its request's id and its own.
 
+mod first;
 mod writer;
 
 use std::sync::Arc;
@@ -14,19 +15,20 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use writer::Writer;
 
-use super::event::{Wire, dollars, millis};
+use super::event::{Units, Wire, dollars, millis};
 use super::{EventId, UsageEvent};
 use crate::KeyKind;
 use crate::NanoUsd;
 use crate::bank::Events;
+use crate::cost::Sheet;
 use tollgate_base::Timestamp;
-use tollgate_wire::report::Usage;
+use tollgate_wire::report::{Context, Usage};
 
 /// The form that is written. A change of [`Batch`] needs a new one, and reading this one still.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One attempt, as [`UsageEvent`] tells it; its texts are borrowed. Serializes as that does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent<'a> {
     /// Unique among all events.
     pub id: EventId,
@@ -64,16 +66,26 @@ pub struct StoredEvent<'a> {
     pub is_streaming: bool,
     /// The provider's finish reason; empty if it gave none.
     pub stop_reason: &'a str,
-    /// Tokens, as reported or counted.
+    /// What was used, as reported or counted.
     pub tokens: Usage,
+    /// What was not standard about how it was served.
+    pub served: Context,
     /// Whether `tokens` is our own count.
     pub estimated: bool,
     /// Whether it is charged at its estimate because the process died.
     pub orphaned: bool,
     /// What was charged.
     pub total_cost: NanoUsd,
+    /// The rates that it was charged at.
+    pub sheet: Option<Arc<Sheet>>,
+    /// Whether some of what was served has no price.
+    pub assumed: bool,
+    /// Whether it is charged what was held.
+    pub held: bool,
     /// Id and redacted text of the user's provider key; `None` for a managed one, which is not named.
     pub user_key: Option<(&'a str, &'a str)>,
+    /// The managed provider key's id, which only operators are told; empty for a user's, and where it is not known.
+    pub managed_key: &'a str,
     /// From the start of the attempt to its commit (ms); `None` if it never committed.
     pub latency_to_commit_ms: Option<u64>,
     /// From the start of the attempt to its end (ms).
@@ -91,7 +103,7 @@ impl<'a> From<&'a UsageEvent> for StoredEvent<'a> {
         let user_key = event.key_source == KeyKind::User;
         StoredEvent {
             id: event.id,
-            at_ms: at_ms(event),
+            at_ms: event.at_ms(),
             request_id: &event.request_id,
             access_key_id: &event.access_key_id,
             account: &event.account,
@@ -103,15 +115,20 @@ impl<'a> From<&'a UsageEvent> for StoredEvent<'a> {
             attempt_number: event.attempt_number,
             is_final_attempt: event.is_final_attempt,
             status_code: event.status_code,
-            outcome: event.outcome,
+            outcome: &event.outcome,
             timed_out: event.timed_out,
             is_error: event.is_error,
             is_streaming: event.is_streaming,
             stop_reason: &event.stop_reason,
             tokens: event.tokens,
+            served: event.served.clone(),
             estimated: event.estimated,
             orphaned: event.orphaned,
             total_cost: NanoUsd(event.total_cost),
+            sheet: event.sheet.clone(),
+            assumed: event.assumed,
+            held: event.held,
+            managed_key: if user_key { "" } else { &event.provider_key_id },
             user_key: user_key
                 .then_some((&*event.provider_key_id, &*event.provider_key_display_name)),
             latency_to_commit_ms: event.latency_to_commit.map(millis),
@@ -159,6 +176,10 @@ impl Serialize for StoredEvent<'_> {
             orphaned: self.orphaned,
             latency_to_commit_ms: self.latency_to_commit_ms,
             latency_ms: self.latency_ms,
+            units: Units(self.tokens),
+            served: &self.served,
+            assumed: self.assumed,
+            held: self.held,
         }
         .serialize(serializer)
     }
@@ -184,6 +205,7 @@ struct Batch<'a> {
     origins: Vec<u64>,
     #[serde(borrow)]
     texts: Vec<&'a str>,
+    sheets: Vec<Arc<Sheet>>,
     #[serde(borrow)]
     rows: Vec<Row<'a>>,
 }
@@ -204,14 +226,18 @@ struct Row<'a> {
     model: u32,
     model_display_name: u32,
     attempt_number: u32,
-    /// Final, timed out, error, streaming, estimated, orphaned: from the lowest bit on.
-    flags: u8,
+    /// Final, timed out, error, streaming, estimated, orphaned, assumed, held, user: from the lowest bit on.
+    flags: u16,
     status_code: u16,
     outcome: u32,
     stop_reason: u32,
-    tokens: [u64; 5],
+    tokens: Usage,
+    served: Context,
     total_cost: i64,
-    user_key: Option<(u32, u32)>,
+    /// Its place in [`Batch::sheets`].
+    sheet: Option<u32>,
+    key_id: u32,
+    key_name: u32,
     latency_to_commit_ms: Option<u64>,
     latency_ms: u64,
 }
@@ -235,8 +261,10 @@ pub fn decode(events: &Events) -> Result<Vec<StoredEvent<'_>>, StoredError> {
         .bytes
         .split_first()
         .ok_or_else(|| damaged("they are empty"))?;
-    if *version != VERSION {
-        return Err(StoredError::Newer(*version));
+    match *version {
+        first::VERSION => return first::decode(rest, events.from_ms),
+        VERSION => {}
+        newer => return Err(StoredError::Newer(newer)),
     }
     let batch: Batch<'_> =
         postcard::from_bytes(rest).map_err(|error| StoredError::Damaged(error.to_string()))?;
@@ -246,7 +274,7 @@ pub fn decode(events: &Events) -> Result<Vec<StoredEvent<'_>>, StoredError> {
         .map(|row| unpack(&batch, row, events.from_ms));
     stored
         .collect::<Option<_>>()
-        .ok_or_else(|| damaged("one refers to a text that is not there"))
+        .ok_or_else(|| damaged("one refers to something that is not there"))
 }
 
 fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEvent<'a>> {
@@ -256,10 +284,11 @@ fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEv
     };
     let flag = |bit: u8| row.flags >> bit & 1 == 1;
     let origin = batch.origins.get(index(row.origin))?;
-    let user_key = match row.user_key {
-        Some((id, name)) => Some((text(id)?, text(name)?)),
+    let sheet = match row.sheet {
+        Some(place) => Some(batch.sheets.get(index(place))?.clone()),
         None => None,
     };
+    let (key_id, key_name, user) = (text(row.key_id)?, text(row.key_name)?, flag(8));
     Some(StoredEvent {
         id: EventId::made_up(*origin, row.sequence),
         at_ms: from_ms.saturating_add(row.after),
@@ -279,14 +308,16 @@ fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEv
         is_error: flag(2),
         is_streaming: flag(3),
         stop_reason: text(row.stop_reason)?,
-        tokens: {
-            let [input, read, write, output, reasoning] = row.tokens;
-            Usage::of(input, read, write, output, reasoning)
-        },
+        tokens: row.tokens,
+        served: row.served.clone(),
         estimated: flag(4),
         orphaned: flag(5),
         total_cost: NanoUsd(row.total_cost),
-        user_key,
+        sheet,
+        assumed: flag(6),
+        held: flag(7),
+        user_key: user.then_some((key_id, key_name)),
+        managed_key: if user { "" } else { key_id },
         latency_to_commit_ms: row.latency_to_commit_ms,
         latency_ms: row.latency_ms,
     })
@@ -294,11 +325,6 @@ fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEv
 
 fn index(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
-}
-
-fn at_ms(event: &UsageEvent) -> u64 {
-    let since = event.event_time.0.duration_since(UNIX_EPOCH);
-    millis(since.unwrap_or_default())
 }
 
 #[cfg(test)]

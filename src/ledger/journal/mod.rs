@@ -40,7 +40,8 @@ pub(crate) use error::JournalError;
 pub(crate) use frame::MAX_RECORD;
 pub use life::{Life, Truncated};
 pub(crate) use record::OwnedRecord;
-pub use record::{Entry, Record};
+pub(crate) use record::flag;
+pub use record::{Attempt, Entry, Record};
 
 use directory::Lock;
 use durable::Durable;

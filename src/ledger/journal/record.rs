@@ -1,19 +1,25 @@
 //! What a journal's records say, and how they are written: postcard, whose fields have no names.
 //!
 //! So the order of variants and fields is the format: a change to them is a new format version
-//! ([`super::segment::VERSION`]).
+//! ([`super::segment::VERSION`]). Version 2 added [`Entry::Settled`], which tells its usage event whole, and
+//! [`Entry::Charged`]; [`Entry::Settle`] is read, and not written any more.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Sheet;
+use tollgate_wire::report::{Context, Usage};
+
 /// A record to append; what it says is borrowed.
-pub type Record<'a> = Entry<&'a str, &'a [&'a str]>;
+pub type Record<'a> = Entry<&'a str, &'a [&'a str], &'a Sheet>;
 
 /// A record read back.
-pub(crate) type OwnedRecord = Entry<String, Vec<String>>;
+pub(crate) type OwnedRecord = Entry<String, Vec<String>, Arc<Sheet>>;
 
-/// A record, over the types of its texts and of its list of texts; see [`Record`] and `OwnedRecord`.
+/// A record, over the types of its texts, of its lists of texts and of its rates; see [`Record`] and `OwnedRecord`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Entry<S, L> {
+pub enum Entry<S, L, R> {
     /// A request was admitted: money is set aside for it.
     Hold {
         /// Counts the requests of this life of the replica.
@@ -74,6 +80,75 @@ pub enum Entry<S, L> {
         /// The exchange's number, from 1.
         number: u64,
     },
+    /// A held request has ended: its cost takes the hold's place.
+    Settled {
+        /// The hold's.
+        id: u64,
+        /// When (Unix time, ms).
+        at_ms: u64,
+        /// The attempt that it ended with; `None` if there was none, and it costs nothing.
+        attempt: Option<Attempt<S, R>>,
+    },
+    /// Something is charged that nothing was held for.
+    Charged {
+        /// When (Unix time, ms).
+        at_ms: u64,
+        /// Who pays.
+        account: S,
+        /// The id of the access key that the request came with.
+        access_key: S,
+        /// The request's id.
+        request_id: S,
+        /// The surface it came in by.
+        surface: S,
+        /// What for.
+        attempt: Attempt<S, R>,
+    },
+}
+
+/// An attempt, as its usage event tells it, but for what its hold says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt<S, R> {
+    /// The event's id: who made it, and which of theirs it is.
+    pub id: (u64, u64),
+    /// The provider's id and name.
+    pub provider: (S, S),
+    /// The model's id and name.
+    pub model: (S, S),
+    /// The provider key's id and redacted text.
+    pub key: (S, S),
+    /// The attempt's place in its request, from 1.
+    pub number: u32,
+    /// What is true of it, a bit each (see `flag`).
+    pub flags: u16,
+    /// The answer's HTTP status.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: S,
+    /// Why the answer ended.
+    pub stop_reason: S,
+    /// What was used.
+    pub usage: Usage,
+    /// What was not standard about how it was served.
+    pub served: Context,
+    /// What it cost, nano-dollars, at least 0.
+    pub cost: i64,
+    /// At which rates.
+    pub sheet: Option<R>,
+    /// From its start to its commit, and to its end (ms).
+    pub latency_ms: (Option<u64>, u64),
+}
+
+/// The bits of an attempt's flags.
+pub(crate) mod flag {
+    pub(crate) const TIMED_OUT: u16 = 1;
+    pub(crate) const ERROR: u16 = 1 << 1;
+    pub(crate) const STREAMING: u16 = 1 << 2;
+    pub(crate) const ESTIMATED: u16 = 1 << 3;
+    pub(crate) const ASSUMED: u16 = 1 << 4;
+    pub(crate) const HELD: u16 = 1 << 5;
+    pub(crate) const MANAGED: u16 = 1 << 6;
+    pub(crate) const FINAL: u16 = 1 << 7;
 }
 
 /// Writes a record to the start of a buffer, and says how long it is; `None` if it does not fit.
@@ -90,7 +165,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<OwnedRecord> {
 
 /// Whether [`decode`] would succeed; cheaper.
 pub(super) fn is_record(bytes: &[u8]) -> bool {
-    whole::<Entry<&str, Vec<&str>>>(bytes).is_some()
+    whole::<Entry<&str, Vec<&str>, Sheet>>(bytes).is_some()
 }
 
 fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {

@@ -13,7 +13,7 @@ use crate::bank::Holder;
 pub(super) const HEADER: usize = 48;
 
 /// The format that this version writes, and the newest that it reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"tgjournl";
 

@@ -1,45 +1,9 @@
 //! What was settled since the last message, and how it is told.
 
-use std::sync::Arc;
-
-use super::charge::Charge;
-use super::recovered::{Recovered, recovered};
 use super::window;
 use crate::NanoUsd;
-use crate::bank::{Day, Holder, Rollup};
-use crate::events::{EventId, UsageEvent};
-use tollgate_wire::Surface;
-
-/// A charge, and whose it is.
-#[derive(Clone, Debug)]
-pub(super) struct Settled {
-    /// The hold's id.
-    pub id: u64,
-    /// When (Unix time, ms).
-    pub at_ms: u64,
-    /// Who called.
-    pub access_key: Arc<str>,
-    /// The request's id.
-    pub request_id: Arc<str>,
-    /// The API that was called.
-    pub surface: Surface,
-    /// What for.
-    pub charge: Charge,
-}
-
-/// The event of a charge whose own one is not there, as far as the charge tells.
-pub(super) fn made_up(account: &Arc<str>, holder: Holder, settled: &Settled) -> UsageEvent {
-    let origin = holder.replica.rotate_left(32) ^ holder.epoch;
-    recovered(&Recovered {
-        id: EventId::made_up(origin, settled.id),
-        at_ms: settled.at_ms,
-        account,
-        access_key: &settled.access_key,
-        request_id: &settled.request_id,
-        surface: settled.surface,
-        charge: &settled.charge,
-    })
-}
+use crate::bank::{Day, Rollup};
+use crate::events::UsageEvent;
 
 /// Daily totals of what was settled, by whom and with what.
 #[derive(Default)]
@@ -56,19 +20,19 @@ impl Totals {
         self.rollups.is_empty()
     }
 
-    /// Adds a charge that was settled at `at_ms` (Unix time).
-    pub(super) fn add(&mut self, at_ms: u64, access_key: &Arc<str>, charge: &Charge) {
-        let total = self.total(window::day(at_ms), access_key, charge);
-        total.requests += u64::from(charge.last);
-        total.failed += u64::from(charge.last && charge.failed);
-        total.orphaned += u64::from(charge.orphaned);
+    /// Adds an attempt to the day on which it was settled.
+    pub(super) fn add(&mut self, event: &UsageEvent) {
+        let total = self.total(window::day(event.at_ms()), event);
+        total.requests += u64::from(event.is_final_attempt);
+        total.failed += u64::from(event.is_final_attempt && event.is_error);
+        total.orphaned += u64::from(event.orphaned);
         let add = |sum: &mut u64, tokens: u64| *sum = sum.saturating_add(tokens.min(MOST_TOKENS));
-        add(&mut total.input, charge.usage.input());
-        add(&mut total.cached_read, charge.usage.cached_read());
-        add(&mut total.cache_write, charge.usage.cache_write());
-        add(&mut total.output, charge.usage.output());
-        add(&mut total.reasoning, charge.usage.reasoning());
-        total.cost += charge.cost;
+        add(&mut total.input, event.tokens.input());
+        add(&mut total.cached_read, event.tokens.cached_read());
+        add(&mut total.cache_write, event.tokens.cache_write());
+        add(&mut total.output, event.tokens.output());
+        add(&mut total.reasoning, event.tokens.reasoning());
+        total.cost += NanoUsd(event.total_cost);
     }
 
     /// The totals and their sum.
@@ -77,14 +41,14 @@ impl Totals {
         (self.rollups, spent)
     }
 
-    fn total(&mut self, day: Day, access_key: &Arc<str>, charge: &Charge) -> &mut Rollup {
+    fn total(&mut self, day: Day, event: &UsageEvent) -> &mut Rollup {
         let compare = |total: &Rollup| {
             total
                 .day
                 .cmp(&day)
-                .then_with(|| total.access_key.cmp(access_key))
-                .then_with(|| total.provider.cmp(&charge.provider))
-                .then_with(|| total.model.cmp(&charge.model))
+                .then_with(|| total.access_key.cmp(&event.access_key_id))
+                .then_with(|| total.provider.cmp(&event.provider))
+                .then_with(|| total.model.cmp(&event.model))
         };
         let again = self.rollups.get(self.last);
         if !again.is_some_and(|total| compare(total).is_eq()) {
@@ -92,9 +56,9 @@ impl Totals {
             self.last = found.unwrap_or_else(|place| {
                 let none = Rollup {
                     day,
-                    access_key: access_key.clone(),
-                    provider: charge.provider.clone(),
-                    model: charge.model.clone(),
+                    access_key: event.access_key_id.clone(),
+                    provider: event.provider.clone(),
+                    model: event.model.clone(),
                     requests: 0,
                     failed: 0,
                     orphaned: 0,

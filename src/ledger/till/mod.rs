@@ -15,7 +15,6 @@
 //! one has.
 
 mod batch;
-mod charge;
 mod drawer;
 mod purse;
 mod recover;
@@ -33,7 +32,6 @@ use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-pub use charge::Charge;
 pub(crate) use drawer::Drawer;
 pub use drawer::Figures;
 pub use recover::replay;
@@ -44,7 +42,7 @@ use super::bank::{Bank, Holder};
 use super::journal::{Journal, Record};
 use super::money::NanoUsd;
 use crate::bank::Limit;
-use crate::events::UsageEvent;
+use crate::events::{EventId, UsageEvent};
 use tollgate_store::StoreError;
 use tollgate_wire::Surface;
 
@@ -89,9 +87,9 @@ pub struct Ask<'a> {
     /// For the journal.
     pub surface: Surface,
     /// The first candidate's provider, for the journal.
-    pub provider: &'a str,
+    pub provider: &'a Arc<str>,
     /// The first candidate's model, for the journal.
-    pub model: &'a str,
+    pub model: &'a Arc<str>,
     /// What it may cost.
     pub estimate: NanoUsd,
     /// Its prompt.
@@ -114,7 +112,8 @@ pub struct Till {
     worst: AtomicI64,
 }
 
-/// Money set aside for one request. Dropped without being settled, it is settled as free of charge.
+/// Money set aside for one request. Dropped without being settled, as by a panic, it is charged whole, as it would be
+/// after a crash: what its request used is not known.
 pub struct Hold {
     till: Arc<Till>,
     drawer: Arc<Drawer>,
@@ -273,9 +272,9 @@ impl Till {
         }
     }
 
-    /// Keeps an event that tells no hold's last charge until the next message to the bank.
-    pub fn note(&self, event: &UsageEvent) {
-        self.drawer(&event.account).note(event, None);
+    /// Charges the event's account what nothing was held for.
+    pub fn charge(&self, event: &UsageEvent) {
+        self.drawer(&event.account).charge(event, &self.journal);
     }
 
     fn drawer(&self, account: &Arc<str>) -> Arc<Drawer> {
@@ -299,6 +298,11 @@ impl Hold {
         self.taken.estimate
     }
 
+    /// Where it was set aside.
+    pub fn till(&self) -> &Arc<Till> {
+        &self.till
+    }
+
     /// Sets aside more for an answer that has become longer than expected; does not wait.
     pub fn extend(&mut self, more: NanoUsd) -> Extension {
         let policy = *self.till.policy.read();
@@ -312,47 +316,37 @@ impl Hold {
         extension
     }
 
-    /// Replaces the hold by what was used: one charge for each attempt that used anything, the last one final.
+    /// Replaces the hold by what was used: an event for each attempt, the last one final; none if nothing was tried.
     /// When this returns, a crash loses nothing of it.
-    pub fn settle(mut self, charges: Vec<Charge>) -> Receipt {
-        self.close(charges);
-        Receipt {
-            drawer: self.drawer.clone(),
-            id: self.taken.id,
-        }
+    pub fn settle(mut self, events: Vec<UsageEvent>) {
+        self.close(events, tollgate_base::clock::wall());
     }
 
-    fn close(&mut self, charges: Vec<Charge>) {
+    fn close(&mut self, events: Vec<UsageEvent>, wall: SystemTime) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        let over = self.drawer.settle(
-            &self.taken,
-            charges,
-            &self.till.journal,
-            tollgate_base::clock::wall(),
-        );
+        let over = self
+            .drawer
+            .settle(&self.taken, events, &self.till.journal, wall);
         self.till.worst.fetch_max(over.0, Ordering::Relaxed);
-    }
-}
-
-/// A hold that has been settled.
-#[derive(Clone)]
-pub struct Receipt {
-    drawer: Arc<Drawer>,
-    id: u64,
-}
-
-impl Receipt {
-    /// Keeps the event that tells its last charge until the next message to the bank.
-    pub fn note(&self, event: &UsageEvent) {
-        self.drawer.note(event, Some(self.id));
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.close(Vec::new());
+        if self.settled {
+            return;
+        }
+        let wall = tollgate_base::clock::wall();
+        let holder = self.till.holder();
+        let orphan = self.taken.who.orphan(
+            EventId::of_hold(holder.replica, holder.epoch, self.taken.id),
+            tollgate_base::clock::unix_ms(wall),
+            self.taken.prompt_tokens,
+            self.taken.estimate,
+        );
+        self.close(vec![orphan], wall);
     }
 }
 

@@ -7,20 +7,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Settled, Totals, made_up};
-use super::charge::Charge;
+use super::batch::Totals;
+use super::recovered::Held;
 use super::window::window;
-use crate::NanoUsd;
 use crate::bank::{Exchange, Holder, Meter, MeterExchange};
 use crate::events::stored;
 use crate::events::stored::StoredEvent;
+use crate::events::{EventId, UsageEvent};
 use crate::journal::{JournalError, Life, OwnedRecord};
+use crate::{KeyKind, NanoUsd};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 
 /// See the module.
-#[derive(Default)]
 pub(super) struct Past {
+    /// Whose journal it is.
+    holder: Holder,
     accounts: BTreeMap<String, PastAccount>,
     holds: HashMap<u64, PastHold>,
 }
@@ -37,20 +39,15 @@ struct PastAccount {
 
 struct PastHold {
     at_ms: u64,
-    account: String,
-    access_key: Arc<str>,
-    request_id: Arc<str>,
-    surface: Surface,
-    provider: Arc<str>,
-    model: Arc<str>,
+    who: Held,
     estimate: NanoUsd,
     prompt_tokens: u64,
     subjects: Vec<String>,
 }
 
-/// A settlement with its hold.
+/// A charge, and the budgets that it counts towards.
 struct PastCharge {
-    settled: Settled,
+    event: UsageEvent,
     subjects: Vec<String>,
 }
 
@@ -60,7 +57,11 @@ impl Past {
     /// # Errors
     /// When it is corrupt; nothing is changed then.
     pub(super) fn read(life: &Life) -> Result<Past, JournalError> {
-        let mut past = Past::default();
+        let mut past = Past {
+            holder: life.holder(),
+            accounts: BTreeMap::new(),
+            holds: HashMap::new(),
+        };
         if let Some(cut) = life.truncated() {
             log::info!(
                 "journal: a process died while it wrote: {} bytes at {} of {} are no whole record, and left out",
@@ -93,20 +94,55 @@ impl Past {
             } => {
                 let hold = PastHold {
                     at_ms,
-                    account,
-                    access_key: access_key.into(),
-                    request_id: request_id.into(),
-                    surface: Surface::ALL
-                        .into_iter()
-                        .find(|known| known.name() == surface)
-                        .unwrap_or(Surface::ChatCompletions),
-                    provider: provider.into(),
-                    model: model.into(),
+                    who: Held {
+                        account: account.into(),
+                        access_key: access_key.into(),
+                        request_id: request_id.into(),
+                        surface: surface_named(&surface),
+                        provider: provider.into(),
+                        model: model.into(),
+                    },
                     estimate: NanoUsd(estimate),
                     prompt_tokens,
                     subjects,
                 };
                 self.holds.insert(id, hold);
+            }
+            // Its hold may have been released with its segment: then what settles it was told long ago.
+            OwnedRecord::Settled { id, at_ms, attempt } => {
+                if let (Some(hold), Some(attempt)) = (self.holds.remove(&id), attempt) {
+                    let Held {
+                        account,
+                        access_key,
+                        request_id,
+                        surface,
+                        ..
+                    } = hold.who;
+                    let event = UsageEvent::replayed(
+                        attempt, at_ms, account, access_key, request_id, surface,
+                    );
+                    self.charge(event, hold.subjects);
+                }
+            }
+            OwnedRecord::Charged {
+                at_ms,
+                account,
+                access_key,
+                request_id,
+                surface,
+                attempt,
+            } => {
+                let surface = surface_named(&surface);
+                let (account, access_key) = (account.into(), access_key.into());
+                let event = UsageEvent::replayed(
+                    attempt,
+                    at_ms,
+                    account,
+                    access_key,
+                    request_id.into(),
+                    surface,
+                );
+                self.charge(event, Vec::new());
             }
             OwnedRecord::Settle {
                 id,
@@ -119,32 +155,29 @@ impl Past {
                 status,
                 usage,
             } => {
-                // Its hold may have been released with its segment: then this one was told long ago.
-                let Some(hold) = self.holds.remove(&id) else {
+                let Some(mut hold) = self.holds.remove(&id) else {
                     return;
                 };
                 let served = !provider.is_empty();
-                let charge = Charge {
-                    provider: if served {
-                        provider.into()
-                    } else {
-                        hold.provider.clone()
-                    },
-                    model: if served {
-                        model.into()
-                    } else {
-                        hold.model.clone()
-                    },
-                    managed,
-                    status,
+                if served {
+                    (hold.who.provider, hold.who.model) = (provider.into(), model.into());
+                }
+                let [input, read, write, output, reasoning] = usage;
+                let event = UsageEvent {
+                    status_code: status,
+                    is_error: !(200..300).contains(&status),
+                    is_final_attempt: served,
+                    tokens: Usage::of(input, read, write, output, reasoning),
                     estimated,
-                    failed: !(200..300).contains(&status),
-                    last: served,
-                    orphaned: false,
-                    usage: Usage::of(usage[0], usage[1], usage[2], usage[3], usage[4]),
-                    cost: NanoUsd(cost),
+                    total_cost: cost,
+                    key_source: if managed {
+                        KeyKind::Managed
+                    } else {
+                        KeyKind::User
+                    },
+                    ..hold.who.event(self.id_of(id), at_ms)
                 };
-                self.charge(id, hold, at_ms, charge);
+                self.charge(event, hold.subjects);
             }
             OwnedRecord::Cut { account, number } => {
                 let account = self.accounts.entry(account).or_default();
@@ -165,36 +198,23 @@ impl Past {
         let mut orphans: Vec<(u64, PastHold)> = self.holds.drain().collect();
         orphans.sort_unstable_by_key(|(id, _)| *id);
         for (id, hold) in orphans {
-            let charge = Charge {
-                provider: hold.provider.clone(),
-                model: hold.model.clone(),
-                managed: false,
-                status: 0,
-                estimated: true,
-                failed: true,
-                last: true,
-                orphaned: true,
-                usage: Usage::tokens(hold.prompt_tokens, 0),
-                cost: hold.estimate,
-            };
-            let at_ms = hold.at_ms;
-            self.charge(id, hold, at_ms, charge);
+            let event = hold.who.orphan(
+                self.id_of(id),
+                hold.at_ms,
+                hold.prompt_tokens,
+                hold.estimate,
+            );
+            self.charge(event, hold.subjects);
         }
     }
 
-    fn charge(&mut self, id: u64, hold: PastHold, at_ms: u64, charge: Charge) {
-        let account = self.accounts.entry(hold.account).or_default();
-        account.untold.push(PastCharge {
-            settled: Settled {
-                id,
-                at_ms,
-                access_key: hold.access_key,
-                request_id: hold.request_id,
-                surface: hold.surface,
-                charge,
-            },
-            subjects: hold.subjects,
-        });
+    fn id_of(&self, hold: u64) -> EventId {
+        EventId::of_hold(self.holder.replica, self.holder.epoch, hold)
+    }
+
+    fn charge(&mut self, event: UsageEvent, subjects: Vec<String>) {
+        let account = self.accounts.entry(event.account.to_string()).or_default();
+        account.untold.push(PastCharge { event, subjects });
     }
 
     /// How many settlements are to be told, and how many of them are orphans.
@@ -204,7 +224,7 @@ impl Past {
                 .values()
                 .flat_map(|account| account.told.values().flatten().chain(&account.untold))
         };
-        let orphans = charges().filter(|c| c.settled.charge.orphaned).count();
+        let orphans = charges().filter(|charge| charge.event.orphaned).count();
         (charges().count() - orphans, orphans)
     }
 
@@ -230,12 +250,9 @@ impl Past {
             told.chain([last])
                 .map(|(number, charges, close)| {
                     let (mut totals, mut events) = (Totals::default(), stored::Writer::default());
-                    for PastCharge { settled, .. } in &charges {
-                        totals.add(settled.at_ms, &settled.access_key, &settled.charge);
-                        if settled.charge.last {
-                            let event = made_up(&account, holder, settled);
-                            events.push(&StoredEvent::from(&event));
-                        }
+                    for PastCharge { event, .. } in &charges {
+                        totals.add(event);
+                        events.push(&StoredEvent::from(event));
                     }
                     let (rollups, spent) = totals.finish();
                     Exchange {
@@ -276,14 +293,20 @@ pub fn replay(life: &Life, lease: Duration) -> Result<Vec<Vec<Exchange>>, Journa
     Ok(Past::read(life)?.messages(life.holder(), lease))
 }
 
+/// The surface with this name.
+fn surface_named(name: &str) -> Surface {
+    let known = Surface::ALL.into_iter().find(|known| known.name() == name);
+    known.unwrap_or(Surface::ChatCompletions)
+}
+
 /// What was spent of budgets.
 fn meters(charges: &[PastCharge]) -> Vec<MeterExchange> {
     let mut used: BTreeMap<(Meter, u64), i64> = BTreeMap::new();
     for charge in charges {
         for subject in &charge.subjects {
             if let Ok(meter) = subject.parse::<Meter>() {
-                let (start, _) = window(meter.measure, charge.settled.at_ms / 1000);
-                *used.entry((meter, start)).or_default() += charge.settled.charge.cost.0;
+                let (start, _) = window(meter.measure, charge.event.at_ms() / 1000);
+                *used.entry((meter, start)).or_default() += charge.event.total_cost;
             }
         }
     }

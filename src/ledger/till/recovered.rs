@@ -1,67 +1,87 @@
-//! Events of requests that a replica had settled, or had in flight, when it died: as far as its journal tells them.
+//! Events of requests whose own event is not there: that were in flight when their replica died, or when what served
+//! them panicked, and those that an older version had settled.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::charge::Charge;
-use crate::KeyKind;
 use crate::events::{EventId, UsageEvent};
+use crate::{KeyKind, NanoUsd};
 use tollgate_base::Timestamp;
 use tollgate_wire::Surface;
+use tollgate_wire::report::{Context, Usage};
 
-/// What a journal tells of a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recovered<'a> {
-    /// Its event's id.
-    pub id: EventId,
-    /// When it was settled; when it was admitted, if it never was (Unix time, ms).
-    pub at_ms: u64,
-    /// Whose credits it used.
-    pub account: &'a Arc<str>,
+/// What a hold tells of its request.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    /// Whose credits it uses.
+    pub account: Arc<str>,
     /// Who called.
-    pub access_key: &'a Arc<str>,
-    /// Its id.
-    pub request_id: &'a str,
+    pub access_key: Arc<str>,
+    /// The request's id.
+    pub request_id: Arc<str>,
     /// The API that was called.
     pub surface: Surface,
-    /// What it is charged.
-    pub charge: &'a Charge,
+    /// The provider it was expected to go to.
+    pub provider: Arc<str>,
+    /// The model it was expected to go to.
+    pub model: Arc<str>,
 }
 
-/// The event. What the journal does not tell is empty or zero.
-pub(super) fn recovered(known: &Recovered<'_>) -> UsageEvent {
-    let charge = known.charge;
-    UsageEvent {
-        id: known.id,
-        event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(known.at_ms)),
-        request_id: known.request_id.into(),
-        access_key_id: known.access_key.clone(),
-        account: known.account.clone(),
-        surface: known.surface,
-        provider: charge.provider.clone(),
-        provider_display_name: charge.provider.clone(),
-        model: charge.model.clone(),
-        model_display_name: charge.model.clone(),
-        attempt_number: 1,
-        is_final_attempt: true,
-        status_code: charge.status,
-        outcome: if charge.orphaned { "orphaned" } else { "ok" },
-        timed_out: false,
-        is_error: charge.failed,
-        is_streaming: false,
-        stop_reason: String::new(),
-        tokens: charge.usage,
-        estimated: charge.estimated,
-        orphaned: charge.orphaned,
-        total_cost: charge.cost.0,
-        key_source: if charge.managed {
-            KeyKind::Managed
-        } else {
-            KeyKind::User
-        },
-        provider_key_id: "".into(),
-        provider_key_display_name: "".into(),
-        latency_to_commit: None,
-        latency: Duration::ZERO,
+impl Held {
+    /// An event that says no more than this; the rest is empty or zero.
+    pub(super) fn event(&self, id: EventId, at_ms: u64) -> UsageEvent {
+        UsageEvent {
+            id,
+            event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(at_ms)),
+            request_id: self.request_id.clone(),
+            access_key_id: self.access_key.clone(),
+            account: self.account.clone(),
+            surface: self.surface,
+            provider: self.provider.clone(),
+            provider_display_name: self.provider.clone(),
+            model: self.model.clone(),
+            model_display_name: self.model.clone(),
+            attempt_number: 1,
+            is_final_attempt: true,
+            status_code: 0,
+            outcome: "ok".into(),
+            timed_out: false,
+            is_error: false,
+            is_streaming: false,
+            stop_reason: String::new(),
+            tokens: Usage::default(),
+            served: Context::STANDARD,
+            estimated: false,
+            orphaned: false,
+            total_cost: 0,
+            sheet: None,
+            assumed: false,
+            held: false,
+            key_source: KeyKind::User,
+            provider_key_id: "".into(),
+            provider_key_display_name: "".into(),
+            latency_to_commit: None,
+            latency: Duration::ZERO,
+        }
+    }
+
+    /// Nothing is known of it but what was held for it, which is charged.
+    pub(super) fn orphan(
+        &self,
+        id: EventId,
+        at_ms: u64,
+        prompt_tokens: u64,
+        estimate: NanoUsd,
+    ) -> UsageEvent {
+        UsageEvent {
+            outcome: "orphaned".into(),
+            is_error: true,
+            tokens: Usage::tokens(prompt_tokens, 0),
+            estimated: true,
+            orphaned: true,
+            held: true,
+            total_cost: estimate.0,
+            ..self.event(id, at_ms)
+        }
     }
 }

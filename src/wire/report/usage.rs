@@ -125,6 +125,21 @@ impl Unit {
     }
 }
 
+/// As its number.
+impl Serialize for Unit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
+    }
+}
+
+impl<'de> Deserialize<'de> for Unit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u8::deserialize(deserializer)?;
+        let known = Unit::ALL.get(usize::from(number)).copied();
+        known.ok_or_else(|| serde::de::Error::custom("a unit that this version does not know"))
+    }
+}
+
 /// How much of each unit an answer used.
 ///
 /// Wholes are sums of units that do not overlap: [`Usage::input`] is the whole prompt, cached parts included, and
@@ -288,7 +303,7 @@ impl Serialize for Usage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.units().count()))?;
         for (unit, quantity) in self.units() {
-            list.serialize_element(&(unit as u8, quantity))?;
+            list.serialize_element(&(unit, quantity))?;
         }
         list.end()
     }
@@ -304,11 +319,8 @@ impl<'de> Deserialize<'de> for Usage {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Usage, A::Error> {
                 let mut usage = Usage::default();
-                while let Some((unit, quantity)) = list.next_element::<(u8, u64)>()? {
-                    let unit = usage.0.get_mut(usize::from(unit)).ok_or_else(|| {
-                        serde::de::Error::custom("a unit that this version does not know")
-                    })?;
-                    *unit = quantity;
+                while let Some((unit, quantity)) = list.next_element::<(Unit, u64)>()? {
+                    usage[unit] = quantity;
                 }
                 Ok(usage)
             }

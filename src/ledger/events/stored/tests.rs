@@ -23,7 +23,20 @@ prop_compose! {
         surface in 0..Surface::ALL.len(),
         outcome in prop::sample::select(vec!["ok", "timeout", "client_gone"]),
         latencies in any::<(Option<Duration>, Duration)>(),
+        priced in any::<[bool; 3]>(),
+        rates in prop::collection::vec((0..19usize, any::<u64>()), 0..4),
     ) -> UsageEvent {
+        let context = Context::default().with(
+            tollgate_wire::report::Dimension::ServiceTier,
+            if priced[2] { "priority" } else { "default" },
+        );
+        let sheet = Sheet {
+            source: texts[3].as_str().into(),
+            since: numbers.0,
+            served: context.clone(),
+            fee: numbers.1,
+            rates: rates.iter().map(|(unit, pico)| (tollgate_wire::report::Unit::ALL[*unit], *pico)).collect(),
+        };
         let [request_id, key, account, provider, provider_name, model, model_name, stop, key_id, key_name] =
             texts;
         let [is_final_attempt, timed_out, is_error, is_streaming, estimated, orphaned, user] = flags;
@@ -41,7 +54,7 @@ prop_compose! {
             attempt_number: numbers.2,
             is_final_attempt,
             status_code: numbers.3,
-            outcome,
+            outcome: outcome.into(),
             timed_out,
             is_error,
             is_streaming,
@@ -50,6 +63,10 @@ prop_compose! {
             estimated,
             orphaned,
             total_cost: numbers.4,
+            sheet: priced[0].then(|| Arc::new(sheet)),
+            assumed: priced[1],
+            held: priced[2],
+            served: context,
             key_source: if user { KeyKind::User } else { KeyKind::Managed },
             provider_key_id: key_id.into(),
             provider_key_display_name: key_name.into(),
@@ -70,13 +87,13 @@ proptest! {
     ) {
         let batch = encode(&events).unwrap();
         prop_assert_eq!(usize::try_from(batch.count).unwrap(), events.len());
-        let times: Vec<u64> = events.iter().map(|event| at_ms(event)).collect();
+        let times: Vec<u64> = events.iter().map(|event| event.at_ms()).collect();
         prop_assert_eq!(Some(batch.from_ms), times.iter().copied().min());
         prop_assert_eq!(Some(batch.to_ms), times.iter().copied().max());
         let read = decode(&batch).unwrap();
         prop_assert_eq!(json(&read), json(&events));
         for (read, event) in read.iter().zip(&events) {
-            prop_assert_eq!(*read, StoredEvent::from(&**event), "costs to the nano-dollar, too");
+            prop_assert_eq!(read.clone(), StoredEvent::from(&**event), "costs to the nano-dollar, too");
         }
     }
 
@@ -93,8 +110,8 @@ proptest! {
         prop_assert_eq!(batch.len(), kept.len() - 1);
         batch.push(&(&later).into());
         let written = batch.finish().unwrap();
-        prop_assert_eq!(Some(written.from_ms), kept.iter().map(|event| at_ms(event)).min());
-        prop_assert_eq!(Some(written.to_ms), kept.iter().map(|event| at_ms(event)).max());
+        prop_assert_eq!(Some(written.from_ms), kept.iter().map(|event| event.at_ms()).min());
+        prop_assert_eq!(Some(written.to_ms), kept.iter().map(|event| event.at_ms()).max());
         prop_assert_eq!(json(&decode(&written).unwrap()), json(&kept));
     }
 
@@ -131,10 +148,10 @@ fn a_newer_form_is_told_from_damage() {
     let ids = EventIds::new(1);
     let mut batch = encode(&[sample(&ids, "r").into()]).unwrap();
     let mut bytes = batch.bytes.to_vec();
-    bytes[0] = 2;
+    bytes[0] = VERSION + 1;
     batch.bytes = bytes.into();
     let error = decode(&batch).unwrap_err();
-    assert_eq!(error, StoredError::Newer(2));
+    assert_eq!(error, StoredError::Newer(VERSION + 1));
     assert!(error.to_string().contains("newer version"), "{error}");
 }
 
@@ -150,19 +167,57 @@ fn a_batch_is_compact() {
     );
 }
 
-/// The form on disk must not change by accident: these bytes were written by form 1.
+fn bytes(hex: &str) -> bytes::Bytes {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect::<Vec<u8>>().into()
+}
+
+/// What databases of earlier versions have: these bytes were written by form 1.
 #[test]
 fn form_1_is_read_for_ever() {
     let ids = EventIds::new(7);
-    let events = [Arc::new(sample(&ids, "r1"))];
-    let batch = encode(&events).unwrap();
+    let event = sample(&ids, "r1");
+    let batch = Events {
+        count: 1,
+        from_ms: event.at_ms(),
+        to_ms: event.at_ms(),
+        bytes: bytes(
+            "0101070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e616906\
+             4f70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e11736b2d70726f6a2d\
+             61622a2a2a7778797a01000000027231000102030405060109c80107080a040107030001090a0178d00f",
+        ),
+    };
+    assert_eq!(json(&decode(&batch).unwrap()), json(&[event]));
+}
+
+/// The form on disk must not change by accident: these bytes were written by form 2.
+#[test]
+fn form_2_is_read_for_ever() {
+    let ids = EventIds::new(7);
+    let mut event = sample(&ids, "r1");
+    event.key_source = KeyKind::Managed;
+    event.assumed = true;
+    event.served =
+        Context::default().with(tollgate_wire::report::Dimension::ServiceTier, "priority");
+    event.total_cost = 12_345;
+    event.sheet = Some(Arc::new(Sheet {
+        source: "catalog".into(),
+        since: 1_760_227_200,
+        served: event.served.clone(),
+        fee: 50_000,
+        rates: vec![(tollgate_wire::report::Unit::Input, 5_000_000)],
+    }));
+    let batch = encode(&[Arc::new(event)]).unwrap();
     let hex: String = batch
         .bytes
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let form_1 = "0101070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e616906\
-                  4f70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e11736b2d70726f6a2d\
-                  61622a2a2a7778797a01000000027231000102030405060109c80107080a040107030001090a0178d00f";
-    assert_eq!(hex, form_1);
+    let form_2 = "0201070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e6169064f\
+                  70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e000107636174616c6f67\
+                  80dfabc70615736572766963655f746965723d7072696f72697479d086030100c096b10201000000027231000102030405\
+                  060149c80107080500050104020109040a0315736572766963655f746965723d7072696f72697479f2c0010100090a0178\
+                  d00f";
+    assert_eq!(hex, form_2);
 }

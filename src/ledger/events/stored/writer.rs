@@ -3,12 +3,14 @@
 //! Invariants: `rows` has `count` rows, in the order in which events came; each is told after `from_ms`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::quality::RandomState;
 
 use super::{Row, StoredEvent, VERSION, decode, index};
 use crate::bank::Events;
+use crate::cost::Sheet;
 
 /// Fields that are texts with a place.
 const FIELDS: usize = 11;
@@ -24,6 +26,8 @@ pub struct Writer {
     places: HashMap<Box<str>, u32, RandomState>,
     /// The place of what each field had last: most events of a batch share most of their texts.
     last: [u32; FIELDS],
+    sheets: Vec<Arc<Sheet>>,
+    sheet_places: HashMap<Arc<Sheet>, u32, RandomState>,
     /// The rows, one after the other.
     rows: Vec<u8>,
     count: usize,
@@ -102,7 +106,7 @@ impl Writer {
             return None;
         }
         let room = Vec::with_capacity(ROOM + self.rows.len());
-        let head = (VERSION, self.origins, self.texts, self.count);
+        let head = (VERSION, self.origins, self.texts, self.sheets, self.count);
         let mut bytes = postcard::to_extend(&head, room).ok()?;
         bytes.extend_from_slice(&self.rows);
         Some(Events {
@@ -133,6 +137,20 @@ impl Writer {
         place
     }
 
+    fn sheet(&mut self, sheet: &Arc<Sheet>) -> u32 {
+        let last = self.sheets.last().filter(|last| *last == sheet);
+        if last.is_some() {
+            return place(self.sheets.len() - 1);
+        }
+        let known = self.sheet_places.get(sheet).copied();
+        known.unwrap_or_else(|| {
+            let place = place(self.sheets.len());
+            self.sheets.push(sheet.clone());
+            self.sheet_places.insert(sheet.clone(), place);
+            place
+        })
+    }
+
     fn origin(&mut self, origin: u64) -> u32 {
         let known = self.origins.iter().position(|known| *known == origin);
         place(known.unwrap_or_else(|| {
@@ -150,7 +168,11 @@ impl Writer {
             event.is_streaming,
             event.estimated,
             event.orphaned,
+            event.assumed,
+            event.held,
+            event.user_key.is_some(),
         ];
+        let (key_id, key_name) = event.user_key.unwrap_or((event.managed_key, ""));
         Row {
             origin: self.origin(origin),
             sequence,
@@ -166,15 +188,16 @@ impl Writer {
             attempt_number: event.attempt_number,
             flags: (0..)
                 .zip(flags)
-                .fold(0, |all, (bit, flag)| all | u8::from(flag) << bit),
+                .fold(0, |all, (bit, flag)| all | u16::from(flag) << bit),
             status_code: event.status_code,
             outcome: self.place(7, event.outcome),
             stop_reason: self.place(8, event.stop_reason),
-            tokens: event.tokens.figures(),
+            tokens: event.tokens,
+            served: event.served.clone(),
             total_cost: event.total_cost.0,
-            user_key: event
-                .user_key
-                .map(|(id, name)| (self.place(9, id), self.place(10, name))),
+            sheet: event.sheet.as_ref().map(|sheet| self.sheet(sheet)),
+            key_id: self.place(9, key_id),
+            key_name: self.place(10, key_name),
             latency_to_commit_ms: event.latency_to_commit_ms,
             latency_ms: event.latency_ms,
         }

@@ -13,6 +13,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::cost::Sheet;
+use std::sync::Arc;
+use tollgate_wire::report::{Context, Unit, Usage};
 
 /// The shortest segments: they fill fast.
 const SMALL: Options = Options {
@@ -108,7 +111,97 @@ fn borrowed<'a>(record: &'a OwnedRecord, subjects: &'a [&'a str]) -> Record<'a> 
             account,
             number: *number,
         },
+        Entry::Settled { id, at_ms, attempt } => Entry::Settled {
+            id: *id,
+            at_ms: *at_ms,
+            attempt: attempt.as_ref().map(borrowed_attempt),
+        },
+        Entry::Charged {
+            at_ms,
+            account,
+            access_key,
+            request_id,
+            surface,
+            attempt,
+        } => Entry::Charged {
+            at_ms: *at_ms,
+            account,
+            access_key,
+            request_id,
+            surface,
+            attempt: borrowed_attempt(attempt),
+        },
     }
+}
+
+fn borrowed_attempt(attempt: &Attempt<String, Arc<Sheet>>) -> Attempt<&str, &Sheet> {
+    fn pair((one, other): &(String, String)) -> (&str, &str) {
+        (one, other)
+    }
+    Attempt {
+        id: attempt.id,
+        provider: pair(&attempt.provider),
+        model: pair(&attempt.model),
+        key: pair(&attempt.key),
+        number: attempt.number,
+        flags: attempt.flags,
+        status: attempt.status,
+        outcome: &attempt.outcome,
+        stop_reason: &attempt.stop_reason,
+        usage: attempt.usage,
+        served: attempt.served.clone(),
+        cost: attempt.cost,
+        sheet: attempt.sheet.as_deref(),
+        latency_ms: attempt.latency_ms,
+    }
+}
+
+fn any_attempt() -> impl Strategy<Value = Attempt<String, Arc<Sheet>>> {
+    let text = || "[ -~é€]{0,20}";
+    let pair = || (text(), text());
+    let usage = any::<[u64; 5]>().prop_map(|n| Usage::of(n[0], n[1], n[2], n[3], n[4]));
+    let rates = prop::collection::vec((0..Unit::ALL.len(), any::<u64>()), 0..4);
+    let sheet =
+        (text(), any::<(u64, u64)>(), rates).prop_map(|(source, (since, fee), rates)| Sheet {
+            source: source.into(),
+            since,
+            served: Context::STANDARD,
+            fee,
+            rates: rates
+                .into_iter()
+                .map(|(unit, pico)| (Unit::ALL[unit], pico))
+                .collect(),
+        });
+    let numbers = any::<((u64, u64), u32, u16, u16, i64, (Option<u64>, u64))>();
+    let served = prop::sample::select(vec!["standard", "service_tier=priority", "speed=fast"]);
+    let parts = (
+        pair(),
+        pair(),
+        pair(),
+        pair(),
+        usage,
+        prop::option::of(sheet),
+        numbers,
+        served,
+    );
+    parts.prop_map(
+        |(provider, model, key, (outcome, stop_reason), usage, sheet, numbers, served)| Attempt {
+            id: numbers.0,
+            provider,
+            model,
+            key,
+            number: numbers.1,
+            flags: numbers.2,
+            status: numbers.3,
+            outcome,
+            stop_reason,
+            usage,
+            served: served.parse().unwrap(),
+            cost: numbers.4,
+            sheet: sheet.map(Arc::new),
+            latency_ms: numbers.5,
+        },
+    )
 }
 
 fn records(life: &Life) -> Vec<OwnedRecord> {
@@ -191,5 +284,23 @@ fn any_record() -> impl Strategy<Value = OwnedRecord> {
     });
     let acked =
         (text(), any::<u64>()).prop_map(|(account, number)| Entry::Acked { account, number });
-    prop_oneof![4 => hold, 4 => settle, 2 => cut, 1 => acked]
+    let settled = (any::<(u64, u64)>(), prop::option::of(any_attempt()))
+        .prop_map(|((id, at_ms), attempt)| Entry::Settled { id, at_ms, attempt });
+    let charged = (
+        any::<u64>(),
+        [text(), text(), text(), text()],
+        any_attempt(),
+    );
+    let charged = charged.prop_map(|(at_ms, texts, attempt)| {
+        let [account, access_key, request_id, surface] = texts;
+        Entry::Charged {
+            at_ms,
+            account,
+            access_key,
+            request_id,
+            surface,
+            attempt,
+        }
+    });
+    prop_oneof![4 => hold, 1 => settle, 4 => settled, 2 => charged, 2 => cut, 1 => acked]
 }

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::batch::{Settled, Totals, made_up};
+use super::super::batch::Totals;
 use super::super::purse::{Purse, Told};
 use super::{Drawer, State, append};
 use crate::NanoUsd;
 use crate::bank::{Exchange, Holder, MeterExchange, Reply};
 use crate::events::stored;
-use crate::events::stored::StoredEvent;
 use crate::journal::{Journal, Record, Segment};
 use tollgate_store::StoreError;
 
@@ -40,7 +39,6 @@ struct Cut {
     money: Told,
     meters: Vec<MeterExchange>,
     settled: Totals,
-    unnoted: Vec<Settled>,
     events: stored::Writer,
     releases: Vec<(Segment, u32)>,
 }
@@ -75,10 +73,6 @@ impl Drawer {
             cut
         };
         let (rollups, spent) = cut.settled.finish();
-        let mut events = cut.events;
-        for settled in &cut.unnoted {
-            events.push(&StoredEvent::from(&made_up(&self.account, holder, settled)));
-        }
         debug_assert_eq!(spent.0, cut.money.used, "totals are what was settled");
         let exchange = Exchange {
             account: self.account.clone(),
@@ -93,7 +87,7 @@ impl Drawer {
             close: occasion == Occasion::Close,
             meters: cut.meters,
             rollups,
-            events: events.finish(),
+            events: cut.events.finish(),
         };
         let mut state = self.state.lock();
         let oldest = state.kept.front().map(|letter| letter.exchange.number);
@@ -178,7 +172,8 @@ impl State {
     /// cannot be written: then it stays, for later.
     fn cut(&mut self, account: &str, borrows: bool, journal: &Journal) -> Option<Cut> {
         while let Some(waiting) = self.unwritten.last() {
-            let segment = append(journal, waiting.id, waiting.at_ms, &waiting.charges).ok()?;
+            let event = waiting.event.as_deref();
+            let segment = append(journal, account, waiting.hold, waiting.at_ms, event).ok()?;
             self.releases.push((segment, 1));
             self.unwritten.pop();
         }
@@ -209,16 +204,12 @@ impl State {
                 }
             })
             .collect();
-        let unnoted = std::mem::take(&mut self.unnoted);
-        self.told_early
-            .extend(unnoted.iter().map(|settled| settled.id));
         let events = self.events.next();
         Some(Cut {
             number,
             money,
             meters,
             settled: std::mem::take(&mut self.settled),
-            unnoted,
             events: std::mem::replace(&mut self.events, events),
             releases: merged(std::mem::take(&mut self.releases)),
         })

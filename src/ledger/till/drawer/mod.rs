@@ -8,7 +8,7 @@ mod letters;
 mod meters;
 mod waiting;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -18,9 +18,9 @@ use tokio::sync::watch;
 pub(super) use letters::{Letter, Occasion};
 use meters::{MeterPurse, units, used};
 
-use super::batch::{Settled, Totals};
-use super::charge::Charge;
+use super::batch::Totals;
 use super::purse::Purse;
+use super::recovered::Held;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
 use crate::NanoUsd;
@@ -30,7 +30,6 @@ use crate::events::UsageEvent;
 use crate::events::stored;
 use crate::events::stored::StoredEvent;
 use crate::journal::{Journal, Record, Segment};
-use tollgate_wire::Surface;
 
 /// Usage events kept while the bank is away; beyond it the oldest go. Charges and totals are never dropped.
 const MOST_EVENTS: usize = 50_000;
@@ -67,14 +66,10 @@ struct State {
     in_flight: bool,
     /// What was settled since the last message was written.
     settled: Totals,
-    /// The last charges of requests among it whose usage events did not come yet.
-    unnoted: Vec<Settled>,
     /// Settlements that the journal could not take yet.
     unwritten: Vec<Unwritten>,
-    /// As the bank keeps them.
+    /// The events behind what was settled, as the bank keeps them.
     events: stored::Writer,
-    /// Holds whose charges were told before their events came.
-    told_early: HashSet<u64>,
     events_dropped: u64,
     /// Journal records that are not needed once the next message is acknowledged.
     releases: Vec<(Segment, u32)>,
@@ -90,9 +85,10 @@ pub(crate) struct Taken {
     pub segment: Option<Segment>,
     /// Money.
     pub estimate: NanoUsd,
-    access_key: Arc<str>,
-    request_id: Arc<str>,
-    surface: Surface,
+    /// For whom.
+    pub(in crate::till) who: Held,
+    /// The prompt's, as admission knew them.
+    pub prompt_tokens: u64,
     tokens: i64,
     limits: Arc<[Limit]>,
     /// The window of each limit.
@@ -108,10 +104,14 @@ impl Taken {
     }
 }
 
+/// What the journal shall be told: how a hold ended, or what is charged without one.
+#[derive(Clone)]
 struct Unwritten {
-    id: u64,
+    /// The hold's id; `None` if there was none.
+    hold: Option<u64>,
     at_ms: u64,
-    charges: Vec<Charge>,
+    /// What the request ended with.
+    event: Option<Arc<UsageEvent>>,
 }
 
 /// An account's figures at this till.
@@ -180,9 +180,15 @@ impl Drawer {
             id: 0,
             segment: None,
             estimate: ask.estimate,
-            access_key: ask.access_key.clone(),
-            request_id: ask.request_id.clone(),
-            surface: ask.surface,
+            who: Held {
+                account: ask.account.clone(),
+                access_key: ask.access_key.clone(),
+                request_id: ask.request_id.clone(),
+                surface: ask.surface,
+                provider: ask.provider.clone(),
+                model: ask.model.clone(),
+            },
+            prompt_tokens: ask.prompt_tokens,
             tokens,
             limits: ask.limits.clone(),
             windows,
@@ -196,17 +202,23 @@ impl Drawer {
         state.release(taken, NanoUsd::ZERO, None);
     }
 
-    /// Replaces what was taken by what was used. Returns by how much the cost is over the hold, or zero.
+    /// Replaces what was taken by what was used: an event for each attempt, the last one final. Returns by how much
+    /// the cost is over the hold, or zero.
     pub(crate) fn settle(
         &self,
         taken: &Taken,
-        charges: Vec<Charge>,
+        events: Vec<UsageEvent>,
         journal: &Journal,
         wall: SystemTime,
     ) -> NanoUsd {
-        let cost = charges.iter().map(|charge| charge.cost).sum::<NanoUsd>();
-        let tokens = charges.iter().map(|c| c.usage.total()).sum::<u64>();
+        let cost = events
+            .iter()
+            .map(|event| NanoUsd(event.total_cost))
+            .sum::<NanoUsd>();
         let at_ms = tollgate_base::clock::unix_ms(wall);
+        // A limit on tokens counts the answer that the caller got.
+        let last = events.last().filter(|event| event.is_final_attempt);
+        let tokens = last.map_or(0, |event| event.tokens.total());
         let mut state = self.state.lock();
         state.release(
             taken,
@@ -216,53 +228,19 @@ impl Drawer {
         state
             .releases
             .extend(taken.segment.map(|segment| (segment, 1)));
-        match append(journal, taken.id, at_ms, &charges) {
-            Ok(segment) => state.releases.push((segment, 1)),
-            Err(error) => {
-                log::error!(
-                    "a settlement is kept in memory: the journal cannot be written: {error}"
-                );
-                state.unwritten.push(Unwritten {
-                    id: taken.id,
-                    at_ms,
-                    charges: charges.clone(),
-                });
-            }
-        }
-        for charge in charges {
-            state.settled.add(at_ms, &taken.access_key, &charge);
-            if charge.last {
-                state.unnoted.push(Settled {
-                    id: taken.id,
-                    at_ms,
-                    access_key: taken.access_key.clone(),
-                    request_id: taken.request_id.clone(),
-                    surface: taken.surface,
-                    charge,
-                });
-            }
+        state.write(Some(taken.id), at_ms, last, &self.account, journal);
+        for event in &events {
+            state.note(event);
         }
         (cost - taken.estimate).or_zero()
     }
 
-    /// Keeps an event for the next message; `hold` is set for the event of a settled hold's last charge.
-    pub(crate) fn note(&self, event: &UsageEvent, hold: Option<u64>) {
-        let event = StoredEvent::from(event);
+    /// Charges what nothing was held for.
+    pub(crate) fn charge(&self, event: &UsageEvent, journal: &Journal) {
         let mut state = self.state.lock();
-        if let Some(id) = hold {
-            if state.told_early.remove(&id) {
-                return;
-            }
-            if let Some(place) = state.unnoted.iter().rposition(|settled| settled.id == id) {
-                state.unnoted.swap_remove(place);
-            }
-        }
-        if state.events.len() >= MOST_EVENTS {
-            let half = MOST_EVENTS / 2;
-            state.events.forget(half);
-            state.events_dropped += half as u64;
-        }
-        state.events.push(&event);
+        state.money.settle(0, event.total_cost);
+        state.write(None, event.at_ms(), Some(event), &self.account, journal);
+        state.note(event);
     }
 
     /// Whether the last call to the bank failed.
@@ -288,6 +266,38 @@ impl Drawer {
 }
 
 impl State {
+    /// Tells the journal; what it cannot take is told again before anything is told to the bank.
+    fn write(
+        &mut self,
+        hold: Option<u64>,
+        at_ms: u64,
+        event: Option<&UsageEvent>,
+        account: &str,
+        journal: &Journal,
+    ) {
+        match append(journal, account, hold, at_ms, event) {
+            Ok(segment) => self.releases.push((segment, 1)),
+            Err(error) => {
+                log::error!(
+                    "a settlement is kept in memory: the journal cannot be written: {error}"
+                );
+                let event = event.cloned().map(Arc::new);
+                self.unwritten.push(Unwritten { hold, at_ms, event });
+            }
+        }
+    }
+
+    /// Adds an event to the next message, and to what it sums up.
+    fn note(&mut self, event: &UsageEvent) {
+        self.settled.add(event);
+        if self.events.len() >= MOST_EVENTS {
+            let half = MOST_EVENTS / 2;
+            self.events.forget(half);
+            self.events_dropped += half as u64;
+        }
+        self.events.push(&StoredEvent::from(event));
+    }
+
     /// After its lease the float may be somebody else's; the next answer says what is left.
     fn forfeit(&mut self, now: Instant) {
         if self.lease_by.is_some_and(|by| now >= by) {
@@ -337,20 +347,27 @@ impl State {
     }
 }
 
-fn append(journal: &Journal, id: u64, at_ms: u64, charges: &[Charge]) -> std::io::Result<Segment> {
-    let cost: NanoUsd = charges.iter().map(|charge| charge.cost).sum();
-    let last = charges.last();
-    journal.append(&Record::Settle {
-        id,
-        at_ms,
-        cost: cost.0,
-        provider: last.map_or("", |charge| &charge.provider),
-        model: last.map_or("", |charge| &charge.model),
-        managed: last.is_some_and(|charge| charge.managed),
-        estimated: last.is_some_and(|charge| charge.estimated),
-        status: last.map_or(0, |charge| charge.status),
-        usage: last
-            .map(|charge| charge.usage.figures())
-            .unwrap_or_default(),
-    })
+fn append(
+    journal: &Journal,
+    account: &str,
+    hold: Option<u64>,
+    at_ms: u64,
+    event: Option<&UsageEvent>,
+) -> std::io::Result<Segment> {
+    match (hold, event) {
+        (Some(id), event) => journal.append(&Record::Settled {
+            id,
+            at_ms,
+            attempt: event.map(UsageEvent::journalled),
+        }),
+        (None, Some(event)) => journal.append(&Record::Charged {
+            at_ms,
+            account,
+            access_key: &event.access_key_id,
+            request_id: &event.request_id,
+            surface: event.surface.name(),
+            attempt: event.journalled(),
+        }),
+        (None, None) => Err(std::io::Error::other("nothing was charged")),
+    }
 }

@@ -417,7 +417,9 @@ fn a_hold_that_was_dropped_does_not_keep_the_journal() {
     };
     let till = till(open(dir.path()).0, metered);
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
-    drop(till.admit_now(&request.ask(500), clock).unwrap());
+    till.admit_now(&request.ask(500), clock)
+        .unwrap()
+        .settle(Vec::new());
     till.exchange(Occasion::Flush, &mut bank, clock);
     assert_eq!(till.journal.lag().records, 0);
     assert!(!till.exchange(Occasion::Flush, &mut bank, clock), "idle");
@@ -454,6 +456,45 @@ fn places_that_are_held_stay_leased_without_money() {
     }
 }
 
+/// A request whose task panicked was free of charge, and could be repeated at will.
+#[test]
+fn a_hold_that_is_dropped_is_charged_as_after_a_crash() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 1_000, clock);
+    let request = Request::new(Vec::new());
+    till.wait_once(&request.ask(30), &mut bank, clock);
+    drop(till.admit_now(&request.ask(30), clock).unwrap());
+    let message = till
+        .letter(Occasion::Flush, clock)
+        .expect("something was settled");
+    assert_eq!(
+        (message.spent, message.rollups[0].orphaned),
+        (NanoUsd(30), 1)
+    );
+    let events = message.events.expect("its event goes with it");
+    let told = crate::events::stored::decode(&events).unwrap();
+    assert!(told[0].orphaned && told[0].held && told[0].total_cost == NanoUsd(30));
+}
+
+/// What failed attempts cost on managed keys is charged to an account of its own, without a hold.
+#[test]
+fn what_nothing_was_held_for_is_charged_once_whatever_dies() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let mut bank = Account::default();
+    {
+        let till = till(open(dir.path()).0, ENFORCED);
+        till.charge(&charge(7));
+        till.exchange(Occasion::Flush, &mut bank, clock);
+        till.charge(&charge(5));
+        assert_eq!((bank.spent, bank.free), (NanoUsd(7), NanoUsd(-7)));
+    }
+    recover(dir.path(), &mut bank, clock);
+    recover(dir.path(), &mut bank, clock);
+    assert_eq!((bank.spent, bank.free), (NanoUsd(12), NanoUsd(-12)));
+}
+
 /// What an answer is extended by was given back to its budget as well, out of which it had never been taken: each
 /// such answer left the budget larger.
 #[test]
@@ -470,7 +511,10 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
     let ask = request.ask(10);
     let mut spent = 0;
     for _ in 0..50 {
-        assert!(till.admit_now(&ask, clock).is_err() || spent > 0);
+        let unused = till
+            .admit_now(&ask, clock)
+            .map(|hold| hold.settle(Vec::new()));
+        assert!(unused.is_err() || spent > 0);
         till.wait_once(&ask, &mut bank, clock);
         let Ok(mut hold) = till.admit_now(&ask, clock) else {
             break;

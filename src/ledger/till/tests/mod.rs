@@ -85,6 +85,8 @@ struct Request {
     key: Arc<str>,
     id: Arc<str>,
     limits: Arc<[Limit]>,
+    provider: Arc<str>,
+    model: Arc<str>,
 }
 
 impl Request {
@@ -94,6 +96,8 @@ impl Request {
             key: "app".into(),
             id: "req_1".into(),
             limits: limits.into(),
+            provider: "openai".into(),
+            model: "gpt-4o".into(),
         }
     }
 
@@ -103,8 +107,8 @@ impl Request {
             access_key: &self.key,
             request_id: &self.id,
             surface: Surface::ChatCompletions,
-            provider: "openai",
-            model: "gpt-4o",
+            provider: &self.provider,
+            model: &self.model,
             estimate: NanoUsd(estimate),
             prompt_tokens: 10,
             tokens: 20,
@@ -173,18 +177,21 @@ impl Hold {
     }
 }
 
-fn charge(cost: i64) -> Charge {
-    Charge {
+fn charge(cost: i64) -> UsageEvent {
+    let who = recovered::Held {
+        account: "a".into(),
+        access_key: "app".into(),
+        request_id: "req_1".into(),
+        surface: Surface::ChatCompletions,
         provider: "openai".into(),
         model: "gpt-4o".into(),
-        managed: true,
-        status: 200,
-        estimated: false,
-        failed: false,
-        last: true,
-        orphaned: false,
-        usage: Usage::tokens(10, 5),
-        cost: NanoUsd(cost),
+    };
+    UsageEvent {
+        status_code: 200,
+        tokens: Usage::tokens(10, 5),
+        total_cost: cost,
+        key_source: crate::KeyKind::Managed,
+        ..who.event(EventId::made_up(1, 1), 1_700_000_000_000)
     }
 }
 
