@@ -51,6 +51,11 @@ impl Record<'_> {
         let (Some(caller), Some(endpoint)) = (&ctx.caller, ctx.endpoint) else {
             return;
         };
+        if let Some(ledger) = &shared.ledger {
+            for event in planned.tab.take_events() {
+                ledger.till.note(&event);
+            }
+        }
         for (index, past) in ctx.past.iter().enumerate() {
             let attempt = self.attempt(planned, index, past);
             self.measure(planned, endpoint, &attempt);

@@ -66,7 +66,7 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
 
 /// Settles what was not settled before its last byte: an answer that broke off, a request that failed.
 pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
-    let (Some(Endpoint::Generate(_)), Some(planned)) = (ctx.endpoint, &ctx.planned) else {
+    let (Some(endpoint), Some(planned)) = (ctx.endpoint, &ctx.planned) else {
         return (None, NanoUsd::ZERO);
     };
     if let Some(closed) = planned.tab.closed() {
@@ -75,7 +75,10 @@ pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, Nan
     let (Some(received), Some(last)) = (&ctx.received, ctx.past.last_mut()) else {
         return (None, NanoUsd::ZERO);
     };
-    let settled = used(&shared.aside, planned, last, &received.body).await;
+    let settled = match endpoint {
+        Endpoint::Generate(_) => used(&shared.aside, planned, last, &received.body).await,
+        Endpoint::CountTokens => None,
+    };
     let tap = last.tap.as_ref();
     let closed = planned.tab.close(Finish {
         settled,

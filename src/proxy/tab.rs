@@ -61,7 +61,7 @@ struct State {
     payee: Option<Payee>,
     /// How many attempts there were.
     attempts: u32,
-    /// Of attempts that have failed.
+    /// Of attempts that have failed; once it is closed, of all, if there was no hold.
     events: Vec<UsageEvent>,
     /// See [`Tab::costs_its_hold`].
     blind: bool,
@@ -229,10 +229,16 @@ impl Tab {
             cost: NanoUsd(events.last().map_or(0, |event| event.total_cost)),
         };
         state.closed = Some(closed.clone());
-        if let Some(hold) = hold {
-            hold.settle(events);
+        match hold {
+            Some(hold) => hold.settle(events),
+            None => state.events = events,
         }
         closed
+    }
+
+    /// The events of a request that nothing was held for, once it is closed.
+    pub fn take_events(&self) -> Vec<UsageEvent> {
+        std::mem::take(&mut self.state.lock().events)
     }
 
     /// How it was settled, if it was.

@@ -277,6 +277,12 @@ impl Till {
         self.drawer(&event.account).charge(event, &self.journal);
     }
 
+    /// Keeps the event of an attempt that costs nothing, and counts towards nothing, until the next message to the
+    /// bank.
+    pub fn note(&self, event: &UsageEvent) {
+        self.drawer(&event.account).note(event);
+    }
+
     fn drawer(&self, account: &Arc<str>) -> Arc<Drawer> {
         if let Some(drawer) = self.drawers.read().get(account) {
             return drawer.clone();

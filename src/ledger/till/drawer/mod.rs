@@ -243,6 +243,11 @@ impl Drawer {
         state.note(event);
     }
 
+    /// Keeps an event that sums up to nothing.
+    pub(crate) fn note(&self, event: &UsageEvent) {
+        self.state.lock().tell(event);
+    }
+
     /// Whether the last call to the bank failed.
     pub(crate) fn is_away(&self) -> bool {
         self.state.lock().away
@@ -290,6 +295,11 @@ impl State {
     /// Adds an event to the next message, and to what it sums up.
     fn note(&mut self, event: &UsageEvent) {
         self.settled.add(event);
+        self.tell(event);
+    }
+
+    /// Adds an event to the next message.
+    fn tell(&mut self, event: &UsageEvent) {
         if self.events.len() >= MOST_EVENTS {
             let half = MOST_EVENTS / 2;
             self.events.forget(half);
