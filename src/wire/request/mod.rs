@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::Endpoint;
 
+mod asked;
 mod fields;
 mod index;
 mod names;
@@ -22,6 +23,7 @@ mod tests;
 mod text;
 
 pub use super::skip::MAX_DEPTH;
+pub use asked::{Asked, Extra, Paid};
 pub use render::Edit;
 
 use fields::{Read, StreamOptions};
