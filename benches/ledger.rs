@@ -138,6 +138,7 @@ impl Shop {
         let policy = Policy {
             enforced: true,
             when_away: WhenAway::Deny,
+            overdraft: NanoUsd::DOLLAR,
         };
         let rhythm = Rhythm {
             flush: FLUSH,
@@ -179,6 +180,7 @@ impl Shop {
             provider: &self.served_by[0],
             model: &self.served_by[1],
             estimate: NanoUsd(12_345_678),
+            worst: NanoUsd(61_345_678),
             prompt_tokens: USAGE.input(),
             tokens: USAGE.total(),
             limits: &self.limits,

@@ -16,7 +16,14 @@ pub struct Ledger {
 }
 
 /// Why requests are refused, as metrics name it.
-pub(crate) const REASONS: [&str; 5] = ["out_of_credits", "held", "limit", "bank_away", "journal"];
+pub(crate) const REASONS: [&str; 6] = [
+    "out_of_credits",
+    "held",
+    "limit",
+    "bank_away",
+    "journal",
+    "overdraft",
+];
 
 impl Ledger {
     /// A ledger whose estimates know nothing yet.
@@ -36,6 +43,7 @@ impl Ledger {
             Refusal::Limit { .. } => 2,
             Refusal::BankAway => 3,
             Refusal::JournalFull => 4,
+            Refusal::Exposed { .. } => 5,
         };
         self.refusals[reason].fetch_add(1, Ordering::Relaxed);
     }

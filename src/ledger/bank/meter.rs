@@ -15,6 +15,21 @@ pub struct Meter {
     pub measure: Measure,
 }
 
+/// Whose overdraft it is: the account's.
+const OVERDRAFT: &str = "overdraft";
+
+impl Meter {
+    /// What the requests in flight of an account may cost beyond what is held for them, nano-dollars. It has no
+    /// window, and what ends gives back what it took, as `concurrent_requests` does; its name is of that measure, so
+    /// that banks of every version know it.
+    pub(crate) fn overdraft() -> Meter {
+        Meter {
+            subject: OVERDRAFT.into(),
+            measure: Measure::ConcurrentRequests,
+        }
+    }
+}
+
 /// `key:app/requests_per_minute`.
 impl fmt::Display for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

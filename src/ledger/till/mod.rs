@@ -10,9 +10,10 @@
 //! exchange with the bank, and is refused only after the bank's answer. Near the end of an account's credits the
 //! bank lends no more than what requests wait for, so that each admission asks it.
 //!
-//! Overspending is bounded: an answer may cost more than its hold, which is an estimate. The most an account can
-//! be overspent is what the answers in flight exceed their holds by; [`Till::worst`] is the most that a single
-//! one has.
+//! Overspending is bounded: an answer may cost more than its hold, which is an estimate. What all requests in flight
+//! may cost beyond their holds is itself borrowed from the bank, out of the account's overdraft ([`Policy`]); a
+//! request that does not fit in is held at its worst case, or refused. [`Till::worst`] is the most that a single
+//! answer has exceeded its hold by.
 
 mod batch;
 mod drawer;
@@ -62,6 +63,9 @@ pub struct Policy {
     pub enforced: bool,
     /// See [`WhenAway`].
     pub when_away: WhenAway,
+    /// What the requests in flight of an account may cost at most beyond what is held for them, over all replicas.
+    /// One that does not fit in is held at its worst case.
+    pub overdraft: NanoUsd,
 }
 
 /// How a till talks to its bank.
@@ -90,8 +94,10 @@ pub struct Ask<'a> {
     pub provider: &'a Arc<str>,
     /// The first candidate's model, for the journal.
     pub model: &'a Arc<str>,
-    /// What it may cost.
+    /// What it is expected to cost.
     pub estimate: NanoUsd,
+    /// What it may cost at most, at least `estimate`.
+    pub worst: NanoUsd,
     /// Its prompt.
     pub prompt_tokens: u64,
     /// Its prompt and its answer.
@@ -200,7 +206,7 @@ impl Till {
                 Err(short) if round > 0 && short.is_out_of_credits() => return Err(short.refusal()),
                 Err(_) => {}
             }
-            let waiting = drawer.wait(ask);
+            let waiting = drawer.wait(ask, policy, round);
             self.urgent.lock().push(drawer.clone());
             self.wake.notify_one();
             let patience = by.saturating_duration_since(now);

@@ -18,6 +18,18 @@ pub enum Refusal {
     },
     /// The credits that it needs are held by requests in flight, or lent to other replicas.
     Held,
+    /// It may cost more than what is expected by more than the account may be overdrawn, and its worst case cannot be
+    /// held.
+    Exposed {
+        /// What it may cost at most.
+        worst: NanoUsd,
+        /// What is left.
+        left: NanoUsd,
+        /// What it may cost beyond what is expected.
+        exposed: NanoUsd,
+        /// What all requests in flight may cost beyond what is held for them.
+        overdraft: NanoUsd,
+    },
     /// A limit or a budget is reached.
     Limit {
         /// Which.
@@ -55,7 +67,16 @@ impl Short {
 
     /// Whether not even everything that is lent would be enough, by what the bank said last.
     pub(crate) fn is_out_of_credits(&self) -> bool {
-        matches!(self.0, Refusal::OutOfCredits { .. })
+        match self.0 {
+            Refusal::OutOfCredits { .. } => true,
+            Refusal::Exposed {
+                worst,
+                left,
+                exposed,
+                overdraft,
+            } => exposed > overdraft && left < worst,
+            _ => false,
+        }
     }
 
     /// The refusal, after the bank has answered.

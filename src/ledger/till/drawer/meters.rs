@@ -32,6 +32,7 @@ impl State {
     pub(super) fn check_limits(
         &mut self,
         ask: &Ask<'_>,
+        held: NanoUsd,
         tokens: i64,
         wall: SystemTime,
         enforced: bool,
@@ -44,7 +45,7 @@ impl State {
         let seconds = tollgate_base::clock::unix_ms(wall) / 1000;
         windows.reserve(ask.limits.len());
         for limit in ask.limits.iter() {
-            let need = units(limit.meter.measure, ask.estimate, tokens);
+            let need = units(limit.meter.measure, held, tokens);
             let (start, end) = window(limit.meter.measure, seconds);
             let meter = self.meter(limit, start);
             windows.push(meter.window);
@@ -60,7 +61,7 @@ impl State {
     }
 
     /// The purse of a limit, in the window of now.
-    fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterPurse {
+    pub(super) fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterPurse {
         if !self.meters.contains_key(&limit.meter) {
             self.meters
                 .insert(limit.meter.clone(), MeterPurse::default());

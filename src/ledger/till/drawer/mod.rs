@@ -83,8 +83,12 @@ pub(crate) struct Taken {
     pub id: u64,
     /// Where the hold is in the journal.
     pub segment: Option<Segment>,
-    /// Money.
+    /// What it is expected to cost, with what it was extended by.
     pub estimate: NanoUsd,
+    /// What is set aside: that, or the worst case.
+    held: NanoUsd,
+    /// What it may cost beyond that, out of the account's overdraft.
+    exposed: NanoUsd,
     /// For whom.
     pub(in crate::till) who: Held,
     /// The prompt's, as admission knew them.
@@ -160,19 +164,33 @@ impl Drawer {
             WhenAway::Allow(most) if state.away => Some(most),
             _ => None,
         };
-        let windows = state.check_limits(ask, tokens, wall, may_overdraw.is_none())?;
+        let windows =
+            state.check_limits(ask, ask.estimate, tokens, wall, may_overdraw.is_none())?;
+        let beyond = may_overdraw.unwrap_or_default();
+        let (mut held, mut exposed) = (ask.estimate, NanoUsd::ZERO);
         if policy.enforced {
-            let overdraft = may_overdraw.unwrap_or_default();
-            if NanoUsd(state.money.unspent) + overdraft < ask.estimate {
-                return Err(state.short(ask.estimate));
+            if NanoUsd(state.money.unspent) + beyond < held {
+                return Err(state.short(held));
             }
+            if may_overdraw.is_none() {
+                exposed = (ask.worst - ask.estimate).or_zero();
+            }
+            let overdraft = state.overdraft(policy.overdraft);
+            if exposed.0 > overdraft.unspent.max(0) {
+                // It does not fit in: it is held at its worst case, if that is there.
+                let covered = state.money.unspent >= ask.worst.0;
+                let limits = state.check_limits(ask, ask.worst, tokens, wall, true);
+                if !covered || limits.is_err() {
+                    return Err(state.exposed(ask, policy.overdraft));
+                }
+                (held, exposed) = (ask.worst, NanoUsd::ZERO);
+            }
+            state.overdraft(policy.overdraft).take(exposed.0);
         }
-        state.money.take(ask.estimate.0);
+        state.money.take(held.0);
         for limit in ask.limits.iter() {
             if let Some(meter) = state.meters.get_mut(&limit.meter) {
-                meter
-                    .purse
-                    .take(units(limit.meter.measure, ask.estimate, tokens));
+                meter.purse.take(units(limit.meter.measure, held, tokens));
             }
         }
         state.holds += 1;
@@ -180,6 +198,8 @@ impl Drawer {
             id: 0,
             segment: None,
             estimate: ask.estimate,
+            held,
+            exposed,
             who: Held {
                 account: ask.account.clone(),
                 access_key: ask.access_key.clone(),
@@ -232,7 +252,7 @@ impl Drawer {
         for event in &events {
             state.note(event);
         }
-        (cost - taken.estimate).or_zero()
+        (cost - taken.held).or_zero()
     }
 
     /// Charges what nothing was held for.
@@ -324,13 +344,18 @@ impl State {
             self.money.needed -= needed;
         }
         self.holds -= 1;
-        self.money.settle(taken.estimate.0, cost.0);
+        self.money.settle(taken.held.0, cost.0);
+        if taken.exposed > NanoUsd::ZERO
+            && let Some(overdraft) = self.meters.get_mut(&Meter::overdraft())
+        {
+            overdraft.purse.settle(taken.exposed.0, 0);
+        }
         for (limit, window) in taken.limits.iter().zip(&taken.windows) {
             let Some(meter) = self.meters.get_mut(&limit.meter) else {
                 continue;
             };
             let measure = limit.meter.measure;
-            let promised = units(measure, taken.estimate, taken.tokens);
+            let promised = units(measure, taken.held, taken.tokens);
             let used = tokens.map_or(0, |tokens| used(measure, cost, tokens));
             if meter.window == *window {
                 meter.purse.settle(promised, used);
@@ -339,6 +364,26 @@ impl State {
                 meter.purse.settle(0, used);
             }
         }
+    }
+
+    /// Neither does the overdraft cover what this may cost beyond its hold, nor does the float its worst case.
+    fn exposed(&self, ask: &Ask<'_>, overdraft: NanoUsd) -> Short {
+        Short(Refusal::Exposed {
+            worst: ask.worst,
+            left: self.left(),
+            exposed: ask.worst - ask.estimate,
+            overdraft,
+        })
+    }
+
+    /// What may be exposed out of the account's overdraft.
+    fn overdraft(&mut self, most: NanoUsd) -> &mut Purse {
+        let meter = Meter::overdraft();
+        let limit = Limit {
+            meter,
+            most: most.0,
+        };
+        &mut self.meter(&limit, 0).purse
     }
 
     /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what

@@ -24,11 +24,11 @@ pub(crate) struct Waiting<'a> {
 
 impl Drawer {
     /// Counts what a request needs until it has been answered.
-    pub(crate) fn wait(&self, ask: &Ask<'_>) -> Waiting<'_> {
+    pub(crate) fn wait(&self, ask: &Ask<'_>, policy: Policy, round: usize) -> Waiting<'_> {
         let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
         let mut state = self.state.lock();
         // What is counted in is what will be counted out, even if a purse is made in between.
-        let units: Vec<(Meter, i64)> = ask
+        let mut units: Vec<(Meter, i64)> = ask
             .limits
             .iter()
             .filter(|limit| state.meters.contains_key(&limit.meter))
@@ -37,11 +37,23 @@ impl Drawer {
                 (limit.meter.clone(), need)
             })
             .collect();
-        state.need(ask.estimate.0, &units, 1);
+        // What did not fit into the overdraft is held at its worst case.
+        let exposed = (ask.worst - ask.estimate).or_zero();
+        let fits = exposed <= policy.overdraft;
+        if policy.enforced && exposed > NanoUsd::ZERO && fits {
+            state.overdraft(policy.overdraft);
+            units.push((Meter::overdraft(), exposed.0));
+        }
+        let held = if policy.enforced && (round > 0 || !fits) {
+            ask.worst
+        } else {
+            ask.estimate
+        };
+        state.need(held.0, &units, 1);
         state.newcomers += 1;
         Waiting {
             drawer: self,
-            estimate: ask.estimate.0,
+            estimate: held.0,
             units,
             until: state.number + 1,
             answered: self.answered.subscribe(),
@@ -66,6 +78,8 @@ impl Drawer {
             state.money.take(more.0);
             state.extend_budgets(taken, more);
             taken.estimate += more;
+            taken.held += more;
+            state.release_exposed(taken, more);
             return Extension::Granted;
         }
         match taken.asked {
@@ -77,7 +91,7 @@ impl Drawer {
             }
             Some((_, until)) if answered < until || state.away => Extension::Asked,
             // What this request holds itself does not come back for it.
-            Some(_) if state.left() - taken.estimate < more => Extension::Gone,
+            Some(_) if state.left() - taken.held < more => Extension::Gone,
             Some(_) => Extension::Asked,
         }
     }
@@ -105,6 +119,17 @@ impl Drop for Waiting<'_> {
 }
 
 impl State {
+    /// What is set aside now is not exposed any more.
+    fn release_exposed(&mut self, taken: &mut Taken, more: NanoUsd) {
+        let less = taken.exposed.min(more);
+        if less > NanoUsd::ZERO
+            && let Some(overdraft) = self.meters.get_mut(&Meter::overdraft())
+        {
+            overdraft.purse.settle(less.0, 0);
+            taken.exposed -= less;
+        }
+    }
+
     fn need(&mut self, estimate: i64, units: &[(Meter, i64)], sign: i64) {
         self.money.needed += sign * estimate;
         for (meter, need) in units {

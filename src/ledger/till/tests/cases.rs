@@ -19,7 +19,7 @@ fn a_request_is_held_settled_and_told() {
     );
     let drawer = till.drawer(&request.account);
     let ask = request.ask(100);
-    let waiting = drawer.wait(&ask);
+    let waiting = drawer.wait(&ask, ENFORCED, 0);
     assert!(till.exchange(Occasion::Urgent, &mut bank, clock));
     drop(waiting);
     let hold = till.admit_now(&ask, clock).unwrap();
@@ -255,9 +255,9 @@ fn what_requests_need_of_a_second_limit_is_counted_in_and_out() {
     let ask = request.ask(1);
     let drawer = till.drawer(&request.account);
     assert!(till.admit_now(&ask, clock).is_err());
-    let one = drawer.wait(&ask);
+    let one = drawer.wait(&ask, ENFORCED, 0);
     assert!(till.admit_now(&ask, clock).is_err());
-    let two = drawer.wait(&ask);
+    let two = drawer.wait(&ask, ENFORCED, 0);
     till.exchange(Occasion::Urgent, &mut bank, clock);
     drop(one);
     let first = till.admit_now(&ask, clock);
@@ -325,7 +325,7 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
 /// A request that waits for its money, gets it, spends 7 of it, and is told.
 fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
     let drawer = till.drawer(ask.account);
-    let waiting = drawer.wait(ask);
+    let waiting = drawer.wait(ask, ENFORCED, 0);
     till.exchange(Occasion::Urgent, bank, clock);
     drop(waiting);
     till.admit_now(ask, clock).unwrap().settle(vec![charge(7)]);
@@ -358,7 +358,7 @@ fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
         told += 1;
     }
     assert!(!drawer.is_away() && told > 3, "told {told}");
-    let waiting = drawer.wait(&ask);
+    let waiting = drawer.wait(&ask, ENFORCED, 0);
     assert!(waiting.answered().now_or_never().is_none(), "not in any");
     till.exchange(Occasion::Urgent, &mut behind, clock);
     assert!(waiting.answered().now_or_never().is_some());
@@ -393,7 +393,7 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
     let slots = limits(Measure::ConcurrentRequests, 1);
     let ask = slots.ask(1);
     let drawer = till.drawer(ask.account);
-    let waiting = drawer.wait(&ask);
+    let waiting = drawer.wait(&ask, ENFORCED, 0);
     assert!(decide(&ask, clock).is_err());
     drop(waiting);
     till.wait_once(&ask, &mut bank, clock);
@@ -527,4 +527,79 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
         till.exchange(Occasion::Flush, &mut bank, clock);
     }
     assert!((91..=105).contains(&spent), "{spent} of 100");
+}
+
+/// Twenty-five tiny answers taught the estimate, and two hundred large ones at once overdrew a quarter of a dollar by
+/// three hundred.
+#[test]
+fn what_requests_in_flight_may_cost_beyond_their_holds_is_bounded_over_all_replicas() {
+    let clock = Clock::new();
+    let policy = Policy {
+        overdraft: NanoUsd(1_000),
+        ..ENFORCED
+    };
+    let dirs = [scratch(), scratch()];
+    let tills = [&dirs[0], &dirs[1]].map(|dir| till(open(dir.path()).0, policy));
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 250, clock);
+    let request = Request::new(Vec::new());
+    let ask = Ask {
+        worst: NanoUsd(301),
+        ..request.ask(1)
+    };
+    let mut holds = Vec::new();
+    for round in 0..200 {
+        let till = &tills[round % 2];
+        for attempt in 0..3 {
+            match till.admit_now(&ask, clock) {
+                Ok(hold) => {
+                    holds.push(hold);
+                    break;
+                }
+                Err(refusal) => {
+                    assert!(
+                        attempt < 2 || matches!(refusal, Refusal::Exposed { .. }),
+                        "{refusal:?}"
+                    );
+                    let drawer = till.drawer(ask.account);
+                    let waiting = drawer.wait(&ask, policy, attempt);
+                    till.exchange(Occasion::Urgent, &mut bank, clock);
+                    drop(waiting);
+                }
+            }
+        }
+    }
+    assert_eq!(holds.len(), 3, "3 x 300 beyond their holds fit into 1,000");
+    for hold in holds.drain(..) {
+        hold.settle(vec![charge(301)]);
+    }
+    for till in &tills {
+        till.exchange(Occasion::Close, &mut bank, clock);
+    }
+    assert_eq!(bank.free, NanoUsd(250 - 3 * 301));
+    assert!(bank.free >= NanoUsd(-1_000));
+}
+
+/// An account that can pay for the worst is served however little it may be overdrawn.
+#[test]
+fn what_does_not_fit_into_the_overdraft_is_held_at_its_worst_case() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 1_000, clock);
+    let request = Request::new(Vec::new());
+    let ask = Ask {
+        worst: NanoUsd(300),
+        ..request.ask(10)
+    };
+    till.wait_once(&ask, &mut bank, clock);
+    let hold = till.admit_now(&ask, clock).expect("all of it is there");
+    assert_eq!(
+        (hold.estimate(), till.drawer(ask.account).figures().held),
+        (NanoUsd(10), NanoUsd(300))
+    );
+    hold.settle(vec![charge(299)]);
+    assert_eq!(till.worst(), NanoUsd::ZERO);
+    till.exchange(Occasion::Close, &mut bank, clock);
+    assert_eq!((bank.spent, bank.free), (NanoUsd(299), NanoUsd(701)));
 }

@@ -26,6 +26,7 @@ const RHYTHM: Rhythm = Rhythm {
 const ENFORCED: Policy = Policy {
     enforced: true,
     when_away: WhenAway::Deny,
+    overdraft: NanoUsd::ZERO,
 };
 
 /// A directory in memory if there is one: a model test opens thousands of journals.
@@ -110,6 +111,7 @@ impl Request {
             provider: &self.provider,
             model: &self.model,
             estimate: NanoUsd(estimate),
+            worst: NanoUsd(estimate),
             prompt_tokens: 10,
             tokens: 20,
             limits: &self.limits,
@@ -154,7 +156,7 @@ impl Till {
     /// What a request does that finds too little: it waits for one exchange.
     fn wait_once(&self, ask: &Ask<'_>, bank: &mut Account, clock: Clock) {
         let drawer = self.drawer(ask.account);
-        let waiting = drawer.wait(ask);
+        let waiting = drawer.wait(ask, *self.policy.read(), 0);
         self.exchange(Occasion::Urgent, bank, clock);
         drop(waiting);
     }

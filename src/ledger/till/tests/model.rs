@@ -169,7 +169,7 @@ impl World {
         }
         let mut admitted = till.admit_now(&ask, self.skewed(index));
         if admitted.is_err() {
-            let waiting = drawer.wait(&ask);
+            let waiting = drawer.wait(&ask, ENFORCED, 0);
             self.exchange(index, Occasion::Urgent, Fate::Arrives);
             drop(waiting);
             admitted = till.admit_now(&ask, self.skewed(index));
