@@ -33,7 +33,7 @@ use tollgate_ledger::bank::{
     Bank, Books, Day, Events, Exchange, Holder, Measure, Meter, MeterReply, NewGrant, Reply, Rollup,
 };
 use tollgate_ledger::cost::{Sheet, Terms};
-use tollgate_ledger::estimate::Estimates;
+use tollgate_ledger::estimate::{Answers, Estimates};
 use tollgate_ledger::events::{EventId, UsageEvent};
 use tollgate_ledger::journal::{Journal, Options};
 use tollgate_ledger::tariff::Prices;
@@ -51,6 +51,13 @@ const IN_FLIGHT: u64 = 256;
 /// Accounts in a call of a bank: as many as a teller puts into one.
 const ACCOUNTS: usize = 256;
 const MODEL: &str = "claude-sonnet-4-5-20250929";
+const ANSWERS: Answers<'static> = Answers {
+    account: "default",
+    access_key: "app",
+    provider: "anthropic",
+    model: MODEL,
+};
+
 const USAGE: Usage = Usage::of(1_234, 1_000, 0, 321, 0);
 
 /// A bank that lends whatever one likes at once, so that drawers are never short.
@@ -308,14 +315,14 @@ fn estimating(criterion: &mut Criterion) {
     let estimates = Estimates::default();
     let lengths: Vec<u64> = (0..997).map(|n| n * 7 % 1_500).collect();
     for output in &lengths {
-        estimates.learn("app", MODEL, *output);
+        estimates.learn(&ANSWERS, *output);
     }
     criterion.bench_function("ledger/expected_output", |bencher| {
-        bencher.iter(|| estimates.expected_output(black_box("app"), MODEL, Some(32_000)));
+        bencher.iter(|| estimates.expected_output(black_box(&ANSWERS), Some(32_000)));
     });
     let mut next = lengths.iter().cycle();
     criterion.bench_function("ledger/learn", |bencher| {
-        bencher.iter(|| estimates.learn(black_box("app"), MODEL, *next.next().unwrap_or(&1)));
+        bencher.iter(|| estimates.learn(black_box(&ANSWERS), *next.next().unwrap_or(&1)));
     });
 }
 

@@ -159,6 +159,7 @@ fn policy(config: &Config) -> Policy {
             WhenUnreachable::Deny => WhenAway::Deny,
             WhenUnreachable::Allow { up_to } => WhenAway::Allow(up_to),
         },
+        overdraft: config.ledger.overdraft,
     }
 }
 

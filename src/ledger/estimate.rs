@@ -1,13 +1,11 @@
 //! How long answers are expected to be, learned from those before. Pure but for its lock.
 //!
 //! A hold of the most that a request may answer would starve an account: agents ask for 32,000 tokens and get 500.
-//! So [`Estimates`] learns, for each access key and model, how the lengths of answers are distributed, and expects
+//! So [`Estimates`] learns, for each access key and model of a provider, how the lengths of answers are distributed, and expects
 //! the 95th percentile.
 //!
-//! The overspend bound that follows: an account can be overdrawn by no more than the sum, over its requests in
-//! flight, of what each costs beyond its hold. That is about one answer in twenty, and of each at most the price of
-//! the tokens between what was expected and what the request and its model allow. A request is only admitted
-//! against money that is there, so what was overdrawn is never added to.
+//! What an answer may cost beyond that is borrowed out of its account's overdraft (see [`crate::till`]), so that
+//! nobody can teach short answers and then ask for long ones.
 //!
 //! Invariant: at most [`MOST`] pairs are remembered. They are known by a keyed 64-bit hash alone; should two share
 //! one (in about one of 10¹² gateways that remember as many as they can), they share an estimate, and no money is wrong.
@@ -43,7 +41,20 @@ const SHARDS: usize = 16;
 /// Eight buckets for each doubling: every one is at most an eighth of its values wide.
 const BUCKETS: usize = 152;
 
-/// Lengths of answers by access key and model; shared by all requests.
+/// Whose answers are alike: those of one model of one provider to one access key.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Answers<'a> {
+    /// Who owns the key.
+    pub account: &'a str,
+    /// The access key's id.
+    pub access_key: &'a str,
+    /// The provider's id: another one's short answers teach nothing about this one's.
+    pub provider: &'a str,
+    /// The model, as the provider knows it.
+    pub model: &'a str,
+}
+
+/// Lengths of answers by whose they are; shared by all requests.
 #[derive(Debug)]
 pub struct Estimates {
     seed: RandomState,
@@ -85,8 +96,8 @@ impl Estimates {
     /// How many tokens the answer is expected to have: the 95th percentile (rounded up by at most an eighth) of
     /// what this access key was answered by this model, or `UNLEARNED` before there were 20 answers; never more
     /// than the request allows.
-    pub fn expected_output(&self, key: &str, model: &str, asked_max: Option<u64>) -> u64 {
-        let (hash, shard) = self.find(key, model);
+    pub fn expected_output(&self, answers: &Answers<'_>, asked_max: Option<u64>) -> u64 {
+        let (hash, shard) = self.find(answers);
         let mut shard = shard.lock();
         let now = shard.tick();
         let learned = shard.pairs.get_mut(&hash).and_then(|lengths| {
@@ -101,8 +112,8 @@ impl Estimates {
 
     /// Learns that an answer had so many tokens. One that was cut short by its client or its provider would teach
     /// the wrong thing.
-    pub fn learn(&self, key: &str, model: &str, output: u64) {
-        let (hash, shard) = self.find(key, model);
+    pub fn learn(&self, answers: &Answers<'_>, output: u64) {
+        let (hash, shard) = self.find(answers);
         let mut shard = shard.lock();
         let now = shard.tick();
         if shard.pairs.len() >= MOST / SHARDS && !shard.pairs.contains_key(&hash) {
@@ -116,8 +127,8 @@ impl Estimates {
         lengths.add(output);
     }
 
-    fn find(&self, key: &str, model: &str) -> (u64, &Mutex<Shard>) {
-        let hash = self.seed.hash_one((key, model));
+    fn find(&self, answers: &Answers<'_>) -> (u64, &Mutex<Shard>) {
+        let hash = self.seed.hash_one(answers);
         // Not the bits that a map of hashes looks at first.
         let shard = usize::try_from(hash >> 32).unwrap_or_default() % SHARDS;
         (hash, &self.shards[shard])
@@ -221,16 +232,25 @@ mod tests {
 
     use super::*;
 
+    fn of<'a>(access_key: &'a str, model: &'a str) -> Answers<'a> {
+        Answers {
+            account: "a",
+            access_key,
+            provider: "openai",
+            model,
+        }
+    }
+
     fn learned(outputs: impl IntoIterator<Item = u64>) -> Estimates {
         let estimates = Estimates::default();
         for output in outputs {
-            estimates.learn("app", "openai/gpt-4o", output);
+            estimates.learn(&of("app", "openai/gpt-4o"), output);
         }
         estimates
     }
 
     fn expected(estimates: &Estimates, asked: Option<u64>) -> u64 {
-        estimates.expected_output("app", "openai/gpt-4o", asked)
+        estimates.expected_output(&of("app", "openai/gpt-4o"), asked)
     }
 
     #[test]
@@ -258,7 +278,7 @@ mod tests {
         ] {
             assert_eq!(expected(&few, asked), want, "asked for {asked:?}");
         }
-        few.learn("app", "openai/gpt-4o", 7);
+        few.learn(&of("app", "openai/gpt-4o"), 7);
         assert_eq!(expected(&few, None), 7);
         assert_eq!(expected(&few, Some(3)), 3, "never more than asked for");
         for (key, model) in [
@@ -266,7 +286,11 @@ mod tests {
             ("web", "openai/gpt-4o"),
             ("appo", "penai/gpt-4o"),
         ] {
-            assert_eq!(few.expected_output(key, model, None), 1024, "{key} {model}");
+            assert_eq!(
+                few.expected_output(&of(key, model), None),
+                1024,
+                "{key} {model}"
+            );
         }
     }
 
@@ -282,16 +306,16 @@ mod tests {
         let estimates = learned(vec![100; 10_000]);
         let mut answers = 0;
         while expected(&estimates, None) < 8_000 {
-            estimates.learn("app", "openai/gpt-4o", 8_000);
+            estimates.learn(&of("app", "openai/gpt-4o"), 8_000);
             answers += 1;
         }
         assert!(answers <= 7, "longer ones after {answers}");
         for _ in 0..10_000 {
-            estimates.learn("app", "openai/gpt-4o", 8_000);
+            estimates.learn(&of("app", "openai/gpt-4o"), 8_000);
         }
         answers = 0;
         while expected(&estimates, None) > 200 {
-            estimates.learn("app", "openai/gpt-4o", 100);
+            estimates.learn(&of("app", "openai/gpt-4o"), 100);
             answers += 1;
         }
         assert!(answers <= 400, "shorter ones after {answers}");
@@ -301,7 +325,7 @@ mod tests {
     fn memory_is_bounded_and_what_is_used_stays() {
         let estimates = learned(vec![7; 20]);
         for i in 0..MOST * 3 {
-            estimates.learn("app", &format!("model-{i}"), 9);
+            estimates.learn(&of("app", &format!("model-{i}")), 9);
             assert_eq!(expected(&estimates, None), 7, "after {i} others");
         }
         let kept: usize = estimates
@@ -321,13 +345,13 @@ mod tests {
                 let estimates = &estimates;
                 scope.spawn(move || {
                     for output in 0..2_000 {
-                        estimates.learn("app", "m", output % 10);
-                        estimates.expected_output("app", "m", Some(thread));
+                        estimates.learn(&of("app", "m"), output % 10);
+                        estimates.expected_output(&of("app", "m"), Some(thread));
                     }
                 });
             }
         });
-        assert_eq!(estimates.expected_output("app", "m", None), 9);
+        assert_eq!(estimates.expected_output(&of("app", "m"), None), 9);
     }
 
     proptest! {

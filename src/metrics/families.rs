@@ -42,6 +42,7 @@ pub(super) struct Families {
     pub tokens: IntCounterVec,
     pub token_parts: IntCounterVec,
     pub usage_missing: IntCounterVec,
+    pub charges_assumed: IntCounterVec,
     pub first_token: HistogramVec,
     pub per_token: HistogramVec,
     pub duration: HistogramVec,
@@ -104,6 +105,11 @@ impl Families {
             usage_missing: make.counters(
                 "usage_missing_total",
                 "Answers whose provider reported no usage, so that the gateway counted.",
+                &ROUTE,
+            )?,
+            charges_assumed: make.counters(
+                "charges_assumed_total",
+                "Charges for something that has no configured price, at the dearest one known.",
                 &ROUTE,
             )?,
             first_token: make.histograms(

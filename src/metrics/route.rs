@@ -89,6 +89,7 @@ struct Source {
     token_parts: IntCounterVec,
     cost: CounterVec,
     usage_missing: IntCounterVec,
+    charges_assumed: IntCounterVec,
     first_token: HistogramVec,
     per_token: HistogramVec,
     duration: HistogramVec,
@@ -106,6 +107,7 @@ impl RouteMetrics {
                 token_parts: families.token_parts.clone(),
                 cost: families.cost.clone(),
                 usage_missing: families.usage_missing.clone(),
+                charges_assumed: families.charges_assumed.clone(),
                 first_token: families.first_token.clone(),
                 per_token: families.per_token.clone(),
                 duration: families.duration.clone(),
@@ -176,6 +178,12 @@ impl RouteMetrics {
                 .get_or_init(|| self.source.usage_missing.with_label_values(&self.labels))
                 .inc();
         }
+    }
+
+    /// Counts a charge for something that has no price. It is rare, so no handle is kept.
+    pub fn assumed(&self) {
+        let assumed = &self.source.charges_assumed;
+        assumed.with_label_values(&self.labels).inc();
     }
 
     /// Observes the time from the request to the first content of a streamed answer.

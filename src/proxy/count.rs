@@ -50,6 +50,7 @@ pub fn reported(tap: &Tap) -> Option<Settled> {
     tap.usage().map(|usage| Settled {
         usage,
         served: tap.served().clone(),
+        passes: tap.passes(),
         estimated: !tap.usage_final(),
     })
 }

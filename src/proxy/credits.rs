@@ -9,42 +9,101 @@ use super::count;
 use super::shared::Shared;
 use super::tab::{About, Tab, quote};
 use tollgate_base::clock;
-use tollgate_config::access::AccessKey;
+use tollgate_config::access::{AccessKey, Configuration};
 use tollgate_failover::Candidate;
 use tollgate_ledger::bank::{Limit, Measure};
 use tollgate_ledger::cost::priced;
+use tollgate_ledger::estimate::Answers;
 use tollgate_ledger::till::{Ask, Hold, Refusal};
 use tollgate_ledger::{KeyKind, Ledger, NanoUsd};
 use tollgate_wire::error::RateLimit;
-use tollgate_wire::report::{Context, Usage};
-use tollgate_wire::request::RequestBody;
+use tollgate_wire::report::{Context, Dimension, Unit, Usage};
+use tollgate_wire::request::{Asked, Extra, Paid, RequestBody};
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
-/// Drops candidates whose price is not known; at least one stays.
+/// Drops candidates that credits cannot pay: whose price is not known, or the price of something that the request
+/// orders besides text. At least one stays.
 ///
 /// # Errors
-/// A refusal if there is none that can be paid.
+/// A refusal if there is none that can be paid, or the caller's configuration does not allow what is ordered.
 pub fn payable(
     shared: &Shared,
-    endpoint: Endpoint,
+    caller: &Caller,
+    body: &RequestBody,
+    asked: &Asked,
     candidates: &mut Vec<Candidate>,
 ) -> Result<(), GatewayError> {
-    let (Endpoint::Generate(surface), Some(_)) = (endpoint, &shared.ledger) else {
+    let Endpoint::Generate(surface) = body.endpoint() else {
         return Ok(());
     };
-    let any = candidates.first().map(|c| c.upstream_model.clone());
-    candidates.retain(|candidate| may_be_paid(candidate, surface != Surface::Embeddings));
-    if candidates.is_empty() {
-        return Err(GatewayError::price_unknown(&any.unwrap_or_default()));
+    let configuration = caller.key.configuration.as_deref();
+    for extra in &asked.extras {
+        let option = extra.what.option();
+        let value = Dimension::named(option).and_then(|dimension| asked.context.get(dimension));
+        if configuration.is_some_and(|configuration| !configuration.allows_option(option, value)) {
+            return Err(GatewayError::option_not_allowed(option, &extra.param));
+        }
     }
-    Ok(())
+    if shared.ledger.is_none() {
+        return Ok(());
+    }
+    let (answers, at) = (surface != Surface::Embeddings, now());
+    let mut first = None;
+    candidates.retain(|candidate| {
+        let refused = unpayable(candidate, configuration, surface, asked, answers, at);
+        let payable = refused.is_none();
+        first = first.take().or(refused);
+        payable
+    });
+    match first {
+        Some(refusal) if candidates.is_empty() => Err(refusal),
+        _ => Ok(()),
+    }
 }
 
-/// A user key's provider bills its owner; a managed key's model must have a price.
-fn may_be_paid(candidate: &Candidate, answers: bool) -> bool {
-    let prices = candidate.model.as_ref().map(|model| &model.prices);
-    candidate.key.kind == KeyKind::User
-        || prices.is_some_and(|prices| priced(prices, answers).is_ok())
+/// Why credits cannot pay a candidate. A user key's provider bills its owner.
+fn unpayable(
+    candidate: &Candidate,
+    configuration: Option<&Configuration>,
+    surface: Surface,
+    asked: &Asked,
+    answers: bool,
+    at: u64,
+) -> Option<GatewayError> {
+    if candidate.key.kind == KeyKind::User {
+        return None;
+    }
+    let name = &candidate.upstream_model;
+    let prices = match &candidate.model {
+        Some(model) if priced(&model.prices, answers).is_ok() => &model.prices,
+        _ => return Some(GatewayError::price_unknown(name)),
+    };
+    let unpriced = |extra: &&Extra| match &extra.what {
+        // What an API has no place for is not ordered there.
+        Paid::Unit(_) | Paid::Tool if candidate.surface.dialect() != surface.dialect() => false,
+        Paid::Unit(unit) => {
+            let found = prices.find(*unit, &Context::STANDARD, 0, at);
+            found.is_none_or(|found| found.assumed)
+        }
+        Paid::Served(dimension) => {
+            let value = asked.context.get(*dimension).unwrap_or_default();
+            !prices.covers(&Context::default().with(*dimension, value), at)
+        }
+        Paid::Tool | Paid::Background => {
+            let option = extra.what.option();
+            !configuration.is_some_and(|configuration| configuration.lists_option(option))
+        }
+    };
+    let extra = asked.extras.iter().find(unpriced)?;
+    Some(match extra.what {
+        Paid::Background => GatewayError::background_refused(&extra.param),
+        _ => GatewayError::option_unpriced(extra.what.option(), &extra.param, name),
+    })
+}
+
+/// Unix time, s.
+fn now() -> u64 {
+    clock::unix_ms(clock::wall()) / 1_000
 }
 
 /// Opens the request's tab.
@@ -56,16 +115,19 @@ pub async fn open(
     caller: &Caller,
     request_id: &Arc<str>,
     body: &RequestBody,
+    asked: Asked,
     candidates: &[Candidate],
 ) -> Result<Tab, GatewayError> {
     let fee = caller.snapshot.config.ledger.processing_fee;
-    let at = clock::unix_ms(clock::wall()) / 1_000;
+    let at = now();
     let about = About {
         request_id: request_id.clone(),
         access_key: caller.key.id.clone(),
         account: caller.key.account.clone(),
         surface: body.endpoint().surface(),
         streams: body.stream(),
+        answers: asked.answers,
+        searches: asked.searches(),
         fee,
         at,
         ids: shared.event_ids.clone(),
@@ -74,23 +136,20 @@ pub async fn open(
         return Ok(Tab::new(about, None, 0));
     };
     let key = &*caller.key;
-    let (first, most) = (&candidates[0], body.max_output_tokens());
-    let output = match surface {
-        Surface::Embeddings => 0,
-        _ => (ledger.estimates).expected_output(&key.id, &first.upstream_model, most),
-    };
     let order = Order {
         ledger,
         key,
         request_id,
         surface,
         candidates,
-        output,
+        asked,
+        most: body.max_output_tokens(),
         fee,
         at,
     };
+    let covered = candidates.first().map_or(0, |first| order.expected(first));
     match order.hold(&shared.aside, body).await {
-        Ok(hold) => Ok(Tab::new(about, Some(hold), output)),
+        Ok(hold) => Ok(Tab::new(about, Some(hold), covered)),
         Err(refusal) => {
             ledger.refused(&refusal);
             Err(refused(refusal))
@@ -105,13 +164,21 @@ struct Order<'a> {
     request_id: &'a Arc<str>,
     surface: Surface,
     candidates: &'a [Candidate],
-    /// Tokens that the answer will have, as far as earlier ones tell.
-    output: u64,
+    /// What it orders besides text.
+    asked: Asked,
+    /// Tokens of the longest answer that it allows.
+    most: Option<u64>,
     /// Pico-dollars per token.
     fee: u64,
     /// When it is admitted (Unix time, s).
     at: u64,
 }
+
+/// The longest answer of a model whose limits are not known.
+const LONGEST: u64 = 131_072;
+
+/// Searches of one request, at most, about; a container is one.
+const SEARCHES: u64 = 10;
 
 impl Order<'_> {
     async fn hold(&self, aside: &Aside, body: &RequestBody) -> Result<Hold, Refusal> {
@@ -129,17 +196,77 @@ impl Order<'_> {
         }
     }
 
+    /// Tokens that a candidate's answers will have, as far as earlier ones tell.
+    fn expected(&self, candidate: &Candidate) -> u64 {
+        if self.surface == Surface::Embeddings {
+            return 0;
+        }
+        let one = self.ledger.estimates.expected_output(
+            &Answers {
+                account: &self.key.account,
+                access_key: &self.key.id,
+                provider: &candidate.provider.id,
+                model: &candidate.upstream_model,
+            },
+            self.most,
+        );
+        one.saturating_mul(self.asked.answers)
+    }
+
+    /// Tokens that a candidate's answers may have at most.
+    fn longest(&self, candidate: &Candidate) -> u64 {
+        if self.surface == Surface::Embeddings {
+            return 0;
+        }
+        let model = candidate.model.as_deref();
+        let limit = model.and_then(|model| model.max_output_tokens.or(model.context_window));
+        let one = self.most.unwrap_or(u64::MAX).min(limit.unwrap_or(LONGEST));
+        one.saturating_mul(self.asked.answers)
+    }
+
     /// Asks for a prompt of this many tokens.
     async fn ask(&self, prompt: u64) -> Result<Hold, Refusal> {
-        let usage = Usage::tokens(prompt, self.output);
+        let prompt = prompt.saturating_add(self.asked.unseen);
         // Whichever candidate serves it.
-        let estimate = self
-            .candidates
-            .iter()
-            .filter_map(|candidate| quote(candidate, &usage, &Context::STANDARD, self.fee, self.at))
-            .max()
-            .unwrap_or(NanoUsd::ZERO);
+        let dearest = |of: &dyn Fn(&Candidate) -> Usage| {
+            let quotes = self.candidates.iter().filter_map(|candidate| {
+                quote(
+                    candidate,
+                    &of(candidate),
+                    &self.asked.context,
+                    self.fee,
+                    self.at,
+                )
+            });
+            quotes.max().unwrap_or(NanoUsd::ZERO)
+        };
+        let estimate = dearest(&|candidate| Usage::tokens(prompt, self.expected(candidate)));
+        let worst = dearest(&|candidate| {
+            let mut usage = Usage::tokens(0, self.longest(candidate));
+            usage[self.asked.prompt] = prompt;
+            for extra in &self.asked.extras {
+                match extra.what {
+                    Paid::Unit(unit @ (Unit::WebSearch | Unit::FileSearch)) => {
+                        usage[unit] = SEARCHES
+                    }
+                    Paid::Unit(unit @ Unit::CodeContainer) => usage[unit] = 1,
+                    // Sound and images may be all of the answer, and of the prompt.
+                    Paid::Unit(unit) if unit.is_answer() => {
+                        usage[unit] = std::mem::take(&mut usage[Unit::Output]);
+                    }
+                    Paid::Unit(unit) => usage[unit] = std::mem::take(&mut usage[self.asked.prompt]),
+                    Paid::Served(_) | Paid::Tool | Paid::Background => {}
+                }
+            }
+            usage
+        });
         let first = &self.candidates[0];
+        // Nobody sees what an answer in the background uses: it is charged whole.
+        let blind = self
+            .asked
+            .extras
+            .iter()
+            .any(|extra| extra.what == Paid::Background);
         let ask = Ask {
             account: &self.key.account,
             access_key: &self.key.id,
@@ -147,9 +274,10 @@ impl Order<'_> {
             surface: self.surface,
             provider: &first.provider.id,
             model: &first.upstream_model,
-            estimate,
+            estimate: if blind { worst.max(estimate) } else { estimate },
+            worst: worst.max(estimate),
             prompt_tokens: prompt,
-            tokens: usage.total(),
+            tokens: prompt.saturating_add(self.expected(first)),
             limits: &self.key.limits,
         };
         self.ledger.till.admit(&ask, clock::now()).await
@@ -159,7 +287,7 @@ impl Order<'_> {
 /// Whether fewer prompt tokens could change it.
 fn depends_on_prompt(refusal: &Refusal) -> bool {
     match refusal {
-        Refusal::OutOfCredits { .. } | Refusal::Held => true,
+        Refusal::OutOfCredits { .. } | Refusal::Held | Refusal::Exposed { .. } => true,
         Refusal::Limit { limit, .. } => {
             limit.meter.measure.is_budget() || limit.meter.measure == Measure::TokensPerMinute
         }
@@ -173,6 +301,17 @@ fn refused(refusal: Refusal) -> GatewayError {
             GatewayError::out_of_credits(&estimate.to_string(), &left.or_zero().to_string())
         }
         Refusal::Held => GatewayError::credits_held(Duration::from_secs(1)),
+        Refusal::Exposed {
+            worst,
+            left,
+            overdraft,
+            ..
+        } => GatewayError::overdraft_reached(
+            &worst.to_string(),
+            &left.or_zero().to_string(),
+            &overdraft.to_string(),
+            Duration::from_secs(1),
+        ),
         Refusal::BankAway => GatewayError::bank_unreachable(),
         Refusal::JournalFull => GatewayError::journal_full(),
         Refusal::Limit {

@@ -101,10 +101,11 @@ async fn walk(
     };
     let aside = &shared.aside;
     admit::check(aside, key, body, &planned).await?;
-    credits::payable(shared, endpoint, &mut planned)?;
+    let asked = body.asked();
+    credits::payable(shared, caller, body, &asked, &mut planned)?;
     let crossing = &mut ctx.crossing;
     crossing.prepare(aside, body, key, &mut planned).await?;
-    let tab = credits::open(shared, caller, &ctx.request_id, body, &planned).await?;
+    let tab = credits::open(shared, caller, &ctx.request_id, body, asked, &planned).await?;
     admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)
 }

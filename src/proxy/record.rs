@@ -12,6 +12,7 @@ use crate::metrics::{RouteMetrics, StatusClass};
 use tollgate_base::Timestamp;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::NanoUsd;
+use tollgate_ledger::estimate::Answers;
 use tollgate_wire::Endpoint;
 use tollgate_wire::report::Usage;
 use tollgate_wire::request::RequestBody;
@@ -64,8 +65,14 @@ impl Record<'_> {
             };
             // An answer that broke off says nothing of how long answers are.
             if let (Some(settled), None) = (&attempt.settled, &past.outcome) {
-                let (key, model) = (&caller.key.id, &attempt.candidate.upstream_model);
-                ledger.estimates.learn(key, model, settled.usage.output());
+                let answers = Answers {
+                    account: &caller.key.account,
+                    access_key: &caller.key.id,
+                    provider: &attempt.candidate.provider.id,
+                    model: &attempt.candidate.upstream_model,
+                };
+                let one = settled.usage.output().div_ceil(planned.tab.answers());
+                ledger.estimates.learn(&answers, one);
             }
         }
     }
@@ -117,6 +124,9 @@ impl Record<'_> {
             route.usage(&settled.usage, !settled.estimated);
         }
         route.cost(attempt.cost);
+        if attempt.is_last && planned.tab.closed().is_some_and(|closed| closed.assumed) {
+            route.assumed();
+        }
         if attempt.is_last {
             self.measure_answer(planned, &route);
         }

@@ -19,7 +19,7 @@ use tollgate_ledger::events::{EventIds, UsageEvent};
 use tollgate_ledger::till::{Extension, Hold};
 use tollgate_ledger::{KeyKind, NanoUsd};
 use tollgate_wire::Surface;
-use tollgate_wire::report::{Context, Usage};
+use tollgate_wire::report::{Context, Unit, Usage};
 use tollgate_wire::tokens::Settled;
 
 /// The account that pays what failed attempts cost on managed keys.
@@ -43,6 +43,10 @@ pub struct About {
     pub surface: Surface,
     /// Whether the client asked for a stream.
     pub streams: bool,
+    /// How many answers it asks for, at least 1.
+    pub answers: u64,
+    /// Searches of the web that it orders of every answer, whether or not they are reported.
+    pub searches: u64,
     /// Pico-dollars per token, for every request that is served.
     pub fee: u64,
     /// When it was admitted (Unix time, s).
@@ -99,6 +103,8 @@ pub struct Closed {
     pub settled: Option<Settled>,
     /// What it cost its account.
     pub cost: NanoUsd,
+    /// Whether some of what was served has no price.
+    pub assumed: bool,
 }
 
 /// Answer tokens that a hold is extended by, at least.
@@ -166,11 +172,12 @@ impl Tab {
 
     /// The attempt failed before any of its answer left: its caller pays nothing for it. What its provider reported
     /// all the same is charged to the house, if the key is the operator's.
-    pub fn failed(&self, finish: Finish<'_>) {
+    pub fn failed(&self, mut finish: Finish<'_>) {
         let mut state = self.state.lock();
         let Some(payee) = state.payee.take() else {
             return;
         };
+        finish.settled = self.believed(&payee, finish.settled);
         let event = self.event(&payee, &finish, false);
         let managed = payee.candidate.key.kind == KeyKind::Managed;
         if let (Some(settled), Some(hold), true) = (&finish.settled, &state.hold, managed) {
@@ -197,7 +204,7 @@ impl Tab {
     }
 
     /// Settles the hold with what the last attempt used. Without effect the second time.
-    pub fn close(&self, finish: Finish<'_>) -> Closed {
+    pub fn close(&self, mut finish: Finish<'_>) -> Closed {
         let mut state = self.state.lock();
         if let Some(closed) = &state.closed {
             return closed.clone();
@@ -205,6 +212,7 @@ impl Tab {
         let mut events = std::mem::take(&mut state.events);
         let hold = state.hold.take();
         if let Some(payee) = state.payee.take() {
+            finish.settled = self.believed(&payee, finish.settled);
             let mut event = self.event(&payee, &finish, true);
             if let (Some(settled), Some(hold)) = (&finish.settled, &hold) {
                 match self.bill(&payee.candidate, settled, self.about.fee) {
@@ -227,6 +235,7 @@ impl Tab {
         let closed = Closed {
             settled: finish.settled,
             cost: NanoUsd(events.last().map_or(0, |event| event.total_cost)),
+            assumed: events.last().is_some_and(|event| event.assumed),
         };
         state.closed = Some(closed.clone());
         match hold {
@@ -234,6 +243,11 @@ impl Tab {
             None => state.events = events,
         }
         closed
+    }
+
+    /// How many answers it asks for, at least 1.
+    pub fn answers(&self) -> u64 {
+        self.about.answers
     }
 
     /// The events of a request that nothing was held for, once it is closed.
@@ -256,6 +270,18 @@ impl Tab {
     pub fn is_closed(&self) -> bool {
         let state = self.state.lock();
         state.closed.is_some() || state.hold.is_none()
+    }
+
+    /// What a provider reports, as far as it can be.
+    fn believed(&self, payee: &Payee, settled: Option<Settled>) -> Option<Settled> {
+        let mut settled = settled?;
+        let searched = &mut settled.usage[Unit::WebSearch];
+        *searched = (*searched).max(self.about.searches);
+        let Some(model) = &payee.candidate.model else {
+            return Some(settled);
+        };
+        let (window, longest) = (model.context_window, model.max_output_tokens);
+        Some(settled.within(window, longest, self.about.answers))
     }
 
     fn terms<'a>(&self, candidate: &'a Candidate, fee: u64) -> Terms<'a> {
@@ -319,6 +345,16 @@ impl Tab {
 
 /// What a charge says, put into its event.
 fn charge(event: &mut UsageEvent, bill: Bill) {
+    if bill.assumed {
+        log::warn!(
+            "request {}: `{}:{}` served something that has no price ({}), charged at the dearest one known: \
+             configure it",
+            event.request_id,
+            event.provider,
+            event.model,
+            bill.sheet.served
+        );
+    }
     event.tokens = bill.usage;
     event.total_cost = bill.cost.0;
     event.assumed = bill.assumed;

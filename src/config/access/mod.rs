@@ -54,6 +54,8 @@ pub struct Configuration {
     pub providers: Option<Vec<Arc<str>>>,
     /// Allowed models; `None` allows all.
     pub models: Option<Vec<ModelRef>>,
+    /// Allowed paid options, as `access.options` has them; `None` allows all that has a price.
+    pub options: Option<Vec<String>>,
     /// Routing rules.
     pub rules: Vec<Rule>,
     /// Overrides the global switch.

@@ -63,6 +63,32 @@ impl Configuration {
     }
 }
 
+impl Configuration {
+    /// Whether its keys may order a paid option, one of whose values is `value` if it has any. What is nowhere
+    /// listed is allowed, if it can be priced.
+    pub fn allows_option(&self, option: &str, value: Option<&str>) -> bool {
+        self.options
+            .as_ref()
+            .is_none_or(|list| lists(list, option, value))
+    }
+
+    /// Whether an option is listed by name: one that has no price is ordered only then.
+    pub fn lists_option(&self, option: &str) -> bool {
+        self.options
+            .as_ref()
+            .is_some_and(|list| lists(list, option, None))
+    }
+}
+
+fn lists(list: &[String], option: &str, value: Option<&str>) -> bool {
+    list.iter().any(|entry| match entry.split_once('=') {
+        None => entry == option,
+        Some((name, known)) => {
+            name == option && value.is_some_and(|value| value.eq_ignore_ascii_case(known))
+        }
+    })
+}
+
 impl From<&types::Configuration> for Configuration {
     /// Takes a configuration that has been checked; model references that do not parse allow nothing.
     fn from(written: &types::Configuration) -> Self {
@@ -75,6 +101,7 @@ impl From<&types::Configuration> for Configuration {
                     .filter_map(|text| ModelRef::parse(text))
                     .collect()
             }),
+            options: written.access.options.allow.clone(),
             rules: written.router.rules.iter().filter_map(rule).collect(),
             failover: written.failover,
             timeouts: written.timeouts.overrides(),

@@ -144,6 +144,8 @@ forms! {
     Access = types::Access {
         providers: AllowList,
         models: AllowList,
+        #[serde(skip_serializing_if = "AllowList::says_nothing")]
+        options: AllowList,
     }
 
     /// A list of what is allowed.
@@ -268,10 +270,17 @@ impl Configuration {
         let Access {
             providers,
             models,
+            options,
             rest,
         } = &self.access;
-        let mut access = [rest, &providers.rest, &models.rest].into_iter();
+        let mut access = [rest, &providers.rest, &models.rest, &options.rest].into_iter();
         access.all(Rest::is_silent) && self.limits.rates().are_understood()
+    }
+}
+
+impl AllowList {
+    fn says_nothing(&self) -> bool {
+        *self == AllowList::default()
     }
 }
 

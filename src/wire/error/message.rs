@@ -278,6 +278,62 @@ impl GatewayError {
         .with_param("model")
     }
 
+    /// 422: the configuration does not allow what the request orders besides text.
+    pub fn option_not_allowed(option: &str, param: &str) -> Self {
+        Self::new(
+            Code::NotAllowed,
+            format!(
+                "option not allowed: this access key's configuration does not allow `{option}`, which `{param}` orders. \
+                 Leave it out, or ask the operator to list it under `access.options`."
+            ),
+        )
+        .with_param(param)
+    }
+
+    /// 422: credits would pay for what the request orders besides text, and its price is not known.
+    pub fn option_unpriced(option: &str, param: &str, model: &str) -> Self {
+        Self::new(
+            Code::PriceUnknown,
+            format!(
+                "The price of `{option}` with `{model}` is not known, so credits cannot pay for what `{param}` orders. \
+                 Leave it out, use a provider key of your own, or ask the operator to configure its price."
+            ),
+        )
+        .with_param(param)
+    }
+
+    /// 422: nobody would see what an answer in the background uses.
+    pub fn background_refused(param: &str) -> Self {
+        Self::new(
+            Code::PriceUnknown,
+            format!(
+                "An answer in the background goes on without its client, so that nobody sees what it uses, and credits \
+                 cannot pay for it. Leave `{param}` out, use a provider key of your own, or ask the operator to list \
+                 `background` under `access.options`."
+            ),
+        )
+        .with_param(param)
+    }
+
+    /// 429: the request may cost more, beyond what it is expected to cost, than its account may be overdrawn by.
+    pub fn overdraft_reached(
+        worst: &str,
+        left: &str,
+        overdraft: &str,
+        retry_after: Duration,
+    ) -> Self {
+        Self::new(
+            Code::CreditsHeld,
+            format!(
+                "This request may cost up to {worst}, of which the account has {left} that no request in flight holds, \
+                 and requests in flight may cost {overdraft} beyond what is held for them. Lower its token limit, try \
+                 again in {} s, or ask the operator to raise `ledger.overdraft`.",
+                Seconds(retry_after)
+            ),
+        )
+        .with_retry_after(retry_after)
+    }
+
     /// 404: an unknown path. The path is not repeated: it may carry anything.
     pub fn unknown_path() -> Self {
         Self::new(

@@ -59,8 +59,8 @@ pub(crate) struct Figures {
     containers: Option<u64>,
     /// What was not standard about how the answer was served.
     served: Context,
-    /// The sum of the parts that the outer figures do not sum.
-    iterations: Option<Usage>,
+    /// The sum of the parts that the outer figures do not sum, and how many they are.
+    iterations: Option<(Usage, u64)>,
 }
 
 /// What a whole consists of.
@@ -176,7 +176,7 @@ impl Figures {
     /// Reads a `usage` object; `None` for any other JSON. What is odd inside does not cost the rest.
     pub(crate) fn of(json: &[u8]) -> Option<Figures> {
         let mut it = Figures::default();
-        let (mut sum, mut hidden) = (Usage::default(), None);
+        let mut hidden = None;
         let read = skip::members(json, |key, value| match key {
             b"prompt_tokens" | b"input_tokens" | b"promptTokenCount" | b"inputTokens" => {
                 it.prompt = figure(value).or(it.prompt);
@@ -234,16 +234,16 @@ impl Figures {
             b"speed" => it.serve(Dimension::Speed, value),
             b"inference_geo" => it.serve(Dimension::InferenceGeo, value),
             b"iterations" => {
-                let mut any = false;
+                let (mut sum, mut passes) = (Usage::default(), 0);
                 objects(value, |entry| {
                     if let Some(usage) =
                         Figures::of(entry).and_then(|it| it.anthropic(Usage::default()))
                     {
                         sum.add(&usage);
-                        any = true;
+                        passes += 1;
                     }
                 });
-                it.iterations = any.then_some(sum);
+                it.iterations = (passes > 0).then_some((sum, passes));
             }
             _ => {}
         });
@@ -393,7 +393,7 @@ impl Figures {
     /// Anthropic's later figures are cumulative and replace earlier ones. A prompt of nothing at all
     /// does not replace one that was reported: some compatible providers fill the place with zeros.
     pub(crate) fn anthropic(&self, earlier: Usage) -> Option<Usage> {
-        if let Some(mut sum) = self.iterations {
+        if let Some((mut sum, _)) = self.iterations {
             self.count(&mut sum);
             return Some(sum);
         }
@@ -443,6 +443,12 @@ impl Figures {
                 usage[unit] = count;
             }
         }
+    }
+
+    /// How often the model ran for the answer: as often as it says, and once more for each search.
+    pub(crate) fn passes(&self) -> u64 {
+        let passes = self.iterations.map_or(1, |(_, passes)| passes);
+        passes.saturating_add(self.searches.unwrap_or(0))
     }
 
     /// Whether the answer's own tokens are reported.

@@ -145,6 +145,12 @@ impl RequestBody {
 }
 
 impl Asked {
+    /// Searches of the web that every answer takes: chat completions do not report theirs.
+    pub fn searches(&self) -> u64 {
+        let asks = |extra: &Extra| extra.param == "web_search_options";
+        u64::from(self.extras.iter().any(asks))
+    }
+
     fn add(&mut self, what: Paid, param: String) {
         if !self.extras.iter().any(|extra| extra.what == what) {
             self.extras.push(Extra { what, param });

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::report::figures::Figures;
 use crate::report::floor_boundary;
 use crate::report::lenient::Text;
 use crate::report::{Context, Dimension, StreamFailure, Unit, Usage};
@@ -19,6 +20,8 @@ pub(super) struct Facts {
     reported: Option<Report>,
     /// What was not standard about how it was served.
     pub served: Context,
+    /// How often the model ran for it, beyond once.
+    again: u64,
     /// Tools that the provider ran, as the answer shows them.
     ran: Ran,
     /// Bytes of content that is no text.
@@ -165,6 +168,11 @@ impl Facts {
         self.added = Added::Other;
     }
 
+    /// How often the model ran for it, at least once.
+    pub(super) fn passes(&self) -> u64 {
+        self.again.max(self.ran.web_searches).saturating_add(1)
+    }
+
     fn generated(&self) -> u64 {
         self.text.len() + self.other
     }
@@ -176,8 +184,10 @@ impl Facts {
         }
     }
 
-    /// The same, as a usage object tells it.
-    pub(super) fn serve_all(&mut self, served: &Context) {
+    /// What a usage object tells beside the usage.
+    pub(super) fn serve_all(&mut self, figures: &Figures) {
+        self.again = figures.passes().saturating_sub(1);
+        let served = figures.served();
         for (dimension, value) in served.iter() {
             self.served.set(dimension, value);
         }

@@ -131,7 +131,7 @@ fn report(usage: Written<'_>, at_the_end: bool, facts: &mut Facts) {
     let Some(figures) = usage.figures() else {
         return;
     };
-    facts.serve_all(figures.served());
+    facts.serve_all(&figures);
     let earlier = facts
         .reported()
         .map(|report| report.usage)

@@ -179,7 +179,7 @@ impl Chunk<'_> {
         let usage_only = self.choices.present && self.choices.first.is_none() && figures.is_some();
         let groq = || self.x_groq.0.as_ref()?.usage.figures();
         if let Some(figures) = figures.or_else(groq) {
-            facts.serve_all(figures.served());
+            facts.serve_all(&figures);
             if let Some(usage) = figures.usage(Dialect::OpenAi, false) {
                 facts.report(usage, true);
             }

@@ -87,7 +87,7 @@ impl Response<'_> {
         facts.serve(&self.service_tier);
         if let Some(mut figures) = self.usage.figures() {
             self.tool_usage.tools(&mut figures);
-            facts.serve_all(figures.served());
+            facts.serve_all(&figures);
             if let Some(usage) = figures.usage(Dialect::OpenAi, false) {
                 facts.report(usage, true);
             }

@@ -10,6 +10,8 @@ pub struct Settled {
     pub usage: Usage,
     /// What was not standard about how it was served.
     pub served: Context,
+    /// How often the model ran for it, at least once: each time within its limits.
+    pub passes: u64,
     /// Whether any of the figures is not the provider's last word: our own count, a report before the end, or
     /// one that cannot be.
     pub estimated: bool,
@@ -26,6 +28,7 @@ impl Settled {
         let mut settled = Settled {
             usage: reported.unwrap_or_else(|| tap.with_tools(Usage::tokens(prompt(), 0))),
             served: tap.served().clone(),
+            passes: tap.passes(),
             estimated: reported.is_none(),
         };
         if reported.is_none() || !tap.usage_final() {
@@ -38,17 +41,28 @@ impl Settled {
     }
 
     /// Holds it to what can be: a prompt is no longer than the model's context window, an answer no longer than its
-    /// longest. What is more is not believed, and marked.
+    /// longest, times the answers that were asked for. What is more is not believed, and marked.
     #[must_use]
-    pub fn within(mut self, context_window: Option<u64>, max_output: Option<u64>) -> Settled {
-        let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
-        if self.usage.input() > most(context_window) {
-            self.usage.set_input(most(context_window));
+    pub fn within(
+        mut self,
+        context_window: Option<u64>,
+        max_output: Option<u64>,
+        answers: u64,
+    ) -> Settled {
+        let most = |limit: Option<u64>, times: u64| {
+            limit.map_or(u64::MAX, |limit| limit.saturating_mul(times))
+        };
+        let longest = max_output.or(context_window);
+        let (input, output) = (
+            most(context_window, self.passes),
+            most(longest, self.passes.saturating_mul(answers)),
+        );
+        if self.usage.input() > input {
+            self.usage.set_input(input);
             self.estimated = true;
         }
-        let longest = most(max_output).min(most(context_window));
-        if self.usage.output() > longest {
-            self.usage.set_output(longest);
+        if self.usage.output() > output {
+            self.usage.set_output(output);
             self.estimated = true;
         }
         self
@@ -75,6 +89,7 @@ mod tests {
             Settled {
                 usage: Usage::tokens(50, 4),
                 served: Context::STANDARD,
+                passes: 1,
                 estimated: true
             }
         );
@@ -89,6 +104,7 @@ mod tests {
             Settled {
                 usage: Usage::tokens(7, 0),
                 served: Context::STANDARD,
+                passes: 1,
                 estimated: true
             }
         );

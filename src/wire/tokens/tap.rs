@@ -244,6 +244,11 @@ impl Tap {
         &self.facts.served
     }
 
+    /// How often the model ran for the answer, at least once.
+    pub fn passes(&self) -> u64 {
+        self.facts.passes()
+    }
+
     /// The model that the answer names, at most 256 bytes of it.
     pub fn model(&self) -> Option<&str> {
         self.facts.model.as_deref()

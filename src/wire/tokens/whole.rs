@@ -285,7 +285,7 @@ fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<St
 fn note(figures: Option<Figures>, surface: Surface, facts: &mut Facts) {
     let prompt_only = surface == Surface::Embeddings;
     let Some(figures) = figures else { return };
-    facts.serve_all(figures.served());
+    facts.serve_all(&figures);
     if let Some(usage) = figures.usage(surface.dialect(), prompt_only) {
         facts.report(usage, true);
     }

@@ -70,6 +70,7 @@ fn what_is_written_of_a_ledger_is_what_is_read() {
     .load()
     .ledger;
     let want = Ledger {
+        overdraft: NanoUsd::DOLLAR,
         bank: BankChoice::Sqlite {
             path: "/var/lib/tollgate/money.db".into(),
         },

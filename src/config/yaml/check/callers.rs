@@ -1,6 +1,7 @@
 //! Configurations and access keys.
 
 use std::collections::BTreeMap;
+use tollgate_wire::request::Paid;
 
 use super::Checker;
 use super::accounts::DEFAULT_ACCOUNT;
@@ -72,6 +73,11 @@ impl Checker<'_> {
                     Some("leave it out to allow all".to_owned()),
                 );
             }
+        }
+        let options = place.key("options").key("allow");
+        for (i, option) in access.options.allow.iter().flatten().enumerate() {
+            let name = option.split_once('=').map_or(&**option, |(name, _)| name);
+            self.known(&options.index(i), "option", name, Paid::OPTIONS.into_iter());
         }
         for (i, id) in access.providers.allow.iter().flatten().enumerate() {
             self.known(

@@ -91,6 +91,11 @@ impl Checker<'_> {
             timeout,
             retention,
             cut_off: written.cut_off.unwrap_or(default.cut_off),
+            overdraft: match written.overdraft {
+                None => default.overdraft,
+                Some(usd) if usd.micros() == 0 => NanoUsd::ZERO,
+                Some(usd) => self.dollars(&place.key("overdraft"), usd),
+            },
         }
     }
 

@@ -79,6 +79,12 @@ pub struct Access {
     pub providers: AllowList,
     /// `provider/model` or `provider:model`.
     pub models: AllowList,
+    /// What requests may order besides text, where it costs more: `service_tier`, `speed`, `inference_geo`,
+    /// `search_type`, `web_search`, `file_search`, `code_container`, `audio`, `images`, `tools` (hosted ones that this
+    /// gateway does not know), `background`; of the first four also one value, as in `service_tier=flex`. Default: all
+    /// that has a price; `tools` and `background` only if they are listed.
+    #[serde(skip_serializing_if = "AllowList::says_nothing")]
+    pub options: AllowList,
 }
 
 /// A list of what is allowed; absent allows all, empty allows nothing.
@@ -87,6 +93,12 @@ pub struct Access {
 pub struct AllowList {
     /// What is allowed.
     pub allow: Option<Vec<String>>,
+}
+
+impl AllowList {
+    fn says_nothing(&self) -> bool {
+        self.allow.is_none()
+    }
 }
 
 /// Which credentials serve.

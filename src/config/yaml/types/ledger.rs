@@ -35,6 +35,10 @@ pub struct Ledger {
     pub when_unreachable: Option<Unreachable>,
     /// For `when_unreachable: allow`: US dollars that each gateway lets each account spend meanwhile. Default 1.00.
     pub allow_up_to: Option<Usd>,
+    /// US dollars that the requests in flight of an account may cost at most beyond what is held for them, over all
+    /// gateways: the most that it can be overdrawn by. One that does not fit in is held at its worst case, or refused.
+    /// Default 1.00.
+    pub overdraft: Option<Usd>,
     /// How often what was settled is given to the bank. Default 500ms.
     pub flush: Option<Span>,
     /// How long borrowed money is lent for; it is prolonged all the while the gateway runs. Default 60s.

@@ -26,6 +26,8 @@ pub struct Ledger {
     pub when_unreachable: WhenUnreachable,
     /// How often what was settled is given to the bank; more than 0.
     pub flush: Duration,
+    /// What the requests in flight of an account may cost at most beyond what is held for them; at least 0.
+    pub overdraft: NanoUsd,
     /// How long a float is lent for; more than both `flush` and `timeout`, three times each at least.
     pub lease: Duration,
     /// Deadline of a call of the bank; more than 0.
@@ -53,6 +55,7 @@ impl Default for Ledger {
             timeout: Duration::from_secs(1),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             cut_off: false,
+            overdraft: NanoUsd::DOLLAR,
         }
     }
 }

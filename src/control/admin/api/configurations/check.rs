@@ -12,6 +12,7 @@ use crate::admin::api::known::{Known, KnownProvider};
 use crate::resource::forms::{self, Step, StepKind};
 use crate::resource::{ProviderKey, Rest};
 use tollgate_config::catalog::ModelRef;
+use tollgate_wire::request::Paid;
 
 /// The allow lists, every provider by its `providerId`, in the place of the `old` ones; what is not shown of those
 /// stays.
@@ -44,7 +45,19 @@ pub(super) fn access(
         });
         entries.collect()
     });
+    let options = list(&sent.options);
+    for (place, option) in options.iter().flatten().enumerate() {
+        let name = option.split_once('=').map_or(&**option, |(name, _)| name);
+        if !Paid::OPTIONS.contains(&name) {
+            let what = format!("is none of {}", Paid::OPTIONS.join(", "));
+            faults.at(format!("access.options.allow.{place}"), what);
+        }
+    }
     forms::Access {
+        options: forms::AllowList {
+            allow: options,
+            ..old.options.clone()
+        },
         providers: forms::AllowList {
             allow: providers,
             ..old.providers.clone()

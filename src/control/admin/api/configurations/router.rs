@@ -19,6 +19,9 @@ pub(super) struct AccessScope {
     /// Model scope. Entries are model ids (e.g. `openai:gpt-4o`, `openai/gpt-4.1`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) models: Option<AccessDimension>,
+    /// What requests may order besides text, where it costs more: `service_tier`, `web_search`, `audio`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) options: Option<AccessDimension>,
 }
 
 /// An allow list.
@@ -40,8 +43,12 @@ impl AccessScope {
         let shown = AccessScope {
             providers: dimension(&access.providers),
             models: dimension(&access.models),
+            options: dimension(&access.options),
         };
-        (shown.providers.is_some() || shown.models.is_some()).then_some(shown)
+        let any = [&shown.providers, &shown.models, &shown.options]
+            .into_iter()
+            .any(Option::is_some);
+        any.then_some(shown)
     }
 }
 
