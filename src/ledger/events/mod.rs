@@ -4,7 +4,9 @@
 //! Invariant: bodies and credentials never get here.
 
 mod event;
+mod explain;
 pub mod paging;
 pub mod stored;
 
 pub use event::{EventId, EventIds, UsageEvent, dollars};
+pub use explain::{Explanation, Line};

@@ -79,6 +79,8 @@ pub struct Wanted<'a> {
     pub to_ms: u64,
     /// Those of one access key, by its id.
     pub access_key: Option<&'a str>,
+    /// Those of one client request, by its id.
+    pub request: Option<&'a str>,
     /// Attempts that were not the last ones of their requests, too.
     pub retries: bool,
     /// Those after this position.
@@ -200,6 +202,7 @@ impl Wanted<'_> {
         (self.from_ms..=self.to_ms).contains(&event.at_ms)
             && self.after.is_none_or(|after| key(event) < after.key())
             && self.access_key.is_none_or(|id| event.access_key_id == id)
+            && self.request.is_none_or(|id| event.request_id == id)
             && (self.retries || event.is_final_attempt)
     }
 }
@@ -313,6 +316,7 @@ mod tests {
                 from_ms,
                 to_ms,
                 access_key: filtered.then_some("app"),
+                request: None,
                 retries,
                 after: None,
                 limit,

@@ -1,5 +1,7 @@
 //! Usage events, page by page.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +13,10 @@ use crate::admin::input::Query;
 use crate::admin::operation::{Needs, Operation, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
 use tollgate_base::clock;
-use tollgate_ledger::events::dollars;
 use tollgate_ledger::events::paging;
 use tollgate_ledger::events::paging::{PageError, Position, Wanted};
 use tollgate_ledger::events::stored::StoredEvent;
+use tollgate_ledger::events::{Explanation, Line, dollars};
 
 pub(super) const TAG: Tag = Tag {
     name: "AI Gateway Usage",
@@ -108,6 +110,19 @@ struct UsageExtension {
     /// How the attempt ended, as in the metrics. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,
+    /// Everything that was used, each unit once: tokens of text, audio, images and caches, searches, containers. Only
+    /// with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<BTreeMap<&'static str, u64>>,
+    /// What was not standard about how it was served, as in `service_tier=priority`. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_as: Option<String>,
+    /// Whether some of it has no configured price, so that the dearest one known is charged. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed: Option<bool>,
+    /// How the charge comes about: unit, quantity and rate, line by line. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<ChargeExplanation>,
     /// Tokens written to the provider cache. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_write_tokens: Option<u64>,
@@ -123,6 +138,66 @@ struct UsageExtension {
     /// Milliseconds to the end of the attempt. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
+}
+
+/// A charge that explains itself; amounts are US dollars, exact.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ChargeExplanation {
+    /// The units that were used, each at its rate; the processing fee (`fee`) last.
+    lines: Vec<ChargeLine>,
+    /// The sum of the lines before rounding.
+    sum: String,
+    /// What rounding to the nano-dollar added, or took away.
+    rounding: String,
+    /// What was charged, to the nano-dollar.
+    total: String,
+    /// What it was priced as: `standard`, or as in `service_tier=priority`.
+    priced_as: String,
+    /// The day from which the prices hold; empty if always.
+    since: String,
+    /// Where the prices come from; empty if credits do not pay the model's price.
+    source: String,
+    /// In words, where the sum is not all.
+    notes: Vec<&'static str>,
+}
+
+/// A line of a charge.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ChargeLine {
+    /// What was used.
+    unit: &'static str,
+    /// How much of it.
+    quantity: u64,
+    /// US dollars for `per` of it.
+    rate: String,
+    /// How many the rate is for.
+    per: u64,
+    /// Quantity times rate.
+    cost: String,
+}
+
+impl From<Explanation> for ChargeExplanation {
+    fn from(explained: Explanation) -> Self {
+        let line = |line: Line| ChargeLine {
+            unit: line.unit,
+            quantity: line.quantity,
+            rate: line.rate,
+            per: line.per,
+            cost: line.cost,
+        };
+        ChargeExplanation {
+            lines: explained.lines.into_iter().map(line).collect(),
+            sum: explained.sum,
+            rounding: explained.rounding,
+            total: explained.total,
+            priced_as: explained.priced_as,
+            since: explained.since,
+            source: explained.source,
+            notes: explained.notes,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -141,6 +216,9 @@ struct UsageQuery {
     include_retries: Option<bool>,
     /// When true, events have what Tollgate knows beyond the published fields. Defaults to false.
     extended: Option<bool>,
+    /// Filter results to a single client request: all its attempts, with `includeRetries`.
+    #[schemars(length(max = 200))]
+    request_id: Option<String>,
     /// Cursor from a previous response's `nextPageUri`. Pass to fetch the next page.
     #[schemars(length(max = 200))]
     cursor: Option<String>,
@@ -211,6 +289,7 @@ async fn list(
                 from_ms: from_ms.unwrap_or(0),
                 to_ms,
                 access_key: query.access_key_id.as_deref(),
+                request: query.request_id.as_deref(),
                 retries: query.include_retries == Some(true),
                 after,
                 limit,
@@ -270,6 +349,16 @@ fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
         extended: extended.then(|| UsageExtension {
             surface: Some(event.surface.to_owned()),
             outcome: Some(event.outcome.to_owned()),
+            units: Some(
+                event
+                    .tokens
+                    .units()
+                    .map(|(unit, count)| (unit.name(), count))
+                    .collect(),
+            ),
+            served_as: Some(event.served.to_string()),
+            assumed: Some(event.assumed),
+            charge: Some(Explanation::of(event).into()),
             cache_write_tokens: Some(event.tokens.cache_write()),
             estimated: Some(event.estimated),
             orphaned: Some(event.orphaned),
