@@ -241,7 +241,10 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert_eq!((&*explained.sum, &*explained.total), ("0.0532775653", "0.053277565"));
+        assert_eq!(
+            (&*explained.sum, &*explained.total),
+            ("0.0532775653", "0.053277565")
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Money, with the real binary: what is charged, what is refused, and that the books balance whatever dies.
 
+mod bill;
 mod crash;
 mod cut_off;
 mod limits;
