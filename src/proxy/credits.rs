@@ -86,8 +86,8 @@ fn unpayable(
             found.is_none_or(|found| found.assumed)
         }
         Paid::Served(dimension) => {
-            let value = asked.context.get(*dimension).unwrap_or_default();
-            !prices.covers(&Context::default().with(*dimension, value), at)
+            let mut fitting = prices.variants_at(&asked.context, at);
+            !fitting.any(|variant| variant.when.get(*dimension).is_some())
         }
         Paid::Tool | Paid::Background => {
             let option = extra.what.option();
