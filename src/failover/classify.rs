@@ -10,7 +10,7 @@
 //! | 3xx (redirects are never followed), any status outside 200..=599 | next candidate |
 //! | 400, 404, 413, 422 | next model |
 //! | every other 4xx | next model |
-//! | client gone | stop |
+//! | client gone, drain over, credits gone | stop |
 //!
 //! The other 4xx (405, 410, 415, 451, …) say that this request does not suit this model's endpoint.
 //! Another key for the same endpoint would hear the same, so it is spared; another model may do.
@@ -49,6 +49,10 @@ pub enum Outcome {
     Malformed,
     /// The client hung up.
     ClientGone,
+    /// The gateway is stopping, and what was given to running answers has passed.
+    Drained,
+    /// The account's credits are gone, and its answers end then.
+    CutOff,
 }
 
 /// Why no connection came about.
@@ -91,7 +95,7 @@ impl Outcome {
     /// The table above.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Outcome::ClientGone => Verdict::Stop,
+            Outcome::ClientGone | Outcome::Drained | Outcome::CutOff => Verdict::Stop,
             Outcome::Status { status, .. } => match status {
                 401 | 402 | 403 | 408 | 409 | 425 | 429 => Verdict::NextCandidate,
                 400..=499 => Verdict::NextModel,
@@ -168,6 +172,8 @@ impl Outcome {
             Outcome::ErrorEvent { .. } => "error_event",
             Outcome::Malformed => "malformed",
             Outcome::ClientGone => "client_gone",
+            Outcome::Drained => "drain",
+            Outcome::CutOff => "cut_off",
             Outcome::Status { status, .. } => match status {
                 400 => "http_400",
                 401 => "http_401",
@@ -232,6 +238,8 @@ impl fmt::Display for Outcome {
             Outcome::Timeout => f.write_str("timed out"),
             Outcome::Malformed => f.write_str("malformed answer"),
             Outcome::ClientGone => f.write_str("client gone"),
+            Outcome::Drained => f.write_str("the gateway stopped"),
+            Outcome::CutOff => f.write_str("out of credits"),
             Outcome::Status { status, .. } => match meaning(*status) {
                 Some(meaning) => write!(f, "{status} {meaning}"),
                 None => write!(f, "{status}"),
@@ -330,7 +338,9 @@ mod tests {
             Verdict::NextCandidate
         );
         assert_eq!(Outcome::AddressForbidden.verdict(), Verdict::NextCandidate);
-        assert_eq!(Outcome::ClientGone.verdict(), Verdict::Stop);
+        for outcome in [Outcome::ClientGone, Outcome::Drained, Outcome::CutOff] {
+            assert_eq!(outcome.verdict(), Verdict::Stop, "{outcome:?}");
+        }
     }
 
     #[test]

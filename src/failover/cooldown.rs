@@ -259,6 +259,8 @@ mod tests {
             (Outcome::Timeout, None),
             (Outcome::Reset, None),
             (Outcome::ClientGone, None),
+            (Outcome::Drained, None),
+            (Outcome::CutOff, None),
         ];
         for (outcome, expected) in cases {
             let cooldowns = Cooldowns::new(1);

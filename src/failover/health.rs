@@ -63,9 +63,10 @@ impl Health {
         let provider = &candidate.provider.id;
         match outcome {
             outcome if outcome.transport() => self.breakers.on_failure(provider, now),
-            Outcome::ClientGone | Outcome::AddressForbidden => {
-                self.breakers.on_neither(provider, now)
-            }
+            Outcome::ClientGone
+            | Outcome::Drained
+            | Outcome::CutOff
+            | Outcome::AddressForbidden => self.breakers.on_neither(provider, now),
             _ => self.breakers.on_success(provider),
         }
         self.cooldowns.on_outcome(&candidate.key.id, outcome, now)
@@ -159,18 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_hangs_up_says_nothing() {
+    fn what_is_not_the_providers_doing_says_nothing_of_it() {
         let health = Health::new(1);
         let now = tollgate_base::clock::now();
         let c = candidate(0, "a");
         for _ in 0..THRESHOLD {
             health.on_outcome(&c, &Outcome::Reset, now);
         }
-        health.on_outcome(&c, &Outcome::ClientGone, now);
-        assert!(
-            cooling(&health, &c, now).is_some(),
-            "the breaker stays open"
-        );
+        for outcome in [Outcome::ClientGone, Outcome::Drained, Outcome::CutOff] {
+            health.on_outcome(&c, &outcome, now);
+            assert!(
+                cooling(&health, &c, now).is_some(),
+                "{outcome:?}: the breaker stays open"
+            );
+        }
         health.on_success(&c);
         assert_eq!(cooling(&health, &c, now), None);
     }

@@ -77,7 +77,9 @@ fn outcome(
     answered: bool,
 ) -> Outcome {
     match (fault, decided) {
-        (Some(Fault::ClientGone | Fault::Drain | Fault::CutOff), _) => Outcome::ClientGone,
+        (Some(Fault::ClientGone), _) => Outcome::ClientGone,
+        (Some(Fault::Drain), _) => Outcome::Drained,
+        (Some(Fault::CutOff), _) => Outcome::CutOff,
         (_, Some(decided)) => decided,
         (Some(Fault::Attempt | Fault::Total | Fault::Idle), _) => Outcome::Timeout,
         (Some(Fault::Answer(StreamFailure::Malformed)), _) => Outcome::Malformed,

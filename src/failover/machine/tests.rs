@@ -333,6 +333,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(Outcome::ErrorEvent { status: Some(529), kind: "overloaded_error".to_owned() }),
         1 => Just(Outcome::Malformed),
         1 => Just(Outcome::ClientGone),
+        1 => Just(Outcome::Drained),
+        1 => Just(Outcome::CutOff),
     ]
 }
 
@@ -392,7 +394,9 @@ fn reference(plan: &[(usize, usize)], events: &[Event], total: u64) -> (Vec<usiz
             return (attempted, Ending::Stopped);
         };
         match outcome {
-            Outcome::ClientGone => return (attempted, Ending::Stopped),
+            Outcome::ClientGone | Outcome::Drained | Outcome::CutOff => {
+                return (attempted, Ending::Stopped);
+            }
             Outcome::Status {
                 status: 400 | 404 | 405 | 413 | 422,
                 ..

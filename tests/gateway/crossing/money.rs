@@ -157,6 +157,15 @@ async fn credits_that_run_out_end_the_stream_as_a_token_limit_does() {
         let said = client.said(&answer, true);
         assert!(said.text.starts_with("the word "), "{case}");
     }
+    for purse in &purses {
+        let cut_off = || {
+            let asked = ["usage", "--events", "--json", "--account", purse];
+            let output = gateway.command(&asked);
+            let events: Value = serde_json::from_slice(&output.stdout).unwrap();
+            events[0]["outcome"] == "cut_off"
+        };
+        assert!(eventually(PATIENCE, cut_off).await, "{purse}");
+    }
     let verified = gateway.command(&["ledger", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
 }
