@@ -48,6 +48,8 @@ pub(super) struct Families {
     pub duration: HistogramVec,
     pub overhead: HistogramVec,
     pub in_flight: IntGauge,
+    pub abandoned: IntCounterVec,
+    pub read_on: IntGauge,
     pub cool_downs: IntCounterVec,
     pub keys_cooling: IntGaugeVec,
     pub breaker: IntGaugeVec,
@@ -137,6 +139,15 @@ impl Families {
                 OVERHEAD,
             )?,
             in_flight: make.gauge("requests_in_flight", "Requests under way.")?,
+            abandoned: make.counters(
+                "abandoned_answers_total",
+                "Answers whose client left before their end, by what ended the reading for their usage.",
+                &["ended"],
+            )?,
+            read_on: make.gauge(
+                "answers_read_on",
+                "Answers that are read on for their usage, since their client has left.",
+            )?,
             cool_downs: make.counters(
                 "key_cool_downs_total",
                 "Times a provider key began to cool down.",

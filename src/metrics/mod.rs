@@ -31,6 +31,7 @@ const MAX_CACHED_ROUTES: usize = 1_024;
 pub struct Metrics {
     families: Families,
     in_flight: IntGauge,
+    read_on: IntGauge,
     overhead: [Histogram; Surface::ALL.len()],
     access_log_dropped: IntCounter,
     routes: ArcSwap<HashMap<RouteKey, CachedRoute>>,
@@ -67,6 +68,7 @@ impl Metrics {
         let families = Families::new()?;
         Ok(Metrics {
             in_flight: families.in_flight.clone(),
+            read_on: families.read_on.clone(),
             overhead: Surface::ALL
                 .map(|surface| families.overhead.with_label_values(&[surface.name()])),
             access_log_dropped: families.access_log_dropped.clone(),
@@ -145,6 +147,18 @@ impl Metrics {
     /// Requests under way.
     pub fn in_flight_now(&self) -> i64 {
         self.in_flight.get()
+    }
+
+    /// Counts an answer as read on for its usage until the guard is dropped; `None` if `most` are.
+    pub fn reads_on(&self, most: i64) -> Option<ReadOn> {
+        self.read_on.inc();
+        let place = ReadOn(self.read_on.clone());
+        (self.read_on.get() <= most).then_some(place)
+    }
+
+    /// Counts an answer whose client left before its end. `ended` is a label from a fixed set.
+    pub fn abandoned(&self, ended: &'static str) {
+        self.families.abandoned.with_label_values(&[ended]).inc();
     }
 
     /// Observes the time a request spent in the gateway itself, waiting for nobody.
@@ -236,6 +250,16 @@ impl Metrics {
 pub struct InFlight(IntGauge);
 
 impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// An answer that is read on for its usage; dropping it counts it as over.
+#[derive(Debug)]
+pub struct ReadOn(IntGauge);
+
+impl Drop for ReadOn {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -185,6 +185,20 @@ fn in_flight_goes_down_when_the_guard_is_dropped() {
 }
 
 #[test]
+fn answers_are_read_on_while_there_are_places() {
+    let metrics = metrics();
+    let one = metrics.reads_on(2);
+    let two = metrics.reads_on(2);
+    assert!(one.is_some() && two.is_some());
+    assert!(metrics.reads_on(2).is_none(), "both places are taken");
+    let series = "tollgate_answers_read_on";
+    assert_eq!(value(&metrics.render(), series), Some(2.0));
+    drop(one);
+    assert!(metrics.reads_on(2).is_some(), "a place is given back");
+    assert_eq!(value(&metrics.render(), series), Some(1.0));
+}
+
+#[test]
 fn the_rest_of_the_table() {
     let metrics = metrics();
     metrics.unrouted(None, StatusClass::of(404));
@@ -199,6 +213,7 @@ fn the_rest_of_the_table() {
         metrics.overhead(surface, Duration::from_micros(70));
     }
     metrics.access_log_dropped().inc();
+    metrics.abandoned("usage");
     let text = metrics.render();
     for (series, expected) in [
         (
@@ -235,6 +250,7 @@ fn the_rest_of_the_table() {
             1.0,
         ),
         ("tollgate_access_log_dropped_total", 1.0),
+        (r#"tollgate_abandoned_answers_total{ended="usage"}"#, 1.0),
         (
             concat!(
                 "tollgate_build_info{version=\"",

@@ -95,6 +95,8 @@ pub fn start(
         tab: tab.clone(),
         body: received.body.clone(),
         cut_off: streams && caller.snapshot.config.ledger.cut_off,
+        grace: caller.snapshot.config.ledger.usage_grace,
+        metrics: shared.metrics.clone(),
     };
     let unwrap = session::wrap(place, bytes, flight.clone(), opening, closing, patience);
     ctx.answered.overhead = now.duration_since(received.at);

@@ -1,19 +1,24 @@
 //! What settles a request from inside its session, before the last byte of its answer leaves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::aside::Aside;
 use super::count;
-use super::flight::{Flight, NotAnAnswer, Translation};
+use super::flight::{Ended, Flight, NotAnAnswer, Translation};
 use super::tab::{Finish, Tab};
+use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Settled;
 
 /// Of most texts, about; exact counting costs more than it is worth while an answer runs.
 const BYTES_PER_TOKEN: u64 = 4;
+
+/// Answers of the process that are read on at a time although their clients have left: each keeps a connection.
+const MOST_READ_ON: i64 = 1_024;
 
 /// See the module.
 pub struct Closing {
@@ -25,6 +30,10 @@ pub struct Closing {
     pub body: RequestBody,
     /// Whether an answer ends when its account's credits are gone.
     pub cut_off: bool,
+    /// How long an answer is read on for its usage once its client has left; 0 is not at all.
+    pub grace: Duration,
+    /// Counts the answers that are.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Closing {
@@ -85,5 +94,31 @@ impl Closing {
         let (tap, settled) = count::answer(&self.aside, tap, &candidate, &self.body).await;
         tap.into_iter().for_each(|tap| flight.put_tap(tap));
         settled
+    }
+
+    /// The client has left. The answer's place among those that are read on for their usage; `None` if it ends here,
+    /// with what is known of it.
+    pub fn left(&self, flight: &Flight) -> Option<ReadOn> {
+        let now = clock::now();
+        if !flight.leave(self.grace, now) || self.tab.is_closed() {
+            return None;
+        }
+        if let Some(ended) = flight.left_by(now) {
+            self.ended(ended);
+            return None;
+        }
+        let place = self.metrics.reads_on(MOST_READ_ON);
+        if place.is_none() {
+            self.ended(Ended::Limit);
+        }
+        place
+    }
+
+    /// An answer whose client has left is read on no more.
+    pub fn ended(&self, ended: Ended) {
+        self.metrics.abandoned(ended.label());
+        if ended.is_blind() {
+            self.tab.costs_its_hold();
+        }
     }
 }

@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// The process is stopping: from `ends` on, running streams are ended.
 #[derive(Default)]
 pub struct Drain {
     begun: AtomicBool,
     ends: Mutex<Option<Instant>>,
+    told: Notify,
 }
 
 impl Drain {
@@ -17,6 +19,7 @@ impl Drain {
     pub fn begin(&self, ends: Instant) {
         *self.ends.lock() = Some(ends);
         self.begun.store(true, Ordering::Release);
+        self.told.notify_waiters();
     }
 
     /// When running streams are ended, if the process is stopping.
@@ -25,5 +28,14 @@ impl Drain {
             return None;
         }
         *self.ends.lock()
+    }
+
+    /// Waits until the process is stopping.
+    pub async fn begun(&self) {
+        // Whoever is told from here on is told for certain.
+        let told = self.told.notified();
+        if self.ends().is_none() {
+            told.await;
+        }
     }
 }

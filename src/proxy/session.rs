@@ -2,10 +2,14 @@
 //!
 //! - replays the whole request body to every attempt (Pingora's own replay buffer ends at 64 KiB),
 //! - holds an answer back until it commits, and drops it when the attempt fails,
-//! - watches the clock while an attempt is under way, and ends the attempt when its time is up.
+//! - watches the clock while an attempt is under way, and ends the attempt when its time is up,
+//! - reads an answer on for its usage when its client has left.
 //!
 //! What to hold, drop and end is decided in [`Flight`]; this file only carries it out. The real
 //! session goes back to its place ([`Slot`]) when the wrapper is dropped, or keep-alive is lost.
+
+mod left;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,10 +31,8 @@ use super::closing::Closing;
 use super::flight::{Flight, Pass, Tick, ended_by_gateway};
 use super::opening::Opening;
 use super::timer::Timer;
+use left::Left;
 use tollgate_base::clock;
-
-/// A comment that no client shows; it keeps idle connections alive.
-const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// Where the real session waits after the wrapper is gone.
 type Slot = Arc<Mutex<Option<ServerSession>>>;
@@ -73,6 +75,7 @@ pub fn wrap(
         closing,
         patience,
         comment_cut: false,
+        left: None,
         timer: Timer::default(),
         slot: slot.clone(),
     };
@@ -95,6 +98,8 @@ struct HeldSession {
     patience: Duration,
     /// A comment to an HTTP/2 client was begun and not finished.
     comment_cut: bool,
+    /// The client has left, and its answer is read on.
+    left: Option<Left>,
     timer: Timer,
     slot: Slot,
 }
@@ -119,44 +124,39 @@ impl HeldSession {
         }
     }
 
-    /// Writes that may be dropped half-way and are then continued by [`Self::settle_writes`].
-    async fn write_interruptibly(&mut self, task: HttpTask) -> Result<()> {
-        if self.real.supports_proxy_task_api() {
-            self.real.send_downstream_proxy_task(task);
-            self.real.write_downstream_proxy_tasks().await?;
-            return Ok(());
+    /// Waits until the attempt has to end, or the client leaves, and writes comments meanwhile.
+    async fn watch(&mut self) -> Watched {
+        if let Err(error) = self.settle_writes().await {
+            return Watched::Left(error);
         }
-        match task {
-            HttpTask::Header(header, _) => self.real.write_response_header(header).await,
-            HttpTask::Body(Some(data), _) => {
-                self.comment_cut = true;
-                self.real.write_response_body(data, false).await?;
-                self.comment_cut = false;
-                Ok(())
+        loop {
+            let tick = tokio::select! {
+                biased;
+                gone = self.real.read_body_or_idle(true) => {
+                    let more = |_| Error::explain(ErrorType::ConnectionClosed, "the client sent more than its request");
+                    return Watched::Left(gone.map_or_else(|error| error, more));
+                }
+                tick = Self::next_tick(&mut self.timer, &self.flight) => tick,
+            };
+            let written = match tick {
+                Tick::Wait => Ok(()),
+                Tick::Expire => return Watched::Expired,
+                Tick::Open => self.open().await,
+                Tick::Comment => self.comment().await,
+            };
+            if let Err(error) = written {
+                return Watched::Left(error);
             }
-            _ => Ok(()),
         }
     }
+}
 
-    /// Finishes what an interrupted write began.
-    async fn settle_writes(&mut self) -> Result<()> {
-        if self.real.supports_proxy_task_api() {
-            while self.real.has_pending_downstream_proxy_tasks() {
-                self.real.write_downstream_proxy_tasks().await?;
-            }
-        } else if std::mem::take(&mut self.comment_cut) {
-            // Whatever part of the comment left, this makes it a whole one.
-            self.real
-                .write_response_body(Bytes::from_static(b"\n\n"), false)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn comment(&mut self) -> Result<()> {
-        let comment = HttpTask::Body(Some(Bytes::from_static(COMMENT)), false);
-        self.write_interruptibly(comment).await
-    }
+/// What a wait ended with.
+enum Watched {
+    /// The attempt's time, or the process's.
+    Expired,
+    /// The client is gone.
+    Left(Box<Error>),
 }
 
 #[async_trait]
@@ -188,65 +188,42 @@ impl CustomSession for HeldSession {
     }
 
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        self.settle_writes().await?;
-        loop {
-            let tick = tokio::select! {
-                biased;
-                gone = self.real.read_body_or_idle(true) => {
-                    self.flight.client_gone();
-                    return gone.and_then(|_| {
-                        Error::e_explain(ErrorType::ConnectionClosed, "the client sent more than its request")
-                    });
-                }
-                tick = Self::next_tick(&mut self.timer, &self.flight) => tick,
-            };
-            match tick {
-                Tick::Wait => {}
-                Tick::Expire => return Err(ended_by_gateway()),
-                Tick::Open => {
-                    let opening = Box::new(self.opening.head()?);
-                    self.write_interruptibly(HttpTask::Header(opening, false))
-                        .await?;
-                    self.comment().await?;
-                }
-                Tick::Comment => self.comment().await?,
+        if self.left.is_none() {
+            match self.watch().await {
+                Watched::Expired => return Err(ended_by_gateway()),
+                Watched::Left(error) => self.leave(error)?,
             }
         }
+        self.wait_for_usage().await
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        if self.left.is_some() {
+            return self.overhear(tasks);
+        }
         let mut pass = self.flight.pass(tasks, clock::now());
         if let Pass::Translate(translation) = pass {
             let translated = self.closing.translate(translation).await;
             pass = self.flight.translated(translated, clock::now());
         }
-        match pass {
-            Pass::Hold | Pass::Translate(_) => Ok(false),
-            Pass::Fail(error) => Err(error),
-            pass @ (Pass::Write(_) | Pass::Last(_)) => {
-                let (tasks, goes_on) = match pass {
-                    Pass::Last(tasks) => {
-                        self.closing.answer(&self.flight).await;
-                        (tasks, true)
-                    }
-                    Pass::Write(tasks) => {
-                        let affords = self.closing.affords(&self.flight);
-                        (tasks, affords || !self.flight.cut_off())
-                    }
-                    _ => return Ok(false),
-                };
-                self.settle_writes().await?;
-                // Pingora's own write timeout sets a timer for each write; this one only for those that wait.
-                let write = self.real.response_duplex_vec(tasks);
-                match pingora_timeout::timeout(self.patience, write).await {
-                    Ok(Ok(_)) if !goes_on => Err(ended_by_gateway()),
-                    Ok(written) => written,
-                    Err(_) => {
-                        Error::e_explain(ErrorType::WriteTimedout, "the client does not read")
-                            .map_err(|error: Box<Error>| error.into_down())
-                    }
-                }
+        let (tasks, goes_on) = match pass {
+            Pass::Hold | Pass::Translate(_) => return Ok(false),
+            Pass::Fail(error) => return Err(error),
+            Pass::Last(tasks) => {
+                self.closing.answer(&self.flight).await;
+                (tasks, true)
             }
+            Pass::Write(tasks) => {
+                let affords = self.closing.affords(&self.flight);
+                (tasks, affords || !self.flight.cut_off())
+            }
+        };
+        let fails = matches!(tasks.last(), Some(HttpTask::Failed(_)));
+        match self.write(tasks).await {
+            Ok(_) if !goes_on => Err(ended_by_gateway()),
+            // The provider's own failure comes back as one, too.
+            Err(error) if goes_on && !fails => self.leave(error).map(|()| false),
+            written => written,
         }
     }
 
@@ -270,6 +247,9 @@ impl CustomSession for HeldSession {
     }
 
     async fn finish(&mut self) -> Result<()> {
+        if self.left.is_some() {
+            return Ok(());
+        }
         self.settle_writes().await?;
         self.real.finish_body().await
     }

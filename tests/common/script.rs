@@ -25,11 +25,16 @@ pub enum Framing {
     Close,
 }
 
+/// Becomes true when the script may go on.
+pub type Gate = tokio::sync::watch::Receiver<bool>;
+
 /// One step of a script.
 #[derive(Clone, Debug)]
 pub enum Act {
     /// Nothing happens for so long.
     Wait(Duration),
+    /// Nothing happens until the gate is open.
+    Gate(Gate),
     /// An interim answer (1xx).
     Interim(u16),
     /// Status and headers.

@@ -17,6 +17,7 @@
 
 mod across;
 mod answer;
+mod left;
 mod masked;
 mod numbers;
 mod time;
@@ -32,9 +33,11 @@ use pingora_error::{Error, ErrorType};
 
 pub use across::{Gathered, NotAnAnswer, Translation, Translator};
 pub use answer::Answer;
+pub use left::Ended;
 pub use masked::Masked;
 pub use time::{Limits, Tick};
 
+use left::Left;
 use numbers::Numbers;
 
 use super::drain::Drain;
@@ -114,6 +117,8 @@ struct State {
     heard: Instant,
     wrote: Instant,
     ended: bool,
+    /// The client has left, and the answer is read on.
+    left: Option<Left>,
 }
 
 impl Flight {
@@ -134,6 +139,7 @@ impl Flight {
                 heard: now,
                 wrote: now,
                 ended: false,
+                left: None,
             }),
             drain,
         }
@@ -181,11 +187,6 @@ impl Flight {
             state.fault = Some(Fault::CutOff);
         }
         stands
-    }
-
-    /// The client has left.
-    pub fn client_gone(&self) {
-        self.state.lock().fault = Some(Fault::ClientGone);
     }
 
     /// Looks at the tap of the answer under way, if it has one.

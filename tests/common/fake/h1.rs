@@ -178,6 +178,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                         return Ok(Left::Gone);
                     }
                 }
+                Act::Gate(gate) => {
+                    let mut gate = gate.clone();
+                    tokio::select! {
+                        _ = self.wait(None) => return Ok(Left::Gone),
+                        open = gate.wait_for(|open| *open) => drop(open),
+                    }
+                }
                 Act::Silence => {
                     self.wait(None).await;
                     return Ok(Left::Gone);

@@ -116,6 +116,13 @@ async fn play(respond: &mut SendResponse<Bytes>, script: &Script) -> Result<Opti
     for act in &script.acts {
         match act {
             Act::Wait(time) => wait(respond, body.as_mut(), Some(*time)).await?,
+            Act::Gate(gate) => {
+                let mut gate = gate.clone();
+                tokio::select! {
+                    gone = wait(respond, body.as_mut(), None) => gone?,
+                    open = gate.wait_for(|open| *open) => drop(open),
+                }
+            }
             Act::Silence => wait(respond, body.as_mut(), None).await?,
             Act::Interim(status) => {
                 let mut interim = Response::new(());

@@ -65,6 +65,7 @@ fn what_is_written_of_a_ledger_is_what_is_read() {
   timeout: 250ms
   retention: 365d
   cut_off: true
+  usage_grace: 1m
 ",
     )
     .load()
@@ -87,6 +88,7 @@ fn what_is_written_of_a_ledger_is_what_is_read() {
         timeout: Duration::from_millis(250),
         retention: Duration::from_secs(365 * 24 * 60 * 60),
         cut_off: true,
+        usage_grace: Duration::from_secs(60),
     };
     assert_eq!(ledger, want);
     let allowed = Files::one("ledger: { when_unreachable: allow }").load();
@@ -194,9 +196,37 @@ fn faults_of_a_ledger_are_reported_at_once() {
   timeout: 45s
   retention: 30
   cutoff: true
+  usage_grace: 301s
 ",
     );
     insta::assert_snapshot!(files.faults());
+}
+
+#[test]
+fn an_answer_is_read_on_for_a_while_or_not_at_all() {
+    for (yaml, want) in [
+        ("", Duration::from_secs(20)),
+        ("usage_grace: 0", Duration::ZERO),
+        ("usage_grace: 0s", Duration::ZERO),
+        ("usage_grace: 1ms", Duration::from_millis(1)),
+        ("usage_grace: 5m", Duration::from_secs(300)),
+    ] {
+        let config = Files::one(&format!("ledger: {{ {yaml} }}")).load();
+        assert_eq!(config.ledger.usage_grace, want, "{yaml}");
+    }
+    for (yaml, want) in [
+        ("5m1s", "ledger.usage_grace: more than 5m; an answer whose"),
+        ("400d", "ledger.usage_grace: more than 5m; an answer whose"),
+        ("20", "ledger.usage_grace: `20` is not a duration"),
+        ("-1s", "ledger.usage_grace: `-1s` is not a duration"),
+        ("0.5s", "ledger.usage_grace: `0.5s` is not a duration"),
+        ("never", "ledger.usage_grace: `never` is not a duration"),
+        ("[20s]", "ledger.usage_grace"),
+    ] {
+        let said = Files::one(&format!("ledger:\n  usage_grace: {yaml}\n")).faults();
+        assert!(said.contains(want), "{yaml}: {said}");
+        assert_eq!(said.lines().count(), 1, "{yaml}: {said}");
+    }
 }
 
 #[test]
@@ -246,7 +276,7 @@ fn what_is_opened_at_the_start_needs_a_restart() {
             &["ledger.flush", "ledger.lease", "ledger.timeout"],
         ),
         (
-            "credits: metered, processing_fee: 1, when_unreachable: allow, allow_up_to: 3, cut_off: true, retention: 1d",
+            "credits: metered, processing_fee: 1, when_unreachable: allow, allow_up_to: 3, cut_off: true, retention: 1d, usage_grace: 1s",
             &[],
         ),
     ] {

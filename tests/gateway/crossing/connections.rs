@@ -164,6 +164,9 @@ async fn a_stream_that_outlives_the_drain_is_told_so_in_the_clients_dialect() {
     });
     join_all(ends).await;
     assert_eq!(exit_code(&mut gateway).await, Some(0));
+    for event in told(&gateway, Api::pairs().count()).await {
+        assert_eq!(event["outcome"], "drain", "{event:#}");
+    }
     let verified = gateway.command(&["ledger", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
 }
@@ -171,7 +174,10 @@ async fn a_stream_that_outlives_the_drain_is_told_so_in_the_clients_dialect() {
 #[tokio::test]
 async fn a_client_that_leaves_takes_its_upstream_request_along_and_pays_for_what_it_got() {
     let (builder, fakes) = endless_providers().await;
-    let gateway = builder.start().await;
+    let gateway = builder
+        .config(json!({"ledger": {"usage_grace": "0s"}}))
+        .start()
+        .await;
     let mut asked = 0;
     for (client, provider) in Api::pairs() {
         let (_, fake) = fakes.iter().find(|(api, _)| *api == provider).unwrap();

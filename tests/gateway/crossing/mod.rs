@@ -1,6 +1,6 @@
 //! Any client to any model: the real binary between clients and providers of different APIs.
 
-mod api;
+pub mod api;
 mod broken;
 mod connections;
 mod counting;

@@ -1,4 +1,5 @@
-//! A client that leaves takes its upstream request with it.
+//! A client that leaves takes its upstream request with it, unless that is read on for its usage
+//! (`ledger/leaving`).
 
 use std::time::Duration;
 
@@ -57,7 +58,10 @@ async fn check(wire: Wire, version: Version) {
 
 async fn check_with(wire: Wire, version: Version, hold: &str, whens: &[When]) {
     let spare = Fake::good(wire, "never asked").await;
-    let timeouts = json!({"timeouts": {"per_request": "30s", "stream_idle": "30s", "hold": hold}});
+    let timeouts = json!({
+        "timeouts": {"per_request": "30s", "stream_idle": "30s", "hold": hold},
+        "ledger": {"usage_grace": "0s"},
+    });
     let mut builder = Gateway::builder().fake("spare", &spare).config(timeouts);
     let mut fakes = Vec::new();
     for when in whens {

@@ -3,6 +3,7 @@
 mod bill;
 mod crash;
 mod cut_off;
+mod leaving;
 mod limits;
 mod money;
 mod outage;

@@ -153,6 +153,7 @@ async fn every_request_leaves_one_line_and_no_secret_leaves_at_all() {
         .provider(provider_at("a", &fake.base_url()))
         .provider(provider_at("down", &Fake::refused()))
         .env("TOLLGATE_LOG", "debug")
+        .config(json!({"ledger": {"usage_grace": "300ms"}}))
         .start()
         .await;
     let own_words = traffic(&gateway).await;

@@ -20,6 +20,10 @@ const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest that an answer is read on for whose client has left: meanwhile it costs its provider's price, and a
+/// place among those that are.
+const LONGEST_GRACE: Duration = Duration::from_secs(5 * 60);
+
 impl Checker<'_> {
     pub(super) fn ledger(&mut self, written: &types::Ledger) -> Ledger {
         let place = Place::top("ledger");
@@ -71,6 +75,7 @@ impl Checker<'_> {
             let hint = Some("make it three times `flush` and `timeout`, at least".to_owned());
             self.fault(&place.key("lease"), message, hint);
         }
+        let usage_grace = self.usage_grace(&place.key("usage_grace"), written.usage_grace);
         let minimum_purchase = match written.minimum_purchase {
             Some(usd) => self.dollars(&place.key("minimum_purchase"), usd),
             None => default.minimum_purchase,
@@ -96,7 +101,21 @@ impl Checker<'_> {
                 Some(usd) if usd.micros() == 0 => NanoUsd::ZERO,
                 Some(usd) => self.dollars(&place.key("overdraft"), usd),
             },
+            usage_grace,
         }
+    }
+
+    /// 0 is a choice, too.
+    fn usage_grace(&mut self, place: &Place, span: Option<Span>) -> Duration {
+        let Some(grace) = span.map(Span::duration) else {
+            return Ledger::default().usage_grace;
+        };
+        if grace > LONGEST_GRACE {
+            let message = format!("more than {}", Span(LONGEST_GRACE));
+            let hint = "an answer whose usage comes later costs what was held for it, at least";
+            self.fault(place, message, Some(hint.to_owned()));
+        }
+        grace
     }
 
     fn sqlite(&mut self, place: &Place, sqlite: &types::Sqlite) -> PathBuf {

@@ -49,6 +49,9 @@ pub struct Ledger {
     pub retention: Option<Span>,
     /// Whether a running stream is ended when its account's money is gone. Default false.
     pub cut_off: Option<bool>,
+    /// How long an answer is read on for its usage once its client has left, at most 5m. If none comes in time, the
+    /// answer costs what was held for it, at least; with 0s it does at once. Default 20s.
+    pub usage_grace: Option<Span>,
 }
 
 /// Where money is durable.

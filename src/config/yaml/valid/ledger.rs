@@ -36,6 +36,8 @@ pub struct Ledger {
     pub retention: Duration,
     /// Whether a running stream is ended when its account's money is gone.
     pub cut_off: bool,
+    /// How long an answer is read on for its usage once its client has left; 0 is not at all.
+    pub usage_grace: Duration,
 }
 
 impl Default for Ledger {
@@ -56,6 +58,7 @@ impl Default for Ledger {
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             cut_off: false,
             overdraft: NanoUsd::DOLLAR,
+            usage_grace: Duration::from_secs(20),
         }
     }
 }

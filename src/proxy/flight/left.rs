@@ -1,0 +1,195 @@
+//! An answer whose client has left: it is read on for its usage, and nothing of it is kept but what its tap keeps.
+//!
+//! ```text
+//!   Committed ── the client leaves ──► read on ──► Ended
+//! ```
+
+use std::time::{Duration, Instant};
+
+use pingora_core::protocols::http::HttpTask;
+
+use super::{Answer, Fault, Flight, Pass, Phase, State};
+use tollgate_wire::tokens::Tap;
+
+/// So many bytes more are read at most.
+const MOST: usize = 4 << 20;
+
+/// What follows an answer's last word (its usage, its protocol's end) comes within this time.
+const TAIL: Duration = Duration::from_secs(1);
+
+/// What ended the reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The whole answer's usage has come.
+    Usage,
+    /// The answer came to its end, and its usage was not in it.
+    NoUsage,
+    /// The provider broke it off.
+    Broken,
+    /// The grace has passed.
+    Time,
+    /// As much was read as is read at most.
+    Bytes,
+    /// The process is stopping.
+    Drain,
+    /// The account's credits are gone, and the configuration says to stop then.
+    Credits,
+    /// As many answers are read on as there may be at a time.
+    Limit,
+}
+
+impl Ended {
+    /// A name for metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Ended::Usage => "usage",
+            Ended::NoUsage => "no_usage",
+            Ended::Broken => "broken",
+            Ended::Time => "time",
+            Ended::Bytes => "bytes",
+            Ended::Drain => "drain",
+            Ended::Credits => "credits",
+            Ended::Limit => "limit",
+        }
+    }
+
+    /// Whether nobody has said what the answer used, and it did not break either: there may be more of it than was
+    /// seen.
+    pub fn is_blind(self) -> bool {
+        !matches!(self, Ended::Usage | Ended::Broken)
+    }
+}
+
+/// The state of the reading.
+pub(super) struct Left {
+    until: Instant,
+    /// Bytes that were read since.
+    read: usize,
+    /// When the answer had said its last word, and how long its text was.
+    said: Option<(Instant, u64)>,
+}
+
+impl Flight {
+    /// The client has left. Whether its answer is worth reading on, for `grace` at most: it is under way, and has not
+    /// failed.
+    pub fn leave(&self, grace: Duration, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let failed = state.fault.is_some();
+        state.fault = Some(Fault::ClientGone);
+        if state.phase != Phase::Committed || state.ended || failed || state.tap().is_none() {
+            return false;
+        }
+        if let Some(Answer::Stream { translator, .. }) = &mut state.answer {
+            *translator = None; // nobody reads its words
+        }
+        let mut left = Left {
+            until: now.checked_add(grace).unwrap_or(now),
+            read: 0,
+            said: None,
+        };
+        left.look(state.tap(), now);
+        state.left = Some(left);
+        true
+    }
+
+    /// Some more of an answer whose client has left, as Pingora hands it to the session; what ended the reading, if
+    /// something did.
+    pub fn overhear(&self, tasks: Vec<HttpTask>, now: Instant) -> Option<Ended> {
+        let read: usize = tasks.iter().map(size).sum();
+        let pass = self.pass(tasks, now);
+        let mut state = self.state.lock();
+        // The provider's failure, or what it says of it.
+        let failed = state.fault.replace(Fault::ClientGone) != Some(Fault::ClientGone);
+        let at_end = match pass {
+            Pass::Fail(_) => return Some(Ended::Broken),
+            Pass::Write(tasks) if tasks.iter().any(|task| matches!(task, HttpTask::Failed(_))) => {
+                return Some(Ended::Broken);
+            }
+            Pass::Last(_) => true,
+            Pass::Write(_) | Pass::Hold | Pass::Translate(_) => false,
+        };
+        if failed {
+            return Some(Ended::Broken);
+        }
+        if at_end {
+            return Some(state.by_usage());
+        }
+        let mut left = state.left.take()?;
+        left.read += read;
+        left.look(state.tap(), now);
+        state.left = Some(left);
+        state.left_by(now, self.drain.ends().is_some())
+    }
+
+    /// What has ended the reading by now, if something has.
+    pub fn left_by(&self, now: Instant) -> Option<Ended> {
+        let stops = self.drain.ends().is_some();
+        self.state.lock().left_by(now, stops)
+    }
+
+    /// Until when the wrapper may sleep while it reads on, unless the process stops.
+    pub fn left_until(&self, now: Instant) -> Instant {
+        let state = self.state.lock();
+        let Some(left) = &state.left else { return now };
+        match left.said {
+            Some((at, _)) => left.until.min(at + TAIL),
+            None => left.until,
+        }
+    }
+
+    /// Waits until the process is stopping.
+    pub async fn draining(&self) {
+        self.drain.begun().await;
+    }
+}
+
+impl State {
+    fn tap(&self) -> Option<&Tap> {
+        self.answer.as_ref().and_then(Answer::tap)
+    }
+
+    fn left_by(&self, now: Instant, stops: bool) -> Option<Ended> {
+        let left = self.left.as_ref()?;
+        let over = stops || left.read > MOST || now >= left.until;
+        match left.said {
+            Some((at, _)) if over || now >= at + TAIL => Some(self.by_usage()),
+            _ if stops => Some(Ended::Drain),
+            _ if left.read > MOST => Some(Ended::Bytes),
+            _ if over => Some(Ended::Time),
+            _ => None,
+        }
+    }
+
+    /// The answer has ended; its usage has come or has not.
+    fn by_usage(&self) -> Ended {
+        match self.tap().is_some_and(Tap::usage_final) {
+            true => Ended::Usage,
+            false => Ended::NoUsage,
+        }
+    }
+}
+
+impl Left {
+    /// Notes whether the answer has said its last word. Some report usage all the while, and one of several choices
+    /// may end before the others: it was not the last word if there is more text behind it.
+    fn look(&mut self, tap: Option<&Tap>, now: Instant) {
+        let said =
+            |tap: &&Tap| tap.complete() || (tap.usage_final() && tap.finish_reason().is_some());
+        let text = tap.filter(said).map(Tap::output_bytes);
+        self.said = match (self.said, text) {
+            (Some((at, before)), Some(text)) if text == before => Some((at, before)),
+            (_, text) => text.map(|text| (now, text)),
+        };
+    }
+}
+
+/// Bytes of a body.
+fn size(task: &HttpTask) -> usize {
+    match task {
+        HttpTask::Body(Some(data), _) | HttpTask::UpgradedBody(Some(data), _) => data.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

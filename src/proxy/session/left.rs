@@ -1,0 +1,95 @@
+//! After the client of an answer has left: the answer is read on for its usage, as if the client were there, and
+//! Pingora hears of it when that is over.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pingora_core::protocols::http::HttpTask;
+use pingora_error::{Error, Result};
+
+use super::HeldSession;
+use crate::metrics::ReadOn;
+use crate::proxy::flight::{Ended, Flight};
+use crate::proxy::timer::Timer;
+use tollgate_base::clock;
+
+/// What a connection is given to say that it is closed.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A client that has left.
+pub(super) struct Left {
+    /// What Pingora will hear.
+    error: Box<Error>,
+    /// Whether its connection, or its stream, was closed on this side, too.
+    closed: bool,
+    /// Its answer's place among those that are read on.
+    _place: ReadOn,
+}
+
+impl HeldSession {
+    /// The client has left, as `error` says.
+    ///
+    /// # Errors
+    /// The same error, if its answer is not read on.
+    pub(super) fn leave(&mut self, error: Box<Error>) -> Result<()> {
+        let Some(place) = self.closing.left(&self.flight) else {
+            return Err(error);
+        };
+        self.left = Some(Left {
+            error,
+            closed: false,
+            _place: place,
+        });
+        Ok(())
+    }
+
+    /// Some more of the answer.
+    ///
+    /// # Errors
+    /// What Pingora is to hear once the answer has been read on for long enough.
+    pub(super) fn overhear(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let mut ended = self.flight.overhear(tasks, clock::now());
+        if ended.is_none() && !self.closing.affords(&self.flight) {
+            ended = Some(Ended::Credits);
+        }
+        match ended {
+            Some(ended) => Err(self.over(ended)),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits while the answer is read on; may be dropped and called again.
+    pub(super) async fn wait_for_usage(&mut self) -> Result<Option<Bytes>> {
+        if let Some(left) = &mut self.left
+            && !std::mem::replace(&mut left.closed, true)
+        {
+            // A client that merely does not read, or has closed its half only, must not wait for more.
+            let closed = pingora_timeout::timeout(GOODBYE, self.real.shutdown()).await;
+            drop(closed);
+        }
+        let ended = Self::next_end(&mut self.timer, &self.flight).await;
+        Err(self.over(ended))
+    }
+
+    /// Sleeps until the answer has been read on for long enough; says why.
+    async fn next_end(timer: &mut Timer, flight: &Flight) -> Ended {
+        loop {
+            let now = clock::now();
+            if let Some(ended) = flight.left_by(now) {
+                return ended;
+            }
+            tokio::select! {
+                () = timer.sleep(now, flight.left_until(now)) => {}
+                () = flight.draining() => {}
+            }
+        }
+    }
+
+    fn over(&mut self, ended: Ended) -> Box<Error> {
+        self.closing.ended(ended);
+        match self.left.take() {
+            Some(left) => left.error,
+            None => super::ended_by_gateway(),
+        }
+    }
+}
