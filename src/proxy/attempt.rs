@@ -57,7 +57,7 @@ async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
                 return Ok(());
             }
             Err(outcome) => {
-                if end(shared, ctx, &attempt, outcome) != Step::Next {
+                if end(shared, ctx, &attempt, outcome, false) != Step::Next {
                     break;
                 }
             }
@@ -104,14 +104,21 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         strip_usage: worded.strip_usage,
         addresses: Vec::new(),
         stale: 0,
+        http2: false,
         status: None,
         retry_after: None,
         outcome: None,
     })
 }
 
-/// Records a failed attempt, and says what follows.
-pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outcome) -> Step {
+/// Records a failed attempt, and says what follows. `is_asked` is whether the provider has the whole request.
+pub fn end(
+    shared: &Shared,
+    ctx: &mut Context,
+    attempt: &Attempt,
+    outcome: Outcome,
+    is_asked: bool,
+) -> Step {
     let now = clock::now();
     let (Some(caller), Some(received), Some(planned)) =
         (&ctx.caller, &ctx.received, &mut ctx.planned)
@@ -125,8 +132,9 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
     }
     shared.learn(&planned.candidates[attempt.candidate], &outcome, now);
     let tap = planned.flight.take_tap();
-    // What has begun to leave is settled with the request.
-    if planned.flight.phase() != Phase::Committed {
+    let forsaken = is_asked && is_forsaken(attempt, &outcome);
+    // What has begun to leave is settled with the request, and so is what nobody waited for.
+    if planned.flight.phase() != Phase::Committed && !forsaken {
         planned.tab.failed(Finish {
             settled: tap.as_ref().and_then(count::reported),
             status: attempt.status,
@@ -145,8 +153,15 @@ pub fn end(shared: &Shared, ctx: &mut Context, attempt: &Attempt, outcome: Outco
         status: attempt.status,
         outcome: Some(outcome.clone()),
         tap,
+        forsaken,
     });
     planned.machine.failed(outcome, now)
+}
+
+/// Whether the client left while the provider was at work on an answer, and not on an error.
+fn is_forsaken(attempt: &Attempt, outcome: &Outcome) -> bool {
+    let works = attempt.status.is_none_or(|status| status < 300);
+    works && *outcome == Outcome::ClientGone
 }
 
 /// A request in the candidate's own words.

@@ -119,6 +119,8 @@ pub struct Attempt {
     pub addresses: Vec<SocketAddr>,
     /// Pooled connections that turned out dead before a byte of the answer.
     pub stale: u8,
+    /// Whether the provider is spoken to in HTTP/2.
+    pub http2: bool,
     /// The provider's status, once its head was read.
     pub status: Option<u16>,
     /// How long the provider asks us to wait.
@@ -139,6 +141,8 @@ pub struct PastAttempt {
     pub outcome: Option<Outcome>,
     /// What was seen of its answer.
     pub tap: Option<Tap>,
+    /// Whether its client left before its answer, and is charged what the provider did until then.
+    pub forsaken: bool,
 }
 
 /// What the client got.

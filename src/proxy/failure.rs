@@ -1,9 +1,10 @@
 //! An attempt has failed: what that means, and whether another one follows.
 
 use pingora_error::{Error, ErrorSource, ErrorType};
+use pingora_proxy::Session;
 
 use super::attempt;
-use super::context::Context;
+use super::context::{Attempt, Context};
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
 use tollgate_base::clock;
@@ -33,12 +34,13 @@ pub fn connecting(shared: &Shared, ctx: &mut Context, error: Box<Error>) -> Box<
         attempt.addresses.pop();
         return again(error);
     }
-    conclude(shared, ctx, error, outcome)
+    conclude(shared, ctx, error, outcome, false)
 }
 
 /// Pingora's `error_while_proxy`.
 pub fn proxying(
     shared: &Shared,
+    session: &Session,
     ctx: &mut Context,
     mut error: Box<Error>,
     reused: bool,
@@ -66,7 +68,15 @@ pub fn proxying(
     }
     let (decided, answered) = (attempt.outcome.take(), attempt.status.is_some());
     let outcome = outcome(fault, decided, &error, answered);
-    conclude(shared, ctx, error, outcome)
+    let is_asked = is_asked(attempt, session.upstream_body_bytes_sent());
+    conclude(shared, ctx, error, outcome, is_asked)
+}
+
+/// Whether the provider has the whole request; `written` is what was written of its body over HTTP/1. Over HTTP/2 a
+/// client that leaves is noticed only when all of it is written.
+fn is_asked(attempt: &Attempt, written: Option<usize>) -> bool {
+    let all = written.is_some_and(|bytes| bytes >= attempt.body.len());
+    attempt.status.is_some() || attempt.http2 || all
 }
 
 /// What it means that an attempt ended so. `decided` is what its head said already, `answered` whether there was one.
@@ -108,12 +118,13 @@ fn conclude(
     ctx: &mut Context,
     mut error: Box<Error>,
     outcome: Outcome,
+    is_asked: bool,
 ) -> Box<Error> {
     let Some(attempt) = ctx.attempt.take() else {
         error.set_retry(false);
         return error;
     };
-    let step = attempt::end(shared, ctx, &attempt, outcome);
+    let step = attempt::end(shared, ctx, &attempt, outcome, is_asked);
     error.set_retry(step == Step::Next);
     error
 }

@@ -146,12 +146,12 @@ impl ProxyHttp for Gateway {
     fn error_while_proxy(
         &self,
         _peer: &HttpPeer,
-        _session: &mut Session,
+        session: &mut Session,
         error: Box<Error>,
         ctx: &mut Context,
         reused: bool,
     ) -> Box<Error> {
-        failure::proxying(&self.0, ctx, error, reused)
+        failure::proxying(&self.0, session, ctx, error, reused)
     }
 
     /// Nothing is left to try: the last word to the client.

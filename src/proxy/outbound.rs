@@ -2,7 +2,7 @@
 //! candidate's address and credential.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use pingora_core::protocols::http::compression::ResponseCompressionCtx;
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
@@ -72,11 +72,13 @@ const LEFT_BEHIND: [(&str, Leaves); 10] = [
 ///
 /// The head is made anew, which costs less than changing the client's in place, and without the client's
 /// spelling of the names: HTTP/2 has none, and HTTP/1 asks for none.
-pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &Context) -> Result<()> {
-    let (Some(planned), Some(attempt), Some(called)) = (&ctx.planned, &ctx.attempt, ctx.endpoint)
+pub fn head(session: &mut Session, head: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+    let (Some(planned), Some(attempt), Some(called)) =
+        (&ctx.planned, &mut ctx.attempt, ctx.endpoint)
     else {
         return Err(ended_by_gateway());
     };
+    attempt.http2 = head.version == Version::HTTP_2;
     let candidate = &planned.candidates[attempt.candidate];
     let provider = &candidate.provider;
     let endpoint = attempt.endpoint;

@@ -61,6 +61,7 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         status: attempt.status,
         outcome: attempt.outcome,
         tap: planned.flight.take_tap(),
+        forsaken: false,
     });
 }
 
@@ -91,7 +92,8 @@ pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, Nan
     (closed.settled, closed.cost)
 }
 
-/// What the last attempt used: as reported, or counted; nothing if it failed before any of it left.
+/// What the last attempt used: as reported, or counted; nothing if it failed before any of it left. A client that did
+/// not wait for it pays its prompt, and what was produced.
 async fn used(
     aside: &Aside,
     planned: &Planned,
@@ -100,10 +102,11 @@ async fn used(
 ) -> Option<Settled> {
     let began = planned.flight.phase() == Phase::Committed
         && last.status.is_some_and(|status| status < 300);
-    if !began {
+    if !began && !last.forsaken {
         return None;
     }
-    let tap = last.tap.take()?;
+    let unseen = || last.forsaken.then(|| Tap::whole(body.endpoint()));
+    let tap = last.tap.take().or_else(unseen)?;
     if tap.usage_final() {
         let settled = count::reported(&tap);
         last.tap = Some(tap);

@@ -1,6 +1,7 @@
 //! Callers that leave before their answer has ended, and what they pay.
 
 mod blind;
+mod early;
 mod read_on;
 mod talk;
 
