@@ -18,6 +18,7 @@
 //! | [`tollgate_failover`] | What is tried, in which order? What does a failure mean? (Purely.) |
 //! | [`tollgate_wire`] | What does a body, an event, an error say? How is it said on another API? How many tokens is it? (Purely.) |
 //! | [`tollgate_ledger`] | What may be spent, and what was it? |
+//! | [`tollgate_reconcile`] | Is it what the provider billed? (Purely.) |
 //! | [`tollgate_control`] | What do operators change at run time, on every replica? |
 //! | [`tollgate_store`] | Where does it outlive the process? |
 //! | [`tollgate_demo`] | How does a provider misbehave? |
@@ -28,8 +29,8 @@
 //! # The command line
 //!
 //! Standard output carries what was asked for, standard error what went wrong. Exit codes: 0 done, 1 the
-//! configuration is not valid (or the gateway or the bank failed), 2 the command line is not; `ledger verify` has
-//! its own.
+//! configuration is not valid (or the gateway or the bank failed), 2 the command line is not; `ledger verify` and
+//! `reconcile` have their own.
 
 #![forbid(unsafe_code)]
 
@@ -87,6 +88,7 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Credits(command) => cli::credits::run(&command),
         cli::Command::Secrets(command) => cli::secrets::run(&command),
         cli::Command::Usage(usage) => cli::usage::run(&usage),
+        cli::Command::Reconcile(reconcile) => cli::reconcile::run(&reconcile),
         cli::Command::Ledger(cli::LedgerCommand::Verify(verify)) => cli::ledger::verify(&verify),
     }
 }

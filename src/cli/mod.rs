@@ -3,8 +3,12 @@
 pub mod catalog;
 pub mod check;
 pub mod credits;
+mod events;
+pub mod export;
 pub mod key;
 pub mod ledger;
+mod progress;
+pub mod reconcile;
 pub mod resources;
 pub mod secrets;
 mod table;
@@ -82,8 +86,37 @@ and as the first line of a configuration, for editors with yaml-language-server:
   tollgate usage                                    the last 7 days, by day
   tollgate usage --account sales --since 30d --by model
   tollgate usage --events --limit 20                the newest 20 requests' attempts
-  tollgate usage --since 1d --events --json | jq .  with every field, as the admin API shows them")]
+  tollgate usage --since 1d --events --json | jq .  with every field, as the admin API shows them
+  tollgate usage export --help                      files for other programs")]
     Usage(usage::Usage),
+    /// Compare what the ledger charged with what a provider billed.
+    ///
+    /// By day, model and key, of what was used with the operator's own (managed) keys, without the processing fee. Of
+    /// each line that is off, the most probable cause is named.
+    #[command(
+        after_help = "The provider's figures are all pages of its API, as JSON files, or exports of its console:
+  OpenAI     GET /v1/organization/costs, /v1/organization/usage/completions, …/embeddings
+  Anthropic  GET /v1/organizations/cost_report, …/usage_report/messages
+--fetch gets them with an admin key, from the environment or a file.
+
+Causes: tier or variant; price; usage shape; traffic outside the gateway; charged, not
+billed; time zone of the day; missing days.
+
+Exit codes: 0 every line is within the tolerance, 1 some are not, 2 nothing could be
+compared: a report in another currency, with a missing page or day, or that cannot be
+read; the bank; the admin key.
+
+Examples:
+  tollgate reconcile --provider openai --from 2026-11-01 --to 2026-11-30 \\
+      --report costs.json usage.json
+  tollgate reconcile --provider anthropic --from 2026-11-01 --to 2026-11-07 \\
+      --report claude_cost.csv --all
+  OPENAI_ADMIN_KEY=… tollgate reconcile --provider openai --fetch \\
+      --from 2026-11-01 --to 2026-11-30 --json drift.json
+  tollgate reconcile --provider house --api openai --fetch --key main=key_abc \\
+      --from 2026-11-01 --to 2026-11-30"
+    )]
+    Reconcile(Box<reconcile::Reconcile>),
     /// The books behind the credits.
     #[command(subcommand)]
     Ledger(LedgerCommand),

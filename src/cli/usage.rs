@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tollgate_base::clock;
 use tollgate_config::units::Span;
@@ -16,6 +16,7 @@ use tollgate_ledger::events::stored;
 use tollgate_ledger::events::stored::StoredEvent;
 
 use super::From;
+use super::export::Export;
 use super::ledger::{Failure, accounts, with_bank};
 use super::table::{date, plain, table, usd};
 
@@ -24,7 +25,10 @@ const EVENTS: usize = 50;
 
 /// What to list.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Usage {
+    #[command(subcommand)]
+    pub command: Option<UsageCommand>,
     #[command(flatten)]
     pub from: From,
     /// Only this account.
@@ -45,6 +49,21 @@ pub struct Usage {
     /// As JSON; events as the admin API shows them.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UsageCommand {
+    /// Write every attempt of some days to a file, for other programs.
+    #[command(
+        after_help = "Attempts are written while they are read, the newest first, an account after the other.
+They are kept for `ledger.retention`. Amounts are exact: what is written of an attempt
+adds up to what it was charged.
+
+Examples:
+  tollgate usage export --format focus --from 2026-11-01 --to 2026-11-30 -o november.csv
+  tollgate usage export --format jsonl --from 2026-11-29 --to 2026-11-29 | jq ."
+    )]
+    Export(Box<Export>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,6 +99,9 @@ impl By {
 }
 
 pub fn run(usage: &Usage) -> io::Result<ExitCode> {
+    if let Some(UsageCommand::Export(export)) = &usage.command {
+        return super::export::run(export);
+    }
     with_bank(
         &usage.from.config,
         ExitCode::FAILURE,
