@@ -20,3 +20,4 @@ mod harness;
 mod ledger;
 mod operations;
 mod policy;
+mod reconcile;
