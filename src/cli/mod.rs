@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod check;
 pub mod credits;
 mod events;
+mod explain;
 pub mod export;
 pub mod key;
 pub mod ledger;
@@ -87,6 +88,7 @@ and as the first line of a configuration, for editors with yaml-language-server:
   tollgate usage --account sales --since 30d --by model
   tollgate usage --events --limit 20                the newest 20 requests' attempts
   tollgate usage --since 1d --events --json | jq .  with every field, as the admin API shows them
+  tollgate usage explain REQUEST                    a charge, line by line
   tollgate usage export --help                      files for other programs")]
     Usage(usage::Usage),
     /// Compare what the ledger charged with what a provider billed.

@@ -16,6 +16,7 @@ use tollgate_ledger::events::stored;
 use tollgate_ledger::events::stored::StoredEvent;
 
 use super::From;
+use super::explain::Explain;
 use super::export::Export;
 use super::ledger::{Failure, accounts, with_bank};
 use super::table::{date, plain, table, usd};
@@ -64,6 +65,11 @@ Examples:
   tollgate usage export --format jsonl --from 2026-11-29 --to 2026-11-29 | jq ."
     )]
     Export(Box<Export>),
+    /// Print what a request was charged, line by line: unit, quantity, rate, fee and sum.
+    #[command(after_help = "Examples:
+  tollgate usage explain req_89b9e82c9edd3b2e3ccafb09
+  tollgate usage explain req_89b9e82c9edd3b2e3ccafb09 --json | jq .")]
+    Explain(Explain),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -99,8 +105,10 @@ impl By {
 }
 
 pub fn run(usage: &Usage) -> io::Result<ExitCode> {
-    if let Some(UsageCommand::Export(export)) = &usage.command {
-        return super::export::run(export);
+    match &usage.command {
+        Some(UsageCommand::Export(export)) => return super::export::run(export),
+        Some(UsageCommand::Explain(explain)) => return super::explain::run(explain),
+        None => {}
     }
     with_bank(
         &usage.from.config,
