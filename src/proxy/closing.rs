@@ -12,10 +12,7 @@ use super::tab::{Finish, Tab};
 use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::Settled;
-
-/// Of most texts, about; exact counting costs more than it is worth while an answer runs.
-const BYTES_PER_TOKEN: u64 = 4;
+use tollgate_wire::tokens::{BYTES_PER_TOKEN, Settled};
 
 /// Answers of the process that are read on at a time although their clients have left: each keeps a connection.
 const MOST_READ_ON: i64 = 1_024;
@@ -44,6 +41,7 @@ impl Closing {
         }
         let output = flight.with_tap(|tap| {
             let reported = tap.usage().map_or(0, |usage| usage.output());
+            // Exact counting costs more than it is worth while an answer runs.
             reported.max(tap.output_bytes() / BYTES_PER_TOKEN)
         });
         output.is_none_or(|output| self.tab.affords(output))

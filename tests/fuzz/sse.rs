@@ -32,6 +32,15 @@ pub fn sse(data: &[u8]) {
             answer(Tap::whole(endpoint), stream, chunk_size),
             "any split tells the same"
         );
+        // The keys of JSON that can be built are as they are written here, or nothing is known of it.
+        let document: Option<serde_json::Value> = serde_json::from_slice(stream).ok();
+        if let Some(document) = document {
+            let says = ["usage", "x_groq"].map(|key| document.get(key).is_some());
+            assert!(
+                whole.2.is_none() || says.contains(&true),
+                "only its own usage is believed"
+            );
+        }
     }
 }
 
@@ -52,13 +61,14 @@ fn events(stream: &[u8], chunk_size: usize) -> Vec<(Vec<u8>, Vec<u8>, usize)> {
     all
 }
 
-/// Bytes forwarded, content, usage, completeness, text.
+/// Bytes forwarded, content, usage, completeness, text, what was measured, whether it is blind, how it was served.
 type Answer = (
     Vec<u8>,
     bool,
     Option<tollgate_wire::report::Usage>,
     bool,
     String,
+    (u64, bool, tollgate_wire::report::Context),
 );
 
 fn answer(mut tap: Tap, stream: &[u8], chunk_size: usize) -> Answer {
@@ -74,5 +84,6 @@ fn answer(mut tap: Tap, stream: &[u8], chunk_size: usize) -> Answer {
         tap.usage(),
         tap.complete(),
         tap.output_text().to_owned(),
+        (tap.output_bytes(), tap.blind(), tap.served().clone()),
     )
 }

@@ -203,9 +203,12 @@ impl Flight {
     /// What the tap saw of the last answer.
     pub fn take_tap(&self) -> Option<Tap> {
         let mut state = self.state.lock();
-        let (tap, translator) = state.answer.take()?.into_parts();
+        let (mut tap, translator) = state.answer.take()?.into_parts();
         if translator.is_some() {
             state.translator = translator;
+        }
+        if let Some(tap) = &mut tap {
+            tap.break_off();
         }
         tap
     }

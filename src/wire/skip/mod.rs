@@ -5,10 +5,12 @@
 //! serde_json's has no bound on depth when it ignores, and a pass of our own for the depth alone costs as
 //! much again.
 
+mod scanner;
 mod text;
 
 use std::fmt;
 
+pub(crate) use scanner::{Look, Scanner, Stop};
 pub(crate) use text::string;
 
 /// Most levels of arrays and objects inside each other, the body's own object included.
@@ -104,7 +106,7 @@ pub(crate) fn members<'a>(
 
 /// The index after the object at `at`. `member` is told each key, between its quotes as it is written, and
 /// where its value is, and says where that ends: it passes over it with [`value`], or looks into it.
-pub(crate) fn object<'a>(
+fn object<'a>(
     json: &'a [u8],
     at: usize,
     mut member: impl FnMut(&'a [u8], usize) -> Result<usize, Fault>,
@@ -145,7 +147,7 @@ pub(crate) fn array(
 }
 
 /// There must be nothing but white space from `at` on.
-pub(crate) fn nothing(json: &[u8], at: usize) -> Result<(), Fault> {
+fn nothing(json: &[u8], at: usize) -> Result<(), Fault> {
     let at = space(json, at);
     if at < json.len() {
         return Fault::syntax(json, at, "trailing characters");
@@ -261,4 +263,4 @@ fn number(json: &[u8], mut at: usize) -> Result<usize, Fault> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -94,7 +94,7 @@ pub(super) fn escape(json: &[u8], at: usize) -> Result<usize, Fault> {
 }
 
 /// Whether a backslash and this byte are an escape.
-fn is_short(byte: u8) -> bool {
+pub(super) fn is_short(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Facts {
     /// The protocol's own end has been seen.
     pub complete: bool,
     pub text: Transcript,
+    /// Bytes of what was generated and is no text that can be counted.
+    pub unread: u64,
     /// What the event being read has added.
     pub added: Added,
 }
@@ -50,6 +52,8 @@ pub(super) struct Report {
     /// Bytes of text, and of all that was generated, before it.
     pub text: u64,
     generated: u64,
+    /// Bytes before it that cannot be counted.
+    pub unread: u64,
 }
 
 /// How often the provider ran its tools.
@@ -133,6 +137,7 @@ impl Facts {
             at_the_end,
             text: self.text.len(),
             generated: self.generated(),
+            unread: self.unread,
         });
         self.added = Added::Other;
     }
@@ -174,7 +179,7 @@ impl Facts {
     }
 
     fn generated(&self) -> u64 {
-        self.text.len() + self.other
+        self.text.len() + self.other + self.unread
     }
 
     /// How the answer is served, as far as its price depends on it.

@@ -1,5 +1,6 @@
 //! Tokens: what providers report, and our own count where they do not. Pure.
 
+mod extract;
 mod facts;
 mod messages;
 mod openai;
@@ -15,7 +16,7 @@ mod tap;
 pub use count::{Counter, Encoding, count};
 pub use prompt::PromptCounter;
 pub use settle::Settled;
-pub use tap::{Seen, Tap};
+pub use tap::{BYTES_PER_TOKEN, Seen, Tap};
 
 #[cfg(test)]
 mod fixtures;

@@ -29,9 +29,10 @@ pub(super) struct ResponseEvent<'a> {
     message: Text<'a>,
 }
 
+/// An item of a response's output.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Item<'a> {
+pub(super) struct Item<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
     #[serde(borrow)]
@@ -77,6 +78,15 @@ struct Response<'a> {
 pub(super) struct Incomplete<'a> {
     #[serde(borrow)]
     reason: Text<'a>,
+}
+
+impl Item<'_> {
+    /// Tells which tool the provider ran, if it is that.
+    pub(super) fn tell_tool(&self, facts: &mut Facts) {
+        let action = self.action.0.as_ref().map(|action| &*action.kind.0);
+        let action = action.unwrap_or_default();
+        facts.ran(&self.kind.0, action, &self.container_id.0);
+    }
 }
 
 impl Response<'_> {
@@ -143,12 +153,7 @@ impl ResponseEvent<'_> {
             "response.output_item.done" => {
                 facts.content = true;
                 if let Some(item) = &self.item.0 {
-                    let action = item.action.0.as_ref().map(|action| &*action.kind.0);
-                    facts.ran(
-                        &item.kind.0,
-                        action.unwrap_or_default(),
-                        &item.container_id.0,
-                    );
+                    item.tell_tool(facts);
                 }
             }
             _ if kind.starts_with("response.") && kind.ends_with(".delta") => {

@@ -19,6 +19,9 @@ use crate::report::{Context, StreamFailure, Usage};
 use crate::sse::{Event, Parser};
 use crate::{Endpoint, Surface};
 
+/// Bytes of what cannot be counted that are taken for one token; of most texts, about.
+pub const BYTES_PER_TOKEN: u64 = 4;
+
 /// Looks at one attempt's answer while its bytes pass.
 #[derive(Debug)]
 pub struct Tap {
@@ -200,6 +203,13 @@ impl Tap {
         }
     }
 
+    /// The answer broke off, and nobody waits for the rest of it: what it has said so far counts.
+    pub fn break_off(&mut self) {
+        if let Kind::Whole(document) = &mut self.kind {
+            document.finish(&mut self.facts);
+        }
+    }
+
     /// Whether an SSE comment may be written after the bytes forwarded so far.
     pub fn at_boundary(&self) -> bool {
         match &self.kind {
@@ -264,9 +274,15 @@ impl Tap {
         self.facts.open_block
     }
 
-    /// Generated text so far, in bytes.
+    /// What was generated so far, in bytes, text or not; about. Of a whole answer only when it reports no usage.
     pub fn output_bytes(&self) -> u64 {
-        self.facts.text.len()
+        self.facts.text.len().saturating_add(self.facts.unread)
+    }
+
+    /// Whether something was generated that is neither reported nor can be counted: an image, JSON that is too deep to be
+    /// looked into, a form that is not known. It counts as a token for each [`BYTES_PER_TOKEN`] bytes.
+    pub fn blind(&self) -> bool {
+        self.facts.unread > 0 && !self.facts.usage_final()
     }
 
     /// Why the answer ended, in the provider's words (`stop`, `end_turn`, `completed`).
@@ -281,26 +297,36 @@ impl Tap {
         self.facts.text.as_str()
     }
 
-    /// Tokens of the answer: what was reported, and our own count of what came after it. What
-    /// [`Tap::output_text`] could not keep is taken to have as many tokens per byte as what it kept.
+    /// Tokens of the answer: what was reported, and our own count of what came after it. What [`Tap::output_text`] could
+    /// not keep is taken to have as many tokens per byte as what it kept; what cannot be counted, one for each
+    /// [`BYTES_PER_TOKEN`] bytes.
     pub(crate) fn count_output(&self, encoding: Encoding) -> u64 {
         let text = &self.facts.text;
-        let counted = |kept: &str, bytes: u64| {
+        let counted = |kept: &str, bytes: u64, unread: u64| {
             let tokens = encoding.count(kept);
             let beyond = bytes.saturating_sub(kept.len() as u64);
             let more = match kept.len() as u128 {
                 0 => u128::from(beyond / BYTES_PER_TOKEN),
                 kept => u128::from(beyond) * u128::from(tokens) / kept,
             };
-            tokens.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+            let more = u64::try_from(more).unwrap_or(u64::MAX);
+            let unread = unread.div_ceil(BYTES_PER_TOKEN);
+            tokens.saturating_add(more).saturating_add(unread)
         };
-        let all = counted(text.as_str(), text.len());
+        let unread = self.facts.unread;
+        let all = || counted(text.as_str(), text.len(), unread);
         match self.facts.reported() {
-            None => all,
-            // A figure with which an answer begins says nothing of the rest.
-            Some(report) if report.text == 0 => report.usage.output().max(all),
+            None => all(),
+            // A figure with which an answer begins says nothing of the rest, and a figure of nothing says nothing.
+            Some(report) if report.text == 0 || report.usage.output() == 0 => {
+                report.usage.output().max(all())
+            }
             Some(report) => {
-                let after = counted(text.after(report.text), text.len() - report.text);
+                let after = counted(
+                    text.after(report.text),
+                    text.len() - report.text,
+                    unread.saturating_sub(report.unread),
+                );
                 report.usage.output().saturating_add(after)
             }
         }
@@ -311,9 +337,6 @@ impl Tap {
         self.facts.with_tools(usage)
     }
 }
-
-/// Of most texts, about.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// Looks at events until the chunk is done.
 struct Look<'a> {

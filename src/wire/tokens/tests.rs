@@ -1,6 +1,7 @@
 //! The laws of the tap, over realistic answers and over arbitrary bytes.
 
 mod judged;
+mod large;
 mod laws;
 mod usage;
 

@@ -1,67 +1,27 @@
-//! An answer that is one JSON document.
+//! An answer that is one JSON document, of any size.
 //!
-//! Up to [`KEEP`] bytes the document is kept and parsed at its end. A larger one (embeddings, images)
-//! is never built: its usage and model are looked for near its two ends, where providers put them.
+//! Its bytes are looked at as they pass, and only what is looked at is kept (see [`extract`](super::extract)). What a
+//! document that breaks off has said counts like what a stream has said: the client has it.
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::extract::{End, Extract, Kept};
 use super::facts::Facts;
 use super::openai::Choice;
-use super::responses::end;
-use super::stream::is_json;
+use super::responses::{Item, end};
 use crate::report::StreamFailure;
 use crate::report::failure::{Body, Fault};
 use crate::report::figures::{Figures, Groq, Written};
 use crate::report::lenient::{Code, Few, Maybe, Text};
-use crate::{Endpoint, Surface, skip};
+use crate::{Endpoint, Surface};
 
-/// The largest document that is kept and parsed, in bytes.
-const KEEP: usize = 1 << 20;
-
-/// How much of each end of a larger document is searched, in bytes.
-const END: usize = 64 << 10;
-
-/// The bytes of a document, as far as they are kept.
+/// A document, as far as it has passed.
 #[derive(Debug)]
 pub(super) struct Document {
     endpoint: Endpoint,
-    body: Kept,
-}
-
-#[derive(Debug)]
-enum Kept {
-    /// The first chunk, shared and not copied: small answers come in one.
-    One(Bytes),
-    Many(Vec<u8>),
-    /// The document is longer than [`KEEP`]: its first bytes and a tail of at least [`END`].
-    Ends {
-        head: Vec<u8>,
-        tail: Vec<u8>,
-    },
-}
-
-/// The top level of every dialect's answer, as JSON that is read only where it is needed.
-#[derive(Debug, Default)]
-struct Answer<'a> {
-    model: Raw<'a>,
-    kind: Raw<'a>,
-    object: Raw<'a>,
-    status: Raw<'a>,
-    stop_reason: Raw<'a>,
-    code: Raw<'a>,
-    message: Raw<'a>,
-    error: Raw<'a>,
-    usage: Raw<'a>,
-    x_groq: Raw<'a>,
-    incomplete_details: Raw<'a>,
-    choices: Raw<'a>,
-    /// Of the last choice that has one.
-    finish_reason: Raw<'a>,
-    data: Raw<'a>,
-    content: Raw<'a>,
-    output: Raw<'a>,
+    /// `None` once it has ended.
+    extract: Option<Extract>,
 }
 
 /// A member's value; `None` if there is no such member, or it is `null`.
@@ -69,10 +29,6 @@ struct Answer<'a> {
 struct Raw<'a>(Option<&'a [u8]>);
 
 impl<'a> Raw<'a> {
-    fn of(json: &'a [u8]) -> Raw<'a> {
-        Raw((json != b"null").then_some(json))
-    }
-
     /// The value as what it should be; the default if it is something else.
     fn read<T: Deserialize<'a> + Default>(self) -> T {
         let read = |json| serde_json::from_slice(json).ok();
@@ -83,62 +39,6 @@ impl<'a> Raw<'a> {
     fn elements<T: Deserialize<'a>>(self) -> Few<Maybe<T>> {
         self.read()
     }
-}
-
-impl<'a> Answer<'a> {
-    /// Finds what is looked at; `None` if the body is not one JSON object. Of a key given twice the last
-    /// one counts.
-    fn of(body: &'a [u8]) -> Option<Answer<'a>> {
-        let mut answer = Answer::default();
-        let end = skip::object(body, skip::space(body, 0), |key, at| {
-            let end = match key {
-                b"choices" => choices(body, at, &mut answer.finish_reason)?,
-                _ => skip::value(body, at)?,
-            };
-            let place = match key {
-                b"model" => &mut answer.model,
-                b"type" => &mut answer.kind,
-                b"object" => &mut answer.object,
-                b"status" => &mut answer.status,
-                b"stop_reason" => &mut answer.stop_reason,
-                b"code" => &mut answer.code,
-                b"message" => &mut answer.message,
-                b"error" => &mut answer.error,
-                b"usage" => &mut answer.usage,
-                b"x_groq" => &mut answer.x_groq,
-                b"incomplete_details" => &mut answer.incomplete_details,
-                b"choices" => &mut answer.choices,
-                b"data" => &mut answer.data,
-                b"content" => &mut answer.content,
-                b"output" => &mut answer.output,
-                _ => return Ok(end),
-            };
-            *place = Raw::of(&body[at..end]);
-            Ok(end)
-        });
-        let whole = end.and_then(|end| skip::nothing(body, end));
-        whole.ok().map(|()| answer)
-    }
-}
-
-/// The index after the choices at `at`; `reason` becomes why the last one that says so ended.
-fn choices<'a>(body: &'a [u8], at: usize, reason: &mut Raw<'a>) -> Result<usize, skip::Fault> {
-    *reason = Raw(None);
-    if body.get(at) != Some(&b'[') {
-        return skip::value(body, at);
-    }
-    skip::array(body, at, |at| {
-        if body.get(at) != Some(&b'{') {
-            return skip::value(body, at);
-        }
-        skip::object(body, at, |key, at| {
-            let end = skip::value(body, at)?;
-            if key == b"finish_reason" && !matches!(&body[at..end], b"null" | b"\"\"") {
-                *reason = Raw(Some(&body[at..end]));
-            }
-            Ok(end)
-        })
-    })
 }
 
 /// A content block of a message, or an output item of a response.
@@ -167,80 +67,51 @@ impl Document {
     pub(super) fn new(endpoint: Endpoint) -> Document {
         Document {
             endpoint,
-            body: Kept::One(Bytes::new()),
+            extract: Some(Extract::default()),
         }
     }
 
-    pub(super) fn push(&mut self, chunk: &Bytes) {
-        match &mut self.body {
-            Kept::One(first) if first.is_empty() && chunk.len() <= KEEP => *first = chunk.clone(),
-            Kept::One(first) => {
-                let mut all = Vec::with_capacity(first.len() + chunk.len());
-                all.extend_from_slice(first);
-                self.body = Kept::Many(all);
-                self.push(chunk);
-            }
-            Kept::Many(all) if all.len() + chunk.len() <= KEEP => all.extend_from_slice(chunk),
-            Kept::Many(all) => {
-                all.extend_from_slice(&chunk[..chunk.len().min(END)]);
-                let head = all[..all.len().min(END)].to_vec();
-                let from = all.len().saturating_sub(END);
-                let mut tail = all[from..].to_vec();
-                add_tail(&mut tail, chunk.get(END..).unwrap_or_default());
-                self.body = Kept::Ends { head, tail };
-            }
-            Kept::Ends { tail, .. } => add_tail(tail, chunk),
+    pub(super) fn push(&mut self, chunk: &[u8]) {
+        if let Some(extract) = &mut self.extract {
+            extract.push(chunk);
         }
     }
 
     /// The document has ended; judges it. `facts.complete` says that it parsed.
     pub(super) fn finish(&mut self, facts: &mut Facts) -> Option<StreamFailure> {
-        match std::mem::replace(&mut self.body, Kept::One(Bytes::new())) {
-            Kept::One(body) => judge(self.endpoint, &body, facts),
-            Kept::Many(body) => judge(self.endpoint, &body, facts),
-            Kept::Ends { head, tail } => {
-                search(self.endpoint, &head, &tail, facts);
-                None
+        let kept = self.extract.take()?.finish();
+        if kept.end == End::Whole && kept.is_object {
+            return read(self.endpoint, &kept, facts);
+        }
+        if let Endpoint::Generate(surface) = self.endpoint {
+            tell(surface, &kept, facts);
+            let says_more = !matches!(kept.end, End::Cut | End::Empty);
+            if facts.reported().is_none() && says_more && surface != Surface::Embeddings {
+                facts.unread = kept.length.saturating_sub(facts.text.len());
             }
         }
+        // JSON of another kind, or deeper than is looked into, is an answer all the same.
+        let is_answer = matches!(kept.end, End::Whole | End::Deep);
+        facts.complete = is_answer;
+        facts.content = is_answer;
+        (!is_answer).then_some(StreamFailure::Malformed)
     }
 }
 
-fn add_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
-    let chunk = &chunk[chunk.len().saturating_sub(END)..];
-    if tail.len() + chunk.len() > 2 * END {
-        let keep = END - chunk.len();
-        tail.drain(..tail.len().saturating_sub(keep));
-    }
-    tail.extend_from_slice(chunk);
-}
-
-fn judge(endpoint: Endpoint, body: &[u8], facts: &mut Facts) -> Option<StreamFailure> {
-    let text = simdutf8::basic::from_utf8(body).is_ok();
-    if let Some(answer) = Answer::of(body).filter(|_| text) {
-        return read(endpoint, &answer, facts);
-    }
-    // JSON of another kind, or deeper than is looked into, is an answer all the same.
-    if !is_json(body) {
-        return Some(StreamFailure::Malformed);
-    }
+/// Judges an object.
+fn read(endpoint: Endpoint, kept: &Kept, facts: &mut Facts) -> Option<StreamFailure> {
     facts.complete = true;
-    facts.content = true;
-    None
-}
-
-fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<StreamFailure> {
-    facts.complete = true;
-    let generated = [answer.data, answer.content, answer.output, answer.choices];
-    let nothing = generated.iter().all(|list| list.0.is_none());
-    let status = answer.status.read::<Text<'_>>();
+    let raw = |name| Raw(kept.value(name));
+    let generated = ["data", "content", "output", "choices"];
+    let nothing = !generated.iter().any(|name| kept.has(name));
+    let status = raw("status").read::<Text<'_>>();
     if nothing || status.0 == "failed" {
-        let mut failure = answer.error.read::<Fault<'_>>().failure();
-        let says = |raw: Raw<'_>| raw.read::<Text<'_>>().0 == "error";
-        if failure.is_none() && (says(answer.object) || says(answer.kind)) {
+        let mut failure = raw("error").read::<Fault<'_>>().failure();
+        let says = |name| raw(name).read::<Text<'_>>().0 == "error";
+        if failure.is_none() && (says("object") || says("type")) {
             failure = Body {
-                code: answer.code.read::<Code<'_>>(),
-                message: answer.message.read::<Text<'_>>(),
+                code: raw("code").read::<Code<'_>>(),
+                message: raw("message").read::<Text<'_>>(),
                 ..Body::default()
             }
             .failure();
@@ -250,44 +121,67 @@ fn read(endpoint: Endpoint, answer: &Answer<'_>, facts: &mut Facts) -> Option<St
         }
     }
     facts.content = true;
-    let Endpoint::Generate(surface) = endpoint else {
-        return None;
-    };
-    facts.model(&answer.model.read());
-    let groq = || answer.x_groq.read::<Maybe<Groq<'_>>>().0?.usage.figures();
-    let figures = answer.usage.0.and_then(Figures::of).or_else(groq);
-    note(figures, surface, facts);
-    if let Some(reason) = answer.stop_reason.read::<Text<'_>>().some() {
-        facts.finish_reason(reason);
-    }
-    if surface == Surface::Responses {
-        end(&status, &answer.incomplete_details.read(), facts);
-    }
-    // Texts are read only where they must be counted: most of an answer is text.
-    if facts.usage_final() {
-        if let Some(reason) = answer.finish_reason.read::<Text<'_>>().some() {
-            facts.finish_reason(reason);
-        }
-    } else {
-        for choice in answer.choices.elements::<Choice<'_>>().iter() {
-            choice.tell(facts);
-        }
-        for pieces in [answer.content, answer.output] {
-            pieces
-                .elements::<Piece<'_>>()
-                .iter()
-                .for_each(|piece| piece.tell(facts));
-        }
+    if let Endpoint::Generate(surface) = endpoint {
+        tell(surface, kept, facts);
     }
     None
 }
 
-fn note(figures: Option<Figures>, surface: Surface, facts: &mut Facts) {
+/// Tells what a generated answer says, as far as it was kept.
+fn tell(surface: Surface, kept: &Kept, facts: &mut Facts) {
+    let raw = |name| Raw(kept.value(name));
+    facts.model(&raw("model").read());
+    let groq = || raw("x_groq").read::<Maybe<Groq<'_>>>().0?.usage.figures();
+    facts.serve(&raw("service_tier").read());
+    if let Some(mut figures) = raw("usage").0.and_then(Figures::of).or_else(groq) {
+        let tools: Option<Written<'_>> = raw("tool_usage").read();
+        tools.unwrap_or_default().tools(&mut figures);
+        note(&figures, surface, facts);
+    }
+    if let Some(reason) = raw("stop_reason").read::<Text<'_>>().some() {
+        facts.finish_reason(reason);
+    }
+    if surface == Surface::Responses {
+        let (status, details) = (raw("status").read(), raw("incomplete_details").read());
+        end(&status, &details, facts);
+    }
+    if let Some(reason) = Raw(kept.finish_reason()).read::<Text<'_>>().some() {
+        facts.finish_reason(reason);
+    }
+    if kept.tools && surface == Surface::Responses {
+        let items = raw("output").elements::<Item<'_>>();
+        items.iter().for_each(|item| item.tell_tool(facts));
+    }
+    // Texts are read only where they must be counted: most of an answer is text.
+    let reported = facts.reported();
+    if reported.is_none_or(|report| report.usage.output() == 0) {
+        count(surface, kept, facts);
+    }
+}
+
+fn note(figures: &Figures, surface: Surface, facts: &mut Facts) {
     let prompt_only = surface == Surface::Embeddings;
-    let Some(figures) = figures else { return };
-    facts.serve_all(&figures);
+    facts.serve_all(figures);
     if let Some(usage) = figures.usage(surface.dialect(), prompt_only) {
         facts.report(usage, true);
+    }
+}
+
+/// Reads the texts; where there are none, what was generated is only measured.
+fn count(surface: Surface, kept: &Kept, facts: &mut Facts) {
+    let raw = |name| Raw(kept.value(name));
+    for choice in raw("choices").elements::<Choice<'_>>().iter() {
+        choice.tell(facts);
+    }
+    for pieces in ["content", "output"] {
+        let pieces = raw(pieces).elements::<Piece<'_>>();
+        pieces.iter().for_each(|piece| piece.tell(facts));
+    }
+    if facts.text.len() == 0 {
+        let measured = facts.reported().is_none() && surface != Surface::Embeddings;
+        facts.unread = if measured { kept.measure() } else { 0 };
+    } else if matches!(kept.end, End::Whole | End::Cut) {
+        facts.text.beyond += kept.cut();
     }
 }
 
@@ -308,35 +202,4 @@ impl Piece<'_> {
             facts.text.push(input.get());
         }
     }
-}
-
-/// Looks for model and usage near the ends of a document that was not kept.
-fn search(endpoint: Endpoint, head: &[u8], tail: &[u8], facts: &mut Facts) {
-    facts.complete = true;
-    facts.content = true;
-    let Endpoint::Generate(surface) = endpoint else {
-        return;
-    };
-    for end in [tail, head] {
-        let model = value_of::<Text<'_>>(end, b"\"model\"");
-        facts.model(&model.unwrap_or_default());
-        if facts.reported().is_none() {
-            let usage = value_of::<Written<'_>>(end, b"\"usage\"");
-            note(usage.and_then(Written::figures), surface, facts);
-        }
-    }
-}
-
-/// The value of the last such key that has one. Inside a text the key's quotes would be escaped, so
-/// it cannot be found there.
-fn value_of<'a, T: Deserialize<'a>>(bytes: &'a [u8], key: &[u8]) -> Option<T> {
-    memchr::memmem::rfind_iter(bytes, key).find_map(|at| {
-        let value = bytes[at + key.len()..]
-            .trim_ascii_start()
-            .strip_prefix(b":")?;
-        serde_json::Deserializer::from_slice(value)
-            .into_iter::<T>()
-            .next()?
-            .ok()
-    })
 }

@@ -3,6 +3,7 @@
 mod bill;
 mod crash;
 mod cut_off;
+mod large;
 mod leaving;
 mod limits;
 mod money;

@@ -1,6 +1,7 @@
 //! Usage as providers really send it, and answers too large to keep.
 
 use super::*;
+use crate::report::Unit;
 
 #[test]
 fn lying_usage_neither_panics_nor_wraps() {
@@ -95,6 +96,66 @@ fn the_last_complete_usage_wins_and_zeros_do_not_erase_a_prompt() {
             "final only with the output: {delta}"
         );
     }
+}
+
+#[test]
+fn tools_that_the_provider_ran_are_counted_in_whole_answers_as_in_streams() {
+    let items = [
+        r#"{"type":"web_search_call","action":{"type":"search","query":"q"}}"#,
+        r#"{"type":"web_search_call","action":{"type":"open_page","url":"u"}}"#,
+        r#"{"type":"file_search_call","queries":["q"]}"#,
+        r#"{"type":"code_interpreter_call","container_id":"c1","code":"1"}"#,
+        r#"{"type":"code_interpreter_call","container_id":"c1","code":"2"}"#,
+        r#"{"type":"message","content":[{"type":"web_search_call"}]}"#,
+    ];
+    let usage = r#""service_tier":"priority","usage":{"input_tokens":3,"output_tokens":4}"#;
+    let whole = format!(r#"{{"output":[{}],{usage}}}"#, items.join(","));
+    let done = items.map(|item| {
+        format!("data: {{\"type\":\"response.output_item.done\",\"item\":{item}}}\n\n")
+    });
+    let end = format!("data: {{\"type\":\"response.completed\",\"response\":{{{usage}}}}}\n\n");
+    let mut stream = Tap::stream(Surface::Responses, false);
+    let _told = account(&mut stream, &[(done.concat() + &end).as_bytes()]);
+    let want = stream.usage().expect("usage");
+    assert_eq!(
+        (
+            want[Unit::WebSearch],
+            want[Unit::FileSearch],
+            want[Unit::CodeContainer]
+        ),
+        (1, 1, 1)
+    );
+    let pad = "x".repeat(2 << 20);
+    for document in [
+        whole.clone(),
+        format!("{{\"pad\":\"{pad}\",{}", &whole[1..]),
+    ] {
+        let mut tap = Tap::whole(Endpoint::Generate(Surface::Responses));
+        let chunks: Vec<&[u8]> = document.as_bytes().chunks(65_536).collect();
+        let _told = account(&mut tap, &chunks);
+        assert_eq!(tap.usage(), Some(want));
+        assert_eq!(tap.served(), stream.served());
+        assert!(!tap.served().is_standard(), "priority");
+    }
+}
+
+#[test]
+fn an_answer_that_says_it_has_no_tokens_is_counted() {
+    let body = r#"{"choices":[{"message":{"content":"word word word"}}],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#;
+    let mut tap = Tap::whole(Endpoint::Generate(Surface::ChatCompletions));
+    let _told = account(&mut tap, &[body.as_bytes()]);
+    assert_eq!(
+        (tap.usage_final(), tap.count_output(Encoding::O200k)),
+        (false, 3)
+    );
+    let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"word word word\"}}]}\n\n\
+                  data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":0}}\n\n";
+    let mut tap = Tap::stream(Surface::ChatCompletions, false);
+    let _told = account(&mut tap, &[stream.as_bytes()]);
+    assert_eq!(
+        (tap.usage_final(), tap.count_output(Encoding::O200k)),
+        (false, 3)
+    );
 }
 
 #[test]
