@@ -38,7 +38,7 @@ fn parse(c: &mut Criterion) {
             black_box(
                 events
                     .next()
-                    .map(|event| event.map(|event| event.data.len())),
+                    .map(|event| event.map_or(0, |event| event.data.len())),
             )
         });
     });
@@ -50,7 +50,7 @@ fn parse(c: &mut Criterion) {
             black_box(
                 events
                     .next()
-                    .map(|event| event.map(|event| event.data.len())),
+                    .map(|event| event.map_or(0, |event| event.data.len())),
             )
         });
     });

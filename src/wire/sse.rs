@@ -8,6 +8,8 @@
 //! To keep it, a block whose last line ends in CR waits for the next byte, which may be that line's
 //! LF; only a stream that ends all its lines in a bare CR is not made to wait.
 //!
+//! An event over [`MAX_EVENT`] is not gathered: its bytes are handed on as they come, and the events after it as ever.
+//!
 //! The format is the WHATWG HTML standard's, section 9.2.6, with one difference: an event that the
 //! end of the stream leaves without its blank line is yielded (see [`Parser::finish`]), because
 //! providers end streams so.
@@ -24,17 +26,22 @@ const KEEP: usize = 16 << 10;
 
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// An event was longer than [`MAX_EVENT`]; the parser yields nothing more.
+/// Some bytes of a block that is longer than [`MAX_EVENT`], in their order. Whether it is an event is for the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub struct TooLong<'a> {
+    /// The bytes, without a byte order mark at the stream's start.
+    pub bytes: &'a [u8],
+    /// The block ends with them.
+    pub last: bool,
+}
 
-impl fmt::Display for TooLong {
+impl fmt::Display for TooLong<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a server-sent event is longer than {MAX_EVENT} bytes")
     }
 }
 
-impl std::error::Error for TooLong {}
+impl std::error::Error for TooLong<'_> {}
 
 /// One event that carries data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +57,10 @@ pub struct Event<'a> {
 }
 
 /// Cuts a byte stream into events. See the module for its law.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parser {
+    /// The longest block that is gathered, in bytes.
+    most: usize,
     /// The unfinished block's bytes that came in earlier chunks.
     carry: Vec<u8>,
     /// The joined data of an event with several `data` lines.
@@ -62,6 +71,9 @@ pub struct Parser {
     begun: bool,
     /// Whether the first block, which a byte order mark may precede, is behind.
     first_done: bool,
+    /// The unfinished block is too long to be gathered.
+    long: bool,
+    /// The stream has ended.
     dead: bool,
     boundary: Option<usize>,
 }
@@ -137,10 +149,32 @@ impl Scan {
     }
 }
 
+impl Default for Parser {
+    fn default() -> Parser {
+        Parser::new()
+    }
+}
+
 impl Parser {
     /// A parser at the start of a stream.
     pub fn new() -> Parser {
-        Parser::default()
+        Parser::up_to(MAX_EVENT)
+    }
+
+    /// The same, that gathers blocks of at most `most` bytes.
+    pub(crate) fn up_to(most: usize) -> Parser {
+        Parser {
+            most,
+            carry: Vec::new(),
+            joined: Vec::new(),
+            scan: Scan::default(),
+            bom: None,
+            begun: false,
+            first_done: false,
+            long: false,
+            dead: false,
+            boundary: None,
+        }
     }
 
     /// Feeds the next bytes; the iterator yields the events that they complete.
@@ -175,7 +209,12 @@ impl Parser {
 
     /// Whether nothing of an unfinished block has been consumed.
     pub fn at_boundary(&self) -> bool {
-        self.carry.is_empty() && !self.dead
+        self.carry.is_empty() && !self.long && !self.dead
+    }
+
+    /// Whether the unfinished block is too long to be gathered: all its bytes were handed on.
+    pub(crate) fn in_long(&self) -> bool {
+        self.long
     }
 
     /// The last boundary in the chunk fed last, as an offset; `None` if there is none in it.
@@ -202,12 +241,6 @@ impl Parser {
         }
         self.bom = Some(seen);
         at
-    }
-
-    fn give_up(&mut self) {
-        self.dead = true;
-        self.carry = Vec::new();
-        self.joined = Vec::new();
     }
 }
 
@@ -239,12 +272,12 @@ impl Events<'_> {
     /// Not [`Iterator`], because the event borrows from the iterator itself.
     ///
     /// # Errors
-    /// [`TooLong`], once, for an event over [`MAX_EVENT`]; nothing follows it.
+    /// [`TooLong`], for each part of a block over [`MAX_EVENT`].
     #[expect(
         clippy::should_implement_trait,
         reason = "a lending iterator cannot be an Iterator"
     )]
-    pub fn next(&mut self) -> Option<Result<Event<'_>, TooLong>> {
+    pub fn next(&mut self) -> Option<Result<Event<'_>, TooLong<'_>>> {
         loop {
             if std::mem::take(&mut self.carried) {
                 self.parser.carry.clear();
@@ -259,9 +292,8 @@ impl Events<'_> {
             }
             let found = self.parser.scan.block_end(self.chunk, self.at);
             let end = found.unwrap_or(self.chunk.len());
-            if self.parser.carry.len() + (end - self.block) > MAX_EVENT {
-                self.parser.give_up();
-                return Some(Err(TooLong));
+            if self.parser.long || self.parser.carry.len() + (end - self.block) > self.parser.most {
+                return self.too_long(found);
             }
             let start = self.block;
             let bytes = &self.chunk[start..end];
@@ -297,6 +329,39 @@ impl Events<'_> {
                 })
             });
         }
+    }
+}
+
+impl Events<'_> {
+    /// The next part of a block that is too long to be gathered, which ends at `found` if it does in this chunk.
+    fn too_long(&mut self, found: Option<usize>) -> Option<Result<Event<'_>, TooLong<'_>>> {
+        let start = self.block;
+        let end = found.unwrap_or(self.chunk.len());
+        let parser = &mut *self.parser;
+        let begins = !std::mem::replace(&mut parser.long, found.is_none());
+        let first = !std::mem::replace(&mut parser.first_done, true);
+        self.at = end;
+        self.block = end;
+        self.done = found.is_none();
+        if found.is_some() {
+            parser.boundary = found;
+            parser.scan = Scan::default();
+        }
+        let bytes = &self.chunk[start..end];
+        let bytes = if parser.carry.is_empty() {
+            bytes
+        } else {
+            self.carried = true;
+            parser.carry.extend_from_slice(bytes);
+            &parser.carry
+        };
+        if bytes.is_empty() && found.is_none() {
+            return None;
+        }
+        Some(Err(TooLong {
+            bytes: strip_bom(bytes, first && begins),
+            last: found.is_some(),
+        }))
     }
 }
 

@@ -113,6 +113,13 @@ fn stream(
         Some(translator) => tap.feed_each(data, |event| translator.push(event, &mut translated)),
         None => tap.feed_each(data, |event| numbers.note(event.data)),
     };
+    for _ in 0..seen.too_long_ended {
+        numbers.note(b"");
+    }
+    // What was not handed on cannot be put into other words.
+    if translates && seen.too_long {
+        return Err(failed(StreamFailure::Malformed));
+    }
     if let Some(failure) = &seen.failure {
         // Nothing can be made of what is malformed.
         let has_no_words = translates && *failure == StreamFailure::Malformed;
@@ -165,8 +172,7 @@ fn end_of_stream(
 pub(super) fn untouched(out: Bytes) -> Seen {
     Seen {
         out,
-        content: false,
-        failure: None,
+        ..Seen::default()
     }
 }
 

@@ -21,8 +21,7 @@ pub enum StreamFailure {
         /// The provider's own words, at most 4 KiB.
         message: String,
     },
-    /// What came is not what the dialect allows: data that is no JSON, or an event over
-    /// [`crate::sse::MAX_EVENT`].
+    /// What came is not what the dialect allows: data that is no JSON.
     Malformed,
 }
 

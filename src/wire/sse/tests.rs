@@ -139,22 +139,54 @@ fn a_stream_of_bare_crs_does_not_wait_for_an_lf() {
     assert!(parser.feed(b"\n").next().is_some(), "there it is");
 }
 
+/// Blocks too long to be gathered, each with whether it ended.
+type Long = Vec<(Vec<u8>, bool)>;
+
+/// Those, and the data of the others.
+fn parts(parser: &mut Parser, chunks: &[&[u8]]) -> (Long, Vec<Vec<u8>>) {
+    let (mut long, mut short) = (Long::new(), Vec::new());
+    for chunk in chunks {
+        let mut events = parser.feed(chunk);
+        while let Some(event) = events.next() {
+            match event {
+                Ok(event) => short.push(event.data.to_vec()),
+                Err(part) => {
+                    if long.last().is_none_or(|(_, ended)| *ended) {
+                        long.push((vec![], false));
+                    }
+                    let (bytes, ended) = long.last_mut().expect("one");
+                    bytes.extend_from_slice(part.bytes);
+                    *ended = part.last;
+                }
+            }
+        }
+    }
+    (long, short)
+}
+
 #[test]
-fn an_event_without_end_is_an_error_once() {
+fn an_event_that_is_too_long_is_handed_on_in_parts_and_nothing_of_it_is_kept() {
     let mut parser = Parser::new();
     let chunk = vec![b'x'; 1 << 20];
-    let mut errors = 0;
     drop(parser.feed(b"data: "));
     for _ in 0..20 {
-        errors += usize::from(matches!(parser.feed(&chunk).next(), Some(Err(TooLong))));
+        drop(parser.feed(&chunk));
+        assert!(!parser.at_boundary(), "nowhere to write a comment");
     }
-    assert_eq!(errors, 1, "told once");
-    assert!(
-        parser.feed(b"\n\ndata: a\n\n").next().is_none(),
-        "nothing follows"
-    );
-    assert!(parser.finish().is_none(), "nothing is left");
-    assert!(!parser.at_boundary(), "nowhere to write a comment");
+    assert!(parser.in_long(), "too long");
+    assert_eq!(parser.carry.len(), 0, "nothing of it is kept");
+    let (long, short) = parts(&mut parser, &[b"yy\n\ndata: a\n\n"]);
+    assert_eq!(long, [(b"yy\n\n".to_vec(), true)], "its end");
+    assert_eq!(short, [b"a"], "what follows");
+    assert!(parser.at_boundary() && !parser.in_long(), "as ever");
+}
+
+#[test]
+fn an_event_that_is_too_long_and_without_end_is_none_at_the_end() {
+    let mut parser = Parser::up_to(10);
+    let (long, _) = parts(&mut parser, &[b"data: too ", b"long"]);
+    assert_eq!(long, [(b"data: too long".to_vec(), false)]);
+    assert!(parser.finish().is_none(), "all of it was handed on");
 }
 
 /// Streams made of what matters to the parser.
@@ -200,6 +232,22 @@ proptest! {
         for boundary in whole.2.iter().chain(&split.2) {
             prop_assert!(single.2.contains(boundary), "boundary {} is one, byte by byte: {:?}", boundary, single.2);
         }
+    }
+
+    #[test]
+    fn any_split_finds_the_same_events_too_long(
+        stream in stream(), most in 3usize..40, cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+        at.extend([0, stream.len()]);
+        at.sort_unstable();
+        let chunks: Vec<&[u8]> = at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        let whole = parts(&mut Parser::up_to(most), &[&stream]);
+        prop_assert_eq!(&whole, &parts(&mut Parser::up_to(most), &chunks), "split");
+        prop_assert_eq!(&whole, &parts(&mut Parser::up_to(most), &bytes), "byte by byte");
+        let gathered = parts(&mut Parser::new(), &[&stream]).1;
+        prop_assert!(whole.1.iter().all(|event| gathered.contains(event)), "events are events");
     }
 
     #[test]

@@ -18,6 +18,8 @@ const MAX_NAME: usize = 256;
 pub(super) struct Facts {
     /// What was reported last.
     reported: Option<Report>,
+    /// How often usage was reported.
+    reports: u64,
     /// What was not standard about how it was served.
     pub served: Context,
     /// How often the model ran for it, beyond once.
@@ -139,6 +141,7 @@ impl Facts {
             generated: self.generated(),
             unread: self.unread,
         });
+        self.reports += 1;
         self.added = Added::Other;
     }
 
@@ -180,6 +183,11 @@ impl Facts {
 
     fn generated(&self) -> u64 {
         self.text.len() + self.other + self.unread
+    }
+
+    /// How much was found so far: bytes of text and of other content, and reports of usage.
+    pub(super) fn found(&self) -> (u64, u64, u64) {
+        (self.text.len(), self.other, self.reports)
     }
 
     /// How the answer is served, as far as its price depends on it.

@@ -2,10 +2,12 @@
 
 mod extract;
 mod facts;
+mod long;
 mod messages;
 mod openai;
 mod responses;
 mod stream;
+mod strip;
 mod whole;
 
 mod count;

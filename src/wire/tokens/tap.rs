@@ -7,11 +7,14 @@
 //!
 //! Cost: each event is scanned for its end, and then compared with the one before (see
 //! `template.rs`) or read by a JSON reader that builds nothing but the few fields looked at; the generated text is copied into one growing buffer, because a
-//! stream can break at any time and is then settled by counting it.
+//! stream can break at any time and is then settled by counting it. An event that is too long to be gathered passes at
+//! once, and is looked at as it passes, as a whole answer is.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::facts::Facts;
+use super::facts::{Facts, Read};
+use super::long::Long;
+use super::strip::Strip;
 use super::whole::Document;
 use super::{Encoding, stream};
 use crate::report::template::Template;
@@ -21,6 +24,9 @@ use crate::{Endpoint, Surface};
 
 /// Bytes of what cannot be counted that are taken for one token; of most texts, about.
 pub const BYTES_PER_TOKEN: u64 = 4;
+
+/// A chunk over so many bytes in which nothing is read is an image, or the like.
+const LARGE: usize = 64 << 10;
 
 /// Looks at one attempt's answer while its bytes pass.
 #[derive(Debug)]
@@ -38,14 +44,10 @@ enum Kind {
         parser: Parser,
         template: Template,
         strip: Option<Strip>,
+        /// The event being read, if it is too long to be gathered.
+        long: Option<Box<Long>>,
     },
     Whole(Document),
-}
-
-/// The unfinished block, held back until it is known whether it is cut out.
-#[derive(Debug, Default)]
-struct Strip {
-    held: BytesMut,
 }
 
 /// What one chunk showed.
@@ -59,20 +61,30 @@ pub struct Seen {
     /// The first failure among the events this chunk completed. [`Seen::content`] tells whether
     /// content came before it.
     pub failure: Option<StreamFailure>,
+    /// An event, or a part of one, was longer than [`crate::sse::MAX_EVENT`], and was not handed on to `each`.
+    pub too_long: bool,
+    /// How many such events this chunk completed.
+    pub too_long_ended: usize,
 }
 
 impl Tap {
     /// A tap for a `text/event-stream` answer. `strip_usage_chunk` cuts out the chunk that a chat
     /// or text completion sends because of `stream_options.include_usage`; other surfaces ignore it.
     pub fn stream(surface: Surface, strip_usage_chunk: bool) -> Tap {
+        Tap::of(surface, strip_usage_chunk, Parser::new())
+    }
+
+    /// The same, with a parser of its own.
+    pub(super) fn of(surface: Surface, strip_usage_chunk: bool, parser: Parser) -> Tap {
         let strips =
             strip_usage_chunk && matches!(surface, Surface::ChatCompletions | Surface::Completions);
         let strip = strips.then(Strip::default);
         Tap::new(Kind::Stream {
             surface,
-            parser: Parser::new(),
+            parser,
             template: Template::default(),
             strip,
+            long: None,
         })
     }
 
@@ -97,61 +109,67 @@ impl Tap {
     /// The same, and hands each event on to `each`, up to and including the first that fails.
     pub fn feed_each(&mut self, chunk: Bytes, mut each: impl FnMut(&Event<'_>)) -> Seen {
         let facts = &mut self.facts;
-        match &mut self.kind {
-            Kind::Whole(document) => {
+        let Kind::Stream {
+            surface,
+            parser,
+            template,
+            strip,
+            long,
+        } = &mut self.kind
+        else {
+            if let Kind::Whole(document) = &mut self.kind {
                 document.push(&chunk);
-                Seen {
-                    out: chunk,
-                    content: false,
-                    failure: None,
-                }
             }
-            Kind::Stream {
-                surface,
-                parser,
-                template,
-                strip,
-            } => {
-                let mut look = Look {
-                    surface: *surface,
-                    template,
-                    failed: &mut self.failed,
-                    failure: None,
-                };
-                let mut cuts = Vec::new();
-                let mut events = parser.feed(&chunk);
-                let mut broken = false;
-                while let Some(event) = events.next() {
-                    match event {
-                        Ok(event) => {
-                            if look.failure.is_none() {
-                                each(&event);
-                            }
-                            if look.at(event.name, event.data, facts) && strip.is_some() {
-                                cuts.push((event.start, event.end));
-                            }
-                        }
-                        Err(_) => {
-                            broken = true;
-                            look.fail(Some(StreamFailure::Malformed), facts);
-                        }
+            return Seen {
+                out: chunk,
+                ..Seen::default()
+            };
+        };
+        let mut look = Look {
+            surface: *surface,
+            template,
+            failed: &mut self.failed,
+            failure: None,
+        };
+        let mut cuts = Vec::new();
+        let (mut too_long, mut too_long_ended) = (false, 0);
+        let mut events = parser.feed(&chunk);
+        while let Some(event) = events.next() {
+            match event {
+                Ok(event) => {
+                    if look.failure.is_none() {
+                        each(&event);
+                    }
+                    if look.at(event.name, event.data, facts) && strip.is_some() {
+                        cuts.push((event.start, event.end));
                     }
                 }
-                drop(events);
-                let failure = look.failure;
-                let out = match strip {
-                    None => chunk,
-                    Some(strip) => strip.pass(chunk, parser.boundary(), &cuts, broken),
-                };
-                if broken {
-                    *strip = None;
-                }
-                Seen {
-                    out,
-                    content: facts.content && !self.failed,
-                    failure,
+                Err(part) => {
+                    too_long = true;
+                    let event = long.get_or_insert_default();
+                    event.push(part.bytes);
+                    if part.last {
+                        too_long_ended += 1;
+                        look.at_long(long.take(), facts);
+                    }
                 }
             }
+        }
+        drop(events);
+        let failure = look.failure;
+        let out = match strip {
+            None => chunk,
+            Some(strip) => {
+                let all = parser.in_long().then_some(chunk.len());
+                strip.pass(chunk, all.or(parser.boundary()), &cuts)
+            }
+        };
+        Seen {
+            out,
+            content: facts.content && !self.failed,
+            failure,
+            too_long,
+            too_long_ended,
         }
     }
 
@@ -168,9 +186,9 @@ impl Tap {
             Kind::Whole(document) => {
                 let failure = document.finish(facts);
                 Seen {
-                    out: Bytes::new(),
                     content: facts.content,
                     failure,
+                    ..Seen::default()
                 }
             }
             Kind::Stream {
@@ -178,6 +196,7 @@ impl Tap {
                 parser,
                 template,
                 strip,
+                long,
             } => {
                 let mut look = Look {
                     surface: *surface,
@@ -185,19 +204,23 @@ impl Tap {
                     failed: &mut self.failed,
                     failure: None,
                 };
+                let too_long_ended = usize::from(long.is_some());
+                look.at_long(long.take(), facts);
                 let cut = parser.finish().is_some_and(|event| {
                     each(&event);
                     look.at(event.name, event.data, facts)
                 });
                 let failure = look.failure;
                 let out = match strip.take() {
-                    Some(strip) if !cut => strip.held.freeze(),
+                    Some(strip) if !cut => strip.rest(),
                     _ => Bytes::new(),
                 };
                 Seen {
                     out,
                     content: facts.content && !self.failed,
                     failure,
+                    too_long: too_long_ended > 0,
+                    too_long_ended,
                 }
             }
         }
@@ -205,15 +228,24 @@ impl Tap {
 
     /// The answer broke off, and nobody waits for the rest of it: what it has said so far counts.
     pub fn break_off(&mut self) {
-        if let Kind::Whole(document) = &mut self.kind {
-            document.finish(&mut self.facts);
+        match &mut self.kind {
+            Kind::Whole(document) => drop(document.finish(&mut self.facts)),
+            Kind::Stream { surface, long, .. } => {
+                if let Some(long) = long.take() {
+                    long.finish(*surface, &mut self.facts);
+                }
+            }
         }
     }
 
     /// Whether an SSE comment may be written after the bytes forwarded so far.
     pub fn at_boundary(&self) -> bool {
         match &self.kind {
-            Kind::Stream { strip: Some(_), .. } => true,
+            Kind::Stream {
+                strip: Some(_),
+                parser,
+                ..
+            } => !parser.in_long(),
             Kind::Stream { parser, .. } => parser.at_boundary(),
             Kind::Whole(_) => false,
         }
@@ -349,9 +381,23 @@ struct Look<'a> {
 impl Look<'_> {
     /// Reads one event; whether it is there for its usage only.
     fn at(&mut self, name: &[u8], data: &[u8], facts: &mut Facts) -> bool {
+        let before = facts.found();
         let read = stream::read(self.surface, name, data, self.template, facts);
+        let chunk = matches!(
+            self.surface,
+            Surface::ChatCompletions | Surface::Completions
+        );
+        if data.len() > LARGE && chunk && facts.found() == before {
+            facts.unread = facts.unread.saturating_add(data.len() as u64);
+        }
         self.fail(read.failure, facts);
         read.usage_only
+    }
+
+    /// Reads one that was too long to be gathered.
+    fn at_long(&mut self, event: Option<Box<Long>>, facts: &mut Facts) {
+        let read = event.map_or_else(Read::default, |event| event.finish(self.surface, facts));
+        self.fail(read.failure, facts);
     }
 
     fn fail(&mut self, failure: Option<StreamFailure>, facts: &Facts) {
@@ -359,41 +405,5 @@ impl Look<'_> {
             *self.failed |= !facts.content;
             self.failure = self.failure.take().or(failure);
         }
-    }
-}
-
-impl Strip {
-    /// What may be forwarded: everything up to the last boundary, less the cuts. All of it if the
-    /// stream is broken.
-    fn pass(
-        &mut self,
-        chunk: Bytes,
-        boundary: Option<usize>,
-        cuts: &[(Option<usize>, usize)],
-        broken: bool,
-    ) -> Bytes {
-        let boundary = if broken { Some(chunk.len()) } else { boundary };
-        let Some(boundary) = boundary else {
-            self.held.extend_from_slice(&chunk);
-            return Bytes::new();
-        };
-        let out = if self.held.is_empty() && cuts.is_empty() {
-            chunk.slice(..boundary)
-        } else {
-            let mut out = std::mem::take(&mut self.held);
-            let mut from = 0;
-            for &(start, end) in cuts {
-                match start {
-                    Some(start) => out.extend_from_slice(&chunk[from..start]),
-                    // It began in what was held, which is nothing but this block.
-                    None => out.clear(),
-                }
-                from = end;
-            }
-            out.extend_from_slice(&chunk[from..boundary]);
-            out.freeze()
-        };
-        self.held.extend_from_slice(&chunk[boundary..]);
-        out
     }
 }

@@ -3,6 +3,7 @@
 mod judged;
 mod large;
 mod laws;
+mod long;
 mod usage;
 
 use super::fixtures::{ALL, CHAT, COMPLETION, Fixture, MESSAGE, TOOLS};

@@ -240,3 +240,29 @@ async fn a_document_longer_than_a_body_may_be_is_no_answer() {
         answer.text()
     );
 }
+
+/// One that passes as it is goes on (`ledger/large.rs`).
+#[tokio::test]
+async fn an_event_too_long_to_be_put_into_other_words_ends_the_stream_visibly() {
+    let long = format!(
+        "data: {{\"type\":\"ping\",\"pad\":\"{}\"}}\n\n",
+        "x".repeat(16 << 20)
+    );
+    let script = Script::sse()
+        .data(Api::Messages.start())
+        .data(long)
+        .wait(50);
+    let bad = Fake::start(Wire::H1, script).await;
+    let gateway = Gateway::builder()
+        .provider(offering("bad", &bad, &[Api::Messages]))
+        .config(json!({"timeouts": {"per_request": "50s", "total": "55s", "stream_idle": "50s"}}))
+        .start()
+        .await;
+    let answer = ask(&gateway, &Api::Chat.request(&["bad:m"], true)).await;
+    assert_eq!((answer.status(), answer.clean), (200, false));
+    assert!(answer.text().contains("\"the \""), "what came before");
+    assert!(!Api::Chat.ended(&answer), "nothing that looks like an end");
+    let errors = sse::json(&answer.body);
+    let errors = errors.iter().filter(|event| event["error"].is_object());
+    assert_eq!(errors.count(), 1, "one error event");
+}

@@ -1,12 +1,16 @@
-//! Answers of any size are charged: by the usage that is their own, and by their bytes where there is none.
+//! Answers and events of any size are charged: by the usage that is their own, and by their bytes where there is none.
 //!
-//! A whole answer of 1.25 MB was charged for its prompt only, and a `usage` in the input of a tool was believed.
+//! A whole answer of 1.25 MB was charged for its prompt only, a `usage` in the input of a tool was believed, and an event
+//! over 16 MiB ended a stream's count and, for the client, its end.
 
 use super::*;
 use crate::common::fake::{Fake, Wire};
-use crate::common::script::Script;
+use crate::common::script::{Script, chat_stop};
 
 const MIB: usize = 1 << 20;
+
+/// The longest event of a stream that is gathered.
+const EVENT: usize = 16 * MIB;
 
 /// A gateway that charges [`FEE`], has time, and an answer for each provider.
 async fn gateway(scripts: Vec<Script>) -> (Gateway, Vec<Fake>) {
@@ -92,6 +96,39 @@ async fn told(gateway: &Gateway, before: u64) -> Rollup {
         assert!(tollgate_base::clock::now() < end, "it is told");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_with_an_event_over_16_mib_passes_and_is_charged() {
+    let image = "iVBORw0KGgo+/abc".repeat(EVENT / 16 + 1);
+    let stream = |events: String| {
+        let events = events.into_bytes();
+        let pieces = events.chunks(4 * MIB).map(<[u8]>::to_vec);
+        pieces.fold(Script::sse(), Script::data)
+    };
+    let draws = json!({"choices": [{"delta": {"images": [{"image_url": {"url": image}}]}}]});
+    let with_usage = json!({"choices": [{"delta": {"images": [{"image_url": {"url": image}}]}}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3}});
+    let end = format!("{}data: [DONE]\n\n", chat_stop());
+    let scripts = vec![
+        stream(format!("data: {with_usage}\n\n{end}")),
+        stream(format!("data: {draws}\n\n{end}")),
+    ];
+    let (gateway, _fakes) = gateway(scripts).await;
+    let measured = image.len() / 4..=image.len() / 4 + 100;
+    let mut before = totals(&gateway).await;
+    for (at, output) in [3..=3, measured].into_iter().enumerate() {
+        // The usage chunk is not asked for, so it is looked for in what passes.
+        let answer = ask(&gateway, &Request::chat(&[&format!("p{at}:m")], true)).await;
+        assert_eq!((answer.status(), answer.clean), (200, true), "p{at}");
+        assert!(answer.body.len() > EVENT, "p{at}: it passes");
+        assert!(answer.body.ends_with(b"data: [DONE]\n\n"), "p{at}: whole");
+        let total = told(&gateway, before.requests).await;
+        let charged = usize::try_from(total.output - before.output).unwrap();
+        assert!(output.contains(&charged), "p{at}: {charged}");
+        before = total;
+    }
+    verified(&gateway);
 }
 
 #[tokio::test]

@@ -146,6 +146,11 @@ impl Kept {
         self.bytes.get(self.slot("choices")?.reason.clone()?)
     }
 
+    /// How long a member is, in bytes.
+    pub(super) fn length_of(&self, name: &str) -> u64 {
+        self.slot(name).map_or(0, |slot| slot.length)
+    }
+
     fn generated(&self) -> impl Iterator<Item = &Slot> {
         let generated = |slot: &&Slot| GENERATED.contains(&slot.name);
         self.slots.iter().filter(generated)
@@ -159,6 +164,22 @@ impl Kept {
     /// What was generated, text or not, in bytes; about.
     pub(super) fn measure(&self) -> u64 {
         self.generated().map(Slot::measure).sum()
+    }
+
+    /// What is kept, as a document.
+    pub(super) fn document(&self) -> Vec<u8> {
+        let mut document = vec![b'{'];
+        for slot in self.slots.iter().filter(|slot| !slot.at.is_empty()) {
+            if document.len() > 1 {
+                document.push(b',');
+            }
+            document.push(b'"');
+            document.extend_from_slice(slot.name.as_bytes());
+            document.extend_from_slice(b"\":");
+            document.extend_from_slice(self.bytes(slot));
+        }
+        document.push(b'}');
+        document
     }
 }
 

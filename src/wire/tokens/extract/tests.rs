@@ -174,6 +174,8 @@ proptest! {
             let value = std::str::from_utf8(kept.bytes(slot));
             prop_assert!(value.is_ok_and(serde_accepts), "{:?} of {}", value, said);
         }
+        let document = String::from_utf8(kept.document());
+        prop_assert!(document.is_ok_and(|document| serde_accepts(&document)), "{}", said);
         let looked: usize = kept.slots.iter().map(Slot::takes).sum();
         // What is open must be closed, and what is left out leaves `null`.
         prop_assert!(looked <= TIGHT.looked + 40, "{} of {}", looked, said);
@@ -198,6 +200,44 @@ proptest! {
             let want = last.map(|(_, value)| value.as_bytes()).filter(|value| *value != b"null");
             prop_assert_eq!(kept.value(name), want, "{}", json);
         }
+    }
+
+    #[test]
+    fn texts_that_are_looked_at_are_kept(members in prop::collection::vec((key(), value()), 0..8), size in 1usize..50) {
+        // A key counts as it is written.
+        let json = object(members).replace("u\\u0073age", "unused");
+        let kept = extract(BOUNDS, json.as_bytes().chunks(size));
+        prop_assert_eq!(kept.cut(), 0);
+        let (Ok(whole), Ok(looked)) = (
+            serde_json::from_str::<Value>(&json), serde_json::from_slice::<Value>(&kept.document()),
+        ) else {
+            return Ok(()); // half a character is none of a reader's that builds
+        };
+        for name in ["choices", "content", "error"] {
+            if let Some(value) = whole.get(name) {
+                let want = looked_at(value.clone());
+                prop_assert_eq!(looked.get(name), Some(&want), "{}", json);
+            }
+        }
+    }
+}
+
+/// What is kept of a value that is looked into.
+fn looked_at(value: Value) -> Value {
+    match value {
+        Value::Array(all) => all.into_iter().map(looked_at).collect(),
+        Value::Object(all) => {
+            let all = all.into_iter().map(|(key, value)| {
+                let value = match members::way(key.as_bytes()) {
+                    members::Way::Look => looked_at(value),
+                    members::Way::All => value,
+                    members::Way::Leave => Value::Null,
+                };
+                (key, value)
+            });
+            Value::Object(all.collect())
+        }
+        other => other,
     }
 }
 
