@@ -11,8 +11,8 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients test-upgrade lint format clippy doc map figures deny coverage \
-  fuzz release bench tools clean
+.PHONY: help run test test-rust test-sdk test-clients test-upgrade lint format clippy doc map figures catalog deny \
+  coverage fuzz release bench tools clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -89,6 +89,11 @@ figures: ## Count lines by crate and room, and what crates show each other
 	@.ci/lines
 	@echo
 	@.ci/public
+
+# Where the reference files are: catalog.tsv, genai-prices-0.2.1.json, model-facts.tsv.
+REFERENCE ?= ../shared/reference
+catalog: ## Derive the built-in models and prices from REFERENCE, and say what changed
+	@.ci/catalog $(REFERENCE)
 
 bench: tools ## Run the benchmarks
 	@cargo bench --locked --workspace

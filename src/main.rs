@@ -84,7 +84,7 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Check(from) => cli::check::run(&from.config),
         cli::Command::Schema => cli::schema(),
         cli::Command::Key(cli::KeyCommand::New(new)) => cli::key::new(&new),
-        cli::Command::Catalog(list) => cli::catalog::run(&list),
+        cli::Command::Catalog(command) => cli::catalog::run(&command),
         cli::Command::Credits(command) => cli::credits::run(&command),
         cli::Command::Secrets(command) => cli::secrets::run(&command),
         cli::Command::Usage(usage) => cli::usage::run(&usage),

@@ -1,26 +1,106 @@
 //! `tollgate catalog`.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tollgate_config::catalog::{Catalog, Kind, table};
 
-use super::{List, Listed, check};
+use clap::{Args, Subcommand};
+use tollgate_config::catalog::{Catalog, Kind, show, table};
 
-/// Lists what is known, with what a configuration adds.
-pub fn run(list: &List) -> io::Result<ExitCode> {
-    let catalog = match &list.config {
+use super::check;
+
+/// What to show of the catalog.
+#[derive(Debug, Args)]
+pub struct CatalogCommand {
+    /// What to show; the models if nothing is said.
+    #[command(subcommand)]
+    pub what: Option<What>,
+    /// Only those whose id or alias contains this.
+    #[arg(long, short, global = true)]
+    pub filter: Option<String>,
+    /// Also what this configuration adds and changes.
+    #[arg(
+        long,
+        short,
+        value_name = "PATH",
+        env = "TOLLGATE_CONFIG",
+        global = true
+    )]
+    pub config: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// List providers.
+    Providers,
+    /// List models.
+    Models,
+    /// Show all that is known of one model, and where each of its prices comes from.
+    #[command(after_help = "Examples:
+  tollgate catalog show gpt-5.5
+  tollgate catalog show openrouter:openai/gpt-5 --json
+
+Exit codes: 0 it is known, 1 it is not.")]
+    Show {
+        /// `provider:model`, or an id or alias.
+        model: String,
+    },
+}
+
+/// Prints what is known, with what a configuration adds.
+pub fn run(command: &CatalogCommand) -> io::Result<ExitCode> {
+    let catalog = match &command.config {
         None => Arc::new(Catalog::built_in()),
         Some(path) => match tollgate_config::load(path, &tollgate_config::environment) {
             Ok(config) => config.catalog,
             Err(faults) => return check::report(path, &faults),
         },
     };
-    let kind = match list.what {
-        Listed::Providers => Kind::Providers,
-        Listed::Models => Kind::Models,
+    let kind = match &command.what {
+        Some(What::Show { model }) => return run_show(&catalog, model, command),
+        Some(What::Providers) => Kind::Providers,
+        Some(What::Models) | None => Kind::Models,
     };
-    let listed = table(&catalog, kind, list.filter.as_deref(), list.json);
+    let listed = table(&catalog, kind, command.filter.as_deref(), command.json);
     writeln!(io::stdout(), "{}", listed.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_show(catalog: &Catalog, model: &str, command: &CatalogCommand) -> io::Result<ExitCode> {
+    if command.filter.is_some() {
+        writeln!(io::stderr(), "--filter is for lists; name one model")?;
+        return Ok(ExitCode::from(2));
+    }
+    let found = match catalog.resolve(model) {
+        Ok(found) => found,
+        Err(unknown) => {
+            writeln!(io::stderr(), "{unknown}")?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let known = found
+        .iter()
+        .filter_map(|one| Some((&one.provider, one.model.as_ref()?)));
+    let shown: Vec<String> = known
+        .map(|(provider, model)| show(provider, model, command.json))
+        .collect();
+    if shown.is_empty() {
+        // Only an explicit provider names what the catalog does not have.
+        writeln!(
+            io::stderr(),
+            "nothing is known of {model}: it is sent as it is, and has no price"
+        )?;
+        return Ok(ExitCode::FAILURE);
+    }
+    // Several providers may have it.
+    let text = match (command.json, &shown[..]) {
+        (true, [_, _, ..]) => format!("[\n{}]", shown.join(",\n")),
+        _ => shown.join("\n"),
+    };
+    writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::boot::BootError;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 /// One URL and one key in front of every AI model provider.
 ///
@@ -70,12 +70,13 @@ and as the first line of a configuration, for editors with yaml-language-server:
     /// Keys: those that applications send, and those of the admin API.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// List the providers and models that are known.
+    /// List the providers and models that are known, or show one model.
     #[command(after_help = "Examples:
   tollgate catalog providers
   tollgate catalog models --filter gpt-4o
-  tollgate catalog models --config conf/tollgate.yaml --json")]
-    Catalog(List),
+  tollgate catalog models --config conf/tollgate.yaml --json
+  tollgate catalog show gpt-5.5")]
+    Catalog(catalog::CatalogCommand),
     /// Prepaid credits: grants, balances, transactions.
     #[command(subcommand)]
     Credits(credits::CreditsCommand),
@@ -167,31 +168,6 @@ Examples:
   tollgate key new --admin --id reports --role usage-only --account sales"
     )]
     New(key::NewKey),
-}
-
-/// What to list.
-#[derive(Debug, Args)]
-pub struct List {
-    /// What to list.
-    #[arg(value_enum, default_value_t = Listed::Models)]
-    pub what: Listed,
-    /// Only those whose id or alias contains this.
-    #[arg(long, short)]
-    pub filter: Option<String>,
-    /// Also what this configuration adds and changes.
-    #[arg(long, short, value_name = "PATH", env = "TOLLGATE_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// As JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Listed {
-    /// Providers.
-    Providers,
-    /// Models.
-    Models,
 }
 
 /// Runs the gateway until it is told to stop.

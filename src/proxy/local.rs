@@ -114,13 +114,14 @@ pub fn models(
         }),
         ModelsQuery::One(id) => {
             let names = |row: &&Row<'_>| {
-                let bare = id
+                let model = row.model;
+                let here = id
                     .strip_prefix(&*row.provider.id)
                     .and_then(|rest| rest.strip_prefix([':', '/']));
-                [Some(id.as_str()), bare]
-                    .into_iter()
-                    .flatten()
-                    .any(|id| row.id.eq_ignore_ascii_case(id) || row.model.has_alias(id))
+                row.id.eq_ignore_ascii_case(id)
+                    || (model.bare && model.has_alias(id))
+                    || here
+                        .is_some_and(|id| model.id.eq_ignore_ascii_case(id) || model.has_alias(id))
             };
             let row = rows
                 .iter()
@@ -135,7 +136,8 @@ pub fn models(
 }
 
 /// What this key may call: allowed, and with a credential to serve it. A model is listed under its bare
-/// id; if several providers have it, under the bare id for the first and `provider:model` for the others.
+/// id; if several providers have it, under the bare id for the first and `provider:model` for the others, as one that
+/// has no bare id is.
 fn callable<'a>(snapshot: &'a Snapshot, key: &AccessKey) -> Vec<Row<'a>> {
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
@@ -156,7 +158,7 @@ fn callable<'a>(snapshot: &'a Snapshot, key: &AccessKey) -> Vec<Row<'a>> {
             {
                 continue;
             }
-            let id = if seen.insert(&*model.id) {
+            let id = if model.bare && seen.insert(&*model.id) {
                 Cow::Borrowed(&*model.id)
             } else {
                 Cow::Owned(format!("{}:{}", provider.id, model.id))

@@ -9,17 +9,22 @@
 mod address;
 mod base_url;
 mod built_in;
+mod capabilities;
+mod json;
 mod model;
 mod nearest;
 mod provider;
 mod resolve;
+mod show;
 mod table;
 mod timeouts;
 
 pub use address::{forbidden_address, plain_http_allowed};
 pub use base_url::BaseUrl;
+pub use capabilities::{Budget, Capabilities, Effort, Efforts, Modalities, Thoughts};
 pub use model::{Modality, Model, ModelRef};
 pub use provider::{Auth, Provider};
 pub use resolve::{Catalog, Resolved, Unknown};
+pub use show::show;
 pub use table::{Kind, table};
 pub use timeouts::TimeoutOverrides;

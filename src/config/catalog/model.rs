@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::capabilities::Capabilities;
 use super::timeouts::TimeoutOverrides;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,11 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     /// What it reads or makes.
     pub modalities: Vec<Modality>,
+    /// What it can do and takes.
+    pub capabilities: Capabilities,
+    /// Whether its id and aliases name it without its provider in front. Not those of providers whose ids are other
+    /// vendors' names, as OpenRouter's `openai/gpt-5`.
+    pub bare: bool,
     /// What it costs.
     pub prices: Prices,
     /// The API shapes it is offered on, if fewer than the provider's.
@@ -43,6 +49,8 @@ impl Model {
             context_window: None,
             max_output_tokens: None,
             modalities: Vec::new(),
+            capabilities: Capabilities::default(),
+            bare: true,
             prices: Prices::default(),
             surfaces: None,
             unsupported_parameters: Vec::new(),
@@ -69,6 +77,36 @@ pub enum Modality {
     Video,
     File,
     Embedding,
+}
+
+impl Modality {
+    /// All of them.
+    pub const ALL: [Modality; 6] = [
+        Modality::Text,
+        Modality::Image,
+        Modality::Audio,
+        Modality::Video,
+        Modality::File,
+        Modality::Embedding,
+    ];
+
+    /// As it is written everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Modality::Text => "text",
+            Modality::Image => "image",
+            Modality::Audio => "audio",
+            Modality::Video => "video",
+            Modality::File => "file",
+            Modality::Embedding => "embedding",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Result<Modality, String> {
+        let mut all = Modality::ALL.into_iter();
+        let found = all.find(|modality| modality.name() == name);
+        found.ok_or_else(|| format!("unknown modality `{name}`"))
+    }
 }
 
 /// One model of one provider, by ids.

@@ -11,7 +11,8 @@ const LONGEST: usize = 96;
 const ALIKE: f64 = 0.7;
 
 /// At most three ids or aliases of `providers` that look like `asked`, the most alike first. Text with one of
-/// the providers' ids in front, in any case, is compared without it.
+/// the providers' ids in front, in any case, is compared without it. Models that are not bare are looked at if no other
+/// is alike, and suggested as they can be called.
 pub(super) fn nearest(asked: &str, providers: &[Arc<Provider>]) -> Vec<String> {
     if asked.is_empty() || asked.len() > LONGEST {
         return Vec::new();
@@ -26,20 +27,37 @@ pub(super) fn nearest(asked: &str, providers: &[Arc<Provider>]) -> Vec<String> {
     let bare = prefixed
         .filter(|(provider, _)| known(provider))
         .map_or(asked.as_str(), |(_, model)| model);
-    let mut scored: Vec<(f64, &str)> = Vec::new();
-    for model in providers.iter().flat_map(|provider| &provider.models) {
-        // One suggestion a model: the id, unless an alias is more alike.
-        let names = std::iter::once(&*model.id).chain(model.aliases.iter().map(String::as_str));
-        let best = names
-            .map(|name| (likeness(bare, name), name))
-            .reduce(|best, other| if other.0 > best.0 { other } else { best });
-        scored.extend(best.filter(|(score, _)| *score >= ALIKE));
+    let mut names = most_alike(bare, providers, true);
+    if names.is_empty() {
+        names = most_alike(bare, providers, false);
+    }
+    names
+}
+
+/// Those of models that are named by their ids alone, or of the others, with their providers in front unless there is
+/// one provider only.
+fn most_alike(asked: &str, providers: &[Arc<Provider>], bare: bool) -> Vec<String> {
+    let mut scored: Vec<(f64, &str, &str)> = Vec::new();
+    for provider in providers {
+        for model in provider.models.iter().filter(|model| model.bare == bare) {
+            // One suggestion a model: the id, unless an alias is more alike.
+            let names = std::iter::once(&*model.id).chain(model.aliases.iter().map(String::as_str));
+            let best = names
+                .map(|name| (likeness(asked, name), name))
+                .reduce(|best, other| if other.0 > best.0 { other } else { best });
+            let best = best.filter(|(score, _)| *score >= ALIKE);
+            scored.extend(best.map(|(score, name)| (score, &*provider.id, name)));
+        }
     }
     scored.sort_by(|one, other| other.0.total_cmp(&one.0));
     let mut names: Vec<String> = Vec::new();
-    for (_, name) in scored {
-        if names.len() < 3 && !names.iter().any(|other| other == name) {
-            names.push(name.to_owned());
+    for (_, provider, name) in scored {
+        let name = match bare || providers.len() == 1 {
+            true => name.to_owned(),
+            false => format!("{provider}:{name}"),
+        };
+        if names.len() < 3 && !names.contains(&name) {
+            names.push(name);
         }
     }
     names
@@ -51,8 +69,11 @@ fn likeness(asked: &str, name: &str) -> f64 {
     let name = name.to_ascii_lowercase();
     // An id without its vendor, as `gpt-oss-20b` is `openai/gpt-oss-20b`, is as good as the same.
     let tail = name.rsplit('/').next().unwrap_or(&name);
-    let edits = strsim::normalized_damerau_levenshtein(asked, &name)
-        .max(strsim::normalized_damerau_levenshtein(asked, tail));
+    let edits = by_edits(asked, &name);
+    let edits = match tail.len() == name.len() {
+        true => edits,
+        false => edits.max(by_edits(asked, tail)),
+    };
     let start = if asked.len() >= 4 && name.starts_with(asked) {
         0.85
     } else {
@@ -61,8 +82,38 @@ fn likeness(asked: &str, name: &str) -> f64 {
     edits.max(start)
 }
 
+/// How alike two texts are by the edits between them; 0 if that is less than [`ALIKE`]. Most pairs are told apart by
+/// their letters, which is a hundred times cheaper.
+fn by_edits(asked: &str, name: &str) -> f64 {
+    if asked.is_ascii() && name.is_ascii() {
+        let mut surplus = [0_i32; 128];
+        asked
+            .bytes()
+            .for_each(|letter| surplus[usize::from(letter)] += 1);
+        name.bytes()
+            .for_each(|letter| surplus[usize::from(letter)] -= 1);
+        let of_sign = |sign: i32| {
+            surplus
+                .iter()
+                .map(|count| (sign * count).max(0))
+                .sum::<i32>()
+        };
+        // An edit mends at most one letter too many and one too few.
+        let edits = f64::from(of_sign(1).max(of_sign(-1)));
+        let longest = asked.len().max(name.len());
+        if edits
+            > (1.0 - ALIKE + f64::EPSILON) * f64::from(u32::try_from(longest).unwrap_or(u32::MAX))
+        {
+            return 0.0;
+        }
+    }
+    strsim::normalized_damerau_levenshtein(asked, name)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::catalog::Catalog;
 
@@ -94,10 +145,31 @@ mod tests {
     }
 
     #[test]
+    fn what_only_an_aggregator_has_is_suggested_as_it_is_called() {
+        assert_eq!(
+            near("mistral-larg")[0],
+            "openrouter:mistralai/mistral-large"
+        );
+        let catalog = Catalog::built_in();
+        let openrouter = catalog.provider("openrouter").unwrap();
+        let here = nearest("mistral-larg", std::slice::from_ref(openrouter));
+        assert_eq!(here[0], "mistralai/mistral-large");
+    }
+
+    #[test]
     fn what_looks_like_nothing_suggests_nothing() {
         assert_eq!(near(""), Vec::<String>::new());
-        assert_eq!(near("mistral-large"), Vec::<String>::new());
+        assert_eq!(near("unheard-of"), Vec::<String>::new());
         assert_eq!(near(&"gpt-4o".repeat(1000)), Vec::<String>::new());
         assert!(near("claude").len() <= 3);
+    }
+
+    proptest! {
+        #[test]
+        fn letters_alone_tell_nothing_alike_apart(asked in "[a-c:/ä]{0,12}", name in "[a-c:/ä]{0,12}") {
+            let exact = strsim::normalized_damerau_levenshtein(&asked, &name);
+            let quick = by_edits(&asked, &name);
+            prop_assert!(quick == exact || (quick == 0.0 && exact < ALIKE), "{quick} {exact}");
+        }
     }
 }

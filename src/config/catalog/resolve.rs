@@ -9,7 +9,10 @@
 //! 3. `provider/model`, when the text before the first `/` is a known provider's exact id: as in 1.
 //! 4. Anything else is unknown.
 //!
-//! In 1 and 3, a model outside the catalog passes through if the provider allows.
+//! In 1 and 3, a model outside the catalog passes through if the provider allows. A model that is not [bare]
+//! (OpenRouter's `openai/gpt-5`, and all whose ids are other vendors' names) is found by 1 and 3 alone.
+//!
+//! [bare]: Model::bare
 //!
 //! The id that goes upstream is the canonical one of the catalog, with two exceptions: an alias that the
 //! provider knows itself (a dated snapshot such as `gpt-4o-2024-08-06`: the catalog's own aliases are all of
@@ -233,7 +236,8 @@ impl Catalog {
                 .map(|resolved| vec![resolved]);
         }
         if let Some(named) = self.named(requested) {
-            let found = named.iter().filter_map(|named| self.resolved(named));
+            let bare = named.iter().filter(|named| named.model.bare);
+            let found = bare.filter_map(|named| self.resolved(named));
             let found: Vec<Resolved> = found.filter(|found| may(&found.provider)).collect();
             if !found.is_empty() {
                 return Ok(found);

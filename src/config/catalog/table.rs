@@ -1,11 +1,11 @@
 //! The catalog as `tollgate catalog` prints it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::json::{model_json, names, provider_json};
 use super::model::Model;
 use super::provider::Provider;
 use super::resolve::Catalog;
-use crate::catalog::Modality;
 use tollgate_base::clock;
 use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
@@ -123,7 +123,7 @@ fn models_table(models: &[(&Provider, &Model)]) -> String {
             if model.modalities.is_empty() {
                 "?".to_owned()
             } else {
-                modalities(&model.modalities).join(",")
+                names(&model.modalities).join(",")
             },
             price(&model.prices, Unit::Input),
             price(&model.prices, Unit::CachedRead),
@@ -143,11 +143,11 @@ fn models_table(models: &[(&Provider, &Model)]) -> String {
     text
 }
 
-fn offered<'a>(provider: &'a Provider, model: &'a Model) -> &'a [Surface] {
+pub(super) fn offered<'a>(provider: &'a Provider, model: &'a Model) -> &'a [Surface] {
     model.surfaces.as_deref().unwrap_or(&provider.surfaces)
 }
 
-fn needs_key(provider: &Provider) -> &'static str {
+pub(super) fn needs_key(provider: &Provider) -> &'static str {
     if provider.needs_key() {
         "needed"
     } else {
@@ -160,7 +160,7 @@ fn tokens(number: Option<u64>) -> String {
 }
 
 /// The units that have a column of their own.
-const MAIN: [Unit; 4] = [
+pub(super) const MAIN: [Unit; 4] = [
     Unit::Input,
     Unit::CachedRead,
     Unit::CacheWrite,
@@ -178,7 +178,7 @@ fn price(prices: &Prices, unit: Unit) -> String {
 }
 
 /// What it costs now, if that does not depend on how it is served.
-fn standard(prices: &Prices) -> Option<&Rates> {
+pub(super) fn standard(prices: &Prices) -> Option<&Rates> {
     let dated = |period: &&Period| !matches!(period.holds, Holds::Daily(..));
     let now = clock::unix_ms(clock::wall()) / 1_000;
     let holding = prices
@@ -210,20 +210,8 @@ fn surfaces(surfaces: &[Surface]) -> String {
     surfaces.iter().map(short).collect::<Vec<_>>().join(" ")
 }
 
-fn modalities(modalities: &[Modality]) -> Vec<&'static str> {
-    let name = |modality: &Modality| match modality {
-        Modality::Text => "text",
-        Modality::Image => "image",
-        Modality::Audio => "audio",
-        Modality::Video => "video",
-        Modality::File => "file",
-        Modality::Embedding => "embedding",
-    };
-    modalities.iter().map(name).collect()
-}
-
 /// Columns two spaces apart, those in `right` flush right.
-fn aligned<const N: usize>(
+pub(super) fn aligned<const N: usize>(
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
     right: &[usize],
@@ -259,172 +247,9 @@ fn aligned<const N: usize>(
     text
 }
 
-fn to_json(items: impl Iterator<Item = Value>) -> String {
+pub(super) fn to_json(items: impl Iterator<Item = Value>) -> String {
     format!("{:#}\n", Value::Array(items.collect()))
 }
 
-fn provider_json(provider: &Provider) -> Value {
-    json!({
-        "id": &*provider.id,
-        "display_name": &*provider.display_name,
-        "base_url": provider.base_url.to_string(),
-        "surfaces": surface_names(&provider.surfaces),
-        "models": provider.models.len(),
-        "passthrough": provider.passthrough,
-        "needs_key": provider.needs_key(),
-        "built_in": provider.built_in,
-    })
-}
-
-fn model_json((provider, model): (&Provider, &Model)) -> Value {
-    let prices = prices_json(&model.prices);
-    json!({
-        "provider": &*provider.id,
-        "id": &*model.id,
-        "display_name": &*model.display_name,
-        "aliases": model.aliases,
-        "context_window": model.context_window,
-        "max_output_tokens": model.max_output_tokens,
-        "modalities": modalities(&model.modalities),
-        "usd_per_million_tokens": prices,
-        "surfaces": surface_names(offered(provider, model)),
-        "unsupported_parameters": model.unsupported_parameters,
-        "needs_key": provider.needs_key(),
-    })
-}
-
-/// What holds now as before there was anything else; then what holds at other times, or is served otherwise.
-fn prices_json(prices: &Prices) -> Value {
-    let none = Rates::default();
-    let mut json = rates_json(standard(prices).unwrap_or(&none));
-    if let Some(members) = json.as_object_mut() {
-        for unit in MAIN {
-            members.entry(unit.name()).or_insert(Value::Null);
-        }
-    }
-    json["source"] = json!(&*prices.source.0);
-    let with = |holds: Holds, rates: &Rates| {
-        let mut json = rates_json(rates);
-        json["holds"] = json!(holds.to_string());
-        json
-    };
-    let periods = prices.standard.iter().filter(|_| prices.standard.len() > 1);
-    json["periods"] = periods
-        .map(|period| with(period.holds, &period.rates))
-        .collect();
-    let variants = prices.variants.iter().map(|variant| {
-        let mut json = with(variant.holds, &variant.rates);
-        json["when"] = json!(variant.when.to_string());
-        json
-    });
-    json["variants"] = variants.collect();
-    json
-}
-
-/// Each unit's price, and those of long prompts by their threshold: a tier has all units, whether they rise or not.
-fn rates_json(rates: &Rates) -> Value {
-    let at = |prompt: u64| -> serde_json::Map<String, Value> {
-        let priced = rates.iter().filter_map(|(unit, rate)| {
-            let pico = rate.at(prompt)?;
-            Some((unit.name().to_owned(), json!(show_rate(unit, pico))))
-        });
-        priced.collect()
-    };
-    let mut json = Value::Object(at(0));
-    let tier = |above: &u64| {
-        let mut tier = at(above.saturating_add(1));
-        tier.insert("above".to_owned(), json!(above));
-        Value::Object(tier)
-    };
-    json["tiers"] = rates.thresholds().iter().map(tier).collect();
-    json
-}
-
-fn surface_names(surfaces: &[Surface]) -> Vec<&'static str> {
-    surfaces.iter().map(|surface| surface.name()).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_is_aligned_and_says_what_is_unknown() {
-        let text = table(&Catalog::built_in(), Kind::Models, Some("GROQ:"), false);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 8, "{text}");
-        let surfaces = lines[0].find("SURFACES").expect("a column");
-        assert!(
-            lines
-                .iter()
-                .skip(1)
-                .all(|line| line[surfaces..].starts_with("chat-completions responses")),
-            "{text}"
-        );
-        let guessed = lines
-            .iter()
-            .find(|line| line.contains("llama-3.1-8b-instant"))
-            .expect("listed");
-        assert_eq!(
-            guessed
-                .split_whitespace()
-                .filter(|cell| *cell == "?")
-                .count(),
-            4,
-            "unknown, not zero: {guessed}"
-        );
-        assert!(text.contains("0.0375"), "{text}");
-    }
-
-    #[test]
-    fn tiers_are_marked() {
-        let text = table(
-            &Catalog::built_in(),
-            Kind::Models,
-            Some("gpt-5.5-pro"),
-            false,
-        );
-        assert!(text.contains(" 30* ") && text.contains(" 180* "), "{text}");
-        assert!(text.contains("* is not always the same"), "{text}");
-    }
-
-    #[test]
-    fn filters_match_ids_providers_and_aliases() {
-        let catalog = Catalog::built_in();
-        let count = |kind, filter| {
-            let json: Vec<Value> =
-                serde_json::from_str(&table(&catalog, kind, filter, true)).expect("JSON");
-            json.len()
-        };
-        assert_eq!(count(Kind::Providers, None), 11);
-        assert_eq!(count(Kind::Providers, Some("anthro")), 1);
-        assert_eq!(count(Kind::Models, None), 90);
-        assert_eq!(count(Kind::Models, Some("anthropic:")), 11);
-        assert_eq!(count(Kind::Models, Some("2024-08-06")), 1, "by an alias");
-        assert_eq!(count(Kind::Models, Some("no such")), 0);
-        assert_eq!(
-            table(&catalog, Kind::Models, Some("no such"), false),
-            "no model matches\n"
-        );
-    }
-
-    #[test]
-    fn json_keeps_prices_exact() {
-        let text = table(
-            &Catalog::built_in(),
-            Kind::Models,
-            Some("groq:openai/gpt-oss-20b"),
-            true,
-        );
-        let json: Value = serde_json::from_str(&text).expect("JSON");
-        let prices = &json[0]["usd_per_million_tokens"];
-        assert_eq!(
-            (&prices["cached_read"], &prices["cache_write"]),
-            (&json!("0.0375"), &Value::Null)
-        );
-        assert_eq!(
-            json[0]["surfaces"],
-            json!(["openai/chat-completions", "openai/responses"])
-        );
-    }
-}
+mod tests;

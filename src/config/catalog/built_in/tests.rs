@@ -1,6 +1,8 @@
 use super::*;
 use tollgate_wire::Endpoint;
 
+mod prices;
+
 fn model(provider: &str, id: &str) -> Arc<Model> {
     let catalog = Catalog::built_in();
     catalog
@@ -13,7 +15,7 @@ fn model(provider: &str, id: &str) -> Arc<Model> {
 
 #[test]
 fn every_fact_is_there() {
-    read(PROVIDERS, MODELS, ALIASES, RULES).expect("the tables are sound");
+    read(TABLES).expect("the tables are sound");
     let catalog = Catalog::built_in();
     let counts: Vec<(&str, usize)> = catalog
         .providers()
@@ -21,22 +23,31 @@ fn every_fact_is_there() {
         .map(|provider| (&*provider.id, provider.models.len()))
         .collect();
     let expected = [
-        ("openai", 41),
-        ("anthropic", 11),
-        ("google", 11),
-        ("deepseek", 2),
-        ("groq", 7),
-        ("moonshotai", 4),
-        ("z-ai", 14),
-        ("openrouter", 0),
-        ("hyperbolic", 0),
-        ("inceptionlabs", 0),
-        ("inference-net", 0),
+        ("openai", 75),
+        ("anthropic", 28),
+        ("google", 32),
+        ("deepseek", 5),
+        ("groq", 37),
+        ("moonshotai", 16),
+        ("z-ai", 21),
+        ("openrouter", 713),
+        ("hyperbolic", 12),
+        ("inceptionlabs", 2),
+        ("inference-net", 8),
     ];
     assert_eq!(counts, expected);
+    let models = catalog
+        .providers()
+        .iter()
+        .flat_map(|provider| &provider.models);
+    let (mut periods, mut variants) = (0, 0);
+    for model in models {
+        periods += model.prices.standard.len();
+        variants += model.prices.variants.len();
+    }
     assert_eq!(
-        counts.iter().map(|(_, models)| models).sum::<usize>(),
-        rows::<10>(MODELS).expect("sound").len()
+        periods + variants,
+        rows::<6>(TABLES.prices).expect("sound").len()
     );
 }
 
@@ -51,52 +62,6 @@ fn names_are_unique_within_a_provider() {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), all, "{}", provider.id);
-    }
-}
-
-/// What it costs as usual; nothing if no price is known.
-fn usual(provider: &str, id: &str) -> String {
-    let prices = model(provider, id).prices.clone();
-    prices
-        .standard
-        .first()
-        .map(|period| period.rates.to_string())
-        .unwrap_or_default()
-}
-
-#[test]
-fn prices_are_exact() {
-    for (provider, id, expected) in [
-        (
-            "groq",
-            "openai/gpt-oss-20b",
-            "input=0.075 cached_read=0.0375 output=0.3",
-        ),
-        ("groq", "meta-llama/llama-3.1-8b-instant", ""),
-        (
-            "deepseek",
-            "deepseek-v4-flash",
-            "input=0.3 cached_read=0.006 output=1.2",
-        ),
-        (
-            "openai",
-            "gpt-5-nano",
-            "input=0.05 cached_read=0.005 output=0.4",
-        ),
-        ("openai", "o1-pro", "input=150 output=600"),
-        (
-            "anthropic",
-            "claude-opus-4-1",
-            "input=15 cached_read=1.5 cache_write=18.75 output=75",
-        ),
-        ("openai", "text-embedding-3-small", "input=0.02"),
-        (
-            "openai",
-            "gpt-5.6-luna",
-            "input=0.2;>272000:0.4 cached_read=0.02;>272000:0.04 cache_write=0.25;>272000:0.5 output=1.2;>272000:1.8",
-        ),
-    ] {
-        assert_eq!(usual(provider, id), expected, "{provider}:{id}");
     }
 }
 
@@ -208,7 +173,10 @@ fn models_are_offered_where_they_work() {
                 "{}",
                 model.id
             );
-            let legacy = &*model.id == "gpt-3.5-turbo-instruct";
+            let legacy = matches!(
+                &*model.id,
+                "gpt-3.5-turbo-instruct" | "babbage-002" | "davinci-002"
+            );
             assert_eq!(
                 resolved.offers(Surface::Completions),
                 legacy,
@@ -266,17 +234,101 @@ fn a_model_that_answers_no_tokens_has_no_output_limit() {
 }
 
 #[test]
+fn capabilities_are_known_where_somebody_looked() {
+    use crate::catalog::{Budget, Effort, Thoughts};
+    let of = |provider, id| model(provider, id).capabilities;
+    let gpt = of("openai", "gpt-5.5");
+    assert_eq!(
+        (gpt.reasoning, gpt.temperature, gpt.tools),
+        (Some(true), Some(false), Some(true))
+    );
+    let efforts: Vec<&str> = gpt.efforts.unwrap().iter().map(Effort::name).collect();
+    assert_eq!(efforts, ["none", "low", "medium", "high", "xhigh"]);
+    let opus = of("anthropic", "claude-opus-4-5");
+    assert_eq!(
+        opus.budget,
+        Some(Budget {
+            least: Some(1024),
+            most: None
+        })
+    );
+    assert_eq!(opus.structured_output, None, "not known");
+    assert!(
+        opus.reads.unwrap().contains(Modality::File)
+            && !opus.makes.unwrap().contains(Modality::Image)
+    );
+    assert_eq!(
+        of("deepseek", "deepseek-v4-pro").thoughts,
+        Some(Thoughts::Content)
+    );
+    assert_eq!(of("openai", "gpt-4o").reasoning, Some(false));
+    assert_eq!(
+        of("openai", "gpt-6-sol"),
+        Capabilities::default(),
+        "nothing is known, nothing is forbidden"
+    );
+}
+
+/// A row of models.tsv with these cells behind its id.
+fn row(provider: &str, cells: &[(usize, &str)]) -> String {
+    let mut row = [""; 18];
+    (row[0], row[1], row[2]) = (provider, "m", "M");
+    for (place, cell) in cells {
+        row[*place] = cell;
+    }
+    row.join("\t")
+}
+
+#[test]
 fn unsound_tables_are_told_apart() {
     let header = "# comment\nh\n";
+    let empty = Tables {
+        models: header,
+        prices: header,
+        aliases: header,
+        rules: header,
+        ..TABLES
+    };
+    let good = row("openai", &[(5, "text"), (16, "yes")]);
     for (models, fault) in [
-        ("openai\tm", "columns"),
-        ("nobody\tm\tM\t1\t1\ttext\t\t\t\t", "no provider"),
-        ("openai\tm\tM\tx\t1\ttext\t\t\t\t", "no number"),
-        ("openai\tm\tM\t1\t1\tsmell\t\t\t\t", "modality"),
-        ("openai\tm\tM\t1\t1\ttext\t1;5\t\t\t", "a tier that is no"),
-        ("openai\tm\tM\t1\t1\ttext\t1e3\t\t\t", "not a price"),
+        ("openai\tm".to_owned(), "columns"),
+        (row("nobody", &[]), "no provider"),
+        (row("openai", &[(3, "x")]), "invalid digit"),
+        (row("openai", &[(5, "smell")]), "modality"),
+        (row("openai", &[(6, "smell")]), "modality"),
+        (row("openai", &[(8, "maybe")]), "neither yes nor no"),
+        (row("openai", &[(10, "utmost")]), "effort"),
+        (row("openai", &[(11, "1024")]), "budget"),
+        (row("openai", &[(15, "reasoning")]), "thoughts"),
+        (format!("{good}\n{good}"), "two models openai:m"),
     ] {
-        let told = read(PROVIDERS, &format!("{header}{models}"), header, header).expect_err(models);
+        let models = format!("{header}{models}");
+        let tables = Tables {
+            models: &models,
+            ..empty
+        };
+        let told = read(tables).expect_err(&models);
         assert!(told.contains(fault), "{models:?}: {told}");
+    }
+    let models = format!("{header}{good}");
+    for (prices, fault) in [
+        ("openai\tm\t\t\tinput=1;5\tcatalog", "a tier that is no"),
+        ("openai\tm\t\t\tinput=1e3\tcatalog", "not a price"),
+        ("openai\tm\t\ttomorrow\tinput=1\tcatalog", "neither a day"),
+        (
+            "openai\tm\tfast\t\tinput=1\tcatalog",
+            "is not `dimension=value`",
+        ),
+        ("openai\tm\t\t\tinput=1\trumour", "no source `rumour`"),
+        ("openai\tn\t\t\tinput=1\tcatalog", "no model openai:n"),
+    ] {
+        let prices = format!("{header}{prices}");
+        let tables = Tables {
+            models: &models,
+            prices: &prices,
+            ..empty
+        };
+        let told = read(tables).expect_err(&prices);
+        assert!(told.contains(fault), "{prices:?}: {told}");
     }
 }

@@ -79,6 +79,8 @@ fn apply(
     path: &str,
     faults: &mut Faults,
 ) {
+    // Who declares a model means it, whatever names it looks like.
+    model.bare = true;
     if let Some(name) = &change.display_name {
         model.display_name = name.as_str().into();
     }

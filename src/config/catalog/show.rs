@@ -1,0 +1,272 @@
+//! One model of the catalog, as `tollgate catalog show` prints it: all that is known, and where each figure is from.
+
+use serde_json::{Value, json};
+
+use super::built_in::{Origin, origins};
+use super::capabilities::{Capabilities, Effort, Modalities, Thoughts};
+use super::json::{model_json, names};
+use super::model::{Modality, Model};
+use super::provider::Provider;
+use super::table::{aligned, needs_key, offered};
+use tollgate_ledger::tariff::{Holds, Prices, Rates, show_rate};
+use tollgate_wire::Surface;
+use tollgate_wire::report::{Context, Unit};
+
+/// All that is known of a model that `provider` serves, as text for people or as JSON for programs.
+pub fn show(provider: &Provider, model: &Model, json: bool) -> String {
+    let figures = figures(provider, model);
+    if json {
+        let mut value = model_json((provider, model));
+        value["figures"] = figures.iter().map(Figure::json).collect();
+        return format!("{value:#}\n");
+    }
+    let mut text = format!("{}:{}\n\n", provider.id, model.id);
+    for (name, value) in facts(provider, model) {
+        text.push_str(&format!("  {name:<18}{value}\n"));
+    }
+    text.push('\n');
+    if figures.is_empty() {
+        text.push_str("No price is known: with a managed key it cannot be called.\n");
+        return text;
+    }
+    let mut sources: Vec<&str> = Vec::new();
+    for figure in &figures {
+        if !sources.contains(&figure.from.as_str()) {
+            sources.push(&figure.from);
+        }
+    }
+    text.push_str(&prices_table(&figures, &sources));
+    text.push_str(
+        "\nPrices are US dollars per million tokens, and per thousand of what is no token. The last usual price that\n\
+         holds counts; of those that are served otherwise, the first one that fits and holds. They come from\n\n",
+    );
+    for (number, source) in (1..).zip(&sources) {
+        text.push_str(&format!("  [{number}] {source}\n"));
+    }
+    text
+}
+
+/// What is known besides prices, by name.
+fn facts(provider: &Provider, model: &Model) -> Vec<(&'static str, String)> {
+    let tokens = |known: Option<u64>| {
+        known.map_or_else(unknown, |tokens| format!("{} tokens", grouped(tokens)))
+    };
+    let list = |all: &[&str]| match all {
+        [] => "none".to_owned(),
+        _ => all.join(", "),
+    };
+    let surfaces: Vec<&str> = offered(provider, model)
+        .iter()
+        .map(|one: &Surface| one.name())
+        .collect();
+    let aliases: Vec<&str> = model.aliases.iter().map(String::as_str).collect();
+    let refused = provider
+        .unsupported_parameters
+        .iter()
+        .chain(&model.unsupported_parameters);
+    let refused: Vec<&str> = refused.map(String::as_str).collect();
+    let mut facts = vec![
+        ("name", model.display_name.to_string()),
+        ("called", called(provider, model)),
+        ("aliases", list(&aliases)),
+        ("context window", tokens(model.context_window)),
+        ("longest answer", tokens(model.max_output_tokens)),
+    ];
+    if model.capabilities.reads.is_none() && model.capabilities.makes.is_none() {
+        facts.push((
+            "reads or makes",
+            match &model.modalities[..] {
+                [] => unknown(),
+                all => names(all).join(", "),
+            },
+        ));
+    }
+    facts.extend(abilities(&model.capabilities));
+    facts.push(("surfaces", list(&surfaces)));
+    facts.push(("fields left out", list(&refused)));
+    facts.push(("provider key", needs_key(provider).to_owned()));
+    facts
+}
+
+fn called(provider: &Provider, model: &Model) -> String {
+    match model.bare {
+        true => format!("{} or {}:{}", model.id, provider.id, model.id),
+        false => format!("{}:{}", provider.id, model.id),
+    }
+}
+
+fn abilities(known: &Capabilities) -> Vec<(&'static str, String)> {
+    let yes = |known: Option<bool>| match known {
+        Some(true) => "yes".to_owned(),
+        Some(false) => "no".to_owned(),
+        None => unknown(),
+    };
+    let modalities = |known: Modalities| {
+        known
+            .iter()
+            .map(Modality::name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let told = |known: Option<Modalities>| known.map(modalities);
+    let mut all: Vec<(&str, String)> = [("reads", told(known.reads)), ("makes", told(known.makes))]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    let mut reasoning = yes(known.reasoning);
+    if known.toggle == Some(true) {
+        reasoning.push_str(", can be turned off");
+    }
+    if let Some(efforts) = known.efforts {
+        let names: Vec<&str> = efforts.iter().map(Effort::name).collect();
+        reasoning.push_str(&format!("; efforts {}", names.join(", ")));
+    }
+    if let Some(budget) = known.budget {
+        reasoning.push_str(&match (budget.least, budget.most) {
+            (None, None) => "; a budget".to_owned(),
+            (Some(least), None) => {
+                format!("; a budget of {} tokens or more", grouped(least.into()))
+            }
+            (None, Some(most)) => format!("; a budget of at most {} tokens", grouped(most.into())),
+            (Some(least), Some(most)) => {
+                format!(
+                    "; a budget of {} to {} tokens",
+                    grouped(least.into()),
+                    grouped(most.into())
+                )
+            }
+        });
+    }
+    all.push(("reasoning", reasoning));
+    if let Some(thoughts) = known.thoughts.map(Thoughts::name) {
+        all.push(("thoughts go back", format!("in `{thoughts}`")));
+    }
+    all.push(("temperature", yes(known.temperature)));
+    all.push(("tools", yes(known.tools)));
+    all.push(("structured output", yes(known.structured_output)));
+    all
+}
+
+fn unknown() -> String {
+    "not known".to_owned()
+}
+
+/// One price.
+struct Figure {
+    when: Context,
+    holds: Holds,
+    unit: Unit,
+    /// For prompts of more tokens than this.
+    above: Option<u64>,
+    pico: u64,
+    from: String,
+}
+
+impl Figure {
+    fn json(&self) -> Value {
+        json!({
+            "when": self.when.to_string(),
+            "holds": self.holds.to_string(),
+            "unit": self.unit.name(),
+            "above": self.above,
+            "usd": show_rate(self.unit, self.pico),
+            "from": self.from,
+        })
+    }
+}
+
+/// Every price: of the standard by day and hour, then of variants; unit by unit, with its tiers.
+fn figures(provider: &Provider, model: &Model) -> Vec<Figure> {
+    let prices = &model.prices;
+    let mut origins = match prices.source.0.starts_with("catalog ") {
+        true => origins(&provider.id, &model.id),
+        false => Vec::new(),
+    }
+    .into_iter();
+    let mut figures = Vec::new();
+    for (when, holds, rates) in rows(prices) {
+        let origins = origins.next().unwrap_or_default();
+        for (unit, rate) in rates.iter() {
+            let from = from(prices, &origins, unit);
+            let base = rate.base.map(|pico| (None, pico));
+            let tiers = rate.tiers.iter().map(|(above, pico)| (Some(*above), *pico));
+            figures.extend(base.into_iter().chain(tiers).map(|(above, pico)| Figure {
+                when: when.clone(),
+                holds,
+                unit,
+                above,
+                pico,
+                from: from.clone(),
+            }));
+        }
+    }
+    figures
+}
+
+fn rows(prices: &Prices) -> impl Iterator<Item = (Context, Holds, &Rates)> {
+    let standard = prices.standard.iter();
+    let standard = standard.map(|period| (Context::STANDARD, period.holds, &period.rates));
+    let variants = prices.variants.iter();
+    standard.chain(variants.map(|variant| (variant.when.clone(), variant.holds, &variant.rates)))
+}
+
+/// Where a figure comes from: its own origin, its row's, or what the prices say of themselves.
+fn from(prices: &Prices, origins: &[(&'static str, Origin)], unit: Unit) -> String {
+    let of = |name: &str| origins.iter().find(|(unit, _)| *unit == name);
+    match of(unit.name()).or_else(|| of("")) {
+        Some((_, origin)) => format!("{}, {}", origin.what, origin.date),
+        None => prices.source.0.to_string(),
+    }
+}
+
+fn prices_table(figures: &[Figure], sources: &[&str]) -> String {
+    let number = |from: &str| sources.iter().position(|source| *source == from);
+    let mut last = (String::new(), String::new());
+    let rows = figures.iter().map(|figure| {
+        let served = match figure.when.is_standard() {
+            true => "usual".to_owned(),
+            false => figure.when.to_string(),
+        };
+        let holds = match figure.holds {
+            Holds::Always => "always".to_owned(),
+            Holds::From(_) => format!("from {}", figure.holds),
+            Holds::Daily(..) => figure.holds.to_string(),
+        };
+        // What is as in the line above is not said again.
+        let this = (served.clone(), holds.clone());
+        let again = last == this;
+        last = this;
+        [
+            if again { String::new() } else { served },
+            if again { String::new() } else { holds },
+            figure.unit.name().to_owned(),
+            figure
+                .above
+                .map_or_else(String::new, |above| format!("> {}", grouped(above))),
+            show_rate(figure.unit, figure.pico),
+            number(&figure.from).map_or_else(String::new, |place| format!("[{}]", place + 1)),
+        ]
+    });
+    aligned(
+        ["SERVED", "HOLDS", "UNIT", "PROMPT", "USD", "FROM"],
+        rows,
+        &[3, 4],
+        "",
+    )
+}
+
+/// `1,050,000`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
