@@ -57,6 +57,9 @@ pub(crate) struct Figures {
     searches: Option<u64>,
     file_searches: Option<u64>,
     containers: Option<u64>,
+    /// Tokens that a tool made images of, and of the images: beside prompt and answer.
+    drawn_of: Option<u64>,
+    drawn: Option<u64>,
     /// What was not standard about how the answer was served.
     served: Context,
     /// The sum of the parts that the outer figures do not sum, and how many they are.
@@ -217,7 +220,11 @@ impl Figures {
                 it.citations = figure(value);
                 it.beside = true;
             }
-            b"num_search_queries" | b"num_sources_used" => it.searches = figure(value),
+            b"num_sources_used" => it.searches = figure(value),
+            b"num_search_queries" => {
+                it.searches = figure(value);
+                it.beside = true;
+            }
             b"server_tool_use" | b"server_side_tool_usage_details" | b"tool_usage" => {
                 it.tools(value);
             }
@@ -278,6 +285,11 @@ impl Figures {
             b"code_execution_requests" | b"code_interpreter_calls" => {
                 add(|it| &mut it.containers, value);
             }
+            b"image_gen" => members(value, |key, value| match key {
+                b"input_tokens" => add(|it| &mut it.drawn_of, value),
+                b"output_tokens" => add(|it| &mut it.drawn, value),
+                _ => {}
+            }),
             b"web_search" | b"file_search" | b"code_interpreter" => {
                 let place: fn(&mut Figures) -> &mut Option<u64> = match key {
                     b"web_search" => |it| &mut it.searches,
@@ -442,6 +454,12 @@ impl Figures {
             if let Some(count) = told {
                 usage[unit] = count;
             }
+        }
+        for (unit, told) in [
+            (Unit::InputImage, self.drawn_of),
+            (Unit::OutputImage, self.drawn),
+        ] {
+            usage[unit] = usage[unit].saturating_add(told.unwrap_or(0));
         }
     }
 

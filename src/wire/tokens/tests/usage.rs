@@ -57,6 +57,44 @@ fn lying_usage_neither_panics_nor_wraps() {
     }
 }
 
+/// Images of a hosted tool were free: their tokens are told beside the usage, in `tool_usage.image_gen`.
+#[test]
+fn images_that_a_tool_made_are_counted_beside_the_answer() {
+    let event = r#"{"type":"response.completed","response":{"id":"r","model":"m","status":"completed","output":[],"usage":{"input_tokens":50,"output_tokens":20,"output_tokens_details":{"reasoning_tokens":5},"total_tokens":70},"tool_usage":{"image_gen":{"input_tokens":12,"input_tokens_details":{"image_tokens":0,"text_tokens":12},"output_tokens":1056,"total_tokens":1068},"web_search":{"num_requests":0}}}}"#;
+    let seen = streamed(Surface::Responses, false, &format!("data: {event}\n\n"));
+    let usage = seen.facts.0.expect("reported");
+    let units: Vec<(Unit, u64)> = usage.units().collect();
+    assert_eq!(
+        units,
+        [
+            (Unit::Input, 50),
+            (Unit::InputImage, 12),
+            (Unit::Output, 15),
+            (Unit::Reasoning, 5),
+            (Unit::OutputImage, 1056),
+        ]
+    );
+}
+
+/// Perplexity counts reasoning beside the answer, also where it has no citations to count.
+#[test]
+fn reasoning_of_a_search_is_beside_the_answer() {
+    let usage = r#"{"prompt_tokens":9,"completion_tokens":40,"total_tokens":49,"num_search_queries":2,"reasoning_tokens":700}"#;
+    let body = format!("{{\"choices\":[],\"usage\":{usage}}}");
+    let usage = whole(Endpoint::Generate(Surface::ChatCompletions), &body)
+        .facts
+        .0
+        .expect("reported");
+    let units: Vec<(Unit, u64)> = usage.units().collect();
+    let expected = [
+        (Unit::Input, 9),
+        (Unit::Output, 40),
+        (Unit::Reasoning, 700),
+        (Unit::WebSearch, 2),
+    ];
+    assert_eq!(units, expected);
+}
+
 #[test]
 fn the_last_complete_usage_wins_and_zeros_do_not_erase_a_prompt() {
     let stream = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n\
