@@ -13,6 +13,8 @@ mod capabilities;
 mod json;
 mod model;
 mod nearest;
+#[cfg(test)]
+mod oracle;
 mod provider;
 mod resolve;
 mod show;
