@@ -1,7 +1,9 @@
 //! Callers that leave before their answer has ended, and what they pay.
 
 mod blind;
+mod bounded;
 mod early;
+mod house;
 mod read_on;
 mod talk;
 
