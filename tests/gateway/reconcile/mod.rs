@@ -3,6 +3,7 @@
 //! The provider bills by its own tariff, in code of its own (`vendor.rs`), and exports what it billed in OpenAI's and
 //! Anthropic's forms. Needs `redis-server` 7 or newer (or Valkey's, by the name in `TOLLGATE_TEST_REDIS`).
 
+mod answers;
 mod fetch;
 mod files;
 mod vendor;
@@ -20,7 +21,7 @@ use tollgate_ledger::events::stored;
 use vendor::{Billing, Price, Served, TARIFF, Vendor};
 
 use crate::common::PATIENCE;
-use crate::common::client::{Client, Version};
+use crate::common::client::{Chunk, Client, Version};
 use crate::common::fake::Fake;
 use crate::common::gateway::{Builder, Gateway, provider_at};
 use crate::common::process::Process;
@@ -107,7 +108,8 @@ fn gateway(fake: &Fake) -> Builder {
         .config(json!({"ledger": {"flush": "50ms"}}))
 }
 
-/// A request that is one of a mix: models, sizes, streams, failures, tiers that are served unasked.
+/// A request that is one of a mix: models, sizes, streams, failures, tiers that are served
+/// unasked, clients that leave.
 fn mixed(number: usize) -> Request {
     let n = number as u64;
     let (input, cached, output) = (500 + n * 37 % 9_000, n * 13 % 480, 5 + n * 7 % 900);
@@ -117,7 +119,8 @@ fn mixed(number: usize) -> Request {
     } else {
         ""
     };
-    let content = format!("{fail}{hurry}use {input} {cached} {output}");
+    let leave = if leaves(number) { "leave " } else { "" };
+    let content = format!("{fail}{hurry}{leave}use {input} {cached} {output}");
     let (model, path) = match number % 3 {
         0 => ("acme:acme-large", "/v1/chat/completions"),
         1 => ("acme:acme-small", "/v1/chat/completions"),
@@ -128,6 +131,11 @@ fn mixed(number: usize) -> Request {
     Request::post(path, body.to_string())
 }
 
+/// Whether the client hangs up in the middle of its stream.
+fn leaves(number: usize) -> bool {
+    number.is_multiple_of(2) && number % 11 == 4
+}
+
 /// Sends the mix, evenly to some gateways, and waits until all of it is told to the bank.
 async fn traffic(gateways: &[&Gateway], vendor: &Vendor, requests: usize) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -136,12 +144,16 @@ async fn traffic(gateways: &[&Gateway], vendor: &Vendor, requests: usize) {
         let place = Arc::clone(&places).acquire_owned().await.unwrap();
         let address = gateways[number % gateways.len()].address;
         tasks.push(tokio::spawn(async move {
-            let answer = Client::connect(Version::H1, address)
-                .await
-                .ask(&mixed(number))
-                .await;
+            let mut client = Client::connect(Version::H1, address).await;
+            if leaves(number) {
+                let head = client.begin(&mixed(number)).await.unwrap();
+                assert_eq!(head.status, 200);
+                assert!(matches!(client.chunk().await, Chunk::Data(_)));
+            } else {
+                let answer = client.ask(&mixed(number)).await;
+                assert_eq!(answer.status(), 200, "{}", answer.text());
+            }
             drop(place);
-            assert_eq!(answer.status(), 200, "{}", answer.text());
         }));
     }
     for task in tasks {

@@ -2,7 +2,7 @@
 //!
 //! What it is asked says what it will count: `use 1200 400 90` is a prompt of 1,200 tokens, 400 of them from its cache,
 //! and an answer of 90. `fail` makes the key `…-1` answer 500, `hurry` makes it serve the tier `priority` at twice the
-//! price.
+//! price, `leave` lets a stream pause before its end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +11,14 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tollgate_base::clock;
 
+use super::answers::Counted;
 use crate::common::fake::{Fake, Seen, Wire};
 use crate::common::script::Script;
 
 const DAY: u64 = 86_400;
+
+/// How long a stream pauses whose client is to leave (ms).
+const PAUSE: u64 = 100;
 
 /// US dollars per million tokens, as the price list has them.
 #[derive(Clone, Copy, Debug)]
@@ -149,11 +153,19 @@ impl Vendor {
             cached,
             output,
         });
-        let stream = body["stream"] == true;
+        let counted = Counted {
+            stream: body["stream"] == true,
+            model: &body["model"],
+            tier,
+            input,
+            cached,
+            output,
+            pause: if text.contains("leave") { PAUSE } else { 0 },
+        };
         if is_message {
-            message(stream, &body["model"], input - cached, cached, output)
+            counted.message()
         } else {
-            chat(stream, &body["model"], tier, (input, cached, output))
+            counted.chat()
         }
     }
 
@@ -302,70 +314,4 @@ fn rfc3339(seconds: u64) -> String {
 fn dated(model: &str) -> String {
     let listed = TARIFF.iter().find(|(name, _)| name.starts_with(model));
     listed.map_or(model, |(name, _)| name).to_owned()
-}
-
-fn chat(
-    stream: bool,
-    model: &Value,
-    tier: &str,
-    (input, cached, output): (u64, u64, u64),
-) -> Script {
-    let usage = json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
-        "prompt_tokens_details": {"cached_tokens": cached}});
-    if !stream {
-        return Script::json(
-            200,
-            &json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "service_tier": tier,
-                "choices": [{"index": 0, "message": {"role": "assistant", "content": "counted"}, "finish_reason": "stop"}],
-                "usage": usage}),
-        );
-    }
-    let chunk = |choices: Value, usage: &Value| {
-        let mut chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model, "service_tier": tier,
-            "choices": choices});
-        if !usage.is_null() {
-            chunk["usage"] = usage.clone();
-        }
-        format!("data: {chunk}\n\n")
-    };
-    let delta = |delta: Value, finish: Value| json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
-    Script::sse()
-        .data(chunk(
-            delta(
-                json!({"role": "assistant", "content": "counted"}),
-                Value::Null,
-            ),
-            &Value::Null,
-        ))
-        .data(chunk(delta(json!({}), json!("stop")), &Value::Null))
-        .data(chunk(json!([]), &usage))
-        .data("data: [DONE]\n\n")
-}
-
-fn message(stream: bool, model: &Value, fresh: u64, cached: u64, output: u64) -> Script {
-    let usage = |output: u64| {
-        json!({"input_tokens": fresh, "cache_read_input_tokens": cached, "cache_creation_input_tokens": 0,
-            "output_tokens": output})
-    };
-    let whole = |content: Value, stop: Value, output: u64| {
-        json!({"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content,
-            "stop_reason": stop, "stop_sequence": null, "usage": usage(output)})
-    };
-    if !stream {
-        let content = json!([{"type": "text", "text": "counted"}]);
-        return Script::json(200, &whole(content, json!("end_turn"), output));
-    }
-    let events = [
-        json!({"type": "message_start", "message": whole(json!([]), Value::Null, 1)}),
-        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "counted"}}),
-        json!({"type": "content_block_stop", "index": 0}),
-        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": null},
-            "usage": {"output_tokens": output}}),
-        json!({"type": "message_stop"}),
-    ];
-    events.iter().fold(Script::sse(), |script, event| {
-        let kind = event["type"].as_str().unwrap();
-        script.data(format!("event: {kind}\ndata: {event}\n\n"))
-    })
 }
