@@ -162,7 +162,7 @@ impl fmt::Display for Explanation {
             quantity + rate + 22
         };
         for (name, amount) in [("rounding", &self.rounding), ("charged", &self.total)] {
-            let shown = name == "charged" || amount.trim_matches(['0', '.', '-']) != "";
+            let shown = name == "charged" || !amount.trim_matches(['0', '.', '-']).is_empty();
             if shown {
                 writeln!(f, "  {name:<unit$}  {:between$}${amount:>cost$}", "")?;
             }

@@ -251,6 +251,7 @@ proptest! {
         let [input, cached_read, cache_write, output, reasoning, bytes_in, bytes_out] = sample.numbers;
         let [stream, estimated, client_gone, used] = sample.flags;
         let tokens = used.then_some(Usage::of(input, cached_read, cache_write, output, reasoning));
+        let [input, cached_read, cache_write, output, reasoning] = tokens.unwrap_or_default().figures();
         let time = Timestamp(UNIX_EPOCH + Duration::from_millis(sample.millis.1 % (1 << 41)));
         let line = written(&Entry {
             time,

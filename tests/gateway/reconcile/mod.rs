@@ -114,7 +114,7 @@ fn mixed(number: usize) -> Request {
     let n = number as u64;
     let (input, cached, output) = (500 + n * 37 % 9_000, n * 13 % 480, 5 + n * 7 % 900);
     let fail = if number % 5 == 2 { "fail " } else { "" };
-    let hurry = if number.is_multiple_of(14) {
+    let hurry = if number.is_multiple_of(7) {
         "hurry "
     } else {
         ""

@@ -77,7 +77,7 @@ impl Checker<'_> {
         let options = place.key("options").key("allow");
         for (i, option) in access.options.allow.iter().flatten().enumerate() {
             let name = option.split_once('=').map_or(&**option, |(name, _)| name);
-            self.known(&options.index(i), "option", name, Paid::OPTIONS.into_iter());
+            self.known(&options.index(i), "option", name, Paid::OPTIONS);
         }
         for (i, id) in access.providers.allow.iter().flatten().enumerate() {
             self.known(

@@ -12,27 +12,29 @@ use crate::yaml::units::Usd;
 use tollgate_wire::report::Unit;
 
 /// US dollars per million tokens, and per thousand of what is no token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(transform = closed)]
 pub struct Prices {
     /// The price of each unit.
     #[serde(flatten)]
     pub units: UnitPrices,
     /// Prices that replace the ones above for a whole request once its prompt is longer than `above` tokens.
+    #[schemars(default)]
     pub tiers: Vec<PriceTier>,
     /// Prices of answers that are served otherwise than usual: in a service tier, in fast mode, in a region. The first
     /// one that fits counts; a unit that it does not name costs what it does otherwise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub variants: Vec<PriceVariant>,
     /// Prices that hold from a day on, or at some hours of every day; the last one that holds counts. What one does
     /// not name costs what it did before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub periods: Vec<PricePeriod>,
 }
 
 /// Prices of long prompts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(transform = closed)]
 pub struct PriceTier {
     /// The tier holds for prompts of more tokens than this.
@@ -139,20 +141,76 @@ impl<'de> Deserialize<'de> for UnitPrices {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UnitPrices, A::Error> {
                 let mut prices = UnitPrices::default();
                 while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-                    match Unit::named(&name) {
-                        Some(unit) => {
-                            if let Some(usd) = map.next_value::<Option<Usd>>()? {
-                                prices.0.insert(unit, usd);
-                            }
-                        }
-                        None => drop(map.next_value::<IgnoredAny>()?),
-                    }
+                    prices.member(&name, &mut map)?;
                 }
                 Ok(prices)
             }
         }
         // Beside other members it takes those with these names, and leaves the rest.
         deserializer.deserialize_struct("UnitPrices", &NAMES, Units)
+    }
+}
+
+impl UnitPrices {
+    /// Takes a member if it is a unit's price, and passes over any other: the shape was checked.
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let Some(unit) = Unit::named(name) else {
+            return map.next_value::<IgnoredAny>().map(drop);
+        };
+        if let Some(usd) = map.next_value::<Option<Usd>>()? {
+            self.0.insert(unit, usd);
+        }
+        Ok(())
+    }
+}
+
+// By hand, and not flattened: so a fault is told with the price at which it is.
+impl<'de> Deserialize<'de> for Prices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Prices;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("prices")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Prices, A::Error> {
+                let mut prices = Prices::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    match &*name {
+                        "tiers" => prices.tiers = map.next_value()?,
+                        "variants" => prices.variants = map.next_value()?,
+                        "periods" => prices.periods = map.next_value()?,
+                        unit => prices.units.member(unit, &mut map)?,
+                    }
+                }
+                Ok(prices)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for PriceTier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = PriceTier;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tier's prices")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PriceTier, A::Error> {
+                let (mut above, mut units) = (None, UnitPrices::default());
+                while let Some(name) = map.next_key::<String>()? {
+                    match &*name {
+                        "above" => above = Some(map.next_value()?),
+                        unit => units.member(unit, &mut map)?,
+                    }
+                }
+                let above = above.ok_or_else(|| serde::de::Error::missing_field("above"))?;
+                Ok(PriceTier { above, units })
+            }
+        }
+        deserializer.deserialize_map(Members)
     }
 }
 
