@@ -175,7 +175,7 @@ struct Order<'a> {
 }
 
 /// The longest answer of a model whose limits are not known.
-const LONGEST: u64 = 131_072;
+const LONGEST: u64 = 32_768;
 
 /// Searches of one request, at most, about; a container is one.
 const SEARCHES: u64 = 10;
