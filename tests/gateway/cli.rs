@@ -208,6 +208,64 @@ fn the_catalog_lists_and_filters() {
 }
 
 #[test]
+fn one_model_is_shown_with_all_that_is_known_of_it() {
+    let output = tollgate(&["catalog", "show", "claude-opus-5-5"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    for word in [
+        "anthropic:claude-opus-5-5",
+        "context window    1,000,000 tokens",
+        "speed=fast",
+        "cache_write_1h",
+        "https://platform.claude.com/docs/en/build-with-claude/fast-mode",
+    ] {
+        assert!(out(&output).contains(word), "{word}: {}", out(&output));
+    }
+    // By id, alias, or with its provider in front; options may stand before and behind.
+    for arguments in [
+        &["catalog", "show", "gpt-4o-2024-08-06", "--json"][..],
+        &["catalog", "--json", "show", "openai/gpt-4o"],
+        &["catalog", "show", "--json", "openai:gpt-4o"],
+    ] {
+        let output = tollgate(arguments);
+        let model: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(model["id"], "gpt-4o", "{arguments:?}");
+        assert_eq!(model["capabilities"]["temperature"], true, "{model}");
+        let figures = model["figures"].as_array().unwrap();
+        assert!(
+            figures.iter().all(|figure| figure["from"].is_string()),
+            "{model}"
+        );
+    }
+    for (arguments, code, said) in [
+        (
+            &["catalog", "show", "gpt-4o-mni"][..],
+            1,
+            "did you mean gpt-4o-mini",
+        ),
+        (
+            &["catalog", "show", "openai:gpt-99"],
+            1,
+            "nothing is known of openai:gpt-99",
+        ),
+        (
+            &["catalog", "show", "gpt-4o", "--filter", "x"],
+            2,
+            "--filter is for lists",
+        ),
+        (&["catalog", "show"], 2, "<MODEL>"),
+    ] {
+        let output = tollgate(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(
+            err(&output).contains(said),
+            "{arguments:?}: {}",
+            err(&output)
+        );
+        assert_eq!(out(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
 fn help_says_what_there_is() {
     let output = tollgate(&["--help"]);
     assert_eq!(output.status.code(), Some(0));

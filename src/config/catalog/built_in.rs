@@ -124,7 +124,10 @@ fn read(tables: Tables<'_>) -> Result<Parts, String> {
         parsed.find(provider, id)?.aliases.push(alias.to_owned());
         wire_aliases.insert((Arc::from(provider), alias.to_ascii_lowercase()));
     }
-    for (provider, model) in parsed.models {
+    for (provider, mut model) in parsed.models {
+        model.prices.standard.shrink_to_fit();
+        model.prices.variants.shrink_to_fit();
+        model.aliases.shrink_to_fit();
         if let Some(owner) = all.iter_mut().find(|other| *other.id == *provider) {
             owner.models.push(Arc::new(model));
         }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::model::Modality;
+use super::modality::Modality;
 
 /// What a model can do and takes; `None` is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

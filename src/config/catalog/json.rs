@@ -3,11 +3,40 @@
 use serde_json::{Value, json};
 
 use super::capabilities::{Capabilities, Effort, Modalities, Thoughts};
-use super::model::{Modality, Model};
+use super::modality::Modality;
+use super::model::Model;
 use super::provider::Provider;
-use super::table::{MAIN, offered, standard};
-use tollgate_ledger::tariff::{Holds, Prices, Rates, show_rate};
+use tollgate_base::clock;
+use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
+use tollgate_wire::report::Unit;
+
+/// The units that have a column of their own.
+pub(super) const MAIN: [Unit; 4] = [
+    Unit::Input,
+    Unit::CachedRead,
+    Unit::CacheWrite,
+    Unit::Output,
+];
+
+pub(super) fn offered<'a>(provider: &'a Provider, model: &'a Model) -> &'a [Surface] {
+    model.surfaces.as_deref().unwrap_or(&provider.surfaces)
+}
+
+/// What it costs now, if that does not depend on how it is served.
+pub(super) fn standard(prices: &Prices) -> Option<&Rates> {
+    let dated = |period: &&Period| !matches!(period.holds, Holds::Daily(..));
+    let now = clock::unix_ms(clock::wall()) / 1_000;
+    let holding = prices
+        .standard
+        .iter()
+        .rev()
+        .filter(dated)
+        .find(|period| period.holds.at(now));
+    holding
+        .or(prices.standard.first())
+        .map(|period| &period.rates)
+}
 
 pub(super) fn provider_json(provider: &Provider) -> Value {
     json!({

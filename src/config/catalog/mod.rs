@@ -11,6 +11,7 @@ mod base_url;
 mod built_in;
 mod capabilities;
 mod json;
+mod modality;
 mod model;
 mod nearest;
 #[cfg(test)]
@@ -24,7 +25,8 @@ mod timeouts;
 pub use address::{forbidden_address, plain_http_allowed};
 pub use base_url::BaseUrl;
 pub use capabilities::{Budget, Capabilities, Effort, Efforts, Modalities, Thoughts};
-pub use model::{Modality, Model, ModelRef};
+pub use modality::Modality;
+pub use model::{Model, ModelRef};
 pub use provider::{Auth, Provider};
 pub use resolve::{Catalog, Resolved, Unknown};
 pub use show::show;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::capabilities::Capabilities;
+use super::modality::Modality;
 use super::timeouts::TimeoutOverrides;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tollgate_ledger::tariff::Prices;
 use tollgate_wire::Surface;
 
@@ -63,49 +62,6 @@ impl Model {
         self.aliases
             .iter()
             .any(|alias| alias.eq_ignore_ascii_case(name))
-    }
-}
-
-/// What a model reads or makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Modality {
-    Text,
-    Image,
-    Audio,
-    Video,
-    File,
-    Embedding,
-}
-
-impl Modality {
-    /// All of them.
-    pub const ALL: [Modality; 6] = [
-        Modality::Text,
-        Modality::Image,
-        Modality::Audio,
-        Modality::Video,
-        Modality::File,
-        Modality::Embedding,
-    ];
-
-    /// As it is written everywhere.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Modality::Text => "text",
-            Modality::Image => "image",
-            Modality::Audio => "audio",
-            Modality::Video => "video",
-            Modality::File => "file",
-            Modality::Embedding => "embedding",
-        }
-    }
-
-    pub(super) fn named(name: &str) -> Result<Modality, String> {
-        let mut all = Modality::ALL.into_iter();
-        let found = all.find(|modality| modality.name() == name);
-        found.ok_or_else(|| format!("unknown modality `{name}`"))
     }
 }
 

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::built_in::{Origin, origins};
 use super::capabilities::{Capabilities, Effort, Modalities, Thoughts};
-use super::json::{model_json, names};
-use super::model::{Modality, Model};
+use super::json::{model_json, names, offered};
+use super::modality::Modality;
+use super::model::Model;
 use super::provider::Provider;
-use super::table::{aligned, needs_key, offered};
+use super::table::{aligned, needs_key};
 use tollgate_ledger::tariff::{Holds, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
 use tollgate_wire::report::{Context, Unit};

@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::json::{model_json, names, provider_json};
+use super::json::{MAIN, model_json, names, offered, provider_json, standard};
 use super::model::Model;
 use super::provider::Provider;
 use super::resolve::Catalog;
-use tollgate_base::clock;
-use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, show_rate};
+use tollgate_ledger::tariff::{Prices, show_rate};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Unit;
 
@@ -143,10 +142,6 @@ fn models_table(models: &[(&Provider, &Model)]) -> String {
     text
 }
 
-pub(super) fn offered<'a>(provider: &'a Provider, model: &'a Model) -> &'a [Surface] {
-    model.surfaces.as_deref().unwrap_or(&provider.surfaces)
-}
-
 pub(super) fn needs_key(provider: &Provider) -> &'static str {
     if provider.needs_key() {
         "needed"
@@ -159,14 +154,6 @@ fn tokens(number: Option<u64>) -> String {
     number.map_or_else(|| "?".to_owned(), |number| number.to_string())
 }
 
-/// The units that have a column of their own.
-pub(super) const MAIN: [Unit; 4] = [
-    Unit::Input,
-    Unit::CachedRead,
-    Unit::CacheWrite,
-    Unit::Output,
-];
-
 fn price(prices: &Prices, unit: Unit) -> String {
     let rate = standard(prices).and_then(|rates| rates.get(unit)?.base);
     let shown = rate.map_or_else(|| "?".to_owned(), |pico| show_rate(unit, pico));
@@ -177,31 +164,18 @@ fn price(prices: &Prices, unit: Unit) -> String {
     }
 }
 
-/// What it costs now, if that does not depend on how it is served.
-pub(super) fn standard(prices: &Prices) -> Option<&Rates> {
-    let dated = |period: &&Period| !matches!(period.holds, Holds::Daily(..));
-    let now = clock::unix_ms(clock::wall()) / 1_000;
-    let holding = prices
-        .standard
-        .iter()
-        .rev()
-        .filter(dated)
-        .find(|period| period.holds.at(now));
-    holding
-        .or(prices.standard.first())
-        .map(|period| &period.rates)
-}
-
-/// Whether a unit's price depends on the prompt's length, the time, or how it is served.
+/// Whether a unit's price depends on the prompt's length or the hour, or will be another one.
 fn differs(prices: &Prices, unit: Unit) -> bool {
-    let base = standard(prices).and_then(|rates| rates.get(unit));
+    let now = standard(prices);
+    let base = now.and_then(|rates| rates.get(unit));
     let tiers =
         base.is_some_and(|rate| rate.tiers.iter().any(|(_, pico)| Some(*pico) != rate.base));
-    tiers
-        || prices
-            .standard
-            .iter()
-            .any(|period| period.rates.get(unit) != base)
+    // What held before is over.
+    let mut from_now = prices
+        .standard
+        .iter()
+        .skip_while(|period| now.is_some_and(|now| !std::ptr::eq(now, &period.rates)));
+    tiers || from_now.any(|period| period.rates.get(unit) != base)
 }
 
 /// The last word of each surface's name, which is enough to tell them apart.

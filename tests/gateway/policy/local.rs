@@ -42,6 +42,52 @@ fn ids(list: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// OpenRouter's ids are other vendors' names: under its own bare id a model would be the other vendor's.
+#[tokio::test]
+async fn models_of_an_aggregator_are_listed_as_they_are_called() {
+    let gateway = Gateway::builder()
+        .config(json!({
+            "providers": [
+                {"id": "openrouter", "keys": [{"id": "or", "value": "sk-or-tests"}]},
+                {"id": "openai", "keys": [{"id": "oa", "value": "sk-oa-tests"}]},
+            ],
+            "access_keys": [access_key("open", &json!({}))],
+        }))
+        .start()
+        .await;
+    let list = ask(&gateway, &from("open", Request::get("/v1/models")))
+        .await
+        .json();
+    let listed = ids(&list);
+    for id in [
+        "gpt-5",
+        "openrouter:openai/gpt-5",
+        "openrouter:x-ai/grok-4.20",
+    ] {
+        assert!(listed.contains(&id), "{id} is listed");
+    }
+    assert!(!listed.contains(&"openai/gpt-5"), "it would be OpenAI's");
+    for (id, owner) in [
+        ("openai/gpt-5", Some("openai")),
+        ("openrouter:openai/gpt-5", Some("openrouter")),
+        ("openrouter/openai/gpt-5", Some("openrouter")),
+        ("x-ai/grok-4.20", None),
+    ] {
+        let one = ask(
+            &gateway,
+            &from("open", Request::get(&format!("/v1/models/{id}"))),
+        )
+        .await;
+        let body = one.json();
+        assert_eq!(
+            one.status(),
+            if owner.is_some() { 200 } else { 404 },
+            "{id}: {body}"
+        );
+        assert_eq!(body["owned_by"].as_str(), owner, "{id}: {body}");
+    }
+}
+
 #[tokio::test]
 async fn models_are_listed_for_this_key_in_the_callers_shape() {
     let fake = good().await;

@@ -42,6 +42,23 @@ fn tiers_are_marked() {
 }
 
 #[test]
+fn what_held_before_is_no_other_price() {
+    let row = |id: &str| {
+        let text = table(&Catalog::built_in(), Kind::Models, Some(id), false);
+        text.lines().nth(1).unwrap_or_default().to_owned()
+    };
+    for (id, cell) in [
+        ("openai:o3-pro", " 20 "),
+        ("anthropic:claude-opus-4-6", " 5 "),
+        ("deepseek:deepseek-v4-flash", " 0.3* "),
+    ] {
+        assert!(row(id).contains(cell), "{id}: {}", row(id));
+    }
+    let text = table(&Catalog::built_in(), Kind::Models, Some("gpt-4o"), false);
+    assert!(!text.contains('*'), "{text}");
+}
+
+#[test]
 fn filters_match_ids_providers_and_aliases() {
     let catalog = Catalog::built_in();
     let count = |kind, filter| {
