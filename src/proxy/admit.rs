@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::Version;
+use parking_lot::Mutex;
 use pingora_proxy::Session;
 
 use super::aside::Aside;
@@ -90,11 +91,13 @@ pub fn start(
     // While the wrapper is in place it bounds each write itself.
     place.set_write_timeout(None);
     let patience = caller.snapshot.config.proxy.read_timeout;
+    let under_way = Arc::new(Mutex::new(Some(in_flight)));
     let closing = Closing {
         aside: shared.aside.clone(),
         tab: tab.clone(),
         body: received.body.clone(),
         cut_off: streams && caller.snapshot.config.ledger.cut_off,
+        place: under_way.clone(),
         grace: caller.snapshot.config.ledger.usage_grace,
         metrics: shared.metrics.clone(),
     };
@@ -107,6 +110,6 @@ pub fn start(
         flight,
         tab,
         unwrap: Some(unwrap),
-        _in_flight: in_flight,
+        _place: under_way,
     });
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::aside::Aside;
+use super::context::Place;
 use super::count;
 use super::flight::{Ended, Flight, NotAnAnswer, Translation};
 use super::tab::{Finish, Tab};
@@ -27,6 +28,8 @@ pub struct Closing {
     pub body: RequestBody,
     /// Whether an answer ends when its account's credits are gone.
     pub cut_off: bool,
+    /// The request's place among those under way: nobody waits for what is read on.
+    pub place: Place,
     /// How long an answer is read on for its usage once its client has left; 0 is not at all.
     pub grace: Duration,
     /// Counts the answers that are.
@@ -106,8 +109,9 @@ impl Closing {
             return None;
         }
         let place = self.metrics.reads_on(MOST_READ_ON);
-        if place.is_none() {
-            self.ended(Ended::Limit);
+        match place {
+            Some(_) => drop(self.place.lock().take()),
+            None => self.ended(Ended::Limit),
         }
         place
     }

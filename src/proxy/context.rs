@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::crossing::Crossing;
 use super::flight::Flight;
@@ -94,8 +95,11 @@ pub struct Planned {
     /// Gives the client's session back.
     pub unwrap: Option<Unwrap>,
     /// Counts the request as under way until it is dropped.
-    pub _in_flight: InFlight,
+    pub _place: Place,
 }
+
+/// A place among the requests under way, given back when nobody has it any more, or once nobody waits for the answer.
+pub type Place = Arc<Mutex<Option<InFlight>>>;
 
 /// The attempt under way.
 pub struct Attempt {

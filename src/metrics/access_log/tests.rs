@@ -299,7 +299,10 @@ proptest! {
             "stream": stream,
             "bytes_in": bytes_in,
             "bytes_out": bytes_out,
-            "tokens": tokens,
+            "tokens": used.then(|| serde_json::json!({
+                "input": input, "cached_read": cached_read, "cache_write": cache_write, "output": output,
+                "reasoning": reasoning,
+            })),
             "estimated": estimated.then_some(true),
             "commit_ms": sample.millis.0,
             "total_ms": sample.millis.1,
