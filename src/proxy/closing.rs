@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::aside::Aside;
-use super::context::Place;
 use super::count;
 use super::flight::{Ended, Flight, NotAnAnswer, Translation};
 use super::tab::{Finish, Tab};
-use crate::metrics::{Metrics, ReadOn};
+use crate::metrics::{InFlight, Metrics, ReadOn};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{BYTES_PER_TOKEN, Settled};
 
 /// Answers of the process that are read on at a time although their clients have left: each keeps a connection.
 const MOST_READ_ON: i64 = 1_024;
+
+/// A place among the requests under way, given back when nobody has it any more, or once nobody waits for the answer.
+pub type Place = Arc<Mutex<Option<InFlight>>>;
 
 /// See the module.
 pub struct Closing {

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
+use super::closing::Place;
 use super::crossing::Crossing;
 use super::flight::Flight;
 use super::session::Unwrap;
 use super::tab::Tab;
-use crate::metrics::InFlight;
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::{Timeouts, effective};
@@ -97,9 +96,6 @@ pub struct Planned {
     /// Counts the request as under way until it is dropped.
     pub _place: Place,
 }
-
-/// A place among the requests under way, given back when nobody has it any more, or once nobody waits for the answer.
-pub type Place = Arc<Mutex<Option<InFlight>>>;
 
 /// The attempt under way.
 pub struct Attempt {
