@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - [`report`] reads the providers' own figures, whatever their form, into rows of [`Billed`];
-//! - [`compare`] puts both sides beside each other by day, model and key, and says of each drift what most probably
+//! - [`mod@compare`] puts both sides beside each other by day, model and key, and says of each drift what most probably
 //!   caused it;
 //! - [`export`] writes usage, one row at a time.
 //!
