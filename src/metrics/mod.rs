@@ -149,6 +149,11 @@ impl Metrics {
         self.in_flight.get()
     }
 
+    /// Requests under way whose clients wait for them: not those that are read on for their usage.
+    pub fn waited_for(&self) -> i64 {
+        self.in_flight.get() - self.read_on.get()
+    }
+
     /// Counts an answer as read on for its usage until the guard is dropped; `None` if `most` are.
     pub fn reads_on(&self, most: i64) -> Option<ReadOn> {
         self.read_on.inc();

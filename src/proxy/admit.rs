@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use http::Version;
-use parking_lot::Mutex;
 use pingora_proxy::Session;
 
 use super::aside::Aside;
@@ -29,7 +28,7 @@ pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayEr
     }
     let most = most.and_then(|most| i64::try_from(most).ok());
     let place = shared.metrics.in_flight();
-    if most.is_some_and(|most| shared.metrics.in_flight_now() > most) {
+    if most.is_some_and(|most| shared.metrics.waited_for() > most) {
         return Err(GatewayError::overloaded());
     }
     Ok(place)
@@ -91,13 +90,11 @@ pub fn start(
     // While the wrapper is in place it bounds each write itself.
     place.set_write_timeout(None);
     let patience = caller.snapshot.config.proxy.read_timeout;
-    let under_way = Arc::new(Mutex::new(Some(in_flight)));
     let closing = Closing {
         aside: shared.aside.clone(),
         tab: tab.clone(),
         body: received.body.clone(),
         cut_off: streams && caller.snapshot.config.ledger.cut_off,
-        place: under_way.clone(),
         grace: caller.snapshot.config.ledger.usage_grace,
         metrics: shared.metrics.clone(),
     };
@@ -110,6 +107,6 @@ pub fn start(
         flight,
         tab,
         unwrap: Some(unwrap),
-        _place: under_way,
+        _in_flight: in_flight,
     });
 }

@@ -4,22 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::aside::Aside;
 use super::count;
 use super::flight::{Ended, Flight, NotAnAnswer, Translation};
 use super::tab::{Finish, Tab};
-use crate::metrics::{InFlight, Metrics, ReadOn};
+use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{BYTES_PER_TOKEN, Settled};
 
 /// Answers of the process that are read on at a time although their clients have left: each keeps a connection.
 const MOST_READ_ON: i64 = 1_024;
-
-/// A place among the requests under way, given back when nobody has it any more, or once nobody waits for the answer.
-pub type Place = Arc<Mutex<Option<InFlight>>>;
 
 /// See the module.
 pub struct Closing {
@@ -31,8 +27,6 @@ pub struct Closing {
     pub body: RequestBody,
     /// Whether an answer ends when its account's credits are gone.
     pub cut_off: bool,
-    /// The request's place among those under way: nobody waits for what is read on.
-    pub place: Place,
     /// How long an answer is read on for its usage once its client has left; 0 is not at all.
     pub grace: Duration,
     /// Counts the answers that are.
@@ -112,9 +106,8 @@ impl Closing {
             return None;
         }
         let place = self.metrics.reads_on(MOST_READ_ON);
-        match place {
-            Some(_) => drop(self.place.lock().take()),
-            None => self.ended(Ended::Limit),
+        if place.is_none() {
+            self.ended(Ended::Limit);
         }
         place
     }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::closing::Place;
 use super::crossing::Crossing;
 use super::flight::Flight;
 use super::session::Unwrap;
 use super::tab::Tab;
+use crate::metrics::InFlight;
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::{Timeouts, effective};
@@ -94,7 +94,7 @@ pub struct Planned {
     /// Gives the client's session back.
     pub unwrap: Option<Unwrap>,
     /// Counts the request as under way until it is dropped.
-    pub _place: Place,
+    pub _in_flight: InFlight,
 }
 
 /// The attempt under way.
