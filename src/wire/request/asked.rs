@@ -8,6 +8,7 @@ use memchr::memmem;
 use serde::Deserialize;
 
 use super::RequestBody;
+use super::index::Member;
 use super::names::Name;
 use crate::report::{Context, Dimension, Unit};
 use crate::{Endpoint, Surface, skip};
@@ -117,7 +118,7 @@ impl RequestBody {
                 "speed" => asked.serve(Dimension::Speed, &key, value),
                 "inference_geo" => asked.serve(Dimension::InferenceGeo, &key, value),
                 "search_type" => asked.serve(Dimension::SearchType, &key, value),
-                "tools" => asked.tools(value),
+                "tools" => asked.tools(value, self.forces_hosted_tool()),
                 "web_search_options" | "search_parameters" if value != b"null" => {
                     asked.add(Paid::Unit(Unit::WebSearch), key);
                 }
@@ -141,6 +142,28 @@ impl RequestBody {
             .clamp(1, MOST_ANSWERS)
             .saturating_mul(prompts.max(1));
         asked
+    }
+}
+
+impl RequestBody {
+    /// Whether it says that one of the provider's own tools must be used.
+    fn forces_hosted_tool(&self) -> bool {
+        let is_choice = |member: &&Member| {
+            let other = member.name == Name::Other;
+            other && member.key(&self.bytes).eq_ignore_ascii_case("tool_choice")
+        };
+        self.members.iter().filter(is_choice).any(|member| {
+            let choice =
+                serde_json::from_slice::<serde_json::Value>(&self.bytes[member.value.clone()]);
+            let choice = choice.unwrap_or_default();
+            let named = |key: &str| {
+                choice[key].as_str().is_some_and(|kind| {
+                    !matches!(kind, "tool" | "any" | "auto" | "none" | "allowed_tools")
+                        && billed(kind).is_some()
+                })
+            };
+            named("type") || named("name")
+        })
     }
 }
 
@@ -170,14 +193,14 @@ impl Asked {
         }
     }
 
-    fn tools(&mut self, value: &[u8]) {
+    fn tools(&mut self, value: &[u8], forced: bool) {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Tool<'a> {
             #[serde(borrow, rename = "type")]
             kind: std::borrow::Cow<'a, str>,
         }
-        let mut place = 0;
+        let (mut place, mut hosted, mut own) = (0, Vec::new(), false);
         if value.first() != Some(&b'[') {
             return;
         }
@@ -185,12 +208,20 @@ impl Asked {
         let _read = skip::array(value, 0, |at| {
             let end = skip::value(value, at)?;
             let tool: Tool<'_> = serde_json::from_slice(&value[at..end]).unwrap_or_default();
-            if let Some(what) = billed(&tool.kind) {
-                self.add(what, format!("tools[{place}].type"));
+            match billed(&tool.kind) {
+                Some(what) => hosted.push((what, format!("tools[{place}].type"))),
+                None => own = true,
             }
             place += 1;
             Ok(end)
         });
+        // Agents offer hosted tools beside their own with every request, and hardly ever use them: what is used is
+        // charged all the same. One that stands alone, is forced, or is not known is ordered.
+        for (what, param) in hosted {
+            if !own || forced || what == Paid::Tool {
+                self.add(what, param);
+            }
+        }
     }
 
     fn modalities(&mut self, value: &[u8]) {
@@ -351,7 +382,8 @@ mod tests {
             ),
             (
                 Surface::Messages,
-                json!({"tools": [{"name": "f", "input_schema": {}}, {"type": "web_search_20260209", "name": "w"}]}),
+                json!({"tools": [{"name": "f", "input_schema": {}}, {"type": "web_search_20260209", "name": "web_search"}],
+                    "tool_choice": {"type": "web_search"}}),
                 "web_search",
                 "tools[1].type",
             ),
@@ -402,7 +434,8 @@ mod tests {
         for body in [
             json!({"service_tier": "auto", "speed": "standard", "background": false, "audio": null}),
             json!({"tools": [{"type": "function", "function": {}}, {"type": "custom"}, {"name": "f"},
-                {"type": "bash_20250124"}, {"type": "local_shell"}, {"type": "web_fetch_20250910"}]}),
+                {"type": "bash_20250124"}, {"type": "local_shell"}, {"type": "web_fetch_20250910"},
+                {"type": "web_search"}, {"type": "code_interpreter"}]}),
             json!({"messages": [{"role": "user", "content": "say \"input_audio\" and \"service_tier\": \"priority\""}]}),
             json!({"modalities": ["text"], "metadata": {"service_tier": "priority"}}),
         ] {
