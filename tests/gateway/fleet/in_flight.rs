@@ -27,18 +27,11 @@ async fn a_stream_whose_key_is_deleted_ends_as_it_would_have_and_is_charged() {
     let mut request = Request::chat(&["m"], true).without("authorization");
     request = request.header("authorization", &format!("Bearer {token}"));
     let mut streams = Vec::new();
+    // Whether the key is known is asked for with what costs nothing.
+    let models = Request::get("/v1/models").without("authorization");
+    let models = models.header("authorization", &format!("Bearer {token}"));
     for gateway in [&one, &other] {
-        let began = clock::now();
-        until(
-            gateway.address,
-            &Request::get("/v1/models")
-                .without("authorization")
-                .header("authorization", &format!("Bearer {token}")),
-            200,
-            began,
-            "known",
-        )
-        .await;
+        until(gateway.address, &models, 200, clock::now(), "known").await;
         let mut client = Client::connect(Version::H1, gateway.address).await;
         let head = client.begin(&request).await.unwrap();
         let first = client.read_until("hello").await;
@@ -47,7 +40,7 @@ async fn a_stream_whose_key_is_deleted_ends_as_it_would_have_and_is_charged() {
     delete(&one, &id).await;
     let began = clock::now();
     for gateway in [&one, &other] {
-        until(gateway.address, &request, 401, began, "deleted").await;
+        until(gateway.address, &models, 401, began, "deleted").await;
     }
     for (mut client, head, mut body) in streams {
         let answer = client.finish(head, began).await;
