@@ -21,6 +21,18 @@ use tollgate_wire::report::{Context, Dimension, Unit, Usage};
 use tollgate_wire::request::{Asked, Extra, Paid, RequestBody};
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
+/// What the request orders besides text, if anybody asks: it has a price, or the caller's configuration says what may be
+/// ordered.
+pub fn asked(shared: &Shared, caller: &Caller, body: &RequestBody) -> Asked {
+    let configuration = caller.key.configuration.as_deref();
+    let restricted = configuration.is_some_and(|configuration| configuration.options.is_some());
+    if shared.ledger.is_some() || restricted {
+        body.asked()
+    } else {
+        Asked::default()
+    }
+}
+
 /// Drops candidates that credits cannot pay: whose price is not known, or the price of something that the request
 /// orders besides text. At least one stays.
 ///
@@ -128,6 +140,7 @@ pub async fn open(
         streams: body.stream(),
         answers: asked.answers,
         searches: asked.searches(),
+        container_gb: asked.container_gb,
         fee,
         at,
         ids: shared.event_ids.clone(),
@@ -249,7 +262,9 @@ impl Order<'_> {
                     Paid::Unit(unit @ (Unit::WebSearch | Unit::FileSearch)) => {
                         usage[unit] = SEARCHES
                     }
-                    Paid::Unit(unit @ Unit::CodeContainer) => usage[unit] = 1,
+                    Paid::Unit(unit @ Unit::CodeContainer) => {
+                        usage[unit] = self.asked.container_gb;
+                    }
                     // Sound and images may be all of the answer, and of the prompt.
                     Paid::Unit(unit) if unit.is_answer() => {
                         usage[unit] = std::mem::take(&mut usage[Unit::Output]);

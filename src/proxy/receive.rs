@@ -101,7 +101,7 @@ async fn walk(
     };
     let aside = &shared.aside;
     admit::check(aside, key, body, &planned).await?;
-    let asked = body.asked();
+    let asked = credits::asked(shared, caller, body);
     credits::payable(shared, caller, body, &asked, &mut planned)?;
     let crossing = &mut ctx.crossing;
     crossing.prepare(aside, body, key, &mut planned).await?;

@@ -47,6 +47,8 @@ pub struct About {
     pub answers: u64,
     /// Searches of the web that it orders of every answer, whether or not they are reported.
     pub searches: u64,
+    /// How large its containers of code may be, GB, at least 1.
+    pub container_gb: u64,
     /// Pico-dollars per token, for every request that is served.
     pub fee: u64,
     /// When it was admitted (Unix time, s).
@@ -277,6 +279,9 @@ impl Tab {
         let mut settled = settled?;
         let searched = &mut settled.usage[Unit::WebSearch];
         *searched = (*searched).max(self.about.searches);
+        // Providers report containers, not their size.
+        let containers = &mut settled.usage[Unit::CodeContainer];
+        *containers = containers.saturating_mul(self.about.container_gb);
         let Some(model) = &payee.candidate.model else {
             return Some(settled);
         };

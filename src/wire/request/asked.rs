@@ -2,14 +2,17 @@
 //! provider may bill is found wherever a provider may read it: every spelling of a member counts, and every
 //! occurrence. Sources: the API references of OpenAI, Anthropic, xAI, Perplexity and OpenRouter.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use memchr::memmem;
-use serde::Deserialize;
+use aho_corasick::AhoCorasick;
+use serde_json::Value;
 
 use super::RequestBody;
 use super::index::Member;
 use super::names::Name;
+use super::scan::unescape;
 use crate::report::{Context, Dimension, Unit};
 use crate::{Endpoint, Surface, skip};
 
@@ -27,6 +30,8 @@ pub struct Asked {
     pub unseen: u64,
     /// The dearest that its prompt may be counted as: written to a cache where it has marks.
     pub prompt: Unit,
+    /// How large a container of code may be, GB: one of 64 GB costs what 64 of 1 GB do.
+    pub container_gb: u64,
 }
 
 /// Something that a provider may bill for itself.
@@ -86,6 +91,42 @@ const IMAGE: u64 = 4_784;
 /// A file that is pointed to, or the turns that a provider keeps, about.
 const FILE: u64 = 32_768;
 
+/// The largest container that is to be had (OpenAI).
+const MOST_GB: u64 = 64;
+
+/// What shows parts of a prompt that are not text. A name in quotes is a key or a value of its own: inside a text its
+/// quotes would be escaped.
+const PARTS: [(&str, Part); 12] = [
+    ("\"input_audio\"", Part::Audio),
+    ("\"audio_url\"", Part::Audio),
+    ("\"image_url\"", Part::Image),
+    ("\"input_image\"", Part::Image),
+    ("\"image\"", Part::Image),
+    ("\"file_id\"", Part::File),
+    ("\"file_url\"", Part::File),
+    ("\"video_url\"", Part::File),
+    ("\"https://", Part::Pointer),
+    ("\"http://", Part::Pointer),
+    ("\"cache_control\"", Part::CacheMark),
+    ("\"ttl\"", Part::CacheTime),
+];
+
+#[derive(Clone, Copy)]
+enum Part {
+    Audio,
+    Image,
+    File,
+    Pointer,
+    CacheMark,
+    CacheTime,
+}
+
+/// Finds them all in one pass.
+#[expect(clippy::expect_used, reason = "the patterns are constants")]
+static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::new(PARTS.map(|(text, _)| text)).expect("patterns of a few bytes")
+});
+
 /// The most that `n` and `best_of` are believed.
 const MOST_ANSWERS: u64 = 128;
 
@@ -97,6 +138,7 @@ impl Default for Asked {
             answers: 1,
             unseen: 0,
             prompt: Unit::Input,
+            container_gb: 1,
         }
     }
 }
@@ -153,8 +195,7 @@ impl RequestBody {
             other && member.key(&self.bytes).eq_ignore_ascii_case("tool_choice")
         };
         self.members.iter().filter(is_choice).any(|member| {
-            let choice =
-                serde_json::from_slice::<serde_json::Value>(&self.bytes[member.value.clone()]);
+            let choice = serde_json::from_slice::<Value>(&self.bytes[member.value.clone()]);
             let choice = choice.unwrap_or_default();
             let named = |key: &str| {
                 choice[key].as_str().is_some_and(|kind| {
@@ -194,12 +235,6 @@ impl Asked {
     }
 
     fn tools(&mut self, value: &[u8], forced: bool) {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Tool<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: std::borrow::Cow<'a, str>,
-        }
         let (mut place, mut hosted, mut own) = (0, Vec::new(), false);
         if value.first() != Some(&b'[') {
             return;
@@ -207,8 +242,18 @@ impl Asked {
         // The body was validated.
         let _read = skip::array(value, 0, |at| {
             let end = skip::value(value, at)?;
-            let tool: Tool<'_> = serde_json::from_slice(&value[at..end]).unwrap_or_default();
-            match billed(&tool.kind) {
+            // A tool that says twice what it is, is whatever of it may be billed.
+            let mut kinds = Vec::new();
+            skip::members(&value[at..end], |key, value| match &*key_of(key) {
+                "type" => kinds.push(value),
+                "container" | "environment" => {
+                    self.container_gb = self.container_gb.max(gigabytes(value));
+                }
+                _ => {}
+            })
+            .unwrap_or_default();
+            let read = |kind| serde_json::from_slice::<String>(kind).unwrap_or_default();
+            match kinds.into_iter().find_map(|kind| billed(&read(kind))) {
                 Some(what) => hosted.push((what, format!("tools[{place}].type"))),
                 None => own = true,
             }
@@ -237,26 +282,25 @@ impl Asked {
         }
     }
 
-    /// Parts that are not text. A name in quotes is a key or a value of its own: inside a text its quotes would be
-    /// escaped.
+    /// Parts that are not text.
     fn content(&mut self, body: &[u8], value: &Range<usize>) {
-        let json = &body[value.clone()];
-        let count = |needle: &str| memmem::find_iter(json, needle.as_bytes()).count() as u64;
-        if count("\"input_audio\"") > 0 || count("\"audio_url\"") > 0 {
-            self.add(
-                Paid::Unit(Unit::InputAudio),
-                "messages[].content".to_owned(),
-            );
+        let mut counts = [0_u64; 6];
+        for found in FINDER.find_iter(&body[value.clone()]) {
+            let (_, part) = PARTS[found.pattern().as_usize()];
+            counts[part as usize] += 1;
         }
-        let images = count("\"image_url\"") + count("\"input_image\"") + count("\"image\"");
-        let files = count("\"file_id\"") + count("\"file_url\"") + count("\"video_url\"");
-        let pointers = count("\"https://") + count("\"http://");
+        let count = |part: Part| counts[part as usize];
+        if count(Part::Audio) > 0 {
+            let param = "messages[].content".to_owned();
+            self.add(Paid::Unit(Unit::InputAudio), param);
+        }
+        let (images, pointers) = (count(Part::Image), count(Part::Pointer));
         self.unseen = self
             .unseen
             .saturating_add(images.min(pointers.max(images / 2)).saturating_mul(IMAGE))
-            .saturating_add(files.saturating_mul(FILE));
-        if count("\"cache_control\"") > 0 {
-            let hour = count("\"ttl\"") > 0;
+            .saturating_add(count(Part::File).saturating_mul(FILE));
+        if count(Part::CacheMark) > 0 {
+            let hour = count(Part::CacheTime) > 0;
             let unit = if hour {
                 Unit::CacheWrite1h
             } else {
@@ -299,6 +343,26 @@ fn billed(kind: &str) -> Option<Paid> {
     Some(Paid::Unit(unit))
 }
 
+/// How large the container is that this orders, as in `{"memory_limit": "4g"}`; what is not understood is the largest.
+fn gigabytes(container: &[u8]) -> u64 {
+    let container = serde_json::from_slice::<Value>(container).unwrap_or_default();
+    let said = match &container["memory_limit"] {
+        Value::Null => return 1,
+        Value::String(text) => text.trim_end_matches(['g', 'G', 'b', 'B', ' ']).parse(),
+        other => other.to_string().parse(),
+    };
+    said.unwrap_or(MOST_GB).clamp(1, MOST_GB)
+}
+
+/// What a key says that stands between its quotes.
+fn key_of(written: &[u8]) -> Cow<'_, str> {
+    if written.contains(&b'\\') {
+        let quoted = [b"\"", written, b"\""].concat();
+        return Cow::Owned(unescape(&quoted).into_owned());
+    }
+    String::from_utf8_lossy(written)
+}
+
 fn number(json: &[u8]) -> u64 {
     serde_json::from_slice(json).unwrap_or(1)
 }
@@ -319,166 +383,4 @@ fn texts(json: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn asked(surface: Surface, mut body: Value) -> Asked {
-        body["model"] = json!("m");
-        let bytes = Bytes::from(body.to_string());
-        RequestBody::parse(Endpoint::Generate(surface), bytes)
-            .unwrap()
-            .asked()
-    }
-
-    #[test]
-    fn everything_that_may_be_billed_is_found() {
-        let chat = Surface::ChatCompletions;
-        for (surface, body, option, param) in [
-            (
-                chat,
-                json!({"service_tier": "priority"}),
-                "service_tier",
-                "service_tier",
-            ),
-            (
-                chat,
-                json!({"Service_Tier": "flex"}),
-                "service_tier",
-                "service_tier",
-            ),
-            (
-                Surface::Messages,
-                json!({"speed": "fast"}),
-                "speed",
-                "speed",
-            ),
-            (
-                Surface::Messages,
-                json!({"inference_geo": "us"}),
-                "inference_geo",
-                "inference_geo",
-            ),
-            (
-                chat,
-                json!({"web_search_options": {}}),
-                "web_search",
-                "web_search_options",
-            ),
-            (
-                chat,
-                json!({"modalities": ["text", "audio"]}),
-                "audio",
-                "modalities",
-            ),
-            (chat, json!({"audio": {"voice": "x"}}), "audio", "audio"),
-            (
-                chat,
-                json!({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}),
-                "audio",
-                "messages[].content",
-            ),
-            (
-                Surface::Messages,
-                json!({"tools": [{"name": "f", "input_schema": {}}, {"type": "web_search_20260209", "name": "web_search"}],
-                    "tool_choice": {"type": "web_search"}}),
-                "web_search",
-                "tools[1].type",
-            ),
-            (
-                Surface::Responses,
-                json!({"tools": [{"type": "file_search"}]}),
-                "file_search",
-                "tools[0].type",
-            ),
-            (
-                Surface::Responses,
-                json!({"tools": [{"type": "code_interpreter"}]}),
-                "code_container",
-                "tools[0].type",
-            ),
-            (
-                Surface::Responses,
-                json!({"tools": [{"type": "image_generation"}]}),
-                "images",
-                "tools[0].type",
-            ),
-            (
-                Surface::Responses,
-                json!({"tools": [{"type": "mind_reading"}]}),
-                "tools",
-                "tools[0].type",
-            ),
-            (
-                Surface::Responses,
-                json!({"background": true}),
-                "background",
-                "background",
-            ),
-        ] {
-            let asked = asked(surface, body.clone());
-            let found: Vec<_> = asked
-                .extras
-                .iter()
-                .map(|extra| (extra.what.option(), &*extra.param))
-                .collect();
-            assert_eq!(found, [(option, param)], "{body}");
-            assert!(Paid::OPTIONS.contains(&option));
-        }
-    }
-
-    #[test]
-    fn what_costs_no_more_than_text_is_no_extra() {
-        for body in [
-            json!({"service_tier": "auto", "speed": "standard", "background": false, "audio": null}),
-            json!({"tools": [{"type": "function", "function": {}}, {"type": "custom"}, {"name": "f"},
-                {"type": "bash_20250124"}, {"type": "local_shell"}, {"type": "web_fetch_20250910"},
-                {"type": "web_search"}, {"type": "code_interpreter"}]}),
-            json!({"messages": [{"role": "user", "content": "say \"input_audio\" and \"service_tier\": \"priority\""}]}),
-            json!({"modalities": ["text"], "metadata": {"service_tier": "priority"}}),
-        ] {
-            let asked = asked(Surface::ChatCompletions, body.clone());
-            assert_eq!(
-                (asked.extras, asked.context),
-                (Vec::new(), Context::STANDARD),
-                "{body}"
-            );
-        }
-    }
-
-    #[test]
-    fn of_two_spellings_the_one_that_is_not_the_standard_counts() {
-        let bytes = Bytes::from_static(
-            br#"{"model":"m","service_tier":"priority","service_tier":"default","SERVICE_TIER":"auto"}"#,
-        );
-        let body = RequestBody::parse(Endpoint::Generate(Surface::ChatCompletions), bytes).unwrap();
-        assert_eq!(body.asked().context.to_string(), "service_tier=priority");
-    }
-
-    #[test]
-    fn answers_and_unseen_tokens_are_counted() {
-        for (surface, body, answers) in [
-            (Surface::ChatCompletions, json!({}), 1),
-            (Surface::ChatCompletions, json!({"n": 4}), 4),
-            (Surface::ChatCompletions, json!({"n": "4"}), 1),
-            (Surface::ChatCompletions, json!({"n": 1_000_000}), 128),
-            (
-                Surface::Completions,
-                json!({"prompt": ["a", "b", "c"], "n": 2, "best_of": 5}),
-                15,
-            ),
-            (Surface::Completions, json!({"prompt": [1, 2, 3]}), 1),
-            (Surface::Completions, json!({"prompt": [[1, 2], [3]]}), 2),
-        ] {
-            assert_eq!(asked(surface, body.clone()).answers, answers, "{body}");
-        }
-        let image = json!({"type": "image_url", "image_url": {"url": "https://x/y.png"}});
-        let body = json!({"messages": [{"role": "user", "content": [image.clone(), image]}]});
-        assert!(asked(Surface::ChatCompletions, body).unseen >= 2 * IMAGE);
-        let marked = json!({"messages": [{"role": "user", "content": [
-            {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}]});
-        assert_eq!(asked(Surface::Messages, marked).prompt, Unit::CacheWrite1h);
-    }
-}
+mod tests;

@@ -118,7 +118,7 @@ const fn description(unit: Unit) -> &'static str {
             "US dollars per thousand searches of files by the provider. Without a price, they are refused."
         }
         Unit::CodeContainer => {
-            "US dollars per thousand containers in which the provider runs code. Without a price, they are refused."
+            "US dollars per thousand containers of 1 GB in which the provider runs code; one of 4 GB counts as four. Without a price, they are refused."
         }
         Unit::Request => "US dollars per thousand requests, besides their tokens.",
     }

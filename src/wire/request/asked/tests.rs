@@ -1,0 +1,212 @@
+use bytes::Bytes;
+use serde_json::json;
+
+use super::*;
+
+fn asked(surface: Surface, mut body: Value) -> Asked {
+    body["model"] = json!("m");
+    let bytes = Bytes::from(body.to_string());
+    RequestBody::parse(Endpoint::Generate(surface), bytes)
+        .unwrap()
+        .asked()
+}
+
+#[test]
+fn everything_that_may_be_billed_is_found() {
+    let chat = Surface::ChatCompletions;
+    for (surface, body, option, param) in [
+        (
+            chat,
+            json!({"service_tier": "priority"}),
+            "service_tier",
+            "service_tier",
+        ),
+        (
+            chat,
+            json!({"Service_Tier": "flex"}),
+            "service_tier",
+            "service_tier",
+        ),
+        (
+            Surface::Messages,
+            json!({"speed": "fast"}),
+            "speed",
+            "speed",
+        ),
+        (
+            Surface::Messages,
+            json!({"inference_geo": "us"}),
+            "inference_geo",
+            "inference_geo",
+        ),
+        (
+            chat,
+            json!({"web_search_options": {}}),
+            "web_search",
+            "web_search_options",
+        ),
+        (
+            chat,
+            json!({"modalities": ["text", "audio"]}),
+            "audio",
+            "modalities",
+        ),
+        (chat, json!({"audio": {"voice": "x"}}), "audio", "audio"),
+        (
+            chat,
+            json!({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}),
+            "audio",
+            "messages[].content",
+        ),
+        (
+            Surface::Messages,
+            json!({"tools": [{"name": "f", "input_schema": {}}, {"type": "web_search_20260209", "name": "web_search"}],
+                "tool_choice": {"type": "web_search"}}),
+            "web_search",
+            "tools[1].type",
+        ),
+        (
+            Surface::Responses,
+            json!({"tools": [{"type": "file_search"}]}),
+            "file_search",
+            "tools[0].type",
+        ),
+        (
+            Surface::Responses,
+            json!({"tools": [{"type": "code_interpreter"}]}),
+            "code_container",
+            "tools[0].type",
+        ),
+        (
+            Surface::Responses,
+            json!({"tools": [{"type": "image_generation"}]}),
+            "images",
+            "tools[0].type",
+        ),
+        (
+            Surface::Responses,
+            json!({"tools": [{"type": "mind_reading"}]}),
+            "tools",
+            "tools[0].type",
+        ),
+        (
+            Surface::Responses,
+            json!({"background": true}),
+            "background",
+            "background",
+        ),
+    ] {
+        let asked = asked(surface, body.clone());
+        let found: Vec<_> = asked
+            .extras
+            .iter()
+            .map(|extra| (extra.what.option(), &*extra.param))
+            .collect();
+        assert_eq!(found, [(option, param)], "{body}");
+        assert!(Paid::OPTIONS.contains(&option));
+    }
+}
+
+#[test]
+fn what_costs_no_more_than_text_is_no_extra() {
+    for body in [
+        json!({"service_tier": "auto", "speed": "standard", "background": false, "audio": null}),
+        json!({"tools": [{"type": "function", "function": {}}, {"type": "custom"}, {"name": "f"},
+            {"type": "bash_20250124"}, {"type": "local_shell"}, {"type": "web_fetch_20250910"},
+            {"type": "web_search"}, {"type": "code_interpreter"}]}),
+        json!({"messages": [{"role": "user", "content": "say \"input_audio\" and \"service_tier\": \"priority\""}]}),
+        json!({"modalities": ["text"], "metadata": {"service_tier": "priority"}}),
+    ] {
+        let asked = asked(Surface::ChatCompletions, body.clone());
+        assert_eq!(
+            (asked.extras, asked.context),
+            (Vec::new(), Context::STANDARD),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn of_two_spellings_the_one_that_is_not_the_standard_counts() {
+    let bytes = Bytes::from_static(
+        br#"{"model":"m","service_tier":"priority","service_tier":"default","SERVICE_TIER":"auto"}"#,
+    );
+    let body = RequestBody::parse(Endpoint::Generate(Surface::ChatCompletions), bytes).unwrap();
+    assert_eq!(body.asked().context.to_string(), "service_tier=priority");
+}
+
+#[test]
+fn a_tool_that_says_twice_what_it_is_is_what_is_billed() {
+    for tool in [
+        r#"{"type":"function","type":"web_search"}"#,
+        r#"{"type":"web_search","type":"function"}"#,
+        r#"{"t\u0079pe":"web_search","name":"f"}"#,
+        r#"{"type":"web_\u0073earch","container":{},"environment":7,"container":"x"}"#,
+        r#"{"type":7,"type":null,"type":"web_search"}"#,
+    ] {
+        let body = format!(r#"{{"model":"m","tools":[{tool}]}}"#);
+        let endpoint = Endpoint::Generate(Surface::Responses);
+        let body = RequestBody::parse(endpoint, Bytes::from(body)).unwrap();
+        let extras = body.asked().extras;
+        assert_eq!(extras.len(), 1, "{tool}");
+        assert_eq!(extras[0].what, Paid::Unit(Unit::WebSearch), "{tool}");
+    }
+}
+
+#[test]
+fn answers_and_unseen_tokens_are_counted() {
+    for (surface, body, answers) in [
+        (Surface::ChatCompletions, json!({}), 1),
+        (Surface::ChatCompletions, json!({"n": 4}), 4),
+        (Surface::ChatCompletions, json!({"n": "4"}), 1),
+        (Surface::ChatCompletions, json!({"n": 1_000_000}), 128),
+        (
+            Surface::Completions,
+            json!({"prompt": ["a", "b", "c"], "n": 2, "best_of": 5}),
+            15,
+        ),
+        (Surface::Completions, json!({"prompt": [1, 2, 3]}), 1),
+        (Surface::Completions, json!({"prompt": [[1, 2], [3]]}), 2),
+    ] {
+        assert_eq!(asked(surface, body.clone()).answers, answers, "{body}");
+    }
+    let image = json!({"type": "image_url", "image_url": {"url": "https://x/y.png"}});
+    let body = json!({"messages": [{"role": "user", "content": [image.clone(), image]}]});
+    assert!(asked(Surface::ChatCompletions, body).unseen >= 2 * IMAGE);
+    for (tool, size) in [
+        (
+            json!({"type": "code_interpreter", "container": {"type": "auto"}}),
+            1,
+        ),
+        (
+            json!({"type": "code_interpreter", "container": "cntr_1"}),
+            1,
+        ),
+        (
+            json!({"type": "code_interpreter", "container": {"memory_limit": "16g"}}),
+            16,
+        ),
+        (
+            json!({"type": "shell", "environment": {"memory_limit": "4G"}}),
+            4,
+        ),
+        (
+            json!({"type": "shell", "environment": {"memory_limit": "all"}}),
+            64,
+        ),
+        (
+            json!({"type": "shell", "environment": {"memory_limit": 1e9}}),
+            64,
+        ),
+    ] {
+        let body = json!({"tools": [{"type": "function"}, tool]});
+        assert_eq!(
+            asked(Surface::Responses, body.clone()).container_gb,
+            size,
+            "{body}"
+        );
+    }
+    let marked = json!({"messages": [{"role": "user", "content": [
+        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}]});
+    assert_eq!(asked(Surface::Messages, marked).prompt, Unit::CacheWrite1h);
+}
