@@ -210,6 +210,19 @@ fn cases() -> Vec<Case> {
             300_000 + 150_000 + 20_000_000 + 5_500,
         ),
         case(
+            "a container of 4 GB",
+            RESPONSES,
+            json!({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}}]}),
+            json!({"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "m",
+                "output": [
+                    {"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "container_id": "cntr_1"},
+                    {"type": "code_interpreter_call", "id": "ci_2", "status": "completed", "container_id": "cntr_1"}],
+                "usage": {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110}}),
+            json!({"input": 3, "output": 15, "code_container": 30}),
+            [100, 0, 0, 10, 0],
+            300_000 + 150_000 + 4 * 30_000_000 + 5_500,
+        ),
+        case(
             "figures that are texts, floats and nulls",
             CHAT,
             json!({}),

@@ -8,6 +8,7 @@ mod fetch;
 mod files;
 mod vendor;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
@@ -136,11 +137,11 @@ fn leaves(number: usize) -> bool {
     number.is_multiple_of(2) && number % 11 == 4
 }
 
-/// Sends the mix, evenly to some gateways, and waits until all of it is told to the bank.
-async fn traffic(gateways: &[&Gateway], vendor: &Vendor, requests: usize) {
+/// Sends a part of the mix, evenly to some gateways.
+async fn send(gateways: &[&Gateway], numbers: Range<usize>) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = Vec::new();
-    for number in 0..requests {
+    for number in numbers {
         let place = Arc::clone(&places).acquire_owned().await.unwrap();
         let address = gateways[number % gateways.len()].address;
         tasks.push(tokio::spawn(async move {
@@ -159,8 +160,35 @@ async fn traffic(gateways: &[&Gateway], vendor: &Vendor, requests: usize) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Sends the first requests of the mix, and waits until they are told to the bank.
+async fn traffic(gateways: &[&Gateway], vendor: &Vendor, requests: usize) {
+    send(gateways, 0..requests).await;
+    done(gateways[0], vendor, requests).await;
+}
+
+/// Waits until all that was sent is told to the bank.
+async fn done(gateway: &Gateway, vendor: &Vendor, requests: usize) {
     assert_eq!(vendor.count(), requests, "every request was served once");
-    told(gateways[0], requests as u64).await;
+    told(gateway, requests as u64).await;
+}
+
+/// Kills the gateway when everything is settled, and hardly anything of it told to the bank; starts it again.
+async fn crash(gateway: &mut Gateway) {
+    let end = clock::now() + PATIENCE;
+    let busy = |gateway: &Gateway| {
+        let metrics = gateway.admin_get("/metrics");
+        ["ledger_holds", "answers_read_on", "requests_in_flight"]
+            .iter()
+            .any(|name| !metrics.contains(&format!("\ntollgate_{name} 0\n")))
+    };
+    while busy(gateway) {
+        assert!(clock::now() < end, "{}", gateway.admin_get("/metrics"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    gateway.kill();
+    gateway.restart().await;
 }
 
 /// Waits until so many final attempts are told to the bank: attempts that failed are told with them.
@@ -338,7 +366,17 @@ async fn two_gateways_on_one_redis_charge_what_is_billed() {
         let url = redis.url();
         gateway(&fake).config(json!({"ledger": {"bank": "redis", "redis": {"url": url}}}))
     };
-    let (one, other) = (on_redis().start().await, on_redis().start().await);
-    traffic(&[&one, &other], &vendor, REQUESTS).await;
+    // The second one keeps what it charges to itself for a while.
+    let slowly = json!({"ledger": {"flush": "5s"}});
+    let (one, mut other) = (
+        on_redis().start().await,
+        on_redis().config(slowly).start().await,
+    );
+    for part in [0..REQUESTS / 3, REQUESTS / 3..REQUESTS / 2] {
+        send(&[&one, &other], part).await;
+        crash(&mut other).await;
+    }
+    send(&[&one, &other], REQUESTS / 2..REQUESTS).await;
+    done(&one, &vendor, REQUESTS).await;
     nothing_drifts_but_faults(&one, &vendor, &fake).await;
 }
