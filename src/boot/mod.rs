@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
+use self::feeds::Feeder;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
 use crate::proxy::{Aside, Drain, Peers, Rests, Shared};
@@ -17,6 +18,9 @@ use tollgate_wire::tokens::Encoding;
 mod admin;
 mod control;
 pub mod database;
+pub mod feeds;
+pub mod fetch;
+pub mod kept;
 mod ledger;
 mod proxy;
 mod reload;
@@ -98,6 +102,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         office.share(&shared, told);
     }
     forget_cool_downs(&control, &shared);
+    let (feeder, feeds) = Feeder::new(config.clone(), metrics.clone());
     let _watcher = reload::watch(
         path,
         env,
@@ -105,7 +110,9 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         shared.clone(),
         control.clone(),
         office.clone(),
+        feeder,
     )?;
+    feeds.start()?;
     serve_demo(&config)?;
     admin::serve(&config, &shared, &control, database.as_ref())?;
     warm_up()?;

@@ -70,12 +70,13 @@ and as the first line of a configuration, for editors with yaml-language-server:
     /// Keys: those that applications send, and those of the admin API.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// List the providers and models that are known, or show one model.
+    /// List the providers and models that are known, show one model, or what price feeds change.
     #[command(after_help = "Examples:
   tollgate catalog providers
   tollgate catalog models --filter gpt-4o
   tollgate catalog models --config conf/tollgate.yaml --json
-  tollgate catalog show gpt-5.5")]
+  tollgate catalog show gpt-5.5
+  tollgate catalog diff --config conf/tollgate.yaml")]
     Catalog(catalog::CatalogCommand),
     /// Prepaid credits: grants, balances, transactions.
     #[command(subcommand)]

@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod catalog;
+pub mod feeds;
 pub mod secrets;
 mod yaml;
 

@@ -56,6 +56,10 @@ pub(super) struct Families {
     pub config_reloads: IntCounterVec,
     pub config_reload_ok: IntGauge,
     pub config_reload_time: IntGauge,
+    pub feed_models: IntGaugeVec,
+    pub feed_held_back: IntGaugeVec,
+    pub feed_time: IntGaugeVec,
+    pub feed_failures: IntCounterVec,
     pub access_log_dropped: IntCounter,
     pub cost: CounterVec,
     pub admin_requests: IntCounterVec,
@@ -175,6 +179,26 @@ impl Families {
             config_reload_time: make.gauge(
                 "config_last_reload_success_timestamp_seconds",
                 "When the configuration in use was loaded, in Unix time.",
+            )?,
+            feed_models: make.gauges(
+                "catalog_feed_models",
+                "Models whose prices a price feed says.",
+                &["feed"],
+            )?,
+            feed_held_back: make.gauges(
+                "catalog_feed_held_back",
+                "Models whose new prices are held back until somebody accepts them.",
+                &["feed"],
+            )?,
+            feed_time: make.gauges(
+                "catalog_feed_last_success_timestamp_seconds",
+                "When a price feed was last read without a fault, in Unix time.",
+                &["feed"],
+            )?,
+            feed_failures: make.counters(
+                "catalog_feed_failures_total",
+                "Times a price feed could not be had or understood, so that it changed nothing.",
+                &["feed"],
             )?,
             access_log_dropped: make.counter(
                 "access_log_dropped_total",

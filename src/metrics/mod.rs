@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
+use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, TextEncoder};
 
 use families::Families;
 pub use route::{RouteMetrics, StatusClass};
@@ -220,6 +220,45 @@ impl Metrics {
         self.families
             .config_reload_time
             .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// How many models a price feed has prices of, and how many more of which they are held back.
+    pub fn feed_kept(&self, feed: &str, models: usize, held: usize) {
+        let set = |gauges: &IntGaugeVec, count: usize| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            gauges.with_label_values(&[feed]).set(count);
+        };
+        set(&self.families.feed_models, models);
+        set(&self.families.feed_held_back, held);
+    }
+
+    /// A price feed was read; `now` is Unix time.
+    pub fn feed_read(&self, feed: &str, now: Duration) {
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let families = &self.families;
+        families.feed_time.with_label_values(&[feed]).set(seconds);
+        // It is there from the beginning.
+        families.feed_failures.with_label_values(&[feed]).inc_by(0);
+    }
+
+    /// A price feed changed nothing, being broken.
+    pub fn feed_failed(&self, feed: &str) {
+        let failures = &self.families.feed_failures;
+        failures.with_label_values(&[feed]).inc();
+    }
+
+    /// A price feed is not configured any more.
+    pub fn forget_feed(&self, feed: &str) {
+        let families = &self.families;
+        for gauges in [
+            &families.feed_models,
+            &families.feed_held_back,
+            &families.feed_time,
+        ] {
+            // There may be nothing of it.
+            gauges.remove_label_values(&[feed]).ok();
+        }
+        families.feed_failures.remove_label_values(&[feed]).ok();
     }
 
     /// Lines that the access log had no room for; hand it to the log.

@@ -14,6 +14,7 @@ mod config;
 mod crossing;
 mod demo;
 mod faults;
+mod feeds;
 mod fleet;
 mod fuzz_corpora;
 mod harness;

@@ -3,7 +3,6 @@
 //! Over https only, without following redirects, so that the admin key goes to nobody else; it is never written down.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,9 +10,9 @@ use tollgate_base::{Secret, clock};
 use tollgate_reconcile::{Period, show_day};
 use ureq::Agent;
 use ureq::http::{Request, StatusCode};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::{Api, Reconcile};
+use crate::boot::fetch::agent;
 use crate::cli::progress::Progress;
 use crate::cli::table::plain;
 
@@ -57,7 +56,7 @@ pub(super) fn files(asked: &Reconcile, period: Period) -> Result<Vec<(String, St
         ));
     }
     let mut client = Client {
-        agent: agent(asked.ca.as_deref())?,
+        agent: agent(asked.ca.as_deref(), PATIENCE)?,
         api,
         key,
         progress: Progress::begin(),
@@ -308,50 +307,6 @@ fn address(base: &str, report: &Report, page: Option<&str>) -> String {
         url.extend(utf8_percent_encode(&value, PLAIN));
     }
     url
-}
-
-fn agent(ca: Option<&Path>) -> Result<Agent, String> {
-    let certificates = match ca {
-        Some(path) => of_file(path)?,
-        None => of_system(),
-    };
-    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates));
-    let config = Agent::config_builder()
-        .https_only(true)
-        .http_status_as_error(false)
-        .timeout_global(Some(PATIENCE))
-        .max_redirects(0)
-        .tls_config(tls.build());
-    Ok(config.build().into())
-}
-
-/// The system's authorities, or Mozilla's where it has none.
-fn of_system() -> Vec<Certificate<'static>> {
-    let own = rustls_native_certs::load_native_certs().certs;
-    if own.is_empty() {
-        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-        return bundled
-            .map(|der| Certificate::from_der(der).to_owned())
-            .collect();
-    }
-    own.iter()
-        .map(|der| Certificate::from_der(der).to_owned())
-        .collect()
-}
-
-fn of_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let pem = std::fs::read(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(format!("{} has no certificate (PEM)", path.display()));
-    }
-    Ok(certificates)
 }
 
 #[cfg(test)]

@@ -59,6 +59,13 @@ impl Catalog {
     }
 }
 
+/// A built-in model, as it is without feeds and configuration.
+pub(super) fn model(provider: &str, model: &str) -> Option<&'static Model> {
+    let found = BUILT_IN.0.iter().find(|known| *known.id == *provider)?;
+    let model = found.models.iter().find(|known| *known.id == *model)?;
+    Some(model)
+}
+
 /// Where a figure of the built-in catalog comes from, and from which day it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Origin {

@@ -23,6 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::feeds::Layers;
 use super::model::Model;
 use super::nearest::nearest;
 use super::provider::Provider;
@@ -38,6 +39,8 @@ pub struct Catalog {
     by_id: HashMap<Arc<str>, usize>,
     /// By lower-case name; each provider at most once, in the catalog's order.
     by_name: HashMap<Box<str>, Vec<Named>>,
+    /// Prices that were laid over the built-in ones.
+    feeds: Layers,
 }
 
 /// A provider's model under one of its names.
@@ -148,6 +151,7 @@ impl Catalog {
             wire_aliases,
             by_id: HashMap::new(),
             by_name: HashMap::new(),
+            feeds: Layers::default(),
         };
         for (position, provider) in providers.iter().enumerate() {
             catalog.by_id.entry(provider.id.clone()).or_insert(position);
@@ -203,6 +207,16 @@ impl Catalog {
         if let Some(known) = known.and_then(|position| self.providers.get_mut(*position)) {
             change(Arc::make_mut(known));
         }
+    }
+
+    /// The feeds whose prices were laid over the built-in ones.
+    pub(crate) fn feeds(&self) -> &Layers {
+        &self.feeds
+    }
+
+    /// Notes which feeds' prices were laid over the built-in ones.
+    pub(crate) fn set_feeds(&mut self, feeds: Layers) {
+        self.feeds = feeds;
     }
 
     /// Aliases that a provider knows itself: (provider, lower-case alias).

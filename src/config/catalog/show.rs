@@ -2,20 +2,22 @@
 
 use serde_json::{Value, json};
 
-use super::built_in::{Origin, origins};
+use super::built_in::{Origin, model as known, origins};
 use super::capabilities::{Capabilities, Effort, Modalities, Thoughts};
+use super::feeds::{Entry, Name};
 use super::json::{model_json, names, offered};
 use super::modality::Modality;
 use super::model::Model;
 use super::provider::Provider;
+use super::resolve::Catalog;
 use super::table::{aligned, needs_key};
 use tollgate_ledger::tariff::{Holds, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
 use tollgate_wire::report::{Context, Unit};
 
-/// All that is known of a model that `provider` serves, as text for people or as JSON for programs.
-pub fn show(provider: &Provider, model: &Model, json: bool) -> String {
-    let figures = figures(provider, model);
+/// All that `catalog` knows of a model that `provider` serves, as text for people or as JSON for programs.
+pub fn show(catalog: &Catalog, provider: &Provider, model: &Model, json: bool) -> String {
+    let figures = figures(catalog, provider, model);
     if json {
         let mut value = model_json((provider, model));
         value["figures"] = figures.iter().map(Figure::json).collect();
@@ -177,31 +179,83 @@ impl Figure {
 }
 
 /// Every price: of the standard by day and hour, then of variants; unit by unit, with its tiers.
-fn figures(provider: &Provider, model: &Model) -> Vec<Figure> {
-    let prices = &model.prices;
-    let mut origins = match prices.source.0.starts_with("catalog ") {
-        true => origins(&provider.id, &model.id),
-        false => Vec::new(),
-    }
-    .into_iter();
+fn figures(catalog: &Catalog, provider: &Provider, model: &Model) -> Vec<Figure> {
+    let origins = Origins::of(catalog, provider, model);
     let mut figures = Vec::new();
-    for (when, holds, rates) in rows(prices) {
-        let origins = origins.next().unwrap_or_default();
+    for (when, holds, rates) in rows(&model.prices) {
         for (unit, rate) in rates.iter() {
-            let from = from(prices, &origins, unit);
             let base = rate.base.map(|pico| (None, pico));
             let tiers = rate.tiers.iter().map(|(above, pico)| (Some(*above), *pico));
-            figures.extend(base.into_iter().chain(tiers).map(|(above, pico)| Figure {
-                when: when.clone(),
-                holds,
-                unit,
-                above,
-                pico,
-                from: from.clone(),
+            figures.extend(base.into_iter().chain(tiers).map(|(above, pico)| {
+                let mut figure = Figure {
+                    when: when.clone(),
+                    holds,
+                    unit,
+                    above,
+                    pico,
+                    from: String::new(),
+                };
+                figure.from = origins.find(&figure);
+                figure
             }));
         }
     }
     figures
+}
+
+/// The layers that a model's prices are made of: what has the figure that holds is where it comes from.
+struct Origins<'a> {
+    /// Feeds, the topmost first, each under what it calls itself.
+    feeds: Vec<(String, &'a Entry)>,
+    built_in: Option<&'static Model>,
+    /// Of what is built in, row by row.
+    sources: Vec<Vec<(&'static str, Origin)>>,
+    /// What the prices say of themselves.
+    own: &'a str,
+}
+
+impl<'a> Origins<'a> {
+    fn of(catalog: &'a Catalog, provider: &Provider, model: &'a Model) -> Origins<'a> {
+        let name = Name::of(&provider.id, &model.id);
+        Origins {
+            feeds: catalog.feeds().entries(&name).collect(),
+            built_in: known(&provider.id, &model.id),
+            sources: origins(&provider.id, &model.id),
+            own: &model.prices.source.0,
+        }
+    }
+
+    fn find(&self, figure: &Figure) -> String {
+        let mut feeds = self.feeds.iter();
+        let feed = feeds.find(|(_, entry)| rows(&entry.prices).any(|row| figure.is_in(&row)));
+        if let Some((source, _)) = feed {
+            return source.clone();
+        }
+        let built_in = self.built_in.iter().flat_map(|model| rows(&model.prices));
+        let mut built_in = built_in.zip(&self.sources);
+        let origin = built_in
+            .find(|(row, _)| figure.is_in(row))
+            .and_then(|(_, origins)| {
+                let of = |name: &str| origins.iter().find(|(unit, _)| *unit == name);
+                of(figure.unit.name()).or_else(|| of(""))
+            });
+        match origin {
+            Some((_, origin)) => format!("{}, {}", origin.what, origin.date),
+            None => self.own.to_owned(),
+        }
+    }
+}
+
+impl Figure {
+    /// Whether a row has this figure. What holds from a day on may begin a feed's prices without one.
+    fn is_in(&self, (when, holds, rates): &(Context, Holds, &Rates)) -> bool {
+        let same = *when == self.when && (*holds == self.holds || self.holds == Holds::Always);
+        let rate = rates.get(self.unit).filter(|_| same);
+        rate.is_some_and(|rate| match self.above {
+            None => rate.base == Some(self.pico),
+            Some(above) => rate.tiers.contains(&(above, self.pico)),
+        })
+    }
 }
 
 fn rows(prices: &Prices) -> impl Iterator<Item = (Context, Holds, &Rates)> {
@@ -209,15 +263,6 @@ fn rows(prices: &Prices) -> impl Iterator<Item = (Context, Holds, &Rates)> {
     let standard = standard.map(|period| (Context::STANDARD, period.holds, &period.rates));
     let variants = prices.variants.iter();
     standard.chain(variants.map(|variant| (variant.when.clone(), variant.holds, &variant.rates)))
-}
-
-/// Where a figure comes from: its own origin, its row's, or what the prices say of themselves.
-fn from(prices: &Prices, origins: &[(&'static str, Origin)], unit: Unit) -> String {
-    let of = |name: &str| origins.iter().find(|(unit, _)| *unit == name);
-    match of(unit.name()).or_else(|| of("")) {
-        Some((_, origin)) => format!("{}, {}", origin.what, origin.date),
-        None => prices.source.0.to_string(),
-    }
 }
 
 fn prices_table(figures: &[Figure], sources: &[&str]) -> String {

@@ -15,6 +15,9 @@ use super::place::{Faulty, Place, Seg};
 use super::reference::{ReferenceError, expand};
 use super::{shape, sources};
 
+/// What looks up a variable.
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// A file's content, well-shaped, and what was wrong with it.
 pub(super) struct Document {
     pub file: PathBuf,
@@ -37,20 +40,12 @@ impl Document {
         text: Option<&str>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Document {
-        let mut document = Document {
-            file: file.to_path_buf(),
-            value: Value::Object(Map::new()),
-            lines: Lines::default(),
-            faulty: Faulty::default(),
-            faults: Vec::new(),
-            lost_ids: false,
-            credential_files: BTreeSet::new(),
-        };
+        let mut document = Document::empty(file);
         match text.map_or_else(
             || sources::read_text(file).map(Cow::Owned),
             |text| Ok(Cow::Borrowed(text)),
         ) {
-            Ok(text) => document.parse(&text, env),
+            Ok(text) => document.parse(&text, Some(env)),
             Err(error) => {
                 document.lost_ids = true;
                 document.faults.push(Fault {
@@ -66,7 +61,26 @@ impl Document {
         document
     }
 
-    fn parse(&mut self, text: &str, env: &dyn Fn(&str) -> Option<String>) {
+    /// Reads the text of somebody who may refer to nothing: neither to the environment nor to files.
+    pub(super) fn of_stranger(text: &str) -> Document {
+        let mut document = Document::empty(Path::new(""));
+        document.parse(text, None);
+        document
+    }
+
+    fn empty(file: &Path) -> Document {
+        Document {
+            file: file.to_path_buf(),
+            value: Value::Object(Map::new()),
+            lines: Lines::default(),
+            faulty: Faulty::default(),
+            faults: Vec::new(),
+            lost_ids: false,
+            credential_files: BTreeSet::new(),
+        }
+    }
+
+    fn parse(&mut self, text: &str, env: Option<Environment<'_>>) {
         match Lines::of(text) {
             Ok(lines) => self.lines = lines,
             Err((line, info)) => return self.not_yaml(Some(line), &info),
@@ -100,7 +114,9 @@ impl Document {
             .json(yaml, &Place::default())
             .unwrap_or_else(|| Value::Object(Map::new()));
         let mut referred = BTreeSet::new();
-        self.resolve(&mut value, &Place::default(), env, &mut referred);
+        if let Some(env) = env {
+            self.resolve(&mut value, &Place::default(), env, &mut referred);
+        }
         self.check_shape(&mut value, &referred);
         self.value = value;
     }

@@ -11,6 +11,7 @@ mod demo;
 mod document;
 pub mod expiry;
 pub mod fault;
+pub(crate) mod feed;
 mod glob;
 mod lines;
 mod load;
@@ -41,8 +42,8 @@ pub(crate) use sources::Sources;
 pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
-    AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Ledger, Proxy, RedisChoice,
-    RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
+    AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Ledger, Origin, PriceFeed,
+    PriceFeeds, Proxy, RedisChoice, RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
 };
 pub use watch::{Environment, Watcher, reload_on_hangup};
 

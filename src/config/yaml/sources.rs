@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The longest file that is read; `/dev/zero` is longer.
-const LONGEST: usize = 16 << 20;
+pub const LONGEST: usize = 16 << 20;
 
 /// The files that a configuration depends on, and the directories whose listing it depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,12 +16,15 @@ pub struct Sources {
     pub files: BTreeSet<PathBuf>,
     /// Directories that an include pattern was matched in.
     pub directories: BTreeSet<PathBuf>,
+    /// What is kept of price feeds; some may not exist.
+    pub kept: BTreeSet<PathBuf>,
 }
 
 impl Sources {
     /// Every directory in which a change may change the configuration.
     pub fn watched(&self) -> BTreeSet<PathBuf> {
-        let parents = self.files.iter().map(|file| match file.parent() {
+        let files = self.files.iter().chain(&self.kept);
+        let parents = files.map(|file| match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => Path::new(".").to_path_buf(),
         });
@@ -35,6 +39,35 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     File::open(file)?.take(limit).read_to_end(&mut content)?;
     if content.len() > LONGEST {
         return Err(io::Error::other("it is larger than 16 MiB"));
+    }
+    Ok(content)
+}
+
+/// The content of a regular file: no link is followed, and nothing waits for a pipe or a device.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or is larger than `most` bytes.
+pub fn read_regular(file: &Path, most: usize) -> io::Result<Vec<u8>> {
+    use rustix::fs::OFlags;
+    use rustix::io::Errno;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).map_err(io::Error::other)?;
+    let opened = File::options().read(true).custom_flags(flags).open(file);
+    let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::LOOP) => io::Error::other("it is a symbolic link, which is not followed"),
+        _ => error,
+    })?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut content = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut content)?;
+    if content.len() > most {
+        return Err(io::Error::other(format!(
+            "it is larger than {} MiB",
+            most >> 20
+        )));
     }
     Ok(content)
 }

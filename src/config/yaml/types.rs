@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 mod admin;
 mod bounds;
 mod callers;
+mod feeds;
 mod ledger;
 mod limits;
 mod listeners;
@@ -20,6 +21,7 @@ pub use bounds::Timeouts;
 pub use callers::{
     Access, AccessKey, Account, AllowList, Configuration, Grant, Router, Rule, Step,
 };
+pub use feeds::{PriceFeed, PriceFeeds, PriceFormat};
 pub(crate) use ledger::BankKind;
 pub use ledger::{Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
 pub(crate) use limits::TokenLimits;
@@ -52,6 +54,8 @@ pub struct File {
     pub log: Log,
     /// Where money is kept, and what requests are charged.
     pub ledger: Ledger,
+    /// Where prices come from besides the built-in catalog.
+    pub catalog: PriceFeeds,
     /// Who owns keys and credits.
     pub accounts: Vec<Account>,
     /// Providers: credentials for built-in ones, whole definitions of custom ones.

@@ -16,10 +16,12 @@ use crate::secrets::Keyring;
 use tollgate_ledger::bank::NewGrant;
 
 mod admin;
+mod feeds;
 mod ledger;
 
 pub(crate) use admin::Admin;
 pub use admin::ApiKey;
+pub use feeds::{Origin, PriceFeed, PriceFeeds};
 pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
@@ -45,8 +47,10 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// Providers as written, credentials resolved; with `demo.listen`, the provider `demo` is the last of them.
     pub providers: Vec<types::Provider>,
-    /// The built-in catalog with the providers laid over it.
+    /// The built-in catalog, with the prices of feeds and then the providers laid over it.
     pub catalog: Arc<Catalog>,
+    /// The feeds that prices come from.
+    pub feeds: PriceFeeds,
     /// What access keys may call.
     pub configurations: Vec<types::Configuration>,
     /// What applications send.

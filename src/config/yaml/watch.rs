@@ -220,6 +220,13 @@ fn fingerprint(of: &Sources) -> [u8; 32] {
             Err(error) => all.update(error.kind().to_string()),
         }
     }
+    for file in &of.kept {
+        all.update(file.as_os_str().as_encoded_bytes());
+        match sources::read_regular(file, sources::LONGEST) {
+            Ok(content) => all.update(Sha256::digest(content)),
+            Err(error) => all.update(error.to_string()),
+        }
+    }
     for directory in &of.directories {
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         let names: BTreeSet<_> = entries.map(|entry| entry.file_name()).collect();

@@ -5,6 +5,7 @@
 mod accounts;
 mod admin;
 mod callers;
+mod feeds;
 mod ledger;
 mod limits;
 mod listeners;
@@ -239,6 +240,9 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     if let Some(address) = demo.filter(|address| address.ip().is_loopback()) {
         file.providers.push(demo::provider(address));
     }
+    let mut feeds = checker.feeds(&file.catalog, &providers);
+    let layers = checker.kept(&mut feeds);
+    checker.built_in = checker.built_in.priced(layers);
     let catalog = Arc::new(checker.catalog(&file.providers));
     Config {
         proxy,
@@ -252,6 +256,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         accounts,
         providers: file.providers,
         catalog,
+        feeds,
         configurations: file.configurations,
         access_keys,
         demo,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::yaml::types;
+use tollgate_ledger::tariff::Prices;
 use tollgate_wire::Surface;
 
 /// One fault of what the YAML declares about providers.
@@ -76,7 +77,25 @@ impl Catalog {
             .iter()
             .filter(|known| declared.iter().all(|other| *other.id != *known.id));
         providers.extend(untouched.cloned());
-        Ok(Catalog::of(providers, self.wire_aliases().clone()))
+        let mut catalog = Catalog::of(providers, self.wire_aliases().clone());
+        catalog.set_feeds(self.feeds().clone());
+        Ok(catalog)
+    }
+}
+
+/// The prices that are `declared` at `path`, of a model of which nothing is known.
+///
+/// # Errors
+/// Every fault at once.
+pub(super) fn tariff(declared: &types::Prices, path: &str) -> Result<Prices, Vec<OverlayFault>> {
+    let mut faults = Faults::default();
+    let mut prices = Prices::default();
+    prices::lay(&mut prices, declared, path, &mut faults);
+    prices.standard.retain(|period| !period.rates.is_empty());
+    prices.variants.retain(|variant| !variant.rates.is_empty());
+    match faults.0.is_empty() {
+        true => Ok(prices),
+        false => Err(faults.0),
     }
 }
 

@@ -8,12 +8,13 @@ use crate::yaml::types;
 use tollgate_wire::Surface;
 
 /// Lays `declared` over `models`, whose provider has the path `path` and offers `surfaces`. New models go to
-/// the end, in the YAML's order.
+/// the end, in the YAML's order; `price` gives them the prices that lie below the YAML's.
 pub(super) fn lay(
     models: &mut Vec<Model>,
     declared: &[types::Model],
     surfaces: &[Surface],
     path: &str,
+    price: impl Fn(&mut Model),
     faults: &mut Faults,
 ) {
     let mut positions = Vec::with_capacity(declared.len());
@@ -34,7 +35,7 @@ pub(super) fn lay(
             );
             faults.at(format!("{path}.id"), message);
         }
-        let target = target(models, &change.id);
+        let target = target(models, &change.id, &price);
         apply(&mut models[target], change, surfaces, &path, faults);
         positions.push(target);
     }
@@ -49,7 +50,7 @@ pub(super) fn lay(
 
 /// The position of the model with this id. An id that so far was an alias becomes a model of its own, about
 /// which the same is known.
-fn target(models: &mut Vec<Model>, id: &str) -> usize {
+fn target(models: &mut Vec<Model>, id: &str, price: &impl Fn(&mut Model)) -> usize {
     if let Some(known) = models
         .iter()
         .position(|model| model.id.eq_ignore_ascii_case(id))
@@ -68,6 +69,7 @@ fn target(models: &mut Vec<Model>, id: &str) -> usize {
             ..other.clone()
         };
     }
+    price(&mut model);
     models.push(model);
     models.len() - 1
 }

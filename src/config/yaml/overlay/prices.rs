@@ -5,6 +5,7 @@
 //! periods the catalog knows. A new period begins with the prices before it, a new variant with none.
 
 use super::Faults;
+use crate::catalog::{begin, order};
 use crate::yaml::types;
 use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, Source, Variant, rate_of};
 use tollgate_wire::report::{Context, Dimension};
@@ -135,31 +136,6 @@ fn lay_rates(rates: &mut Rates, declared: &types::Prices, path: &str, faults: &m
             let at = format!("{path}.tiers[{position}].above");
             faults.at(at, format!("there is another tier above {}", pair[0]));
         }
-    }
-}
-
-/// The prices that a new period begins with: those before it.
-fn begin(prices: &Prices, holds: Holds) -> Rates {
-    let now = match holds {
-        Holds::From(start) => start,
-        Holds::Always | Holds::Daily(..) => u64::MAX,
-    };
-    let dated = |period: &&Period| match period.holds {
-        Holds::Daily(..) => false,
-        always_or_from => always_or_from.at(now),
-    };
-    let before = prices.standard.iter().rev().find(dated);
-    before
-        .or(prices.standard.first())
-        .map(|period| period.rates.clone())
-        .unwrap_or_default()
-}
-
-fn order(holds: &Holds) -> (u8, u64) {
-    match holds {
-        Holds::Always => (0, 0),
-        Holds::From(start) => (1, *start),
-        Holds::Daily(from, _) => (2, u64::from(*from)),
     }
 }
 

@@ -64,9 +64,18 @@ pub(super) fn lay(
                 .map(|model| moved(model, &known.surfaces, &surfaces)),
         );
     }
-    models::lay(&mut models, &declared.models, &surfaces, path, faults);
+    let id = known.map_or_else(|| Arc::from(declared.id.as_str()), |known| known.id.clone());
+    let price = |added: &mut Model| catalog.feeds().lay(&id, &added.id, &mut added.prices);
+    models::lay(
+        &mut models,
+        &declared.models,
+        &surfaces,
+        path,
+        price,
+        faults,
+    );
     Some(Provider {
-        id: known.map_or_else(|| Arc::from(declared.id.as_str()), |known| known.id.clone()),
+        id,
         display_name: declared
             .display_name
             .as_deref()

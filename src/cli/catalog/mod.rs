@@ -1,5 +1,7 @@
 //! `tollgate catalog`.
 
+mod feeds;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use clap::{Args, Subcommand};
 use tollgate_config::catalog::{Catalog, Kind, show, table};
 
 use super::check;
+use tollgate_config::Config;
 
 /// What to show of the catalog.
 #[derive(Debug, Args)]
@@ -49,19 +52,55 @@ Exit codes: 0 it is known, 1 it is not.")]
         /// `provider:model`, or an id or alias.
         model: String,
     },
+    /// Show what price feeds would change: which price, from what to what, and what would be held back.
+    ///
+    /// A feed of the configuration is fetched as the gateway does it, and compared with what the gateway has kept of it.
+    /// Nothing is changed.
+    #[command(
+        after_help = "HELD says `held` where a price would be more than ten times the other, or to or from nothing: such a
+model keeps its prices, all of them, until `tollgate catalog accept`.
+
+Exit codes: 0 nothing would change, 1 something would, 2 a feed cannot be had or understood.
+
+Examples:
+  tollgate catalog diff --config conf/tollgate.yaml
+  tollgate catalog diff --config conf/tollgate.yaml --feed litellm --json
+  tollgate catalog diff --file model_prices_and_context_window.json --format litellm"
+    )]
+    Diff(feeds::Diff),
+    /// Take in prices that were held back.
+    ///
+    /// They are those that the gateway saw when it last read the feed. It may run meanwhile: it notices within seconds.
+    #[command(
+        after_help = "It writes into `catalog.directory`, so run it where the gateway runs, as its user. Each gateway of a fleet keeps its
+own feeds: run it beside each of them, or write the price into the configuration, which wins over every feed.
+
+Exit codes: 0 taken in, 1 nothing of that is held back, 2 what is kept cannot be read or written.
+
+Examples:
+  tollgate catalog accept --config conf/tollgate.yaml
+  tollgate catalog accept --config conf/tollgate.yaml --feed litellm openai:gpt-5.5 claude-opus-5-5"
+    )]
+    Accept(feeds::Accept),
 }
 
 /// Prints what is known, with what a configuration adds.
 pub fn run(command: &CatalogCommand) -> io::Result<ExitCode> {
-    let catalog = match &command.config {
-        None => Arc::new(Catalog::built_in()),
+    let config: Option<Config> = match &command.config {
+        None => None,
         Some(path) => match tollgate_config::load(path, &tollgate_config::environment) {
-            Ok(config) => config.catalog,
+            Ok(config) => Some(config),
             Err(faults) => return check::report(path, &faults),
         },
     };
+    let catalog = match &config {
+        None => Arc::new(Catalog::built_in()),
+        Some(config) => config.catalog.clone(),
+    };
     let kind = match &command.what {
         Some(What::Show { model }) => return run_show(&catalog, model, command),
+        Some(What::Diff(diff)) => return diff.run(config.as_ref(), command.json),
+        Some(What::Accept(accept)) => return accept.run(config.as_ref(), command.json),
         Some(What::Providers) => Kind::Providers,
         Some(What::Models) | None => Kind::Models,
     };
@@ -86,7 +125,7 @@ fn run_show(catalog: &Catalog, model: &str, command: &CatalogCommand) -> io::Res
         .iter()
         .filter_map(|one| Some((&one.provider, one.model.as_ref()?)));
     let shown: Vec<String> = known
-        .map(|(provider, model)| show(provider, model, command.json))
+        .map(|(provider, model)| show(catalog, provider, model, command.json))
         .collect();
     if shown.is_empty() {
         // Only an explicit provider names what the catalog does not have.

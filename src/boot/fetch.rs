@@ -1,0 +1,269 @@
+//! Fetches what others publish: over TLS, within a deadline and a bound, without following redirects.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use tollgate_config::catalog::{forbidden_address, plain_http_allowed};
+use tollgate_config::feeds::LARGEST;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Error, Proxy};
+
+/// Longest time for a feed, from looking its name up to its last byte.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client of providers' APIs: https only, each call within `patience`. It trusts the authorities in `ca`, or else the
+/// system's.
+///
+/// # Errors
+/// When `ca` cannot be read or holds no certificate.
+pub fn agent(ca: Option<&Path>, patience: Duration) -> Result<Agent, String> {
+    Ok(settings(certificates(ca)?, patience, Whose::Provider).into())
+}
+
+/// What is fetched from whom.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Figures of an account, by the proxy that the environment names, if any.
+    Provider,
+    /// What anybody may have, from where it is.
+    Publisher,
+}
+
+fn settings(certificates: Vec<Certificate<'static>>, patience: Duration, whose: Whose) -> Config {
+    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates));
+    Agent::config_builder()
+        .https_only(whose == Whose::Provider)
+        .proxy(Proxy::try_from_env().filter(|_| whose == Whose::Provider))
+        .http_status_as_error(false)
+        .timeout_global(Some(patience))
+        .max_redirects(0)
+        .tls_config(tls.build())
+        .build()
+}
+
+/// The bytes of a price feed at an address that was checked.
+///
+/// # Errors
+/// When it cannot be had within a minute, is larger than a feed may be, is somewhere else, or is where nothing may be
+/// called. Never shows the address.
+pub fn feed(url: &str) -> Result<Vec<u8>, String> {
+    within(url, PATIENCE)
+}
+
+fn within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
+    let late = || format!("it does not come within {} s", patience.as_secs());
+    let config = settings(certificates(None)?, patience, Whose::Publisher);
+    let agent = Agent::with_parts(config, DefaultConnector::default(), Allowed::default());
+    // Compressed, it could be larger than it seems.
+    let request = agent.get(url).header("accept-encoding", "identity");
+    let answer = request.call().map_err(|error| match error {
+        Error::Timeout(_) => late(),
+        // Some errors show the address.
+        Error::BadUri(_) => "its address is not understood".to_owned(),
+        Error::HostNotFound => "its name stands for no address that may be called".to_owned(),
+        other => format!("it cannot be fetched: {other}"),
+    })?;
+    let status = answer.status();
+    if status.is_redirection() {
+        return Err(format!(
+            "it answers {}: redirects are not followed; give the address where it is",
+            status.as_u16()
+        ));
+    }
+    if !status.is_success() {
+        return Err(format!("it answers {}", status.as_u16()));
+    }
+    let encoded = answer.headers().get("content-encoding");
+    if encoded.is_some_and(|encoding| encoding != "identity") {
+        return Err("it is compressed, which it was asked not to be".to_owned());
+    }
+    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
+    let too_large = || format!("it is larger than {} MiB", LARGEST >> 20);
+    if answer
+        .body()
+        .content_length()
+        .is_some_and(|length| length > most)
+    {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    let body = answer.into_body().into_reader();
+    let read = body.take(most.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| match Error::from(error) {
+        Error::Timeout(_) => late(),
+        other => format!("it breaks off: {other}"),
+    })?;
+    match bytes.len() > LARGEST {
+        true => Err(too_large()),
+        false => Ok(bytes),
+    }
+}
+
+/// Names stand only for addresses that may be called, judged each time that one is looked up.
+#[derive(Debug, Default)]
+struct Allowed(DefaultResolver);
+
+impl Resolver for Allowed {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let tls = uri.scheme_str() == Some("https");
+        let may = |ip| forbidden_address(ip).is_none() && (tls || plain_http_allowed(ip));
+        let mut allowed = self.empty();
+        for address in self.0.resolve(uri, config, timeout)?.iter() {
+            if may(address.ip()) {
+                allowed.push(*address);
+            }
+        }
+        match allowed.is_empty() {
+            true => Err(Error::HostNotFound),
+            false => Ok(allowed),
+        }
+    }
+}
+
+fn certificates(ca: Option<&Path>) -> Result<Vec<Certificate<'static>>, String> {
+    match ca {
+        Some(path) => of_file(path),
+        None => Ok(of_system()),
+    }
+}
+
+/// The system's authorities, or Mozilla's where it has none.
+fn of_system() -> Vec<Certificate<'static>> {
+    let own = rustls_native_certs::load_native_certs().certs;
+    if own.is_empty() {
+        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        return bundled
+            .map(|der| Certificate::from_der(der).to_owned())
+            .collect();
+    }
+    own.iter()
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect()
+}
+
+fn of_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let pem = std::fs::read(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let certificates: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(format!("{} has no certificate (PEM)", path.display()));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Shutdown, TcpListener};
+
+    use super::*;
+
+    /// What becomes of a feed whose server says this, and then goes on with `more` for as long as it is listened to.
+    fn fetched(says: &str, more: &'static [u8], pause: Duration) -> Result<usize, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!(
+            "http://{}/feed?token=secret",
+            listener.local_addr().unwrap()
+        );
+        let says = says.to_owned();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = [0; 4096];
+            drop(stream.read(&mut head));
+            if stream.write_all(says.as_bytes()).is_ok() && !more.is_empty() {
+                while stream.write_all(more).is_ok() {
+                    std::thread::sleep(pause);
+                }
+            }
+            drop(stream.shutdown(Shutdown::Both));
+        });
+        let fetched = within(&url, Duration::from_secs(2)).map(|bytes| bytes.len());
+        server.join().unwrap();
+        if let Err(fault) = &fetched {
+            assert!(
+                !fault.contains("secret") && !fault.contains('\n'),
+                "{fault}"
+            );
+        }
+        fetched
+    }
+
+    #[test]
+    fn what_does_not_end_or_is_elsewhere_is_given_up() {
+        const NONE: Duration = Duration::ZERO;
+        const OK: &str = "HTTP/1.1 200 OK\r\n";
+        let slow = Duration::from_millis(50);
+        static MUCH: [u8; 1 << 20] = [b' '; 1 << 20];
+        let good = fetched(&format!("{OK}content-length: 2\r\n\r\n{{}}"), b"", NONE);
+        assert_eq!(good, Ok(2));
+        for (says, more, pause, fault) in [
+            (format!("{OK}\r\n"), &b" "[..], slow, "within 2 s"),
+            (OK.to_owned(), b"x: y\r\n", slow, "within 2 s"),
+            (format!("{OK}\r\n"), &MUCH, NONE, "larger than 64 MiB"),
+            (
+                format!("{OK}content-length: 200000000\r\n\r\n"),
+                b"",
+                NONE,
+                "larger than 64 MiB",
+            ),
+            (
+                format!("{OK}content-encoding: gzip\r\n\r\nx"),
+                b"",
+                NONE,
+                "compressed",
+            ),
+            (
+                format!("{OK}content-length: 9\r\n\r\nx"),
+                b"",
+                NONE,
+                "breaks off",
+            ),
+            (
+                "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\n\r\n".to_owned(),
+                b"",
+                NONE,
+                "it answers 302: redirects are not followed",
+            ),
+            (
+                "HTTP/1.1 503 No\r\n\r\n".to_owned(),
+                b"",
+                NONE,
+                "it answers 503",
+            ),
+            ("garbage\r\n\r\n".to_owned(), b"", NONE, "cannot be fetched"),
+        ] {
+            let told = fetched(&says, more, pause).expect_err(&says);
+            assert!(told.contains(fault), "{says:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_called_that_may_not_be() {
+        for url in [
+            "http://169.254.169.254/latest",
+            "https://[fe80::1]/",
+            "http://8.8.8.8/",
+        ] {
+            let told = within(url, Duration::from_secs(2)).expect_err(url);
+            assert!(
+                told.contains("no address that may be called"),
+                "{url}: {told}"
+            );
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! What is kept of a price feed, and how it is laid over the prices that are built in.
+//!
+//! A feed is a layer: it has prices of models by their provider and id, and nothing else. Laying it changes prices of
+//! models that are there; it adds no model, name, address or capability, so no feed can change where a request goes.
+//!
+//! What is kept is a table as the built-in prices are: a row for each way and time of serving, its rates written as
+//! price lists have them. [`Kept::parse`] trusts the file as little as a feed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::periods::{begin, dated, order};
+use tollgate_base::time::civil;
+use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, Source, Variant};
+use tollgate_wire::report::Context;
+
+/// The most rows that the prices of one model have: periods and variants together.
+const ROWS: usize = 16;
+
+/// The most prices of long prompts that a unit has.
+const TIERS: usize = 4;
+
+/// The most models that are kept of a feed.
+const MODELS: usize = 100_000;
+
+/// The most bytes of a row.
+const ROW: usize = 16 << 10;
+
+/// The first line of what is kept.
+const HEAD: &str = "# Prices of a feed, form 1. Written by Tollgate: do not edit.";
+
+/// The names of the columns.
+const COLUMNS: &str = "provider\tmodel\tstate\tsince\twhen\tholds\trates";
+
+/// A model at a provider.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// The provider's id.
+    pub provider: Arc<str>,
+    /// The model's id, as the catalog writes it.
+    pub model: Arc<str>,
+}
+
+impl Name {
+    /// The name of a model.
+    pub fn of(provider: &Arc<str>, model: &Arc<str>) -> Name {
+        Name {
+            provider: provider.clone(),
+            model: model.clone(),
+        }
+    }
+}
+
+/// `openai:gpt-5`
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.provider, self.model)
+    }
+}
+
+/// Prices of models.
+pub type Models = BTreeMap<Name, Entry>;
+
+/// What a feed says a model costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When that was taken in, or held back (Unix time, s).
+    pub since: u64,
+    /// What it says; what it does not name stays as it is known otherwise.
+    pub prices: Prices,
+}
+
+/// The last good prices of a feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Those that hold.
+    pub taken: Models,
+    /// Those that differ so much from what holds that somebody has to accept them.
+    pub held: Models,
+}
+
+/// A feed's prices that hold, under the feed's id.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The feed's id.
+    pub feed: Arc<str>,
+    /// Its prices.
+    pub kept: Arc<Kept>,
+}
+
+/// All feeds of a catalog, the later ones above the earlier ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layers(Arc<[Layer]>);
+
+impl Layers {
+    /// Lays what the feeds say of a model over what is known of it.
+    pub(crate) fn lay(&self, provider: &Arc<str>, model: &Arc<str>, prices: &mut Prices) {
+        let name = Name::of(provider, model);
+        for layer in self.0.iter() {
+            if let Some(entry) = layer.kept.taken.get(&name) {
+                entry.lay(&layer.feed, prices);
+            }
+        }
+    }
+
+    /// Some feeds, the lowest first.
+    pub(super) fn of(layers: Vec<Layer>) -> Layers {
+        Layers(layers.into())
+    }
+
+    /// Whether a feed says something of a model.
+    pub(super) fn name(&self, name: &Name) -> bool {
+        let mut layers = self.0.iter();
+        layers.any(|layer| layer.kept.taken.contains_key(name))
+    }
+
+    /// What the feeds say of a model, the topmost first, each with what it calls itself.
+    pub(super) fn entries(&self, name: &Name) -> impl Iterator<Item = (String, &Entry)> {
+        let entries = self.0.iter().rev().map(move |layer| {
+            let entry = layer.kept.taken.get(name)?;
+            Some((entry.source(&layer.feed), entry))
+        });
+        entries.flatten()
+    }
+}
+
+impl Entry {
+    /// Lays these prices over what is known of the model.
+    ///
+    /// A unit that is named is replaced, with its prices of long prompts. Prices without days or hours change what
+    /// holds when they are taken in: what is known of later days and of hours stays. Prices with them are all periods
+    /// that there are. A variant counts before those that are known.
+    pub fn lay(&self, feed: &str, prices: &mut Prices) {
+        let over = |mut known: Rates, rates: &Rates| {
+            for (unit, rate) in rates.iter() {
+                *known.entry(unit) = rate.clone();
+            }
+            known
+        };
+        let own = &self.prices;
+        match &own.standard[..] {
+            [] => {}
+            [
+                Period {
+                    holds: Holds::Always,
+                    rates,
+                },
+            ] => {
+                let now = dated(prices, self.since).cloned().unwrap_or_default();
+                let rates = over(now, rates);
+                let later = |period: &Period| match period.holds {
+                    Holds::Always => false,
+                    Holds::From(start) => start > self.since,
+                    Holds::Daily(..) => true,
+                };
+                prices.standard.retain(later);
+                let holds = Holds::Always;
+                prices.standard.insert(0, Period { holds, rates });
+            }
+            periods => {
+                // What holds before the first of them.
+                let before =
+                    dated(prices, self.since).filter(|_| periods[0].holds != Holds::Always);
+                let before = before.map(|rates| Period {
+                    holds: Holds::Always,
+                    rates: rates.clone(),
+                });
+                let laid = periods.iter().map(|period| Period {
+                    holds: period.holds,
+                    rates: over(begin(prices, period.holds), &period.rates),
+                });
+                prices.standard = before.into_iter().chain(laid).collect();
+            }
+        }
+        for variant in own.variants.iter().rev() {
+            let same = |known: &Variant| known.when == variant.when && known.holds == variant.holds;
+            let known = prices.variants.iter().position(same);
+            let known = known.map(|place| prices.variants.remove(place).rates);
+            let laid = Variant {
+                rates: over(known.unwrap_or_default(), &variant.rates),
+                ..variant.clone()
+            };
+            prices.variants.insert(0, laid);
+        }
+        prices.source = Source(self.source(feed).into());
+    }
+
+    /// What the prices call themselves: `feed litellm 2026-11-29`.
+    pub fn source(&self, feed: &str) -> String {
+        let (year, month, day) = civil(self.since / 86_400);
+        format!("feed {feed} {year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// Whether prices are such as a feed may have: in their order, within bounds, and with a price for short prompts
+/// wherever there is one for long ones. Sorts the periods.
+///
+/// # Errors
+/// Says what is wrong.
+pub(crate) fn sound(prices: &mut Prices) -> Result<(), String> {
+    let rows = prices.standard.len() + prices.variants.len();
+    if rows == 0 {
+        return Err("it has no price".to_owned());
+    }
+    if rows > ROWS {
+        return Err(format!("it has more than {ROWS} periods and variants"));
+    }
+    prices.standard.sort_by_key(|period| order(&period.holds));
+    let twice = (prices.standard.windows(2)).any(|pair| pair[0].holds == pair[1].holds);
+    let seen = |place: usize, variant: &Variant| {
+        let before = prices.variants[..place].iter();
+        let mut same =
+            before.filter(|known| known.when == variant.when && known.holds == variant.holds);
+        same.next().is_some()
+    };
+    if twice || (prices.variants.iter().enumerate()).any(|(place, variant)| seen(place, variant)) {
+        return Err("it has two prices for the same".to_owned());
+    }
+    if prices
+        .variants
+        .iter()
+        .any(|variant| variant.when.is_standard())
+    {
+        return Err("it has a variant that is the standard".to_owned());
+    }
+    let standard = prices.standard.iter().map(|period| &period.rates);
+    let all = standard.chain(prices.variants.iter().map(|variant| &variant.rates));
+    for rates in all {
+        if rates.is_empty() {
+            return Err("it has no price".to_owned());
+        }
+        for (unit, rate) in rates.iter() {
+            if rate.base.is_none() {
+                let name = unit.name();
+                return Err(format!(
+                    "{name} has a price for long prompts and none for short ones"
+                ));
+            }
+            if rate.tiers.len() > TIERS {
+                return Err(format!(
+                    "{} has more than {TIERS} prices of long prompts",
+                    unit.name()
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Kept {
+    /// Reads what [`Kept`] writes.
+    ///
+    /// # Errors
+    /// Names the line at fault, and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Kept, String> {
+        let mut lines = (1..).zip(text.lines());
+        let head = [HEAD, COLUMNS]
+            .into_iter()
+            .all(|line| lines.next().is_some_and(|it| it.1 == line));
+        if !head {
+            return Err("line 1: it is not what this version keeps of a feed".to_owned());
+        }
+        let mut kept = Kept::default();
+        for (number, line) in lines {
+            kept.row(line)
+                .map_err(|fault| format!("line {number}: {fault}"))?;
+            if kept.taken.len() + kept.held.len() > MODELS {
+                return Err(format!("line {number}: more than {MODELS} models"));
+            }
+        }
+        let all = kept.taken.iter_mut().chain(&mut kept.held);
+        for (name, entry) in all {
+            sound(&mut entry.prices).map_err(|fault| format!("{name}: {fault}"))?;
+        }
+        Ok(kept)
+    }
+
+    fn row(&mut self, line: &str) -> Result<(), String> {
+        if line.len() > ROW {
+            return Err("it is too long".to_owned());
+        }
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [provider, model, state, since, when, holds, rates] = columns[..] else {
+            return Err(format!("{} columns, not 7", columns.len()));
+        };
+        let models = match state {
+            "taken" => &mut self.taken,
+            "held" => &mut self.held,
+            _ => return Err("its state is neither `taken` nor `held`".to_owned()),
+        };
+        let name = Name {
+            provider: provider.into(),
+            model: model.into(),
+        };
+        let since = since.parse().ok().filter(|since| *since < LAST);
+        let since = since.ok_or("its time is no Unix time")?;
+        let when: Context = when.parse()?;
+        let holds: Holds = holds.parse()?;
+        let rates: Rates = rates.parse()?;
+        let entry = models.entry(name).or_insert_with(|| Entry {
+            since,
+            prices: Prices::default(),
+        });
+        if when.is_standard() {
+            entry.prices.standard.push(Period { holds, rates });
+        } else {
+            entry.prices.variants.push(Variant { when, holds, rates });
+        }
+        Ok(())
+    }
+
+    /// The same with the models of these providers only.
+    #[must_use]
+    pub fn of(mut self, providers: Option<&[String]>) -> Kept {
+        if let Some(providers) = providers {
+            let is_one = |name: &Name| providers.iter().any(|one| **one == *name.provider);
+            self.taken.retain(|name, _| is_one(name));
+            self.held.retain(|name, _| is_one(name));
+        }
+        self
+    }
+
+    /// Takes in what was held back of these models, or of all if none is named; says of which.
+    pub fn accept(&mut self, models: &[String], now: u64) -> Vec<Name> {
+        let is_one = |name: &Name| {
+            let text = name.to_string();
+            models.is_empty()
+                || models
+                    .iter()
+                    .any(|one| **one == *text || **one == *name.model)
+        };
+        let accepted: Vec<Name> = self
+            .held
+            .keys()
+            .filter(|name| is_one(name))
+            .cloned()
+            .collect();
+        for name in &accepted {
+            if let Some(entry) = self.held.remove(name) {
+                self.taken.insert(
+                    name.clone(),
+                    Entry {
+                        since: now,
+                        ..entry
+                    },
+                );
+            }
+        }
+        accepted
+    }
+}
+
+/// The first second of the year 10000.
+const LAST: u64 = 253_402_300_800;
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{HEAD}\n{COLUMNS}")?;
+        for (state, models) in [("taken", &self.taken), ("held", &self.held)] {
+            for (Name { provider, model }, Entry { since, prices }) in models {
+                let mut row = |when: &dyn fmt::Display, holds: Holds, rates: &Rates| {
+                    writeln!(
+                        f,
+                        "{provider}\t{model}\t{state}\t{since}\t{when}\t{holds}\t{rates}"
+                    )
+                };
+                for Period { holds, rates } in &prices.standard {
+                    row(&"", *holds, rates)?;
+                }
+                for Variant { when, holds, rates } in &prices.variants {
+                    row(when, *holds, rates)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
