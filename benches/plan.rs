@@ -34,6 +34,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         auth: None,
         surfaces: vec![Surface::ChatCompletions],
         headers: Vec::new(),
+        forward_headers: Vec::new(),
         ca: None,
         passthrough: true,
         chat_extensions: false,

@@ -25,6 +25,7 @@ pub(crate) fn provider(id: &str) -> Arc<Provider> {
         auth: None,
         surfaces: vec![Surface::ChatCompletions],
         headers: Vec::new(),
+        forward_headers: Vec::new(),
         ca: None,
         passthrough: true,
         chat_extensions: false,

@@ -61,6 +61,7 @@ pub(super) struct Families {
     pub feed_time: IntGaugeVec,
     pub feed_failures: IntCounterVec,
     pub access_log_dropped: IntCounter,
+    pub headers_left_out: IntCounter,
     pub cost: CounterVec,
     pub admin_requests: IntCounterVec,
     pub ledger: Money,
@@ -199,6 +200,10 @@ impl Families {
                 "catalog_feed_failures_total",
                 "Times a price feed could not be had or understood, so that it changed nothing.",
                 &["feed"],
+            )?,
+            headers_left_out: make.counter(
+                "headers_left_out_total",
+                "Headers of requests that no provider was sent, being none that its API is known to read.",
             )?,
             access_log_dropped: make.counter(
                 "access_log_dropped_total",

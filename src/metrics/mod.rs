@@ -166,6 +166,11 @@ impl Metrics {
         self.families.abandoned.with_label_values(&[ended]).inc();
     }
 
+    /// Counts headers of a request that its provider is not sent.
+    pub fn headers_left_out(&self, count: u64) {
+        self.families.headers_left_out.inc_by(count);
+    }
+
     /// Observes the time a request spent in the gateway itself, waiting for nobody.
     pub fn overhead(&self, surface: Surface, spent: Duration) {
         self.overhead[surface as usize].observe(spent.as_secs_f64());

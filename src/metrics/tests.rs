@@ -213,6 +213,7 @@ fn the_rest_of_the_table() {
         metrics.overhead(surface, Duration::from_micros(70));
     }
     metrics.access_log_dropped().inc();
+    metrics.headers_left_out(3);
     metrics.abandoned("usage");
     let text = metrics.render();
     for (series, expected) in [
@@ -250,6 +251,7 @@ fn the_rest_of_the_table() {
             1.0,
         ),
         ("tollgate_access_log_dropped_total", 1.0),
+        ("tollgate_headers_left_out_total", 3.0),
         (r#"tollgate_abandoned_answers_total{ended="usage"}"#, 1.0),
         (
             concat!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -11,9 +11,10 @@ use pingora_proxy::Session;
 use super::context::{Attempt, Context, Planned};
 use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
 use super::shared::Shared;
-use super::{names, opening};
+use super::{headers, names, opening};
 use tollgate_base::clock;
 use tollgate_failover::{Outcome, retry_after};
+use tollgate_ledger::KeyKind;
 use tollgate_wire::tokens::Tap;
 use tollgate_wire::{Dialect, Endpoint};
 
@@ -25,24 +26,6 @@ const LONGEST_ERROR: usize = 1 << 20;
 
 /// The list of dropped fields is about this long at most, in bytes.
 const LONGEST_LIST: usize = 1024;
-
-/// What a provider says about its own connection or cookies is not for our client; nor is where to go
-/// instead, since SDKs follow redirects, and would take prompts and access keys around the gateway.
-fn is_dropped(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "location"
-            | "connection"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "upgrade"
-            | "set-cookie"
-            | "alt-svc"
-    )
-}
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
 pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
@@ -76,7 +59,8 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
 
     let candidate = &planned.candidates[attempt.candidate];
     let upstream = clock::now().duration_since(attempt.started);
-    let mut headers = theirs(head, attempt, &answer);
+    let own_key = candidate.key.kind == KeyKind::User;
+    let mut headers = theirs(head, attempt, own_key, &answer);
     for name in opening::id_headers(ctx.dialect) {
         headers.insert(name, header_value(&ctx.request_id));
     }
@@ -130,11 +114,11 @@ fn judge(
 }
 
 /// The provider's headers as the client gets them, with what is said of its body.
-fn theirs(head: &ResponseHeader, attempt: &Attempt, answer: &Answer) -> HeaderMap {
+fn theirs(head: &ResponseHeader, attempt: &Attempt, own_key: bool, answer: &Answer) -> HeaderMap {
     // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
     let gathered = matches!(answer, Answer::Gathered(_));
     let streamed = matches!(answer, Answer::Stream { .. }) && attempt.reply.is_some();
-    let mut headers = kept(head, attempt.strip_usage || gathered || streamed);
+    let mut headers = kept(head, own_key, attempt.strip_usage || gathered || streamed);
     if gathered {
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
@@ -145,13 +129,13 @@ fn theirs(head: &ResponseHeader, attempt: &Attempt, answer: &Answer) -> HeaderMa
     headers
 }
 
-/// The provider's headers, less what is not for our client, with room for ours. The head is made anew
+/// The provider's headers that are for our client, with room for ours. The head is made anew
 /// of them, without the spelling of the names: changing the provider's in place costs several times as much.
-fn kept(head: &ResponseHeader, length_changes: bool) -> HeaderMap {
+fn kept(head: &ResponseHeader, own_key: bool, length_changes: bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(head.headers.len() + OURS);
     for (name, value) in &head.headers {
         let wrong_length = length_changes && *name == header::CONTENT_LENGTH;
-        if !is_dropped(name) && !wrong_length {
+        if headers::may_return(name, own_key) && !wrong_length {
             kept.append(name, value.clone());
         }
     }

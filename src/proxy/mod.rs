@@ -27,6 +27,7 @@ mod crossing;
 mod drain;
 mod failure;
 mod flight;
+mod headers;
 mod last_word;
 mod local;
 mod names;
@@ -95,7 +96,7 @@ impl ProxyHttp for Gateway {
         head: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        outbound::head(session, head, ctx)
+        outbound::head(&self.0, session, head, ctx)
     }
 
     /// Gives the attempt its body.

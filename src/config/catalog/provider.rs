@@ -24,6 +24,9 @@ pub struct Provider {
     pub surfaces: Vec<Surface>,
     /// Headers added to every upstream request; the names are lower-case.
     pub headers: Vec<(String, String)>,
+    /// Headers of clients that are let through to it besides what its API reads: lower-case names, or beginnings of
+    /// names that end in `-`.
+    pub forward_headers: Vec<String>,
     /// PEM text of the certificate authorities to trust instead of the system's.
     pub ca: Option<Arc<str>>,
     /// Whether models outside the catalog may be called as `provider:model`.

@@ -6,23 +6,65 @@ use super::api::Api;
 use super::{ask, ask_over, good, offering, well};
 use crate::common::TOKEN;
 use crate::common::client::Version;
-use crate::common::fake::{Fake, Wire};
+use crate::common::fake::{Fake, Seen, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
 use crate::common::script::Script;
 
-/// What a vendor's client says to its own vendor.
-const OF_A_VENDOR: [&str; 9] = [
-    "openai-organization",
-    "openai-project",
+/// What clients say to their own vendor: to OpenAI's dialect, to Anthropic's.
+const OF_OPENAI: [&str; 5] = [
     "x-openai-subagent",
     "x-codex-turn-state",
-    "x-claude-code-session-id",
-    "x-stainless-lang",
     "originator",
-    "chatgpt-account-id",
-    "x-app",
+    "session-id",
+    "http-referer",
 ];
+const OF_ANTHROPIC: [&str; 2] = ["x-claude-code-session-id", "x-app"];
+
+/// What no provider gets: whose account is meant, where the client is, what nobody knows.
+const OF_NOBODY: [&str; 9] = [
+    "openai-organization",
+    "openai-project",
+    "chatgpt-account-id",
+    "x-goog-api-key",
+    "origin",
+    "referer",
+    "x-forwarded-for",
+    "cf-connecting-ip",
+    "x-unheard-of",
+];
+
+/// The request with all of that.
+fn telling(mut request: Request) -> Request {
+    let all = OF_OPENAI.iter().chain(&OF_ANTHROPIC).chain(&OF_NOBODY);
+    for name in all.chain(&["x-stainless-lang", "user-agent"]) {
+        request = request.header(name, "1");
+    }
+    request
+}
+
+/// Whether such a header may arrive.
+fn arrives(name: &str, client: Api, provider: Api) -> bool {
+    let is_anthropic = |api| api == Api::Messages;
+    let same = is_anthropic(client) == is_anthropic(provider);
+    match name {
+        "user-agent" => true,
+        "x-stainless-lang" => same,
+        name if OF_OPENAI.contains(&name) => same && !is_anthropic(client),
+        name if OF_ANTHROPIC.contains(&name) => same && is_anthropic(client),
+        _ => false,
+    }
+}
+
+/// What of it arrived.
+fn checked(seen: &Seen, client: Api, provider: Api) {
+    let all = OF_OPENAI.iter().chain(&OF_ANTHROPIC).chain(&OF_NOBODY);
+    for name in all.chain(&["x-stainless-lang", "user-agent"]) {
+        let expected = Some("1").filter(|_| arrives(name, client, provider));
+        let case = format!("{name}; {client:?} at {provider:?}: {:?}", seen.headers);
+        assert_eq!(seen.header(name), expected, "{case}");
+    }
+}
 
 #[tokio::test]
 async fn the_head_follows_the_providers_api() {
@@ -34,14 +76,10 @@ async fn the_head_follows_the_providers_api() {
         for (name, value) in [
             ("anthropic-beta", "some-beta"),
             ("openai-beta", "responses=experimental"),
-            ("x-unheard-of", "1"),
         ] {
             request = request.header(name, value);
         }
-        for name in OF_A_VENDOR {
-            request = request.header(name, "1");
-        }
-        let answer = ask(&gateway, &request).await;
+        let answer = ask(&gateway, &telling(request)).await;
         assert_eq!(answer.status(), 200, "{}", answer.text());
         let (_, fake) = fakes.iter().find(|(api, _)| *api == provider).unwrap();
         let seen = fake.seen().pop().unwrap();
@@ -57,12 +95,7 @@ async fn the_head_follows_the_providers_api() {
         assert_eq!(seen.header("anthropic-version"), version, "{case}");
         assert_eq!(seen.header("anthropic-beta"), None, "{case}");
         assert_eq!(seen.header("openai-beta"), None, "{case}");
-        let other_vendor = (client == Api::Messages) != (provider == Api::Messages);
-        for name in OF_A_VENDOR {
-            let kept = Some("1").filter(|_| !other_vendor);
-            assert_eq!(seen.header(name), kept, "{name}; {case}");
-        }
-        assert_eq!(seen.header("x-unheard-of"), Some("1"), "{case}");
+        checked(&seen, client, provider);
         let length = seen.body.len().to_string();
         assert_eq!(seen.header("content-length"), Some(&*length), "{case}");
         assert!(!format!("{seen:?}").contains(TOKEN), "{case}");
@@ -83,17 +116,18 @@ async fn a_request_to_its_own_api_is_not_touched() {
                 body: body.to_string().into(),
                 ..request
             }
-            .header("anthropic-beta", "b");
-            let request = OF_A_VENDOR
-                .iter()
-                .fold(request, |request, name| request.header(name, "1"));
+            .header("anthropic-beta", "b")
+            .header("openai-beta", "b");
+            let request = telling(request);
             let answer = ask(&gateway, &request).await;
             assert_eq!(answer.body, api.answer(stream).body(), "{api:?}");
             let seen = fake.seen().pop().unwrap();
-            assert_eq!(seen.header("anthropic-beta"), Some("b"));
-            for name in OF_A_VENDOR {
-                assert_eq!(seen.header(name), Some("1"), "{name}");
-            }
+            let (own, other) = match api {
+                Api::Messages => ("anthropic-beta", "openai-beta"),
+                _ => ("openai-beta", "anthropic-beta"),
+            };
+            assert_eq!((seen.header(own), seen.header(other)), (Some("b"), None));
+            checked(&seen, *api, *api);
             assert_eq!(answer.header("x-tollgate-dropped"), None);
             assert!(seen.path.ends_with("?beta=true"), "{}", seen.path);
             body["model"] = json!("m");

@@ -88,9 +88,11 @@ async fn credentials_cookies_and_hop_by_hop_headers_stay_here() {
 }
 
 #[tokio::test]
-async fn versions_betas_queries_and_unknown_headers_travel() {
+async fn versions_betas_queries_and_what_a_configuration_names_travel() {
     let fake = provider().await;
-    let gateway = Gateway::builder().fake("p", &fake).start().await;
+    let mut entry = provider_at("p", &fake.base_url());
+    entry["forward_headers"] = json!(["OpenAI-Organization", "x-of-", "x-codex-"]);
+    let gateway = Gateway::builder().provider(entry).start().await;
     let passed = [
         ("anthropic-version", "2026-10-21"),
         (
@@ -202,12 +204,12 @@ async fn a_credential_travels_as_the_provider_wants_it() {
             endpoint.0
         );
         let (team, agent) = match provider {
-            "dialect" => ("red", "client/1"),
-            _ => ("blue", "ours/1"),
+            "dialect" => (None, "client/1"),
+            _ => (Some("blue"), "ours/1"),
         };
         assert_eq!(
             seen.header("x-team"),
-            Some(team),
+            team,
             "{provider}: what the operator adds wins"
         );
         assert_eq!(seen.header("user-agent"), Some(agent), "{provider}");

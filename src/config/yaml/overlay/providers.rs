@@ -49,6 +49,7 @@ pub(super) fn lay(
         faults.at(format!("{path}.chat_extensions"), message);
     }
     let headers = headers(declared, known, path, faults);
+    let forward_headers = forward_headers(declared, known, path, faults);
     let ca = match &declared.ca {
         Some(file) => certificates(file, path, read_file, faults),
         None => known.and_then(|known| known.ca.clone()),
@@ -93,6 +94,7 @@ pub(super) fn lay(
             .or_else(|| known.and_then(|known| known.auth.clone())),
         surfaces,
         headers,
+        forward_headers,
         ca,
         passthrough: declared
             .passthrough
@@ -252,6 +254,42 @@ fn headers(
         }
     }
     headers
+}
+
+/// Headers that carry a credential: the client's own never reaches a provider.
+const CREDENTIALS: [&str; 5] = [
+    "api-key",
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+];
+
+fn forward_headers(
+    declared: &types::Provider,
+    known: Option<&Provider>,
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<String> {
+    let mut names = known.map_or_else(Vec::new, |known| known.forward_headers.clone());
+    for (number, name) in declared.forward_headers.iter().enumerate() {
+        let place = format!("{path}.forward_headers[{number}]");
+        let lower = name.to_ascii_lowercase();
+        if http::HeaderName::from_bytes(lower.as_bytes()).is_err() || lower == "-" {
+            faults.at(
+                place,
+                format!("`{name}` is neither a header's name nor the beginning of names, as `x-team-` is"),
+            );
+        } else if FRAMING.contains(&lower.as_str()) || CREDENTIALS.contains(&lower.as_str()) {
+            faults.at(
+                place,
+                format!("`{name}` is never forwarded, since the gateway sets it itself: remove it"),
+            );
+        } else if !names.contains(&lower) {
+            names.push(lower);
+        }
+    }
+    names
 }
 
 fn certificates(

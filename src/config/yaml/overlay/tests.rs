@@ -89,7 +89,7 @@ fn a_custom_provider_has_sensible_defaults() {
 fn a_built_in_provider_changes_where_the_yaml_speaks() {
     let catalog = laid(
         "[{id: openai, display_name: Ours, base_url: 'https://proxy.example/openai?tenant=a', auth: api-key, \
-           headers: {X-Team: a}, ca: /ca.pem, passthrough: false, unsupported_parameters: [logit_bias], \
+           headers: {X-Team: a}, forward_headers: [OpenAI-Organization, x-of-], ca: /ca.pem, passthrough: false, unsupported_parameters: [logit_bias], \
            timeouts: {per_request: 5s}}]",
     );
     let openai = provider(&catalog, "openai");
@@ -100,6 +100,7 @@ fn a_built_in_provider_changes_where_the_yaml_speaks() {
     );
     assert_eq!(openai.auth, Some(Auth::ApiKey));
     assert_eq!(openai.headers, [("x-team".to_owned(), "a".to_owned())]);
+    assert_eq!(openai.forward_headers, ["openai-organization", "x-of-"]);
     assert!(
         openai
             .ca
@@ -378,6 +379,7 @@ fn every_fault_is_reported_at_once_with_its_path() {
   base_url: https://h
   ca: /empty.pem
   headers: { Host: x, 'bad name': x, X-Ok: \"a\\nb\" }
+  forward_headers: [Authorization, Host, 'x y', '-', x-fine]
   unsupported_parameters: [model]
   models:
     - { id: a, aliases: [b, A], context_window: 0, surfaces: [openai/embeddings] }
@@ -402,6 +404,10 @@ fn every_fault_is_reported_at_once_with_its_path() {
         "providers[5].headers.Host",
         "providers[5].headers.bad name",
         "providers[5].headers.X-Ok",
+        "providers[5].forward_headers[0]",
+        "providers[5].forward_headers[1]",
+        "providers[5].forward_headers[2]",
+        "providers[5].forward_headers[3]",
         "providers[5].unsupported_parameters[0]",
         "providers[5].models[0].aliases[0]",
         "providers[5].models[0].context_window",
@@ -413,7 +419,7 @@ fn every_fault_is_reported_at_once_with_its_path() {
     ] {
         assert!(found.contains(&path), "{path} is missing in {faults:#?}");
     }
-    assert_eq!(found.len(), 20, "{faults:#?}");
+    assert_eq!(found.len(), 24, "{faults:#?}");
     assert!(
         faults[0].message.contains("did you mean `openai`?"),
         "{}",

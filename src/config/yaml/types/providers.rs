@@ -27,6 +27,9 @@ pub struct Provider {
     pub surfaces: Option<Vec<Surface>>,
     /// Headers added to every upstream request.
     pub headers: BTreeMap<String, String>,
+    /// Headers of clients that are let through to the provider although its API is not known to read them; a name that
+    /// ends in `-` is the beginning of many. Never credentials.
+    pub forward_headers: Vec<String>,
     /// PEM file with the certificate authorities to trust for this provider, instead of the system's; relative to
     /// this file.
     pub ca: Option<PathBuf>,
