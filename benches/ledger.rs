@@ -30,7 +30,8 @@ use tollgate_ledger::bank::Limit;
 use tollgate_ledger::bank::redis::RedisBank;
 use tollgate_ledger::bank::sqlite::SqliteBank;
 use tollgate_ledger::bank::{
-    Bank, Books, Day, Events, Exchange, Holder, Measure, Meter, MeterReply, NewGrant, Reply, Rollup,
+    Bank, Books, Day, Events, Exchange, Holder, Mark, Measure, Meter, MeterReply, NewGrant, Reply,
+    Rollup,
 };
 use tollgate_ledger::cost::{Sheet, Terms};
 use tollgate_ledger::estimate::{Answers, Estimates};
@@ -72,6 +73,9 @@ impl Bank for Rich {
         let reply = |message: &Exchange| {
             Ok(Reply {
                 last: message.number,
+                mark: message.mark,
+                charged: message.spent,
+                newest: message.holder.epoch,
                 float: NanoUsd(PLENTY),
                 free: NanoUsd(PLENTY),
                 floats: NanoUsd(PLENTY),
@@ -394,7 +398,9 @@ impl<'a> Customers<'a> {
                         epoch: 1,
                     },
                     number: *number,
-                    oldest: number.saturating_sub(16).max(1),
+                    oldest: 1,
+                    before: Mark::NONE,
+                    mark: Mark::NONE,
                     spent: rollup.cost,
                     returned: NanoUsd::ZERO,
                     need: NanoUsd::ZERO,

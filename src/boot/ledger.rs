@@ -68,6 +68,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
             Fsync::Never
         },
         least_epoch: clock::unix().as_secs(),
+        keep: settings.lease,
         ..Options::default()
     };
     let (journal, past) = Journal::open(&settings.journal, options)

@@ -23,6 +23,7 @@ pub(super) struct Money {
     holds: IntGauge,
     accounts_away: IntGauge,
     worst: GaugeVec,
+    lost: GaugeVec,
     journal_records: IntGauge,
     journal_bytes: IntGauge,
     journal_segments: IntGauge,
@@ -59,6 +60,11 @@ impl Money {
             worst: make.dollars(
                 "ledger_overspend_worst_usd",
                 "The most that one answer has cost more than was held for it, since the start.",
+                &[],
+            )?,
+            lost: make.dollars(
+                "ledger_lost_usd",
+                "Charges that the bank had and has forgotten, and no journal has any more, since the start; the log names their accounts.",
                 &[],
             )?,
             journal_bytes: make.gauge(
@@ -106,6 +112,7 @@ impl Metrics {
         let money = &self.families.ledger;
         let mut sums = [NanoUsd::ZERO; 5];
         let (mut holds, mut away, mut dropped) = (0, 0, 0);
+        let mut lost = NanoUsd::ZERO;
         for (_, figures) in ledger.till.figures() {
             let terms = [
                 figures.held,
@@ -120,6 +127,7 @@ impl Metrics {
             holds += figures.holds;
             away += i64::from(figures.away);
             dropped += figures.events_dropped;
+            lost += figures.lost;
         }
         for (term, sum) in ["held", "unspent", "untold", "free", "floats"]
             .into_iter()
@@ -131,6 +139,8 @@ impl Metrics {
             .worst
             .with_label_values::<&str>(&[])
             .set(dollars(ledger.till.worst()));
+        let gauge = money.lost.with_label_values::<&str>(&[]);
+        gauge.set(dollars(lost));
         money.holds.set(whole(holds));
         money.accounts_away.set(away);
         money.events_dropped.set(whole(dropped));

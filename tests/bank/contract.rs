@@ -10,6 +10,7 @@ pub mod exchanges;
 pub mod expiry;
 pub mod grants;
 pub mod history;
+pub mod lives;
 pub mod meters;
 pub mod resources;
 pub mod stored;
@@ -22,7 +23,9 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tollgate_control::store;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{self, Bank, Books, Day, Exchange, Holder, NewGrant, Reply, Rollup};
+use tollgate_ledger::bank::{
+    self, Bank, Books, Day, Exchange, Holder, Mark, NewGrant, Reply, Rollup,
+};
 use tollgate_store::{Database, StoreError};
 
 /// Where a bank keeps its accounts, so that a test can open it again.
@@ -75,6 +78,9 @@ macro_rules! every_bank_holds_to_it {
                 an_unmet_need_recalls, close_returns, answers_in_order, holders_are_told_apart;
             expiry: oldest_first, what_is_lent_expires_when_it_returns, a_lease_ends, a_late_journal_counts_once,
                 every_message_renews_the_lease;
+            lives: another_history_changes_nothing, a_repeat_of_another_history_is_seen,
+                who_has_no_marks_is_taken_as_it_is, what_was_charged_is_said, a_newer_life_is_said,
+                a_question_changes_nothing;
             meters: lend_up_to_the_limit, begin_anew_with_their_window, an_unmet_need_recalls,
                 close_and_lease_end_return, are_told_apart, concurrent_borrowers_stay_within_the_limit;
             stored: rollups_add_up, a_repeat_stores_nothing_twice, events_come_back_newest_first,
@@ -239,6 +245,8 @@ impl Teller {
             holder: self.holder,
             number: self.number,
             oldest: self.number,
+            before: Mark::NONE,
+            mark: Mark::NONE,
             spent: NanoUsd::ZERO,
             returned: NanoUsd::ZERO,
             need: NanoUsd::ZERO,

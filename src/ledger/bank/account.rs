@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Books, Exchange, Float, Grant, Holder, Meter, MeterExchange, MeterReply, NewGrant, Reply,
+    Books, Exchange, Float, Grant, Holder, Mark, Meter, MeterExchange, MeterReply, NewGrant, Reply,
 };
 use crate::NanoUsd;
 
@@ -59,6 +59,10 @@ pub struct Borrower {
     pub float: NanoUsd,
     /// Its last message's number.
     pub last: u64,
+    /// That message's mark.
+    pub mark: Mark,
+    /// All that was charged in its name.
+    pub charged: NanoUsd,
     /// Until when it may keep the float.
     pub lease_until: u64,
 }
@@ -99,7 +103,8 @@ impl Account {
         true
     }
 
-    /// Applies a message, unless its number was applied before or one before it is missing.
+    /// Applies a message, unless its number was applied before, one before it is missing, or its holder's history is
+    /// another one.
     pub fn exchange(&mut self, message: &Exchange, now: u64) -> Reply {
         self.tick(now);
         let holder = message.holder;
@@ -107,8 +112,13 @@ impl Account {
         let next = borrower.last + 1;
         let repeat = message.number < next;
         let gap = message.number > next && message.oldest <= next;
-        if !repeat && !gap {
+        let foreign = message.number == next && !borrower.mark.fits(message.before);
+        if !repeat && !gap && !foreign {
             borrower.last = message.number;
+            if message.mark != Mark::NONE {
+                borrower.mark = message.mark;
+            }
+            borrower.charged += message.spent;
             borrower.lease_until = now + millis(message.lease);
             self.charge(&mut borrower, message.spent);
             let returned = message.returned.min(borrower.float);
@@ -135,6 +145,9 @@ impl Account {
         let meters = message.meters.iter();
         Reply {
             last: borrower.last,
+            mark: borrower.mark,
+            charged: borrower.charged,
+            newest: self.newest(holder),
             float: borrower.float,
             free: self.free,
             floats: self.floats(),
@@ -179,6 +192,16 @@ impl Account {
                 .collect(),
             rolled_up,
         }
+    }
+
+    /// The newest life of a holder's replica, from this one on; 0 if there is none.
+    fn newest(&self, this: Holder) -> u64 {
+        let last = Holder {
+            epoch: u64::MAX,
+            ..this
+        };
+        let lives = self.holders.range(this..=last);
+        lives.last().map_or(0, |(newest, _)| newest.epoch)
     }
 
     fn floats(&self) -> NanoUsd {

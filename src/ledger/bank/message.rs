@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::mark::Mark;
 use super::meter::{MeterExchange, MeterReply};
 use crate::NanoUsd;
 
@@ -54,6 +55,11 @@ pub struct Exchange {
     /// one and this message answers without applying anything, so that the holder repeats those first; unless it
     /// cannot, because `oldest` is past them.
     pub oldest: u64,
+    /// The mark of the holder's message before this one. If the bank has another one, this message is somebody else's
+    /// in the holder's name: it changes nothing.
+    pub before: Mark,
+    /// This message's own mark.
+    pub mark: Mark,
     /// What was settled since the last message, at least 0. Taken from the float first, then from what is free.
     pub spent: NanoUsd,
     /// Part of the float that is not needed any more, at least 0.
@@ -79,6 +85,13 @@ pub struct Exchange {
 pub struct Reply {
     /// The last number applied for this holder and account: the message's own if it was applied, now or before.
     pub last: u64,
+    /// That number's mark, as it was applied.
+    pub mark: Mark,
+    /// All that was charged in this holder's name.
+    pub charged: NanoUsd,
+    /// The newest life of the holder's replica, from this one on, that had a message about the account applied; 0 if
+    /// there is none. Above the holder's own epoch, another one has begun since.
+    pub newest: u64,
     /// What the holder has borrowed now, at least 0.
     pub float: NanoUsd,
     /// What nobody has borrowed; negative if more was spent than was granted.
@@ -89,6 +102,34 @@ pub struct Reply {
     pub recall: bool,
     /// For each meter of the message, in its order.
     pub meters: Vec<MeterReply>,
+}
+
+/// What an answer says of a message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is applied, now or before.
+    Applied,
+    /// Messages before it are not there: the bank has forgotten them.
+    Behind,
+    /// The bank has another history of this name: somebody else speaks in it.
+    Foreign,
+}
+
+impl Reply {
+    /// Judges the answer to a message with this number and this mark; `highest` is the last number that its sender has
+    /// ever used.
+    pub(crate) fn verdict(&self, (number, mark): (u64, Mark), highest: u64) -> Verdict {
+        if mark != Mark::NONE && self.last > highest {
+            return Verdict::Foreign;
+        }
+        match self.last.checked_sub(number) {
+            Some(0) if !self.mark.fits(mark) => Verdict::Foreign,
+            Some(_) => Verdict::Applied,
+            // The next one, and yet not applied.
+            None if self.last + 1 == number => Verdict::Foreign,
+            None => Verdict::Behind,
+        }
+    }
 }
 
 /// A day of Unix time: days since 1970-01-01, UTC.

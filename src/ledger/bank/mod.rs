@@ -12,6 +12,7 @@ pub mod account;
 mod books;
 mod category;
 mod limit;
+mod mark;
 mod message;
 mod meter;
 pub mod redis;
@@ -27,6 +28,9 @@ pub(crate) use books::Float;
 pub use books::{Books, Grant, Law, NewGrant};
 pub use category::Category;
 pub use limit::Limit;
+pub use mark::Mark;
+pub(crate) use mark::content;
+pub(crate) use message::Verdict;
 pub use message::{Day, Events, Exchange, Holder, Reply, Rollup};
 pub use meter::{Measure, Meter, MeterExchange, MeterReply};
 pub use verify::{Verified, verify};
@@ -40,6 +44,12 @@ pub trait Bank: Send + Sync {
     /// Applies messages, at most one per account, and answers in their order. Each is atomic by itself; one may
     /// fail while others succeed.
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>>;
+
+    /// Which connection leads to an account's server, if one does. After another one answers may come from a server that
+    /// has forgotten; `None` where that cannot be.
+    fn connection(&self, _account: &str) -> Option<u64> {
+        None
+    }
 
     /// Puts credits into an account, once per grant id: false if the account has this grant already.
     ///

@@ -278,7 +278,7 @@ impl EventId {
     }
 
     /// Who made it, and which of theirs it is.
-    pub(super) fn parts(self) -> (u64, u64) {
+    pub(crate) fn parts(self) -> (u64, u64) {
         (self.origin, self.sequence)
     }
 }

@@ -19,8 +19,10 @@ use crate::bank::Holder;
 #[derive(Debug)]
 pub struct Life {
     holder: Holder,
+    nonce: u64,
     dir: PathBuf,
-    parts: Vec<Part>,
+    pages: Pages,
+    whole: bool,
     truncated: Option<Truncated>,
     records: u64,
     /// While this exists, no other process takes the journal.
@@ -38,12 +40,52 @@ pub struct Truncated {
     pub offset: u64,
 }
 
+/// Segments of one life that have records, oldest first, as far as they are written.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    dir: PathBuf,
+    parts: Vec<Part>,
+}
+
 /// A segment that has records.
 #[derive(Debug)]
 struct Part {
     path: PathBuf,
     seed: u32,
     end: usize,
+}
+
+impl Pages {
+    /// Of a life's directory: number, seed and end of each segment.
+    pub(super) fn new(dir: &Path, segments: impl Iterator<Item = (u64, u32, usize)>) -> Pages {
+        let part = |(number, seed, end)| Part {
+            path: segment::path(dir, number),
+            seed,
+            end,
+        };
+        Pages {
+            dir: dir.to_owned(),
+            parts: segments.map(part).collect(),
+        }
+    }
+
+    /// Their records, in the order in which they were appended.
+    ///
+    /// # Errors
+    /// What was readable when the segments were listed is not now.
+    pub(crate) fn records(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<OwnedRecord, JournalError>>, JournalError> {
+        let mut records = Records {
+            dir: &self.dir,
+            left: self.parts.iter(),
+            part: None,
+            bytes: Vec::new(),
+            at: 0,
+        };
+        records.turn_over()?;
+        Ok(records)
+    }
 }
 
 impl Life {
@@ -54,6 +96,7 @@ impl Life {
         lock: Arc<Lock>,
     ) -> Result<Option<Life>, JournalError> {
         let numbers = directory::numbers(&dir, ".log")?;
+        let whole = numbers.first() == Some(&1);
         let mut examined = Examined::default();
         let mut bytes = Vec::new();
         for number in numbers {
@@ -65,7 +108,7 @@ impl Life {
         }
         let end = examined.end(&dir);
         end.map_err(|refusal| refusal.into_error(&dir))?;
-        let Some(holder) = examined.holder else {
+        let Some((holder, nonce)) = examined.who else {
             return Ok(None);
         };
         if examined.records == 0 && examined.truncated.is_none() {
@@ -73,8 +116,13 @@ impl Life {
         }
         Ok(Some(Life {
             holder,
+            nonce,
+            pages: Pages {
+                dir: dir.clone(),
+                parts: examined.parts,
+            },
             dir,
-            parts: examined.parts,
+            whole,
             truncated: examined.truncated,
             records: examined.records,
             _lock: lock,
@@ -84,6 +132,16 @@ impl Life {
     /// Who lived it.
     pub fn holder(&self) -> Holder {
         self.holder
+    }
+
+    /// What it drew at its start; 0 in those of older versions.
+    pub(crate) fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
+    /// Whether nothing of it was deleted.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// How many records it left.
@@ -103,15 +161,7 @@ impl Life {
     pub fn records(
         &self,
     ) -> Result<impl Iterator<Item = Result<OwnedRecord, JournalError>>, JournalError> {
-        let mut records = Records {
-            life: self,
-            left: self.parts.iter(),
-            part: None,
-            bytes: Vec::new(),
-            at: 0,
-        };
-        records.turn_over()?;
-        Ok(records)
+        self.pages.records()
     }
 
     /// The record at its end that was cut short, if there is one; [`Life::records`] goes up to it.
@@ -131,7 +181,8 @@ impl Life {
 /// What has been seen of a life so far.
 #[derive(Default)]
 struct Examined {
-    holder: Option<Holder>,
+    /// Who lived it, and the nonce.
+    who: Option<(Holder, u64)>,
     parts: Vec<Part>,
     truncated: Option<Truncated>,
     records: u64,
@@ -180,8 +231,9 @@ impl Examined {
             }
             Err(BadHeader::Damaged) => return Err(corrupt(0, "its header is damaged")),
         };
-        let holder = *self.holder.get_or_insert(header.holder);
-        if header.number != number || header.holder != holder || holder.epoch != epoch {
+        let this = (header.holder, header.nonce);
+        let who = *self.who.get_or_insert(this);
+        if header.number != segment::short(number) || who != this || header.holder.epoch != epoch {
             return Err(corrupt(0, "its header is that of another segment"));
         }
         let walked =
@@ -190,7 +242,7 @@ impl Examined {
         if used {
             self.follows()?;
         }
-        let short = (bytes.len() as u64) < header.bytes;
+        let short = (bytes.len() as u64) < u64::from(header.bytes);
         let torn = match walked.how {
             End::Torn { bytes } => Some(bytes),
             End::Open if short && self.truncated.is_none() => Some(0),
@@ -247,7 +299,7 @@ impl Examined {
 }
 
 struct Records<'a> {
-    life: &'a Life,
+    dir: &'a Path,
     left: std::slice::Iter<'a, Part>,
     part: Option<&'a Part>,
     bytes: Vec<u8>,
@@ -283,7 +335,7 @@ impl Iterator for Records<'_> {
                             file: part.path.clone(),
                             offset,
                             what: "this was whole a moment ago",
-                            life: self.life.dir.clone(),
+                            life: self.dir.to_owned(),
                         })
                     }
                 });

@@ -6,8 +6,8 @@
 //! <dir>/<epoch>/<n>.log     a life's segments, each preallocated
 //! ```
 //!
-//! Each start is a new *life* with a directory of its own; earlier lives are read, and deleted when they have been
-//! dealt with, but never written to. A record is in the kernel when [`Journal::append`] returns, so that the death of
+//! Each start is a new *life* with a directory and a random nonce of its own; earlier lives are read, and deleted when
+//! they have been dealt with, but never written to. A record is in the kernel when [`Journal::append`] returns, so that the death of
 //! the process loses nothing; [`Fsync::Always`] is for power cuts.
 //!
 //! Invariant: the records of a life that are read back are exactly the first so many that were appended to it, whole
@@ -19,12 +19,13 @@ mod error;
 mod frame;
 mod life;
 mod mapping;
+mod options;
 mod record;
 mod replica;
 mod segment;
 mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 use std::cell::RefCell;
@@ -34,11 +35,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
+use tollgate_base::clock;
 
 pub(crate) use error::JournalError;
 pub(crate) use frame::MAX_RECORD;
+pub(crate) use life::Pages;
 pub use life::{Life, Truncated};
+pub use options::{Fsync, Options};
 pub(crate) use record::OwnedRecord;
 pub(crate) use record::flag;
 pub use record::{Attempt, Entry, Record};
@@ -46,7 +52,7 @@ pub use record::{Attempt, Entry, Record};
 use directory::Lock;
 use durable::Durable;
 use frame::{Frame, PREFIX};
-use segment::{Fresh, HEADER, Header};
+use segment::{Fresh, HEADER};
 use tail::{Appended, Tail};
 
 use super::bank::Holder;
@@ -57,40 +63,8 @@ const LEAST: u64 = (HEADER + PREFIX + MAX_RECORD + PREFIX) as u64;
 /// The longest segment, bytes: a restart reads them one by one into memory.
 const MOST: u64 = 1 << 30;
 
-/// How a journal is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The length of a segment in bytes, from about 64 KiB to 1 GiB; what is outside of that is brought inside.
-    ///
-    /// It is also the reserve: when the disk is full, and new requests are refused, about as much is left for the
-    /// settlements of those under way.
-    pub segment_bytes: u64,
-    /// When a record is on disk.
-    pub fsync: Fsync,
-    /// The epoch of this life is at least this. Pass the time (Unix time, s): a directory that comes back from an
-    /// old backup then does not repeat epochs, whose messages the bank would take for repeats.
-    pub least_epoch: u64,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            segment_bytes: 16 << 20,
-            fsync: Fsync::Never,
-            least_epoch: 0,
-        }
-    }
-}
-
-/// When a record is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fsync {
-    /// When the kernel pleases: the death of the process loses nothing. A power cut may lose the last seconds; and as
-    /// the kernel writes pages in any order, it may leave a gap in them, which [`Journal::open`] refuses as damage.
-    Never,
-    /// Before [`Journal::append`] returns; threads that append at the same time share one `fdatasync`.
-    Always,
-}
+/// Segments that are kept though nothing in them is needed.
+const MOST_KEPT: usize = 16;
 
 /// A segment of this life: what is appended counts as one reference to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,8 +97,14 @@ pub struct Lag {
 pub struct Journal {
     dir: PathBuf,
     holder: Holder,
+    nonce: u64,
+    /// In which name accounts are spoken of from now on, and its nonce.
+    name: Mutex<(Holder, u64)>,
+    keep: Duration,
+    /// Held while the journal is read: nothing is deleted meanwhile.
+    reading: Mutex<()>,
     fsync: Fsync,
-    segment_bytes: u64,
+    segment_bytes: u32,
     tail: Mutex<Tail>,
     durable: Durable,
     /// Held while a segment is being made or deleted: one thread at a time does.
@@ -167,7 +147,10 @@ impl Journal {
         }
         let before = epochs.last().copied().max(last.map(|last| last.epoch));
         let holder = Holder {
-            replica: last.map_or_else(tollgate_base::random::bits64, |last| last.replica),
+            replica: match last {
+                Some(last) => last.replica,
+                None => random(dir)?,
+            },
             epoch: (before.unwrap_or(0) + 1).max(options.least_epoch),
         };
         replica::write(dir, holder)?;
@@ -182,22 +165,24 @@ impl Journal {
         lock: Arc<Lock>,
     ) -> Result<Journal, JournalError> {
         let life = dir.join(holder.epoch.to_string());
+        // Within bounds that fit.
         let segment_bytes = options.segment_bytes.clamp(LEAST, MOST);
+        let segment_bytes = u32::try_from(segment_bytes).unwrap_or(u32::MAX);
+        let nonce = random(dir)?;
         let first = || {
             directory::make(&life)?;
             fs::File::open(dir)?.sync_all()?;
-            let header = Header {
-                holder,
-                number: 1,
-                bytes: segment_bytes,
-            };
-            Fresh::create(&life, &header)
+            Fresh::create(&life, (holder, nonce), 1, segment_bytes)
         };
         let first = first().map_err(JournalError::io("make the first segment in", &life))?;
         let journal = Journal {
-            tail: Mutex::new(Tail::new(first, segment_bytes)),
+            tail: Mutex::new(Tail::new(first, segment_bytes.into())),
             dir: life,
             holder,
+            nonce,
+            name: Mutex::new((holder, nonce)),
+            keep: options.keep,
+            reading: Mutex::new(()),
             fsync: options.fsync,
             segment_bytes,
             durable: Durable::default(),
@@ -212,9 +197,58 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Who this life of the replica is, to the bank.
+    /// Who this life of the replica is.
     pub fn holder(&self) -> Holder {
         self.holder
+    }
+
+    /// In which name the bank is told of accounts from now on, and its nonce: this life's own, until somebody else is
+    /// found to use it.
+    pub(crate) fn name(&self) -> (Holder, u64) {
+        *self.name.lock()
+    }
+
+    /// Takes another name, random, in the place of one that somebody else uses, unless that is done already; and has the
+    /// next life of this directory begin with it.
+    ///
+    /// # Errors
+    /// What the system says. Then the old name stays.
+    pub(crate) fn rename(&self, from: Holder) -> Result<(Holder, u64), JournalError> {
+        let mut name = self.name.lock();
+        if name.0 == from {
+            let dir = self.dir();
+            let holder = Holder {
+                replica: random(dir)?,
+                ..self.holder
+            };
+            let nonce = random(dir)?;
+            replica::write(dir, holder)?;
+            *name = (holder, nonce);
+        }
+        Ok(*name)
+    }
+
+    /// A record could not be appended.
+    pub(crate) fn unwritten(&self, error: io::Error) -> JournalError {
+        JournalError::io("write to the journal in", &self.dir)(error)
+    }
+
+    /// The directory of all lives.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
+    }
+
+    /// Reads this life's records so far; nothing is deleted meanwhile. Waits for the disk.
+    ///
+    /// # Errors
+    /// What `read` returns.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Pages) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let _reading = self.reading.lock();
+        let pages = Pages::new(&self.dir, self.tail.lock().segments());
+        read(&pages)
     }
 
     /// Appends a record: it is in the kernel when this returns, and with [`Fsync::Always`] on disk. The segment that
@@ -265,16 +299,13 @@ impl Journal {
     }
 
     /// Makes the next segment ahead of its need, and deletes those at the beginning whose records have all been
-    /// released. To be called about twice a second, from a thread that may wait for the disk.
+    /// released, once they were kept for long enough. To be called about twice a second, from a thread that may wait for the disk.
     pub fn maintain(&self) -> Maintenance {
         let _one = self.upkeep.lock();
         let mut done = Maintenance::default();
         let mut steps = || -> io::Result<()> {
             // Deleting first: it may be what makes room.
-            while let Some(number) = self.oldest_released() {
-                let file = segment::path(&self.dir, number);
-                fs::remove_file(&file).map_err(saying("delete", &file))?;
-                self.tail.lock().forget_oldest();
+            while self.delete_oldest(self.keep, MOST_KEPT)? {
                 done.deleted += 1;
             }
             done.prepared = self.prepare()?;
@@ -301,8 +332,19 @@ impl Journal {
         self.tail.lock().lag()
     }
 
-    fn oldest_released(&self) -> Option<u64> {
-        self.tail.lock().oldest_released()
+    /// Deletes the oldest segment if it may be; whether it did. By one thread at a time.
+    fn delete_oldest(&self, keep: Duration, most: usize) -> io::Result<bool> {
+        let Some(_not_read) = self.reading.try_lock() else {
+            return Ok(false);
+        };
+        let oldest = self.tail.lock().oldest_over(clock::now(), keep, most);
+        let Some(number) = oldest else {
+            return Ok(false);
+        };
+        let file = segment::path(&self.dir, number);
+        fs::remove_file(&file).map_err(saying("delete", &file))?;
+        self.tail.lock().forget_oldest();
+        Ok(true)
     }
 
     /// Makes the next segment if there is none; whether it did. By one thread at a time.
@@ -310,12 +352,14 @@ impl Journal {
         let Some(number) = self.tail.lock().wanted() else {
             return Ok(false);
         };
-        let header = Header {
-            holder: self.holder,
-            number,
-            bytes: self.segment_bytes,
+        let who = (self.holder, self.nonce);
+        let made = loop {
+            match Fresh::create(&self.dir, who, number, self.segment_bytes) {
+                // What is only kept in case the bank forgets gives way to what is not told yet.
+                Err(_) if self.delete_oldest(Duration::ZERO, 0)? => {}
+                made => break made,
+            }
         };
-        let made = Fresh::create(&self.dir, &header);
         self.cramped.store(made.is_err(), Ordering::Relaxed);
         let next = made.map_err(saying(
             "make the next segment",
@@ -339,6 +383,15 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// 64 bits that no copy of this process, or of its machine, draws as well.
+fn random(dir: &Path) -> Result<u64, JournalError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        JournalError::io("draw a random name for", dir)(io::Error::other(error.to_string()))
+    })?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 /// For `map_err`: what was tried, with which file.

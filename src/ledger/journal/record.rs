@@ -2,7 +2,8 @@
 //!
 //! So the order of variants and fields is the format: a change to them is a new format version
 //! ([`super::segment::VERSION`]). Version 2 added [`Entry::Settled`], which tells its usage event whole, and
-//! [`Entry::Charged`]; [`Entry::Settle`] is read, and not written any more.
+//! [`Entry::Charged`]; version 3 [`Entry::Told`] and [`Entry::Heard`], in the place of [`Entry::Cut`] and
+//! [`Entry::Acked`], and [`Entry::Renamed`]. [`Entry::Settle`] and those two are read, and not written any more.
 
 use std::sync::Arc;
 
@@ -103,6 +104,40 @@ pub enum Entry<S, L, R> {
         surface: S,
         /// What for.
         attempt: Attempt<S, R>,
+    },
+    /// What was settled for the account before this, and after the previous one, is a message to the bank.
+    Told {
+        /// Whose money.
+        account: S,
+        /// In whose name: the replica.
+        replica: u64,
+        /// The message's number, from 1.
+        number: u64,
+        /// The mark of the message before, and its own; see `Mark`.
+        marks: (u64, u64),
+        /// All that was charged in this name so far, as far as the bank can know, nano-dollars.
+        total: i64,
+    },
+    /// The bank has applied a message, and those before it.
+    Heard {
+        /// Whose money.
+        account: S,
+        /// In whose name: the replica.
+        replica: u64,
+        /// The message's number, from 1.
+        number: u64,
+    },
+    /// Somebody else uses the account's name: from here on another one is used, and what the bank has not counted in the
+    /// old one is numbered anew, from 1.
+    Renamed {
+        /// Whose money.
+        account: S,
+        /// The new name's replica.
+        replica: u64,
+        /// The new name's nonce.
+        nonce: u64,
+        /// The last message that the bank has counted in the old name.
+        after: u64,
     },
 }
 

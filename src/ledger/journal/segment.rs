@@ -13,7 +13,10 @@ use crate::bank::Holder;
 pub(super) const HEADER: usize = 48;
 
 /// The format that this version writes, and the newest that it reads.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
+
+/// The last version without a nonce, whose headers have wider lengths and numbers in its place.
+const WITHOUT_NONCE: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"tgjournl";
 
@@ -22,10 +25,21 @@ const MAGIC: [u8; 8] = *b"tgjournl";
 pub(super) struct Header {
     /// Whose journal.
     pub holder: Holder,
-    /// Which segment of it, from 1.
-    pub number: u64,
+    /// What this life drew at its start; 0 in those of versions before 3.
+    pub nonce: u64,
+    /// Which segment of it, from 1: its last 32 bits.
+    pub number: u32,
     /// The file's length, bytes.
-    pub bytes: u64,
+    pub bytes: u32,
+}
+
+/// The part of a segment's number that its header has.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "neighbours differ in it, and a life has not twice as many"
+)]
+pub(super) fn short(number: u64) -> u32 {
+    number as u32
 }
 
 /// Why bytes are not a header.
@@ -43,13 +57,10 @@ impl Header {
         let mut bytes = [0; HEADER];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        let fields = [
-            self.bytes,
-            self.holder.replica,
-            self.holder.epoch,
-            self.number,
-        ];
-        for (place, field) in bytes[12..44].chunks_exact_mut(8).zip(fields) {
+        bytes[12..16].copy_from_slice(&self.bytes.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.number.to_le_bytes());
+        let fields = [self.holder.replica, self.holder.epoch, self.nonce];
+        for (place, field) in bytes[20..44].chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&field.to_le_bytes());
         }
         let seed = crc32fast::hash(&bytes[..44]);
@@ -67,12 +78,21 @@ impl Header {
                 replica: long(20)?,
                 epoch: long(28)?,
             };
+            let version = word(8)?;
+            let (nonce, number, bytes) = if version <= WITHOUT_NONCE {
+                // Neither was ever as large.
+                let bytes = u32::try_from(long(12)?).unwrap_or(u32::MAX);
+                (0, short(long(36)?), bytes)
+            } else {
+                (long(36)?, word(16)?, word(12)?)
+            };
             let header = Header {
                 holder,
-                number: long(36)?,
-                bytes: long(12)?,
+                nonce,
+                number,
+                bytes,
             };
-            Ok((header, word(8)?, word(44)?))
+            Ok((header, version, word(44)?))
         };
         let (decoded, version, seed) = read().map_err(|_| BadHeader::Damaged)?;
         if header[..8] != MAGIC {
@@ -105,9 +125,20 @@ pub(super) struct Fresh {
 
 impl Fresh {
     /// Makes the file of a segment. If that fails, nothing is left of it.
-    pub(super) fn create(dir: &Path, header: &Header) -> io::Result<Fresh> {
-        let new = dir.join(format!("{}.new", header.number));
-        let fresh = Fresh::write(dir, &new, header);
+    pub(super) fn create(
+        dir: &Path,
+        (holder, nonce): (Holder, u64),
+        number: u64,
+        bytes: u32,
+    ) -> io::Result<Fresh> {
+        let header = Header {
+            holder,
+            nonce,
+            number: short(number),
+            bytes,
+        };
+        let new = dir.join(format!("{number}.new"));
+        let fresh = Fresh::write(dir, &new, number, &header);
         if fresh.is_err()
             && let Err(error) = fs::remove_file(&new)
             && error.kind() != io::ErrorKind::NotFound
@@ -117,16 +148,16 @@ impl Fresh {
         fresh
     }
 
-    fn write(dir: &Path, new: &Path, header: &Header) -> io::Result<Fresh> {
-        let mut writer = Writer::create(new, header.bytes)?;
+    fn write(dir: &Path, new: &Path, number: u64, header: &Header) -> io::Result<Fresh> {
+        let mut writer = Writer::create(new, header.bytes.into())?;
         let (bytes, seed) = header.encode();
         writer.put(&bytes, 0)?;
         writer.file().sync_all()?;
-        fs::rename(new, path(dir, header.number))?;
+        fs::rename(new, path(dir, number))?;
         File::open(dir)?.sync_all()?;
         Ok(Fresh {
             writer,
-            number: header.number,
+            number,
             seed,
         })
     }

@@ -1,4 +1,5 @@
-//! Where a journal grows: the current segment, the prepared next one, and which earlier ones are still needed.
+//! Where a journal grows: the current segment, the prepared next one, and which earlier ones are still needed, or kept
+//! in case they are.
 //!
 //! Invariants: the segments kept are consecutive, and the last of them is the current one; a segment is sealed before
 //! the next one is written to, and is left only when there is a next one.
@@ -6,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Lag;
 use super::frame::{self, Frame, PREFIX};
@@ -30,8 +32,11 @@ pub(super) struct Tail {
 /// A segment that is still needed.
 struct Kept {
     number: u64,
+    seed: u32,
     /// Records that are not released.
     live: u64,
+    /// Since when it was seen to have none.
+    released: Option<Instant>,
     /// Bytes written to it; of the current one, those before it became current.
     bytes: u64,
     /// Its file, unless all of it is known to be on disk.
@@ -56,7 +61,9 @@ impl Tail {
     pub(super) fn new(first: Fresh, bytes: u64) -> Tail {
         let kept = Kept {
             number: first.number,
+            seed: first.seed,
             live: 0,
+            released: None,
             bytes: 0,
             unsynced: Some(Arc::clone(first.writer.file())),
         };
@@ -113,7 +120,9 @@ impl Tail {
         self.at = HEADER as u64;
         self.kept.push_back(Kept {
             number: next.number,
+            seed: next.seed,
             live: 0,
+            released: None,
             bytes: 0,
             unsynced: Some(Arc::clone(self.writer.file())),
         });
@@ -140,10 +149,29 @@ impl Tail {
         left.map(|(left, kept)| kept.live = left).is_some()
     }
 
-    /// The oldest segment, if it is not needed any more.
-    pub(super) fn oldest_released(&self) -> Option<u64> {
+    /// The oldest segment, if it is not needed any more, and has not been for as long as it shall be kept; or if more
+    /// than `most` are not needed.
+    pub(super) fn oldest_over(&mut self, now: Instant, keep: Duration, most: usize) -> Option<u64> {
+        let mut idle = 0;
+        for kept in &mut self.kept {
+            let released = kept.live == 0 && kept.number != self.number;
+            kept.released = released.then(|| kept.released.unwrap_or(now));
+            idle += usize::from(released);
+        }
         let oldest = self.kept.front()?;
-        (oldest.live == 0 && oldest.number != self.number).then_some(oldest.number)
+        let over = now.saturating_duration_since(oldest.released?) >= keep || idle > most;
+        over.then_some(oldest.number)
+    }
+
+    /// Number, seed and end of each segment that is not deleted.
+    pub(super) fn segments(&self) -> impl Iterator<Item = (u64, u32, usize)> {
+        self.kept.iter().map(|kept| {
+            let current = kept.number == self.number;
+            let end = if current { self.at } else { kept.bytes };
+            // A segment is a mapping, or was read as a whole: its length is an index.
+            let end = usize::try_from(end).unwrap_or(usize::MAX);
+            (kept.number, kept.seed, end)
+        })
     }
 
     /// The oldest segment is deleted.

@@ -2,8 +2,15 @@
 
 use super::window;
 use crate::NanoUsd;
-use crate::bank::{Day, Rollup};
+use crate::bank::{Day, Rollup, content};
 use crate::events::UsageEvent;
+
+/// What tells a charge from others: as it is journalled, with when it was settled (Unix time, ms).
+pub(super) fn content_of(event: &UsageEvent, at_ms: u64) -> u64 {
+    let (origin, sequence) = event.id.parts();
+    let cost = event.total_cost.cast_unsigned();
+    content(&[origin, sequence, cost, at_ms], &event.request_id)
+}
 
 /// Daily totals of what was settled, by whom and with what.
 #[derive(Default)]

@@ -17,6 +17,8 @@
 
 mod batch;
 mod drawer;
+mod history;
+mod past;
 mod purse;
 mod recover;
 mod recovered;

@@ -1,279 +1,205 @@
-//! What an earlier life of this replica left: read from its journal, told to the bank.
+//! Messages that are made up from a journal: what an earlier life left to tell, and what a bank has forgotten.
 //!
-//! Invariant: the messages are the same however often they are made up from one journal, and those that the
-//! bank may have seen have the numbers they were sent with; so whatever was charged is charged once.
+//! Invariant: the messages are the same however often they are made up from one journal, so whatever was charged is
+//! charged once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::Totals;
-use super::recovered::Held;
+use super::history::{Gaps, History, PastAccount, PastCharge, PastMessage, content, spent};
 use super::window::window;
-use crate::bank::{Exchange, Holder, Meter, MeterExchange};
+use crate::NanoUsd;
+use crate::bank::{Exchange, Holder, Mark, Meter, MeterExchange, Reply};
 use crate::events::stored;
 use crate::events::stored::StoredEvent;
-use crate::events::{EventId, UsageEvent};
 use crate::journal::{JournalError, Life, OwnedRecord};
-use crate::{KeyKind, NanoUsd};
-use tollgate_wire::Surface;
-use tollgate_wire::report::Usage;
 
-/// See the module.
-pub(super) struct Past {
-    /// Whose journal it is.
-    holder: Holder,
-    accounts: BTreeMap<String, PastAccount>,
-    holds: HashMap<u64, PastHold>,
+/// What is left to tell of an account in one name; the last message closes its float.
+pub(super) struct Rest {
+    account: Arc<str>,
+    pub messages: Vec<Exchange>,
+    /// Of the messages, how many the bank has.
+    told: usize,
+    /// Of those, how many are known to be the ones it has, by their mark.
+    sure: usize,
+    /// The last message's number.
+    pub highest: u64,
+    /// What is charged in this name once all is told; `None` if the journal does not show it any more.
+    pub total: Option<NanoUsd>,
 }
 
-#[derive(Default)]
-struct PastAccount {
-    /// The last number that was marked, or acknowledged; 0 if nothing shows it any more.
-    marked: u64,
-    /// What the marked messages say that may not have been applied.
-    told: BTreeMap<u64, Vec<PastCharge>>,
-    /// What was settled after the last mark.
-    untold: Vec<PastCharge>,
+/// Messages that a bank has forgotten, and what tells the charges of each from others.
+pub(super) struct Forgotten {
+    pub messages: Vec<(Exchange, u64)>,
+    /// There are no others before or between them.
+    pub complete: bool,
 }
 
-struct PastHold {
-    at_ms: u64,
-    who: Held,
-    estimate: NanoUsd,
-    prompt_tokens: u64,
-    subjects: Vec<String>,
-}
-
-/// A charge, and the budgets that it counts towards.
-struct PastCharge {
-    event: UsageEvent,
-    subjects: Vec<String>,
-}
-
-impl Past {
-    /// Reads a journal to its end.
-    ///
-    /// # Errors
-    /// When it is corrupt; nothing is changed then.
-    pub(super) fn read(life: &Life) -> Result<Past, JournalError> {
-        let mut past = Past {
-            holder: life.holder(),
-            accounts: BTreeMap::new(),
-            holds: HashMap::new(),
-        };
-        if let Some(cut) = life.truncated() {
-            log::info!(
-                "journal: a process died while it wrote: {} bytes at {} of {} are no whole record, and left out",
-                cut.bytes,
-                cut.offset,
-                cut.file.display()
-            );
-        }
-        for record in life.records()? {
-            past.take_in(record?);
-        }
-        past.orphan();
-        Ok(past)
-    }
-
-    fn take_in(&mut self, record: OwnedRecord) {
-        match record {
-            OwnedRecord::Hold {
-                id,
-                at_ms,
-                account,
-                access_key,
-                request_id,
-                surface,
-                provider,
-                model,
-                estimate,
-                prompt_tokens,
-                subjects,
-            } => {
-                let hold = PastHold {
-                    at_ms,
-                    who: Held {
-                        account: account.into(),
-                        access_key: access_key.into(),
-                        request_id: request_id.into(),
-                        surface: surface_named(&surface),
-                        provider: provider.into(),
-                        model: model.into(),
-                    },
-                    estimate: NanoUsd(estimate),
-                    prompt_tokens,
-                    subjects,
-                };
-                self.holds.insert(id, hold);
-            }
-            // Its hold may have been released with its segment: then what settles it was told long ago.
-            OwnedRecord::Settled { id, at_ms, attempt } => {
-                if let (Some(hold), Some(attempt)) = (self.holds.remove(&id), attempt) {
-                    let Held {
-                        account,
-                        access_key,
-                        request_id,
-                        surface,
-                        ..
-                    } = hold.who;
-                    let event = UsageEvent::replayed(
-                        attempt, at_ms, account, access_key, request_id, surface,
-                    );
-                    self.charge(event, hold.subjects);
-                }
-            }
-            OwnedRecord::Charged {
-                at_ms,
-                account,
-                access_key,
-                request_id,
-                surface,
-                attempt,
-            } => {
-                let surface = surface_named(&surface);
-                let (account, access_key) = (account.into(), access_key.into());
-                let event = UsageEvent::replayed(
-                    attempt,
-                    at_ms,
-                    account,
-                    access_key,
-                    request_id.into(),
-                    surface,
-                );
-                self.charge(event, Vec::new());
-            }
-            OwnedRecord::Settle {
-                id,
-                at_ms,
-                cost,
-                provider,
-                model,
-                managed,
-                estimated,
-                status,
-                usage,
-            } => {
-                let Some(mut hold) = self.holds.remove(&id) else {
-                    return;
-                };
-                let served = !provider.is_empty();
-                if served {
-                    (hold.who.provider, hold.who.model) = (provider.into(), model.into());
-                }
-                let [input, read, write, output, reasoning] = usage;
-                let event = UsageEvent {
-                    status_code: status,
-                    is_error: !(200..300).contains(&status),
-                    is_final_attempt: served,
-                    tokens: Usage::of(input, read, write, output, reasoning),
-                    estimated,
-                    total_cost: cost,
-                    key_source: if managed {
-                        KeyKind::Managed
-                    } else {
-                        KeyKind::User
-                    },
-                    ..hold.who.event(self.id_of(id), at_ms)
-                };
-                self.charge(event, hold.subjects);
-            }
-            OwnedRecord::Cut { account, number } => {
-                let account = self.accounts.entry(account).or_default();
-                account.marked = account.marked.max(number);
-                let told = std::mem::take(&mut account.untold);
-                account.told.insert(number, told);
-            }
-            OwnedRecord::Acked { account, number } => {
-                let account = self.accounts.entry(account).or_default();
-                account.marked = account.marked.max(number);
-                account.told = account.told.split_off(&(number + 1));
-            }
-        }
-    }
-
-    /// Requests that were in flight when the replica died are charged at their estimates.
-    fn orphan(&mut self) {
-        let mut orphans: Vec<(u64, PastHold)> = self.holds.drain().collect();
-        orphans.sort_unstable_by_key(|(id, _)| *id);
-        for (id, hold) in orphans {
-            let event = hold.who.orphan(
-                self.id_of(id),
-                hold.at_ms,
-                hold.prompt_tokens,
-                hold.estimate,
-            );
-            self.charge(event, hold.subjects);
-        }
-    }
-
-    fn id_of(&self, hold: u64) -> EventId {
-        EventId::of_hold(self.holder.replica, self.holder.epoch, hold)
-    }
-
-    fn charge(&mut self, event: UsageEvent, subjects: Vec<String>) {
-        let account = self.accounts.entry(event.account.to_string()).or_default();
-        account.untold.push(PastCharge { event, subjects });
-    }
-
+impl History {
     /// How many settlements are to be told, and how many of them are orphans.
     pub(super) fn counts(&self) -> (usize, usize) {
         let charges = || {
-            self.accounts
-                .values()
-                .flat_map(|account| account.told.values().flatten().chain(&account.untold))
+            self.accounts.values().flat_map(|account| {
+                let told = account.told.values();
+                told.flat_map(|message| &message.charges)
+                    .chain(&account.untold)
+            })
         };
         let orphans = charges().filter(|charge| charge.event.orphaned).count();
         (charges().count() - orphans, orphans)
     }
 
-    /// Each account's messages, in order; the last one closes its float.
+    /// Each account's messages, in order.
+    pub(super) fn rests(self, lease: Duration) -> Vec<Rest> {
+        let accounts = self.accounts.into_iter();
+        accounts
+            .map(|(account, past)| Rest::of(account.into(), past, lease))
+            .collect()
+    }
+
+    /// Reads what a bank has forgotten, for each of the accounts.
     ///
+    /// # Errors
+    /// When a record is not what was written.
+    pub(super) fn forgotten(
+        holder: Holder,
+        records: impl Iterator<Item = Result<OwnedRecord, JournalError>>,
+        gaps: &Gaps,
+        lease: Duration,
+    ) -> Result<HashMap<String, Forgotten>, JournalError> {
+        let mut history = History::of_gaps(holder, records, gaps.clone())?;
+        let read = history.gaps.take().unwrap_or_default();
+        let found = gaps.iter().map(|(account, gap)| {
+            let complete = read.get(account) == Some(gap);
+            let past = history.accounts.remove(account);
+            let name: Arc<str> = account.as_str().into();
+            let message = |holder, (number, past): (u64, PastMessage)| {
+                let content = content(&past.charges);
+                let made = Made {
+                    account: &name,
+                    holder,
+                    number,
+                    marks: (past.before, past.mark),
+                    charges: &past.charges,
+                };
+                (made.message(lease, false), content)
+            };
+            let messages = past.map_or_else(Vec::new, |past| {
+                let told = past.told.into_iter();
+                told.map(|told| message(past.holder, told)).collect()
+            });
+            let forgotten = Forgotten { messages, complete };
+            (account.clone(), forgotten)
+        });
+        Ok(found.collect())
+    }
+}
+
+impl Rest {
     /// The segments of a journal are deleted as what is in them is told, and so may be all that shows how far an
     /// account's messages were counted. Then nothing is left of it but what was in no message: that is told in the
     /// name of the holder's [`heir`], and the float goes back when its lease ends.
-    pub(super) fn messages(self, holder: Holder, lease: Duration) -> Vec<Vec<Exchange>> {
-        let of_account = |(name, past): (String, PastAccount)| {
-            let account: Arc<str> = name.into();
-            let sender = if past.marked == 0 {
-                heir(holder)
-            } else {
-                holder
-            };
-            let oldest = past.told.keys().next().copied().unwrap_or(past.marked + 1);
-            let last = (past.marked + 1, past.untold, true);
-            let told = past
-                .told
-                .into_iter()
-                .map(|(number, told)| (number, told, false));
-            told.chain([last])
-                .map(|(number, charges, close)| {
-                    let (mut totals, mut events) = (Totals::default(), stored::Writer::default());
-                    for PastCharge { event, .. } in &charges {
-                        totals.add(event);
-                        events.push(&StoredEvent::from(event));
-                    }
-                    let (rollups, spent) = totals.finish();
-                    Exchange {
-                        account: account.clone(),
-                        holder: sender,
-                        number,
-                        oldest,
-                        spent,
-                        returned: NanoUsd::ZERO,
-                        need: NanoUsd::ZERO,
-                        want: NanoUsd::ZERO,
-                        lease,
-                        close,
-                        meters: meters(&charges),
-                        rollups,
-                        events: events.finish(),
-                    }
-                })
-                .collect()
+    fn of(account: Arc<str>, past: PastAccount, lease: Duration) -> Rest {
+        let known = past.marked > 0 || past.mark != Mark::NONE;
+        let number = past.marked + 1;
+        let (holder, mark) = if known {
+            (past.holder, past.mark)
+        } else {
+            let heir = heir(past.holder);
+            (heir, Mark::first(heir.replica))
         };
-        self.accounts.into_iter().map(of_account).collect()
+        let made = |number, marks, charges: &[PastCharge], close| {
+            let made = Made {
+                account: &account,
+                holder,
+                number,
+                marks,
+                charges,
+            };
+            made.message(lease, close)
+        };
+        let told = past.told.iter();
+        let told = told.map(|(number, message)| {
+            let marks = (message.before, message.mark);
+            made(*number, marks, &message.charges, false)
+        });
+        let marks = (mark, mark.then(number, content(&past.untold)));
+        let last = made(number, marks, &past.untold, true);
+        Rest {
+            messages: told.chain([last]).collect(),
+            account: account.clone(),
+            told: 0,
+            sure: 0,
+            highest: number,
+            total: past.total.map(|total| total + spent(&past.untold)),
+        }
+    }
+
+    /// Whose money.
+    pub(super) fn account(&self) -> &Arc<str> {
+        &self.account
+    }
+
+    /// The next message to tell.
+    pub(super) fn next(&self) -> Option<&Exchange> {
+        self.messages.get(self.told)
+    }
+
+    /// The bank has the next message, now or before.
+    pub(super) fn applied(&mut self, reply: &Reply) {
+        if self.next().is_some_and(|next| next.number == reply.last) {
+            self.sure = self.told + 1;
+        }
+        self.told += 1;
+    }
+
+    /// Goes back to a number, if it is here.
+    pub(super) fn step_back(&mut self, number: u64) -> bool {
+        let place = self.messages.iter().position(|m| m.number == number);
+        let here = place.filter(|place| *place < self.told);
+        here.map(|place| self.told = place).is_some()
+    }
+
+    /// Tells what the bank had forgotten before the next message.
+    pub(super) fn repeat(&mut self, forgotten: Forgotten) {
+        let Forgotten { messages, complete } = forgotten;
+        if messages.is_empty() && complete {
+            // What is missing cannot be had.
+            if let Some(next) = self.messages.get_mut(self.told) {
+                next.oldest = next.number;
+            }
+        }
+        let mut again: Vec<Exchange> = messages.into_iter().map(|(message, _)| message).collect();
+        if let Some(first) = again.first_mut() {
+            first.oldest = first.number;
+        }
+        self.messages.splice(self.told..self.told, again);
+    }
+
+    /// The bank has another history of this name. What it may not have of this one, in a name that depends on it alone;
+    /// `None` if that charges nothing.
+    pub(super) fn in_another_name(mut self) -> Option<Rest> {
+        let mut messages = self.messages.split_off(self.sure);
+        let nonce = Mark::first(messages.last()?.mark.number()).number();
+        let mut mark = Mark::first(nonce);
+        for (message, number) in messages.iter_mut().zip(1..) {
+            message.holder.replica = nonce;
+            (message.number, message.oldest) = (number, 1);
+            message.before = mark;
+            mark = mark.then(number, message.mark.number());
+            message.mark = mark;
+        }
+        let total: NanoUsd = messages.iter().map(|message| message.spent).sum();
+        (total > NanoUsd::ZERO).then(|| Rest {
+            account: self.account,
+            told: 0,
+            sure: 0,
+            highest: messages.len() as u64,
+            total: Some(total),
+            messages,
+        })
     }
 }
 
@@ -285,18 +211,51 @@ fn heir(holder: Holder) -> Holder {
     }
 }
 
-/// What a restart tells the bank of an earlier life: each account's messages, in their order.
+/// What an earlier life has to tell the bank, if that has forgotten nothing: each account's messages, in their order.
 ///
 /// # Errors
 /// When its journal is corrupt; nothing is changed then.
 pub fn replay(life: &Life, lease: Duration) -> Result<Vec<Vec<Exchange>>, JournalError> {
-    Ok(Past::read(life)?.messages(life.holder(), lease))
+    let rests = History::of(life)?.rests(lease);
+    Ok(rests.into_iter().map(|rest| rest.messages).collect())
 }
 
-/// The surface with this name.
-fn surface_named(name: &str) -> Surface {
-    let known = Surface::ALL.into_iter().find(|known| known.name() == name);
-    known.unwrap_or(Surface::ChatCompletions)
+/// A message to make up.
+struct Made<'a> {
+    account: &'a Arc<str>,
+    holder: Holder,
+    number: u64,
+    /// Of the message before, and its own.
+    marks: (Mark, Mark),
+    charges: &'a [PastCharge],
+}
+
+impl Made<'_> {
+    fn message(self, lease: Duration, close: bool) -> Exchange {
+        let (mut totals, mut events) = (Totals::default(), stored::Writer::default());
+        for PastCharge { event, .. } in self.charges {
+            totals.add(event);
+            events.push(&StoredEvent::from(event));
+        }
+        let (rollups, spent) = totals.finish();
+        Exchange {
+            account: self.account.clone(),
+            holder: self.holder,
+            number: self.number,
+            oldest: 1,
+            before: self.marks.0,
+            mark: self.marks.1,
+            spent,
+            returned: NanoUsd::ZERO,
+            need: NanoUsd::ZERO,
+            want: NanoUsd::ZERO,
+            lease,
+            close,
+            meters: meters(self.charges),
+            rollups,
+            events: events.finish(),
+        }
+    }
 }
 
 /// What was spent of budgets.

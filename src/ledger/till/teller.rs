@@ -9,10 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::Till;
-use super::drawer::{Drawer, Occasion};
-use super::recover::Past;
+use super::drawer::{Drawer, Next, Occasion};
+use super::history::{Gaps, History};
 use crate::bank::{Bank, Books, Exchange, Reply};
-use crate::journal::Life;
 use tollgate_base::clock;
 use tollgate_store::StoreError;
 
@@ -36,7 +35,7 @@ pub trait Observer: Send + Sync {
 
 /// See the module.
 pub struct Teller {
-    till: Arc<Till>,
+    pub(super) till: Arc<Till>,
     bank: Arc<dyn Bank>,
     observer: Arc<dyn Observer>,
 }
@@ -49,63 +48,6 @@ impl Teller {
             bank,
             observer,
         }
-    }
-
-    /// Tells the bank what earlier lives of this replica left in their journals; repeats until it is told.
-    ///
-    /// The bank counts each message once, so that it does no harm to be stopped half-way.
-    pub async fn settle_past(&self, lives: Vec<Life>) {
-        for life in lives {
-            let holder = life.holder();
-            let past = match Past::read(&life) {
-                Ok(past) => past,
-                Err(error) => {
-                    log::error!("the journal of {holder} is left alone: {error}");
-                    continue;
-                }
-            };
-            let (charges, orphans) = past.counts();
-            log::info!(
-                "replaying the journal of {holder}: {charges} settlements to tell, {orphans} requests to charge at their estimates"
-            );
-            let mut told = true;
-            for messages in past.messages(holder, self.till.rhythm.lease) {
-                told &= self.insist(messages).await;
-            }
-            if !told {
-                log::error!(
-                    "the journal of {holder} is kept, for what the bank refuses; it is told again at the next start"
-                );
-            } else if let Err(error) = life.finish() {
-                log::error!("the journal of {holder} is told and cannot be deleted: {error}");
-            }
-        }
-    }
-
-    /// One account's messages, in their order, each until it is applied. False if the bank refuses one: then those
-    /// after it are not told, either.
-    async fn insist(&self, messages: Vec<Exchange>) -> bool {
-        for message in messages {
-            let mut pause = Duration::from_millis(100);
-            loop {
-                let answers = self.call(std::slice::from_ref(&message)).await;
-                match answers.into_iter().next() {
-                    Some(Ok(_)) => break,
-                    Some(Err(StoreError::Refused(why))) => {
-                        log::error!("account `{}`: the bank refuses: {why}", message.account);
-                        return false;
-                    }
-                    Some(Err(error)) => log::warn!(
-                        "account `{}`: the bank does not answer, trying again: {error}",
-                        message.account
-                    ),
-                    None => {}
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-        }
-        true
     }
 
     /// Reads the books of the accounts that the till serves, for the observer; never ends.
@@ -142,7 +84,7 @@ impl Teller {
                 Some(_) = calls.join_next() => continue,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
-            let letters = self.till.letters(&drawers, occasion, clock::now());
+            let letters = self.letters(&drawers, occasion);
             for part in letters.chunks(AT_ONCE) {
                 let (teller, part) = (self.clone(), part.to_vec());
                 calls.spawn(async move { teller.deliver(part).await });
@@ -186,13 +128,62 @@ impl Teller {
             till: &self.till,
             sent: clock::now(),
             drawers: drawers.into(),
+            behind: Vec::new(),
         };
         for answer in self.call(&messages).await {
             pending.answered(answer);
         }
+        let behind = std::mem::take(&mut pending.behind);
+        if !behind.is_empty() {
+            self.remind(behind).await;
+        }
     }
 
-    async fn call(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
+    /// Reads from the journal what the bank has forgotten about accounts, away from this thread, to tell it again.
+    async fn remind(&self, behind: Vec<Arc<Drawer>>) {
+        let gap = |drawer: &Arc<Drawer>| Some((drawer.account.to_string(), drawer.gap()?));
+        let gaps: Gaps = behind.iter().filter_map(gap).collect();
+        let (till, lease) = (self.till.clone(), self.till.rhythm.lease);
+        let read = tokio::task::spawn_blocking(move || {
+            till.journal
+                .read(|pages| History::forgotten(till.holder(), pages.records()?, &gaps, lease))
+        });
+        let mut found = match read.await {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(error)) => {
+                log::error!("what the bank has forgotten cannot be read: {error}");
+                None
+            }
+            Err(error) => {
+                log::error!("what the bank has forgotten was not read: {error}");
+                None
+            }
+        };
+        for drawer in behind {
+            let forgotten = found
+                .as_mut()
+                .and_then(|found| found.remove(&*drawer.account));
+            let read = forgotten.is_some();
+            drawer.repeat(forgotten);
+            if read {
+                self.till.urge(drawer);
+            }
+        }
+    }
+
+    fn letters(&self, drawers: &[Arc<Drawer>], occasion: Occasion) -> Vec<(Arc<Drawer>, Exchange)> {
+        let till = &self.till;
+        let (borrows, now) = (till.policy.read().enforced, clock::now());
+        let letter = |drawer: &Arc<Drawer>| {
+            let connection = self.bank.connection(&drawer.account);
+            let lease = till.rhythm.lease;
+            let letter = drawer.letter(occasion, borrows, connection, lease, &till.journal, now)?;
+            Some((drawer.clone(), letter))
+        };
+        drawers.iter().filter_map(letter).collect()
+    }
+
+    pub(super) async fn call(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let began = clock::now();
         let mut answers = self.bank.exchange(messages).await;
         answers.resize_with(messages.len(), || {
@@ -209,9 +200,7 @@ impl Teller {
     /// Tells what is settled and returns every float. What the bank does not answer is told after the next start.
     async fn close(&self) {
         for _ in 0..3 {
-            let letters =
-                self.till
-                    .letters(&self.till.all_drawers(), Occasion::Close, clock::now());
+            let letters = self.letters(&self.till.all_drawers(), Occasion::Close);
             if letters.is_empty() {
                 return;
             }
@@ -229,6 +218,8 @@ struct Pending<'a> {
     till: &'a Arc<Till>,
     sent: Instant,
     drawers: VecDeque<Arc<Drawer>>,
+    /// Those about which the bank has forgotten something.
+    behind: Vec<Arc<Drawer>>,
 }
 
 impl Pending<'_> {
@@ -238,8 +229,10 @@ impl Pending<'_> {
             return;
         };
         let lease = self.till.rhythm.lease;
-        if drawer.acknowledge(answer, self.sent, lease, &self.till.journal) {
-            self.till.urge(drawer);
+        match drawer.acknowledge(answer, self.sent, lease, &self.till.journal) {
+            Next::Rest => {}
+            Next::Write => self.till.urge(drawer),
+            Next::Remind => self.behind.push(drawer),
         }
     }
 }
@@ -262,26 +255,5 @@ impl Till {
     pub(super) fn urge(&self, drawer: Arc<Drawer>) {
         self.urgent.lock().push(drawer);
         self.wake.notify_one();
-    }
-
-    fn letters(
-        &self,
-        drawers: &[Arc<Drawer>],
-        occasion: Occasion,
-        now: Instant,
-    ) -> Vec<(Arc<Drawer>, Exchange)> {
-        let borrows = self.policy.read().enforced;
-        let letter = |drawer: &Arc<Drawer>| {
-            let letter = drawer.letter(
-                occasion,
-                borrows,
-                self.holder(),
-                self.rhythm.lease,
-                &self.journal,
-                now,
-            )?;
-            Some((drawer.clone(), letter))
-        };
-        drawers.iter().filter_map(letter).collect()
     }
 }

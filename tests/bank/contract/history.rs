@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::account::{Account, RECALL};
-use tollgate_ledger::bank::{Bank, Exchange, Holder, Measure, Meter, MeterExchange};
+use tollgate_ledger::bank::{Bank, Exchange, Holder, Mark, Measure, Meter, MeterExchange};
 
 use super::{Case, Store, Teller, new_grant, spending, tell, timeless};
 
@@ -29,6 +29,8 @@ enum Happening {
     Exchange {
         replica: u64,
         how: How,
+        /// Which marks it has: of the message before, and its own.
+        marks: (u64, u64),
         figures: [i64; 4],
         close: bool,
         meters: Vec<Part>,
@@ -81,12 +83,13 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (
             0..4u64,
             how,
+            (0..3u64, 0..3u64),
             [amount(), amount(), amount(), amount()],
             prop::bool::weighted(0.08),
             prop::collection::vec(part, 0..3),
         )
-            .prop_map(|(replica, how, figures, close, meters)| {
-                Happening::Exchange { replica, how, figures, close, meters }
+            .prop_map(|(replica, how, marks, figures, close, meters)| {
+                Happening::Exchange { replica, how, marks, figures, close, meters }
             }),
     ]
 }
@@ -138,13 +141,15 @@ async fn play(
             Happening::Exchange {
                 replica,
                 how,
+                marks: (before, mark),
                 figures,
                 close,
                 meters: parts,
             } => {
+                // Two lives each of two replicas.
                 let holder = Holder {
-                    replica: replica.wrapping_sub(1),
-                    epoch: 3,
+                    replica: (replica / 2).wrapping_sub(1),
+                    epoch: 3 + replica % 2,
                 };
                 let last = numbers.entry(*replica).or_default();
                 let (number, oldest) = match how {
@@ -159,6 +164,8 @@ async fn play(
                     holder,
                     number,
                     oldest,
+                    before: Mark::kept(*before),
+                    mark: Mark::kept(*mark),
                     returned: NanoUsd(returned),
                     need: NanoUsd(need),
                     want: NanoUsd(need + more).min(NanoUsd::MOST),
@@ -166,12 +173,12 @@ async fn play(
                     meters: meters(parts),
                     ..spending(Teller::new("", 0).next(), spent)
                 };
-                let before = *last;
+                let was = *last;
                 let expected = reference.exchange(&message, 0);
                 touched = true;
                 let reply = tell(bank, &message).await;
                 *last = reply.last;
-                if reply.last != before {
+                if reply.last != was {
                     rolled_up += message.spent;
                 }
                 if clock::now() > began + RECALL - Duration::from_millis(100) {

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::account::Account;
-use tollgate_ledger::bank::{Bank, Exchange, Measure, Meter, MeterExchange};
+use tollgate_ledger::bank::{Bank, Exchange, Mark, Measure, Meter, MeterExchange};
 use tollgate_store::redis::Topology;
 
 use super::topologies::{open, settings};
@@ -139,13 +139,15 @@ async fn play(
                 }
                 teller.lease = Duration::from_secs(*lease);
                 let [spent, returned, need, more] = *figures;
+                let next = teller.next();
                 let message = Exchange {
+                    mark: Mark::first(next.number),
                     returned: NanoUsd(returned),
                     need: NanoUsd(need),
                     want: NanoUsd(need + more),
                     close: *close,
                     meters: used.map(meter).into_iter().collect(),
-                    ..spending(teller.next(), spent)
+                    ..spending(next, spent)
                 };
                 let before = reference.spent;
                 let expected = reference.exchange(&message, now);

@@ -1,8 +1,10 @@
 //! Money, with the real binary: what is charged, what is refused, and that the books balance whatever dies.
 
 mod bill;
+mod copies;
 mod crash;
 mod cut_off;
+mod forgotten;
 mod large;
 mod leaving;
 mod limits;

@@ -17,6 +17,8 @@ fn message(replica: u64, number: u64) -> Exchange {
         holder: holder(replica),
         number,
         oldest: number,
+        before: Mark::NONE,
+        mark: Mark::NONE,
         spent: NanoUsd::ZERO,
         returned: NanoUsd::ZERO,
         need: NanoUsd::ZERO,

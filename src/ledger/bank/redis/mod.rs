@@ -156,6 +156,10 @@ impl Bank for RedisBank {
         join_all(answers).await
     }
 
+    fn connection(&self, account: &str) -> Option<u64> {
+        self.redis.connection(&self.redis.keys.of(account, "state"))
+    }
+
     async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError> {
         grant.check()?;
         let deadline = self.redis.deadline();

@@ -3,9 +3,9 @@
 const ACCOUNT: &str = include_str!("lua/account.lua");
 
 tollgate_store::scripts! {
-    EXCHANGE = "tollgate:exchange:1", ACCOUNT, include_str!("lua/exchange.lua");
-    GRANT = "tollgate:grant:1", ACCOUNT, include_str!("lua/grant.lua");
-    BOOKS = "tollgate:books:1", ACCOUNT, include_str!("lua/books.lua");
+    EXCHANGE = "tollgate:exchange:2", ACCOUNT, include_str!("lua/exchange.lua");
+    GRANT = "tollgate:grant:2", ACCOUNT, include_str!("lua/grant.lua");
+    BOOKS = "tollgate:books:2", ACCOUNT, include_str!("lua/books.lua");
     ROLLUPS = "tollgate:rollups:1", include_str!("lua/rollups.lua");
     MEET = "tollgate:meet:1", include_str!("lua/meet.lua");
 }

@@ -9,7 +9,7 @@ use tollgate_store::redis::{Call, EXACT, Keys, read, strange};
 use super::scripts::{BOOKS, EXCHANGE, GRANT};
 use crate::NanoUsd;
 use crate::bank::{
-    Books, Day, Events, Exchange, Float, Grant, MeterReply, NewGrant, Reply, Rollup,
+    Books, Day, Events, Exchange, Float, Grant, Mark, MeterReply, NewGrant, Reply, Rollup,
 };
 
 /// The call of `exchange.lua`.
@@ -28,6 +28,8 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
     call.push(message.holder.to_string());
     call.push(message.number);
     call.push(message.oldest);
+    call.push(message.before.number());
+    call.push(message.mark.number());
     for amount in [message.spent, message.returned, message.need, message.want] {
         call.push(amount.0);
     }
@@ -118,7 +120,18 @@ fn counters(row: &Rollup) -> [u64; 8] {
 /// Reads the answer of `exchange.lua` to a message.
 pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreError> {
     let figures: Vec<i64> = read(answer)?;
-    let [last, float, free, floats, recall, meters @ ..] = &figures[..] else {
+    let [
+        last,
+        float,
+        free,
+        floats,
+        recall,
+        mark,
+        charged,
+        newest,
+        meters @ ..,
+    ] = &figures[..]
+    else {
         return Err(strange("an answer to an exchange"));
     };
     if meters.len() != 4 * message.meters.len() {
@@ -136,8 +149,12 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
             lent,
         })
     };
+    let number = |figure: i64| u64::try_from(figure).map_err(|_| strange("a message's number"));
     Ok(Reply {
-        last: u64::try_from(*last).map_err(|_| strange("a message's number"))?,
+        last: number(*last)?,
+        mark: Mark::kept(number(*mark)?),
+        charged: NanoUsd(*charged),
+        newest: number(*newest)?,
         float: NanoUsd(*float),
         free: NanoUsd(*free),
         floats: NanoUsd(*floats),

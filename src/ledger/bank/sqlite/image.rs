@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, Result, Row, params};
 
 use super::super::account::{Account, Borrower, MeterState, REMEMBERED};
-use super::super::{Exchange, Grant, Holder, Meter};
+use super::super::{Exchange, Grant, Holder, Mark, Meter};
 use crate::NanoUsd;
 use tollgate_store::sqlite::At;
 
@@ -45,10 +45,8 @@ impl Image {
         let open: Vec<Holder> = account.holders.keys().copied().collect();
         let mut meters = BTreeMap::new();
         if let Some(message) = message {
-            if !account.holders.contains_key(&message.holder)
-                && let Some(own) = one_holder(at, number, message.holder)?
-            {
-                account.holders.insert(message.holder, own);
+            for (holder, borrower) in this_and_newer_lives(at, number, message.holder)? {
+                account.holders.entry(holder).or_insert(borrower);
             }
             for part in &message.meters {
                 if let Some((row, state)) = meter(at, number, &part.meter)? {
@@ -160,10 +158,11 @@ impl Image {
             if before != Some(borrower) || was_open != open {
                 at.connection
                     .prepare_cached(
-                        "INSERT INTO holders (account, replica, epoch, float, last, lease_until, open)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                        "INSERT INTO holders (account, replica, epoch, float, last, lease_until, open, mark, charged)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                          ON CONFLICT DO UPDATE SET float = excluded.float, last = excluded.last,
-                         lease_until = excluded.lease_until, open = excluded.open",
+                         lease_until = excluded.lease_until, open = excluded.open, mark = excluded.mark,
+                         charged = excluded.charged",
                     )?
                     .execute(params![
                         self.number,
@@ -172,7 +171,9 @@ impl Image {
                         borrower.float.0,
                         borrower.last.cast_signed(),
                         borrower.lease_until.cast_signed(),
-                        open
+                        open,
+                        borrower.mark.number().cast_signed(),
+                        borrower.charged.0
                     ])?;
             }
         }
@@ -291,21 +292,28 @@ fn live_grants(at: At<'_>, number: i64) -> Result<Vec<(i64, Grant)>> {
 fn open_holders(at: At<'_>, number: i64) -> Result<BTreeMap<Holder, Borrower>> {
     at.connection
         .prepare_cached(
-            "SELECT float, last, lease_until, replica, epoch FROM holders
+            "SELECT float, last, lease_until, mark, charged, replica, epoch FROM holders
              WHERE account = ?1 AND open = 1",
         )?
-        .query_map([number], |row| Ok((holder(row, 3)?, borrower(row)?)))?
+        .query_map([number], |row| Ok((holder(row, 5)?, borrower(row)?)))?
         .collect()
 }
 
-fn one_holder(at: At<'_>, number: i64, holder: Holder) -> Result<Option<Borrower>> {
+/// A holder, and later lives of its replica, open or not.
+fn this_and_newer_lives(
+    at: At<'_>,
+    number: i64,
+    this: Holder,
+) -> Result<BTreeMap<Holder, Borrower>> {
     at.connection
         .prepare_cached(
-            "SELECT float, last, lease_until FROM holders
-             WHERE account = ?1 AND replica = ?2 AND epoch = ?3",
+            "SELECT float, last, lease_until, mark, charged, replica, epoch FROM holders
+             WHERE account = ?1 AND replica = ?2 AND epoch >= ?3",
         )?
-        .query_row(of(number, holder), borrower)
-        .optional()
+        .query_map(of(number, this), |row| {
+            Ok((holder(row, 5)?, borrower(row)?))
+        })?
+        .collect()
 }
 
 fn meter(at: At<'_>, number: i64, meter: &Meter) -> Result<Option<(i64, MeterState)>> {
@@ -341,6 +349,8 @@ fn borrower(row: &Row<'_>) -> Result<Borrower> {
         float: NanoUsd(row.get(0)?),
         last: row.get::<_, i64>(1)?.cast_unsigned(),
         lease_until: row.get::<_, i64>(2)?.cast_unsigned(),
+        mark: Mark::kept(row.get::<_, i64>(3)?.cast_unsigned()),
+        charged: NanoUsd(row.get(4)?),
     })
 }
 

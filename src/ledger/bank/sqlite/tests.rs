@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::NanoUsd;
-use crate::bank::Holder;
+use crate::bank::{Holder, Mark};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tollgate_base::clock;
@@ -57,6 +57,8 @@ fn borrow(account: &str, replica: u64, number: u64, nanos: i64) -> Exchange {
         holder: Holder { replica, epoch: 1 },
         number,
         oldest: number,
+        before: Mark::NONE,
+        mark: Mark::NONE,
         spent: NanoUsd::ZERO,
         returned: NanoUsd::ZERO,
         need: NanoUsd(nanos),
@@ -169,13 +171,13 @@ fn what_is_not_a_bank_is_refused_with_what_to_do() {
     let newer = folder.path().join("newer.db");
     drop(open(&newer, GATEWAY).unwrap());
     let other = Connection::open(&newer).unwrap();
-    other.pragma_update(None, "user_version", 3).unwrap();
+    other.pragma_update(None, "user_version", 4).unwrap();
     drop(other);
     let StoreError::Corrupt(words) = error(&newer, GATEWAY) else {
         panic!("it is newer");
     };
     assert!(
-        words.contains("newer version of Tollgate (its format is 3, this one knows 2)"),
+        words.contains("newer version of Tollgate (its format is 4, this one knows 3)"),
         "{words}"
     );
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::journal::frame::{PREFIX, walk};
+use crate::journal::segment::Header;
 
 /// A life with records in several segments, ended.
 struct Written {
@@ -321,6 +322,7 @@ fn a_valid_frame_around_an_unknown_record_is_refused() {
             replica: 1,
             epoch: 1,
         },
+        nonce: 1,
         number: 1,
         bytes: 4096,
     };
@@ -334,7 +336,7 @@ fn a_valid_frame_around_an_unknown_record_is_refused() {
     let mut frame = Frame::new(&record, &mut buffer).unwrap();
     segment.extend_from_slice(frame.place(seed, HEADER as u64));
     assert_eq!(walk(&segment, seed).map(|walked| walked.records), Ok(1));
-    let unknown = frame::around(&[9, 1, 2], seed, HEADER as u64);
+    let unknown = frame::around(&[99, 1, 2], seed, HEADER as u64);
     segment.splice(HEADER.., unknown);
     let invalid = walk(&segment, seed).unwrap_err();
     assert_eq!(invalid.offset, HEADER as u64);

@@ -109,3 +109,81 @@ fn half_a_deleted_life_is_never_replayed() {
     assert!(!dir.path().join("1.finished").exists(), "it is deleted now");
     assert_eq!(journal.holder().epoch, 2);
 }
+
+#[test]
+fn lives_of_older_versions_are_read_and_have_no_nonce() {
+    for version in [1, 2] {
+        let dir = dir();
+        let holder = Holder {
+            replica: 7,
+            epoch: 41,
+        };
+        let cut = Record::Cut {
+            account: "a",
+            number: 3,
+        };
+        older(dir.path(), version, holder, &[cut]);
+        let (journal, lives) = open(dir.path());
+        assert_eq!((lives[0].holder(), lives[0].nonce()), (holder, 0));
+        assert_eq!(records(&lives[0]), [super::cut("a", 3)]);
+        assert_eq!(journal.holder().epoch, 42);
+        append(&journal, &super::cut("a", 1));
+        drop((journal, lives));
+        let (_journal, lives) = open(dir.path());
+        assert_eq!(lives[0].nonce(), 0);
+        assert_ne!(lives[1].nonce(), 0);
+    }
+}
+
+#[test]
+fn another_name_is_taken_once_and_begins_the_next_life() {
+    let dir = dir();
+    let (journal, _) = open(dir.path());
+    let own = journal.holder();
+    let (first, nonce) = journal.name();
+    assert_eq!(first, own);
+    let other = journal.rename(own).unwrap();
+    assert_eq!(journal.rename(own).unwrap(), other, "it is taken");
+    assert_eq!((journal.holder(), journal.name()), (own, other));
+    assert_ne!((other.0.replica, other.1), (own.replica, nonce));
+    let again = journal.rename(other.0).unwrap();
+    assert_ne!(again.0, other.0, "and another one if that is in use, too");
+    append(&journal, &cut("a", 1));
+    drop(journal);
+    let (next, lives) = open(dir.path());
+    assert_eq!(next.holder().replica, again.0.replica);
+    assert_eq!(lives[0].holder(), own);
+}
+
+#[test]
+fn what_is_released_is_kept_for_a_while_and_gives_way() {
+    let dir = fast_dir();
+    let options = Options {
+        keep: Duration::from_secs(3_600),
+        ..SMALL
+    };
+    let (journal, _) = Journal::open(dir.path(), options).unwrap();
+    let long = "x".repeat(60_000);
+    let mut written = 0;
+    while written < 40 {
+        let record = cut(&long, written);
+        journal.release(append(&journal, &record), 1);
+        written += 1;
+        let done = journal.maintain();
+        assert!(done.fault.is_none());
+    }
+    let numbers = |journal: &Journal| {
+        let read = journal.read(|pages| pages.records()?.collect::<Result<Vec<_>, _>>());
+        let records = read.unwrap().into_iter();
+        records
+            .map(|record| match record {
+                Entry::Cut { number, .. } => number,
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    let kept = numbers(&journal);
+    assert_eq!(kept.last(), Some(&(written - 1)), "up to the present");
+    assert!(kept.len() >= MOST_KEPT, "{kept:?}");
+    assert!(journal.lag().segments <= MOST_KEPT + 2);
+}

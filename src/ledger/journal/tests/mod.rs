@@ -22,7 +22,30 @@ const SMALL: Options = Options {
     segment_bytes: 0,
     fsync: Fsync::Never,
     least_epoch: 0,
+    keep: Duration::ZERO,
 };
+
+/// A life as version 1 or 2 left it: one segment with these records.
+pub(crate) fn older(dir: &Path, version: u32, holder: Holder, records: &[Record<'_>]) {
+    const BYTES: u64 = 128 * 1024;
+    let mut segment = b"tgjournl".to_vec();
+    segment.extend(version.to_le_bytes());
+    for field in [BYTES, holder.replica, holder.epoch, 1] {
+        segment.extend(field.to_le_bytes());
+    }
+    let seed = crc32fast::hash(&segment);
+    segment.extend(seed.to_le_bytes());
+    for record in records {
+        let mut buffer = vec![0; PREFIX + MAX_RECORD];
+        let mut frame = Frame::new(record, &mut buffer).expect("a short record");
+        let at = segment.len() as u64;
+        segment.extend_from_slice(frame.place(seed, at));
+    }
+    segment.resize(usize::try_from(BYTES).expect("a length"), 0);
+    let life = dir.join(holder.epoch.to_string());
+    fs::create_dir_all(&life).expect("a directory");
+    fs::write(life.join("1.log"), segment).expect("a segment");
+}
 
 fn dir() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -130,6 +153,39 @@ fn borrowed<'a>(record: &'a OwnedRecord, subjects: &'a [&'a str]) -> Record<'a> 
             request_id,
             surface,
             attempt: borrowed_attempt(attempt),
+        },
+        Entry::Told {
+            account,
+            replica,
+            number,
+            marks,
+            total,
+        } => Entry::Told {
+            account,
+            replica: *replica,
+            number: *number,
+            marks: *marks,
+            total: *total,
+        },
+        Entry::Heard {
+            account,
+            replica,
+            number,
+        } => Entry::Heard {
+            account,
+            replica: *replica,
+            number: *number,
+        },
+        Entry::Renamed {
+            account,
+            replica,
+            nonce,
+            after,
+        } => Entry::Renamed {
+            account,
+            replica: *replica,
+            nonce: *nonce,
+            after: *after,
         },
     }
 }
@@ -302,5 +358,28 @@ fn any_record() -> impl Strategy<Value = OwnedRecord> {
             attempt,
         }
     });
-    prop_oneof![4 => hold, 1 => settle, 4 => settled, 2 => charged, 2 => cut, 1 => acked]
+    let told = (text(), any::<(u64, u64, (u64, u64), i64)>());
+    let told = told.prop_map(|(account, (replica, number, marks, total))| Entry::Told {
+        account,
+        replica,
+        number,
+        marks,
+        total,
+    });
+    let heard = (text(), any::<(u64, u64)>());
+    let heard = heard.prop_map(|(account, (replica, number))| Entry::Heard {
+        account,
+        replica,
+        number,
+    });
+    let renamed = (text(), any::<[u64; 3]>());
+    let renamed = renamed.prop_map(|(account, [replica, nonce, after])| Entry::Renamed {
+        account,
+        replica,
+        nonce,
+        after,
+    });
+    prop_oneof![
+        4 => hold, 1 => settle, 4 => settled, 2 => charged, 2 => cut, 1 => acked, 2 => told, 1 => heard, 1 => renamed,
+    ]
 }

@@ -1,26 +1,16 @@
-//! Messages between a drawer and the bank: written, repeated until they are acknowledged, kept for a while.
+//! Messages between a drawer and the bank: written, and repeated until they are acknowledged.
 
 use std::time::{Duration, Instant};
 
 use super::super::batch::Totals;
 use super::super::purse::{Purse, Told};
-use super::{Drawer, State, append};
+use super::names::Stamp;
+use super::{Drawer, Letter, Next, State};
 use crate::NanoUsd;
-use crate::bank::{Exchange, Holder, MeterExchange, Reply};
+use crate::bank::{Exchange, MeterExchange, Reply, Verdict};
 use crate::events::stored;
 use crate::journal::{Journal, Record, Segment};
 use tollgate_store::StoreError;
-
-/// Acknowledged messages that are kept, in case a bank that lost its newest writes (a failover) asks for them.
-const KEPT: usize = 16;
-
-/// A message, and what to release when it is acknowledged.
-#[derive(Clone)]
-pub(crate) struct Letter {
-    /// What is sent.
-    pub exchange: Exchange,
-    releases: Vec<(Segment, u32)>,
-}
 
 /// Why a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +25,8 @@ pub(crate) enum Occasion {
 
 /// A message's content, taken out under the lock and made up outside.
 struct Cut {
-    number: u64,
+    stamp: Stamp,
+    content: u64,
     money: Told,
     meters: Vec<MeterExchange>,
     settled: Totals,
@@ -45,12 +36,13 @@ struct Cut {
 
 impl Drawer {
     /// The next message to send, if there is one: the oldest that is not acknowledged, else a new one if there is
-    /// anything to say. Until [`Drawer::acknowledge`] there is no other.
+    /// anything to say, else a question about where the bank is if that may have changed. Until
+    /// [`Drawer::acknowledge`] there is no other. `connection` is the one that leads to the bank.
     pub(crate) fn letter(
         &self,
         occasion: Occasion,
         borrows: bool,
-        holder: Holder,
+        connection: Option<u64>,
         lease: Duration,
         journal: &Journal,
         now: Instant,
@@ -60,67 +52,62 @@ impl Drawer {
             if state.in_flight {
                 return None;
             }
-            if let Some(oldest) = state.letters.front() {
-                let again = oldest.exchange.clone();
-                state.in_flight = true;
-                return Some(again);
-            }
-            if !state.has_news(occasion, lease, now) {
-                return None;
-            }
-            let cut = state.cut(&self.account, borrows, journal)?;
+            let cut = if let Some(oldest) = state.letters.front() {
+                Err(oldest.exchange.clone())
+            } else if state.has_news(occasion, lease, now) {
+                Ok(state.cut(&self.account, borrows, journal)?)
+            } else {
+                Err(state.question(&self.account, connection, lease, now)?)
+            };
             state.in_flight = true;
-            cut
+            state.asked = Some((now, connection));
+            match cut {
+                Ok(cut) => cut,
+                Err(message) => return Some(message),
+            }
         };
         let (rollups, spent) = cut.settled.finish();
         debug_assert_eq!(spent.0, cut.money.used, "totals are what was settled");
         let exchange = Exchange {
-            account: self.account.clone(),
-            holder,
-            number: cut.number,
-            oldest: cut.number,
             spent,
             returned: NanoUsd(cut.money.returned),
             need: NanoUsd(if borrows { cut.money.need } else { 0 }),
             want: NanoUsd(if borrows { cut.money.want } else { 0 }),
-            lease,
             close: occasion == Occasion::Close,
             meters: cut.meters,
             rollups,
             events: cut.events.finish(),
+            ..cut.stamp.empty(self.account.clone(), lease)
         };
-        let mut state = self.state.lock();
-        let oldest = state.kept.front().map(|letter| letter.exchange.number);
-        let exchange = Exchange {
-            oldest: oldest.unwrap_or(cut.number),
-            ..exchange
-        };
-        state.letters.push_back(Letter {
+        self.state.lock().letters.push_back(Letter {
             exchange: exchange.clone(),
+            content: cut.content,
             releases: cut.releases,
         });
         Some(exchange)
     }
 
-    /// Takes in the answer to the message sent at `sent`. Says whether another one should follow at once.
+    /// Takes in the answer to the message sent at `sent`, and says what follows.
     pub(crate) fn acknowledge(
         &self,
         answer: Result<Reply, StoreError>,
         sent: Instant,
         lease: Duration,
         journal: &Journal,
-    ) -> bool {
+    ) -> Next {
         let mut state = self.state.lock();
         state.in_flight = false;
-        let follow = match answer {
+        let next = match answer {
             Ok(reply) => {
-                let follow = state.take_in(&self.account, &reply, sent + lease, journal);
+                let next = state.take_in(&self.account, &reply, sent + lease, journal);
+                state.heard = state.asked;
+                state.in_flight = next == Next::Remind;
                 // One that is behind is told again what it forgot, before anything it says is news.
-                if state.away && state.letters.is_empty() {
+                if state.away && state.letters.is_empty() && next != Next::Remind {
                     log::info!("account `{}`: the bank answers again", self.account);
                     state.away = false;
                 }
-                follow
+                next
             }
             Err(error) => {
                 if !state.away {
@@ -130,7 +117,7 @@ impl Drawer {
                     );
                 }
                 state.away = true;
-                false
+                Next::Rest
             }
         };
         let answered = if state.away {
@@ -141,7 +128,11 @@ impl Drawer {
         let waits = !state.away && state.newcomers > 0;
         drop(state);
         self.answered.send_replace(answered);
-        follow || waits
+        if next == Next::Rest && waits {
+            Next::Write
+        } else {
+            next
+        }
     }
 }
 
@@ -163,7 +154,13 @@ impl State {
                     !self.settled.is_empty() || self.meters.values().any(|m| m.purse.used > 0);
                 // Of requests that used nothing there may be nothing but their records in the journal.
                 let records = !self.releases.is_empty();
-                needed || settled || idle || renew || records || !self.events.is_empty()
+                needed
+                    || settled
+                    || idle
+                    || renew
+                    || records
+                    || self.stale
+                    || !self.events.is_empty()
             }
         }
     }
@@ -171,19 +168,17 @@ impl State {
     /// Takes everything that is to be told out of the books, and marks it in the journal. `None` if the journal
     /// cannot be written: then it stays, for later.
     fn cut(&mut self, account: &str, borrows: bool, journal: &Journal) -> Option<Cut> {
-        while let Some(waiting) = self.unwritten.last() {
-            let event = waiting.event.as_deref();
-            let segment = append(journal, account, waiting.hold, waiting.at_ms, event).ok()?;
-            self.releases.push((segment, 1));
-            self.unwritten.pop();
-        }
-        let number = self.number + 1;
+        self.write_rest(account, journal).ok()?;
+        let content = self.content;
+        let stamp = self.chain(journal).stamp(content, NanoUsd(self.money.used));
         let mark = journal
-            .append(&Record::Cut { account, number })
+            .append(&stamp.record(account))
             .inspect_err(|error| log::error!("account `{account}`: nothing is told to the bank: the journal cannot be written: {error}"))
             .ok()?;
         self.releases.push((mark, 1));
-        self.number = number;
+        self.chain = Some(stamp.chain());
+        self.number += 1;
+        (self.content, self.stale) = (0, false);
         self.newcomers = 0;
         let recalled = self.recall || !borrows;
         let money = self.money.tell(recalled);
@@ -206,7 +201,8 @@ impl State {
             .collect();
         let events = self.events.next();
         Some(Cut {
-            number,
+            stamp,
+            content,
             money,
             meters,
             settled: std::mem::take(&mut self.settled),
@@ -215,37 +211,18 @@ impl State {
         })
     }
 
-    /// Says whether another message should follow at once.
+    /// Says what follows.
     fn take_in(
         &mut self,
         account: &str,
         reply: &Reply,
         lease_by: Instant,
         journal: &Journal,
-    ) -> bool {
-        let Some(sent) = self.letters.front().map(|l| l.exchange.number) else {
-            return false;
-        };
-        if reply.last < sent {
-            // It has forgotten messages that it had acknowledged; they are repeated in their order.
-            log::warn!(
-                "account `{account}`: the bank has messages up to {} of {}; repeating",
-                reply.last,
-                sent - 1
-            );
-            while self
-                .kept
-                .back()
-                .is_some_and(|letter| letter.exchange.number > reply.last)
-            {
-                self.letters.extend(self.kept.pop_back());
-                self.letters.rotate_right(1);
-            }
-            let oldest = self.letters.front().map(|letter| letter.exchange.number);
-            for letter in &mut self.letters {
-                letter.exchange.oldest = oldest.unwrap_or(sent);
-            }
-            return true;
+    ) -> Next {
+        match self.verdict(reply, journal) {
+            Verdict::Applied => {}
+            Verdict::Behind => return self.fall_behind(account, reply),
+            Verdict::Foreign => return self.rename(account, reply, journal),
         }
         let mut of_sent = None;
         while self
@@ -259,29 +236,30 @@ impl State {
             for (segment, count) in &letter.releases {
                 journal.release(*segment, *count);
             }
-            of_sent.get_or_insert_with(|| letter.exchange.meters.clone());
-            self.kept.push_back(Letter {
-                releases: Vec::new(),
-                ..letter
-            });
-            if self.kept.len() > KEPT {
-                self.kept.pop_front();
-            }
+            of_sent.get_or_insert(letter.exchange.meters);
         }
         // Not needed for exactness, only so that a restart repeats less.
-        if let Ok(segment) = journal.append(&Record::Acked {
-            account,
-            number: reply.last,
-        }) {
+        if of_sent.is_some()
+            && let Ok(segment) = journal.append(&Record::Heard {
+                account,
+                replica: self.chain(journal).holder().replica,
+                number: reply.last,
+            })
+        {
             journal.release(segment, 1);
         }
+        self.notice_newer(account, reply, journal);
         self.free = reply.free;
         self.floats = reply.floats;
         self.recall = reply.recall;
         if !self.letters.is_empty() {
-            return true;
+            return Next::Write;
         }
-        self.lease_by = Some(lease_by);
+        self.balance(account, reply, journal);
+        // A question renews nothing: what was over is over again at once.
+        let until = self.lease_by.or(self.asked.map(|(sent, _)| sent));
+        let question = of_sent.is_none();
+        self.lease_by = if question { until } else { Some(lease_by) };
         self.money.told(reply.float.0);
         for (told, said) in of_sent.iter().flatten().zip(&reply.meters) {
             let Some(meter) = self.meters.get_mut(&told.meter) else {
@@ -296,7 +274,11 @@ impl State {
             }
         }
         // What came back from a recall is for others; tell at once what is not held.
-        reply.recall && self.money.unspent > 0 && self.money.needed == 0
+        if reply.recall && self.money.unspent > 0 && self.money.needed == 0 {
+            Next::Write
+        } else {
+            Next::Rest
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod letters;
 mod meters;
+mod names;
+mod records;
 mod waiting;
 
 use std::collections::{HashMap, VecDeque};
@@ -15,8 +17,11 @@ use std::time::{Instant, SystemTime};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub(super) use letters::{Letter, Occasion};
+pub(super) use letters::Occasion;
 use meters::{MeterPurse, units, used};
+use names::Chain;
+pub(super) use names::report_lost;
+use records::Unwritten;
 
 use super::batch::Totals;
 use super::purse::Purse;
@@ -24,15 +29,10 @@ use super::recovered::Held;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
 use crate::NanoUsd;
-use crate::bank::Limit;
-use crate::bank::Meter;
+use crate::bank::{Exchange, Limit, Meter};
 use crate::events::UsageEvent;
 use crate::events::stored;
-use crate::events::stored::StoredEvent;
-use crate::journal::{Journal, Record, Segment};
-
-/// Usage events kept while the bank is away; beyond it the oldest go. Charges and totals are never dropped.
-const MOST_EVENTS: usize = 50_000;
+use crate::journal::{Journal, Segment};
 
 /// One account.
 pub(crate) struct Drawer {
@@ -55,17 +55,28 @@ struct State {
     recall: bool,
     /// The last call to the bank failed.
     away: bool,
-    /// The last message's number.
+    /// How many messages have been written.
     number: u64,
+    /// In whose name they are counted.
+    chain: Option<Chain>,
+    /// When the last message was sent, and on which connection; and the last one that was answered.
+    asked: Option<(Instant, Option<u64>)>,
+    heard: Option<(Instant, Option<u64>)>,
+    /// The first and the last of the messages that the bank has forgotten, while they are read from the journal.
+    gap: Option<(u64, u64)>,
+    /// The bank lacks messages that cannot be repeated: it is to pass over them.
+    stale: bool,
+    /// What cannot be charged any more.
+    lost: NanoUsd,
     /// Requests that have begun to wait since the last message was written.
     newcomers: u64,
     /// Messages that are not acknowledged, oldest first.
     letters: VecDeque<Letter>,
-    /// The last acknowledged ones, in case the bank forgets them.
-    kept: VecDeque<Letter>,
     in_flight: bool,
     /// What was settled since the last message was written.
     settled: Totals,
+    /// What tells that from other charges.
+    content: u64,
     /// Settlements that the journal could not take yet.
     unwritten: Vec<Unwritten>,
     /// The events behind what was settled, as the bank keeps them.
@@ -75,6 +86,26 @@ struct State {
     releases: Vec<(Segment, u32)>,
     /// Requests in flight.
     holds: u64,
+}
+
+/// A message, and what to release when it is acknowledged.
+struct Letter {
+    /// What is sent.
+    exchange: Exchange,
+    /// What tells its charges from others.
+    content: u64,
+    releases: Vec<(Segment, u32)>,
+}
+
+/// What follows an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing.
+    Rest,
+    /// Another message at once.
+    Write,
+    /// The bank has forgotten what [`Drawer::gap`] says; nothing is sent until [`Drawer::repeat`].
+    Remind,
 }
 
 /// What [`Drawer::take`] took.
@@ -108,16 +139,6 @@ impl Taken {
     }
 }
 
-/// What the journal shall be told: how a hold ended, or what is charged without one.
-#[derive(Clone)]
-struct Unwritten {
-    /// The hold's id; `None` if there was none.
-    hold: Option<u64>,
-    at_ms: u64,
-    /// What the request ended with.
-    event: Option<Arc<UsageEvent>>,
-}
-
 /// An account's figures at this till.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -137,6 +158,8 @@ pub struct Figures {
     pub away: bool,
     /// Usage events dropped while the bank was away.
     pub events_dropped: u64,
+    /// What the bank has forgotten and the journal does not have any more, since the start.
+    pub lost: NanoUsd,
 }
 
 impl Drawer {
@@ -286,56 +309,24 @@ impl Drawer {
             floats: state.floats,
             away: state.away,
             events_dropped: state.events_dropped,
+            lost: state.lost,
         }
     }
 }
 
 impl State {
-    /// Tells the journal; what it cannot take is told again before anything is told to the bank.
-    fn write(
-        &mut self,
-        hold: Option<u64>,
-        at_ms: u64,
-        event: Option<&UsageEvent>,
-        account: &str,
-        journal: &Journal,
-    ) {
-        match append(journal, account, hold, at_ms, event) {
-            Ok(segment) => self.releases.push((segment, 1)),
-            Err(error) => {
-                log::error!(
-                    "a settlement is kept in memory: the journal cannot be written: {error}"
-                );
-                let event = event.cloned().map(Arc::new);
-                self.unwritten.push(Unwritten { hold, at_ms, event });
-            }
-        }
-    }
-
-    /// Adds an event to the next message, and to what it sums up.
-    fn note(&mut self, event: &UsageEvent) {
-        self.settled.add(event);
-        self.tell(event);
-    }
-
-    /// Adds an event to the next message.
-    fn tell(&mut self, event: &UsageEvent) {
-        if self.events.len() >= MOST_EVENTS {
-            let half = MOST_EVENTS / 2;
-            self.events.forget(half);
-            self.events_dropped += half as u64;
-        }
-        self.events.push(&StoredEvent::from(event));
-    }
-
     /// After its lease the float may be somebody else's; the next answer says what is left.
     fn forfeit(&mut self, now: Instant) {
         if self.lease_by.is_some_and(|by| now >= by) {
-            self.lease_by = None;
-            self.money.unspent = self.money.unspent.min(0);
-            for meter in self.meters.values_mut() {
-                meter.purse.unspent = meter.purse.unspent.min(0);
-            }
+            self.lose_float();
+        }
+    }
+
+    fn lose_float(&mut self) {
+        self.lease_by = None;
+        self.money.unspent = self.money.unspent.min(0);
+        for meter in self.meters.values_mut() {
+            meter.purse.unspent = meter.purse.unspent.min(0);
         }
     }
 
@@ -399,30 +390,5 @@ impl State {
         } else {
             Refusal::Held
         })
-    }
-}
-
-fn append(
-    journal: &Journal,
-    account: &str,
-    hold: Option<u64>,
-    at_ms: u64,
-    event: Option<&UsageEvent>,
-) -> std::io::Result<Segment> {
-    match (hold, event) {
-        (Some(id), event) => journal.append(&Record::Settled {
-            id,
-            at_ms,
-            attempt: event.map(UsageEvent::journalled),
-        }),
-        (None, Some(event)) => journal.append(&Record::Charged {
-            at_ms,
-            account,
-            access_key: &event.access_key_id,
-            request_id: &event.request_id,
-            surface: event.surface.name(),
-            attempt: event.journalled(),
-        }),
-        (None, None) => Err(std::io::Error::other("nothing was charged")),
     }
 }

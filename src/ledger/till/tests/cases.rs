@@ -57,36 +57,6 @@ fn a_lost_answer_is_repeated_and_counted_once() {
 }
 
 #[test]
-fn a_bank_that_forgot_is_told_again() {
-    let (dir, clock) = (scratch(), Clock::new());
-    let till = till(open(dir.path()).0, ENFORCED);
-    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
-    credit(&mut bank, "g", 1_000, clock);
-    let ask = request.ask(10);
-    let spend = |bank: &mut Account| {
-        till.wait_once(&ask, bank, clock);
-        till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
-        till.exchange(Occasion::Flush, bank, clock);
-    };
-    spend(&mut bank);
-    let old = bank.clone();
-    for _ in 0..3 {
-        spend(&mut bank);
-    }
-    assert_eq!(bank.spent, NanoUsd(28));
-    bank = old; // a failover to a replica that was behind
-    till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
-    for _ in 0..20 {
-        till.exchange(Occasion::Flush, &mut bank, clock);
-    }
-    assert_eq!(bank.spent, NanoUsd(35));
-    assert_eq!(
-        bank.books(bank.spent, clock.ms).faults(),
-        Vec::<String>::new()
-    );
-}
-
-#[test]
 fn orphans_are_charged_at_their_estimates_once() {
     let (dir, clock) = (scratch(), Clock::new());
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
@@ -109,9 +79,9 @@ fn orphans_are_charged_at_their_estimates_once() {
     // Died again while it was telling.
     {
         let (_journal, lives) = open(dir.path());
-        let past = Past::read(&lives[0]).unwrap();
-        assert_eq!(past.counts(), (2, 1), "30 and 1 settled, one orphan");
-        let messages = past.messages(lives[0].holder(), RHYTHM.lease);
+        let history = History::of(&lives[0]).unwrap();
+        assert_eq!(history.counts(), (2, 1), "30 and 1 settled, one orphan");
+        let messages = replay(&lives[0], RHYTHM.lease).unwrap();
         let first = &messages[0][0];
         bank.exchange(first, clock.ms);
     }
@@ -308,8 +278,7 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
     let before = bank.spent;
     // The first recovery dies before its journal is deleted.
     let (journal, lives) = open(dir.path());
-    let messages = Past::read(&lives[0]).unwrap();
-    for message in messages.messages(lives[0].holder(), RHYTHM.lease).concat() {
+    for message in replay(&lives[0], RHYTHM.lease).unwrap().concat() {
         bank.exchange(&message, clock.ms);
     }
     drop((journal, lives));

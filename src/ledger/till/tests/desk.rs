@@ -11,13 +11,38 @@ use crate::bank::{Books, Day, Events, Measure, Meter, Reply, Rollup};
 
 /// The reference bank, in memory.
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     accounts: Mutex<HashMap<String, Account>>,
     calls: AtomicUsize,
     /// Panics as often as this.
     panics: AtomicUsize,
     /// Refuses everything.
     refuses: bool,
+    /// What time it is (Unix time, ms); 0: the time.
+    at_ms: u64,
+}
+
+impl Memory {
+    /// With one account, `a`, at a moment that does not pass.
+    pub(super) fn of(account: Account, at_ms: u64) -> Memory {
+        Memory {
+            accounts: Mutex::new(HashMap::from([("a".to_owned(), account)])),
+            at_ms,
+            ..Memory::default()
+        }
+    }
+
+    /// That account.
+    pub(super) fn close(&self) -> Account {
+        self.accounts.lock().remove("a").unwrap_or_default()
+    }
+
+    fn now(&self) -> u64 {
+        match self.at_ms {
+            0 => tollgate_base::clock::wall_ms(),
+            now => now,
+        }
+    }
 }
 
 #[async_trait]
@@ -35,7 +60,7 @@ impl Bank for Memory {
                 return Err(StoreError::Refused("no".to_owned()));
             }
             let account = accounts.entry(message.account.to_string()).or_default();
-            Ok(account.exchange(message, tollgate_base::clock::wall_ms()))
+            Ok(account.exchange(message, self.now()))
         };
         messages.iter().map(apply).collect()
     }
@@ -43,7 +68,7 @@ impl Bank for Memory {
     async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError> {
         let mut accounts = self.accounts.lock();
         let account = accounts.entry(account.to_owned()).or_default();
-        Ok(account.grant(grant, tollgate_base::clock::wall_ms()))
+        Ok(account.grant(grant, self.now()))
     }
 
     async fn accounts(&self) -> Result<Vec<String>, StoreError> {
@@ -67,7 +92,7 @@ impl Bank for Memory {
     }
 }
 
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Observer for Nobody {
     fn called(&self, _: usize, _: usize, _: Duration) {}
@@ -131,7 +156,7 @@ impl Desk {
     async fn close(self) -> Account {
         self.stop.send_replace(true);
         self.work.await.unwrap();
-        self.bank.accounts.lock().remove("a").unwrap_or_default()
+        self.bank.close()
     }
 }
 
@@ -210,4 +235,32 @@ async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
     let (_journal, lives) = open(old.path());
     assert_eq!(lives.len(), 1, "it is still there");
     drop(desk.dir);
+}
+
+/// A bank that forgets what it was told of a life that has ended, within a lease.
+#[tokio::test]
+async fn what_a_life_left_is_told_again_a_lease_later() {
+    let dir = scratch();
+    let earlier = till(open(dir.path()).0, ENFORCED);
+    earlier.charge(&charge(4));
+    drop(earlier);
+    let (journal, lives) = open(dir.path());
+    let rhythm = Rhythm {
+        lease: Duration::from_millis(300),
+        ..RHYTHM
+    };
+    let till = Arc::new(Till::new(journal, ENFORCED, rhythm));
+    let bank = Arc::new(Memory::default());
+    let teller = Teller::new(till, bank.clone(), Arc::new(Nobody));
+    let past = teller.settle_past(lives);
+    let forget = async {
+        while bank.accounts.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(bank.close().spent, NanoUsd(4));
+    };
+    tokio::join!(past, forget);
+    assert_eq!(bank.close().spent, NanoUsd(4), "once more");
+    drop(teller);
+    assert!(open(dir.path()).1.is_empty(), "and then it is deleted");
 }

@@ -1,15 +1,19 @@
 //! The till against the reference bank, step by step, with real journals.
 
 mod cases;
+mod copies;
 mod desk;
+mod forgotten;
+mod lives;
 mod model;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::drawer::Occasion;
-use super::recover::Past;
+use super::drawer::{Next, Occasion};
+use super::history::{Gaps, History};
+use super::past::Reported;
 use super::*;
 use crate::bank::Limit;
 use crate::bank::account::Account;
@@ -44,7 +48,7 @@ fn open(dir: &Path) -> (Arc<Journal>, Vec<crate::journal::Life>) {
     let options = Options {
         segment_bytes: 64 * 1024,
         fsync: Fsync::Never,
-        least_epoch: 0,
+        ..Options::default()
     };
     let (journal, lives) = Journal::open(dir, options).unwrap();
     (Arc::new(journal), lives)
@@ -61,6 +65,8 @@ struct Clock {
     ms: u64,
     /// How far the wall clock is off, in ms.
     skew: u64,
+    /// Which connection leads to the bank.
+    connection: u64,
 }
 
 impl Clock {
@@ -69,6 +75,7 @@ impl Clock {
             start: tollgate_base::clock::now(),
             ms: 1_700_000_000_000,
             skew: 0,
+            connection: 1,
         }
     }
 
@@ -137,7 +144,7 @@ impl Till {
         drawer.letter(
             occasion,
             borrows,
-            self.holder(),
+            Some(clock.connection),
             RHYTHM.lease,
             &self.journal,
             clock.now(),
@@ -148,9 +155,17 @@ impl Till {
         &self,
         answer: Result<super::super::bank::Reply, StoreError>,
         sent: Instant,
-    ) -> bool {
+    ) -> Next {
         let drawer = self.drawer(&"a".into());
-        drawer.acknowledge(answer, sent, RHYTHM.lease, &self.journal)
+        let next = drawer.acknowledge(answer, sent, RHYTHM.lease, &self.journal);
+        if next == Next::Remind {
+            let gaps = Gaps::from([("a".to_owned(), drawer.gap().unwrap())]);
+            let found = self.journal.read(|pages| {
+                History::forgotten(self.holder(), pages.records()?, &gaps, RHYTHM.lease)
+            });
+            drawer.repeat(found.unwrap().remove("a"));
+        }
+        next
     }
 
     /// What a request does that finds too little: it waits for one exchange.
@@ -193,7 +208,10 @@ fn charge(cost: i64) -> UsageEvent {
         tokens: Usage::tokens(10, 5),
         total_cost: cost,
         key_source: crate::KeyKind::Managed,
-        ..who.event(EventId::made_up(1, 1), 1_700_000_000_000)
+        ..who.event(
+            EventId::made_up(1, tollgate_base::random::bits64()),
+            1_700_000_000_000,
+        )
     }
 }
 
@@ -207,17 +225,88 @@ fn credit(bank: &mut Account, id: &str, amount: i64, clock: Clock) {
     bank.grant(&grant, clock.ms);
 }
 
-/// Everything that earlier lives in the directory left, told to the bank.
-fn recover(dir: &Path, bank: &mut Account, clock: Clock) -> Arc<Journal> {
-    let (journal, lives) = open(dir);
+/// Everything that earlier lives in the directory left, told to the bank; and what is reported as lost.
+fn recover(dir: &Path, bank: &mut Account, clock: Clock) -> (Arc<Journal>, NanoUsd) {
+    let (journal, lives, lost) = recover_and_keep(dir, bank, clock);
     for life in lives {
-        let holder = life.holder();
-        let past = Past::read(&life).unwrap();
-        for message in past.messages(holder, RHYTHM.lease).into_iter().flatten() {
-            let reply = bank.exchange(&message, clock.ms);
-            assert!(reply.last >= message.number, "applied, now or before");
-        }
         life.finish().unwrap();
     }
-    journal
+    (journal, lost)
+}
+
+/// The same, and the lives are kept.
+fn recover_and_keep(
+    dir: &Path,
+    bank: &mut Account,
+    clock: Clock,
+) -> (Arc<Journal>, Vec<crate::journal::Life>, NanoUsd) {
+    let (journal, lives) = open(dir);
+    let memory = Arc::new(desk::Memory::of(std::mem::take(bank), clock.ms));
+    let till = till(journal.clone(), ENFORCED);
+    let teller = Teller::new(till.clone(), memory.clone(), Arc::new(desk::Nobody));
+    for life in &lives {
+        let mut reported = Reported::new();
+        let told = futures::executor::block_on(teller.settle(life, &mut reported));
+        assert!(told, "the bank refuses nothing");
+    }
+    *bank = memory.close();
+    let lost = till.drawer(&"a".into()).figures().lost;
+    (journal, lives, lost)
+}
+
+/// Copies a journal's directory as `cp -r` does, while it is in use or not.
+fn copied(from: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                std::fs::create_dir(&to).unwrap();
+                copy(&entry.path(), &to);
+            } else {
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let dir = scratch();
+    copy(from, dir.path());
+    dir
+}
+
+impl Till {
+    /// A request that gets what it needs, costs `cost`, and is not told yet.
+    fn serve(self: &Arc<Till>, cost: i64, bank: &mut Account, clock: Clock) {
+        let request = Request::new(Vec::new());
+        let ask = request.ask(10);
+        // As many as it takes to be told that another one has the name.
+        for _ in 0..5 {
+            if let Ok(hold) = self.admit_now(&ask, clock) {
+                return hold.settle(vec![charge(cost)]);
+            }
+            self.wait_once(&ask, bank, clock);
+        }
+        let hold = self.admit_now(&ask, clock).unwrap();
+        hold.settle(vec![charge(cost)]);
+    }
+
+    /// Tells the bank all there is to say, and what it asks for.
+    fn flush(&self, bank: &mut Account, clock: Clock) {
+        for _ in 0..10_000 {
+            if !self.exchange(Occasion::Flush, bank, clock) {
+                return;
+            }
+        }
+        panic!("it does not come to an end");
+    }
+
+    /// The account's figures.
+    fn lost(&self) -> NanoUsd {
+        self.drawer(&"a".into()).figures().lost
+    }
+}
+
+/// The books balance.
+fn balanced(bank: &Account, clock: Clock) {
+    let books = bank.books(bank.spent, clock.ms);
+    assert_eq!(books.faults(), Vec::<String>::new());
 }

@@ -233,15 +233,13 @@ impl World {
         if let Some(told) = told {
             let (_journal, lives) = open(&path);
             for life in &lives {
-                let messages = Past::read(life)
-                    .unwrap()
-                    .messages(life.holder(), RHYTHM.lease);
+                let messages = replay(life, RHYTHM.lease).unwrap();
                 for message in messages.into_iter().flatten().take(told) {
                     self.bank.exchange(&message, self.clock.ms);
                 }
             }
         }
-        let journal = recover(&path, &mut self.bank, self.clock);
+        let (journal, _) = recover(&path, &mut self.bank, self.clock);
         self.replicas[index].till = till(journal, ENFORCED);
     }
 

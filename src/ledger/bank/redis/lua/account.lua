@@ -6,7 +6,8 @@
 -- STATE    granted, spent, expired, free, floats, debt, recall_until (ms), rolled_up, schema; how many grants, events
 -- GRANTS   <n>:id, :amount, :remaining, :expired, :created, :expires (s, or ''), :note; and id:<id> -> n
 -- OPEN     grants with a remainder, scored by when they expire (s): charges are taken in this order
--- HOLDERS  <holder> -> its last number; <holder>:float
+-- HOLDERS  <holder> -> its last number; <holder>:float, :mark (of that number), :charged (in its name);
+--          <replica>:newest, its newest life's epoch
 -- LEASES   holders with a lease, scored by its end (ms)
 -- ENDED    holders without, scored by its end: kept so that a late journal is not counted twice
 -- METERS   <meter> -> window;holder=lent;holder=lent; and <meter>:used
@@ -175,6 +176,15 @@ local function begin_lease(holder, till)
   call('ZADD', LEASES, text(till), holder)
 end
 
+local function forget_holder(holder)
+  call('HDEL', HOLDERS, holder, holder .. ':mark', holder .. ':charged')
+  local replica, epoch = holder:match('^(.*)%.(%d+)$')
+  if replica and call('HGET', HOLDERS, replica .. ':newest') == epoch then
+    call('HDEL', HOLDERS, replica .. ':newest')
+  end
+  call('ZREM', ENDED, holder)
+end
+
 -- Takes back what was lent for longer than its lease, and expires what is due.
 local function tick(now)
   local over = call('ZRANGEBYSCORE', LEASES, '-inf', text(now), 'WITHSCORES')
@@ -184,8 +194,7 @@ local function tick(now)
     end_lease(over[i], tonumber(over[i + 1]))
   end
   for _, holder in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', text(now - REMEMBERED))) do
-    call('HDEL', HOLDERS, holder)
-    call('ZREM', ENDED, holder)
+    forget_holder(holder)
   end
   expire(now)
 end

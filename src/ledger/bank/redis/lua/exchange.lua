@@ -1,5 +1,5 @@
--- Applies a message of a till, unless its number was applied before or one before it is missing, and answers
--- with what is so now.
+-- Applies a message of a till, unless its number was applied before, one before it is missing, or its holder's history
+-- is another one; and answers with what is so now.
 local COSTS, ROLLUPS, DAYS, EVENTS = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 
 -- Arguments are read one after another.
@@ -11,6 +11,8 @@ end
 local function count() return tonumber(argument()) end
 
 local holder, number, oldest = argument(), count(), count()
+-- Of the message before this one, and its own; '0' is none.
+local before, mark = argument(), argument()
 local spent, returned, need, want = argument(), argument(), argument(), argument()
 local lease, close = count(), argument() == '1'
 
@@ -119,9 +121,21 @@ local function keep_events()
   call('ZADD', EVENTS, till, table.concat({ batch, from, till, events, bytes }, ':'))
 end
 
+local replica, epoch = holder:match('^(.*)%.(%d+)$')
+
+-- The newest life of the holder's replica, from this one on.
+local function newest()
+  local known = call('HGET', HOLDERS, replica .. ':newest') or '0'
+  if more(epoch, known) then return '0' end
+  return known
+end
+
 local function apply(now)
   open_account()
   call('HSET', HOLDERS, holder, text(number))
+  if mark ~= '0' then call('HSET', HOLDERS, holder .. ':mark', mark) end
+  add(HOLDERS, holder .. ':charged', spent)
+  if newest() == '0' then call('HSET', HOLDERS, replica .. ':newest', epoch) end
   charge()
   give_back()
   expire(now)
@@ -143,6 +157,7 @@ local function answer(now)
   local reply = {
     call('HGET', HOLDERS, holder) or '0', float_of(holder), get('free'), get('floats'),
     recalled(now) and '1' or '0',
+    call('HGET', HOLDERS, holder .. ':mark') or '0', call('HGET', HOLDERS, holder .. ':charged') or '0', newest(),
   }
   for _, part in ipairs(parts) do
     local meter = read_meter(part.name)
@@ -164,5 +179,7 @@ tick(now)
 local expected = tonumber(call('HGET', HOLDERS, holder) or '0') + 1
 local repeated = number < expected
 local gap = number > expected and oldest <= expected
-if not repeated and not gap then apply(now) end
+local known = call('HGET', HOLDERS, holder .. ':mark') or '0'
+local foreign = number == expected and known ~= before and known ~= '0' and before ~= '0'
+if not repeated and not gap and not foreign then apply(now) end
 return answer(now)

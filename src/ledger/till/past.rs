@@ -1,0 +1,200 @@
+//! Tells the bank what earlier lives of this replica left in their journals.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Teller;
+use super::drawer::report_lost;
+use super::history::{Gaps, History};
+use super::recover::Rest;
+use crate::NanoUsd;
+use crate::bank::{Reply, Verdict};
+use crate::journal::{JournalError, Life};
+use tollgate_store::StoreError;
+
+/// Earlier lives that are told twice: at once, and after a lease, by when the bank may have forgotten it. Older ones are
+/// told once.
+const TWICE: usize = 8;
+
+/// What has been reported as lost of a life, by account.
+pub(super) type Reported = HashMap<Arc<str>, NanoUsd>;
+
+/// How far an account's messages were told.
+enum Told {
+    /// All of them; this is the last answer.
+    Wholly(Reply),
+    /// Up to one that the bank refuses.
+    Refused,
+    /// Up to a gap: the bank has forgotten these numbers.
+    Behind(u64, u64),
+    /// Somebody else has told other ones in this name.
+    Foreign(Reply),
+}
+
+impl Teller {
+    /// Tells the bank what earlier lives of this replica left in their journals; repeats until it is told. Lives whose
+    /// messages the bank has are deleted, the last ones a lease later.
+    ///
+    /// The bank counts each message once, so that it does no harm to be stopped half-way.
+    pub async fn settle_past(&self, lives: Vec<Life>) {
+        let mut told = Vec::new();
+        for life in lives {
+            let mut reported = Reported::new();
+            if self.settle(&life, &mut reported).await {
+                told.push((life, reported));
+            }
+        }
+        for (life, _) in told.drain(..told.len().saturating_sub(TWICE)) {
+            finish(life);
+        }
+        if told.is_empty() {
+            return;
+        }
+        tokio::time::sleep(self.till.rhythm.lease).await;
+        for (life, mut reported) in told {
+            if self.settle(&life, &mut reported).await {
+                finish(life);
+            }
+        }
+    }
+
+    /// Tells what one life left; whether the bank has all of it.
+    pub(super) async fn settle(&self, life: &Life, reported: &mut Reported) -> bool {
+        let holder = life.holder();
+        let history = match History::of(life) {
+            Ok(history) => history,
+            Err(error) => {
+                log::error!("the journal of {holder} is left alone: {error}");
+                return false;
+            }
+        };
+        let (charges, orphans) = history.counts();
+        log::info!(
+            "replaying the journal of {holder}: {charges} settlements to tell, {orphans} requests to charge at their estimates"
+        );
+        let mut rests = history.rests(self.till.rhythm.lease);
+        let mut told = true;
+        while !rests.is_empty() {
+            let (mut again, mut gaps) = (Vec::new(), Gaps::new());
+            for mut rest in rests {
+                match self.insist(&mut rest).await {
+                    Told::Wholly(reply) => self.balance(&rest, &reply, reported),
+                    Told::Refused => told = false,
+                    Told::Behind(first, last) => {
+                        gaps.insert(rest.account().to_string(), (first, last));
+                        again.push(rest);
+                    }
+                    Told::Foreign(reply) => again.extend(part(life, rest, &reply)),
+                }
+            }
+            if let Err(error) = self.remember(life, gaps, &mut again) {
+                log::error!("the journal of {holder} is left alone: {error}");
+                return false;
+            }
+            rests = again;
+        }
+        if !told {
+            log::error!(
+                "the journal of {holder} is kept, for what the bank refuses; it is told again at the next start"
+            );
+        }
+        told
+    }
+
+    /// One account's messages, in their order, each until it is applied. If the bank refuses one, those after it are not
+    /// told, either.
+    async fn insist(&self, rest: &mut Rest) -> Told {
+        let mut last = None;
+        while let Some(message) = rest.next() {
+            let mut pause = Duration::from_millis(100);
+            let reply = loop {
+                let answers = self.call(std::slice::from_ref(message)).await;
+                match answers.into_iter().next() {
+                    Some(Ok(reply)) => break reply,
+                    Some(Err(StoreError::Refused(why))) => {
+                        log::error!("account `{}`: the bank refuses: {why}", message.account);
+                        return Told::Refused;
+                    }
+                    Some(Err(error)) => log::warn!(
+                        "account `{}`: the bank does not answer, trying again: {error}",
+                        message.account
+                    ),
+                    None => {}
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            };
+            match reply.verdict((message.number, message.mark), rest.highest) {
+                Verdict::Applied => rest.applied(&reply),
+                Verdict::Behind => {
+                    log::warn!(
+                        "account `{}`: the bank has the messages of {} up to {} only: it was restored, or a replica took over. They are told again, as far as the journal has them",
+                        message.account,
+                        message.holder,
+                        reply.last
+                    );
+                    let (first, last) = (reply.last + 1, message.number - 1);
+                    if !rest.step_back(first) {
+                        return Told::Behind(first, last);
+                    }
+                }
+                Verdict::Foreign => return Told::Foreign(reply),
+            }
+            last = Some(reply);
+        }
+        last.map_or(Told::Refused, Told::Wholly)
+    }
+
+    /// Reads what the bank has forgotten of a life, for what is left of its accounts.
+    fn remember(&self, life: &Life, gaps: Gaps, rests: &mut [Rest]) -> Result<(), JournalError> {
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        let lease = self.till.rhythm.lease;
+        let mut found = History::forgotten(life.holder(), life.records()?, &gaps, lease)?;
+        for rest in rests {
+            if let Some(forgotten) = found.remove(&**rest.account()) {
+                rest.repeat(forgotten);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the bank has not charged, though all that there is was told, is lost.
+    fn balance(&self, rest: &Rest, reply: &Reply, reported: &mut Reported) {
+        let (Some(total), Some(message)) = (rest.total, rest.messages.last()) else {
+            return;
+        };
+        let before = reported.entry(message.account.clone()).or_default();
+        let lost = total - reply.charged - *before;
+        if lost > NanoUsd::ZERO {
+            report_lost(&message.account, message.holder, lost);
+            self.till.drawer(&message.account).lose(lost);
+            *before += lost;
+        }
+    }
+}
+
+/// Somebody else has spoken in the name of an earlier life. What is left of it, to be told in another one.
+fn part(life: &Life, rest: Rest, reply: &Reply) -> Option<Rest> {
+    let (account, holder) = (rest.account().clone(), life.holder());
+    let total = rest.total.unwrap_or_default();
+    let left = rest.in_another_name();
+    let untold = left
+        .as_ref()
+        .and_then(|left| left.total)
+        .unwrap_or_default();
+    let twice = (reply.charged + untold - total).or_zero().min(untold);
+    log::error!(
+        "account `{account}`: another gateway has spoken in the name of {holder}: its journal is a copy, or the other way round, or the machine was cloned while it ran. {untold} that are recorded here are charged in another name; up to {twice} of that may be charged twice. Give each gateway a journal (`ledger.journal`) of its own that begins empty"
+    );
+    left
+}
+
+fn finish(life: Life) {
+    let holder = life.holder();
+    if let Err(error) = life.finish() {
+        log::error!("the journal of {holder} is told and cannot be deleted: {error}");
+    }
+}
