@@ -1,12 +1,12 @@
 //! Opens the control plane, and keeps it working on a thread of its own: what other replicas change, when keys
-//! were used, how long the audit log reaches back.
+//! were used, how long the audit log reaches back, what the clocks do.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::Office;
-use super::{BootError, database, system};
-use tollgate_base::clock;
+use super::{BootError, clocks, database, system};
+use crate::metrics::Metrics;
 use tollgate_config::{Config, Credits};
 use tollgate_control::{Control, store};
 use tollgate_store::{Access, Database, StoreError};
@@ -25,7 +25,11 @@ pub type Started = (Arc<Control>, Option<Database>);
 /// # Errors
 /// When the store is in use by another process, is corrupt, or is of a newer version. One that only cannot be reached
 /// is no error: what the configuration declares is served until it can.
-pub fn start(config: &Arc<Config>, office: Option<&Office>) -> Result<Started, BootError> {
+pub fn start(
+    config: &Arc<Config>,
+    office: Option<&Office>,
+    metrics: &Arc<Metrics>,
+) -> Result<Started, BootError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -51,10 +55,10 @@ pub fn start(config: &Arc<Config>, office: Option<&Office>) -> Result<Started, B
         Ok(Err(error)) => return Err(ledger(error)),
         Err(_) => log::warn!("resources are not read yet: the store is slow to answer"),
     }
-    let working = control.clone();
+    let (working, kept, metrics) = (control.clone(), database.clone(), metrics.clone());
     std::thread::Builder::new()
         .name("control".to_owned())
-        .spawn(move || runtime.block_on(work(&working)))
+        .spawn(move || runtime.block_on(work(&working, kept, metrics)))
         .map_err(system("cannot start a thread"))?;
     Ok((control, database))
 }
@@ -64,19 +68,27 @@ fn wanted(config: &Config) -> bool {
     config.ledger.credits != Credits::Off || !config.admin.api_keys.is_empty()
 }
 
-async fn work(control: &Control) {
-    tokio::join!(control.keep_up(), control.keep_told(), sweep(control));
+async fn work(control: &Control, database: Option<Database>, metrics: Arc<Metrics>) {
+    tokio::join!(
+        control.keep_up(),
+        control.keep_told(),
+        sweep(control, database.as_ref()),
+        clocks::watch(database.clone(), metrics),
+    );
 }
 
 /// Forgets old entries of the audit log now and then; never ends.
-async fn sweep(control: &Control) {
+async fn sweep(control: &Control, database: Option<&Database>) {
+    let (Some(store), Some(database)) = (control.store(), database) else {
+        return;
+    };
     loop {
         let kept = control.config().admin.audit_retention;
-        let before =
-            clock::wall_ms().saturating_sub(u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
-        if let Some(store) = control.store()
-            && let Err(error) = store.forget_audit(before).await
-        {
+        let forgotten = match database.now().await {
+            Ok(now) => store.forget_audit(now.older_than(kept)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = forgotten {
             log::warn!("old entries of the audit log are kept: {error}");
         }
         tokio::time::sleep(SWEEP).await;

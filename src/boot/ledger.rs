@@ -87,7 +87,10 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
     let first = change(config);
     let handle = runtime.handle().clone();
     let cooldowns = database.cooldowns();
-    let working = bank.clone();
+    let working = Working {
+        bank: bank.clone(),
+        database: database.clone(),
+    };
     std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
@@ -171,9 +174,15 @@ fn change(config: &Config) -> Change {
     }
 }
 
+/// What the ledger's thread works on.
+struct Working {
+    bank: Arc<dyn Bank>,
+    database: Database,
+}
+
 /// The ledger's thread: the teller works beside the past, the grants and the retention.
 async fn work(
-    bank: Arc<dyn Bank>,
+    working: Working,
     teller: Arc<Teller>,
     past: Vec<Life>,
     first: Change,
@@ -188,7 +197,7 @@ async fn work(
         let teller = teller.clone();
         tokio::spawn(async move { teller.audit().await })
     };
-    let keep = tokio::spawn(keep(bank, first, changes));
+    let keep = tokio::spawn(keep(working, first, changes));
     teller.run(stopping).await;
     replay.abort();
     audit.abort();
@@ -196,11 +205,11 @@ async fn work(
 }
 
 /// Gives grants as the configuration names them, and forgets old events.
-async fn keep(bank: Arc<dyn Bank>, mut now: Change, mut changes: mpsc::UnboundedReceiver<Change>) {
+async fn keep(working: Working, mut now: Change, mut changes: mpsc::UnboundedReceiver<Change>) {
     loop {
-        give(&*bank, &now.accounts).await;
+        give(&*working.bank, &now.accounts).await;
         tokio::select! {
-            () = sweep(&*bank, now.retention) => {}
+            () = sweep(&working, now.retention) => {}
             change = changes.recv() => match change {
                 Some(change) => now = change,
                 None => return,
@@ -229,20 +238,21 @@ async fn give(bank: &dyn Bank, accounts: &[Account]) {
 }
 
 /// Forgets old events now and then; never ends.
-async fn sweep(bank: &dyn Bank, retention: Duration) {
+async fn sweep(working: &Working, retention: Duration) {
     loop {
-        let before = clock::wall_ms()
-            .saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
-        match bank.accounts().await {
-            Ok(accounts) => {
-                for account in accounts {
-                    if let Err(error) = bank.forget_events(&account, before).await {
-                        log::warn!("account `{account}`: old usage events are kept: {error}");
-                    }
-                }
-            }
-            Err(error) => log::warn!("old usage events are kept: {error}"),
+        if let Err(error) = forget(working, retention).await {
+            log::warn!("old usage events are kept: {error}");
         }
         tokio::time::sleep(SWEEP).await;
     }
+}
+
+async fn forget(working: &Working, retention: Duration) -> Result<(), StoreError> {
+    let before = working.database.now().await?.older_than(retention);
+    for account in working.bank.accounts().await? {
+        if let Err(error) = working.bank.forget_events(&account, before).await {
+            log::warn!("account `{account}`: old usage events are kept: {error}");
+        }
+    }
+    Ok(())
 }

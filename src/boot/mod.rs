@@ -16,6 +16,7 @@ use tollgate_ledger::events::EventIds;
 use tollgate_wire::tokens::Encoding;
 
 mod admin;
+mod clocks;
 mod control;
 pub mod database;
 pub mod feeds;
@@ -83,7 +84,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         .map_err(system("cannot open the access log"))?;
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
-    let (control, database) = control::start(&config, office.as_deref())?;
+    let (control, database) = control::start(&config, office.as_deref(), &metrics)?;
     let (rests, told) = Rests::channel();
     let shared = Arc::new(Shared {
         snapshot: control.served(),

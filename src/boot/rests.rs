@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::proxy::{Rest, Shared};
 use tollgate_base::clock;
+use tollgate_failover::retry_after::LONGEST;
 use tollgate_store::redis::Cooldowns;
 
 /// How often other replicas' rests are heard.
@@ -54,7 +55,8 @@ pub async fn hear(cooldowns: Cooldowns, shared: Arc<Shared>) {
         };
         let (now, wall) = (clock::now(), clock::wall_ms());
         for rest in all {
-            let left = Duration::from_millis(rest.until_ms.saturating_sub(wall));
+            // The clock of the replica that told it may be ahead.
+            let left = Duration::from_millis(rest.until_ms.saturating_sub(wall)).min(LONGEST);
             shared.health.cooldowns.heard(&rest.key, now + left, now);
         }
     }

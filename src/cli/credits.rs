@@ -106,13 +106,13 @@ pub fn run(command: &CreditsCommand) -> io::Result<ExitCode> {
 }
 
 fn give(grant: &Grant) -> io::Result<ExitCode> {
-    let nanos = grant.usd.micros().saturating_mul(1_000);
     let new = NewGrant {
         id: grant
             .id
             .clone()
             .unwrap_or_else(|| format!("grant-{:016x}", random::bits64())),
-        amount: NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)),
+        // What is no amount is more than a grant may be, which is refused below.
+        amount: NanoUsd::from_micros(grant.usd.micros()).unwrap_or(NanoUsd(i64::MAX)),
         expires_after: grant.expires.duration(),
         note: grant.note.clone(),
     };

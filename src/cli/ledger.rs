@@ -181,8 +181,11 @@ pub fn verify(verify: &Verify) -> io::Result<ExitCode> {
 fn to_text(verified: &Verified) -> String {
     let width = verified.laws.iter().map(|law| law.name.len()).max();
     let width = width.unwrap_or_default();
-    let lines = verified.laws.map(|Law { name, left, right }| {
-        let (word, sign) = if left == right {
+    let lines = verified.laws.map(|law| {
+        let Law {
+            name, left, right, ..
+        } = law;
+        let (word, sign) = if law.holds() {
             ("ok", "=")
         } else {
             ("DIFFERS", "is not")

@@ -64,25 +64,37 @@ pub struct Bill {
     pub sheet: Sheet,
     /// Some of what was served has no price: the dearest known was taken.
     pub assumed: bool,
+    /// It comes to more than one charge may be, which is charged.
+    pub beyond: bool,
 }
 
 impl Sheet {
     /// What this usage costs at these rates.
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
-        let fee = u128::from(usage.total()).saturating_mul(u128::from(self.fee));
+        rounded(self.picos(usage))
+    }
+
+    fn picos(&self, usage: &Usage) -> u128 {
+        let fee = u128::from(usage.total()) * u128::from(self.fee);
         let parts = self.rates.iter().map(|(unit, pico)| {
             // The product of two 64-bit numbers fits.
             u128::from(usage[*unit]) * u128::from(*pico)
         });
-        rounded(parts.fold(fee, u128::saturating_add))
+        // A sum beyond 128 bits is beyond one charge, too.
+        parts.fold(fee, u128::saturating_add)
     }
 }
 
 /// Nano-dollars of pico-dollars, half up, no more than one charge may be.
 fn rounded(picos: u128) -> NanoUsd {
-    let nanos = picos.saturating_add(PICOS / 2) / PICOS;
-    let nanos = i64::try_from(nanos).map_or(NanoUsd::MOST, NanoUsd);
-    nanos.min(NanoUsd::MOST)
+    exact(picos).unwrap_or(NanoUsd::MOST)
+}
+
+/// The same; `None` if it is more than one charge may be.
+fn exact(picos: u128) -> Option<NanoUsd> {
+    let nanos = picos.checked_add(PICOS / 2)? / PICOS;
+    let nanos = i64::try_from(nanos).ok().map(NanoUsd)?;
+    (nanos <= NanoUsd::MOST).then_some(nanos)
 }
 
 impl Terms<'_> {
@@ -113,8 +125,10 @@ impl Terms<'_> {
         if let Some((unit, one)) = self.request(&usage) {
             usage[unit] = one;
         }
+        let cost = exact(sheet.picos(&usage));
         Ok(Bill {
-            cost: sheet.cost(&usage),
+            cost: cost.unwrap_or(NanoUsd::MOST),
+            beyond: cost.is_none(),
             usage,
             sheet,
             assumed,
@@ -138,7 +152,7 @@ impl Terms<'_> {
     /// # Errors
     /// When the model has no price at all.
     pub fn cost(&self, usage: &Usage, served: &Context) -> Result<NanoUsd, UnknownPrice> {
-        let mut picos = u128::from(usage.total()).saturating_mul(u128::from(self.fee));
+        let mut picos = u128::from(usage.total()) * u128::from(self.fee);
         if let Some(prices) = self.prices {
             let prompt = usage.input();
             for (unit, quantity) in usage.units().chain(self.request(usage)) {

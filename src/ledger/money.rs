@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Nano-dollars (10⁻⁹ USD), positive or negative: up to about 9.2 billion US dollars.
 ///
-/// Arithmetic saturates; what enters the books is bounded far below that (see [`NanoUsd::MOST`]), so that it
-/// never does.
+/// Arithmetic is checked. What enters the books is bounded ([`NanoUsd::MOST`], [`NanoUsd::TOTAL`]), so that none of it
+/// overflows; should it do so all the same, it stops, rather than go on with a wrong figure.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -27,6 +27,16 @@ impl NanoUsd {
     /// Lua scripts, whose numbers are floats, compare such amounts exactly.
     pub const MOST: NanoUsd = NanoUsd(9_000_000 * 1_000_000_000);
 
+    /// The most that all grants of an account may come to, and all its charges: 9 billion US dollars. Every term of its
+    /// equation, and the sum of any two sides, is then within an `i64`.
+    pub const TOTAL: NanoUsd = NanoUsd(9_000_000_000 * 1_000_000_000);
+
+    /// An amount of whole micro-dollars, if it is one.
+    pub fn from_micros(micros: u64) -> Option<NanoUsd> {
+        let nanos = micros.checked_mul(1_000)?;
+        i64::try_from(nanos).ok().map(NanoUsd)
+    }
+
     /// Nothing instead of a negative amount.
     #[must_use]
     pub fn or_zero(self) -> NanoUsd {
@@ -37,21 +47,30 @@ impl NanoUsd {
 impl Add for NanoUsd {
     type Output = NanoUsd;
     fn add(self, other: NanoUsd) -> NanoUsd {
-        NanoUsd(self.0.saturating_add(other.0))
+        checked(self.0.checked_add(other.0))
     }
 }
 
 impl Sub for NanoUsd {
     type Output = NanoUsd;
     fn sub(self, other: NanoUsd) -> NanoUsd {
-        NanoUsd(self.0.saturating_sub(other.0))
+        checked(self.0.checked_sub(other.0))
     }
 }
 
 impl Neg for NanoUsd {
     type Output = NanoUsd;
     fn neg(self) -> NanoUsd {
-        NanoUsd(self.0.saturating_neg())
+        checked(self.0.checked_neg())
+    }
+}
+
+/// What there is no amount for is a fault of the program: everything that comes from outside is bounded first.
+#[expect(clippy::panic, reason = "money that overflows must stop")]
+fn checked(nanos: Option<i64>) -> NanoUsd {
+    match nanos {
+        Some(nanos) => NanoUsd(nanos),
+        None => panic!("an amount of money is beyond what can be counted"),
     }
 }
 
@@ -87,7 +106,38 @@ impl fmt::Display for NanoUsd {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::catch_unwind;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Right, or not at all.
+        #[test]
+        fn arithmetic_is_exact_or_stops(
+            one in prop_oneof![any::<i64>(), Just(i64::MAX), Just(i64::MIN), Just(NanoUsd::TOTAL.0)],
+            other in prop_oneof![any::<i64>(), Just(i64::MAX), Just(i64::MIN), Just(-NanoUsd::TOTAL.0)],
+        ) {
+            let (a, b) = (NanoUsd(one), NanoUsd(other));
+            let exact = [
+                (catch_unwind(|| a + b), i128::from(one) + i128::from(other)),
+                (catch_unwind(|| a - b), i128::from(one) - i128::from(other)),
+                (catch_unwind(|| -a), -i128::from(one)),
+                (catch_unwind(|| [a, b].into_iter().sum()), i128::from(one) + i128::from(other)),
+            ];
+            for (is, exact) in exact {
+                prop_assert_eq!(is.ok().map(|sum| i128::from(sum.0)), i64::try_from(exact).ok().map(i128::from));
+            }
+        }
+    }
+
+    #[test]
+    fn micros_are_exact_or_nothing() {
+        assert_eq!(NanoUsd::from_micros(1), Some(NanoUsd(1_000)));
+        assert_eq!(NanoUsd::from_micros(u64::MAX / 1_000), None);
+        assert_eq!(NanoUsd::from_micros(u64::MAX), None);
+    }
 
     #[test]
     fn prints_as_many_decimals_as_it_needs() {

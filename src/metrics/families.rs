@@ -62,6 +62,8 @@ pub(super) struct Families {
     pub feed_failures: IntCounterVec,
     pub access_log_dropped: IntCounter,
     pub headers_left_out: IntCounter,
+    pub clock_jumps: IntCounter,
+    pub clock_disagreement: IntGaugeVec,
     pub cost: CounterVec,
     pub admin_requests: IntCounterVec,
     pub ledger: Money,
@@ -99,6 +101,15 @@ impl Families {
                 &["operation", "status_class"],
             )?,
             ledger: Money::new(&make)?,
+            clock_jumps: make.counter(
+                "clock_jumps_total",
+                "How often the machine's clock has moved by more than a minute against the one that runs since it was started.",
+            )?,
+            clock_disagreement: make.gauges(
+                "clock_disagreement_seconds",
+                "By how much a clock (the `machine`'s, that of the ledger's `redis`) is ahead of the time that is gone by, if that is more than a minute; below 0, behind it.",
+                &["clock"],
+            )?,
             tokens: make.counters(
                 "tokens_total",
                 "Tokens of whole prompts (input) and whole answers (output), reported or counted.",

@@ -110,7 +110,7 @@ impl Metrics {
     /// Brings the ledger's gauges up to date.
     pub fn ledger(&self, ledger: &Ledger) {
         let money = &self.families.ledger;
-        let mut sums = [NanoUsd::ZERO; 5];
+        let mut sums = [0.0; 5];
         let (mut holds, mut away, mut dropped) = (0, 0, 0);
         let mut lost = NanoUsd::ZERO;
         for (_, figures) in ledger.till.figures() {
@@ -122,7 +122,7 @@ impl Metrics {
                 figures.floats,
             ];
             for (sum, term) in sums.iter_mut().zip(terms) {
-                *sum += term;
+                *sum += dollars(term);
             }
             holds += figures.holds;
             away += i64::from(figures.away);
@@ -133,7 +133,7 @@ impl Metrics {
             .into_iter()
             .zip(sums)
         {
-            money.credits.with_label_values(&[term]).set(dollars(sum));
+            money.credits.with_label_values(&[term]).set(sum);
         }
         money
             .worst
@@ -170,8 +170,8 @@ impl Observer for Metrics {
             ("debt", |books| books.debt),
         ];
         for (term, of) in terms {
-            let sum = books.iter().map(of).sum();
-            money.books.with_label_values(&[term]).set(dollars(sum));
+            let sum = books.iter().map(|books| dollars(of(books))).sum();
+            money.books.with_label_values(&[term]).set(sum);
         }
         let wrong = books.iter().filter(|books| !books.faults().is_empty());
         money.unbalanced.set(whole(wrong.count() as u64));

@@ -266,6 +266,16 @@ impl Metrics {
         families.feed_failures.remove_label_values(&[feed]).ok();
     }
 
+    /// By how many seconds a clock is ahead of the time that is gone by, and how often it has jumped anew.
+    pub fn clock(&self, clock: &str, ahead: i64, jumps: u64) {
+        let families = &self.families;
+        families
+            .clock_disagreement
+            .with_label_values(&[clock])
+            .set(ahead);
+        families.clock_jumps.inc_by(jumps);
+    }
+
     /// Lines that the access log had no room for; hand it to the log.
     pub fn access_log_dropped(&self) -> IntCounter {
         self.access_log_dropped.clone()

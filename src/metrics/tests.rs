@@ -215,8 +215,19 @@ fn the_rest_of_the_table() {
     metrics.access_log_dropped().inc();
     metrics.headers_left_out(3);
     metrics.abandoned("usage");
+    metrics.clock("machine", 34_560_000, 1);
+    metrics.clock("redis", -120, 0);
     let text = metrics.render();
     for (series, expected) in [
+        ("tollgate_clock_jumps_total", 1.0),
+        (
+            r#"tollgate_clock_disagreement_seconds{clock="machine"}"#,
+            34_560_000.0,
+        ),
+        (
+            r#"tollgate_clock_disagreement_seconds{clock="redis"}"#,
+            -120.0,
+        ),
         (
             r#"tollgate_requests_total{model="none",provider="none",status="4xx",surface="none"}"#,
             1.0,

@@ -57,12 +57,24 @@ pub struct Charged {
     pub assumed: NanoUsd,
 }
 
-/// Too many different things to keep apart.
+/// What cannot be compared at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the ledger has more than {MOST} different hours, models and keys in this time: compare fewer days at once"
-)]
-pub struct TooMany;
+pub enum Overfull {
+    /// Too many different things to keep apart.
+    #[error(
+        "the ledger has more than {MOST} different hours, models and keys in this time: compare fewer days at once"
+    )]
+    Rows,
+    /// More than can be counted.
+    #[error(
+        "the ledger's charges of this time come to more than {}: compare fewer days at once",
+        MOST_MONEY
+    )]
+    Money,
+}
+
+/// What either side may come to, so that no sum, and no difference of both, overflows.
+pub(crate) const MOST_MONEY: NanoUsd = NanoUsd(NanoUsd::TOTAL.0 / 4);
 
 /// What rows are told apart by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,14 +98,16 @@ pub(crate) struct Sum {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     rows: BTreeMap<Kind, Sum>,
+    /// What all of them come to.
+    money: i128,
 }
 
 impl Ledger {
     /// Adds what was charged.
     ///
     /// # Errors
-    /// When there are too many different things.
-    pub fn add(&mut self, charged: Charged) -> Result<(), TooMany> {
+    /// When there are too many different things, or more than can be counted.
+    pub fn add(&mut self, charged: Charged) -> Result<(), Overfull> {
         let Charged {
             hour,
             model,
@@ -111,7 +125,11 @@ impl Ledger {
             variant,
         };
         if self.rows.len() >= MOST && !self.rows.contains_key(&kind) {
-            return Err(TooMany);
+            return Err(Overfull::Rows);
+        }
+        self.money += i128::from(cost.0);
+        if self.money > i128::from(MOST_MONEY.0) {
+            return Err(Overfull::Money);
         }
         let sum = self.rows.entry(kind).or_default();
         sum.requests = sum.requests.saturating_add(requests);
@@ -185,6 +203,17 @@ mod tests {
             picos: Some(70),
         };
         assert_eq!(sum.units, BTreeMap::from([(Unit::Output, output)]));
+    }
+
+    #[test]
+    fn more_than_can_be_counted_is_refused() {
+        let mut ledger = Ledger::default();
+        let of = |nanos: i64| Charged {
+            cost: NanoUsd(nanos),
+            ..charged(1, Unit::Output, 1, None)
+        };
+        assert_eq!(ledger.add(of(MOST_MONEY.0)), Ok(()));
+        assert_eq!(ledger.add(of(1)), Err(Overfull::Money));
     }
 
     #[test]

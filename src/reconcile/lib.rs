@@ -31,7 +31,7 @@ mod unit;
 mod variant;
 
 pub use billed::{Billed, Vendor};
-pub use charged::{Charged, Hour, Ledger, TooMany, Used};
+pub use charged::{Charged, Hour, Ledger, Overfull, Used};
 pub use compare::{Outcome, Request, compare};
 pub use day::{Period, day_of, parse_day, show_day};
 pub use decimal::{parse_usd, show_count, show_usd};

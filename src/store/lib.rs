@@ -7,10 +7,13 @@
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 
+mod moment;
 pub mod redis;
 pub mod sqlite;
 
 use std::sync::Arc;
+
+pub use moment::{Moment, Now};
 
 /// An open database.
 #[derive(Clone)]
@@ -22,6 +25,23 @@ pub enum Database {
 }
 
 impl Database {
+    /// What to go by about what it keeps, noted there for the next process; a gateway asks every minute.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`]: then nothing may be lost for good.
+    pub async fn now(&self) -> Result<Now, StoreError> {
+        match self {
+            Database::Sqlite(worker) => {
+                let moment = worker.write(|at| Ok(at.now)).await?;
+                Ok(Now {
+                    moment,
+                    server: None,
+                })
+            }
+            Database::Redis(redis) => redis.now().await,
+        }
+    }
+
     /// The cool-downs that replicas share; a file has one replica, and nothing to share.
     pub fn cooldowns(&self) -> Option<redis::Cooldowns> {
         match self {

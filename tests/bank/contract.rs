@@ -75,7 +75,7 @@ macro_rules! every_bank_holds_to_it {
                 totals_are_exact, odd_ids;
             exchanges: lends_a_share_or_what_is_needed, spends_the_float_then_what_is_free,
                 a_repeat_changes_nothing, an_old_number_changes_nothing, a_gap_is_asked_for,
-                an_unmet_need_recalls, close_returns, answers_in_order, holders_are_told_apart;
+                an_unmet_need_recalls, close_returns, answers_in_order, holders_are_told_apart, what_cannot_be_counted_is_refused;
             expiry: oldest_first, what_is_lent_expires_when_it_returns, a_lease_ends, a_late_journal_counts_once,
                 every_message_renews_the_lease;
             lives: another_history_changes_nothing, a_repeat_of_another_history_is_seen,

@@ -76,6 +76,8 @@ impl Bank for Plain {
             let kept = all.entry(message.account.to_string()).or_default();
             let known = |kept: &Kept| kept.account.holders.get(&message.holder).map(|h| h.last);
             let before = known(kept);
+            message.check()?;
+            kept.account.admits(message)?;
             let reply = kept.account.exchange(message, now());
             if known(kept) != before {
                 message

@@ -18,6 +18,7 @@ use tollgate_store::{Access, Database};
 
 use super::client::Version;
 use super::fake::{Fake, Wire};
+use super::faketime::Clock;
 use super::requests::token;
 use super::{PATIENCE, TOKEN, certs, free_port};
 
@@ -261,6 +262,14 @@ impl Builder {
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Builder {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Goes by this clock.
+    pub fn clock(mut self, clock: &Clock) -> Builder {
+        for (name, value) in clock.env() {
+            self = self.env(name, &value);
+        }
         self
     }
 

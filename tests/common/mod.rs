@@ -4,13 +4,14 @@
 //! - [`fake::Fake`] is a provider that follows a [`script::Script`], over HTTP/1.1, or over TLS with
 //!   HTTP/1.1 or HTTP/2, and remembers what it was asked.
 //! - [`client::Client`] speaks HTTP/1.1 or HTTP/2 and shows what others hide: how an answer ends.
-//! - [`process::Process`] is a `redis-server`.
+//! - [`process::Process`] is a `redis-server`, [`faketime::Clock`] a clock that can be set.
 //!
 //! Every port is one that was free a moment ago, and nothing outlives its test.
 
 pub mod certs;
 pub mod client;
 pub mod fake;
+pub mod faketime;
 pub mod gateway;
 #[allow(dead_code, reason = "shared with the tests of the banks")]
 pub mod process;

@@ -27,6 +27,7 @@ pub struct Process {
     pub port: u16,
     dir: TempDir,
     arguments: Vec<String>,
+    env: Vec<(&'static str, String)>,
 }
 
 /// A loopback port that was free a moment ago, and so was the one 10000 above it (which a Cluster's node takes).
@@ -50,13 +51,14 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn spawn(dir: &Path, arguments: &[String]) -> (Child, u32) {
+fn spawn(dir: &Path, arguments: &[String], env: &[(&str, String)]) -> (Child, u32) {
     let program =
         std::env::var("TOLLGATE_TEST_REDIS").unwrap_or_else(|_| "redis-server".to_owned());
     let mut shell = Command::new("sh")
         .args(["-c", SHELL, "sh", &program])
         .args(arguments)
         .current_dir(dir)
+        .envs(env.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -71,16 +73,29 @@ fn spawn(dir: &Path, arguments: &[String]) -> (Child, u32) {
 impl Process {
     /// Starts a server with more arguments, and waits until it answers.
     pub fn start(more: &[&str]) -> Process {
-        Process::start_with(|port, _| {
+        Process::start_in(more, &[])
+    }
+
+    /// Starts a server with more arguments and this environment, and waits until it answers.
+    pub fn start_in(more: &[&str], env: &[(&'static str, String)]) -> Process {
+        let arguments = |port: u16, _: &Path| {
             let mut arguments: Vec<String> =
                 ["--port", &port.to_string()].map(str::to_owned).to_vec();
             arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
             arguments
-        })
+        };
+        Process::started(arguments, env)
     }
 
     /// Starts a server with arguments made from its port and its directory.
     pub fn start_with(arguments: impl Fn(u16, &Path) -> Vec<String>) -> Process {
+        Process::started(arguments, &[])
+    }
+
+    fn started(
+        arguments: impl Fn(u16, &Path) -> Vec<String>,
+        env: &[(&'static str, String)],
+    ) -> Process {
         // A port may be taken by somebody else before the server has it.
         for _ in 0..5 {
             let dir = tempfile::tempdir().unwrap();
@@ -95,13 +110,14 @@ impl Process {
                 "0",
             ];
             all.extend(common.map(str::to_owned));
-            let (shell, pid) = spawn(dir.path(), &all);
+            let (shell, pid) = spawn(dir.path(), &all, env);
             let process = Process {
                 shell,
                 pid,
                 port,
                 dir,
                 arguments: all,
+                env: env.to_vec(),
             };
             if process.answers() {
                 return process;
@@ -171,7 +187,7 @@ impl Process {
 
     /// Starts it again after [`Process::kill`], on the same port and with the same files.
     pub fn restart(&mut self) {
-        let (shell, pid) = spawn(self.dir.path(), &self.arguments);
+        let (shell, pid) = spawn(self.dir.path(), &self.arguments, &self.env);
         (self.shell, self.pid) = (shell, pid);
         assert!(self.answers(), "it starts again");
     }

@@ -197,7 +197,7 @@ fn write(at: At<'_>, revision: u64, new: &Commit) -> Result<()> {
         .connection
         .prepare_cached("INSERT INTO audit (at, body) VALUES (?1, ?2)")?;
     for body in &new.audit {
-        statement.execute(params![number(at.now), body])?;
+        statement.execute(params![number(at.now.told), body])?;
     }
     if new.writes.iter().any(|write| write.body.is_none()) {
         forget_deletions(at)?;

@@ -10,9 +10,15 @@
 //!
 //! What is lent belongs to its holder until the lease ends, even if the grant behind it expires meanwhile: that
 //! part expires when it comes back.
+//!
+//! Of a [`Moment`], what is lost for good goes by `sure`: grants, floats, who is remembered. All else goes by `told`:
+//! a grant that ends between the two is not lent, and leases are written, so that what lasts is there when it is sure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use tollgate_base::clock::millis;
+use tollgate_store::{Moment, StoreError};
 
 use super::{
     Books, Exchange, Float, Grant, Holder, Mark, Meter, MeterExchange, MeterReply, NewGrant, Reply,
@@ -28,6 +34,12 @@ pub(crate) const SHARE: i64 = 4;
 /// How long the last number of a holder whose lease has ended is remembered, so that a late journal is not
 /// counted twice.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// The longest lease. One that ends later was written by a clock that was ahead.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A window that begins later than this was begun by a clock that was ahead.
+pub(crate) const AHEAD: Duration = Duration::from_secs(60 * 60);
 
 /// One account. Times are Unix time in milliseconds, by the bank's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,8 +91,25 @@ pub(crate) struct MeterState {
 }
 
 impl Account {
+    /// Whether the totals have room for a grant.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`].
+    pub fn admits_grant(&self, amount: NanoUsd) -> Result<(), StoreError> {
+        room(self.granted, amount, "grants")
+    }
+
+    /// Whether the totals have room for what a message charges.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`].
+    pub fn admits(&self, message: &Exchange) -> Result<(), StoreError> {
+        room(self.spent, message.spent, "charges")
+    }
+
     /// Puts credits in; false if the account has this grant already. The amount must be above 0.
-    pub fn grant(&mut self, new: &NewGrant, now: u64) -> bool {
+    pub fn grant(&mut self, new: &NewGrant, now: impl Into<Moment>) -> bool {
+        let now = now.into();
         self.tick(now);
         if self.grants.iter().any(|grant| grant.id == new.id) {
             return false;
@@ -94,10 +123,10 @@ impl Account {
             amount: new.amount,
             remaining: new.amount - pays,
             expired: NanoUsd::ZERO,
-            created: now / 1000,
+            created: now.told / 1000,
             expires: new
                 .expires_after
-                .map(|after| (now / 1000).saturating_add(after.as_secs())),
+                .map(|after| (now.told / 1000).saturating_add(after.as_secs())),
             note: new.note.clone(),
         });
         true
@@ -105,7 +134,8 @@ impl Account {
 
     /// Applies a message, unless its number was applied before, one before it is missing, or its holder's history is
     /// another one.
-    pub fn exchange(&mut self, message: &Exchange, now: u64) -> Reply {
+    pub fn exchange(&mut self, message: &Exchange, now: impl Into<Moment>) -> Reply {
+        let now = now.into();
         self.tick(now);
         let holder = message.holder;
         let mut borrower = self.holders.get(&holder).copied().unwrap_or_default();
@@ -119,16 +149,16 @@ impl Account {
                 borrower.mark = message.mark;
             }
             borrower.charged += message.spent;
-            borrower.lease_until = now + millis(message.lease);
+            borrower.lease_until = now.told.saturating_add(millis(message.lease));
             self.charge(&mut borrower, message.spent);
             let returned = message.returned.min(borrower.float);
             borrower.float -= returned;
             self.free += returned;
-            self.expire(now);
+            self.expire(now.sure);
             if message.close {
                 self.free += std::mem::take(&mut borrower.float);
-                borrower.lease_until = now;
-                self.expire(now);
+                borrower.lease_until = now.sure;
+                self.expire(now.sure);
             } else {
                 self.lend(holder, &mut borrower, message, now);
             }
@@ -149,31 +179,35 @@ impl Account {
             charged: borrower.charged,
             newest: self.newest(holder),
             float: borrower.float,
-            free: self.free,
+            free: self.free - self.doubtful(now),
             floats: self.floats(),
-            recall: now < self.recall_until,
+            recall: self.recalls(now),
             meters: meters.map(|part| self.meter_reply(holder, part)).collect(),
         }
     }
 
     /// Takes back what was lent for longer than its lease, and expires what is due.
-    pub fn tick(&mut self, now: u64) {
+    pub fn tick(&mut self, now: impl Into<Moment>) {
+        let now = now.into();
+        let longest = now.told.saturating_add(millis(LONGEST));
         let free = &mut self.free;
         let meters = &mut self.meters;
         self.holders.retain(|holder, borrower| {
-            if borrower.lease_until <= now {
+            borrower.lease_until = borrower.lease_until.min(longest);
+            if borrower.lease_until <= now.sure {
                 *free += std::mem::take(&mut borrower.float);
                 for meter in meters.values_mut() {
                     meter.lent.remove(holder);
                 }
             }
-            borrower.lease_until.saturating_add(millis(REMEMBERED)) > now
+            borrower.lease_until.saturating_add(millis(REMEMBERED)) > now.sure
         });
-        self.expire(now);
+        self.expire(now.sure);
     }
 
     /// The books; `rolled_up` is the sum of the daily totals' costs.
-    pub fn books(&self, rolled_up: NanoUsd, now: u64) -> Books {
+    pub fn books(&self, rolled_up: NanoUsd, now: impl Into<Moment>) -> Books {
+        let now = now.into().sure;
         let floats = self.holders.iter().map(|(holder, borrower)| Float {
             holder: *holder,
             amount: borrower.float,
@@ -229,10 +263,7 @@ impl Account {
 
     fn expire(&mut self, now: u64) {
         for grant in &mut self.grants {
-            if grant
-                .expires
-                .is_some_and(|at| at.saturating_mul(1000) <= now)
-            {
+            if grant.expires.is_some_and(|at| at <= now / 1000) {
                 let part = grant.remaining.min(self.free.or_zero());
                 grant.remaining -= part;
                 grant.expired += part;
@@ -242,12 +273,28 @@ impl Account {
         }
     }
 
+    /// What is free of grants that have ended by what is told, and not by what is sure.
+    fn doubtful(&self, now: Moment) -> NanoUsd {
+        if now.told == now.sure {
+            return NanoUsd::ZERO;
+        }
+        let ended = |grant: &&Grant| grant.expires.is_some_and(|at| at <= now.told / 1000);
+        let remaining: NanoUsd = (self.grants.iter().filter(ended))
+            .map(|grant| grant.remaining)
+            .sum();
+        remaining.min(self.free.or_zero())
+    }
+
+    fn recalls(&self, now: Moment) -> bool {
+        let left = self.recall_until.saturating_sub(now.told);
+        (1..=millis(RECALL)).contains(&left)
+    }
+
     /// Lends at least what is needed, if there is as much; beyond it, a fair share of what is free.
-    fn lend(&mut self, holder: Holder, borrower: &mut Borrower, message: &Exchange, now: u64) {
-        let free = self.free.or_zero();
+    fn lend(&mut self, holder: Holder, borrower: &mut Borrower, message: &Exchange, now: Moment) {
+        let free = self.free.or_zero() - self.doubtful(now);
         let share = NanoUsd(free.0 / SHARE).min(message.want);
-        let recalled = now < self.recall_until;
-        let asked = if recalled {
+        let asked = if self.recalls(now) {
             message.need
         } else {
             message.need.max(share)
@@ -260,13 +307,18 @@ impl Account {
             .iter()
             .any(|(other, b)| *other != holder && b.float > NanoUsd::ZERO);
         if others && (message.need > lent || self.free < NanoUsd::ZERO) {
-            self.recall_until = now + millis(RECALL);
+            self.recall_until = now.told + millis(RECALL);
         }
     }
 
-    fn meter(&mut self, holder: Holder, part: &MeterExchange, close: bool, now: u64) {
+    fn meter(&mut self, holder: Holder, part: &MeterExchange, close: bool, now: Moment) {
+        let recalled = self.recalls(now);
         let state = self.meters.entry(part.meter.clone()).or_default();
-        if part.window < state.window {
+        let latest = now.told / 1000 + AHEAD.as_secs();
+        if state.window > latest {
+            *state = MeterState::default();
+        }
+        if part.window < state.window || part.window > latest {
             return;
         }
         if part.window > state.window {
@@ -276,6 +328,7 @@ impl Account {
             };
         }
         let mut mine = state.lent.remove(&holder).unwrap_or_default();
+        // A limit that is used up stays so, however often it is used.
         state.used = state.used.saturating_add(part.used);
         mine -= part.used.min(mine);
         mine -= part.returned.min(mine);
@@ -284,7 +337,7 @@ impl Account {
         let free = part.limit.saturating_sub(taken).max(0);
         if !close {
             let share = (free / SHARE).min(part.want);
-            let asked = if now < self.recall_until {
+            let asked = if recalled {
                 part.need
             } else {
                 part.need.max(share)
@@ -292,7 +345,7 @@ impl Account {
             let lent = asked.min(free);
             mine += lent;
             if part.need > lent && others > 0 {
-                self.recall_until = now + millis(RECALL);
+                self.recall_until = now.told + millis(RECALL);
             }
         }
         if mine > 0 {
@@ -312,8 +365,13 @@ impl Account {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+fn room(sum: NanoUsd, more: NanoUsd, what: &str) -> Result<(), StoreError> {
+    if i128::from(sum.0) + i128::from(more.0) <= i128::from(NanoUsd::TOTAL.0) {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!(
+        "the {what} of this account are more than can be counted"
+    )))
 }
 
 #[cfg(test)]

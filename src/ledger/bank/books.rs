@@ -98,25 +98,34 @@ impl Books {
 
     /// What must be equal, both sides.
     pub fn laws(&self) -> [Law; 5] {
-        let amounts: NanoUsd = self.grants.iter().map(|grant| grant.amount).sum();
-        let remaining: NanoUsd = self.grants.iter().map(|grant| grant.remaining).sum();
-        let expired: NanoUsd = self.grants.iter().map(|grant| grant.expired).sum();
+        let [amounts, remaining, expired] = [
+            |grant: &Grant| grant.amount,
+            |grant: &Grant| grant.remaining,
+            |grant: &Grant| grant.expired,
+        ]
+        .map(|part| self.grants.iter().map(|grant| wide(part(grant))).sum());
+        let lent: i128 = self.floats.iter().map(|float| wide(float.amount)).sum();
+        let (free, spent) = (wide(self.free), wide(self.spent));
         [
             (
                 "granted = spent + expired + free + floats",
-                self.granted,
-                self.spent + self.expired + self.free + self.lent(),
+                wide(self.granted),
+                spent + wide(self.expired) + free + lent,
             ),
-            ("granted = sum of grants", self.granted, amounts),
-            ("expired = sum of grants' expired", self.expired, expired),
+            ("granted = sum of grants", wide(self.granted), amounts),
+            (
+                "expired = sum of grants' expired",
+                wide(self.expired),
+                expired,
+            ),
             (
                 "free + floats = grants' remaining - debt",
-                self.free + self.lent(),
-                remaining - self.debt,
+                free + lent,
+                remaining - wide(self.debt),
             ),
-            ("spent = sum of daily totals", self.spent, self.rolled_up),
+            ("spent = sum of daily totals", spent, wide(self.rolled_up)),
         ]
-        .map(|(name, left, right)| Law { name, left, right })
+        .map(|(name, left, right)| Law::of(name, left, right))
     }
 
     /// What of it does not balance, in words; empty if all does.
@@ -129,6 +138,10 @@ impl Books {
     }
 }
 
+fn wide(amount: NanoUsd) -> i128 {
+    i128::from(amount.0)
+}
+
 /// An equation that an account's books must fulfil.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Law {
@@ -138,11 +151,27 @@ pub struct Law {
     pub left: NanoUsd,
     /// What its right side comes to.
     pub right: NanoUsd,
+    equal: bool,
 }
 
 impl Law {
+    /// Both sides are added up in more than 64 bits, as what is stored may be anything. One that is no amount is shown
+    /// as the last there is.
+    fn of(name: &'static str, left: i128, right: i128) -> Law {
+        let shown = |sum: i128| {
+            let last = if sum < 0 { i64::MIN } else { i64::MAX };
+            NanoUsd(i64::try_from(sum).unwrap_or(last))
+        };
+        Law {
+            name,
+            left: shown(left),
+            right: shown(right),
+            equal: left == right,
+        }
+    }
+
     /// Whether both sides are equal.
     pub fn holds(&self) -> bool {
-        self.left == self.right
+        self.equal
     }
 }

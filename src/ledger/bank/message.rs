@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::mark::Mark;
 use super::meter::{MeterExchange, MeterReply};
 use crate::NanoUsd;
+use tollgate_store::StoreError;
+use tollgate_store::redis::EXACT;
 
 /// One life of one replica's till: who borrows a float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,6 +80,46 @@ pub struct Exchange {
     pub rollups: Vec<Rollup>,
     /// The usage events behind `spent`.
     pub events: Option<Events>,
+}
+
+impl Exchange {
+    /// Whether a bank may apply it; every bank asks this first.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if an amount is negative or beyond what can be counted, if daily totals do not add up to
+    /// what was spent, or if a number is beyond 2⁵³, where Lua's would not be exact.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let fault = self.fault();
+        let Some(what) = fault else { return Ok(()) };
+        Err(StoreError::Refused(format!(
+            "message {} of {} about account `{}` has {what}",
+            self.number, self.holder, self.account
+        )))
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        let money = [self.spent, self.returned, self.need, self.want];
+        let costs = || self.rollups.iter().map(|row| row.cost);
+        let units =
+            (self.meters.iter()).flat_map(|part| [part.used, part.returned, part.need, part.want]);
+        let amounts = || money.into_iter().chain(costs());
+        let numbers = [self.number, self.oldest];
+        let mut numbers = (numbers.into_iter()).chain(self.meters.iter().map(|part| part.window));
+        let total: i128 = costs().map(|cost| i128::from(cost.0)).sum();
+        if amounts().any(|amount| amount < NanoUsd::ZERO)
+            || units.into_iter().any(|units| units < 0)
+        {
+            Some("a negative amount")
+        } else if amounts().any(|amount| amount > NanoUsd::TOTAL) {
+            Some("an amount beyond what can be counted")
+        } else if numbers.any(|number| number >= EXACT) {
+            Some("a number beyond 2^53")
+        } else if total != i128::from(self.spent.0) {
+            Some("daily totals that are not what was spent")
+        } else {
+            None
+        }
+    }
 }
 
 /// A bank's answer to an [`Exchange`].

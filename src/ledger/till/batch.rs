@@ -33,7 +33,7 @@ impl Totals {
         total.requests += u64::from(event.is_final_attempt);
         total.failed += u64::from(event.is_final_attempt && event.is_error);
         total.orphaned += u64::from(event.orphaned);
-        let add = |sum: &mut u64, tokens: u64| *sum = sum.saturating_add(tokens.min(MOST_TOKENS));
+        let add = |sum: &mut u64, tokens: u64| *sum += tokens.min(MOST_TOKENS);
         add(&mut total.input, event.tokens.input());
         add(&mut total.cached_read, event.tokens.cached_read());
         add(&mut total.cache_write, event.tokens.cache_write());
@@ -84,5 +84,5 @@ impl Totals {
     }
 }
 
-/// More tokens than any answer has: a provider that reports more shall not overflow the totals.
-const MOST_TOKENS: u64 = 1_000_000_000_000;
+/// More tokens than any answer has: what is beyond is no report, and no sum of as many requests overflows.
+pub(super) const MOST_TOKENS: u64 = 1_000_000_000_000;

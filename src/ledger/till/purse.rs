@@ -3,6 +3,8 @@
 //! Invariant: `float = held + unspent + used + sent`, where `sent` is what a message that is not yet answered
 //! gives back. `unspent` is negative when more was used than was lent.
 
+use crate::NanoUsd;
+
 /// Units of one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Purse {
@@ -12,8 +14,8 @@ pub(super) struct Purse {
     pub held: i64,
     /// Settled, and not yet told to the bank.
     pub used: i64,
-    /// What requests wait for.
-    pub needed: i64,
+    /// What requests wait for, each of them perhaps for as much as one may cost: wider than an account's money.
+    pub needed: i128,
     /// Promised since the last message.
     taken: i64,
     /// Promised between two messages, of late.
@@ -41,6 +43,7 @@ impl Purse {
     pub(super) fn take(&mut self, amount: i64) {
         self.unspent -= amount;
         self.held += amount;
+        // Of a pace that is beyond everything, the most there is will do.
         self.taken = self.taken.saturating_add(amount);
     }
 
@@ -61,17 +64,17 @@ impl Purse {
         } else {
             self.pace.saturating_mul(RESERVE)
         };
-        let wanted = self.needed.saturating_add(reserve);
-        let returned = (self.unspent - wanted.saturating_mul(2)).max(0);
-        let returned = if reserve == 0 {
-            (self.unspent - self.needed).max(0)
+        let wanted = self.needed + i128::from(reserve);
+        let kept = if reserve == 0 {
+            self.needed
         } else {
-            returned
+            wanted * 2
         };
+        let returned = amount(i128::from(self.unspent) - kept);
         self.unspent -= returned;
         let used = std::mem::take(&mut self.used);
         // A deficit is made up for as soon as somebody waits.
-        let missing = |target: i64| (target - self.unspent).max(0);
+        let missing = |target: i128| amount(target - i128::from(self.unspent));
         let need = if self.needed > 0 {
             missing(self.needed)
         } else {
@@ -104,6 +107,12 @@ impl Purse {
     }
 }
 
+/// At least 0. No account has more than the most.
+fn amount(units: i128) -> i64 {
+    let most = NanoUsd::TOTAL.0;
+    i64::try_from(units.max(0)).unwrap_or(most).min(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +141,17 @@ mod tests {
             purse.told(80 - returned);
         }
         assert_eq!((returned, purse.unspent), (80, 0), "idle");
+    }
+
+    #[test]
+    fn any_number_may_wait_for_any_amount() {
+        let mut purse = Purse::default();
+        purse.needed += i128::from(NanoUsd::MOST.0) * 1_000_000;
+        purse.take(i64::MAX);
+        purse.settle(i64::MAX, 0);
+        let told = purse.tell(false);
+        assert_eq!((told.need, told.want), (NanoUsd::TOTAL.0, NanoUsd::TOTAL.0));
+        assert_eq!((told.used, told.returned), (0, 0));
     }
 
     #[test]

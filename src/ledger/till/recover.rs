@@ -277,7 +277,7 @@ fn meters(charges: &[PastCharge]) -> Vec<MeterExchange> {
     let exchange = |(meter, (window, used))| MeterExchange {
         meter,
         window,
-        limit: i64::MAX / 4,
+        limit: NanoUsd::TOTAL.0,
         used,
         returned: 0,
         need: 0,

@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 pub use fault::Fault;
 
 use crate::billed::{Billed, Vendor};
+use crate::charged::MOST_MONEY;
 use crate::day::{DAY, Period, day_of, show_day};
 use fault::shown;
 use json::{Fields, Source, documents};
@@ -85,7 +86,10 @@ pub fn read(files: &[File<'_>], period: Period) -> Result<Reading, Fault> {
         )));
     }
     page::check(&pages, period)?;
-    Ok(gather(vendor, pages, period, notes))
+    let file = first.file.clone();
+    let reading = gather(vendor, pages, period, notes);
+    countable(&file, &reading.rows)?;
+    Ok(reading)
 }
 
 /// A page of one of the APIs.
@@ -126,6 +130,30 @@ fn more(document: &Fields<'_>) -> Result<Option<String>, Fault> {
             .node
             .fault("`has_more` is true, but there is no `next_page` to continue with")),
     }
+}
+
+/// Refuses what overflows when it is added up.
+fn countable(file: &str, rows: &[Billed]) -> Result<(), Fault> {
+    let money = rows.iter().map(|row| {
+        let cost = row.cost.unwrap_or_default();
+        i128::from(cost.0).abs() + i128::from(row.rounding.0)
+    });
+    let used = rows
+        .iter()
+        .map(|row| u128::from(row.quantity.unwrap_or(0)) + u128::from(row.requests.unwrap_or(0)));
+    let what = if money.sum::<i128>() > i128::from(MOST_MONEY.0) {
+        "the costs"
+    } else if used.sum::<u128>() > u128::from(u64::MAX / 4) {
+        "the quantities"
+    } else {
+        return Ok(());
+    };
+    Err(Fault::of(
+        file,
+        format!(
+            "{what} of this report come to more than can be counted: compare fewer days at once"
+        ),
+    ))
 }
 
 fn gather(vendor: Vendor, pages: Vec<Page>, period: Period, mut notes: Vec<String>) -> Reading {

@@ -554,6 +554,25 @@ fn days_that_begin_elsewhere_are_said() {
     assert_eq!(reading.rows[0].day, day("2026-11-01"));
 }
 
+#[test]
+fn what_cannot_be_added_up_is_refused() {
+    let costing = |nanos: i64| Billed {
+        cost: Some(NanoUsd(nanos)),
+        ..Billed::on(day("2026-11-01"))
+    };
+    let using = |quantity: u64| Billed {
+        quantity: Some(quantity),
+        ..Billed::on(day("2026-11-01"))
+    };
+    let fault = |rows: &[Billed]| countable("report.json", rows).map_err(|fault| fault.to_string());
+    let most = MOST_MONEY.0;
+    assert_eq!(fault(&[costing(most / 2), costing(-most / 2)]), Ok(()));
+    let wrong = fault(&[costing(most), costing(-1)]).unwrap_err();
+    assert!(wrong.starts_with("report.json: the costs"), "{wrong}");
+    assert_eq!(fault(&[costing(i64::MIN)]), Err(wrong));
+    assert!(fault(&[using(u64::MAX), using(1)]).is_err());
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_reading_panic(

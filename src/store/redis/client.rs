@@ -1,6 +1,7 @@
 //! How one talks to the servers: scripts and commands, with a deadline.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
@@ -13,7 +14,8 @@ use super::servers::{Cluster, Servers};
 use super::settings::{RedisSettings, Topology};
 use super::tls;
 use super::trouble::Remedy;
-use crate::StoreError;
+use super::{read, strange};
+use crate::{Moment, Now, StoreError};
 use tollgate_base::clock;
 
 /// The servers, and how to talk to them.
@@ -22,6 +24,8 @@ pub struct Redis {
     /// The names of keys.
     pub keys: Keys,
     timeout: Duration,
+    /// Whether it was asked what time was noted last.
+    recalled: AtomicBool,
 }
 
 impl Redis {
@@ -75,6 +79,7 @@ impl Redis {
             servers,
             keys,
             timeout: settings.timeout,
+            recalled: AtomicBool::new(false),
         })
     }
 
@@ -86,6 +91,48 @@ impl Redis {
     /// When a call that begins now has to have ended.
     pub fn deadline(&self) -> Instant {
         clock::now() + self.timeout
+    }
+
+    /// The time that this process and the server agree on; noted there, for the next process.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    pub async fn now(&self) -> Result<Now, StoreError> {
+        self.recall(self.deadline()).await?;
+        let key = self.keys.shared("clock");
+        let question = redis::cmd("TIME");
+        let answer = self.send(&key, &question, self.deadline()).await?;
+        let (seconds, micros): (u64, u64) = read(answer)?;
+        let server = seconds
+            .checked_mul(1_000)
+            .ok_or_else(|| strange("the server's time"))?
+            .saturating_add(micros / 1_000);
+        let moment = Moment::here().agreed(server);
+        let note = redis::cmd("SET").arg(&key).arg(moment.sure).clone();
+        self.send(&key, &note, self.deadline()).await?;
+        Ok(Now {
+            moment,
+            server: Some(server),
+        })
+    }
+
+    /// Takes in what an earlier process has noted of the time, once.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    pub async fn recall(&self, deadline: Instant) -> Result<(), StoreError> {
+        if self.recalled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let key = self.keys.shared("clock");
+        let question = redis::cmd("GET").arg(&key).clone();
+        let seen = self.send(&key, &question, deadline).await?;
+        let seen = read::<Option<u64>>(seen)?;
+        if let Some(seen) = seen.filter(|_| !self.recalled.swap(true, Ordering::AcqRel)) {
+            clock::recall(seen);
+        }
+        self.recalled.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Calls a script; also says on which connection.

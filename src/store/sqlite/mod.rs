@@ -8,7 +8,7 @@
 //! fsync each.
 //!
 //! One gateway opens a database at a time and holds a lock on `<path>.lock`; commands work beside it. Time is
-//! the wall clock, held still when it goes back.
+//! the process's ([`crate::Moment`]); the file says what it was last.
 
 mod error;
 mod open;

@@ -18,14 +18,15 @@ use crate::{Access, StoreError};
 /// All so far only add tables, and columns that need not be named, so that a gateway of an older version goes on beside
 /// a command of a newer one that migrates its file (restarted, it refuses). One that changed more would have to leave
 /// that to a gateway.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
     include_str!("migrations/3.sql"),
+    include_str!("migrations/4.sql"),
 ];
 
 /// The version of the schema that this program reads and writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Marks a file as this program's (`TGLB`).
 const APPLICATION: i64 = 0x5447_4C42;
@@ -199,9 +200,68 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     make().and_then(|()| transaction.commit()).map_err(failed)
 }
 
+/// The time that was acted on last (Unix ms); 0 if there is none.
+pub(super) fn seen(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT at FROM clock", [], |row| {
+        row.get(0).map(i64::cast_unsigned)
+    })
+}
+
+/// Notes it.
+pub(super) fn see(connection: &Connection, at: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE clock SET at = ?1")?
+        .execute([at.cast_signed()])
+        .map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a file of the version before there was a clock in it says of the time.
+    fn migrated(inserts: &str) -> u64 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bank.db");
+        let old = Connection::open(&path).unwrap();
+        MIGRATIONS[..2]
+            .iter()
+            .for_each(|migration| old.execute_batch(migration).unwrap());
+        old.execute_batch(inserts).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION)
+            .unwrap();
+        old.pragma_update(None, "user_version", 2).unwrap();
+        drop(old);
+        let options = Options {
+            access: Access::Command,
+            timeout: Duration::from_secs(10),
+            synchronous: Synchronous::Normal,
+        };
+        let opened = open(&path, options).unwrap();
+        seen(&opened.connection).unwrap()
+    }
+
+    #[test]
+    fn an_older_file_says_what_is_known_to_have_happened() {
+        let account = "INSERT INTO accounts (number, id) VALUES (1, 'a');";
+        let grant = |created: u64| {
+            format!(
+                "{account} INSERT INTO grants (account, id, amount, remaining, expired, created, note)
+                 VALUES (1, 'g', 1, 1, 0, {created}, '');"
+            )
+        };
+        assert_eq!(migrated(""), 0, "nothing is known");
+        assert_eq!(migrated(&grant(1_700_000_000)), 1_700_000_000_000);
+        let event = "INSERT INTO events (account, from_ms, to_ms, count, bytes) VALUES (1, 1, 1700000000005, 1, x'')";
+        let later = format!("{} {event}", grant(1_600_000_000));
+        assert_eq!(migrated(&later), 1_700_000_000_005);
+        let ahead = migrated(&grant(9_000_000_000));
+        let now = tollgate_base::clock::wall_ms();
+        assert!(
+            (now - 60_000..=now).contains(&ahead),
+            "not what is yet to come: {ahead}"
+        );
+    }
 
     #[test]
     fn released_migrations_are_as_they_were() {

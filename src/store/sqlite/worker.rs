@@ -16,19 +16,22 @@ use tokio::sync::oneshot;
 use super::Options;
 use super::error::explain;
 use super::open;
-use crate::StoreError;
+use crate::{Moment, StoreError};
 use tollgate_base::clock;
 
 /// Calls in one transaction, at most: enough to share a commit, few enough to answer the first one soon.
 const TOGETHER: usize = 128;
+
+/// How far the file may lag behind in what it says of the time (ms).
+const SEEN: u64 = 60 * 1000;
 
 /// What a call sees of the database: the connection, within a transaction, and the time.
 #[derive(Clone, Copy)]
 pub struct At<'a> {
     /// The connection.
     pub connection: &'a Connection,
-    /// The database's time: Unix ms, never going back.
-    pub now: u64,
+    /// The database's time.
+    pub now: Moment,
     /// Where the file is.
     pub path: &'a Path,
     /// Why the whole transaction is lost, if it is.
@@ -141,10 +144,16 @@ impl Worker {
         } = open::open(path, options)?;
         let timeout = options.timeout;
         let (jobs, inbox) = mpsc::channel();
+        // A damaged file says so when it is used.
+        let seen = open::seen(&connection).unwrap_or(0);
+        if seen > 0 {
+            clock::recall(seen);
+        }
         let mut desk = Desk {
             connection,
             path: path.clone(),
-            now: 0,
+            now: Moment::default(),
+            seen,
         };
         let thread = thread::Builder::new()
             .name("sqlite".to_owned())
@@ -234,7 +243,9 @@ impl Drop for Worker {
 struct Desk {
     connection: Connection,
     path: PathBuf,
-    now: u64,
+    now: Moment,
+    /// What the file says of it, for the next process.
+    seen: u64,
 }
 
 impl Desk {
@@ -257,16 +268,13 @@ impl Desk {
 
     /// Carries out all of them in one transaction.
     fn together(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        let begin = if jobs.iter().any(|job| job.writes()) {
-            "BEGIN IMMEDIATE"
-        } else {
-            "BEGIN"
-        };
+        let writes = jobs.iter().any(|job| job.writes());
+        let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
         let statement = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
         let failed = |error: rusqlite::Error| explain(&self.path, &error);
         statement(begin).map_err(failed)?;
-        let time = u64::try_from(clock::unix().as_millis()).unwrap_or(u64::MAX);
-        self.now = self.now.max(time);
+        self.now = Moment::here().after(self.now);
+        let sees = writes && self.now.sure.abs_diff(self.seen) >= SEEN;
         let lost = RefCell::new(None);
         let at = At {
             connection: &self.connection,
@@ -280,10 +288,18 @@ impl Desk {
         if let Some(error) = lost.into_inner() {
             return Err(error);
         }
-        let committed = statement("COMMIT");
+        let noted = if sees {
+            open::see(&self.connection, self.now.sure)
+        } else {
+            Ok(())
+        };
+        let committed = noted.and_then(|()| statement("COMMIT"));
         if committed.is_err() && !self.connection.is_autocommit() {
             // What a failed commit leaves open would be in the next one's way.
             statement("ROLLBACK").map_err(failed)?;
+        }
+        if committed.is_ok() && sees {
+            self.seen = self.now.sure;
         }
         committed.map_err(failed)
     }

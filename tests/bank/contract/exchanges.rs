@@ -5,6 +5,7 @@ use std::time::Duration;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::account::RECALL;
 use tollgate_ledger::bank::{Exchange, Holder};
+use tollgate_store::StoreError;
 
 use super::{Case, Store, Teller, floats, spending};
 
@@ -228,5 +229,55 @@ pub async fn holders_are_told_apart<S: Store>(case: Case<S>) {
     }
     expected.sort_unstable();
     assert_eq!(floats(&case.books("a").await), expected);
+    case.balances().await;
+}
+
+/// One account may owe nine billion dollars, and no more: it was told wrong figures before it was refused.
+pub async fn what_cannot_be_counted_is_refused<S: Store>(case: Case<S>) {
+    case.grant("a", "g", NanoUsd::MOST.0).await;
+    let mut teller = Teller::new("a", 1);
+    let before = case.tell(&teller.spend(NanoUsd::TOTAL.0)).await;
+    assert_eq!(before.free, NanoUsd::MOST - NanoUsd::TOTAL);
+    let fine = teller.next();
+    let wrong = [
+        spending(fine.clone(), 1_000_000),
+        spending(fine.clone(), -1),
+        spending(fine.clone(), i64::MAX),
+        // Not what its daily totals say.
+        Exchange {
+            spent: NanoUsd::ZERO,
+            ..spending(fine.clone(), 5)
+        },
+        Exchange {
+            returned: NanoUsd(-1),
+            ..fine.clone()
+        },
+        Exchange {
+            need: NanoUsd(i64::MAX),
+            want: NanoUsd(i64::MAX),
+            ..fine.clone()
+        },
+    ];
+    for message in wrong {
+        let answer = case
+            .bank()
+            .exchange(std::slice::from_ref(&message))
+            .await
+            .remove(0);
+        assert!(
+            matches!(answer, Err(StoreError::Refused(_))),
+            "{message:?}: {answer:?}"
+        );
+    }
+    let books = case.books("a").await;
+    assert_eq!(
+        (books.spent, books.debt),
+        (NanoUsd::TOTAL, NanoUsd::TOTAL - NanoUsd::MOST)
+    );
+    assert_eq!(
+        case.tell(&fine).await.last,
+        2,
+        "nothing of them was applied"
+    );
     case.balances().await;
 }

@@ -7,7 +7,7 @@ use tollgate_ledger::bank::{Exchange, Measure, Meter, MeterExchange, MeterReply,
 
 use super::{Case, Store, Teller, tell};
 
-const MINUTE: u64 = 1_800_000_000;
+const MINUTE: u64 = 1_700_000_040;
 
 fn per_minute() -> Meter {
     Meter {

@@ -159,10 +159,7 @@ impl Checker<'_> {
 
     /// A positive amount of money.
     pub(super) fn dollars(&mut self, place: &Place, usd: Usd) -> NanoUsd {
-        let nanos = usd.micros().checked_mul(1_000);
-        let amount = nanos
-            .and_then(|nanos| i64::try_from(nanos).ok())
-            .map(NanoUsd);
+        let amount = NanoUsd::from_micros(usd.micros());
         match amount {
             Some(NanoUsd(0)) => self.fault(place, "must be more than 0", None),
             Some(amount) if amount <= NanoUsd::MOST => {}

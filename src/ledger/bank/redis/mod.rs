@@ -1,7 +1,7 @@
 //! The bank of a fleet: accounts in Redis 7 or newer, or Valkey; a single server, Sentinel or Cluster.
 //!
 //! What the scripts do to an account is what [`super::account`] does, and atomic: Redis runs one script at a time,
-//! and refuses a script as a whole where it could not finish it. Time is the server's.
+//! and refuses a script as a whole where it could not finish it. Time is what the server and this process agree on.
 //!
 //! Invariant: an exchange about an account is one command. Redis copies to replicas behind the answer: what a fail-over loses
 //! is missing as a whole, so that numbers of messages show it and their repetition mends it.
@@ -77,6 +77,9 @@ impl RedisBank {
         }
         new.sort_unstable();
         new.dedup();
+        if !met {
+            self.redis.recall(deadline).await?;
+        }
         if !met || !new.is_empty() {
             let connection = introduce(&self.redis, &new, deadline).await?;
             let mut known = self.known.lock();

@@ -12,7 +12,9 @@ tollgate_store::scripts! {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::account::{RECALL, REMEMBERED, SHARE};
+    use tollgate_base::clock::SLACK;
+
+    use super::super::super::account::{AHEAD, LONGEST, RECALL, REMEMBERED, SHARE};
     use super::*;
 
     #[test]
@@ -26,9 +28,10 @@ mod tests {
                 "{name}"
             );
         }
+        let said = [REMEMBERED, LONGEST, AHEAD, SLACK].map(|value| value.as_secs());
         assert_eq!(
-            REMEMBERED.as_secs(),
-            400 * 24 * 60 * 60,
+            said,
+            [400 * 24 * 60 * 60, 24 * 60 * 60, 60 * 60, 60],
             "as account.lua says"
         );
     }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use redis::Value;
 
-use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, EXACT, Keys, read, strange};
+use tollgate_store::{Moment, StoreError};
 
 use super::scripts::{BOOKS, EXCHANGE, GRANT};
 use crate::NanoUsd;
@@ -15,9 +15,9 @@ use crate::bank::{
 /// The call of `exchange.lua`.
 ///
 /// # Errors
-/// [`StoreError::Refused`] if an amount is negative or a number is beyond what can be counted.
+/// [`Exchange::check`].
 pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreError> {
-    check(message)?;
+    message.check()?;
     let account = &*message.account;
     let mut names = account_keys(keys, account);
     if !message.rollups.is_empty() || message.events.is_some() {
@@ -65,38 +65,13 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
         call.push(events.to_ms);
         call.push(&events.bytes[..]);
     }
-    Ok(call)
+    Ok(timed(call))
 }
 
-fn check(message: &Exchange) -> Result<(), StoreError> {
-    let money = [message.spent, message.returned, message.need, message.want];
-    let costs = message.rollups.iter().map(|row| row.cost);
-    let units = message
-        .meters
-        .iter()
-        .flat_map(|part| [part.used, part.returned, part.need, part.want]);
-    let negative = money
-        .into_iter()
-        .chain(costs)
-        .any(|amount| amount < NanoUsd::ZERO)
-        || units.into_iter().any(|units| units < 0);
-    let windows = message.meters.iter().map(|part| part.window);
-    let too_far = [message.number, message.oldest]
-        .into_iter()
-        .chain(windows)
-        .any(|number| number >= EXACT);
-    if negative || too_far {
-        let what = if negative {
-            "negative amount"
-        } else {
-            "number beyond 2^53"
-        };
-        return Err(StoreError::Refused(format!(
-            "message {} of {} about account `{}` has a {what}",
-            message.number, message.holder, message.account
-        )));
-    }
-    Ok(())
+/// With this process's clock, which every script about an account asks beside the server's.
+fn timed(call: Call) -> Call {
+    let now = Moment::here();
+    call.with(now.told).with(now.sure)
 }
 
 /// A row's name: what it is a total of. JSON, as any of it may contain anything.
@@ -172,14 +147,14 @@ pub(super) fn grant(keys: &Keys, account: &str, grant: &NewGrant) -> Call {
         None => call.with(""),
         Some(after) => call.with(after.as_secs().min(EXACT / 2)),
     };
-    call.with(&grant.note)
+    timed(call.with(&grant.note))
 }
 
 /// The call of `books.lua`.
 pub(super) fn books(keys: &Keys, account: &str) -> Call {
     let mut names = account_keys(keys, account);
     names.push(keys.of(account, "costs"));
-    Call::new(&BOOKS, names)
+    timed(Call::new(&BOOKS, names))
 }
 
 /// Reads the answer of `books.lua`.

@@ -56,7 +56,7 @@ impl Image {
             }
         }
         for holder in &open {
-            if account.holders[holder].lease_until <= at.now {
+            if account.holders[holder].lease_until <= at.now.sure {
                 forget_meter_floats(at, number, *holder)?;
                 for meter in account.meters.values_mut() {
                     meter.lent.remove(holder);
@@ -150,7 +150,7 @@ impl Image {
             let was_open = self.open.contains(holder);
             let open = match applied {
                 Some(applied) if applied.holder == *holder => !applied.closes,
-                _ => was_open && borrower.lease_until > at.now,
+                _ => was_open && borrower.lease_until > at.now.sure,
             };
             if before.is_none() {
                 forget_holders(at, self.number)?;
@@ -391,7 +391,7 @@ fn forget_holder(at: At<'_>, number: i64, holder: Holder) -> Result<()> {
 /// Forgets holders that are long gone. Asked when a new one comes, so that their number stays bounded.
 fn forget_holders(at: At<'_>, number: i64) -> Result<()> {
     let remembered = u64::try_from(REMEMBERED.as_millis()).unwrap_or(u64::MAX);
-    let before = at.now.saturating_sub(remembered);
+    let before = at.now.sure.saturating_sub(remembered);
     at.connection
         .prepare_cached(
             "DELETE FROM holders WHERE account = ?1 AND open = 0 AND lease_until <= ?2",

@@ -47,9 +47,10 @@ impl Bank for SqliteBank {
         let count = messages.len();
         let messages = messages.to_vec();
         let apply = move |at: At<'_>| {
-            let each = messages
-                .iter()
-                .map(|message| at.atomic(|at| rows::exchange(at, message)));
+            let each = messages.iter().map(|message| {
+                message.check()?;
+                at.atomic(|at| rows::exchange(at, message))?
+            });
             Ok(each.collect())
         };
         match self.worker.write(apply).await {
@@ -63,7 +64,7 @@ impl Bank for SqliteBank {
         let (account, grant) = (account.to_owned(), grant.clone());
         self.worker
             .write(move |at| rows::grant(at, &account, &grant))
-            .await
+            .await?
     }
 
     async fn accounts(&self) -> Result<Vec<String>, StoreError> {

@@ -7,13 +7,23 @@ use super::super::{Books, Exchange, Grant, NewGrant, Reply};
 use super::image::{Applied, Image, number};
 use super::record;
 use crate::NanoUsd;
+use tollgate_store::StoreError;
 use tollgate_store::sqlite::At;
 
 /// Applies a message, unless it was applied before or one before it is missing.
-pub(super) fn exchange(at: At<'_>, message: &Exchange) -> Result<Reply> {
+///
+/// # Errors
+/// Within: why it is refused; then nothing is changed.
+pub(super) fn exchange(
+    at: At<'_>,
+    message: &Exchange,
+) -> Result<std::result::Result<Reply, StoreError>> {
     let number = number_or_new(at, &message.account)?;
     let mut image = Image::load(at, number, Some(message))?;
     let account = &mut image.account;
+    if let Err(refused) = account.admits(message) {
+        return Ok(Err(refused));
+    }
     account.tick(at.now);
     let last = account.holders.get(&message.holder).map(|own| own.last);
     let reply = account.exchange(message, at.now);
@@ -29,23 +39,33 @@ pub(super) fn exchange(at: At<'_>, message: &Exchange) -> Result<Reply> {
             record::add_events(at, number, events)?;
         }
     }
-    Ok(reply)
+    Ok(Ok(reply))
 }
 
 /// Puts credits in; false if the account has this grant already.
-pub(super) fn grant(at: At<'_>, account: &str, new: &NewGrant) -> Result<bool> {
+///
+/// # Errors
+/// Within: why it is refused; then nothing is changed.
+pub(super) fn grant(
+    at: At<'_>,
+    account: &str,
+    new: &NewGrant,
+) -> Result<std::result::Result<bool, StoreError>> {
     let number = number_or_new(at, account)?;
     let known = at
         .connection
         .prepare_cached("SELECT 1 FROM grants WHERE account = ?1 AND id = ?2")?
         .exists((number, &new.id))?;
     if known {
-        return Ok(false);
+        return Ok(Ok(false));
     }
     let mut image = Image::load(at, number, None)?;
+    if let Err(refused) = image.account.admits_grant(new.amount) {
+        return Ok(Err(refused));
+    }
     let added = image.account.grant(new, at.now);
     image.save(at, None)?;
-    Ok(added)
+    Ok(Ok(added))
 }
 
 /// The ids of all accounts, sorted.

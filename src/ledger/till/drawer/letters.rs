@@ -265,9 +265,7 @@ impl State {
             let Some(meter) = self.meters.get_mut(&told.meter) else {
                 continue;
             };
-            if said.window > meter.window {
-                meter.begin(said.window);
-            }
+            meter.hear(said.window);
             if said.window == meter.window {
                 meter.used = said.used;
                 meter.purse.told(said.float);

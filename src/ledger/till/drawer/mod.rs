@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 pub(super) use letters::Occasion;
-use meters::{MeterPurse, units, used};
+use meters::{MeterPurse, countable, units, used};
 use names::Chain;
 pub(super) use names::report_lost;
 use records::Unwritten;
@@ -180,7 +180,7 @@ impl Drawer {
         now: Instant,
         wall: SystemTime,
     ) -> Result<Taken, Short> {
-        let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
+        let tokens = countable(ask.tokens);
         let mut state = self.state.lock();
         state.forfeit(now);
         let may_overdraw = match policy.when_away {
@@ -191,6 +191,11 @@ impl Drawer {
             state.check_limits(ask, ask.estimate, tokens, wall, may_overdraw.is_none())?;
         let beyond = may_overdraw.unwrap_or_default();
         let (mut held, mut exposed) = (ask.estimate, NanoUsd::ZERO);
+        // Also where nothing is refused for want of credits: what is held and told later has to be countable.
+        let under_way = [state.money.held, state.money.used, ask.worst.0].map(i128::from);
+        if under_way.iter().sum::<i128>() > i128::from(NanoUsd::TOTAL.0 / 2) {
+            return Err(Short(Refusal::Held));
+        }
         if policy.enforced {
             if NanoUsd(state.money.unspent) + beyond < held {
                 return Err(state.short(held));
@@ -263,11 +268,7 @@ impl Drawer {
         let last = events.last().filter(|event| event.is_final_attempt);
         let tokens = last.map_or(0, |event| event.tokens.total());
         let mut state = self.state.lock();
-        state.release(
-            taken,
-            cost,
-            Some(i64::try_from(tokens).unwrap_or(i64::MAX / 4)),
-        );
+        state.release(taken, cost, Some(countable(tokens)));
         state
             .releases
             .extend(taken.segment.map(|segment| (segment, 1)));
@@ -332,7 +333,7 @@ impl State {
 
     fn release(&mut self, taken: &Taken, cost: NanoUsd, tokens: Option<i64>) {
         if let Some((needed, _)) = taken.asked {
-            self.money.needed -= needed;
+            self.money.needed -= i128::from(needed);
         }
         self.holds -= 1;
         self.money.settle(taken.held.0, cost.0);
@@ -374,7 +375,7 @@ impl State {
             meter,
             most: most.0,
         };
-        &mut self.meter(&limit, 0).purse
+        &mut self.meter(&limit, 0, 0).purse
     }
 
     /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what

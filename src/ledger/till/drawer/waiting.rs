@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::super::{Ask, Extension, Policy};
-use super::meters::units;
+use super::meters::{countable, units};
 use super::{Drawer, State, Taken};
 use crate::NanoUsd;
 use crate::bank::Meter;
@@ -25,7 +25,7 @@ pub(crate) struct Waiting<'a> {
 impl Drawer {
     /// Counts what a request needs until it has been answered.
     pub(crate) fn wait(&self, ask: &Ask<'_>, policy: Policy, round: usize) -> Waiting<'_> {
-        let tokens = i64::try_from(ask.tokens).unwrap_or(i64::MAX / 4);
+        let tokens = countable(ask.tokens);
         let mut state = self.state.lock();
         // What is counted in is what will be counted out, even if a purse is made in between.
         let mut units: Vec<(Meter, i64)> = ask
@@ -73,7 +73,7 @@ impl Drawer {
         state.forfeit(now);
         if !policy.enforced || state.money.unspent >= more.0 {
             if let Some((needed, _)) = taken.asked.take() {
-                state.money.needed -= needed;
+                state.money.needed -= i128::from(needed);
             }
             state.money.take(more.0);
             state.extend_budgets(taken, more);
@@ -84,7 +84,7 @@ impl Drawer {
         }
         match taken.asked {
             None => {
-                state.money.needed += more.0;
+                state.money.needed += i128::from(more.0);
                 state.newcomers += 1;
                 taken.asked = Some((more.0, state.number + 1));
                 Extension::Asked
@@ -130,11 +130,11 @@ impl State {
         }
     }
 
-    fn need(&mut self, estimate: i64, units: &[(Meter, i64)], sign: i64) {
-        self.money.needed += sign * estimate;
+    fn need(&mut self, estimate: i64, units: &[(Meter, i64)], sign: i128) {
+        self.money.needed += sign * i128::from(estimate);
         for (meter, need) in units {
             if let Some(meter) = self.meters.get_mut(meter) {
-                meter.purse.needed += sign * need;
+                meter.purse.needed += sign * i128::from(*need);
             }
         }
     }

@@ -3,6 +3,8 @@
 -- Lua's numbers are doubles and lose units beyond 2^53, so amounts are text here: HINCRBY, exact to 64 bits, adds
 -- them, and `more` compares them. Doubles count what is small: times, numbers of messages, units of meters.
 --
+-- The last two arguments are the caller's clock: what is told, what is sure (ms), as in account.rs.
+--
 -- STATE    granted, spent, expired, free, floats, debt, recall_until (ms), rolled_up, schema; how many grants, events
 -- GRANTS   <n>:id, :amount, :remaining, :expired, :created, :expires (s, or ''), :note; and id:<id> -> n
 -- OPEN     grants with a remainder, scored by when they expire (s): charges are taken in this order
@@ -18,6 +20,10 @@ local SCHEMA = 1
 local RECALL = 2000
 local SHARE = 4
 local REMEMBERED = 400 * 24 * 60 * 60 * 1000
+local LONGEST = 24 * 60 * 60 * 1000
+local AHEAD = 60 * 60 * 1000
+-- Two clocks that are further apart disagree: the earlier is believed.
+local SLACK = 60 * 1000
 -- Beyond it HINCRBY could overflow, in the middle of a script. It is 9 billion US dollars.
 local TOO_MUCH = 9e18
 -- No meter lends more units than doubles count.
@@ -46,9 +52,13 @@ local function or_zero(amount) if amount:sub(1, 1) == '-' then return '0' end re
 -- All but the last six digits of an amount, and those, as doubles: each is exact.
 local function split(amount) return tonumber(amount:sub(1, -7)) or 0, tonumber(amount:sub(-6)) end
 
+-- What this server and the caller agree on; and the later of both, by which leases are written, so that nobody loses
+-- one to a clock that is behind.
 local function clock()
   local time = call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  local here, told, sure = time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])
+  local function agreed(there) if there + SLACK < here then return there end return here end
+  return { told = agreed(told), sure = agreed(sure), late = math.max(here, told) }
 end
 
 local function get(field) return call('HGET', STATE, field) or '0' end
@@ -150,10 +160,15 @@ local function pay_debt()
   end
 end
 
+local function due_by(time)
+  local due = call('ZRANGEBYSCORE', OPEN, '-inf', text(math.floor(time / 1000)))
+  table.sort(due)
+  return due
+end
+
 -- Grants that are due expire in the order of their creation, as far as nobody has borrowed them.
 local function expire(now)
-  local due = call('ZRANGEBYSCORE', OPEN, '-inf', text(math.floor(now / 1000)))
-  table.sort(due)
+  local due = due_by(now.sure)
   for _, grant in ipairs(due) do
     local part = least(remaining_of(grant), or_zero(get('free')))
     if part == '0' then return end
@@ -187,13 +202,17 @@ end
 
 -- Takes back what was lent for longer than its lease, and expires what is due.
 local function tick(now)
-  local over = call('ZRANGEBYSCORE', LEASES, '-inf', text(now), 'WITHSCORES')
+  local longest = text(now.late + LONGEST)
+  for _, holder in ipairs(call('ZRANGEBYSCORE', LEASES, '(' .. longest, '+inf')) do
+    call('ZADD', LEASES, longest, holder)
+  end
+  local over = call('ZRANGEBYSCORE', LEASES, '-inf', text(now.sure), 'WITHSCORES')
   for i = 1, #over, 2 do
     float_ends(over[i])
     forget_lent(over[i])
     end_lease(over[i], tonumber(over[i + 1]))
   end
-  for _, holder in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', text(now - REMEMBERED))) do
+  for _, holder in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', text(now.sure - REMEMBERED))) do
     forget_holder(holder)
   end
   expire(now)

@@ -43,9 +43,24 @@ local function share_of(free)
   return (quarter:gsub('^0+(%d)', '%1'))
 end
 
-local function recalled(now) return now < tonumber(get('recall_until')) end
+local function recalled(now)
+  local left = tonumber(get('recall_until')) - now.told
+  return left > 0 and left <= RECALL
+end
 
-local function recall(now) call('HSET', STATE, 'recall_until', text(now + RECALL)) end
+local function recall(now) call('HSET', STATE, 'recall_until', text(now.told + RECALL)) end
+
+-- What is free of grants that have ended by what is told, and not by what is sure, is out of reach meanwhile.
+local function without_doubtful(now, work)
+  local parts = {}
+  for i, grant in ipairs(now.told == now.sure and {} or due_by(now.told)) do
+    parts[i] = least(remaining_of(grant), or_zero(get('free')))
+    subtract(STATE, 'free', parts[i])
+  end
+  local result = work(now)
+  for _, part in ipairs(parts) do add(STATE, 'free', part) end
+  return result
+end
 
 -- Lends at least what is needed, if there is as much; beyond it, a fair share of what is free.
 local function lend(now)
@@ -67,11 +82,15 @@ end
 
 local function use_meter(part, now)
   local meter = read_meter(part.name)
-  if part.window < meter.window then return end
-  if part.window > meter.window then
-    meter = { window = part.window, lent = {}, all = 0 }
+  local latest = (now.late + AHEAD) / 1000
+  local function begin(window)
+    meter = { window = window, lent = {}, all = 0 }
     call('HDEL', METERS, part.name .. ':used')
+    write_meter(part.name, meter)
   end
+  if meter.window > latest then begin(0) end
+  if part.window < meter.window or part.window > latest then return end
+  if part.window > meter.window then begin(part.window) end
   local mine = meter.lent[holder] or 0
   local others = meter.all - mine
   mine = mine - math.min(tonumber(part.used), mine)
@@ -141,11 +160,11 @@ local function apply(now)
   expire(now)
   if close then
     float_ends(holder)
-    end_lease(holder, now)
+    end_lease(holder, now.sure)
     expire(now)
   else
-    lend(now)
-    begin_lease(holder, now + lease)
+    without_doubtful(now, lend)
+    begin_lease(holder, now.late + lease)
   end
   for _, part in ipairs(parts) do use_meter(part, now) end
   if close then forget_lent(holder) end
@@ -182,4 +201,4 @@ local gap = number > expected and oldest <= expected
 local known = call('HGET', HOLDERS, holder .. ':mark') or '0'
 local foreign = number == expected and known ~= before and known ~= '0' and before ~= '0'
 if not repeated and not gap and not foreign then apply(now) end
-return answer(now)
+return without_doubtful(now, answer)

@@ -16,7 +16,7 @@ add(STATE, 'free', amount)
 
 -- Padded, so that grants which expire together are spent in the order of their creation.
 local grant = string.format('%010.0f', call('HINCRBY', STATE, 'grants', 1))
-local created = math.floor(now / 1000)
+local created = math.floor(now.told / 1000)
 local expires = ''
 if expires_after ~= '' then expires = text(created + tonumber(expires_after)) end
 call('HSET', GRANTS, 'id:' .. id, grant,

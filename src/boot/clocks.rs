@@ -1,0 +1,105 @@
+//! Watches the clocks: says when they jump or disagree, and has the database note the time for the next process.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::metrics::Metrics;
+use tollgate_base::Timestamp;
+use tollgate_base::clock::{self, Reading, SETTLED, SLACK, millis};
+use tollgate_store::Database;
+
+/// How often the machine's clock is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How many looks lie between two at the database's.
+const NOTE: u32 = 5;
+
+/// What was said last, so that it is said once.
+#[derive(Default)]
+struct Said {
+    jumps: u64,
+    /// Whether the machine's clock is not what is gone by.
+    differs: bool,
+    /// Whether the server's is not what this machine's is.
+    server: bool,
+}
+
+/// Never ends.
+pub async fn watch(database: Option<Database>, metrics: Arc<Metrics>) {
+    let mut said = Said::default();
+    let mut looks = 0;
+    loop {
+        said.here(&clock::read(), &metrics);
+        if let Some(database) = database.as_ref().filter(|_| looks % NOTE == 0) {
+            match database.now().await {
+                Ok(now) => {
+                    let server = now.server.map(|server| (server, clock::wall_ms()));
+                    if let Some((server, here)) = server {
+                        said.there(server, here, &metrics);
+                    }
+                }
+                Err(error) => log::debug!("the time is not noted: {error}"),
+            }
+        }
+        looks = (looks + 1) % NOTE;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+impl Said {
+    fn here(&mut self, reading: &Reading, metrics: &Metrics) {
+        let [raw, told, sure] = [reading.raw, reading.told, reading.sure].map(millis);
+        let (new, minutes) = (reading.jumps - self.jumps, SETTLED.as_secs() / 60);
+        self.jumps = reading.jumps;
+        let differs = raw.abs_diff(sure) > millis(SLACK);
+        metrics.clock("machine", if differs { ahead(raw, sure) } else { 0 }, new);
+        if new > 0 && raw.abs_diff(told) <= millis(SLACK) {
+            log::error!(
+                "the machine's clock jumped for less than a second and came back: see what sets it"
+            );
+        } else if new > 0 {
+            log::error!(
+                "the machine's clock jumped: it says {}, and should say {}, which is gone by. If it is wrong, set it \
+                 right; if it is right, it is believed after {minutes} minutes, and nothing expires or is forgotten \
+                 by it for {minutes} more",
+                time(raw),
+                time(told)
+            );
+        } else if differs && !self.differs {
+            log::warn!(
+                "nobody has watched the clock since {}: what ended until {} is not used any more, and is booked as \
+                 expired or forgotten once the clock has gone on for {minutes} minutes",
+                time(sure),
+                time(told)
+            );
+        } else if self.differs && !differs {
+            log::info!("the machine's clock is gone by again, at {}", time(told));
+        }
+        self.differs = differs;
+    }
+
+    fn there(&mut self, server: u64, here: u64, metrics: &Metrics) {
+        let differs = server.abs_diff(here) > millis(SLACK);
+        metrics.clock("redis", if differs { ahead(server, here) } else { 0 }, 0);
+        if differs && !self.server {
+            log::error!(
+                "the clock of the ledger's Redis says {}, this machine's {}: until the wrong one is set right, the \
+                 earlier is gone by",
+                time(server),
+                time(here)
+            );
+        } else if self.server && !differs {
+            log::info!("the clocks of the ledger's Redis and of this machine agree again");
+        }
+        self.server = differs;
+    }
+}
+
+/// By how many seconds one is ahead of another.
+fn ahead(one: u64, other: u64) -> i64 {
+    (one.cast_signed() - other.cast_signed()) / 1_000
+}
+
+fn time(ms: u64) -> Timestamp {
+    Timestamp(UNIX_EPOCH + Duration::from_millis(ms))
+}
