@@ -69,7 +69,9 @@ impl<'a> Read<'a> {
     pub fn charged(&self) -> Option<Charged> {
         let nothing = self.parts.is_empty() && self.cost == NanoUsd::ZERO;
         let event = self.event;
-        if kind(event) == KeyKind::User || nothing {
+        // What an attempt used that failed before its caller got anything is told again by what the house was charged.
+        let houses = event.is_error && event.sheet.is_none() && event.total_cost == NanoUsd::ZERO;
+        if kind(event) == KeyKind::User || nothing || houses {
             return None;
         }
         let guessed = event.estimated || event.orphaned || event.held || event.assumed;
@@ -324,5 +326,10 @@ mod tests {
             ..event()
         };
         assert_eq!(Read::of(&failed, 50_000).charged(), None);
+        let houses = StoredEvent {
+            is_error: true,
+            ..event()
+        };
+        assert_eq!(Read::of(&houses, 50_000).charged(), None, "told twice");
     }
 }

@@ -184,18 +184,18 @@ impl Tab {
         let managed = payee.candidate.key.kind == KeyKind::Managed;
         if let (Some(settled), Some(hold), true) = (&finish.settled, &state.hold, managed) {
             let bill = self.bill(&payee.candidate, settled, 0);
+            // It is all that the house has of it.
             let mut charged = UsageEvent {
                 id: self.about.ids.next(),
                 account: HOUSE.into(),
+                is_final_attempt: true,
                 ..event.clone()
             };
             match bill {
                 Some(bill) => charge(&mut charged, bill),
                 None => charged.total_cost = hold.estimate().0,
             }
-            if charged.total_cost > 0 {
-                hold.till().charge(&charged);
-            }
+            hold.till().charge(&charged);
         }
         state.events.push(event);
     }
@@ -358,6 +358,16 @@ fn charge(event: &mut UsageEvent, bill: Bill) {
             event.provider,
             event.model,
             bill.sheet.served
+        );
+    }
+    if bill.beyond {
+        log::error!(
+            "request {}: what `{}:{}` reports comes to more than {}, the most that one charge may be: that is charged. \
+             Look at its prices, and at what the provider reports",
+            event.request_id,
+            event.provider,
+            event.model,
+            bill.cost
         );
     }
     event.tokens = bill.usage;

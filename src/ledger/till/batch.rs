@@ -27,8 +27,12 @@ impl Totals {
         self.rollups.is_empty()
     }
 
-    /// Adds an attempt to the day on which it was settled.
+    /// Adds a request's last attempt, or a charge, to the day on which it was settled. Attempts before it are told in
+    /// events alone: the house pays them, and they die with the process.
     pub(super) fn add(&mut self, event: &UsageEvent) {
+        if !event.is_final_attempt && event.total_cost == 0 {
+            return;
+        }
         let total = self.total(window::day(event.at_ms()), event);
         total.requests += u64::from(event.is_final_attempt);
         total.failed += u64::from(event.is_final_attempt && event.is_error);

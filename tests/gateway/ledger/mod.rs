@@ -1,6 +1,7 @@
 //! Money, with the real binary: what is charged, what is refused, and that the books balance whatever dies.
 
 mod bill;
+mod books;
 mod clocks;
 mod copies;
 mod crash;
