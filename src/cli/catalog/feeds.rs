@@ -131,14 +131,15 @@ impl Diff {
                 .collect();
             writeln!(io::stdout(), "{all:#}")?;
         } else {
-            let rows: Vec<[String; 9]> = changes()
+            let rows: Vec<[String; 10]> = changes()
                 .map(|(feed, taken, it)| row(feed, it, held(taken, it)))
                 .collect();
             let head = [
-                "FEED", "MODEL", "SERVED", "HOLDS", "UNIT", "PROMPT", "OLD", "NEW", "HELD",
+                "FEED", "MODEL", "SERVED", "HOLDS", "UNIT", "PROMPT", "OLD", "NEW", "FACTOR",
+                "HELD",
             ];
             if !rows.is_empty() {
-                writeln!(io::stdout(), "{}\n", table(head, &rows, &[5, 6, 7]))?;
+                writeln!(io::stdout(), "{}\n", table(head, &rows, &[5, 6, 7, 8]))?;
             }
             for (feed, taken) in &compared {
                 writeln!(io::stdout(), "{}", summary(feed, taken))?;
@@ -200,7 +201,18 @@ fn price(change: &Change, pico: Option<u64>) -> String {
     pico.map_or_else(|| "?".to_owned(), |pico| show_rate(change.unit, pico))
 }
 
-fn row(feed: &str, change: &Change, held: bool) -> [String; 9] {
+/// What the old price is multiplied by, to the thousandth; `None` where one of them is nothing or not known.
+fn factor(change: &Change) -> Option<String> {
+    let (old, new) = (
+        change.old.filter(|old| *old > 0)?,
+        change.new.filter(|new| *new > 0)?,
+    );
+    let thousandths = (u128::from(new) * 1_000 + u128::from(old) / 2) / u128::from(old);
+    let text = format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000);
+    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+}
+
+fn row(feed: &str, change: &Change, held: bool) -> [String; 10] {
     let held = match (held, change.wild) {
         (true, true) => "held",
         (true, false) => "with it",
@@ -224,6 +236,7 @@ fn row(feed: &str, change: &Change, held: bool) -> [String; 9] {
             .map_or_else(String::new, |above| format!("> {above}")),
         price(change, change.old),
         price(change, change.new),
+        factor(change).map_or_else(String::new, |factor| format!("× {factor}")),
         held.to_owned(),
     ]
 }
@@ -239,6 +252,7 @@ fn as_value(feed: &str, change: &Change, held: bool) -> Value {
         "above": change.above,
         "old": price(change.old),
         "new": price(change.new),
+        "factor": factor(change),
         "wild": change.wild,
         "held": held,
     })

@@ -130,14 +130,8 @@ impl Entry {
     ///
     /// A unit that is named is replaced, with its prices of long prompts. Prices without days or hours change what
     /// holds when they are taken in: what is known of later days and of hours stays. Prices with them are all periods
-    /// that there are. A variant counts before those that are known.
+    /// that there are.
     pub fn lay(&self, feed: &str, prices: &mut Prices) {
-        let over = |mut known: Rates, rates: &Rates| {
-            for (unit, rate) in rates.iter() {
-                *known.entry(unit) = rate.clone();
-            }
-            known
-        };
         let own = &self.prices;
         match &own.standard[..] {
             [] => {}
@@ -174,16 +168,41 @@ impl Entry {
             }
         }
         for variant in own.variants.iter().rev() {
-            let same = |known: &Variant| known.when == variant.when && known.holds == variant.holds;
-            let known = prices.variants.iter().position(same);
-            let known = known.map(|place| prices.variants.remove(place).rates);
-            let laid = Variant {
-                rates: over(known.unwrap_or_default(), &variant.rates),
-                ..variant.clone()
-            };
-            prices.variants.insert(0, laid);
+            self.lay_variant(variant, &mut prices.variants);
         }
         prices.source = Source(self.source(feed).into());
+    }
+
+    /// Puts a variant in the place of what it replaces: of what is served so, what has the same time, or holds now as it
+    /// does. A new one comes before others, but behind those that say more of how something is served, or hold later.
+    fn lay_variant(&self, variant: &Variant, known: &mut Vec<Variant>) {
+        let now = |holds: Holds| match holds {
+            Holds::Daily(..) => false,
+            always_or_from => always_or_from.at(self.since),
+        };
+        let replaced = |other: &Variant| {
+            let same_time = other.holds == variant.holds;
+            other.when == variant.when && (same_time || now(other.holds) && now(variant.holds))
+        };
+        let before = |other: &Variant| match other.when == variant.when {
+            true => order(&other.holds) > order(&variant.holds),
+            false => other.when.includes(&variant.when),
+        };
+        let place = known.iter().position(replaced);
+        let place = place.unwrap_or_else(|| {
+            let last = known.iter().rposition(before);
+            last.map_or(0, |last| last + 1)
+        });
+        let mut rates = Rates::default();
+        for other in known.iter().filter(|other| replaced(other)).rev() {
+            rates = over(rates, &other.rates);
+        }
+        known.retain(|other| !replaced(other));
+        let laid = Variant {
+            rates: over(rates, &variant.rates),
+            ..variant.clone()
+        };
+        known.insert(place, laid);
     }
 
     /// What the prices call themselves: `feed litellm 2026-11-29`.
@@ -191,6 +210,14 @@ impl Entry {
         let (year, month, day) = civil(self.since / 86_400);
         format!("feed {feed} {year:04}-{month:02}-{day:02}")
     }
+}
+
+/// Rates with others laid over them, unit by unit.
+fn over(mut known: Rates, rates: &Rates) -> Rates {
+    for (unit, rate) in rates.iter() {
+        *known.entry(unit) = rate.clone();
+    }
+    known
 }
 
 /// Whether prices are such as a feed may have: in their order, within bounds, and with a price for short prompts

@@ -45,7 +45,11 @@ fn a_file_is_compared_with_what_is_built_in() {
         (&json!("2.5"), &json!("3"), &json!(false), &json!(true)),
         "the model is held back as a whole"
     );
-    assert_eq!(found("openai:gpt-4o", "output").unwrap()["wild"], true);
+    let output = found("openai:gpt-4o", "output").unwrap();
+    assert_eq!(
+        (&output["wild"], &output["factor"]),
+        (&json!(true), &json!("100"))
+    );
     assert_eq!(found("openai:gpt-4.1", "input").unwrap()["held"], false);
     assert!(
         found("openai:gpt-5.5", "input").is_none(),

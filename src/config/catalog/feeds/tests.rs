@@ -120,6 +120,43 @@ fn a_feeds_variants_count_first_and_add_to_known_ones() {
     );
 }
 
+#[test]
+fn what_says_more_of_how_it_is_served_still_comes_first() {
+    let known = [
+        ("", "", "input=4"),
+        ("inference_geo=us processing=batch", "", "input=2.2"),
+        ("processing=batch", "2027-01-01", "input=9"),
+        ("processing=batch", "2026-10-14", "input=2"),
+        ("processing=batch", "", "input=3 output=7"),
+        ("inference_geo=us", "", "input=4.4"),
+    ];
+    assert_eq!(
+        laid(&known, &[("processing=batch", "", "input=1")]),
+        [
+            "standard : input=4",
+            "inference_geo=us processing=batch : input=2.2",
+            "processing=batch 2027-01-01: input=9",
+            "processing=batch : input=1 output=7",
+            "inference_geo=us : input=4.4",
+        ]
+    );
+    assert_eq!(
+        laid(
+            &known[..2],
+            &[
+                ("processing=batch", "", "input=1"),
+                ("speed=fast", "", "input=8")
+            ]
+        ),
+        [
+            "standard : input=4",
+            "speed=fast : input=8",
+            "inference_geo=us processing=batch : input=2.2",
+            "processing=batch : input=1",
+        ]
+    );
+}
+
 fn catalog(feeds: &[(&str, &str, &str, &str)]) -> Catalog {
     let layers = feeds.iter().map(|(feed, provider, model, rates)| {
         let entry = Entry {
