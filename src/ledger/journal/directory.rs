@@ -3,12 +3,15 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 
 /// Added to the name of a life's directory before it is deleted, so that half of one is never replayed.
 const FINISHED: &str = ".finished";
+
+/// Added to the name of a life's directory when all of it is told: it is kept for a while, and passed over by a start.
+pub(super) const TOLD: &str = ".told";
 
 /// Holds the journal for this process, as long as it lives.
 #[derive(Debug)]
@@ -75,13 +78,19 @@ pub(super) fn sweep(dir: &Path) -> Result<(), JournalError> {
 
 /// Deletes the directory of a life: for a reader of the journal, all at once.
 pub(super) fn discard(life: &Path) -> io::Result<()> {
-    let mut name = life.as_os_str().to_owned();
-    name.push(FINISHED);
+    let finished = rename(life, FINISHED)?;
+    fs::remove_dir_all(&finished)
+}
+
+/// Gives the directory of a life another ending; says what it is called then.
+pub(super) fn rename(life: &Path, ending: &str) -> io::Result<PathBuf> {
+    let mut name = life.with_extension("").into_os_string();
+    name.push(ending);
     fs::rename(life, &name)?;
     if let Some(parent) = life.parent() {
         File::open(parent)?.sync_all()?;
     }
-    fs::remove_dir_all(&name)
+    Ok(name.into())
 }
 
 /// Reads a whole file into a buffer, in place of what is there.

@@ -15,6 +15,9 @@ use super::record::{self, OwnedRecord};
 use super::segment::{self, BadHeader, HEADER, Header};
 use crate::bank::Holder;
 
+/// Earlier lives that are kept though all in them is told.
+const MOST_TOLD: usize = 8;
+
 /// An earlier life whose records are still there.
 #[derive(Debug)]
 pub struct Life {
@@ -167,6 +170,23 @@ impl Life {
     /// The record at its end that was cut short, if there is one; [`Life::records`] goes up to it.
     pub(crate) fn truncated(&self) -> Option<Truncated> {
         self.truncated.clone()
+    }
+
+    /// Everything in it is told: keeps it in case the bank forgets that, where a start passes over it; of those that
+    /// are kept so, the newest.
+    ///
+    /// # Errors
+    /// What the file system says. The life may be listed again at the next start.
+    pub(crate) fn set_aside(self) -> Result<(), JournalError> {
+        let kept = directory::rename(&self.dir, directory::TOLD);
+        let kept = kept.map_err(JournalError::io("rename", &self.dir))?;
+        let dir = kept.parent().unwrap_or(&kept);
+        let epochs = directory::numbers(dir, directory::TOLD)?;
+        for epoch in &epochs[..epochs.len().saturating_sub(MOST_TOLD)] {
+            let old = dir.join(format!("{epoch}{}", directory::TOLD));
+            directory::discard(&old).map_err(JournalError::io("delete", &old))?;
+        }
+        Ok(())
     }
 
     /// Everything in it has been dealt with: deletes it.

@@ -4,6 +4,7 @@
 //! <dir>/lock                one process at a time
 //! <dir>/replica             who this replica is, and its last epoch
 //! <dir>/<epoch>/<n>.log     a life's segments, each preallocated
+//! <dir>/<epoch>.told/       a life that the bank has been told, kept for a while
 //! ```
 //!
 //! Each start is a new *life* with a directory and a random nonce of its own; earlier lives are read, and deleted when
@@ -113,7 +114,7 @@ pub struct Journal {
     cramped: AtomicBool,
     /// An append failed.
     failed: AtomicBool,
-    _lock: Arc<Lock>,
+    lock: Arc<Lock>,
 }
 
 thread_local! {
@@ -189,7 +190,7 @@ impl Journal {
             upkeep: Mutex::new(()),
             cramped: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            _lock: lock,
+            lock,
         };
         if let Err(error) = journal.prepare() {
             log::warn!("journal: {error}");
@@ -231,6 +232,23 @@ impl Journal {
     /// A record could not be appended.
     pub(crate) fn unwritten(&self, error: io::Error) -> JournalError {
         JournalError::io("write to the journal in", &self.dir)(error)
+    }
+
+    /// Earlier lives that were told and set aside, oldest first. One that cannot be read is left out.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub(crate) fn set_aside(&self) -> Result<Vec<Life>, JournalError> {
+        let dir = self.dir();
+        let examine = |epoch: u64| {
+            let path = dir.join(format!("{epoch}{}", directory::TOLD));
+            Life::examine(path, epoch, Arc::clone(&self.lock))
+                .inspect_err(|error| log::warn!("{error}"))
+                .ok()
+                .flatten()
+        };
+        let epochs = directory::numbers(dir, directory::TOLD)?;
+        Ok(epochs.into_iter().filter_map(examine).collect())
     }
 
     /// The directory of all lives.

@@ -13,10 +13,6 @@ use crate::bank::{Reply, Verdict};
 use crate::journal::{JournalError, Life};
 use tollgate_store::StoreError;
 
-/// Earlier lives that are told twice: at once, and after a lease, by when the bank may have forgotten it. Older ones are
-/// told once.
-const TWICE: usize = 8;
-
 /// What has been reported as lost of a life, by account.
 pub(super) type Reported = HashMap<Arc<str>, NanoUsd>;
 
@@ -33,28 +29,33 @@ enum Told {
 }
 
 impl Teller {
-    /// Tells the bank what earlier lives of this replica left in their journals; repeats until it is told. Lives whose
-    /// messages the bank has are deleted, the last ones a lease later.
+    /// Tells the bank what earlier lives of this replica left in their journals; repeats until it is told. What is told is
+    /// told once more a lease later, by when the bank may have forgotten it, and deleted then.
     ///
     /// The bank counts each message once, so that it does no harm to be stopped half-way.
     pub async fn settle_past(&self, lives: Vec<Life>) {
-        let mut told = Vec::new();
+        let mut told = HashMap::new();
         for life in lives {
-            let mut reported = Reported::new();
+            let (holder, mut reported) = (life.holder(), Reported::new());
             if self.settle(&life, &mut reported).await {
-                told.push((life, reported));
+                told.insert(holder, reported);
+                if let Err(error) = life.set_aside() {
+                    log::error!("the journal of {holder} is told and cannot be set aside: {error}");
+                }
             }
         }
-        for (life, _) in told.drain(..told.len().saturating_sub(TWICE)) {
-            finish(life);
-        }
-        if told.is_empty() {
-            return;
-        }
         tokio::time::sleep(self.till.rhythm.lease).await;
-        for (life, mut reported) in told {
-            if self.settle(&life, &mut reported).await {
-                finish(life);
+        let lives = match self.till.journal.set_aside() {
+            Ok(lives) => lives,
+            Err(error) => return log::error!("journals that were told are not deleted: {error}"),
+        };
+        for life in lives {
+            let holder = life.holder();
+            let mut reported = told.remove(&holder).unwrap_or_default();
+            if self.settle(&life, &mut reported).await
+                && let Err(error) = life.finish()
+            {
+                log::error!("the journal of {holder} is told and cannot be deleted: {error}");
             }
         }
     }
@@ -190,11 +191,4 @@ fn part(life: &Life, rest: Rest, reply: &Reply) -> Option<Rest> {
         "account `{account}`: another gateway has spoken in the name of {holder}: its journal is a copy, or the other way round, or the machine was cloned while it ran. {untold} that are recorded here are charged in another name; up to {twice} of that may be charged twice. Give each gateway a journal (`ledger.journal`) of its own that begins empty"
     );
     left
-}
-
-fn finish(life: Life) {
-    let holder = life.holder();
-    if let Err(error) = life.finish() {
-        log::error!("the journal of {holder} is told and cannot be deleted: {error}");
-    }
 }

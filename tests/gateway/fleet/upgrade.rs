@@ -44,7 +44,15 @@ async fn a_database_of_the_first_version_is_migrated_with_its_money() {
         database
             .execute(&format!("DELETE FROM main.{table}"), [])
             .unwrap();
-        let copy = format!("INSERT INTO main.{table} SELECT * FROM new.{table}");
+        // Those of its own columns: later ones have more.
+        let columns: String = database
+            .query_row(
+                "SELECT group_concat(name) FROM pragma_table_info(?1, 'main')",
+                [table],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let copy = format!("INSERT INTO main.{table} SELECT {columns} FROM new.{table}");
         rows += database.execute(&copy, []).unwrap();
     }
     let application: i64 = database

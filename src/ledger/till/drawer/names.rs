@@ -148,7 +148,7 @@ impl State {
     }
 
     /// A message that no bank applies, whatever it has: its answer says whether the bank has all that it was told. Asked
-    /// on another connection, which may lead to another server, and when nothing was said for a lease.
+    /// on another connection, which may lead to another server, and when nothing was said for half a lease.
     pub(super) fn question(
         &self,
         account: &Arc<str>,
@@ -157,7 +157,7 @@ impl State {
         now: Instant,
     ) -> Option<Exchange> {
         let (chain, (heard, before)) = (self.chain?, self.heard?);
-        let due = connection != before || now >= heard + lease;
+        let due = connection != before || now >= heard + lease / 2;
         if connection.is_none() || !due || chain.number == 0 {
             return None;
         }

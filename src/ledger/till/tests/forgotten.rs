@@ -50,9 +50,9 @@ fn an_empty_bank_is_told_all_of_it() {
 }
 
 #[test]
-fn who_has_nothing_to_say_asks_on_a_new_connection_and_after_a_lease() {
+fn who_has_nothing_to_say_asks_on_a_new_connection_and_after_half_a_lease() {
     let mut clock = Clock::new();
-    for pass in [0, 61_000] {
+    for pass in [0, 31_000] {
         let dir = scratch();
         let (till, banks) = told(dir.path(), MANY, clock);
         let mut bank = banks[3].clone();
