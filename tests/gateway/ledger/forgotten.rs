@@ -17,12 +17,14 @@ struct Fleet {
 }
 
 impl Fleet {
-    async fn start() -> Fleet {
+    async fn start(lease: &str) -> Fleet {
         let redis = Process::start(&[]);
         let fake = Fake::good(Wire::H1, "hello").await;
         let mut gateways = Vec::new();
         for _ in 0..2 {
-            let bank = json!({"ledger": {"bank": "redis", "redis": {"url": redis.url()}}});
+            let bank = json!({"ledger": {
+                "bank": "redis", "redis": {"url": redis.url()}, "lease": lease,
+            }});
             let gateway = Gateway::builder()
                 .fake("f", &fake)
                 .config(money(1_000_000_000))
@@ -78,7 +80,7 @@ impl Fleet {
 
 #[tokio::test]
 async fn an_old_dump_under_two_gateways() {
-    let mut fleet = Fleet::start().await;
+    let mut fleet = Fleet::start("60s").await;
     fleet.serve(2).await;
     fleet.save();
     fleet.serve(ROUNDS).await;
@@ -100,7 +102,7 @@ async fn an_old_dump_under_two_gateways() {
 
 #[tokio::test]
 async fn an_old_dump_under_a_gateway_that_had_died() {
-    let mut fleet = Fleet::start().await;
+    let mut fleet = Fleet::start("4s").await;
     fleet.serve(1).await;
     fleet.save();
     fleet.serve(ROUNDS).await;
@@ -108,7 +110,7 @@ async fn an_old_dump_under_a_gateway_that_had_died() {
     fleet.restore();
     fleet.gateways[1].restart().await;
     fleet.charged().await;
-    // Once more, by when that life was told: it is kept for a while.
+    // Once more, by when that life was told: it is kept for a lease, and told again then.
     fleet.restore();
     fleet.gateways[1].kill();
     fleet.gateways[1].restart().await;
@@ -119,7 +121,7 @@ async fn an_old_dump_under_a_gateway_that_had_died() {
 
 #[tokio::test]
 async fn a_server_that_was_emptied() {
-    let mut fleet = Fleet::start().await;
+    let mut fleet = Fleet::start("60s").await;
     fleet.serve(ROUNDS).await;
     // Spent without grants: the two make up for it by hand.
     fleet.redis.ask::<()>(&["FLUSHALL"]);
