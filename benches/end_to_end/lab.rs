@@ -245,6 +245,7 @@ providers:
   - id: bench
     base_url: "http://{provider}/v1"
     surfaces: [{surfaces}]
+    forward_headers: [x-bench-]
     managed_keys: [{{ id: bench-key, value: "sk-bench-0123456789abcdefghijklmn" }}]
     models: [{{ id: bench-model, prices: {{ input: 3, output: 15 }} }}]
 access_keys:

@@ -384,10 +384,11 @@ pub fn provider(id: &str, fake: &Fake) -> Value {
     provider
 }
 
-/// A custom provider with one key (`KEY-<id>`) and the model `m`, wherever it is.
+/// A custom provider with one key (`KEY-<id>`) and the model `m`, wherever it is. Headers that begin with `x-test-` reach
+/// it.
 pub fn provider_at(id: &str, base_url: &str) -> Value {
     json!({
-        "id": id, "base_url": base_url, "models": [{"id": "m"}],
+        "id": id, "base_url": base_url, "models": [{"id": "m"}], "forward_headers": ["x-test-"],
         "surfaces": ["openai/chat-completions", "openai/completions", "openai/responses", "openai/embeddings",
             "anthropic/messages"],
         "keys": [{"id": format!("{id}-key"), "value": format!("KEY-{id}")}],

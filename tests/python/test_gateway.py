@@ -87,13 +87,14 @@ def test_a_provider_sees_its_own_key_and_not_the_caller_s(client, gateway, stub)
         model="stub:anything",
         messages=HELLO,
         extra_body={"models": ["stub:another"], "field_nobody_knows": {"a": [1, None]}},
-        extra_headers={"cookie": "session=1", "x-unknown": "kept"},
+        extra_headers={"cookie": "session=1", "x-client-request-id": "kept", "x-unknown": "left out"},
         extra_query={"q": "1"},
     )
     ((path, headers, body),) = stub.requests
     assert path == "/v1/chat/completions?q=1"
     assert headers["authorization"] == f"Bearer {UPSTREAM_KEY}"
-    assert "cookie" not in headers and headers["x-unknown"] == "kept"
+    assert headers["x-client-request-id"] == "kept"
+    assert "cookie" not in headers and "x-unknown" not in headers
     assert gateway.key not in str(headers) and gateway.key.encode() not in body
     sent = json.loads(body)
     assert sent["model"] == "anything", "the id that the provider knows"

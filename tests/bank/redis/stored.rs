@@ -245,7 +245,7 @@ async fn totals_end_before_they_overflow() {
         "{refused:?}"
     );
     let mut teller = Teller::new("a", 1);
-    let all = tell(&*bank, &teller.borrow(i64::MAX)).await;
+    let all = tell(&*bank, &teller.borrow(NanoUsd::TOTAL.0)).await;
     assert_eq!(all.floats, all.float);
     assert_eq!(all.free, NanoUsd::ZERO);
     let books = bank.books("a").await.unwrap();

@@ -124,7 +124,7 @@ async fn small_requests_are_answered_while_large_ones_are_translated() {
         .start()
         .await;
     let body = turns(Api::Chat, &["m"], 15 * MIB);
-    let request = Api::Chat.post(&body).header("x-size", "large");
+    let request = Api::Chat.post(&body).header("x-test-size", "large");
     let done = Arc::new(AtomicBool::new(false));
     let address = gateway.address;
     let large = tokio::spawn({
@@ -140,7 +140,9 @@ async fn small_requests_are_answered_while_large_ones_are_translated() {
         }
     });
     let mut client = Client::connect(Version::H1, gateway.address).await;
-    let small = Api::Chat.request(&["m"], false).header("x-size", "small");
+    let small = Api::Chat
+        .request(&["m"], false)
+        .header("x-test-size", "small");
     while !done.load(Ordering::Relaxed) {
         let answer = client.ask(&small).await;
         assert_eq!(answer.status(), 200, "{}", answer.text());
@@ -151,7 +153,7 @@ async fn small_requests_are_answered_while_large_ones_are_translated() {
     let order: Vec<bool> = fake
         .seen()
         .iter()
-        .map(|seen| seen.header("x-size") == Some("large"))
+        .map(|seen| seen.header("x-test-size") == Some("large"))
         .collect();
     assert_eq!(order.iter().filter(|large| **large).count(), LARGE);
     let last = order.iter().rposition(|large| *large).unwrap();

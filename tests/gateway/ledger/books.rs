@@ -18,9 +18,9 @@ const ADMIN: &str = "correct-horse-battery-of-the-books";
 const ACCOUNTS: [&str; 3] = ["default", "acme", "umbrella"];
 
 /// How often gateways are killed; other runs have other moments.
-const KILLS: usize = 6;
+const KILLS: usize = 3;
 
-const CLIENTS: usize = 6;
+const CLIENTS: usize = 4;
 
 /// Usage that an answer or a failure reports; never the same twice, so that nothing cancels out.
 fn usage(number: u64) -> Value {
@@ -144,7 +144,7 @@ async fn client(gateways: Vec<std::net::SocketAddr>, stop: Arc<AtomicBool>) -> u
             tokio::time::timeout(patience, ask).await,
             Ok(Ok(_))
         ));
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     asked
 }

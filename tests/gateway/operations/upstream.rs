@@ -118,7 +118,7 @@ async fn redirects_are_not_followed() {
     let elsewhere = Fake::good(Wire::H1, "stolen").await;
     let location = format!("{}/chat/completions", elsewhere.base_url());
     let redirecting = Fake::answering(Wire::H1, move |seen| {
-        let status = seen.header("x-status").unwrap().parse().unwrap();
+        let status = seen.header("x-test-status").unwrap().parse().unwrap();
         Script::new()
             .length()
             .head(status, &[("location", &location)])
@@ -129,7 +129,7 @@ async fn redirects_are_not_followed() {
     let mut client = Client::connect(Version::H1, gateway.address).await;
     for status in ["301", "302", "303", "307", "308"] {
         let answer = client
-            .ask(&Request::chat(&["m"], false).header("x-status", status))
+            .ask(&Request::chat(&["m"], false).header("x-test-status", status))
             .await;
         assert!(answer.status() >= 300, "{status}: {}", answer.text());
         assert_eq!(

@@ -14,7 +14,7 @@ use talk::paused;
 const CROWD: usize = 24;
 
 /// The answer's event after which its provider waits for the gate.
-const AT: &str = "x-pause-at";
+const AT: &str = "x-test-pause-at";
 
 /// Providers of every API, named after it, that pause after the event that the client names.
 async fn providers(wire: Wire) -> (Gateway, Vec<Fake>, Gates) {
