@@ -26,7 +26,7 @@ impl Mark {
         self.0
     }
 
-    /// After another message: its number, and the [`content`] of its charges, in any order, added up.
+    /// After another message: its number, and the content of its charges, in any order, added up.
     #[must_use]
     pub fn then(self, number: u64, content: u64) -> Mark {
         if self == Mark::NONE {
