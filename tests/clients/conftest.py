@@ -19,6 +19,7 @@ import pytest
 
 from scripted import CACHED, OUTPUT, PROMPT, Provider
 
+ADMIN_KEY = "correct-horse-battery-of-the-clients"
 PRICES = {"input": 2, "cached_read": 0.2, "output": 10}
 # By its name a client knows a model's abilities, or that it knows nothing of it.
 MODELS = ["scripted", "claude-sonnet-5", "gpt-5.5", "gpt-5.6-sol"]
@@ -94,6 +95,12 @@ class Gateway:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def forget_cool_downs(self):
+        """What an earlier test overloaded is asked first again."""
+        request = urllib.request.Request(f"{self.admin_url}/cool-downs", method="DELETE")
+        request.add_header("authorization", f"Bearer {ADMIN_KEY}")
+        urllib.request.urlopen(request, timeout=5).close()
+
     def ready(self):
         with contextlib.suppress(OSError, urllib.error.HTTPError):
             with urllib.request.urlopen(f"{self.admin_url}/readyz", timeout=5) as answer:
@@ -111,7 +118,9 @@ def _running(tmp_path_factory):
     with Provider() as provider, errors.open("wb") as stderr:
         ports = [int(url.rpartition(":")[2]) for url in (gateway.url, gateway.admin_url)]
         (directory / "tollgate.yaml").write_text(configuration(*ports, provider.port, directory))
-        process = subprocess.Popen([gateway.binary, "run", "--config", "tollgate.yaml"], cwd=directory, stderr=stderr)
+        command = [gateway.binary, "run", "--config", "tollgate.yaml"]
+        environment = {**os.environ, "TOLLGATE_ADMIN_KEY": ADMIN_KEY}
+        process = subprocess.Popen(command, cwd=directory, stderr=stderr, env=environment)
         try:
             deadline = time.monotonic() + 30
             while not gateway.ready():
@@ -160,7 +169,8 @@ def charges(gateway):
 @pytest.fixture
 def provider(_running):
     """The scripted provider. A test ends by finding that everything it was asked was valid."""
-    provider = _running[1]
+    gateway, provider = _running
     provider.forget()
+    gateway.forget_cool_downs()
     yield provider
     assert provider.faults == [], "requests that a real provider refuses"
