@@ -35,8 +35,9 @@ fn documents() -> Vec<(&'static str, Value)> {
     });
     let provider = json!({
         "id": "own", "display_name": "Own", "base_url": "http://127.0.0.1:1", "auth": "bearer",
-        "surfaces": ["openai/chat-completions", "openai/responses"], "headers": {"x-team": "a"}, "ca": null,
-        "passthrough": true, "chat_extensions": false, "unsupported_parameters": [], "timeouts": timeouts,
+        "surfaces": ["openai/chat-completions", "openai/responses"], "headers": {"x-team": "a"},
+        "forward_headers": ["x-team-"], "ca": null, "passthrough": true, "chat_extensions": false,
+        "unsupported_parameters": [], "timeouts": timeouts,
         "keys": [], "managed_keys": [], "models": [model],
     });
     let surface =
