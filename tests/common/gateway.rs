@@ -316,6 +316,12 @@ impl Builder {
         write("tls.crt", &certificate);
         write("tls.key", &key);
         let mut config = self.config.clone();
+        if self.binary != Path::new(env!("CARGO_BIN_EXE_tollgate")) {
+            // An earlier version does not know them, and forwards all.
+            for provider in config["providers"].as_array_mut().unwrap() {
+                provider.as_object_mut().unwrap().remove("forward_headers");
+            }
+        }
         config["proxy"]["listen"] = json!([address.to_string()]);
         config["admin"]["listen"] = json!(admin.to_string());
         merge(&mut config, json!({"log": {"access": file("access.log")}}));

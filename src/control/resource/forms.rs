@@ -207,6 +207,7 @@ forms! {
         auth: Option<Open<Auth>>,
         surfaces: Option<Vec<Open<Surface>>>,
         headers: BTreeMap<String, Open<String>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         forward_headers: Vec<String>,
         ca: Option<PathBuf>,
         passthrough: Option<bool>,

@@ -29,6 +29,7 @@ pub struct Provider {
     pub headers: BTreeMap<String, String>,
     /// Headers of clients that are let through to the provider although its API is not known to read them; a name that
     /// ends in `-` is the beginning of many. Never credentials.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forward_headers: Vec<String>,
     /// PEM file with the certificate authorities to trust for this provider, instead of the system's; relative to
     /// this file.
