@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use super::*;
 use tollgate_base::Timestamp;
@@ -239,6 +240,12 @@ fn sample() -> impl Strategy<Value = Sample> {
 }
 
 proptest! {
+    // Seeds of failures are kept beside this file, not at the top level.
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("seeds"))),
+        ..ProptestConfig::default()
+    })]
+
     /// The line is what serde_json would write, but for the spelling of escapes.
     #[test]
     fn what_is_written_reads_back_as_what_it_was(sample in sample()) {
