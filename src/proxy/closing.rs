@@ -76,6 +76,7 @@ impl Closing {
             }
         };
         let status = settled.as_ref().map(|_| 200);
+        let till = self.tab.till();
         self.tab.close(Finish {
             settled,
             status,
@@ -84,6 +85,12 @@ impl Closing {
             committed: flight.committed_at(),
             now: clock::now(),
         });
+        // It is charged all the same, and the journal takes no more requests.
+        if let Some(till) = till
+            && let Err(error) = till.on_disk().await
+        {
+            log::error!("a settlement may not outlive a power cut: {error}");
+        }
     }
 
     /// Our own count of the answer that has come to its end.

@@ -69,14 +69,14 @@ pub struct Gateway(pub std::sync::Arc<Shared>);
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Context;
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(clock::now())
+    fn new_ctx(&self) -> Box<Context> {
+        Box::new(Context::new(clock::now()))
     }
 
     /// Receives, authenticates, routes and admits; answers at once what needs no provider.
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
         receive::request(&self.0, session, ctx).await
     }
 
@@ -84,7 +84,7 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(
         &self,
         _session: &mut Session,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
         attempt::begin(&self.0, ctx).await
     }
@@ -94,7 +94,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         head: &mut RequestHeader,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         outbound::head(&self.0, session, head, ctx)
     }
@@ -105,7 +105,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         outbound::body(session, body, ctx.attempt.as_ref());
         Ok(())
@@ -116,7 +116,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         head: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         answer::head(&self.0, head, ctx).await
     }
@@ -126,7 +126,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        _ctx: &mut Context,
+        _ctx: &mut Box<Context>,
     ) -> Result<()> {
         answer::last_touch(session, head);
         Ok(())
@@ -137,7 +137,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
         error: Box<Error>,
     ) -> Box<Error> {
         failure::connecting(&self.0, ctx, error)
@@ -149,7 +149,7 @@ impl ProxyHttp for Gateway {
         _peer: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
         reused: bool,
     ) -> Box<Error> {
         failure::proxying(&self.0, session, ctx, error, reused)
@@ -160,24 +160,24 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         _error: &Error,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> FailToProxy {
         last_word::say(&self.0, session, ctx).await
     }
 
     /// Gives the client's session back, and records what happened.
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Box<Context>) {
         settle::request(&self.0, session, ctx).await;
     }
 
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Self::CTX, _error: &Error) -> bool {
         true // the access log says it, once
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _ctx: &Context,
+        _ctx: &Self::CTX,
         _error: &Error,
         _context: ProxyWarnLogContext,
     ) -> bool {

@@ -16,7 +16,7 @@ use tollgate_base::{Timestamp, clock};
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::cost::{Bill, Terms};
 use tollgate_ledger::events::{EventIds, UsageEvent};
-use tollgate_ledger::till::{Extension, Hold};
+use tollgate_ledger::till::{Extension, Hold, Till};
 use tollgate_ledger::{KeyKind, NanoUsd};
 use tollgate_wire::Surface;
 use tollgate_wire::report::{Context, Unit, Usage};
@@ -255,6 +255,12 @@ impl Tab {
     /// The events of a request that nothing was held for, once it is closed.
     pub fn take_events(&self) -> Vec<UsageEvent> {
         std::mem::take(&mut self.state.lock().events)
+    }
+
+    /// Where its credits are held, until it is closed.
+    pub fn till(&self) -> Option<Arc<Till>> {
+        let state = self.state.lock();
+        state.hold.as_ref().map(|hold| hold.till().clone())
     }
 
     /// How it was settled, if it was.

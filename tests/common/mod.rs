@@ -10,6 +10,7 @@
 
 pub mod certs;
 pub mod client;
+pub mod disk;
 pub mod fake;
 pub mod faketime;
 pub mod gateway;

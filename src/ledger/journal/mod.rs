@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Each start is a new *life* with a directory and a random nonce of its own; earlier lives are read, and deleted when
-//! they have been dealt with, but never written to. A record is in the kernel when [`Journal::append`] returns, so that the death of
-//! the process loses nothing; [`Fsync::Always`] is for power cuts.
+//! they have been dealt with, but never written to. A record is in the kernel when [`Journal::append`] returns, so that the
+//! death of the process loses nothing; [`Fsync::Always`] with [`Journal::on_disk`] is for power cuts.
 //!
 //! Invariant: the records of a life that are read back are exactly the first so many that were appended to it, whole
 //! and in order; all of them, if every append returned. What cannot be read so is refused, and nothing is changed.
@@ -269,13 +269,11 @@ impl Journal {
         read(&pages)
     }
 
-    /// Appends a record: it is in the kernel when this returns, and with [`Fsync::Always`] on disk. The segment that
-    /// it went to is kept until it is released.
+    /// Appends a record: it is in the kernel when this returns. The segment that it went to is kept until it is released.
     ///
     /// # Errors
     /// The record takes more than `MAX_RECORD` bytes (`InvalidInput`): nothing else is the matter. Any other error
-    /// makes the journal not [`Journal::ready`]; the record is not in it, except that one whose `fdatasync` failed may
-    /// come back at a restart.
+    /// makes the journal not [`Journal::ready`]; the record is not in it.
     pub fn append(&self, record: &Record<'_>) -> io::Result<Segment> {
         BUFFER.with_borrow_mut(|buffer| {
             let mut frame = Frame::new(record, buffer)?;
@@ -291,12 +289,7 @@ impl Journal {
         loop {
             let appended = self.tail.lock().append(frame)?;
             match appended {
-                Appended::Written { segment, count } => {
-                    if self.fsync == Fsync::Always {
-                        self.durable.wait(count, &self.tail)?;
-                    }
-                    return Ok(Segment(segment));
-                }
+                Appended::Written(segment) => return Ok(Segment(segment)),
                 // The background thread did not get to it: slow, but there it is.
                 Appended::NoRoom => {
                     let _one = self.upkeep.lock();

@@ -37,6 +37,6 @@ pub enum Fsync {
     /// When the kernel pleases: the death of the process loses nothing. A power cut may lose the last seconds; and as
     /// the kernel writes pages in any order, it may leave a gap in them, which [`super::Journal::open`] refuses as damage.
     Never,
-    /// Before [`super::Journal::append`] returns; threads that append at the same time share one `fdatasync`.
+    /// When [`super::Journal::on_disk`] returns; all who wait at the same time share one `fdatasync`.
     Always,
 }

@@ -45,13 +45,8 @@ struct Kept {
 
 /// What became of a frame.
 pub(super) enum Appended {
-    /// It is written: to this segment, as this record of this life (from 1).
-    Written {
-        /// The segment's number.
-        segment: u64,
-        /// Records appended so far, this one included.
-        count: u64,
-    },
+    /// It is written, to the segment with this number.
+    Written(u64),
     /// There is no room for it, and no next segment.
     NoRoom,
 }
@@ -95,10 +90,7 @@ impl Tail {
         if let Some(current) = self.kept.back_mut() {
             current.live += 1;
         }
-        Ok(Appended::Written {
-            segment: self.number,
-            count: self.appended,
-        })
+        Ok(Appended::Written(self.number))
     }
 
     /// Finishes the current segment and goes on to the next one, if there is one.
@@ -177,6 +169,11 @@ impl Tail {
     /// The oldest segment is deleted.
     pub(super) fn forget_oldest(&mut self) {
         self.kept.pop_front();
+    }
+
+    /// Records appended in this life.
+    pub(super) fn appended(&self) -> u64 {
+        self.appended
     }
 
     /// The files of segments that may not be on disk as a whole, oldest first: those before the current one, or that

@@ -126,6 +126,8 @@ pub struct Hold {
     till: Arc<Till>,
     drawer: Arc<Drawer>,
     taken: drawer::Taken,
+    /// It is durable, so that its request may go upstream.
+    stands: bool,
     settled: bool,
 }
 
@@ -202,7 +204,7 @@ impl Till {
         for round in 0..ROUNDS {
             let wall = tollgate_base::clock::wall();
             match drawer.take(ask, policy, now, wall) {
-                Ok(taken) => return self.promise(drawer, taken, ask, wall),
+                Ok(taken) => return self.promise(drawer, taken, ask, wall).await,
                 Err(short) if short.is_final() => return Err(short.refusal()),
                 Err(short) if drawer.is_away() => return Err(short.while_away()),
                 Err(short) if round > 0 && short.is_out_of_credits() => return Err(short.refusal()),
@@ -223,7 +225,7 @@ impl Till {
         }
         let wall = tollgate_base::clock::wall();
         match drawer.take(ask, policy, now, wall) {
-            Ok(taken) => self.promise(drawer, taken, ask, wall),
+            Ok(taken) => self.promise(drawer, taken, ask, wall).await,
             Err(short) => Err(if drawer.is_away() {
                 short.while_away()
             } else {
@@ -233,7 +235,7 @@ impl Till {
     }
 
     /// Journals a hold; from then on it counts, whatever happens to this process.
-    fn promise(
+    async fn promise(
         self: &Arc<Till>,
         drawer: Arc<Drawer>,
         mut taken: drawer::Taken,
@@ -263,21 +265,34 @@ impl Till {
             subjects,
         });
         match appended {
-            Ok(segment) => {
-                taken.segment = Some(segment);
-                Ok(Hold {
-                    till: self.clone(),
-                    drawer,
-                    taken,
-                    settled: false,
-                })
-            }
+            Ok(segment) => taken.segment = Some(segment),
             Err(error) => {
                 log::error!("a request is refused: the journal cannot be written: {error}");
                 drawer.give_back(&taken);
-                Err(Refusal::JournalFull)
+                return Err(Refusal::JournalFull);
             }
         }
+        let mut hold = Hold {
+            till: self.clone(),
+            drawer,
+            taken,
+            stands: false,
+            settled: false,
+        };
+        hold.stands = self.journal.on_disk().await.is_ok();
+        if hold.stands {
+            Ok(hold)
+        } else {
+            Err(Refusal::JournalFull)
+        }
+    }
+
+    /// Waits until what was settled before is as durable as the journal promises.
+    ///
+    /// # Errors
+    /// The disk fails; the settlements count all the same, as long as there is power.
+    pub async fn on_disk(&self) -> std::io::Result<()> {
+        self.journal.on_disk().await
     }
 
     /// Charges the event's account what nothing was held for.
@@ -331,7 +346,7 @@ impl Hold {
     }
 
     /// Replaces the hold by what was used: an event for each attempt, the last one final; none if nothing was tried.
-    /// When this returns, a crash loses nothing of it.
+    /// When this returns, a crash loses nothing of it; a power cut neither once it is [`Till::on_disk`].
     pub fn settle(mut self, events: Vec<UsageEvent>) {
         self.close(events, tollgate_base::clock::wall());
     }
@@ -353,6 +368,9 @@ impl Drop for Hold {
             return;
         }
         let wall = tollgate_base::clock::wall();
+        if !self.stands {
+            return self.close(Vec::new(), wall);
+        }
         let holder = self.till.holder();
         let orphan = self.taken.who.orphan(
             EventId::of_hold(holder.replica, holder.epoch, self.taken.id),

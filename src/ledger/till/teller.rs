@@ -130,6 +130,12 @@ impl Teller {
             drawers: drawers.into(),
             behind: Vec::new(),
         };
+        // What the bank was told, a power cut must not take out of the journal.
+        if let Err(error) = self.till.on_disk().await {
+            log::error!("nothing is told to the bank: {error}");
+            return;
+        }
+        pending.sent = clock::now();
         for answer in self.call(&messages).await {
             pending.answered(answer);
         }

@@ -12,6 +12,7 @@ mod leaving;
 mod limits;
 mod money;
 mod outage;
+mod power;
 mod race;
 mod start;
 

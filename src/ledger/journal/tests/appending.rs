@@ -29,13 +29,16 @@ fn four_threads_append_at_once_and_each_ones_order_is_kept() {
     for fsync in [Fsync::Never, Fsync::Always] {
         let each = if fsync == Fsync::Always { 150 } else { EACH };
         let dir = dir();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
         let (journal, _) = Journal::open(dir.path(), Options { fsync, ..SMALL }).unwrap();
+        let journal = Arc::new(journal);
         thread::scope(|scope| {
             for name in ["a", "b", "c", "d"] {
-                let journal = &journal;
+                let (journal, runtime) = (&journal, runtime.handle());
                 scope.spawn(move || {
                     for number in 0..each {
                         append(journal, &cut(name, number));
+                        runtime.block_on(journal.on_disk()).unwrap();
                     }
                 });
             }

@@ -305,7 +305,6 @@ fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
 /// is left; requests were decided by what had been said before, as if they had waited for an answer.
 #[test]
 fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
-    use futures::FutureExt;
     let (dir, clock) = (scratch(), Clock::new());
     let till = till(open(dir.path()).0, ENFORCED);
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));

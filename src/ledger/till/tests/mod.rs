@@ -11,6 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures::FutureExt;
+
 use super::drawer::{Next, Occasion};
 use super::history::{Gaps, History};
 use super::past::Reported;
@@ -135,6 +137,8 @@ impl Till {
             .take(ask, policy, clock.now(), clock.wall())
             .map_err(refusal::Short::refusal)?;
         self.promise(drawer, taken, ask, clock.wall())
+            .now_or_never()
+            .expect("no disk is waited for")
     }
 
     /// The next message about the account `a`.
