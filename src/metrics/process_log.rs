@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use env_logger::{Builder, Target};
-use log::LevelFilter;
+use log::{Level, LevelFilter, Record};
 
 use tollgate_base::Timestamp;
 use tollgate_base::clock;
@@ -17,6 +17,9 @@ pub const VARIABLE: &str = "TOLLGATE_LOG";
 /// `TOLLGATE_LOG=info,pingora=info` hears them all the same. What is below that is never written: there they tell
 /// whole heads and bodies, with every key and prompt.
 const QUIET: &str = "pingora";
+
+/// Whose level decides whether is told what Pingora says of one client.
+const QUIET_AS: &str = "tollgate::proxy";
 
 /// The library that watches the configuration's directory: where the log is in the same one, each of its lines would
 /// be an event to tell of.
@@ -39,16 +42,34 @@ pub fn init() -> Result<(), log::SetLoggerError> {
             if record.level() > LevelFilter::Info && record.target().starts_with(QUIET) {
                 return Ok(());
             }
+            let level = match is_about_a_client(record) {
+                true => Level::Info,
+                false => record.level(),
+            };
+            if level > record.level() && !log::log_enabled!(target: QUIET_AS, level) {
+                return Ok(());
+            }
             writeln!(
                 line,
                 "{} {:<5} {} {}",
                 Timestamp(clock::wall()),
-                record.level(),
+                level,
                 record.target(),
                 OneLine(record.args()),
             )
         })
         .try_init()
+}
+
+/// Whether Pingora complains of one client's connection (a TLS handshake that fails, one that breaks): nothing of the
+/// gateway's is wrong, and anybody could fill the log with alarms.
+fn is_about_a_client(record: &Record<'_>) -> bool {
+    let said = || record.args().to_string();
+    match record.target() {
+        "pingora_core::services::listening" => said().starts_with("Downstream "),
+        "pingora_core::apps" => true,
+        target => target.starts_with("pingora_proxy"),
+    }
 }
 
 /// The default levels, changed by `directives`.
@@ -90,9 +111,39 @@ impl std::fmt::Display for OneLine<'_> {
 
 #[cfg(test)]
 mod tests {
-    use log::{Level, Log, Metadata};
+    use log::{Level, Log, Metadata, Record};
 
-    use super::{OneLine, levels};
+    use super::{OneLine, is_about_a_client, levels};
+
+    #[test]
+    fn one_clients_trouble_is_no_alarm() {
+        let listening = "pingora_core::services::listening";
+        for (target, said, expected) in [
+            (
+                listening,
+                "Downstream handshake error from 127.0.0.1:1: eof",
+                true,
+            ),
+            (listening, "Accept() failed: too many open files", false),
+            ("pingora_core::apps", "H2 handshake error", true),
+            ("pingora_proxy", "Fail to proxy: reading", true),
+            ("pingora_core::server", "Failed to shutdown", false),
+            ("tollgate::boot", "Downstream handshake error", false),
+        ] {
+            let said = format_args!("{said}");
+            let record = Record::builder()
+                .target(target)
+                .level(Level::Error)
+                .args(said)
+                .build();
+            assert_eq!(
+                is_about_a_client(&record),
+                expected,
+                "{target}: {:?}",
+                record.args()
+            );
+        }
+    }
 
     #[test]
     fn levels_have_defaults_and_can_be_changed() {

@@ -85,6 +85,7 @@ pub fn start(
         request_id: ctx.request_id.clone(),
         dialect: ctx.dialect,
         chunked: session.req_header().version != Version::HTTP_10,
+        cors: ctx.cors.clone(),
     };
     let place = &mut session.downstream_session;
     // While the wrapper is in place it bounds each write itself.

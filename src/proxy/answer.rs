@@ -18,8 +18,8 @@ use tollgate_ledger::KeyKind;
 use tollgate_wire::tokens::Tap;
 use tollgate_wire::{Dialect, Endpoint};
 
-/// Headers that we add, and `date` and `connection`, which Pingora adds.
-const OURS: usize = 9;
+/// Headers that we add, those for a browser among them, and `date` and `connection`, which Pingora adds.
+const OURS: usize = 12;
 
 /// An error that is put into the client's words is read up to this length, in bytes.
 const LONGEST_ERROR: usize = 1 << 20;
@@ -63,6 +63,9 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     let mut headers = theirs(head, attempt, own_key, &answer);
     for name in opening::id_headers(ctx.dialect) {
         headers.insert(name, header_value(&ctx.request_id));
+    }
+    for (name, value) in &ctx.cors {
+        headers.insert(name, value.clone());
     }
     let provider = header_value(&candidate.provider.id);
     let model = header_value(&candidate.upstream_model);

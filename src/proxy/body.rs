@@ -1,10 +1,11 @@
 //! The request's body, read whole, once, within bounds of size and time.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{Version, header};
+use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
@@ -23,6 +24,9 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 /// Refuses a head of more than `limit` bytes.
 pub fn check_head(head: &RequestHeader, limit: usize) -> Result<(), GatewayError> {
     let target = head.raw_path().len();
+    if target > limit {
+        return Err(GatewayError::target_too_long(limit as u64));
+    }
     let size: usize = head
         .headers
         .iter()
@@ -46,12 +50,11 @@ pub async fn read(
         return Err(GatewayError::body_too_large(limit as u64));
     }
     let encoding = encoding(session)?;
-    if session
-        .req_header()
-        .headers
-        .get(header::EXPECT)
-        .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
+    let head = session.req_header();
+    let expects = head.headers.get(header::EXPECT);
+    let expects = expects.is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    // HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
+    if expects && head.version != Version::HTTP_10 {
         session
             .write_continue_response()
             .await
@@ -114,11 +117,26 @@ async fn receive(
 /// The next piece; `None` at the end of the body.
 async fn piece(session: &mut Session, pause: Duration) -> Result<Option<Bytes>, GatewayError> {
     let read = session.downstream_session.read_request_body();
-    if let Ok(Ok(piece)) = pingora_timeout::timeout(pause, read).await {
-        return Ok(piece);
-    }
+    let refusal = match pingora_timeout::timeout(pause, read).await {
+        Ok(Ok(piece)) => return Ok(piece),
+        Ok(Err(error)) => unreadable(&error),
+        Err(_) => GatewayError::request_timeout(),
+    };
     session.set_keepalive(None);
-    Err(GatewayError::request_timeout())
+    Err(refusal)
+}
+
+/// A body that is not what its framing says. To send it again is of no use, as 408 would ask SDKs to.
+fn unreadable(error: &Error) -> GatewayError {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidData) => {
+            let why = cause.map(ToString::to_string).unwrap_or_default();
+            GatewayError::malformed(&format!("the body cannot be understood: {why}"))
+        }
+        _ if *error.etype() == ErrorType::ReadTimedout => GatewayError::request_timeout(),
+        _ => GatewayError::malformed("the body ended before it was whole"),
+    }
 }
 
 /// Content encodings that clients really use.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::cors;
 use super::crossing::Crossing;
 use super::flight::Flight;
 use super::session::Unwrap;
@@ -28,6 +29,8 @@ pub struct Context {
     pub request_id: Arc<str>,
     /// Whose error shape the client reads.
     pub dialect: Dialect,
+    /// What every answer to it says to a browser.
+    pub cors: cors::Headers,
     /// Which endpoint it calls; `None` if it is answered locally.
     pub endpoint: Option<Endpoint>,
     /// Who is calling, once authenticated.
@@ -165,6 +168,7 @@ impl Context {
             started: now,
             request_id: "".into(),
             dialect: Dialect::OpenAi,
+            cors: cors::Headers::new(),
             endpoint: None,
             caller: None,
             received: None,

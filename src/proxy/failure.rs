@@ -1,6 +1,7 @@
 //! An attempt has failed: what that means, and whether another one follows.
 
-use pingora_error::{Error, ErrorSource, ErrorType};
+use pingora_core::protocols::Digest;
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::attempt;
@@ -8,6 +9,7 @@ use super::context::{Attempt, Context};
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
 use tollgate_base::clock;
+use tollgate_config::catalog::Provider;
 use tollgate_failover::{ConnectFailure, Outcome, Step};
 use tollgate_wire::report::StreamFailure;
 
@@ -26,6 +28,11 @@ pub fn connecting(shared: &Shared, ctx: &mut Context, error: Box<Error>) -> Box<
         | ErrorType::HandshakeError => ConnectFailure::Tls,
         _ => ConnectFailure::Other,
     });
+    if outcome == Outcome::Connect(ConnectFailure::Tls)
+        && let Some(provider) = provider(ctx)
+    {
+        shared.peers.tell(provider, &error);
+    }
     // A name may have more addresses, and they are all the same candidate.
     if let Some(attempt) = &mut ctx.attempt
         && attempt.addresses.len() > 1
@@ -35,6 +42,29 @@ pub fn connecting(shared: &Shared, ctx: &mut Context, error: Box<Error>) -> Box<
         return again(error);
     }
     conclude(shared, ctx, error, outcome, false)
+}
+
+/// The provider of the attempt under way.
+fn provider(ctx: &Context) -> Option<&Provider> {
+    let (planned, attempt) = (ctx.planned.as_ref()?, ctx.attempt.as_ref()?);
+    Some(&planned.candidates[attempt.candidate].provider)
+}
+
+/// Pingora's `connected_to_upstream`. A server that presents the wrong certificate fails the attempt.
+pub fn presented(shared: &Shared, ctx: &mut Context, digest: Option<&Digest>) -> Result<()> {
+    let Some(provider) = provider(ctx).filter(|provider| provider.ca.is_some()) else {
+        return Ok(());
+    };
+    let presented = digest.and_then(|digest| digest.ssl_digest.as_ref());
+    let presented = presented.map_or(&[][..], |digest| &digest.cert_digest);
+    let judged = shared.peers.judge(provider, presented);
+    if let Err(error) = &judged {
+        shared.peers.tell(provider, error);
+        if let Some(attempt) = &mut ctx.attempt {
+            attempt.outcome = Some(Outcome::Connect(ConnectFailure::Tls));
+        }
+    }
+    judged
 }
 
 /// Pingora's `error_while_proxy`.

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, header};
+use http::{HeaderValue, Method, header};
 use pingora_http::RequestHeader;
 use serde_json::json;
 
 use super::aside::Aside;
 use super::context::Caller;
-use super::{count, names};
+use super::{cors, count, names};
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::{Model, Provider};
 use tollgate_ledger::KeyKind;
@@ -66,6 +66,13 @@ pub fn destination(head: &RequestHeader) -> Result<Destination, GatewayError> {
         Method::GET | Method::HEAD => Ok(Destination::Models(query)),
         _ => Err(GatewayError::method_not_allowed("GET")),
     }
+}
+
+/// What may be asked of the gateway as a whole (`OPTIONS *`; RFC 9110, 9.3.7).
+pub fn options(head: &RequestHeader) -> Option<cors::Headers> {
+    let asked = head.method == Method::OPTIONS && head.raw_path() == b"*";
+    let methods = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+    asked.then(|| vec![(header::ALLOW, methods)])
 }
 
 /// Our own count of a prompt's tokens, for models whose providers have no endpoint that counts.

@@ -21,6 +21,7 @@ mod body;
 mod closing;
 mod connection;
 mod context;
+mod cors;
 mod count;
 mod credits;
 mod crossing;
@@ -37,6 +38,7 @@ mod peers;
 mod receive;
 mod record;
 mod reply;
+mod resolver;
 mod rests;
 mod route;
 mod session;
@@ -44,11 +46,13 @@ mod settle;
 mod shared;
 mod tab;
 mod timer;
+mod trust;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -87,6 +91,19 @@ impl ProxyHttp for Gateway {
         ctx: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
         attempt::begin(&self.0, ctx).await
+    }
+
+    /// Judges a server that is known by its own certificate, before anything is sent to it.
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _socket: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        failure::presented(&self.0, ctx, digest)
     }
 
     /// Writes the head of the attempt's request.

@@ -7,7 +7,7 @@ use http::{HeaderName, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 
-use super::names;
+use super::{cors, names};
 use tollgate_wire::Dialect;
 
 /// The headers that carry the request's id; Anthropic's SDKs read theirs from one of another name.
@@ -29,6 +29,8 @@ pub struct Opening {
     pub dialect: Dialect,
     /// Whether the client's HTTP knows chunks.
     pub chunked: bool,
+    /// What the client's browser is told.
+    pub cors: cors::Headers,
 }
 
 impl Opening {
@@ -41,6 +43,9 @@ impl Opening {
             head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
         name_request(&mut head, self.dialect, &self.request_id)?;
+        for (name, value) in &self.cors {
+            head.insert_header(name, value)?;
+        }
         Ok(head)
     }
 }

@@ -7,30 +7,34 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pingora_core::protocols::ALPN;
-use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
-use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use pingora_error::{Error, ErrorType, Result};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
+use super::resolver::Resolver;
+use super::trust::Trust;
+use tollgate_base::clock;
 use tollgate_config::catalog::{BaseUrl, Provider, forbidden_address, plain_http_allowed};
-use tollgate_failover::{ConnectFailure, Outcome};
-
-/// How long an address is believed; the system's resolver does not say.
-const NAME_TTL: Duration = Duration::from_secs(30);
+use tollgate_failover::Outcome;
 
 /// How long an idle upstream connection is kept. Most providers close theirs after 60 s or more.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 
-/// What a name resolved to, and until when that is believed.
-type Known = (Instant, Vec<IpAddr>);
+/// Most `ca` files that are remembered, each for one host.
+const MOST_TRUSTS: usize = 256;
 
-/// Names and certificate authorities, remembered.
+/// How often the log says that a provider's TLS fails.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The text of a `ca` file, and the host that it is read for.
+type Named = (Arc<str>, String);
+
+/// Names and `ca` files, remembered.
 #[derive(Default)]
 pub struct Peers {
-    names: Mutex<HashMap<(String, u16), Known>>,
-    authorities: Mutex<HashMap<Arc<str>, Arc<CaType>>>,
+    names: Resolver,
+    trusts: Mutex<HashMap<Named, Arc<Trust>>>,
+    /// When the log last said so of a provider.
+    untrusted: Mutex<HashMap<Arc<str>, Instant>>,
 }
 
 impl Peers {
@@ -42,65 +46,88 @@ impl Peers {
         patience: Duration,
     ) -> std::result::Result<Vec<SocketAddr>, Outcome> {
         let base = &provider.base_url;
-        if let Some(ip) = base.address() {
-            return checked(vec![ip], base, provider.public_only);
-        }
-        let key = (base.host.clone(), base.port);
-        let known = self
-            .names
-            .lock()
-            .get(&key)
-            .filter(|(until, _)| now < *until)
-            .map(|(_, ips)| ips.clone());
-        if let Some(ips) = known {
-            return checked(ips, base, provider.public_only);
-        }
-        let asked = tokio::time::timeout(
-            patience,
-            tokio::net::lookup_host((base.host.as_str(), base.port)),
-        )
-        .await;
-        let found = match asked {
-            Ok(Ok(found)) => found,
-            Ok(Err(_)) => return Err(Outcome::Connect(ConnectFailure::Dns)),
-            Err(_) => return Err(Outcome::Connect(ConnectFailure::Timeout)),
-        };
-        let mut ips: Vec<IpAddr> = Vec::new();
-        for address in found {
-            if !ips.contains(&address.ip()) {
-                ips.push(address.ip());
+        let mut ips = match base.address() {
+            Some(ip) => vec![ip],
+            None => {
+                let host = (base.host.clone(), base.port);
+                let found = self.names.lookup(&host, now, patience).await;
+                found.map_err(Outcome::Connect)?
             }
-        }
-        if ips.is_empty() {
-            return Err(Outcome::Connect(ConnectFailure::Dns));
-        }
+        };
         // The resolver puts the best first; we take from the end.
         ips.reverse();
-        self.names.lock().insert(key, (now + NAME_TTL, ips.clone()));
         checked(ips, base, provider.public_only)
     }
 
-    fn authorities(&self, pem: &Arc<str>) -> Result<Arc<CaType>> {
-        let mut known = self.authorities.lock();
-        if let Some(authorities) = known.get(pem) {
-            return Ok(authorities.clone());
+    fn trust(&self, pem: &Arc<str>, host: &str) -> Result<Arc<Trust>> {
+        let key = (pem.clone(), host.to_owned());
+        if let Some(trust) = self.trusts.lock().get(&key) {
+            return Ok(trust.clone());
         }
-        let parsed: std::result::Result<Vec<CertificateDer<'_>>, _> =
-            CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-        let ders = parsed.map_err(|_| {
-            Error::explain(
-                ErrorType::InvalidCert,
-                "the provider's `ca` file is not PEM",
-            )
-        })?;
-        let wrapped: Vec<WrappedX509> = ders
-            .iter()
-            .map(|der| WrappedX509::new(der.to_vec(), parse_x509))
-            .collect();
-        let authorities: Arc<CaType> = wrapped.into();
-        known.insert(pem.clone(), authorities.clone());
-        Ok(authorities)
+        let trust = Arc::new(Trust::read(pem, host)?);
+        let mut trusts = self.trusts.lock();
+        if trusts.len() >= MOST_TRUSTS {
+            trusts.clear();
+        }
+        trusts.insert(key, trust.clone());
+        Ok(trust)
     }
+
+    /// Judges the certificate of a provider whose server is known by it; `presented` is its SHA-256.
+    ///
+    /// # Errors
+    /// When it is not the right one.
+    pub fn judge(&self, provider: &Provider, presented: &[u8]) -> Result<()> {
+        let base = &provider.base_url;
+        let Some(pem) = provider.ca.as_ref().filter(|_| base.tls) else {
+            return Ok(());
+        };
+        let trust = self.trust(pem, &base.host)?;
+        if !trust.is_own() {
+            return Ok(());
+        }
+        let judged = trust.judge(presented);
+        judged.map_err(|why| Error::explain(ErrorType::InvalidCert, why))
+    }
+
+    /// Says in the log why a provider's TLS fails, now and then.
+    pub fn tell(&self, provider: &Provider, error: &Error) {
+        let now = clock::now();
+        let mut untrusted = self.untrusted.lock();
+        untrusted.retain(|_, said| now.duration_since(*said) < QUIET);
+        if untrusted.contains_key(&provider.id) {
+            return;
+        }
+        untrusted.insert(provider.id.clone(), now);
+        drop(untrusted);
+        let cause = reason(error);
+        let unknown = ["UnknownIssuer", "CaUsedAsEndEntity"];
+        let is_unknown = unknown.iter().any(|unknown| cause.contains(unknown));
+        let hint = match &provider.ca {
+            _ if !is_unknown => "",
+            None => {
+                "; if it is your own server, name its certificate or its authority's in the provider's `ca`"
+            }
+            Some(_) => {
+                "; the provider's `ca` holds neither its authority's certificate nor, for this host, its own"
+            }
+        };
+        let (id, host) = (&provider.id, &provider.base_url.host);
+        log::warn!("TLS to the provider {id} at {host} fails: {cause}{hint}");
+    }
+}
+
+/// What of a failure of TLS is of use to an operator: rustls's own words, without Pingora's around them.
+fn reason(error: &Error) -> String {
+    let said = match &error.context {
+        Some(said) => said.as_str().to_owned(),
+        None => error.root_cause().to_string(),
+    };
+    let before = ["cause: ", "tls connect error: "];
+    let why = before.iter().find_map(|before| said.rsplit_once(before));
+    let why = why.map_or(&*said, |(_, why)| why);
+    let why = why.rsplit_once(", SNI: ").map_or(why, |(why, _)| why);
+    why.trim().to_owned()
 }
 
 /// Leaves out what must not be called, however the name resolves: cloud metadata, plain http to the world, and our
@@ -153,7 +180,10 @@ pub fn peer(
         options.alpn = ALPN::H2H1;
         options.max_h2_streams = 100;
         if let Some(pem) = &provider.ca {
-            options.ca = Some(peers.authorities(pem)?);
+            let trust = peers.trust(pem, &base.host)?;
+            options.ca = Some(trust.authorities.clone());
+            // What rustls does not take is judged by `Peers::judge`.
+            options.verify_cert = !trust.is_own();
         }
     }
     // Providers never share connections, even at one address: they may trust different authorities.

@@ -11,7 +11,7 @@ use pingora_proxy::Session;
 use super::context::{Caller, Context, Received};
 use super::local::Destination;
 use super::shared::Shared;
-use super::{admit, authenticate, body, credits, local, names, reply, route};
+use super::{admit, authenticate, body, cors, credits, local, names, reply, route};
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
 use tollgate_wire::GatewayError;
@@ -30,6 +30,7 @@ pub async fn request(
     let snapshot = shared.snapshot.load_full();
     ctx.dialect = local::dialect(session.req_header());
     ctx.request_id = request_id(session.req_header());
+    ctx.cors = cors::headers(snapshot.config.proxy.cors.as_ref(), session.req_header());
     let patience = snapshot.config.proxy.read_timeout;
     session.set_write_timeout(Some(patience));
     // Off already if the client wants it closed, or its framing makes it unsafe to go on.
@@ -61,6 +62,13 @@ async fn walk(
 ) -> std::result::Result<Walked, GatewayError> {
     let limits = &snapshot.config.proxy;
     body::check_head(session.req_header(), limits.max_headers)?;
+    let options = cors::preflight(limits.cors.as_ref(), session.req_header())
+        .or_else(|| local::options(session.req_header()));
+    if let Some(options) = options {
+        let answered = reply::nothing(session, ctx, options).await;
+        answered.map_err(|_| GatewayError::internal())?;
+        return Ok(Walked::Answered);
+    }
     let destination = local::destination(session.req_header())?;
     if shared.drain.ends().is_some() {
         session.set_keepalive(None);
@@ -136,7 +144,7 @@ fn request_id(head: &RequestHeader) -> Arc<str> {
 }
 
 /// `req_` and 24 random hexadecimal digits.
-fn new_request_id() -> Arc<str> {
+pub fn new_request_id() -> Arc<str> {
     let mut id = String::with_capacity(28);
     id.push_str("req_");
     tollgate_base::random::push_hex96(&mut id);

@@ -8,6 +8,7 @@ use pingora_proxy::Session;
 use serde_json::json;
 
 use super::context::Context;
+use super::cors;
 use super::opening::name_request;
 use tollgate_wire::error::Code;
 use tollgate_wire::translate;
@@ -49,11 +50,29 @@ pub async fn json(
     send(session, ctx, head, body).await
 }
 
+/// An answer that is all in its headers.
+pub async fn nothing(
+    session: &mut Session,
+    ctx: &mut Context,
+    headers: cors::Headers,
+) -> Result<()> {
+    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(headers.len() + 3))?;
+    name_request(&mut head, ctx.dialect, &ctx.request_id)?;
+    for (name, value) in headers {
+        head.insert_header(name, value)?;
+    }
+    ctx.answered.status = head.status.as_u16();
+    session.write_response_header(Box::new(head), true).await
+}
+
 fn head(ctx: &Context, status: StatusCode, body: &Bytes) -> Result<ResponseHeader> {
     let mut head = ResponseHeader::build(status, Some(6))?;
     head.insert_header(header::CONTENT_TYPE, "application/json")?;
     head.insert_header(header::CONTENT_LENGTH, body.len().to_string())?;
     name_request(&mut head, ctx.dialect, &ctx.request_id)?;
+    for (name, value) in &ctx.cors {
+        head.insert_header(name, value)?;
+    }
     if !ctx.past.is_empty() {
         head.insert_header("x-tollgate-attempts", ctx.past.len().to_string())?;
     }

@@ -12,7 +12,7 @@ mod left;
 mod writes;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -74,6 +74,7 @@ pub fn wrap(
         opening,
         closing,
         patience,
+        unread_by: None,
         comment_cut: false,
         left: None,
         timer: Timer::default(),
@@ -96,6 +97,8 @@ struct HeldSession {
     closing: Closing,
     /// How long the client may leave an answer unread.
     patience: Duration,
+    /// Until when the client must have read the write that is under way.
+    unread_by: Option<Instant>,
     /// A comment to an HTTP/2 client was begun and not finished.
     comment_cut: bool,
     /// The client has left, and its answer is read on.
@@ -126,11 +129,16 @@ impl HeldSession {
 
     /// Waits until the attempt has to end, or the client leaves, and writes comments meanwhile.
     async fn watch(&mut self) -> Watched {
-        if let Err(error) = self.settle_writes().await {
-            return Watched::Left(error);
-        }
+        let mut due = Tick::Wait;
         loop {
-            let tick = tokio::select! {
+            match self.tell(due).await {
+                Ok(Tick::Expire) if self.flight.tick(clock::now()) == Tick::Expire => {
+                    return Watched::Expired;
+                }
+                Ok(_) => {}
+                Err(error) => return Watched::Left(error),
+            }
+            due = tokio::select! {
                 biased;
                 gone = self.real.read_body_or_idle(true) => {
                     let more = |_| Error::explain(ErrorType::ConnectionClosed, "the client sent more than its request");
@@ -138,14 +146,8 @@ impl HeldSession {
                 }
                 tick = Self::next_tick(&mut self.timer, &self.flight) => tick,
             };
-            let written = match tick {
-                Tick::Wait => Ok(()),
-                Tick::Expire => return Watched::Expired,
-                Tick::Open => self.open().await,
-                Tick::Comment => self.comment().await,
-            };
-            if let Err(error) = written {
-                return Watched::Left(error);
+            if due == Tick::Expire {
+                return Watched::Expired;
             }
         }
     }
@@ -227,31 +229,34 @@ impl CustomSession for HeldSession {
         }
     }
 
-    async fn write_response_header(&mut self, resp: Box<ResponseHeader>, _end: bool) -> Result<()> {
-        self.settle_writes().await?;
-        self.real.write_response_header(resp).await
+    async fn write_response_header(&mut self, resp: Box<ResponseHeader>, end: bool) -> Result<()> {
+        self.write(vec![HttpTask::Header(resp, end)])
+            .await
+            .map(drop)
     }
 
-    async fn write_response_header_ref(&mut self, resp: &ResponseHeader, _end: bool) -> Result<()> {
-        self.settle_writes().await?;
-        self.real.write_response_header_ref(resp).await
+    async fn write_response_header_ref(&mut self, resp: &ResponseHeader, end: bool) -> Result<()> {
+        self.write_response_header(Box::new(resp.clone()), end)
+            .await
     }
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.settle_writes().await?;
-        self.real.write_response_body(data, end).await
+        self.write(vec![HttpTask::Body(Some(data), end)])
+            .await
+            .map(drop)
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.real.write_response_trailers(trailers).await
+        self.write(vec![HttpTask::Trailer(Some(Box::new(trailers)))])
+            .await
+            .map(drop)
     }
 
     async fn finish(&mut self) -> Result<()> {
         if self.left.is_some() {
             return Ok(());
         }
-        self.settle_writes().await?;
-        self.real.finish_body().await
+        self.write(vec![HttpTask::Done]).await.map(drop)
     }
 
     async fn shutdown(&mut self, _code: u32, _ctx: &str) {

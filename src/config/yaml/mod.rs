@@ -42,7 +42,7 @@ pub(crate) use sources::Sources;
 pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
-    AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Ledger, Origin, PriceFeed,
+    AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Cors, Ledger, Origin, PriceFeed,
     PriceFeeds, Proxy, RedisChoice, RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
 };
 pub use watch::{Environment, Watcher, reload_on_hangup};

@@ -105,6 +105,19 @@ pub struct Proxy {
     pub keepalive: Duration,
     /// How long running answers may go on after SIGTERM.
     pub drain: Duration,
+    /// Which applications in browsers may call; `None` is none.
+    pub cors: Option<Cors>,
+}
+
+/// Applications in browsers that may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Whether all may.
+    pub any: bool,
+    /// Their origins, as browsers write them.
+    pub origins: Vec<String>,
+    /// How long a browser may remember it.
+    pub max_age: Duration,
 }
 
 /// Listeners with TLS; both files were readable and held PEM when the configuration was loaded.

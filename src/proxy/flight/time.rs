@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Fault, Flight, Phase};
+use super::{Fault, Flight, Phase, State};
 
 /// How often a waiting session looks at the clock at least, so that the end of a drain reaches it.
 const TICK: Duration = Duration::from_secs(2);
@@ -34,20 +34,25 @@ pub enum Tick {
 }
 
 impl Flight {
+    /// When the attempt under way ends, if nothing happens before.
+    pub fn ends_at(&self) -> Instant {
+        self.ends(&self.state.lock())
+    }
+
+    fn ends(&self, state: &State) -> Instant {
+        let at = match state.phase {
+            Phase::Committed => state.heard + state.limits.idle,
+            Phase::Held | Phase::Opened => state.attempt_by.min(state.limits.total),
+        };
+        self.drain.ends().map_or(at, |ends| at.min(ends))
+    }
+
     /// Until when the wrapper may sleep.
     pub fn wake_at(&self, now: Instant) -> Instant {
         let state = self.state.lock();
-        let mut at = now + TICK;
-        if let Some(ends) = self.drain.ends() {
-            at = at.min(ends);
-        }
-        if state.phase == Phase::Committed {
-            at = at.min(state.heard + state.limits.idle);
-        } else {
-            at = at.min(state.attempt_by).min(state.limits.total);
-            if let (Phase::Held, Some(open_at)) = (state.phase, state.limits.open_at) {
-                at = at.min(open_at);
-            }
+        let mut at = self.ends(&state).min(now + TICK);
+        if let (Phase::Held, Some(open_at)) = (state.phase, state.limits.open_at) {
+            at = at.min(open_at);
         }
         if let (Some(every), true) = (state.limits.keepalive, state.may_comment()) {
             at = at.min(state.wrote + every);

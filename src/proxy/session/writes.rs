@@ -1,10 +1,16 @@
-//! Writes to the client. Comments are written from a future that Pingora may drop at any time.
+//! Writes to the client, each of which it must read in time. Comments are written from a future that Pingora may drop at
+//! any time.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType, Result};
+use pingora_timeout::Elapsed;
 
 use super::HeldSession;
+use crate::proxy::flight::Tick;
+use tollgate_base::clock;
 
 /// A comment that no client shows; it keeps idle connections alive.
 const COMMENT: &[u8] = b": keep-alive\n\n";
@@ -35,11 +41,12 @@ impl HeldSession {
             while self.real.has_pending_downstream_proxy_tasks() {
                 self.real.write_downstream_proxy_tasks().await?;
             }
-        } else if std::mem::take(&mut self.comment_cut) {
+        } else if self.comment_cut {
             // Whatever part of the comment left, this makes it a whole one.
             self.real
                 .write_response_body(Bytes::from_static(b"\n\n"), false)
                 .await?;
+            self.comment_cut = false;
         }
         Ok(())
     }
@@ -56,18 +63,54 @@ impl HeldSession {
         self.comment().await
     }
 
-    /// Writes tasks of the answer. A client that does not read is given up.
+    /// Writes tasks of the answer.
     pub(super) async fn write(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let patience = self.patience;
+        let left = self.begin_write();
         let write = async {
             self.settle_writes().await?;
             self.real.response_duplex_vec(tasks).await
         };
         // Pingora's own write timeout sets a timer for each write; this one only for those that wait.
-        match pingora_timeout::timeout(patience, write).await {
-            Ok(written) => written,
-            Err(_) => Error::e_explain(ErrorType::WriteTimedout, "the client does not read")
-                .map_err(|error: Box<Error>| error.into_down()),
+        let written = pingora_timeout::timeout(left, write).await;
+        self.written(written)
+    }
+
+    /// Finishes what an interrupted write began, and then tells the client what is due. May be dropped and called again.
+    pub(super) async fn tell(&mut self, due: Tick) -> Result<Tick> {
+        if due == Tick::Wait && self.unread_by.is_none() {
+            return Ok(due);
         }
+        let left = self.begin_write();
+        let now = clock::now();
+        let ends = self.flight.ends_at().saturating_duration_since(now);
+        let write = async {
+            self.settle_writes().await?;
+            match due {
+                Tick::Open => self.open().await,
+                Tick::Comment => self.comment().await,
+                Tick::Wait | Tick::Expire => Ok(()),
+            }
+        };
+        match pingora_timeout::timeout(left.min(ends), write).await {
+            // The attempt ends before the client is given up, and may go on to be waited for.
+            Err(_) if ends < left => Ok(Tick::Expire),
+            written => self.written(written).map(|()| Tick::Wait),
+        }
+    }
+
+    /// How long the write that begins now, or goes on, may wait for the client.
+    pub(super) fn begin_write(&mut self) -> Duration {
+        let now = clock::now();
+        let by = *self.unread_by.get_or_insert(now + self.patience);
+        by.saturating_duration_since(now)
+    }
+
+    /// A write has ended, or waited for too long: a client that does not read is given up.
+    pub(super) fn written<T>(&mut self, written: Result<Result<T>, Elapsed>) -> Result<T> {
+        self.unread_by = None;
+        written.unwrap_or_else(|_| {
+            Error::e_explain(ErrorType::WriteTimedout, "the client does not read")
+                .map_err(|error: Box<Error>| error.into_down())
+        })
     }
 }

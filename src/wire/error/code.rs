@@ -45,6 +45,10 @@ pub enum Code {
     UnsupportedEncoding,
     /// The client was too slow to send its request.
     RequestTimeout,
+    /// What the client sent is not HTTP.
+    Malformed,
+    /// The request's target is too long.
+    TargetTooLong,
     /// As many requests as the gateway accepts at once are under way.
     Overloaded,
     /// The gateway is shutting down.
@@ -66,7 +70,7 @@ struct Row(&'static str, StatusCode, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Code; 27] = [
+    pub const ALL: [Code; 29] = [
         Code::Unreachable,
         Code::InvalidBody,
         Code::ProviderKeyMissing,
@@ -87,6 +91,8 @@ impl Code {
         Code::HeadTooLarge,
         Code::UnsupportedEncoding,
         Code::RequestTimeout,
+        Code::Malformed,
+        Code::TargetTooLong,
         Code::Overloaded,
         Code::ShuttingDown,
         Code::StreamBroken,
@@ -122,6 +128,8 @@ impl Code {
             Code::HeadTooLarge        => Row("ERR_TOLLGATE_3823", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "invalid_request_error", "invalid_request_error"),
             Code::UnsupportedEncoding => Row("ERR_TOLLGATE_3824", S::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", "invalid_request_error"),
             Code::RequestTimeout      => Row("ERR_TOLLGATE_3825", S::REQUEST_TIMEOUT, "invalid_request_error", "timeout_error"),
+            Code::Malformed           => Row("ERR_TOLLGATE_3826", S::BAD_REQUEST, "invalid_request_error", "invalid_request_error"),
+            Code::TargetTooLong       => Row("ERR_TOLLGATE_3827", S::URI_TOO_LONG, "invalid_request_error", "invalid_request_error"),
             Code::Overloaded          => Row("ERR_TOLLGATE_3830", S::SERVICE_UNAVAILABLE, "server_error", "overloaded_error"),
             Code::ShuttingDown        => Row("ERR_TOLLGATE_3831", S::SERVICE_UNAVAILABLE, "server_error", "overloaded_error"),
             Code::StreamBroken        => Row("ERR_TOLLGATE_3832", S::BAD_GATEWAY, "server_error", "api_error"),

@@ -377,6 +377,27 @@ impl GatewayError {
         )
     }
 
+    /// 431: the request's head has more than `limit` lines.
+    pub fn too_many_headers(limit: u64) -> Self {
+        Self::new(
+            Code::HeadTooLarge,
+            format!("The request has too many headers: {limit} are taken."),
+        )
+    }
+
+    /// 414: the request's target is longer than `limit` bytes.
+    pub fn target_too_long(limit: u64) -> Self {
+        Self::new(
+            Code::TargetTooLong,
+            format!("The request's URL is too long: it may have {limit} bytes at most."),
+        )
+    }
+
+    /// 400: what was sent is not HTTP as the RFCs have it. It is of no use to send it again.
+    pub fn malformed(why: &str) -> Self {
+        Self::new(Code::Malformed, format!("Malformed request: {why}."))
+    }
+
     /// 415: the body's content encoding is not understood.
     pub fn unsupported_encoding() -> Self {
         Self::new(
@@ -389,7 +410,7 @@ impl GatewayError {
     pub fn request_timeout() -> Self {
         Self::new(
             Code::RequestTimeout,
-            "The request body did not arrive in time. Send it again.",
+            "The request did not arrive in time. Send it again.",
         )
     }
 

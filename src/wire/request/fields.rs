@@ -170,7 +170,10 @@ fn token_limit(param: &'static str, raw: &str) -> Result<Option<u64>, BadRequest
     if raw.starts_with('-') {
         return Err(BadRequest::param(
             param,
-            format!("Invalid '{param}': expected a positive integer."),
+            format!(
+                "Invalid '{param}': expected a positive integer. Leave it out instead of asking for no limit with a \
+                 negative one."
+            ),
         ));
     }
     if !raw.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -259,8 +259,8 @@ async fn heads_are_bounded() {
         let mut client = Client::connect(version, gateway.address).await;
         refused(
             &client.ask(&long).await,
-            431,
-            "ERR_TOLLGATE_3823",
+            414,
+            "ERR_TOLLGATE_3827",
             &format!("{version:?} path"),
         );
     }

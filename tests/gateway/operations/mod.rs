@@ -4,11 +4,14 @@
 mod access_log;
 mod admin;
 mod bodies;
+mod cors;
 mod framing;
 mod help;
 mod listeners;
+mod malformed;
 mod reload;
 mod slow;
 mod start;
 mod stop;
+mod trust;
 mod upstream;

@@ -215,3 +215,84 @@ async fn clients_that_stop_reading_are_given_up() {
             .contains("tollgate_requests_in_flight 0")
     );
 }
+
+/// A stream of an HTTP/2 connection on which the client takes no byte of a body.
+async fn without_a_window(
+    address: std::net::SocketAddr,
+    stream: bool,
+) -> (
+    h2::client::ResponseFuture,
+    h2::client::SendRequest<bytes::Bytes>,
+) {
+    let io = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    let (sender, connection) = builder
+        .initial_window_size(0)
+        .handshake::<_, bytes::Bytes>(io)
+        .await
+        .unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let mut sender = sender.ready().await.unwrap();
+    let request = Request::chat(&["m"], stream);
+    let head = http::Request::builder()
+        .method("POST")
+        .uri(format!("http://{address}{}", request.path))
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("content-type", "application/json");
+    let (answer, mut body) = sender.send_request(head.body(()).unwrap(), false).unwrap();
+    body.send_data(request.body, true).unwrap();
+    (answer, sender)
+}
+
+#[tokio::test]
+async fn http2_clients_without_a_window_keep_nobody_out() {
+    let silent = Script::sse().then(Act::Silence);
+    let pings = Script::sse().then(Act::Forever(
+        ": ping\n\n".into(),
+        Duration::from_millis(300),
+    ));
+    let held = Script::sse().then(Act::Forever(
+        crate::common::script::chat_role().into(),
+        Duration::from_millis(300),
+    ));
+    let words = super::help::slow_words(1000, 300);
+    let broken = Script::sse().wait(700).then(Act::ResetStream);
+    let refused = Script::error(400, "no");
+    let cases = [
+        ("a silent provider", true, silent),
+        ("one that sends comments", true, pings),
+        ("one that never says a word", true, held),
+        ("one that talks", true, words),
+        ("one that fails", true, broken),
+        ("one that refuses", false, refused),
+        ("one that answers", false, Script::chat(false, "hello")),
+    ];
+    let one = async |(what, stream, script)| {
+        let fake = Fake::start(Wire::H1, script).await;
+        let config = json!({
+            "proxy": {"read_timeout": "1s", "max_in_flight": 2},
+            "timeouts": {"hold": "100ms", "keepalive": "200ms"},
+            "ledger": {"usage_grace": "1s"},
+        });
+        let gateway = Gateway::builder()
+            .fake("f", &fake)
+            .config(config)
+            .start()
+            .await;
+        let _open = tokio::join!(
+            without_a_window(gateway.address, stream),
+            without_a_window(gateway.address, stream)
+        );
+        assert!(eventually(SOON, || fake.count() == 2).await, "{what}");
+        let is_free = || {
+            let metrics = gateway.admin_get("/metrics");
+            metrics.contains("tollgate_requests_in_flight 0\n")
+        };
+        assert!(
+            eventually(SOON, is_free).await,
+            "{what}: {:?}",
+            gateway.access_log()
+        );
+    };
+    futures::future::join_all(cases.map(one)).await;
+}

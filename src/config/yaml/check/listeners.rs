@@ -14,7 +14,7 @@ use crate::yaml::document::beside;
 use crate::yaml::place::Place;
 use crate::yaml::types;
 use crate::yaml::units::{ByteSize, Span};
-use crate::yaml::valid::{AccessLog, Proxy, Timeouts, Tls};
+use crate::yaml::valid::{AccessLog, Cors, Proxy, Timeouts, Tls};
 
 const PROXY_DEFAULT: SocketAddr = loopback(8080);
 pub(super) const ADMIN_DEFAULT: SocketAddr = loopback(9090);
@@ -62,6 +62,37 @@ impl Checker<'_> {
             keepalive: self.span(&place.key("keepalive"), proxy.keepalive, 75),
             // No grace at all is a choice, too.
             drain: proxy.drain.map_or(Duration::from_secs(600), Span::duration),
+            cors: proxy
+                .cors
+                .as_ref()
+                .map(|cors| self.cors(&place.key("cors"), cors)),
+        }
+    }
+
+    fn cors(&mut self, place: &Place, cors: &types::Cors) -> Cors {
+        let (mut any, mut origins) = (false, Vec::new());
+        for (index, origin) in cors.origins.iter().enumerate() {
+            if origin == "*" {
+                any = true;
+            } else if is_origin(origin) {
+                origins.push(origin.to_ascii_lowercase());
+            } else {
+                let hint =
+                    "write scheme, host and port only, as in https://app.example.com; `*` is any";
+                let place = place.key("origins").index(index);
+                self.fault(&place, "this is not an origin", Some(hint.to_owned()));
+            }
+        }
+        if cors.origins.is_empty() {
+            let hint = Some("leave `cors` out to let no application in a browser call".to_owned());
+            self.fault(&place.key("origins"), "no origin is let in", hint);
+        }
+        Cors {
+            any,
+            origins,
+            max_age: cors
+                .max_age
+                .map_or(Duration::from_secs(600), Span::duration),
         }
     }
 
@@ -210,6 +241,28 @@ impl Checker<'_> {
     }
 }
 
+/// Whether a text is an origin as browsers write it: without a path, and without a port that its scheme has anyway.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let usual = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    let is_scheme = scheme
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_host = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\*".contains(&byte);
+    let has_usual_port = !usual.is_empty() && host.ends_with(usual);
+    is_scheme
+        && !scheme.is_empty()
+        && !host.is_empty()
+        && host.bytes().all(is_host)
+        && !has_usual_port
+}
+
 /// Whether PEM text holds at least one certificate, and nothing that looks like one and is not.
 pub(super) fn has_certificate(pem: &[u8]) -> bool {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
@@ -261,5 +314,28 @@ mod tests {
             let result = parse(&format!("log: {{ access: {word} }}"), &|_| None);
             assert_eq!(result.is_ok(), fine, "{word}");
         }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        for (origin, fine) in [
+            ("*", true),
+            ("https://app.example", true),
+            ("http://localhost:3000", true),
+            ("HTTPS://App.Example", true),
+            ("chrome-extension://abcdef", true),
+            ("http://[::1]:8080", true),
+            ("https://app.example/", false),
+            ("https://app.example/a", false),
+            ("https://app.example:443", false),
+            ("https://*.example", false),
+            ("app.example", false),
+            ("https://", false),
+            ("", false),
+        ] {
+            let yaml = format!("proxy: {{ cors: {{ origins: ['{origin}'] }} }}");
+            assert_eq!(parse(&yaml, &|_| None).is_ok(), fine, "{origin}");
+        }
+        assert!(parse("proxy: { cors: {} }", &|_| None).is_err());
     }
 }

@@ -31,6 +31,18 @@ pub struct Proxy {
     pub keepalive: Option<Span>,
     /// How long running answers may go on after SIGTERM. Default 10m.
     pub drain: Option<Span>,
+    /// Which applications in browsers may call; absent is none.
+    pub cors: Option<Cors>,
+}
+
+/// Applications in browsers, of other origins than the gateway.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cors {
+    /// Their origins: scheme, host and port, as in `https://app.example.com`; `*` is any.
+    pub origins: Vec<String>,
+    /// How long a browser may remember what it was told. Default 10m.
+    pub max_age: Option<Span>,
 }
 
 /// Listeners with TLS.
