@@ -74,9 +74,6 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
     let env: Environment = Arc::new(|name| std::env::var(name).ok());
     let config = tollgate_config::load(path, &*env)?;
-    for warning in &config.warnings {
-        log::warn!("{warning}");
-    }
 
     let metrics = Arc::new(Metrics::new().map_err(|error| BootError::Internal(error.to_string()))?);
     metrics.config_loaded(clock::wall());
@@ -85,6 +82,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
     let (control, database) = control::start(&config, office.as_deref(), &metrics)?;
+    warn(&config, &control);
     let (rests, told) = Rests::channel();
     let shared = Arc::new(Shared {
         snapshot: control.served(),
@@ -118,6 +116,15 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     admin::serve(&config, &shared, &control, database.as_ref())?;
     warm_up()?;
     proxy::serve(&config, &shared, office)
+}
+
+/// Says what is legal and probably not meant. Keys that the admin API made are keys, too.
+fn warn(config: &Config, control: &Control) {
+    let has_keys = control.served().load().access_keys().next().is_some();
+    let warnings = config.warnings.iter();
+    for warning in warnings.filter(|warning| !(has_keys && warning.path == "access_keys")) {
+        log::warn!("{warning}");
+    }
 }
 
 fn target(log: &LogTarget) -> Target {

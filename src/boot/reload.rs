@@ -57,15 +57,13 @@ pub fn watch(
 
 /// Puts a new configuration in force, as far as that goes without a restart.
 fn swap(control: &Control, started_with: &Config, config: Arc<Config>) {
-    for warning in &config.warnings {
-        log::warn!("{warning}");
-    }
+    let generation = control.reconfigure(config.clone());
+    super::warn(&config, control);
     let restart = started_with.needs_restart(&config);
     if !restart.is_empty() {
         let settings = restart.join(", ");
         log::warn!("changed, and in force only after a restart: {settings}");
     }
-    let generation = control.reconfigure(config);
     log::info!("configuration reloaded (generation {generation})");
 }
 

@@ -157,7 +157,7 @@ impl From<Found<Provider>> for Custom {
     }
 }
 
-/// The declared catalog with the custom providers of the store laid over it. One that clashes with a declared
+/// The declared catalog with the custom providers of the store after all others. One that clashes with a declared
 /// provider, or cannot be understood any more, is left out.
 fn catalog(config: &Config, custom: &[Custom]) -> Arc<Catalog> {
     let is_free = |own: &&Custom| {
@@ -170,14 +170,14 @@ fn catalog(config: &Config, custom: &[Custom]) -> Arc<Catalog> {
         }
         free
     };
-    let mut custom: Vec<&Custom> = custom.iter().filter(is_free).collect();
+    // The eldest first: a new provider takes no bare id away from one that had it.
+    let mut custom: Vec<&Custom> = custom.iter().rev().filter(is_free).collect();
     if custom.is_empty() {
         return config.catalog.clone();
     }
     let lay = |custom: &[&Custom]| {
         let says: Vec<types::Provider> = custom.iter().map(|own| own.says.clone()).collect();
-        let no_files = |_: &std::path::Path| Err("a stored provider has no files".to_owned());
-        config.catalog.with(&says, no_files)
+        config.catalog.with_last(&says)
     };
     let mut catalog = lay(&custom).unwrap_or_else(|_| {
         // One of them cannot be understood any more: the others are not to suffer.

@@ -189,7 +189,8 @@ impl Catalog {
         }
     }
 
-    /// Every provider, in the order in which a bare id tries them: the YAML's, then the built-in ones.
+    /// Every provider, in the order in which a bare id tries them: the YAML's, then the built-in ones, then those that
+    /// were made at run time, the eldest first.
     pub fn providers(&self) -> &[Arc<Provider>] {
         &self.providers
     }
@@ -199,6 +200,16 @@ impl Catalog {
         self.by_id
             .get(id)
             .and_then(|position| self.providers.get(*position))
+    }
+
+    /// The providers that a model's id or alias goes to without a provider in front, in their order, as if the catalog
+    /// had only those that `may` accepts.
+    pub fn bare(&self, name: &str, may: impl Fn(&Provider) -> bool) -> Vec<&Arc<Provider>> {
+        let named = self.named(name).unwrap_or_default().iter();
+        let bare = named.filter(|named| named.model.bare);
+        bare.filter_map(|named| self.providers.get(named.provider))
+            .filter(|provider| may(provider))
+            .collect()
     }
 
     /// Changes what is known of a provider, but for its id and its models.

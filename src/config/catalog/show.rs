@@ -24,7 +24,8 @@ pub fn show(catalog: &Catalog, provider: &Provider, model: &Model, json: bool) -
         return format!("{value:#}\n");
     }
     let mut text = format!("{}:{}\n\n", provider.id, model.id);
-    for (name, value) in facts(provider, model) {
+    let order = bare_order(catalog, model);
+    for (name, value) in facts(provider, model).into_iter().chain(order) {
         text.push_str(&format!("  {name:<18}{value}\n"));
     }
     text.push('\n');
@@ -96,6 +97,14 @@ fn called(provider: &Provider, model: &Model) -> String {
         true => format!("{} or {}:{}", model.id, provider.id, model.id),
         false => format!("{}:{}", provider.id, model.id),
     }
+}
+
+/// Where the bare id goes, if several have it. What is made at run time is known to gateways only.
+fn bare_order(catalog: &Catalog, model: &Model) -> Option<(&'static str, String)> {
+    let order = catalog.bare(&model.id, |_| true);
+    let ids: Vec<&str> = order.iter().map(|provider| &*provider.id).collect();
+    let order = format!("{}, then providers of the API", ids.join(", "));
+    (model.bare && ids.len() > 1).then_some(("bare id goes to", order))
 }
 
 fn abilities(known: &Capabilities) -> Vec<(&'static str, String)> {

@@ -113,6 +113,7 @@ impl Document {
         let mut value = self
             .json(yaml, &Place::default())
             .unwrap_or_else(|| Value::Object(Map::new()));
+        shape::complete_lists(&mut value);
         let mut referred = BTreeSet::new();
         if let Some(env) = env {
             self.resolve(&mut value, &Place::default(), env, &mut referred);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser};
 
-use super::place::Place;
+use super::place::{Place, Seg};
 
 /// How deep values may be nested; as many as serde_yaml takes. Each place repeats all that is around it.
 const DEEPEST: usize = 128;
@@ -186,7 +186,13 @@ impl Lines {
 
     /// A scalar's text as it stands in the file, before references were resolved.
     pub(super) fn raw(&self, place: &Place) -> Option<&str> {
-        self.nodes.get(place)?.raw.as_deref()
+        let node = match self.nodes.get(place) {
+            Some(node) => Some(node),
+            // What was written without a list around it.
+            None if place.0.last() == Some(&Seg::Index(0)) => self.nodes.get(&place.parent()?),
+            None => None,
+        };
+        node?.raw.as_deref()
     }
 }
 

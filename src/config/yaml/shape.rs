@@ -34,6 +34,7 @@ pub fn schema() -> Value {
         }
         // Absence is every default; the descriptions say what it means.
         node.remove("default");
+        list_of_one(node);
         let needed: Vec<Value> = match node.get("properties") {
             Some(Value::Object(fields)) => ["id", "sha256", "usd", "per"]
                 .into_iter()
@@ -47,6 +48,23 @@ pub fn schema() -> Value {
         }
     });
     schema
+}
+
+/// A list may be written as the only thing in it.
+fn list_of_one(node: &mut Map<String, Value>) {
+    let only_lists = |kind: &Value| *kind == "array" || *kind == "null";
+    let lists = match node.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().all(only_lists),
+        Some(kind) => *kind == "array",
+        None => false,
+    };
+    let Some(one) = node.get("items").cloned().filter(|_| lists) else {
+        return;
+    };
+    let about = node.remove("description");
+    let list = Value::Object(std::mem::take(node));
+    node.extend(about.map(|about| ("description".to_owned(), about)));
+    node.insert("anyOf".to_owned(), Value::Array(vec![list, one]));
 }
 
 /// Whether a mapping cannot be without a field. An id that may be absent has something else to stand in for it.
@@ -122,6 +140,65 @@ fn plain_enum(node: &mut Map<String, Value>) {
     }
 }
 
+/// Puts a list around a text or a mapping that stands where a list of such belongs.
+pub(super) fn complete_lists(document: &mut Value) {
+    let (schema, Some(validator)) = strict() else {
+        return;
+    };
+    let lone = |document: &Value| -> Vec<Place> {
+        let errors = validator.iter_errors(document);
+        let lone = errors.filter(|error| is_lone(error, schema));
+        lone.map(|error| Place::from_pointer(error.instance_path().as_str(), document))
+            .collect()
+    };
+    // What is put into a list may have lists of its own in it.
+    loop {
+        let places = lone(document);
+        if places.is_empty() {
+            return;
+        }
+        for place in places {
+            if let Some(at) = place.find(document) {
+                *at = Value::Array(vec![at.take()]);
+            }
+        }
+    }
+}
+
+/// Whether an error is that one thing stands where a list of such belongs.
+fn is_lone(error: &ValidationError<'_>, schema: &Value) -> bool {
+    let wants_list = matches!(
+        error.kind(),
+        ValidationErrorKind::Type {
+            kind: TypeKind::Single(JsonType::Array)
+        }
+    );
+    let found = match error.instance().as_ref() {
+        Value::String(_) => "string",
+        Value::Object(_) => "object",
+        _ => return false,
+    };
+    let item = around(error, schema).get("items").filter(|_| wants_list);
+    let item = item.map(|item| match item.get("$ref").and_then(Value::as_str) {
+        Some(named) => schema
+            .pointer(named.trim_start_matches('#'))
+            .unwrap_or(item),
+        None => item,
+    });
+    item.is_some_and(|item| {
+        let is_choice = found == "string" && item.get("enum").is_some();
+        is_choice || item.get("type").is_some_and(|kind| *kind == found)
+    })
+}
+
+/// The part of the schema that an error is about.
+fn around<'s>(error: &ValidationError<'_>, schema: &'s Value) -> &'s Value {
+    let keyword = error.schema_path().as_str();
+    let node = keyword.rfind('/');
+    node.and_then(|end| schema.pointer(&keyword[..end]))
+        .unwrap_or(&Value::Null)
+}
+
 /// Every fault of shape. `raw` gives a scalar's text as the operator wrote it, so that nothing a reference
 /// brought is ever shown.
 pub(super) fn faults(document: &Value, raw: &dyn Fn(&Place) -> Option<String>) -> Vec<Misshape> {
@@ -142,11 +219,7 @@ fn explain(
 ) -> Vec<Misshape> {
     let place = Place::from_pointer(error.instance_path().as_str(), document);
     let written = || raw(&place).map_or_else(|| "this".to_owned(), |text| format!("`{text}`"));
-    let keyword = error.schema_path().as_str();
-    let node = keyword
-        .rfind('/')
-        .and_then(|end| schema.pointer(&keyword[..end]))
-        .unwrap_or(&Value::Null);
+    let node = around(error, schema);
     let unit = node.get("patternErrorMessage").and_then(Value::as_str);
     let one = |message: String, hint: Option<String>| {
         vec![Misshape {
@@ -274,54 +347,4 @@ pub(super) fn prune(document: &mut Value, misshape: &Misshape) -> Option<Place> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(document: Value) -> Vec<String> {
-        let raw = |place: &Place| {
-            place
-                .find(&mut document.clone())
-                .map(|value| value.to_string().trim_matches('"').to_owned())
-        };
-        faults(&document, &raw)
-            .into_iter()
-            .map(|fault| {
-                format!(
-                    "{}: {}; {}",
-                    fault.place,
-                    fault.message,
-                    fault.hint.unwrap_or_default()
-                )
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_schema_is_a_schema_and_accepts_an_empty_document() {
-        assert!(strict().1.is_some(), "the generated schema compiles");
-        assert!(
-            jsonschema::meta::is_valid(&schema()),
-            "the editors' schema is valid"
-        );
-        assert_eq!(said(serde_json::json!({})), Vec::<String>::new());
-    }
-
-    #[test]
-    fn every_kind_of_fault_is_told_in_an_operators_words() {
-        let document = serde_json::json!({
-            "proxi": {},
-            "proxy": { "listen": "a", "threads": -1, "max_body": "big", "drain": 5 },
-            "timeouts": { "total": "soon", "hold": true },
-            "providers": [
-                { "bas_url": "x", "auth": "bearr", "surfaces": ["openai/chat"], "keys": [{ "id": 5 }] },
-                "openai",
-                { "models": [{ "prices": { "input": -1, "output": "x" }, "modalities": ["smell"] }] },
-            ],
-            "failover": "yes",
-            "configurations": [{ "router": { "rules": [{ "steps": [{ "type": "usr" }, { "keys": [] }, { "type": "ngrok", "kys": 1 }] }] } }],
-        });
-        let mut said = said(document);
-        said.sort();
-        insta::assert_snapshot!(said.join("\n"));
-    }
-}
+mod tests;

@@ -319,3 +319,99 @@ async fn a_surface_is_sent_the_fields_that_it_supports() {
         (&json!("u"), &json!({}))
     );
 }
+
+#[tokio::test]
+async fn a_bare_model_id_goes_to_the_providers_of_the_file_first() {
+    let house = Fake::good(Wire::H1, "the house").await;
+    let (elder, younger) = (
+        Fake::good(Wire::H1, "the elder").await,
+        Fake::good(Wire::H1, "the younger").await,
+    );
+    let api = Api::start(builder().fake("house", &house)).await;
+    let guest = |id: &str, fake: &Fake, models: Value| json!({"providerId": id, "name": id, "baseUrl": fake.base_url(), "auth": "none", "models": models});
+    let models = json!([{"modelId": "m"}, {"modelId": "own"}, {"modelId": "gpt-4o"}]);
+    let made = api
+        .create("/providers", guest("a-elder", &elder, models))
+        .await;
+    let preceded = |made: &Value| {
+        let models = made["models"].as_array().unwrap().iter();
+        models
+            .map(|model| model["precededBy"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        preceded(&made),
+        [json!(["house"]), Value::Null, json!(["openai"])]
+    );
+    let models = json!([{"modelId": "x", "aliases": ["M", "own"]}]);
+    let made = api
+        .create("/providers", guest("a-younger", &younger, models))
+        .await;
+    assert_eq!(preceded(&made), [json!(["house", "a-elder"])]);
+    let path = format!("/providers/{}", id(&made));
+    assert_eq!(
+        preceded(&api.get(&path).await),
+        [json!(["house", "a-elder"])]
+    );
+
+    for (model, fake) in [
+        ("m", &house),
+        ("own", &elder),
+        ("a-younger:own", &younger),
+        ("x", &younger),
+    ] {
+        let before = fake.count();
+        assert_eq!(api.chat(model).await, 200, "{model}");
+        assert_eq!(fake.count(), before + 1, "{model}");
+    }
+    // Whom the account has no key for is passed over, as ever.
+    let before = elder.count();
+    assert_eq!(api.chat("gpt-4o").await, 200);
+    assert_eq!(elder.count(), before + 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_the_file_hides_can_be_deleted() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let api = Api::start(builder()).await;
+    let path = format!(
+        "/providers/{}",
+        id(&api.create("/providers", provider("mine")).await)
+    );
+    let file = api.gateway.path("tollgate.yaml");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    config["providers"] = json!([crate::common::gateway::provider("mine", &fake)]);
+    std::fs::write(&file, config.to_string()).unwrap();
+    let hidden = async || ids(&api.get("/providers").await, ITEMS).contains(&"mine".to_owned());
+    let began = tollgate_base::clock::now();
+    while !hidden().await {
+        assert!(began.elapsed().as_secs() < 10, "{}", api.gateway.output());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(api.chat("mine:m").await, 200, "the file's");
+    api.expect(204, "DELETE", &path, None).await;
+    api.expect(404, "GET", &path, None).await;
+    assert_eq!(api.chat("mine:m").await, 200);
+    let declared = api.expect(409, "DELETE", "/providers/mine", None).await;
+    assert_ne!(declared["errorCode"], "ERR_TOLLGATE_4091", "{declared}");
+}
+
+#[tokio::test]
+async fn keys_of_the_api_are_keys_too() {
+    let missing = "there are no access keys here";
+    let mut api = Api::start(builder().config(json!({"access_keys": []}))).await;
+    let none: Value = {
+        let text = std::fs::read(api.gateway.path("tollgate.yaml")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
+    assert_eq!(none["access_keys"], json!([]), "the file has none");
+    assert_eq!(api.gateway.output().matches(missing).count(), 1);
+    api.create("/access-keys", json!({"name": "app"})).await;
+    api.gateway.restart().await;
+    assert_eq!(
+        api.gateway.output().matches(missing).count(),
+        1,
+        "{}",
+        api.gateway.output()
+    );
+}

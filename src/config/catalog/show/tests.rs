@@ -68,6 +68,19 @@ fn declared_prices_come_from_the_configuration() {
 }
 
 #[test]
+fn it_is_said_where_a_bare_id_goes() {
+    let yaml =
+        "providers: [{ id: mine, base_url: 'http://127.0.0.1:1', models: [{ id: gpt-4o }] }]";
+    let catalog = crate::yaml::parse(yaml, &|_| None).unwrap().catalog.clone();
+    let text = shown(&catalog, "gpt-4o", false);
+    assert!(
+        text.contains("bare id goes to   mine, openai, then providers of the API\n"),
+        "{text}"
+    );
+    assert!(!shown(&Catalog::built_in(), "gpt-4o", false).contains("bare id goes to"));
+}
+
+#[test]
 fn json_has_capabilities_and_every_figure() {
     let json: Value = serde_json::from_str(&shown(&Catalog::built_in(), "gpt-5.5", true)).unwrap();
     assert_eq!(

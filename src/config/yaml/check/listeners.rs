@@ -317,6 +317,18 @@ mod tests {
     }
 
     #[test]
+    fn one_address_is_a_list_of_one() {
+        let config = parse("proxy: { listen: '127.0.0.1:1' }", &|_| None).unwrap();
+        assert_eq!(config.proxy.listen, ["127.0.0.1:1".parse().unwrap()]);
+        let faults = parse("\nproxy:\n  listen: localhost:1\n", &|_| None).unwrap_err();
+        let told = faults.to_string();
+        assert!(
+            told.contains(":3: proxy.listen[0]: this is not an address"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn origins_are_written_as_browsers_write_them() {
         for (origin, fine) in [
             ("*", true),

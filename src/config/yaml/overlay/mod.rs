@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
+use crate::catalog::Provider;
 use crate::yaml::types;
 use tollgate_ledger::tariff::Prices;
 use tollgate_wire::Surface;
@@ -49,8 +50,41 @@ impl Catalog {
         declared: &[types::Provider],
         read_file: impl Fn(&Path) -> Result<String, String>,
     ) -> Result<Catalog, Vec<OverlayFault>> {
+        let laid = self.laid(declared, read_file)?;
+        Ok(self.made_of(laid.into_iter().chain(self.untouched(declared))))
+    }
+
+    /// The same with providers that are made at run time, and come after all others: a bare id that others have goes to
+    /// those first.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn with_last(&self, made: &[types::Provider]) -> Result<Catalog, Vec<OverlayFault>> {
+        let no_files =
+            |_: &Path| Err("a provider that is made at run time has no files".to_owned());
+        let laid = self.laid(made, no_files)?;
+        Ok(self.made_of(self.untouched(made).chain(laid)))
+    }
+
+    fn made_of(&self, providers: impl Iterator<Item = Arc<Provider>>) -> Catalog {
+        let mut catalog = Catalog::of(providers.collect(), self.wire_aliases().clone());
+        catalog.set_feeds(self.feeds().clone());
+        catalog
+    }
+
+    fn untouched(&self, declared: &[types::Provider]) -> impl Iterator<Item = Arc<Provider>> {
+        let known = self.providers().iter();
+        let is_untouched = |known: &&Arc<Provider>| declared.iter().all(|one| *one.id != *known.id);
+        known.filter(is_untouched).cloned()
+    }
+
+    fn laid(
+        &self,
+        declared: &[types::Provider],
+        read_file: impl Fn(&Path) -> Result<String, String>,
+    ) -> Result<Vec<Arc<Provider>>, Vec<OverlayFault>> {
         let mut faults = Faults::default();
-        let mut providers = Vec::with_capacity(self.providers().len() + declared.len());
+        let mut providers = Vec::with_capacity(declared.len());
         for (position, provider) in declared.iter().enumerate() {
             let path = format!("providers[{position}]");
             if let Some(other) = declared
@@ -69,17 +103,10 @@ impl Catalog {
                 providers::lay(self, provider, &path, &read_file, &mut faults).map(Arc::new),
             );
         }
-        if !faults.0.is_empty() {
-            return Err(faults.0);
+        match faults.0.is_empty() {
+            true => Ok(providers),
+            false => Err(faults.0),
         }
-        let untouched = self
-            .providers()
-            .iter()
-            .filter(|known| declared.iter().all(|other| *other.id != *known.id));
-        providers.extend(untouched.cloned());
-        let mut catalog = Catalog::of(providers, self.wire_aliases().clone());
-        catalog.set_feeds(self.feeds().clone());
-        Ok(catalog)
     }
 }
 

@@ -60,7 +60,10 @@ pub(super) fn operations() -> Vec<Operation> {
         delete("/providers/{id}", "DeleteAIGatewayProvider")
             .tag(&TAG)
             .summary("Delete an AI Gateway provider")
-            .description("Refused while a provider key or an access key configuration refers to it.")
+            .description(
+                "Refused while a provider key or an access key configuration refers to it. One whose providerId the \
+                 configuration file declares as well is hidden by that, and can be deleted.",
+            )
             .errors(&[Code::Declared, Code::InUse])
             .handler(remove),
     ]
@@ -120,7 +123,8 @@ pub(super) struct AIGatewayProviderCreate {
     metadata: Option<String>,
     /// API surfaces supported by this provider. Defaults to `openai/chat-completions`.
     supported_api_surfaces: Option<Vec<SupportedAPISurface>>,
-    /// Initial set of models exposed by this provider. Others can be called too, as `providerId:model`.
+    /// Initial set of models exposed by this provider. Others can be called too, as `providerId:model`. A model id that
+    /// other providers have goes to them first, unless it is called as `providerId:model`.
     models: Option<Vec<AIGatewayProviderModelCreate>>,
     /// How a key travels to it. Defaults to what the surface's format does.
     auth: Option<Auth>,
@@ -233,11 +237,13 @@ async fn update(
 }
 
 async fn remove(context: Context, Id(id): Id) -> Result<(), ApiError> {
-    let actor = context.actor();
+    let (actor, config) = (context.actor(), context.control().config());
     context
         .change(|view, draft| {
             let old = own(&context, view, &id)?;
-            if let Some(by) = used_by(view, &old.says.id) {
+            // What refers to one that the configuration hides means the other one.
+            let is_hidden = config.catalog.provider(&old.says.id).is_some();
+            if let Some(by) = used_by(view, &old.says.id).filter(|_| !is_hidden) {
                 return Err(ApiError::in_use(WHAT, &by));
             }
             draft.delete(&actor, &id, &*old);
@@ -354,7 +360,7 @@ fn shown(context: &Context, found: &Found<Provider>) -> AIGatewayProvider {
         metadata: provider.meta.metadata.clone(),
         made: context.made(&provider.meta),
         supported_api_surfaces: surfaces::shown(&provider.surfaces),
-        models: models::shown(provider),
+        models: models::shown(provider, &context.state.catalog()),
         auth: says.auth.clone(),
         account_id: context.other_account(&provider.meta),
     }

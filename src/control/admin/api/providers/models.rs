@@ -10,6 +10,7 @@ use crate::admin::api::prices::ModelPrices;
 use crate::resource::{Provider, forms};
 use tollgate_base::clock;
 use tollgate_base::id;
+use tollgate_config::catalog::{self, Catalog};
 
 const PREFIX: &str = "mod_";
 
@@ -36,6 +37,10 @@ pub(super) struct AIGatewayProviderModel {
     /// What it costs, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     prices: Option<ModelPrices>,
+    /// Other providers that have its id or one of its aliases, if there are any: a request that names the model without
+    /// a provider goes to them first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    preceded_by: Vec<String>,
 }
 
 /// A model, to be created.
@@ -109,8 +114,27 @@ pub(super) fn replace(
     provider.model_ids = ids;
 }
 
+/// The providers that come before this one where a request names the model without a provider.
+fn preceding(catalog: &Catalog, provider: &Provider, model: &forms::Model) -> Vec<String> {
+    let may = |known: &catalog::Provider| {
+        let owner = known.owner.as_deref();
+        owner.is_none_or(|owner| owner == provider.meta.account)
+    };
+    let mut all: Vec<String> = Vec::new();
+    for name in std::iter::once(&model.id).chain(&model.aliases) {
+        let before = catalog.bare(name, may).into_iter();
+        let before = before.take_while(|known| *known.id != *provider.says.id);
+        for known in before {
+            if all.iter().all(|other| **other != *known.id) {
+                all.push(known.id.to_string());
+            }
+        }
+    }
+    all
+}
+
 /// The provider's models, as clients see them.
-pub(super) fn shown(provider: &Provider) -> Vec<AIGatewayProviderModel> {
+pub(super) fn shown(provider: &Provider, catalog: &Catalog) -> Vec<AIGatewayProviderModel> {
     let models = provider.says.models.iter().zip(&provider.model_ids);
     models
         .map(|(model, id)| AIGatewayProviderModel {
@@ -121,6 +145,7 @@ pub(super) fn shown(provider: &Provider) -> Vec<AIGatewayProviderModel> {
             context_window: model.context_window,
             max_output_tokens: model.max_output_tokens,
             prices: model.prices.as_ref().map(ModelPrices::shown),
+            preceded_by: preceding(catalog, provider, model),
         })
         .collect()
 }
