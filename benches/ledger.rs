@@ -265,6 +265,7 @@ fn charge(names: &[Arc<str>; 3]) -> UsageEvent {
         is_error: false,
         is_streaming: true,
         stop_reason: "stop".to_owned(),
+        provider_request_id: "".into(),
         tokens: USAGE,
         served: Context::STANDARD,
         estimated: false,

@@ -9,7 +9,7 @@ use tollgate_base::Secret;
 use tollgate_base::clock;
 use tollgate_config::access::ProviderKey;
 use tollgate_config::catalog::{BaseUrl, Provider, TimeoutOverrides};
-use tollgate_failover::{Health, Machine, Outcome, Target, plan};
+use tollgate_failover::{Class, Health, Machine, Outcome, Target, plan};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
@@ -35,6 +35,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         surfaces: vec![Surface::ChatCompletions],
         headers: Vec::new(),
         forward_headers: Vec::new(),
+        error_rules: Vec::new(),
         ca: None,
         passthrough: true,
         chat_extensions: false,
@@ -83,7 +84,9 @@ fn bench(c: &mut Criterion) {
         retry_after: Some(Duration::from_secs(30)),
     };
     let cold = Health::new(1);
-    cold.cooldowns.on_outcome(&"a-0".into(), &limited, now);
+    let (key, model) = ("a-0".into(), "a-large".into());
+    cold.cooldowns
+        .on_outcome(&key, &model, Class::Answers, &limited, now);
 
     let mut group = c.benchmark_group("plan");
     for (name, models, keys) in [
@@ -101,14 +104,14 @@ fn bench(c: &mut Criterion) {
                 b.iter(|| {
                     plan(
                         black_box(&targets),
-                        |key, provider| health.cooling(key, provider, now),
+                        |candidate| health.cooling(candidate, Class::Answers, now),
                         now,
                         true,
                     )
                 });
             });
         }
-        let made = plan(&targets, |_, _| None, now, true);
+        let made = plan(&targets, |_| None, now, true);
         group.bench_function(format!("{name}, machine to commit"), |b| {
             b.iter(|| {
                 let mut machine = Machine::new(black_box(&made), now, Duration::from_secs(120));
@@ -120,13 +123,13 @@ fn bench(c: &mut Criterion) {
     }
     group.finish();
 
-    let one = upstream("a", 1);
-    c.bench_function("cool-down check, nothing cools", |b| {
-        b.iter(|| warm.cooling(black_box(&one.keys[0]), black_box(&one.provider), now));
-    });
-    c.bench_function("cool-down check, one cools", |b| {
-        b.iter(|| cold.cooling(black_box(&one.keys[0]), black_box(&one.provider), now));
-    });
+    let upstream = upstream("a", 1);
+    let one = plan(&[target(0, &upstream)], |_| None, now, true).remove(0);
+    for (state, health) in [("nothing cools", &warm), ("one cools", &cold)] {
+        c.bench_function(&format!("cool-down check, {state}"), |b| {
+            b.iter(|| health.cooling(black_box(&one), Class::Answers, now));
+        });
+    }
 }
 
 criterion_group!(benches, bench);

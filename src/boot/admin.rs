@@ -1,5 +1,6 @@
 //! The admin listener, and what it shows of this process.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,7 +103,7 @@ impl admin::Process for Process {
     fn resting(&self) -> Vec<Resting> {
         let cooling = self.shared.health.cooldowns.list(clock::now());
         let resting = cooling.into_iter().map(|cooling| Resting {
-            key: cooling.key,
+            name: cooling.scope.name(&cooling.key),
             until: cooling.until,
             status: cooling.status,
         });
@@ -123,8 +124,9 @@ fn export_health(shared: &Shared, metrics: &Metrics) {
             let key = snapshot.provider_key(key);
             key.is_some_and(|key| key.provider == provider.id)
         };
-        let keys = cooling.iter().filter(|cooling| is_its(&cooling.key));
-        metrics.keys_cooling(&provider.id, keys.count());
+        let keys = cooling.iter().map(|cooling| &*cooling.key);
+        let keys: BTreeSet<&str> = keys.filter(|key| is_its(key)).collect();
+        metrics.keys_cooling(&provider.id, keys.len());
         let breaker = shared.health.breakers.state(&provider.id, now);
         metrics.breaker(&provider.id, breaker);
     }

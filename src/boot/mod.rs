@@ -7,7 +7,7 @@ use std::sync::Arc;
 use self::feeds::Feeder;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
-use crate::proxy::{Aside, Drain, Peers, Rests, Shared};
+use crate::proxy::{Aside, Drain, Notices, Peers, Rests, Shared};
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults};
 use tollgate_control::Control;
@@ -87,6 +87,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     let shared = Arc::new(Shared {
         snapshot: control.served(),
         health: Health::new(random::bits64()),
+        notices: Notices::default(),
         peers: Peers::default(),
         drain: Arc::new(Drain::default()),
         metrics: metrics.clone(),

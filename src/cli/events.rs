@@ -227,6 +227,7 @@ mod tests {
             is_error: false,
             is_streaming: false,
             stop_reason: "stop",
+            provider_request_id: "",
             tokens: Usage::of(1_000, 400, 0, 90, 10),
             served: Context::STANDARD,
             estimated: false,

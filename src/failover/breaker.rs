@@ -181,14 +181,15 @@ impl Breakers {
                 .is_none_or(|breaker| breaker.begin(now))
     }
 
-    /// The provider answered, which closes its breaker.
-    pub fn on_success(&self, provider: &str) {
+    /// The provider answered, which closes its breaker. Says whether it had opened.
+    pub fn on_success(&self, provider: &str) -> bool {
         if self.all_closed() {
-            return;
+            return false;
         }
         let mut providers = self.providers.lock();
-        providers.remove(provider);
+        let closed = providers.remove(provider);
         self.entries.store(providers.len(), Ordering::Relaxed);
+        closed.is_some_and(|breaker| breaker.trips > 0)
     }
 
     /// The transport failed, see [`Breaker::on_failure`].

@@ -5,10 +5,12 @@
 //! | connect, DNS or TLS failure, forbidden address | next candidate |
 //! | connection ended before or within the answer, malformed answer | next candidate |
 //! | the attempt's deadline passed | next candidate |
+//! | it passed without a byte of an answer, or before there was a connection | next provider or model |
 //! | an error event before content, whatever it says | next candidate |
 //! | 401, 402, 403, 408, 409, 425, 429, any 5xx | next candidate |
 //! | 3xx (redirects are never followed), any status outside 200..=599 | next candidate |
-//! | 400, 404, 413, 422 | next model |
+//! | an error whose body says that it is the key's (see [`mod@crate::cause`]) | next candidate |
+//! | any other 400, 404, 413, 422 | next model |
 //! | every other 4xx | next model |
 //! | client gone, drain over, credits gone | stop |
 //!
@@ -17,6 +19,8 @@
 
 use std::fmt;
 use std::time::Duration;
+
+use tollgate_config::catalog::ErrorCause;
 
 /// How an attempt ended before its commit. What is not here is a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +35,22 @@ pub enum Outcome {
     Broken,
     /// The attempt's deadline passed before its commit.
     Timeout,
+    /// The same, and the provider had not answered a byte.
+    Silent,
     /// The provider answered with a status other than 2xx.
     Status {
         /// The HTTP status.
         status: u16,
         /// How long the provider asks us to wait, see [`retry_after`](mod@crate::retry_after).
+        retry_after: Option<Duration>,
+    },
+    /// The provider answered with such a status, and said whose fault it is.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What is at fault.
+        cause: ErrorCause,
+        /// How long the provider asks us to wait.
         retry_after: Option<Duration>,
     },
     /// The provider answered 2xx, and then said in the stream, before any content, that it failed.
@@ -44,6 +59,8 @@ pub enum Outcome {
         status: Option<u16>,
         /// The event's type or code as the provider wrote it, for example `overloaded_error`.
         kind: String,
+        /// What is at fault, if it says so.
+        cause: Option<ErrorCause>,
     },
     /// The provider answered 2xx with something that is not an answer.
     Malformed,
@@ -77,6 +94,8 @@ pub enum ConnectFailure {
 pub enum Verdict {
     /// Try the next candidate.
     NextCandidate,
+    /// The provider is silent: whoever waits for its other keys waits as long again. Skip them for this model.
+    NextProvider,
     /// The request itself is at fault: skip what is left of this model, try the next one.
     NextModel,
     /// Try nothing more.
@@ -92,16 +111,41 @@ impl Outcome {
         })
     }
 
+    /// The same, with what its body says is at fault.
+    pub fn because(self, cause: Option<ErrorCause>) -> Outcome {
+        match (self, cause) {
+            (
+                Outcome::Status {
+                    status,
+                    retry_after,
+                },
+                Some(cause),
+            ) => Outcome::Refused {
+                status,
+                cause,
+                retry_after,
+            },
+            (outcome, _) => outcome,
+        }
+    }
+
     /// The table above.
     pub fn verdict(&self) -> Verdict {
         match self {
             Outcome::ClientGone | Outcome::Drained | Outcome::CutOff => Verdict::Stop,
-            Outcome::Status { status, .. } => match status {
+            Outcome::Status { status, .. }
+            | Outcome::Refused {
+                status,
+                cause: ErrorCause::Request | ErrorCause::Filter,
+                ..
+            } => match status {
                 401 | 402 | 403 | 408 | 409 | 425 | 429 => Verdict::NextCandidate,
                 400..=499 => Verdict::NextModel,
                 _ => Verdict::NextCandidate,
             },
-            Outcome::Connect(_)
+            Outcome::Silent | Outcome::Connect(ConnectFailure::Timeout) => Verdict::NextProvider,
+            Outcome::Refused { .. }
+            | Outcome::Connect(_)
             | Outcome::AddressForbidden
             | Outcome::Reset
             | Outcome::Broken
@@ -114,8 +158,24 @@ impl Outcome {
     /// The status the provider answered with, or that its error event stands for.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Outcome::Status { status, .. } => Some(*status),
             Outcome::ErrorEvent { status, .. } => *status,
+            other => other.http_status(),
+        }
+    }
+
+    /// The status the provider answered with, other than 2xx.
+    pub(crate) fn http_status(&self) -> Option<u16> {
+        match self {
+            Outcome::Status { status, .. } | Outcome::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// What the provider says is at fault.
+    pub fn cause(&self) -> Option<ErrorCause> {
+        match self {
+            Outcome::Refused { cause, .. } => Some(*cause),
+            Outcome::ErrorEvent { cause, .. } => *cause,
             _ => None,
         }
     }
@@ -123,15 +183,44 @@ impl Outcome {
     /// How long the provider asks us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Outcome::Status { retry_after, .. } => *retry_after,
+            Outcome::Status { retry_after, .. } | Outcome::Refused { retry_after, .. } => {
+                *retry_after
+            }
             _ => None,
         }
+    }
+
+    /// How long the same candidate is to be left alone before the failure may have passed: what the provider asks for,
+    /// or at once after a single error of its own. `None` if it does not pass by itself.
+    pub(crate) fn passes(&self) -> Option<Duration> {
+        match self {
+            Outcome::Status {
+                status: 429,
+                retry_after,
+            }
+            | Outcome::Refused {
+                status: 429,
+                cause: ErrorCause::Limit,
+                retry_after,
+            } => *retry_after,
+            Outcome::Status {
+                status: 500..=599,
+                retry_after,
+            } => Some(retry_after.unwrap_or_default()),
+            Outcome::Reset => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+
+    /// Whether a deadline ended the attempt.
+    pub fn timed_out(&self) -> bool {
+        matches!(self, Outcome::Timeout | Outcome::Silent)
     }
 
     /// Whether the provider answered, so that there is something to relay verbatim: an error status,
     /// or a stream that begins with its error event.
     pub fn answered(&self) -> bool {
-        matches!(self, Outcome::Status { .. } | Outcome::ErrorEvent { .. })
+        self.http_status().is_some() || matches!(self, Outcome::ErrorEvent { .. })
     }
 
     /// Whether no byte of an answer was seen because the provider could not be reached. A deadline
@@ -145,19 +234,15 @@ impl Outcome {
 
     /// Whether the failure is of the transport, which is what a provider's breaker counts.
     pub(crate) fn transport(&self) -> bool {
-        matches!(
-            self,
-            Outcome::Connect(_) | Outcome::Reset | Outcome::Broken | Outcome::Timeout
-        )
+        self.timed_out() || matches!(self, Outcome::Connect(_) | Outcome::Reset | Outcome::Broken)
     }
 
     /// Whether both outcomes are answers that say the same: equal statuses, or equal error events.
     /// How long each asks to wait does not matter.
     pub(crate) fn same_answer(&self, other: &Outcome) -> bool {
-        match (self, other) {
-            (Outcome::Status { status: a, .. }, Outcome::Status { status: b, .. }) => a == b,
-            (Outcome::ErrorEvent { .. }, Outcome::ErrorEvent { .. }) => self == other,
-            _ => false,
+        match (self.http_status(), other.http_status()) {
+            (Some(a), Some(b)) => a == b,
+            _ => matches!(self, Outcome::ErrorEvent { .. }) && self == other,
         }
     }
 
@@ -168,7 +253,15 @@ impl Outcome {
             Outcome::AddressForbidden => "address_forbidden",
             Outcome::Reset => "reset",
             Outcome::Broken => "broken",
-            Outcome::Timeout => "timeout",
+            Outcome::Timeout | Outcome::Silent => "timeout",
+            Outcome::Refused { cause, .. } => match cause {
+                ErrorCause::Credit => "key_credit",
+                ErrorCause::Key => "key_refused",
+                ErrorCause::Model => "key_model",
+                ErrorCause::Limit => "key_limit",
+                ErrorCause::Request => "request_refused",
+                ErrorCause::Filter => "content_filter",
+            },
             Outcome::ErrorEvent { .. } => "error_event",
             Outcome::Malformed => "malformed",
             Outcome::ClientGone => "client_gone",
@@ -235,7 +328,18 @@ impl fmt::Display for Outcome {
             Outcome::AddressForbidden => f.write_str("resolves to a forbidden address"),
             Outcome::Reset => f.write_str("connection closed before an answer"),
             Outcome::Broken => f.write_str("connection closed within the answer"),
-            Outcome::Timeout => f.write_str("timed out"),
+            Outcome::Timeout | Outcome::Silent => f.write_str("timed out"),
+            Outcome::Refused { status, cause, .. } => {
+                let meaning = match cause {
+                    ErrorCause::Credit => "provider key without credit",
+                    ErrorCause::Key => "provider key refused",
+                    ErrorCause::Model => "model not available to the provider key",
+                    ErrorCause::Limit => "beyond the provider key's limit",
+                    ErrorCause::Request => "request refused",
+                    ErrorCause::Filter => "refused by a content filter",
+                };
+                write!(f, "{status} {meaning}")
+            }
             Outcome::Malformed => f.write_str("malformed answer"),
             Outcome::ClientGone => f.write_str("client gone"),
             Outcome::Drained => f.write_str("the gateway stopped"),
@@ -244,7 +348,7 @@ impl fmt::Display for Outcome {
                 Some(meaning) => write!(f, "{status} {meaning}"),
                 None => write!(f, "{status}"),
             },
-            Outcome::ErrorEvent { status, kind } => {
+            Outcome::ErrorEvent { status, kind, .. } => {
                 f.write_str("error event")?;
                 if let Some(status) = status {
                     write!(f, " {status}")?;
@@ -290,108 +394,4 @@ fn identifier(kind: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(status: u16) -> Outcome {
-        Outcome::Status {
-            status,
-            retry_after: None,
-        }
-    }
-
-    fn event(kind: &str) -> Outcome {
-        Outcome::ErrorEvent {
-            status: Some(529),
-            kind: kind.to_owned(),
-        }
-    }
-
-    #[test]
-    fn what_moves_on() {
-        use ConnectFailure::*;
-        for failure in [Refused, Dns, Tls, Timeout, Unreachable, Other] {
-            assert_eq!(
-                Outcome::Connect(failure).verdict(),
-                Verdict::NextCandidate,
-                "{failure:?}"
-            );
-        }
-        for code in (0..=u16::MAX).filter(|code| !matches!(code, 200..=299)) {
-            let expected = match code {
-                401 | 402 | 403 | 408 | 409 | 425 | 429 | 300..=399 => Verdict::NextCandidate,
-                400 | 404 | 413 | 422 | 405..=407 | 410..=499 => Verdict::NextModel,
-                _ => Verdict::NextCandidate,
-            };
-            assert_eq!(status(code).verdict(), expected, "{code}");
-        }
-        for outcome in [
-            Outcome::Timeout,
-            Outcome::Reset,
-            Outcome::Broken,
-            Outcome::Malformed,
-        ] {
-            assert_eq!(outcome.verdict(), Verdict::NextCandidate, "{outcome:?}");
-        }
-        assert_eq!(
-            event("invalid_request_error").verdict(),
-            Verdict::NextCandidate
-        );
-        assert_eq!(Outcome::AddressForbidden.verdict(), Verdict::NextCandidate);
-        for outcome in [Outcome::ClientGone, Outcome::Drained, Outcome::CutOff] {
-            assert_eq!(outcome.verdict(), Verdict::Stop, "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn only_2xx_is_a_success() {
-        for code in [200, 201, 204, 299] {
-            assert_eq!(Outcome::of_status(code, None), None, "{code}");
-        }
-        for code in [100, 199, 300, 304, 400, 500] {
-            assert_eq!(Outcome::of_status(code, None), Some(status(code)), "{code}");
-        }
-    }
-
-    #[test]
-    fn labels_are_few() {
-        let labels: std::collections::BTreeSet<_> =
-            (0..=u16::MAX).map(|code| status(code).label()).collect();
-        assert!(labels.len() <= 24, "{labels:?}");
-        assert!(
-            labels.iter().all(|label| label.starts_with("http_")),
-            "{labels:?}"
-        );
-    }
-
-    #[test]
-    fn lines_for_the_client() {
-        let cases = [
-            (status(429), "429 rate limited"),
-            (status(529), "529 overloaded"),
-            (status(301), "301 redirect, not followed"),
-            (status(418), "418"),
-            (
-                Outcome::Connect(ConnectFailure::Dns),
-                "name does not resolve",
-            ),
-            (Outcome::Timeout, "timed out"),
-            (
-                event("overloaded_error"),
-                "error event 529 overloaded_error",
-            ),
-            (event("sk-live-0123456789abcdef"), "error event 529"),
-            (event("bad\nline"), "error event 529"),
-            (
-                Outcome::ErrorEvent {
-                    status: None,
-                    kind: String::new(),
-                },
-                "error event",
-            ),
-        ];
-        for (outcome, line) in cases {
-            assert_eq!(outcome.to_string(), line, "{outcome:?}");
-        }
-    }
-}
+mod tests;

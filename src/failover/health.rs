@@ -8,10 +8,9 @@ use std::time::Instant;
 
 use super::breaker::Breakers;
 use super::classify::Outcome;
-use super::cooldown::Cooldowns;
+use super::cooldown::{Cooldowns, Rest};
 use super::plan::Candidate;
-use tollgate_config::access::ProviderKey;
-use tollgate_config::catalog::Provider;
+use super::scope::Class;
 
 /// What is known of keys and providers.
 #[derive(Debug)]
@@ -31,13 +30,14 @@ impl Health {
         }
     }
 
-    /// Until when the key or its provider had better be left alone, whichever is later; `None` if
+    /// Until when the candidate's key, or its provider, had better be left alone, whichever is later; `None` if
     /// neither. This is what [`plan`](super::plan()) wants to know.
-    pub fn cooling(&self, key: &ProviderKey, provider: &Provider, now: Instant) -> Option<Instant> {
+    pub fn cooling(&self, candidate: &Candidate, class: Class, now: Instant) -> Option<Instant> {
+        let (key, model) = (&candidate.key.id, &candidate.upstream_model);
         // `None` is less than any `Some`.
         self.cooldowns
-            .until(&key.id, now)
-            .max(self.breakers.until(&provider.id, now))
+            .until(key, model, class, now)
+            .max(self.breakers.until(&candidate.provider.id, now))
     }
 
     /// An attempt is about to begin. False when the provider had better be left alone: another request
@@ -47,30 +47,53 @@ impl Health {
         self.breakers.begin(&candidate.provider.id, now)
     }
 
-    /// The attempt was committed.
-    pub fn on_success(&self, candidate: &Candidate) {
-        self.cooldowns.on_success(&candidate.key.id);
-        self.breakers.on_success(&candidate.provider.id);
+    /// The attempt was committed. Says what is back that had failed before.
+    pub fn on_success(&self, candidate: &Candidate, class: Class) -> Back {
+        let (key, model) = (&candidate.key.id, &candidate.upstream_model);
+        Back {
+            key: self.cooldowns.on_success(key, model, class),
+            provider: self.breakers.on_success(&candidate.provider.id),
+        }
     }
 
-    /// The attempt failed. Returns until when its key rests, if this failure was the key's.
+    /// The attempt failed. Returns the key's rest, if this failure was the key's.
+    ///
+    /// What `provoked` is, a caller's own wishes may have brought about: it is not held against what others share.
     pub fn on_outcome(
         &self,
         candidate: &Candidate,
+        class: Class,
         outcome: &Outcome,
+        provoked: bool,
         now: Instant,
-    ) -> Option<Instant> {
+    ) -> Option<Rest> {
         let provider = &candidate.provider.id;
+        // Many providers do not have the endpoint, or answer it from elsewhere.
+        let elsewhere = class == Class::Counting && !matches!(outcome, Outcome::Connect(_));
         match outcome {
-            outcome if outcome.transport() => self.breakers.on_failure(provider, now),
+            outcome if outcome.transport() && !provoked && !elsewhere => {
+                self.breakers.on_failure(provider, now);
+            }
+            outcome if outcome.transport() => self.breakers.on_neither(provider, now),
             Outcome::ClientGone
             | Outcome::Drained
             | Outcome::CutOff
             | Outcome::AddressForbidden => self.breakers.on_neither(provider, now),
-            _ => self.breakers.on_success(provider),
+            _ => drop(self.breakers.on_success(provider)),
         }
-        self.cooldowns.on_outcome(&candidate.key.id, outcome, now)
+        let (key, model) = (&candidate.key.id, &candidate.upstream_model);
+        let rest = || self.cooldowns.on_outcome(key, model, class, outcome, now);
+        (!provoked).then(rest).flatten()
     }
+}
+
+/// What works again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Back {
+    /// The key had failed before, for this model.
+    pub key: bool,
+    /// The provider's breaker was open.
+    pub provider: bool,
 }
 
 #[cfg(test)]
@@ -81,8 +104,20 @@ mod tests {
     use crate::testing::candidate;
     use std::time::Duration;
 
+    const CLASS: Class = Class::Answers;
+
     fn cooling(health: &Health, candidate: &Candidate, now: Instant) -> Option<Instant> {
-        health.cooling(&candidate.key, &candidate.provider, now)
+        health.cooling(candidate, CLASS, now)
+    }
+
+    fn failed(
+        health: &Health,
+        candidate: &Candidate,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> Option<Instant> {
+        let rest = health.on_outcome(candidate, CLASS, outcome, false, now);
+        rest.map(|rest| rest.until)
     }
 
     #[test]
@@ -95,7 +130,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(90)),
         };
         assert_eq!(
-            health.on_outcome(&a, &limited, now),
+            failed(&health, &a, &limited, now),
             Some(now + Duration::from_secs(90))
         );
         assert_eq!(
@@ -107,7 +142,7 @@ mod tests {
         for _ in 0..THRESHOLD {
             let refused = Outcome::Connect(ConnectFailure::Refused);
             assert_eq!(
-                health.on_outcome(&b, &refused, now),
+                failed(&health, &b, &refused, now),
                 None,
                 "the key is not to blame"
             );
@@ -120,7 +155,10 @@ mod tests {
             status: 529,
             retry_after: Some(Duration::from_secs(1)),
         };
-        health.cooldowns.on_outcome(&b.key.id, &briefly, now);
+        let (key, model) = (&b.key.id, &b.upstream_model);
+        health
+            .cooldowns
+            .on_outcome(key, model, CLASS, &briefly, now);
         assert_eq!(
             cooling(&health, &b, now),
             health.breakers.until("p", now),
@@ -141,16 +179,13 @@ mod tests {
             let health = Health::new(1);
             let c = candidate(0, "a");
             for _ in 0..THRESHOLD {
-                health.on_outcome(&c, &Outcome::Timeout, now);
+                failed(&health, &c, &Outcome::Timeout, now);
             }
-            health.on_outcome(
-                &c,
-                &Outcome::Status {
-                    status,
-                    retry_after: None,
-                },
-                now,
-            );
+            let answer = Outcome::Status {
+                status,
+                retry_after: None,
+            };
+            failed(&health, &c, &answer, now);
             assert_eq!(
                 health.breakers.until("p", now),
                 None,
@@ -165,16 +200,52 @@ mod tests {
         let now = tollgate_base::clock::now();
         let c = candidate(0, "a");
         for _ in 0..THRESHOLD {
-            health.on_outcome(&c, &Outcome::Reset, now);
+            failed(&health, &c, &Outcome::Reset, now);
         }
         for outcome in [Outcome::ClientGone, Outcome::Drained, Outcome::CutOff] {
-            health.on_outcome(&c, &outcome, now);
+            failed(&health, &c, &outcome, now);
             assert!(
                 cooling(&health, &c, now).is_some(),
                 "{outcome:?}: the breaker stays open"
             );
         }
-        health.on_success(&c);
+        assert!(health.on_success(&c, CLASS).provider, "it is back");
         assert_eq!(cooling(&health, &c, now), None);
+    }
+
+    /// A tenant whose timeouts are short, or whose parameters are refused, must not take a provider from the others.
+    #[test]
+    fn what_a_caller_provokes_is_not_held_against_what_others_share() {
+        let health = Health::new(1);
+        let now = tollgate_base::clock::now();
+        let c = candidate(0, "a");
+        let limited = Outcome::Status {
+            status: 429,
+            retry_after: None,
+        };
+        for outcome in [Outcome::Silent, Outcome::Timeout, limited] {
+            for _ in 0..2 * THRESHOLD {
+                assert_eq!(health.on_outcome(&c, CLASS, &outcome, true, now), None);
+            }
+        }
+        assert_eq!(cooling(&health, &c, now), None);
+    }
+
+    #[test]
+    fn what_counting_meets_says_nothing_of_answers() {
+        let health = Health::new(1);
+        let now = tollgate_base::clock::now();
+        let c = candidate(0, "a");
+        let refused = |status| Outcome::Status {
+            status,
+            retry_after: Some(Duration::from_secs(9)),
+        };
+        for outcome in [Outcome::Silent, Outcome::Reset, refused(429), refused(401)] {
+            for _ in 0..THRESHOLD {
+                health.on_outcome(&c, Class::Counting, &outcome, false, now);
+            }
+        }
+        assert_eq!(cooling(&health, &c, now), None);
+        assert!(health.cooling(&c, Class::Counting, now).is_some());
     }
 }

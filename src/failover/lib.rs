@@ -4,31 +4,38 @@
 //!
 //! 1. [`mod@plan`] turns resolved models into an ordered list of candidates;
 //! 2. [`machine`] walks that list, one attempt after another, until commit or until nothing is left;
-//! 3. `classify` says what an attempt's outcome means: next candidate, next model, or stop;
-//! 4. [`mod@retry_after`] reads from an answer's headers how long a key should rest;
-//! 5. [`cooldown`] remembers which keys rest, [`breaker`] which providers cannot be reached;
-//! 6. [`health`] is the one door to both.
+//! 3. [`cause`] reads in an error's body whose fault it is;
+//! 4. `classify` says what an attempt's outcome means: next candidate, provider or model, or stop;
+//! 5. [`mod@retry_after`] reads from an answer's headers how long a key should rest;
+//! 6. [`cooldown`] remembers which keys rest, [`breaker`] which providers cannot be reached;
+//! 7. [`health`] is the one door to both.
 //!
-//! The law of the room: *after commit, never another attempt*; never the same (model, key) twice.
+//! The law of the room: *after commit, never another attempt*; never the same (model, key) twice, unless the operator
+//! asks for it ([`Retry`]).
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 
 pub(crate) mod backoff;
 pub mod breaker;
+pub mod cause;
 pub(crate) mod classify;
 pub mod cooldown;
 pub mod health;
 pub mod machine;
 pub mod plan;
 pub mod retry_after;
+pub mod scope;
 #[cfg(test)]
 mod testing;
 
 pub use breaker::BreakerState;
+pub use cause::Told;
 pub use classify::{ConnectFailure, Outcome};
 pub use cooldown::Cooldowns;
 pub use health::Health;
 pub use machine::{Attempt, Ending, Machine, Step};
 pub use plan::{Candidate, Target, plan};
 pub use retry_after::retry_after;
+pub use scope::{Class, Scope};
+pub use tollgate_config::Retry;

@@ -14,11 +14,18 @@
 //! The laws, property-tested below: after commit, never another attempt; never the same (model, key)
 //! twice; at most as many attempts as candidates; once a model is skipped, none of its candidates is
 //! attempted; nothing is attempted once the total deadline has passed.
+//!
+//! Where the operator asks for it ([`Retry`]), a candidate is tried again before the request goes on to another model:
+//! when none of its own is left, and the failure was one that passes.
 
 use std::time::{Duration, Instant};
 
+mod retry;
+
 use super::classify::{Outcome, Verdict};
 use super::plan::Candidate;
+use tollgate_config::Retry;
+use tollgate_config::catalog::ErrorCause;
 
 /// Walks a plan. Commands come from the proxy, time is passed in.
 #[derive(Debug)]
@@ -30,6 +37,15 @@ pub struct Machine {
     deadline: Instant,
     attempts: Vec<Attempt>,
     state: State,
+    /// When the open attempt began.
+    began: Instant,
+    retry: Retry,
+    /// What may be tried again, and from when on.
+    again: Vec<(Slot, Instant)>,
+    /// The next candidate is not to be tried before.
+    not_before: Option<Instant>,
+    /// A content filter's refusal is the last word.
+    stops_at_filters: bool,
 }
 
 /// A candidate as the machine knows it.
@@ -37,7 +53,11 @@ pub struct Machine {
 struct Slot {
     candidate: usize,
     model: usize,
+    /// The place of the first candidate of its provider.
+    provider: usize,
     postponed: bool,
+    /// How often it may still be tried again.
+    retries: u32,
 }
 
 /// The states of the diagram.
@@ -103,7 +123,12 @@ impl Machine {
             .map(|(candidate, c)| Slot {
                 candidate,
                 model: c.model_index,
+                provider: plan
+                    .iter()
+                    .position(|first| first.provider.id == c.provider.id)
+                    .unwrap_or(candidate),
                 postponed: false,
+                retries: 0,
             })
             .collect();
         // A total so long that the clock cannot express it is a day: nobody waits longer.
@@ -117,7 +142,28 @@ impl Machine {
             deadline,
             attempts: Vec::new(),
             state: State::Waiting,
+            began: started,
+            retry: Retry::default(),
+            again: Vec::new(),
+            not_before: None,
+            stops_at_filters: false,
         }
+    }
+
+    /// The same, with candidates that are tried again.
+    #[must_use]
+    pub fn retrying(mut self, retry: Retry) -> Machine {
+        let slots = self.queue.iter_mut();
+        slots.for_each(|slot| slot.retries = retry.same);
+        self.retry = retry;
+        self
+    }
+
+    /// The same; a request that a content filter refused is not shown to other models.
+    #[must_use]
+    pub fn stopping_at_filters(mut self, stops: bool) -> Machine {
+        self.stops_at_filters = stops;
+        self
     }
 
     /// The index in the plan of the candidate to attempt now. `None` when there is none left, when the
@@ -135,8 +181,14 @@ impl Machine {
             return None;
         }
         self.cursor += 1;
+        self.began = now;
         self.state = State::Attempting(slot);
         Some(slot.candidate)
+    }
+
+    /// Until when to wait with the attempt that [`next`](Machine::next) just gave, if it is to be waited for.
+    pub fn take_wait(&mut self) -> Option<Instant> {
+        self.not_before.take()
     }
 
     /// The candidate whose attempt is open.
@@ -176,8 +228,7 @@ impl Machine {
     /// Drops, of the candidates that are left, those that cannot be told the request; `can` is given their index
     /// in the plan.
     pub fn keep(&mut self, mut can: impl FnMut(usize) -> bool) {
-        self.queue.drain(..self.cursor);
-        self.cursor = 0;
+        self.drop_past();
         let before = self.queue.len();
         self.queue.retain(|slot| can(slot.candidate));
         self.candidates -= before - self.queue.len();
@@ -193,13 +244,16 @@ impl Machine {
     /// same outcome ends in [`Ending::RelayLast`]. (Whether a header has gone out meanwhile, so that there
     /// is no status left to relay, is the caller's to know.)
     pub fn would_relay(&self, outcome: &Outcome) -> bool {
-        matches!(self.state, State::Attempting(_))
-            && outcome.answered()
-            && !self.follows(outcome.verdict())
-            && self
-                .attempts
-                .iter()
-                .all(|attempt| attempt.outcome.same_answer(outcome))
+        let State::Attempting(slot) = self.state else {
+            return false;
+        };
+        if !outcome.answered() || self.stops(outcome) {
+            return outcome.answered();
+        }
+        let mut earlier = self.attempts.iter();
+        !self.follows(outcome.verdict())
+            && !self.repeats(slot, outcome)
+            && earlier.all(|attempt| attempt.outcome.same_answer(outcome))
     }
 
     /// Records how the open attempt failed, and says what follows. After commit it records nothing and
@@ -207,18 +261,20 @@ impl Machine {
     /// total deadline has passed, and records no attempt.
     pub fn failed(&mut self, outcome: Outcome, now: Instant) -> Step {
         let (verdict, answered) = (outcome.verdict(), outcome.answered());
+        let stops = self.stops(&outcome);
         match self.state {
             State::Committed => return Step::Stop,
             State::Ended(step) => return step,
             State::Waiting => {}
             State::Attempting(slot) => {
+                let ready = self.ready(slot, &outcome);
                 self.attempts.push(Attempt {
                     candidate: slot.candidate,
                     outcome,
                 });
-                if verdict == Verdict::NextModel {
-                    self.skip(slot.model);
-                }
+                self.again.extend(ready.map(|wait| (slot, now + wait)));
+                self.skip(slot, verdict, stops);
+                self.repeat(slot.model);
             }
         }
         let left = self.cursor < self.queue.len();
@@ -273,18 +329,15 @@ impl Machine {
         let Some(Attempt { outcome: last, .. }) = self.attempts.last() else {
             return Ending::AllFailed;
         };
-        if self
-            .attempts
-            .iter()
-            .all(|attempt| attempt.outcome.same_answer(last))
-        {
+        let mut attempts = self.attempts.iter();
+        if self.stops(last) || attempts.all(|attempt| attempt.outcome.same_answer(last)) {
             let shortest = || {
                 self.attempts
                     .iter()
                     .filter_map(|a| a.outcome.retry_after())
                     .min()
             };
-            let limited = matches!(last, Outcome::Status { status: 429, .. });
+            let limited = last.http_status() == Some(429);
             return Ending::RelayLast {
                 retry_after: if limited { shortest() } else { None },
             };
@@ -295,23 +348,47 @@ impl Machine {
         Ending::AllFailed
     }
 
-    /// Whether a candidate is left after a failure with `verdict` of the open attempt.
+    /// Whether a candidate is left after a failure with `verdict` of the open attempt, besides those that are tried
+    /// again.
     fn follows(&self, verdict: Verdict) -> bool {
-        let left = &self.queue[self.cursor..];
-        match (verdict, self.state) {
-            (Verdict::Stop, _) | (_, State::Committed | State::Ended(_)) => false,
-            (Verdict::NextModel, State::Attempting(slot)) => {
-                left.iter().any(|s| s.model != slot.model)
-            }
-            _ => !left.is_empty(),
+        let mut left = self.queue[self.cursor..].iter();
+        match self.state {
+            State::Committed | State::Ended(_) => false,
+            State::Waiting => verdict != Verdict::Stop && left.len() > 0,
+            State::Attempting(slot) => left.any(|other| !is_skipped(slot, verdict, other)),
         }
     }
 
-    /// Drops what is left of a model.
-    fn skip(&mut self, model: usize) {
+    /// Drops what the failure of `slot` says something about; all that is left if it is the last word.
+    fn skip(&mut self, slot: Slot, verdict: Verdict, stops: bool) {
+        let drops = |other: &Slot| stops || is_skipped(slot, verdict, other);
+        if matches!(verdict, Verdict::NextProvider | Verdict::NextModel) || stops {
+            self.drop_past();
+            self.queue.retain(|other| !drops(other));
+            self.again.retain(|(other, _)| !drops(other));
+        }
+    }
+
+    /// Drops what was tried.
+    fn drop_past(&mut self) {
         self.queue.drain(..self.cursor);
         self.cursor = 0;
-        self.queue.retain(|slot| slot.model != model);
+    }
+
+    /// Whether the answer is the last word, whatever else could be tried.
+    fn stops(&self, outcome: &Outcome) -> bool {
+        self.stops_at_filters && outcome.cause() == Some(ErrorCause::Filter)
+    }
+}
+
+/// Whether the failure of `slot` speaks against another candidate, too.
+fn is_skipped(slot: Slot, verdict: Verdict, other: &Slot) -> bool {
+    let same_model = other.model == slot.model;
+    match verdict {
+        Verdict::NextCandidate => false,
+        Verdict::NextProvider => same_model && other.provider == slot.provider,
+        Verdict::NextModel => same_model,
+        Verdict::Stop => true,
     }
 }
 

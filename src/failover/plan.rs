@@ -98,11 +98,11 @@ impl fmt::Display for Candidate {
 
 /// The candidates of a request, in order; at most `MAX_CANDIDATES`, empty if no target has a key.
 ///
-/// `cooling` says until when a key, or its provider, had better be left alone. With `failover` off the
+/// `cooling` says until when a candidate had better be left alone. With `failover` off the
 /// plan is the first candidate, cooling or not: another model or key is what the caller declined.
 pub fn plan(
     targets: &[Target<'_>],
-    cooling: impl Fn(&ProviderKey, &Provider) -> Option<Instant>,
+    cooling: impl Fn(&Candidate) -> Option<Instant>,
     now: Instant,
     failover: bool,
 ) -> Vec<Candidate> {
@@ -119,9 +119,7 @@ pub fn plan(
         builder.add_target(target);
     }
     if failover {
-        cooling_last(builder.plan, |c| {
-            cooling(&c.key, &c.provider).filter(|&until| until > now)
-        })
+        cooling_last(builder.plan, |c| cooling(c).filter(|&until| until > now))
     } else {
         builder.plan
     }

@@ -26,6 +26,7 @@ pub(crate) fn provider(id: &str) -> Arc<Provider> {
         surfaces: vec![Surface::ChatCompletions],
         headers: Vec::new(),
         forward_headers: Vec::new(),
+        error_rules: Vec::new(),
         ca: None,
         passthrough: true,
         chat_extensions: false,

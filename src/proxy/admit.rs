@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::Version;
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora_proxy::Session;
 
 use super::aside::Aside;
@@ -13,10 +13,11 @@ use super::flight::{Flight, Limits};
 use super::opening::Opening;
 use super::shared::Shared;
 use super::tab::Tab;
-use super::{count, session};
+use super::{count, names, session};
 use crate::metrics::InFlight;
 use tollgate_base::clock;
-use tollgate_config::access::AccessKey;
+use tollgate_config::access::{AccessKey, Configuration};
+use tollgate_config::types::{Commit, StopOn};
 use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::GatewayError;
 use tollgate_wire::request::RequestBody;
@@ -58,6 +59,31 @@ pub async fn check(
     }
 }
 
+/// What a request may wish for itself.
+struct Wishes {
+    commit: Commit,
+    /// Whether a content filter's refusal is the last word.
+    stops: bool,
+}
+
+/// What the configuration says, or the request's own headers.
+fn wishes(configuration: Option<&Configuration>, headers: &HeaderMap) -> Wishes {
+    let is = |name: &HeaderName, word: &str| {
+        let value = headers.get(name).map(HeaderValue::as_bytes);
+        value.map(|value| value.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let configured = configuration.map_or_else(Commit::default, |c| c.commit);
+    let stops = configuration.is_some_and(|c| c.stop_on.contains(&StopOn::ContentFilter));
+    Wishes {
+        commit: match is(&names::X_TOLLGATE_COMMIT, "whole") {
+            Some(true) => Commit::Whole,
+            Some(false) => Commit::First,
+            None => configured,
+        },
+        stops: is(&names::X_TOLLGATE_STOP_ON, "content_filter").unwrap_or(stops),
+    }
+}
+
 /// Everything is settled but the answer: from here on Pingora sees the held session.
 pub fn start(
     shared: &Arc<Shared>,
@@ -72,11 +98,15 @@ pub fn start(
     };
     let timeouts = caller.timeouts(candidates.first());
     let (now, streams, tab) = (clock::now(), received.body.stream(), Arc::new(tab));
-    let total_by = ctx.started + timeouts.total;
+    let configuration = caller.key.configuration.as_ref();
+    let Wishes { commit, stops } =
+        wishes(configuration.map(|c| &**c), &session.req_header().headers);
+    let configured = caller.snapshot.config.retry;
+    let retry = configuration.map_or(configured, |c| configured.with(&c.retry));
     let limits = Limits {
-        total: total_by,
         open_at: streams.then_some(ctx.started + timeouts.hold),
         idle: timeouts.stream_idle,
+        whole: commit == Commit::Whole,
         keepalive: (streams && !timeouts.keepalive.is_zero()).then_some(timeouts.keepalive),
     };
     let flight = Arc::new(Flight::new(limits, shared.drain.clone(), now));
@@ -102,9 +132,11 @@ pub fn start(
     let unwrap = session::wrap(place, bytes, flight.clone(), opening, closing, patience);
     ctx.answered.overhead = now.duration_since(received.at);
     ctx.planned = Some(Planned {
-        machine: Machine::new(&candidates, ctx.started, timeouts.total),
+        machine: Machine::new(&candidates, ctx.started, timeouts.total)
+            .retrying(retry)
+            .stopping_at_filters(stops),
         candidates,
-        total_by,
+        idle: timeouts.stream_idle,
         flight,
         tab,
         unwrap: Some(unwrap),

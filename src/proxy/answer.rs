@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::context::{Attempt, Context, Planned};
-use super::flight::{Answer, Gathered, Masked, Phase, Translator, ended_by_gateway};
+use super::flight::{
+    Answer, Gathered, Judged, Masked, Phase, Relays, Translator, ended_by_gateway,
+};
 use super::shared::Shared;
 use super::{headers, names, opening};
 use tollgate_base::clock;
+use tollgate_config::catalog::ErrorCause;
+use tollgate_failover::cause::is_told;
 use tollgate_failover::{Outcome, retry_after};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::tokens::Tap;
@@ -23,6 +28,9 @@ const OURS: usize = 12;
 
 /// An error that is put into the client's words is read up to this length, in bytes.
 const LONGEST_ERROR: usize = 1 << 20;
+
+/// A provider's id of a request is kept up to this length, in bytes.
+const LONGEST_ID: usize = 128;
 
 /// The list of dropped fields is about this long at most, in bytes.
 const LONGEST_LIST: usize = 1024;
@@ -79,7 +87,7 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     parts.version = head.version;
     parts.headers = headers;
     *head = parts.into();
-    planned.flight.answering(answer);
+    planned.flight.answering(answer, clock::now());
     Ok(())
 }
 
@@ -93,6 +101,8 @@ fn judge(
 ) -> Result<Answer> {
     let (status, phase) = (head.status.as_u16(), planned.flight.phase());
     attempt.status = Some(status);
+    attempt.provider_request_id = request_id(head);
+    planned.tab.named(attempt.provider_request_id.clone());
     if !head.status.is_success() {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         attempt.retry_after = retry_after(header, clock::wall());
@@ -101,25 +111,60 @@ fn judge(
         return success(head, attempt, phase, most);
     };
     // Its body is wanted only if nothing has been said yet.
-    let wanted = phase == Phase::Held && planned.machine.would_relay(&outcome);
+    let wanted = |outcome: &Outcome| phase == Phase::Held && planned.machine.would_relay(outcome);
+    let candidate = &planned.candidates[attempt.candidate];
+    let is_told = is_told(status, &candidate.provider.error_rules);
     planned.tab.refused(status, &outcome);
-    attempt.outcome = Some(outcome);
-    if !wanted {
+    attempt.outcome = Some(outcome.clone());
+    if !is_told && !wanted(&outcome) {
         return Err(ended_by_gateway());
     }
-    let masked = Masked::new(&planned.candidates[attempt.candidate].key.value);
-    Ok(if dialect == attempt.endpoint.surface().dialect() {
+    let masked = Masked::new(&candidate.key.value);
+    let relay = if dialect == attempt.endpoint.surface().dialect() {
         Answer::Relay(masked)
     } else {
         let error = Gathered::error(dialect, id.clone(), status, masked, LONGEST_ERROR);
         Answer::Gathered(Box::new(error))
-    })
+    };
+    if !is_told {
+        return Ok(relay);
+    }
+    let because = |cause| wanted(&outcome.clone().because(Some(cause)));
+    Ok(Answer::Judged(Box::new(Judged {
+        relays: Relays {
+            plain: wanted(&outcome),
+            keys: because(ErrorCause::Key),
+            filter: because(ErrorCause::Filter),
+        },
+        outcome,
+        relay: Box::new(relay),
+        provider: candidate.provider.clone(),
+        model: candidate.upstream_model.clone(),
+        asked: attempt.body.clone(),
+        body: BytesMut::new(),
+    })))
+}
+
+/// Headers in which providers name a request: OpenAI's and most others', Anthropic's, Azure's, Amazon's, OpenRouter's.
+const REQUEST_IDS: [&str; 5] = [
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-amzn-requestid",
+    "x-generation-id",
+];
+
+/// The provider's own id of the request.
+fn request_id(head: &ResponseHeader) -> Option<Arc<str>> {
+    let header = |name: &&str| head.headers.get(*name)?.to_str().ok();
+    let id = REQUEST_IDS.iter().find_map(header)?;
+    (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.into())
 }
 
 /// The provider's headers as the client gets them, with what is said of its body.
 fn theirs(head: &ResponseHeader, attempt: &Attempt, own_key: bool, answer: &Answer) -> HeaderMap {
     // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
-    let gathered = matches!(answer, Answer::Gathered(_));
+    let gathered = answer.is_reworded();
     let streamed = matches!(answer, Answer::Stream { .. }) && attempt.reply.is_some();
     let mut headers = kept(head, own_key, attempt.strip_usage || gathered || streamed);
     if gathered {

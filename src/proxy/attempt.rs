@@ -1,21 +1,28 @@
 //! The next attempt: a candidate, its body, and an address to send it to.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::os::fd::RawFd;
 
 use bytes::Bytes;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::Result;
+use pingora_error::{Error, ErrorType, Result};
 
 use super::context::{Attempt, Context, PastAttempt};
 use super::crossing::{Carried, most_output};
-use super::flight::{Phase, ended_by_gateway};
+use super::flight::{Fault, Phase, ended_by_gateway};
+use super::line::Line;
 use super::shared::Shared;
 use super::tab::Finish;
+use super::timer::Timer;
 use super::{count, peers};
 use tollgate_base::clock;
+use tollgate_config::Timeouts;
 use tollgate_config::access::AccessKey;
 use tollgate_config::catalog::Provider;
 use tollgate_failover::{Candidate, Outcome, Step};
+use tollgate_ledger::KeyKind;
+use tollgate_wire::report::Context as ServedContext;
 use tollgate_wire::request::{Edit, RequestBody};
 use tollgate_wire::tokens::Tap;
 use tollgate_wire::translate;
@@ -37,6 +44,22 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
     let provider = &planned.candidates[attempt.candidate].provider;
     let left = attempt.by.saturating_duration_since(clock::now());
     peers::peer(&shared.peers, provider, *address, left)
+}
+
+/// Pingora's `connected_to_upstream`.
+///
+/// # Errors
+/// If the provider has closed the connection, so that nothing is written on it.
+pub fn connected(ctx: &mut Context, reused: bool, fd: RawFd) -> Result<()> {
+    let line = reused.then(|| Line::of(fd)).flatten();
+    match &ctx.planned {
+        Some(planned) if !planned.flight.connected(line) => {
+            let closed =
+                Error::explain(ErrorType::ConnectionClosed, "the provider closed it before");
+            Err(closed.into_up())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Takes candidates until one has an address; those without end here, without a round through Pingora.
@@ -75,6 +98,9 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let mut now = clock::now();
     let (index, candidate) = loop {
         let index = planned.machine.next(now)?;
+        if let Some(until) = planned.machine.take_wait() {
+            Timer::default().sleep(now, until).await;
+        }
         let candidate = &planned.candidates[index];
         let ready = crossing.ready(&shared.aside, body, key, index, candidate);
         let is_ready = ready.await;
@@ -87,9 +113,26 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
             break (index, candidate);
         }
     };
+    let (id, number) = (&ctx.request_id, ctx.past.len() + 1);
+    log::debug!(
+        "request {id}: attempt {number} asks {candidate} with the key {}",
+        candidate.key.id
+    );
     let worded = worded(body, key, candidate, crossing.take(index));
-    let timeouts = caller.timeouts(Some(candidate));
-    let by = planned.total_by.min(now + timeouts.per_request);
+    let started = ctx.started;
+    // An answer that is not streamed shows no life before it is there.
+    let generates =
+        matches!(worded.endpoint, Endpoint::Generate(surface) if surface != Surface::Embeddings);
+    let is_whole = generates && !body.stream();
+    let ends = |timeouts: &Timeouts| match is_whole {
+        true => now + timeouts.whole_answer,
+        false => (now + timeouts.per_request).min(started + timeouts.total),
+    };
+    let (timeouts, shared_ones) = (
+        caller.timeouts(Some(candidate)),
+        caller.shared_timeouts(candidate),
+    );
+    let by = ends(&timeouts);
     planned.flight.begin(by, now);
     planned.tab.attempt(candidate, now);
     candidate.key.used.mark(clock::wall_ms());
@@ -97,6 +140,8 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         candidate: index,
         started: now,
         by,
+        fair_by: ends(&shared_ones),
+        fair_idle: planned.idle >= shared_ones.stream_idle,
         endpoint: worded.endpoint,
         body: worded.body,
         reply: worded.reply,
@@ -105,7 +150,9 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         addresses: Vec::new(),
         stale: 0,
         http2: false,
+        forwards: false,
         status: None,
+        provider_request_id: None,
         retry_after: None,
         outcome: None,
     })
@@ -130,7 +177,10 @@ pub fn end(
         let crossing = &mut ctx.crossing;
         crossing.prune_known(&received.body, &caller.key, candidates, machine);
     }
-    shared.learn(&planned.candidates[attempt.candidate], &outcome, now);
+    let candidate = &planned.candidates[attempt.candidate];
+    let fault = planned.flight.fault();
+    let provoked = is_provoked(attempt, candidate, &outcome, fault.as_ref(), &received.body);
+    shared.learn(candidate, attempt.endpoint.into(), &outcome, provoked, now);
     let tap = planned.flight.take_tap();
     let forsaken = is_asked && is_forsaken(attempt, &outcome);
     // What has begun to leave is settled with the request, and so is what nobody waited for.
@@ -147,15 +197,58 @@ pub fn end(
             now,
         });
     }
+    ended(&ctx.request_id, candidate, attempt, Some(&outcome));
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
         dialect: attempt.endpoint.surface().dialect(),
         status: attempt.status,
+        provider_request_id: attempt.provider_request_id.clone(),
         outcome: Some(outcome.clone()),
         tap,
         forsaken,
     });
     planned.machine.failed(outcome, now)
+}
+
+/// Says in the process log what a candidate answered.
+pub fn ended(
+    request_id: &str,
+    candidate: &Candidate,
+    attempt: &Attempt,
+    outcome: Option<&Outcome>,
+) {
+    let (key, took) = (
+        &candidate.key.id,
+        clock::now().duration_since(attempt.started),
+    );
+    let named = attempt.provider_request_id.as_deref().unwrap_or("-");
+    let outcome: &dyn fmt::Display = match outcome {
+        Some(outcome) => outcome,
+        None => &"an answer",
+    };
+    log::debug!(
+        "request {request_id}: {candidate} with the key {key}: {outcome} after {took:?}, there {named}"
+    );
+}
+
+/// Whether the caller's own wishes may have made the attempt fail: timeouts shorter than the operator's, a service of
+/// its own that has limits of its own, headers that only it sends. Its own keys suffer that by themselves.
+pub fn is_provoked(
+    attempt: &Attempt,
+    candidate: &Candidate,
+    outcome: &Outcome,
+    fault: Option<&Fault>,
+    body: &RequestBody,
+) -> bool {
+    if outcome.timed_out() {
+        return match fault {
+            Some(Fault::Idle) => !attempt.fair_idle,
+            _ => clock::now() < attempt.fair_by,
+        };
+    }
+    let refused = outcome.status().is_some() || outcome.cause().is_some();
+    let shared = candidate.key.kind == KeyKind::Managed;
+    refused && shared && (attempt.forwards || body.asked().context != ServedContext::STANDARD)
 }
 
 /// Whether the client left while the provider was at work on an answer, and not on an error.

@@ -59,6 +59,11 @@ impl Closing {
         if self.tab.is_closed() {
             return;
         }
+        // What the body of an error that is relayed says.
+        if let Some(outcome) = flight.judged() {
+            self.tab
+                .refused(outcome.status().unwrap_or_default(), &outcome);
+        }
         let reported = flight.with_tap(|tap| {
             let stop_reason = tap.finish_reason().unwrap_or_default().to_owned();
             (tap.usage_final().then(|| count::reported(tap)), stop_reason)

@@ -72,6 +72,20 @@ impl Caller {
             configuration.map_or(&none, |configuration| &configuration.timeouts),
         )
     }
+
+    /// The timeouts for a candidate that hold for everybody, without those that the caller's account or configuration
+    /// has for itself.
+    pub fn shared_timeouts(&self, candidate: &Candidate) -> Timeouts {
+        let none = TimeoutOverrides::default();
+        let model = candidate.model.as_ref();
+        effective(
+            &self.snapshot.config.timeouts,
+            &none,
+            &candidate.provider.timeouts,
+            model.map_or(&none, |model| &model.timeouts),
+            &none,
+        )
+    }
 }
 
 /// The request's body.
@@ -88,8 +102,8 @@ pub struct Planned {
     pub candidates: Vec<Candidate>,
     /// Walks them.
     pub machine: Machine,
-    /// By when the request must commit, over all attempts.
-    pub total_by: Instant,
+    /// Longest silence inside its answer.
+    pub idle: Duration,
     /// Shared with the session wrapper.
     pub flight: Arc<Flight>,
     /// What the request owes, shared with the session wrapper.
@@ -106,8 +120,12 @@ pub struct Attempt {
     pub candidate: usize,
     /// When it began.
     pub started: Instant,
-    /// By when it must commit.
+    /// When it ends, unless its stream shows life.
     pub by: Instant,
+    /// When it would end by the operator's timeouts alone.
+    pub fair_by: Instant,
+    /// Whether its silences are no shorter than the operator's.
+    pub fair_idle: bool,
     /// The provider's endpoint.
     pub endpoint: Endpoint,
     /// The body in the candidate's own words.
@@ -124,8 +142,12 @@ pub struct Attempt {
     pub stale: u8,
     /// Whether the provider is spoken to in HTTP/2.
     pub http2: bool,
+    /// Whether headers are forwarded that only this provider's operator lets through.
+    pub forwards: bool,
     /// The provider's status, once its head was read.
     pub status: Option<u16>,
+    /// The provider's own id of the request, if it names one.
+    pub provider_request_id: Option<Arc<str>>,
     /// How long the provider asks us to wait.
     pub retry_after: Option<Duration>,
     /// The failure, once it is decided.
@@ -140,6 +162,8 @@ pub struct PastAttempt {
     pub dialect: Dialect,
     /// The provider's status, if it answered one.
     pub status: Option<u16>,
+    /// The provider's own id of the request, if it named one.
+    pub provider_request_id: Option<Arc<str>>,
     /// `None` is success.
     pub outcome: Option<Outcome>,
     /// What was seen of its answer.

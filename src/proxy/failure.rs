@@ -6,14 +6,15 @@ use pingora_proxy::Session;
 
 use super::attempt;
 use super::context::{Attempt, Context};
-use super::flight::{Fault, Phase};
+use super::flight::{Fault, Flight, Phase};
 use super::shared::Shared;
 use tollgate_base::clock;
-use tollgate_config::catalog::Provider;
-use tollgate_failover::{ConnectFailure, Outcome, Step};
+use tollgate_config::catalog::{ErrorCause, Provider};
+use tollgate_failover::cause::Asked;
+use tollgate_failover::{ConnectFailure, Outcome, Step, Told};
 use tollgate_wire::report::StreamFailure;
 
-/// Dead pooled connections that one attempt may meet before it counts as failed.
+/// Pooled connections that one attempt may find closed before it counts as failed.
 const MOST_STALE: u8 = 3;
 
 /// Pingora's `fail_to_connect`.
@@ -82,24 +83,60 @@ pub fn proxying(
     let fault = planned.flight.fault();
     if planned.flight.phase() == Phase::Committed {
         planned.machine.commit();
+        // The client has all of its answer: what is left of the body, or of the client, changes nothing.
+        if planned.flight.is_delivered() {
+            error.set_retry(false);
+            return error;
+        }
     } else if fault.is_none()
         && attempt.status.is_none()
         && *error.esource() == ErrorSource::Upstream
         && attempt.stale < MOST_STALE
+        && is_unread(&planned.flight, attempt, &mut error, reused)
     {
-        // The provider had closed a pooled connection, or asks for another one; it has not seen this request.
-        error.retry.decide_reuse(reused);
-        // Pingora says so for what it reads, not for a write that came just after the close.
-        let written_too_late = reused && *error.etype() == ErrorType::WriteError;
-        if error.retry() || written_too_late {
-            attempt.stale += 1;
-            return again(error);
-        }
+        attempt.stale += 1;
+        return again(error);
     }
-    let (decided, answered) = (attempt.outcome.take(), attempt.status.is_some());
-    let outcome = outcome(fault, decided, &error, answered);
+    let judged = planned.flight.judged();
+    let seen = Seen {
+        decided: judged.or(attempt.outcome.take()),
+        answered: attempt.status.is_some(),
+        alive: planned.flight.is_alive(),
+    };
+    let candidate = &planned.candidates[attempt.candidate];
+    let outcome = outcome(fault, seen, &error, |told, status| {
+        let asked = Asked {
+            model: &candidate.upstream_model,
+            body: &attempt.body,
+        };
+        told.cause(status, &candidate.provider.error_rules, asked)
+    });
     let is_asked = is_asked(attempt, session.upstream_body_bytes_sent());
     conclude(shared, ctx, error, outcome, is_asked)
+}
+
+/// Whether the provider cannot have read the request: it had closed a connection that was kept, or says that it took no
+/// notice of it. Whatever else happens to a request that was written is an attempt, since it may have been carried out.
+fn is_unread(flight: &Flight, attempt: &Attempt, error: &mut Error, reused: bool) -> bool {
+    if attempt.http2 {
+        // Refused streams, connections that go away, providers that want HTTP/1. An answer that is no HTTP/2 comes
+        // from one that has read something.
+        error.retry.decide_reuse(false);
+        return error.retry() && *error.etype() != ErrorType::InvalidH2;
+    }
+    // An error without a word of the connection's end comes from writing the head.
+    let written_too_late = *error.etype() == ErrorType::WriteError;
+    reused && flight.is_unread().unwrap_or(written_too_late)
+}
+
+/// What was seen of an attempt that has ended.
+struct Seen {
+    /// What its head, or an error's body, said.
+    decided: Option<Outcome>,
+    /// There was a head.
+    answered: bool,
+    /// There was some of a body.
+    alive: bool,
 }
 
 /// Whether the provider has the whole request; `written` is what was written of its body over HTTP/1. Over HTTP/2 a
@@ -109,30 +146,37 @@ fn is_asked(attempt: &Attempt, written: Option<usize>) -> bool {
     attempt.status.is_some() || attempt.http2 || all
 }
 
-/// What it means that an attempt ended so. `decided` is what its head said already, `answered` whether there was one.
+/// What it means that an attempt ended so. `cause` finds what an error event is about.
 fn outcome(
     fault: Option<Fault>,
-    decided: Option<Outcome>,
+    seen: Seen,
     error: &Error,
-    answered: bool,
+    cause: impl Fn(&Told, u16) -> Option<ErrorCause>,
 ) -> Outcome {
-    match (fault, decided) {
+    match (fault, seen.decided) {
         (Some(Fault::ClientGone), _) => Outcome::ClientGone,
         (Some(Fault::Drain), _) => Outcome::Drained,
         (Some(Fault::CutOff), _) => Outcome::CutOff,
         (_, Some(decided)) => decided,
-        (Some(Fault::Attempt | Fault::Total | Fault::Idle), _) => Outcome::Timeout,
+        (Some(Fault::Attempt), _) if !seen.alive => Outcome::Silent,
+        (Some(Fault::Attempt | Fault::Idle), _) => Outcome::Timeout,
         (Some(Fault::Answer(StreamFailure::Malformed)), _) => Outcome::Malformed,
-        (Some(Fault::Answer(StreamFailure::ErrorEvent { status, kind, .. })), _) => {
-            Outcome::ErrorEvent {
-                status: Some(status),
+        (
+            Some(Fault::Answer(StreamFailure::ErrorEvent {
+                status,
                 kind,
-            }
-        }
-        (Some(Fault::Empty | Fault::Truncated), _) => Outcome::Broken,
+                message,
+            })),
+            _,
+        ) => Outcome::ErrorEvent {
+            status: Some(status),
+            cause: cause(&Told::event(&kind, &message), status),
+            kind,
+        },
+        (Some(Fault::Empty | Fault::Truncated | Fault::Refused), _) => Outcome::Broken,
         (None, None) if *error.esource() == ErrorSource::Downstream => Outcome::ClientGone,
         (None, None) if *error.etype() == ErrorType::WriteTimedout => Outcome::Timeout,
-        (None, None) if answered => Outcome::Broken,
+        (None, None) if seen.answered => Outcome::Broken,
         (None, None) => Outcome::Reset,
     }
 }

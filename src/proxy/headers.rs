@@ -130,6 +130,12 @@ pub fn asked(
     kept
 }
 
+/// Whether the client sent a header that is let through for this provider's sake.
+pub fn forwards(sent: &HeaderMap, forwarded: &[String]) -> bool {
+    sent.keys()
+        .any(|name| forwarded.iter().any(|known| is(known, name.as_str())))
+}
+
 fn is(known: &str, name: &str) -> bool {
     known == name || (known.ends_with('-') && name.starts_with(known))
 }

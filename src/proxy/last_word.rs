@@ -38,6 +38,13 @@ pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> F
         session.set_write_timeout(Some(caller.snapshot.config.proxy.read_timeout));
     }
     let (phase, fault) = (planned.flight.phase(), planned.flight.fault());
+    if planned.flight.is_delivered() {
+        if fault != Some(Fault::ClientGone) {
+            // Whatever became of the provider's connection: the answer has come to its end.
+            drop(end(session).await);
+        }
+        return over(StatusCode::OK.as_u16());
+    }
     let ours = matches!(fault, Some(Fault::Drain | Fault::CutOff));
     let heard = |past: &PastAttempt| past.outcome == Some(Outcome::ClientGone);
     let left = fault == Some(Fault::ClientGone) || ctx.past.last().is_some_and(heard);
@@ -211,6 +218,12 @@ async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Res
         .downstream_session
         .write_response_body(bytes, true)
         .await?;
+    session.downstream_session.finish_body().await
+}
+
+/// The end of a body of which all was written.
+async fn end(session: &mut Session) -> pingora_error::Result<()> {
+    write_pending(session).await?;
     session.downstream_session.finish_body().await
 }
 

@@ -30,8 +30,10 @@ mod failure;
 mod flight;
 mod headers;
 mod last_word;
+mod line;
 mod local;
 mod names;
+mod notices;
 mod opening;
 mod outbound;
 mod peers;
@@ -62,6 +64,7 @@ pub use aside::Aside;
 pub use connection::Bounded;
 pub use context::Context;
 pub use drain::Drain;
+pub use notices::Notices;
 pub use peers::Peers;
 pub use rests::{Rest, Rests};
 pub use shared::Shared;
@@ -93,17 +96,18 @@ impl ProxyHttp for Gateway {
         attempt::begin(&self.0, ctx).await
     }
 
-    /// Judges a server that is known by its own certificate, before anything is sent to it.
+    /// Looks at a connection before anything is sent on it: who the server says it is, whether it is open still.
     async fn connected_to_upstream(
         &self,
         _session: &mut Session,
-        _reused: bool,
+        reused: bool,
         _peer: &HttpPeer,
-        _socket: std::os::unix::io::RawFd,
+        fd: std::os::fd::RawFd,
         digest: Option<&Digest>,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
-        failure::presented(&self.0, ctx, digest)
+        failure::presented(&self.0, ctx, digest)?;
+        attempt::connected(ctx, reused, fd)
     }
 
     /// Writes the head of the attempt's request.

@@ -17,10 +17,14 @@ pub static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many attempts were made.
 pub static X_TOLLGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+/// When a client wants its answer to begin to leave: `first` or `whole`.
+pub static X_TOLLGATE_COMMIT: HeaderName = HeaderName::from_static("x-tollgate-commit");
 /// Fields of the request that the provider's API has no place for.
 pub static X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
 /// Whether a client declines failover.
 pub static X_TOLLGATE_FAILOVER: HeaderName = HeaderName::from_static("x-tollgate-failover");
+/// After which refusal a client wants no other model: `content_filter` or `none`.
+pub static X_TOLLGATE_STOP_ON: HeaderName = HeaderName::from_static("x-tollgate-stop-on");
 /// The model that answers, as its provider knows it.
 pub static X_TOLLGATE_MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 /// The provider that answers.

@@ -49,6 +49,7 @@ pub fn head(
         log::debug!("the header `{name}` is not sent to {}", provider.id);
         left_out += 1;
     });
+    attempt.forwards = !forwarded.is_empty() && headers::forwards(&head.headers, forwarded);
     if left_out > 0 {
         shared.metrics.headers_left_out(left_out);
     }

@@ -194,15 +194,17 @@ impl Record<'_> {
         let Some(planned) = &self.ctx.planned else {
             return Vec::new();
         };
-        let line = |past: &PastAttempt| {
+        let past = self.ctx.past.iter();
+        past.map(|past| {
             let candidate = &planned.candidates[past.candidate];
             Line {
                 provider: &candidate.provider.id,
                 model: &candidate.upstream_model,
                 outcome: label(past),
+                provider_request_id: past.provider_request_id.as_deref(),
             }
-        };
-        self.ctx.past.iter().map(line).collect()
+        })
+        .collect()
     }
 
     fn streams(&self) -> bool {

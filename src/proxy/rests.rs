@@ -9,10 +9,10 @@ use tokio::sync::mpsc::error::TrySendError;
 /// Rests that wait to be told; more are not.
 const MOST: usize = 1024;
 
-/// A provider key that has to be left alone for a while.
+/// A provider key that has to be left alone for a while, for what its scope says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rest {
-    /// Its id.
+    /// The name of its id and its scope, see [`Scope::name`](tollgate_failover::Scope::name).
     pub key: Arc<str>,
     /// Until when.
     pub until: Instant,

@@ -7,9 +7,9 @@ use pingora_http::RequestHeader;
 use super::context::Caller;
 use super::names;
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, ProviderKey, Snapshot, Step};
+use tollgate_config::access::{AccessKey, Snapshot, Step};
 use tollgate_config::catalog::{Provider, Resolved, Unknown};
-use tollgate_failover::{Candidate, Health, Target};
+use tollgate_failover::{Candidate, Class, Health, Target};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
@@ -48,7 +48,8 @@ pub fn plan(
     }
 
     let now = clock::now();
-    let cooling = |key: &ProviderKey, provider: &Provider| health.cooling(key, provider, now);
+    let class = Class::from(endpoint);
+    let cooling = |candidate: &Candidate| health.cooling(candidate, class, now);
     let failover = failover_wanted(snapshot, key, head);
     let candidates = tollgate_failover::plan(&targets, cooling, now, failover);
     if !candidates.is_empty() {

@@ -221,7 +221,11 @@ impl CustomSession for HeldSession {
             }
         };
         let fails = matches!(tasks.last(), Some(HttpTask::Failed(_)));
-        match self.write(tasks).await {
+        let written = self.write(tasks).await;
+        if written.is_ok() && !fails && self.flight.is_complete() {
+            self.flight.deliver();
+        }
+        match written {
             Ok(_) if !goes_on => Err(ended_by_gateway()),
             // The provider's own failure comes back as one, too.
             Err(error) if goes_on && !fails => self.leave(error).map(|()| false),

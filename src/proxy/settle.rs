@@ -6,6 +6,7 @@ use std::time::Instant;
 use pingora_proxy::Session;
 
 use super::aside::Aside;
+use super::attempt::{ended, is_provoked};
 use super::context::{Context, PastAttempt, Planned};
 use super::count;
 use super::flight::Phase;
@@ -50,16 +51,27 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
     };
     planned.machine.commit();
     ctx.answered.status = attempt.status.unwrap_or_default();
-    let candidate = &planned.candidates[attempt.candidate];
-    match &attempt.outcome {
-        None => shared.health.on_success(candidate),
-        Some(outcome) => shared.learn(candidate, outcome, now),
+    let (candidate, class) = (
+        &planned.candidates[attempt.candidate],
+        attempt.endpoint.into(),
+    );
+    let outcome = planned.flight.judged().or_else(|| attempt.outcome.clone());
+    match &outcome {
+        None => shared.succeed(candidate, class, now),
+        Some(outcome) => {
+            let body = ctx.received.as_ref().map(|received| &received.body);
+            let provoked =
+                body.is_some_and(|body| is_provoked(&attempt, candidate, outcome, None, body));
+            shared.learn(candidate, class, outcome, provoked, now);
+        }
     }
+    ended(&ctx.request_id, candidate, &attempt, outcome.as_ref());
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
         dialect: attempt.endpoint.surface().dialect(),
         status: attempt.status,
-        outcome: attempt.outcome,
+        provider_request_id: attempt.provider_request_id,
+        outcome,
         tap: planned.flight.take_tap(),
         forsaken: false,
     });

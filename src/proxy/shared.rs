@@ -7,12 +7,13 @@ use arc_swap::ArcSwap;
 
 use super::aside::Aside;
 use super::drain::Drain;
+use super::notices::Notices;
 use super::peers::Peers;
 use super::rests::{Rest, Rests};
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
 use tollgate_config::access::Snapshot;
-use tollgate_failover::{Candidate, Health, Outcome};
+use tollgate_failover::{BreakerState, Candidate, Class, Health, Outcome};
 use tollgate_ledger::Ledger;
 use tollgate_ledger::events::EventIds;
 
@@ -22,6 +23,8 @@ pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Provider keys that rest, and providers that cannot be reached.
     pub health: Health,
+    /// Tells the operator what of them goes out and comes back.
+    pub notices: Notices,
     /// Where providers are.
     pub peers: Peers,
     /// Whether the process is stopping.
@@ -42,25 +45,63 @@ pub struct Shared {
 
 impl Shared {
     /// Takes note of a failed attempt: the key may rest, the provider's breaker may open. Of the many failures that
-    /// say the same of a key that rests already nothing is told.
-    pub fn learn(&self, candidate: &Candidate, outcome: &Outcome, now: Instant) {
-        let key = &candidate.key.id;
-        let before = self.health.cooldowns.until(key, now);
-        let Some(until) = self.health.on_outcome(candidate, outcome, now) else {
-            return;
-        };
-        let (provider, reason) = (&candidate.provider.id, outcome.label());
-        if before.is_none() {
-            self.metrics.cool_down(provider, reason);
+    /// say the same of a key that rests already nothing is told. What is `provoked` is not held against anybody.
+    pub fn learn(
+        &self,
+        candidate: &Candidate,
+        class: Class,
+        outcome: &Outcome,
+        provoked: bool,
+        now: Instant,
+    ) {
+        let (provider, key) = (&candidate.provider.id, &candidate.key.id);
+        let reason = outcome.label();
+        let state = || self.health.breakers.state(provider, now);
+        let before = state();
+        let rest = self
+            .health
+            .on_outcome(candidate, class, outcome, provoked, now);
+        if before == BreakerState::Closed && state() == BreakerState::Open {
+            let told =
+                format_args!("{provider} cannot be reached ({reason}): other providers come first");
+            self.notices.warn(told, now);
         }
-        if before < Some(until)
+        let Some(rest) = rest else { return };
+        if rest.is_new {
+            self.metrics.cool_down(provider, reason);
+            let what = rest.scope.model.as_deref().unwrap_or("all models");
+            let secs = rest
+                .until
+                .saturating_duration_since(now)
+                .as_secs_f32()
+                .ceil();
+            let told = format_args!(
+                "the key {key} of {provider} rests for {secs} s, for {what} ({reason}): others come first"
+            );
+            self.notices.warn(told, now);
+        }
+        if rest.is_later
             && let Some(rests) = &self.rests
         {
             rests.tell(Rest {
-                key: key.clone(),
-                until,
+                key: rest.scope.name(key).into(),
+                until: rest.until,
                 reason,
             });
+        }
+    }
+
+    /// Takes note of an answer.
+    pub fn succeed(&self, candidate: &Candidate, class: Class, now: Instant) {
+        let back = self.health.on_success(candidate, class);
+        let (provider, key) = (&candidate.provider.id, &candidate.key.id);
+        if back.key {
+            self.notices
+                .warn(format_args!("the key {key} of {provider} works again"), now);
+        }
+        if back.provider {
+            self.notices
+                .warn(format_args!("{provider} can be reached again"), now);
         }
     }
 }
@@ -97,6 +138,7 @@ mod tests {
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             health: Health::new(1),
+            notices: Notices::default(),
             peers: Peers::default(),
             drain: Arc::default(),
             metrics: Arc::new(Metrics::new().expect("every metric has a name of its own")),
@@ -121,7 +163,13 @@ mod tests {
                 status: 429,
                 retry_after: Some(secs(wait)),
             };
-            shared.learn(&candidate, &outcome, now + secs(after));
+            shared.learn(
+                &candidate,
+                Class::Answers,
+                &outcome,
+                false,
+                now + secs(after),
+            );
         };
         let mut ends = || {
             let told = std::iter::from_fn(|| told.try_recv().ok());

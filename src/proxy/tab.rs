@@ -80,6 +80,8 @@ struct Payee {
     started: Instant,
     /// Its answer is an error: the status, and what it means.
     refused: Option<(u16, Outcome)>,
+    /// What its provider calls the request.
+    named: Option<Arc<str>>,
 }
 
 /// How an attempt ended.
@@ -136,7 +138,15 @@ impl Tab {
             number: state.attempts,
             started: now,
             refused: None,
+            named: None,
         });
+    }
+
+    /// The provider of the attempt under way has a name of its own for the request.
+    pub fn named(&self, id: Option<Arc<str>>) {
+        if let Some(payee) = &mut self.state.lock().payee {
+            payee.named = id;
+        }
     }
 
     /// The attempt under way is answered by an error, which may be relayed.
@@ -331,10 +341,11 @@ impl Tab {
             is_final_attempt: is_final,
             status_code: status.unwrap_or_default(),
             outcome: outcome.map_or("ok", Outcome::label).into(),
-            timed_out: outcome == Some(&Outcome::Timeout),
+            timed_out: outcome.is_some_and(Outcome::timed_out),
             is_error: outcome.is_some(),
             is_streaming: about.streams,
             stop_reason: finish.stop_reason.to_owned(),
+            provider_request_id: payee.named.clone().unwrap_or_else(|| "".into()),
             tokens: settled.map(|settled| settled.usage).unwrap_or_default(),
             served: settled
                 .map(|settled| settled.served.clone())

@@ -98,6 +98,7 @@ fn event(account: &str, number: u64, at_ms: u64) -> Arc<UsageEvent> {
         is_error: false,
         is_streaming: false,
         stop_reason: "stop".to_owned(),
+        provider_request_id: "".into(),
         tokens: Usage::default(),
         estimated: false,
         orphaned: false,

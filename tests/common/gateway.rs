@@ -316,7 +316,16 @@ impl Builder {
         write("tls.crt", &certificate);
         write("tls.key", &key);
         let mut config = self.config.clone();
-        if self.binary != Path::new(env!("CARGO_BIN_EXE_tollgate")) {
+        if self.binary == Path::new(env!("CARGO_BIN_EXE_tollgate")) {
+            // Tests are as impatient with whole answers as with streams, unless they say otherwise.
+            whole_as_stream(&mut config["timeouts"]);
+            for section in ["providers", "configurations"] {
+                let entries = config.get_mut(section).and_then(Value::as_array_mut);
+                for entry in entries.into_iter().flatten() {
+                    entry.get_mut("timeouts").map(whole_as_stream);
+                }
+            }
+        } else {
             // An earlier version does not know them, and forwards all.
             for provider in config["providers"].as_array_mut().unwrap() {
                 provider.as_object_mut().unwrap().remove("forward_headers");
@@ -435,6 +444,15 @@ fn merge(into: &mut Value, from: Value) {
             }
         }
         (into, from) => *into = from,
+    }
+}
+
+/// Gives whole answers the time that a stream has for its first sign of life.
+fn whole_as_stream(timeouts: &mut Value) {
+    if let Some(timeouts) = timeouts.as_object_mut()
+        && let Some(patience) = timeouts.get("per_request").cloned()
+    {
+        timeouts.entry("whole_answer").or_insert(patience);
     }
 }
 

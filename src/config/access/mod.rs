@@ -17,6 +17,7 @@ pub use used::Used;
 use std::sync::Arc;
 
 use crate::catalog::{ModelRef, TimeoutOverrides};
+use crate::yaml::types;
 use tollgate_base::Secret;
 use tollgate_ledger::KeyKind;
 use tollgate_ledger::bank::Limit;
@@ -60,6 +61,12 @@ pub struct Configuration {
     pub rules: Vec<Rule>,
     /// Overrides the global switch.
     pub failover: Option<bool>,
+    /// Overrides the global retries.
+    pub retry: types::Retry,
+    /// When an answer begins to leave.
+    pub commit: types::Commit,
+    /// After which refusals no other model is tried.
+    pub stop_on: Vec<types::StopOn>,
     /// Overrides of every other scope's timeouts.
     pub timeouts: TimeoutOverrides,
     /// Refuse longer prompts.

@@ -168,6 +168,7 @@ fn read_providers(table: &str) -> Result<Vec<Provider>, String> {
             surfaces: surfaces.split(' ').map(surface).collect::<Result<_, _>>()?,
             headers: Vec::new(),
             forward_headers: Vec::new(),
+            error_rules: Vec::new(),
             ca: None,
             passthrough: true,
             chat_extensions: false,

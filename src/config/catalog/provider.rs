@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::base_url::BaseUrl;
+use super::error_rule::ErrorRule;
 use super::model::Model;
 use super::timeouts::TimeoutOverrides;
 use schemars::JsonSchema;
@@ -27,6 +28,8 @@ pub struct Provider {
     /// Headers of clients that are let through to it besides what its API reads: lower-case names, or beginnings of
     /// names that end in `-`.
     pub forward_headers: Vec<String>,
+    /// What its errors mean, where the built-in table does not say it.
+    pub error_rules: Vec<ErrorRule>,
     /// PEM text of the certificate authorities to trust instead of the system's.
     pub ca: Option<Arc<str>>,
     /// Whether models outside the catalog may be called as `provider:model`.

@@ -5,11 +5,13 @@ use std::time::Duration;
 /// Timeouts that differ from the next wider scope's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeoutOverrides {
-    /// From the start of an attempt to its commit.
+    /// From the start of an attempt to the first sign of life of its stream.
     pub per_request: Option<Duration>,
-    /// From the request to the commit, over all attempts.
+    /// From the start of an attempt to the end of an answer that is not streamed.
+    pub whole_answer: Option<Duration>,
+    /// From the request to the start of its last attempt.
     pub total: Option<Duration>,
-    /// Silence inside a committed stream.
+    /// Silence inside a stream that has shown life.
     pub stream_idle: Option<Duration>,
     /// How long a streaming client waits for a status.
     pub hold: Option<Duration>,
@@ -23,6 +25,7 @@ impl TimeoutOverrides {
     pub fn over(self, wider: TimeoutOverrides) -> TimeoutOverrides {
         TimeoutOverrides {
             per_request: self.per_request.or(wider.per_request),
+            whole_answer: self.whole_answer.or(wider.whole_answer),
             total: self.total.or(wider.total),
             stream_idle: self.stream_idle.or(wider.stream_idle),
             hold: self.hold.or(wider.hold),

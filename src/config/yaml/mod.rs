@@ -43,7 +43,8 @@ pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
     AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Cors, Ledger, Origin, PriceFeed,
-    PriceFeeds, Proxy, RedisChoice, RedisNode, RedisTopology, Timeouts, Tls, WhenUnreachable,
+    PriceFeeds, Proxy, RedisChoice, RedisNode, RedisTopology, Retry, Timeouts, Tls,
+    WhenUnreachable,
 };
 pub use watch::{Environment, Watcher, reload_on_hangup};
 

@@ -16,6 +16,7 @@ pub fn effective(
         .into_iter()
         .fold(*global, |wider, own| Timeouts {
             per_request: own.per_request.unwrap_or(wider.per_request),
+            whole_answer: own.whole_answer.unwrap_or(wider.whole_answer),
             total: own.total.unwrap_or(wider.total),
             stream_idle: own.stream_idle.unwrap_or(wider.stream_idle),
             hold: own.hold.unwrap_or(wider.hold),

@@ -17,9 +17,9 @@ mod secrets;
 
 pub(crate) use admin::Admin;
 pub use admin::ApiKey;
-pub use bounds::Timeouts;
+pub use bounds::{Retry, Timeouts};
 pub use callers::{
-    Access, AccessKey, Account, AllowList, Configuration, Grant, Router, Rule, Step,
+    Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, Router, Rule, Step, StopOn,
 };
 pub use feeds::{PriceFeed, PriceFeeds, PriceFormat};
 pub(crate) use ledger::BankKind;
@@ -50,6 +50,8 @@ pub struct File {
     pub limits: TokenLimits,
     /// Whether a failed candidate is followed by the next one. Default true.
     pub failover: Option<bool>,
+    /// Whether a candidate is tried again.
+    pub retry: Retry,
     /// What is written about each request.
     pub log: Log,
     /// Where money is kept, and what requests are charged.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::sources::Sources;
 use super::types;
+use super::units::Span;
 use crate::catalog::Catalog;
 use crate::secrets::Keyring;
 use tollgate_ledger::bank::NewGrant;
@@ -39,6 +40,8 @@ pub struct Config {
     pub limits: types::TokenLimits,
     /// Whether a failed candidate is followed by the next one.
     pub failover: bool,
+    /// Whether a candidate is tried again.
+    pub retry: Retry,
     /// Where a line about each request goes.
     pub log: AccessLog,
     /// Where money is kept, and what requests are charged.
@@ -131,14 +134,16 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// Timeouts with nothing left open. The first four are never zero.
+/// Timeouts with nothing left open. All but the last are never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From the start of an attempt to its commit.
+    /// From the start of an attempt to the first sign of life of its stream.
     pub per_request: Duration,
-    /// From the request to the commit, over all attempts.
+    /// From the start of an attempt to the end of an answer that is not streamed.
+    pub whole_answer: Duration,
+    /// From the request to the start of its last attempt.
     pub total: Duration,
-    /// Silence inside a committed stream.
+    /// Silence inside a stream that has shown life.
     pub stream_idle: Duration,
     /// How long a streaming client waits for a status.
     pub hold: Duration,
@@ -146,10 +151,40 @@ pub struct Timeouts {
     pub keepalive: Duration,
 }
 
+/// Whether a candidate is tried again after a failure that passes. By default it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// How often the same model with the same key is tried again.
+    pub same: u32,
+    /// The longest wait that a provider may ask for.
+    pub most: Duration,
+}
+
+impl Retry {
+    /// What a narrower scope says, and where it is silent this.
+    #[must_use]
+    pub fn with(self, own: &types::Retry) -> Retry {
+        Retry {
+            same: own.same.unwrap_or(self.same),
+            most: own.most.map_or(self.most, Span::duration),
+        }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry {
+            same: 0,
+            most: Duration::from_secs(3),
+        }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Timeouts {
             per_request: Duration::from_secs(60),
+            whole_answer: Duration::from_secs(600),
             total: Duration::from_secs(120),
             stream_idle: Duration::from_secs(60),
             hold: Duration::from_secs(10),

@@ -24,8 +24,8 @@ pub enum Readiness {
 /// A provider key that cools down at this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resting {
-    /// The key's id.
-    pub key: Arc<str>,
+    /// The key's id; after a line break, what of it cools down.
+    pub name: String,
     /// Until when.
     pub until: Instant,
     /// The status that began or last extended it.

@@ -9,10 +9,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod steps;
+
+pub(crate) use steps::{Step, StepKind};
+
 use super::newer::{Open, Rest};
-use tollgate_config::catalog::{Auth, Modality};
+use tollgate_config::catalog::{Auth, ErrorRule, Modality};
 use tollgate_config::types;
-use tollgate_config::types::{Per, UnitPrices};
+use tollgate_config::types::{Commit, Per, StopOn, UnitPrices};
 use tollgate_config::units::{Span, Usd};
 use tollgate_wire::Surface;
 
@@ -40,7 +44,8 @@ macro_rules! plain {
 }
 
 plain!(
-    String, bool, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth, UnitPrices
+    String, bool, u32, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth, UnitPrices, Commit,
+    StopOn, ErrorRule
 );
 
 impl<Y, T: Form<Y>> Form<Y> for Open<T> {
@@ -136,6 +141,12 @@ forms! {
         access: Access,
         router: Router,
         failover: Option<bool>,
+        #[serde(skip_serializing_if = "Retry::says_nothing")]
+        retry: Retry,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        commit: Option<Open<Commit>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        stop_on: Vec<Open<StopOn>>,
         timeouts: Timeouts,
         limits: Limits,
     }
@@ -166,9 +177,17 @@ forms! {
         steps: Vec<Step>,
     }
 
+    /// Whether a candidate is tried again.
+    Retry = types::Retry {
+        same: Option<u32>,
+        most: Option<Span>,
+    }
+
     /// How long things may take.
     Timeouts = types::Timeouts {
         per_request: Option<Span>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        whole_answer: Option<Span>,
         total: Option<Span>,
         stream_idle: Option<Span>,
         hold: Option<Span>,
@@ -209,6 +228,8 @@ forms! {
         headers: BTreeMap<String, Open<String>>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         forward_headers: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        error_rules: Vec<Open<ErrorRule>>,
         ca: Option<PathBuf>,
         passthrough: Option<bool>,
         chat_extensions: Option<bool>,
@@ -277,6 +298,12 @@ impl Configuration {
         } = &self.access;
         let mut access = [rest, &providers.rest, &models.rest, &options.rest].into_iter();
         access.all(Rest::is_silent) && self.limits.rates().are_understood()
+    }
+}
+
+impl Retry {
+    fn says_nothing(&self) -> bool {
+        *self == Retry::default()
     }
 }
 
@@ -405,52 +432,5 @@ impl Form<types::Budgets> for Budgets {
     fn read(&self) -> Option<types::Budgets> {
         let all = self.list().iter().filter_map(Budget::read);
         Some(types::Budgets::List(all.collect()))
-    }
-}
-
-/// A step of a routing rule. One of an unknown type is skipped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Step {
-    /// Whose keys.
-    #[serde(rename = "type")]
-    pub(crate) kind: Open<StepKind>,
-    /// Which keys, in this order; without, all of the provider's.
-    #[serde(default)]
-    pub(crate) keys: Option<Vec<String>>,
-    /// What is not known here.
-    #[serde(flatten)]
-    pub(crate) rest: Rest,
-}
-
-/// Whose keys a step tries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum StepKind {
-    /// The account's own.
-    User,
-    /// The operator's.
-    #[serde(alias = "ngrok")]
-    Managed,
-}
-
-impl Form<types::Step> for Step {
-    fn of(yaml: &types::Step) -> Self {
-        let (kind, keys) = match yaml {
-            types::Step::User { keys } => (StepKind::User, keys),
-            types::Step::Managed { keys } => (StepKind::Managed, keys),
-        };
-        Step {
-            kind: kind.into(),
-            keys: keys.clone(),
-            rest: Rest::default(),
-        }
-    }
-
-    fn read(&self) -> Option<types::Step> {
-        let keys = self.keys.clone();
-        Some(match self.kind.known()? {
-            StepKind::User => types::Step::User { keys },
-            StepKind::Managed => types::Step::Managed { keys },
-        })
     }
 }

@@ -10,10 +10,11 @@ fn documents() -> Vec<(&'static str, Value)> {
     let digest = "ab".repeat(32);
     let budgets = json!([{"usd": "20", "per": "day"}, {"usd": "0.5", "per": "total"}]);
     let timeouts = json!({
-        "per_request": "1s", "total": "2s", "stream_idle": null, "hold": null, "keepalive": null,
+        "per_request": "1s", "whole_answer": "9s", "total": "2s", "stream_idle": null, "hold": null, "keepalive": null,
     });
     let says = json!({
         "id": "akc_1", "name": null, "failover": true, "timeouts": timeouts,
+        "retry": {"same": 1, "most": "3s"}, "commit": "whole", "stop_on": ["content_filter"],
         "access": {"providers": {"allow": ["f"]}, "models": {"allow": null}},
         "router": {"rules": [
             {"provider": "f", "model": null, "steps": [
@@ -36,7 +37,8 @@ fn documents() -> Vec<(&'static str, Value)> {
     let provider = json!({
         "id": "own", "display_name": "Own", "base_url": "http://127.0.0.1:1", "auth": "bearer",
         "surfaces": ["openai/chat-completions", "openai/responses"], "headers": {"x-team": "a"},
-        "forward_headers": ["x-team-"], "ca": null, "passthrough": true, "chat_extensions": false,
+        "forward_headers": ["x-team-"],
+        "error_rules": [{"statuses": [418], "code": null, "message": "Not {model}", "cause": "model"}], "ca": null, "passthrough": true, "chat_extensions": false,
         "unsupported_parameters": [], "timeouts": timeouts,
         "keys": [], "managed_keys": [], "models": [model],
     });

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::classify::ConnectFailure;
-use crate::testing::candidate;
+use crate::testing::{candidate, provider};
 
 fn status(status: u16) -> Outcome {
     Outcome::Status {
@@ -55,6 +55,7 @@ fn endings() {
     let event = |kind: &str| Outcome::ErrorEvent {
         status: None,
         kind: kind.to_owned(),
+        cause: None,
     };
     let (one, two): (&[_], &[_]) = (&[(0, "a")], &[(0, "a"), (1, "a")]);
     let cases = [
@@ -168,6 +169,123 @@ fn a_bad_request_skips_the_rest_of_its_model() {
     assert_eq!(ending, Ending::RelayLast { retry_after: None });
     let (attempted, _) = run(&plan, &[status(429), status(404), status(401), status(500)]);
     assert_eq!(attempted, [0, 1, 2, 4], "a rate limit skips nothing");
+}
+
+#[test]
+fn a_silent_provider_is_waited_for_once_a_model() {
+    let mut plan = [
+        candidate(0, "a"),
+        candidate(0, "b"),
+        candidate(0, "c"),
+        candidate(1, "a"),
+    ];
+    let other = provider("q");
+    plan[2].provider = other;
+    let now = tollgate_base::clock::now();
+    for silent in [Outcome::Silent, Outcome::Connect(ConnectFailure::Timeout)] {
+        let mut machine = Machine::new(&plan, now, TOTAL);
+        let mut attempted = Vec::new();
+        while let Some(at) = machine.next(now) {
+            attempted.push(at);
+            assert_ne!(machine.failed(silent.clone(), now), Step::Stop);
+        }
+        assert_eq!(
+            attempted,
+            [0, 2, 3],
+            "{silent:?}: another key hears the same"
+        );
+    }
+}
+
+/// Runs a machine that tries candidates again; what was attempted, and after which waits (s).
+fn retried(
+    retry: Retry,
+    plan: &[(usize, &str)],
+    outcomes: &[Outcome],
+) -> (Vec<(usize, u64)>, Ending) {
+    let plan: Vec<_> = plan
+        .iter()
+        .map(|&(model, key)| candidate(model, key))
+        .collect();
+    let now = tollgate_base::clock::now();
+    let mut machine = Machine::new(&plan, now, TOTAL).retrying(retry);
+    let mut attempted = Vec::new();
+    for outcome in outcomes {
+        let Some(at) = machine.next(now) else { break };
+        let wait = machine
+            .take_wait()
+            .map_or(0, |until| (until - now).as_secs());
+        attempted.push((at, wait));
+        let relay = machine.would_relay(outcome);
+        let step = machine.failed(outcome.clone(), now);
+        let relayed = step != Step::Next && matches!(machine.ending(), Ending::RelayLast { .. });
+        assert_eq!(
+            relay, relayed,
+            "would_relay foresees the ending after {outcome:?}"
+        );
+    }
+    (attempted, machine.ending())
+}
+
+#[test]
+fn what_passes_is_tried_again_before_another_model_is() {
+    let retry = Retry {
+        same: 1,
+        most: Duration::from_secs(3),
+    };
+    let relay = |wait: Option<u64>| Ending::RelayLast {
+        retry_after: wait.map(Duration::from_secs),
+    };
+    let two = [(0, "a"), (1, "a")];
+    let (attempted, _) = retried(retry, &two, &[status(500), status(500), status(400)]);
+    assert_eq!(attempted, [(0, 0), (0, 0), (1, 0)], "once");
+    let (attempted, _) = retried(
+        retry,
+        &two,
+        &[limited(2), limited(2), limited(2), limited(2)],
+    );
+    assert_eq!(attempted, [(0, 0), (0, 2), (1, 0), (1, 2)], "waited for");
+    let keys = [(0, "a"), (0, "b")];
+    let (attempted, ending) = retried(
+        retry,
+        &keys,
+        &[limited(3), limited(1), limited(1), limited(3)],
+    );
+    assert_eq!(
+        attempted,
+        [(0, 0), (1, 0), (1, 1), (0, 3)],
+        "other keys come first, then the soonest"
+    );
+    assert_eq!(ending, relay(Some(1)));
+    for (outcome, why) in [
+        (limited(4), "longer than is waited for"),
+        (status(429), "nobody says for how long"),
+        (status(400), "it does not pass"),
+        (Outcome::Silent, "it would be waited for as long again"),
+        (Outcome::Broken, "some of an answer was seen"),
+    ] {
+        let (attempted, _) = retried(retry, &two[..1], &[outcome.clone(), outcome]);
+        assert_eq!(attempted.len(), 1, "{why}");
+    }
+    let (attempted, _) = retried(Retry::default(), &two[..1], &[status(500), status(500)]);
+    assert_eq!(attempted.len(), 1, "off by default");
+}
+
+#[test]
+fn a_content_filter_is_the_last_word_if_it_shall_be() {
+    let plan = [candidate(0, "a"), candidate(1, "a")];
+    let now = tollgate_base::clock::now();
+    let filtered = status(400).because(Some(ErrorCause::Filter));
+    for stops in [true, false] {
+        let mut machine = Machine::new(&plan, now, TOTAL).stopping_at_filters(stops);
+        assert_eq!(machine.next(now), Some(0));
+        assert_eq!(machine.would_relay(&filtered), stops);
+        let step = machine.failed(filtered.clone(), now);
+        assert_eq!(step == Step::Exhausted, stops, "{step:?}");
+        if stops {
+            assert_eq!(machine.ending(), Ending::RelayLast { retry_after: None });
+        }
+    }
 }
 
 #[test]
@@ -330,7 +448,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(Outcome::Reset),
         1 => Just(Outcome::Broken),
         1 => Just(Outcome::Timeout),
-        1 => Just(Outcome::ErrorEvent { status: Some(529), kind: "overloaded_error".to_owned() }),
+        1 => Just(Outcome::ErrorEvent { status: Some(529), kind: "overloaded_error".to_owned(), cause: None }),
+        1 => Just(Outcome::Silent),
+        1 => Just(status(404).because(Some(ErrorCause::Model))),
         1 => Just(Outcome::Malformed),
         1 => Just(Outcome::ClientGone),
         1 => Just(Outcome::Drained),
@@ -401,10 +521,12 @@ fn reference(plan: &[(usize, usize)], events: &[Event], total: u64) -> (Vec<usiz
                 status: 400 | 404 | 405 | 413 | 422,
                 ..
             } => left.retain(|&i| plan[i].0 != plan[at].0),
+            // There is one provider.
+            Outcome::Silent => left.retain(|&i| plan[i].0 != plan[at].0),
             _ => {}
         }
         outcomes.push(outcome.clone());
-        let answer = matches!(outcome, Outcome::Status { .. } | Outcome::ErrorEvent { .. });
+        let answer = outcome.answered();
         if clock >= total && !(left.is_empty() && answer) {
             return (attempted, Ending::TotalTimeout);
         }
@@ -412,7 +534,7 @@ fn reference(plan: &[(usize, usize)], events: &[Event], total: u64) -> (Vec<usiz
     let statuses: Vec<Option<u16>> = outcomes
         .iter()
         .map(|outcome| match outcome {
-            Outcome::Status { status, .. } => Some(*status),
+            Outcome::Status { status, .. } | Outcome::Refused { status, .. } => Some(*status),
             Outcome::ErrorEvent { .. } => Some(200),
             _ => None,
         })
@@ -428,7 +550,7 @@ fn reference(plan: &[(usize, usize)], events: &[Event], total: u64) -> (Vec<usiz
             if candidates == 1
                 && !matches!(
                     outcomes[0],
-                    Outcome::Broken | Outcome::Timeout | Outcome::Malformed
+                    Outcome::Broken | Outcome::Timeout | Outcome::Silent | Outcome::Malformed
                 ) =>
         {
             Ending::Unreachable
@@ -476,14 +598,10 @@ proptest! {
                 }
                 break;
             };
-            if outcome.verdict() == Verdict::NextModel {
+            if matches!(outcome.verdict(), Verdict::NextModel | Verdict::NextProvider) {
                 skipped.push(pairs[at].0);
             }
-            let last = match outcome.verdict() {
-                Verdict::NextCandidate => !machine.follows(Verdict::NextCandidate),
-                Verdict::NextModel => !machine.follows(Verdict::NextModel),
-                Verdict::Stop => true,
-            };
+            let last = !machine.follows(outcome.verdict());
             let relay = machine.would_relay(outcome);
             let step = machine.failed(outcome.clone(), now);
             if last {

@@ -58,7 +58,7 @@ fn names(plan: &[Candidate]) -> Vec<String> {
         .collect()
 }
 
-fn warm(_: &ProviderKey, _: &Provider) -> Option<Instant> {
+fn warm(_: &Candidate) -> Option<Instant> {
     None
 }
 
@@ -143,7 +143,7 @@ fn cooling_goes_to_the_end_soonest_first() {
     );
     let now = tollgate_base::clock::now();
     let at = |seconds| Some(now + Duration::from_secs(seconds));
-    let cooling = |key: &ProviderKey, provider: &Provider| match (&*key.id, &*provider.id) {
+    let cooling = |c: &Candidate| match (&*c.key.id, &*c.provider.id) {
         ("a-u1", _) => Some(now),
         ("a-u3", _) => at(9),
         (_, "b") => at(5),
@@ -165,7 +165,7 @@ fn without_failover_the_first_candidate_stays_the_first() {
         fixture("b", "n", &["u1"], &[]),
     );
     let now = tollgate_base::clock::now();
-    let all_cool = |_: &ProviderKey, _: &Provider| Some(now + Duration::from_secs(9));
+    let all_cool = |_: &Candidate| Some(now + Duration::from_secs(9));
     let only = plan(
         &[a.target(0, None), b.target(1, None)],
         all_cool,
@@ -293,7 +293,7 @@ proptest! {
             .collect();
         let until = |key: &ProviderKey| ends[usize::from(key.id.as_bytes()[2]) % 5];
         let now = tollgate_base::clock::now();
-        let cooling = |key: &ProviderKey, _: &Provider| Some(now + Duration::from_secs(until(key)));
+        let cooling = |c: &Candidate| Some(now + Duration::from_secs(until(&c.key)));
 
         let made = plan(&targets, cooling, now, true);
         prop_assert_eq!(names(&made), reference(&targets, until));

@@ -57,6 +57,8 @@ pub struct UsageEvent {
     pub is_streaming: bool,
     /// The provider's finish reason; empty if it gave none.
     pub stop_reason: String,
+    /// The provider's own id of the request; empty if it named none, and where the event was made up from a journal.
+    pub provider_request_id: Arc<str>,
     /// What was used, as reported or counted.
     pub tokens: Usage,
     /// What was not standard about how it was served.
@@ -166,6 +168,7 @@ impl UsageEvent {
             model_display_name: attempt.model.1.into(),
             outcome: attempt.outcome.into(),
             stop_reason: attempt.stop_reason,
+            provider_request_id: "".into(),
             served: attempt.served,
             sheet: attempt.sheet,
             provider_key_id: attempt.key.0.into(),
@@ -219,6 +222,8 @@ pub(super) struct Wire<'a> {
     pub served: &'a Context,
     pub assumed: bool,
     pub held: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub provider_request_id: &'a str,
 }
 
 /// Units and quantities by name.
@@ -333,6 +338,7 @@ pub(super) mod tests {
             is_error: false,
             is_streaming: true,
             stop_reason: "stop".to_owned(),
+            provider_request_id: "".into(),
             tokens: Usage::of(10, 4, 1, 7, 3),
             served: Context::STANDARD,
             estimated: false,

@@ -25,7 +25,10 @@ use tollgate_base::Timestamp;
 use tollgate_wire::report::{Context, Usage};
 
 /// The form that is written. A change of [`Batch`] needs a new one, and reading this one still.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The form before, whose rows do not say what the provider calls a request.
+const SECOND: u8 = 2;
 
 /// One attempt, as [`UsageEvent`] tells it; its texts are borrowed. Serializes as that does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct StoredEvent<'a> {
     pub is_streaming: bool,
     /// The provider's finish reason; empty if it gave none.
     pub stop_reason: &'a str,
+    /// The provider's own id of the request; empty if it is not known.
+    pub provider_request_id: &'a str,
     /// What was used, as reported or counted.
     pub tokens: Usage,
     /// What was not standard about how it was served.
@@ -120,6 +125,7 @@ impl<'a> From<&'a UsageEvent> for StoredEvent<'a> {
             is_error: event.is_error,
             is_streaming: event.is_streaming,
             stop_reason: &event.stop_reason,
+            provider_request_id: &event.provider_request_id,
             tokens: event.tokens,
             served: event.served.clone(),
             estimated: event.estimated,
@@ -180,6 +186,7 @@ impl Serialize for StoredEvent<'_> {
             served: &self.served,
             assumed: self.assumed,
             held: self.held,
+            provider_request_id: self.provider_request_id,
         }
         .serialize(serializer)
     }
@@ -198,16 +205,15 @@ pub enum StoredError {
     Damaged(String),
 }
 
-/// What is written after the version.
+/// What is written after the version, over its rows.
 #[derive(Deserialize)]
-struct Batch<'a> {
+struct Batch<'a, R> {
     /// Of event ids; of one process usually.
     origins: Vec<u64>,
     #[serde(borrow)]
     texts: Vec<&'a str>,
     sheets: Vec<Arc<Sheet>>,
-    #[serde(borrow)]
-    rows: Vec<Row<'a>>,
+    rows: Vec<R>,
 }
 
 /// One event; what is a text is its place in [`Batch::texts`].
@@ -263,21 +269,33 @@ pub fn decode(events: &Events) -> Result<Vec<StoredEvent<'_>>, StoredError> {
         .ok_or_else(|| damaged("they are empty"))?;
     match *version {
         first::VERSION => return first::decode(rest, events.from_ms),
-        VERSION => {}
+        SECOND => {
+            let batch: Batch<'_, Row<'_>> = read(rest)?;
+            let rows = batch.rows.iter();
+            let stored = rows.map(|row| unpack(&batch, row, "", events.from_ms));
+            stored.collect::<Option<_>>()
+        }
+        VERSION => {
+            let batch: Batch<'_, (Row<'_>, &str)> = read(rest)?;
+            let rows = batch.rows.iter();
+            let stored = rows.map(|(row, named)| unpack(&batch, row, named, events.from_ms));
+            stored.collect()
+        }
         newer => return Err(StoredError::Newer(newer)),
     }
-    let batch: Batch<'_> =
-        postcard::from_bytes(rest).map_err(|error| StoredError::Damaged(error.to_string()))?;
-    let stored = batch
-        .rows
-        .iter()
-        .map(|row| unpack(&batch, row, events.from_ms));
-    stored
-        .collect::<Option<_>>()
-        .ok_or_else(|| damaged("one refers to something that is not there"))
+    .ok_or_else(|| damaged("one refers to something that is not there"))
 }
 
-fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEvent<'a>> {
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoredError> {
+    postcard::from_bytes(bytes).map_err(|error| StoredError::Damaged(error.to_string()))
+}
+
+fn unpack<'a, R>(
+    batch: &Batch<'a, R>,
+    row: &Row<'a>,
+    provider_request_id: &'a str,
+    from_ms: u64,
+) -> Option<StoredEvent<'a>> {
     let text = |place: u32| {
         let text = batch.texts.get(index(place));
         text.copied()
@@ -308,6 +326,7 @@ fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEv
         is_error: flag(2),
         is_streaming: flag(3),
         stop_reason: text(row.stop_reason)?,
+        provider_request_id,
         tokens: row.tokens,
         served: row.served.clone(),
         estimated: flag(4),

@@ -49,6 +49,7 @@ impl Held {
             is_error: false,
             is_streaming: false,
             stop_reason: String::new(),
+            provider_request_id: "".into(),
             tokens: Usage::default(),
             served: Context::STANDARD,
             estimated: false,

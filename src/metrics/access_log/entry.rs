@@ -70,6 +70,8 @@ pub struct Attempt<'a> {
     pub model: &'a str,
     /// How it ended, as a label from a fixed set.
     pub outcome: &'a str,
+    /// The provider's own id of the request, if it named one.
+    pub provider_request_id: Option<&'a str>,
 }
 
 impl Entry<'_> {
@@ -200,6 +202,7 @@ impl Line<'_> {
             self.text(key, attempt.provider);
             self.text(r#","model":"#, attempt.model);
             self.text(r#","outcome":"#, attempt.outcome);
+            self.some(r#","provider_request_id":"#, attempt.provider_request_id);
             self.raw("}");
         }
         self.raw("]");

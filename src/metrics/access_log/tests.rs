@@ -59,11 +59,13 @@ fn one_line_says_it_all() {
             provider: "demo",
             model: "429",
             outcome: "status_429",
+            provider_request_id: None,
         },
         Attempt {
             provider: "demo",
             model: "echo",
             outcome: "ok",
+            provider_request_id: None,
         },
     ];
     let line = written(&entry("demo:429", &attempts));
@@ -253,7 +255,7 @@ proptest! {
         let attempts: Vec<Attempt<'_>> = sample
             .attempts
             .iter()
-            .map(|(provider, model, outcome)| Attempt { provider, model, outcome })
+            .map(|(provider, model, outcome)| Attempt { provider, model, outcome, provider_request_id: None })
             .collect();
         let [input, cached_read, cache_write, output, reasoning, bytes_in, bytes_out] = sample.numbers;
         let [stream, estimated, client_gone, used] = sample.flags;

@@ -1,10 +1,15 @@
 //! How the body of an answer is looked at, piece by piece and at its end: each kind of answer in its own way.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 
 use super::across::Unfinished;
 use super::numbers::Numbers;
 use super::{Fault, Gathered, Masked, Stop, Translator};
+use tollgate_config::catalog::{ErrorCause, Provider};
+use tollgate_failover::cause::{Asked, LONGEST};
+use tollgate_failover::{Outcome, Told};
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::tokens::{Seen, Tap};
 
@@ -23,6 +28,8 @@ pub enum Answer {
     Whole(Tap),
     /// An error that will be relayed as it is, but for the credential: commits when it is whole.
     Relay(Masked),
+    /// An error that is read first, and then relayed or not.
+    Judged(Box<Judged>),
     /// A document or an error that the client gets in its own words: commits when it is whole, however long.
     Gathered(Box<Gathered>),
 }
@@ -33,7 +40,16 @@ impl Answer {
         match self {
             Answer::Stream { tap, .. } | Answer::Whole(tap) => Some(tap),
             Answer::Gathered(gathered) => gathered.tap(),
-            Answer::Relay(_) => None,
+            Answer::Relay(_) | Answer::Judged(_) => None,
+        }
+    }
+
+    /// Whether the client gets it in other words than the provider's.
+    pub fn is_reworded(&self) -> bool {
+        match self {
+            Answer::Gathered(_) => true,
+            Answer::Judged(judged) => judged.is_reworded(),
+            _ => false,
         }
     }
 
@@ -45,40 +61,57 @@ impl Answer {
             } => (Some(tap), translator),
             Answer::Whole(tap) => (Some(tap), None),
             Answer::Gathered(gathered) => (gathered.into_tap(), None),
-            Answer::Relay(_) => (None, None),
+            Answer::Relay(_) | Answer::Judged(_) => (None, None),
         }
     }
 
     /// A piece: what of it is for the client. A failure that is reported and does not stop it comes after content, where
-    /// the client reads of it. `numbers` counts the events that pass untouched.
+    /// the client reads of it; unless a stream leaves only as a whole. `numbers` counts the events that pass untouched.
     pub(super) fn push(
         &mut self,
         data: Bytes,
         committed: bool,
+        whole: bool,
         numbers: &mut Numbers,
     ) -> Result<Seen, Stop> {
+        let withheld = whole && !committed;
         match self {
             Answer::Stream {
                 tap, translator, ..
-            } => stream(tap, translator.as_deref_mut(), data, committed, numbers),
+            } => {
+                let seen = stream(tap, translator.as_deref_mut(), data, committed, numbers)?;
+                match &seen.failure {
+                    Some(failure) if withheld => Err(failed(failure.clone())),
+                    _ => Ok(seen),
+                }
+            }
             Answer::Whole(tap) => Ok(tap.feed(data)),
             Answer::Gathered(gathered) => match gathered.push(data) {
                 Ok(()) => Ok(untouched(Bytes::new())),
                 Err(_) => Err(failed(StreamFailure::Malformed)),
             },
             Answer::Relay(masked) => Ok(untouched(masked.push(data))),
+            // It is judged before anything is made of it.
+            Answer::Judged(_) => Ok(untouched(Bytes::new())),
         }
     }
 
-    /// The end: what is left for the client. `has_failed` is whether the provider has said that it failed.
-    pub(super) fn finish(&mut self, committed: bool, has_failed: bool) -> Result<Bytes, Stop> {
+    /// The end: what is left for the client. `has_failed` is whether the provider has said that it failed, `whole`
+    /// whether a stream leaves only if its protocol has come to its end.
+    pub(super) fn finish(
+        &mut self,
+        committed: bool,
+        has_failed: bool,
+        whole: bool,
+    ) -> Result<Bytes, Stop> {
         match self {
             Answer::Stream {
                 tap,
                 close_delimited,
                 translator,
             } => {
-                let (translator, may_be_cut) = (translator.as_deref_mut(), *close_delimited);
+                let may_be_cut = *close_delimited || (whole && !committed);
+                let translator = translator.as_deref_mut();
                 end_of_stream(tap, translator, may_be_cut, committed, has_failed)
             }
             Answer::Whole(tap) => {
@@ -95,7 +128,69 @@ impl Answer {
                 })
             }
             Answer::Relay(masked) => Ok(masked.finish()),
+            Answer::Judged(_) => Ok(Bytes::new()),
         }
+    }
+}
+
+/// An error that is read before it is judged. What happens then is known beforehand, for whatever its body may say: it is
+/// relayed, or the attempt fails.
+pub struct Judged {
+    /// What it means if its body says nothing.
+    pub outcome: Outcome,
+    /// Whether it is relayed.
+    pub relays: Relays,
+    /// How it is relayed.
+    pub relay: Box<Answer>,
+    /// Who answered it.
+    pub provider: Arc<Provider>,
+    /// Which model was asked, as the provider knows it.
+    pub model: Arc<str>,
+    /// What was asked.
+    pub asked: Bytes,
+    /// What has come of it.
+    pub body: BytesMut,
+}
+
+/// Whether an error is relayed, by what it is found to mean.
+#[derive(Clone, Copy, Debug)]
+pub struct Relays {
+    /// What its status says.
+    pub plain: bool,
+    /// That a key is at fault.
+    pub keys: bool,
+    /// That a content filter refused the request.
+    pub filter: bool,
+}
+
+impl Judged {
+    /// How it is relayed if it is relayed at all: in other words than the provider's?
+    pub fn is_reworded(&self) -> bool {
+        matches!(*self.relay, Answer::Gathered(_))
+    }
+
+    /// Some more of it; whether that is enough.
+    pub(super) fn push(&mut self, data: &[u8]) -> bool {
+        self.body.extend_from_slice(data);
+        self.body.len() > LONGEST
+    }
+
+    /// What it means; whether it is relayed.
+    pub(super) fn conclude(&self) -> (Outcome, bool) {
+        let status = self.outcome.status().unwrap_or_default();
+        let told = Told::read(&self.body[..self.body.len().min(LONGEST)]);
+        let asked = Asked {
+            model: &self.model,
+            body: &self.asked,
+        };
+        let cause = told.cause(status, &self.provider.error_rules, asked);
+        let outcome = self.outcome.clone().because(cause);
+        let relays = match cause {
+            None | Some(ErrorCause::Request) => self.relays.plain,
+            Some(ErrorCause::Filter) => self.relays.filter,
+            Some(_) => self.relays.keys,
+        };
+        (outcome, relays)
     }
 }
 

@@ -76,7 +76,8 @@ impl Flight {
         let mut state = self.state.lock();
         let failed = state.fault.is_some();
         state.fault = Some(Fault::ClientGone);
-        if state.phase != Phase::Committed || state.ended || failed || state.tap().is_none() {
+        let over = state.ended || state.delivered || failed;
+        if state.phase != Phase::Committed || over || state.tap().is_none() {
             return false;
         }
         if let Some(Answer::Stream { translator, .. }) = &mut state.answer {

@@ -17,9 +17,11 @@
 
 mod across;
 mod answer;
+mod judged;
 mod left;
 mod masked;
 mod numbers;
+mod state;
 mod time;
 
 use std::mem;
@@ -32,7 +34,7 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
 pub use across::{Gathered, NotAnAnswer, Translation, Translator};
-pub use answer::Answer;
+pub use answer::{Answer, Judged, Relays};
 pub use left::Ended;
 pub use masked::Masked;
 pub use time::{Limits, Tick};
@@ -41,6 +43,8 @@ use left::Left;
 use numbers::Numbers;
 
 use super::drain::Drain;
+use super::line::Line;
+use tollgate_failover::Outcome;
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::tokens::Tap;
 
@@ -50,12 +54,12 @@ pub const HOLD_BYTES: usize = 256 * 1024;
 /// Why the gateway itself ended an attempt or a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The attempt did not commit within `per_request`.
+    /// The attempt had its time: its stream showed no life, or its answer did not come to its end.
     Attempt,
-    /// The request did not commit within `total`.
-    Total,
-    /// A committed answer fell silent for `stream_idle`.
+    /// A stream that had shown life fell silent for `stream_idle`.
     Idle,
+    /// The answer is an error, and another candidate may do better.
+    Refused,
     /// The process is stopping and `drain` has passed.
     Drain,
     /// The account's credits are gone, and the configuration says to stop then.
@@ -105,7 +109,11 @@ struct State {
     phase: Phase,
     limits: Limits,
     attempt_by: Instant,
+    /// Some of the answer's body has come.
+    alive: bool,
     answer: Option<Answer>,
+    /// What an error was found to mean.
+    judged: Option<Outcome>,
     /// Of a stream that has ended; it may have last words yet.
     translator: Option<Box<Translator>>,
     /// Of the events that pass untouched.
@@ -117,6 +125,12 @@ struct State {
     heard: Instant,
     wrote: Instant,
     ended: bool,
+    /// All of the answer has been written to its client.
+    delivered: bool,
+    /// The connection to the provider, if it was used before.
+    line: Option<Line>,
+    /// Whether the provider had received nothing of the request when it closed the connection.
+    unread: Option<bool>,
     /// The client has left, and the answer is read on.
     left: Option<Left>,
 }
@@ -128,8 +142,10 @@ impl Flight {
             state: Mutex::new(State {
                 phase: Phase::Held,
                 limits,
-                attempt_by: limits.total,
+                attempt_by: now,
+                alive: false,
                 answer: None,
+                judged: None,
                 translator: None,
                 numbers: Numbers::default(),
                 held: Vec::new(),
@@ -139,29 +155,79 @@ impl Flight {
                 heard: now,
                 wrote: now,
                 ended: false,
+                delivered: false,
+                line: None,
+                unread: None,
                 left: None,
             }),
             drain,
         }
     }
 
-    /// A new attempt, which must commit by `by`. What an earlier one left is dropped.
+    /// A new attempt, which ends by `by` unless its stream shows life. What an earlier one left is dropped.
     pub fn begin(&self, by: Instant, now: Instant) {
         let mut state = self.state.lock();
         state.attempt_by = by;
+        state.alive = false;
         state.answer = None;
+        state.judged = None;
         state.translator = None;
         state.numbers = Numbers::default();
         state.held.clear();
         state.held_bytes = 0;
         state.ended = false;
+        state.line = None;
+        state.unread = None;
         state.fault = None;
         state.heard = now;
     }
 
     /// The head of an answer was judged worth looking at.
-    pub fn answering(&self, answer: Answer) {
-        self.state.lock().answer = Some(answer);
+    pub fn answering(&self, answer: Answer, now: Instant) {
+        let mut state = self.state.lock();
+        state.answer = Some(answer);
+        state.hurry(now);
+    }
+
+    /// The request goes out on a connection; `line` is what is known of one that was used before.
+    /// False if the provider has closed it by now.
+    pub fn connected(&self, line: Option<Line>) -> bool {
+        let mut state = self.state.lock();
+        let closed = line.as_ref().is_some_and(Line::is_closed);
+        state.unread = closed.then_some(true);
+        state.line = line;
+        !closed
+    }
+
+    /// Whether it is known that the provider received nothing of the request; `None` if its connection did not fail.
+    pub fn is_unread(&self) -> Option<bool> {
+        self.state.lock().unread
+    }
+
+    /// Whether some of the answer's body has come.
+    pub fn is_alive(&self) -> bool {
+        self.state.lock().alive
+    }
+
+    /// Whether the answer has come to its protocol's end.
+    pub fn is_complete(&self) -> bool {
+        let state = self.state.lock();
+        let complete = state
+            .answer
+            .as_ref()
+            .and_then(Answer::tap)
+            .is_some_and(Tap::complete);
+        state.phase == Phase::Committed && (state.ended || complete)
+    }
+
+    /// All of the answer has been written to its client, who may leave now.
+    pub fn deliver(&self) {
+        self.state.lock().delivered = true;
+    }
+
+    /// Whether the client has all of the answer.
+    pub fn is_delivered(&self) -> bool {
+        self.state.lock().delivered
     }
 
     /// Where the request stands.
@@ -293,145 +359,6 @@ enum Stop {
     Fault(Fault),
     Upstream(Box<Error>),
     Translate(Translation),
-}
-
-impl State {
-    /// The answer has come to its end, or to the event with which its protocol ends.
-    fn at_end(&self) -> bool {
-        let said = |answer: &Answer| match answer {
-            Answer::Stream { tap, .. } => tap.complete() && tap.usage_final(),
-            Answer::Whole(_) | Answer::Relay(_) | Answer::Gathered(_) => false,
-        };
-        self.ended || self.answer.as_ref().is_some_and(said)
-    }
-
-    /// What comes last may be the last piece of a document, which its reader knows from its announced length before
-    /// we know it from the connection.
-    fn may_be_last(&self) -> bool {
-        let document = matches!(self.answer, Some(Answer::Whole(_)));
-        document && self.phase == Phase::Committed && !self.ended
-    }
-
-    /// A comment may stand here: the client streams, and no event is half written.
-    fn may_comment(&self) -> bool {
-        match (self.phase, &self.answer) {
-            (Phase::Opened, _) => true,
-            (
-                Phase::Committed,
-                Some(Answer::Stream {
-                    tap, translator, ..
-                }),
-            ) => translator.is_some() || tap.at_boundary(),
-            _ => false,
-        }
-    }
-
-    /// One task through the tap; `None` if nothing of it shall leave.
-    fn take_in(&mut self, task: HttpTask, now: Instant) -> Result<Option<HttpTask>, Stop> {
-        match task {
-            HttpTask::Header(header, end) => {
-                // Informational answers are between the gateway and its upstream.
-                if header.status.is_informational() {
-                    return Ok(None);
-                }
-                if end && matches!(self.answer, Some(Answer::Gathered(_))) {
-                    // It had no body, and will have one.
-                    self.held.push(HttpTask::Header(header, false));
-                    let rest = self.finish(None, now)?;
-                    return Ok(Some(HttpTask::Body(rest, true)));
-                }
-                if end {
-                    self.finish(None, now)?;
-                }
-                Ok(Some(HttpTask::Header(header, end)))
-            }
-            HttpTask::Body(data, end) => {
-                let data = self.look(data.unwrap_or_default(), now)?;
-                let data = if end {
-                    self.finish(Some(data), now)?
-                } else {
-                    Some(data)
-                };
-                match data {
-                    Some(data) if data.is_empty() && !end => Ok(None),
-                    data => Ok(Some(HttpTask::Body(data, end))),
-                }
-            }
-            HttpTask::Trailer(_) | HttpTask::Done => {
-                if self.ended {
-                    return Ok(Some(HttpTask::Done));
-                }
-                let rest = self.finish(None, now)?;
-                Ok(Some(HttpTask::Body(rest, true)))
-            }
-            HttpTask::UpgradedBody(..) => Err(Stop::Fault(Fault::Truncated)),
-            HttpTask::Failed(error) => Err(Stop::Upstream(error)),
-        }
-    }
-
-    /// A piece of the answer; what of it is for the client.
-    fn look(&mut self, data: Bytes, now: Instant) -> Result<Bytes, Stop> {
-        if data.is_empty() {
-            return Ok(data);
-        }
-        self.held_bytes += data.len();
-        let committed = self.phase == Phase::Committed;
-        let seen = match &mut self.answer {
-            Some(answer) => answer.push(data, committed, &mut self.numbers)?,
-            None => answer::untouched(data),
-        };
-        if let Some(failure) = seen.failure {
-            self.fault = Some(Fault::Answer(failure));
-        }
-        if matches!(self.answer, Some(Answer::Gathered(_))) {
-            self.held_bytes = 0; // it is held however long it is
-        }
-        if !committed && (seen.content || self.held_bytes > HOLD_BYTES) {
-            self.commit(now);
-        }
-        Ok(seen.out)
-    }
-
-    /// The answer has come to its end; `last` is its last piece.
-    fn finish(&mut self, last: Option<Bytes>, now: Instant) -> Result<Option<Bytes>, Stop> {
-        let committed = self.phase == Phase::Committed;
-        let has_failed = matches!(self.fault, Some(Fault::Answer(_)));
-        let tail = match &mut self.answer {
-            Some(answer) => answer.finish(committed, has_failed),
-            None => Ok(Bytes::new()),
-        };
-        // What was cut off, or has to be translated first, has not ended.
-        let goes_on = matches!(
-            tail,
-            Err(Stop::Fault(Fault::Truncated) | Stop::Translate(_))
-        );
-        self.ended = !goes_on;
-        let tail = tail?;
-        if matches!(self.answer, Some(Answer::Gathered(_))) {
-            across::announce(&mut self.held, tail.len());
-        }
-        self.commit(now);
-        Ok(match last {
-            None if tail.is_empty() => None,
-            None => Some(tail),
-            Some(last) if tail.is_empty() => Some(last),
-            Some(last) => Some([last, tail].concat().into()),
-        })
-    }
-
-    /// The law of the machine: after this, never another attempt.
-    fn commit(&mut self, now: Instant) {
-        if self.phase == Phase::Committed {
-            return;
-        }
-        if self.phase == Phase::Opened {
-            // The client already has a head.
-            self.held
-                .retain(|task| !matches!(task, HttpTask::Header(..)));
-        }
-        self.phase = Phase::Committed;
-        self.committed_at = Some(now);
-    }
 }
 
 /// The error that carries the gateway's own decision through Pingora; the reason is in the flight.

@@ -14,9 +14,9 @@ const ERROR: &[u8] = b"data: {\"error\":{\"message\":\"no\",\"type\":\"server_er
 
 fn flight(now: Instant) -> Flight {
     let limits = Limits {
-        total: now + Duration::from_secs(120),
         open_at: Some(now + Duration::from_secs(10)),
         idle: Duration::from_secs(60),
+        whole: false,
         keepalive: Some(Duration::from_secs(15)),
     };
     Flight::new(limits, Arc::default(), now)
@@ -53,7 +53,7 @@ fn a_stream_is_held_until_its_first_content() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     assert_eq!(
         written(flight.pass(vec![head(), body(ROLE, false)], now)),
         0,
@@ -72,11 +72,11 @@ fn an_error_before_content_fails_the_attempt_and_leaves_nothing_behind() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     let pass = flight.pass(vec![head(), body(ROLE, false), body(ERROR, false)], now);
     assert!(matches!(pass, Pass::Fail(_)), "nothing of it may leave");
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     assert_eq!(
         written(flight.pass(vec![head(), body(TEXT, false)], now)),
         2,
@@ -90,7 +90,7 @@ fn a_client_that_was_given_a_head_gets_no_second_one() {
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
     assert_eq!(flight.tick(now + Duration::from_secs(10)), Tick::Open);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     assert_eq!(
         written(flight.pass(vec![head(), body(TEXT, false)], now)),
         1,
@@ -103,7 +103,7 @@ fn comments_stand_only_between_events() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     let half =
         b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"cho";
     let _ = written(flight.pass(vec![head(), body(half, false)], now));
@@ -118,12 +118,13 @@ fn the_end_of_a_drain_ends_everything() {
     let now = clock::now();
     let drain = Arc::new(Drain::default());
     let limits = Limits {
-        total: now + Duration::from_secs(120),
         open_at: None,
         idle: Duration::from_secs(60),
+        whole: false,
         keepalive: None,
     };
     let flight = Flight::new(limits, drain.clone(), now);
+    flight.begin(now + Duration::from_secs(60), now);
     drain.begin(now + Duration::from_secs(5));
     assert_eq!(flight.tick(now), Tick::Wait);
     assert!(
@@ -141,7 +142,7 @@ fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     let early = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\n\
         data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let pass = flight.pass(vec![head(), body(early, false)], now);
@@ -162,11 +163,11 @@ fn an_attempt_that_ended_without_an_answer_does_not_end_the_next_one() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     let pass = flight.pass(vec![head(), body(ROLE, true)], now);
     assert!(matches!(pass, Pass::Fail(_)), "an answer without content");
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream());
+    flight.answering(stream(), now);
     let pass = flight.pass(vec![head(), body(TEXT, false)], now);
     assert!(matches!(pass, Pass::Write(_)), "it has only begun");
 }
@@ -178,9 +179,8 @@ fn the_last_piece_of_a_long_document_waits_for_its_end() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(Answer::Whole(Tap::whole(
-        tollgate_wire::Endpoint::Generate(Surface::ChatCompletions),
-    )));
+    let endpoint = tollgate_wire::Endpoint::Generate(Surface::ChatCompletions);
+    flight.answering(Answer::Whole(Tap::whole(endpoint)), now);
     let long: &'static [u8] = Box::leak(vec![b' '; HOLD_BYTES + 1].into_boxed_slice());
     assert_eq!(
         written(flight.pass(vec![head(), body(long, false)], now)),
@@ -192,6 +192,76 @@ fn the_last_piece_of_a_long_document_waits_for_its_end() {
         Pass::Last(tasks) => assert_eq!(tasks.len(), 2, "the rest, and the end"),
         _ => panic!("it is the end"),
     }
+}
+
+/// Claude thinks without a word, and says so by pings only: it is alive for as long as they come.
+#[test]
+fn a_stream_that_shows_life_is_bounded_by_its_silences() {
+    let start = clock::now();
+    let secs = Duration::from_secs;
+    let flight = flight(start);
+    flight.begin(start + secs(60), start);
+    flight.answering(stream(), start);
+    let _ = written(flight.pass(vec![head()], start + secs(1)));
+    assert_eq!(
+        flight.tick(start + secs(59)),
+        Tick::Open,
+        "only its head has come"
+    );
+    let mut now = start + secs(59);
+    for ping in [&b": ping\n\n"[..], ROLE, ROLE, ROLE] {
+        let _ = written(flight.pass(vec![body(ping, false)], now));
+        assert_eq!(flight.phase(), Phase::Opened, "nothing of it is content");
+        now += secs(59);
+        assert_ne!(flight.tick(now), Tick::Expire, "it lives");
+    }
+    assert_eq!(flight.tick(now + secs(1)), Tick::Expire, "it is silent");
+    assert_eq!(flight.fault(), Some(Fault::Idle));
+    flight.begin(now + secs(60), now);
+    flight.answering(stream(), now);
+    assert_eq!(
+        flight.tick(now + secs(60)),
+        Tick::Expire,
+        "the next one has its own time"
+    );
+    assert_eq!(flight.fault(), Some(Fault::Attempt));
+}
+
+#[test]
+fn a_stream_that_leaves_when_it_is_whole_can_still_fail() {
+    let now = clock::now();
+    let done: &[u8] = b"data: [DONE]\n\n";
+    let whole = || {
+        let limits = Limits {
+            open_at: None,
+            idle: Duration::from_secs(60),
+            whole: true,
+            keepalive: None,
+        };
+        let flight = Flight::new(limits, Arc::default(), now);
+        flight.begin(now + Duration::from_secs(60), now);
+        flight.answering(stream(), now);
+        assert_eq!(
+            written(flight.pass(vec![head(), body(TEXT, false)], now)),
+            0
+        );
+        flight
+    };
+    assert_eq!(
+        written(whole().pass(vec![body(done, false)], now)),
+        3,
+        "all at once"
+    );
+    assert!(matches!(
+        whole().pass(vec![body(ERROR, false)], now),
+        Pass::Fail(_)
+    ));
+    assert!(
+        matches!(whole().pass(vec![HttpTask::Done], now), Pass::Fail(_)),
+        "a cut"
+    );
+    let malformed = body(b"data: {\"choices\":[{\n\n", false);
+    assert!(matches!(whole().pass(vec![malformed], now), Pass::Fail(_)));
 }
 
 /// What Pingora and the clock may do to a flight.
@@ -225,14 +295,14 @@ proptest! {
         let mut now = clock::now();
         let flight = flight(now);
         flight.begin(now + Duration::from_secs(60), now);
-        flight.answering(stream());
+        flight.answering(stream(), now);
         let mut committed = false;
         for event in events {
             let tasks = match event {
                 // The machine never begins another attempt after commit.
                 Event::Begin if !committed => {
                     flight.begin(now + Duration::from_secs(60), now);
-                    flight.answering(stream());
+                    flight.answering(stream(), now);
                     continue;
                 }
                 Event::Begin => continue,

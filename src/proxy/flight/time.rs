@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Fault, Flight, Phase, State};
+use super::{Answer, Fault, Flight, Phase, State};
 
 /// How often a waiting session looks at the clock at least, so that the end of a drain reaches it.
 const TICK: Duration = Duration::from_secs(2);
@@ -10,12 +10,12 @@ const TICK: Duration = Duration::from_secs(2);
 /// The limits in force for this request.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The request must commit by then.
-    pub total: Instant,
     /// From then on a streaming client is given a status; `None` if it does not stream.
     pub open_at: Option<Instant>,
-    /// Longest silence inside a committed answer.
+    /// Longest silence inside a stream that has shown life, and inside a committed answer.
     pub idle: Duration,
+    /// Whether a stream commits when it is whole.
+    pub whole: bool,
     /// Silence after which a streaming client is sent a comment; `None` is never.
     pub keepalive: Option<Duration>,
 }
@@ -40,10 +40,7 @@ impl Flight {
     }
 
     fn ends(&self, state: &State) -> Instant {
-        let at = match state.phase {
-            Phase::Committed => state.heard + state.limits.idle,
-            Phase::Held | Phase::Opened => state.attempt_by.min(state.limits.total),
-        };
+        let at = state.due().0;
         self.drain.ends().map_or(at, |ends| at.min(ends))
     }
 
@@ -67,25 +64,15 @@ impl Flight {
             state.fault = Some(Fault::Drain);
             return Tick::Expire;
         }
-        if state.phase == Phase::Committed {
-            if now >= state.heard + state.limits.idle {
-                state.fault = Some(Fault::Idle);
-                return Tick::Expire;
-            }
-        } else {
-            if now >= state.limits.total {
-                state.fault = Some(Fault::Total);
-                return Tick::Expire;
-            }
-            if now >= state.attempt_by {
-                state.fault = Some(Fault::Attempt);
-                return Tick::Expire;
-            }
-            if state.phase == Phase::Held && state.limits.open_at.is_some_and(|at| now >= at) {
-                state.phase = Phase::Opened;
-                state.wrote = now;
-                return Tick::Open;
-            }
+        let (at, fault) = state.due();
+        if now >= at {
+            state.fault = Some(fault);
+            return Tick::Expire;
+        }
+        if state.phase == Phase::Held && state.limits.open_at.is_some_and(|at| now >= at) {
+            state.phase = Phase::Opened;
+            state.wrote = now;
+            return Tick::Open;
         }
         match state.limits.keepalive {
             Some(every) if state.may_comment() && now >= state.wrote + every => {
@@ -93,6 +80,18 @@ impl Flight {
                 Tick::Comment
             }
             _ => Tick::Wait,
+        }
+    }
+}
+
+impl State {
+    /// When the attempt ends if nothing happens until then, and why. A stream that has shown life is bounded by its
+    /// silences alone.
+    fn due(&self) -> (Instant, Fault) {
+        let streams = matches!(self.answer, Some(Answer::Stream { .. }));
+        match self.phase == Phase::Committed || (self.alive && streams) {
+            true => (self.heard + self.limits.idle, Fault::Idle),
+            false => (self.attempt_by, Fault::Attempt),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Cooldowns {
 /// A provider key that cools down for all replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedCooldown {
-    /// The key's id.
+    /// The key's id; after a line break, what of it cools down.
     pub key: String,
     /// Until when (Unix time, ms).
     pub until_ms: u64,
@@ -74,14 +74,32 @@ impl Cooldowns {
         Ok(rows.into_iter().map(cooldown).collect())
     }
 
-    /// Ends a provider key's cool-down for all replicas; `None`: everyone's. Replicas keep what they have heard.
+    /// Ends a provider key's cool-downs for all replicas, those for some of what it does (whose names go on after a line
+    /// break) as well; `None`: everyone's. Replicas keep what they have heard.
     ///
     /// # Errors
     /// [`StoreError::Away`]: it perhaps goes on.
     pub async fn clear(&self, provider_key: Option<&str>) -> Result<(), StoreError> {
+        let Some(key) = provider_key else {
+            return self.forget(None).await;
+        };
+        self.forget(Some(key)).await?;
+        let is_its = |name: &str| {
+            name.strip_prefix(key)
+                .is_some_and(|rest| rest.starts_with('\n'))
+        };
+        for rest in self.list().await? {
+            if is_its(&rest.key) {
+                self.forget(Some(&rest.key)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, name: Option<&str>) -> Result<(), StoreError> {
         let mut call = Call::new(&CLEAR, self.keys());
-        if let Some(key) = provider_key {
-            call.push(key);
+        if let Some(name) = name {
+            call.push(name);
         }
         let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
         read::<bool>(answer).map(drop)

@@ -33,6 +33,7 @@ impl Checker<'_> {
         for (i, configuration) in configurations.iter().enumerate() {
             let place = top.index(i);
             self.timeouts(&place.key("timeouts"), &configuration.timeouts);
+            self.retry(&place.key("retry"), &configuration.retry);
             let limits = place.key("limits");
             self.token_limits(&limits, &configuration.limits.tokens());
             self.rate_limits(&limits, &configuration.limits.rates());

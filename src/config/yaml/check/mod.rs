@@ -17,6 +17,7 @@ pub use providers::{is_private_name, is_provider_id};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fault::Fault;
 use super::merge::Merged;
@@ -24,10 +25,17 @@ use super::nearest::did_you_mean_or_list;
 use super::place::Place;
 use super::sources::{self, Sources};
 use super::types;
-use super::valid::Config;
+use super::units::Span;
+use super::valid::{Config, Retry};
 use crate::catalog::Catalog;
 use crate::yaml::OverlayFault;
 use crate::yaml::demo::{self, DEMO_PROVIDER};
+
+/// Most often that a candidate is tried again.
+const MOST_RETRIES: u32 = 3;
+
+/// Longest that a request waits for a candidate: meanwhile nobody notices that its client leaves.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Collects what checks find.
 pub(super) struct Checker<'a> {
@@ -182,6 +190,7 @@ impl<'a> Checker<'a> {
     fn timeouts(&mut self, place: &Place, timeouts: &types::Timeouts) {
         let never_zero = [
             ("per_request", timeouts.per_request),
+            ("whole_answer", timeouts.whole_answer),
             ("total", timeouts.total),
             ("stream_idle", timeouts.stream_idle),
             ("hold", timeouts.hold),
@@ -200,6 +209,18 @@ impl<'a> Checker<'a> {
             self.warn(&place.key("per_request"), message, None);
         }
     }
+
+    fn retry(&mut self, place: &Place, retry: &types::Retry) {
+        if retry.same.is_some_and(|same| same > MOST_RETRIES) {
+            let message = format!("must be at most {MOST_RETRIES}");
+            self.fault(&place.key("same"), message, None);
+        }
+        let most = retry.most.map(Span::duration);
+        if most.is_some_and(|most| most > LONGEST_WAIT) {
+            let message = format!("must be at most {}s", LONGEST_WAIT.as_secs());
+            self.fault(&place.key("most"), message, None);
+        }
+    }
 }
 
 /// Checks everything and builds the configuration; only if there is no fault is it valid.
@@ -209,6 +230,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     let log = checker.access_log(&file.log);
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
+    checker.retry(&Place::top("retry"), &file.retry);
     checker.token_limits(&Place::top("limits"), &file.limits);
     let ledger = checker.ledger(&file.ledger);
     let accounts = checker.accounts(&file.accounts);
@@ -252,6 +274,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         log,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),
+        retry: Retry::default().with(&file.retry),
         ledger,
         accounts,
         providers: file.providers,

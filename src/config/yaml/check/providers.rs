@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use super::Checker;
 use crate::catalog::Auth;
 use crate::catalog::BaseUrl;
+use crate::catalog::ErrorRule;
 use crate::yaml::demo::DEMO_PROVIDER;
 use crate::yaml::document::beside;
 use crate::yaml::nearest::did_you_mean;
@@ -140,6 +141,7 @@ impl Checker<'_> {
                 None,
             );
         }
+        self.error_rules(&place.key("error_rules"), &provider.error_rules);
         self.timeouts(&place.key("timeouts"), &provider.timeouts);
         for (i, key) in provider.managed_keys.iter().enumerate() {
             if key.account.is_some() {
@@ -149,6 +151,27 @@ impl Checker<'_> {
                     "a managed key serves every account; this is ignored",
                     None,
                 );
+            }
+        }
+    }
+
+    fn error_rules(&mut self, place: &Place, rules: &[ErrorRule]) {
+        for (i, rule) in rules.iter().enumerate() {
+            let place = place.index(i);
+            for (j, status) in rule.statuses.iter().enumerate() {
+                if !(400..600).contains(status) {
+                    let at = place.key("statuses").index(j);
+                    self.fault(
+                        &at,
+                        format!("{status} is no error's status: use 400 to 599"),
+                        None,
+                    );
+                }
+            }
+            let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+            if !says(&rule.code) && !says(&rule.message) {
+                let hint = Some("add `code`, or how its `message` begins".to_owned());
+                self.fault(&place, "this rule fits every error", hint);
             }
         }
     }

@@ -95,6 +95,7 @@ pub(super) fn lay(
         surfaces,
         headers,
         forward_headers,
+        error_rules: declared.error_rules.clone(),
         ca,
         passthrough: declared
             .passthrough

@@ -10,11 +10,14 @@ use crate::yaml::units::Span;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// From the start of an attempt to the start of its answer. Default 60s.
+    /// From the start of an attempt to the first sign of life of its stream: an event, if only a ping. Default 60s.
     pub per_request: Option<Span>,
-    /// From the request to the start of an answer, over all attempts. Default 120s.
+    /// From the start of an attempt to the end of an answer that is not streamed. Default 10m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole_answer: Option<Span>,
+    /// From the request to the start of its last attempt; a stream without a sign of life ends then. Default 120s.
     pub total: Option<Span>,
-    /// Silence inside an answer that has started. Default 60s.
+    /// Silence inside a stream that has shown life. Default 60s.
     pub stream_idle: Option<Span>,
     /// How long a streaming client waits for a status before it is given `200` and keep-alive comments. Default 10s.
     pub hold: Option<Span>,
@@ -22,11 +25,29 @@ pub struct Timeouts {
     pub keepalive: Option<Span>,
 }
 
+/// Whether the same model with the same key is tried again, when nothing else of the model is left: after a
+/// `Retry-After` that is short, or at once after a 5xx or a connection that ended before an answer. Off by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// How often, at most 3. Default 0.
+    pub same: Option<u32>,
+    /// The longest `Retry-After` that is waited for, at most 30s. Default 3s.
+    pub most: Option<Span>,
+}
+
+impl Retry {
+    pub(super) fn says_nothing(&self) -> bool {
+        *self == Retry::default()
+    }
+}
+
 impl Timeouts {
     /// The same, as the rest of the program counts time.
     pub fn overrides(&self) -> TimeoutOverrides {
         TimeoutOverrides {
             per_request: self.per_request.map(Span::duration),
+            whole_answer: self.whole_answer.map(Span::duration),
             total: self.total.map(Span::duration),
             stream_idle: self.stream_idle.map(Span::duration),
             hold: self.hold.map(Span::duration),

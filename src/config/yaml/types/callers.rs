@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, RateLimits, Timeouts};
+use super::{Limits, RateLimits, Retry, Timeouts};
 use crate::yaml::expiry::Expiry;
 use crate::yaml::units::Usd;
 
@@ -65,10 +65,38 @@ pub struct Configuration {
     pub router: Router,
     /// Overrides the global `failover`.
     pub failover: Option<bool>,
+    /// Overrides the global `retry`.
+    #[serde(skip_serializing_if = "Retry::says_nothing")]
+    pub retry: Retry,
+    /// When an answer begins to leave. Default `first`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
+    /// After which refusals no other model is tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop_on: Vec<StopOn>,
     /// Overrides for callers with this configuration.
     pub timeouts: Timeouts,
     /// What may be used, by one request and over time.
     pub limits: Limits,
+}
+
+/// When an answer begins to leave: from then on no other candidate is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Commit {
+    /// With its first content.
+    #[default]
+    First,
+    /// When it is whole: a stream is held to its end, with comments meanwhile, and then sent at once.
+    Whole,
+}
+
+/// A refusal after which no other model is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StopOn {
+    /// What the request says was refused by a content filter.
+    ContentFilter,
 }
 
 /// Allow lists.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::catalog::{Auth, Modality};
+use crate::catalog::{Auth, ErrorRule, Modality};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub struct Provider {
     /// ends in `-` is the beginning of many. Never credentials.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forward_headers: Vec<String>,
+    /// What errors of the provider mean, before the built-in table is asked: the first one that fits counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub error_rules: Vec<ErrorRule>,
     /// PEM file with the certificate authorities to trust for this provider, instead of the system's; relative to
     /// this file.
     pub ca: Option<PathBuf>,

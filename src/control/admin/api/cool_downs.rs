@@ -24,7 +24,7 @@ const ALL: &str = "*";
 
 const TAG: Tag = Tag {
     name: "Cool-downs",
-    description: "Provider keys that are tried last for a while, because of a 429, a 529 or a refusal.",
+    description: "Provider keys that are tried last for a while, because of a limit or a refusal: for a model, or for all.",
     one: "a provider key",
 };
 
@@ -46,9 +46,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(clear_all),
         delete("/cool-downs/{id}", "ClearCoolDown")
             .tag(&TAG)
-            .summary("Clear a provider key's cool-down")
+            .summary("Clear a provider key's cool-downs")
             .description(
-                "By the provider key's id. Every gateway of the fleet forgets it within a second; that it does not cool \
+                "By the provider key's id, for all models. Every gateway of the fleet forgets it within a second; that it does not cool \
                  down is no error.",
             )
             .scope(Scope::Shared)
@@ -72,6 +72,9 @@ struct CoolDownList {
 struct CoolDown {
     /// The provider key.
     provider_key_id: String,
+    /// The only model that it cools down for; absent if it does for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_id: Option<String>,
     /// Its provider; absent if the key is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_id: Option<String>,
@@ -91,10 +94,7 @@ async fn list(context: Context) -> Result<CoolDownList, ApiError> {
     for rest in context.state.process().resting() {
         let left = rest.until.saturating_duration_since(now).as_millis();
         let until = wall_ms.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
-        all.insert(
-            rest.key.to_string(),
-            (until, rest.status.to_string(), false),
-        );
+        all.insert(rest.name, (until, rest.status.to_string(), false));
     }
     if let Some(shared) = context.state.cooldowns() {
         match shared.list().await {
@@ -111,24 +111,36 @@ async fn list(context: Context) -> Result<CoolDownList, ApiError> {
     }
     let mut all: Vec<_> = all
         .into_iter()
-        .filter(|(key, _)| visible(&context, key))
+        .filter(|(name, _)| visible(&context, parts(name).0))
         .collect();
     all.sort_by_key(|(_, (until, ..))| *until);
     let served = context.control().served();
     let snapshot = served.load();
-    let shown = |(key, (until, reason, shared)): (String, (u64, String, bool))| CoolDown {
-        provider_id: snapshot
-            .provider_key(&key)
-            .map(|known| known.provider.to_string()),
-        provider_key_id: key,
-        until: time(until),
-        reason,
-        shared,
+    let shown = |(name, (until, reason, shared)): (String, (u64, String, bool))| {
+        let (key, model) = parts(&name);
+        let known = snapshot.provider_key(key);
+        CoolDown {
+            provider_key_id: key.to_owned(),
+            model_id: model.map(str::to_owned),
+            provider_id: known.map(|known| known.provider.to_string()),
+            until: time(until),
+            reason,
+            shared,
+        }
     };
     Ok(CoolDownList {
         cool_downs: all.into_iter().map(shown).collect(),
         uri: context.here(),
     })
+}
+
+/// The provider key and the model that a cool-down's name stands for; what follows is the class of endpoints.
+fn parts(name: &str) -> (&str, Option<&str>) {
+    let Some((key, scope)) = name.split_once('\n') else {
+        return (name, None);
+    };
+    let model = scope.rsplit_once('\n').map_or(scope, |(model, _)| model);
+    (key, Some(model).filter(|model| !model.is_empty()))
 }
 
 /// Whether the caller may see this provider key.

@@ -107,6 +107,9 @@ struct UsageExtension {
     /// The API shape that the client called, as in `openai/chat-completions`. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     surface: Option<String>,
+    /// The provider's own id of the request, if it named one. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_request_id: Option<String>,
     /// How the attempt ended, as in the metrics. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,
@@ -348,6 +351,9 @@ fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
         provider_key_display_name: user_key.map(|(_, name)| name.to_owned()),
         extended: extended.then(|| UsageExtension {
             surface: Some(event.surface.to_owned()),
+            provider_request_id: Some(event.provider_request_id)
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
             outcome: Some(event.outcome.to_owned()),
             units: Some(
                 event

@@ -83,6 +83,7 @@ fn unpack<'a>(batch: &Batch<'a>, row: &Row<'a>, from_ms: u64) -> Option<StoredEv
         is_error: flag(2),
         is_streaming: flag(3),
         stop_reason: text(row.stop_reason)?,
+        provider_request_id: "",
         tokens: Usage::of(input, read, write, output, reasoning),
         served: Context::STANDARD,
         estimated: flag(4),

@@ -21,6 +21,7 @@ prop_compose! {
         tokens in any::<[u64; 5]>(),
         ms in 0..253_402_300_800_000u64,
         surface in 0..Surface::ALL.len(),
+        named in text(),
         outcome in prop::sample::select(vec!["ok", "timeout", "client_gone"]),
         latencies in any::<(Option<Duration>, Duration)>(),
         priced in any::<[bool; 3]>(),
@@ -59,6 +60,7 @@ prop_compose! {
             is_error,
             is_streaming,
             stop_reason: stop,
+            provider_request_id: named.into(),
             tokens: Usage::of(tokens[0], tokens[1], tokens[2], tokens[3], tokens[4]),
             estimated,
             orphaned,
@@ -95,6 +97,19 @@ proptest! {
         for (read, event) in read.iter().zip(&events) {
             prop_assert_eq!(read.clone(), StoredEvent::from(&**event), "costs to the nano-dollar, too");
         }
+    }
+
+    /// Rows of the form before end where the provider's id of the request follows now.
+    #[test]
+    fn the_form_before_is_read(event in event()) {
+        let event = UsageEvent { provider_request_id: "".into(), ..event };
+        let mut batch = encode(&[Arc::new(event.clone())]).unwrap();
+        let (last, before) = batch.bytes.split_last().unwrap();
+        prop_assert_eq!(*last, 0, "an empty text");
+        let mut before = before.to_vec();
+        before[0] = SECOND;
+        batch.bytes = before.into();
+        prop_assert_eq!(json(&decode(&batch).unwrap()), json(&[event]));
     }
 
     #[test]
@@ -162,7 +177,7 @@ fn a_batch_is_compact() {
     let events: Vec<_> = (0..100).map(|_| Arc::new(sample(&ids, request))).collect();
     let size = encode(&events).unwrap().bytes.len() / events.len();
     assert!(
-        size <= 75,
+        size <= 76,
         "{size} bytes an event, 36 of them the request's id"
     );
 }
@@ -191,9 +206,9 @@ fn form_1_is_read_for_ever() {
     assert_eq!(json(&decode(&batch).unwrap()), json(&[event]));
 }
 
-/// The form on disk must not change by accident: these bytes were written by form 2.
+/// The form on disk must not change by accident: these bytes were written by form 2, and form 3 adds to them.
 #[test]
-fn form_2_is_read_for_ever() {
+fn form_2_is_read_for_ever_and_form_3_is_written() {
     let ids = EventIds::new(7);
     let mut event = sample(&ids, "r1");
     event.key_source = KeyKind::Managed;
@@ -208,16 +223,18 @@ fn form_2_is_read_for_ever() {
         fee: 50_000,
         rates: vec![(tollgate_wire::report::Unit::Input, 5_000_000)],
     }));
-    let batch = encode(&[Arc::new(event)]).unwrap();
-    let hex: String = batch
-        .bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     let form_2 = "0201070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e6169064f\
                   70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e000107636174616c6f67\
                   80dfabc70615736572766963655f746965723d7072696f72697479d086030100c096b10201000000027231000102030405\
                   060149c80107080500050104020109040a0315736572766963655f746965723d7072696f72697479f2c0010100090a0178\
                   d00f";
-    assert_eq!(hex, form_2);
+    let mut batch = encode(&[Arc::new(event.clone())]).unwrap();
+    batch.bytes = bytes(form_2);
+    assert_eq!(json(&decode(&batch).unwrap()), json(&[event.clone()]));
+    event.provider_request_id = "req_7".into();
+    let batch = encode(&[Arc::new(event)]).unwrap();
+    let all = batch.bytes.iter();
+    let hex: String = all.map(|byte| format!("{byte:02x}")).collect();
+    let form_3 = form_2.replacen("02", "03", 1) + "057265715f37";
+    assert_eq!(hex, form_3, "form 3 names the request after each row");
 }

@@ -89,7 +89,7 @@ impl Writer {
     }
 
     fn append(&mut self, event: &StoredEvent<'_>) {
-        let row = self.row(event);
+        let row = (self.row(event), event.provider_request_id);
         // Writing to memory cannot fail; if it did, the totals are stored all the same.
         match postcard::to_extend(&row, std::mem::take(&mut self.rows)) {
             Ok(rows) => {

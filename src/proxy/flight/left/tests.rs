@@ -30,15 +30,15 @@ fn reset() -> HttpTask {
 /// A flight whose answer has begun with these tasks, and its drain.
 fn flight(answer: Answer, tasks: Vec<HttpTask>, now: Instant) -> (Flight, Arc<Drain>) {
     let limits = Limits {
-        total: now + Duration::from_secs(120),
         open_at: None,
         idle: Duration::from_secs(5),
+        whole: false,
         keepalive: None,
     };
     let drain = Arc::new(Drain::default());
     let flight = Flight::new(limits, drain.clone(), now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(answer);
+    flight.answering(answer, now);
     let head = ResponseHeader::build(200, None).expect("200 is a status");
     let mut begun = vec![HttpTask::Header(Box::new(head), false)];
     begun.extend(tasks);

@@ -59,13 +59,16 @@ impl ConfigurationLimits {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConfigurationTimeouts {
-    /// From the start of an attempt to the start of its answer.
+    /// From the start of an attempt to the first sign of life of its stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     per_request: Option<String>,
-    /// From the request to the start of an answer, over all attempts.
+    /// From the start of an attempt to the end of an answer that is not streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole_answer: Option<String>,
+    /// From the request to the start of its last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<String>,
-    /// Silence inside an answer that has started.
+    /// Silence inside a stream that has shown life.
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_idle: Option<String>,
     /// How long a streaming client waits for a status before it is given `200` and keep-alive comments.
@@ -84,6 +87,7 @@ impl ConfigurationTimeouts {
         };
         let times = forms::Timeouts {
             per_request: time("perRequest", &self.per_request),
+            whole_answer: time("wholeAnswer", &self.whole_answer),
             total: time("total", &self.total),
             stream_idle: time("streamIdle", &self.stream_idle),
             hold: time("hold", &self.hold),
@@ -102,6 +106,7 @@ impl ConfigurationTimeouts {
         let show = |time: Option<Span>| time.map(|time| go_duration::show(Duration::from(time)));
         let shown = ConfigurationTimeouts {
             per_request: show(times.per_request),
+            whole_answer: show(times.whole_answer),
             total: show(times.total),
             stream_idle: show(times.stream_idle),
             hold: show(times.hold),

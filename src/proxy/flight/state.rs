@@ -1,0 +1,196 @@
+//! What a flight makes of the tasks that it is given: what is kept, what leaves, what ends the attempt.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use pingora_core::protocols::http::HttpTask;
+
+use super::{Answer, Fault, HOLD_BYTES, Phase, State, Stop, across, answer};
+
+/// The most that is held of a stream that is to leave when it is whole.
+const HOLD_WHOLE: usize = 8 << 20;
+
+impl State {
+    /// The answer has come to its end, or to the event with which its protocol ends.
+    pub(super) fn at_end(&self) -> bool {
+        let said = |answer: &Answer| match answer {
+            Answer::Stream { tap, .. } => tap.complete() && tap.usage_final(),
+            _ => false,
+        };
+        self.ended || self.answer.as_ref().is_some_and(said)
+    }
+
+    /// What comes last may be the last piece of a document, which its reader knows from its announced length before
+    /// we know it from the connection.
+    pub(super) fn may_be_last(&self) -> bool {
+        let document = matches!(self.answer, Some(Answer::Whole(_)));
+        document && self.phase == Phase::Committed && !self.ended
+    }
+
+    /// A comment may stand here: the client streams, and no event is half written.
+    pub(super) fn may_comment(&self) -> bool {
+        match (self.phase, &self.answer) {
+            (Phase::Opened, _) => true,
+            (
+                Phase::Committed,
+                Some(Answer::Stream {
+                    tap, translator, ..
+                }),
+            ) => translator.is_some() || tap.at_boundary(),
+            _ => false,
+        }
+    }
+
+    /// One task through the tap; `None` if nothing of it shall leave.
+    pub(super) fn take_in(
+        &mut self,
+        task: HttpTask,
+        now: Instant,
+    ) -> Result<Option<HttpTask>, Stop> {
+        match task {
+            HttpTask::Header(header, end) => {
+                // Informational answers are between the gateway and its upstream.
+                if header.status.is_informational() {
+                    return Ok(None);
+                }
+                let kept = if end { self.conclude()? } else { Bytes::new() };
+                if end && matches!(self.answer, Some(Answer::Gathered(_))) {
+                    // It had no body, and will have one.
+                    self.held.push(HttpTask::Header(header, false));
+                    let rest = self.finish(None, now)?;
+                    return Ok(Some(HttpTask::Body(rest, true)));
+                }
+                debug_assert!(
+                    kept.is_empty(),
+                    "an error without a body has nothing to keep"
+                );
+                if end {
+                    self.finish(None, now)?;
+                }
+                Ok(Some(HttpTask::Header(header, end)))
+            }
+            HttpTask::Body(data, end) => {
+                let data = self.look(data.unwrap_or_default(), now)?;
+                let data = if end {
+                    self.finish(Some(data), now)?
+                } else {
+                    Some(data)
+                };
+                match data {
+                    Some(data) if data.is_empty() && !end => Ok(None),
+                    data => Ok(Some(HttpTask::Body(data, end))),
+                }
+            }
+            HttpTask::Trailer(_) | HttpTask::Done => {
+                if self.ended {
+                    return Ok(Some(HttpTask::Done));
+                }
+                let rest = self.finish(None, now)?;
+                Ok(Some(HttpTask::Body(rest, true)))
+            }
+            HttpTask::UpgradedBody(..) => Err(Stop::Fault(Fault::Truncated)),
+            HttpTask::Failed(error) => {
+                self.unread = Some(
+                    self.line
+                        .as_ref()
+                        .is_some_and(|line| line.is_unread(&error)),
+                );
+                Err(Stop::Upstream(error))
+            }
+        }
+    }
+
+    /// A piece of the answer; what of it is for the client.
+    pub(super) fn look(&mut self, data: Bytes, now: Instant) -> Result<Bytes, Stop> {
+        if data.is_empty() {
+            return Ok(data);
+        }
+        self.alive = true;
+        if let Some(Answer::Judged(judged)) = &mut self.answer {
+            return match judged.push(&data) {
+                true => self.conclude(),
+                false => Ok(Bytes::new()),
+            };
+        }
+        self.held_bytes += data.len();
+        let committed = self.phase == Phase::Committed;
+        let seen = match &mut self.answer {
+            Some(answer) => answer.push(data, committed, self.limits.whole, &mut self.numbers)?,
+            None => answer::untouched(data),
+        };
+        if let Some(failure) = seen.failure {
+            self.fault = Some(Fault::Answer(failure));
+        }
+        if matches!(self.answer, Some(Answer::Gathered(_))) {
+            self.held_bytes = 0; // it is held however long it is
+        }
+        if !committed && (seen.content && !self.is_withheld() || self.held_bytes > self.most_held())
+        {
+            self.commit(now);
+        }
+        Ok(seen.out)
+    }
+
+    /// The answer has come to its end; `last` is its last piece.
+    pub(super) fn finish(
+        &mut self,
+        last: Option<Bytes>,
+        now: Instant,
+    ) -> Result<Option<Bytes>, Stop> {
+        let kept = self.conclude()?;
+        let committed = self.phase == Phase::Committed;
+        let has_failed = matches!(self.fault, Some(Fault::Answer(_)));
+        let tail = match &mut self.answer {
+            Some(answer) => answer.finish(committed, has_failed, self.limits.whole),
+            None => Ok(Bytes::new()),
+        };
+        // What was cut off, or has to be translated first, has not ended.
+        let goes_on = matches!(
+            tail,
+            Err(Stop::Fault(Fault::Truncated) | Stop::Translate(_))
+        );
+        self.ended = !goes_on;
+        let tail = tail?;
+        if matches!(self.answer, Some(Answer::Gathered(_))) {
+            across::announce(&mut self.held, tail.len());
+        }
+        self.commit(now);
+        let has_last = last.is_some();
+        let mut parts: Vec<Bytes> = last.into_iter().chain([kept, tail]).collect();
+        parts.retain(|part| !part.is_empty());
+        Ok(match parts.len() {
+            0 => has_last.then(Bytes::new),
+            1 => parts.pop(),
+            _ => Some(parts.concat().into()),
+        })
+    }
+
+    /// Whether the answer is a stream that leaves when it is whole, and is not.
+    pub(super) fn is_withheld(&self) -> bool {
+        match &self.answer {
+            Some(Answer::Stream { tap, .. }) => self.limits.whole && !tap.complete(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn most_held(&self) -> usize {
+        match &self.answer {
+            Some(Answer::Stream { .. }) if self.limits.whole => HOLD_WHOLE,
+            _ => HOLD_BYTES,
+        }
+    }
+
+    /// The law of the machine: after this, never another attempt.
+    pub(super) fn commit(&mut self, now: Instant) {
+        if self.phase == Phase::Committed {
+            return;
+        }
+        if self.phase == Phase::Opened {
+            // The client already has a head.
+            self.held
+                .retain(|task| !matches!(task, HttpTask::Header(..)));
+        }
+        self.phase = Phase::Committed;
+        self.committed_at = Some(now);
+    }
+}
