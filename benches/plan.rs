@@ -50,6 +50,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
     };
     let key = |n| ProviderKey {
         used: Default::default(),
+        masked: Default::default(),
         id: format!("{id}-{n}").into(),
         provider: id.into(),
         kind: KeyKind::User,

@@ -43,6 +43,7 @@ impl Shape for Chat {
             stream: prompt::flag(body, "stream"),
             include_usage: include_usage(body),
             max_tokens: prompt::limit(body, &["max_completion_tokens", "max_tokens"]),
+            ..Prompt::default()
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::error::Failure;
 use super::play::{Frame, Part};
 use super::prompt::{self, Prompt};
-use super::reply::{Reply, Stop, arguments, joined};
+use super::reply::{Call, Reply, Stop, arguments, joined};
 use super::{Shape, Surface, admit};
 use tollgate_wire::Dialect;
 
@@ -65,6 +65,7 @@ impl Shape for Messages {
             stream: prompt::flag(body, "stream"),
             include_usage: true,
             max_tokens: prompt::limit(body, &["max_tokens"]),
+            ..Prompt::default()
         }
     }
 
@@ -75,11 +76,11 @@ impl Shape for Messages {
             content.push(json!({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}));
         }
         if !reply.text.is_empty() {
-            content.push(json!({"type": "text", "text": joined(&reply.text)}));
+            content.push(text(&joined(&reply.text)));
         }
         for call in &reply.calls {
             let input = arguments(call);
-            content.push(json!({"type": "tool_use", "id": tool_id(&call.id), "name": call.name, "input": input}));
+            content.push(tool_use(call, &input));
         }
         message(
             reply,
@@ -108,21 +109,17 @@ impl Shape for Messages {
                 .text
                 .iter()
                 .map(|word| json!({"type": "text_delta", "text": word}));
-            block(
-                &mut frames,
-                &mut index,
-                &json!({"type": "text", "text": ""}),
-                deltas,
-            );
+            block(&mut frames, &mut index, &text(""), deltas);
         }
         for call in &reply.calls {
-            let empty = json!({"type": "tool_use", "id": tool_id(&call.id), "name": call.name, "input": {}});
+            let empty = tool_use(call, &json!({}));
             let fragments = call.fragments().into_iter();
             let deltas = fragments
                 .map(|fragment| json!({"type": "input_json_delta", "partial_json": fragment}));
             block(&mut frames, &mut index, &empty, deltas);
         }
-        let mut end = json!({"type": "message_delta", "delta": {"stop_reason": stop(reply), "stop_sequence": null}});
+        let mut end = json!({"type": "message_delta", "delta": {"stop_reason": stop(reply), "stop_sequence": null,
+            "stop_details": null, "container": null}});
         if let Some(usage) = reply.usage {
             end["usage"] = json!({"output_tokens": usage.output});
         }
@@ -163,13 +160,24 @@ fn block(
 fn message(reply: &Reply, content: Value, stop: Option<&str>, output: usize) -> Value {
     let mut message = json!({
         "id": format!("msg_demo_{}", reply.number), "type": "message", "role": "assistant",
-        "model": reply.model, "content": content, "stop_reason": stop, "stop_sequence": null,
+        "model": reply.model, "content": content, "stop_reason": stop, "stop_sequence": null, "stop_details": null,
+        "container": null,
     });
     if let Some(usage) = reply.usage {
         message["usage"] = json!({"input_tokens": usage.input, "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0, "output_tokens": output});
+            "cache_read_input_tokens": 0, "output_tokens": output, "cache_creation": null, "inference_geo": null,
+            "output_tokens_details": null, "server_tool_use": null, "service_tier": "standard"});
     }
     message
+}
+
+fn text(text: &str) -> Value {
+    json!({"type": "text", "text": text, "citations": null})
+}
+
+fn tool_use(call: &Call, input: &Value) -> Value {
+    json!({"type": "tool_use", "id": tool_id(&call.id), "name": call.name, "input": input,
+        "caller": {"type": "direct"}})
 }
 
 fn tool_id(id: &str) -> String {

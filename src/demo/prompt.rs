@@ -1,6 +1,6 @@
 //! What a request asks for, whatever surface it came by.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A request, reduced to what the demo's answer depends on.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub(super) struct Prompt {
     pub(super) include_usage: bool,
     /// Most words of the answer.
     pub(super) max_tokens: Option<usize>,
+    /// What a response repeats of its request.
+    pub(super) echo: Map<String, Value>,
 }
 
 /// A function that the model may call.

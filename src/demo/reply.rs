@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::model::Model;
 use super::prompt::{Choice, Prompt, Tool, words};
@@ -32,6 +32,8 @@ pub(super) struct Reply {
     pub(super) usage: Option<Tokens>,
     /// Whether a stream ends with a usage chunk.
     pub(super) include_usage: bool,
+    /// What a response repeats of its request.
+    pub(super) echo: Map<String, Value>,
 }
 
 /// A tool call.
@@ -118,6 +120,7 @@ pub(super) fn compose(prompt: &Prompt, model: Model) -> Reply {
         stop,
         usage: (model != Model::NoUsage).then_some(tokens),
         include_usage: prompt.include_usage,
+        echo: prompt.echo.clone(),
     }
 }
 

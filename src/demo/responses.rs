@@ -7,6 +7,7 @@ use super::play::{Frame, Part};
 use super::prompt::{self, Prompt};
 use super::reply::{Reply, Stop, joined};
 use super::{Shape, Surface};
+use tollgate_wire::translate;
 
 /// Responses.
 pub(super) struct Responses;
@@ -40,6 +41,7 @@ impl Shape for Responses {
             stream: prompt::flag(body, "stream"),
             include_usage: true,
             max_tokens: prompt::limit(body, &["max_output_tokens"]),
+            echo: translate::response_echo(body.to_string().as_bytes()),
         }
     }
 
@@ -241,14 +243,19 @@ fn response(reply: &Reply, state: State, output: Vec<Value>) -> Value {
     };
     let mut response = json!({
         "id": format!("resp_demo_{}", reply.number), "object": "response", "created_at": reply.created,
-        "status": status, "background": false, "error": null,
+        "completed_at": (state == State::Ended && !cut).then_some(reply.created),
+        "status": status, "background": false, "error": null, "frequency_penalty": 0.0,
         "incomplete_details": cut.then(|| json!({"reason": "max_output_tokens"})),
-        "instructions": null, "max_output_tokens": null, "model": reply.model, "output": output,
-        "parallel_tool_calls": true, "previous_response_id": null,
-        "reasoning": {"effort": null, "summary": null}, "store": false, "temperature": 1.0,
-        "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [], "top_p": 1.0,
+        "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "model": reply.model,
+        "output": output, "parallel_tool_calls": true, "presence_penalty": 0.0, "previous_response_id": null,
+        "prompt_cache_key": null, "reasoning": {"effort": null, "summary": null}, "safety_identifier": null,
+        "service_tier": "default", "store": false, "temperature": 1.0, "text": {"format": {"type": "text"}},
+        "tool_choice": "auto", "tools": [], "top_logprobs": 0, "top_p": 1.0,
         "truncation": "disabled", "usage": null, "user": null, "metadata": {},
     });
+    for (key, asked) in &reply.echo {
+        response[key] = asked.clone();
+    }
     if let (State::Ended, Some(usage)) = (state, reply.usage) {
         response["usage"] = json!({
             "input_tokens": usage.input, "input_tokens_details": {"cached_tokens": 0},

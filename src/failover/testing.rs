@@ -45,6 +45,7 @@ pub(crate) fn provider(id: &str) -> Arc<Provider> {
 pub(crate) fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
     Arc::new(ProviderKey {
         used: Default::default(),
+        masked: Default::default(),
         id: id.into(),
         provider: provider.into(),
         kind,

@@ -9,10 +9,8 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::context::{Attempt, Context, Planned};
-use super::flight::{
-    Answer, Gathered, Judged, Masked, Phase, Relays, Translator, ended_by_gateway,
-};
+use super::context::{Attempt, Context, Planned, Received};
+use super::flight::{Answer, Gathered, Judged, Phase, Relays, Unseen, ended_by_gateway, is_stream};
 use super::shared::Shared;
 use super::{headers, names, opening};
 use tollgate_base::clock;
@@ -20,8 +18,9 @@ use tollgate_config::catalog::ErrorCause;
 use tollgate_failover::cause::is_told;
 use tollgate_failover::{Outcome, retry_after};
 use tollgate_ledger::KeyKind;
+use tollgate_wire::mask::{Mask, Masking};
 use tollgate_wire::tokens::Tap;
-use tollgate_wire::{Dialect, Endpoint};
+use tollgate_wire::{Dialect, Endpoint, Surface};
 
 /// Headers that we add, those for a browser among them, and `date` and `connection`, which Pingora adds.
 const OURS: usize = 12;
@@ -56,7 +55,8 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
         prune.await;
     }
     let most = caller.snapshot.config.proxy.max_body;
-    let answer = judge(head, attempt, planned, most, (ctx.dialect, &ctx.request_id))?;
+    let told = (ctx.dialect, &ctx.request_id);
+    let answer = judge(head, attempt, received, planned, most, told)?;
     if head.status == StatusCode::TOO_MANY_REQUESTS {
         let earlier = planned.machine.attempts().iter();
         let waits = earlier.filter_map(|attempt| attempt.outcome.retry_after());
@@ -68,7 +68,8 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     let candidate = &planned.candidates[attempt.candidate];
     let upstream = clock::now().duration_since(attempt.started);
     let own_key = candidate.key.kind == KeyKind::User;
-    let mut headers = theirs(head, attempt, own_key, &answer);
+    let mask = candidate.key.mask();
+    let mut headers = theirs(head, attempt, own_key, &answer, mask);
     for name in opening::id_headers(ctx.dialect) {
         headers.insert(name, header_value(&ctx.request_id));
     }
@@ -87,7 +88,8 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     parts.version = head.version;
     parts.headers = headers;
     *head = parts.into();
-    planned.flight.answering(answer, clock::now());
+    let masking = Masking::new(mask.clone());
+    planned.flight.answering(answer, masking, clock::now());
     Ok(())
 }
 
@@ -95,6 +97,7 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
 fn judge(
     head: &ResponseHeader,
     attempt: &mut Attempt,
+    received: &Received,
     planned: &Planned,
     most: usize,
     (dialect, id): (Dialect, &Arc<str>),
@@ -108,10 +111,13 @@ fn judge(
         attempt.retry_after = retry_after(header, clock::wall());
     }
     let Some(outcome) = Outcome::of_status(status, attempt.retry_after) else {
-        return success(head, attempt, phase, most);
+        return success(head, attempt, received, phase, most);
     };
-    // Its body is wanted only if nothing has been said yet.
-    let wanted = |outcome: &Outcome| phase == Phase::Held && planned.machine.would_relay(outcome);
+    // Its body is wanted only if nothing has been said yet, and of a count that we can make only if the request is at
+    // fault.
+    let counts = attempt.endpoint == Endpoint::CountTokens && !matches!(status, 400 | 413 | 422);
+    let held = phase == Phase::Held && !counts;
+    let wanted = |outcome: &Outcome| held && planned.machine.would_relay(outcome);
     let candidate = &planned.candidates[attempt.candidate];
     let is_told = is_told(status, &candidate.provider.error_rules);
     planned.tab.refused(status, &outcome);
@@ -119,11 +125,10 @@ fn judge(
     if !is_told && !wanted(&outcome) {
         return Err(ended_by_gateway());
     }
-    let masked = Masked::new(&candidate.key.value);
     let relay = if dialect == attempt.endpoint.surface().dialect() {
-        Answer::Relay(masked)
+        Answer::Relay
     } else {
-        let error = Gathered::error(dialect, id.clone(), status, masked, LONGEST_ERROR);
+        let error = Gathered::error(dialect, id.clone(), status, LONGEST_ERROR);
         Answer::Gathered(Box::new(error))
     };
     if !is_told {
@@ -162,11 +167,18 @@ fn request_id(head: &ResponseHeader) -> Option<Arc<str>> {
 }
 
 /// The provider's headers as the client gets them, with what is said of its body.
-fn theirs(head: &ResponseHeader, attempt: &Attempt, own_key: bool, answer: &Answer) -> HeaderMap {
+fn theirs(
+    head: &ResponseHeader,
+    attempt: &Attempt,
+    own_key: bool,
+    answer: &Answer,
+    mask: &Mask,
+) -> HeaderMap {
     // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
     let gathered = answer.is_reworded();
-    let streamed = matches!(answer, Answer::Stream { .. }) && attempt.reply.is_some();
-    let mut headers = kept(head, own_key, attempt.strip_usage || gathered || streamed);
+    let unseen = matches!(answer, Answer::Unseen(_));
+    let length_changes = attempt.strip_usage || gathered || (unseen && attempt.reply.is_some());
+    let mut headers = kept(head, own_key, length_changes, mask);
     if gathered {
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
@@ -179,12 +191,14 @@ fn theirs(head: &ResponseHeader, attempt: &Attempt, own_key: bool, answer: &Answ
 
 /// The provider's headers that are for our client, with room for ours. The head is made anew
 /// of them, without the spelling of the names: changing the provider's in place costs several times as much.
-fn kept(head: &ResponseHeader, own_key: bool, length_changes: bool) -> HeaderMap {
+fn kept(head: &ResponseHeader, own_key: bool, length_changes: bool, mask: &Mask) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(head.headers.len() + OURS);
     for (name, value) in &head.headers {
         let wrong_length = length_changes && *name == header::CONTENT_LENGTH;
         if headers::may_return(name, own_key) && !wrong_length {
-            kept.append(name, value.clone());
+            let masked = mask.text(value.as_bytes());
+            let masked = masked.and_then(|value| HeaderValue::from_bytes(&value).ok());
+            kept.append(name, masked.unwrap_or_else(|| value.clone()));
         }
     }
     kept
@@ -200,39 +214,32 @@ pub fn last_touch(session: &Session, head: &mut ResponseHeader) {
 fn success(
     head: &ResponseHeader,
     attempt: &mut Attempt,
+    received: &Received,
     phase: Phase,
     most: usize,
 ) -> Result<Answer> {
-    let content_type = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    let events =
-        content_type.len() >= 17 && content_type[..17].eq_ignore_ascii_case(b"text/event-stream");
-    let created = || clock::unix().as_secs();
+    let content_type = head.headers.get(header::CONTENT_TYPE);
+    let says_stream = content_type.is_some_and(|kind| is_stream(kind.as_bytes()));
     match attempt.endpoint {
-        Endpoint::Generate(surface) if events => Ok(Answer::Stream {
-            tap: Tap::stream(surface, attempt.strip_usage),
-            close_delimited: head.version != Version::HTTP_2
-                && !head.headers.contains_key(header::CONTENT_LENGTH)
-                && !head.headers.contains_key(header::TRANSFER_ENCODING),
-            translator: attempt
-                .reply
-                .as_ref()
-                .map(|reply| Box::new(Translator::new(reply, created()))),
-        }),
+        Endpoint::Generate(surface) if surface != Surface::Embeddings => {
+            Ok(Answer::Unseen(Box::new(Unseen {
+                surface,
+                says_stream,
+                streams: received.body.stream(),
+                strip_usage: attempt.strip_usage,
+                close_delimited: head.version != Version::HTTP_2
+                    && !head.headers.contains_key(header::CONTENT_LENGTH)
+                    && !head.headers.contains_key(header::TRANSFER_ENCODING),
+                reply: attempt.reply.clone(),
+                request: received.body.bytes().clone(),
+                created: clock::unix().as_secs(),
+                most,
+                blank: BytesMut::new(),
+            })))
+        }
         // The client was already told that events will follow.
         _ if phase != Phase::Held => Err(ended_by_gateway()),
-        endpoint => {
-            let tap = Tap::whole(endpoint);
-            Ok(match attempt.reply.clone() {
-                None => Answer::Whole(tap),
-                Some(reply) => {
-                    Answer::Gathered(Box::new(Gathered::answer(tap, reply, created(), most)))
-                }
-            })
-        }
+        endpoint => Ok(Answer::Whole(Tap::whole(endpoint))),
     }
 }
 

@@ -200,7 +200,6 @@ pub fn end(
     ended(&ctx.request_id, candidate, attempt, Some(&outcome));
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
-        dialect: attempt.endpoint.surface().dialect(),
         status: attempt.status,
         provider_request_id: attempt.provider_request_id.clone(),
         outcome: Some(outcome.clone()),

@@ -158,8 +158,6 @@ pub struct Attempt {
 pub struct PastAttempt {
     /// Index among the candidates.
     pub candidate: usize,
-    /// Whose dialect the provider was spoken to in.
-    pub dialect: Dialect,
     /// The provider's status, if it answered one.
     pub status: Option<u16>,
     /// The provider's own id of the request, if it named one.

@@ -9,14 +9,15 @@ use pingora_proxy::{FailToProxy, Session};
 use super::context::{Context, PastAttempt, Planned};
 use super::flight::{Fault, Phase};
 use super::shared::Shared;
-use super::{reply, settle};
+use super::{local, reply, settle};
 use tollgate_base::clock;
-use tollgate_failover::{Ending, Outcome};
+use tollgate_failover::{Candidate, Ending, Outcome};
 use tollgate_wire::error::{Attempt as Line, Code};
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::stop::{Stopped, stop};
 use tollgate_wire::tokens::Tap;
-use tollgate_wire::{GatewayError, Surface};
+use tollgate_wire::translate;
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// What an HTTP/2 connection is given to write out a stream's last words.
 const BEFORE_RESET: Duration = Duration::from_millis(50);
@@ -63,13 +64,24 @@ pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> F
         shared.metrics.error(Code::OutOfCredits.code());
         return over(ctx.answered.status);
     }
+    if let Some(counted) = counted(shared, ctx, phase, fault.as_ref()).await {
+        let spoken = match counted {
+            Ok(body) => reply::json(session, ctx, StatusCode::OK, body).await,
+            Err(error) => reply::refusal(session, ctx, &error).await,
+        };
+        ctx.answered.client_gone |= spoken.is_err();
+        return over(ctx.answered.status);
+    }
+    // The client has read of the provider's own failure.
+    let told = phase == Phase::Committed
+        && matches!(fault, Some(Fault::Answer(StreamFailure::ErrorEvent { .. })));
     let Verdict { error, relayed } = verdict(ctx, fault);
     let spoken = match phase {
         Phase::Held => match relayed {
             Some((status, body)) => reply::json(session, ctx, status, body).await,
             None => reply::refusal(session, ctx, &error).await,
         },
-        Phase::Opened | Phase::Committed => say_in_stream(session, ctx, &error).await,
+        Phase::Opened | Phase::Committed => say_in_stream(session, ctx, &error, told).await,
     };
     if spoken.is_err() {
         ctx.answered.client_gone = true;
@@ -83,6 +95,26 @@ fn over(status: u16) -> FailToProxy {
         error_code: status,
         can_reuse_downstream: false,
     }
+}
+
+/// Our own count of a prompt's tokens, where no provider has made one.
+async fn counted(
+    shared: &Shared,
+    ctx: &Context,
+    phase: Phase,
+    fault: Option<&Fault>,
+) -> Option<Result<Bytes, GatewayError>> {
+    let (received, planned, last) = (
+        ctx.received.as_ref()?,
+        ctx.planned.as_ref()?,
+        ctx.past.last()?,
+    );
+    let counts = ctx.endpoint == Some(Endpoint::CountTokens) && phase == Phase::Held;
+    if !counts || fault == Some(&Fault::Drain) {
+        return None;
+    }
+    let model = &planned.candidates[last.candidate].upstream_model;
+    Some(local::count(&shared.aside, model, &received.body).await)
 }
 
 /// What to tell the client.
@@ -136,11 +168,9 @@ fn verdict(ctx: &Context, fault: Option<Fault>) -> Verdict {
             GatewayError::unreachable(provider, model, &reason).into()
         }
         Ending::RelayLast { retry_after } => match fault {
-            Some(Fault::Answer(StreamFailure::ErrorEvent {
-                status,
-                kind,
-                message,
-            })) => relayed(ctx, status, &kind, message),
+            Some(Fault::Answer(failure @ StreamFailure::ErrorEvent { .. })) => {
+                relayed(ctx, failure, last)
+            }
             // Its body broke off, so there is nothing to relay.
             _ => {
                 let error = all_failed(planned, past);
@@ -154,15 +184,24 @@ fn verdict(ctx: &Context, fault: Option<Fault>) -> Verdict {
     }
 }
 
-/// What the last provider said in a stream that was held back.
-fn relayed(ctx: &Context, status: u16, kind: &str, message: String) -> Verdict {
+/// What the last provider said in a stream that was held back, without the credential that it was sent.
+fn relayed(ctx: &Context, failure: StreamFailure, last: Option<&Candidate>) -> Verdict {
+    let mut body = translate::failure_body(ctx.dialect, &failure, &ctx.request_id);
+    let (status, mut message) = match failure {
+        StreamFailure::ErrorEvent {
+            status, message, ..
+        } => (status, message.into_bytes()),
+        StreamFailure::Malformed => (502, Vec::new()),
+    };
+    if let Some(last) = last {
+        last.key.mask().whole(&mut body);
+        last.key.mask().whole(&mut message);
+    }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let spoken = ctx.past.last().map(|past| past.dialect);
-    let said = (kind, message.as_str());
-    let body = reply::provider_error(spoken, ctx.dialect, status, said, &ctx.request_id);
+    let message = String::from_utf8_lossy(&message);
     Verdict {
         error: GatewayError::new(Code::AllFailed, message),
-        relayed: Some((status, body)),
+        relayed: Some((status, body.into())),
     }
 }
 
@@ -236,11 +275,12 @@ async fn write_pending(session: &mut Session) -> pingora_error::Result<()> {
     Ok(())
 }
 
-/// After the client was told `200`: an error event in its dialect, and no clean end.
+/// After the client was told `200`: an error event in its dialect, unless it was `told` already, and no clean end.
 async fn say_in_stream(
     session: &mut Session,
     ctx: &mut Context,
     error: &GatewayError,
+    told: bool,
 ) -> pingora_error::Result<()> {
     ctx.answered.code = Some(error.code.code());
     ctx.answered.status = StatusCode::OK.as_u16();
@@ -252,11 +292,27 @@ async fn say_in_stream(
         return Ok(());
     };
     write_pending(session).await?;
-    let sequence = match (endpoint.surface(), &ctx.planned) {
+    if !told {
+        write_error(session, ctx, error, endpoint.surface()).await?;
+    }
+    if session.is_http2() {
+        // The reset that follows throws away what its connection has not written yet.
+        tokio::time::sleep(BEFORE_RESET).await;
+    }
+    Ok(())
+}
+
+async fn write_error(
+    session: &mut Session,
+    ctx: &Context,
+    error: &GatewayError,
+    surface: Surface,
+) -> pingora_error::Result<()> {
+    let sequence = match (surface, &ctx.planned) {
         (Surface::Responses, Some(planned)) => planned.flight.next_number(),
         _ => 0, // only Responses number their events
     };
-    let event = error.stream_event(endpoint.surface(), &ctx.request_id, sequence);
+    let event = error.stream_event(surface, &ctx.request_id, sequence);
     let mut bytes = BytesMut::with_capacity(2 + event.len());
     // Whatever the provider left unfinished ends here, so that the event stands by itself.
     bytes.put_slice(b"\n\n");
@@ -264,10 +320,5 @@ async fn say_in_stream(
     session
         .downstream_session
         .write_response_body(bytes.freeze(), false)
-        .await?;
-    if session.is_http2() {
-        // The reset that follows throws away what its connection has not written yet.
-        tokio::time::sleep(BEFORE_RESET).await;
-    }
-    Ok(())
+        .await
 }

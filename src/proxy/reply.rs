@@ -5,14 +5,12 @@ use http::{Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use serde_json::json;
 
 use super::context::Context;
 use super::cors;
 use super::opening::name_request;
 use tollgate_wire::error::Code;
-use tollgate_wire::translate;
-use tollgate_wire::{Dialect, Endpoint, GatewayError};
+use tollgate_wire::{Endpoint, GatewayError};
 
 /// A refusal in the caller's dialect.
 pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayError) -> Result<()> {
@@ -94,27 +92,4 @@ async fn send(
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
-}
-
-/// What a provider that speaks `spoken` said in the first event of a stream that was held back, as an error body.
-pub fn provider_error(
-    spoken: Option<Dialect>,
-    dialect: Dialect,
-    status: StatusCode,
-    (kind, message): (&str, &str),
-    request_id: &str,
-) -> Bytes {
-    let body = match dialect {
-        Dialect::OpenAi => {
-            json!({ "error": { "message": message, "type": kind, "param": null, "code": null } })
-        }
-        Dialect::Anthropic => {
-            json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id })
-        }
-    };
-    let body = body.to_string();
-    if spoken.is_some_and(|spoken| spoken != dialect) {
-        return translate::error(dialect, status.as_u16(), body.as_bytes(), request_id).into();
-    }
-    body.into()
 }

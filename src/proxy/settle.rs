@@ -68,7 +68,6 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
     ended(&ctx.request_id, candidate, &attempt, outcome.as_ref());
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
-        dialect: attempt.endpoint.surface().dialect(),
         status: attempt.status,
         provider_request_id: attempt.provider_request_id,
         outcome,

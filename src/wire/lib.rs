@@ -2,13 +2,14 @@
 //!
 //! From the ground up: a [`Surface`] is one API shape; [`sse`] cuts streams into events, [`request`] reads bodies
 //! once, and `report` reads what providers say of usage and failures. On them stand [`tokens`], which taps answers
-//! and counts, and [`translate`], which carries requests and answers from one API to another. [`error`], [`models`]
-//! and [`stop`] are what the gateway itself writes.
+//! and counts, and [`translate`], which carries requests and answers from one API to another. [`mask`] takes credentials out
+//! of what leaves. [`error`], [`models`] and [`stop`] are what the gateway itself writes.
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 
 pub mod error;
+pub mod mask;
 pub mod models;
 pub mod report;
 pub mod request;

@@ -14,13 +14,14 @@ pub use settings::AccountSettings;
 pub use snapshot::{AuthError, Contents, Snapshot, WrittenKey};
 pub use used::Used;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{ModelRef, TimeoutOverrides};
 use crate::yaml::types;
 use tollgate_base::Secret;
 use tollgate_ledger::KeyKind;
 use tollgate_ledger::bank::Limit;
+use tollgate_wire::mask::Mask;
 
 /// What an application sends, as the gateway knows it: never the token, only its digest.
 #[derive(Clone, Debug)]
@@ -119,6 +120,16 @@ pub struct ProviderKey {
     pub account: Arc<str>,
     /// The credential itself; empty for a provider that needs none.
     pub value: Secret,
+    /// Takes it out of what clients read, once it was used.
+    pub masked: OnceLock<Arc<Mask>>,
     /// When it was last used.
     pub used: Used,
+}
+
+impl ProviderKey {
+    /// Takes the credential out of what clients read.
+    pub fn mask(&self) -> &Arc<Mask> {
+        let mask = || Arc::new(Mask::new(self.value.expose()));
+        self.masked.get_or_init(mask)
+    }
 }

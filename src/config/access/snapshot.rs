@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::shelves::Shelves;
 use super::{AccessKey, AccountSettings, Configuration, ProviderKey, Used, limits};
@@ -377,6 +377,7 @@ fn key_ring(
             kind,
             account: accounts.get(account.unwrap_or("default")).0,
             value: value.clone(),
+            masked: OnceLock::new(),
             used,
         })
     };

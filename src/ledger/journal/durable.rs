@@ -84,11 +84,11 @@ impl Journal {
                 Turn::Over => return Ok(()),
                 Turn::Wait => {}
                 Turn::Begin => {
-                    let mut running = Running {
+                    let running = Running {
                         journal: Arc::clone(self),
                         synced: None,
                     };
-                    tokio::task::spawn_blocking(move || running.synced = running.sync());
+                    tokio::task::spawn_blocking(move || running.run());
                 }
             }
             changed.await;
@@ -104,6 +104,10 @@ struct Running {
 }
 
 impl Running {
+    fn run(mut self) {
+        self.synced = self.sync();
+    }
+
     fn sync(&self) -> Option<io::Result<u64>> {
         // Whatever was appended by now comes along.
         let tail = &self.journal.tail;

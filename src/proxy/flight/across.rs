@@ -6,15 +6,14 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use pingora_core::protocols::http::HttpTask;
 
-use super::Masked;
 use super::numbers::number;
 use crate::proxy::aside::LARGE;
-use tollgate_wire::Dialect;
 use tollgate_wire::report::{StreamFailure, Usage};
 use tollgate_wire::sse::Event;
 use tollgate_wire::tokens::Tap;
 use tollgate_wire::translate;
 use tollgate_wire::translate::Reply;
+use tollgate_wire::{Dialect, Surface};
 
 /// Translates a stream. What leaves it is always whole events.
 #[derive(Debug)]
@@ -58,27 +57,73 @@ pub struct Gathered {
     body: BytesMut,
     /// Longest document, in bytes.
     most: usize,
+    /// What it reports on the way, if it is a stream.
+    failure: Option<StreamFailure>,
     /// What a [`Translation`] made of it.
     translated: Option<Result<Bytes, NotAnAnswer>>,
 }
 
 /// The translation of a long document, which would keep other requests of its thread waiting.
 pub struct Translation {
-    reply: Box<Reply>,
+    becomes: Box<Becomes>,
     body: BytesMut,
-    created: u64,
 }
 
 impl Translation {
     /// Does it.
     pub fn run(self) -> Result<Bytes, NotAnAnswer> {
-        translated(&self.reply, &self.body, self.created)
+        self.becomes.of(&self.body)
     }
 }
 
-fn translated(reply: &Reply, body: &[u8], created: u64) -> Result<Bytes, NotAnAnswer> {
-    let translated = translate::answer(reply, body, created);
-    translated.map(Bytes::from).map_err(|_| NotAnAnswer)
+/// What an answer becomes.
+#[derive(Clone)]
+pub struct Becomes {
+    /// What is known of its request.
+    pub asked: Asked,
+    /// Whether it comes as a stream.
+    pub is_stream: bool,
+    /// Whether the client reads a stream.
+    pub streams: bool,
+    /// In Unix time (s).
+    pub created: u64,
+}
+
+/// What is known of a request.
+#[derive(Clone)]
+pub enum Asked {
+    /// It crossed to another API.
+    Across(Box<Reply>),
+    /// It reached its provider in the client's own words, on this surface.
+    Plain(Surface, Bytes),
+}
+
+impl Becomes {
+    fn of(&self, body: &[u8]) -> Result<Bytes, NotAnAnswer> {
+        let plain;
+        let reply = match &self.asked {
+            Asked::Across(reply) => &**reply,
+            Asked::Plain(surface, request) => {
+                plain = translate::untranslated(*surface, request).map_err(|_| NotAnAnswer)?;
+                &plain
+            }
+        };
+        let translated = match (self.is_stream, self.streams) {
+            (false, false) => translate::answer(reply, body, self.created),
+            (true, false) => translate::answer_of_stream(reply, body, self.created),
+            // A stream that stays one is never gathered.
+            (_, true) => translate::stream_of_answer(reply, body, self.created),
+        };
+        translated.map(Bytes::from).map_err(|_| NotAnAnswer)
+    }
+
+    fn is_long(&self, body: &[u8]) -> bool {
+        let request = match &self.asked {
+            Asked::Across(_) => 0,
+            Asked::Plain(_, request) => request.len(),
+        };
+        body.len().max(request) > LARGE
+    }
 }
 
 /// What stands in the way of an end.
@@ -91,60 +136,55 @@ pub(super) enum Unfinished {
 
 enum Into {
     /// An answer.
-    Answer {
-        tap: Box<Tap>,
-        reply: Box<Reply>,
-        created: u64,
-    },
-    /// An error, for this dialect and request, of this status, without the credential.
-    Error(Dialect, Arc<str>, u16, Box<Masked>),
+    Answer(Box<Tap>, Box<Becomes>),
+    /// An error, for this dialect and request, of this status.
+    Error(Dialect, Arc<str>, u16),
 }
 
 /// It is longer than it may be, or it is not what the provider's API answers with.
 pub struct NotAnAnswer;
 
 impl Gathered {
-    /// The answer to a request that crossed; `created` is in Unix time (s), `most` in bytes.
-    pub fn answer(tap: Tap, reply: Box<Reply>, created: u64, most: usize) -> Gathered {
-        let into = Into::Answer {
-            tap: Box::new(tap),
-            reply,
-            created,
-        };
+    /// An answer of at most `most` bytes that becomes another.
+    pub fn answer(tap: Tap, becomes: Becomes, most: usize) -> Gathered {
         Gathered {
-            into,
+            into: Into::Answer(Box::new(tap), Box::new(becomes)),
             body: BytesMut::new(),
             most,
+            failure: None,
             translated: None,
         }
     }
 
     /// An error of a provider that speaks another dialect.
-    pub fn error(
-        dialect: Dialect,
-        id: Arc<str>,
-        status: u16,
-        masked: Masked,
-        most: usize,
-    ) -> Gathered {
+    pub fn error(dialect: Dialect, id: Arc<str>, status: u16, most: usize) -> Gathered {
         Gathered {
-            into: Into::Error(dialect, id, status, Box::new(masked)),
+            into: Into::Error(dialect, id, status),
             body: BytesMut::new(),
             most,
+            failure: None,
             translated: None,
         }
     }
 
+    /// Its content type, as the client reads it.
+    pub(super) fn content_type(&self) -> HeaderValue {
+        HeaderValue::from_static(match &self.into {
+            Into::Answer(_, becomes) if becomes.streams => "text/event-stream",
+            _ => "application/json",
+        })
+    }
+
     pub(super) fn tap(&self) -> Option<&Tap> {
         match &self.into {
-            Into::Answer { tap, .. } => Some(tap),
+            Into::Answer(tap, _) => Some(tap),
             Into::Error(..) => None,
         }
     }
 
     pub(super) fn into_tap(self) -> Option<Tap> {
         match self.into {
-            Into::Answer { tap, .. } => Some(*tap),
+            Into::Answer(tap, _) => Some(*tap),
             Into::Error(..) => None,
         }
     }
@@ -153,14 +193,15 @@ impl Gathered {
     pub(super) fn push(&mut self, data: Bytes) -> Result<(), NotAnAnswer> {
         if self.body.len() + data.len() > self.most {
             return match self.into {
-                Into::Answer { .. } => Err(NotAnAnswer),
+                Into::Answer(..) => Err(NotAnAnswer),
                 // Whatever it says is too long to be read.
                 Into::Error(..) => Ok(()),
             };
         }
         self.body.extend_from_slice(&data);
-        if let Into::Answer { tap, .. } = &mut self.into {
-            tap.feed(data);
+        if let Into::Answer(tap, _) = &mut self.into {
+            let seen = tap.feed(data);
+            self.failure = self.failure.take().or(seen.failure);
         }
         Ok(())
     }
@@ -176,40 +217,33 @@ impl Gathered {
         if let Some(translated) = self.translated.take() {
             return translated.map_err(malformed);
         }
-        let mut body = std::mem::take(&mut self.body);
+        let body = std::mem::take(&mut self.body);
         match &mut self.into {
-            Into::Answer {
-                tap,
-                reply,
-                created,
-            } => {
-                if let Some(failure) = tap.finish().failure {
+            Into::Answer(tap, becomes) => {
+                if let Some(failure) = self.failure.take().or(tap.finish().failure) {
                     return Err(Unfinished::Failed(failure));
                 }
-                if body.len() > LARGE {
-                    return Err(Unfinished::Long(Translation {
-                        reply: reply.clone(),
-                        body,
-                        created: *created,
-                    }));
+                if becomes.is_long(&body) {
+                    let becomes = becomes.clone();
+                    return Err(Unfinished::Long(Translation { becomes, body }));
                 }
-                translated(reply, &body, *created).map_err(malformed)
+                becomes.of(&body).map_err(malformed)
             }
-            Into::Error(dialect, id, status, masked) => {
-                masked.whole(&mut body);
+            Into::Error(dialect, id, status) => {
                 Ok(translate::error(*dialect, *status, &body, id).into())
             }
         }
     }
 }
 
-/// Makes the head that is held say how long the body is that took the place of the provider's.
-pub(super) fn announce(held: &mut [HttpTask], length: usize) {
+/// Makes the head that is held say of what type and how long the body is that took the place of the provider's.
+pub(super) fn announce(held: &mut [HttpTask], content_type: &HeaderValue, length: usize) {
     for task in held {
         if let HttpTask::Header(head, _) = task {
             head.remove_header(&header::TRANSFER_ENCODING);
             // A number is a header value.
             drop(head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length)));
+            drop(head.insert_header(header::CONTENT_TYPE, content_type));
         }
     }
 }

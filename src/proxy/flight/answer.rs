@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::across::Unfinished;
+use super::form::Unseen;
 use super::numbers::Numbers;
-use super::{Fault, Gathered, Masked, Stop, Translator};
+use super::{Fault, Gathered, Stop, Translator};
 use tollgate_config::catalog::{ErrorCause, Provider};
 use tollgate_failover::cause::{Asked, LONGEST};
 use tollgate_failover::{Outcome, Told};
@@ -15,6 +16,8 @@ use tollgate_wire::tokens::{Seen, Tap};
 
 /// See the module.
 pub enum Answer {
+    /// Nothing of it has come, so nobody knows which of the others it is.
+    Unseen(Box<Unseen>),
     /// Server-sent events: commits at the first content.
     Stream {
         /// Looks at the events.
@@ -26,8 +29,8 @@ pub enum Answer {
     },
     /// A JSON document: commits when it is whole, or longer than [`HOLD_BYTES`](super::HOLD_BYTES).
     Whole(Tap),
-    /// An error that will be relayed as it is, but for the credential: commits when it is whole.
-    Relay(Masked),
+    /// An error that will be relayed as it is: commits when it is whole.
+    Relay,
     /// An error that is read first, and then relayed or not.
     Judged(Box<Judged>),
     /// A document or an error that the client gets in its own words: commits when it is whole, however long.
@@ -40,7 +43,7 @@ impl Answer {
         match self {
             Answer::Stream { tap, .. } | Answer::Whole(tap) => Some(tap),
             Answer::Gathered(gathered) => gathered.tap(),
-            Answer::Relay(_) | Answer::Judged(_) => None,
+            Answer::Unseen(_) | Answer::Relay | Answer::Judged(_) => None,
         }
     }
 
@@ -61,7 +64,7 @@ impl Answer {
             } => (Some(tap), translator),
             Answer::Whole(tap) => (Some(tap), None),
             Answer::Gathered(gathered) => (gathered.into_tap(), None),
-            Answer::Relay(_) | Answer::Judged(_) => (None, None),
+            Answer::Unseen(_) | Answer::Relay | Answer::Judged(_) => (None, None),
         }
     }
 
@@ -90,9 +93,9 @@ impl Answer {
                 Ok(()) => Ok(untouched(Bytes::new())),
                 Err(_) => Err(failed(StreamFailure::Malformed)),
             },
-            Answer::Relay(masked) => Ok(untouched(masked.push(data))),
-            // It is judged before anything is made of it.
-            Answer::Judged(_) => Ok(untouched(Bytes::new())),
+            Answer::Relay => Ok(untouched(data)),
+            // It is seen, or judged, before anything is made of it.
+            Answer::Unseen(_) | Answer::Judged(_) => Ok(untouched(Bytes::new())),
         }
     }
 
@@ -127,8 +130,7 @@ impl Answer {
                     Unfinished::Long(translation) => Stop::Translate(translation),
                 })
             }
-            Answer::Relay(masked) => Ok(masked.finish()),
-            Answer::Judged(_) => Ok(Bytes::new()),
+            Answer::Unseen(_) | Answer::Relay | Answer::Judged(_) => Ok(Bytes::new()),
         }
     }
 }

@@ -17,10 +17,11 @@
 
 mod across;
 mod answer;
+mod form;
 mod judged;
 mod left;
-mod masked;
 mod numbers;
+mod passing;
 mod state;
 mod time;
 
@@ -33,18 +34,20 @@ use parking_lot::Mutex;
 use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
-pub use across::{Gathered, NotAnAnswer, Translation, Translator};
+pub use across::{Gathered, NotAnAnswer, Translation};
 pub use answer::{Answer, Judged, Relays};
+pub use form::{Unseen, is_stream};
 pub use left::Ended;
-pub use masked::Masked;
 pub use time::{Limits, Tick};
 
+use across::Translator;
 use left::Left;
 use numbers::Numbers;
 
 use super::drain::Drain;
 use super::line::Line;
 use tollgate_failover::Outcome;
+use tollgate_wire::mask::Masking;
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::tokens::Tap;
 
@@ -114,6 +117,8 @@ struct State {
     answer: Option<Answer>,
     /// What an error was found to mean.
     judged: Option<Outcome>,
+    /// Takes the credential out of all that leaves of the answer.
+    masking: Option<Masking>,
     /// Of a stream that has ended; it may have last words yet.
     translator: Option<Box<Translator>>,
     /// Of the events that pass untouched.
@@ -146,6 +151,7 @@ impl Flight {
                 alive: false,
                 answer: None,
                 judged: None,
+                masking: None,
                 translator: None,
                 numbers: Numbers::default(),
                 held: Vec::new(),
@@ -171,6 +177,7 @@ impl Flight {
         state.alive = false;
         state.answer = None;
         state.judged = None;
+        state.masking = None;
         state.translator = None;
         state.numbers = Numbers::default();
         state.held.clear();
@@ -182,10 +189,11 @@ impl Flight {
         state.heard = now;
     }
 
-    /// The head of an answer was judged worth looking at.
-    pub fn answering(&self, answer: Answer, now: Instant) {
+    /// The head of an answer was judged worth looking at. What leaves of its body is masked.
+    pub fn answering(&self, answer: Answer, masking: Masking, now: Instant) {
         let mut state = self.state.lock();
         state.answer = Some(answer);
+        state.masking = Some(masking);
         state.hurry(now);
     }
 
@@ -311,7 +319,7 @@ impl Flight {
         state.heard = now;
         let mut out = Vec::new();
         for task in tasks {
-            match state.take_in(task, now) {
+            match state.take_in(task, now).map(|task| state.masked(task?)) {
                 Ok(Some(task)) if state.phase == Phase::Committed => out.push(task),
                 Ok(Some(task)) => state.held.push(task),
                 Ok(None) => {}
@@ -338,6 +346,10 @@ impl Flight {
                 let mut released = mem::take(&mut state.held);
                 released.append(&mut out);
                 out = released;
+            }
+            if state.has_failed() {
+                out.push(HttpTask::Failed(ended_by_gateway()));
+                return Pass::Write(out);
             }
         }
         if state.may_be_last() {

@@ -106,6 +106,13 @@ impl State {
             return Ok(data);
         }
         self.alive = true;
+        let data = match &mut self.answer {
+            Some(Answer::Unseen(unseen)) => match unseen.push(&data) {
+                Some(seen) => self.seen(seen)?,
+                None => return Ok(Bytes::new()),
+            },
+            _ => data,
+        };
         if let Some(Answer::Judged(judged)) = &mut self.answer {
             return match judged.push(&data) {
                 true => self.conclude(),
@@ -138,6 +145,11 @@ impl State {
         now: Instant,
     ) -> Result<Option<Bytes>, Stop> {
         let kept = self.conclude()?;
+        if let Some(Answer::Unseen(unseen)) = &mut self.answer {
+            // Blanks are nothing.
+            let seen = unseen.finish();
+            self.seen(seen)?;
+        }
         let committed = self.phase == Phase::Committed;
         let has_failed = matches!(self.fault, Some(Fault::Answer(_)));
         let tail = match &mut self.answer {
@@ -151,8 +163,8 @@ impl State {
         );
         self.ended = !goes_on;
         let tail = tail?;
-        if matches!(self.answer, Some(Answer::Gathered(_))) {
-            across::announce(&mut self.held, tail.len());
+        if let Some(Answer::Gathered(gathered)) = &self.answer {
+            across::announce(&mut self.held, &gathered.content_type(), tail.len());
         }
         self.commit(now);
         let has_last = last.is_some();

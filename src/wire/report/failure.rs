@@ -1,12 +1,16 @@
 //! What goes wrong inside an answer whose status said 200.
 //!
 //! Every dialect's error object is read into one value with the HTTP status that says the same, so
-//! that an error inside a stream moves on, cools down or is relayed as that status would be.
+//! that an error inside a stream moves on, cools down or is relayed as that status would be. The bodies of other
+//! statuses are read the same way. Shapes beside the vendors' own: Google's lists, FastAPI's `detail`, Cloudflare's
+//! `errors`, Baidu's `error_msg`, OpenRouter's `metadata.raw`, texts and HTML of what stands between.
+
+mod text;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::floor_boundary;
-use super::lenient::{Code, Maybe, Text};
 
 /// A failure that a provider reports, or shows, inside its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,118 +29,247 @@ pub enum StreamFailure {
     Malformed,
 }
 
-/// An error object: `{"type", "code", "message"}`, or a bare text.
-#[derive(Debug, Default)]
-pub(crate) struct Fault<'a> {
-    object: Maybe<Body<'a>>,
-    text: Option<Text<'a>>,
-}
-
-/// The fields of an error, wherever they stand.
+/// What stands where a dialect has its error: an object, a text, or a list of them.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Body<'a> {
-    #[serde(borrow, rename = "type")]
-    pub kind: Text<'a>,
-    #[serde(borrow)]
-    pub code: Code<'a>,
-    #[serde(borrow)]
-    pub status: Code<'a>,
-    #[serde(borrow)]
-    pub message: Text<'a>,
-}
+#[serde(transparent)]
+pub(crate) struct Fault(Value);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fault<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::value::MapAccessDeserializer;
-        use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-        struct Either<'a>(std::marker::PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for Either<'a> {
-            type Value = Fault<'a>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("any JSON")
-            }
-            fn visit_unit<E: Error>(self) -> Result<Fault<'a>, E> {
-                Ok(Fault::default())
-            }
-            fn visit_bool<E: Error>(self, _: bool) -> Result<Fault<'a>, E> {
-                Ok(Fault::default())
-            }
-            fn visit_i64<E: Error>(self, _: i64) -> Result<Fault<'a>, E> {
-                Ok(Fault::default())
-            }
-            fn visit_u64<E: Error>(self, _: u64) -> Result<Fault<'a>, E> {
-                Ok(Fault::default())
-            }
-            fn visit_f64<E: Error>(self, _: f64) -> Result<Fault<'a>, E> {
-                Ok(Fault::default())
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Fault<'a>, E> {
-                Ok(Fault {
-                    text: Some(Text(text.to_owned().into())),
-                    ..Fault::default()
-                })
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Fault<'a>, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Fault::default())
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Fault<'a>, A::Error> {
-                let object = Maybe(Some(Body::deserialize(MapAccessDeserializer::new(map))?));
-                Ok(Fault { object, text: None })
-            }
-        }
-        deserializer.deserialize_any(Either(std::marker::PhantomData))
+impl Fault {
+    /// The failure, if it says anything; an empty or null error is none.
+    pub(crate) fn failure(&self) -> Option<StreamFailure> {
+        Some(Said::of(&self.0, 0)?.into_failure(500))
     }
 }
 
-impl Fault<'_> {
-    /// The failure, if the object says anything; an empty or null error is none.
-    pub(crate) fn failure(&self) -> Option<StreamFailure> {
-        if let Some(text) = &self.text {
-            return text.some().map(|text| event(500, "error", text));
-        }
-        self.object.0.as_ref()?.failure()
-    }
+/// The failure that JSON tells which has no place for an answer: under any name that providers have for it.
+pub(crate) fn of_document(json: &[u8]) -> Option<StreamFailure> {
+    let document: Value = serde_json::from_slice(json).ok()?;
+    let tells = match &document {
+        Value::Array(list) => list.iter().any(tells_failure),
+        document => tells_failure(document),
+    };
+    Some(Said::of(&document, 0).filter(|_| tells)?.into_failure(500))
 }
 
-impl Body<'_> {
-    /// The failure, if any of the fields is there.
-    pub(crate) fn failure(&self) -> Option<StreamFailure> {
-        let kind = self.kind.some();
-        let (name, number) = match &self.code {
-            Code::Text(code) => (Some(&**code), code.parse().ok()),
-            Code::Number(code) => (None, Some(*code)),
-            Code::None => (None, None),
-        };
-        let name = name.filter(|name| !name.is_empty());
-        if kind.is_none() && name.is_none() && number.is_none() && self.message.is_empty() {
+fn tells_failure(document: &Value) -> bool {
+    const ERRORS: [&str; 5] = ["error", "errors", "detail", "error_msg", "error_message"];
+    let has = |key: &&str| document.get(*key).is_some_and(|value| !value.is_null());
+    let is_error = |key| document.get(key).is_some_and(|kind| kind == "error");
+    let is_bare = has(&"code") && has(&"message");
+    is_bare || ERRORS.iter().any(has) || is_error("object") || is_error("type")
+}
+
+/// What an error's body says, whatever its shape: `status` is what it came with. A body without words is told by its
+/// status.
+pub(crate) fn of_body(status: u16, body: &[u8]) -> StreamFailure {
+    let said = match serde_json::from_slice::<Value>(body) {
+        Ok(value) => Said::of(&value, 0).or_else(|| match &value {
+            Value::Object(map) if !map.is_empty() => Some(Said::words(value.to_string())),
+            _ => None,
+        }),
+        Err(_) => text::words(body).map(|text| Said::of_text(&text, 0)),
+    };
+    let mut said = said.unwrap_or_default();
+    if said.message.is_empty() {
+        said.message = format!("the provider answered with status {status}");
+    }
+    said.into_failure(status)
+}
+
+/// Errors inside errors are read so deep.
+const DEPTH: usize = 4;
+
+/// Problems of one list that are told.
+const PROBLEMS: usize = 8;
+
+/// What an error says, wherever it stands.
+#[derive(Debug, Default)]
+struct Said {
+    /// `code`, unless it is a number.
+    code: Option<String>,
+    /// `type`.
+    kind: Option<String>,
+    /// `status` in words, as Google has it.
+    state: Option<String>,
+    /// A number that is an HTTP status.
+    status: Option<u16>,
+    message: String,
+}
+
+impl Said {
+    fn words(message: impl Into<String>) -> Said {
+        Said {
+            message: message.into(),
+            ..Said::default()
+        }
+    }
+
+    /// What a value says; `None` if that is nothing.
+    fn of(value: &Value, depth: usize) -> Option<Said> {
+        if depth > DEPTH {
             return None;
         }
-        let given = match &self.status {
-            Code::Number(status) => Some(*status),
-            _ => None,
-        };
-        let status = (name.and_then(status_of))
-            .or_else(|| number.or(given).and_then(as_status))
-            .or_else(|| kind.and_then(status_of))
-            .unwrap_or(500);
-        let kind = name
-            .filter(|_| number.is_none())
-            .or(kind)
-            .unwrap_or("error");
-        Some(event(status, kind, &self.message.0))
+        match value {
+            Value::String(text) if text.trim().is_empty() => None,
+            Value::String(text) => Some(Said::of_text(text, depth)),
+            Value::Array(list) => Said::of_list(list, depth),
+            Value::Object(map) => Said::of_object(map, depth),
+            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        }
     }
+
+    /// A text, which may be the JSON of somebody else's error.
+    fn of_text(text: &str, depth: usize) -> Said {
+        let inner = || {
+            let json = text.trim_start().starts_with(['{', '[']);
+            let value: Value = serde_json::from_str(text).ok().filter(|_| json)?;
+            Said::of(&value, depth + 1)
+        };
+        inner().unwrap_or_else(|| Said::words(text.trim()))
+    }
+
+    /// The first that says what kind of error it is, with the words of all.
+    fn of_list(list: &[Value], depth: usize) -> Option<Said> {
+        let mut all = list.iter().filter_map(|value| Said::of(value, depth + 1));
+        let mut first = all.next()?;
+        for other in all.take(PROBLEMS - 1) {
+            if !other.message.is_empty() && !first.message.contains(&other.message) {
+                first.message = format!("{}; {}", first.message, other.message);
+            }
+        }
+        Some(first)
+    }
+
+    fn of_object(map: &Map<String, Value>, depth: usize) -> Option<Said> {
+        let text = |keys: &[&str]| {
+            let texts = keys.iter().filter_map(|key| map.get(*key)?.as_str());
+            texts.map(str::trim).find(|text| !text.is_empty())
+        };
+        let number = |keys: &[&str]| {
+            let numbers = keys.iter().filter_map(|key| {
+                let value = map.get(*key)?;
+                value.as_u64().or_else(|| value.as_str()?.parse().ok())
+            });
+            numbers.filter_map(as_status).next()
+        };
+        let words = |text: Option<&str>| {
+            let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+            text.filter(|text| !is_number(text)).map(str::to_owned)
+        };
+        let mut said = Said {
+            code: words(text(&["code", "error_code"])),
+            // A problem with a place has a kind of its own.
+            kind: words(text(&["type"])).filter(|_| !map.contains_key("loc")),
+            state: words(text(&["status"])),
+            status: number(&["code", "error_code", "status", "status_code"]),
+            message: text(&MESSAGES).unwrap_or_default().to_owned(),
+        };
+        if said.message.starts_with(['{', '[']) {
+            let inner = Said::of_text(&std::mem::take(&mut said.message), depth);
+            said = inner.or(said);
+        }
+        if let Some(place) = place(map.get("loc"))
+            && !said.message.is_empty()
+        {
+            said.message = format!("{place}: {}", said.message);
+        }
+        for key in ["error", "errors", "detail", "details", "message"] {
+            let inner = match map.get(key) {
+                // A name beside words is what the error is called.
+                Some(Value::String(name)) if !said.message.is_empty() => {
+                    let is_name = key == "error" && !name.contains(char::is_whitespace);
+                    said.code = said.code.or_else(|| words(is_name.then_some(name)));
+                    None
+                }
+                // Beside words it says more of the same.
+                Some(_) if key == "details" && !said.message.is_empty() => None,
+                value => value.and_then(|value| Said::of(value, depth + 1)),
+            };
+            if let Some(inner) = inner {
+                said = inner.or(said);
+            }
+        }
+        // OpenRouter hands on what its provider wrote.
+        let raw = map.get("metadata").and_then(|metadata| metadata.get("raw"));
+        if let Some(raw) = raw.and_then(|raw| Said::of(raw, depth + 1)) {
+            if !raw.message.is_empty() {
+                said.message = format!("{}: {}", said.message, raw.message);
+            }
+            said = said.or(raw);
+        }
+        let says = !said.message.is_empty() || said.code.is_some() || said.status.is_some();
+        (says || said.kind.is_some() || said.state.is_some()).then_some(said)
+    }
+
+    /// The same, with what only the other one says.
+    fn or(self, other: Said) -> Said {
+        Said {
+            code: self.code.or(other.code),
+            kind: self.kind.or(other.kind),
+            state: self.state.or(other.state),
+            status: self.status.or(other.status),
+            message: match self.message.is_empty() {
+                true => other.message,
+                false => self.message,
+            },
+        }
+    }
+
+    /// `otherwise` is the status of what has none of its own.
+    fn into_failure(self, otherwise: u16) -> StreamFailure {
+        let of_name = |name: &Option<String>| name.as_deref().and_then(status_of);
+        let status = of_name(&self.code)
+            .or(self.status)
+            .or_else(|| of_name(&self.kind))
+            .or_else(|| of_name(&self.state))
+            .unwrap_or(otherwise);
+        let kind = self.code.or(self.kind).or(self.state);
+        event(status, kind.as_deref().unwrap_or("error"), &self.message)
+    }
+}
+
+/// Where providers put their words.
+const MESSAGES: [&str; 10] = [
+    "message",
+    "msg",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "error_description",
+    "detail",
+    "description",
+    "reason",
+    "title",
+];
+
+/// Where in the request a problem is, as FastAPI says it.
+fn place(loc: Option<&Value>) -> Option<String> {
+    let steps = loc?.as_array()?.iter().take(16).map(|step| match step {
+        Value::String(text) => text.clone(),
+        step => step.to_string(),
+    });
+    let place = steps.collect::<Vec<_>>().join(".");
+    (!place.is_empty()).then_some(place)
 }
 
 /// An error event with its texts held to their limits.
 pub(crate) fn event(status: u16, kind: &str, message: &str) -> StreamFailure {
-    let cut = |text: &str, most: usize| text[..floor_boundary(text, most)].to_owned();
     StreamFailure::ErrorEvent {
         status,
-        kind: cut(kind, 128),
-        message: cut(message, 4096),
+        kind: cut(kind, 128).to_owned(),
+        message: cut(message, 4096).to_owned(),
     }
+}
+
+/// A text up to a limit, whole words if there are any: half of a credential would not be found any more.
+fn cut(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let kept = &text[..floor_boundary(text, most)];
+    let gap = kept.rfind(char::is_whitespace);
+    gap.filter(|gap| *gap >= most / 2)
+        .map_or(kept, |gap| &kept[..gap])
 }
 
 fn as_status(number: u64) -> Option<u16> {
@@ -150,16 +283,25 @@ fn as_status(number: u64) -> Option<u16> {
 fn status_of(name: &str) -> Option<u16> {
     Some(match name {
         "invalid_request_error"
+        | "INVALID_ARGUMENT"
+        | "FAILED_PRECONDITION"
+        | "exceed_context_size_error"
         | "context_length_exceeded"
         | "invalid_prompt"
         | "content_filter"
         | "content_policy_violation"
         | "BadRequestError"
         | "invalid_value" => 400,
-        "authentication_error" | "invalid_api_key" | "invalid_authentication_error" => 401,
+        "authentication_error"
+        | "invalid_api_key"
+        | "invalid_authentication_error"
+        | "UNAUTHENTICATED" => 401,
         "billing_error" | "billing_not_active" | "insufficient_balance" => 402,
-        "permission_error" | "permission_denied" | "unsupported_country_region_territory" => 403,
-        "not_found_error" | "model_not_found" | "NotFoundError" => 404,
+        "permission_error"
+        | "permission_denied"
+        | "PERMISSION_DENIED"
+        | "unsupported_country_region_territory" => 403,
+        "not_found_error" | "model_not_found" | "NotFoundError" | "NOT_FOUND" => 404,
         "request_too_large" => 413,
         "rate_limit_error"
         | "rate_limit_exceeded"
@@ -169,20 +311,23 @@ fn status_of(name: &str) -> Option<u16> {
         | "requests"
         | "tokens"
         | "engine_overloaded_error"
-        | "exceeded_current_quota_error" => 429,
+        | "exceeded_current_quota_error"
+        | "RESOURCE_EXHAUSTED" => 429,
         "api_error"
         | "server_error"
         | "internal_server_error"
         | "internal_error"
-        | "InternalServerError" => 500,
+        | "InternalServerError"
+        | "INTERNAL" => 500,
         "bad_gateway" | "upstream_error" => 502,
         "service_unavailable"
         | "service_unavailable_error"
         | "server_is_overloaded"
         | "slow_down"
         | "model_overloaded"
-        | "server_overloaded" => 503,
-        "timeout_error" | "timeout" | "gateway_timeout" => 504,
+        | "server_overloaded"
+        | "UNAVAILABLE" => 503,
+        "timeout_error" | "timeout" | "gateway_timeout" | "DEADLINE_EXCEEDED" => 504,
         "overloaded_error" | "overloaded" => 529,
         _ => return None,
     })

@@ -176,8 +176,17 @@ impl Details {
 }
 
 impl Figures {
-    /// Reads a `usage` object; `None` for any other JSON. What is odd inside does not cost the rest.
+    /// Reads a `usage` object, or the first of a list; `None` for any other JSON. What is odd inside does not cost the
+    /// rest.
     pub(crate) fn of(json: &[u8]) -> Option<Figures> {
+        if json.first() == Some(&b'[') {
+            let mut first = None;
+            objects(json, |object| {
+                let is_object = object.first() == Some(&b'{');
+                first = first.or(Some(object).filter(|_| is_object));
+            });
+            return Figures::of(first?);
+        }
         let mut it = Figures::default();
         let mut hidden = None;
         let read = skip::members(json, |key, value| match key {

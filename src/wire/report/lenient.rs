@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Implements the visits that yield the default for JSON values of the wrong type.
 macro_rules! otherwise_default {
@@ -76,7 +77,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
     }
 }
 
-/// A list whose first element needs no allocation; absent for any other JSON.
+/// A list whose first element needs no allocation, or its only element; absent for any other JSON.
 #[derive(Debug)]
 pub(crate) struct Few<T> {
     /// Whether there is a list at all.
@@ -130,7 +131,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
                 Ok(few)
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Few<T>, A::Error> {
-                skip_map(map).map(|()| Few::default())
+                let only = T::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Few {
+                    present: true,
+                    first: Some(only),
+                    rest: Vec::new(),
+                })
             }
         }
         deserializer.deserialize_any(List(PhantomData))
@@ -192,38 +198,157 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A short text or a whole number, as error codes are.
-#[derive(Debug, Default)]
-pub(crate) enum Code<'a> {
-    #[default]
-    None,
-    Text(Cow<'a, str>),
-    Number(u64),
-}
+/// A whole number, in quotes or not; none for any other JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Index(pub Option<u64>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Code<'a> {
+impl<'de> Deserialize<'de> for Index {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either<'a>(PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for Either<'a> {
-            type Value = Code<'a>;
+        struct Number;
+        impl<'de> Visitor<'de> for Number {
+            type Value = Index;
             unit_is_default!();
             otherwise_default!(visit_bool(bool), visit_i64(i64), visit_f64(f64));
-            fn visit_u64<E: Error>(self, code: u64) -> Result<Code<'a>, E> {
-                Ok(Code::Number(code))
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Index, E> {
+                Ok(Index(Some(number)))
             }
-            fn visit_borrowed_str<E: Error>(self, code: &'de str) -> Result<Code<'a>, E> {
-                Ok(Code::Text(Cow::Borrowed(code)))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Index, E> {
+                Ok(Index(text.trim().parse().ok()))
             }
-            fn visit_str<E: Error>(self, code: &str) -> Result<Code<'a>, E> {
-                Ok(Code::Text(Cow::Owned(code.to_owned())))
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Index, A::Error> {
+                skip_list(list).map(|()| Index(None))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Code<'a>, A::Error> {
-                skip_list(list).map(|()| Code::None)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Code<'a>, A::Error> {
-                skip_map(map).map(|()| Code::None)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Index, A::Error> {
+                skip_map(map).map(|()| Index(None))
             }
         }
-        deserializer.deserialize_any(Either(PhantomData))
+        deserializer.deserialize_any(Number)
+    }
+}
+
+/// The arguments of a call: JSON as a text, or as it is; of a list of texts or of content parts, their texts. Empty for
+/// any other JSON.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments<'a>(pub Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Arguments(match Pieces::deserialize(deserializer)? {
+            Pieces::Text(text) => text,
+            Pieces::One(map) => Value::Object(map).to_string().into(),
+            Pieces::Many(list) => {
+                let is_text = |value: &Value| value.is_string() || value.get("text").is_some();
+                match list.iter().all(is_text) {
+                    true => list.iter().map(text_of).collect(),
+                    false => Value::Array(list).to_string().into(),
+                }
+            }
+        }))
+    }
+}
+
+/// What is a text usually, and may be a content part or a list of them.
+#[derive(Debug)]
+pub(crate) enum Pieces<'a> {
+    Text(Cow<'a, str>),
+    One(Map<String, Value>),
+    Many(Vec<Value>),
+}
+
+impl Default for Pieces<'_> {
+    fn default() -> Self {
+        Pieces::Text(Cow::Borrowed(""))
+    }
+}
+
+impl Pieces<'_> {
+    /// Its parts, texts among them.
+    pub(crate) fn each(&self, mut part: impl FnMut(Piece<'_>)) {
+        match self {
+            Pieces::Text(text) => part(Piece::Text(text)),
+            Pieces::One(map) => part(Piece::Part(map)),
+            Pieces::Many(list) => {
+                for value in list {
+                    match value {
+                        Value::String(text) => part(Piece::Text(text)),
+                        Value::Object(map) => part(Piece::Part(map)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One of several pieces of content.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece<'a> {
+    Text(&'a str),
+    Part(&'a Map<String, Value>),
+}
+
+impl Piece<'_> {
+    /// Its text, wherever it has it.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Part(part) => text_of(&Value::Object(part.clone())),
+        }
+    }
+}
+
+/// The text of a content part, wherever it has it; of a list all of them.
+pub(crate) fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(text_of).collect(),
+        Value::Object(map) => {
+            let texts = [
+                "text",
+                "thinking",
+                "reasoning",
+                "refusal",
+                "summary",
+                "content",
+            ];
+            let text = texts.iter().filter_map(|key| map.get(*key)).map(text_of);
+            text.into_iter()
+                .find(|text| !text.is_empty())
+                .unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pieces<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
+            type Value = Pieces<'a>;
+            unit_is_default!();
+            otherwise_default!(
+                visit_bool(bool),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_f64(f64)
+            );
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Pieces<'a>, E> {
+                Ok(Pieces::Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Pieces<'a>, E> {
+                Ok(Pieces::Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pieces<'a>, A::Error> {
+                let mut all = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    all.push(value);
+                }
+                Ok(Pieces::Many(all))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Pieces<'a>, A::Error> {
+                Map::deserialize(MapAccessDeserializer::new(map)).map(Pieces::One)
+            }
+        }
+        deserializer.deserialize_any(Any(PhantomData))
     }
 }

@@ -5,6 +5,7 @@ mod context;
 pub(crate) mod failure;
 pub(crate) mod figures;
 pub(crate) mod lenient;
+pub(crate) mod meaning;
 pub(crate) mod template;
 mod usage;
 

@@ -87,6 +87,8 @@ pub(super) struct Read {
     pub failure: Option<StreamFailure>,
     /// The event is there for its usage only, as `stream_options.include_usage` asks for it.
     pub usage_only: bool,
+    /// The event is one of its surface's own; another one may be an error of any shape.
+    pub answers: bool,
 }
 
 /// Generated text, kept up to a limit.

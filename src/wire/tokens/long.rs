@@ -144,7 +144,7 @@ impl Long {
             }
             failure => Read {
                 failure,
-                usage_only: false,
+                ..Read::default()
             },
         };
         if facts.found() == before && !facts.complete {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::facts::{Facts, Read};
 use crate::report::failure::Fault;
 use crate::report::figures::Written;
-use crate::report::lenient::{Code, Maybe, Text};
+use crate::report::lenient::{Index, Maybe, Text};
 
 /// One event of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -15,16 +15,14 @@ pub(super) struct MessageEvent<'a> {
     kind: Text<'a>,
     #[serde(borrow)]
     message: Maybe<Start<'a>>,
-    #[serde(borrow)]
-    index: Code<'a>,
+    index: Index,
     #[serde(borrow)]
     content_block: Maybe<Block<'a>>,
     #[serde(borrow)]
     delta: Maybe<Delta<'a>>,
     #[serde(borrow)]
     usage: Written<'a>,
-    #[serde(borrow)]
-    error: Fault<'a>,
+    error: Fault,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -78,10 +76,7 @@ impl MessageEvent<'_> {
                 }
             }
             "content_block_start" => {
-                facts.open_block = match self.index {
-                    Code::Number(index) => Some(index),
-                    _ => None,
-                };
+                facts.open_block = self.index.0;
                 if let Some(block) = &self.content_block.0 {
                     facts.content |= !matches!(&*block.kind.0, "text" | "thinking" | "");
                     facts.text(&block.text);
@@ -115,14 +110,14 @@ impl MessageEvent<'_> {
                 facts.content = true;
                 facts.complete = true;
             }
-            "error" => failure = self.error.failure(),
             // Providers that are merely compatible send the bare error object.
-            "" => failure = self.error.failure(),
+            "error" | "" => failure = self.error.failure(),
             _ => {}
         }
         Read {
             failure,
             usage_only: false,
+            answers: !matches!(&*self.kind.0, "error" | ""),
         }
     }
 }

@@ -5,9 +5,9 @@ use serde::de::IgnoredAny;
 
 use super::facts::{Facts, Read};
 use crate::Dialect;
-use crate::report::failure::{Body, Fault};
+use crate::report::failure::Fault;
 use crate::report::figures::{Groq, Written};
-use crate::report::lenient::{Code, Few, Maybe, Text};
+use crate::report::lenient::{Few, Maybe, Text};
 
 /// One chunk of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -25,14 +25,7 @@ pub(super) struct Chunk<'a> {
     service_tier: Text<'a>,
     #[serde(borrow)]
     x_groq: Maybe<Groq<'a>>,
-    #[serde(borrow)]
-    error: Fault<'a>,
-    #[serde(borrow)]
-    object: Text<'a>,
-    #[serde(borrow)]
-    code: Code<'a>,
-    #[serde(borrow)]
-    message: Text<'a>,
+    error: Fault,
 }
 
 /// One choice: of a chunk it has a `delta`, of a whole answer a `message`, of a text completion a `text`.
@@ -158,15 +151,7 @@ impl Choice<'_> {
 
 impl Chunk<'_> {
     pub(super) fn read(self, facts: &mut Facts) -> Read {
-        let mut failure = self.error.failure();
-        if failure.is_none() && self.object.0 == "error" {
-            failure = Body {
-                message: self.message,
-                code: self.code,
-                ..Body::default()
-            }
-            .failure();
-        }
+        let failure = self.error.failure();
         facts.model(&self.model);
         facts.id(&self.id);
         facts.serve(&self.service_tier);
@@ -178,7 +163,9 @@ impl Chunk<'_> {
         let figures = self.usage.figures();
         let usage_only = self.choices.present && self.choices.first.is_none() && figures.is_some();
         let groq = || self.x_groq.0.as_ref()?.usage.figures();
-        if let Some(figures) = figures.or_else(groq) {
+        let figures = figures.or_else(groq);
+        let figures_told = figures.is_some();
+        if let Some(figures) = figures {
             facts.serve_all(&figures);
             if let Some(usage) = figures.usage(Dialect::OpenAi, false) {
                 facts.report(usage, true);
@@ -186,6 +173,7 @@ impl Chunk<'_> {
         }
         Read {
             usage_only: usage_only && failure.is_none(),
+            answers: self.choices.present || figures_told,
             failure,
         }
     }

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use super::facts::{Facts, Read};
 use crate::Dialect;
 use crate::report::StreamFailure;
-use crate::report::failure::{Body, Fault};
+use crate::report::failure::Fault;
 use crate::report::figures::Written;
-use crate::report::lenient::{Code, Maybe, Text};
+use crate::report::lenient::{Maybe, Text};
 
 /// One event of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -21,12 +21,7 @@ pub(super) struct ResponseEvent<'a> {
     item: Maybe<Item<'a>>,
     #[serde(borrow)]
     response: Maybe<Response<'a>>,
-    #[serde(borrow)]
-    error: Fault<'a>,
-    #[serde(borrow)]
-    code: Code<'a>,
-    #[serde(borrow)]
-    message: Text<'a>,
+    error: Fault,
 }
 
 /// An item of a response's output.
@@ -67,8 +62,7 @@ struct Response<'a> {
     usage: Written<'a>,
     #[serde(borrow)]
     tool_usage: Written<'a>,
-    #[serde(borrow)]
-    error: Fault<'a>,
+    error: Fault,
     #[serde(borrow)]
     incomplete_details: Maybe<Incomplete<'a>>,
 }
@@ -136,14 +130,7 @@ impl ResponseEvent<'_> {
                     .or_else(|| Some(crate::report::failure::event(500, "response.failed", "")));
                 facts.complete = true;
             }
-            "error" | "" => {
-                let bare = Body {
-                    code: self.code,
-                    message: self.message,
-                    ..Body::default()
-                };
-                failure = self.error.failure().or_else(|| bare.failure());
-            }
+            "error" | "" => failure = self.error.failure(),
             "response.output_item.added" => {
                 if let Some(item) = &self.item.0 {
                     facts.content |= !matches!(&*item.kind.0, "message" | "reasoning" | "");
@@ -168,6 +155,7 @@ impl ResponseEvent<'_> {
         Read {
             failure,
             usage_only: false,
+            answers: !matches!(kind, "error" | ""),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::openai::Chunk;
 use super::responses::ResponseEvent;
 use crate::Surface;
 use crate::report::StreamFailure;
-use crate::report::failure::event;
+use crate::report::failure;
 use crate::report::lenient::Maybe;
 use crate::report::template::Template;
 
@@ -54,26 +54,26 @@ pub(super) fn read(
         return read;
     }
     // The event's name says that it is an error, whatever its data looks like.
-    let unread = matches!(read.failure, None | Some(StreamFailure::Malformed));
-    let failure = if unread {
-        Some(event(500, "error", &String::from_utf8_lossy(data)))
-    } else {
-        read.failure
-    };
+    let failure = read
+        .failure
+        .filter(|failure| *failure != StreamFailure::Malformed);
+    let failure = failure.or_else(|| Some(failure::of_body(500, data)));
     Read { failure, ..read }
 }
 
 fn typed(surface: Surface, data: &[u8], facts: &mut Facts) -> serde_json::Result<Read> {
-    match surface {
+    let read = match surface {
         Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => {
-            parse::<Chunk<'_>>(data)
-                .map(|chunk| chunk.map_or_else(Read::default, |chunk| chunk.read(facts)))
+            parse::<Chunk<'_>>(data)?.map(|chunk| chunk.read(facts))
         }
-        Surface::Messages => parse::<MessageEvent<'_>>(data)
-            .map(|event| event.map_or_else(Read::default, |event| event.read(facts))),
-        Surface::Responses => parse::<ResponseEvent<'_>>(data)
-            .map(|event| event.map_or_else(Read::default, |event| event.read(facts))),
+        Surface::Messages => parse::<MessageEvent<'_>>(data)?.map(|event| event.read(facts)),
+        Surface::Responses => parse::<ResponseEvent<'_>>(data)?.map(|event| event.read(facts)),
+    };
+    let mut read = read.unwrap_or_default();
+    if !read.answers && read.failure.is_none() {
+        read.failure = failure::of_document(data);
     }
+    Ok(read)
 }
 
 /// Parses an object; `None` for other JSON.
@@ -102,7 +102,7 @@ fn again(surface: Surface, data: &[u8], fault: &serde_json::Error, facts: &mut F
     let failure = (!is_json(data)).then_some(StreamFailure::Malformed);
     Read {
         failure,
-        usage_only: false,
+        ..Read::default()
     }
 }
 

@@ -11,9 +11,10 @@ use super::facts::Facts;
 use super::openai::Choice;
 use super::responses::{Item, end};
 use crate::report::StreamFailure;
-use crate::report::failure::{Body, Fault};
+use crate::report::failure;
+use crate::report::failure::Fault;
 use crate::report::figures::{Figures, Groq, Written};
-use crate::report::lenient::{Code, Few, Maybe, Text};
+use crate::report::lenient::{Few, Index, Maybe, Text};
 use crate::{Endpoint, Surface};
 
 /// A document, as far as it has passed.
@@ -104,26 +105,23 @@ fn read(endpoint: Endpoint, kept: &Kept, facts: &mut Facts) -> Option<StreamFail
     let raw = |name| Raw(kept.value(name));
     let generated = ["data", "content", "output", "choices"];
     let nothing = !generated.iter().any(|name| kept.has(name));
-    let status = raw("status").read::<Text<'_>>();
-    if nothing || status.0 == "failed" {
-        let mut failure = raw("error").read::<Fault<'_>>().failure();
-        let says = |name| raw(name).read::<Text<'_>>().0 == "error";
-        if failure.is_none() && (says("object") || says("type")) {
-            failure = Body {
-                code: raw("code").read::<Code<'_>>(),
-                message: raw("message").read::<Text<'_>>(),
-                ..Body::default()
-            }
-            .failure();
+    let failure = match raw("status").read::<Text<'_>>().some() {
+        Some("failed") => raw("error").read::<Fault>().failure(),
+        _ => None,
+    };
+    let told = || failure::of_document(&kept.document());
+    let failure = failure.or_else(|| nothing.then(told).flatten());
+    if failure.is_some() {
+        return failure;
+    }
+    match endpoint {
+        Endpoint::Generate(surface) => tell(surface, kept, facts),
+        Endpoint::CountTokens if raw("input_tokens").read::<Index>().0.is_none() => {
+            return Some(StreamFailure::Malformed);
         }
-        if failure.is_some() {
-            return failure;
-        }
+        Endpoint::CountTokens => {}
     }
     facts.content = true;
-    if let Endpoint::Generate(surface) = endpoint {
-        tell(surface, kept, facts);
-    }
     None
 }
 

@@ -5,55 +5,29 @@ use serde_json::{Value, json};
 use super::Dialect;
 use super::neutral::Fault;
 use crate::report::StreamFailure;
-use crate::report::failure::{Body, Fault as Read};
-use crate::report::lenient::Maybe;
+use crate::report::failure;
+use crate::report::meaning::{Meaning, Overlong};
 
-/// A provider's error body, whatever its dialect, in the client's. `status` is the answer's HTTP status.
+/// A provider's error body, whatever its dialect and shape, in the client's dialect. `status` is the answer's HTTP
+/// status.
 ///
-/// A body that is no error object of any dialect is told as an error with the status's own type, and without
-/// the body's words: it may be a proxy's HTML.
+/// What clients act upon (a prompt that is too long, a key that is none, …) has their dialect's own name, and begins
+/// with its own words; the provider's follow.
 pub fn error(to: Dialect, status: u16, body: &[u8], request_id: &str) -> Vec<u8> {
-    value(to, &fault(status, body), Some(request_id))
-        .to_string()
-        .into_bytes()
+    value(
+        to,
+        &of_stream(failure::of_body(status, body)),
+        Some(request_id),
+    )
+    .to_string()
+    .into_bytes()
 }
 
-/// What an error body says, with the status that it came with.
-fn fault(status: u16, body: &[u8]) -> Fault {
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Whole<'a> {
-        #[serde(borrow)]
-        error: Read<'a>,
-        #[serde(borrow, flatten)]
-        bare: Bare<'a>,
-    }
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Bare<'a> {
-        #[serde(borrow)]
-        message: crate::report::lenient::Text<'a>,
-    }
-    let whole: Whole<'_> = serde_json::from_slice::<Maybe<Whole<'_>>>(body)
-        .ok()
-        .and_then(|whole| whole.0)
-        .unwrap_or_default();
-    let bare = Body {
-        message: whole.bare.message,
-        ..Body::default()
-    };
-    match whole.error.failure().or_else(|| bare.failure()) {
-        Some(StreamFailure::ErrorEvent { kind, message, .. }) => Fault {
-            status,
-            kind,
-            message,
-        },
-        _ => Fault {
-            status,
-            kind: anthropic_type(status).to_owned(),
-            message: format!("the provider answered with status {status}"),
-        },
-    }
+/// An error that a provider told in a stream, as an error body of the client's dialect.
+pub fn failure_body(to: Dialect, failure: &StreamFailure, request_id: &str) -> Vec<u8> {
+    value(to, &of_stream(failure.clone()), Some(request_id))
+        .to_string()
+        .into_bytes()
 }
 
 /// A fault inside a stream.
@@ -78,19 +52,26 @@ pub(super) fn of_stream(failure: StreamFailure) -> Fault {
 
 /// The error as JSON.
 pub(super) fn value(to: Dialect, fault: &Fault, request_id: Option<&str>) -> Value {
+    let meaning = Meaning::of(fault.status, &fault.kind, &fault.message);
+    let message = in_words(to, meaning, &fault.message);
     match to {
         Dialect::OpenAi => json!({
             "error": {
-                "message": fault.message,
-                "type": openai_type(fault),
+                "message": message,
+                "type": openai_type(fault, meaning),
                 "param": null,
-                "code": code(fault),
+                "code": code(fault, meaning),
             },
         }),
         Dialect::Anthropic => {
+            let kind = match meaning {
+                Meaning::Quota => "billing_error",
+                Meaning::Authentication => "authentication_error",
+                _ => anthropic_type(fault.status),
+            };
             let mut value = json!({
                 "type": "error",
-                "error": {"type": anthropic_type(fault.status), "message": fault.message},
+                "error": {"type": kind, "message": message},
             });
             if let Some(id) = request_id {
                 value["request_id"] = id.into();
@@ -100,26 +81,99 @@ pub(super) fn value(to: Dialect, fault: &Fault, request_id: Option<&str>) -> Val
     }
 }
 
-/// OpenAI's `code`: the provider's own word, unless it is no more than a type.
-fn code(fault: &Fault) -> Value {
-    match fault.kind.as_str() {
-        "error" | "api_error" | "invalid_request_error" | "server_error" => Value::Null,
-        "authentication_error" => "invalid_api_key".into(),
-        "rate_limit_error" => "rate_limit_exceeded".into(),
-        kind => kind.into(),
+/// OpenAI's `code`: its own word for what clients act upon, else the provider's, unless that is no more than a type.
+fn code(fault: &Fault, meaning: Meaning) -> Value {
+    match meaning {
+        Meaning::ContextLength => "context_length_exceeded".into(),
+        Meaning::ContentPolicy => "content_policy_violation".into(),
+        Meaning::Quota => "insufficient_quota".into(),
+        Meaning::Authentication => "invalid_api_key".into(),
+        Meaning::ModelNotFound => "model_not_found".into(),
+        Meaning::RateLimit => "rate_limit_exceeded".into(),
+        Meaning::Other => match fault.kind.as_str() {
+            "error" | "api_error" | "invalid_request_error" | "server_error" => Value::Null,
+            kind => kind.into(),
+        },
     }
 }
 
-fn openai_type(fault: &Fault) -> &'static str {
-    match fault.status {
-        _ if fault.kind == "insufficient_quota" => "insufficient_quota",
-        401 => "authentication_error",
-        402 => "insufficient_quota",
-        403 => "permission_error",
-        429 => "rate_limit_error",
-        400..=499 => "invalid_request_error",
+fn openai_type(fault: &Fault, meaning: Meaning) -> &'static str {
+    match (fault.status, meaning) {
+        (_, Meaning::Quota) => "insufficient_quota",
+        (401, _) | (_, Meaning::Authentication) => "authentication_error",
+        (402, _) => "insufficient_quota",
+        (403, _) => "permission_error",
+        (429, _) => "rate_limit_error",
+        (400..=499, _) => "invalid_request_error",
         _ => "server_error",
     }
+}
+
+/// The provider's words, behind those by which clients of a dialect know what is meant. Sources: the messages of OpenAI's
+/// and Anthropic's APIs; coding agents look for these.
+fn in_words(to: Dialect, meaning: Meaning, said: &str) -> String {
+    let openai = to == Dialect::OpenAi;
+    let (known, words): (&[&str], String) = match (meaning, Overlong::of(said)) {
+        (Meaning::ContextLength, figures) if openai => (
+            &["maximum context length", "context window of this model"],
+            match figures {
+                Some(Overlong::Prompt { tokens, most }) => format!(
+                    "This model's maximum context length is {most} tokens. However, your messages resulted in {tokens} tokens"
+                ),
+                Some(Overlong::WithAnswer {
+                    prompt,
+                    answer,
+                    most,
+                }) => format!(
+                    "This model's maximum context length is {most} tokens. However, you requested {} tokens ({prompt} in \
+                     the messages, {answer} in the completion)",
+                    prompt.saturating_add(answer)
+                ),
+                None => "Your input exceeds the context window of this model".to_owned(),
+            },
+        ),
+        (Meaning::ContextLength, figures) => (
+            &["prompt is too long", "exceed context limit"],
+            match figures {
+                Some(Overlong::Prompt { tokens, most }) => {
+                    format!("prompt is too long: {tokens} tokens > {most} maximum")
+                }
+                Some(Overlong::WithAnswer {
+                    prompt,
+                    answer,
+                    most,
+                }) => format!(
+                    "input length and `max_tokens` exceed context limit: {prompt} + {answer} > {most}, decrease input \
+                     length or `max_tokens` and try again"
+                ),
+                None => "prompt is too long".to_owned(),
+            },
+        ),
+        (Meaning::ContentPolicy, _) if !openai => (
+            &["content filtering policy"],
+            "Output blocked by content filtering policy".to_owned(),
+        ),
+        (Meaning::Quota, _) if openai => (
+            &["exceeded your current quota"],
+            "You exceeded your current quota, please check your plan and billing details"
+                .to_owned(),
+        ),
+        (Meaning::Quota, _) => (
+            &["credit balance is too low"],
+            "Your credit balance is too low".to_owned(),
+        ),
+        (Meaning::Authentication, _) if openai => (
+            &["incorrect api key", "invalid api key"],
+            "Incorrect API key provided".to_owned(),
+        ),
+        (Meaning::Authentication, _) => (&["x-api-key"], "invalid x-api-key".to_owned()),
+        _ => return said.to_owned(),
+    };
+    let lower = said.to_ascii_lowercase();
+    if known.iter().any(|known| lower.contains(known)) {
+        return said.to_owned();
+    }
+    format!("{words}. The provider said: {said}")
 }
 
 /// Source: docs.claude.com/en/api/errors, "HTTP errors".
@@ -139,39 +193,4 @@ fn anthropic_type(status: u16) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(to: Dialect, status: u16, body: &str) -> Value {
-        serde_json::from_slice(&error(to, status, body.as_bytes(), "req_1")).expect("JSON")
-    }
-
-    /// Bodies as in docs.claude.com/en/api/errors and platform.openai.com/docs/guides/error-codes.
-    #[test]
-    fn errors_change_their_dialect() {
-        let body = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"x"}"#;
-        let error = said(Dialect::OpenAi, 529, body);
-        assert_eq!(
-            error,
-            json!({"error": {"message": "Overloaded", "type": "server_error", "param": null, "code": "overloaded_error"}})
-        );
-        let body = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
-        let error = said(Dialect::Anthropic, 429, body);
-        assert_eq!(
-            error,
-            json!({"type": "error", "error": {"type": "rate_limit_error", "message": "You exceeded your current quota"}, "request_id": "req_1"})
-        );
-    }
-
-    #[test]
-    fn what_is_no_error_object_is_told_by_its_status() {
-        for body in ["<html>502 Bad Gateway</html>", "", "[]", "7", "{}"] {
-            let error = said(Dialect::Anthropic, 502, body);
-            assert_eq!(error["error"]["type"], "api_error", "{body}");
-            assert_eq!(
-                error["error"]["message"], "the provider answered with status 502",
-                "{body}"
-            );
-        }
-    }
-}
+mod tests;

@@ -50,6 +50,15 @@ impl Fields {
         self.map.shift_remove(key).filter(|value| !value.is_null())
     }
 
+    /// Copies of some members, unless they are absent or null.
+    pub(super) fn copies(&self, keys: &[&str]) -> Map<String, Value> {
+        let said = |key: &&str| {
+            let value = self.map.get(*key).filter(|value| !value.is_null())?;
+            Some(((*key).to_owned(), value.clone()))
+        };
+        keys.iter().filter_map(said).collect()
+    }
+
     /// A text.
     pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, Refusal> {
         match self.take(key) {

@@ -32,8 +32,9 @@ mod tests;
 mod tools;
 mod usage;
 
-pub use errors::error;
+pub use errors::{error, failure_body};
 pub use foreign::without_foreign_thoughts;
+use neutral::Answer;
 pub use neutral::Conversation;
 pub use reply::Reply;
 pub use stream::Stream;
@@ -140,14 +141,57 @@ pub fn write(
 /// # Errors
 /// A [`Refusal`] if the answer is not what the provider's surface answers with.
 pub fn answer(reply: &Reply, body: &[u8], created: u64) -> Result<Vec<u8>, Refusal> {
-    let mut answer = match reply.provider {
+    let answer = match reply.provider {
         Surface::ChatCompletions => chat::read_answer(body),
         Surface::Responses => responses::read_answer(body),
         Surface::Messages => messages::read_answer(body),
         Surface::Completions | Surface::Embeddings => None,
+    };
+    written(reply, answer, created)
+}
+
+/// The whole answer that a provider's stream amounts to, for a client that asked for one. The stream is whole.
+///
+/// # Errors
+/// A [`Refusal`] if it does not come to the end that the provider's surface has, or reports a failure.
+pub fn answer_of_stream(reply: &Reply, stream: &[u8], created: u64) -> Result<Vec<u8>, Refusal> {
+    written(reply, stream::collect(reply, stream), created)
+}
+
+/// The stream that tells a provider's whole answer, for a client that asked for one.
+///
+/// # Errors
+/// A [`Refusal`] if the answer is not what the provider's surface answers with.
+pub fn stream_of_answer(reply: &Reply, body: &[u8], created: u64) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::new();
+    match Stream::new(reply, created).whole(body, &mut out) {
+        true => Ok(out),
+        false => Err(not_an_answer()),
     }
-    .ok_or_else(|| Refusal::new("body", "the provider's answer is not of its API's shape"))?;
-    reply.restore(&mut answer);
+}
+
+/// What is known of a request that reached its provider as it is, for an answer whose form is not the one that was asked
+/// for.
+///
+/// # Errors
+/// A [`Refusal`] of what cannot be understood.
+pub fn untranslated(surface: Surface, body: &[u8]) -> Result<Reply, Refusal> {
+    Ok(Reply::new(&read(surface, body)?, surface))
+}
+
+/// The members of a request for a response that the response repeats, as they were asked for, with what the schema of
+/// responses wants in them; none if the body is no JSON object.
+pub fn response_echo(body: &[u8]) -> serde_json::Map<String, serde_json::Value> {
+    responses::echo_of(body)
+}
+
+fn not_an_answer() -> Refusal {
+    Refusal::new("body", "the provider's answer is not of its API's shape")
+}
+
+fn written(reply: &Reply, answer: Option<Answer>, created: u64) -> Result<Vec<u8>, Refusal> {
+    let mut answer = answer.ok_or_else(not_an_answer)?;
+    reply.restore(&mut answer, created);
     Ok(match reply.client {
         Surface::Responses => responses::write_answer(&answer, reply, created),
         Surface::Messages => messages::write_answer(&answer),

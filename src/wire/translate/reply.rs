@@ -1,9 +1,12 @@
 //! What the way back needs to know of the way there.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::neutral::{Answer, Call, Conversation, Part};
-use super::{Surface, custom};
+use serde_json::{Map, Value};
+
+use super::neutral::{Answer, Call, Content, Conversation, Part};
+use super::{Surface, custom, names};
 
 /// What the translation of an answer needs to know of its request.
 #[derive(Clone, Debug)]
@@ -15,9 +18,25 @@ pub struct Reply {
     /// Whether a chat client asked for the usage of its stream.
     pub include_usage: bool,
     /// What a Responses object repeats of its request.
-    pub(super) echo: Map<String, Value>,
+    pub(super) echo: Arc<Map<String, Value>>,
     /// Tools that the provider knows by another name, or as another kind.
     tools: Vec<Sent>,
+    /// The ids of the calls that were made already, as the client knows them, in order.
+    called: Arc<[String]>,
+    /// How many turns there were.
+    turns: usize,
+}
+
+/// The ids of a conversation's calls, in order.
+fn called(conversation: &Conversation) -> Arc<[String]> {
+    let blocks = conversation.turns.iter().flat_map(|turn| &turn.blocks);
+    let ids = blocks.filter_map(|block| match &block.content {
+        Content::Call(call) => Some(call.id.clone()),
+        _ => None,
+    });
+    let mut ids: Vec<String> = ids.collect();
+    ids.sort_unstable();
+    ids.into()
 }
 
 /// A tool as the provider knows it.
@@ -40,27 +59,49 @@ pub(super) struct Own<'a> {
 
 impl Reply {
     pub(super) fn new(conversation: &Conversation, provider: Surface) -> Reply {
-        let mut echo = Map::new();
-        if conversation.surface == Surface::Responses {
-            let c = conversation;
-            let metadata = c.metadata.clone().unwrap_or_default();
-            echo.insert("metadata".to_owned(), Value::Object(metadata));
-            echo.insert(
-                "parallel_tool_calls".to_owned(),
-                c.parallel.unwrap_or(true).into(),
-            );
-            echo.insert("temperature".to_owned(), json!(c.sampling.temperature));
-            echo.insert("top_p".to_owned(), json!(c.sampling.top_p));
-            echo.insert("max_output_tokens".to_owned(), json!(c.max_output_tokens));
-            echo.insert("tool_choice".to_owned(), "auto".into());
-        }
         Reply {
             client: conversation.surface,
             provider,
             include_usage: conversation.include_usage,
-            echo,
+            echo: conversation.echo.clone(),
             tools: Vec::new(),
+            called: called(conversation),
+            turns: conversation.turns.len(),
         }
+    }
+
+    /// The id of an answer whose provider gives none; `created` is in Unix time (s).
+    pub(super) fn answer_id<'a>(&self, id: &'a str, created: u64) -> Cow<'a, str> {
+        match id {
+            "" => format!("tollgate-{created:x}-{}", self.turns).into(),
+            id => id.into(),
+        }
+    }
+
+    /// The id of a call, other than those of the calls before it: some providers give none, and some the same in every
+    /// turn. `given` are those of this answer.
+    pub(super) fn call_id(&self, id: &str, given: &mut Vec<String>) -> String {
+        let told = |id: &str| match self.client {
+            Surface::Messages => names::call_id(id),
+            _ => id.to_owned(),
+        };
+        let is_free = |id: &str, given: &[String]| {
+            let id = told(id);
+            self.called.binary_search(&id).is_err() && !given.contains(&id)
+        };
+        let own = Some(id).filter(|id| !id.is_empty() && is_free(id, given));
+        let id = match own {
+            Some(id) => id.to_owned(),
+            None => {
+                let stem = if id.is_empty() { "call" } else { id };
+                let mut numbered =
+                    (0..=self.called.len() + given.len()).map(|n| format!("{stem}_{n}"));
+                let free = numbered.find(|id| is_free(id, given));
+                free.unwrap_or_else(|| stem.to_owned())
+            }
+        };
+        given.push(told(&id));
+        id
     }
 
     /// Remembers how a tool was sent, unless it was sent as it is.
@@ -91,13 +132,16 @@ impl Reply {
         }
     }
 
-    /// Gives the calls of a whole answer the client's names back.
-    pub(super) fn restore(&self, answer: &mut Answer) {
+    /// Gives the calls of a whole answer the client's names back, and ids that are theirs alone.
+    pub(super) fn restore(&self, answer: &mut Answer, created: u64) {
+        let mut given = Vec::new();
         for part in &mut answer.parts {
             if let Part::Call(call) = part {
+                call.id = self.call_id(&call.id, &mut given);
                 self.restore_call(call);
             }
         }
+        answer.id = self.answer_id(&answer.id, created).into_owned();
     }
 
     fn restore_call(&self, call: &mut Call) {

@@ -1,7 +1,7 @@
 //! Streams: one dialect's events in, another's out, each as it comes.
 
 use super::custom::Unwrap;
-use super::neutral::{Delta, Event, Kind, Stop};
+use super::neutral::{Answer, Collector, Delta, Event, Kind, Stop};
 use super::sink::Sink;
 use super::{Reply, Surface, chat, messages, responses, sse};
 use crate::report::Usage;
@@ -67,26 +67,77 @@ impl Told {
     }
 }
 
-/// Gives calls the client's names back, and writes.
+/// Gives calls the client's names back and ids of their own, and writes.
 #[derive(Debug)]
 struct Writer {
     reply: Reply,
     encoder: Encoder,
     started: bool,
+    /// In Unix time (s).
+    created: u64,
+    /// The ids of the calls so far.
+    called: Vec<String>,
     /// Custom tools that the provider calls as functions.
     wrapped: Vec<(u32, Unwrap)>,
     /// Room for unwrapped text.
     text: String,
 }
 
-impl Stream {
-    /// A translation of the answer to a translated request. `created` is in Unix time (s).
-    pub fn new(reply: &Reply, created: u64) -> Stream {
-        let decoder = match reply.provider {
+impl Decoder {
+    fn of(provider: Surface) -> Decoder {
+        match provider {
             Surface::Responses => Decoder::Responses(responses::Decoder::default()),
             Surface::Messages => Decoder::Messages(messages::Decoder::default()),
             _ => Decoder::Chat(chat::Decoder::default()),
-        };
+        }
+    }
+
+    fn read(&mut self, event: &sse::Event<'_>, sink: Sink<'_>) {
+        match self {
+            Decoder::Chat(decoder) => decoder.read(event.name, event.data, sink),
+            Decoder::Responses(decoder) => decoder.read(event.name, event.data, sink),
+            Decoder::Messages(decoder) => decoder.read(event.name, event.data, sink),
+        }
+    }
+
+    /// Reads a whole answer as a stream of one event; says whether it is one.
+    fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> bool {
+        match self {
+            Decoder::Chat(decoder) => decoder.whole(body, sink),
+            Decoder::Responses(decoder) => decoder.whole(body, sink),
+            Decoder::Messages(decoder) => decoder.whole(body, sink),
+        }
+    }
+
+    fn finish(&mut self, sink: Sink<'_>) -> bool {
+        match self {
+            Decoder::Chat(decoder) => decoder.finish(sink),
+            Decoder::Responses(decoder) => decoder.finish(),
+            Decoder::Messages(decoder) => decoder.finish(sink),
+        }
+    }
+}
+
+/// The answer that a provider's whole stream amounts to; `None` if it does not come to its end, or fails.
+pub(super) fn collect(reply: &Reply, stream: &[u8]) -> Option<Answer> {
+    let (mut decoder, mut answer) = (Decoder::of(reply.provider), Collector::default());
+    let sink: Sink<'_> = &mut |event| answer.take(event);
+    let mut parser = sse::Parser::new();
+    let mut events = parser.feed(stream);
+    while let Some(event) = events.next() {
+        decoder.read(&event.ok()?, sink);
+    }
+    drop(events);
+    if let Some(event) = parser.finish() {
+        decoder.read(&event, sink);
+    }
+    decoder.finish(sink);
+    answer.finish()
+}
+
+impl Stream {
+    /// A translation of the answer to a translated request. `created` is in Unix time (s).
+    pub fn new(reply: &Reply, created: u64) -> Stream {
         let encoder = match reply.client {
             Surface::Responses => {
                 Encoder::Responses(Box::new(responses::Encoder::new(reply, created)))
@@ -95,11 +146,13 @@ impl Stream {
             _ => Encoder::Chat(chat::Encoder::new(created, reply.include_usage)),
         };
         Stream {
-            decoder,
+            decoder: Decoder::of(reply.provider),
             writer: Writer {
                 reply: reply.clone(),
                 encoder,
                 started: false,
+                created,
+                called: Vec::new(),
                 wrapped: Vec::new(),
                 text: String::new(),
             },
@@ -123,11 +176,7 @@ impl Stream {
             told.note(event);
             writer.write(event, out);
         };
-        match &mut self.decoder {
-            Decoder::Chat(decoder) => decoder.read(event.data, sink),
-            Decoder::Responses(decoder) => decoder.read(event.name, event.data, sink),
-            Decoder::Messages(decoder) => decoder.read(event.name, event.data, sink),
-        }
+        self.decoder.read(event, sink);
         let only = told
             .only(event.data)
             .filter(|(block, ..)| match &self.decoder {
@@ -161,12 +210,15 @@ impl Stream {
     /// whether it was; if not, nothing that looks like an end is written.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> bool {
         let writer = &mut self.writer;
-        let sink: Sink<'_> = &mut |event| writer.write(event, out);
-        match &mut self.decoder {
-            Decoder::Chat(decoder) => decoder.finish(sink),
-            Decoder::Responses(decoder) => decoder.finish(),
-            Decoder::Messages(decoder) => decoder.finish(sink),
-        }
+        self.decoder.finish(&mut |event| writer.write(event, out))
+    }
+
+    /// Reads a whole answer instead of events, and appends all that it becomes; says whether it is one. Nothing else may
+    /// be pushed.
+    pub(super) fn whole(&mut self, body: &[u8], out: &mut Vec<u8>) -> bool {
+        let writer = &mut self.writer;
+        self.decoder
+            .whole(body, &mut |event| writer.write(event, out))
     }
 }
 
@@ -180,6 +232,20 @@ impl Writer {
             _ => self.write(&Event::UNTOLD_START, out),
         }
         match event {
+            Event::Start {
+                id: "",
+                model,
+                usage,
+                tier,
+            } => {
+                let start = Event::Start {
+                    id: &self.reply.answer_id("", self.created),
+                    model,
+                    usage: *usage,
+                    tier: *tier,
+                };
+                encode(&mut self.encoder, &start, out);
+            }
             Event::Open(
                 index,
                 Kind::Call {
@@ -189,6 +255,7 @@ impl Writer {
                     custom,
                 },
             ) => {
+                let id = &self.reply.call_id(id, &mut self.called);
                 let own = self.reply.own(name);
                 if own.wrapped {
                     self.wrapped.push((*index, Unwrap::default()));

@@ -7,6 +7,7 @@ use pingora_http::ResponseHeader;
 use super::super::{HOLD_BYTES, Limits};
 use super::*;
 use crate::proxy::drain::Drain;
+use tollgate_wire::mask::{Mask, Masking};
 use tollgate_wire::{Endpoint, Surface};
 
 const GRACE: Duration = Duration::from_secs(20);
@@ -38,7 +39,7 @@ fn flight(answer: Answer, tasks: Vec<HttpTask>, now: Instant) -> (Flight, Arc<Dr
     let drain = Arc::new(Drain::default());
     let flight = Flight::new(limits, drain.clone(), now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(answer, now);
+    flight.answering(answer, Masking::new(Arc::new(Mask::new(""))), now);
     let head = ResponseHeader::build(200, None).expect("200 is a status");
     let mut begun = vec![HttpTask::Header(Box::new(head), false)];
     begun.extend(tasks);

@@ -20,12 +20,17 @@ pub(super) fn member(key: &[u8]) -> Option<(&'static str, Keep)> {
         b"object" => ("object", AsItIs),
         b"choices" => ("choices", Looked),
         b"usage" => ("usage", AsItIs),
+        b"input_tokens" => ("input_tokens", AsItIs),
         b"service_tier" => ("service_tier", AsItIs),
         b"content" => ("content", Looked),
         b"stop_reason" => ("stop_reason", AsItIs),
         b"status" => ("status", AsItIs),
         b"output" => ("output", Looked),
         b"error" => ("error", Looked),
+        b"errors" => ("errors", Looked),
+        b"detail" => ("detail", Looked),
+        b"error_msg" => ("error_msg", Looked),
+        b"error_message" => ("error_message", Looked),
         b"incomplete_details" => ("incomplete_details", AsItIs),
         b"x_groq" => ("x_groq", AsItIs),
         b"tool_usage" => ("tool_usage", AsItIs),
@@ -83,6 +88,14 @@ pub(super) fn way(key: &[u8]) -> Way {
         | b"model"
         | b"status"
         | b"error"
+        | b"errors"
+        | b"detail"
+        | b"error_msg"
+        | b"error_message"
+        | b"msg"
+        | b"loc"
+        | b"metadata"
+        | b"raw"
         | b"code"
         | b"service_tier"
         | b"incomplete_details"

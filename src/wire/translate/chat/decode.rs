@@ -1,19 +1,20 @@
-//! Reading a stream of chunks.
+//! Reading a stream of chunks, and a whole answer as the only one.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::errors;
 use super::super::json::Fields;
-use super::super::neutral::{Delta, Event, Kind, Proof, Stop};
-use super::super::sink::{Sink, object};
+use super::super::neutral::{Delta, Event, Kind, Proof, Stop, Thinking};
+use super::super::sink::{Sink, failed, object};
 use super::answer::stop;
+use super::fragments::Calls;
 use super::parts::thinking_block;
 use crate::Dialect;
 use crate::report::Usage;
 use crate::report::failure::Fault;
 use crate::report::figures::{Figures, Groq};
-use crate::report::lenient::{Code, Few, Maybe, Text};
+use crate::report::lenient::{Arguments, Few, Index, Maybe, Piece, Pieces, Text};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -30,16 +31,19 @@ struct Chunk<'a> {
     x_groq: Maybe<Groq<'a>>,
     #[serde(borrow)]
     service_tier: Text<'a>,
-    #[serde(borrow)]
-    error: Fault<'a>,
+    error: Fault,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Choice<'a> {
-    index: Code<'a>,
+    index: Index,
     #[serde(borrow)]
     delta: Maybe<Said<'a>>,
+    #[serde(borrow)]
+    message: Maybe<Said<'a>>,
+    #[serde(borrow)]
+    text: Text<'a>,
     #[serde(borrow)]
     finish_reason: Text<'a>,
     #[serde(borrow)]
@@ -57,7 +61,7 @@ struct Logprobs<'a> {
 #[serde(default)]
 struct Said<'a> {
     #[serde(borrow)]
-    content: Text<'a>,
+    content: Pieces<'a>,
     #[serde(borrow)]
     reasoning_content: Text<'a>,
     #[serde(borrow)]
@@ -68,19 +72,27 @@ struct Said<'a> {
     thinking_blocks: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_calls: Few<Maybe<Fragment<'a>>>,
+    /// The only call of a model of 2023.
+    #[serde(borrow)]
+    function_call: Maybe<Function<'a>>,
 }
 
+/// A tool call, or a piece of one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Fragment<'a> {
+pub(super) struct Fragment<'a> {
+    pub(super) index: Index,
     #[serde(borrow)]
-    index: Code<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
+    pub(super) id: Text<'a>,
     #[serde(borrow)]
     function: Maybe<Function<'a>>,
     #[serde(borrow)]
     custom: Maybe<Function<'a>>,
+    /// As compatible providers have it without `function`.
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    arguments: Arguments<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,9 +101,24 @@ struct Function<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow)]
-    arguments: Text<'a>,
+    arguments: Arguments<'a>,
     #[serde(borrow)]
     input: Text<'a>,
+}
+
+impl Fragment<'_> {
+    pub(super) fn is_custom(&self) -> bool {
+        self.custom.0.is_some()
+    }
+
+    /// The tool's name, and some of the arguments, or of the input of a custom tool.
+    pub(super) fn says(&self) -> (&str, &str) {
+        match (&self.function.0, &self.custom.0) {
+            (_, Some(custom)) => (&custom.name.0, &custom.input.0),
+            (Some(function), None) => (&function.name.0, &function.arguments.0),
+            (None, None) => (&self.name.0, &self.arguments.0),
+        }
+    }
 }
 
 /// Reads chunks into events.
@@ -103,7 +130,7 @@ pub(crate) struct Decoder {
     next: u32,
     /// The text, refusal or thinking that is open.
     open: Option<Open>,
-    calls: Vec<OpenCall>,
+    calls: Calls,
     reason: Option<Stop>,
     usage: Option<Usage>,
     tier: Option<String>,
@@ -117,67 +144,57 @@ struct Open {
     said: bool,
 }
 
-#[derive(Debug)]
-struct OpenCall {
-    /// The provider's index.
-    number: u64,
-    id: String,
-    index: u32,
-    custom: bool,
-    balance: Balance,
-    open: bool,
-}
-
-/// Whether JSON that comes in fragments is whole.
-#[derive(Debug, Default)]
-struct Balance {
-    depth: u32,
-    begun: bool,
-    string: bool,
-    escape: bool,
-}
-
-impl Balance {
-    fn feed(&mut self, text: &str) {
-        for byte in text.bytes() {
-            match byte {
-                _ if self.escape => self.escape = false,
-                b'\\' if self.string => self.escape = true,
-                b'"' => self.string = !self.string,
-                _ if self.string => {}
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    self.begun = true;
-                }
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-    }
-
-    fn whole(&self) -> bool {
-        self.begun && self.depth == 0
-    }
-}
-
 impl Decoder {
-    /// Reads one event's data.
-    pub(crate) fn read(&mut self, data: &[u8], sink: Sink<'_>) {
+    /// Reads one event.
+    pub(crate) fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
         if self.ended {
             return;
         }
+        if name == b"error" {
+            self.ended = failed(name, data, sink);
+            return;
+        }
         if data.trim_ascii() == b"[DONE]" {
-            self.reason.get_or_insert(Stop::Done);
+            let calls = !self.calls.is_empty();
+            self.reason.get_or_insert_with(|| stop("", calls));
             self.finish(sink);
             return;
         }
+        let mut answers = false;
         object(data, &mut |data| {
             let chunk: Option<Chunk<'_>> = serde_json::from_slice::<Maybe<Chunk<'_>>>(data)?.0;
             if let Some(chunk) = chunk {
+                answers = chunk.choices.present || chunk.usage.is_some();
                 self.chunk(&chunk, sink);
             }
             Ok(())
         });
+        if !answers && !self.ended {
+            self.ended = failed(name, data, sink);
+        }
+    }
+
+    /// Reads a whole answer; says whether it is one.
+    pub(crate) fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> bool {
+        object(body, &mut |body| {
+            let chunk: Option<Chunk<'_>> = serde_json::from_slice::<Maybe<Chunk<'_>>>(body)?.0;
+            let Some(mut chunk) = chunk else {
+                return Ok(());
+            };
+            let is_answer = |choice: &Choice<'_>| {
+                let said = choice.message.0.is_some() || choice.delta.0.is_some();
+                said || !choice.text.is_empty() || !choice.finish_reason.is_empty()
+            };
+            if chunk.choices.iter().any(is_answer) {
+                // What an answer says beside an error counts.
+                chunk.error = Fault::default();
+                self.chunk(&chunk, sink);
+                let calls = !self.calls.is_empty();
+                self.reason.get_or_insert_with(|| stop("", calls));
+            }
+            Ok(())
+        });
+        self.finish(sink)
     }
 
     /// Whether fragments of a block change nothing here; those of a call may make it whole.
@@ -215,7 +232,7 @@ impl Decoder {
         let choice = chunk
             .choices
             .iter()
-            .find(|choice| !matches!(choice.index, Code::Number(1..)));
+            .find(|choice| !matches!(choice.index, Index(Some(1..))));
         if !self.started && (choice.is_some() || !chunk.model.is_empty()) {
             self.started = true;
             sink(&Event::Start {
@@ -238,38 +255,73 @@ impl Decoder {
     }
 
     fn choice(&mut self, choice: &Choice<'_>, sink: Sink<'_>) {
+        let logprobs = choice.logprobs.0.as_ref();
+        let logprobs = logprobs.and_then(|logprobs| logprobs.content);
+        // Behind fragments, a message says again what they said.
+        let message = choice.message.0.as_ref().filter(|_| self.next == 0);
         if let Some(said) = &choice.delta.0 {
-            let thought = said.reasoning_content.some().or(said.reasoning.some());
-            if let Some(thought) = thought {
-                self.text(Kind::Thinking, thought, sink);
-            }
-            if let Some(blocks) = said.thinking_blocks {
-                self.thoughts(blocks, sink);
-            }
-            if let Some(text) = said.content.some() {
-                self.text(Kind::Text, text, sink);
-            }
-            if let Some(text) = said.refusal.some() {
-                self.text(Kind::Refusal, text, sink);
-            }
-            for (at, fragment) in said.tool_calls.iter().enumerate() {
-                self.fragment(at, fragment, sink);
-            }
+            self.said(said, false, logprobs, sink);
+        } else if let Some(text) = choice.text.some() {
+            self.text(Kind::Text, text, sink);
         }
-        let logprobs = choice
-            .logprobs
-            .0
-            .as_ref()
-            .and_then(|logprobs| logprobs.content);
+        if let Some(said) = message {
+            self.said(said, true, logprobs, sink);
+        }
+        if let Some(reason) = choice.finish_reason.some() {
+            self.reason = Some(stop(reason, !self.calls.is_empty()));
+            self.close(sink);
+        }
+    }
+
+    fn said(&mut self, said: &Said<'_>, whole: bool, logprobs: Option<&RawValue>, sink: Sink<'_>) {
+        let blocks = said.thinking_blocks.map(thoughts).unwrap_or_default();
+        let thought = said.reasoning_content.some().or(said.reasoning.some());
+        if let Some(thought) = thought.filter(|_| !whole || blocks.is_empty()) {
+            self.text(Kind::Thinking, thought, sink);
+        }
+        for thinking in &blocks {
+            self.thinking(thinking, whole, sink);
+        }
+        said.content.each(|piece| match piece {
+            Piece::Text("") => {}
+            Piece::Text(text) => self.text(Kind::Text, text, sink),
+            Piece::Part(part) => {
+                let kind = match part.get("type").and_then(serde_json::Value::as_str) {
+                    Some("thinking" | "reasoning") => Kind::Thinking,
+                    Some("refusal") => Kind::Refusal,
+                    _ => Kind::Text,
+                };
+                let text = piece.text();
+                if !text.is_empty() {
+                    self.text(kind, &text, sink);
+                }
+            }
+        });
         if let (Some(logprobs), Some(open)) = (logprobs, &self.open)
             && open.kind == Kind::Text
             && logprobs.get().starts_with('[')
         {
             sink(&Event::Delta(open.index, Delta::Logprobs(logprobs.get())));
         }
-        if let Some(reason) = choice.finish_reason.some() {
-            self.reason = Some(stop(reason, !self.calls.is_empty()));
-            self.close(sink);
+        if let Some(text) = said.refusal.some() {
+            self.text(Kind::Refusal, text, sink);
+        }
+        if said.tool_calls.first.is_some() || said.function_call.0.is_some() {
+            self.close_text(sink);
+        }
+        for (at, fragment) in said.tool_calls.iter().enumerate() {
+            self.calls.read(at, fragment, whole, &mut self.next, sink);
+        }
+        if let Some(Function {
+            name, arguments, ..
+        }) = &said.function_call.0
+        {
+            let fragment = Fragment {
+                name: Text(name.0.as_ref().into()),
+                arguments: Arguments(arguments.0.as_ref().into()),
+                ..Fragment::default()
+            };
+            self.calls.read(0, &fragment, whole, &mut self.next, sink);
         }
     }
 
@@ -298,87 +350,20 @@ impl Decoder {
         sink(&Event::Delta(index, Delta::Text(text)));
     }
 
-    /// `thinking_blocks`, which repeat the words that came as `reasoning_content`, with their proof.
-    fn thoughts(&mut self, blocks: &RawValue, sink: Sink<'_>) {
-        let blocks: Vec<serde_json::Value> = serde_json::from_str(blocks.get()).unwrap_or_default();
-        for block in blocks {
-            let Ok(Some(thinking)) = Fields::of(block, "").and_then(thinking_block) else {
-                continue;
-            };
-            let open = self.opened(Kind::Thinking, sink);
-            let index = open.index;
-            if !open.said && !thinking.text.is_empty() {
-                open.said = true;
-                sink(&Event::Delta(index, Delta::Text(&thinking.text)));
-            }
-            if thinking.proof != Proof::None {
-                sink(&Event::Delta(index, Delta::Proof(&thinking.proof)));
-                self.close_text(sink);
-            }
+    /// One of `thinking_blocks`, which repeat the words that came as `reasoning_content`, with their proof.
+    fn thinking(&mut self, thinking: &Thinking, whole: bool, sink: Sink<'_>) {
+        let open = self.opened(Kind::Thinking, sink);
+        let index = open.index;
+        if !open.said && !thinking.text.is_empty() {
+            open.said = true;
+            sink(&Event::Delta(index, Delta::Text(&thinking.text)));
         }
-    }
-
-    fn fragment(&mut self, at: usize, fragment: &Fragment<'_>, sink: Sink<'_>) {
-        let custom = fragment.custom.0.is_some();
-        let Some(function) = fragment.function.0.as_ref().or(fragment.custom.0.as_ref()) else {
-            return;
-        };
-        let number = match fragment.index {
-            Code::Number(number) => number,
-            _ => u64::try_from(at).unwrap_or(0),
-        };
-        // Some providers give every call the same index, and tell them apart by their ids.
-        let known = self.calls.iter().rposition(|call| call.number == number);
-        let known = known.filter(|at| {
-            let own = &self.calls[*at].id;
-            fragment.id.is_empty() || *own == fragment.id.0
-        });
-        let at = match known {
-            Some(at) => at,
-            None => self.call(number, &fragment.id.0, &function.name.0, custom, sink),
-        };
-        let call = &mut self.calls[at];
-        let text = if call.custom {
-            &function.input
-        } else {
-            &function.arguments
-        };
-        if let (Some(text), true) = (text.some(), call.open) {
-            call.balance.feed(text);
-            sink(&Event::Delta(call.index, Delta::Text(text)));
+        if thinking.proof != Proof::None {
+            sink(&Event::Delta(index, Delta::Proof(&thinking.proof)));
         }
-    }
-
-    fn call(&mut self, number: u64, id: &str, name: &str, custom: bool, sink: Sink<'_>) -> usize {
-        self.close_text(sink);
-        // The calls before it are over, unless their arguments are still on their way.
-        for call in &mut self.calls {
-            if call.open && call.balance.whole() {
-                call.open = false;
-                sink(&Event::Close(call.index));
-            }
+        if whole || thinking.proof != Proof::None {
+            self.close_text(sink);
         }
-        let index = self.next;
-        self.next += 1;
-        let made = format!("call_{}", self.calls.len());
-        sink(&Event::Open(
-            index,
-            Kind::Call {
-                id: if id.is_empty() { &made } else { id },
-                name,
-                namespace: None,
-                custom,
-            },
-        ));
-        self.calls.push(OpenCall {
-            number,
-            id: id.to_owned(),
-            index,
-            custom,
-            balance: Balance::default(),
-            open: true,
-        });
-        self.calls.len() - 1
     }
 
     fn close_text(&mut self, sink: Sink<'_>) {
@@ -389,13 +374,17 @@ impl Decoder {
 
     fn close(&mut self, sink: Sink<'_>) {
         self.close_text(sink);
-        for call in &mut self.calls {
-            if std::mem::take(&mut call.open) {
-                if !call.balance.begun && !call.custom {
-                    sink(&Event::Delta(call.index, Delta::Text("{}")));
-                }
-                sink(&Event::Close(call.index));
-            }
-        }
+        self.calls.close(sink);
     }
+}
+
+fn thoughts(blocks: &RawValue) -> Vec<Thinking> {
+    let blocks: Vec<serde_json::Value> = serde_json::from_str(blocks.get()).unwrap_or_default();
+    let read = |block| {
+        Fields::of(block, "")
+            .and_then(thinking_block)
+            .ok()
+            .flatten()
+    };
+    blocks.into_iter().filter_map(read).collect()
 }

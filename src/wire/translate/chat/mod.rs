@@ -7,6 +7,7 @@
 mod answer;
 mod decode;
 mod encode;
+mod fragments;
 mod parts;
 mod read;
 mod turns;

@@ -2,47 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::chat::{thinking_block, thinking_value};
-use super::super::json::{Fields, str_of};
-use super::super::neutral::{Answer, Call, Part, Stop};
-use super::super::{Dialect, names, usage};
+use super::super::chat::thinking_value;
+use super::super::neutral::{Answer, Collector, Part, Stop};
+use super::super::{names, usage};
+use super::Decoder;
 
 /// Reads an answer; `None` if it is none.
 pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let content = value.get("content")?.as_array()?;
-    let mut parts = Vec::new();
-    for block in content {
-        match str_of(block, "type") {
-            "text" => parts.push(Part::Text(str_of(block, "text").to_owned(), Vec::new())),
-            "tool_use" => parts.push(Part::Call(Call {
-                id: str_of(block, "id").to_owned(),
-                name: str_of(block, "name").to_owned(),
-                namespace: None,
-                arguments: block
-                    .get("input")
-                    .map_or_else(|| "{}".to_owned(), Value::to_string),
-                custom: false,
-            })),
-            "thinking" | "redacted_thinking" => {
-                let block = Fields::of(block.clone(), "").ok()?;
-                parts.extend(thinking_block(block).ok().flatten().map(Part::Thinking));
-            }
-            _ => {}
-        }
-    }
-    let sequence = value.get("stop_sequence").and_then(Value::as_str);
-    Some(Answer {
-        id: str_of(&value, "id").to_owned(),
-        model: str_of(&value, "model").to_owned(),
-        stop: stop(str_of(&value, "stop_reason"), sequence),
-        parts,
-        usage: usage::read(Dialect::Anthropic, value.get("usage")),
-        tier: value
-            .pointer("/usage/service_tier")
-            .and_then(Value::as_str)
-            .and_then(tier),
-    })
+    let mut answer = Collector::default();
+    Decoder::default().whole(body, &mut |event| answer.take(event));
+    answer.finish()
 }
 
 /// The tier that served, in OpenAI's words.
@@ -80,12 +49,22 @@ pub(super) fn stop_names(stop: &Stop, refused: bool) -> (&'static str, Option<&s
 /// `usage`, with the tier, which Anthropic tells inside.
 pub(super) fn usage_value(usage: Option<crate::report::Usage>, tier: Option<&str>) -> Value {
     let mut value = usage::messages(usage.unwrap_or_default());
-    match tier {
-        Some("default") => value["service_tier"] = "standard".into(),
-        Some("priority") => value["service_tier"] = "priority".into(),
-        _ => {}
-    }
+    value["service_tier"] = match tier {
+        Some("default") => "standard".into(),
+        Some("priority") => "priority".into(),
+        _ => Value::Null,
+    };
     value
+}
+
+/// A block of text.
+pub(super) fn text_block(text: &str) -> Value {
+    json!({"type": "text", "text": text, "citations": null})
+}
+
+/// The block of a call that the model itself makes.
+pub(super) fn call_block(id: &str, name: &str, input: &Value) -> Value {
+    json!({"type": "tool_use", "id": id, "name": name, "input": input, "caller": {"type": "direct"}})
 }
 
 /// Writes an answer.
@@ -94,10 +73,10 @@ pub(crate) fn write_answer(answer: &Answer) -> Vec<u8> {
     let mut content = Vec::with_capacity(answer.parts.len());
     for part in &answer.parts {
         content.push(match part {
-            Part::Text(text, _) => json!({"type": "text", "text": text}),
+            Part::Text(text, _) => text_block(text),
             Part::Refusal(text) => {
                 refused = true;
-                json!({"type": "text", "text": text})
+                text_block(text)
             }
             Part::Thinking(thinking) => thinking_value(thinking),
             Part::Call(call) => {
@@ -105,7 +84,7 @@ pub(crate) fn write_answer(answer: &Answer) -> Vec<u8> {
                     Ok(Value::Object(map)) if !call.custom => Value::Object(map),
                     _ => json!({ "input": call.arguments }),
                 };
-                json!({"type": "tool_use", "id": names::call_id(&call.id), "name": call.name, "input": input})
+                call_block(&names::call_id(&call.id), &call.name, &input)
             }
         });
     }
@@ -118,6 +97,8 @@ pub(crate) fn write_answer(answer: &Answer) -> Vec<u8> {
         "content": content,
         "stop_reason": reason,
         "stop_sequence": sequence,
+        "stop_details": null,
+        "container": null,
         "usage": usage_value(answer.usage, answer.tier.as_deref()),
     });
     body.to_string().into_bytes()

@@ -1,24 +1,21 @@
-//! Reading a stream.
+//! Reading a stream, and a whole answer as one.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::errors;
 use super::super::neutral::{Delta, Event, Kind, Proof, Stop};
-use super::super::sink::{Sink, object};
+use super::super::sink::{Sink, failed, object};
 use super::answer::{stop, tier};
 use crate::report::Usage;
-use crate::report::failure::Fault;
 use crate::report::figures::Figures;
-use crate::report::lenient::{Code, Maybe, Text};
+use crate::report::lenient::{Arguments, Index, Maybe, Text};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Wire<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow)]
-    index: Code<'a>,
+    index: Index,
     #[serde(borrow)]
     delta: Maybe<Said<'a>>,
     #[serde(borrow)]
@@ -27,19 +24,26 @@ struct Wire<'a> {
     content_block: Maybe<Block<'a>>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Fault<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Message<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
     #[serde(borrow)]
     id: Text<'a>,
     #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
+    /// Blocks; a text of those that know no better.
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stop_reason: Text<'a>,
+    #[serde(borrow)]
+    stop_sequence: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,7 +71,7 @@ struct Block<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow)]
-    input: Option<&'a RawValue>,
+    input: Arguments<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -78,7 +82,7 @@ struct Said<'a> {
     #[serde(borrow)]
     thinking: Text<'a>,
     #[serde(borrow)]
-    partial_json: Text<'a>,
+    partial_json: Arguments<'a>,
     #[serde(borrow)]
     signature: Text<'a>,
     #[serde(borrow)]
@@ -91,7 +95,10 @@ struct Said<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     ended: bool,
+    /// The next block's index.
+    next: u32,
     open: Vec<Open>,
+    called: bool,
     reason: Option<Stop>,
     usage: Option<Usage>,
     tier: Option<String>,
@@ -99,6 +106,8 @@ pub(crate) struct Decoder {
 
 #[derive(Debug)]
 struct Open {
+    /// The provider's index.
+    number: u64,
     index: u32,
     call: bool,
     said: bool,
@@ -112,13 +121,34 @@ impl Decoder {
         if self.ended {
             return;
         }
+        if name == b"error" {
+            self.ended = failed(name, data, sink);
+            return;
+        }
         object(data, &mut |data| {
             let wire: Option<Wire<'_>> = serde_json::from_slice::<Maybe<Wire<'_>>>(data)?.0;
             if let Some(wire) = wire {
-                self.event(&wire, name, sink);
+                self.event(&wire, data, sink);
             }
             Ok(())
         });
+    }
+
+    /// Reads a whole answer; says whether it is one.
+    pub(crate) fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> bool {
+        object(body, &mut |body| {
+            let message = serde_json::from_slice::<Maybe<Message<'_>>>(body)?.0;
+            if let Some(message) = &message {
+                self.start(message, sink);
+                let is_answer = message.kind.0 == "message" || !message.stop_reason.is_empty();
+                if is_answer || self.next > 0 {
+                    let reason = self.reason(&message.stop_reason.0, message.stop_sequence.some());
+                    self.reason = Some(reason);
+                }
+            }
+            Ok(())
+        });
+        self.finish(sink)
     }
 
     /// The stream has ended: says so if the answer was whole.
@@ -145,40 +175,28 @@ impl Decoder {
         });
     }
 
-    fn event(&mut self, wire: &Wire<'_>, name: &[u8], sink: Sink<'_>) {
-        let index = match wire.index {
-            Code::Number(index) => u32::try_from(index).unwrap_or(u32::MAX),
-            _ => 0,
-        };
+    fn event(&mut self, wire: &Wire<'_>, data: &[u8], sink: Sink<'_>) {
+        let last = self.open.last().map_or(0, |open| open.number);
         match &*wire.kind.0 {
             "content_block_delta" => {
                 if let Some(said) = &wire.delta.0 {
-                    self.delta(index, said, sink);
+                    self.delta(wire.index.0.unwrap_or(last), said, sink);
                 }
             }
             "message_start" => {
                 if let Some(message) = &wire.message.0 {
-                    self.report(message.usage);
-                    let told = message
-                        .usage
-                        .and_then(|raw| serde_json::from_str(raw.get()).ok());
-                    let told: Maybe<Tier<'_>> = told.unwrap_or_default();
-                    self.tier = told.0.and_then(|told| tier(&told.service_tier.0));
-                    sink(&Event::Start {
-                        id: &message.id.0,
-                        model: &message.model.0,
-                        usage: self.usage,
-                        tier: self.tier.as_deref(),
-                    });
+                    self.start(message, sink);
                 }
             }
             "content_block_start" => {
                 if let Some(block) = &wire.content_block.0 {
-                    self.open(index, block, sink);
+                    let number = wire.index.0.unwrap_or(self.next.into());
+                    self.open(number, block, sink);
                 }
             }
             "content_block_stop" => {
-                if let Some(at) = self.open.iter().position(|open| open.index == index) {
+                let number = wire.index.0.unwrap_or(last);
+                if let Some(at) = self.open.iter().position(|open| open.number == number) {
                     close(&self.open.remove(at), sink);
                 }
             }
@@ -187,20 +205,68 @@ impl Decoder {
                 if let Some(said) = &wire.delta.0
                     && let Some(reason) = said.stop_reason.some()
                 {
-                    self.reason = Some(stop(reason, said.stop_sequence.some()));
+                    self.reason = Some(self.reason(reason, said.stop_sequence.some()));
                 }
             }
             "message_stop" => self.stop(sink),
             "ping" => sink(&Event::Ping),
-            kind => {
-                let failure = wire.error.failure();
-                if let Some(failure) =
-                    failure.filter(|_| matches!(kind, "error" | "") || name == b"error")
-                {
-                    self.ended = true;
-                    sink(&Event::Error(errors::of_stream(failure)));
+            "error" | "" => self.ended = failed(b"", data, sink),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, message: &Message<'_>, sink: Sink<'_>) {
+        self.report(message.usage);
+        let told = message
+            .usage
+            .and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let told: Maybe<Tier<'_>> = told.unwrap_or_default();
+        self.tier = told.0.and_then(|told| tier(&told.service_tier.0));
+        sink(&Event::Start {
+            id: &message.id.0,
+            model: &message.model.0,
+            usage: self.usage,
+            tier: self.tier.as_deref(),
+        });
+        let Some(content) = message.content else {
+            return;
+        };
+        let text: Text<'_> = match content.get().starts_with('"') {
+            true => serde_json::from_str(content.get()).unwrap_or_default(),
+            false => Text::default(),
+        };
+        if !text.is_empty() {
+            self.block(
+                &Block {
+                    text,
+                    ..Block::default()
+                },
+                sink,
+            );
+        }
+        let blocks: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
+        for block in blocks {
+            object(block.get().as_bytes(), &mut |block| {
+                if let Some(block) = serde_json::from_slice::<Maybe<Block<'_>>>(block)?.0 {
+                    self.block(&block, sink);
                 }
-            }
+                Ok(())
+            });
+        }
+    }
+
+    /// A whole block.
+    fn block(&mut self, block: &Block<'_>, sink: Sink<'_>) {
+        self.open(self.next.into(), block, sink);
+        for open in std::mem::take(&mut self.open) {
+            close(&open, sink);
+        }
+    }
+
+    fn reason(&self, reason: &str, sequence: Option<&str>) -> Stop {
+        match reason {
+            "" if self.called => Stop::Calls,
+            reason => stop(reason, sequence),
         }
     }
 
@@ -212,9 +278,8 @@ impl Decoder {
         }
     }
 
-    fn open(&mut self, index: u32, block: &Block<'_>, sink: Sink<'_>) {
+    fn open(&mut self, number: u64, block: &Block<'_>, sink: Sink<'_>) {
         let kind = match &*block.kind.0 {
-            "text" => Kind::Text,
             "thinking" | "redacted_thinking" => Kind::Thinking,
             "tool_use" => Kind::Call {
                 id: &block.id.0,
@@ -222,43 +287,68 @@ impl Decoder {
                 namespace: None,
                 custom: false,
             },
+            "text" => Kind::Text,
+            "" if !block.text.is_empty() => Kind::Text,
             // Tools that the provider runs are never sent, so they are never called.
             _ => return,
         };
-        sink(&Event::Open(index, kind));
-        self.open.push(Open {
-            index,
-            call: matches!(kind, Kind::Call { .. }),
-            said: false,
-            signature: String::new(),
-        });
+        self.begin(number, kind, sink);
+        let Some(open) = self.open.last() else { return };
         if let Some(data) = block.data.some() {
             let proof = Proof::open(data).unwrap_or_else(|| Proof::Redacted(data.to_owned()));
-            sink(&Event::Delta(index, Delta::Proof(&proof)));
+            sink(&Event::Delta(open.index, Delta::Proof(&proof)));
         }
         // Compatible providers give a call's whole input at once.
-        let input = block
-            .input
-            .map(RawValue::get)
-            .filter(|input| input.starts_with('{') && input.len() > 2);
+        let input = match block.input.0.trim() {
+            "{}" | "null" => "",
+            input => input,
+        };
         let said = Said {
             text: Text(block.text.0.as_ref().into()),
             thinking: Text(block.thinking.0.as_ref().into()),
             signature: Text(block.signature.0.as_ref().into()),
-            partial_json: Text(input.unwrap_or_default().into()),
+            partial_json: Arguments(input.into()),
             ..Said::default()
         };
-        self.delta(index, &said, sink);
+        self.delta(number, &said, sink);
     }
 
-    fn delta(&mut self, index: u32, said: &Said<'_>, sink: Sink<'_>) {
-        let Some(open) = self.open.iter_mut().find(|open| open.index == index) else {
+    /// A block begins; one of the same index that did not end is over.
+    fn begin(&mut self, number: u64, kind: Kind<'_>, sink: Sink<'_>) {
+        if let Some(at) = self.open.iter().position(|open| open.number == number) {
+            close(&self.open.remove(at), sink);
+        }
+        let call = matches!(kind, Kind::Call { .. });
+        self.called |= call;
+        let index = self.next;
+        self.next += 1;
+        sink(&Event::Open(index, kind));
+        self.open.push(Open {
+            number,
+            index,
+            call,
+            said: false,
+            signature: String::new(),
+        });
+    }
+
+    fn delta(&mut self, number: u64, said: &Said<'_>, sink: Sink<'_>) {
+        if !self.open.iter().any(|open| open.number == number) {
+            // Its beginning is missing.
+            let kind = match (said.text.is_empty(), said.thinking.is_empty()) {
+                (false, _) => Kind::Text,
+                (true, false) => Kind::Thinking,
+                (true, true) => return,
+            };
+            self.begin(number, kind, sink);
+        }
+        let Some(open) = self.open.iter_mut().find(|open| open.number == number) else {
             return;
         };
-        for text in [&said.text, &said.thinking, &said.partial_json] {
-            if let Some(text) = text.some() {
+        for text in [&said.text.0, &said.thinking.0, &said.partial_json.0] {
+            if !text.is_empty() {
                 open.said = true;
-                sink(&Event::Delta(index, Delta::Text(text)));
+                sink(&Event::Delta(open.index, Delta::Text(text)));
             }
         }
         open.signature.push_str(&said.signature.0);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::neutral::{Delta, Event, Kind, Proof};
 use super::super::{Dialect, errors, names, out};
-use super::answer::{stop_names, usage_value};
+use super::answer::{call_block, stop_names, text_block, usage_value};
 
 /// Writes events as messages' events.
 #[derive(Debug, Default)]
@@ -70,6 +70,8 @@ impl Encoder {
                         "content": [],
                         "stop_reason": null,
                         "stop_sequence": null,
+                        "stop_details": null,
+                        "container": null,
                         "usage": usage_value(*usage, *tier),
                     },
                 });
@@ -94,7 +96,10 @@ impl Encoder {
                 let (reason, sequence) = stop_names(stop, self.refused);
                 let data = json!({
                     "type": "message_delta",
-                    "delta": {"stop_reason": reason, "stop_sequence": sequence},
+                    "delta": {
+                        "stop_reason": reason, "stop_sequence": sequence,
+                        "stop_details": null, "container": null,
+                    },
                     "usage": usage_value(*usage, None),
                 });
                 out::named(out, "message_delta", &data);
@@ -127,11 +132,9 @@ impl Encoder {
             return;
         }
         let block = match &what {
-            What::Text => json!({"type": "text", "text": ""}),
+            What::Text => text_block(""),
             What::Thinking => json!({"type": "thinking", "thinking": "", "signature": ""}),
-            What::Call { id, name } => {
-                json!({"type": "tool_use", "id": id, "name": name, "input": {}})
-            }
+            What::Call { id, name } => call_block(id, name, &json!({})),
         };
         let number = self.next;
         self.next += 1;

@@ -129,6 +129,95 @@ pub(crate) enum Delta<'a> {
     Proof(&'a Proof),
 }
 
+/// Puts an answer together from the events of its stream.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    answer: Answer,
+    /// The blocks that are open, and their places among the parts.
+    open: Vec<(u32, usize)>,
+    ended: bool,
+}
+
+impl Collector {
+    /// The next event.
+    pub(crate) fn take(&mut self, event: &Event<'_>) {
+        let answer = &mut self.answer;
+        match event {
+            Event::Start {
+                id, model, tier, ..
+            } => {
+                answer.id = (*id).to_owned();
+                answer.model = (*model).to_owned();
+                answer.tier = tier.map(str::to_owned);
+            }
+            Event::Open(index, kind) => {
+                self.open.push((*index, answer.parts.len()));
+                answer.parts.push(Part::of(kind));
+            }
+            Event::Delta(index, delta) => {
+                let open = self.open.iter().rfind(|(open, _)| open == index);
+                if let Some((_, at)) = open {
+                    answer.parts[*at].extend(delta);
+                }
+            }
+            Event::Close(index) => self.open.retain(|(open, _)| open != index),
+            Event::Stop { stop, usage, tier } => {
+                answer.stop = stop.clone();
+                answer.usage = *usage;
+                if let Some(tier) = tier {
+                    answer.tier = Some((*tier).to_owned());
+                }
+                self.ended = true;
+            }
+            Event::Error(_) | Event::Ping => {}
+        }
+    }
+
+    /// The answer, if it came to its end.
+    pub(crate) fn finish(self) -> Option<Answer> {
+        self.ended.then_some(self.answer)
+    }
+}
+
+impl Part {
+    /// An empty one of a kind.
+    fn of(kind: &Kind<'_>) -> Part {
+        match kind {
+            Kind::Text => Part::Text(String::new(), Vec::new()),
+            Kind::Refusal => Part::Refusal(String::new()),
+            Kind::Thinking => Part::Thinking(Thinking::default()),
+            Kind::Call {
+                id,
+                name,
+                namespace,
+                custom,
+            } => Part::Call(Call {
+                id: (*id).to_owned(),
+                name: (*name).to_owned(),
+                namespace: namespace.map(str::to_owned),
+                arguments: String::new(),
+                custom: *custom,
+            }),
+        }
+    }
+
+    fn extend(&mut self, delta: &Delta<'_>) {
+        match (self, delta) {
+            (Part::Text(all, _) | Part::Refusal(all), Delta::Text(text)) => all.push_str(text),
+            (Part::Thinking(thinking), Delta::Text(text)) => thinking.text.push_str(text),
+            (Part::Thinking(thinking), Delta::Proof(proof)) => {
+                thinking.proof = Proof::clone(proof);
+            }
+            (Part::Call(call), Delta::Text(text)) => call.arguments.push_str(text),
+            (Part::Text(_, all), Delta::Logprobs(list)) => {
+                let list: Vec<Value> = serde_json::from_str(list).unwrap_or_default();
+                all.extend(list);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// A provider's failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {

@@ -8,7 +8,7 @@ mod field;
 mod request;
 mod seal;
 
-pub(crate) use answer::{Answer, Delta, Event, Fault, Kind, Part, Stop};
+pub(crate) use answer::{Answer, Collector, Delta, Event, Fault, Kind, Part, Stop};
 pub(crate) use field::Field;
 pub use request::Conversation;
 pub(crate) use request::{

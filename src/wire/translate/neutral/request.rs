@@ -1,6 +1,7 @@
 //! What is asked.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -50,6 +51,8 @@ pub struct Conversation {
     pub(crate) unknown: Vec<String>,
     /// What is known already not to be carried over.
     pub(crate) dropped: Vec<Field>,
+    /// What an answer repeats of its request, in the client's words.
+    pub(crate) echo: Arc<Map<String, Value>>,
 }
 
 impl Conversation {
@@ -105,6 +108,7 @@ impl Conversation {
             cache_retention: None,
             unknown: Vec::new(),
             dropped: Vec::new(),
+            echo: Arc::default(),
         }
     }
 

@@ -2,34 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::super::json::str_of;
-use super::super::neutral::{Answer, Call, Part, Proof, Stop, Thinking};
-use super::super::{Dialect, Reply, names, usage};
-use super::items::proof;
+use super::super::neutral::{Answer, Call, Collector, Part, Proof, Stop, Thinking};
+use super::super::{Reply, names, usage};
+use super::Decoder;
 
 /// Reads an answer; `None` if it is none.
 pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let output = value.get("output")?.as_array()?;
-    let mut parts = Vec::new();
-    for item in output {
-        read_item(item, &mut parts);
-    }
-    let calls = parts.iter().any(|part| matches!(part, Part::Call(_)));
-    let reason = value
-        .pointer("/incomplete_details/reason")
-        .and_then(Value::as_str);
-    Some(Answer {
-        id: str_of(&value, "id").to_owned(),
-        model: str_of(&value, "model").to_owned(),
-        stop: stop(str_of(&value, "status"), reason, calls),
-        parts,
-        usage: usage::read(Dialect::OpenAi, value.get("usage")),
-        tier: value
-            .get("service_tier")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
-    })
+    let mut answer = Collector::default();
+    Decoder::default().whole(body, &mut |event| answer.take(event));
+    answer.finish()
 }
 
 /// Why it ended.
@@ -39,64 +20,6 @@ pub(super) fn stop(status: &str, reason: Option<&str>, calls: bool) -> Stop {
         ("incomplete", _) => Stop::Length,
         _ if calls => Stop::Calls,
         _ => Stop::Done,
-    }
-}
-
-fn read_item(item: &Value, parts: &mut Vec<Part>) {
-    let kind = str_of(item, "type");
-    let list = |key: &str| {
-        item.get(key)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
-    match kind {
-        "message" => {
-            for part in list("content") {
-                match str_of(part, "type") {
-                    "output_text" => {
-                        let logprobs = part.get("logprobs").and_then(Value::as_array);
-                        let text = str_of(part, "text").to_owned();
-                        parts.push(Part::Text(text, logprobs.cloned().unwrap_or_default()));
-                    }
-                    "refusal" => parts.push(Part::Refusal(str_of(part, "refusal").to_owned())),
-                    _ => {}
-                }
-            }
-        }
-        "reasoning" => {
-            let texts = |key| {
-                list(key)
-                    .map(|part| str_of(part, "text"))
-                    .collect::<Vec<_>>()
-            };
-            let mut words = texts("summary");
-            if words.is_empty() {
-                words = texts("content");
-            }
-            parts.push(Part::Thinking(Thinking {
-                text: words.join("\n\n"),
-                proof: proof(str_of(item, "id"), str_of(item, "encrypted_content")),
-            }));
-        }
-        "function_call" | "custom_tool_call" => {
-            let custom = kind == "custom_tool_call";
-            let arguments = match str_of(item, if custom { "input" } else { "arguments" }) {
-                "" if !custom => "{}",
-                text => text,
-            };
-            parts.push(Part::Call(Call {
-                id: str_of(item, "call_id").to_owned(),
-                name: str_of(item, "name").to_owned(),
-                namespace: item
-                    .get("namespace")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
-                arguments: arguments.to_owned(),
-                custom,
-            }));
-        }
-        _ => {}
     }
 }
 
@@ -209,29 +132,36 @@ pub(super) fn response(head: &Head<'_>, reply: &Reply, status: &str, output: Vec
         "id": names::answer_id("resp_", head.id),
         "object": "response",
         "created_at": head.created,
+        "completed_at": (status == "completed").then_some(head.created),
         "status": status,
         "background": false,
         "error": null,
+        "frequency_penalty": 0.0,
         "incomplete_details": null,
         "instructions": null,
         "max_output_tokens": null,
+        "max_tool_calls": null,
         "metadata": {},
         "model": head.model,
         "output": output,
         "parallel_tool_calls": true,
+        "presence_penalty": 0.0,
         "previous_response_id": null,
+        "prompt_cache_key": null,
         "reasoning": {"effort": null, "summary": null},
+        "safety_identifier": null,
         "service_tier": head.tier.unwrap_or("default"),
         "store": false,
-        "temperature": null,
+        "temperature": 1.0,
         "text": {"format": {"type": "text"}},
         "tool_choice": "auto",
         "tools": [],
-        "top_p": null,
+        "top_logprobs": 0,
+        "top_p": 1.0,
         "truncation": "disabled",
         "usage": null,
     });
-    for (key, said) in &reply.echo {
+    for (key, said) in reply.echo.iter() {
         value[key] = said.clone();
     }
     value

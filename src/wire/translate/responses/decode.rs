@@ -1,35 +1,39 @@
-//! Reading a stream.
+//! Reading a stream, and a whole answer as its last event.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::errors;
 use super::super::neutral::{Delta, Event, Kind, Stop};
-use super::super::sink::{Sink, object};
+use super::super::sink::{Sink, failed, object};
 use super::answer::stop;
+use super::blocks::{Blocks, Place};
 use super::items::proof;
 use crate::Dialect;
-use crate::report::failure::{Body, Fault, event};
+use crate::report::failure::{Fault, event};
 use crate::report::figures::Written;
-use crate::report::lenient::{Code, Maybe, Text};
+use crate::report::lenient::{Arguments, Few, Index, Maybe, Piece, Pieces, Text};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Wire<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
+    output_index: Index,
+    content_index: Index,
+    summary_index: Index,
     #[serde(borrow)]
-    output_index: Code<'a>,
-    #[serde(borrow)]
-    content_index: Code<'a>,
-    #[serde(borrow)]
-    summary_index: Code<'a>,
+    item_id: Text<'a>,
     #[serde(borrow)]
     delta: Text<'a>,
     #[serde(borrow)]
     text: Text<'a>,
     #[serde(borrow)]
     refusal: Text<'a>,
+    #[serde(borrow)]
+    arguments: Arguments<'a>,
+    #[serde(borrow)]
+    input: Text<'a>,
     #[serde(borrow)]
     logprobs: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -38,12 +42,6 @@ struct Wire<'a> {
     part: Maybe<Part<'a>>,
     #[serde(borrow)]
     response: Maybe<Response<'a>>,
-    #[serde(borrow)]
-    error: Fault<'a>,
-    #[serde(borrow)]
-    code: Code<'a>,
-    #[serde(borrow)]
-    message: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,9 +65,13 @@ struct Item<'a> {
     #[serde(borrow)]
     namespace: Text<'a>,
     #[serde(borrow)]
-    arguments: Text<'a>,
+    arguments: Arguments<'a>,
     #[serde(borrow)]
     input: Text<'a>,
+    #[serde(borrow)]
+    content: Pieces<'a>,
+    #[serde(borrow)]
+    summary: Pieces<'a>,
     #[serde(borrow)]
     encrypted_content: Text<'a>,
 }
@@ -78,17 +80,22 @@ struct Item<'a> {
 #[serde(default)]
 struct Response<'a> {
     #[serde(borrow)]
+    object: Text<'a>,
+    #[serde(borrow)]
     id: Text<'a>,
     #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow)]
     status: Text<'a>,
     #[serde(borrow)]
+    output: Few<Maybe<Item<'a>>>,
+    #[serde(borrow)]
+    output_text: Text<'a>,
+    #[serde(borrow)]
     service_tier: Text<'a>,
     #[serde(borrow)]
     usage: Written<'a>,
-    #[serde(borrow)]
-    error: Fault<'a>,
+    error: Fault,
     #[serde(borrow)]
     incomplete_details: Maybe<Incomplete<'a>>,
 }
@@ -106,25 +113,7 @@ pub(crate) struct Decoder {
     started: bool,
     ended: bool,
     called: bool,
-    next: u32,
-    open: Vec<Open>,
-}
-
-/// An open block.
-#[derive(Debug)]
-struct Open {
-    output: u64,
-    /// The part of a message; 0 for other items.
-    content: u64,
-    index: u32,
-    said: bool,
-}
-
-fn number(code: &Code<'_>) -> u64 {
-    match code {
-        Code::Number(number) => *number,
-        _ => 0,
-    }
+    blocks: Blocks,
 }
 
 impl Decoder {
@@ -133,13 +122,34 @@ impl Decoder {
         if self.ended {
             return;
         }
+        if name == b"error" {
+            self.ended = failed(name, data, sink);
+            return;
+        }
         object(data, &mut |data| {
             let wire: Option<Wire<'_>> = serde_json::from_slice::<Maybe<Wire<'_>>>(data)?.0;
             if let Some(wire) = wire {
-                self.event(&wire, name, sink);
+                self.event(&wire, data, sink);
             }
             Ok(())
         });
+    }
+
+    /// Reads a whole answer; says whether it is one.
+    pub(crate) fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> bool {
+        object(body, &mut |body| {
+            let response = serde_json::from_slice::<Maybe<Response<'_>>>(body)?.0;
+            let is_answer = |response: &Response<'_>| {
+                let named = response.object.0 == "response" && !response.status.is_empty();
+                response.output.present || !response.output_text.is_empty() || named
+            };
+            if let Some(response) = response.filter(is_answer) {
+                self.start(&response, sink);
+                self.stop(Some(&response), sink);
+            }
+            Ok(())
+        });
+        self.ended
     }
 
     /// The stream has ended; whether the answer was whole.
@@ -147,102 +157,100 @@ impl Decoder {
         self.ended
     }
 
-    fn event(&mut self, wire: &Wire<'_>, name: &[u8], sink: Sink<'_>) {
-        let (output, content) = (number(&wire.output_index), number(&wire.content_index));
+    fn event(&mut self, wire: &Wire<'_>, data: &[u8], sink: Sink<'_>) {
+        let item = wire.item.0.as_ref();
+        let place = Place {
+            output: wire.output_index.0,
+            item: wire.item_id.some().or(item.and_then(|item| item.id.some())),
+            content: wire.content_index.0.unwrap_or(0),
+        };
+        let blocks = &mut self.blocks;
         match &*wire.kind.0 {
             "response.output_text.delta" => {
-                let at = self.block(output, content, Kind::Text, sink);
-                self.text(at, &wire.delta.0, sink);
+                let at = blocks.at(place, Kind::Text, sink);
+                blocks.text(at, &wire.delta.0, sink);
                 let logprobs = wire.logprobs.map(RawValue::get);
                 if let Some(list) = logprobs.filter(|list| list.starts_with('[') && list.len() > 2)
                 {
-                    sink(&Event::Delta(self.open[at].index, Delta::Logprobs(list)));
+                    sink(&Event::Delta(blocks.index(at), Delta::Logprobs(list)));
                 }
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                if let Some(at) = self.find(output, 0) {
-                    self.text(at, &wire.delta.0, sink);
+                if let Some(at) = blocks.call(place) {
+                    blocks.text(at, &wire.delta.0, sink);
                 }
             }
-            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                let at = self.block(output, 0, Kind::Thinking, sink);
-                self.text(at, &wire.delta.0, sink);
+            "response.function_call_arguments.done" => {
+                if let Some(at) = blocks.call(place) {
+                    blocks.rest(at, &wire.arguments.0, sink);
+                }
+            }
+            "response.custom_tool_call_input.done" => {
+                if let Some(at) = blocks.call(place) {
+                    blocks.rest(at, &wire.input.0, sink);
+                }
+            }
+            "response.reasoning_summary_text.delta" => {
+                blocks.thought(place, wire.summary_index.0, &wire.delta.0, sink);
+            }
+            "response.reasoning_text.delta" => {
+                blocks.thought(place, wire.content_index.0, &wire.delta.0, sink);
+            }
+            "response.reasoning_summary_text.done" => {
+                blocks.thought_done(place, wire.summary_index.0, &wire.text.0, sink);
+            }
+            "response.reasoning_text.done" => {
+                blocks.thought_done(place, wire.content_index.0, &wire.text.0, sink);
             }
             "response.reasoning_summary_part.added" => {
-                let at = self.block(output, 0, Kind::Thinking, sink);
-                if number(&wire.summary_index) > 0 && self.open[at].said {
-                    self.text(at, "\n\n", sink);
-                }
+                blocks.at(place.first(), Kind::Thinking, sink);
             }
             "response.refusal.delta" => {
-                let at = self.block(output, content, Kind::Refusal, sink);
-                self.text(at, &wire.delta.0, sink);
+                let at = blocks.at(place, Kind::Refusal, sink);
+                blocks.text(at, &wire.delta.0, sink);
             }
             "response.content_part.added" => match wire.part.0.as_ref().map(|part| &*part.kind.0) {
-                Some("output_text") => drop(self.block(output, content, Kind::Text, sink)),
-                Some("refusal") => drop(self.block(output, content, Kind::Refusal, sink)),
+                Some("output_text") => drop(blocks.at(place, Kind::Text, sink)),
+                Some("refusal") => drop(blocks.at(place, Kind::Refusal, sink)),
                 _ => {}
             },
-            "response.output_text.done" => {
-                self.done(output, content, Kind::Text, &wire.text.0, sink)
-            }
-            "response.refusal.done" => {
-                self.done(output, content, Kind::Refusal, &wire.refusal.0, sink);
-            }
+            "response.output_text.done" => blocks.done(place, Kind::Text, &wire.text.0, sink),
+            "response.refusal.done" => blocks.done(place, Kind::Refusal, &wire.refusal.0, sink),
             "response.output_item.added" => {
-                if let Some(item) = &wire.item.0 {
-                    self.item(output, item, sink);
+                if let Some(item) = item {
+                    self.item(place, item, true, sink);
                 }
             }
             "response.output_item.done" => {
-                if let Some(item) = &wire.item.0 {
-                    self.item_done(output, item, sink);
+                if let Some(item) = item {
+                    self.item_done(place, item, false, sink);
                 }
             }
             "response.completed" | "response.incomplete" => {
-                self.start(wire, sink);
-                self.stop(wire, sink);
+                let response = wire.response.0.as_ref();
+                if let Some(response) = response {
+                    self.start(response, sink);
+                }
+                self.stop(response, sink);
             }
             "response.created" | "response.in_progress" | "response.queued" => {
-                self.start(wire, sink);
+                if let Some(response) = &wire.response.0 {
+                    self.start(response, sink);
+                }
             }
-            kind => self.failure(kind, wire, name, sink),
+            "response.failed" => {
+                let response = wire.response.0.as_ref();
+                let told = response.and_then(|response| response.error.failure());
+                let failure = told.unwrap_or_else(|| event(500, "response.failed", ""));
+                self.ended = true;
+                sink(&Event::Error(errors::of_stream(failure)));
+            }
+            "error" | "" => self.ended = failed(b"", data, sink),
+            _ => {}
         }
     }
 
-    fn failure(&mut self, kind: &str, wire: &Wire<'_>, name: &[u8], sink: Sink<'_>) {
-        let told = wire
-            .response
-            .0
-            .as_ref()
-            .and_then(|response| response.error.failure());
-        let failure = match kind {
-            "response.failed" => told.or_else(|| Some(event(500, "response.failed", ""))),
-            "error" | "" => {
-                let bare = Body {
-                    code: match &wire.code {
-                        Code::Text(text) => Code::Text(text.as_ref().into()),
-                        Code::Number(number) => Code::Number(*number),
-                        Code::None => Code::None,
-                    },
-                    message: Text(wire.message.0.as_ref().into()),
-                    ..Body::default()
-                };
-                wire.error.failure().or_else(|| bare.failure())
-            }
-            _ if name == b"error" => wire.error.failure(),
-            _ => None,
-        };
-        if let Some(failure) = failure {
-            self.ended = true;
-            sink(&Event::Error(errors::of_stream(failure)));
-        }
-    }
-
-    fn start(&mut self, wire: &Wire<'_>, sink: Sink<'_>) {
-        let Some(response) = &wire.response.0 else {
-            return;
-        };
+    fn start(&mut self, response: &Response<'_>, sink: Sink<'_>) {
         if !std::mem::replace(&mut self.started, true) {
             sink(&Event::Start {
                 id: &response.id.0,
@@ -253,12 +261,25 @@ impl Decoder {
         }
     }
 
-    fn stop(&mut self, wire: &Wire<'_>, sink: Sink<'_>) {
-        for open in std::mem::take(&mut self.open) {
-            sink(&Event::Close(open.index));
+    /// The end, which says everything again: what of it was not told yet is told now.
+    fn stop(&mut self, response: Option<&Response<'_>>, sink: Sink<'_>) {
+        let items = response
+            .into_iter()
+            .flat_map(|response| response.output.iter());
+        for (at, item) in (0..).zip(items) {
+            let place = Place {
+                output: Some(at),
+                item: item.id.some(),
+                content: 0,
+            };
+            self.item_done(place, item, true, sink);
+        }
+        self.blocks.close_all(sink);
+        let text = response.map_or("", |response| &*response.output_text.0);
+        if !text.is_empty() && self.blocks.are_none() {
+            self.blocks.done(Place::default(), Kind::Text, text, sink);
         }
         self.ended = true;
-        let response = wire.response.0.as_ref();
         let reason = response
             .and_then(|response| response.incomplete_details.0.as_ref())
             .and_then(|details| details.reason.some());
@@ -274,48 +295,14 @@ impl Decoder {
         });
     }
 
-    fn find(&self, output: u64, content: u64) -> Option<usize> {
-        self.open
-            .iter()
-            .position(|open| open.output == output && open.content == content)
-    }
-
-    /// The open block at a place, or a new one.
-    fn block(&mut self, output: u64, content: u64, kind: Kind<'_>, sink: Sink<'_>) -> usize {
-        if let Some(at) = self.find(output, content) {
-            return at;
-        }
-        let index = self.next;
-        self.next += 1;
-        sink(&Event::Open(index, kind));
-        self.open.push(Open {
-            output,
-            content,
-            index,
-            said: false,
-        });
-        self.open.len() - 1
-    }
-
-    fn text(&mut self, at: usize, text: &str, sink: Sink<'_>) {
-        if text.is_empty() {
-            return;
-        }
-        let open = &mut self.open[at];
-        open.said = true;
-        sink(&Event::Delta(open.index, Delta::Text(text)));
-    }
-
-    /// A part is whole; its text is told if no fragment of it was.
-    fn done(&mut self, output: u64, content: u64, kind: Kind<'_>, text: &str, sink: Sink<'_>) {
-        let at = self.block(output, content, kind, sink);
-        if !self.open[at].said {
-            self.text(at, text, sink);
-        }
-        sink(&Event::Close(self.open.remove(at).index));
-    }
-
-    fn item(&mut self, output: u64, item: &Item<'_>, sink: Sink<'_>) {
+    /// A call or a thought that is open, or begins; messages begin with their parts. `added` says that it is another one.
+    fn item(
+        &mut self,
+        place: Place<'_>,
+        item: &Item<'_>,
+        added: bool,
+        sink: Sink<'_>,
+    ) -> Option<usize> {
         let kind = match &*item.kind.0 {
             "function_call" | "custom_tool_call" => {
                 self.called = true;
@@ -327,41 +314,81 @@ impl Decoder {
                 }
             }
             "reasoning" => Kind::Thinking,
-            _ => return,
+            _ => return None,
         };
-        self.block(output, 0, kind, sink);
+        let place = place.first();
+        Some(match added {
+            true => self.blocks.added(place, kind, sink),
+            false => self.blocks.at(place, kind, sink),
+        })
     }
 
-    fn item_done(&mut self, output: u64, item: &Item<'_>, sink: Sink<'_>) {
-        match &*item.kind.0 {
-            "function_call" | "custom_tool_call" | "reasoning" => {}
-            // A message, whose parts say their ends themselves.
-            _ => {
-                while let Some(at) = self.open.iter().position(|open| open.output == output) {
-                    sink(&Event::Close(self.open.remove(at).index));
-                }
-                return;
-            }
+    /// An item is whole; what of it was not told yet is told. `last` says that nothing else will be.
+    fn item_done(&mut self, place: Place<'_>, item: &Item<'_>, last: bool, sink: Sink<'_>) {
+        let is_call = matches!(&*item.kind.0, "function_call" | "custom_tool_call");
+        if !is_call && item.kind.0 != "reasoning" {
+            return self.message_done(place, item, sink);
         }
-        self.item(output, item, sink);
-        let Some(at) = self.find(output, 0) else {
+        if self.blocks.was_told(place, last) {
+            return;
+        }
+        let known = if last { self.blocks.meant(place) } else { None };
+        let Some(at) = known.or_else(|| self.item(place, item, last, sink)) else {
             return;
         };
-        if !self.open[at].said {
-            match &*item.kind.0 {
-                "function_call" => {
-                    let text = item.arguments.some().unwrap_or("{}");
-                    self.text(at, text, sink);
-                }
-                "custom_tool_call" => self.text(at, &item.input.0, sink),
-                _ => {}
+        if is_call {
+            let said = match &*item.kind.0 {
+                "custom_tool_call" => &*item.input.0,
+                _ => &*item.arguments.0,
+            };
+            self.blocks.rest(at, said, sink);
+            // Arguments that are missing may come with the whole answer.
+            if !last && !self.blocks.has_said(at) && item.kind.0 == "function_call" {
+                return;
             }
-        }
-        let open = self.open.remove(at);
-        if item.kind.0 == "reasoning" {
+        } else {
+            let mut parts = Vec::new();
+            for words in [&item.summary, &item.content] {
+                words.each(|piece| parts.push(piece.text()));
+                if parts.iter().any(|part| !part.is_empty()) {
+                    break;
+                }
+            }
+            self.blocks.rest(at, &parts.join("\n\n"), sink);
             let proof = proof(&item.id.0, &item.encrypted_content.0);
-            sink(&Event::Delta(open.index, Delta::Proof(&proof)));
+            sink(&Event::Delta(self.blocks.index(at), Delta::Proof(&proof)));
         }
-        sink(&Event::Close(open.index));
+        self.blocks.close(at, sink);
+    }
+
+    /// A message is whole. Its parts say their ends themselves, mostly.
+    fn message_done(&mut self, place: Place<'_>, item: &Item<'_>, sink: Sink<'_>) {
+        let mut content = 0;
+        let is_message = item.kind.0 == "message" || item.kind.is_empty();
+        item.content.each(|piece| {
+            let place = Place { content, ..place };
+            content += 1;
+            let kind = match piece {
+                Piece::Part(part) if part.contains_key("refusal") => Kind::Refusal,
+                _ => Kind::Text,
+            };
+            let text = piece.text();
+            if !is_message || text.is_empty() || self.blocks.part_was_told(place) {
+                return;
+            }
+            let at = self.blocks.at(place, kind, sink);
+            let was_said = self.blocks.has_said(at);
+            self.blocks.rest(at, &text, sink);
+            if let Piece::Part(part) = piece
+                && let Some(serde_json::Value::Array(list)) = part.get("logprobs")
+                && !list.is_empty()
+                && !was_said
+            {
+                let list = serde_json::Value::Array(list.clone()).to_string();
+                sink(&Event::Delta(self.blocks.index(at), Delta::Logprobs(&list)));
+            }
+            self.blocks.close(at, sink);
+        });
+        self.blocks.close_item(place, sink);
     }
 }

@@ -5,6 +5,7 @@
 //! the provider's own Python SDK, 3.54, and what coding agents were seen to send.
 
 mod answer;
+mod blocks;
 mod decode;
 mod encode;
 mod items;
@@ -14,5 +15,5 @@ mod write;
 pub(super) use answer::{read_answer, write_answer};
 pub(super) use decode::Decoder;
 pub(super) use encode::Encoder;
-pub(super) use read::read_request;
+pub(super) use read::{echo_of, read_request};
 pub(super) use write::write_request;

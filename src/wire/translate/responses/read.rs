@@ -1,6 +1,8 @@
 //! Reading a request.
 
-use serde_json::Value;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
 
 use super::super::chat::read_choice;
 use super::super::json::Fields;
@@ -13,6 +15,7 @@ use crate::translate::neutral::Block;
 pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     let mut body = Fields::body(body)?;
     let mut c = Conversation::new(Surface::Responses);
+    c.echo = Arc::new(echo(&body));
     refuse_what_needs_a_memory(&mut body)?;
     for gone in ["model", "models", "stream_options"] {
         body.take(gone);
@@ -82,6 +85,62 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     }
     c.unknown.extend(body.rest());
     Ok(c)
+}
+
+/// What a response repeats of a request's body; nothing of what is no JSON object.
+pub(crate) fn echo_of(body: &[u8]) -> Map<String, Value> {
+    Fields::body(body)
+        .map(|body| echo(&body))
+        .unwrap_or_default()
+}
+
+/// What a response repeats of its request: what shaped it, as it was asked for, with the members that its schema wants.
+fn echo(body: &Fields) -> Map<String, Value> {
+    let mut echo = body.copies(&[
+        "frequency_penalty",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning",
+        "safety_identifier",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    ]);
+    let defaults = |value: &mut Value, defaults: &[(&str, Value)]| {
+        if let Value::Object(map) = value {
+            for (key, value) in defaults {
+                map.entry(*key).or_insert_with(|| value.clone());
+            }
+        }
+    };
+    let (null, text) = (Value::Null, json!({"type": "text"}));
+    for (key, value) in &mut echo {
+        match (key.as_str(), value) {
+            ("reasoning", value) => defaults(
+                value,
+                &[("effort", null.clone()), ("summary", null.clone())],
+            ),
+            ("text", value) => defaults(value, &[("format", text.clone())]),
+            ("tools", Value::Array(tools)) => {
+                for tool in tools.iter_mut().filter(|tool| tool["type"] == "function") {
+                    let members = ["description", "parameters", "strict"];
+                    defaults(tool, &members.map(|key| (key, null.clone())));
+                }
+            }
+            _ => {}
+        }
+    }
+    echo
 }
 
 /// What refers to things that only the provider that made them has.

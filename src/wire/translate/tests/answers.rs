@@ -115,7 +115,7 @@ fn a_refusal_in_words_is_a_refusal_everywhere() {
     assert_eq!(said["stop_reason"], "refusal");
     assert_eq!(
         said["content"],
-        json!([{"type": "text", "text": "I will not."}])
+        json!([{"type": "text", "text": "I will not.", "citations": null}])
     );
     let said = answered(&reply(RESPONSES, CHAT), &body);
     assert_eq!(

@@ -370,6 +370,7 @@ proptest! {
                 }
             }
             back.unknown.clear();
+            back.echo = c.echo.clone();
             prop_assert_eq!(&back, &c, "{:?}: {}", surface, String::from_utf8_lossy(&written.body));
         }
     }

@@ -1,9 +1,10 @@
 //! Translations are tested by examples taken from the providers' public references (`requests`, `answers`,
-//! `streams`), by laws that hold for everything (`laws`), and by what is broken (`hostile`).
+//! `streams`), by what was met elsewhere (`field`), by laws that hold for everything (`laws`), and by what is broken (`hostile`).
 
 mod adapted;
 mod answers;
 mod bodies;
+mod field;
 mod hostile;
 mod laws;
 mod requests;
@@ -125,7 +126,7 @@ impl Collected {
             match surface {
                 Surface::Responses => decoders.1.read(event.name, event.data, sink),
                 Surface::Messages => decoders.2.read(event.name, event.data, sink),
-                _ => decoders.0.read(event.data, sink),
+                _ => decoders.0.read(event.name, event.data, sink),
             }
         }
         collected

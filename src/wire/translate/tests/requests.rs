@@ -385,6 +385,6 @@ fn openais_reasoning_survives_a_round_trip_through_messages() {
     let native = parsed(&native.expect("there is a foreign thought"));
     assert_eq!(
         native["messages"][1]["content"],
-        json!([{"type": "text", "text": "Hello"}])
+        json!([{"type": "text", "text": "Hello", "citations": null}])
     );
 }

@@ -1,0 +1,131 @@
+//! Errors that are no JSON: a plain text, the page of a proxy, an event.
+
+/// The longest page that is looked at, in bytes.
+const LONGEST: usize = 64 << 10;
+
+/// The words of an error's body that is no JSON; `None` if it has none, or is no text.
+pub(super) fn words(body: &[u8]) -> Option<String> {
+    let body = &body[..body.len().min(LONGEST)];
+    let text = String::from_utf8_lossy(body);
+    let binary = |c: char| c.is_control() && !c.is_whitespace();
+    if text.contains(binary) {
+        return None;
+    }
+    let text = match text.trim() {
+        event if event.starts_with("data:") || event.starts_with("event:") => data(event),
+        page if is_page(page) => plain(page),
+        text => text.to_owned(),
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// The data of the first event.
+fn data(events: &str) -> String {
+    let lines = events.lines().skip_while(|line| !line.starts_with("data:"));
+    let data = lines.map_while(|line| line.strip_prefix("data:"));
+    data.map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+fn is_page(text: &str) -> bool {
+    let start: String = text.chars().take(64).collect();
+    let start = start.to_ascii_lowercase();
+    let tags = [
+        "<!doctype",
+        "<html",
+        "<head",
+        "<body",
+        "<center",
+        "<h1",
+        "<title",
+        "<p>",
+        "<?xml",
+    ];
+    tags.iter().any(|tag| start.starts_with(tag))
+}
+
+/// The title of a page, or else what it shows.
+fn plain(page: &str) -> String {
+    let lower = page.to_ascii_lowercase();
+    let inside = |tag: &str, from: usize| {
+        let start = from + lower[from..].find(&format!("<{tag}"))?;
+        let open = start + lower[start..].find('>')? + 1;
+        let end = open + lower[open..].find(&format!("</{tag}"))?;
+        Some((start, open, end))
+    };
+    if let Some((_, open, end)) = inside("title", 0) {
+        let title = shown(&page[open..end]);
+        if !title.is_empty() {
+            return title;
+        }
+    }
+    let mut kept = String::new();
+    let mut from = 0;
+    while let Some((start, _, end)) = ["script", "style"]
+        .iter()
+        .filter_map(|tag| inside(tag, from))
+        .min()
+    {
+        kept.push_str(&page[from..start]);
+        from = end;
+    }
+    kept.push_str(&page[from..]);
+    shown(&kept)
+}
+
+/// A piece of a page without its tags.
+fn shown(piece: &str) -> String {
+    let mut text = String::new();
+    for (at, part) in piece.split('<').enumerate() {
+        // What stands before the first `<` is in no tag.
+        let after = if at == 0 {
+            Some(part)
+        } else {
+            part.split_once('>').map(|(_, after)| after)
+        };
+        text.push(' ');
+        text.push_str(after.unwrap_or_default());
+    }
+    for (name, means) in [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(name, means);
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn pages_say_their_titles_and_texts_themselves() {
+        let nginx = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></body></html>";
+        let untitled = "<!DOCTYPE html><style>p { color: red }</style><p>No <b>healthy</b>&nbsp;upstream &amp; no cache</p>";
+        for (body, said) in [
+            (nginx, Some("502 Bad Gateway")),
+            (untitled, Some("No healthy upstream & no cache")),
+            ("model is overloaded\n", Some("model is overloaded")),
+            ("a < b", Some("a < b")),
+            ("event: error\ndata: {\"a\":1}\n\n", Some("{\"a\":1}")),
+            (" \n", None),
+            ("\u{1f}\u{8b}\u{8}", None),
+        ] {
+            assert_eq!(words(body.as_bytes()).as_deref(), said, "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_page_makes_it_panic(page in "(<[a-z/!é]{0,7}>?|[a-zé ]|İ){0,24}") {
+            drop(words(page.as_bytes()));
+            drop(plain(&page));
+        }
+    }
+}

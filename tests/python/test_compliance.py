@@ -1,0 +1,66 @@
+"""llm-comply, which holds answers against the published schemas: natively, and through every translation."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import gateways
+from gateways import PLANTED, sha256
+
+pytest.importorskip("llm_comply")
+
+KEY = "tg-comply-g1-" + PLANTED + "A" * 36
+SURFACES = {
+    "native": None,
+    "chat": ["openai/chat-completions"],
+    "responses": ["openai/responses"],
+    "messages": ["anthropic/messages"],
+}
+# Which tests are about reasoning is told by the model's name. Events of reasoning are not known to the tool.
+THINKING = "gpt-5-and-claude-sonnet-4"
+REASONS = {
+    "open-responses": "reasoning-summary",
+    "anthropic": "anth-thinking-display",
+    "openai-chat": "chat-reasoning-summary",
+}
+TESTS = {"open-responses": 13, "anthropic": 9, "openai-chat": 9}
+
+
+@pytest.fixture(scope="module", params=SURFACES)
+def url(request, tmp_path_factory):
+    """A gateway in front of the demo provider, on some of its surfaces."""
+    if "TOLLGATE_BIN" not in os.environ:
+        pytest.skip("needs TOLLGATE_BIN")
+    models = [{"id": "echo"}, {"id": "thinking", "aliases": [THINKING]}]
+    surfaces = SURFACES[request.param]
+    if surfaces is not None:
+        models = [{**model, "surfaces": surfaces} for model in models]
+    configuration = {
+        "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 1000}]}],
+        "providers": [{"id": "demo", "models": models}],
+        "access_keys": [{"id": "comply", "sha256": sha256(KEY)}],
+    }
+    with gateways.running(tmp_path_factory.mktemp("comply"), configuration) as gateway:
+        yield f"{gateway.url}/v1"
+
+
+def judged(url, model, kind, *options):
+    command = [sys.executable, "-m", "llm_comply.cli", "-u", url, "-k", KEY, "-m", model, "--format", kind, "--json"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+    try:
+        return json.loads(done.stdout)["results"]
+    except (ValueError, KeyError):
+        raise AssertionError(done.stdout + done.stderr) from None
+
+
+@pytest.mark.parametrize("kind", TESTS)
+def test_every_answer_is_what_its_schema_asks_for(url, kind):
+    results = judged(url, "demo:echo", kind)
+    results = [result for result in results if result["id"] != REASONS[kind]]
+    results += judged(url, f"demo:{THINKING}", kind, "--filter", REASONS[kind])
+    failed = {result["id"]: result["errors"] for result in results if result["status"] != "passed"}
+    assert failed == {}
+    assert len(results) == TESTS[kind]
