@@ -29,6 +29,7 @@ pub(crate) fn provider(id: &str) -> Arc<Provider> {
         error_rules: Vec::new(),
         ca: None,
         passthrough: true,
+        vendor: None,
         chat_extensions: false,
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),

@@ -9,7 +9,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 
 use super::context::{Attempt, Context, PastAttempt};
-use super::crossing::{Carried, most_output};
+use super::crossing::{Carried, most_output, target};
 use super::flight::{Fault, Phase, ended_by_gateway};
 use super::line::Line;
 use super::shared::Shared;
@@ -275,14 +275,17 @@ fn worded(
 ) -> Worded {
     let Some(carried) = carried else {
         let endpoint = client.endpoint();
-        let own = own_thoughts(client);
-        let rendered = render(own.as_ref().unwrap_or(client), key, candidate);
+        let adapted = adapted(client, candidate);
+        let (body, dropped) = adapted.unzip();
+        let mut dropped = dropped.unwrap_or_default();
+        let rendered = render(body.as_ref().unwrap_or(client), key, candidate);
+        dropped.extend(rendered.stripped);
         return Worded {
             endpoint,
             body: rendered.body,
             strip_usage: rendered.asks && !client.wants_usage_chunk(),
             reply: None,
-            dropped: rendered.stripped,
+            dropped,
         };
     };
     let rendered = render(&carried.body, key, candidate);
@@ -312,14 +315,12 @@ fn is_added(client: &RequestBody, name: &str) -> bool {
     }
 }
 
-/// The body without what other providers' models thought in earlier turns, if there is any of it.
-fn own_thoughts(body: &RequestBody) -> Option<RequestBody> {
-    let Endpoint::Generate(surface @ (Surface::Messages | Surface::Responses)) = body.endpoint()
-    else {
-        return None;
-    };
-    let clean = translate::without_foreign_thoughts(surface, body.bytes())?;
-    RequestBody::parse(body.endpoint(), clean.into()).ok()
+/// The body as the candidate takes it and what that cost, if its own API's words have to be changed at all.
+fn adapted(body: &RequestBody, candidate: &Candidate) -> Option<(RequestBody, Vec<String>)> {
+    let target = target(candidate, None);
+    let adapted = translate::adapted(body.endpoint().surface(), body.bytes(), &target)?;
+    let body = RequestBody::parse(body.endpoint(), adapted.body.into()).ok()?;
+    Some((body, adapted.dropped))
 }
 
 /// A body with the candidate's edits.

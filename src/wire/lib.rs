@@ -3,14 +3,18 @@
 //! From the ground up: a [`Surface`] is one API shape; [`sse`] cuts streams into events, [`request`] reads bodies
 //! once, and `report` reads what providers say of usage and failures. On them stand [`tokens`], which taps answers
 //! and counts, and [`translate`], which carries requests and answers from one API to another. [`mask`] takes credentials out
-//! of what leaves. [`error`], [`models`] and [`stop`] are what the gateway itself writes.
+//! of what leaves. [`error`], [`models`] and [`stop`] are what the gateway itself writes. [`capabilities`] and [`vendor`] say
+//! what is known of those who answer.
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 
+pub mod capabilities;
 pub mod error;
 pub mod mask;
+pub mod modality;
 pub mod models;
+pub mod reasoning;
 pub mod report;
 pub mod request;
 mod skip;
@@ -19,6 +23,7 @@ pub mod stop;
 mod surface;
 pub mod tokens;
 pub mod translate;
+pub mod vendor;
 
 pub use error::GatewayError;
 pub use surface::{Dialect, Endpoint, Surface};

@@ -1,8 +1,8 @@
 //! The facts that are compiled in, read from the tables in `facts/`.
 //!
 //! `models.tsv` and `prices.tsv` are derived from reference files by `make catalog`; `providers.tsv` has the providers;
-//! `aliases.tsv` and `rules.tsv` add, with their sources, other ids of models, their surfaces and the parameters they
-//! refuse. Surfaces follow from the modality where no rule says otherwise: what makes embeddings is offered on
+//! `aliases.tsv` and `rules.tsv` add, with their sources, other ids of models, their surfaces, the parameters they refuse
+//! and whether they reason. Surfaces follow from the modality where no rule says otherwise: what makes embeddings is offered on
 //! `openai/embeddings` alone, anything else on all of its provider's surfaces but that one and the legacy
 //! `openai/completions`.
 
@@ -11,7 +11,6 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use super::base_url::BaseUrl;
-use super::capabilities::Capabilities;
 use super::model::Model;
 use super::provider::Provider;
 use super::resolve::Catalog;
@@ -19,7 +18,9 @@ use super::timeouts::TimeoutOverrides;
 use crate::catalog::{Auth, Modality};
 use tollgate_ledger::tariff::{Holds, Period, Source, Variant};
 use tollgate_wire::Surface;
+use tollgate_wire::capabilities::Capabilities;
 use tollgate_wire::report::Context;
+use tollgate_wire::vendor::Vendor;
 
 /// The tables, as text.
 #[derive(Clone, Copy)]
@@ -120,12 +121,14 @@ fn read(tables: Tables<'_>) -> Result<Parts, String> {
         parsed.add(provider, id, model)?;
     }
     read_prices(tables, &mut parsed)?;
-    for [provider, id, surfaces, parameters, _source] in rows(tables.rules)? {
+    for [provider, id, surfaces, parameters, reasoning, _source] in rows(tables.rules)? {
         let model = parsed.find(provider, id)?;
         if !surfaces.is_empty() {
             model.surfaces = Some(surfaces.split(' ').map(surface).collect::<Result<_, _>>()?);
         }
         model.unsupported_parameters = parameters.split_whitespace().map(str::to_owned).collect();
+        let reasoning = yes(reasoning)?;
+        model.capabilities.reasoning = reasoning.or(model.capabilities.reasoning);
     }
     for [provider, id, alias, _source] in rows(tables.aliases)? {
         parsed.find(provider, id)?.aliases.push(alias.to_owned());
@@ -146,7 +149,7 @@ fn read(tables: Tables<'_>) -> Result<Parts, String> {
 }
 
 fn read_providers(table: &str) -> Result<Vec<Provider>, String> {
-    let read = |row: [&str; 7]| {
+    let read = |row: [&str; 9]| {
         let [
             id,
             display_name,
@@ -154,6 +157,8 @@ fn read_providers(table: &str) -> Result<Vec<Provider>, String> {
             auth,
             surfaces,
             managed,
+            vendor,
+            parameters,
             _website,
         ] = row;
         Ok(Provider {
@@ -172,7 +177,13 @@ fn read_providers(table: &str) -> Result<Vec<Provider>, String> {
             ca: None,
             passthrough: true,
             chat_extensions: false,
-            unsupported_parameters: Vec::new(),
+            vendor: match vendor {
+                "" => None,
+                name => {
+                    Some(Vendor::named(name).ok_or_else(|| format!("unknown vendor `{name}`"))?)
+                }
+            },
+            unsupported_parameters: parameters.split_whitespace().map(str::to_owned).collect(),
             supported_parameters: Vec::new(),
             public_only: false,
             owner: None,

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::capabilities::{Capabilities, Effort, Modalities, Thoughts};
-use super::modality::Modality;
 use super::model::Model;
 use super::provider::Provider;
 use tollgate_base::clock;
 use tollgate_ledger::tariff::{Holds, Period, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
+use tollgate_wire::capabilities::{Capabilities, Modalities};
+use tollgate_wire::modality::Modality;
+use tollgate_wire::reasoning::{Effort, Thoughts};
 use tollgate_wire::report::Unit;
 
 /// The units that have a column of their own.

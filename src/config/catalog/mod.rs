@@ -9,11 +9,9 @@
 mod address;
 mod base_url;
 mod built_in;
-mod capabilities;
 mod error_rule;
 mod feeds;
 mod json;
-mod modality;
 mod model;
 mod nearest;
 #[cfg(test)]
@@ -28,11 +26,9 @@ mod timeouts;
 
 pub use address::{forbidden_address, plain_http_allowed};
 pub use base_url::BaseUrl;
-pub use capabilities::{Budget, Capabilities, Effort, Efforts, Modalities, Thoughts};
 pub use error_rule::{ErrorCause, ErrorRule};
 pub(crate) use feeds::sound;
 pub use feeds::{Entry, Kept, Layer, Models, Name};
-pub use modality::Modality;
 pub use model::{Model, ModelRef};
 pub(crate) use periods::{begin, order};
 pub use provider::{Auth, Provider};
@@ -40,3 +36,7 @@ pub use resolve::{Catalog, Resolved, Unknown};
 pub use show::show;
 pub use table::{Kind, table};
 pub use timeouts::TimeoutOverrides;
+pub use tollgate_wire::capabilities::{Capabilities, Modalities};
+pub use tollgate_wire::modality::Modality;
+pub use tollgate_wire::reasoning::{Budget, Effort, Efforts, Thoughts};
+pub use tollgate_wire::vendor::Vendor;

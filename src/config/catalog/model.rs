@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::capabilities::Capabilities;
-use super::modality::Modality;
 use super::timeouts::TimeoutOverrides;
 use tollgate_ledger::tariff::Prices;
 use tollgate_wire::Surface;
+use tollgate_wire::capabilities::Capabilities;
+use tollgate_wire::modality::Modality;
 
 /// A model that a provider serves.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use super::model::Model;
 use super::timeouts::TimeoutOverrides;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tollgate_wire::vendor::Vendor;
 use tollgate_wire::{Dialect, Surface};
 
 /// A provider that the gateway can call.
@@ -34,6 +35,8 @@ pub struct Provider {
     pub ca: Option<Arc<str>>,
     /// Whether models outside the catalog may be called as `provider:model`.
     pub passthrough: bool,
+    /// Whose rules its API follows beyond what its surfaces say, if any are known.
+    pub vendor: Option<Vendor>,
     /// Whether its chat completions take `thinking_blocks` and `cache_control`.
     pub chat_extensions: bool,
     /// Top-level request fields to remove.

@@ -3,16 +3,17 @@
 use serde_json::{Value, json};
 
 use super::built_in::{Origin, model as known, origins};
-use super::capabilities::{Capabilities, Effort, Modalities, Thoughts};
 use super::feeds::{Entry, Name};
 use super::json::{model_json, names, offered};
-use super::modality::Modality;
 use super::model::Model;
 use super::provider::Provider;
 use super::resolve::Catalog;
 use super::table::{aligned, needs_key};
 use tollgate_ledger::tariff::{Holds, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
+use tollgate_wire::capabilities::{Capabilities, Modalities};
+use tollgate_wire::modality::Modality;
+use tollgate_wire::reasoning::{Effort, Thoughts};
 use tollgate_wire::report::{Context, Unit};
 
 /// All that `catalog` knows of a model that `provider` serves, as text for people or as JSON for programs.

@@ -29,7 +29,7 @@ pub use limits::{Budget, Budgets, Limits, Per, RateLimits};
 pub(crate) use listeners::Demo;
 pub use listeners::{Cors, Log, Proxy, Tls};
 pub use prices::{PricePeriod, PriceTier, PriceVariant, Prices, UnitPrices};
-pub use providers::{Model, Provider, ProviderKey};
+pub use providers::{Capabilities, Model, Provider, ProviderKey};
 pub use secrets::Secrets;
 
 /// Tollgate's configuration file.

@@ -14,7 +14,7 @@ mod steps;
 pub(crate) use steps::{Step, StepKind};
 
 use super::newer::{Open, Rest};
-use tollgate_config::catalog::{Auth, ErrorRule, Modality};
+use tollgate_config::catalog::{Auth, Effort, ErrorRule, Modality, Thoughts, Vendor};
 use tollgate_config::types;
 use tollgate_config::types::{Commit, Per, StopOn, UnitPrices};
 use tollgate_config::units::{Span, Usd};
@@ -44,8 +44,8 @@ macro_rules! plain {
 }
 
 plain!(
-    String, bool, u32, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth, UnitPrices, Commit,
-    StopOn, ErrorRule
+    String, bool, u32, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth, Effort, Thoughts,
+    Vendor, UnitPrices, Commit, StopOn, ErrorRule
 );
 
 impl<Y, T: Form<Y>> Form<Y> for Open<T> {
@@ -232,6 +232,8 @@ forms! {
         error_rules: Vec<Open<ErrorRule>>,
         ca: Option<PathBuf>,
         passthrough: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        vendor: Option<Open<Vendor>>,
         chat_extensions: Option<bool>,
         unsupported_parameters: Vec<String>,
         timeouts: Timeouts,
@@ -246,10 +248,28 @@ forms! {
         context_window: Option<u64>,
         max_output_tokens: Option<u64>,
         modalities: Option<Vec<Open<Modality>>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        capabilities: Option<Capabilities>,
         prices: Option<Prices>,
         surfaces: Option<Vec<Open<Surface>>>,
         unsupported_parameters: Vec<String>,
         timeouts: Timeouts,
+    }
+
+    /// What a model can do and takes. A word that is not known here says nothing.
+    Capabilities = types::Capabilities {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reasoning: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        toggle: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        efforts: Option<Vec<Open<Effort>>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thoughts: Option<Open<Thoughts>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        temperature: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        structured_output: Option<bool>,
     }
 
     /// What a model costs. With a tier, a variant or a period that is not understood, all of it is unknown, which is never zero: credits do

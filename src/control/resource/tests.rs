@@ -32,13 +32,18 @@ fn documents() -> Vec<(&'static str, Value)> {
         "id": "m", "display_name": "M", "aliases": ["mm"], "context_window": 9, "max_output_tokens": 8,
         "modalities": ["text", "image"], "surfaces": ["openai/responses"], "unsupported_parameters": ["top_k"],
         "timeouts": timeouts,
+        "capabilities": {
+            "reasoning": true, "toggle": true, "efforts": ["low", "high"], "thoughts": "reasoning_content",
+            "temperature": false, "structured_output": true,
+        },
         "prices": {"input": "1", "output": "2.5", "tiers": [tier]},
     });
     let provider = json!({
         "id": "own", "display_name": "Own", "base_url": "http://127.0.0.1:1", "auth": "bearer",
         "surfaces": ["openai/chat-completions", "openai/responses"], "headers": {"x-team": "a"},
         "forward_headers": ["x-team-"],
-        "error_rules": [{"statuses": [418], "code": null, "message": "Not {model}", "cause": "model"}], "ca": null, "passthrough": true, "chat_extensions": false,
+        "error_rules": [{"statuses": [418], "code": null, "message": "Not {model}", "cause": "model"}],
+        "ca": null, "passthrough": true, "vendor": "deepseek", "chat_extensions": false,
         "unsupported_parameters": [], "timeouts": timeouts,
         "keys": [], "managed_keys": [], "models": [model],
     });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::proxy::aside::LARGE;
+use tollgate_config::catalog::Capabilities;
 use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate;
@@ -80,7 +81,7 @@ impl Job {
     }
 
     fn write(&self, conversation: &Conversation) -> Result<Carried, Option<Refusal>> {
-        let target = self.target();
+        let target = target(&self.candidate, self.most);
         let mut first = None;
         for surface in self.surfaces() {
             let written = translate::write(conversation, surface, &target);
@@ -92,26 +93,27 @@ impl Job {
         Err(first)
     }
 
-    /// What is known of the model.
-    fn target(&self) -> Target<'_> {
-        let Candidate {
-            provider, model, ..
-        } = &self.candidate;
-        let model = model.as_deref();
-        Target {
-            unsupported: [
-                &provider.unsupported_parameters,
-                model.map_or(&[], |model| &model.unsupported_parameters),
-            ],
-            extensions: provider.chat_extensions,
-            ..Target::of_model(&self.candidate.upstream_model, self.most)
-        }
-    }
-
     /// The candidate's other APIs than the client's, the nearest first.
     fn surfaces(&self) -> impl Iterator<Item = Surface> {
         let others = self.called.served_by().iter().copied();
         others.filter(|surface| *surface != self.called && self.candidate.offers(*surface))
+    }
+}
+
+/// What is known of a candidate's model; `most` is the most tokens that its answer may have.
+pub fn target(candidate: &Candidate, most: Option<u64>) -> Target<'_> {
+    let Candidate {
+        provider, model, ..
+    } = candidate;
+    let model = model.as_deref();
+    let known = model.map_or_else(Capabilities::default, |model| model.capabilities);
+    Target {
+        unsupported: [
+            &provider.unsupported_parameters,
+            model.map_or(&[], |model| &model.unsupported_parameters),
+        ],
+        extensions: provider.chat_extensions,
+        ..Target::of_model(&candidate.upstream_model, most).knowing(known, provider.vendor)
     }
 }
 

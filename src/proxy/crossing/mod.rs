@@ -8,7 +8,7 @@ mod job;
 
 use std::sync::Arc;
 
-pub use job::Carried;
+pub use job::{Carried, target};
 
 use job::{Done, Job, Read, Told};
 

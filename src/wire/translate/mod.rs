@@ -13,12 +13,14 @@ use super::{Dialect, Surface};
 
 mod chat;
 mod custom;
+mod effort;
 mod errors;
-mod foreign;
+mod format;
 mod json;
 mod media;
 mod messages;
 mod names;
+mod native;
 mod neutral;
 mod out;
 mod reply;
@@ -33,12 +35,12 @@ mod tools;
 mod usage;
 
 pub use errors::{error, failure_body};
-pub use foreign::without_foreign_thoughts;
+pub use native::{Adapted, adapted};
 use neutral::Answer;
 pub use neutral::Conversation;
 pub use reply::Reply;
 pub use stream::Stream;
-pub use target::Target;
+pub use target::{Target, Thinks};
 
 /// Why a request cannot be carried over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +103,7 @@ pub fn read(from: Surface, body: &[u8]) -> Result<Conversation, Refusal> {
             Err(Refusal::new("body", "this API has no translation"))
         }
     }?;
-    conversation.turns.retain(|turn| !turn.blocks.is_empty());
+    conversation.pair();
     Ok(conversation)
 }
 
@@ -219,11 +221,16 @@ struct Lost {
 }
 
 impl Lost {
-    fn new(conversation: &Conversation) -> Lost {
-        let mut lost = Lost {
-            surface: conversation.surface,
+    /// Nothing yet.
+    fn of(surface: Surface) -> Lost {
+        Lost {
+            surface,
             names: Vec::new(),
-        };
+        }
+    }
+
+    fn new(conversation: &Conversation) -> Lost {
+        let mut lost = Lost::of(conversation.surface);
         for name in &conversation.unknown {
             lost.name(&header_text(name));
         }

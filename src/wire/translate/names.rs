@@ -23,6 +23,18 @@ pub(super) fn tool(namespace: Option<&str>, name: &str) -> String {
     }
 }
 
+/// A tool call's id of exactly nine letters and digits, as Mistral wants it.
+pub(super) fn nine_letters(id: &str) -> String {
+    use sha2::Digest as _;
+    const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return id.to_owned();
+    }
+    let hash = sha2::Sha256::digest(id.as_bytes());
+    let letter = |byte: &u8| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]);
+    hash.iter().take(9).map(letter).collect()
+}
+
 /// The answer's id with another surface's prefix.
 pub(super) fn answer_id(prefix: &str, id: &str) -> String {
     let bare = ["chatcmpl-", "msg_", "resp_", "gen-"]
@@ -85,6 +97,13 @@ mod tests {
                 prop_assert!((1..=64).contains(&made.len()), "{}", made);
                 prop_assert!(made.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
             }
+        }
+
+        #[test]
+        fn an_id_of_nine_letters_stays_and_others_become_one(id in ".*") {
+            let made = nine_letters(&id);
+            prop_assert!(made.len() == 9 && made.bytes().all(|b| b.is_ascii_alphanumeric()), "{}", made);
+            prop_assert_eq!(nine_letters(&made), made);
         }
 
         #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::neutral::{Answer, Call, Content, Conversation, Part};
+use super::neutral::{Answer, Call, Content, Conversation, Part, Proof};
 use super::{Surface, custom, names};
 
 /// What the translation of an answer needs to know of its request.
@@ -136,12 +136,32 @@ impl Reply {
     pub(super) fn restore(&self, answer: &mut Answer, created: u64) {
         let mut given = Vec::new();
         for part in &mut answer.parts {
-            if let Part::Call(call) = part {
-                call.id = self.call_id(&call.id, &mut given);
-                self.restore_call(call);
+            match part {
+                Part::Call(call) => {
+                    call.id = self.call_id(&call.id, &mut given);
+                    self.restore_call(call);
+                }
+                Part::Thinking(thinking) => {
+                    thinking.proof = self.of_next_call(&thinking.proof, &given);
+                }
+                Part::Text(..) | Part::Refusal(_) => {}
             }
         }
         answer.id = self.answer_id(&answer.id, created).into_owned();
+    }
+
+    /// A proof; that of the next call says the id which the client will know the call by. `given` are those before it.
+    pub(super) fn of_next_call(&self, proof: &Proof, given: &[String]) -> Proof {
+        match proof {
+            Proof::Extra {
+                call: Some(call),
+                content,
+            } => Proof::Extra {
+                call: Some(self.call_id(call, &mut given.to_vec())),
+                content: content.clone(),
+            },
+            proof => proof.clone(),
+        }
     }
 
     fn restore_call(&self, call: &mut Call) {

@@ -268,6 +268,14 @@ impl Writer {
                 };
                 encode(&mut self.encoder, &Event::Open(*index, kind), out);
             }
+            Event::Open(index, Kind::Proof(proof)) => {
+                let proof = self.reply.of_next_call(proof, &self.called);
+                encode(
+                    &mut self.encoder,
+                    &Event::Open(*index, Kind::Proof(&proof)),
+                    out,
+                );
+            }
             Event::Delta(index, Delta::Text(fragment)) => {
                 let found = self
                     .wrapped

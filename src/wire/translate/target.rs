@@ -4,6 +4,12 @@
 //! "Extended thinking", "Adaptive thinking", "Effort", "Structured outputs"; "Migration guide" for sampling and a last
 //! turn of the assistant).
 
+use super::neutral::Field;
+use super::{Lost, names};
+use crate::capabilities::Capabilities;
+use crate::reasoning::{Effort, Thoughts};
+use crate::vendor::{Rules, Vendor};
+
 /// The model that a request is translated for.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -26,6 +32,27 @@ pub struct Target<'a> {
     pub unsupported: [&'a [String]; 2],
     /// Whether a chat target takes `thinking_blocks` and `cache_control`, as other gateways do.
     pub extensions: bool,
+    /// Whether it thinks, and whether that can be told.
+    pub thinks: Thinks,
+    /// What is known of the model besides.
+    pub capabilities: Capabilities,
+    /// What the provider wants besides.
+    pub rules: Rules,
+}
+
+/// Whether a model thinks before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinks {
+    /// It is not known.
+    Perhaps,
+    /// It cannot, and refuses to be told how hard.
+    Never,
+    /// When it is told to.
+    Asked,
+    /// Unless it is told not to.
+    Unasked,
+    /// Whatever it is told.
+    Always,
 }
 
 /// How an Anthropic model is told to think.
@@ -68,7 +95,95 @@ impl<'a> Target<'a> {
             prefill: version.is_none_or(|version| version < (4, 6)),
             unsupported: [&[], &[]],
             extensions: false,
+            // "Thinking": off by default before version 5, and since 5.5 always on.
+            thinks: match version {
+                None => Thinks::Perhaps,
+                Some(version) if version < (3, 7) => Thinks::Never,
+                Some(version) if version < (5, 0) => Thinks::Asked,
+                Some((5, 0)) if !model.contains("fable") && !model.contains("mythos") => {
+                    Thinks::Unasked
+                }
+                Some(_) => Thinks::Always,
+            },
+            capabilities: Capabilities::default(),
+            rules: Vendor::rules(None),
         }
+    }
+
+    /// The same with what is known of the model and its provider, which is believed more than the id.
+    #[must_use]
+    pub fn knowing(self, capabilities: Capabilities, vendor: Option<Vendor>) -> Target<'a> {
+        let off = capabilities
+            .efforts
+            .map(|efforts| efforts.contains(Effort::None));
+        let off = capabilities.toggle.or(off).unwrap_or(false);
+        let thinks = match capabilities.reasoning {
+            Some(false) => Thinks::Never,
+            Some(true) if off => Thinks::Unasked,
+            Some(true) if self.thinks == Thinks::Perhaps => Thinks::Always,
+            _ => self.thinks,
+        };
+        let rules = Vendor::rules(vendor);
+        Target {
+            sampling: self.sampling && capabilities.temperature != Some(false),
+            openai: self.openai && vendor.is_none_or(|vendor| vendor != Vendor::Google),
+            thinks,
+            capabilities,
+            rules,
+            ..self
+        }
+    }
+
+    /// The temperature and `top_p` that go to one of OpenAI's surfaces; a model that takes the one takes the other.
+    pub(super) fn sampled(
+        &self,
+        temperature: Option<f64>,
+        top_p: Option<f64>,
+        lost: &mut Lost,
+    ) -> (Option<f64>, Option<f64>) {
+        if self.capabilities.temperature != Some(false) {
+            return (temperature, top_p);
+        }
+        let says = |value: Option<f64>| value.is_some_and(|value| (value - 1.0).abs() > 1e-9);
+        lost.add_if(Field::Temperature, says(temperature));
+        lost.add_if(Field::TopP, says(top_p));
+        (None, None)
+    }
+
+    /// The effort that comes nearest to one that was asked for; `None` if the model takes none.
+    pub(super) fn effort(&self, wanted: Effort) -> Option<Effort> {
+        if self.thinks == Thinks::Never {
+            return None;
+        }
+        match self.capabilities.efforts {
+            Some(efforts) => efforts.nearest(wanted),
+            None => Some(wanted),
+        }
+    }
+
+    /// A tool call's id as it is told.
+    pub(super) fn call_id(&self, id: &str) -> String {
+        match self.rules.nine_letter_ids {
+            true => names::nine_letters(id),
+            false => names::call_id(id),
+        }
+    }
+
+    /// Whether a chat message may have thoughts in this field.
+    pub(super) fn takes_thoughts(&self, field: Thoughts) -> bool {
+        match self.thoughts() {
+            Some(known) => known == field,
+            None => !self.openai,
+        }
+    }
+
+    /// The field of chat messages that takes thoughts, if it is known.
+    pub(super) fn thoughts(&self) -> Option<Thoughts> {
+        let known = self.capabilities.thoughts.or(self.rules.thoughts)?;
+        Some(match self.thinks {
+            Thinks::Never => Thoughts::Nowhere,
+            _ => known,
+        })
     }
 
     /// Whether a top-level field stays in the request.

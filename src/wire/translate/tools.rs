@@ -1,8 +1,10 @@
 //! What tools have in common on every surface that is written.
 
+use std::collections::HashSet;
+
 use super::custom;
 use super::neutral::{Choice, Conversation, Field, Tool, ToolKind};
-use super::{Lost, Refusal, Reply, names};
+use super::{Lost, Refusal, Reply, names, schema};
 use serde_json::{Value, json};
 
 /// A tool as it is sent.
@@ -37,6 +39,7 @@ pub(super) fn sent<'a>(
     lost: &mut Lost,
 ) -> Result<Vec<Sent<'a>>, Refusal> {
     let mut sent = Vec::with_capacity(c.tools.len());
+    let mut names = HashSet::new();
     for tool in &c.tools {
         let name = names::tool(tool.namespace.as_deref(), &tool.name);
         let mut description = tool.description.clone();
@@ -46,9 +49,8 @@ pub(super) fn sent<'a>(
                 continue;
             }
             ToolKind::Function { schema, strict } => {
-                let schema = schema
-                    .clone()
-                    .unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+                let mut schema = schema.clone().unwrap_or_else(|| json!({}));
+                lost.add_if(Field::ToolKeywords, schema::arguments(&mut schema));
                 (Takes::Json(schema, *strict), false)
             }
             ToolKind::Custom { format } if custom => (Takes::Text(format.as_ref()), false),
@@ -58,6 +60,11 @@ pub(super) fn sent<'a>(
                 (Takes::Json(custom::schema(), None), true)
             }
         };
+        // Names must be unlike each other.
+        if !names.insert(name.clone()) {
+            lost.add(Field::HostedTools);
+            continue;
+        }
         reply.sent(&name, &tool.name, tool.namespace.as_deref(), wrapped);
         sent.push(Sent {
             tool,

@@ -6,6 +6,7 @@ mod connections;
 mod counting;
 mod failover;
 mod faults;
+mod field;
 mod heads;
 mod large;
 mod money;

@@ -299,7 +299,7 @@ fn unsound_tables_are_told_apart() {
         (row("openai", &[(8, "maybe")]), "neither yes nor no"),
         (row("openai", &[(10, "utmost")]), "effort"),
         (row("openai", &[(11, "1024")]), "budget"),
-        (row("openai", &[(15, "reasoning")]), "thoughts"),
+        (row("openai", &[(15, "words")]), "thoughts"),
         (format!("{good}\n{good}"), "two models openai:m"),
     ] {
         let models = format!("{header}{models}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Faults, added_parameters, deduplicated, prices};
-use crate::catalog::Model;
+use crate::catalog::{Capabilities, Model};
 use crate::yaml::types;
 use tollgate_wire::Surface;
 
@@ -110,6 +110,9 @@ fn apply(
     if let Some(modalities) = &change.modalities {
         model.modalities.clone_from(modalities);
     }
+    if let Some(declared) = &change.capabilities {
+        learn(&mut model.capabilities, declared, path, faults);
+    }
     if let Some(declared) = &change.prices {
         prices::lay(
             &mut model.prices,
@@ -143,6 +146,31 @@ fn apply(
         faults,
     );
     model.timeouts = change.timeouts.overrides().over(model.timeouts);
+}
+
+/// Lays what is declared of a model's capabilities over what is known of them.
+fn learn(
+    known: &mut Capabilities,
+    declared: &types::Capabilities,
+    path: &str,
+    faults: &mut Faults,
+) {
+    let path = format!("{path}.capabilities");
+    if let Some(efforts) = &declared.efforts {
+        if efforts.is_empty() {
+            let message = "name at least one effort, or say `reasoning: false`";
+            faults.at(format!("{path}.efforts"), message);
+        } else if declared.reasoning == Some(false) {
+            let message = "a model that does not reason takes no effort: leave it out";
+            faults.at(format!("{path}.efforts"), message);
+        }
+        known.efforts = Some(efforts.iter().copied().collect());
+    }
+    known.reasoning = declared.reasoning.or(known.reasoning);
+    known.toggle = declared.toggle.or(known.toggle);
+    known.thoughts = declared.thoughts.or(known.thoughts);
+    known.temperature = declared.temperature.or(known.temperature);
+    known.structured_output = declared.structured_output.or(known.structured_output);
 }
 
 fn add_alias(models: &mut [Model], target: usize, alias: &str, place: String, faults: &mut Faults) {

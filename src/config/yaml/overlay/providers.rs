@@ -100,6 +100,9 @@ pub(super) fn lay(
         passthrough: declared
             .passthrough
             .unwrap_or_else(|| known.is_none_or(|known| known.passthrough)),
+        vendor: declared
+            .vendor
+            .or_else(|| known.and_then(|known| known.vendor)),
         chat_extensions,
         unsupported_parameters: parameters,
         supported_parameters: known

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::catalog::{Auth, ErrorRule, Modality};
+use crate::catalog::{Auth, Effort, ErrorRule, Modality, Thoughts, Vendor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ pub struct Provider {
     pub ca: Option<PathBuf>,
     /// Whether models outside the catalog may be called as `provider:model`. Default true.
     pub passthrough: Option<bool>,
+    /// Whose rules its API follows, so that requests to it are adapted as they are for that vendor's own API: where it wants
+    /// thoughts back, how thinking is switched off, which ids of calls it takes. Default for a custom provider: nobody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<Vendor>,
     /// Whether its chat completions take Anthropic's `thinking_blocks` and `cache_control` too, as gateways like
     /// LiteLLM and OpenRouter do; thoughts and cache marks of translated requests are sent there then. Default false.
     pub chat_extensions: Option<bool>,
@@ -84,6 +88,9 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     /// What the model reads or makes.
     pub modalities: Option<Vec<Modality>>,
+    /// What the model can do and takes; what is absent is unknown, and allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
     /// What it costs; what is absent is unknown, never zero.
     pub prices: Option<Prices>,
     /// The API shapes the model is offered on. Default: the provider's.
@@ -92,4 +99,28 @@ pub struct Model {
     pub unsupported_parameters: Vec<String>,
     /// Overrides for this model.
     pub timeouts: Timeouts,
+}
+
+/// What a model can do and takes. Requests are adapted to it, and `x-tollgate-dropped` says what that cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Capabilities {
+    /// Whether it reasons before it answers. With false, efforts and thinking are not sent to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<bool>,
+    /// Whether it can be told not to reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toggle: Option<bool>,
+    /// The efforts of reasoning that it takes; another one becomes the nearest of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub efforts: Option<Vec<Effort>>,
+    /// Where in chat messages it wants its own thoughts back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thoughts: Option<Thoughts>,
+    /// Whether it takes `temperature` and `top_p`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<bool>,
+    /// Whether it takes a schema for its answer. With false, it is asked for one in the system prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub structured_output: Option<bool>,
 }

@@ -22,6 +22,7 @@ use tollgate_base::clock;
 use tollgate_base::id;
 use tollgate_config::catalog::Auth;
 use tollgate_config::catalog::ModelRef;
+use tollgate_config::catalog::Vendor;
 use tollgate_config::{Config, DEMO_PROVIDER};
 
 const WHAT: &str = "provider";
@@ -98,6 +99,9 @@ pub(super) struct AIGatewayProvider {
     /// How a key travels to it, if not as the surface's format has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<Open<Auth>>,
+    /// Whose rules its API follows, if any vendor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<Open<Vendor>>,
     /// The account it belongs to, if that is not `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
@@ -128,6 +132,8 @@ pub(super) struct AIGatewayProviderCreate {
     models: Option<Vec<AIGatewayProviderModelCreate>>,
     /// How a key travels to it. Defaults to what the surface's format does.
     auth: Option<Auth>,
+    /// Whose rules its API follows, so that requests are adapted to it as to that vendor's own API.
+    vendor: Option<Vendor>,
 }
 
 /// Changes to a custom provider.
@@ -149,6 +155,8 @@ pub(super) struct AIGatewayProviderUpdate {
     models: Patch<Vec<AIGatewayProviderModelCreate>>,
     /// How a key travels to it; null for what the surface's format does.
     auth: Patch<Auth>,
+    /// Whose rules its API follows; null for nobody's.
+    vendor: Patch<Vendor>,
 }
 
 async fn list(
@@ -192,6 +200,7 @@ async fn create(
             .map_or(Patch::Absent, Patch::Value),
         models: body.models.map_or(Patch::Absent, Patch::Value),
         auth: body.auth.map_or(Patch::Absent, Patch::Value),
+        vendor: body.vendor.map_or(Patch::Absent, Patch::Value),
         metadata: Patch::Absent,
     };
     let config = context.control().config();
@@ -362,6 +371,7 @@ fn shown(context: &Context, found: &Found<Provider>) -> AIGatewayProvider {
         supported_api_surfaces: surfaces::shown(&provider.surfaces),
         models: models::shown(provider, &context.state.catalog()),
         auth: says.auth.clone(),
+        vendor: says.vendor.clone(),
         account_id: context.other_account(&provider.meta),
     }
 }

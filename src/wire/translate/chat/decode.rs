@@ -9,6 +9,7 @@ use super::super::neutral::{Delta, Event, Kind, Proof, Stop, Thinking};
 use super::super::sink::{Sink, failed, object};
 use super::answer::stop;
 use super::fragments::Calls;
+use super::opaque::{Details, extra};
 use super::parts::thinking_block;
 use crate::Dialect;
 use crate::report::Usage;
@@ -71,6 +72,10 @@ struct Said<'a> {
     #[serde(borrow)]
     thinking_blocks: Option<&'a RawValue>,
     #[serde(borrow)]
+    reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    extra_content: Option<&'a RawValue>,
+    #[serde(borrow)]
     tool_calls: Few<Maybe<Fragment<'a>>>,
     /// The only call of a model of 2023.
     #[serde(borrow)]
@@ -93,6 +98,8 @@ pub(super) struct Fragment<'a> {
     name: Text<'a>,
     #[serde(borrow)]
     arguments: Arguments<'a>,
+    #[serde(borrow)]
+    pub(super) extra_content: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -142,6 +149,8 @@ struct Open {
     kind: Kind<'static>,
     /// Whether any text of it has come.
     said: bool,
+    /// What proves a thought.
+    details: Details,
 }
 
 impl Decoder {
@@ -199,7 +208,8 @@ impl Decoder {
 
     /// Whether fragments of a block change nothing here; those of a call may make it whole.
     pub(crate) fn is_plain(&self, block: u32) -> bool {
-        self.open.as_ref().is_some_and(|open| open.index == block)
+        let plain = |open: &Open| open.index == block && open.details.is_empty();
+        self.open.as_ref().is_some_and(plain)
     }
 
     /// The stream has ended: says so if the answer was whole.
@@ -276,7 +286,10 @@ impl Decoder {
     fn said(&mut self, said: &Said<'_>, whole: bool, logprobs: Option<&RawValue>, sink: Sink<'_>) {
         let blocks = said.thinking_blocks.map(thoughts).unwrap_or_default();
         let thought = said.reasoning_content.some().or(said.reasoning.some());
-        if let Some(thought) = thought.filter(|_| !whole || blocks.is_empty()) {
+        let thought = thought.filter(|_| !whole || blocks.is_empty());
+        if let Some(details) = said.reasoning_details.filter(|_| blocks.is_empty()) {
+            self.details(details, thought, sink);
+        } else if let Some(thought) = thought {
             self.text(Kind::Thinking, thought, sink);
         }
         for thinking in &blocks {
@@ -323,6 +336,7 @@ impl Decoder {
             };
             self.calls.read(0, &fragment, whole, &mut self.next, sink);
         }
+        extra(None, said.extra_content, &mut self.next, sink);
     }
 
     /// The block of `kind` that is open, or a new one.
@@ -339,6 +353,7 @@ impl Decoder {
                 index,
                 kind,
                 said: false,
+                details: Details::default(),
             }
         })
     }
@@ -348,6 +363,23 @@ impl Decoder {
         open.said = true;
         let index = open.index;
         sink(&Event::Delta(index, Delta::Text(text)));
+    }
+
+    /// `reasoning_details`, which prove the words beside them, or have them.
+    fn details(&mut self, details: &RawValue, thought: Option<&str>, sink: Sink<'_>) {
+        let details = Details::of(serde_json::from_str(details.get()).ok().as_ref());
+        if thought.is_none() && details.is_empty() {
+            return;
+        }
+        let words = details.words();
+        let words = thought.unwrap_or(&words);
+        let open = self.opened(Kind::Thinking, sink);
+        open.details.add(details);
+        if !words.is_empty() {
+            open.said = true;
+            let index = open.index;
+            sink(&Event::Delta(index, Delta::Text(words)));
+        }
     }
 
     /// One of `thinking_blocks`, which repeat the words that came as `reasoning_content`, with their proof.
@@ -368,6 +400,9 @@ impl Decoder {
 
     fn close_text(&mut self, sink: Sink<'_>) {
         if let Some(open) = self.open.take() {
+            if let Some(proof) = open.details.proof() {
+                sink(&Event::Delta(open.index, Delta::Proof(&proof)));
+            }
             sink(&Event::Close(open.index));
         }
     }

@@ -103,6 +103,7 @@ impl Encoder {
             Kind::Text => What::Text,
             Kind::Refusal => What::Refusal,
             Kind::Thinking => What::Thinking(Thinking::default()),
+            Kind::Proof(proof) => What::Thinking(Thinking::proof(proof)),
             Kind::Call {
                 id, name, custom, ..
             } => {

@@ -6,6 +6,7 @@
 use super::super::neutral::{Delta, Event, Kind};
 use super::super::sink::Sink;
 use super::decode::Fragment;
+use super::opaque::extra;
 
 /// The calls so far.
 #[derive(Debug, Default)]
@@ -125,7 +126,10 @@ impl Calls {
         let known = known.filter(|at| !whole && self.0[*at].goes_on(id, name, text));
         let at = match known {
             Some(at) => at,
-            None => self.begin(number, id, name, fragment.is_custom(), next, sink),
+            None => {
+                extra(Some(id), fragment.extra_content, next, sink);
+                self.begin(number, id, name, fragment.is_custom(), next, sink)
+            }
         };
         self.feed(at, text, next, sink);
     }

@@ -114,6 +114,8 @@ pub(crate) fn thinking_value(thinking: &Thinking) -> Value {
             json!({"type": "thinking", "thinking": thinking.text, "signature": signature})
         }
         Proof::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
+        // It has no words, and clients carry such blocks without looking into them.
+        proof @ Proof::Extra { .. } => json!({"type": "redacted_thinking", "data": proof.seal()}),
         proof => json!({"type": "thinking", "thinking": thinking.text, "signature": proof.seal()}),
     }
 }

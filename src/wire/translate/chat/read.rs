@@ -8,6 +8,7 @@ use super::super::neutral::{
     Proof, Role, Sampling, Thinking, Tool, ToolKind,
 };
 use super::super::{Refusal, Surface};
+use super::opaque::{Details, extra_proof};
 use super::parts::{content, mark, thinking_block};
 
 /// Reads a request.
@@ -40,7 +41,7 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     c.max_output_tokens = limits.into_iter().flatten().max();
     c.format = format(&mut body)?;
     if let Some(effort) = body.text("reasoning_effort")? {
-        match Effort::of(&effort) {
+        match Effort::named(&effort) {
             Some(effort) => c.reasoning.effort = Some(effort),
             None => return body.refuse("reasoning_effort", "it is no effort that is known"),
         }
@@ -299,23 +300,33 @@ fn assistant(mut message: Fields, said: Vec<Block>, c: &mut Conversation) -> Res
         blocks.extend(thinking_block(block)?.map(|thinking| Content::Thinking(thinking).into()));
     }
     let words = [message.take("reasoning_content"), message.take("reasoning")];
-    if blocks.is_empty()
-        && let Some(Value::String(text)) = words.into_iter().flatten().next()
-        && !text.is_empty()
-    {
+    let words = words.into_iter().flatten().next();
+    let words = words.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let details = Details::of(message.take("reasoning_details").as_ref());
+    // What stands in for thoughts says nothing.
+    if blocks.is_empty() && !(words.trim().is_empty() && details.is_empty()) {
         let thinking = Thinking {
-            text,
-            proof: Proof::None,
+            text: words.to_owned(),
+            proof: details.proof().unwrap_or_default(),
         };
         blocks.push(Content::Thinking(thinking).into());
     }
+    let proved =
+        |of: Option<Proof>| of.map(|proof| Content::Thinking(Thinking::proof(&proof)).into());
+    blocks.extend(proved(extra_proof(
+        None,
+        message.take("extra_content").as_ref(),
+    )));
     blocks.extend(said);
     if let Some(refusal) = message.text("refusal")? {
         blocks.push(Content::Refusal(refusal).into());
     }
     for (at, call) in message.list("tool_calls")?.into_iter().enumerate() {
-        let call = Fields::of(call, message.path(&format!("tool_calls[{at}]")))?;
-        blocks.push(Content::Call(read_call(call)?).into());
+        let mut call = Fields::of(call, message.path(&format!("tool_calls[{at}]")))?;
+        let content = call.take("extra_content");
+        let call = read_call(call)?;
+        blocks.extend(proved(extra_proof(Some(&call.id), content.as_ref())));
+        blocks.push(Content::Call(call).into());
     }
     for legacy in ["audio", "function_call"] {
         if message.take(legacy).is_some() {

@@ -3,9 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::super::json::put;
-use super::super::neutral::{Block, CacheMark, Call, Content, Field, Proof, Role, Source, Turn};
+use super::super::neutral::{Block, CacheMark, Call, Content, Field, Role, Source, Turn};
 use super::super::{Lost, Refusal, Target, custom, media, names};
-use super::parts::thinking_value;
+use super::opaque::told;
+
+/// What the assistant says between results and the user, where somebody must.
+const READ: &str = "(I have read this.)";
 
 /// A cache mark, as clients of gateways write it.
 pub(super) fn cache_control(ttl: Option<&str>) -> Value {
@@ -72,12 +75,16 @@ fn user_turn(
             text = "(see the attachment)".to_owned();
         }
         messages.push(json!({
-            "role": "tool", "tool_call_id": names::call_id(&result.id), "content": text,
+            "role": "tool", "tool_call_id": target.call_id(&result.id), "content": text,
         }));
         rest.extend(media);
     }
     if !rest.is_empty() {
         let content = content(&rest, target, lost)?;
+        let answers = messages.last().is_some_and(|last| last["role"] == "tool");
+        if answers && target.rules.assistant_after_tool {
+            messages.push(json!({"role": "assistant", "content": READ}));
+        }
         messages.push(json!({"role": "user", "content": content}));
     }
     Ok(())
@@ -97,23 +104,16 @@ fn joined(blocks: &[Block], between: &str) -> String {
 fn assistant(turn: &Turn, target: &Target<'_>, lost: &mut Lost) -> Result<Option<Value>, Refusal> {
     let mut message = Map::new();
     message.insert("role".to_owned(), "assistant".into());
-    let (mut text, mut refusal, mut words) = (String::new(), String::new(), String::new());
-    let (mut calls, mut thoughts) = (Vec::new(), Vec::new());
+    let (mut text, mut refusal) = (String::new(), String::new());
+    let mut calls = Vec::new();
+    let thoughts = told(turn, target, lost);
     for block in &turn.blocks {
         lost.add_if(Field::CacheControl, block.cache.is_some());
         match &block.content {
             Content::Text(more) => text.push_str(more),
             Content::Refusal(more) => refusal.push_str(more),
             Content::Call(call) => calls.push(write_call(call, target)),
-            Content::Thinking(thinking) if target.extensions => {
-                words.push_str(&thinking.text);
-                thoughts.push(thinking_value(thinking));
-            }
-            // Thoughts without a proof came from a chat provider, which may want them back.
-            Content::Thinking(thinking) if thinking.proof == Proof::None && !target.openai => {
-                words.push_str(&thinking.text);
-            }
-            Content::Thinking(_) => lost.add(Field::Thinking),
+            Content::Thinking(_) => {}
             Content::Image { .. } | Content::File { .. } | Content::Result(_) => {
                 return Err(Refusal::new(
                     "messages",
@@ -123,7 +123,7 @@ fn assistant(turn: &Turn, target: &Target<'_>, lost: &mut Lost) -> Result<Option
         }
     }
     if text.is_empty() && calls.is_empty() && refusal.is_empty() {
-        if thoughts.is_empty() && words.is_empty() {
+        if thoughts.is_empty() {
             return Ok(None);
         }
         message.insert("content".to_owned(), "".into());
@@ -137,22 +137,16 @@ fn assistant(turn: &Turn, target: &Target<'_>, lost: &mut Lost) -> Result<Option
         "refusal",
         Some(refusal).filter(|text| !text.is_empty()),
     );
-    put(
-        &mut message,
-        "reasoning_content",
-        Some(words).filter(|text| !text.is_empty()),
-    );
-    for (key, list) in [("thinking_blocks", thoughts), ("tool_calls", calls)] {
-        if !list.is_empty() {
-            message.insert(key.to_owned(), list.into());
-        }
+    if !calls.is_empty() {
+        message.insert("tool_calls".to_owned(), calls.into());
     }
+    thoughts.put(&mut message, target);
     Ok(Some(Value::Object(message)))
 }
 
 fn write_call(call: &Call, target: &Target<'_>) -> Value {
     let name = names::tool(call.namespace.as_deref(), &call.name);
-    let id = names::call_id(&call.id);
+    let id = target.call_id(&call.id);
     if call.custom && target.openai {
         return json!({"id": id, "type": "custom", "custom": {"name": name, "input": call.arguments}});
     }
@@ -178,7 +172,10 @@ fn content(blocks: &[Block], target: &Target<'_>, lost: &mut Lost) -> Result<Val
     let mut parts = Vec::with_capacity(blocks.len());
     for block in blocks {
         let mut part = part(&block.content, lost)?;
-        match (&block.cache, target.extensions) {
+        match (
+            &block.cache,
+            target.extensions || target.rules.cache_control,
+        ) {
             (Some(mark), true) => {
                 part["cache_control"] = cache_control(mark.ttl.as_deref());
             }

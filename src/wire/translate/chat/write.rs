@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::effort::{self, Told};
 use super::super::json::{bytes, put};
-use super::super::neutral::{Choice, Conversation, Effort, Field, Format, ToolKind};
+use super::super::neutral::{Choice, Conversation, Field, Format, ToolKind};
 use super::super::tools::{self, Takes};
-use super::super::{Lost, Refusal, Reply, Target, names};
+use super::super::{Lost, Refusal, Reply, Target, format, names};
 use super::turns::{cache_control, write_turn};
+use crate::vendor::Switch;
 
 /// How many stop sequences OpenAI takes.
 const MOST_STOPS: usize = 4;
@@ -21,6 +23,8 @@ pub(crate) fn write_request(
     let mut body = Map::new();
     body.insert("model".to_owned(), target.model.into());
     let mut messages = Vec::new();
+    let (format, asked) = format::told(c, target, lost);
+    messages.extend(asked.map(|text| json!({"role": "system", "content": text})));
     for turn in &c.turns {
         write_turn(turn, target, &mut messages, lost)?;
     }
@@ -38,8 +42,9 @@ pub(crate) fn write_request(
     };
     put(&mut body, limit_name, limit);
     let s = &c.sampling;
-    put(&mut body, "temperature", s.temperature);
-    put(&mut body, "top_p", s.top_p);
+    let (temperature, top_p) = target.sampled(s.temperature, s.top_p, lost);
+    put(&mut body, "temperature", temperature);
+    put(&mut body, "top_p", top_p);
     if target.openai {
         lost.add_if(Field::TopK, s.top_k.is_some());
     } else {
@@ -59,8 +64,9 @@ pub(crate) fn write_request(
         body.insert("logprobs".to_owned(), true.into());
         put(&mut body, "top_logprobs", s.top_logprobs);
     }
-    put(&mut body, "response_format", c.format.as_ref().map(format));
-    put(&mut body, "reasoning_effort", effort(c).map(Effort::name));
+    let format = format.map(|format| response_format(format, lost));
+    put(&mut body, "response_format", format);
+    write_thinking(c, target, &mut body, lost);
     put(&mut body, "verbosity", c.verbosity.clone());
     put(&mut body, "user", c.user.as_deref().map(user));
     put(&mut body, "metadata", c.metadata.clone());
@@ -79,31 +85,45 @@ pub(crate) fn write_request(
     Ok(bytes(body))
 }
 
-/// OpenAI's effort: the one that is said, or the one that a budget of tokens amounts to.
-pub(crate) fn effort(c: &Conversation) -> Option<Effort> {
-    let of_budget = || {
-        let budget = c.reasoning.budget?;
-        Some(match budget {
-            0..=1024 => Effort::Minimal,
-            1025..=4096 => Effort::Low,
-            4097..=16_384 => Effort::Medium,
-            _ => Effort::High,
-        })
+/// Whether and how hard to think, in the words that the provider has for it.
+fn write_thinking(
+    c: &Conversation,
+    target: &Target<'_>,
+    body: &mut Map<String, Value>,
+    lost: &mut Lost,
+) {
+    let told = effort::told(c, target, lost);
+    let (key, value) = match (told, target.rules.switch) {
+        (Told::Nothing, _) => return,
+        (Told::Off, Switch::Thinking) => ("thinking", json!({"type": "disabled"})),
+        (Told::Off, Switch::Reasoning) => ("reasoning", json!({"enabled": false})),
+        (Told::Off, Switch::Effort) => ("reasoning_effort", "none".into()),
+        (_, Switch::Reasoning) if c.reasoning.effort.is_none() => {
+            let most = c.reasoning.budget.map(|most| json!({"max_tokens": most}));
+            ("reasoning", most.unwrap_or(json!({"enabled": true})))
+        }
+        (Told::On, _) => return,
+        (Told::Effort(effort), _) => ("reasoning_effort", effort.name().into()),
     };
-    c.reasoning.effort.or_else(of_budget)
+    body.insert(key.to_owned(), value);
 }
 
 /// OpenAI takes ids of users of at most 64 characters; a longer one is told by its hash.
 pub(crate) fn user(id: &str) -> String {
-    use sha2::Digest as _;
     if id.chars().count() <= 64 {
         return id.to_owned();
     }
+    hashed(id)
+}
+
+/// The SHA-256 of an id, in hexadecimal.
+pub(crate) fn hashed(id: &str) -> String {
+    use sha2::Digest as _;
     let hash = sha2::Sha256::digest(id.as_bytes());
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn format(format: &Format) -> Value {
+fn response_format(format: &Format, lost: &mut Lost) -> Value {
     match format {
         Format::Json => json!({"type": "json_object"}),
         Format::Schema {
@@ -117,7 +137,8 @@ fn format(format: &Format) -> Value {
             inner.insert("name".to_owned(), name.into());
             put(&mut inner, "description", description.clone());
             inner.insert("schema".to_owned(), schema.clone());
-            put(&mut inner, "strict", *strict);
+            let strict = format::strict(schema, *strict, Field::Format, lost);
+            put(&mut inner, "strict", strict);
             json!({"type": "json_schema", "json_schema": inner})
         }
     }
@@ -139,6 +160,7 @@ fn write_tools(
         let mut outer = Map::new();
         match tool.takes {
             Takes::Json(schema, strict) => {
+                let strict = format::strict(&schema, strict, Field::Strict, lost);
                 inner.insert("parameters".to_owned(), schema);
                 put(&mut inner, "strict", strict);
                 outer.insert("type".to_owned(), "function".into());

@@ -36,7 +36,14 @@ struct Open {
 enum What {
     Text,
     Thinking,
-    Call { id: String, name: String },
+    /// What the client carries and does not read.
+    Opaque {
+        data: String,
+    },
+    Call {
+        id: String,
+        name: String,
+    },
 }
 
 /// A block that waits for the open one.
@@ -83,6 +90,7 @@ impl Encoder {
                 let what = match kind {
                     Kind::Text | Kind::Refusal => What::Text,
                     Kind::Thinking => What::Thinking,
+                    Kind::Proof(proof) => What::Opaque { data: proof.seal() },
                     Kind::Call { id, name, .. } => What::Call {
                         id: names::call_id(id),
                         name: (*name).to_owned(),
@@ -134,6 +142,7 @@ impl Encoder {
         let block = match &what {
             What::Text => text_block(""),
             What::Thinking => json!({"type": "thinking", "thinking": "", "signature": ""}),
+            What::Opaque { data } => json!({"type": "redacted_thinking", "data": data}),
             What::Call { id, name } => call_block(id, name, &json!({})),
         };
         let number = self.next;

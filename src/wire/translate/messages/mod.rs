@@ -5,9 +5,11 @@
 //! event types of the provider's own Python SDK, 2.12.
 
 mod answer;
+mod cache;
 mod decode;
 mod encode;
 mod read;
+mod thinking;
 mod turns;
 mod write;
 
@@ -15,4 +17,5 @@ pub(super) use answer::{read_answer, write_answer};
 pub(super) use decode::Decoder;
 pub(super) use encode::Encoder;
 pub(super) use read::read_request;
+pub(super) use thinking::lacks_its_thought;
 pub(super) use write::write_request;

@@ -81,7 +81,7 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
     c.reasoning = reasoning(&mut body)?;
     if let Some(mut config) = body.object("output_config")? {
         if let Some(effort) = config.text("effort")? {
-            c.reasoning.effort = Effort::of(&effort);
+            c.reasoning.effort = Effort::named(&effort);
         }
         c.format = format(config.object("format")?)?;
     }
@@ -244,6 +244,24 @@ fn block(mut block: Fields, c: &mut Conversation, blocks: &mut Vec<Block>) -> Re
                 Some(thinking) => Content::Thinking(thinking),
                 None => return Ok(()),
             }
+        }
+        // A summary in the place of all that was said before it, which the provider passes over ("Compaction").
+        "compaction" => match block.text("content")? {
+            Some(summary) => {
+                c.turns.retain(|turn| turn.role.instructs());
+                blocks.clear();
+                Content::Text(summary)
+            }
+            None => return Ok(()),
+        },
+        // What a provider's own tool did is in the words that followed it.
+        "server_tool_use" | "mcp_tool_use" => {
+            c.leave_out(format!("messages.{kind}"));
+            return Ok(());
+        }
+        _ if kind.ends_with("_tool_result") => {
+            c.leave_out(format!("messages.{kind}"));
+            return Ok(());
         }
         _ => {
             return block.refuse(

@@ -1,29 +1,20 @@
 //! Writing the turns of a request.
 
-use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::super::chat::thinking_value;
-use super::super::neutral::{
-    Block, CacheMark, Call, Content, Conversation, Field, Proof, Role, Source, Turn,
-};
-use super::super::{Lost, Refusal, names};
+use super::super::neutral::{Block, Call, Content, Conversation, Field, Proof, Role, Source, Turn};
+use super::super::{Lost, Refusal, media, names};
+use super::cache::cache_control;
 
 /// Stands for what the user said before a conversation that begins with the assistant.
 const BEFORE: &str = "(The conversation before this is not shown.)";
 
+/// What a result says that must say something.
+const FAILED: &str = "(The tool failed, and said nothing.)";
+
 /// Asks a model that cannot be given the beginning of its answer to go on.
 const GO_ON: &str = "Please go on.";
-
-/// A cache mark.
-pub(super) fn cache_control(mark: &CacheMark) -> Value {
-    match mark.ttl.as_deref() {
-        None => json!({"type": "ephemeral"}),
-        Some("5m") => json!({"type": "ephemeral", "ttl": "5m"}),
-        // OpenAI's are 30m and 12h.
-        Some(_) => json!({"type": "ephemeral", "ttl": "1h"}),
-    }
-}
 
 /// The system prompt, and the messages. Instructions in the middle become the user's words in their place,
 /// marked as what they are: the role `system` there is taken by the newest models only, and moving them to
@@ -89,10 +80,20 @@ pub(super) fn turns(
     if let Some((Role::Assistant, ..)) = messages.first() {
         messages.insert(0, (Role::User, Vec::new(), said(BEFORE)));
     }
-    if let (Some((Role::Assistant, _, blocks)), false) = (messages.last(), prefill)
-        && blocks.iter().all(|block| block["type"] != "tool_use")
-    {
-        messages.push((Role::User, Vec::new(), said(GO_ON)));
+    // A user's turn of white space alone asks to go on, too.
+    let own = c
+        .turns
+        .last()
+        .is_some_and(|turn| turn.role == Role::Assistant);
+    match messages.last_mut() {
+        Some((Role::Assistant, _, blocks)) if prefill && own => {
+            begin(blocks, lost);
+            if blocks.is_empty() {
+                messages.pop();
+            }
+        }
+        Some((Role::Assistant, ..)) => messages.push((Role::User, Vec::new(), said(GO_ON))),
+        _ => {}
     }
     let messages = messages
         .into_iter()
@@ -110,41 +111,35 @@ pub(super) fn turns(
     Ok((system, messages))
 }
 
+/// Makes the beginning of an answer one that is taken: it ends with no thought and with no white space.
+fn begin(blocks: &mut Vec<Value>, lost: &mut Lost) {
+    while blocks.last().is_some_and(is_thought) {
+        lost.add(Field::Thinking);
+        blocks.pop();
+    }
+    if let Some(Value::String(text)) = blocks.last_mut().and_then(|last| last.get_mut("text")) {
+        text.truncate(text.trim_end().len());
+    }
+}
+
+fn is_thought(block: &Value) -> bool {
+    block["type"] == "thinking" || block["type"] == "redacted_thinking"
+}
+
 /// A block; `None` for what is empty or another provider's.
 fn write_block(block: &Block, lost: &mut Lost) -> Result<Option<Value>, Refusal> {
     let mut value = match &block.content {
-        // Empty texts are refused.
-        Content::Text(text) | Content::Refusal(text) if text.is_empty() => return Ok(None),
+        // Texts of white space are refused like empty ones.
+        Content::Text(text) | Content::Refusal(text) if text.trim().is_empty() => {
+            lost.add_if(Field::CacheControl, block.cache.is_some());
+            return Ok(None);
+        }
         Content::Text(text) | Content::Refusal(text) => json!({"type": "text", "text": text}),
         Content::Image { source, detail } => {
             lost.add_if(Field::Detail, detail.is_some());
-            json!({"type": "image", "source": source_value(source, lost)?})
+            media_value("image", source, None, lost)?
         }
-        Content::File {
-            source: Source::Base64 { media_type, data },
-            name,
-        } if media_type.starts_with("text/") => {
-            let text = base64::engine::general_purpose::STANDARD
-                .decode(data)
-                .ok()
-                .and_then(|bytes| String::from_utf8(bytes).ok());
-            let Some(text) = text else {
-                return Err(lost.media("a document of text is not base64 of UTF-8"));
-            };
-            let source = json!({"type": "text", "media_type": "text/plain", "data": text});
-            let mut document = json!({"type": "document", "source": source});
-            if let Some(name) = name {
-                document["title"] = name.as_str().into();
-            }
-            document
-        }
-        Content::File { source, name } => {
-            let mut document = json!({"type": "document", "source": source_value(source, lost)?});
-            if let Some(name) = name {
-                document["title"] = name.as_str().into();
-            }
-            document
-        }
+        Content::File { source, name } => media_value("document", source, name.as_deref(), lost)?,
         Content::Call(call) => {
             let name = names::tool(call.namespace.as_deref(), &call.name);
             json!({"type": "tool_use", "id": names::call_id(&call.id), "name": name, "input": input(call)})
@@ -153,6 +148,9 @@ fn write_block(block: &Block, lost: &mut Lost) -> Result<Option<Value>, Refusal>
             let mut inner = Vec::with_capacity(result.blocks.len());
             for block in &result.blocks {
                 inner.extend(write_block(block, lost)?);
+            }
+            if result.error && inner.is_empty() {
+                inner.push(json!({"type": "text", "text": FAILED}));
             }
             let mut value = json!({
                 "type": "tool_result", "tool_use_id": names::call_id(&result.id), "content": inner,
@@ -164,7 +162,7 @@ fn write_block(block: &Block, lost: &mut Lost) -> Result<Option<Value>, Refusal>
         }
         Content::Thinking(thinking) => match &thinking.proof {
             Proof::Signature(_) | Proof::Redacted(_) => thinking_value(thinking),
-            Proof::None | Proof::Encrypted { .. } => {
+            _ => {
                 lost.add(Field::Thinking);
                 return Ok(None);
             }
@@ -190,12 +188,45 @@ fn input(call: &Call) -> Value {
     }
 }
 
-fn source_value(source: &Source, lost: &Lost) -> Result<Value, Refusal> {
-    Ok(match source {
-        Source::Url(url) => json!({"type": "url", "url": url}),
-        Source::Base64 { media_type, data } => {
-            json!({"type": "base64", "media_type": media_type, "data": data})
+/// A picture or document, by what its bytes are, or by its `kind` if they are elsewhere. Sources: "Vision", "PDF support".
+fn media_value(
+    kind: &str,
+    source: &Source,
+    name: Option<&str>,
+    lost: &Lost,
+) -> Result<Value, Refusal> {
+    let mut value = match source {
+        Source::Url(url) if !url.starts_with("https://") => {
+            return Err(lost.media("the provider's API fetches https URLs only; send base64"));
         }
+        Source::Url(url) => json!({"type": kind, "source": {"type": "url", "url": url}}),
+        Source::Base64 { media_type, data } => match media::kind(media_type, data) {
+            media::Kind::Picture(media_type) => {
+                let source = json!({"type": "base64", "media_type": media_type, "data": data});
+                return Ok(json!({"type": "image", "source": source}));
+            }
+            media::Kind::Pdf => {
+                let source =
+                    json!({"type": "base64", "media_type": "application/pdf", "data": data});
+                json!({"type": "document", "source": source})
+            }
+            media::Kind::Text => {
+                let Some(text) = media::text(data) else {
+                    return Err(lost.media("a document of text is not base64 of UTF-8"));
+                };
+                let source = json!({"type": "text", "media_type": "text/plain", "data": text});
+                json!({"type": "document", "source": source})
+            }
+            media::Kind::Other => {
+                return Err(lost.media(
+                    "the provider's API reads JPEG, PNG, GIF, WebP, PDF and text, and nothing else",
+                ));
+            }
+        },
         Source::Id(_) => return Err(lost.file_id("a picture or document")),
-    })
+    };
+    if let (Some(name), true) = (name, value["type"] == "document") {
+        value["title"] = name.into();
+    }
+    Ok(value)
 }

@@ -1,22 +1,23 @@
 //! Writing a request.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use super::super::chat::hashed;
 use super::super::json::{bytes, put};
-use super::super::neutral::{CacheMark, Choice, Conversation, Effort, Field, Format};
+use super::super::neutral::{Choice, Conversation, Field, Format};
+use super::super::schema::{self, Closed};
 use super::super::target::ThinkingStyle;
 use super::super::tools::{self, Takes};
-use super::super::{Lost, Refusal, Reply, Target, names, schema};
-use super::turns::{cache_control, turns};
+use super::super::{Lost, Refusal, Reply, Target, format, names};
+use super::cache::{cache_control, write_cache};
+use super::thinking::{Room, lacks_its_thought, write_thinking};
+use super::turns::turns;
 
-/// The smallest budget of tokens for thinking that is taken.
-const LEAST_BUDGET: u64 = 1024;
-
-/// What stands in for a mode that only OpenAI has, some JSON object of no schema, and for schemas where a
-/// model is not held to them.
-const JSON_PLEASE: &str = "Answer with one valid JSON object and nothing else.";
+/// Most strict tools of a request ("Structured outputs").
+const MOST_STRICT: u32 = 20;
 
 /// Writes a request.
 pub(crate) fn write_request(
@@ -35,41 +36,34 @@ pub(crate) fn write_request(
     };
     let max_tokens = max_tokens.max(1);
     body.insert("max_tokens".to_owned(), max_tokens.into());
-    let (mut system, messages) = turns(c, target.prefill, lost)?;
-    match &c.format {
-        Some(Format::Json) => {
+    let held = match &c.format {
+        Some(Format::Schema { schema, .. }) => held_to(schema, target),
+        _ => None,
+    };
+    // An answer of a schema is not begun by the client.
+    let (mut system, messages) = turns(c, target.prefill && held.is_none(), lost)?;
+    match (&c.format, &held) {
+        (Some(format), None) => {
             lost.add(Field::Format);
-            system.push(json!({"type": "text", "text": JSON_PLEASE}));
+            system.push(json!({"type": "text", "text": format::asked(format)}));
         }
-        Some(Format::Schema { schema, .. }) if !target.structured => {
-            lost.add(Field::Format);
-            let text = format!("{JSON_PLEASE} It must match this JSON Schema:\n{schema}");
-            system.push(json!({"type": "text", "text": text}));
-        }
-        _ => {}
+        (_, held) => lost.add_if(Field::SchemaKeywords, matches!(held, Some((_, true)))),
     }
     if !system.is_empty() {
         body.insert("system".to_owned(), system.into());
     }
     lost.something(&messages)?;
-    let thoughtless = answers_a_call_without_thought(&messages);
+    let thoughtless = lacks_its_thought(&messages);
     body.insert("messages".to_owned(), messages.into());
     let forced = write_tools(c, target, reply, lost, &mut body)?;
     let budgeted = target.thinking == ThinkingStyle::Budget;
-    let may_think = !forced && (!thoughtless || !budgeted);
-    let mut config = Map::new();
-    let thinks = write_thinking(
-        c,
-        target,
+    let room = Room {
         max_tokens,
-        may_think,
-        &mut body,
-        &mut config,
-        lost,
-    );
-    if let (Some(Format::Schema { schema, .. }), true) = (&c.format, target.structured) {
-        let mut schema = schema.clone();
-        lost.add_if(Field::SchemaKeywords, schema::closed(&mut schema));
+        may_think: !forced && (!thoughtless || !budgeted),
+    };
+    let mut config = Map::new();
+    let thinks = write_thinking(c, target, room, &mut body, &mut config, lost);
+    if let Some((schema, _)) = held {
         let format = json!({"type": "json_schema", "schema": schema});
         config.insert("format".to_owned(), format);
     }
@@ -77,8 +71,8 @@ pub(crate) fn write_request(
         body.insert("output_config".to_owned(), config.into());
     }
     write_sampling(c, target, thinks, &mut body, lost);
-    if let Some(user) = &c.user {
-        body.insert("metadata".to_owned(), json!({"user_id": user}));
+    if let Some(id) = c.user.as_deref().map(user) {
+        body.insert("metadata".to_owned(), json!({"user_id": id}));
     }
     lost.add_if(
         Field::Metadata,
@@ -98,27 +92,27 @@ pub(crate) fn write_request(
     Ok(bytes(body))
 }
 
-/// OpenAI caches by itself, and its cache key says that the client counts on it; Anthropic caches what is
-/// marked, by itself if the whole request is.
-fn write_cache(
-    c: &Conversation,
-    target: &Target<'_>,
-    body: &mut Map<String, Value>,
-    lost: &mut Lost,
-) {
-    let asked = c.cache_key.is_some() || c.cache_retention.is_some();
-    let mark = match &c.cache {
-        Some(mark) => Some(mark.clone()),
-        None if asked && target.is_claude() => Some(CacheMark {
-            ttl: (c.cache_retention.as_deref() == Some("24h")).then(|| "1h".to_owned()),
-        }),
-        None => {
-            lost.add_if(Field::CacheKey, c.cache_key.is_some());
-            lost.add_if(Field::CacheRetention, c.cache_retention.is_some());
-            None
-        }
-    };
-    put(body, "cache_control", mark.as_ref().map(cache_control));
+/// The schema that the model can be held to, and whether it says less; `None` if it can be held to none of it.
+fn held_to(schema: &Value, target: &Target<'_>) -> Option<(Value, bool)> {
+    let mut schema = schema.clone();
+    let closed = target.structured.then(|| schema::closed(&mut schema))?;
+    (closed != Closed::Impossible).then_some((schema, closed == Closed::Less))
+}
+
+/// Longest id of a user.
+const MAX_USER: usize = 256;
+
+/// A user's id. One that is no opaque id, as an address or a number of a telephone, is refused (the reference of
+/// `metadata.user_id`), and so is a long one: both are told by their hash.
+fn user(id: &str) -> Cow<'_, str> {
+    let number = id.trim_start_matches('+').trim();
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let plain = |byte: u8| byte.is_ascii_digit() || b" -().".contains(&byte);
+    let is_number = (7..=15).contains(&digits) && number.bytes().all(plain);
+    if id.contains('@') || is_number || id.chars().count() > MAX_USER {
+        return Cow::Owned(hashed(id));
+    }
+    Cow::Borrowed(id)
 }
 
 fn write_sampling(
@@ -169,81 +163,6 @@ fn write_sampling(
     lost.add_if(Field::Logprobs, s.logprobs);
 }
 
-/// Whether the last turn gives results to a turn that did not begin with a thought of Anthropic's, as after
-/// another provider's turn. A budget for thinking is refused then ("Extended thinking", "Preserving thinking
-/// blocks").
-fn answers_a_call_without_thought(messages: &[Value]) -> bool {
-    let first = |message: &Value| {
-        let kind = message.pointer("/content/0/type").and_then(Value::as_str);
-        kind.unwrap_or_default().to_owned()
-    };
-    match messages {
-        [.., called, last] => first(last) == "tool_result" && !first(called).ends_with("thinking"),
-        _ => false,
-    }
-}
-
-/// Says how much to think; whether it thinks at all. It may not where a tool must be called: the provider
-/// refuses both together.
-fn write_thinking(
-    c: &Conversation,
-    target: &Target<'_>,
-    max_tokens: u64,
-    may_think: bool,
-    body: &mut Map<String, Value>,
-    config: &mut Map<String, Value>,
-    lost: &mut Lost,
-) -> bool {
-    let r = &c.reasoning;
-    let wanted = match (r.enabled, r.effort, r.budget) {
-        (Some(enabled), _, _) => enabled,
-        (None, Some(effort), _) => effort != Effort::None,
-        (None, None, budget) => budget.is_some() || r.summary.is_some(),
-    };
-    if !wanted {
-        return false;
-    }
-    if !may_think {
-        lost.add(Field::Effort);
-        return false;
-    }
-    let mut thinking = Map::new();
-    match target.thinking {
-        ThinkingStyle::Adaptive { xhigh } => {
-            thinking.insert("type".to_owned(), "adaptive".into());
-            let effort = r.effort.map(|effort| match effort {
-                Effort::None | Effort::Minimal => Effort::Low,
-                Effort::Xhigh if !xhigh => Effort::High,
-                effort => effort,
-            });
-            put(config, "effort", effort.map(Effort::name));
-        }
-        ThinkingStyle::Budget => {
-            let budget = r.budget.unwrap_or(match r.effort {
-                Some(Effort::None | Effort::Minimal) => 1024,
-                Some(Effort::Low) => 4096,
-                Some(Effort::Medium) | None => 10_240,
-                Some(Effort::High) => 20_480,
-                Some(Effort::Xhigh | Effort::Max) => 32_000,
-            });
-            let budget = budget.min(max_tokens.saturating_sub(1));
-            if budget < LEAST_BUDGET {
-                lost.add(Field::Effort);
-                return false;
-            }
-            thinking.insert("type".to_owned(), "enabled".into());
-            thinking.insert("budget_tokens".to_owned(), budget.into());
-        }
-    }
-    let shown = r.shown.or(r.summary.is_some().then_some(true));
-    if let (Some(shown), true) = (shown, target.is_claude()) {
-        let display = if shown { "summarized" } else { "omitted" };
-        thinking.insert("display".to_owned(), display.into());
-    }
-    body.insert("thinking".to_owned(), thinking.into());
-    true
-}
-
 /// Calls and results go with tools only. A request without any, as to sum up what was done with them, names
 /// those that were called, and that none may be now.
 fn write_called(c: &Conversation, body: &mut Map<String, Value>) {
@@ -276,6 +195,7 @@ fn write_tools(
         _ => None,
     };
     let mut list = Vec::with_capacity(sent.len());
+    let mut stricts = 0;
     for tool in sent {
         if allowed.is_some_and(|names| !names.contains(&tool.tool.name)) {
             continue;
@@ -284,16 +204,14 @@ fn write_tools(
         one.insert("name".to_owned(), tool.name.into());
         put(&mut one, "description", tool.description);
         if let Takes::Json(mut schema, strict) = tool.takes {
-            if strict == Some(true) && target.structured {
-                lost.add_if(Field::ToolKeywords, schema::closed(&mut schema));
+            let is_strict = strict == Some(true) && stricts < MOST_STRICT;
+            let held = is_strict.then(|| held_to(&schema, target)).flatten();
+            lost.add_if(Field::Strict, strict == Some(true) && held.is_none());
+            if let Some((closed, less)) = held {
+                schema = closed;
+                lost.add_if(Field::ToolKeywords, less);
                 one.insert("strict".to_owned(), true.into());
-            } else {
-                lost.add_if(Field::Strict, strict == Some(true));
-            }
-            if let Some(schema) = schema.as_object_mut()
-                && schema.get("type").is_none_or(|kind| kind != "object")
-            {
-                schema.insert("type".to_owned(), "object".into());
+                stricts += 1;
             }
             one.insert("input_schema".to_owned(), schema);
         }

@@ -105,6 +105,8 @@ pub(crate) enum Kind<'a> {
     Refusal,
     /// What it thinks.
     Thinking,
+    /// A proof that is known whole and has no words of its own.
+    Proof(&'a Proof),
     /// A call of a tool.
     Call {
         /// What its result will refer to.
@@ -186,6 +188,7 @@ impl Part {
             Kind::Text => Part::Text(String::new(), Vec::new()),
             Kind::Refusal => Part::Refusal(String::new()),
             Kind::Thinking => Part::Thinking(Thinking::default()),
+            Kind::Proof(proof) => Part::Thinking(Thinking::proof(proof)),
             Kind::Call {
                 id,
                 name,

@@ -31,6 +31,8 @@ pub(crate) enum Field {
     LogitBias,
     /// How hard to think.
     Effort,
+    /// Whether to think.
+    Thinks,
     /// What was thought, with what makes its provider believe it.
     Thinking,
     /// The shape of the answer.
@@ -43,6 +45,8 @@ pub(crate) enum Field {
     Metadata,
     /// The tier.
     Tier,
+    /// Results without calls, and calls without results.
+    Results,
     /// Whether a result is an error.
     IsError,
     /// How closely to look at a picture.
@@ -78,13 +82,15 @@ impl Field {
             Field::FrequencyPenalty => ("frequency_penalty", "frequency_penalty", "frequency_penalty"),
             Field::PresencePenalty  => ("presence_penalty", "presence_penalty", "presence_penalty"),
             Field::LogitBias        => ("logit_bias", "logit_bias", "logit_bias"),
-            Field::Effort           => ("reasoning_effort", "reasoning", "thinking"),
+            Field::Effort           => ("reasoning_effort", "reasoning", "output_config.effort"),
+            Field::Thinks           => ("reasoning_effort", "reasoning", "thinking"),
             Field::Thinking         => ("messages.thinking_blocks", "input.reasoning", "messages.thinking"),
             Field::Format           => ("response_format", "text.format", "output_config.format"),
             Field::SchemaKeywords   => ("response_format.json_schema", "text.format.schema", "output_config.format.schema"),
             Field::Verbosity        => ("verbosity", "text.verbosity", "verbosity"),
             Field::Metadata         => ("metadata", "metadata", "metadata"),
             Field::Tier             => ("service_tier", "service_tier", "service_tier"),
+            Field::Results          => ("messages.tool_calls", "input.function_call_output", "messages.tool_result"),
             Field::IsError          => ("messages.is_error", "input.is_error", "messages.tool_result.is_error"),
             Field::Detail           => ("messages.image_url.detail", "input.input_image.detail", "messages.image.detail"),
             Field::Grammar          => ("tools.custom.format", "tools.format", "tools.format"),

@@ -5,14 +5,16 @@
 
 mod answer;
 mod field;
+mod pairs;
 mod request;
 mod seal;
 
+pub(crate) use crate::reasoning::Effort;
 pub(crate) use answer::{Answer, Collector, Delta, Event, Fault, Kind, Part, Stop};
 pub(crate) use field::Field;
 pub use request::Conversation;
 pub(crate) use request::{
-    Block, CacheMark, Call, CallResult, Choice, Content, Effort, Format, Reasoning, Role, Sampling,
-    Source, Thinking, Tool, ToolKind, Turn,
+    Block, CacheMark, Call, CallResult, Choice, Content, Format, Reasoning, Role, Sampling, Source,
+    Thinking, Tool, ToolKind, Turn,
 };
 pub(crate) use seal::Proof;

@@ -1,12 +1,12 @@
 //! What is asked.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::{Field, Proof};
 use crate::Surface;
+use crate::reasoning::Effort;
 
 /// A request to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,35 +56,6 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Whether every call has its result, right behind the turn that it was made in, and every result its call, all
-    /// by unlike ids. A request that its own API takes has this after reading, and then it must be kept.
-    pub fn calls_are_answered(&self) -> bool {
-        let mut open: Vec<&str> = Vec::new();
-        let mut seen: Vec<&str> = Vec::new();
-        for turn in &self.turns {
-            for block in &turn.blocks {
-                match (&block.content, turn.role) {
-                    (Content::Result(result), Role::User) => {
-                        let Some(at) = open.iter().position(|id| *id == result.id) else {
-                            return false;
-                        };
-                        open.remove(at);
-                    }
-                    (Content::Call(call), Role::Assistant) if !seen.contains(&call.id.as_str()) => {
-                        seen.push(&call.id);
-                        open.push(&call.id);
-                    }
-                    (Content::Call(_) | Content::Result(_), _) => return false,
-                    _ => {}
-                }
-            }
-            if turn.role != Role::Assistant && !open.is_empty() {
-                return false;
-            }
-        }
-        open.is_empty()
-    }
-
     /// An empty one.
     pub(crate) fn new(surface: Surface) -> Conversation {
         Conversation {
@@ -112,64 +83,19 @@ impl Conversation {
         }
     }
 
+    /// Names what is not carried over, once.
+    pub(crate) fn leave_out(&mut self, name: String) {
+        if !self.unknown.contains(&name) {
+            self.unknown.push(name);
+        }
+    }
+
     /// Adds blocks to the last turn if it is the same role's, else as a turn of their own.
     pub(crate) fn push(&mut self, role: Role, blocks: Vec<Block>) {
         match self.turns.last_mut() {
             Some(last) if last.role == role => last.blocks.extend(blocks),
             _ => self.turns.push(Turn { role, blocks }),
         }
-    }
-
-    /// Moves every result right behind the turn that made its call. Responses take them anywhere later, and the
-    /// other APIs nowhere else.
-    pub(crate) fn settle_results(&mut self) {
-        let mut called: HashMap<String, usize> = HashMap::new();
-        let mut late: HashMap<usize, Vec<Block>> = HashMap::new();
-        for (at, turn) in self.turns.iter_mut().enumerate() {
-            let mut kept = Vec::with_capacity(turn.blocks.len());
-            for block in std::mem::take(&mut turn.blocks) {
-                match &block.content {
-                    Content::Call(call) => {
-                        called.insert(call.id.clone(), at);
-                    }
-                    Content::Result(result) => match called.get(&result.id) {
-                        Some(by) if at > by + 1 => {
-                            late.entry(*by).or_default().push(block);
-                            continue;
-                        }
-                        _ => {}
-                    },
-                    _ => {}
-                }
-                kept.push(block);
-            }
-            turn.blocks = kept;
-        }
-        if late.is_empty() {
-            return;
-        }
-        for (at, turn) in std::mem::take(&mut self.turns).into_iter().enumerate() {
-            if turn.blocks.is_empty() {
-                continue;
-            }
-            self.push(turn.role, turn.blocks);
-            if let Some(results) = late.remove(&at) {
-                self.push(Role::User, results);
-            }
-        }
-    }
-
-    /// The tools that calls among the turns name, each once, by group and name.
-    pub(crate) fn called(&self) -> Vec<(Option<&str>, &str)> {
-        let mut seen = HashSet::new();
-        let blocks = self.turns.iter().flat_map(|turn| &turn.blocks);
-        blocks
-            .filter_map(|block| match &block.content {
-                Content::Call(call) => Some((call.namespace.as_deref(), call.name.as_str())),
-                _ => None,
-            })
-            .filter(|tool| seen.insert(*tool))
-            .collect()
     }
 }
 
@@ -307,6 +233,16 @@ pub(crate) struct Thinking {
     pub(crate) proof: Proof,
 }
 
+impl Thinking {
+    /// A thought without words.
+    pub(crate) fn proof(proof: &Proof) -> Thinking {
+        Thinking {
+            text: String::new(),
+            proof: proof.clone(),
+        }
+    }
+}
+
 /// A mark after which the prefix is kept for the next request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct CacheMark {
@@ -426,47 +362,4 @@ pub(crate) struct Reasoning {
     pub(crate) shown: Option<bool>,
     /// OpenAI's word for how long a summary is.
     pub(crate) summary: Option<String>,
-}
-
-/// How hard to think.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Effort {
-    /// Not at all.
-    None,
-    /// As little as there is.
-    Minimal,
-    /// Little.
-    Low,
-    /// Some.
-    Medium,
-    /// Much.
-    High,
-    /// Very much.
-    Xhigh,
-    /// As much as there is.
-    Max,
-}
-
-impl Effort {
-    const NAMES: [(&'static str, Effort); 7] = [
-        ("none", Effort::None),
-        ("minimal", Effort::Minimal),
-        ("low", Effort::Low),
-        ("medium", Effort::Medium),
-        ("high", Effort::High),
-        ("xhigh", Effort::Xhigh),
-        ("max", Effort::Max),
-    ];
-
-    /// The effort of a name that OpenAI or Anthropic uses.
-    pub(crate) fn of(name: &str) -> Option<Effort> {
-        let found = Effort::NAMES.iter().find(|(known, _)| *known == name);
-        found.map(|(_, effort)| *effort)
-    }
-
-    /// The name that OpenAI and Anthropic share.
-    pub(crate) fn name(self) -> &'static str {
-        let found = Effort::NAMES.iter().find(|(_, effort)| *effort == self);
-        found.map_or("medium", |(name, _)| name)
-    }
 }

@@ -1,9 +1,9 @@
 //! What makes a provider believe that a thought is its model's own.
 //!
-//! Anthropic signs thinking, and OpenAI encrypts it; neither believes the other's. So that it survives being
-//! carried by a client of another dialect, it travels *sealed*: marked as whose it is, in the opaque field that
-//! the client's dialect has for such things. Invariant: [`Proof::open`] of [`Proof::seal`] is the same proof,
-//! and what a provider made itself is never taken for a seal.
+//! Anthropic signs thinking, OpenAI encrypts it, Google signs calls, OpenRouter tells what any of them gave; none
+//! believes another's. So that it survives being carried by a client of another dialect, it travels *sealed*: marked as
+//! whose it is, in the opaque field that the client's dialect has for such things. Invariant: [`Proof::open`] of
+//! [`Proof::seal`] is the same proof, and what a provider made itself is never taken for a seal.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 pub(super) const MARK: &str = "tollgate.";
 
 /// Whose a thought is, and what makes them believe it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// Nobody's: it came in words only.
     #[default]
@@ -28,6 +28,15 @@ pub(crate) enum Proof {
         /// Its `encrypted_content`; empty if it was not asked for.
         content: String,
     },
+    /// A chat provider's `reasoning_details`, words included: a JSON list.
+    Details(String),
+    /// A chat provider's `extra_content`, as Google's signature of a call: a JSON object.
+    Extra {
+        /// The id of the call that it belongs to; `None` if it is the message's own. In a stream it is the next call's.
+        call: Option<String>,
+        /// The object.
+        content: String,
+    },
 }
 
 impl Proof {
@@ -39,6 +48,17 @@ impl Proof {
             Proof::Redacted(text) => format!("{MARK}r.{}", BASE64.encode(text)),
             Proof::Encrypted { id, content } => {
                 format!("{MARK}e.{}.{}", BASE64.encode(id), BASE64.encode(content))
+            }
+            Proof::Details(list) => format!("{MARK}d.{}", BASE64.encode(list)),
+            Proof::Extra {
+                call: None,
+                content,
+            } => format!("{MARK}m.{}", BASE64.encode(content)),
+            Proof::Extra {
+                call: Some(call),
+                content,
+            } => {
+                format!("{MARK}x.{}.{}", BASE64.encode(call), BASE64.encode(content))
             }
         }
     }
@@ -60,6 +80,15 @@ impl Proof {
                 id: decode(parts.next()?)?,
                 content: decode(parts.next()?)?,
             },
+            "d" => Proof::Details(decode(parts.next()?)?),
+            "m" => Proof::Extra {
+                call: None,
+                content: decode(parts.next()?)?,
+            },
+            "x" => Proof::Extra {
+                call: Some(decode(parts.next()?)?),
+                content: decode(parts.next()?)?,
+            },
             _ => return None,
         };
         parts.next().is_none().then_some(proof)
@@ -79,6 +108,9 @@ mod tests {
                 Proof::None,
                 Proof::Signature(a.clone()),
                 Proof::Redacted(b.clone()),
+                Proof::Details(a.clone()),
+                Proof::Extra { call: Some(a.clone()), content: b.clone() },
+                Proof::Extra { call: None, content: b.clone() },
                 Proof::Encrypted { id: a, content: b },
             ];
             for proof in proofs {

@@ -59,7 +59,7 @@ impl What {
         match kind {
             Kind::Text => What::Text,
             Kind::Refusal => What::Refusal,
-            Kind::Thinking => What::Thinking,
+            Kind::Thinking | Kind::Proof(_) => What::Thinking,
             Kind::Call { custom, .. } => What::Call { custom: *custom },
         }
     }

@@ -134,6 +134,7 @@ impl Encoder {
             Kind::Text => ("msg_", What::Text(String::new(), Vec::new())),
             Kind::Refusal => ("msg_", What::Refusal(String::new())),
             Kind::Thinking => ("rs_", What::Thinking(Thinking::default())),
+            Kind::Proof(proof) => ("rs_", What::Thinking(Thinking::proof(proof))),
             Kind::Call {
                 id,
                 name,

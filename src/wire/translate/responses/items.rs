@@ -44,11 +44,9 @@ pub(super) fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal
             Ok(())
         }
         // Tools that the client runs, in forms of their own.
-        "local_shell_call" | "shell_call" | "apply_patch_call" => {
-            let does = match item.take("action") {
-                Some(action) => Some(action),
-                None => item.take("operation"),
-            };
+        "local_shell_call" | "shell_call" | "apply_patch_call" | "computer_call" => {
+            let keys = ["action", "actions", "operation"];
+            let does = keys.into_iter().find_map(|key| item.take(key));
             let call = Call {
                 id: item.needed("call_id")?,
                 name: kind.trim_end_matches("_call").to_owned(),
@@ -72,9 +70,27 @@ pub(super) fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal
             result(id, vec![Block::text(text)], c);
             Ok(())
         }
+        // A picture of the screen.
+        "computer_call_output" => {
+            let id = item.needed("call_id")?;
+            let mut blocks = Vec::new();
+            if let Some(mut output) = item.object("output")? {
+                let source = match (output.text("image_url")?, output.text("file_id")?) {
+                    (Some(url), _) => Some(media::source(url)),
+                    (None, id) => id.map(Source::Id),
+                };
+                let image = |source| Content::Image {
+                    source,
+                    detail: None,
+                };
+                blocks.extend(source.map(|source| image(source).into()));
+            }
+            result(id, blocks, c);
+            Ok(())
+        }
         // Reasoning that another provider keeps says nothing to this one, even if it were here.
         "item_reference" if item.text("id")?.is_some_and(|id| id.starts_with("rs_")) => {
-            left_out("input.item_reference", c);
+            c.leave_out("input.item_reference".to_owned());
             Ok(())
         }
         "item_reference" => item.refuse(
@@ -93,24 +109,16 @@ pub(super) fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal
              new conversation",
         ),
         // What a provider's own tool did is in the words that followed it.
-        "web_search_call"
-        | "file_search_call"
-        | "code_interpreter_call"
-        | "mcp_list_tools"
-        | "tool_search_call"
-        | "tool_search_output"
-        | "configuration_update" => {
-            left_out(&format!("input.{kind}"), c);
+        "mcp_list_tools" | "mcp_approval_request" | "mcp_approval_response"
+        | "tool_search_output" | "configuration_update" => {
+            c.leave_out(format!("input.{kind}"));
+            Ok(())
+        }
+        _ if kind.ends_with("_call") => {
+            c.leave_out(format!("input.{kind}"));
             Ok(())
         }
         _ => item.refuse("type", "items of this type are not translated"),
-    }
-}
-
-/// Names what is not carried over, once.
-fn left_out(name: &str, c: &mut Conversation) {
-    if !c.unknown.iter().any(|known| known == name) {
-        c.unknown.push(name.to_owned());
     }
 }
 

@@ -36,7 +36,6 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
             for (at, value) in items.into_iter().enumerate() {
                 item(Fields::of(value, format!("input[{at}]"))?, &mut c)?;
             }
-            c.settle_results();
         }
         _ => return body.refuse("input", "expected a string or an array"),
     }
@@ -164,7 +163,7 @@ fn reasoning(body: &mut Fields, c: &mut Conversation) -> Result<(), Refusal> {
         return Ok(());
     };
     if let Some(effort) = reasoning.text("effort")? {
-        match Effort::of(&effort) {
+        match Effort::named(&effort) {
             Some(effort) => c.reasoning.effort = Some(effort),
             None => return reasoning.refuse("effort", "it is no effort that is known"),
         }

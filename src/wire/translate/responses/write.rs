@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::chat::{breakpoint, effort, user};
+use super::super::chat::{breakpoint, user};
+use super::super::effort::{self, Told};
 use super::super::json::{bytes, put};
 use super::super::neutral::{
-    Block, Choice, Content, Conversation, Effort, Field, Format, Proof, Role, Source, ToolKind,
-    Turn,
+    Block, Choice, Content, Conversation, Field, Format, Proof, Role, Source, ToolKind, Turn,
 };
 use super::super::tools::{self, Takes};
-use super::super::{Lost, Refusal, Reply, Target, media, names};
+use super::super::{Lost, Refusal, Reply, Target, format, media, names};
+use crate::reasoning::Effort;
 
 /// The fewest tokens that the API takes as a limit.
 const LEAST_OUTPUT: u64 = 16;
@@ -29,6 +30,9 @@ pub(crate) fn write_request(
     body.insert("model".to_owned(), target.model.into());
     let mut input = Vec::new();
     let mut custom = Vec::new();
+    let (format, asked) = format::told(c, target, lost);
+    let ask = |text| json!({"type": "message", "role": "system", "content": text});
+    input.extend(asked.map(ask));
     for turn in &c.turns {
         write_turn(turn, &mut input, &mut custom, lost)?;
     }
@@ -44,8 +48,9 @@ pub(crate) fn write_request(
         "max_output_tokens",
         limit.map(|n| n.max(LEAST_OUTPUT)),
     );
-    put(&mut body, "temperature", s.temperature);
-    put(&mut body, "top_p", s.top_p);
+    let (temperature, top_p) = target.sampled(s.temperature, s.top_p, lost);
+    put(&mut body, "temperature", temperature);
+    put(&mut body, "top_p", top_p);
     lost.add_if(Field::TopK, s.top_k.is_some());
     lost.add_if(Field::Seed, s.seed.is_some());
     lost.add_if(Field::FrequencyPenalty, s.frequency_penalty.is_some());
@@ -56,7 +61,7 @@ pub(crate) fn write_request(
         include.push("message.output_text.logprobs");
         put(&mut body, "top_logprobs", s.top_logprobs);
     }
-    if let Some(reasoning) = reasoning(c) {
+    if let Some(reasoning) = reasoning(c, target, lost) {
         include.push("reasoning.encrypted_content");
         body.insert("reasoning".to_owned(), reasoning.into());
     }
@@ -64,7 +69,8 @@ pub(crate) fn write_request(
         body.insert("include".to_owned(), json!(include));
     }
     let mut text = Map::new();
-    put(&mut text, "format", c.format.as_ref().map(format));
+    let format = format.map(|format| text_format(format, lost));
+    put(&mut text, "format", format);
     put(&mut text, "verbosity", c.verbosity.clone());
     if !text.is_empty() {
         body.insert("text".to_owned(), text.into());
@@ -86,15 +92,14 @@ pub(crate) fn write_request(
     Ok(bytes(body))
 }
 
-fn reasoning(c: &Conversation) -> Option<Map<String, Value>> {
+fn reasoning(c: &Conversation, target: &Target<'_>, lost: &mut Lost) -> Option<Map<String, Value>> {
     let r = &c.reasoning;
-    let effort = effort(c);
-    let thinks = r
-        .enabled
-        .unwrap_or(effort.is_some_and(|effort| effort != Effort::None));
-    if !thinks && effort.is_none() {
-        return None;
-    }
+    let (effort, thinks) = match effort::told(c, target, lost) {
+        Told::Nothing => return None,
+        Told::Off => (Some(Effort::None), false),
+        Told::On => (None, true),
+        Told::Effort(effort) => (Some(effort), effort != Effort::None),
+    };
     let mut map = Map::new();
     put(&mut map, "effort", effort.map(Effort::name));
     // Thinking of a budget is shown unless told otherwise.
@@ -104,7 +109,7 @@ fn reasoning(c: &Conversation) -> Option<Map<String, Value>> {
     Some(map)
 }
 
-fn format(format: &Format) -> Value {
+fn text_format(format: &Format, lost: &mut Lost) -> Value {
     match format {
         Format::Json => json!({"type": "json_object"}),
         Format::Schema {
@@ -119,7 +124,8 @@ fn format(format: &Format) -> Value {
             map.insert("name".to_owned(), name.into());
             put(&mut map, "description", description.clone());
             map.insert("schema".to_owned(), schema.clone());
-            put(&mut map, "strict", *strict);
+            let strict = format::strict(schema, *strict, Field::Format, lost);
+            put(&mut map, "strict", strict);
             Value::Object(map)
         }
     }
@@ -139,6 +145,7 @@ fn write_tools(
         put(&mut one, "description", tool.description);
         match tool.takes {
             Takes::Json(schema, strict) => {
+                let strict = format::strict(&schema, strict, Field::Strict, lost);
                 one.insert("type".to_owned(), "function".into());
                 one.insert("parameters".to_owned(), schema);
                 // Elsewhere the default is no; here it is yes.

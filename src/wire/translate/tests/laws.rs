@@ -6,7 +6,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::report::Usage;
 use crate::translate::neutral::{
-    Block, CallResult, Choice, Content, Conversation, Role, Source, Tool, ToolKind,
+    Block, CallResult, Choice, Content, Conversation, Role, Source, Tool, ToolKind, Turn,
 };
 
 fn words() -> impl Strategy<Value = String> {
@@ -37,7 +37,18 @@ fn thinking() -> impl Strategy<Value = Thinking> {
         ("rs_[a-z0-9]{4}", "[A-Za-z0-9+/=]{4,12}")
             .prop_map(|(id, content)| Proof::Encrypted { id, content }),
     ];
-    (words(), proof).prop_map(|(text, proof)| Thinking { text, proof })
+    let proof = prop_oneof![
+        4 => proof,
+        1 => words().prop_map(|text| Proof::Details(json!([{"text": text, "signature": "s"}]).to_string())),
+        1 => prop::option::of("[a-z]{1,4}").prop_map(|call| Proof::Extra {
+            call,
+            content: json!({"google": {"thought_signature": "s"}}).to_string(),
+        }),
+    ];
+    (words(), proof).prop_map(|(text, proof)| match proof {
+        proof @ Proof::Extra { .. } => Thinking::proof(&proof),
+        proof => Thinking { text, proof },
+    })
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -97,6 +108,14 @@ fn stream_of(surface: Surface, answer: &Answer, cuts: &[Index], interleaved: boo
         let (kind, text, proof) = match part {
             Part::Text(text, _) => (Kind::Text, text, None),
             Part::Refusal(text) => (Kind::Refusal, text, None),
+            Part::Thinking(Thinking {
+                proof: proof @ Proof::Extra { .. },
+                ..
+            }) => {
+                write(Event::Open(index, Kind::Proof(proof)));
+                write(Event::Close(index));
+                continue;
+            }
             Part::Thinking(thinking) => (Kind::Thinking, &thinking.text, Some(&thinking.proof)),
             Part::Call(call) => {
                 let kind = Kind::Call {
@@ -295,12 +314,12 @@ fn conversation() -> impl Strategy<Value = Conversation> {
             if let Some(system) = system {
                 c.push(Role::System, vec![Block::text(system)]);
             }
-            for (user, said, calls) in turns {
+            for (turn, (user, said, calls)) in turns.into_iter().enumerate() {
                 c.push(Role::User, user);
                 let mut blocks: Vec<Block> = said.map(Block::text).into_iter().collect();
                 let mut results = Vec::new();
                 for (at, (mut call, result)) in calls.into_iter().enumerate() {
-                    call.id = format!("{}_{at}", call.id);
+                    call.id = format!("{}_{turn}_{at}", call.id);
                     results.push(
                         Content::Result(CallResult {
                             id: call.id.clone(),
@@ -371,6 +390,13 @@ proptest! {
             }
             back.unknown.clear();
             back.echo = c.echo.clone();
+            let mut c = c.clone();
+            // The beginning of an answer ends with no white space there.
+            if let (MESSAGES, Some(Turn { role: Role::Assistant, blocks })) = (surface, c.turns.last_mut())
+                && let Some(Block { content: Content::Text(text), .. }) = blocks.last_mut()
+            {
+                text.truncate(text.trim_end().len());
+            }
             prop_assert_eq!(&back, &c, "{:?}: {}", surface, String::from_utf8_lossy(&written.body));
         }
     }

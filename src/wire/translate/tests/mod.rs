@@ -7,8 +7,11 @@ mod bodies;
 mod field;
 mod hostile;
 mod laws;
+mod models;
+mod proofs;
 mod requests;
 mod streams;
+mod vendors;
 
 use serde_json::{Value, json};
 
@@ -148,6 +151,7 @@ impl Collected {
                     Kind::Text => Part::Text(String::new(), Vec::new()),
                     Kind::Refusal => Part::Refusal(String::new()),
                     Kind::Thinking => Part::Thinking(Thinking::default()),
+                    Kind::Proof(proof) => Part::Thinking(Thinking::proof(proof)),
                     Kind::Call {
                         id,
                         name,

@@ -193,7 +193,7 @@ fn what_would_change_the_meaning_is_refused() {
         (
             RESPONSES,
             CHAT,
-            item(json!({"type": "computer_call_output", "call_id": "c", "output": {}})),
+            item(json!({"type": "hologram", "call_id": "c", "output": {}})),
             "input[1].type",
         ),
         (
@@ -260,7 +260,7 @@ fn thinking_follows_the_models_version() {
             "claude-opus-4-6",
             body("xhigh", json!({})),
             json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}, "max_tokens": 64000}),
-            "",
+            "reasoning_effort",
         ),
         (
             "claude-haiku-4-5",
@@ -381,8 +381,9 @@ fn openais_reasoning_survives_a_round_trip_through_messages() {
     ]});
     let back = translated(MESSAGES, RESPONSES, &body);
     assert_eq!(parsed(&back.body)["input"][1], item);
-    let native = crate::translate::without_foreign_thoughts(MESSAGES, body.to_string().as_bytes());
-    let native = parsed(&native.expect("there is a foreign thought"));
+    let claude = Target::of_model("claude-opus-4-8", None);
+    let native = crate::translate::adapted(MESSAGES, body.to_string().as_bytes(), &claude);
+    let native = parsed(&native.expect("there is a foreign thought").body);
     assert_eq!(
         native["messages"][1]["content"],
         json!([{"type": "text", "text": "Hello", "citations": null}])

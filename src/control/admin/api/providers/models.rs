@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::api::faults::Faults;
 use crate::admin::api::prices::ModelPrices;
-use crate::resource::{Provider, forms};
+use crate::resource::{Open, Provider, forms};
 use tollgate_base::clock;
 use tollgate_base::id;
-use tollgate_config::catalog::{self, Catalog};
+use tollgate_config::catalog::{self, Catalog, Effort, Thoughts};
 
 const PREFIX: &str = "mod_";
 
@@ -34,6 +34,9 @@ pub(super) struct AIGatewayProviderModel {
     /// Tokens of the longest answer, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u64>,
+    /// What it can do and takes, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<ModelCapabilities>,
     /// What it costs, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     prices: Option<ModelPrices>,
@@ -41,6 +44,55 @@ pub(super) struct AIGatewayProviderModel {
     /// a provider goes to them first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     preceded_by: Vec<String>,
+}
+
+/// What a model can do and takes; what is absent is not known, and allowed. Requests are adapted to it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ModelCapabilities {
+    /// Whether it reasons before it answers. With false, efforts and thinking are not sent to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning: Option<bool>,
+    /// Whether it can be told not to reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    toggle: Option<bool>,
+    /// The efforts of reasoning that it takes; another one becomes the nearest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    efforts: Option<Vec<Open<Effort>>>,
+    /// Where in chat messages it wants its own thoughts back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thoughts: Option<Open<Thoughts>>,
+    /// Whether it takes `temperature` and `top_p`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    temperature: Option<bool>,
+    /// Whether it takes a schema for its answer. With false, it is asked for one in the system prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    structured_output: Option<bool>,
+}
+
+impl ModelCapabilities {
+    fn stored(&self, old: Option<forms::Capabilities>) -> forms::Capabilities {
+        forms::Capabilities {
+            reasoning: self.reasoning,
+            toggle: self.toggle,
+            efforts: self.efforts.clone(),
+            thoughts: self.thoughts.clone(),
+            temperature: self.temperature,
+            structured_output: self.structured_output,
+            ..old.unwrap_or_default()
+        }
+    }
+
+    fn shown(stored: &forms::Capabilities) -> ModelCapabilities {
+        ModelCapabilities {
+            reasoning: stored.reasoning,
+            toggle: stored.toggle,
+            efforts: stored.efforts.clone(),
+            thoughts: stored.thoughts.clone(),
+            temperature: stored.temperature,
+            structured_output: stored.structured_output,
+        }
+    }
 }
 
 /// A model, to be created.
@@ -61,6 +113,8 @@ pub(super) struct AIGatewayProviderModelCreate {
     /// Tokens of the longest answer; a request's own limit is lowered to this.
     #[schemars(range(min = 1))]
     max_output_tokens: Option<u64>,
+    /// What it can do and takes.
+    capabilities: Option<ModelCapabilities>,
     /// What it costs; a managed key can only serve a model whose prices are known.
     prices: Option<ModelPrices>,
 }
@@ -100,6 +154,10 @@ pub(super) fn replace(
             aliases: model.aliases.clone().unwrap_or_default(),
             context_window: model.context_window,
             max_output_tokens: model.max_output_tokens,
+            capabilities: model
+                .capabilities
+                .as_ref()
+                .map(|known| known.stored(old.capabilities.clone())),
             prices: prices
                 .map(|prices| prices.stored(old.prices, &format!("models.{place}.prices"), faults)),
             ..old
@@ -144,6 +202,7 @@ pub(super) fn shown(provider: &Provider, catalog: &Catalog) -> Vec<AIGatewayProv
             aliases: model.aliases.clone(),
             context_window: model.context_window,
             max_output_tokens: model.max_output_tokens,
+            capabilities: model.capabilities.as_ref().map(ModelCapabilities::shown),
             prices: model.prices.as_ref().map(ModelPrices::shown),
             preceded_by: preceding(catalog, provider, model),
         })

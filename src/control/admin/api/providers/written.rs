@@ -31,6 +31,7 @@ pub(super) fn applied(
     new.says.display_name.clone_from(&new.meta.name);
     changes.metadata.clone().apply(&mut new.meta.metadata);
     changes.auth.clone().apply(&mut new.says.auth);
+    changes.vendor.clone().apply(&mut new.says.vendor);
     if let Some(url) = &changes.base_url {
         new.says.base_url = Some(url.clone());
         new.public_only = scoped;

@@ -1,39 +1,18 @@
-//! What a model can do and takes, as far as it is known.
+//! How a model reasons: how hard it can be told to, and where it wants its thoughts back.
 //!
-//! The invariant: what is not known is `None`, and forbids nothing.
+//! The invariant: what is not known forbids nothing.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::modality::Modality;
-
-/// What a model can do and takes; `None` is not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities {
-    /// What it reads.
-    pub reads: Option<Modalities>,
-    /// What it makes.
-    pub makes: Option<Modalities>,
-    /// Whether it can reason before it answers.
-    pub reasoning: Option<bool>,
-    /// Whether it can be told not to reason.
-    pub toggle: Option<bool>,
-    /// The efforts of reasoning that it takes.
-    pub efforts: Option<Efforts>,
-    /// The tokens of reasoning that it may be given.
-    pub budget: Option<Budget>,
-    /// Whether it takes `temperature`.
-    pub temperature: Option<bool>,
-    /// Whether it calls tools.
-    pub tools: Option<bool>,
-    /// Whether it takes a schema for its answer.
-    pub structured_output: Option<bool>,
-    /// Where it wants its own thoughts back in later turns.
-    pub thoughts: Option<Thoughts>,
-}
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How much a model is to reason, in the words of the providers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Effort {
@@ -73,6 +52,11 @@ impl Effort {
             Effort::Max => "max",
         }
     }
+
+    /// The effort of a name; `None` if there is none of it.
+    pub fn named(name: &str) -> Option<Effort> {
+        Effort::ALL.into_iter().find(|effort| effort.name() == name)
+    }
 }
 
 /// Efforts, each at most once.
@@ -86,10 +70,29 @@ impl Efforts {
     }
 
     /// They, rising.
-    pub fn iter(self) -> impl Iterator<Item = Effort> {
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = Effort> {
         Effort::ALL
             .into_iter()
             .filter(move |effort| self.contains(*effort))
+    }
+
+    /// The one among them that comes nearest to `wanted`: itself, or the next below it at which the model reasons, or
+    /// the least; `None` if there are none.
+    pub fn nearest(self, wanted: Effort) -> Option<Effort> {
+        if self.contains(wanted) {
+            return Some(wanted);
+        }
+        let below = self.iter().rev().find(|effort| *effort < wanted);
+        let reasons = below.filter(|effort| *effort > Effort::Default);
+        let least = || self.iter().find(|effort| *effort > Effort::Default);
+        reasons.or_else(least).or_else(|| self.iter().next_back())
+    }
+}
+
+impl FromIterator<Effort> for Efforts {
+    fn from_iter<T: IntoIterator<Item = Effort>>(efforts: T) -> Efforts {
+        let bits = efforts.into_iter().map(|effort| 1 << effort as u8);
+        Efforts(bits.fold(0, |all, bit| all | bit))
     }
 }
 
@@ -98,44 +101,9 @@ impl FromStr for Efforts {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Efforts, String> {
-        let mut efforts = Efforts::default();
-        for name in text.split(',') {
-            let known = Effort::ALL.into_iter().find(|effort| effort.name() == name);
-            let effort = known.ok_or_else(|| format!("unknown effort `{name}`"))?;
-            efforts.0 |= 1 << effort as u8;
-        }
-        Ok(efforts)
-    }
-}
-
-/// Modalities, each at most once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Modalities(u8);
-
-impl Modalities {
-    /// Whether a modality is among them.
-    pub const fn contains(self, modality: Modality) -> bool {
-        self.0 & (1 << modality as u8) != 0
-    }
-
-    /// They, in the order of [`Modality::ALL`].
-    pub fn iter(self) -> impl Iterator<Item = Modality> {
-        Modality::ALL
-            .into_iter()
-            .filter(move |modality| self.contains(*modality))
-    }
-}
-
-/// `text,image`
-impl FromStr for Modalities {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Modalities, String> {
-        let mut modalities = Modalities::default();
-        for name in text.split(',') {
-            modalities.0 |= 1 << Modality::named(name)? as u8;
-        }
-        Ok(modalities)
+        let named =
+            |name: &str| Effort::named(name).ok_or_else(|| format!("unknown effort `{name}`"));
+        text.split(',').map(named).collect()
     }
 }
 
@@ -173,21 +141,44 @@ impl fmt::Display for Budget {
     }
 }
 
-/// The field of an assistant's message in which a model wants its own thoughts back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where in an assistant's chat message a model wants its own thoughts back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Thoughts {
-    /// `reasoning_content`: a text.
+    /// Nowhere: a message with thoughts is refused.
+    #[serde(rename = "none")]
+    Nowhere,
+    /// In `reasoning_content`: a text.
+    #[serde(rename = "reasoning_content")]
     Content,
-    /// `reasoning_details`: a list.
+    /// In `reasoning`: a text.
+    #[serde(rename = "reasoning")]
+    Words,
+    /// In `reasoning_details`: a list, with what makes them believed.
+    #[serde(rename = "reasoning_details")]
     Details,
+    /// In `extra_content` of a call: no words, only Google's signature.
+    #[serde(rename = "thought_signature")]
+    Signature,
 }
 
 impl Thoughts {
+    /// All of them.
+    pub const ALL: [Thoughts; 5] = [
+        Thoughts::Nowhere,
+        Thoughts::Content,
+        Thoughts::Words,
+        Thoughts::Details,
+        Thoughts::Signature,
+    ];
+
     /// The field's name.
     pub const fn name(self) -> &'static str {
         match self {
+            Thoughts::Nowhere => "none",
             Thoughts::Content => "reasoning_content",
+            Thoughts::Words => "reasoning",
             Thoughts::Details => "reasoning_details",
+            Thoughts::Signature => "thought_signature",
         }
     }
 }
@@ -196,8 +187,7 @@ impl FromStr for Thoughts {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Thoughts, String> {
-        let known = [Thoughts::Content, Thoughts::Details];
-        let found = known.into_iter().find(|field| field.name() == text);
+        let found = Thoughts::ALL.into_iter().find(|field| field.name() == text);
         found.ok_or_else(|| format!("unknown field of thoughts `{text}`"))
     }
 }
@@ -207,16 +197,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn efforts_and_modalities_are_sets() {
+    fn efforts_are_a_set() {
         let efforts: Efforts = "high,low".parse().unwrap();
         let names: Vec<&str> = efforts.iter().map(Effort::name).collect();
         assert_eq!(names, ["low", "high"]);
         assert!(!efforts.contains(Effort::Medium));
         assert!("lowest".parse::<Efforts>().is_err());
-        let modalities: Modalities = "file,text".parse().unwrap();
-        let all: Vec<Modality> = modalities.iter().collect();
-        assert_eq!(all, [Modality::Text, Modality::File]);
-        assert!("smell".parse::<Modalities>().is_err());
+    }
+
+    #[test]
+    fn an_effort_that_is_not_taken_has_a_nearest_one_that_is() {
+        for (taken, wanted, nearest) in [
+            ("low,high", Effort::High, Effort::High),
+            ("low,high", Effort::Medium, Effort::Low),
+            ("low,high", Effort::Max, Effort::High),
+            ("high,max", Effort::Low, Effort::High),
+            ("none,low", Effort::None, Effort::None),
+            ("low,medium", Effort::None, Effort::Low),
+            ("none,high", Effort::Low, Effort::High),
+            ("none,default", Effort::High, Effort::Default),
+        ] {
+            let efforts: Efforts = taken.parse().unwrap();
+            assert_eq!(
+                efforts.nearest(wanted),
+                Some(nearest),
+                "{taken}: {wanted:?}"
+            );
+        }
+        assert_eq!(Efforts::default().nearest(Effort::Low), None);
     }
 
     #[test]

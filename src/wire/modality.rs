@@ -39,7 +39,11 @@ impl Modality {
         }
     }
 
-    pub(super) fn named(name: &str) -> Result<Modality, String> {
+    /// The modality of a name.
+    ///
+    /// # Errors
+    /// A text that repeats the name, if there is none of it.
+    pub fn named(name: &str) -> Result<Modality, String> {
         let mut all = Modality::ALL.into_iter();
         let found = all.find(|modality| modality.name() == name);
         found.ok_or_else(|| format!("unknown modality `{name}`"))
