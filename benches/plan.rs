@@ -38,6 +38,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         error_rules: Vec::new(),
         ca: None,
         passthrough: true,
+        vendor: None,
         chat_extensions: false,
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),

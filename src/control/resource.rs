@@ -23,6 +23,7 @@
 //!
 //! Invariant: no document holds a secret in clear text. Tokens are SHA-256 digests, provider keys are sealed.
 
+mod form;
 pub(crate) mod forms;
 mod newer;
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub struct Rules {
     pub switch: Switch,
     /// Whether parts of messages may have `cache_control`.
     pub cache_control: bool,
+    /// Whether chat completions are nearer than responses, whatever the client's surface.
+    pub prefers_chat: bool,
     /// Whether ids of calls are exactly nine letters and digits.
     pub nine_letter_ids: bool,
     /// Whether a user's message may not follow a tool's.
@@ -63,6 +65,7 @@ const UNKNOWN: Rules = Rules {
     thoughts: None,
     switch: Switch::Effort,
     cache_control: false,
+    prefers_chat: false,
     nine_letter_ids: false,
     assistant_after_tool: false,
 };
@@ -136,11 +139,12 @@ impl Vendor {
                 thoughts: Some(Thoughts::Words),
                 ..UNKNOWN
             },
-            // openrouter.ai/docs, "Reasoning tokens" and "Prompt caching".
+            // openrouter.ai/docs, "Reasoning tokens" and "Prompt caching"; its responses are a beta.
             Vendor::Openrouter => Rules {
                 thoughts: Some(Thoughts::Details),
                 switch: Switch::Reasoning,
                 cache_control: true,
+                prefers_chat: true,
                 ..UNKNOWN
             },
         }

@@ -127,8 +127,14 @@ fn read(tables: Tables<'_>) -> Result<Parts, String> {
             model.surfaces = Some(surfaces.split(' ').map(surface).collect::<Result<_, _>>()?);
         }
         model.unsupported_parameters = parameters.split_whitespace().map(str::to_owned).collect();
-        let reasoning = yes(reasoning)?;
-        model.capabilities.reasoning = reasoning.or(model.capabilities.reasoning);
+        match reasoning {
+            "" => {}
+            "no" => model.capabilities.reasoning = Some(false),
+            efforts => {
+                model.capabilities.reasoning = Some(true);
+                model.capabilities.efforts = known(efforts)?;
+            }
+        }
     }
     for [provider, id, alias, _source] in rows(tables.aliases)? {
         parsed.find(provider, id)?.aliases.push(alias.to_owned());

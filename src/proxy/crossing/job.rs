@@ -10,6 +10,7 @@ use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate;
 use tollgate_wire::translate::{Conversation, Refusal, Reply, Target, Translated};
+use tollgate_wire::vendor::Vendor;
 use tollgate_wire::{Endpoint, Surface};
 
 /// The request in the neutral model, or why it has no place there.
@@ -94,9 +95,15 @@ impl Job {
     }
 
     /// The candidate's other APIs than the client's, the nearest first.
-    fn surfaces(&self) -> impl Iterator<Item = Surface> {
+    fn surfaces(&self) -> Vec<Surface> {
         let others = self.called.served_by().iter().copied();
-        others.filter(|surface| *surface != self.called && self.candidate.offers(*surface))
+        let offered =
+            |surface: &Surface| *surface != self.called && self.candidate.offers(*surface);
+        let mut surfaces: Vec<Surface> = others.filter(offered).collect();
+        if Vendor::rules(self.candidate.provider.vendor).prefers_chat {
+            surfaces.sort_by_key(|surface| *surface != Surface::ChatCompletions);
+        }
+        surfaces
     }
 }
 

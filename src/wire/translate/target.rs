@@ -161,6 +161,14 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Most tools of a request (OpenAI: "Invalid 'tools': array too long. Expected an array with maximum length 128").
+    pub(super) fn most_tools(&self) -> usize {
+        match self.openai {
+            true => 128,
+            false => usize::MAX,
+        }
+    }
+
     /// A tool call's id as it is told.
     pub(super) fn call_id(&self, id: &str) -> String {
         match self.rules.nine_letter_ids {

@@ -31,15 +31,17 @@ pub(super) enum Takes<'a> {
 
 /// The tools to send. Hosted ones are dropped, and refused if nothing else is left to call.
 ///
-/// `custom` says whether the target knows custom tools; else they become functions.
+/// `custom` says whether the target knows custom tools; else they become functions. `most` is how many it takes.
 pub(super) fn sent<'a>(
     c: &'a Conversation,
     custom: bool,
+    most: usize,
     reply: &mut Reply,
     lost: &mut Lost,
 ) -> Result<Vec<Sent<'a>>, Refusal> {
     let mut sent = Vec::with_capacity(c.tools.len());
     let mut names = HashSet::new();
+    let room = most - usize::from(matches!(c.choice, Some(Choice::One(_))));
     for tool in &c.tools {
         let name = names::tool(tool.namespace.as_deref(), &tool.name);
         let mut description = tool.description.clone();
@@ -60,8 +62,9 @@ pub(super) fn sent<'a>(
                 (Takes::Json(custom::schema(), None), true)
             }
         };
-        // Names must be unlike each other.
-        if !names.insert(name.clone()) {
+        // Names must be unlike each other, and the one that is to be called is never left out.
+        let needed = matches!(&c.choice, Some(Choice::One(chosen)) if *chosen == tool.name);
+        if !names.insert(name.clone()) || (names.len() > room && !needed) {
             lost.add(Field::HostedTools);
             continue;
         }

@@ -24,9 +24,10 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
         "models": [
             {"modelId": "llama-3"},
             {"modelId": "qwen/3:free", "displayName": "Qwen", "aliases": ["qwen"], "contextWindow": 4096,
-             "maxOutputTokens": 512, "prices": {"input": "0.0375", "output": "0.15", "cachedRead": "0.01"}},
+             "maxOutputTokens": 512, "capabilities": {"reasoning": true, "toggle": true, "efforts": ["low", "high"],
+             "thoughts": "reasoning_content", "temperature": false, "structuredOutput": true}, "prices": {"input": "0.0375", "output": "0.15", "cachedRead": "0.01"}},
         ],
-        "auth": "api-key",
+        "auth": "api-key", "vendor": "z-ai",
     });
     let made = api.create("/providers", sent.clone()).await;
     let path = format!("/providers/{}", id(&made));
@@ -38,6 +39,7 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
         "metadata",
         "supportedApiSurfaces",
         "auth",
+        "vendor",
     ] {
         assert_eq!(made[field], sent[field], "{field}");
     }
@@ -54,13 +56,14 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
     assert_eq!(known["modelId"], "llama-3", "it is in force at once");
 
     let kept = models[1]["id"].clone();
-    let changes = json!({"models": [{"modelId": "new"}, {"modelId": "qwen/3:free"}], "metadata": null, "auth": null});
+    let changes = json!({"models": [{"modelId": "new"}, {"modelId": "qwen/3:free"}], "metadata": null, "auth": null, "vendor": null});
     let changed = api.update(&path, changes).await;
     assert_eq!(
         changed["models"][1],
         json!({"id": kept, "modelId": "qwen/3:free"})
     );
     assert!(changed.get("metadata").is_none() && changed.get("auth").is_none());
+    assert!(changed.get("vendor").is_none());
     assert_eq!(
         changed["supportedApiSurfaces"], sent["supportedApiSurfaces"],
         "absent stays"
@@ -104,6 +107,7 @@ async fn every_fault_of_a_provider_is_told() {
         "models": [
             {"modelId": "a b"}, {"modelId": "x", "aliases": ["y", "Y"]}, {"modelId": "X"},
             {"modelId": "p", "prices": {"input": "0.5", "output": "0.1"}},
+            {"modelId": "q", "capabilities": {"reasoning": false, "efforts": ["low"]}},
         ],
     });
     assert_eq!(
@@ -113,6 +117,7 @@ async fn every_fault_of_a_provider_is_told() {
             "models.0.modelId",
             "models.1.aliases.1",
             "models.2.modelId",
+            "models.4.capabilities.efforts",
             "providerId",
             "supportedApiSurfaces.0.format",
             "supportedApiSurfaces.1.surface",

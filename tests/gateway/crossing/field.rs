@@ -15,7 +15,7 @@ const REQUESTS: &str = include_str!("../../field/requests.json");
 
 /// Providers that are built in, and some of one's own.
 fn providers(at: &str) -> Vec<Value> {
-    let built_in = ["openai", "deepseek", "google", "groq"];
+    let built_in = ["openai", "deepseek", "google", "groq", "openrouter"];
     let key = |id: &str| json!([{"id": format!("{id}-key"), "value": format!("KEY-{id}")}]);
     let entry = |id: &str, more: Value| {
         let mut entry = json!({"id": id, "base_url": at, "keys": key(id)});
@@ -26,8 +26,6 @@ fn providers(at: &str) -> Vec<Value> {
     };
     let mut all: Vec<Value> = built_in.map(|id| entry(id, json!({}))).to_vec();
     all.push(entry("claude", json!({"surfaces": ["anthropic/messages"]})));
-    let chat = json!({"surfaces": ["openai/chat-completions"]});
-    all.push(entry("openrouter", chat));
     all.push(entry("mistral", json!({"vendor": "mistral"})));
     all.push(entry(
         "chat",

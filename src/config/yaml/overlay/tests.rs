@@ -142,6 +142,43 @@ fn chat_extensions_are_said_of_a_provider_with_chat_completions() {
     }
 }
 
+#[test]
+fn what_is_said_of_capabilities_is_laid_over_what_is_known() {
+    use crate::catalog::{Effort, Thoughts, Vendor};
+    let catalog = laid(
+        "[{id: deepseek, models: [{id: deepseek-v4-pro, capabilities: {efforts: [low, max]}}]}, \
+          {id: mine, base_url: 'https://h', vendor: mistral, models: [{id: m, capabilities: {reasoning: false}}]}]",
+    );
+    let (deepseek, mine) = (provider(&catalog, "deepseek"), provider(&catalog, "mine"));
+    let known = deepseek
+        .model("deepseek-v4-pro")
+        .expect("known")
+        .capabilities;
+    assert_eq!(
+        known.thoughts,
+        Some(Thoughts::Content),
+        "as the catalog says"
+    );
+    let efforts = known.efforts.expect("said");
+    assert!(efforts.contains(Effort::Max) && !efforts.contains(Effort::High));
+    assert_eq!(
+        (deepseek.vendor, mine.vendor),
+        (Some(Vendor::Deepseek), Some(Vendor::Mistral))
+    );
+    assert_eq!(
+        mine.model("m").expect("said").capabilities.reasoning,
+        Some(false)
+    );
+    let yaml = "[{id: mine, base_url: 'https://h', models: [{id: m, capabilities: {reasoning: false, efforts: [low]}}, \
+                  {id: n, capabilities: {efforts: []}}]}]";
+    let faults = Catalog::built_in()
+        .with(&declared(yaml), read)
+        .expect_err("neither makes sense");
+    let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    let at = |n: u8| format!("providers[0].models[{n}].capabilities.efforts");
+    assert_eq!(paths, [at(0), at(1)]);
+}
+
 /// What a model costs that is served as usual.
 fn usual(catalog: &Catalog, provider: &str, model: &str) -> String {
     prices(catalog, provider, model).standard[0]

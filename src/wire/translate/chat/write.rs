@@ -151,7 +151,7 @@ fn write_tools(
     lost: &mut Lost,
     body: &mut Map<String, Value>,
 ) -> Result<(), Refusal> {
-    let sent = tools::sent(c, target.openai, reply, lost)?;
+    let sent = tools::sent(c, target.openai, target.most_tools(), reply, lost)?;
     let mut list = Vec::with_capacity(sent.len());
     for tool in sent {
         let mut inner = Map::new();

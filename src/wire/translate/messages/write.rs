@@ -189,7 +189,7 @@ fn write_tools(
     lost: &mut Lost,
     body: &mut Map<String, Value>,
 ) -> Result<bool, Refusal> {
-    let sent = tools::sent(c, false, reply, lost)?;
+    let sent = tools::sent(c, false, usize::MAX, reply, lost)?;
     let allowed = match &c.choice {
         Some(Choice::Allowed { names, .. }) => Some(names),
         _ => None,

@@ -38,7 +38,7 @@ pub(crate) fn write_request(
     }
     lost.something(&input)?;
     body.insert("input".to_owned(), input.into());
-    write_tools(c, reply, lost, &mut body)?;
+    write_tools(c, target, reply, lost, &mut body)?;
     let limit = match (c.max_output_tokens, target.max_output_tokens) {
         (Some(wanted), Some(most)) => Some(wanted.min(most)),
         (wanted, _) => wanted,
@@ -133,11 +133,12 @@ fn text_format(format: &Format, lost: &mut Lost) -> Value {
 
 fn write_tools(
     c: &Conversation,
+    target: &Target<'_>,
     reply: &mut Reply,
     lost: &mut Lost,
     body: &mut Map<String, Value>,
 ) -> Result<(), Refusal> {
-    let sent = tools::sent(c, true, reply, lost)?;
+    let sent = tools::sent(c, true, target.most_tools(), reply, lost)?;
     let mut list = Vec::with_capacity(sent.len());
     for tool in sent {
         let mut one = Map::new();

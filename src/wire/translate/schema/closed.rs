@@ -92,11 +92,8 @@ fn object(map: &mut Map<String, Value>) -> Closed {
         && open != false
     {
         closed = Closed::Less;
-        if !map
-            .get("properties")
-            .and_then(Value::as_object)
-            .is_some_and(|map| !map.is_empty())
-        {
+        let properties = map.get("properties").and_then(Value::as_object);
+        if properties.is_none_or(Map::is_empty) {
             return Closed::Impossible;
         }
     }

@@ -3,8 +3,10 @@
 
 mod adapted;
 mod answers;
+mod anthropic;
 mod bodies;
 mod field;
+mod histories;
 mod hostile;
 mod laws;
 mod models;

@@ -261,6 +261,32 @@ fn a_model_that_takes_no_temperature_gets_none() {
     }
 }
 
+/// "Invalid 'tools': array too long. Expected an array with maximum length 128."
+#[test]
+fn openai_is_sent_no_more_tools_than_it_takes() {
+    let tools: Vec<Value> = (0..140)
+        .map(|n| json!({"name": format!("f{n}"), "input_schema": {}}))
+        .collect();
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
+        "tools": tools, "tool_choice": {"type": "tool", "name": "f139"}});
+    for to in [CHAT, RESPONSES] {
+        let sent = translated(MESSAGES, to, &body);
+        let value = parsed(&sent.body);
+        let names = value["tools"].to_string();
+        assert!(
+            value["tools"]
+                .as_array()
+                .is_some_and(|tools| tools.len() == 128),
+            "{value}"
+        );
+        assert!(
+            names.contains("\"f139\"") && !names.contains("\"f138\""),
+            "the one that is to be called stays"
+        );
+        assert_eq!(sent.dropped, ["tools"]);
+    }
+}
+
 /// supernovae-st/nika#264: Anthropic's strict schemas may have optional members.
 #[test]
 fn schemas_that_strict_mode_refuses_are_hints_there() {
@@ -311,247 +337,4 @@ fn a_model_without_schemas_is_asked_for_one() {
         );
         assert_eq!(sent.dropped, ["output_config.format"]);
     }
-}
-
-/// vercel/ai#12876: "Schema type 'oneOf' is not supported".
-#[test]
-fn one_of_is_any_of_for_anthropic() {
-    let one = json!({"type": "object", "properties": {"b": {"const": "x"}}, "required": ["b"]});
-    let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "response_format": {
-        "type": "json_schema", "json_schema": {"name": "x", "strict": true, "schema": {
-            "type": "object", "properties": {"car": {"oneOf": [one]}}, "required": ["car"]}}}});
-    let sent = translated(CHAT, MESSAGES, &body);
-    let schema = parsed(&sent.body)["output_config"]["format"]["schema"].clone();
-    assert_eq!(
-        schema.pointer("/properties/car/anyOf/0/properties/b/const"),
-        Some(&json!("x")),
-        "{schema}"
-    );
-    assert_eq!(schema.pointer("/properties/car/oneOf"), None);
-    assert_eq!(sent.dropped, ["response_format.json_schema"]);
-    // What cannot be closed is asked for.
-    let mut map = body.clone();
-    map["response_format"]["json_schema"]["schema"] =
-        json!({"type": "object", "additionalProperties": {"type": "string"}});
-    let sent = translated(CHAT, MESSAGES, &map);
-    assert_eq!(parsed(&sent.body).get("output_config"), None);
-    assert_eq!(sent.dropped, ["response_format"]);
-}
-
-/// jwadow/kiro-gateway#177.
-#[test]
-fn what_hosted_tools_did_is_left_out_and_named() {
-    let user = json!({"role": "user", "content": "hi"});
-    let hosted = json!([
-        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}},
-        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
-        {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "f", "server_name": "s", "input": {}},
-        {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "content": []},
-        {"type": "text", "text": "found"},
-    ]);
-    let body = json!({"model": "m", "max_tokens": 99, "messages": [user, {"role": "assistant", "content": hosted}, user]});
-    for to in [CHAT, RESPONSES] {
-        let sent = translated(MESSAGES, to, &body);
-        assert!(String::from_utf8_lossy(&sent.body).contains("found"));
-        let names = [
-            "server_tool_use",
-            "web_search_tool_result",
-            "mcp_tool_use",
-            "mcp_tool_result",
-        ];
-        assert_eq!(sent.dropped, names.map(|name| format!("messages.{name}")));
-    }
-    for (kind, item) in [
-        (
-            "image_generation_call",
-            json!({"id": "ig_1", "result": "AAAA"}),
-        ),
-        (
-            "mcp_call",
-            json!({"id": "mcp_1", "name": "x", "arguments": "{}", "output": "o", "server_label": "s"}),
-        ),
-        (
-            "mcp_approval_request",
-            json!({"id": "mcpr_1", "name": "x", "arguments": "{}"}),
-        ),
-        (
-            "mcp_approval_response",
-            json!({"approval_request_id": "mcpr_1", "approve": true}),
-        ),
-        ("web_search_call", json!({"id": "ws"})),
-        ("code_interpreter_call", json!({"id": "ci"})),
-    ] {
-        let mut item = item.clone();
-        item["type"] = kind.into();
-        let body = json!({"model": "m", "input": [user, item, {"role": "assistant", "content": "t"}, user]});
-        for to in [CHAT, MESSAGES] {
-            assert_eq!(
-                translated(RESPONSES, to, &body).dropped,
-                [format!("input.{kind}")]
-            );
-        }
-    }
-}
-
-/// Anthropic passes over all that was said before a summary of its own.
-#[test]
-fn a_summary_stands_for_what_was_before_it() {
-    let body = |content: Value| {
-        json!({"model": "m", "max_tokens": 99, "system": "Be brief.", "messages": [
-            {"role": "user", "content": "old"},
-            {"role": "assistant", "content": [{"type": "text", "text": "older"}, {"type": "compaction", "content": content}, {"type": "text", "text": "then"}]},
-            {"role": "user", "content": "new"}]})
-    };
-    for to in [CHAT, RESPONSES] {
-        let sent = translated(MESSAGES, to, &body(json!("the summary")));
-        let text = String::from_utf8_lossy(&sent.body).into_owned();
-        assert!(
-            ["Be brief.", "the summary", "then", "new"]
-                .iter()
-                .all(|said| text.contains(said)),
-            "{text}"
-        );
-        assert!(!text.contains("old"), "{text}");
-        assert_eq!(sent.dropped, Vec::<String>::new());
-        let failed = translated(MESSAGES, to, &body(Value::Null));
-        assert!(String::from_utf8_lossy(&failed.body).contains("older"));
-    }
-}
-
-/// The client runs it, so that others may call it as well.
-#[test]
-fn a_computers_screen_is_a_result() {
-    let body = json!({"model": "m", "input": [
-        {"role": "user", "content": "hi"},
-        {"type": "computer_call", "call_id": "c1", "action": {"type": "screenshot"}, "pending_safety_checks": []},
-        {"type": "computer_call_output", "call_id": "c1", "output": {"type": "computer_screenshot", "image_url": "data:image/png;base64,iVBORw0KGgo="}},
-    ]});
-    let value = parsed(&translated(RESPONSES, MESSAGES, &body).body);
-    assert_eq!(value["messages"][1]["content"][0]["name"], "computer");
-    assert_eq!(
-        value["messages"][2]["content"][0]["content"][0]["type"],
-        "image"
-    );
-}
-
-/// anomalyco/opencode#31259, vercel/ai#2124.
-#[test]
-fn white_space_is_no_text_for_anthropic() {
-    let body = json!({"model": "m", "messages": [
-        {"role": "system", "content": "\n"},
-        {"role": "user", "content": "hi"},
-        {"role": "assistant", "content": "\n\n", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
-        {"role": "tool", "tool_call_id": "c1", "content": " "},
-        {"role": "assistant", "content": "<out>\n"}]});
-    let value = parsed(&translated(CHAT, MESSAGES, &body).body);
-    assert_eq!(value.get("system"), None);
-    assert_eq!(
-        value["messages"][1]["content"].as_array().map(Vec::len),
-        Some(1),
-        "the call stays"
-    );
-    assert_eq!(value["messages"][2]["content"][0]["content"], json!([]));
-    assert_eq!(value["messages"][3]["content"][0]["text"], "<out>");
-    // A user who says nothing asks to go on; the answer before is none to be gone on with.
-    let body = json!({"model": "m", "messages": [
-        {"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": " "}]});
-    let value = parsed(&translated(CHAT, MESSAGES, &body).body);
-    assert_eq!(value["messages"][2]["role"], "user");
-}
-
-#[test]
-fn pictures_are_what_their_bytes_are() {
-    let image = |url: &str| {
-        json!({"model": "m", "messages": [{"role": "user", "content": [
-        {"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": url}}]}]})
-    };
-    let value = parsed(
-        &translated(
-            CHAT,
-            MESSAGES,
-            &image("data:image/jpeg;base64,iVBORw0KGgo="),
-        )
-        .body,
-    );
-    assert_eq!(
-        value["messages"][0]["content"][1]["source"]["media_type"],
-        "image/png"
-    );
-    for url in [
-        "data:image/tiff;base64,SUkqAA==",
-        "http://example.com/a.png",
-    ] {
-        assert_eq!(refused(CHAT, MESSAGES, &image(url)), "messages");
-    }
-    let svg = parsed(&translated(CHAT, MESSAGES, &image("data:image/svg+xml,%3Csvg/%3E")).body);
-    assert_eq!(
-        svg["messages"][0]["content"][1]["source"]["data"], "<svg/>",
-        "a picture in text"
-    );
-}
-
-/// "A maximum of 4 blocks with cache_control may be provided. Found 5."
-#[test]
-fn more_cache_marks_than_anthropic_takes_are_taken_out() {
-    let part =
-        |text: &str| json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}});
-    let parts: Vec<Value> = ["a", "b", "c", "d", "e", "f"]
-        .iter()
-        .map(|text| part(text))
-        .collect();
-    let sent = translated(
-        CHAT,
-        MESSAGES,
-        &json!({"model": "m", "messages": [{"role": "user", "content": parts}]}),
-    );
-    let value = parsed(&sent.body);
-    let content = value["messages"][0]["content"].as_array().expect("blocks");
-    let marked: Vec<&Value> = content
-        .iter()
-        .filter(|block| block.get("cache_control").is_some())
-        .map(|block| &block["text"])
-        .collect();
-    assert_eq!(marked, ["a", "d", "e", "f"]);
-    assert_eq!(sent.dropped, ["prompt_cache_breakpoint"]);
-}
-
-/// BerriAI/litellm#10106: "user_id appears to contain an email address".
-#[test]
-fn an_address_is_no_id_of_a_user_for_anthropic() {
-    let body = |user: &str| json!({"model": "m", "user": user, "messages": [{"role": "user", "content": "hi"}]});
-    for (user, kept) in [
-        ("user-1", true),
-        ("0123456789abcdef", true),
-        ("a@example.com", false),
-        ("+44 20 7946 0958", false),
-    ] {
-        let value = parsed(&translated(CHAT, MESSAGES, &body(user)).body);
-        assert_eq!(value["metadata"]["user_id"] == user, kept, "{value}");
-        assert!(value["metadata"]["user_id"].is_string());
-    }
-}
-
-/// Histories that were cut, or answered by providers that give every call the same id.
-#[test]
-fn calls_and_results_are_paired_for_everybody() {
-    let call = |id: &str| json!({"role": "assistant", "content": null, "tool_calls": [{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
-    let result =
-        |id: &str, text: &str| json!({"role": "tool", "tool_call_id": id, "content": text});
-    let body = json!({"model": "m", "messages": [
-        result("gone", "stray"), {"role": "user", "content": "hi"}, call("c"), result("c", "one"), call("c"), result("c", "two"), call("open"),
-        {"role": "user", "content": "and?"}]});
-    let sent = translated(CHAT, MESSAGES, &body);
-    let value = parsed(&sent.body);
-    let text = value.to_string();
-    assert!(
-        text.contains("stray") && text.contains("not answered"),
-        "{text}"
-    );
-    let id = |message: usize| value["messages"][message]["content"][0].clone();
-    assert_ne!(id(1)["id"], id(3)["id"]);
-    assert_eq!(
-        (id(1)["id"].clone(), id(3)["id"].clone()),
-        (id(2)["tool_use_id"].clone(), id(4)["tool_use_id"].clone())
-    );
-    assert_eq!(sent.dropped, ["messages.tool_calls"]);
 }
