@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    /// The error under way is judged, if there is one: what was kept of it is relayed, or the attempt fails.
+    /// The error under way is judged, if there is one: what was kept of it is to be relayed, or the attempt fails.
     pub(super) fn conclude(&mut self) -> Result<Bytes, Stop> {
         let judged = match self.answer.take() {
             Some(Answer::Judged(judged)) => judged,
@@ -45,9 +45,7 @@ impl State {
         if !relays {
             return Err(Stop::Fault(Fault::Refused));
         }
-        let mut relay = *judged.relay;
-        let seen = relay.push(judged.body.freeze(), false, false, &mut self.numbers)?;
-        self.answer = Some(relay);
-        Ok(seen.out)
+        self.answer = Some(*judged.relay);
+        Ok(judged.body.freeze())
     }
 }

@@ -111,14 +111,12 @@ impl State {
                 Some(seen) => self.seen(seen)?,
                 None => return Ok(Bytes::new()),
             },
+            Some(Answer::Judged(judged)) => match judged.push(&data) {
+                true => self.conclude()?,
+                false => return Ok(Bytes::new()),
+            },
             _ => data,
         };
-        if let Some(Answer::Judged(judged)) = &mut self.answer {
-            return match judged.push(&data) {
-                true => self.conclude(),
-                false => Ok(Bytes::new()),
-            };
-        }
         self.held_bytes += data.len();
         let committed = self.phase == Phase::Committed;
         let seen = match &mut self.answer {
@@ -145,6 +143,7 @@ impl State {
         now: Instant,
     ) -> Result<Option<Bytes>, Stop> {
         let kept = self.conclude()?;
+        let kept = self.look(kept, now)?;
         if let Some(Answer::Unseen(unseen)) = &mut self.answer {
             // Blanks are nothing.
             let seen = unseen.finish();
