@@ -19,7 +19,7 @@ use super::{count, peers};
 use tollgate_base::clock;
 use tollgate_config::Timeouts;
 use tollgate_config::access::AccessKey;
-use tollgate_config::catalog::Provider;
+use tollgate_config::catalog::{ErrorCause, Provider};
 use tollgate_failover::{Candidate, Outcome, Step};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::report::Context as ServedContext;
@@ -245,7 +245,9 @@ pub fn is_provoked(
             _ => clock::now() < attempt.fair_by,
         };
     }
-    let refused = outcome.status().is_some() || outcome.cause().is_some();
+    // What a provider says of the key itself, no wish of a caller brings about.
+    let of_key = matches!(outcome.cause(), Some(ErrorCause::Credit | ErrorCause::Key));
+    let refused = outcome.status().is_some() && !of_key;
     let shared = candidate.key.kind == KeyKind::Managed;
     refused && shared && (attempt.forwards || body.asked().context != ServedContext::STANDARD)
 }

@@ -63,6 +63,34 @@ async fn the_longest_wins_and_the_ended_are_gone(topology: Topology) {
     assert_eq!(keys(&one).await, [odd]);
 }
 
+/// A key rests for a model under a name that begins with its own and a line break; whoever clears the key means all.
+#[tokio::test]
+async fn clearing_a_key_clears_what_it_does_for_models() {
+    let server = Process::start(&[]);
+    let settings = settings(Topology::Single(server.url()));
+    let cooldowns = cooldowns(&settings);
+    let late = now() + 60_000;
+    for name in [
+        "key",
+        "key\nm\nanswers",
+        "key\n\ncount_tokens",
+        "key-2\nm\nanswers",
+        "key-2",
+    ] {
+        assert_eq!(cooldowns.publish(name, late, "429").await, Ok(true));
+    }
+    cooldowns.clear(Some("key")).await.unwrap();
+    let mut left: Vec<String> = keys(&cooldowns)
+        .await
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, ["key-2", "key-2\nm\nanswers"]);
+    cooldowns.clear(None).await.unwrap();
+    assert_eq!(keys(&cooldowns).await, []);
+}
+
 #[tokio::test]
 async fn on_one_server() {
     let server = Process::start(&[]);

@@ -249,6 +249,59 @@ async fn a_rate_limit_is_about_a_model_and_an_endpoint() {
     assert!(bad(8), "and nothing else");
 }
 
+/// What a provider calls the request is what its support asks for.
+#[tokio::test]
+async fn an_operator_is_told_who_was_asked_and_what_went_out() {
+    let fake = Fake::answering(Wire::H1, |seen| {
+        let is_bad = seen.header("authorization") == Some("Bearer KEY-BAD-1");
+        match is_bad {
+            true => Script::error_with(401, "who are you", &[("x-request-id", "req_bad")]),
+            false => {
+                let answer = chat_answer("served").to_string();
+                let head = [
+                    ("content-type", "application/json"),
+                    ("request-id", "req_good"),
+                ];
+                Script::new().length().head(200, &head).data(answer)
+            }
+        }
+    })
+    .await;
+    let gateway = Gateway::builder()
+        .provider(two_keys(&fake))
+        .env("TOLLGATE_LOG", "info,tollgate=debug")
+        .start()
+        .await;
+    let answer = ask(&gateway, &chat("p:m")).await;
+    assert_eq!(answer.status(), 200);
+    let all = super::events(&gateway, 2).await;
+    let ids: Vec<_> = all
+        .iter()
+        .map(|event| event["providerRequestId"].clone())
+        .collect();
+    assert_eq!(
+        ids,
+        [json!("req_good"), json!("req_bad")],
+        "the newest first"
+    );
+    let logged = || !gateway.access_log().is_empty();
+    assert!(crate::common::eventually(Duration::from_secs(5), logged).await);
+    let attempts = &gateway.access_log()[0]["attempts"];
+    assert_eq!(attempts[0]["provider_request_id"], "req_bad", "{attempts}");
+    assert_eq!(attempts[1]["provider_request_id"], "req_good", "{attempts}");
+    let output = gateway.output();
+    for told in [
+        "attempt 1 asks p m with the key bad",
+        "p m with the key bad: 401 unauthorized",
+        "there req_bad",
+        "attempt 2 asks p m with the key good",
+        "there req_good",
+        "WARN  tollgate::proxy::notices the key bad of p rests for 300 s, for all models (http_401)",
+    ] {
+        assert!(output.contains(told), "{told}:\n{output}");
+    }
+}
+
 #[tokio::test]
 async fn a_retry_after_on_503_counts() {
     for (retry_after, rests) in [(Some("30"), true), (None, false)] {
