@@ -18,6 +18,7 @@ use tollgate_ledger::KeyKind;
 use tollgate_wire::models;
 use tollgate_wire::models::{Listed, Page};
 use tollgate_wire::request::RequestBody;
+use tollgate_wire::tokens::beside_text;
 use tollgate_wire::{Dialect, Endpoint, GatewayError};
 
 /// Where a request goes.
@@ -75,14 +76,20 @@ pub fn options(head: &RequestHeader) -> Option<cors::Headers> {
     asked.then(|| vec![(header::ALLOW, methods)])
 }
 
-/// Our own count of a prompt's tokens, for models whose providers have no endpoint that counts.
+/// Our own count of a prompt's tokens, for models whose providers do not count: of its texts, and of its pictures,
+/// documents and tools as the vendors document them.
 pub async fn count(
     aside: &Aside,
     model: &Arc<str>,
     body: &RequestBody,
 ) -> Result<Bytes, GatewayError> {
+    let (of, bytes) = (model.clone(), body.bytes().clone());
+    let beside = aside.run(move || beside_text(&of, &bytes)).await;
     let counted = count::prompt(aside, model, body, u64::MAX).await;
-    let tokens = counted.map_err(|_| GatewayError::internal())?;
+    let (Ok(beside), Ok(counted)) = (beside, counted) else {
+        return Err(GatewayError::internal());
+    };
+    let tokens = counted.saturating_add(beside);
     Ok(json!({ "input_tokens": tokens }).to_string().into())
 }
 

@@ -2,6 +2,7 @@
 //! finding put into `corpus/<target>/` is a regression test.
 
 mod config;
+mod mask;
 mod sse;
 mod translate;
 
@@ -15,6 +16,7 @@ pub type Check = (&'static str, fn(&[u8]));
 /// Every check.
 pub const CHECKS: &[Check] = &[
     ("config", config::config),
+    ("mask", mask::mask),
     ("request", request),
     ("sse", sse::sse),
     ("translate_answer", translate::answer),

@@ -1,9 +1,9 @@
 //! What must hold for any translation. The first byte of an input chooses the pair of surfaces.
 
-use tollgate_wire::Surface;
 use tollgate_wire::sse::{MAX_EVENT, Parser};
 use tollgate_wire::translate;
 use tollgate_wire::translate::{Reply, Stream, Target};
+use tollgate_wire::{Dialect, Surface};
 
 #[path = "shapes.rs"]
 mod shapes;
@@ -87,7 +87,7 @@ fn streamed(reply: &Reply, chunks: &[&[u8]]) -> (Vec<u8>, bool) {
     (out, whole)
 }
 
-/// An answer is translated or is none; as a stream, any split gives the same events, in an order that the client's
+/// An error has words, whatever it is. An answer is translated, in either form, or is none; as a stream, any split gives the same events, in an order that the client's
 /// reference allows.
 pub fn answer(data: &[u8]) {
     let Some((client, provider, bytes)) = pair(data) else {
@@ -99,6 +99,18 @@ pub fn answer(data: &[u8]) {
     if let Ok(body) = translate::answer(&reply, bytes, 1) {
         let value: Result<serde_json::Value, _> = serde_json::from_slice(&body);
         assert!(value.is_ok(), "a translated answer is JSON");
+        let stream = translate::stream_of_answer(&reply, bytes, 1);
+        let stream = stream.expect("what can be told whole can be told as a stream");
+        shapes::stream(client, &stream, true);
+    }
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        let error = translate::error(dialect, 400, bytes, "req_1");
+        let error: serde_json::Value = serde_json::from_slice(&error).expect("an error is JSON");
+        let words = error["error"]["message"].as_str();
+        assert!(
+            words.is_some_and(|words| !words.is_empty()),
+            "an error has words: {error}"
+        );
     }
     if bytes.len() > MAX_EVENT {
         return;
@@ -111,4 +123,11 @@ pub fn answer(data: &[u8]) {
         "in pieces of {size}"
     );
     shapes::stream(client, &seen, whole);
+    if let Ok(body) = translate::answer_of_stream(&reply, bytes, 1) {
+        let value: Result<serde_json::Value, _> = serde_json::from_slice(&body);
+        assert!(
+            value.is_ok() && whole,
+            "only a whole stream is a whole answer"
+        );
+    }
 }

@@ -178,7 +178,7 @@ impl GatewayError {
         Self::new(
             Code::TooLarge,
             format!(
-                "The input is too large: {tokens} tokens, of which `max_input_tokens` allows {limit}."
+                "The prompt is too long: {tokens} tokens > {limit} maximum. `max_input_tokens` allows no more."
             ),
         )
     }

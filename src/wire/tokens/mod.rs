@@ -11,11 +11,13 @@ mod strip;
 mod whole;
 
 mod count;
+mod media;
 mod prompt;
 mod settle;
 mod tap;
 
 pub use count::{Counter, Encoding, count};
+pub use media::beside_text;
 pub use prompt::PromptCounter;
 pub use settle::Settled;
 pub use tap::{BYTES_PER_TOKEN, Seen, Tap};

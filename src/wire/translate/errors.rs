@@ -53,7 +53,12 @@ pub(super) fn of_stream(failure: StreamFailure) -> Fault {
 /// The error as JSON.
 pub(super) fn value(to: Dialect, fault: &Fault, request_id: Option<&str>) -> Value {
     let meaning = Meaning::of(fault.status, &fault.kind, &fault.message);
-    let message = in_words(to, meaning, &fault.message);
+    // A status alone says little of what is meant; its type says as much.
+    let told = Meaning::of(400, &fault.kind, &fault.message) == meaning;
+    let message = match told {
+        true => in_words(to, meaning, &fault.message),
+        false => fault.message.clone(),
+    };
     match to {
         Dialect::OpenAi => json!({
             "error": {

@@ -48,6 +48,57 @@ async fn the_gateway_counts_what_the_provider_does_not() {
     );
 }
 
+/// Most providers that speak Anthropic's API have no endpoint that counts.
+#[tokio::test]
+async fn the_gateway_counts_where_the_provider_fails_to() {
+    let mut builder = Gateway::builder();
+    let mut cases = Vec::new();
+    let refused = json!({"type": "error", "error": {"type": "not_found_error", "message": "no such endpoint"}});
+    let scripts = [401, 403, 404, 405, 429, 500, 501, 503]
+        .map(|status| (status.to_string(), Script::json(status, &refused)))
+        .into_iter()
+        .chain([
+            (
+                "html".to_owned(),
+                Script::new().head(200, &[]).data("<html>"),
+            ),
+            (
+                "nothing".to_owned(),
+                Script::json(200, &json!({"ok": true})),
+            ),
+            ("cut".to_owned(), Script::new().cut()),
+        ]);
+    for (name, script) in scripts {
+        let fake = Fake::start(Wire::H1, script).await;
+        builder = builder.provider(offering(&format!("p-{name}"), &fake, &[Api::Messages]));
+        cases.push((name, fake));
+    }
+    let bad = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "no messages"}});
+    let strict = Fake::start(Wire::H1, Script::json(400, &bad)).await;
+    let gateway = builder
+        .provider(offering("strict", &strict, &[Api::Messages]))
+        .start()
+        .await;
+    let count = async |model: &str| {
+        let request = Api::Messages.request(&[model], false);
+        let path = "/v1/messages/count_tokens".to_owned();
+        ask(&gateway, &Request { path, ..request }).await
+    };
+    for (name, fake) in &cases {
+        let answer = count(&format!("p-{name}:m")).await;
+        assert_eq!(answer.status(), 200, "{name}: {}", answer.text());
+        let tokens = answer.json()["input_tokens"].as_u64().unwrap();
+        assert!((5..200).contains(&tokens), "{name}: {tokens}");
+        assert!(fake.count() > 0, "{name}: it was asked first");
+    }
+    let answer = count("strict:m").await;
+    assert_eq!(
+        (answer.status(), answer.json()),
+        (400, bad),
+        "the request is at fault"
+    );
+}
+
 #[tokio::test]
 async fn models_of_other_apis_are_listed() {
     let other = Fake::answering(Wire::H1, well).await;

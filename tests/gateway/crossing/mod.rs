@@ -7,6 +7,7 @@ mod counting;
 mod failover;
 mod faults;
 mod field;
+mod forms;
 mod heads;
 mod large;
 mod money;

@@ -1,13 +1,15 @@
 //! After commit there is no other attempt: a stream that breaks says so, and ends so that it shows.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::common::client::{Client, Version};
 use crate::common::fake::{Fake, Wire};
-use crate::common::gateway::Gateway;
+use crate::common::gateway::{Gateway, provider};
 use crate::common::requests::Request;
 use crate::common::script::{Act, Script, chat_role, chat_word, openai_error};
-use crate::common::sse;
+use crate::common::{eventually, sse};
 
 /// The beginning of a stream of messages, up to some content.
 fn message_start() -> String {
@@ -148,27 +150,61 @@ async fn a_broken_stream_shows_over_http2_from_http1() {
     check(Wire::H1, Version::H2).await;
 }
 
+/// The client reads of it once, in its own words; its stream does not end as if all were well, and nobody takes it for a
+/// success.
 #[tokio::test]
-async fn an_error_event_after_content_is_the_providers_own_and_passes() {
+async fn an_error_event_after_content_is_the_providers_own_and_ends_the_stream() {
     let event = format!("data: {}\n\n", openai_error("out of memory"));
-    let bad = Fake::start(
-        Wire::H1,
-        Script::sse()
-            .data(chat_word("some"))
-            .wait(30)
-            .data(event.clone()),
-    )
-    .await;
+    let script = Script::sse()
+        .data(chat_word("some"))
+        .wait(30)
+        .data(event.clone())
+        .wait(30)
+        .data("data: [DONE]\n\n");
+    let bad = Fake::start(Wire::H1, script).await;
     let good = Fake::good(Wire::H1, "never asked").await;
+    let mut entry = provider("chat", &bad);
+    entry["surfaces"] = json!(["openai/chat-completions"]);
     let gateway = Gateway::builder()
         .fake("bad", &bad)
+        .provider(entry)
         .fake("good", &good)
         .start()
         .await;
-    let mut client = Client::connect(Version::H1, gateway.address).await;
-    let answer = client.ask(&Request::chat(&["bad:m", "good:m"], true)).await;
-    assert!(answer.text().contains(&event), "{}", answer.text());
+    let mut asked = 0;
+    for version in [Version::H1, Version::H2] {
+        for request in [
+            Request::chat(&["bad:m", "good:m"], true),
+            Request::message(&["chat:m", "good:m"], true),
+        ] {
+            let mut client = Client::connect(version, gateway.address).await;
+            let answer = client.ask(&request).await;
+            let (case, text) = (format!("{version:?} {}", request.path), answer.text());
+            asked += 1;
+            assert!(!answer.clean, "{case}: {text}");
+            assert_eq!(text.matches("out of memory").count(), 1, "{case}: {text}");
+            assert_eq!(text.matches("\"error\":").count(), 1, "{case}: {text}");
+            assert!(!text.contains("[DONE]"), "{case}: {text}");
+            assert!(!text.contains("message_stop"), "{case}: {text}");
+        }
+    }
     assert_eq!(good.count(), 0, "no attempt after commit");
+    let told = || {
+        let log = gateway.access_log();
+        let failed = |line: &Value| {
+            line["attempts"][0]["outcome"] == "error_event" && line["error"] == "ERR_TOLLGATE_3832"
+        };
+        log.len() == asked && log.iter().all(failed)
+    };
+    let all = eventually(Duration::from_secs(5), told).await;
+    assert!(all, "{:?}", gateway.access_log());
+    let events = gateway.command(&["usage", "--events", "--json"]);
+    let events: Vec<Value> = serde_json::from_slice(&events.stdout).unwrap();
+    let outcomes: Vec<&Value> = events.iter().map(|event| &event["outcome"]).collect();
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == "error_event"),
+        "{outcomes:?}"
+    );
 }
 
 #[tokio::test]

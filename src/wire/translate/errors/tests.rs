@@ -104,6 +104,30 @@ fn a_prompt_that_is_too_long_is_told_in_the_clients_words() {
     );
 }
 
+/// A status tells the code, and nothing that has to be said in front of the words.
+#[test]
+fn words_stay_as_they_are_where_only_the_status_says_what_is_meant() {
+    for (status, code) in [
+        (401, "invalid_api_key"),
+        (402, "insufficient_quota"),
+        (429, "rate_limit_exceeded"),
+    ] {
+        let body = json!({"error": {"message": "no, because", "type": "t"}}).to_string();
+        for to in [Dialect::OpenAi, Dialect::Anthropic] {
+            assert_eq!(
+                said(to, status, &body)["error"]["message"],
+                "no, because",
+                "{status}"
+            );
+        }
+        assert_eq!(
+            said(Dialect::OpenAi, status, &body)["error"]["code"],
+            code,
+            "{status}"
+        );
+    }
+}
+
 #[test]
 fn what_makes_agents_stop_has_the_clients_name() {
     let body = |kind: &str, message: &str| {
