@@ -320,7 +320,8 @@ fn is_added(client: &RequestBody, name: &str) -> bool {
 /// The body as the candidate takes it and what that cost, if its own API's words have to be changed at all.
 fn adapted(body: &RequestBody, candidate: &Candidate) -> Option<(RequestBody, Vec<String>)> {
     let target = target(candidate, None);
-    let adapted = translate::adapted(body.endpoint().surface(), body.bytes(), &target)?;
+    let (surface, second) = (body.endpoint().surface(), candidate.model_index > 0);
+    let adapted = translate::adapted(surface, body.bytes(), &target, second)?;
     let body = RequestBody::parse(body.endpoint(), adapted.body.into()).ok()?;
     Some((body, adapted.dropped))
 }

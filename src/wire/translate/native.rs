@@ -2,7 +2,10 @@
 //!
 //! A conversation that one provider answered one turn may be another's the next: what a thought of the one proves, the
 //! other refuses, and some want thoughts of a turn that they never had. And a model that cannot think refuses to be told
-//! how hard. Everything else is between the client and its provider.
+//! how hard. A model that the client named second is told as it takes it (`second`). Everything else is between the client
+//! and its provider.
+
+mod second;
 
 use serde_json::{Map, Value};
 
@@ -22,7 +25,13 @@ pub struct Adapted {
 }
 
 /// The body as the target takes it; `None` if it does already, which costs no more than a search through the bytes.
-pub fn adapted(surface: Surface, body: &[u8], target: &Target<'_>) -> Option<Adapted> {
+/// `second` says that the client named another model first.
+pub fn adapted(
+    surface: Surface,
+    body: &[u8],
+    target: &Target<'_>,
+    second: bool,
+) -> Option<Adapted> {
     let has = |needle: &str| memchr::memmem::find(body, needle.as_bytes()).is_some();
     let thinks = target.thinks == Thinks::Never && (has("\"reasoning") || has("\"thinking\""));
     let marked = match surface {
@@ -39,7 +48,8 @@ pub fn adapted(surface: Surface, body: &[u8], target: &Target<'_>) -> Option<Ada
         Surface::Messages => has("\"tollgate.") || (thinks && has("\"output_config\"")),
         Surface::Completions | Surface::Embeddings => false,
     };
-    if !marked && !thinks {
+    let second = second && (has("effort\"") || has("\"thinking\""));
+    if !marked && !thinks && !second {
         return None;
     }
     let mut value: Value = serde_json::from_slice(body).ok()?;
@@ -50,10 +60,28 @@ pub fn adapted(surface: Surface, body: &[u8], target: &Target<'_>) -> Option<Ada
         Surface::Responses => responses(map, target, &mut lost),
         _ => chat(map, target, &mut lost),
     };
+    let changed = (second && for_another(surface, map, target, &mut lost)) | changed;
     changed.then(|| Adapted {
         body: value.to_string().into_bytes(),
         dropped: lost.names,
     })
+}
+
+/// What was written for another model.
+fn for_another(
+    surface: Surface,
+    body: &mut Map<String, Value>,
+    target: &Target<'_>,
+    lost: &mut Lost,
+) -> bool {
+    match surface {
+        Surface::Messages => second::claude(body, target, lost),
+        Surface::Responses => match body.get_mut("reasoning") {
+            Some(Value::Object(reasoning)) => second::effort(reasoning, "effort", target, lost),
+            _ => false,
+        },
+        _ => second::effort(body, "reasoning_effort", target, lost),
+    }
 }
 
 fn messages(body: &mut Map<String, Value>, target: &Target<'_>, lost: &mut Lost) -> bool {

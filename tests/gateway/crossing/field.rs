@@ -79,6 +79,40 @@ async fn what_was_refused_is_sent_as_it_is_taken() {
     }
 }
 
+/// A client that names further models writes for the first one.
+#[tokio::test]
+async fn what_was_written_for_one_claude_is_told_to_another_as_it_takes_it() {
+    let fake = Fake::answering(Wire::H1, |seen| {
+        match seen.json()["model"] == "claude-opus-4-8" {
+            true => Script::json(
+                529,
+                &json!({"type": "error", "error": {"type": "overloaded_error", "message": "x"}}),
+            ),
+            false => well(seen),
+        }
+    })
+    .await;
+    let gateway = gateway(&fake).await;
+    let body = json!({
+        "model": "claude:claude-opus-4-8", "models": ["claude:claude-haiku-4-5"], "max_tokens": 32000,
+        "thinking": {"type": "adaptive"}, "output_config": {"effort": "low"},
+        "messages": [{"role": "user", "content": "hi"}],
+    });
+    let answer = ask(&gateway, &request("/v1/messages", &body)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let seen = fake.seen();
+    let [first, second] = &seen[..] else {
+        panic!("two attempts, not {}", seen.len())
+    };
+    assert_eq!(first.json()["thinking"], body["thinking"], "as it is");
+    assert_eq!(
+        second.json()["thinking"],
+        json!({"type": "enabled", "budget_tokens": 4096})
+    );
+    let dropped = answer.header("x-tollgate-dropped");
+    assert_eq!(dropped, Some("thinking, output_config.effort"));
+}
+
 /// A stream that calls a tool, with what Google or OpenRouter gives along with it.
 fn calls(more: &Value, call: &Value) -> Script {
     let mut fragment = json!({"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});

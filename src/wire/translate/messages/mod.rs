@@ -17,5 +17,5 @@ pub(super) use answer::{read_answer, write_answer};
 pub(super) use decode::Decoder;
 pub(super) use encode::Encoder;
 pub(super) use read::read_request;
-pub(super) use thinking::lacks_its_thought;
+pub(super) use thinking::{LEAST_BUDGET, budget_of, effort_of, lacks_its_thought};
 pub(super) use write::write_request;

@@ -11,7 +11,7 @@ use crate::reasoning::Effort;
 use crate::vendor::Switch;
 
 /// The smallest budget of tokens for thinking that is taken.
-const LEAST_BUDGET: u64 = 1024;
+pub(crate) const LEAST_BUDGET: u64 = 1024;
 
 /// What a request allows.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ pub(super) fn write_thinking(
             put(
                 config,
                 "effort",
-                effort(Effort::None, target).map(Effort::name),
+                effort_of(Effort::None, target).map(Effort::name),
             );
         }
         return false;
@@ -61,18 +61,12 @@ pub(super) fn write_thinking(
     match target.thinking {
         ThinkingStyle::Adaptive { .. } => {
             thinking.insert("type".to_owned(), "adaptive".into());
-            let said = r.effort.and_then(|said| effort(said, target));
+            let said = r.effort.and_then(|said| effort_of(said, target));
             lost.add_if(Field::Effort, said != r.effort);
             put(config, "effort", said.map(Effort::name));
         }
         ThinkingStyle::Budget => {
-            let budget = r.budget.unwrap_or(match r.effort {
-                Some(Effort::None | Effort::Minimal) => 1024,
-                Some(Effort::Low) => 4096,
-                Some(Effort::Medium | Effort::Default) | None => 10_240,
-                Some(Effort::High) => 20_480,
-                Some(Effort::Xhigh | Effort::Max) => 32_000,
-            });
+            let budget = r.budget.unwrap_or_else(|| budget_of(r.effort));
             let most = target.capabilities.budget.and_then(|budget| budget.most);
             let most = most.map_or(u64::MAX, u64::from);
             let budget = budget.min(room.max_tokens.saturating_sub(1)).min(most);
@@ -93,8 +87,19 @@ pub(super) fn write_thinking(
     true
 }
 
+/// The budget of tokens that an effort amounts to.
+pub(crate) fn budget_of(effort: Option<Effort>) -> u64 {
+    match effort {
+        Some(Effort::None | Effort::Minimal) => 1024,
+        Some(Effort::Low) => 4096,
+        Some(Effort::Medium | Effort::Default) | None => 10_240,
+        Some(Effort::High) => 20_480,
+        Some(Effort::Xhigh | Effort::Max) => 32_000,
+    }
+}
+
 /// The effort of a model that is told one: the nearest that it takes.
-fn effort(wanted: Effort, target: &Target<'_>) -> Option<Effort> {
+pub(crate) fn effort_of(wanted: Effort, target: &Target<'_>) -> Option<Effort> {
     let knows_xhigh = target.thinking == ThinkingStyle::Adaptive { xhigh: true };
     match wanted {
         Effort::Default => None,

@@ -11,14 +11,14 @@ fn of(vendor: Vendor) -> Target<'static> {
 }
 
 fn changed(surface: Surface, body: &Value, target: &Target<'_>) -> (Value, Vec<String>) {
-    let adapted = adapted(surface, body.to_string().as_bytes(), target);
+    let adapted = adapted(surface, body.to_string().as_bytes(), target, false);
     let adapted = adapted.unwrap_or_else(|| panic!("nothing is changed: {body}"));
     let value = serde_json::from_slice(&adapted.body).expect("JSON");
     (value, adapted.dropped)
 }
 
 fn unchanged(surface: Surface, body: &Value, target: &Target<'_>) {
-    let adapted = adapted(surface, body.to_string().as_bytes(), target);
+    let adapted = adapted(surface, body.to_string().as_bytes(), target, false);
     assert!(adapted.is_none(), "{adapted:?}");
 }
 
@@ -201,4 +201,70 @@ fn a_model_that_cannot_think_is_not_told_how_hard() {
         &json!({"model": "m", "input": "reasoning"}),
         &target,
     );
+}
+
+/// Claude Code names further models, and writes for the first.
+#[test]
+fn a_model_that_was_named_second_is_told_as_it_takes_it() {
+    let sent = |surface, body: &Value, target: &Target<'_>| {
+        let adapted = super::adapted(surface, body.to_string().as_bytes(), target, true);
+        let adapted = adapted.unwrap_or_else(|| panic!("nothing is changed: {body}"));
+        (
+            serde_json::from_slice::<Value>(&adapted.body).expect("JSON"),
+            adapted.dropped,
+        )
+    };
+    let user = json!([{"role": "user", "content": "hi"}]);
+    let code = json!({"model": "m", "max_tokens": 32000, "messages": user, "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "high"}});
+    let haiku = Target::of_model("claude-haiku-4-5", None);
+    let (value, dropped) = sent(Surface::Messages, &code, &haiku);
+    assert_eq!(
+        value["thinking"],
+        json!({"type": "enabled", "budget_tokens": 20480})
+    );
+    assert_eq!(value.get("output_config"), None);
+    assert_eq!(dropped, ["thinking", "output_config.effort"]);
+    unchanged(Surface::Messages, &code, &haiku);
+    let mut short = code.clone();
+    short["max_tokens"] = json!(100);
+    short["context_management"] =
+        json!({"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]});
+    let (value, _) = sent(Surface::Messages, &short, &haiku);
+    assert_eq!(
+        (value.get("thinking"), value.get("context_management")),
+        (None, None)
+    );
+    let budget = json!({"model": "m", "max_tokens": 32000, "messages": user, "thinking": {"type": "enabled", "budget_tokens": 2000}});
+    let (value, dropped) = sent(
+        Surface::Messages,
+        &budget,
+        &Target::of_model("claude-opus-4-8", None),
+    );
+    assert_eq!(
+        (value["thinking"].clone(), dropped),
+        (json!({"type": "adaptive"}), vec!["thinking".to_owned()])
+    );
+    let known = Capabilities {
+        reasoning: Some(true),
+        efforts: "none,low,high".parse().ok(),
+        ..Capabilities::default()
+    };
+    let gpt = Target::of_model("gpt-5.1", None).knowing(known, Some(Vendor::Openai));
+    for (surface, body, place) in [
+        (
+            Surface::Responses,
+            json!({"model": "m", "input": "hi", "reasoning": {"effort": "xhigh"}}),
+            "/reasoning/effort",
+        ),
+        (
+            Surface::ChatCompletions,
+            json!({"model": "m", "messages": user, "reasoning_effort": "xhigh"}),
+            "/reasoning_effort",
+        ),
+    ] {
+        let (value, dropped) = sent(surface, &body, &gpt);
+        assert_eq!(value.pointer(place), Some(&json!("high")));
+        assert_eq!(dropped.len(), 1);
+    }
 }

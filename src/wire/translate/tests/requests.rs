@@ -382,7 +382,7 @@ fn openais_reasoning_survives_a_round_trip_through_messages() {
     let back = translated(MESSAGES, RESPONSES, &body);
     assert_eq!(parsed(&back.body)["input"][1], item);
     let claude = Target::of_model("claude-opus-4-8", None);
-    let native = crate::translate::adapted(MESSAGES, body.to_string().as_bytes(), &claude);
+    let native = crate::translate::adapted(MESSAGES, body.to_string().as_bytes(), &claude, false);
     let native = parsed(&native.expect("there is a foreign thought").body);
     assert_eq!(
         native["messages"][1]["content"],
