@@ -187,6 +187,8 @@ pub(super) const TABLE: &[(&str, &[Row])] = &[
                 "Model {model} is not available for this API key",
                 Cause::Model,
             ),
+            // It may know the model by another name than it is asked by.
+            begins("Model * is not available for this API key", Cause::Model),
         ],
     ),
     // learn.microsoft.com/azure/ai-services/openai/how-to/troubleshooting
