@@ -33,7 +33,8 @@ pub fn adapted(
     second: bool,
 ) -> Option<Adapted> {
     let has = |needle: &str| memchr::memmem::find(body, needle.as_bytes()).is_some();
-    let thinks = target.thinks == Thinks::Never && (has("\"reasoning") || has("\"thinking\""));
+    let told = ["\"reasoning", "\"thinking\"", "\"output_config\""];
+    let thinks = target.thinks == Thinks::Never && told.iter().any(|name| has(name));
     let marked = match surface {
         Surface::ChatCompletions => target.thoughts().is_some_and(|_| {
             let names = [
@@ -44,9 +45,8 @@ pub fn adapted(
             ];
             names.iter().any(|name| has(name))
         }),
-        Surface::Responses => has("\"tollgate.") || (thinks && has("\"include\"")),
-        Surface::Messages => has("\"tollgate.") || (thinks && has("\"output_config\"")),
-        Surface::Completions | Surface::Embeddings => false,
+        Surface::Responses | Surface::Messages => has("\"tollgate."),
+        Surface::Completions | Surface::Embeddings => return None,
     };
     let second = second && (has("effort\"") || has("\"thinking\""));
     if !marked && !thinks && !second {

@@ -194,6 +194,9 @@ fn a_model_that_cannot_think_is_not_told_how_hard() {
     let body = json!({"model": "m", "messages": [], "thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}});
     let (_, dropped) = changed(Surface::Messages, &body, &claude);
     assert_eq!(dropped, ["thinking", "output_config.effort"]);
+    let body = json!({"model": "m", "messages": [], "output_config": {"effort": "low"}});
+    let (_, dropped) = changed(Surface::Messages, &body, &claude);
+    assert_eq!(dropped, ["output_config.effort"]);
     let plain = json!({"model": "m", "messages": [], "thinking": {"type": "disabled"}});
     unchanged(Surface::Messages, &plain, &claude);
     unchanged(
