@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::across::Unfinished;
-use super::form::Unseen;
+use super::across::{Asked as For, Becomes, Unfinished};
 use super::numbers::Numbers;
 use super::{Fault, Gathered, Stop, Translator};
 use tollgate_config::catalog::{ErrorCause, Provider};
@@ -13,6 +12,8 @@ use tollgate_failover::cause::{Asked, LONGEST};
 use tollgate_failover::{Outcome, Told};
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::tokens::{Seen, Tap};
+use tollgate_wire::translate::Reply;
+use tollgate_wire::{Endpoint, Surface};
 
 /// See the module.
 pub enum Answer {
@@ -132,6 +133,92 @@ impl Answer {
             }
             Answer::Unseen(_) | Answer::Relay | Answer::Judged(_) => Ok(Bytes::new()),
         }
+    }
+}
+
+/// An answer whose first byte has not come. Providers send streams as `application/json`, documents as
+/// `text/event-stream`, and either where the other was asked for. What is not of the form that the client reads is
+/// gathered, and becomes it.
+pub struct Unseen {
+    /// The provider's surface.
+    pub surface: Surface,
+    /// Whether its head says that it is a stream.
+    pub says_stream: bool,
+    /// Whether the client reads a stream.
+    pub streams: bool,
+    /// Whether the usage chunk was asked for on the client's behalf.
+    pub strip_usage: bool,
+    /// Whether only the end of the connection ends the body.
+    pub close_delimited: bool,
+    /// What the way back needs, if the request crossed to another API.
+    pub reply: Option<Box<Reply>>,
+    /// The request in the client's own words.
+    pub request: Bytes,
+    /// In Unix time (s).
+    pub created: u64,
+    /// The longest document that is gathered, in bytes.
+    pub most: usize,
+    /// What has come.
+    pub blank: BytesMut,
+}
+
+impl Unseen {
+    /// Some of the body: what the answer is, as soon as it can be told, and the body so far. `None` beside a body is an
+    /// answer that its client could not read.
+    pub(super) fn push(&mut self, data: &[u8]) -> Option<(Option<Answer>, Bytes)> {
+        self.blank.extend_from_slice(data);
+        let text = self
+            .blank
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.blank);
+        let first = *text.trim_ascii_start().first()?;
+        let is_stream = match first {
+            b'{' | b'[' | b'"' => false,
+            b'd' | b'e' | b'i' | b'r' | b':' => true,
+            _ => self.says_stream,
+        };
+        Some(self.seen(is_stream))
+    }
+
+    /// The body has ended without a byte that says anything.
+    pub(super) fn finish(&mut self) -> (Option<Answer>, Bytes) {
+        self.seen(self.says_stream)
+    }
+
+    fn seen(&mut self, is_stream: bool) -> (Option<Answer>, Bytes) {
+        let body = std::mem::take(&mut self.blank).freeze();
+        (self.answer(is_stream), body)
+    }
+
+    fn answer(&mut self, is_stream: bool) -> Option<Answer> {
+        let tap = match is_stream {
+            true => Tap::stream(self.surface, self.strip_usage && self.streams),
+            false => Tap::whole(Endpoint::Generate(self.surface)),
+        };
+        let reply = self.reply.take();
+        Some(match (is_stream, self.streams, reply) {
+            (true, true, reply) => Answer::Stream {
+                tap,
+                close_delimited: self.close_delimited,
+                translator: reply.map(|reply| Box::new(Translator::new(&reply, self.created))),
+            },
+            (false, false, None) => Answer::Whole(tap),
+            // No other API says the same.
+            (_, _, None) if self.surface == Surface::Completions => return None,
+            (is_stream, streams, reply) => {
+                let asked = match reply {
+                    Some(reply) => For::Across(reply),
+                    None => For::Plain(self.surface, std::mem::take(&mut self.request)),
+                };
+                let becomes = Becomes {
+                    asked,
+                    is_stream,
+                    streams,
+                    created: self.created,
+                };
+                Answer::Gathered(Box::new(Gathered::answer(tap, becomes, self.most)))
+            }
+        })
     }
 }
 

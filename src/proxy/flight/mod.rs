@@ -35,8 +35,8 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 
 pub use across::{Gathered, NotAnAnswer, Translation};
-pub use answer::{Answer, Judged, Relays};
-pub use form::{Unseen, is_stream};
+pub use answer::{Answer, Judged, Relays, Unseen};
+pub use form::is_stream;
 pub use left::Ended;
 pub use time::{Limits, Tick};
 

@@ -3,17 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::super::json::put;
-use super::super::neutral::{Answer, Collector, Part, Stop};
+use super::super::neutral::{Answer, Part, Stop};
 use super::super::{names, usage};
-use super::Decoder;
 use super::parts::thinking_value;
-
-/// Reads an answer; `None` if it is none.
-pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
-    let mut answer = Collector::default();
-    Decoder::default().whole(body, &mut |event| answer.take(event));
-    answer.finish()
-}
 
 /// Why it ended. Some providers say `stop` though they call.
 pub(super) fn stop(reason: &str, calls: bool) -> Stop {

@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 
 use super::super::errors;
 use super::super::json::Fields;
-use super::super::neutral::{Delta, Event, Kind, Proof, Stop, Thinking};
+use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop, Thinking};
 use super::super::sink::{Sink, failed, object};
 use super::answer::stop;
-use super::fragments::Calls;
+use super::fragments::{Calls, Fragment, Function};
 use super::opaque::{Details, extra};
 use super::parts::thinking_block;
 use crate::Dialect;
@@ -80,52 +80,6 @@ struct Said<'a> {
     /// The only call of a model of 2023.
     #[serde(borrow)]
     function_call: Maybe<Function<'a>>,
-}
-
-/// A tool call, or a piece of one.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Fragment<'a> {
-    pub(super) index: Index,
-    #[serde(borrow)]
-    pub(super) id: Text<'a>,
-    #[serde(borrow)]
-    function: Maybe<Function<'a>>,
-    #[serde(borrow)]
-    custom: Maybe<Function<'a>>,
-    /// As compatible providers have it without `function`.
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    arguments: Arguments<'a>,
-    #[serde(borrow)]
-    pub(super) extra_content: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Function<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    arguments: Arguments<'a>,
-    #[serde(borrow)]
-    input: Text<'a>,
-}
-
-impl Fragment<'_> {
-    pub(super) fn is_custom(&self) -> bool {
-        self.custom.0.is_some()
-    }
-
-    /// The tool's name, and some of the arguments, or of the input of a custom tool.
-    pub(super) fn says(&self) -> (&str, &str) {
-        match (&self.function.0, &self.custom.0) {
-            (_, Some(custom)) => (&custom.name.0, &custom.input.0),
-            (Some(function), None) => (&function.name.0, &function.arguments.0),
-            (None, None) => (&self.name.0, &self.arguments.0),
-        }
-    }
 }
 
 /// Reads chunks into events.
@@ -422,4 +376,11 @@ fn thoughts(blocks: &RawValue) -> Vec<Thinking> {
             .flatten()
     };
     blocks.into_iter().filter_map(read).collect()
+}
+
+/// Reads an answer; `None` if it is none.
+pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
+    let mut answer = Collector::default();
+    Decoder::default().whole(body, &mut |event| answer.take(event));
+    answer.finish()
 }

@@ -3,10 +3,60 @@
 //! Not every provider counts: some give every call the index 0, and some give no ids, or one for all. So a piece begins
 //! another call if it has another id or another name, and whenever the arguments before it are whole.
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use super::super::neutral::{Delta, Event, Kind};
 use super::super::sink::Sink;
-use super::decode::Fragment;
 use super::opaque::extra;
+use crate::report::lenient::{Arguments, Index, Maybe, Text};
+
+/// A tool call, or a piece of one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Fragment<'a> {
+    pub(super) index: Index,
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) function: Maybe<Function<'a>>,
+    #[serde(borrow)]
+    pub(super) custom: Maybe<Function<'a>>,
+    /// As compatible providers have it without `function`.
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) arguments: Arguments<'a>,
+    #[serde(borrow)]
+    pub(super) extra_content: Option<&'a RawValue>,
+}
+
+/// What is called, in one of the members that have it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Function<'a> {
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) arguments: Arguments<'a>,
+    #[serde(borrow)]
+    pub(super) input: Text<'a>,
+}
+
+impl Fragment<'_> {
+    pub(super) fn is_custom(&self) -> bool {
+        self.custom.0.is_some()
+    }
+
+    /// The tool's name, and some of the arguments, or of the input of a custom tool.
+    pub(super) fn says(&self) -> (&str, &str) {
+        match (&self.function.0, &self.custom.0) {
+            (_, Some(custom)) => (&custom.name.0, &custom.input.0),
+            (Some(function), None) => (&function.name.0, &function.arguments.0),
+            (None, None) => (&self.name.0, &self.arguments.0),
+        }
+    }
+}
 
 /// The calls so far.
 #[derive(Debug, Default)]

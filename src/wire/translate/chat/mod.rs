@@ -14,8 +14,8 @@ mod read;
 mod turns;
 mod write;
 
-pub(super) use answer::{read_answer, write_answer};
-pub(super) use decode::Decoder;
+pub(super) use answer::write_answer;
+pub(super) use decode::{Decoder, read_answer};
 pub(super) use encode::Encoder;
 pub(super) use opaque::{THOUGHTS, stand_in};
 pub(super) use parts::{mark as read_mark, thinking_block, thinking_value};

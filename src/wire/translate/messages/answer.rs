@@ -3,16 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::chat::thinking_value;
-use super::super::neutral::{Answer, Collector, Part, Stop};
+use super::super::neutral::{Answer, Part, Stop};
 use super::super::{names, usage};
-use super::Decoder;
-
-/// Reads an answer; `None` if it is none.
-pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
-    let mut answer = Collector::default();
-    Decoder::default().whole(body, &mut |event| answer.take(event));
-    answer.finish()
-}
 
 /// The tier that served, in OpenAI's words.
 pub(super) fn tier(name: &str) -> Option<String> {

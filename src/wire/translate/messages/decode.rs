@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::neutral::{Delta, Event, Kind, Proof, Stop};
+use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop};
 use super::super::sink::{Sink, failed, object};
 use super::answer::{stop, tier};
 use crate::report::Usage;
@@ -365,4 +365,11 @@ fn close(open: &Open, sink: Sink<'_>) {
         sink(&Event::Delta(open.index, Delta::Proof(&proof)));
     }
     sink(&Event::Close(open.index));
+}
+
+/// Reads an answer; `None` if it is none.
+pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
+    let mut answer = Collector::default();
+    Decoder::default().whole(body, &mut |event| answer.take(event));
+    answer.finish()
 }

@@ -13,8 +13,8 @@ mod thinking;
 mod turns;
 mod write;
 
-pub(super) use answer::{read_answer, write_answer};
-pub(super) use decode::Decoder;
+pub(super) use answer::write_answer;
+pub(super) use decode::{Decoder, read_answer};
 pub(super) use encode::Encoder;
 pub(super) use read::read_request;
 pub(super) use thinking::{LEAST_BUDGET, budget_of, effort_of, lacks_its_thought};

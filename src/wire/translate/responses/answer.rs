@@ -2,16 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::neutral::{Answer, Call, Collector, Part, Proof, Stop, Thinking};
+use super::super::neutral::{Answer, Call, Part, Proof, Stop, Thinking};
 use super::super::{Reply, names, usage};
-use super::Decoder;
-
-/// Reads an answer; `None` if it is none.
-pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
-    let mut answer = Collector::default();
-    Decoder::default().whole(body, &mut |event| answer.take(event));
-    answer.finish()
-}
 
 /// Why it ended.
 pub(super) fn stop(status: &str, reason: Option<&str>, calls: bool) -> Stop {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::errors;
-use super::super::neutral::{Delta, Event, Kind, Stop};
+use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Stop};
 use super::super::sink::{Sink, failed, object};
 use super::answer::stop;
 use super::blocks::{Blocks, Place};
@@ -391,4 +391,11 @@ impl Decoder {
         });
         self.blocks.close_item(place, sink);
     }
+}
+
+/// Reads an answer; `None` if it is none.
+pub(crate) fn read_answer(body: &[u8]) -> Option<Answer> {
+    let mut answer = Collector::default();
+    Decoder::default().whole(body, &mut |event| answer.take(event));
+    answer.finish()
 }

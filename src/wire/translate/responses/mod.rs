@@ -12,8 +12,8 @@ mod items;
 mod read;
 mod write;
 
-pub(super) use answer::{read_answer, write_answer};
-pub(super) use decode::Decoder;
+pub(super) use answer::write_answer;
+pub(super) use decode::{Decoder, read_answer};
 pub(super) use encode::Encoder;
 pub(super) use read::{echo_of, read_request};
 pub(super) use write::write_request;
