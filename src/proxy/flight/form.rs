@@ -9,7 +9,7 @@ use super::answer::Answer;
 pub(super) fn relabel(held: &mut [HttpTask], answer: &Answer) {
     let (is_right, right): (fn(&[u8]) -> bool, _) = match answer {
         Answer::Stream { .. } => (is_stream, "text/event-stream"),
-        Answer::Whole(_) => (|kind| !is_stream(kind), "application/json"),
+        Answer::Whole(_) => (is_json, "application/json"),
         // Its length is said at its end, and so is its form.
         Answer::Unseen(_) | Answer::Relay | Answer::Judged(_) | Answer::Gathered(_) => return,
     };
@@ -22,6 +22,14 @@ pub(super) fn relabel(held: &mut [HttpTask], answer: &Answer) {
             }
         }
     }
+}
+
+/// Whether a content type is that of a document.
+fn is_json(content_type: &[u8]) -> bool {
+    content_type
+        .to_ascii_lowercase()
+        .windows(4)
+        .any(|part| part == b"json")
 }
 
 /// Whether a content type is that of a stream.
