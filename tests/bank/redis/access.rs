@@ -121,9 +121,36 @@ fn certificates() -> Certificates {
     }
 }
 
+/// What `openssl req -x509` makes: signed by itself, and an authority by its own account.
+fn self_signed() -> Certificates {
+    let dir = tempfile::tempdir().unwrap();
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut params = CertificateParams::new(names).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = dir.path().join("own.pem");
+    std::fs::write(&certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    let file = dir.path().join("key.pem");
+    std::fs::write(&file, key.serialize_pem()).unwrap();
+    Certificates {
+        ca: certificate.clone(),
+        certificate,
+        key: file,
+        _dir: dir,
+    }
+}
+
 #[tokio::test]
 async fn tls_with_an_authority_of_its_own() {
-    let [right, wrong] = [certificates(), certificates()];
+    tls(certificates(), certificates()).await;
+}
+
+#[tokio::test]
+async fn tls_with_a_certificate_that_signs_itself() {
+    tls(self_signed(), self_signed()).await;
+}
+
+async fn tls(right: Certificates, wrong: Certificates) {
     let tls = free_port().to_string();
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     let server = Process::start(&[
