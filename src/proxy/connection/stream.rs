@@ -245,6 +245,10 @@ impl AsyncRead for Connection {
             let taken = taken?;
             buffer.put_slice(&this.ahead[..taken]);
             this.ahead.advance(taken);
+            if this.ahead.is_empty() {
+                // A stream may last for hours, and needs no room for the next head meanwhile.
+                this.ahead = BytesMut::new();
+            }
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
