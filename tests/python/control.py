@@ -134,7 +134,7 @@ def configuration(stub, bank, redis=None):
     roles = [("reader", READER, "read-only", "reports"), ("usage", USAGE, "usage-only", "reports"), ("acme", ACME, "full", "acme")]
     return {
         "ledger": {**ledger, "processing_fee": 2.5},
-        "timeouts": {"per_request": "5s", "total": "10s", "stream_idle": "5s", "hold": "5s"},
+        "timeouts": {"per_request": "5s", "whole_answer": "5s", "total": "10s", "stream_idle": "5s", "hold": "5s"},
         "admin": {
             "api_keys": [
                 {"id": id, "sha256": sha256(token), "role": role, "account": account}

@@ -125,11 +125,13 @@ def environment():
 
 @contextlib.contextmanager
 def running(directory, configuration, env=None, key=None, narrow_key=None, stub=None, secrets=()):
-    """A gateway process. `configuration` is a dict: JSON is YAML, so no YAML library is needed. Its listeners and
-    its access log are chosen here."""
+    """A gateway process. `configuration` is a dict, or makes one of the demo provider's URL: JSON is YAML, so no YAML
+    library is needed. Its listeners and its access log are chosen here."""
     directory = pathlib.Path(directory)
     proxy, admin, demo = free_port(), free_port(), free_port()
     log, errors = directory / "access.log", directory / "stderr.log"
+    if callable(configuration):
+        configuration = configuration(f"http://127.0.0.1:{demo}")
     configuration = {
         **configuration,
         "proxy": {"listen": [f"127.0.0.1:{proxy}"], "drain": "10s", **configuration.get("proxy", {})},

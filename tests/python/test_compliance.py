@@ -14,7 +14,7 @@ pytest.importorskip("llm_comply")
 
 KEY = "tg-comply-g1-" + PLANTED + "A" * 36
 SURFACES = {
-    "native": None,
+    "native": ["openai/chat-completions", "openai/responses", "anthropic/messages"],
     "chat": ["openai/chat-completions"],
     "responses": ["openai/responses"],
     "messages": ["anthropic/messages"],
@@ -34,15 +34,21 @@ def url(request, tmp_path_factory):
     """A gateway in front of the demo provider, on some of its surfaces."""
     if "TOLLGATE_BIN" not in os.environ:
         pytest.skip("needs TOLLGATE_BIN")
-    models = [{"id": "echo"}, {"id": "thinking", "aliases": [THINKING]}]
-    surfaces = SURFACES[request.param]
-    if surfaces is not None:
-        models = [{**model, "surfaces": surfaces} for model in models]
-    configuration = {
-        "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 1000}]}],
-        "providers": [{"id": "demo", "models": models}],
-        "access_keys": [{"id": "comply", "sha256": sha256(KEY)}],
-    }
+
+    def configuration(demo):
+        provider = {
+            "id": "judged",
+            "base_url": demo,
+            "surfaces": SURFACES[request.param],
+            "keys": [{"id": "judged", "value": "any"}],
+            "models": [{"id": "echo"}, {"id": "thinking", "aliases": [THINKING]}],
+        }
+        return {
+            "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 1000}]}],
+            "providers": [provider],
+            "access_keys": [{"id": "comply", "sha256": sha256(KEY)}],
+        }
+
     with gateways.running(tmp_path_factory.mktemp("comply"), configuration) as gateway:
         yield f"{gateway.url}/v1"
 
@@ -58,9 +64,9 @@ def judged(url, model, kind, *options):
 
 @pytest.mark.parametrize("kind", TESTS)
 def test_every_answer_is_what_its_schema_asks_for(url, kind):
-    results = judged(url, "demo:echo", kind)
+    results = judged(url, "judged:echo", kind)
     results = [result for result in results if result["id"] != REASONS[kind]]
-    results += judged(url, f"demo:{THINKING}", kind, "--filter", REASONS[kind])
+    results += judged(url, f"judged:{THINKING}", kind, "--filter", REASONS[kind])
     failed = {result["id"]: result["errors"] for result in results if result["status"] != "passed"}
     assert failed == {}
     assert len(results) == TESTS[kind]
