@@ -119,7 +119,7 @@ def test_the_access_log_tells_the_request_and_no_secret(client, gateway):
     if gateway.log is None:
         pytest.skip("needs TOLLGATE_BIN")
     client.chat.completions.create(
-        model="demo:429",
+        model="demo:500",
         messages=[{"role": "user", "content": "a private matter"}],
         extra_body={"models": ["demo:echo"]},
         extra_headers={"x-request-id": "log-test"},
@@ -128,9 +128,9 @@ def test_the_access_log_tells_the_request_and_no_secret(client, gateway):
     line, entry = gateway.log_entry("log-test")
     assert entry["status"] == 200 and entry["access_key"] == "sdk"
     assert entry["path"] == "/v1/chat/completions" and entry["surface"] == "openai/chat-completions"
-    assert entry["requested_model"] == "demo:429"
+    assert entry["requested_model"] == "demo:500"
     assert (entry["provider"], entry["model"]) == ("demo", "echo")
-    assert [attempt["model"] for attempt in entry["attempts"]] == ["429", "echo"]
+    assert [attempt["model"] for attempt in entry["attempts"]] == ["500", "echo"]
     assert entry["tokens"]["input"] > 0 and entry["bytes_in"] > 0 and entry["bytes_out"] > 0
     for secret in (gateway.key, "private", "in-the-query"):
         assert secret not in line
