@@ -202,7 +202,9 @@ impl Masking {
                 .into(),
         };
         let (found, begun) = (forms.find(&piece), forms.begun(&piece));
-        let passes = piece.len() - begun;
+        // What was found whole begins nothing else, as in an uncut text.
+        let whole = found.iter().map(|found| found.end).max().unwrap_or(0);
+        let passes = whole.max(piece.len() - begun);
         self.rest.extend_from_slice(&piece[passes..]);
         if found.is_empty() {
             return piece.slice(..passes);

@@ -122,3 +122,19 @@ fn what_is_no_secret_is_left() {
     assert!(masking.finish().is_empty());
     assert_eq!(format!("{:?}", Mask::new(SECRET)), "Mask");
 }
+
+/// The end of such a credential is its beginning as well.
+#[test]
+fn what_was_found_whole_begins_nothing_else() {
+    let mask = Arc::new(Mask::new("sk-abc-123-sk-abc"));
+    let text = b"key: sk-abc-123-sk-abc-123-sk-abc, sk-abc-123-sk-abc";
+    let mut whole = text.to_vec();
+    mask.whole(&mut whole);
+    for cut in 0..=text.len() {
+        let mut masking = Masking::new(mask.clone());
+        let mut masked = masking.push(Bytes::copy_from_slice(&text[..cut])).to_vec();
+        masked.extend(masking.push(Bytes::copy_from_slice(&text[cut..])));
+        masked.extend(masking.finish());
+        assert_eq!(masked, whole, "cut at {cut}");
+    }
+}

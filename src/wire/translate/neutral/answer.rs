@@ -183,7 +183,7 @@ impl Collector {
 
 impl Part {
     /// An empty one of a kind.
-    fn of(kind: &Kind<'_>) -> Part {
+    pub(in crate::translate) fn of(kind: &Kind<'_>) -> Part {
         match kind {
             Kind::Text => Part::Text(String::new(), Vec::new()),
             Kind::Refusal => Part::Refusal(String::new()),

@@ -149,24 +149,7 @@ impl Collected {
             }
             Event::Open(index, kind) => {
                 self.open.push((*index, self.answer.parts.len()));
-                self.answer.parts.push(match kind {
-                    Kind::Text => Part::Text(String::new(), Vec::new()),
-                    Kind::Refusal => Part::Refusal(String::new()),
-                    Kind::Thinking => Part::Thinking(Thinking::default()),
-                    Kind::Proof(proof) => Part::Thinking(Thinking::proof(proof)),
-                    Kind::Call {
-                        id,
-                        name,
-                        namespace,
-                        custom,
-                    } => Part::Call(Call {
-                        id: (*id).to_owned(),
-                        name: (*name).to_owned(),
-                        namespace: namespace.map(str::to_owned),
-                        arguments: String::new(),
-                        custom: *custom,
-                    }),
-                });
+                self.answer.parts.push(Part::of(kind));
             }
             Event::Delta(index, delta) => {
                 let at = self.open.iter().find(|(open, _)| open == index);
