@@ -28,10 +28,7 @@ pub fn signal(gateway: &Gateway, name: &str) {
 
 /// The status of one request on a connection of its own; `None` if there is no answer.
 pub async fn status(address: SocketAddr, request: &Request) -> Option<u16> {
-    if TcpStream::connect(address).await.is_err() {
-        return None;
-    }
-    let mut client = Client::connect(Version::H1, address).await;
+    let mut client = Client::try_connect(address).await.ok()?;
     client
         .try_ask(request)
         .await
