@@ -17,6 +17,8 @@ mod faults;
 mod feeds;
 mod fleet;
 mod fuzz_corpora;
+#[path = "../guests/mod.rs"]
+mod guests;
 mod harness;
 mod ledger;
 mod operations;
