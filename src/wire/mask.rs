@@ -4,7 +4,7 @@
 //! Invariant: however the bytes are cut into pieces, the same bytes are masked; a masked credential is as long as
 //! before, so that announced lengths hold; everything else passes as it came.
 //!
-//! Cost: what holds nothing of the kind is searched three times by vector instructions, and not copied. Only where
+//! Cost: what holds nothing of the kind is searched twice by vector instructions, and not copied. Only where
 //! escapes stand for characters that the credential has, text is decoded. Only at the end of a piece that ends in the
 //! middle of a word, what may be the beginning of the credential waits for the next piece.
 
@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, packed};
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -40,9 +40,10 @@ struct Forms {
     /// The credential as it is and as base64.
     plain: Vec<Vec<u8>>,
     any_plain: AhoCorasick,
+    /// Finds whether there is any by vector instructions, where the machine has them.
+    fast: Option<packed::Searcher>,
     /// The bytes that one of the forms has.
     bytes: [bool; 256],
-    escape: Finder<'static>,
 }
 
 impl fmt::Debug for Mask {
@@ -69,7 +70,7 @@ impl Mask {
         }
         let any_plain = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            // The smallest; it is only asked about what the vector search in front of it has found.
+            // The smallest; it is only asked about what the vector search has found.
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&plain);
         let Ok(any_plain) = any_plain else {
@@ -82,10 +83,10 @@ impl Mask {
         Mask(Some(Box::new(Forms {
             finder: Finder::new(secret).into_owned(),
             secret: secret.to_vec(),
+            fast: packed::Searcher::new(&plain),
             plain,
             any_plain,
             bytes,
-            escape: Finder::new(b"\\u00").into_owned(),
         })))
     }
 
@@ -120,11 +121,11 @@ fn as_base64(engine: &GeneralPurpose, before: usize, secret: &[u8]) -> Vec<u8> {
 impl Forms {
     /// Where it is.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut found: Vec<Range<usize>> = self
-            .any_plain
-            .find_iter(text)
-            .map(|at| at.range())
-            .collect();
+        let is_plain = |fast: &packed::Searcher| fast.find(text).is_some();
+        let mut found = Vec::new();
+        if self.fast.as_ref().is_none_or(is_plain) {
+            found.extend(self.any_plain.find_iter(text).map(|at| at.range()));
+        }
         if self.may_be_escaped(text) {
             let Decoded { text, at, .. } = decode(text);
             let escaped = self.finder.find_iter(&text);
@@ -137,12 +138,12 @@ impl Forms {
     fn may_be_escaped(&self, text: &[u8]) -> bool {
         let has = |byte: Option<u8>| byte.is_some_and(|byte| self.secret.contains(&byte));
         let hex = |at: usize| escapes::byte(text.get(at..at + 2)?);
-        self.escape.find_iter(text).any(|at| has(hex(at + 4)))
-            || memchr::memchr_iter(b'%', text).any(|at| match hex(at + 1) {
-                Some(b'%') => true,
-                byte => has(byte),
-            })
-            || (self.secret.contains(&b'/') && memchr::memmem::find(text, b"\\/").is_some())
+        memchr::memchr2_iter(b'\\', b'%', text).any(|at| match &text[at..] {
+            [b'\\', b'u', b'0', b'0', ..] => has(hex(at + 4)),
+            [b'\\', byte, ..] => *byte == b'/' && has(Some(b'/')),
+            [b'%', ..] => hex(at + 1) == Some(b'%') || has(hex(at + 1)),
+            _ => false,
+        })
     }
 
     /// How many bytes of the end may be the beginning of it.
@@ -207,7 +208,10 @@ impl Masking {
         let passes = whole.max(piece.len() - begun);
         self.rest.extend_from_slice(&piece[passes..]);
         if found.is_empty() {
-            return piece.slice(..passes);
+            return match passes == piece.len() {
+                true => piece,
+                false => piece.slice(..passes),
+            };
         }
         let mut masked = piece[..passes].to_vec();
         for found in found {
