@@ -9,6 +9,7 @@ mod scanner;
 mod text;
 
 use std::fmt;
+use std::ops::Range;
 
 pub(crate) use scanner::{Look, Scanner, Stop};
 pub(crate) use text::string;
@@ -96,9 +97,17 @@ pub(crate) fn members<'a>(
     json: &'a [u8],
     mut member: impl FnMut(&'a [u8], &'a [u8]),
 ) -> Result<(), Fault> {
+    places(json, |key, at| member(key, &json[at]))
+}
+
+/// The same, with where the value is.
+pub(crate) fn places<'a>(
+    json: &'a [u8],
+    mut member: impl FnMut(&'a [u8], Range<usize>),
+) -> Result<(), Fault> {
     let end = object(json, space(json, 0), |key, at| {
         let end = value(json, at)?;
-        member(key, &json[at..end]);
+        member(key, at..end);
         Ok(end)
     })?;
     nothing(json, end)
@@ -106,7 +115,7 @@ pub(crate) fn members<'a>(
 
 /// The index after the object at `at`. `member` is told each key, between its quotes as it is written, and
 /// where its value is, and says where that ends: it passes over it with [`value`], or looks into it.
-fn object<'a>(
+pub(crate) fn object<'a>(
     json: &'a [u8],
     at: usize,
     mut member: impl FnMut(&'a [u8], usize) -> Result<usize, Fault>,

@@ -38,6 +38,10 @@ pub struct Tap {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a stream's is looked at for each event, and there is one for each request"
+)]
 enum Kind {
     Stream {
         surface: Surface,

@@ -80,23 +80,27 @@ impl Document {
 
     /// The document has ended; judges it. `facts.complete` says that it parsed.
     pub(super) fn finish(&mut self, facts: &mut Facts) -> Option<StreamFailure> {
-        let kept = self.extract.take()?.finish();
-        if kept.end == End::Whole && kept.is_object {
-            return read(self.endpoint, &kept, facts);
-        }
-        if let Endpoint::Generate(surface) = self.endpoint {
-            tell(surface, &kept, facts);
-            let says_more = !matches!(kept.end, End::Cut | End::Empty);
-            if facts.reported().is_none() && says_more && surface != Surface::Embeddings {
-                facts.unread = kept.length.saturating_sub(facts.text.len());
-            }
-        }
-        // JSON of another kind, or deeper than is looked into, is an answer all the same.
-        let is_answer = matches!(kept.end, End::Whole | End::Deep);
-        facts.complete = is_answer;
-        facts.content = is_answer;
-        (!is_answer).then_some(StreamFailure::Malformed)
+        judge(self.endpoint, &self.extract.take()?.finish(), facts)
     }
+}
+
+/// Judges what was kept of a document.
+pub(super) fn judge(endpoint: Endpoint, kept: &Kept, facts: &mut Facts) -> Option<StreamFailure> {
+    if kept.end == End::Whole && kept.is_object {
+        return read(endpoint, kept, facts);
+    }
+    if let Endpoint::Generate(surface) = endpoint {
+        tell(surface, kept, facts);
+        let says_more = !matches!(kept.end, End::Cut | End::Empty);
+        if facts.reported().is_none() && says_more && surface != Surface::Embeddings {
+            facts.unread = kept.length.saturating_sub(facts.text.len());
+        }
+    }
+    // JSON of another kind, or deeper than is looked into, is an answer all the same.
+    let is_answer = matches!(kept.end, End::Whole | End::Deep);
+    facts.complete = is_answer;
+    facts.content = is_answer;
+    (!is_answer).then_some(StreamFailure::Malformed)
 }
 
 /// Judges an object.

@@ -3,12 +3,14 @@
 //! A small member is kept as it is, one with generated text as far as its text is counted: what nobody looks at becomes
 //! `null` in it, and of texts beyond [`Bounds::text`] only the length is kept. So the readers of small documents read
 //! large ones as well, and nothing that a document says elsewhere (in a text, in a tool's input) is taken for its own.
+//! A [`short`] document is kept as it is, and looked at once.
 //!
 //! Invariant: what is kept does not depend on how the document was cut into pieces, and has a bound that does not depend
 //! on the document. Each member that is kept is JSON, even where the document breaks off.
 
 mod keeper;
 mod members;
+mod short;
 mod slot;
 mod utf8;
 
@@ -23,9 +25,18 @@ const GENERATED: [&str; 5] = ["choices", "content", "output", "delta", "content_
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Extract {
+pub(super) enum Extract {
+    /// All of it so far.
+    Short(Vec<u8>),
+    /// It is looked at as it passes.
+    Long(Box<Walk>),
+}
+
+/// Steps over a document that passes.
+#[derive(Debug)]
+pub(super) struct Walk {
     scanner: Scanner,
-    keeper: Box<Keeper>,
+    keeper: Keeper,
     utf8: Utf8,
     length: u64,
     stopped: Option<Stop>,
@@ -58,27 +69,61 @@ pub(super) struct Kept {
     pub tools: bool,
     bytes: Vec<u8>,
     slots: Vec<Slot>,
+    /// It has all of the document.
+    is_all: bool,
 }
 
 impl Default for Extract {
     fn default() -> Extract {
-        Extract::within(BOUNDS)
+        Extract::Short(Vec::new())
     }
 }
 
 impl Extract {
-    fn within(bounds: Bounds) -> Extract {
-        Extract {
+    /// The next bytes of the document.
+    pub(super) fn push(&mut self, piece: &[u8]) {
+        match self {
+            Extract::Short(all) if all.len() + piece.len() <= short::LONGEST => {
+                all.extend_from_slice(piece);
+            }
+            Extract::Short(all) => {
+                let mut walk = Walk::within(BOUNDS);
+                walk.push(all);
+                walk.push(piece);
+                *self = Extract::Long(Box::new(walk));
+            }
+            Extract::Long(walk) => walk.push(piece),
+        }
+    }
+
+    /// The document has ended.
+    pub(super) fn finish(self) -> Kept {
+        match self {
+            Extract::Short(all) => short::read(all).unwrap_or_else(|all| walked(&all)),
+            Extract::Long(walk) => walk.finish(),
+        }
+    }
+}
+
+/// What is kept of a document that is here as a whole.
+pub(super) fn walked(all: &[u8]) -> Kept {
+    let mut walk = Walk::within(BOUNDS);
+    walk.push(all);
+    walk.finish()
+}
+
+impl Walk {
+    fn within(bounds: Bounds) -> Walk {
+        Walk {
             scanner: Scanner::new(),
-            keeper: Box::new(Keeper::new(bounds)),
+            keeper: Keeper::new(bounds),
             utf8: Utf8::default(),
             length: 0,
             stopped: None,
         }
     }
 
-    /// The next bytes of the document.
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    fn push(&mut self, piece: &[u8]) {
         self.length += piece.len() as u64;
         if self.stopped.is_some() {
             return;
@@ -86,7 +131,7 @@ impl Extract {
         let (scanner, keeper, stopped) = (&mut self.scanner, &mut self.keeper, &mut self.stopped);
         let text = self.utf8.feed(piece, |part| {
             if stopped.is_none() {
-                *stopped = scanner.feed(part, &mut **keeper).err();
+                *stopped = scanner.feed(part, keeper).err();
                 match stopped {
                     None => keeper.flush(part, scanner.levels()),
                     Some(_) => keeper.give_up(part, scanner.levels()),
@@ -99,8 +144,7 @@ impl Extract {
         }
     }
 
-    /// The document has ended.
-    pub(super) fn finish(mut self) -> Kept {
+    fn finish(mut self) -> Kept {
         let end = match self.stopped {
             Some(Stop::Depth) => End::Deep,
             Some(Stop::Syntax) => End::Broken,
@@ -116,6 +160,7 @@ impl Extract {
             tools: self.keeper.tools,
             bytes: self.keeper.bytes,
             slots: self.keeper.slots,
+            is_all: false,
         }
     }
 }
@@ -163,7 +208,10 @@ impl Kept {
 
     /// What was generated, text or not, in bytes; about.
     pub(super) fn measure(&self) -> u64 {
-        self.generated().map(Slot::measure).sum()
+        match self.is_all {
+            true => walked(&self.bytes).measure(),
+            false => self.generated().map(Slot::measure).sum(),
+        }
     }
 
     /// What is kept, as a document.
@@ -184,4 +232,4 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -15,9 +15,9 @@ const TIGHT: Bounds = Bounds {
 };
 
 fn extract<'a>(bounds: Bounds, pieces: impl IntoIterator<Item = &'a [u8]>) -> Kept {
-    let mut extract = Extract::within(bounds);
-    pieces.into_iter().for_each(|piece| extract.push(piece));
-    extract.finish()
+    let mut walk = Walk::within(bounds);
+    pieces.into_iter().for_each(|piece| walk.push(piece));
+    walk.finish()
 }
 
 /// Everything that is known of it.
@@ -128,7 +128,7 @@ fn document() -> impl Strategy<Value = String> {
     prop::collection::vec((key(), value()), 0..8).prop_map(object)
 }
 
-fn damaged() -> impl Strategy<Value = Vec<u8>> {
+pub(in crate::tokens) fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let damage = prop_oneof![
         3 => Just(vec![]),
         1 => prop::collection::vec(any::<u8>(), 1..3),

@@ -3,6 +3,16 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::tokens::extract::tests::damaged;
+use crate::tokens::extract::{Extract, Kept, walked};
+use crate::tokens::facts::Facts;
+use crate::tokens::whole::judge;
+
+/// What a document says, by what was kept of it.
+fn judged(endpoint: Endpoint, kept: &Kept) -> (Option<StreamFailure>, Facts) {
+    let mut facts = Facts::default();
+    (judge(endpoint, kept, &mut facts), facts)
+}
 
 pub(super) fn pieces<'a>(stream: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
@@ -59,6 +69,24 @@ proptest! {
         let body = fixture.whole.as_bytes();
         let split = account(&mut Tap::whole(fixture.endpoint()), &pieces(body, &cuts));
         prop_assert_eq!(split, whole(fixture.endpoint(), fixture.whole));
+    }
+
+    #[test]
+    fn a_short_document_says_what_it_says_as_it_passes(
+        damaged in damaged(), which in 0..ALL.len(), at: prop::sample::Index, given: bool, surface in 0..Surface::ALL.len(),
+    ) {
+        let endpoint = Endpoint::Generate(Surface::ALL[surface]);
+        let mut fixture = ALL[which].whole.as_bytes().to_vec();
+        if given {
+            let from = at.index(fixture.len());
+            fixture.splice(from..from, damaged.iter().copied());
+        }
+        for bytes in [damaged, fixture] {
+            let mut short = Extract::default();
+            short.push(&bytes);
+            let said = String::from_utf8_lossy(&bytes);
+            prop_assert_eq!(judged(endpoint, &short.finish()), judged(endpoint, &walked(&bytes)), "{}", said);
+        }
     }
 
     #[test]
