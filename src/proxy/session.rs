@@ -204,15 +204,16 @@ impl CustomSession for HeldSession {
             return self.overhear(tasks);
         }
         let mut pass = self.flight.pass(tasks, clock::now());
+        // What seldom happens is boxed: this future is made anew for every few events.
         if let Pass::Translate(translation) = pass {
-            let translated = self.closing.translate(translation).await;
+            let translated = Box::pin(self.closing.translate(translation)).await;
             pass = self.flight.translated(translated, clock::now());
         }
         let (tasks, goes_on) = match pass {
             Pass::Hold | Pass::Translate(_) => return Ok(false),
             Pass::Fail(error) => return Err(error),
             Pass::Last(tasks) => {
-                self.closing.answer(&self.flight).await;
+                Box::pin(self.closing.answer(&self.flight)).await;
                 (tasks, true)
             }
             Pass::Write(tasks) => {

@@ -53,8 +53,8 @@ pub struct Steady {
 /// By how much the wall clock is ahead, and since when (both by the other clock, ns).
 #[derive(Clone, Copy, Debug)]
 struct Ahead {
-    by: i128,
-    since: i128,
+    by: i64,
+    since: i64,
 }
 
 impl Steady {
@@ -125,7 +125,7 @@ impl Steady {
     }
 
     /// The wall clock is not where it was.
-    fn jump(&mut self, by: i128, now: i128) {
+    fn jump(&mut self, by: i64, now: i64) {
         let jumped = match self.jumped {
             Some(jumped) if near(by, jumped.by, SLACK) => jumped,
             _ => {
@@ -153,20 +153,20 @@ impl Steady {
     }
 }
 
-fn near(one: i128, other: i128, slack: Duration) -> bool {
-    (one - other).abs() <= nanos(slack)
+fn near(one: i64, other: i64, slack: Duration) -> bool {
+    one.abs_diff(other) <= nanos(slack).unsigned_abs()
 }
 
-fn nanos(duration: Duration) -> i128 {
-    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX / 4)
+/// Nanoseconds; of more than two centuries so many that sums of two still have room.
+fn nanos(duration: Duration) -> i64 {
+    const MOST: u64 = i64::MAX.unsigned_abs() / 2;
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    let nanos = seconds.saturating_add(u64::from(duration.subsec_nanos()));
+    nanos.min(MOST).cast_signed()
 }
 
-fn duration(nanos: i128) -> Duration {
-    let nanos = u128::try_from(nanos).unwrap_or(0);
-    let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
-    // A remainder of a division by 10⁹.
-    let rest = u32::try_from(nanos % 1_000_000_000).unwrap_or(0);
-    Duration::new(seconds, rest)
+fn duration(nanos: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -54,36 +54,28 @@ impl Head {
     /// # Errors
     /// What is wrong with it, as soon as that can be told.
     pub(super) fn look(&mut self, all: &[u8]) -> Result<Option<(usize, Body)>, GatewayError> {
-        while let Some(byte) = all.get(self.seen) {
-            match byte {
-                b'\t' | b' '..=b'~' | 0x80.. => self.seen += 1,
-                b'\r' => {
-                    match all.get(self.seen + 1) {
-                        Some(b'\n') => {}
-                        Some(_) => return Err(fault("a carriage return stands alone in it")),
-                        None => return Ok(None),
-                    }
-                    let line = self.line..self.seen;
-                    self.seen += 2;
-                    self.line = self.seen;
-                    if line.is_empty() && self.request.is_some() {
-                        return Ok(Some((self.seen, self.body(all)?)));
-                    }
-                    self.take(all, line)?;
-                }
-                b'\n' => {
-                    return Err(fault(
-                        "a line of it ends in LF alone; lines end in CR and LF",
-                    ));
-                }
-                0x16 if self.seen == 0 => {
-                    return Err(fault(
-                        "this is TLS, and this port speaks plain HTTP; use `http://`, or a port of `proxy.tls.listen`",
-                    ));
-                }
-                _ => return Err(fault("there is a control character in it")),
+        while let Some(at) = memchr::memchr(b'\n', &all[self.seen..]) {
+            let end = self.seen + at;
+            let Some(text) = all[self.seen..end].strip_suffix(b"\r") else {
+                plain(&all[self.seen..end], self.seen)?;
+                return Err(fault(
+                    "a line of it ends in LF alone; lines end in CR and LF",
+                ));
+            };
+            plain(text, self.seen)?;
+            let line = self.line..end - 1;
+            self.seen = end + 1;
+            self.line = self.seen;
+            if line.is_empty() && self.request.is_some() {
+                return Ok(Some((self.seen, self.body(all)?)));
             }
+            self.take(all, line)?;
         }
+        // The last byte may be the first of a line's end.
+        let rest = &all[self.seen..];
+        let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+        plain(rest, self.seen)?;
+        self.seen += rest.len();
         let begun = &all[self.line..];
         if self.request.is_none()
             && begun.len() > LONGEST_METHOD
@@ -224,6 +216,23 @@ impl Head {
     }
 }
 
+/// Makes sure that a line, which begins at `start`, has no control characters.
+fn plain(text: &[u8], start: usize) -> Result<(), GatewayError> {
+    let is_plain = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7F);
+    // No branch for each byte, so that the compiler takes many at once.
+    if text.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+        return Ok(());
+    }
+    let at = text.iter().position(|byte| !is_plain(*byte)).unwrap_or(0);
+    Err(match text[at] {
+        b'\r' => fault("a carriage return stands alone in it"),
+        0x16 if start + at == 0 => fault(
+            "this is TLS, and this port speaks plain HTTP; use `http://`, or a port of `proxy.tls.listen`",
+        ),
+        _ => fault("there is a control character in it"),
+    })
+}
+
 /// The first line, which begins at `start`.
 fn request(line: &[u8], start: usize) -> Result<Request, GatewayError> {
     let mut parts = line.split(|byte| *byte == b' ');
@@ -295,7 +304,7 @@ fn is_target(target: &[u8], method: &[u8]) -> bool {
 
 /// Whether a URL without a fragment may hold the byte (RFC 3986).
 fn is_url(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%:/?[]@!$&'()*+,;=|".contains(&byte)
+    matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'|' | b'~')
 }
 
 /// Whether a value names one host: a name or an address, and perhaps a port.

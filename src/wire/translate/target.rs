@@ -71,7 +71,7 @@ impl<'a> Target<'a> {
     /// What is known by a model's id.
     pub fn of_model(model: &'a str, max_output_tokens: Option<u64>) -> Target<'a> {
         // Without a number it is an alias of the newest.
-        let version = claude(model).or(is_claude(model).then_some((4, 7)));
+        let version = name(model).map(|name| version(name).unwrap_or((4, 7)));
         let thinking = match version {
             Some(version) if version >= (4, 6) => ThinkingStyle::Adaptive {
                 xhigh: version >= (4, 7),
@@ -126,6 +126,7 @@ impl<'a> Target<'a> {
         let rules = Vendor::rules(vendor);
         Target {
             sampling: self.sampling && capabilities.temperature != Some(false),
+            structured: capabilities.structured_output.unwrap_or(self.structured),
             openai: self.openai && vendor.is_none_or(|vendor| vendor != Vendor::Google),
             thinks,
             capabilities,
@@ -217,12 +218,22 @@ impl<'a> Target<'a> {
 }
 
 fn is_claude(model: &str) -> bool {
-    model.contains("claude-")
+    name(model).is_some()
+}
+
+/// The rest of a Claude model's id, behind the family's name.
+fn name(model: &str) -> Option<&str> {
+    const FAMILY: &str = "claude-";
+    let at = memchr::memmem::find(model.as_bytes(), FAMILY.as_bytes())?;
+    Some(&model[at + FAMILY.len()..])
 }
 
 /// The version in a Claude model's id, of either order: `claude-3-7-sonnet-20250219`, `claude-opus-4-6`.
 fn claude(model: &str) -> Option<(u32, u32)> {
-    let name = &model[model.find("claude-")? + "claude-".len()..];
+    version(name(model)?)
+}
+
+fn version(name: &str) -> Option<(u32, u32)> {
     let mut numbers = name
         .split(['-', '.', '@', ':'])
         .map(|part| {
@@ -276,6 +287,11 @@ mod tests {
         }
         let other = Target::of_model("kimi-k2", None);
         assert!(other.sampling && other.prefill && !other.structured);
+        let declared = Capabilities {
+            structured_output: Some(true),
+            ..Capabilities::default()
+        };
+        assert!(other.knowing(declared, None).structured);
         assert_eq!(other.thinking, ThinkingStyle::Budget);
         assert!(Target::of_model("gpt-5.6-luna", None).openai);
         assert!(Target::of_model("ft:gpt-4o-mini:us::x1", None).openai);
