@@ -24,6 +24,7 @@ mod surface;
 pub mod tokens;
 pub mod translate;
 pub mod vendor;
+mod words;
 
 pub use error::GatewayError;
 pub use surface::{Dialect, Endpoint, Surface};

@@ -12,7 +12,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, packed};
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -23,6 +22,7 @@ mod escapes;
 #[cfg(test)]
 mod tests;
 
+use crate::words::Words;
 use escapes::{Decoded, decode};
 
 /// Shorter credentials are no secrets, and would be found in any text.
@@ -39,9 +39,7 @@ struct Forms {
     finder: Finder<'static>,
     /// The credential as it is and as base64.
     plain: Vec<Vec<u8>>,
-    any_plain: AhoCorasick,
-    /// Finds whether there is any by vector instructions, where the machine has them.
-    fast: Option<packed::Searcher>,
+    any_plain: Words,
     /// The bytes that one of the forms has.
     bytes: [bool; 256],
 }
@@ -68,12 +66,7 @@ impl Mask {
                 }
             }
         }
-        let any_plain = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            // The smallest; it is only asked about what the vector search has found.
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&plain);
-        let Ok(any_plain) = any_plain else {
+        let Ok(any_plain) = Words::new(&plain) else {
             return Mask(None); // longer than any header may be
         };
         let mut bytes = [false; 256];
@@ -83,7 +76,6 @@ impl Mask {
         Mask(Some(Box::new(Forms {
             finder: Finder::new(secret).into_owned(),
             secret: secret.to_vec(),
-            fast: packed::Searcher::new(&plain),
             plain,
             any_plain,
             bytes,
@@ -121,11 +113,8 @@ fn as_base64(engine: &GeneralPurpose, before: usize, secret: &[u8]) -> Vec<u8> {
 impl Forms {
     /// Where it is.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let is_plain = |fast: &packed::Searcher| fast.find(text).is_some();
         let mut found = Vec::new();
-        if self.fast.as_ref().is_none_or(is_plain) {
-            found.extend(self.any_plain.find_iter(text).map(|at| at.range()));
-        }
+        self.any_plain.each(text, |_, at| found.push(at));
         if self.may_be_escaped(text) {
             let Decoded { text, at, .. } = decode(text);
             let escaped = self.finder.find_iter(&text);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +23,11 @@ impl Meter {
     /// window, and what ends gives back what it took, as `concurrent_requests` does; its name is of that measure, so
     /// that banks of every version know it.
     pub(crate) fn overdraft() -> Meter {
-        Meter {
+        static METER: LazyLock<Meter> = LazyLock::new(|| Meter {
             subject: OVERDRAFT.into(),
             measure: Measure::ConcurrentRequests,
-        }
+        });
+        METER.clone()
     }
 }
 

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
 use super::RequestBody;
@@ -14,6 +13,7 @@ use super::index::Member;
 use super::names::Name;
 use super::scan::unescape;
 use crate::report::{Context, Dimension, Unit};
+use crate::words::Words;
 use crate::{Endpoint, Surface, skip};
 
 /// What a request orders besides text.
@@ -123,9 +123,8 @@ enum Part {
 
 /// Finds them all in one pass.
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
-static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    AhoCorasick::new(PARTS.map(|(text, _)| text)).expect("patterns of a few bytes")
-});
+static FINDER: LazyLock<Words> =
+    LazyLock::new(|| Words::new(PARTS.map(|(text, _)| text)).expect("a few short words"));
 
 /// The most that `n` and `best_of` are believed.
 const MOST_ANSWERS: u64 = 128;
@@ -285,10 +284,10 @@ impl Asked {
     /// Parts that are not text.
     fn content(&mut self, body: &[u8], value: &Range<usize>) {
         let mut counts = [0_u64; 6];
-        for found in FINDER.find_iter(&body[value.clone()]) {
-            let (_, part) = PARTS[found.pattern().as_usize()];
+        FINDER.each(&body[value.clone()], |word, _| {
+            let (_, part) = PARTS[word];
             counts[part as usize] += 1;
-        }
+        });
         let count = |part: Part| counts[part as usize];
         if count(Part::Audio) > 0 {
             let param = "messages[].content".to_owned();

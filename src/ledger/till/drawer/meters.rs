@@ -73,10 +73,6 @@ impl State {
 
     /// The purse of a limit, in the window that starts at `start` and is that of `now` (Unix time, s).
     pub(super) fn meter(&mut self, limit: &Limit, start: u64, now: u64) -> &mut MeterPurse {
-        if !self.meters.contains_key(&limit.meter) {
-            self.meters
-                .insert(limit.meter.clone(), MeterPurse::default());
-        }
         let meter = self.meters.entry(limit.meter.clone()).or_default();
         meter.most = limit.most;
         if start > meter.window || meter.is_ahead(now) {

@@ -14,6 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -46,7 +47,7 @@ pub(crate) struct Drawer {
 #[derive(Default)]
 struct State {
     money: Purse,
-    meters: HashMap<Meter, MeterPurse>,
+    meters: HashMap<Meter, MeterPurse, RandomState>,
     /// Until when the float may be used.
     lease_by: Option<Instant>,
     /// What the bank said last.
@@ -204,7 +205,9 @@ impl Drawer {
                 exposed = (ask.worst - ask.estimate).or_zero();
             }
             let overdraft = state.overdraft(policy.overdraft);
-            if exposed.0 > overdraft.unspent.max(0) {
+            if exposed.0 <= overdraft.unspent.max(0) {
+                overdraft.take(exposed.0);
+            } else {
                 // It does not fit in: it is held at its worst case, if that is there.
                 let covered = state.money.unspent >= ask.worst.0;
                 let limits = state.check_limits(ask, ask.worst, tokens, wall, true);
@@ -213,7 +216,6 @@ impl Drawer {
                 }
                 (held, exposed) = (ask.worst, NanoUsd::ZERO);
             }
-            state.overdraft(policy.overdraft).take(exposed.0);
         }
         state.money.take(held.0);
         for limit in ask.limits.iter() {
