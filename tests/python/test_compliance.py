@@ -1,7 +1,10 @@
-"""llm-comply, which holds answers against the published schemas: natively, and through every translation."""
+"""What others hold gateways to, natively and through every translation: llm-comply, which holds answers against the
+published schemas, and CompatCanary, which tries what clients of OpenAI's API do."""
 
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +13,7 @@ import pytest
 import gateways
 from gateways import PLANTED, sha256
 
-pytest.importorskip("llm_comply")
+CANARY = pathlib.Path(__file__).parents[1] / "clients/node_modules/compatcanary/src/cli.js"
 
 KEY = "tg-comply-g1-" + PLANTED + "A" * 36
 SURFACES = {
@@ -41,7 +44,10 @@ def url(request, tmp_path_factory):
             "base_url": demo,
             "surfaces": SURFACES[request.param],
             "keys": [{"id": "judged", "value": "any"}],
-            "models": [{"id": "echo"}, {"id": "thinking", "aliases": [THINKING]}],
+            "models": [
+                {"id": "echo", "capabilities": {"structured_output": True}},
+                {"id": "thinking", "aliases": [THINKING]},
+            ],
         }
         return {
             "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 1000}]}],
@@ -64,9 +70,20 @@ def judged(url, model, kind, *options):
 
 @pytest.mark.parametrize("kind", TESTS)
 def test_every_answer_is_what_its_schema_asks_for(url, kind):
+    pytest.importorskip("llm_comply")
     results = judged(url, "judged:echo", kind)
     results = [result for result in results if result["id"] != REASONS[kind]]
     results += judged(url, f"judged:{THINKING}", kind, "--filter", REASONS[kind])
     failed = {result["id"]: result["errors"] for result in results if result["status"] != "passed"}
     assert failed == {}
     assert len(results) == TESTS[kind]
+
+
+def test_clients_of_openai_find_what_they_look_for(url):
+    if not CANARY.exists() or not shutil.which("node"):
+        pytest.skip("CompatCanary is not installed (`.ci/tools test` installs it)")
+    command = ["node", CANARY, "scan", "--base-url", url, "--model", "echo", "--format", "json", "--fail-on", "any"]
+    done = subprocess.run([*command, "--api-key", KEY], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(done.stdout)["summary"]
+    assert (summary["passes"], summary["warnings"], summary["failures"]) == (7, 0, 0), summary
