@@ -101,10 +101,9 @@ impl Observer for Nobody {
 }
 
 struct Desk {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     till: Arc<Till>,
     bank: Arc<Memory>,
-    teller: Arc<Teller>,
     stop: watch::Sender<bool>,
     work: tokio::task::JoinHandle<()>,
 }
@@ -121,12 +120,11 @@ impl Desk {
         let bank = Arc::new(bank);
         let teller = Arc::new(Teller::new(till.clone(), bank.clone(), Arc::new(Nobody)));
         let (stop, stopping) = watch::channel(false);
-        let work = tokio::spawn(teller.clone().run(stopping));
+        let work = tokio::spawn(teller.run(stopping));
         Desk {
-            dir,
+            _dir: dir,
             till,
             bank,
-            teller,
             stop,
             work,
         }
@@ -213,11 +211,17 @@ async fn a_call_that_breaks_off_is_repeated() {
 /// What the bank refused was forgotten with its journal.
 #[tokio::test]
 async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
-    let desk = Desk::open(Memory {
+    let bank = Arc::new(Memory {
         refuses: true,
         ..Memory::default()
     });
-    let old = scratch();
+    let rhythm = Rhythm {
+        lease: Duration::from_millis(300),
+        ..RHYTHM
+    };
+    let (dir, old) = (scratch(), scratch());
+    let desk = Arc::new(Till::new(open(dir.path()).0, ENFORCED, rhythm));
+    let teller = Teller::new(desk, bank, Arc::new(Nobody));
     {
         let till = till(
             open(old.path()).0,
@@ -230,11 +234,10 @@ async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
         hold.unwrap().settle(vec![charge(4)]);
     }
     let (journal, lives) = open(old.path());
-    desk.teller.settle_past(lives).await;
+    teller.settle_past(lives).await;
     drop(journal);
     let (_journal, lives) = open(old.path());
     assert_eq!(lives.len(), 1, "it is still there");
-    drop(desk.dir);
 }
 
 /// A bank that forgets what it was told of a life that has ended, within a lease.
