@@ -63,11 +63,55 @@ pub enum Holds {
     Always,
     /// From a moment on (Unix time, s).
     From(u64),
-    /// Every day between two times (seconds since midnight); past midnight if the first is the later one.
-    Daily(u32, u32),
+    /// On these days between two times (seconds since midnight); past midnight if the first is the later one.
+    Daily(u32, u32, Days),
 }
 
 const DAY: u64 = 86_400;
+const END_OF_DAY: u32 = 86_400;
+
+/// Days of the week (UTC): a bit each, Monday's the lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(u8);
+
+const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+impl Days {
+    /// Every day.
+    pub const ALL: Days = Days(0b111_1111);
+
+    /// Whether the day of a moment (Unix time, s) is among them.
+    fn has(self, now: u64) -> bool {
+        // 1970 began on a Thursday.
+        self.0 >> ((now / DAY + 3) % 7) & 1 == 1
+    }
+
+    /// `Sat`, `Mon-Fri`, `Sat-Mon`.
+    fn read(text: &str) -> Option<Days> {
+        let place = |name: &str| NAMES.iter().position(|known| *known == name);
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let (first, last) = (place(first)?, place(last)?);
+        let count = (last + 7 - first) % 7 + 1;
+        Some(Days(
+            (0..count).fold(0, |days, day| days | 1 << ((first + day) % 7)),
+        ))
+    }
+}
+
+/// `Mon-Fri `, with a blank behind it; nothing if it is every day.
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has = |day: usize| self.0 >> (day % 7) & 1 == 1;
+        let Some(first) = (0..7).find(|day| has(*day) && !has(day + 6)) else {
+            return Ok(());
+        };
+        let count = (1..7).find(|more| !has(first + more)).unwrap_or(7);
+        match count {
+            1 => write!(f, "{} ", NAMES[first]),
+            _ => write!(f, "{}-{} ", NAMES[first], NAMES[(first + count - 1) % 7]),
+        }
+    }
+}
 
 impl Holds {
     /// Whether they hold at a moment (Unix time, s).
@@ -75,19 +119,20 @@ impl Holds {
         match self {
             Holds::Always => true,
             Holds::From(start) => now >= start,
-            Holds::Daily(from, to) => {
+            Holds::Daily(from, to, days) => {
                 let (from, to, time) = (u64::from(from), u64::from(to), now % DAY);
                 if from <= to {
-                    (from..to).contains(&time)
+                    days.has(now) && (from..to).contains(&time)
                 } else {
-                    time >= from || time < to
+                    // The hours after midnight belong to the day before.
+                    time >= from && days.has(now) || time < to && days.has(now + 6 * DAY)
                 }
             }
         }
     }
 }
 
-/// `2027-01-01` or `01:00-04:00`; nothing at all is always.
+/// `2027-01-01`, `01:00-04:00`, `Mon-Fri 01:00-04:00`; nothing at all is always.
 impl FromStr for Holds {
     type Err = String;
 
@@ -97,12 +142,22 @@ impl FromStr for Holds {
         }
         let day = || day_of(text).map(|day| Holds::From(day * DAY));
         let hours = || {
-            let (from, to) = text.split_once('-')?;
-            let (from, to) = (time_of(from)?, time_of(to)?);
-            (from != to).then_some(Holds::Daily(from, to))
+            let (days, hours) = match text.split_once(' ') {
+                Some((days, hours)) => (Days::read(days)?, hours),
+                None => (Days::ALL, text),
+            };
+            let (from, to) = hours.split_once('-')?;
+            let to = (to == "24:00")
+                .then_some(END_OF_DAY)
+                .or_else(|| time_of(to));
+            let (from, to) = (time_of(from)?, to?);
+            (from != to).then_some(Holds::Daily(from, to, days))
         };
         day().or_else(hours).ok_or_else(|| {
-            format!("`{text}` is neither a day, as in 2027-01-01, nor two times of a day, as in 01:00-04:00")
+            format!(
+                "`{text}` is neither a day, as in 2027-01-01, nor two times of a day, as in 01:00-04:00 or \
+                 Mon-Fri 01:00-04:00"
+            )
         })
     }
 }
@@ -116,7 +171,7 @@ impl fmt::Display for Holds {
                 let (year, month, day) = civil(start / DAY);
                 write!(f, "{year:04}-{month:02}-{day:02}")
             }
-            Holds::Daily(from, to) => write!(f, "{}-{}", time(*from), time(*to)),
+            Holds::Daily(from, to, days) => write!(f, "{days}{}-{}", time(*from), time(*to)),
         }
     }
 }

@@ -23,7 +23,9 @@ impl Words {
     ///
     /// # Errors
     /// They are too long, all together.
-    pub(crate) fn new<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>) -> Result<Words, BuildError> {
+    pub(crate) fn new<W: AsRef<[u8]>>(
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Words, BuildError> {
         let words: Vec<W> = words.into_iter().collect();
         let fast = packed::Config::new()
             .match_kind(packed::MatchKind::LeftmostLongest)

@@ -1,13 +1,14 @@
 //! Periods of a tariff, in their order, and what each begins with.
 
-use tollgate_ledger::tariff::{Holds, Period, Prices, Rates};
+use tollgate_ledger::tariff::{Days, Holds, Period, Prices, Rates};
 
-/// The place of a period among others: always, then by rising day, and the hours of days last.
+/// The place of a period among others: always, then by rising day, the hours of all days, and those of some days last.
 pub(crate) fn order(holds: &Holds) -> (u8, u64) {
     match holds {
         Holds::Always => (0, 0),
         Holds::From(start) => (1, *start),
-        Holds::Daily(from, _) => (2, u64::from(*from)),
+        Holds::Daily(from, _, Days::ALL) => (2, u64::from(*from)),
+        Holds::Daily(from, ..) => (3, u64::from(*from)),
     }
 }
 

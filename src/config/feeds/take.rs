@@ -209,7 +209,7 @@ fn times(old: &Prices, new: &Prices, now: u64) -> Vec<(Holds, u64)> {
     for holds in of(old).into_iter().chain(of(new)) {
         let at = match holds {
             Holds::From(start) if start > now => start,
-            Holds::Daily(from, _) => now - now % DAY + u64::from(from),
+            Holds::Daily(from, ..) => now - now % DAY + u64::from(from),
             Holds::Always | Holds::From(_) => continue,
         };
         if times.iter().all(|(known, _)| *known != holds) {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tariff::{Period, Rate, Rates, Variant};
+use crate::tariff::{Days, Period, Rate, Rates, Variant};
 use tollgate_wire::report::Dimension;
 
 fn rates(text: &str) -> Rates {
@@ -284,8 +284,11 @@ fn prices_change_with_the_day_and_the_hour() {
         standard: vec![
             period(Holds::Always, "input=1 output=1"),
             period(Holds::From(10 * DAY), "input=2 output=2"),
-            period(Holds::Daily(3_600, 7_200), "input=4 output=4"),
-            period(Holds::Daily(23 * 3_600, 1_800), "input=8 output=8"),
+            period(Holds::Daily(3_600, 7_200, Days::ALL), "input=4 output=4"),
+            period(
+                Holds::Daily(23 * 3_600, 1_800, Days::ALL),
+                "input=8 output=8",
+            ),
         ],
         ..Prices::default()
     };

@@ -62,13 +62,30 @@ fn days_and_hours_are_read_and_nothing_that_is_none() {
         ("", Holds::Always),
         ("1970-01-02", Holds::From(86_400)),
         ("2024-02-29", Holds::From(1_709_164_800)),
-        ("01:00-04:30", Holds::Daily(3_600, 16_200)),
-        ("23:00-01:00", Holds::Daily(82_800, 3_600)),
+        ("01:00-04:30", Holds::Daily(3_600, 16_200, Days::ALL)),
+        ("23:00-01:00", Holds::Daily(82_800, 3_600, Days::ALL)),
+        (
+            "Sat-Sun 00:00-24:00",
+            Holds::Daily(0, 86_400, Days(0b110_0000)),
+        ),
+        (
+            "Sat-Mon 00:00-24:00",
+            Holds::Daily(0, 86_400, Days(0b110_0001)),
+        ),
+        (
+            "Wed 23:00-01:00",
+            Holds::Daily(82_800, 3_600, Days(0b000_0100)),
+        ),
     ] {
         assert_eq!(text.parse(), Ok(holds), "{text}");
         assert_eq!(holds.to_string(), text);
     }
     for text in [
+        "Sat-Sun",
+        "sat 01:00-02:00",
+        "Sat- 01:00-02:00",
+        "Mon,Tue 01:00-02:00",
+        "24:00-01:00",
         "2025-02-29",
         "2026-13-01",
         "2026-00-10",
@@ -127,5 +144,31 @@ proptest! {
     #[test]
     fn parsing_never_panics(text: String) {
         parse_price(&text).ok();
+    }
+}
+
+#[test]
+fn hours_after_midnight_belong_to_the_day_before() {
+    // 2026-11-27 is a Friday.
+    let friday = 20_784 * DAY;
+    for (text, hours, expected) in [
+        ("Mon-Fri 01:00-04:00", 2, true),
+        ("Mon-Fri 01:00-04:00", 24 + 2, false),
+        ("Mon-Fri 01:00-04:00", 3 * 24 + 2, true),
+        ("Fri 23:00-02:00", 23, true),
+        ("Fri 23:00-02:00", 24 + 1, true),
+        ("Fri 23:00-02:00", 1, false),
+        ("Fri 23:00-02:00", 24 + 23, false),
+        ("Sat-Sun 00:00-24:00", 23, false),
+        ("Sat-Sun 00:00-24:00", 24, true),
+        ("Sat-Sun 00:00-24:00", 3 * 24 - 1, true),
+        ("Sat-Sun 00:00-24:00", 3 * 24, false),
+    ] {
+        let holds: Holds = text.parse().unwrap();
+        assert_eq!(
+            holds.at(friday + hours * 3_600),
+            expected,
+            "{text}, {hours} hours after Friday began"
+        );
     }
 }

@@ -32,7 +32,7 @@ struct Exception {
     covers: fn(&Case<'_>) -> bool,
 }
 
-const EXCEPTIONS: [Exception; 10] = [
+const EXCEPTIONS: [Exception; 11] = [
     Exception {
         reason: "Anthropic's fast mode, which the oracle does not know",
         covers: |case| case.served.get(Dimension::Speed).is_some(),
@@ -68,6 +68,10 @@ const EXCEPTIONS: [Exception; 10] = [
     Exception {
         reason: "the hours of DeepSeek's Pro hold at today's prices, on days before them as well",
         covers: |case| case.before("deepseek-v4-pro", "2026-08-17"),
+    },
+    Exception {
+        reason: "DeepSeek's weekends, which the oracle cannot tell from other days",
+        covers: |case| case.is_weekend(),
     },
     Exception {
         reason: "twelfths of a dollar are rounded to six decimals",
@@ -106,6 +110,13 @@ impl Case<'_> {
 
     fn before(&self, model: &str, since: &str) -> bool {
         self.provider == "deepseek" && *self.model.id == *model && self.at < day(since)
+    }
+
+    fn is_weekend(&self) -> bool {
+        let peaks = ["deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"];
+        // Counted from a Monday.
+        let weekday = (self.at / 86_400 + 3) % 7;
+        self.provider == "deepseek" && peaks.contains(&&*self.model.id) && weekday >= 5
     }
 
     fn assumed(&self) -> bool {
@@ -304,7 +315,7 @@ impl Dice {
         for holds in holds {
             match holds {
                 Holds::From(start) => moments.extend([start - 1, start]),
-                Holds::Daily(from, to) => {
+                Holds::Daily(from, to, _) => {
                     for edge in [u64::from(from), u64::from(to)] {
                         moments.extend([day("2026-11-29") + edge, day("2026-11-29") + edge - 1]);
                     }

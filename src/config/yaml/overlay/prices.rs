@@ -196,7 +196,7 @@ fn holds(period: &types::PricePeriod, path: &str, faults: &mut Faults) -> Option
             Ok(holds @ Holds::Daily(..)) => Ok(holds),
             _ => Err((
                 "daily",
-                "are not two times of a day: write them as in 01:00-04:00",
+                "are not two times of a day: write them as in 01:00-04:00, or Mon-Fri 01:00-04:00",
             )),
         },
         _ => Err((

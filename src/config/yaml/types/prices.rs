@@ -62,7 +62,7 @@ pub struct PricePeriod {
     /// The first day on which they hold (UTC), as in `2027-01-01`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The hours of every day at which they hold (UTC), as in `01:00-04:00`.
+    /// The hours at which they hold (UTC), of every day as in `01:00-04:00`, or of some as in `Mon-Fri 01:00-04:00`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily: Option<String>,
     /// What it costs then.

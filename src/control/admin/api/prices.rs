@@ -64,7 +64,7 @@ struct Period {
     /// The first day on which they hold (UTC), as in `2027-01-01`.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    /// The hours of every day at which they hold (UTC), as in `01:00-04:00`.
+    /// The hours at which they hold (UTC), of every day as in `01:00-04:00`, or of some as in `Mon-Fri 01:00-04:00`.
     #[serde(skip_serializing_if = "Option::is_none")]
     daily: Option<String>,
     /// What it costs then; what is absent costs what it did before.
