@@ -222,6 +222,7 @@ impl Order<'_> {
                 model: &candidate.upstream_model,
             },
             self.most,
+            self.at,
         );
         one.saturating_mul(self.asked.answers)
     }
