@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -21,7 +22,6 @@ use tollgate_config::Timeouts;
 use tollgate_config::access::AccessKey;
 use tollgate_config::catalog::{ErrorCause, Provider};
 use tollgate_failover::{Candidate, Outcome, Step};
-use tollgate_ledger::KeyKind;
 use tollgate_wire::report::Context as ServedContext;
 use tollgate_wire::request::{Edit, RequestBody};
 use tollgate_wire::tokens::Tap;
@@ -128,6 +128,11 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         true => now + timeouts.whole_answer,
         false => (now + timeouts.per_request).min(started + timeouts.total),
     };
+    // Who has used up most of its time elsewhere, as by a slow body or another provider, cannot blame this one.
+    let half = |timeouts: &Timeouts| match is_whole {
+        true => now,
+        false => now + timeouts.per_request.min(timeouts.total) / 2,
+    };
     let (timeouts, shared_ones) = (
         caller.timeouts(Some(candidate)),
         caller.shared_timeouts(candidate),
@@ -140,7 +145,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         candidate: index,
         started: now,
         by,
-        fair_by: ends(&shared_ones),
+        fair_by: ends(&shared_ones).max(half(&shared_ones)),
         fair_idle: planned.idle >= shared_ones.stream_idle,
         endpoint: worded.endpoint,
         body: worded.body,
@@ -245,12 +250,20 @@ pub fn is_provoked(
             _ => clock::now() < attempt.fair_by,
         };
     }
+    if matches!(outcome, Outcome::Connect(_)) {
+        let now = clock::now();
+        return now + TIMERS >= attempt.by && now < attempt.fair_by;
+    }
     // What a provider says of the key itself, no wish of a caller brings about.
     let of_key = matches!(outcome.cause(), Some(ErrorCause::Credit | ErrorCause::Key));
     let refused = outcome.status().is_some() && !of_key;
-    let shared = candidate.key.kind == KeyKind::Managed;
-    refused && shared && (attempt.forwards || body.asked().context != ServedContext::STANDARD)
+    refused
+        && candidate.key.shared
+        && (attempt.forwards || body.asked().context != ServedContext::STANDARD)
 }
+
+/// By how much a timer may be early.
+const TIMERS: Duration = Duration::from_millis(20);
 
 /// Whether the client left while the provider was at work on an answer, and not on an error.
 fn is_forsaken(attempt: &Attempt, outcome: &Outcome) -> bool {

@@ -118,6 +118,8 @@ pub struct ProviderKey {
     pub kind: KeyKind,
     /// The account that may use a user key.
     pub account: Arc<str>,
+    /// Whether accounts share it: it is managed, or stands for no credential at all.
+    pub shared: bool,
     /// The credential itself; empty for a provider that needs none.
     pub value: Secret,
     /// Takes it out of what clients read, once it was used.
