@@ -9,7 +9,7 @@ use super::count;
 use super::shared::Shared;
 use super::tab::{About, Tab, quote};
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, Configuration};
+use tollgate_config::access::{AccessKey, Configuration, least};
 use tollgate_failover::Candidate;
 use tollgate_ledger::bank::{Limit, Measure};
 use tollgate_ledger::cost::priced;
@@ -25,7 +25,8 @@ use tollgate_wire::{Endpoint, GatewayError, Surface};
 /// ordered, or others share the keys.
 pub fn asked(shared: &Shared, caller: &Caller, body: &RequestBody) -> Asked {
     let configuration = caller.key.configuration.as_deref();
-    let restricted = configuration.is_some_and(|configuration| configuration.options.is_some());
+    let restricted = configuration.is_some_and(|configuration| configuration.options.is_some())
+        || caller.key.max_input_tokens().is_some();
     if shared.ledger.is_some() || restricted || caller.snapshot.is_shared() {
         body.asked()
     } else {
@@ -181,7 +182,7 @@ pub async fn open(
         surface,
         candidates,
         asked,
-        most: body.max_output_tokens(),
+        most: least(body.max_output_tokens(), key.max_output_tokens()),
         fee,
         at,
     };

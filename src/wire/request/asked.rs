@@ -81,6 +81,10 @@ impl Paid {
         }
     }
 
+    /// Those that are served on the operator's word alone.
+    pub const ON_TRUST: [&'static str; 4] =
+        ["tools", "background", "provider_state", "provider_routing"];
+
     /// The names of all options.
     pub const OPTIONS: [&'static str; 13] = [
         "service_tier",
@@ -100,10 +104,10 @@ impl Paid {
 }
 
 /// An image that is pointed to has as many tokens at most, about (Anthropic: width × height / 750, at most 4,784).
-const IMAGE: u64 = 4_784;
+pub(super) const IMAGE: u64 = 4_784;
 
 /// A file that is pointed to, or the turns that a provider keeps, about.
-const FILE: u64 = 32_768;
+pub(super) const FILE: u64 = 32_768;
 
 /// The largest container that is to be had (OpenAI).
 const MOST_GB: u64 = 64;
