@@ -94,6 +94,7 @@ fn parse(c: &mut Criterion) {
                         strip: &[],
                         max_output_tokens: Some(8192),
                         include_usage: false,
+                        limit: None,
                     })
                 });
             });

@@ -3,6 +3,7 @@
 //! The wall clock is believed as long as it goes with the one that runs since the machine was started; see [`Steady`].
 
 mod steady;
+mod watched;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use once_cell::sync::Lazy;
 
 pub use steady::{Reading, SETTLED, SLACK, Steady};
+pub use watched::Watched;
 
 /// What this process has seen of its clocks.
 static STEADY: Lazy<Mutex<Steady>> = Lazy::new(|| Mutex::new(Steady::new(raw(), since_boot())));

@@ -83,8 +83,8 @@ impl Said {
         metrics.clock("redis", if differs { ahead(server, here) } else { 0 }, 0);
         if differs && !self.server {
             log::error!(
-                "the clock of the ledger's Redis says {}, this machine's {}: until the wrong one is set right, the \
-                 earlier is gone by",
+                "the clock of the ledger's Redis says {}, this machine's {}: limits, leases and grants go by that of \
+                 Redis, and nothing is lost for good before both have come to its time. Set the wrong one right",
                 time(server),
                 time(here)
             );

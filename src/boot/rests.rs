@@ -24,7 +24,7 @@ pub async fn tell(cooldowns: Cooldowns, mut rests: mpsc::Receiver<Rest>) {
         for rest in latest(waiting.drain(..)) {
             let left = rest.until.saturating_duration_since(clock::now());
             let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX / 4);
-            let until = clock::wall_ms() + left;
+            let until = cooldowns.now_ms() + left;
             // Only an order of preference is lost with it.
             if let Err(error) = cooldowns.publish(&rest.key, until, rest.reason).await {
                 log::debug!("a cool-down is not shared: {error}");
@@ -53,10 +53,10 @@ pub async fn hear(cooldowns: Cooldowns, shared: Arc<Shared>) {
         let Ok(all) = cooldowns.list().await else {
             continue;
         };
-        let (now, wall) = (clock::now(), clock::wall_ms());
+        let (now, there) = (clock::now(), cooldowns.now_ms());
         for rest in all {
             // The clock of the replica that told it may be ahead.
-            let left = Duration::from_millis(rest.until_ms.saturating_sub(wall)).min(LONGEST);
+            let left = Duration::from_millis(rest.until_ms.saturating_sub(there)).min(LONGEST);
             shared.health.cooldowns.heard(&rest.key, now + left, now);
         }
     }

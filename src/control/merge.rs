@@ -108,6 +108,7 @@ fn configurations(base: &Base<'_>) -> Vec<Configuration> {
         let says = own.says.read().unwrap_or_default();
         Configuration {
             newer: own.newer().is_some(),
+            bounded: true,
             ..Configuration::from(&says)
         }
     });
@@ -276,15 +277,16 @@ fn add_keys(
 }
 
 fn settings_of(own: &Settings, config: &Config) -> AccountSettings {
-    let common = AccountSettings::common(config);
+    let held = own.held(config);
+    let changed = |time: Duration, common: Duration| (time != common).then_some(time);
     AccountSettings {
         timeouts: TimeoutOverrides {
-            per_request: own.per_request_timeout.map(Duration::from_millis),
-            total: own.total_timeout.map(Duration::from_millis),
+            per_request: changed(held.per_request, config.timeouts.per_request),
+            total: changed(held.total, config.timeouts.total),
             ..TimeoutOverrides::default()
         },
-        max_input_tokens: own.max_input_tokens.or(common.max_input_tokens),
-        max_output_tokens: own.max_output_tokens.or(common.max_output_tokens),
+        max_input_tokens: held.max_input_tokens,
+        max_output_tokens: held.max_output_tokens,
         newer: own.newer().is_some(),
     }
 }

@@ -1,4 +1,4 @@
-//! Whose fault an error is, as its body tells it: providers say with 400, 403, 404, 413, 422 and 429 also what is
+//! Whose fault an error is, as its body tells it: providers say with 400, 402, 403, 404, 413, 422 and 429 also what is
 //! wrong with a *key*, which another key may not have.
 //!
 //! | cause | what it is about | rests |
@@ -29,7 +29,7 @@ pub const LONGEST: usize = 64 << 10;
 
 /// Whether errors of this status are worth reading before they are judged.
 pub fn is_told(status: u16, rules: &[ErrorRule]) -> bool {
-    matches!(status, 400 | 403 | 404 | 413 | 422 | 429)
+    matches!(status, 400 | 402..=404 | 413 | 422 | 429)
         || rules.iter().any(|rule| rule.statuses.contains(&status))
 }
 

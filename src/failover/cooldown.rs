@@ -4,8 +4,9 @@
 //! | --- | --- | --- |
 //! | 429, 529 (as a status or as an error event), a limit | the key for this model | what the provider asks for, or `backoff` from 1 s to 60 s |
 //! | 503 with `Retry-After` | the key for this model | what the provider asks for |
-//! | 401, 402, 403; no credit, an invalid key | the key | 5 minutes: a wrong key or an unpaid bill does not mend itself in seconds |
-//! | a model that is not there for the key | the key for this model | 5 minutes |
+//! | 401, 402; no credit, an invalid key | the key | 5 minutes: a wrong key or an unpaid bill does not mend itself in seconds |
+//! | 403; a model that is not there for the key | the key for this model | 5 minutes |
+//! | 413 | nothing, whatever limit it names: this request is longer than it, and others are not | |
 //!
 //! What is learned of a model holds for one class of endpoints, and what `count_tokens` learns holds for nothing else:
 //! providers limit it by itself. Resting only reorders plans, so a wrong guess costs a detour and never an answer.
@@ -113,11 +114,12 @@ fn due(outcome: &Outcome) -> Option<Due> {
         })
     };
     match (outcome.cause(), outcome.status()?) {
-        (Some(Cause::Request | Cause::Filter), _) => None,
+        (Some(Cause::Request | Cause::Filter), _) | (Some(Cause::Limit), 413) => None,
         (Some(Cause::Credit | Cause::Key), _) => due(true, true),
         (Some(Cause::Model), _) => due(false, true),
         (Some(Cause::Limit), _) | (None, 429 | 529) => due(false, false),
-        (None, 401..=403) => due(true, true),
+        (None, 401 | 402) => due(true, true),
+        (None, 403) => due(false, true),
         (None, 503) if asked.is_some() => due(false, false),
         (None, _) => None,
     }

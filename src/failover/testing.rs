@@ -51,6 +51,7 @@ pub(crate) fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
         provider: provider.into(),
         kind,
         account: "default".into(),
+        shared: kind == KeyKind::Managed,
         value: Secret::new(format!("secret-{id}")),
     })
 }

@@ -36,6 +36,10 @@ const WEIGHT: u16 = 64;
 /// them, and one for shorter after some hundreds.
 const FULL: u32 = 128 * 64;
 
+/// In how long (s) half of what is expected beyond `UNLEARNED` is forgotten while nothing is learned: who was refused
+/// for what earlier answers were teaches nothing else.
+const HALVES: u64 = 5 * 60;
+
 const SHARDS: usize = 16;
 
 /// Eight buckets for each doubling: every one is at most an eighth of its values wide.
@@ -80,6 +84,8 @@ struct Lengths {
     total: u32,
     /// The percentile, as of the last answer.
     expected: u64,
+    /// When that was (Unix time, s).
+    learned: u64,
     buckets: [u16; BUCKETS],
 }
 
@@ -95,14 +101,14 @@ impl Default for Estimates {
 impl Estimates {
     /// How many tokens the answer is expected to have: the 95th percentile (rounded up by at most an eighth) of
     /// what this access key was answered by this model, or `UNLEARNED` before there were 20 answers; never more
-    /// than the request allows.
-    pub fn expected_output(&self, answers: &Answers<'_>, asked_max: Option<u64>) -> u64 {
+    /// than the request allows. What is long is expected less and less while no answer comes. `at` is Unix time, s.
+    pub fn expected_output(&self, answers: &Answers<'_>, asked_max: Option<u64>, at: u64) -> u64 {
         let (hash, shard) = self.find(answers);
         let mut shard = shard.lock();
         let now = shard.tick();
         let learned = shard.pairs.get_mut(&hash).and_then(|lengths| {
             lengths.used = now;
-            (lengths.seen >= ENOUGH).then_some(lengths.expected)
+            (lengths.seen >= ENOUGH).then(|| lengths.expected_at(at))
         });
         drop(shard);
         learned
@@ -110,9 +116,9 @@ impl Estimates {
             .min(asked_max.unwrap_or(u64::MAX))
     }
 
-    /// Learns that an answer had so many tokens. One that was cut short by its client or its provider would teach
-    /// the wrong thing.
-    pub fn learn(&self, answers: &Answers<'_>, output: u64) {
+    /// Learns that an answer had so many tokens, at a time (Unix time, s). One that was cut short by its client or its
+    /// provider would teach the wrong thing.
+    pub fn learn(&self, answers: &Answers<'_>, output: u64, at: u64) {
         let (hash, shard) = self.find(answers);
         let mut shard = shard.lock();
         let now = shard.tick();
@@ -125,6 +131,7 @@ impl Estimates {
         };
         lengths.used = now;
         lengths.add(output);
+        lengths.learned = at;
     }
 
     fn find(&self, answers: &Answers<'_>) -> (u64, &Mutex<Shard>) {
@@ -157,8 +164,15 @@ impl Lengths {
             seen: 0,
             total: 0,
             expected: 0,
+            learned: 0,
             buckets: [0; BUCKETS],
         }
+    }
+
+    fn expected_at(&self, at: u64) -> u64 {
+        let beyond = self.expected.saturating_sub(UNLEARNED);
+        let halved = u32::try_from(at.saturating_sub(self.learned) / HALVES).unwrap_or(u32::MAX);
+        self.expected - beyond + beyond.checked_shr(halved).unwrap_or(0)
     }
 
     fn add(&mut self, output: u64) {
@@ -232,6 +246,9 @@ mod tests {
 
     use super::*;
 
+    /// Unix time, s.
+    const NOW: u64 = 1_790_000_000;
+
     fn of<'a>(access_key: &'a str, model: &'a str) -> Answers<'a> {
         Answers {
             account: "a",
@@ -244,13 +261,13 @@ mod tests {
     fn learned(outputs: impl IntoIterator<Item = u64>) -> Estimates {
         let estimates = Estimates::default();
         for output in outputs {
-            estimates.learn(&of("app", "openai/gpt-4o"), output);
+            estimates.learn(&of("app", "openai/gpt-4o"), output, NOW);
         }
         estimates
     }
 
     fn expected(estimates: &Estimates, asked: Option<u64>) -> u64 {
-        estimates.expected_output(&of("app", "openai/gpt-4o"), asked)
+        estimates.expected_output(&of("app", "openai/gpt-4o"), asked, NOW)
     }
 
     #[test]
@@ -278,7 +295,7 @@ mod tests {
         ] {
             assert_eq!(expected(&few, asked), want, "asked for {asked:?}");
         }
-        few.learn(&of("app", "openai/gpt-4o"), 7);
+        few.learn(&of("app", "openai/gpt-4o"), 7, NOW);
         assert_eq!(expected(&few, None), 7);
         assert_eq!(expected(&few, Some(3)), 3, "never more than asked for");
         for (key, model) in [
@@ -287,7 +304,7 @@ mod tests {
             ("appo", "penai/gpt-4o"),
         ] {
             assert_eq!(
-                few.expected_output(&of(key, model), None),
+                few.expected_output(&of(key, model), None, NOW),
                 1024,
                 "{key} {model}"
             );
@@ -306,26 +323,54 @@ mod tests {
         let estimates = learned(vec![100; 10_000]);
         let mut answers = 0;
         while expected(&estimates, None) < 8_000 {
-            estimates.learn(&of("app", "openai/gpt-4o"), 8_000);
+            estimates.learn(&of("app", "openai/gpt-4o"), 8_000, NOW);
             answers += 1;
         }
         assert!(answers <= 7, "longer ones after {answers}");
         for _ in 0..10_000 {
-            estimates.learn(&of("app", "openai/gpt-4o"), 8_000);
+            estimates.learn(&of("app", "openai/gpt-4o"), 8_000, NOW);
         }
         answers = 0;
         while expected(&estimates, None) > 200 {
-            estimates.learn(&of("app", "openai/gpt-4o"), 100);
+            estimates.learn(&of("app", "openai/gpt-4o"), 100, NOW);
             answers += 1;
         }
         assert!(answers <= 400, "shorter ones after {answers}");
+    }
+
+    /// Who was refused for two long answers was refused for ever, as nothing else was learned.
+    #[test]
+    fn what_is_long_is_expected_less_and_less_while_no_answer_comes() {
+        let estimates = learned(vec![40_000; 20]);
+        let after =
+            |seconds| estimates.expected_output(&of("app", "openai/gpt-4o"), None, NOW + seconds);
+        let first = after(0);
+        assert!(first >= 40_000 && after(HALVES - 1) == first);
+        let mut last = first;
+        for halves in 1..=20 {
+            let now = after(halves * HALVES);
+            assert!(now <= last && now >= UNLEARNED, "{now} after {halves}");
+            last = now;
+        }
+        assert_eq!(last, UNLEARNED, "after some hours");
+        assert_eq!(after(u64::MAX / 2), UNLEARNED);
+        assert_eq!(
+            estimates.expected_output(&of("app", "openai/gpt-4o"), None, 0),
+            first,
+            "the clock may go back"
+        );
+        let short = learned(vec![7; 20]);
+        let later = short.expected_output(&of("app", "openai/gpt-4o"), None, NOW * 2);
+        assert_eq!(later, 7, "and what is short, as before");
+        estimates.learn(&of("app", "openai/gpt-4o"), 40_000, NOW + 100 * HALVES);
+        assert_eq!(after(100 * HALVES), first, "what is seen again counts");
     }
 
     #[test]
     fn memory_is_bounded_and_what_is_used_stays() {
         let estimates = learned(vec![7; 20]);
         for i in 0..MOST * 3 {
-            estimates.learn(&of("app", &format!("model-{i}")), 9);
+            estimates.learn(&of("app", &format!("model-{i}")), 9, NOW);
             assert_eq!(expected(&estimates, None), 7, "after {i} others");
         }
         let kept: usize = estimates
@@ -345,13 +390,13 @@ mod tests {
                 let estimates = &estimates;
                 scope.spawn(move || {
                     for output in 0..2_000 {
-                        estimates.learn(&of("app", "m"), output % 10);
-                        estimates.expected_output(&of("app", "m"), Some(thread));
+                        estimates.learn(&of("app", "m"), output % 10, NOW);
+                        estimates.expected_output(&of("app", "m"), Some(thread), NOW);
                     }
                 });
             }
         });
-        assert_eq!(estimates.expected_output(&of("app", "m"), None), 9);
+        assert_eq!(estimates.expected_output(&of("app", "m"), None, NOW), 9);
     }
 
     proptest! {

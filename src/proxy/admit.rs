@@ -36,23 +36,24 @@ pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayEr
 }
 
 /// Refuses prompts longer than `max_input_tokens`. A cheap bound decides nearly always; only a prompt
-/// between the bound and the limit is counted, away from the proxy's threads.
+/// between the bound and the limit is counted, away from the proxy's threads. `unseen` is about what the body does not
+/// show.
 pub async fn check(
     aside: &Aside,
     key: &AccessKey,
     body: &RequestBody,
+    unseen: u64,
     candidates: &[Candidate],
 ) -> Result<(), GatewayError> {
-    let configuration = key.configuration.as_ref();
-    let own = configuration.and_then(|configuration| configuration.max_input_tokens);
-    let Some(limit) = own.or(key.settings.max_input_tokens) else {
+    let Some(limit) = key.max_input_tokens() else {
         return Ok(());
     };
-    if body.prompt_bound() <= limit {
+    if body.prompt_bound().saturating_add(unseen) <= limit {
         return Ok(());
     }
     let model = candidates.first().map(|c| c.upstream_model.clone());
-    match count::prompt(aside, &model.unwrap_or_default(), body, limit).await {
+    let counted = count::prompt(aside, &model.unwrap_or_default(), body, limit).await;
+    match counted.map(|tokens| tokens.saturating_add(unseen)) {
         Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
         Ok(_) => Ok(()),
         Err(_) => Err(GatewayError::internal()),

@@ -1,32 +1,27 @@
 //! The next attempt: a candidate, its body, and an address to send it to.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
-use bytes::Bytes;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 
 use super::context::{Attempt, Context, PastAttempt};
-use super::crossing::{Carried, most_output, target};
 use super::flight::{Fault, Phase, ended_by_gateway};
 use super::line::Line;
 use super::shared::Shared;
 use super::tab::Finish;
 use super::timer::Timer;
+use super::worded::worded;
 use super::{count, peers};
 use tollgate_base::clock;
 use tollgate_config::Timeouts;
-use tollgate_config::access::AccessKey;
-use tollgate_config::catalog::{ErrorCause, Provider};
+use tollgate_config::catalog::ErrorCause;
 use tollgate_failover::{Candidate, Outcome, Step};
-use tollgate_ledger::KeyKind;
 use tollgate_wire::report::Context as ServedContext;
-use tollgate_wire::request::{Edit, RequestBody};
+use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Tap;
-use tollgate_wire::translate;
-use tollgate_wire::translate::Reply;
 use tollgate_wire::{Endpoint, Surface};
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
@@ -128,6 +123,11 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         true => now + timeouts.whole_answer,
         false => (now + timeouts.per_request).min(started + timeouts.total),
     };
+    // Who has used up most of its time elsewhere, as by a slow body or another provider, cannot blame this one.
+    let half = |timeouts: &Timeouts| match is_whole {
+        true => now,
+        false => now + timeouts.per_request.min(timeouts.total) / 2,
+    };
     let (timeouts, shared_ones) = (
         caller.timeouts(Some(candidate)),
         caller.shared_timeouts(candidate),
@@ -140,7 +140,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         candidate: index,
         started: now,
         by,
-        fair_by: ends(&shared_ones),
+        fair_by: ends(&shared_ones).max(half(&shared_ones)),
         fair_idle: planned.idle >= shared_ones.stream_idle,
         endpoint: worded.endpoint,
         body: worded.body,
@@ -245,138 +245,23 @@ pub fn is_provoked(
             _ => clock::now() < attempt.fair_by,
         };
     }
+    if matches!(outcome, Outcome::Connect(_)) {
+        let now = clock::now();
+        return now + TIMERS >= attempt.by && now < attempt.fair_by;
+    }
     // What a provider says of the key itself, no wish of a caller brings about.
     let of_key = matches!(outcome.cause(), Some(ErrorCause::Credit | ErrorCause::Key));
     let refused = outcome.status().is_some() && !of_key;
-    let shared = candidate.key.kind == KeyKind::Managed;
-    refused && shared && (attempt.forwards || body.asked().context != ServedContext::STANDARD)
+    refused
+        && candidate.key.shared
+        && (attempt.forwards || body.asked().context != ServedContext::STANDARD)
 }
+
+/// By how much a timer may be early.
+const TIMERS: Duration = Duration::from_millis(20);
 
 /// Whether the client left while the provider was at work on an answer, and not on an error.
 fn is_forsaken(attempt: &Attempt, outcome: &Outcome) -> bool {
     let works = attempt.status.is_none_or(|status| status < 300);
     works && *outcome == Outcome::ClientGone
-}
-
-/// A request in the candidate's own words.
-struct Worded {
-    endpoint: Endpoint,
-    body: Bytes,
-    /// Whether its usage chunk must be taken out again.
-    strip_usage: bool,
-    reply: Option<Box<Reply>>,
-    dropped: Vec<String>,
-}
-
-/// `carried` is what crosses to another of its APIs than the client's.
-fn worded(
-    client: &RequestBody,
-    key: &AccessKey,
-    candidate: &Candidate,
-    carried: Option<Carried>,
-) -> Worded {
-    let Some(carried) = carried else {
-        let endpoint = client.endpoint();
-        let adapted = adapted(client, candidate);
-        let (body, dropped) = adapted.unzip();
-        let mut dropped = dropped.unwrap_or_default();
-        let rendered = render(body.as_ref().unwrap_or(client), key, candidate);
-        dropped.extend(rendered.stripped);
-        return Worded {
-            endpoint,
-            body: rendered.body,
-            strip_usage: rendered.asks && !client.wants_usage_chunk(),
-            reply: None,
-            dropped,
-        };
-    };
-    let rendered = render(&carried.body, key, candidate);
-    let mut dropped = carried.dropped;
-    for name in rendered.stripped {
-        if !dropped.contains(&name) && !is_added(client, &name) {
-            dropped.push(name);
-        }
-    }
-    Worded {
-        endpoint: Endpoint::Generate(carried.surface),
-        body: rendered.body,
-        strip_usage: false, // the translation reads it
-        reply: Some(Box::new(carried.reply)),
-        dropped,
-    }
-}
-
-/// Whether a member of a translated body is the translation's own, so that the client misses nothing without it.
-fn is_added(client: &RequestBody, name: &str) -> bool {
-    match name {
-        "stream_options" | "store" | "include" => !client.can_strip(name),
-        "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
-            client.max_output_tokens().is_none()
-        }
-        _ => false,
-    }
-}
-
-/// The body as the candidate takes it and what that cost, if its own API's words have to be changed at all.
-fn adapted(body: &RequestBody, candidate: &Candidate) -> Option<(RequestBody, Vec<String>)> {
-    let target = target(candidate, None);
-    let (surface, second) = (body.endpoint().surface(), candidate.model_index > 0);
-    let adapted = translate::adapted(surface, body.bytes(), &target, second)?;
-    let body = RequestBody::parse(body.endpoint(), adapted.body.into()).ok()?;
-    Some((body, adapted.dropped))
-}
-
-/// A body with the candidate's edits.
-struct Rendered {
-    body: Bytes,
-    /// Whether usage is asked for in it.
-    asks: bool,
-    /// The members that it lost because the candidate does not take them, each once.
-    stripped: Vec<String>,
-}
-
-fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> Rendered {
-    let model = candidate.model.as_deref();
-    let provider = &candidate.provider;
-    let unlisted = unlisted(provider, body);
-    let strip: Vec<&str> = provider
-        .unsupported_parameters
-        .iter()
-        .chain(model.into_iter().flat_map(|m| &m.unsupported_parameters))
-        .map(String::as_str)
-        .chain(unlisted.iter().map(|name| &**name))
-        .collect();
-    let chunked = matches!(
-        body.endpoint(),
-        Endpoint::Generate(Surface::ChatCompletions | Surface::Completions)
-    );
-    let ask = chunked && body.stream() && !strip.contains(&"stream_options");
-    let rendered = body.render(&Edit {
-        model: &candidate.upstream_model,
-        strip: &strip,
-        max_output_tokens: most_output(key, candidate),
-        include_usage: ask,
-    });
-    let mut stripped: Vec<String> = Vec::new();
-    for name in strip {
-        if body.can_strip(name) && !stripped.iter().any(|known| known == name) {
-            stripped.push(name.to_owned());
-        }
-    }
-    Rendered {
-        body: rendered,
-        asks: ask,
-        stripped,
-    }
-}
-
-/// The fields of the body that are not among those that the provider takes.
-fn unlisted<'a>(provider: &Provider, body: &'a RequestBody) -> Vec<Cow<'a, str>> {
-    if provider.supported_parameters.is_empty() {
-        return Vec::new();
-    }
-    let surface = body.endpoint().surface();
-    body.other_names()
-        .filter(|name| !provider.takes(surface, name))
-        .collect()
 }

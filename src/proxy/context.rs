@@ -62,15 +62,21 @@ impl Caller {
     pub fn timeouts(&self, candidate: Option<&Candidate>) -> Timeouts {
         let none = TimeoutOverrides::default();
         let (configured, key) = (&self.snapshot.config, &self.key);
-        let configuration = key.configuration.as_ref();
         let model = candidate.and_then(|candidate| candidate.model.as_ref());
-        effective(
-            &configured.timeouts,
-            &key.settings.timeouts,
-            candidate.map_or(&none, |candidate| &candidate.provider.timeouts),
-            model.map_or(&none, |model| &model.timeouts),
-            configuration.map_or(&none, |configuration| &configuration.timeouts),
-        )
+        let with = |configuration: &TimeoutOverrides| {
+            effective(
+                &configured.timeouts,
+                &key.settings.timeouts,
+                candidate.map_or(&none, |candidate| &candidate.provider.timeouts),
+                model.map_or(&none, |model| &model.timeouts),
+                configuration,
+            )
+        };
+        match key.configuration.as_deref() {
+            None => with(&none),
+            Some(own) if own.bounded => with(&own.timeouts).within(&with(&none)),
+            Some(own) => with(&own.timeouts),
+        }
     }
 
     /// The timeouts for a candidate that hold for everybody, without those that the caller's account or configuration

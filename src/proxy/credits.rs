@@ -9,7 +9,7 @@ use super::count;
 use super::shared::Shared;
 use super::tab::{About, Tab, quote};
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, Configuration};
+use tollgate_config::access::{AccessKey, Configuration, least};
 use tollgate_failover::Candidate;
 use tollgate_ledger::bank::{Limit, Measure};
 use tollgate_ledger::cost::priced;
@@ -21,12 +21,13 @@ use tollgate_wire::report::{Context, Dimension, Unit, Usage};
 use tollgate_wire::request::{Asked, Extra, Paid, RequestBody};
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
-/// What the request orders besides text, if anybody asks: it has a price, or the caller's configuration says what may be
-/// ordered.
+/// What the request orders besides text, if anybody asks: it has a price, the caller's configuration says what may be
+/// ordered, or others share the keys.
 pub fn asked(shared: &Shared, caller: &Caller, body: &RequestBody) -> Asked {
     let configuration = caller.key.configuration.as_deref();
-    let restricted = configuration.is_some_and(|configuration| configuration.options.is_some());
-    if shared.ledger.is_some() || restricted {
+    let restricted = configuration.is_some_and(|configuration| configuration.options.is_some())
+        || caller.key.max_input_tokens().is_some();
+    if shared.ledger.is_some() || restricted || caller.snapshot.is_shared() {
         body.asked()
     } else {
         Asked::default()
@@ -49,20 +50,27 @@ pub fn payable(
         return Ok(());
     };
     let configuration = caller.key.configuration.as_deref();
-    for extra in &asked.extras {
+    let besides = |extra: &&Extra| !matches!(extra.what, Paid::Kept | Paid::Route);
+    for extra in asked.extras.iter().filter(besides) {
         let option = extra.what.option();
         let value = Dimension::named(option).and_then(|dimension| asked.context.get(dimension));
         if configuration.is_some_and(|configuration| !configuration.allows_option(option, value)) {
             return Err(GatewayError::option_not_allowed(option, &extra.param));
         }
     }
-    if shared.ledger.is_none() {
+    let foreign = foreign(caller, asked);
+    if shared.ledger.is_none() && foreign.is_none() {
         return Ok(());
     }
     let (answers, at) = (surface != Surface::Embeddings, now());
     let mut first = None;
     candidates.retain(|candidate| {
-        let refused = unpayable(candidate, configuration, surface, asked, answers, at);
+        let foreign = foreign.as_ref().filter(|_| candidate.key.shared).cloned();
+        let unpayable = || {
+            shared.ledger.as_ref()?;
+            unpayable(candidate, configuration, surface, asked, answers, at)
+        };
+        let refused = foreign.or_else(unpayable);
         let payable = refused.is_none();
         first = first.take().or(refused);
         payable
@@ -71,6 +79,22 @@ pub fn payable(
         Some(refusal) if candidates.is_empty() => Err(refusal),
         _ => Ok(()),
     }
+}
+
+/// Why the request must not use a key that accounts share, if there are any to share it: it refers to what may be
+/// another's, or takes another route than is paid for.
+fn foreign(caller: &Caller, asked: &Asked) -> Option<GatewayError> {
+    let configuration = caller.key.configuration.as_deref();
+    let refused = |extra: &&Extra| {
+        let option = extra.what.option();
+        matches!(extra.what, Paid::Kept | Paid::Route)
+            && !configuration.is_some_and(|configuration| configuration.lists_option(option))
+    };
+    let extra = asked.extras.iter().find(refused)?;
+    caller.snapshot.is_shared().then(|| match extra.what {
+        Paid::Route => GatewayError::route_refused(&extra.param),
+        _ => GatewayError::kept_refused(&extra.param),
+    })
 }
 
 /// Why credits cannot pay a candidate. A user key's provider bills its owner.
@@ -105,6 +129,8 @@ fn unpayable(
             let option = extra.what.option();
             !configuration.is_some_and(|configuration| configuration.lists_option(option))
         }
+        // Whoever may not was refused before.
+        Paid::Kept | Paid::Route => false,
     };
     let extra = asked.extras.iter().find(unpriced)?;
     Some(match extra.what {
@@ -156,7 +182,7 @@ pub async fn open(
         surface,
         candidates,
         asked,
-        most: body.max_output_tokens(),
+        most: least(body.max_output_tokens(), key.max_output_tokens()),
         fee,
         at,
     };
@@ -222,6 +248,7 @@ impl Order<'_> {
                 model: &candidate.upstream_model,
             },
             self.most,
+            self.at,
         );
         one.saturating_mul(self.asked.answers)
     }
@@ -270,7 +297,7 @@ impl Order<'_> {
                         usage[unit] = std::mem::take(&mut usage[Unit::Output]);
                     }
                     Paid::Unit(unit) => usage[unit] = std::mem::take(&mut usage[self.asked.prompt]),
-                    Paid::Served(_) | Paid::Tool | Paid::Background => {}
+                    Paid::Served(_) | Paid::Tool | Paid::Background | Paid::Kept | Paid::Route => {}
                 }
             }
             usage

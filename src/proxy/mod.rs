@@ -49,6 +49,7 @@ mod shared;
 mod tab;
 mod timer;
 mod trust;
+mod worded;
 
 use std::time::Duration;
 

@@ -108,8 +108,8 @@ async fn walk(
         planned => planned?,
     };
     let aside = &shared.aside;
-    admit::check(aside, key, body, &planned).await?;
     let asked = credits::asked(shared, caller, body);
+    admit::check(aside, key, body, asked.unseen, &planned).await?;
     credits::payable(shared, caller, body, &asked, &mut planned)?;
     let crossing = &mut ctx.crossing;
     crossing.prepare(aside, body, key, &mut planned).await?;

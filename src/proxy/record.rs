@@ -9,7 +9,7 @@ use super::count;
 use super::shared::Shared;
 use crate::metrics::access_log::{Attempt as Line, Entry};
 use crate::metrics::{RouteMetrics, StatusClass};
-use tollgate_base::Timestamp;
+use tollgate_base::{Timestamp, clock};
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::estimate::Answers;
@@ -72,7 +72,8 @@ impl Record<'_> {
                     model: &attempt.candidate.upstream_model,
                 };
                 let one = settled.usage.output().div_ceil(planned.tab.answers());
-                ledger.estimates.learn(&answers, one);
+                let at = clock::unix_ms(self.wall) / 1_000;
+                ledger.estimates.learn(&answers, one, at);
             }
         }
     }

@@ -45,6 +45,7 @@ pub fn request(data: &[u8]) {
             strip: &[],
             max_output_tokens: None,
             include_usage: false,
+            limit: None,
         };
         let out = body.render(&same);
         let again = RequestBody::parse(endpoint, out.clone()).expect("a rendered body parses");
@@ -59,6 +60,7 @@ pub fn request(data: &[u8]) {
             strip: &["messages", "temperature"],
             max_output_tokens: Some(16),
             include_usage: true,
+            limit: None,
         };
         let out = body.render(&edit);
         let again = RequestBody::parse(endpoint, out.clone()).expect("an edited body parses");

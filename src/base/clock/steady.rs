@@ -23,7 +23,7 @@ pub const SLACK: Duration = Duration::from_secs(60);
 pub const SETTLED: Duration = Duration::from_secs(10 * 60);
 
 /// A time that passed while nobody was there is believed at once if it is no longer than this.
-const UNWATCHED: Duration = Duration::from_secs(60 * 60);
+pub(super) const UNWATCHED: Duration = Duration::from_secs(60 * 60);
 
 /// Both times, since the Unix epoch, and what the wall clock says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -74,10 +74,36 @@ pub struct Configuration {
     pub max_input_tokens: Option<u64>,
     /// Lower the request's own limit.
     pub max_output_tokens: Option<u64>,
+    /// Whether it was made at run time, so that it stays inside what holds without it.
+    pub bounded: bool,
     /// What all its keys together may use over time, account by account.
     pub limits: Arc<[Limit]>,
     /// Whether it says what only a newer gateway understands, so that the requests of its keys are refused.
     pub newer: bool,
+}
+
+impl AccessKey {
+    /// How long a prompt may be, if anything limits it.
+    pub fn max_input_tokens(&self) -> Option<u64> {
+        let common = self.settings.max_input_tokens;
+        match self.configuration.as_deref() {
+            Some(own) if own.bounded => least(own.max_input_tokens, common),
+            Some(own) => own.max_input_tokens.or(common),
+            None => common,
+        }
+    }
+
+    /// How long an answer may be, whatever its model could say.
+    pub fn max_output_tokens(&self) -> Option<u64> {
+        let own = self.configuration.as_ref();
+        let own = own.and_then(|configuration| configuration.max_output_tokens);
+        least(own, self.settings.max_output_tokens)
+    }
+}
+
+/// The lower of two limits, as far as there are any.
+pub fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 /// A routing rule.
@@ -118,6 +144,8 @@ pub struct ProviderKey {
     pub kind: KeyKind,
     /// The account that may use a user key.
     pub account: Arc<str>,
+    /// Whether accounts share it: it is managed, or stands for no credential at all.
+    pub shared: bool,
     /// The credential itself; empty for a provider that needs none.
     pub value: Secret,
     /// Takes it out of what clients read, once it was used.

@@ -110,6 +110,7 @@ impl From<&types::Configuration> for Configuration {
             timeouts: written.timeouts.overrides(),
             max_input_tokens: written.limits.max_input_tokens,
             max_output_tokens: written.limits.max_output_tokens,
+            bounded: false,
             limits: limits::of(
                 &format!("configuration:{}", written.id),
                 &written.limits.rates(),

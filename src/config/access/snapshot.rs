@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// Whether all keys are known: not before the store has been read.
     complete: bool,
+    /// See [`Snapshot::is_shared`], once somebody asked.
+    shared: OnceLock<bool>,
     access_keys: Shelves,
     configurations: Arc<Configurations>,
     accounts: Arc<Accounts>,
@@ -94,7 +96,7 @@ impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
 struct KeyRing {
     user: HashMap<Arc<str>, Vec<Arc<ProviderKey>>>,
     managed: Vec<Arc<ProviderKey>>,
-    /// For a provider that needs no credential: the implicit key, which every account may use.
+    /// For a provider that needs no credential: the implicit key, for every account that has none of its own.
     keyless: Vec<Arc<ProviderKey>>,
 }
 
@@ -180,6 +182,7 @@ impl Snapshot {
             config,
             catalog,
             complete: contents.complete,
+            shared: OnceLock::new(),
             access_keys,
             configurations: Arc::new(configurations),
             accounts: Arc::new(accounts),
@@ -210,6 +213,7 @@ impl Snapshot {
         }
         Snapshot {
             generation,
+            shared: OnceLock::new(),
             access_keys,
             ..self.clone()
         }
@@ -265,6 +269,15 @@ impl Snapshot {
     /// The provider key with this id, whoever may use it.
     pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
         self.by_id.get(id)
+    }
+
+    /// Whether more than one account has access keys.
+    pub fn is_shared(&self) -> bool {
+        *self.shared.get_or_init(|| {
+            let mut accounts = self.access_keys.values().map(|key| &key.account);
+            let first = accounts.next();
+            accounts.any(|account| Some(account) != first)
+        })
     }
 
     /// Whether all keys are known.
@@ -376,6 +389,7 @@ fn key_ring(
             provider: id.clone(),
             kind,
             account: accounts.get(account.unwrap_or("default")).0,
+            shared: kind == KeyKind::Managed,
             value: value.clone(),
             masked: OnceLock::new(),
             used,
@@ -392,7 +406,8 @@ fn key_ring(
         ring.managed
             .push(key(&written.id, KeyKind::Managed, account, &written.value));
     }
-    if provider.auth == Some(Auth::None) && ring.user.is_empty() && ring.managed.is_empty() {
+    // Whoever adds a key of its own takes nothing from the others; the operator's serve all.
+    if provider.auth == Some(Auth::None) && ring.managed.is_empty() {
         let implicit = key(
             &format!("{id}-none"),
             KeyKind::User,
@@ -400,12 +415,12 @@ fn key_ring(
             &Secret::default(),
         );
         match owner {
-            Some(_) => ring
-                .user
-                .entry(implicit.account.clone())
-                .or_default()
-                .push(implicit),
-            None => ring.keyless.push(implicit),
+            Some(owner) if ring.user.contains_key(owner) => {}
+            Some(_) => drop(ring.user.insert(implicit.account.clone(), vec![implicit])),
+            None => ring.keyless.push(Arc::new(ProviderKey {
+                shared: true,
+                ..ProviderKey::clone(&implicit)
+            })),
         }
     }
     (id, ring)
@@ -435,12 +450,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_provider_that_wants_no_credential_and_has_none_is_keyless() {
+    fn a_provider_that_wants_no_credential_is_keyless_for_whoever_has_none() {
         let config = yaml::parse(
             "accounts: [{ id: a }]
 providers:
   - { id: free, base_url: 'http://127.0.0.1:1', auth: none }
   - { id: with-key, base_url: 'http://127.0.0.1:1', auth: none, keys: [{ id: k, value: x, account: a }] }
+  - { id: managed, base_url: 'http://127.0.0.1:1', auth: none, managed_keys: [{ id: m, value: x }] }
   - { id: bearer, base_url: 'http://127.0.0.1:1' }
 ",
             &|_| None,
@@ -451,7 +467,8 @@ providers:
             ("free", "default", Some("free-none")),
             ("free", "a", Some("free-none")),
             ("with-key", "a", Some("k")),
-            ("with-key", "default", None),
+            ("with-key", "default", Some("with-key-none")),
+            ("managed", "a", None),
             ("bearer", "default", None),
         ] {
             let keys = snapshot.provider_keys(provider, account, KeyKind::User);
@@ -460,10 +477,16 @@ providers:
                 want,
                 "{provider} for {account}"
             );
-            assert!(
+            assert_eq!(
+                keys.iter().any(|key| key.shared),
+                want.is_some_and(|id| id.ends_with("-none")),
+                "{provider} for {account}"
+            );
+            assert_eq!(
                 snapshot
                     .provider_keys(provider, account, KeyKind::Managed)
-                    .is_empty()
+                    .len(),
+                usize::from(provider == "managed")
             );
         }
     }

@@ -151,6 +151,21 @@ pub struct Timeouts {
     pub keepalive: Duration,
 }
 
+impl Timeouts {
+    /// These, none longer than the other's.
+    #[must_use]
+    pub fn within(self, bounds: &Timeouts) -> Timeouts {
+        Timeouts {
+            per_request: self.per_request.min(bounds.per_request),
+            whole_answer: self.whole_answer.min(bounds.whole_answer),
+            total: self.total.min(bounds.total),
+            stream_idle: self.stream_idle.min(bounds.stream_idle),
+            hold: self.hold.min(bounds.hold),
+            ..self
+        }
+    }
+}
+
 /// Whether a candidate is tried again after a failure that passes. By default it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {

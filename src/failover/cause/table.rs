@@ -58,6 +58,8 @@ pub(super) const TABLE: &[(&str, &[Row])] = &[
             code("content_filter", Cause::Filter),
             code("moderation_blocked", Cause::Filter),
             begins("Your organization must be verified to ", Cause::Model),
+            // It is longer than a whole minute's tokens: others are not.
+            only(429, begins("Request too large for ", Cause::Request)),
             begins(
                 "Project `*` does not have access to model `{model}`",
                 Cause::Model,
@@ -149,7 +151,27 @@ pub(super) const TABLE: &[(&str, &[Row])] = &[
         ],
     ),
     // openrouter.ai/docs/api/reference/errors-and-debugging
-    ("openrouter", &[begins("Key limit exceeded", Cause::Credit)]),
+    (
+        "openrouter",
+        &[
+            begins("Key limit exceeded", Cause::Credit),
+            only(
+                402,
+                begins(
+                    "This request requires more credits, or fewer max_tokens. You requested up to * tokens, but can only afford 0.",
+                    Cause::Credit,
+                ),
+            ),
+            // The request's own `max_tokens` is what cannot be afforded.
+            only(
+                402,
+                begins(
+                    "This request requires more credits, or fewer max_tokens",
+                    Cause::Request,
+                ),
+            ),
+        ],
+    ),
     // api-docs.deepseek.com/quick_start/error_codes
     ("deepseek", &[begins("Insufficient Balance", Cause::Credit)]),
     // platform.moonshot.ai/docs/api/chat

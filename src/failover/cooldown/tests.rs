@@ -68,7 +68,8 @@ fn what_each_outcome_does_to_a_key() {
         (refused(400, Cause::Credit), Some((300_000, 300_000))),
         (refused(429, Cause::Credit), Some((300_000, 300_000))),
         (refused(404, Cause::Model), Some((300_000, 300_000))),
-        (refused(413, Cause::Limit), Some((1000, 1250))),
+        (refused(429, Cause::Limit), Some((1000, 1250))),
+        (refused(413, Cause::Limit), None),
         (refused(403, Cause::Request), None),
         (refused(429, Cause::Request), None),
         (refused(400, Cause::Filter), None),
@@ -154,6 +155,26 @@ fn a_shorter_wait_does_not_cut_a_longer_one() {
         failed(&cooldowns, &key(), &status(429, Some(2)), now),
         Some(now + secs(30))
     );
+}
+
+/// One caller's unknown model, or one that is not for the key, rested it for all that others asked of it.
+#[test]
+fn what_is_forbidden_rests_the_key_for_that_model_alone() {
+    let now = tollgate_base::clock::now();
+    for (outcome, whole) in [
+        (status(401, None), true),
+        (status(402, None), true),
+        (refused(403, Cause::Key), true),
+        (status(403, None), false),
+        (refused(403, Cause::Model), false),
+        (refused(404, Cause::Model), false),
+    ] {
+        let cooldowns = Cooldowns::new(7);
+        failed(&cooldowns, &key(), &outcome, now);
+        let other = cooldowns.until(&key(), "another", CLASS, now);
+        assert_eq!(other.is_some(), whole, "{outcome:?}");
+        assert!(until(&cooldowns, &key(), now).is_some(), "{outcome:?}");
+    }
 }
 
 #[test]

@@ -38,9 +38,6 @@ pub(crate) const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// The longest lease. One that ends later was written by a clock that was ahead.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A window that begins later than this was begun by a clock that was ahead.
-pub(crate) const AHEAD: Duration = Duration::from_secs(60 * 60);
-
 /// One account. Times are Unix time in milliseconds, by the bank's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -178,6 +175,7 @@ impl Account {
             mark: borrower.mark,
             charged: borrower.charged,
             newest: self.newest(holder),
+            now: now.told,
             float: borrower.float,
             free: self.free - self.doubtful(now),
             floats: self.floats(),
@@ -314,7 +312,8 @@ impl Account {
     fn meter(&mut self, holder: Holder, part: &MeterExchange, close: bool, now: Moment) {
         let recalled = self.recalls(now);
         let state = self.meters.entry(part.meter.clone()).or_default();
-        let latest = now.told / 1000 + AHEAD.as_secs();
+        // A window begins when it is time, whatever the clock of who names it says.
+        let latest = now.told / 1000;
         if state.window > latest {
             *state = MeterState::default();
         }

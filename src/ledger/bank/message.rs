@@ -134,6 +134,8 @@ pub struct Reply {
     /// The newest life of the holder's replica, from this one on, that had a message about the account applied; 0 if
     /// there is none. Above the holder's own epoch, another one has begun since.
     pub newest: u64,
+    /// What time it is to the bank (Unix time, ms): windows of limits begin and end by it.
+    pub now: u64,
     /// What the holder has borrowed now, at least 0.
     pub float: NanoUsd,
     /// What nobody has borrowed; negative if more was spent than was granted.

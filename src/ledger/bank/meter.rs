@@ -113,7 +113,8 @@ pub struct MeterExchange {
     /// Which.
     pub meter: Meter,
     /// The start of the window that the figures are for (Unix time, s); 0 if the measure has none. A newer window
-    /// than the bank's begins at nothing used and nothing lent; figures for an older one are dropped.
+    /// than the bank's begins at nothing used and nothing lent, once the bank's own clock has come to it; figures for
+    /// an older one, and for one that is yet to come, are dropped.
     pub window: u64,
     /// The limit in force, in units of the measure.
     pub limit: i64,
@@ -130,7 +131,7 @@ pub struct MeterExchange {
 /// One meter's part of a `Reply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeterReply {
-    /// The bank's window; newer than the message's if the holder's clock is behind.
+    /// The bank's window; another one than the message's if the holder's clock is wrong.
     pub window: u64,
     /// What this holder has borrowed, at least 0.
     pub float: i64,

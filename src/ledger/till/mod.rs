@@ -15,6 +15,7 @@
 //! request that does not fit in is held at its worst case, or refused. [`Till::worst`] is the most that a single
 //! answer has exceeded its hold by.
 
+mod bank_clock;
 mod batch;
 mod drawer;
 mod history;

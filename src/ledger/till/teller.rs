@@ -235,7 +235,8 @@ impl Pending<'_> {
             return;
         };
         let lease = self.till.rhythm.lease;
-        match drawer.acknowledge(answer, self.sent, lease, &self.till.journal) {
+        let times = (self.sent, clock::now());
+        match drawer.acknowledge(answer, times, lease, &self.till.journal) {
             Next::Rest => {}
             Next::Write => self.till.urge(drawer),
             Next::Remind => self.behind.push(drawer),

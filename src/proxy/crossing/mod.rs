@@ -13,7 +13,7 @@ pub use job::{Carried, target};
 use job::{Done, Job, Read, Told};
 
 use super::aside::{Aside, LARGE};
-use tollgate_config::access::AccessKey;
+use tollgate_config::access::{AccessKey, least};
 use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate::Refusal;
@@ -216,13 +216,6 @@ impl Crossing {
 /// The most tokens that a candidate's answer may have, if anything limits them.
 pub fn most_output(key: &AccessKey, candidate: &Candidate) -> Option<u64> {
     let model = candidate.model.as_deref();
-    let configuration = key.configuration.as_ref();
-    let limits = [
-        model
-            .and_then(|model| model.max_output_tokens)
-            .filter(|most| *most > 0),
-        configuration.and_then(|configuration| configuration.max_output_tokens),
-        key.settings.max_output_tokens,
-    ];
-    limits.into_iter().flatten().min()
+    let model = model.and_then(|model| model.max_output_tokens);
+    least(model.filter(|most| *most > 0), key.max_output_tokens())
 }

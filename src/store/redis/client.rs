@@ -16,7 +16,7 @@ use super::tls;
 use super::trouble::Remedy;
 use super::{read, strange};
 use crate::{Moment, Now, StoreError};
-use tollgate_base::clock;
+use tollgate_base::clock::{self, Watched};
 
 /// The servers, and how to talk to them.
 pub struct Redis {
@@ -26,6 +26,8 @@ pub struct Redis {
     timeout: Duration,
     /// Whether it was asked what time was noted last.
     recalled: AtomicBool,
+    /// The server's clock.
+    clock: Watched,
 }
 
 impl Redis {
@@ -80,6 +82,7 @@ impl Redis {
             keys,
             timeout: settings.timeout,
             recalled: AtomicBool::new(false),
+            clock: Watched::default(),
         })
     }
 
@@ -93,27 +96,53 @@ impl Redis {
         clock::now() + self.timeout
     }
 
-    /// The time that this process and the server agree on; noted there, for the next process.
+    /// What to go by: the server's time; noted there, for the next process.
     ///
     /// # Errors
     /// [`StoreError::Away`].
     pub async fn now(&self) -> Result<Now, StoreError> {
         self.recall(self.deadline()).await?;
         let key = self.keys.shared("clock");
-        let question = redis::cmd("TIME");
-        let answer = self.send(&key, &question, self.deadline()).await?;
-        let (seconds, micros): (u64, u64) = read(answer)?;
-        let server = seconds
-            .checked_mul(1_000)
-            .ok_or_else(|| strange("the server's time"))?
-            .saturating_add(micros / 1_000);
-        let moment = Moment::here().agreed(server);
+        let server = self.time(&key, None, self.deadline()).await?;
+        let moment = self.moment().agreed(server);
         let note = redis::cmd("SET").arg(&key).arg(moment.sure).clone();
         self.send(&key, &note, self.deadline()).await?;
         Ok(Now {
             moment,
             server: Some(server),
         })
+    }
+
+    /// The server's time, as this process has watched it: a gateway whose own clock is wrong is right about it, and one
+    /// whose server's clock has jumped does not follow at once. What is lost for good waits for this machine's clock
+    /// as well. Before [`Redis::recall`], this machine's time.
+    pub fn moment(&self) -> Moment {
+        let here = Moment::here();
+        match self.clock.read().map(Moment::from) {
+            None => here,
+            Some(server) => Moment {
+                told: server.told,
+                sure: server.sure.min(here.sure),
+            },
+        }
+    }
+
+    /// Asks the server for its time (Unix time, ms).
+    async fn time(
+        &self,
+        key: &str,
+        noted: Option<u64>,
+        deadline: Instant,
+    ) -> Result<u64, StoreError> {
+        let answer = self.send(key, &redis::cmd("TIME"), deadline).await?;
+        let (seconds, micros): (u64, u64) = read(answer)?;
+        let server = seconds
+            .checked_mul(1_000)
+            .ok_or_else(|| strange("the server's time"))?
+            .saturating_add(micros / 1_000);
+        let noted = noted.map(Duration::from_millis);
+        self.clock.hear(Duration::from_millis(server), noted);
+        Ok(server)
     }
 
     /// Takes in what an earlier process has noted of the time, once.
@@ -128,6 +157,7 @@ impl Redis {
         let question = redis::cmd("GET").arg(&key).clone();
         let seen = self.send(&key, &question, deadline).await?;
         let seen = read::<Option<u64>>(seen)?;
+        self.time(&key, seen, deadline).await?;
         if let Some(seen) = seen.filter(|_| !self.recalled.swap(true, Ordering::AcqRel)) {
             clock::recall(seen);
         }

@@ -26,7 +26,7 @@ pub struct Cooldowns {
 pub struct SharedCooldown {
     /// The key's id; after a line break, what of it cools down.
     pub key: String,
-    /// Until when (Unix time, ms).
+    /// Until when (Unix time, ms, by the server's clock).
     pub until_ms: u64,
     /// Why, as it was published with this end.
     pub reason: String,
@@ -38,7 +38,12 @@ impl Cooldowns {
         Cooldowns { redis }
     }
 
-    /// Tells all replicas that a provider key cools down until `until_ms` (Unix time, ms); false if one is known
+    /// What time it is to the server (Unix time, ms).
+    pub fn now_ms(&self) -> u64 {
+        self.redis.moment().told
+    }
+
+    /// Tells all replicas that a provider key cools down until `until_ms` (by the server's clock); false if one is known
     /// that ends no earlier, or if that time has passed.
     ///
     /// # Errors

@@ -302,6 +302,32 @@ impl GatewayError {
         .with_param(param)
     }
 
+    /// 422: what the provider keeps under a key that accounts share is not known to be the caller's.
+    pub fn kept_refused(param: &str) -> Self {
+        Self::new(
+            Code::NotAllowed,
+            format!(
+                "`{param}` refers to what the provider keeps, or calls others, in the name of a key that other accounts \
+                 share. Send the whole conversation instead, use a provider key of your own, or ask the operator to list \
+                 `provider_state` under `access.options`."
+            ),
+        )
+        .with_param(param)
+    }
+
+    /// 422: the operator pays for another route than the one whose price is known.
+    pub fn route_refused(param: &str) -> Self {
+        Self::new(
+            Code::NotAllowed,
+            format!(
+                "`{param}` changes the route to the model, and what it costs, with a key that the operator pays for. Leave \
+                 it out, use a provider key of your own, or ask the operator to list `provider_routing` under \
+                 `access.options`."
+            ),
+        )
+        .with_param(param)
+    }
+
     /// 422: nobody would see what an answer in the background uses.
     pub fn background_refused(param: &str) -> Self {
         Self::new(

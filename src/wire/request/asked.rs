@@ -2,12 +2,15 @@
 //! provider may bill is found wherever a provider may read it: every spelling of a member counts, and every
 //! occurrence. Sources: the API references of OpenAI, Anthropic, xAI, Perplexity and OpenRouter.
 
+mod kept;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use self::kept::{is_kept, is_letter, refers};
 use super::RequestBody;
 use super::index::Member;
 use super::names::Name;
@@ -32,6 +35,8 @@ pub struct Asked {
     pub prompt: Unit,
     /// How large a container of code may be, GB: one of 64 GB costs what 64 of 1 GB do.
     pub container_gb: u64,
+    /// Whether the part that was looked at last may refer to what its provider keeps.
+    is_doubtful: bool,
 }
 
 /// Something that a provider may bill for itself.
@@ -54,6 +59,11 @@ pub enum Paid {
     Tool,
     /// An answer that goes on without its client, so that nobody sees what it uses.
     Background,
+    /// What the provider keeps for whoever owns the key, or lets it call in their name: earlier answers, conversations,
+    /// files, vector stores, containers, MCP servers.
+    Kept,
+    /// Another route to the model than the one that its price is for.
+    Route,
 }
 
 impl Paid {
@@ -66,11 +76,17 @@ impl Paid {
             Paid::Unit(unit) => unit.name(),
             Paid::Tool => "tools",
             Paid::Background => "background",
+            Paid::Kept => "provider_state",
+            Paid::Route => "provider_routing",
         }
     }
 
+    /// Those that are served on the operator's word alone.
+    pub const ON_TRUST: [&'static str; 4] =
+        ["tools", "background", "provider_state", "provider_routing"];
+
     /// The names of all options.
-    pub const OPTIONS: [&'static str; 11] = [
+    pub const OPTIONS: [&'static str; 13] = [
         "service_tier",
         "speed",
         "inference_geo",
@@ -82,21 +98,23 @@ impl Paid {
         "images",
         "tools",
         "background",
+        "provider_state",
+        "provider_routing",
     ];
 }
 
 /// An image that is pointed to has as many tokens at most, about (Anthropic: width × height / 750, at most 4,784).
-const IMAGE: u64 = 4_784;
+pub(super) const IMAGE: u64 = 4_784;
 
 /// A file that is pointed to, or the turns that a provider keeps, about.
-const FILE: u64 = 32_768;
+pub(super) const FILE: u64 = 32_768;
 
 /// The largest container that is to be had (OpenAI).
 const MOST_GB: u64 = 64;
 
 /// What shows parts of a prompt that are not text. A name in quotes is a key or a value of its own: inside a text its
 /// quotes would be escaped.
-const PARTS: [(&str, Part); 12] = [
+const PARTS: [(&str, Part); 16] = [
     ("\"input_audio\"", Part::Audio),
     ("\"audio_url\"", Part::Audio),
     ("\"image_url\"", Part::Image),
@@ -109,6 +127,10 @@ const PARTS: [(&str, Part); 12] = [
     ("\"http://", Part::Pointer),
     ("\"cache_control\"", Part::CacheMark),
     ("\"ttl\"", Part::CacheTime),
+    ("\"file_ids\"", Part::Kept),
+    ("\"item_reference\"", Part::Kept),
+    ("\"container_upload\"", Part::Kept),
+    ("\\u00", Part::Escape),
 ];
 
 #[derive(Clone, Copy)]
@@ -119,6 +141,8 @@ enum Part {
     Pointer,
     CacheMark,
     CacheTime,
+    Kept,
+    Escape,
 }
 
 /// Finds them all in one pass.
@@ -138,6 +162,7 @@ impl Default for Asked {
             unseen: 0,
             prompt: Unit::Input,
             container_gb: 1,
+            is_doubtful: false,
         }
     }
 }
@@ -147,6 +172,7 @@ impl RequestBody {
     pub fn asked(&self) -> Asked {
         let mut asked = Asked::default();
         let (mut several, mut prompts) = (1, 1);
+        let responds = self.endpoint == Endpoint::Generate(Surface::Responses);
         for member in self
             .members
             .iter()
@@ -174,8 +200,19 @@ impl RequestBody {
                 }
                 "previous_response_id" | "conversation" | "container" if value != b"null" => {
                     asked.unseen += FILE;
+                    asked.add(Paid::Kept, key);
                 }
-                "messages" | "input" | "system" => asked.content(&self.bytes, &member.value),
+                "prompt" if responds && value != b"null" => asked.add(Paid::Kept, key),
+                "mcp_servers" if value != b"null" => asked.add(Paid::Kept, key),
+                "provider" | "preset" | "plugins" | "route" if value != b"null" => {
+                    asked.add(Paid::Route, key);
+                }
+                "messages" | "input" | "system" => {
+                    asked.content(&self.bytes, &member.value);
+                    if asked.is_doubtful && refers(value) {
+                        asked.add(Paid::Kept, key);
+                    }
+                }
                 _ => {}
             }
         }
@@ -242,12 +279,14 @@ impl Asked {
         let _read = skip::array(value, 0, |at| {
             let end = skip::value(value, at)?;
             // A tool that says twice what it is, is whatever of it may be billed.
-            let mut kinds = Vec::new();
+            let (mut kinds, mut kept) = (Vec::new(), false);
             skip::members(&value[at..end], |key, value| match &*key_of(key) {
                 "type" => kinds.push(value),
                 "container" | "environment" => {
                     self.container_gb = self.container_gb.max(gigabytes(value));
+                    kept |= is_kept(value);
                 }
+                "vector_store_ids" | "server_url" | "connector_id" => kept = true,
                 _ => {}
             })
             .unwrap_or_default();
@@ -255,6 +294,9 @@ impl Asked {
             match kinds.into_iter().find_map(|kind| billed(&read(kind))) {
                 Some(what) => hosted.push((what, format!("tools[{place}].type"))),
                 None => own = true,
+            }
+            if kept {
+                self.add(Paid::Kept, format!("tools[{place}]"));
             }
             place += 1;
             Ok(end)
@@ -283,16 +325,19 @@ impl Asked {
 
     /// Parts that are not text.
     fn content(&mut self, body: &[u8], value: &Range<usize>) {
-        let mut counts = [0_u64; 6];
-        FINDER.each(&body[value.clone()], |word, _| {
+        let mut counts = [0_u64; 8];
+        let value = &body[value.clone()];
+        FINDER.each(value, |word, at| {
             let (_, part) = PARTS[word];
-            counts[part as usize] += 1;
+            let plain = matches!(part, Part::Escape) && !is_letter(&value[at.end..]);
+            counts[part as usize] += u64::from(!plain);
         });
         let count = |part: Part| counts[part as usize];
         if count(Part::Audio) > 0 {
             let param = "messages[].content".to_owned();
             self.add(Paid::Unit(Unit::InputAudio), param);
         }
+        self.is_doubtful = count(Part::File) + count(Part::Kept) + count(Part::Escape) > 0;
         let (images, pointers) = (count(Part::Image), count(Part::Pointer));
         self.unseen = self
             .unseen

@@ -163,6 +163,27 @@ fn stream(raw: &str) -> Result<bool, BadRequest> {
     }
 }
 
+/// An answer without a token is none.
+pub(super) fn no_tokens(members: &[Member]) -> BadRequest {
+    let limits = [
+        Field::MaxCompletionTokens,
+        Field::MaxOutputTokens,
+        Field::MaxTokens,
+    ];
+    let given = |field: &&Field| {
+        members
+            .iter()
+            .any(|member| member.name == Name::Read(**field))
+    };
+    let param = limits.iter().find(given).unwrap_or(&Field::MaxTokens).key();
+    BadRequest::param(
+        param,
+        format!(
+            "Invalid '{param}': expected an integer of at least 1. Leave it out to let the model decide."
+        ),
+    )
+}
+
 fn token_limit(param: &'static str, raw: &str) -> Result<Option<u64>, BadRequest> {
     if raw == "null" {
         return Ok(None);

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::Endpoint;
+use super::{Endpoint, Surface};
 
 mod asked;
 mod fields;
@@ -87,6 +87,12 @@ impl RequestBody {
             .map_err(|fault| index::refusal(text, fault))?;
         index::shadow_duplicates(&mut members);
         let read = Read::of(text, &members)?;
+        // Completions may be asked for nothing but what they were given, and messages for a warm cache.
+        let answers = [Surface::ChatCompletions, Surface::Responses];
+        if read.max_output_tokens == Some(0) && answers.map(Endpoint::Generate).contains(&endpoint)
+        {
+            return Err(fields::no_tokens(&members));
+        }
         Ok(RequestBody {
             bytes,
             endpoint,

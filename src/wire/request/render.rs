@@ -19,8 +19,10 @@ pub struct Edit<'a> {
     pub model: &'a str,
     /// Top-level members that the candidate refuses. `model` and `stream` are never removed.
     pub strip: &'a [&'a str],
-    /// Lowers the request's token limits to this; never raises or adds one.
+    /// Lowers the request's token limits to this; never raises one.
     pub max_output_tokens: Option<u64>,
+    /// The name of the limit to add where the request has none.
+    pub limit: Option<&'a str>,
     /// Asks for a usage chunk (`stream_options.include_usage`), where the surface has one and the request
     /// is a stream.
     pub include_usage: bool,
@@ -52,6 +54,14 @@ pub(super) fn render(body: &RequestBody, edit: &Edit<'_>) -> Bytes {
         );
         splice.append(&body.members, &text);
     }
+    if let (Some(name), Some(most), None) = (
+        edit.limit,
+        edit.max_output_tokens,
+        body.read.max_output_tokens,
+    ) && !edit.strip.contains(&name)
+    {
+        splice.append(&body.members, &format!(r#","{name}":{most}"#));
+    }
     splice
         .finish()
         .map_or_else(|| body.bytes.clone(), Bytes::from)
@@ -77,6 +87,8 @@ fn change(body: &RequestBody, edit: &Edit<'_>, ask: bool, member: &Member) -> Ch
         Name::Read(Field::MaxTokens | Field::MaxCompletionTokens | Field::MaxOutputTokens) => {
             match (edit.max_output_tokens, raw().parse::<u64>()) {
                 (Some(most), Ok(wanted)) if wanted > most => Change::Replace(most.to_string()),
+                // One that says nothing makes room for the one that is added.
+                (Some(_), Err(_)) if edit.limit.is_some() && raw() == "null" => Change::Remove,
                 _ => Change::Keep,
             }
         }

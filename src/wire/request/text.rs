@@ -1,7 +1,8 @@
 //! The prompt's text, for counting: one walk without recursion over the members that hold it.
 //!
 //! Nothing is asked of their shape. What is not text to a model (ids, media, signatures) is known by its
-//! key; free-form JSON (tool definitions, tool calls' arguments) is handed over as it is written.
+//! key; free-form JSON (tool definitions, schemas, tool calls' arguments) is handed over as it is written. Media and
+//! sealed thoughts that stand in the body count by a bound: see [`Walk::media`].
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ pub(super) fn prompt(body: &RequestBody, sink: &mut dyn FnMut(&str)) -> u64 {
         body.endpoint,
         Endpoint::Generate(Surface::Completions | Surface::Embeddings)
     );
-    let mut ids = 0;
+    let mut known = 0;
     for member in body
         .members
         .iter()
@@ -23,22 +24,29 @@ pub(super) fn prompt(body: &RequestBody, sink: &mut dyn FnMut(&str)) -> u64 {
     {
         let json = body.bytes.get(member.value.clone()).unwrap_or_default();
         match &*member.key(&body.bytes) {
-            "messages" | "system" | "instructions" | "input" | "prompt" | "suffix" => {
-                let found = Walk {
+            "messages" | "system" | "instructions" | "input" | "prompt" | "suffix"
+            | "prediction" => {
+                let mut walk = Walk {
                     json,
                     at: 0,
                     frames: Vec::new(),
+                    media: 0,
                     sink,
-                }
-                .run();
-                ids += if ids_count { found } else { 0 };
+                };
+                let ids = walk.run();
+                known += walk.media + if ids_count { ids } else { 0 };
             }
-            "tools" | "functions" => sink(&String::from_utf8_lossy(json)),
+            "tools" | "functions" | "response_format" | "text" | "output_format"
+            | "output_config" => sink(&String::from_utf8_lossy(json)),
             _ => {}
         }
     }
-    ids
+    known
 }
+
+/// The most tokens of one picture, and of one file or sealed thought, about; as in [`super::asked`].
+const PICTURE: u64 = super::asked::IMAGE;
+const FILE: u64 = super::asked::FILE;
 
 /// What a value is, by its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +61,12 @@ enum Kind {
     Type,
     /// Text in an object of the type `text`, else media.
     Data,
+    /// A picture, if it stands in the body.
+    Picture,
+    /// A file or a sealed thought.
+    Sealed,
+    /// What `data` is.
+    MediaType,
 }
 
 impl Kind {
@@ -61,10 +75,12 @@ impl Kind {
             "type" => Kind::Type,
             "data" => Kind::Data,
             "input" | "arguments" | "parameters" | "input_schema" | "schema" => Kind::Json,
+            "image_url" | "url" => Kind::Picture,
+            "file_data" | "encrypted_content" => Kind::Sealed,
+            "media_type" => Kind::MediaType,
             "role" | "id" | "tool_use_id" | "tool_call_id" | "call_id" | "item_id"
-            | "container_id" | "file_id" | "file_data" | "file_url" | "image_url" | "url"
-            | "signature" | "encrypted_content" | "cache_control" | "media_type" | "detail"
-            | "format" | "status" | "object" | "version" => Kind::Skip,
+            | "container_id" | "file_id" | "file_url" | "signature" | "cache_control"
+            | "detail" | "format" | "status" | "object" | "version" => Kind::Skip,
             _ => Kind::Text,
         }
     }
@@ -79,6 +95,8 @@ struct Frame {
     key_next: bool,
     /// The object's type is `text`.
     typed_text: bool,
+    /// Its `data` is a picture.
+    pictured: bool,
     /// Where the object's `data` string is.
     data: Option<Range<usize>>,
 }
@@ -87,12 +105,15 @@ struct Walk<'a, 's> {
     json: &'a [u8],
     at: usize,
     frames: Vec<Frame>,
+    /// Tokens of what stands in the body and is no text: of a picture as many as one may have, of anything else one
+    /// for four bytes, and no more than of a file.
+    media: u64,
     sink: &'s mut dyn FnMut(&str),
 }
 
 impl Walk<'_, '_> {
     /// Walks the whole value; returns the numbers that stand in no object.
-    fn run(mut self) -> u64 {
+    fn run(&mut self) -> u64 {
         let mut numbers = 0;
         while let Some(&byte) = self.json.get(self.at) {
             match byte {
@@ -137,6 +158,15 @@ impl Walk<'_, '_> {
                 frame.typed_text |= frame.object && written == br#""text""#
             }
             Some(frame) if kind == Kind::Data => frame.data = Some(range),
+            Some(frame) if kind == Kind::MediaType => {
+                frame.pictured |= written.starts_with(b"\"image/");
+            }
+            _ if kind == Kind::Picture => {
+                if written.starts_with(b"\"data:") {
+                    self.media += PICTURE;
+                }
+            }
+            _ if kind == Kind::Sealed => self.media += sealed(written.len()),
             _ if kind == Kind::Skip => {}
             _ => self.emit(written),
         }
@@ -158,6 +188,7 @@ impl Walk<'_, '_> {
             kind: Kind::Text,
             key_next: object,
             typed_text: false,
+            pictured: false,
             data: None,
         });
         self.at += 1;
@@ -165,14 +196,17 @@ impl Walk<'_, '_> {
 
     fn close(&mut self) {
         self.at += 1;
-        if let Some(Frame {
-            typed_text: true,
-            data: Some(range),
-            ..
-        }) = self.frames.pop()
-        {
+        let Some(frame) = self.frames.pop() else {
+            return;
+        };
+        let Some(range) = frame.data else { return };
+        if frame.typed_text {
             let written = self.json.get(range).unwrap_or_default();
             self.emit(written);
+        } else if frame.pictured {
+            self.media += PICTURE;
+        } else {
+            self.media += sealed(range.len());
         }
     }
 
@@ -182,4 +216,8 @@ impl Walk<'_, '_> {
             (self.sink)(&text);
         }
     }
+}
+
+fn sealed(bytes: usize) -> u64 {
+    (bytes as u64 / 4).min(FILE)
 }

@@ -3,7 +3,7 @@
 //! Formula: the tokens of every text in the prompt (message contents, roles, names, tool definitions
 //! as JSON), plus 3 per message, plus 3 that prime the answer. Source: OpenAI's cookbook, "How to
 //! count tokens with tiktoken", whose `tokens_per_message` is 3 for every chat model since
-//! gpt-3.5-turbo-0613. Images, audio and files are not in it.
+//! gpt-3.5-turbo-0613. Images, audio and files that stand in the body are in it by a bound.
 
 use super::Encoding;
 use crate::report::floor_boundary;

@@ -116,6 +116,29 @@ pub async fn begin_anew_with_their_window<S: Store>(case: Case<S>) {
         "figures for the past are dropped"
     );
     assert_eq!(reply.meters[0].window, MINUTE + 60, "it is told the time");
+    // By an hour, a minute and a second: whoever's clock was ahead began the window of all others.
+    let now = tollgate_base::clock::wall_ms() / 1000;
+    for ahead in [400 * 24 * 60 * 60, 60 * 60, 60, 5] {
+        let early = MeterExchange {
+            window: now + ahead,
+            used: 3,
+            ..need(5)
+        };
+        let reply = case.tell(&with(other.next(), early)).await;
+        assert_eq!(figures(&reply), (0, 1, 4), "{ahead} s ahead");
+        assert_eq!(reply.meters[0].window, MINUTE + 60, "{ahead} s ahead");
+    }
+    let reply = case
+        .tell(&with(
+            one.next(),
+            MeterExchange {
+                window: now,
+                ..need(2)
+            },
+        ))
+        .await;
+    assert_eq!(reply.meters[0].window, now, "it is time");
+    assert_eq!(figures(&reply), (2, 0, 2));
     case.balances().await;
 }
 

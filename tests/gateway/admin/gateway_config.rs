@@ -32,11 +32,7 @@ async fn an_account_has_settings_of_its_own_and_else_the_files() {
         changed["perRequestTimeout"], "700ms",
         "what is absent stays"
     );
-    assert_eq!(
-        changed["maxInputTokens"],
-        Value::Null,
-        "lifted, for this account"
-    );
+    assert_eq!(changed["maxInputTokens"], 5000, "the file's, and not none");
     assert_eq!(
         (&changed["maxOutputTokens"], &changed["metadata"]),
         (&json!(100), &json!("m"))

@@ -108,10 +108,8 @@ async fn budgets_and_tokens() {
     let answer = ask(&gateway, &long).await;
     assert_eq!(
         answer.status(),
-        429,
-        "it may use more than a whole minute's tokens"
+        200,
+        "it may use more than a whole minute's tokens, of which none are used: {}",
+        answer.text()
     );
-    assert_eq!(answer.header("retry-after"), None);
-    let answer = ask(&gateway, &small).await;
-    assert_eq!(answer.status(), 200, "{}", answer.text());
 }

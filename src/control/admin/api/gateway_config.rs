@@ -11,8 +11,7 @@ use crate::admin::go_duration;
 use crate::admin::input::Body;
 use crate::admin::operation::{Operation, Tag, get, patch};
 use crate::admin::patch::Patch;
-use crate::resource::{Cap, Open, Settings};
-use tollgate_config::Config;
+use crate::resource::{Cap, Held, Open, Settings};
 
 use std::time::Duration;
 
@@ -33,8 +32,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag(&TAG)
             .summary("Update the AI Gateway configuration")
             .description(
-                "Omit a field to leave it unchanged. null lifts a token limit, clears the metadata, and makes a \
-                 timeout what the configuration file says for all.",
+                "Omit a field to leave it unchanged. null clears the metadata, and makes a timeout or a token limit what \
+                 the operator has set. An API key for one account stays inside that; one for all accounts sets it for \
+                 the account, and with null to what the configuration file says for all.",
             )
             .handler(update),
     ]
@@ -64,15 +64,15 @@ pub(super) struct AIGatewayConfig {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AIGatewayConfigUpdate {
-    /// Total timeout for a request (Go duration string, at most `24h`); null for the gateway's own.
+    /// Total timeout for a request (Go duration string, at most `24h`); null for the operator's.
     total_timeout: Patch<String>,
     /// Timeout for an individual upstream request (Go duration string), not above the total one; null for the
-    /// gateway's own.
+    /// operator's.
     per_request_timeout: Patch<String>,
-    /// Maximum number of input tokens allowed per request; null for no limit.
+    /// Maximum number of input tokens allowed per request; null for the operator's.
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     max_input_tokens: Patch<u64>,
-    /// Maximum number of output tokens allowed per request; null for no limit.
+    /// Maximum number of output tokens allowed per request; null for the operator's.
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     max_output_tokens: Patch<u64>,
     /// Arbitrary user-defined metadata; null clears it.
@@ -95,8 +95,12 @@ async fn update(
     Body(body): Body<AIGatewayConfigUpdate>,
 ) -> Result<AIGatewayConfig, ApiError> {
     let mut faults = Faults::default();
-    let total = timeout(&mut faults, "totalTimeout", body.total_timeout);
-    let per_request = timeout(&mut faults, "perRequestTimeout", body.per_request_timeout);
+    let total = timeout(&mut faults, "totalTimeout", body.total_timeout.clone());
+    let per_request = timeout(
+        &mut faults,
+        "perRequestTimeout",
+        body.per_request_timeout.clone(),
+    );
     faults.none()?;
     let at_fault = match per_request {
         Patch::Absent => "totalTimeout",
@@ -104,6 +108,7 @@ async fn update(
     };
     let config = context.control().config();
     let actor = context.actor();
+    let operates = context.may_manage().is_ok();
     context
         .change(|view, draft| {
             let old = view.get::<Settings>(&context.account);
@@ -114,19 +119,43 @@ async fn update(
                     ..Settings::default()
                 },
             };
-            total.clone().apply(&mut new.total_timeout);
-            per_request.clone().apply(&mut new.per_request_timeout);
-            cap(&body.max_input_tokens, &mut new.max_input_tokens);
-            cap(&body.max_output_tokens, &mut new.max_output_tokens);
+            if operates {
+                // The operator's is the last word.
+                let operator = &mut new.operator;
+                last(&total, &mut operator.total_timeout, &mut new.total_timeout);
+                last(
+                    &per_request,
+                    &mut operator.per_request_timeout,
+                    &mut new.per_request_timeout,
+                );
+                last(
+                    &body.max_input_tokens,
+                    &mut operator.max_input_tokens,
+                    &mut new.max_input_tokens,
+                );
+                last(
+                    &body.max_output_tokens,
+                    &mut operator.max_output_tokens,
+                    &mut new.max_output_tokens,
+                );
+            } else {
+                inside(&body, (&total, &per_request), &new.bounds(&config))?;
+                total.clone().apply(&mut new.total_timeout);
+                per_request.clone().apply(&mut new.per_request_timeout);
+                cap(&body.max_input_tokens, &mut new.max_input_tokens);
+                cap(&body.max_output_tokens, &mut new.max_output_tokens);
+            }
             body.metadata.clone().apply(&mut new.meta.metadata);
-            let (total, per_request) = timeouts(&new, &config);
-            if per_request > total {
+            let held = new.held(&config);
+            // What is above the total is no longer than that; who asks for it is told.
+            let asks = !matches!((&total, &per_request), (Patch::Absent, Patch::Absent));
+            if asks && held.per_request > held.total {
                 return Err(ApiError::invalid(
                     at_fault,
                     format!(
                         "perRequestTimeout ({}) must not be more than totalTimeout ({})",
-                        go_duration::show(per_request),
-                        go_duration::show(total)
+                        go_duration::show(held.per_request),
+                        go_duration::show(held.total)
                     ),
                 ));
             }
@@ -161,30 +190,73 @@ fn timeout(faults: &mut Faults, field: &str, sent: Patch<String>) -> Patch<u64> 
 fn cap(sent: &Patch<u64>, cap: &mut Open<Cap>) {
     match sent {
         Patch::Absent => {}
-        Patch::Null => *cap = Cap::Cleared.into(),
+        Patch::Null => *cap = Cap::Default.into(),
         Patch::Value(tokens) => *cap = Cap::from(*tokens).into(),
     }
 }
 
-/// The total and the per-request timeout that hold for the account.
-fn timeouts(own: &Settings, config: &Config) -> (Duration, Duration) {
-    let or = |own: Option<u64>, common: Duration| own.map_or(common, Duration::from_millis);
-    (
-        or(own.total_timeout, config.timeouts.total),
-        or(own.per_request_timeout, config.timeouts.per_request),
-    )
+/// Sets what holds for the account, whatever it had set itself.
+fn last<T: Default>(sent: &Patch<u64>, operator: &mut Option<u64>, own: &mut T) {
+    if !matches!(sent, Patch::Absent) {
+        sent.clone().apply(operator);
+        *own = T::default();
+    }
+}
+
+/// Whether an account stays inside what the operator has set.
+fn inside(
+    body: &AIGatewayConfigUpdate,
+    (total, per_request): (&Patch<u64>, &Patch<u64>),
+    bounds: &Held,
+) -> Result<(), ApiError> {
+    let mut faults = Faults::default();
+    for (field, sent, most) in [
+        ("totalTimeout", total, bounds.total),
+        ("perRequestTimeout", per_request, bounds.per_request),
+    ] {
+        if let Patch::Value(ms) = sent
+            && Duration::from_millis(*ms) > most
+        {
+            let most = go_duration::show(most);
+            faults.at(
+                field,
+                format!("must not be more than {most}: the operator has set that"),
+            );
+        }
+    }
+    for (field, sent, most) in [
+        (
+            "maxInputTokens",
+            &body.max_input_tokens,
+            bounds.max_input_tokens,
+        ),
+        (
+            "maxOutputTokens",
+            &body.max_output_tokens,
+            bounds.max_output_tokens,
+        ),
+    ] {
+        if let (Patch::Value(tokens), Some(most)) = (sent, most)
+            && *tokens > most
+        {
+            faults.at(
+                field,
+                format!("must not be more than {most}: the operator has set that"),
+            );
+        }
+    }
+    faults.none()
 }
 
 fn shown(context: &Context, own: &Settings) -> AIGatewayConfig {
-    let config = context.control().config();
-    let (total, per_request) = timeouts(own, &config);
+    let held = own.held(&context.control().config());
     AIGatewayConfig {
         account_id: context.account.to_string(),
         uri: context.uri(&["gateway-config"]),
-        total_timeout: go_duration::show(total),
-        per_request_timeout: go_duration::show(per_request),
-        max_input_tokens: own.max_input_tokens.or(config.limits.max_input_tokens),
-        max_output_tokens: own.max_output_tokens.or(config.limits.max_output_tokens),
+        total_timeout: go_duration::show(held.total),
+        per_request_timeout: go_duration::show(held.per_request),
+        max_input_tokens: held.max_input_tokens,
+        max_output_tokens: held.max_output_tokens,
         metadata: own.meta.metadata.clone(),
     }
 }

@@ -61,7 +61,8 @@ fn a_repeat_changes_nothing_and_is_answered_alike() {
     let first = account.exchange(&borrow, 0_u64);
     assert_eq!((first.float, first.free), (NanoUsd(100), NanoUsd(900)));
     let before = account.clone();
-    assert_eq!(account.exchange(&borrow, 1_u64), first);
+    let again = account.exchange(&borrow, 1_u64);
+    assert_eq!(again, Reply { now: 1, ..first });
     assert_eq!(account, before);
 }
 
@@ -188,6 +189,7 @@ fn a_dead_holder_is_reaped_and_counted_when_it_comes_late() {
 
 #[test]
 fn a_meter_lends_no_more_than_its_limit_and_begins_anew_with_its_window() {
+    const NOW: u64 = 120_000;
     let mut account = Account::default();
     let meter = Meter {
         subject: "key:app".into(),
@@ -206,24 +208,33 @@ fn a_meter_lends_no_more_than_its_limit_and_begins_anew_with_its_window() {
         ..message(replica, number)
     };
     assert_eq!(
-        account.exchange(&ask(1, 1, 60, 0, 6), 0_u64).meters[0].float,
+        account.exchange(&ask(1, 1, 60, 0, 6), NOW).meters[0].float,
         6
     );
-    let reply = account.exchange(&ask(2, 1, 60, 0, 6), 0_u64);
+    let reply = account.exchange(&ask(2, 1, 60, 0, 6), NOW);
     assert_eq!(
         (reply.meters[0].float, reply.meters[0].lent, reply.recall),
         (4, 10, true)
     );
-    let reply = account.exchange(&ask(1, 2, 60, 6, 1), 1_u64).meters[0];
+    let reply = account.exchange(&ask(1, 2, 60, 6, 1), NOW).meters[0];
     assert_eq!((reply.float, reply.used, reply.lent), (0, 6, 4));
-    let reply = account.exchange(&ask(1, 3, 120, 0, 1), 2_u64).meters[0];
+    let reply = account.exchange(&ask(1, 3, 120, 0, 1), NOW).meters[0];
     assert_eq!((reply.window, reply.float, reply.used), (120, 1, 0));
-    let behind = account.exchange(&ask(2, 2, 60, 3, 5), 3_u64).meters[0];
+    let behind = account.exchange(&ask(2, 2, 60, 3, 5), NOW).meters[0];
     assert_eq!(
         (behind.window, behind.float, behind.used),
         (120, 0, 0),
         "its clock is behind"
     );
+    for (number, ahead) in (3..).zip([1, 60, 3_600, 400 * 86_400]) {
+        let early = account.exchange(&ask(2, number, 120 + ahead, 3, 5), NOW);
+        let early = early.meters[0];
+        assert_eq!(
+            (early.window, early.float, early.used),
+            (120, 0, 0),
+            "its clock is ahead"
+        );
+    }
 }
 
 const DAY: u64 = 24 * 60 * 60 * 1000;

@@ -1,7 +1,7 @@
 //! The bank of a fleet: accounts in Redis 7 or newer, or Valkey; a single server, Sentinel or Cluster.
 //!
 //! What the scripts do to an account is what [`super::account`] does, and atomic: Redis runs one script at a time,
-//! and refuses a script as a whole where it could not finish it. Time is what the server and this process agree on.
+//! and refuses a script as a whole where it could not finish it. Time is the server's, as this process has watched it.
 //!
 //! Invariant: an exchange about an account is one command. Redis copies to replicas behind the answer: what a fail-over loses
 //! is missing as a whole, so that numbers of messages show it and their repetition mends it.
@@ -152,6 +152,7 @@ impl Bank for RedisBank {
             async move {
                 let call = call?;
                 met.clone()?;
+                let call = wire::timed(call, self.redis.moment());
                 let (answer, _) = self.redis.call(&call, deadline).await?;
                 wire::reply(message, answer)
             }
@@ -168,6 +169,7 @@ impl Bank for RedisBank {
         let deadline = self.redis.deadline();
         self.meet(&[account], deadline).await?;
         let call = wire::grant(&self.redis.keys, account, grant);
+        let call = wire::timed(call, self.redis.moment());
         let (answer, _) = self.redis.call(&call, deadline).await?;
         read(answer)
     }
@@ -188,10 +190,8 @@ impl Bank for RedisBank {
     async fn books(&self, account: &str) -> Result<Books, StoreError> {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
-        let (answer, _) = self
-            .redis
-            .call(&wire::books(&self.redis.keys, account), deadline)
-            .await?;
+        let call = wire::timed(wire::books(&self.redis.keys, account), self.redis.moment());
+        let (answer, _) = self.redis.call(&call, deadline).await?;
         wire::read_books(answer)
     }
 

@@ -65,12 +65,12 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
         call.push(events.to_ms);
         call.push(&events.bytes[..]);
     }
-    Ok(timed(call))
+    Ok(call)
 }
 
-/// With this process's clock, which every script about an account asks beside the server's.
-fn timed(call: Call) -> Call {
-    let now = Moment::here();
+/// With the server's clock as this process has watched it, which every script about an account asks beside the clock
+/// itself.
+pub(super) fn timed(call: Call, now: Moment) -> Call {
     call.with(now.told).with(now.sure)
 }
 
@@ -104,6 +104,7 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
         mark,
         charged,
         newest,
+        now,
         meters @ ..,
     ] = &figures[..]
     else {
@@ -124,12 +125,13 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
             lent,
         })
     };
-    let number = |figure: i64| u64::try_from(figure).map_err(|_| strange("a message's number"));
+    let number = |figure: i64| u64::try_from(figure).map_err(|_| strange("a number or a time"));
     Ok(Reply {
         last: number(*last)?,
         mark: Mark::kept(number(*mark)?),
         charged: NanoUsd(*charged),
         newest: number(*newest)?,
+        now: number(*now)?,
         float: NanoUsd(*float),
         free: NanoUsd(*free),
         floats: NanoUsd(*floats),
@@ -147,14 +149,14 @@ pub(super) fn grant(keys: &Keys, account: &str, grant: &NewGrant) -> Call {
         None => call.with(""),
         Some(after) => call.with(after.as_secs().min(EXACT / 2)),
     };
-    timed(call.with(&grant.note))
+    call.with(&grant.note)
 }
 
 /// The call of `books.lua`.
 pub(super) fn books(keys: &Keys, account: &str) -> Call {
     let mut names = account_keys(keys, account);
     names.push(keys.of(account, "costs"));
-    timed(Call::new(&BOOKS, names))
+    Call::new(&BOOKS, names)
 }
 
 /// Reads the answer of `books.lua`.

@@ -87,11 +87,11 @@ impl Drawer {
         Some(exchange)
     }
 
-    /// Takes in the answer to the message sent at `sent`, and says what follows.
+    /// Takes in the answer to the message sent at `sent`, which is here `now`, and says what follows.
     pub(crate) fn acknowledge(
         &self,
         answer: Result<Reply, StoreError>,
-        sent: Instant,
+        (sent, now): (Instant, Instant),
         lease: Duration,
         journal: &Journal,
     ) -> Next {
@@ -99,6 +99,7 @@ impl Drawer {
         state.in_flight = false;
         let next = match answer {
             Ok(reply) => {
+                state.clock.hear(reply.now, sent, now);
                 let next = state.take_in(&self.account, &reply, sent + lease, journal);
                 state.heard = state.asked;
                 state.in_flight = next == Next::Remind;
@@ -265,7 +266,10 @@ impl State {
             let Some(meter) = self.meters.get_mut(&told.meter) else {
                 continue;
             };
-            meter.hear(said.window);
+            // One that is over meanwhile, or was yet to come, begins by the bank's clock when it is asked for.
+            if said.window > meter.window {
+                meter.begin(said.window);
+            }
             if said.window == meter.window {
                 meter.used = said.used;
                 meter.purse.told(said.float);

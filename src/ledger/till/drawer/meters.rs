@@ -1,10 +1,11 @@
 //! An account's limits at this till: a purse each, for the window of now.
 //!
-//! Invariant: every limit that a request was held to has a purse, from its first look at it on.
+//! Invariants: every limit that a request was held to has a purse, from its first look at it on; no request needs more
+//! of a limit than there is of it, so that an empty window has room for any; windows are the bank's, see [`BankClock`].
+//!
+//! [`BankClock`]: super::super::bank_clock::BankClock
 
-use std::time::{Duration, SystemTime};
-
-use crate::bank::account::AHEAD;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::super::Ask;
 use super::super::batch::MOST_TOKENS;
@@ -21,45 +22,43 @@ use crate::bank::Measure;
 pub(super) struct MeterPurse {
     /// Units of it.
     pub purse: Purse,
-    /// The start of its window (Unix time, s); 0 if it has none.
+    /// The start of its window (Unix time, s, by the bank's clock); 0 if it has none.
     pub window: u64,
+    /// How often it has begun a window: what was taken before is not given back into this one.
+    pub begun: u64,
     /// The limit that was in force last.
     pub most: i64,
     /// By all replicas in the window, as the bank said last.
     pub used: i64,
-    /// Since when (Unix time, s) the bank insists on a window that is yet to come; see [`INSISTED`].
-    pub insisted: u64,
 }
 
-/// The bank has just done so.
-pub(super) const INSISTED: u64 = u64::MAX;
-
-/// How long it is followed until it is asked again (s): its clock may be the one that is ahead.
-const FOLLOWED: u64 = 60;
-
 impl State {
-    /// Looks at every limit of a request, so that what is short of any of them is borrowed at once; the windows of
-    /// all, in their order. If `enforced`, one that is short is refused: the first, unless another one is final.
+    /// Looks at every limit of a request, so that what is short of any of them is borrowed at once; says of each, in
+    /// their order, how often it has begun a window. If `enforced`, one that is short is refused: the first, unless
+    /// another one is final.
     pub(super) fn check_limits(
         &mut self,
         ask: &Ask<'_>,
         held: NanoUsd,
         tokens: i64,
+        now: Instant,
         wall: SystemTime,
         enforced: bool,
     ) -> Result<Vec<u64>, Short> {
-        let mut windows = Vec::new();
+        let mut begun = Vec::new();
         if ask.limits.is_empty() {
-            return Ok(windows);
+            return Ok(begun);
         }
         let mut short: Option<Short> = None;
-        let seconds = tollgate_base::clock::unix_ms(wall) / 1000;
-        windows.reserve(ask.limits.len());
+        // Before its first answer nothing of the bank's is known, and nothing lent.
+        let ms = self.clock.at(now);
+        let seconds = ms.unwrap_or_else(|| tollgate_base::clock::unix_ms(wall)) / 1000;
+        begun.reserve(ask.limits.len());
         for limit in ask.limits.iter() {
-            let need = units(limit.meter.measure, held, tokens);
+            let need = units(limit, held, tokens);
             let (start, end) = window(limit.meter.measure, seconds);
-            let meter = self.meter(limit, start, seconds);
-            windows.push(meter.window);
+            let meter = self.meter(limit, start);
+            begun.push(meter.begun);
             if enforced && meter.purse.unspent < need {
                 let this = meter.short(limit, need, end.saturating_sub(seconds));
                 short = match short {
@@ -68,14 +67,14 @@ impl State {
                 };
             }
         }
-        short.map_or(Ok(windows), Err)
+        short.map_or(Ok(begun), Err)
     }
 
-    /// The purse of a limit, in the window that starts at `start` and is that of `now` (Unix time, s).
-    pub(super) fn meter(&mut self, limit: &Limit, start: u64, now: u64) -> &mut MeterPurse {
+    /// The purse of a limit, in the window that starts at `start`.
+    pub(super) fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterPurse {
         let meter = self.meters.entry(limit.meter.clone()).or_default();
         meter.most = limit.most;
-        if start > meter.window || meter.is_ahead(now) {
+        if start != meter.window {
             meter.begin(start);
         }
         meter
@@ -83,32 +82,12 @@ impl State {
 }
 
 impl MeterPurse {
-    /// A new window: nothing used, nothing lent; who waits goes on waiting.
+    /// Another window: nothing used, nothing lent; who waits goes on waiting.
     pub(super) fn begin(&mut self, window: u64) {
         self.window = window;
+        self.begun += 1;
         self.used = 0;
         self.purse.begin();
-    }
-
-    /// Whether a clock was ahead when its window began, here or at another replica, and the bank does not insist.
-    fn is_ahead(&mut self, now: u64) -> bool {
-        if self.window <= now + AHEAD.as_secs() {
-            return false;
-        }
-        if self.insisted == INSISTED {
-            self.insisted = now;
-        }
-        now.abs_diff(self.insisted) >= FOLLOWED
-    }
-
-    /// What the bank says of the window that it was told of.
-    pub(super) fn hear(&mut self, window: u64) {
-        if window > self.window {
-            self.begin(window);
-            self.insisted = INSISTED;
-        } else if window < self.window {
-            self.insisted = 0;
-        }
     }
 
     /// `end`: seconds to the end of the window.
@@ -118,9 +97,7 @@ impl MeterPurse {
             _ => (limit.most - self.used - self.purse.used).max(0),
         };
         let reset = (limit.meter.measure.has_window()).then(|| Duration::from_secs(end.max(1)));
-        let retry_after = if need > limit.most {
-            None // it asks for more than the whole window
-        } else if left >= need {
+        let retry_after = if left >= need {
             Some(Duration::from_secs(1)) // lent, or held by requests in flight
         } else if limit.meter.measure == Measure::BudgetTotal {
             None
@@ -143,13 +120,14 @@ pub(super) fn countable(tokens: u64) -> i64 {
     tokens.min(MOST_TOKENS).cast_signed()
 }
 
-/// What a request needs of a limit.
-pub(super) fn units(measure: Measure, estimate: NanoUsd, tokens: i64) -> i64 {
-    match measure {
+/// What a request needs of a limit: what it is expected to use, or all there is where that is less.
+pub(super) fn units(limit: &Limit, estimate: NanoUsd, tokens: i64) -> i64 {
+    let expected = match limit.meter.measure {
         Measure::RequestsPerMinute | Measure::ConcurrentRequests => 1,
         Measure::TokensPerMinute => tokens,
         _ => estimate.0,
-    }
+    };
+    expected.min(limit.most)
 }
 
 /// What a request that was settled has used of a limit.
@@ -169,7 +147,7 @@ mod tests {
 
     /// The clock had been 400 days ahead for a while: minutes stood still, and a day's budget was one of 400 days.
     #[test]
-    fn a_window_that_is_yet_to_come_is_left_when_the_clock_is_right() {
+    fn windows_follow_the_clock_in_both_directions_and_keep_apart_what_was_taken_in_each() {
         const NOW: u64 = 1_790_000_000;
         const YEAR: u64 = 366 * 24 * 60 * 60;
         for measure in Measure::ALL.into_iter().filter(|one| one.has_window()) {
@@ -181,34 +159,33 @@ mod tests {
                 most: 10,
             };
             let mut state = State::default();
-            let mut at = |now: u64| {
+            let mut begun = Vec::new();
+            for now in [NOW, NOW + YEAR, NOW, NOW + YEAR] {
                 let (start, _) = window(measure, now);
-                let meter = state.meter(&limit, start, now);
+                let meter = state.meter(&limit, start);
+                assert_eq!((meter.window, meter.purse.held), (start, 0), "{measure:?}");
                 meter.purse.take(1);
-                (meter.window, meter.purse.held)
-            };
-            let (start, _) = window(measure, NOW);
-            at(NOW + YEAR);
-            assert_eq!(at(NOW), (start, 1), "{measure:?}");
-            // Where the bank insists, it is followed for a while.
-            let meter = state.meters.get_mut(&limit.meter).unwrap();
-            meter.hear(start + YEAR);
-            let mut at = |now: u64| {
-                let meter = state.meter(&limit, start, now);
-                (meter.window, meter.purse.held)
-            };
-            assert_eq!(at(NOW), (start + YEAR, 0));
-            assert_eq!(at(NOW + FOLLOWED - 1), (start + YEAR, 0));
-            assert_eq!(at(NOW + FOLLOWED), (start, 0));
-            let (next, _) = window(measure, NOW + YEAR);
-            let mut at = |now: u64| {
-                let (start, _) = window(measure, now);
-                let meter = state.meter(&limit, start, now);
-                meter.purse.take(1);
-                (meter.window, meter.purse.held)
-            };
-            assert_eq!(at(next).0, next);
-            assert_eq!(at(next - 1), (next, 2), "a second back is none");
+                begun.push(meter.begun);
+                let same = state.meter(&limit, start);
+                assert_eq!(same.purse.held, 1, "as long as it lasts");
+            }
+            assert_eq!(begun, [1, 2, 3, 4], "{measure:?}");
+        }
+    }
+
+    #[test]
+    fn no_request_needs_more_of_a_limit_than_there_is() {
+        let limit = |measure| Limit {
+            meter: Meter {
+                subject: "key:app".into(),
+                measure,
+            },
+            most: 5,
+        };
+        for measure in Measure::ALL {
+            let huge = units(&limit(measure), NanoUsd(1_000), 1_000);
+            assert!((1..=5).contains(&huge), "{measure:?}");
+            assert!(units(&limit(measure), NanoUsd(2), 2) <= 2, "{measure:?}");
         }
     }
 

@@ -24,6 +24,7 @@ use names::Chain;
 pub(super) use names::report_lost;
 use records::Unwritten;
 
+use super::bank_clock::BankClock;
 use super::batch::Totals;
 use super::purse::Purse;
 use super::recovered::Held;
@@ -48,6 +49,8 @@ pub(crate) struct Drawer {
 struct State {
     money: Purse,
     meters: HashMap<Meter, MeterPurse, RandomState>,
+    /// What time it is to the bank.
+    clock: BankClock,
     /// Until when the float may be used.
     lease_by: Option<Instant>,
     /// What the bank said last.
@@ -127,8 +130,8 @@ pub(crate) struct Taken {
     pub prompt_tokens: u64,
     tokens: i64,
     limits: Arc<[Limit]>,
-    /// The window of each limit.
-    windows: Vec<u64>,
+    /// How often each limit had begun a window.
+    begun: Vec<u64>,
     /// More money that is asked for, and the message after which the answer is known.
     asked: Option<(i64, u64)>,
 }
@@ -188,8 +191,8 @@ impl Drawer {
             WhenAway::Allow(most) if state.away => Some(most),
             _ => None,
         };
-        let windows =
-            state.check_limits(ask, ask.estimate, tokens, wall, may_overdraw.is_none())?;
+        let begun =
+            state.check_limits(ask, ask.estimate, tokens, now, wall, may_overdraw.is_none())?;
         let beyond = may_overdraw.unwrap_or_default();
         let (mut held, mut exposed) = (ask.estimate, NanoUsd::ZERO);
         // Also where nothing is refused for want of credits: what is held and told later has to be countable.
@@ -210,7 +213,7 @@ impl Drawer {
             } else {
                 // It does not fit in: it is held at its worst case, if that is there.
                 let covered = state.money.unspent >= ask.worst.0;
-                let limits = state.check_limits(ask, ask.worst, tokens, wall, true);
+                let limits = state.check_limits(ask, ask.worst, tokens, now, wall, true);
                 if !covered || limits.is_err() {
                     return Err(state.exposed(ask, policy.overdraft));
                 }
@@ -220,7 +223,7 @@ impl Drawer {
         state.money.take(held.0);
         for limit in ask.limits.iter() {
             if let Some(meter) = state.meters.get_mut(&limit.meter) {
-                meter.purse.take(units(limit.meter.measure, held, tokens));
+                meter.purse.take(units(limit, held, tokens));
             }
         }
         state.holds += 1;
@@ -241,7 +244,7 @@ impl Drawer {
             prompt_tokens: ask.prompt_tokens,
             tokens,
             limits: ask.limits.clone(),
-            windows,
+            begun,
             asked: None,
         })
     }
@@ -344,14 +347,14 @@ impl State {
         {
             overdraft.purse.settle(taken.exposed.0, 0);
         }
-        for (limit, window) in taken.limits.iter().zip(&taken.windows) {
+        for (limit, begun) in taken.limits.iter().zip(&taken.begun) {
             let Some(meter) = self.meters.get_mut(&limit.meter) else {
                 continue;
             };
             let measure = limit.meter.measure;
-            let promised = units(measure, taken.held, taken.tokens);
+            let promised = units(limit, taken.held, taken.tokens);
             let used = tokens.map_or(0, |tokens| used(measure, cost, tokens));
-            if meter.window == *window {
+            if meter.begun == *begun {
                 meter.purse.settle(promised, used);
             } else if measure.is_budget() {
                 // Money counts in the window in which it is spent; requests and tokens, in the one they came in.
@@ -377,7 +380,7 @@ impl State {
             meter,
             most: most.0,
         };
-        &mut self.meter(&limit, 0, 0).purse
+        &mut self.meter(&limit, 0).purse
     }
 
     /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what

@@ -33,7 +33,7 @@ impl Drawer {
             .iter()
             .filter(|limit| state.meters.contains_key(&limit.meter))
             .map(|limit| {
-                let need = units(limit.meter.measure, ask.estimate, tokens);
+                let need = units(limit, ask.estimate, tokens);
                 (limit.meter.clone(), need)
             })
             .collect();
@@ -142,12 +142,15 @@ impl State {
     /// More of what a request takes from its budgets, whether or not it is there; as with money, it gives back as
     /// much as it took.
     fn extend_budgets(&mut self, taken: &Taken, more: NanoUsd) {
-        for (limit, window) in taken.limits.iter().zip(&taken.windows) {
+        for (limit, begun) in taken.limits.iter().zip(&taken.begun) {
             let meter = self.meters.get_mut(&limit.meter);
-            if let Some(meter) = meter.filter(|meter| meter.window == *window)
+            if let Some(meter) = meter.filter(|meter| meter.begun == *begun)
                 && limit.meter.measure.is_budget()
             {
-                meter.purse.take(more.0);
+                let promised = |held| units(limit, held, taken.tokens);
+                meter
+                    .purse
+                    .take(promised(taken.held + more) - promised(taken.held));
             }
         }
     }

@@ -161,7 +161,7 @@ impl Till {
         sent: Instant,
     ) -> Next {
         let drawer = self.drawer(&"a".into());
-        let next = drawer.acknowledge(answer, sent, RHYTHM.lease, &self.journal);
+        let next = drawer.acknowledge(answer, (sent, sent), RHYTHM.lease, &self.journal);
         if next == Next::Remind {
             let gaps = Gaps::from([("a".to_owned(), drawer.gap().unwrap())]);
             let found = self.journal.read(|pages| {

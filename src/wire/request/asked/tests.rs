@@ -210,3 +210,177 @@ fn answers_and_unseen_tokens_are_counted() {
         {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}]});
     assert_eq!(asked(Surface::Messages, marked).prompt, Unit::CacheWrite1h);
 }
+
+/// Whether anything refers to what the provider keeps, and where.
+fn kept(surface: Surface, body: Value) -> Option<String> {
+    let extras = asked(surface, body).extras;
+    let mut kept = extras.into_iter().filter(|one| one.what == Paid::Kept);
+    kept.next().map(|one| one.param)
+}
+
+#[test]
+fn what_the_provider_keeps_is_found_wherever_it_is_referred_to() {
+    let (chat, responses, messages) = (
+        Surface::ChatCompletions,
+        Surface::Responses,
+        Surface::Messages,
+    );
+    let part =
+        |part: Value| json!([{"role": "user", "content": [{"type": "text", "text": "hi"}, part]}]);
+    for (surface, body, param) in [
+        (
+            responses,
+            json!({"previous_response_id": "resp_1"}),
+            "previous_response_id",
+        ),
+        (
+            responses,
+            json!({"Previous_Response_Id": "resp_1"}),
+            "previous_response_id",
+        ),
+        (
+            responses,
+            json!({"conversation": {"id": "conv_1"}}),
+            "conversation",
+        ),
+        (responses, json!({"prompt": {"id": "pmpt_1"}}), "prompt"),
+        (
+            responses,
+            json!({"input": [{"type": "item_reference", "id": "msg_1"}]}),
+            "input",
+        ),
+        (
+            responses,
+            json!({"input": part(json!({"type": "input_file", "file_id": "file_1"}))}),
+            "input",
+        ),
+        (
+            responses,
+            json!({"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image", "file_id": "f"}]}]}),
+            "input",
+        ),
+        (
+            responses,
+            json!({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}),
+            "tools[0]",
+        ),
+        (
+            responses,
+            json!({"tools": [{"type": "function", "name": "f"}, {"type": "mcp", "server_url": "https://x"}]}),
+            "tools[1]",
+        ),
+        (
+            responses,
+            json!({"tools": [{"type": "mcp", "connector_id": "connector_x"}]}),
+            "tools[0]",
+        ),
+        (
+            responses,
+            json!({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}),
+            "tools[0]",
+        ),
+        (
+            responses,
+            json!({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["f"]}}]}),
+            "tools[0]",
+        ),
+        (
+            responses,
+            json!({"tools": [{"type": "shell", "environment": {"type": "container_reference", "container_id": "c"}}]}),
+            "tools[0]",
+        ),
+        (
+            chat,
+            json!({"messages": part(json!({"type": "file", "file": {"file_id": "file_1"}}))}),
+            "messages",
+        ),
+        (messages, json!({"container": "container_1"}), "container"),
+        (
+            messages,
+            json!({"mcp_servers": [{"type": "url", "url": "https://x"}]}),
+            "mcp_servers",
+        ),
+        (
+            messages,
+            json!({"messages": part(json!({"type": "document", "source": {"type": "file", "file_id": "f"}}))}),
+            "messages",
+        ),
+        (
+            messages,
+            json!({"messages": part(json!({"type": "container_upload", "file_id": "f"}))}),
+            "messages",
+        ),
+    ] {
+        assert_eq!(
+            kept(surface, body.clone()).as_deref(),
+            Some(param),
+            "{body}"
+        );
+    }
+    let raw = |text: &'static str| {
+        let body = RequestBody::parse(Endpoint::Generate(chat), Bytes::from(text)).unwrap();
+        body.asked().extras.len()
+    };
+    // However it is written.
+    assert_eq!(
+        raw(r#"{"model":"m","messages":[{"content":[{"file":{"file\u005fid":"f"}}]}]}"#),
+        1
+    );
+    assert_eq!(
+        raw(r#"{"model":"m","messages":[{"content":[{"file":{"file_id":"f","file_id":null}}]}]}"#),
+        1
+    );
+}
+
+#[test]
+fn what_only_looks_like_it_is_the_clients_own() {
+    let schema = json!({"type": "object", "properties": {"file_id": {"type": "string"}, "server_url": {"type": "string"}}});
+    for (surface, body) in [
+        (
+            Surface::Responses,
+            json!({"previous_response_id": null, "conversation": null, "prompt": null}),
+        ),
+        (
+            Surface::Responses,
+            json!({"tools": [{"type": "function", "name": "f", "parameters": schema}]}),
+        ),
+        (
+            Surface::Responses,
+            json!({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+        ),
+        (
+            Surface::Responses,
+            json!({"tools": [{"type": "code_interpreter", "container": "auto"}]}),
+        ),
+        (
+            Surface::Messages,
+            json!({"tools": [{"name": "f", "input_schema": schema}]}),
+        ),
+        (
+            Surface::Messages,
+            json!({"messages": [{"role": "assistant", "content": [
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"file_id": "x", "type": "item_reference"}}]}]}),
+        ),
+        (
+            Surface::ChatCompletions,
+            json!({"messages": [{"role": "user", "content": "a \"file_id\" and an item_reference, <b>\u{e9}"}]}),
+        ),
+        (
+            Surface::ChatCompletions,
+            json!({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": null, "file_data": "x"}}]}]}),
+        ),
+        (Surface::Completions, json!({"prompt": "hi"})),
+    ] {
+        assert_eq!(kept(surface, body.clone()), None, "{body}");
+    }
+    let route = |body| {
+        let asked = asked(Surface::ChatCompletions, body);
+        asked.extras.iter().any(|one| one.what == Paid::Route)
+    };
+    for field in ["provider", "preset", "plugins", "route", "Provider"] {
+        let mut body = json!({});
+        body[field] = json!({"order": ["x"]});
+        assert!(route(body), "{field}");
+    }
+    assert!(!route(json!({"provider": null})));
+}

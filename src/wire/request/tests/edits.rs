@@ -23,6 +23,7 @@ fn splices() {
         strip: &[],
         max_output_tokens: None,
         include_usage: false,
+        limit: None,
     };
     let usage = Edit {
         include_usage: true,
@@ -31,6 +32,10 @@ fn splices() {
     let clamp = Edit {
         max_output_tokens: Some(100),
         ..plain
+    };
+    let limit = Edit {
+        limit: Some("max_completion_tokens"),
+        ..clamp
     };
     let strip = Edit {
         strip: &[
@@ -49,6 +54,27 @@ fn splices() {
             plain,
             r#"{"a": 1 , "model" : "x:up" ,"b":[ ]}"#,
             r#"{"a": 1 , "model" : "up" ,"b":[ ]}"#,
+        ),
+        (
+            "a limit where there is none",
+            CHAT,
+            limit,
+            r#"{"model":"up" }"#,
+            r#"{"model":"up","max_completion_tokens":100 }"#,
+        ),
+        (
+            "a limit in the place of one that says nothing",
+            CHAT,
+            limit,
+            r#"{"max_tokens":null,"model":"up","max_completion_tokens":null}"#,
+            r#"{"model":"up","max_completion_tokens":100}"#,
+        ),
+        (
+            "no limit beside another",
+            CHAT,
+            limit,
+            r#"{"model":"up","max_tokens":7}"#,
+            r#"{"model":"up","max_tokens":7}"#,
         ),
         (
             "the same model",

@@ -205,7 +205,7 @@ proptest! {
     ) {
         let json = object(&members, space);
         let body = parse(CHAT, &json);
-        let edit = Edit { model, strip: &strip, max_output_tokens: most, include_usage: false };
+        let edit = Edit { model, strip: &strip, max_output_tokens: most, include_usage: false, limit: None };
         let out = rendered(&body, &edit);
         prop_assert_eq!(read(&out), expected(&members, &edit), "{} -> {}", json, out);
     }
@@ -249,7 +249,7 @@ proptest! {
             let valid = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() && std::str::from_utf8(&bytes).is_ok();
             if let Ok(body) = RequestBody::parse(CHAT, Bytes::from(bytes)) {
                 prop_assert!(valid);
-                let out = body.render(&Edit { model: "other", strip: &["a"], max_output_tokens: Some(1), include_usage: true });
+                let out = body.render(&Edit { model: "other", strip: &["a"], max_output_tokens: Some(1), include_usage: true, limit: None });
                 prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&out).is_ok());
                 body.prompt_text(&mut |_| {});
             }

@@ -28,6 +28,7 @@ fn no_edit(body: &RequestBody) -> Edit<'_> {
         strip: &[],
         max_output_tokens: None,
         include_usage: false,
+        limit: None,
     }
 }
 

@@ -46,8 +46,14 @@ pub(super) fn access(
         entries.collect()
     });
     let options = list(&sent.options);
+    let may_manage = known.context.may_manage().is_ok();
     for (place, option) in options.iter().flatten().enumerate() {
         let name = option.split_once('=').map_or(&**option, |(name, _)| name);
+        let had = old.options.allow.iter().flatten().any(|had| had == option);
+        if Paid::ON_TRUST.contains(&name) && !may_manage && !had {
+            let what = "is the operator's to allow, as it pays: use an API key for all accounts";
+            faults.at(format!("access.options.allow.{place}"), what);
+        }
         if !Paid::OPTIONS.contains(&name) {
             let what = format!("is none of {}", Paid::OPTIONS.join(", "));
             faults.at(format!("access.options.allow.{place}"), what);

@@ -3,7 +3,8 @@
 -- Lua's numbers are doubles and lose units beyond 2^53, so amounts are text here: HINCRBY, exact to 64 bits, adds
 -- them, and `more` compares them. Doubles count what is small: times, numbers of messages, units of meters.
 --
--- The last two arguments are the caller's clock: what is told, what is sure (ms), as in account.rs.
+-- The last two arguments are this server's clock as the caller has watched it: what is told, what is sure (ms), as in
+-- account.rs.
 --
 -- STATE    granted, spent, expired, free, floats, debt, recall_until (ms), rolled_up, schema; how many grants, events
 -- GRANTS   <n>:id, :amount, :remaining, :expired, :created, :expires (s, or ''), :note; and id:<id> -> n
@@ -21,7 +22,6 @@ local RECALL = 2000
 local SHARE = 4
 local REMEMBERED = 400 * 24 * 60 * 60 * 1000
 local LONGEST = 24 * 60 * 60 * 1000
-local AHEAD = 60 * 60 * 1000
 -- Two clocks that are further apart disagree: the earlier is believed.
 local SLACK = 60 * 1000
 -- Beyond it HINCRBY could overflow, in the middle of a script. It is 9 billion US dollars.
@@ -52,13 +52,15 @@ local function or_zero(amount) if amount:sub(1, 1) == '-' then return '0' end re
 -- All but the last six digits of an amount, and those, as doubles: each is exact.
 local function split(amount) return tonumber(amount:sub(1, -7)) or 0, tonumber(amount:sub(-6)) end
 
--- What this server and the caller agree on; and the later of both, by which leases are written, so that nobody loses
--- one to a clock that is behind.
+-- What this server and the caller agree on; the later of both, by which leases are written, so that nobody loses one to
+-- a clock that is behind; and what windows go by, which follows no jump of this server's.
 local function clock()
   local time = call('TIME')
   local here, told, sure = time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])
   local function agreed(there) if there + SLACK < here then return there end return here end
-  return { told = agreed(told), sure = agreed(sure), late = math.max(here, told) }
+  local steady = here
+  if math.abs(told - here) > SLACK then steady = told end
+  return { told = agreed(told), sure = agreed(sure), late = math.max(here, told), steady = steady }
 end
 
 local function get(field) return call('HGET', STATE, field) or '0' end

@@ -82,7 +82,8 @@ end
 
 local function use_meter(part, now)
   local meter = read_meter(part.name)
-  local latest = (now.late + AHEAD) / 1000
+  -- A window begins when it is time, whatever the clock of who names it says.
+  local latest = now.steady / 1000
   local function begin(window)
     meter = { window = window, lent = {}, all = 0 }
     call('HDEL', METERS, part.name .. ':used')
@@ -177,6 +178,7 @@ local function answer(now)
     call('HGET', HOLDERS, holder) or '0', float_of(holder), get('free'), get('floats'),
     recalled(now) and '1' or '0',
     call('HGET', HOLDERS, holder .. ':mark') or '0', call('HGET', HOLDERS, holder .. ':charged') or '0', newest(),
+    text(now.steady),
   }
   for _, part in ipairs(parts) do
     local meter = read_meter(part.name)
