@@ -5,4 +5,5 @@
 
 #[allow(dead_code, reason = "each theme uses a part of it")]
 mod house;
+mod login;
 mod strangers;
