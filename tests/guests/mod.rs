@@ -5,5 +5,6 @@
 
 #[allow(dead_code, reason = "each theme uses a part of it")]
 mod house;
+mod lines;
 mod login;
 mod strangers;
