@@ -161,7 +161,7 @@ pub async fn open(
         at,
     };
     let covered = candidates.first().map_or(0, |first| order.expected(first));
-    match order.hold(&shared.aside, body).await {
+    match order.hold(&caller.aside, body).await {
         Ok(hold) => Ok(Tab::new(about, Some(hold), covered)),
         Err(refusal) => {
             ledger.refused(&refusal);

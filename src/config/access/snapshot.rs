@@ -30,6 +30,8 @@ pub struct Snapshot {
     /// Whether all keys are known: not before the store has been read.
     complete: bool,
     access_keys: Shelves,
+    /// Whether they are of more than one account.
+    several: bool,
     configurations: Arc<Configurations>,
     accounts: Arc<Accounts>,
     provider_keys: Arc<HashMap<Arc<str>, KeyRing>>,
@@ -180,6 +182,7 @@ impl Snapshot {
             config,
             catalog,
             complete: contents.complete,
+            several: access_keys.of_several_accounts(),
             access_keys,
             configurations: Arc::new(configurations),
             accounts: Arc::new(accounts),
@@ -197,6 +200,7 @@ impl Snapshot {
         generation: u64,
     ) -> Snapshot {
         let mut access_keys = self.access_keys.clone();
+        let mut several = self.several;
         for (id, key) in changed {
             let key = key.and_then(|key| {
                 let known = self.access_keys.entry(id);
@@ -204,12 +208,17 @@ impl Snapshot {
                 access_key(key, &self.configurations, account, known)
             });
             match key {
-                Some(key) => access_keys.insert(key),
+                Some(key) => {
+                    let one = access_keys.values().next();
+                    several |= one.is_some_and(|one| one.account != key.account);
+                    access_keys.insert(key);
+                }
                 None => access_keys.remove(id),
             }
         }
         Snapshot {
             generation,
+            several,
             access_keys,
             ..self.clone()
         }
@@ -239,6 +248,11 @@ impl Snapshot {
             Some(key) => Ok(key.clone()),
             None => Err(unknown()),
         }
+    }
+
+    /// Whether more than one account has access keys, as far as is known.
+    pub fn has_several_accounts(&self) -> bool {
+        self.several
     }
 
     /// The configuration with this id.
