@@ -56,6 +56,7 @@ fn upstream(id: &str, keys: usize) -> Upstream {
         provider: id.into(),
         kind: KeyKind::User,
         account: "default".into(),
+        shared: false,
         value: Secret::new("0123456789"),
     };
     Upstream {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use self::feeds::Feeder;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
-use crate::proxy::{Aside, Drain, Notices, Peers, Rests, Shared};
+use crate::proxy::{Drain, Notices, Peers, Rests, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults};
 use tollgate_control::Control;
@@ -94,7 +94,10 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         access_log: access_log.clone(),
         ledger: office.as_ref().map(|office| office.ledger()),
         rests: office.as_ref().filter(|o| o.shares()).map(|_| rests),
-        aside: Arc::new(Aside::new(config.proxy.threads.div_ceil(2))),
+        room: Room::open(config.proxy.threads.div_ceil(2))
+            .map_err(system("cannot start a thread"))?,
+        scarce: Scarce::default(),
+        crowd: Arc::default(),
         event_ids: Arc::new(EventIds::new(random::bits64())),
     });
 

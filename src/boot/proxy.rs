@@ -1,18 +1,18 @@
 //! The proxy's listeners, and the server that runs until a signal says stop.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::listening::Service;
+use pingora_error::Error;
 use pingora_proxy::http_proxy;
 
 use super::ledger::Office;
 use super::{BootError, listen, stop, system, trust};
-use crate::proxy::{Bounded, Gateway, Shared};
+use crate::proxy::{Bounded, Gateway, Shared, Tls};
 use tollgate_config::Config;
 
 /// Idle upstream connections kept, over all providers.
@@ -44,10 +44,22 @@ pub fn serve(
     options.h2c = true;
     options.h2_idle_timeout = Some(config.proxy.keepalive);
     app.server_options = Some(options);
+    let tls = config.proxy.tls.as_ref().map(|tls| {
+        let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
+        let mut settings = TlsSettings::intermediate(&cert, &key)?;
+        settings.enable_h2();
+        Ok(Tls::new(
+            settings.build(),
+            &tls.listen,
+            &config.proxy.listen,
+        ))
+    });
     let app = Bounded {
         app: Arc::new(app),
         shared: shared.clone(),
-        open: AtomicUsize::new(0),
+        tls: tls.transpose().map_err(|error: Box<Error>| {
+            BootError::Internal(format!("cannot use `proxy.tls`: {error}"))
+        })?,
     };
     let mut proxy = Service::new("proxy".to_owned(), app);
     for address in &config.proxy.listen {
@@ -58,13 +70,8 @@ pub fn serve(
     if let Some(tls) = &config.proxy.tls {
         for address in &tls.listen {
             drop(listen(*address, "proxy.tls.listen")?);
-            let mut settings =
-                TlsSettings::intermediate(&tls.cert.to_string_lossy(), &tls.key.to_string_lossy())
-                    .map_err(|error| {
-                        BootError::Internal(format!("cannot use `proxy.tls`: {error}"))
-                    })?;
-            settings.enable_h2();
-            proxy.add_tls_with_settings(&address.to_string(), None, settings);
+            // Pingora would wait for handshakes by a clock of its own, before a connection is counted.
+            proxy.add_tcp(&address.to_string());
             log::info!("listening on https://{address}");
         }
     }

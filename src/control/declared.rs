@@ -87,7 +87,7 @@ pub(crate) fn declared(config: &Config, loaded_ms: u64) -> State {
             role: key.role.into(),
             scope: account.map(str::to_owned),
         };
-        state.api_keys.insert(&key.id, resource);
+        state.declare_api_key(&key.id, resource);
     }
     state
 }

@@ -12,7 +12,7 @@ use super::declared::declared;
 use super::marks::Marks;
 use super::merge::{self, Base};
 use super::records::{contents, only_access_keys, rests_no_more};
-use super::resource::{ApiKey, Document, ProviderKey};
+use super::resource::{Document, ProviderKey};
 use super::state::State;
 use super::turns::Turns;
 use super::view::{Draft, View};
@@ -166,19 +166,10 @@ impl Control {
     pub fn caller(&self, token: &str) -> Option<Caller> {
         let digest = token::digest(token);
         let known = self.known.read();
-        let all = known.declared.api_keys.iter();
-        let hidden = &known.declared.api_keys;
-        let stored = known.stored.api_keys.iter();
-        let all = all.chain(stored.filter(|(id, _)| hidden.get(id).is_none()));
-        // Each is compared, so that time does not tell which one it was.
-        let found = all.fold(None, |found, (id, key)| {
-            if token::same(&key.sha256, &digest) {
-                Some((id, key))
-            } else {
-                found
-            }
-        });
-        let (id, key): (&Arc<str>, &Arc<ApiKey>) = found?;
+        let declared = known.declared.api_key(&digest);
+        let is_hidden = |id: &str| known.declared.api_keys.get(id).is_some();
+        let stored = known.stored.api_key(&digest);
+        let (id, key) = declared.or(stored.filter(|(id, _)| !is_hidden(id)))?;
         Some(Caller {
             id: id.to_string(),
             name: key.meta.name.clone(),

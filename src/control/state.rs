@@ -2,7 +2,7 @@
 //!
 //! Invariant: what cannot be read is not there, and is remembered: it is not what is deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::resource::{
@@ -10,6 +10,7 @@ use super::resource::{
     Settings,
 };
 use crate::store::{Contents, Record};
+use tollgate_config::secrets::token;
 
 /// Resources of one kind, by id.
 #[derive(Clone, Debug)]
@@ -132,6 +133,8 @@ pub struct State {
     pub api_keys: Table<ApiKey>,
     pub settings: Table<Settings>,
     pub(super) cleared: Table<CoolDownCleared>,
+    /// API keys by the digests of their tokens.
+    digests: HashMap<[u8; 32], Arc<str>>,
     strangers: Strangers,
 }
 
@@ -169,8 +172,36 @@ impl State {
         self.revision = contents.revision;
     }
 
+    /// The API key whose token has this digest. Takes as long whether there is one or not, and however many there are.
+    pub(super) fn api_key(&self, digest: &[u8; 32]) -> Option<(&Arc<str>, &Arc<ApiKey>)> {
+        const NOBODY: [u8; 32] = [0; 32];
+        let found = self.digests.get(digest);
+        let found = found.and_then(|id| self.api_keys.entry(id));
+        let same = token::same(found.map_or(&NOBODY, |(_, key)| &key.sha256), digest);
+        found.filter(|_| same)
+    }
+
+    /// Adds an API key that the configuration declares.
+    pub(super) fn declare_api_key(&mut self, id: &str, key: ApiKey) {
+        self.digests.insert(key.sha256, id.into());
+        self.api_keys.insert(id, key);
+    }
+
     fn take(&mut self, record: &Record, told: Option<Stranger>) {
+        let is_api_key = record.kind == ApiKey::KIND;
+        if is_api_key
+            && let Some(before) = self.api_keys.get(&record.id)
+            && self
+                .digests
+                .get(&before.sha256)
+                .is_some_and(|id| **id == *record.id)
+        {
+            self.digests.remove(&before.sha256);
+        }
         let put = self.put(record);
+        if is_api_key && let Some((id, key)) = self.api_keys.entry(&record.id) {
+            self.digests.insert(key.sha256, id.clone());
+        }
         let unreadable = put.is_err();
         let what = match put {
             Ok(None) => return,

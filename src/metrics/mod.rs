@@ -149,9 +149,9 @@ impl Metrics {
         self.in_flight.get()
     }
 
-    /// Requests under way whose clients wait for them: not those that are read on for their usage.
-    pub fn waited_for(&self) -> i64 {
-        self.in_flight.get() - self.read_on.get()
+    /// Requests under way that are read on for their usage, whose clients have left.
+    pub fn read_on(&self) -> usize {
+        usize::try_from(self.read_on.get()).unwrap_or(0)
     }
 
     /// Counts an answer as read on for its usage until the guard is dropped; `None` if `most` are.

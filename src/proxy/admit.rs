@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::aside::Aside;
 use super::closing::Closing;
-use super::context::{Context, Planned};
+use super::context::{Caller, Context, Planned};
 use super::flight::{Flight, Limits};
 use super::opening::Opening;
 use super::shared::Shared;
+use super::shares::Share;
 use super::tab::Tab;
 use super::{count, names, session};
 use crate::metrics::InFlight;
@@ -22,17 +24,36 @@ use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::GatewayError;
 use tollgate_wire::request::RequestBody;
 
-/// A place among the requests under way, unless the process is stopping or full.
-pub fn enter(shared: &Shared, most: Option<usize>) -> Result<InFlight, GatewayError> {
+/// Lets a request in, unless the process is stopping or its account has its share of connections.
+pub fn enter(
+    shared: &Shared,
+    caller: &Caller,
+    head: &RequestHeader,
+    has: &mut Vec<Share>,
+) -> Result<InFlight, GatewayError> {
     if shared.drain.ends().is_some() {
         return Err(GatewayError::shutting_down());
     }
-    let most = most.and_then(|most| i64::try_from(most).ok());
-    let place = shared.metrics.in_flight();
-    if most.is_some_and(|most| shared.metrics.waited_for() > most) {
-        return Err(GatewayError::overloaded());
+    let connections = caller.snapshot.config.proxy.max_connections;
+    // Many requests of HTTP/2 share one.
+    if let Some(most) = connections.filter(|_| head.version != Version::HTTP_2) {
+        let lines = &shared.scarce.lines;
+        let line = lines.take(&caller.key.account, 1, caller.supply(most));
+        has.push(line.ok_or_else(GatewayError::overloaded)?);
     }
-    Ok(place)
+    Ok(shared.metrics.in_flight())
+}
+
+/// Gives a request whose body is there, and whose account may pay for it, a place among those under way; what is read on
+/// for its usage needs none.
+pub fn place(shared: &Shared, caller: &Caller, has: &mut Vec<Share>) -> Result<(), GatewayError> {
+    let Some(most) = caller.snapshot.config.proxy.max_in_flight else {
+        return Ok(());
+    };
+    let supply = caller.supply(most.saturating_add(shared.metrics.read_on()));
+    let place = shared.scarce.places.take(&caller.key.account, 1, supply);
+    has.push(place.ok_or_else(GatewayError::overloaded)?);
+    Ok(())
 }
 
 /// Refuses prompts longer than `max_input_tokens`. A cheap bound decides nearly always; only a prompt
@@ -123,7 +144,7 @@ pub fn start(
     place.set_write_timeout(None);
     let patience = caller.snapshot.config.proxy.read_timeout;
     let closing = Closing {
-        aside: shared.aside.clone(),
+        aside: caller.aside.clone(),
         tab: tab.clone(),
         body: received.body.clone(),
         cut_off: streams && caller.snapshot.config.ledger.cut_off,

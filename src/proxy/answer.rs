@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
-use pingora_error::Result;
+use pingora_error::{Error, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::coding::Coding;
 use super::context::{Attempt, Context, Planned, Received};
 use super::flight::{Answer, Gathered, Judged, Phase, Relays, Unseen, ended_by_gateway, is_stream};
-use super::shared::Shared;
 use super::{headers, names, opening};
 use tollgate_base::clock;
 use tollgate_config::catalog::ErrorCause;
@@ -35,8 +35,9 @@ const LONGEST_ID: usize = 128;
 const LONGEST_LIST: usize = 1024;
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
-pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
-    if head.status.is_informational() {
+pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    if head.status.is_informational() && !switches {
         return Ok(());
     }
     let attempts = ctx.past.len() + 1;
@@ -48,8 +49,13 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     ) else {
         return Err(ended_by_gateway());
     };
+    let coding = Coding::of(&head.headers);
+    if switches || coding.is_err() {
+        return Err(unreadable(head, attempt));
+    }
+    let coding = coding.ok().flatten();
     if !head.status.is_success() {
-        let (aside, body, key) = (&shared.aside, &received.body, &caller.key);
+        let (aside, body, key) = (&caller.aside, &received.body, &caller.key);
         let (candidates, machine) = (&planned.candidates, &mut planned.machine);
         let prune = (ctx.crossing).prune(aside, body, key, candidates, machine);
         prune.await;
@@ -69,7 +75,7 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     let upstream = clock::now().duration_since(attempt.started);
     let own_key = candidate.key.kind == KeyKind::User;
     let mask = candidate.key.mask();
-    let mut headers = theirs(head, attempt, own_key, &answer, mask);
+    let mut headers = theirs(head, attempt, own_key, (&answer, coding), mask);
     for name in opening::id_headers(ctx.dialect) {
         headers.insert(name, header_value(&ctx.request_id));
     }
@@ -89,8 +95,17 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     parts.headers = headers;
     *head = parts.into();
     let masking = Masking::new(mask.clone());
-    planned.flight.answering(answer, masking, clock::now());
+    let flight = &planned.flight;
+    flight.answering(answer, coding, masking, clock::now());
     Ok(())
+}
+
+/// The answer is none that anybody asked for: another protocol, or a body that can be neither read nor masked.
+fn unreadable(head: &ResponseHeader, attempt: &mut Attempt) -> Box<Error> {
+    let status = head.status.as_u16();
+    attempt.status = Some(status);
+    attempt.outcome = Outcome::of_status(status, None).or(Some(Outcome::Malformed));
+    ended_by_gateway()
 }
 
 /// What to make of the answer. An error is one only if it may be the last word; else it fails the attempt.
@@ -171,13 +186,15 @@ fn theirs(
     head: &ResponseHeader,
     attempt: &Attempt,
     own_key: bool,
-    answer: &Answer,
+    (answer, coding): (&Answer, Option<Coding>),
     mask: &Mask,
 ) -> HeaderMap {
-    // The length is not the provider's any more once its usage chunk is taken out, or its words are changed.
+    // The length is not the provider's any more once its usage chunk is taken out, its words are changed, or its
+    // compression is undone.
     let gathered = answer.is_reworded();
     let unseen = matches!(answer, Answer::Unseen(_));
-    let length_changes = attempt.strip_usage || gathered || (unseen && attempt.reply.is_some());
+    let reworded = gathered || (unseen && attempt.reply.is_some());
+    let length_changes = attempt.strip_usage || reworded || coding.is_some();
     let mut headers = kept(head, own_key, length_changes, mask);
     if gathered {
         let json = HeaderValue::from_static("application/json");

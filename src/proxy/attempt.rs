@@ -97,7 +97,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
             Timer::default().sleep(now, until).await;
         }
         let candidate = &planned.candidates[index];
-        let ready = crossing.ready(&shared.aside, body, key, index, candidate);
+        let ready = crossing.ready(&caller.aside, body, key, index, candidate);
         let is_ready = ready.await;
         now = clock::now(); // a large body takes its time
         if !is_ready {

@@ -1,6 +1,7 @@
 //! The request's body, read whole, once, within bounds of size and time.
 
-use std::io::{self, Read};
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,8 +10,14 @@ use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
+use super::aside::{Aside, LARGE};
+use super::coding::{Coding, Fault};
+use super::context::Caller;
+use super::shared::Shared;
+use super::shares::{Share, Shares, Supply};
 use tollgate_base::clock;
-use tollgate_wire::GatewayError;
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::{Endpoint, GatewayError};
 
 /// A client must send its body at this rate at least, besides pausing never longer than `read_timeout`.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1024;
@@ -18,8 +25,11 @@ const SLOWEST_BYTES_PER_SECOND: u64 = 1024;
 /// Most bytes reserved on the strength of a `Content-Length` alone.
 const TRUSTED_LENGTH: usize = 1 << 20;
 
-/// Most that a zstd frame may make us remember, as a power of two: 8 MiB, what RFC 9659 allows on the web.
-const ZSTD_WINDOW_LOG: u32 = 23;
+/// Longest time of a body, as a multiple of `read_timeout`, however steadily it comes.
+const MOST_PAUSES: u32 = 10;
+
+/// Most that bodies under way come to, as a multiple of `max_body`; those that come in one piece do not count.
+const MOST_BODIES: usize = 64;
 
 /// Refuses a head of more than `limit` bytes.
 pub fn check_head(head: &RequestHeader, limit: usize) -> Result<(), GatewayError> {
@@ -38,19 +48,22 @@ pub fn check_head(head: &RequestHeader, limit: usize) -> Result<(), GatewayError
     Ok(())
 }
 
-/// Reads the body, and undoes its content encoding.
+/// Reads the body, and undoes its compression. What is large counts as the account's until the request ends.
 pub async fn read(
+    shared: &Shared,
     session: &mut Session,
-    limit: usize,
-    pause: Duration,
+    caller: &Caller,
+    has: &mut Vec<Share>,
 ) -> Result<Bytes, GatewayError> {
+    let limits = &caller.snapshot.config.proxy;
+    let limit = limits.max_body;
     let length = content_length(session);
     if length.is_some_and(|length| length > limit as u64) {
         session.set_keepalive(None);
         return Err(GatewayError::body_too_large(limit as u64));
     }
-    let encoding = encoding(session)?;
     let head = session.req_header();
+    let coding = Coding::of(&head.headers).map_err(|_| GatewayError::unsupported_encoding())?;
     let expects = head.headers.get(header::EXPECT);
     let expects = expects.is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     // HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
@@ -60,12 +73,82 @@ pub async fn read(
             .await
             .map_err(|_| GatewayError::request_timeout())?;
     }
-    let raw = receive(session, length, limit, pause).await?;
-    match encoding {
-        None => Ok(raw),
-        Some(encoding) => tokio::task::spawn_blocking(move || encoding.decode(&raw, limit))
-            .await
-            .map_err(|_| GatewayError::internal())?,
+    let mut memory = Memory {
+        bodies: &shared.scarce.bodies,
+        account: &caller.key.account,
+        supply: caller.supply(limit.saturating_mul(MOST_BODIES)),
+        share: None,
+    };
+    let bytes = receive(session, length, (limit, limits.read_timeout), &mut memory).await?;
+    let bytes = match coding {
+        None => bytes,
+        Some(coding) => undo(&caller.aside, coding, bytes, limit, &mut memory).await?,
+    };
+    has.extend(memory.share);
+    Ok(bytes)
+}
+
+/// Validates a body and finds what routing needs; a large one away from the proxy's threads.
+pub async fn parse(
+    aside: &Aside,
+    endpoint: Endpoint,
+    bytes: Bytes,
+) -> Result<RequestBody, GatewayError> {
+    let is_large = bytes.len() > LARGE;
+    let parse = move || RequestBody::parse(endpoint, bytes).map_err(GatewayError::from);
+    if is_large {
+        turn(aside, parse).await?
+    } else {
+        parse()
+    }
+}
+
+/// Does work for a request that was not let in yet.
+async fn turn<T: Send + 'static>(
+    aside: &Aside,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, GatewayError> {
+    if aside.is_full() {
+        return Err(GatewayError::overloaded());
+    }
+    aside.run(work).await.map_err(|_| GatewayError::internal())
+}
+
+async fn undo(
+    aside: &Aside,
+    coding: Coding,
+    bytes: Bytes,
+    limit: usize,
+    memory: &mut Memory<'_>,
+) -> Result<Bytes, GatewayError> {
+    let undone = turn(aside, move || coding.undo(&bytes, limit)).await?;
+    let undone = undone.map_err(|fault| match fault {
+        Fault::TooLong => GatewayError::body_too_large(limit as u64),
+        Fault::Broken => GatewayError::unsupported_encoding(),
+    })?;
+    memory.grow(undone.len())?;
+    Ok(undone)
+}
+
+/// What large bodies take of what there is for all accounts.
+struct Memory<'a> {
+    bodies: &'a Arc<Shares>,
+    account: &'a Arc<str>,
+    supply: Supply,
+    share: Option<Share>,
+}
+
+impl Memory<'_> {
+    /// So many bytes more.
+    fn grow(&mut self, bytes: usize) -> Result<(), GatewayError> {
+        let grows = match &mut self.share {
+            Some(share) => share.grow(bytes, self.supply),
+            None => {
+                self.share = self.bodies.take(self.account, bytes, self.supply);
+                self.share.is_some()
+            }
+        };
+        grows.then_some(()).ok_or_else(GatewayError::overloaded)
     }
 }
 
@@ -83,8 +166,8 @@ fn content_length(session: &Session) -> Option<u64> {
 async fn receive(
     session: &mut Session,
     length: Option<u64>,
-    limit: usize,
-    pause: Duration,
+    (limit, pause): (usize, Duration),
+    memory: &mut Memory<'_>,
 ) -> Result<Bytes, GatewayError> {
     let first = piece(session, pause).await?.unwrap_or_default();
     // Most bodies come in one piece and are never copied.
@@ -103,10 +186,15 @@ async fn receive(
             session.set_keepalive(None);
             return Err(GatewayError::body_too_large(limit as u64));
         }
-        let allowed = pause + Duration::from_secs(received as u64 / SLOWEST_BYTES_PER_SECOND);
+        let slowly = pause + Duration::from_secs(received as u64 / SLOWEST_BYTES_PER_SECOND);
+        let allowed = slowly.min(pause * MOST_PAUSES);
         if clock::now().duration_since(started) > allowed {
             session.set_keepalive(None);
             return Err(GatewayError::request_timeout());
+        }
+        if let Err(refusal) = memory.grow(piece.len()) {
+            session.set_keepalive(None);
+            return Err(refusal);
         }
         whole.extend_from_slice(&piece);
         next = self::piece(session, pause).await?;
@@ -136,60 +224,5 @@ fn unreadable(error: &Error) -> GatewayError {
         }
         _ if *error.etype() == ErrorType::ReadTimedout => GatewayError::request_timeout(),
         _ => GatewayError::malformed("the body ended before it was whole"),
-    }
-}
-
-/// Content encodings that clients really use.
-#[derive(Clone, Copy)]
-enum Encoding {
-    Gzip,
-    Deflate,
-    Zstd,
-}
-
-fn encoding(session: &Session) -> Result<Option<Encoding>, GatewayError> {
-    let Some(value) = session.req_header().headers.get(header::CONTENT_ENCODING) else {
-        return Ok(None);
-    };
-    match value
-        .to_str()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
-        .as_str()
-    {
-        "" | "identity" => Ok(None),
-        "gzip" | "x-gzip" => Ok(Some(Encoding::Gzip)),
-        "deflate" => Ok(Some(Encoding::Deflate)),
-        "zstd" => Ok(Some(Encoding::Zstd)),
-        _ => Err(GatewayError::unsupported_encoding()),
-    }
-}
-
-impl Encoding {
-    /// Decompresses at most `limit` bytes, however small the compressed form is.
-    fn decode(self, raw: &[u8], limit: usize) -> Result<Bytes, GatewayError> {
-        let broken = |_| GatewayError::unsupported_encoding();
-        let mut out = Vec::new();
-        let most = limit as u64 + 1;
-        match self {
-            Encoding::Gzip => flate2::read::MultiGzDecoder::new(raw)
-                .take(most)
-                .read_to_end(&mut out)
-                .map_err(broken)?,
-            Encoding::Deflate => flate2::read::ZlibDecoder::new(raw)
-                .take(most)
-                .read_to_end(&mut out)
-                .map_err(broken)?,
-            Encoding::Zstd => {
-                let mut decoder = zstd::Decoder::new(raw).map_err(broken)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(broken)?;
-                decoder.take(most).read_to_end(&mut out).map_err(broken)?
-            }
-        };
-        if out.len() > limit {
-            return Err(GatewayError::body_too_large(limit as u64));
-        }
-        Ok(out.into())
     }
 }

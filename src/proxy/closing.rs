@@ -20,7 +20,7 @@ const MOST_READ_ON: i64 = 1_024;
 /// See the module.
 pub struct Closing {
     /// For counting, and for translating what is long.
-    pub aside: Arc<Aside>,
+    pub aside: Aside,
     /// What is owed.
     pub tab: Arc<Tab>,
     /// For counting the prompt.

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::aside::Aside;
+use super::connection::Busy;
 use super::cors;
 use super::crossing::Crossing;
 use super::flight::Flight;
 use super::session::Unwrap;
+use super::shares::{Share, Supply};
 use super::tab::Tab;
 use crate::metrics::InFlight;
 use tollgate_config::access::{AccessKey, Snapshot};
@@ -37,6 +40,10 @@ pub struct Context {
     pub caller: Option<Caller>,
     /// The body, once read and parsed.
     pub received: Option<Received>,
+    /// What it has, until its end, of what accounts share.
+    pub has: Vec<Share>,
+    /// It keeps its connection, if that is one of HTTP/2 and there may be only so many.
+    pub keeps: Option<Busy>,
     /// How it crosses to candidates of other APIs than the client's.
     pub crossing: Crossing,
     /// What may serve it, once planned.
@@ -55,9 +62,19 @@ pub struct Caller {
     pub key: Arc<AccessKey>,
     /// What was configured when the request began.
     pub snapshot: Arc<Snapshot>,
+    /// Where the account's work is done that keeps a core busy.
+    pub aside: Aside,
 }
 
 impl Caller {
+    /// How much there is of something for all accounts: `most`.
+    pub fn supply(&self, most: usize) -> Supply {
+        Supply {
+            most,
+            several: self.snapshot.has_several_accounts(),
+        }
+    }
+
     /// The most specific timeouts for a candidate.
     pub fn timeouts(&self, candidate: Option<&Candidate>) -> Timeouts {
         let none = TimeoutOverrides::default();
@@ -200,6 +217,8 @@ impl Context {
             endpoint: None,
             caller: None,
             received: None,
+            has: Vec::new(),
+            keeps: None,
             crossing: Crossing::default(),
             planned: None,
             attempt: None,

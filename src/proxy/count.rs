@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinError;
-
-use super::aside::Aside;
+use super::aside::{Aside, Undone};
 use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{Encoding, PromptCounter, Settled, Tap};
@@ -19,7 +17,7 @@ pub async fn prompt(
     model: &Arc<str>,
     body: &RequestBody,
     enough: u64,
-) -> Result<u64, JoinError> {
+) -> Result<u64, Undone> {
     let (model, body) = (model.clone(), body.clone());
     aside
         .run(move || prompt_tokens(&model, &body, enough))

@@ -27,7 +27,7 @@ pub fn asked(shared: &Shared, caller: &Caller, body: &RequestBody) -> Asked {
     let configuration = caller.key.configuration.as_deref();
     let restricted = configuration.is_some_and(|configuration| configuration.options.is_some())
         || caller.key.max_input_tokens().is_some();
-    if shared.ledger.is_some() || restricted || caller.snapshot.is_shared() {
+    if shared.ledger.is_some() || restricted || caller.snapshot.has_several_accounts() {
         body.asked()
     } else {
         Asked::default()
@@ -91,10 +91,13 @@ fn foreign(caller: &Caller, asked: &Asked) -> Option<GatewayError> {
             && !configuration.is_some_and(|configuration| configuration.lists_option(option))
     };
     let extra = asked.extras.iter().find(refused)?;
-    caller.snapshot.is_shared().then(|| match extra.what {
-        Paid::Route => GatewayError::route_refused(&extra.param),
-        _ => GatewayError::kept_refused(&extra.param),
-    })
+    caller
+        .snapshot
+        .has_several_accounts()
+        .then(|| match extra.what {
+            Paid::Route => GatewayError::route_refused(&extra.param),
+            _ => GatewayError::kept_refused(&extra.param),
+        })
 }
 
 /// Why credits cannot pay a candidate. A user key's provider bills its owner.
@@ -187,7 +190,7 @@ pub async fn open(
         at,
     };
     let covered = candidates.first().map_or(0, |first| order.expected(first));
-    match order.hold(&shared.aside, body).await {
+    match order.hold(&caller.aside, body).await {
         Ok(hold) => Ok(Tab::new(about, Some(hold), covered)),
         Err(refusal) => {
             ledger.refused(&refusal);

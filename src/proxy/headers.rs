@@ -144,9 +144,8 @@ fn is(known: &str, name: &str) -> bool {
 /// account's own, so that the provider's limits are.
 pub fn may_return(name: &HeaderName, own_key: bool) -> bool {
     match name.as_str() {
-        // A body that was decompressed on the way has no `content-encoding` any more; any other needs its own.
+        // No `content-encoding`: a body leaves as it would be without.
         "cache-control"
-        | "content-encoding"
         | "content-language"
         | "content-length"
         | "content-type"

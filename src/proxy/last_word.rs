@@ -55,7 +55,7 @@ pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> F
     }
     if phase == Phase::Committed {
         // What the client has of the answer is paid for before it hears the last of it.
-        settle::settle(shared, ctx).await;
+        settle::settle(ctx).await;
     }
     if fault == Some(Fault::CutOff) {
         if cut_off(session, ctx).await.is_err() {
@@ -64,7 +64,7 @@ pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> F
         shared.metrics.error(Code::OutOfCredits.code());
         return over(ctx.answered.status);
     }
-    if let Some(counted) = counted(shared, ctx, phase, fault.as_ref()).await {
+    if let Some(counted) = counted(ctx, phase, fault.as_ref()).await {
         let spoken = match counted {
             Ok(body) => reply::json(session, ctx, StatusCode::OK, body).await,
             Err(error) => reply::refusal(session, ctx, &error).await,
@@ -99,12 +99,12 @@ fn over(status: u16) -> FailToProxy {
 
 /// Our own count of a prompt's tokens, where no provider has made one.
 async fn counted(
-    shared: &Shared,
     ctx: &Context,
     phase: Phase,
     fault: Option<&Fault>,
 ) -> Option<Result<Bytes, GatewayError>> {
-    let (received, planned, last) = (
+    let (caller, received, planned, last) = (
+        ctx.caller.as_ref()?,
         ctx.received.as_ref()?,
         ctx.planned.as_ref()?,
         ctx.past.last()?,
@@ -114,7 +114,7 @@ async fn counted(
         return None;
     }
     let model = &planned.candidates[last.candidate].upstream_model;
-    Some(local::count(&shared.aside, model, &received.body).await)
+    Some(local::count(&caller.aside, model, &received.body).await)
 }
 
 /// What to tell the client.

@@ -19,6 +19,7 @@ mod attempt;
 mod authenticate;
 mod body;
 mod closing;
+mod coding;
 mod connection;
 mod context;
 mod cors;
@@ -36,6 +37,7 @@ mod names;
 mod notices;
 mod opening;
 mod outbound;
+mod pace;
 mod peers;
 mod receive;
 mod record;
@@ -46,6 +48,7 @@ mod route;
 mod session;
 mod settle;
 mod shared;
+mod shares;
 mod tab;
 mod timer;
 mod trust;
@@ -61,14 +64,15 @@ use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-pub use aside::Aside;
-pub use connection::Bounded;
+pub use aside::Room;
+pub use connection::{Bounded, Tls};
 pub use context::Context;
 pub use drain::Drain;
 pub use notices::Notices;
 pub use peers::Peers;
 pub use rests::{Rest, Rests};
 pub use shared::Shared;
+pub use shares::Scarce;
 
 use tollgate_base::clock;
 
@@ -114,22 +118,22 @@ impl ProxyHttp for Gateway {
     /// Writes the head of the attempt's request.
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         head: &mut RequestHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        outbound::head(&self.0, session, head, ctx)
+        outbound::head(&self.0, head, ctx)
     }
 
     /// Gives the attempt its body.
     async fn request_body_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        outbound::body(session, body, ctx.attempt.as_ref());
+        outbound::body(body, ctx.attempt.as_ref());
         Ok(())
     }
 
@@ -140,7 +144,7 @@ impl ProxyHttp for Gateway {
         head: &mut ResponseHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        answer::head(&self.0, head, ctx).await
+        answer::head(head, ctx).await
     }
 
     /// Suits the head of an answer to its client.

@@ -3,10 +3,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
-use pingora_core::protocols::http::compression::ResponseCompressionCtx;
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
-use pingora_proxy::Session;
 
 use super::context::{Attempt, Context};
 use super::flight::ended_by_gateway;
@@ -25,12 +23,7 @@ const OURS: usize = 6;
 ///
 /// The head is made anew, which costs less than changing the client's in place, and without the client's
 /// spelling of the names: HTTP/2 has none, and HTTP/1 asks for none.
-pub fn head(
-    shared: &Shared,
-    session: &mut Session,
-    head: &mut RequestHeader,
-    ctx: &mut Context,
-) -> Result<()> {
+pub fn head(shared: &Shared, head: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
     let (Some(planned), Some(attempt), Some(called)) =
         (&ctx.planned, &mut ctx.attempt, ctx.endpoint)
     else {
@@ -93,19 +86,14 @@ pub fn head(
     parts.uri = uri;
     parts.headers = headers;
     *head = parts.into();
-    // Pingora would read the `accept-encoding` that was just written: see `body`.
-    session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
     Ok(())
 }
 
 /// Pingora's `request_body_filter`: every attempt has its own body.
-pub fn body(session: &mut Session, body: &mut Option<Bytes>, attempt: Option<&Attempt>) {
+pub fn body(body: &mut Option<Bytes>, attempt: Option<&Attempt>) {
     if let Some(attempt) = attempt {
         *body = Some(attempt.body.clone());
     }
-    // A provider that compresses all the same is undone before the tap. The head has left, and the answer
-    // is not there before a body was sent.
-    session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
 }
 
 fn value(text: &str) -> Result<HeaderValue> {

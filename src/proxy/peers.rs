@@ -13,7 +13,9 @@ use pingora_error::{Error, ErrorType, Result};
 use super::resolver::Resolver;
 use super::trust::Trust;
 use tollgate_base::clock;
-use tollgate_config::catalog::{BaseUrl, Provider, forbidden_address, plain_http_allowed};
+use tollgate_config::catalog::{
+    BaseUrl, Provider, forbidden_address, is_public, plain_http_allowed,
+};
 use tollgate_failover::Outcome;
 
 /// How long an idle upstream connection is kept. Most providers close theirs after 60 s or more.
@@ -130,16 +132,17 @@ fn reason(error: &Error) -> String {
     why.trim().to_owned()
 }
 
-/// Leaves out what must not be called, however the name resolves: cloud metadata, plain http to the world, and our
-/// own network for a provider that one of many tenants made.
+/// Leaves out what must not be called, however the name resolves: cloud metadata, plain http to the world, and all but
+/// the public internet for a provider that one of many tenants made.
 fn checked(
     ips: Vec<IpAddr>,
     base: &BaseUrl,
     public_only: bool,
 ) -> std::result::Result<Vec<SocketAddr>, Outcome> {
     let is_allowed = |ip: IpAddr| {
-        let is_private = plain_http_allowed(ip);
-        forbidden_address(ip).is_none() && (base.tls || is_private) && !(public_only && is_private)
+        forbidden_address(ip).is_none()
+            && (base.tls || plain_http_allowed(ip))
+            && (!public_only || is_public(ip))
     };
     let allowed: Vec<SocketAddr> = ips
         .into_iter()

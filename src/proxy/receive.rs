@@ -14,9 +14,8 @@ use super::shared::Shared;
 use super::{admit, authenticate, body, cors, credits, local, names, reply, route};
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
-use tollgate_wire::GatewayError;
 use tollgate_wire::error::Code;
-use tollgate_wire::request::RequestBody;
+use tollgate_wire::{Endpoint, GatewayError};
 
 /// Longest `x-request-id` that is taken over from a client.
 const REQUEST_ID_MAX: usize = 128;
@@ -36,6 +35,10 @@ pub async fn request(
     // Off already if the client wants it closed, or its framing makes it unsafe to go on.
     if session.downstream_session.get_keepalive().is_some() {
         session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
+    }
+    if snapshot.config.proxy.max_connections.is_some() && session.is_http2() {
+        let address = session.client_addr().and_then(|address| address.as_inet());
+        ctx.keeps = address.and_then(|address| shared.crowd.busy(*address));
     }
     match walk(shared, snapshot, session, ctx).await {
         Ok(Walked::Planned) => Ok(false),
@@ -75,6 +78,7 @@ async fn walk(
     }
     let key = authenticate::caller(session.req_header(), &snapshot)?;
     let caller = &*ctx.caller.insert(Caller {
+        aside: shared.room.of(&key.account),
         key,
         snapshot: snapshot.clone(),
     });
@@ -88,9 +92,13 @@ async fn walk(
     };
     ctx.endpoint = Some(endpoint);
 
-    let in_flight = admit::enter(shared, limits.max_in_flight)?;
-    let bytes = body::read(session, limits.max_body, limits.read_timeout).await?;
-    let parsed = RequestBody::parse(endpoint, bytes).map_err(GatewayError::from)?;
+    let in_flight = admit::enter(shared, caller, session.req_header(), &mut ctx.has)?;
+    if endpoint == Endpoint::CountTokens {
+        let counts = &shared.scarce.counts;
+        counts.count(&caller.key.account, clock::now())?;
+    }
+    let bytes = body::read(shared, session, caller, &mut ctx.has).await?;
+    let parsed = body::parse(&caller.aside, endpoint, bytes).await?;
     let received = &*ctx.received.insert(Received {
         body: parsed,
         at: clock::now(),
@@ -102,18 +110,22 @@ async fn walk(
             let Some(model) = route::countable(caller, body) else {
                 return Err(refusal);
             };
-            let count = local::count(&shared.aside, &model, body).await?;
+            let count = local::count(&caller.aside, &model, body).await?;
             return answer(session, ctx, count).await;
         }
         planned => planned?,
     };
-    let aside = &shared.aside;
+    let aside = &caller.aside;
     let asked = credits::asked(shared, caller, body);
     admit::check(aside, key, body, asked.unseen, &planned).await?;
     credits::payable(shared, caller, body, &asked, &mut planned)?;
     let crossing = &mut ctx.crossing;
     crossing.prepare(aside, body, key, &mut planned).await?;
     let tab = credits::open(shared, caller, &ctx.request_id, body, asked, &planned).await?;
+    if let Err(refusal) = admit::place(shared, caller, &mut ctx.has) {
+        tab.abandon();
+        return Err(refusal);
+    }
     admit::start(shared, session, ctx, planned, tab, in_flight);
     Ok(Walked::Planned)
 }

@@ -30,7 +30,7 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
         unwrap.restore(&mut session.downstream_session);
     }
     conclude_last(shared, ctx, now);
-    let (settled, cost) = settle(shared, ctx).await;
+    let (settled, cost) = settle(ctx).await;
     let record = Record {
         shared,
         ctx,
@@ -77,18 +77,20 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
 }
 
 /// Settles what was not settled before its last byte: an answer that broke off, a request that failed.
-pub async fn settle(shared: &Shared, ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
+pub async fn settle(ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
     let (Some(endpoint), Some(planned)) = (ctx.endpoint, &ctx.planned) else {
         return (None, NanoUsd::ZERO);
     };
     if let Some(closed) = planned.tab.closed() {
         return (closed.settled, closed.cost);
     }
-    let (Some(received), Some(last)) = (&ctx.received, ctx.past.last_mut()) else {
+    let (Some(caller), Some(received), Some(last)) =
+        (&ctx.caller, &ctx.received, ctx.past.last_mut())
+    else {
         return (None, NanoUsd::ZERO);
     };
     let settled = match endpoint {
-        Endpoint::Generate(_) => used(&shared.aside, planned, last, &received.body).await,
+        Endpoint::Generate(_) => used(&caller.aside, planned, last, &received.body).await,
         Endpoint::CountTokens => None,
     };
     let tap = last.tap.as_ref();

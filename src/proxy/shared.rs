@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use super::aside::Aside;
+use super::aside::Room;
+use super::connection::Crowd;
 use super::drain::Drain;
 use super::notices::Notices;
 use super::peers::Peers;
 use super::rests::{Rest, Rests};
+use super::shares::Scarce;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
 use tollgate_config::access::Snapshot;
@@ -38,7 +40,11 @@ pub struct Shared {
     /// Where other replicas are told which keys rest; `None` if there are none.
     pub rests: Option<Rests>,
     /// Where work is done that keeps a core busy.
-    pub aside: Arc<Aside>,
+    pub room: Arc<Room>,
+    /// What accounts share.
+    pub scarce: Scarce,
+    /// Clients' connections, where there may be only so many.
+    pub crowd: Arc<Crowd>,
     /// Names usage events.
     pub event_ids: Arc<EventIds>,
 }
@@ -145,7 +151,9 @@ mod tests {
             access_log: AccessLog::off(),
             ledger: None,
             rests: Some(rests),
-            aside: Arc::new(Aside::new(1)),
+            room: Room::open(1).expect("the system has threads"),
+            scarce: Scarce::default(),
+            crowd: Arc::default(),
             event_ids: Arc::new(EventIds::new(1)),
         };
         (shared, candidate, told)

@@ -257,6 +257,18 @@ impl Tab {
         closed
     }
 
+    /// Nothing was tried, and nothing will be: what was held is given back.
+    pub fn abandon(&self) {
+        self.close(Finish {
+            settled: None,
+            status: None,
+            outcome: None,
+            stop_reason: "",
+            committed: None,
+            now: clock::now(),
+        });
+    }
+
     /// How many answers it asks for, at least 1.
     pub fn answers(&self) -> u64 {
         self.about.answers

@@ -3,6 +3,12 @@
 //! In each test an attacker does its worst while a victim asks at a steady pace and must notice nothing
 //! ([`house::House::withstands`]). Where money or shared state matters, it is tried on each [`house::Bank`].
 
+mod answers;
+mod connections;
+mod counts;
 #[allow(dead_code, reason = "each theme uses a part of it")]
 mod house;
+mod lines;
+mod login;
+mod overload;
 mod strangers;

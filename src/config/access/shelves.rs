@@ -33,6 +33,13 @@ impl Shelves {
         self.entry(id).map(|(_, key)| key)
     }
 
+    /// Whether they are of more than one account.
+    pub(super) fn of_several_accounts(&self) -> bool {
+        let mut accounts = self.values().map(|key| &key.account);
+        let first = accounts.next();
+        accounts.any(|account| Some(account) != first)
+    }
+
     /// All, in no particular order.
     pub(super) fn values(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
         self.0.iter().flat_map(|shelf| shelf.values())

@@ -29,9 +29,9 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// Whether all keys are known: not before the store has been read.
     complete: bool,
-    /// See [`Snapshot::is_shared`], once somebody asked.
-    shared: OnceLock<bool>,
     access_keys: Shelves,
+    /// Whether they are of more than one account.
+    several: bool,
     configurations: Arc<Configurations>,
     accounts: Arc<Accounts>,
     provider_keys: Arc<HashMap<Arc<str>, KeyRing>>,
@@ -182,7 +182,7 @@ impl Snapshot {
             config,
             catalog,
             complete: contents.complete,
-            shared: OnceLock::new(),
+            several: access_keys.of_several_accounts(),
             access_keys,
             configurations: Arc::new(configurations),
             accounts: Arc::new(accounts),
@@ -200,6 +200,7 @@ impl Snapshot {
         generation: u64,
     ) -> Snapshot {
         let mut access_keys = self.access_keys.clone();
+        let mut several = self.several;
         for (id, key) in changed {
             let key = key.and_then(|key| {
                 let known = self.access_keys.entry(id);
@@ -207,13 +208,17 @@ impl Snapshot {
                 access_key(key, &self.configurations, account, known)
             });
             match key {
-                Some(key) => access_keys.insert(key),
+                Some(key) => {
+                    let one = access_keys.values().next();
+                    several |= one.is_some_and(|one| one.account != key.account);
+                    access_keys.insert(key);
+                }
                 None => access_keys.remove(id),
             }
         }
         Snapshot {
             generation,
-            shared: OnceLock::new(),
+            several,
             access_keys,
             ..self.clone()
         }
@@ -245,6 +250,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether more than one account has access keys, as far as is known.
+    pub fn has_several_accounts(&self) -> bool {
+        self.several
+    }
+
     /// The configuration with this id.
     pub fn configuration(&self, id: &str) -> Option<&Arc<Configuration>> {
         self.configurations.get(id)
@@ -269,15 +279,6 @@ impl Snapshot {
     /// The provider key with this id, whoever may use it.
     pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
         self.by_id.get(id)
-    }
-
-    /// Whether more than one account has access keys.
-    pub fn is_shared(&self) -> bool {
-        *self.shared.get_or_init(|| {
-            let mut accounts = self.access_keys.values().map(|key| &key.account);
-            let first = accounts.next();
-            accounts.any(|account| Some(account) != first)
-        })
     }
 
     /// Whether all keys are known.

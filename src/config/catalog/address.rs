@@ -27,6 +27,32 @@ pub fn plain_http_allowed(ip: IpAddr) -> bool {
         }
 }
 
+/// Whether `ip` is one of the public internet's, where a provider may be that one of many tenants made: not our own
+/// network, nor kept for documentation, benchmarks, protocols or later use (IANA's special-purpose registries), where a
+/// network may have anything.
+pub fn is_public(ip: IpAddr) -> bool {
+    forbidden_address(ip).is_none()
+        && !plain_http_allowed(ip)
+        && match embedded(ip) {
+            IpAddr::V4(ip) => !matches!(
+                ip.octets(),
+                [192, 0, 0 | 2, _]
+                    | [192, 88, 99, _]
+                    | [198, 18 | 19, ..]
+                    | [198, 51, 100, _]
+                    | [203, 0, 113, _]
+                    | [240..=255, ..]
+            ),
+            // Of all others that are handed out, 2001::/23 is for protocols.
+            IpAddr::V6(ip) => !matches!(
+                ip.segments(),
+                [0..=0x1fff | 0x4000.., ..]
+                    | [0x2001, 0..=0x1ff | 0xdb8, ..]
+                    | [0x3fff, 0..=0xfff, ..]
+            ),
+        }
+}
+
 fn forbidden_v4(ip: Ipv4Addr) -> Option<&'static str> {
     match ip.octets() {
         [169, 254, ..] => Some("link-local, where clouds serve machine credentials"),
@@ -167,6 +193,51 @@ mod tests {
                 "{text} may be reached over TLS"
             );
             assert!(!plain_http_allowed(ip(text)), "{text} needs TLS");
+        }
+    }
+
+    #[test]
+    fn what_a_tenant_may_call_is_the_public_internet_only() {
+        for text in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "2606:4700::1",
+            "2a00:1450::1",
+            "::ffff:8.8.8.8",
+        ] {
+            assert!(is_public(ip(text)), "{text} is public");
+        }
+        for text in [
+            "10.0.0.1",
+            "127.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.255",
+            "240.0.0.1",
+            "255.255.255.254",
+            "::1",
+            "::ffff:203.0.113.1",
+            "2002:c612:1::",
+            "64:ff9b::240.0.0.1",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:2::1",
+            "2001:20::1",
+            "2001:db8::1",
+            "3fff::1",
+            "4000::1",
+            "5f00::1",
+            "fc00::1",
+            "fec0::1",
+        ] {
+            assert!(!is_public(ip(text)), "{text} is not public");
         }
     }
 

@@ -24,7 +24,7 @@ mod show;
 mod table;
 mod timeouts;
 
-pub use address::{forbidden_address, plain_http_allowed};
+pub use address::{forbidden_address, is_public, plain_http_allowed};
 pub use base_url::BaseUrl;
 pub use error_rule::{ErrorCause, ErrorRule};
 pub(crate) use feeds::sound;

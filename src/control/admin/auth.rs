@@ -23,16 +23,16 @@ pub(super) fn caller(
     headers: &HeaderMap,
     now: Instant,
 ) -> Result<Caller, ApiError> {
+    let key = bearer(headers);
+    if let Some(caller) = key.and_then(|key| state.login(key)) {
+        return Ok(caller);
+    }
     if let Some(wait) = state.throttle().wait(address, now) {
         return Err(ApiError::new(
             Code::Throttled,
             "too many unknown API keys came from this address; wait before you try again",
         )
         .retry_after(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
-    }
-    let key = bearer(headers);
-    if let Some(caller) = key.and_then(|key| state.login(key)) {
-        return Ok(caller);
     }
     if key.is_some() && !state.control().is_complete() {
         // The store may know it: this is no failed login.

@@ -1,8 +1,9 @@
 //! How often one client address may present an unknown API key.
 //!
 //! A token bucket an address: [`BURST`] failures at once, then one per [`PERIOD`]. While an address is over its
-//! allowance every request from it is refused, even one with a correct key: otherwise the answer would tell a guesser
-//! that a guess is right. An address that waits is served again. Invariant: the memory is bounded whatever arrives.
+//! allowance its wrong keys are refused without a line in the log. A right one is served all the same: whoever shares an
+//! address with others (behind a load balancer all do) must not be locked out by them, and keys cannot be guessed at
+//! any rate. Invariant: the memory is bounded whatever arrives.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -25,7 +26,7 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// How long this address must wait before it is heard; `None`: not at all.
+    /// How long this address must wait before its next wrong key; `None`: not at all.
     pub(super) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let until = *self.until.lock().get(&client(address))?;
         // Room for one more failure must be left.

@@ -133,6 +133,12 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A text is written up to this length, in bytes: most of them are a client's.
+const LONGEST: usize = 1 << 10;
+
+/// Attempts are listed up to about this length, in bytes; dozens of them fit.
+const LONGEST_LIST: usize = 16 << 10;
+
 /// A line under way. A `key` is what stands before the value: comma, quoted name, colon.
 struct Line<'a>(&'a mut Vec<u8>);
 
@@ -144,6 +150,11 @@ impl Line<'_> {
     fn text(&mut self, key: &'static str, text: &str) {
         self.raw(key);
         self.raw("\"");
+        if text.len() > LONGEST {
+            let ends = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at));
+            self.escaped(&text[..ends.unwrap_or(0)]);
+            return self.raw("…\"");
+        }
         // Without an exit in its midst the test of a byte is a test of sixteen.
         let odd = text.bytes().fold(false, |odd, byte| odd | is_escaped(byte));
         if odd {
@@ -193,6 +204,7 @@ impl Line<'_> {
 
     fn attempts(&mut self, attempts: &[Attempt<'_>]) {
         self.raw(r#","attempts":["#);
+        let full = self.0.len() + LONGEST_LIST;
         for (n, attempt) in attempts.iter().enumerate() {
             let key = if n == 0 {
                 r#"{"provider":"#
@@ -204,6 +216,9 @@ impl Line<'_> {
             self.text(r#","outcome":"#, attempt.outcome);
             self.some(r#","provider_request_id":"#, attempt.provider_request_id);
             self.raw("}");
+            if self.0.len() > full {
+                break;
+            }
         }
         self.raw("]");
     }

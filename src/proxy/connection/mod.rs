@@ -6,12 +6,14 @@
 //! ([`stream`]). HTTP/2 is handed over as it comes; its streams have bounds of their own.
 
 mod body;
+mod crowd;
 mod digests;
 mod head;
 mod stream;
+mod tls;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use http::header;
@@ -20,6 +22,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_core::protocols::{GetSocketDigest as _, Stream};
 use pingora_core::server::ShutdownWatch;
+use pingora_timeout::timeout;
 use tokio::io::AsyncWriteExt as _;
 
 use super::opening::id_headers;
@@ -27,6 +30,10 @@ use super::receive::new_request_id;
 use super::shared::Shared;
 use crate::metrics::StatusClass;
 use crate::metrics::access_log::Entry;
+pub use crowd::{Busy, Crowd};
+pub use tls::Tls;
+
+use crowd::Place;
 use stream::{Begun, Connection, Refused};
 use tollgate_base::{Timestamp, clock};
 use tollgate_wire::error::Code;
@@ -40,17 +47,8 @@ pub struct Bounded<A> {
     pub app: Arc<A>,
     /// Where the bounds are configured.
     pub shared: Arc<Shared>,
-    /// Connections that are open.
-    pub open: AtomicUsize,
-}
-
-/// A connection among those that are counted, until it is dropped.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// `None` if no client speaks it.
+    pub tls: Option<Tls>,
 }
 
 #[async_trait]
@@ -65,11 +63,18 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
             let limits = &snapshot.config.proxy;
             (limits.read_timeout, limits.max_connections)
         };
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let _counted = Counted(&self.open);
-        if most.is_some_and(|most| before >= most) {
-            return None; // dropped, and so closed
-        }
+        let mut place = match most {
+            // Without one it is dropped, and so closed.
+            Some(most) => Some(self.shared.crowd.enter(client(&stream), most)?),
+            None => None,
+        };
+        let stream = match &self.tls {
+            Some(tls) if tls.is_spoken(&stream) => tokio::select! {
+                stream = timeout(patience, tls.shake_hands(stream)) => stream.ok()??,
+                () = given_away(&mut place) => return None,
+            },
+            _ => stream,
+        };
         let mut connection = Connection::new(stream, patience);
         let mut stopping = shutdown.clone();
         // What Pingora keeps from one request to the next.
@@ -84,16 +89,24 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
                 biased;
                 begun = connection.next(idle, limit) => begun,
                 _ = stopping.wait_for(|stopping| *stopping) => return None,
+                () = given_away(&mut place) => return None,
             };
             match begun {
                 Begun::Request => {}
-                Begun::Frames => return self.app.process_new(Box::new(connection), shutdown).await,
+                // Its requests say for themselves that they are under way.
+                Begun::Frames => {
+                    return tokio::select! {
+                        stream = self.app.process_new(Box::new(connection), shutdown) => stream,
+                        () = given_away(&mut place) => None,
+                    };
+                }
                 Begun::Nothing => return None,
                 Begun::Refused(refused) => {
                     refuse(&self.shared, &mut connection, &refused).await;
                     return None;
                 }
             }
+            let _busy = place.as_ref().map(Place::busy);
             let mut session = ServerSession::new_http1(Box::new(connection));
             if let Some(kept) = kept.take() {
                 kept.apply_to_session(&mut session);
@@ -112,6 +125,22 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
     async fn cleanup(&self) {
         self.app.cleanup().await;
     }
+}
+
+/// Waits until a connection has to give way; without a place, for ever.
+async fn given_away(place: &mut Option<Place>) {
+    match place {
+        Some(place) => place.given_away().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The client's address; where it has none, the same for all.
+fn client(stream: &Stream) -> SocketAddr {
+    let digest = stream.get_socket_digest();
+    let address = digest.as_ref().and_then(|digest| digest.peer_addr());
+    let address = address.and_then(|address| address.as_inet().copied());
+    address.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into())
 }
 
 /// Tells a client why what it sent is no request, and the operator in the access log.

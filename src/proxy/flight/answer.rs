@@ -15,6 +15,9 @@ use tollgate_wire::tokens::{Seen, Tap};
 use tollgate_wire::translate::Reply;
 use tollgate_wire::{Endpoint, Surface};
 
+/// Blanks before an answer's first byte, in bytes: what keeps a connection alive is far less.
+const LONGEST_BLANK: usize = 64 << 10;
+
 /// See the module.
 pub enum Answer {
     /// Nothing of it has come, so nobody knows which of the others it is.
@@ -166,12 +169,18 @@ impl Unseen {
     /// Some of the body: what the answer is, as soon as it can be told, and the body so far. `None` beside a body is an
     /// answer that its client could not read.
     pub(super) fn push(&mut self, data: &[u8]) -> Option<(Option<Answer>, Bytes)> {
+        let looked_at = self.blank.len();
         self.blank.extend_from_slice(data);
-        let text = self
-            .blank
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(&self.blank);
-        let first = *text.trim_ascii_start().first()?;
+        let text = match looked_at {
+            // A byte order mark may stand here, or come.
+            0..3 => (self.blank.strip_prefix(b"\xef\xbb\xbf")).unwrap_or(&self.blank),
+            _ => &self.blank[looked_at..],
+        };
+        let first = text.trim_ascii_start().first().copied();
+        if first.is_none() && self.blank.len() > LONGEST_BLANK {
+            return Some((None, Bytes::new()));
+        }
+        let first = first?;
         let is_stream = match first {
             b'{' | b'[' | b'"' => false,
             b'd' | b'e' | b'i' | b'r' | b':' => true,

@@ -63,8 +63,8 @@ impl Ended {
 /// The state of the reading.
 pub(super) struct Left {
     until: Instant,
-    /// Bytes that were read since.
-    read: usize,
+    /// Bytes that were read since, and became what they say.
+    pub(super) read: usize,
     /// When the answer had said its last word, and how long its text was.
     said: Option<(Instant, u64)>,
 }
@@ -96,7 +96,6 @@ impl Flight {
     /// Some more of an answer whose client has left, as Pingora hands it to the session; what ended the reading, if
     /// something did.
     pub fn overhear(&self, tasks: Vec<HttpTask>, now: Instant) -> Option<Ended> {
-        let read: usize = tasks.iter().map(size).sum();
         let pass = self.pass(tasks, now);
         let mut state = self.state.lock();
         // The provider's failure, or what it says of it.
@@ -116,7 +115,6 @@ impl Flight {
             return Some(state.by_usage());
         }
         let mut left = state.left.take()?;
-        left.read += read;
         left.look(state.tap(), now);
         state.left = Some(left);
         state.left_by(now, self.drain.ends().is_some())
@@ -181,14 +179,6 @@ impl Left {
             (Some((at, before)), Some(text)) if text == before => Some((at, before)),
             (_, text) => text.map(|text| (now, text)),
         };
-    }
-}
-
-/// Bytes of a body.
-fn size(task: &HttpTask) -> usize {
-    match task {
-        HttpTask::Body(Some(data), _) | HttpTask::UpgradedBody(Some(data), _) => data.len(),
-        _ => 0,
     }
 }
 

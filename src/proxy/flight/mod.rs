@@ -44,6 +44,7 @@ use across::Translator;
 use left::Left;
 use numbers::Numbers;
 
+use super::coding::{Coding, Undoing};
 use super::drain::Drain;
 use super::line::Line;
 use tollgate_failover::Outcome;
@@ -115,6 +116,8 @@ struct State {
     /// Some of the answer's body has come.
     alive: bool,
     answer: Option<Answer>,
+    /// Undoes its compression, if it is compressed.
+    undoing: Option<Box<Undoing>>,
     /// What an error was found to mean.
     judged: Option<Outcome>,
     /// Takes the credential out of all that leaves of the answer.
@@ -150,6 +153,7 @@ impl Flight {
                 attempt_by: now,
                 alive: false,
                 answer: None,
+                undoing: None,
                 judged: None,
                 masking: None,
                 translator: None,
@@ -176,6 +180,7 @@ impl Flight {
         state.attempt_by = by;
         state.alive = false;
         state.answer = None;
+        state.undoing = None;
         state.judged = None;
         state.masking = None;
         state.translator = None;
@@ -189,10 +194,17 @@ impl Flight {
         state.heard = now;
     }
 
-    /// The head of an answer was judged worth looking at. What leaves of its body is masked.
-    pub fn answering(&self, answer: Answer, masking: Masking, now: Instant) {
+    /// The head of an answer was judged worth looking at. What leaves of its body is plain and masked.
+    pub fn answering(
+        &self,
+        answer: Answer,
+        coding: Option<Coding>,
+        masking: Masking,
+        now: Instant,
+    ) {
         let mut state = self.state.lock();
         state.answer = Some(answer);
+        state.undoing = coding.map(|coding| Box::new(Undoing::new(coding)));
         state.masking = Some(masking);
         state.hurry(now);
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use pingora_core::protocols::http::HttpTask;
 
 use super::{Answer, Fault, HOLD_BYTES, Phase, State, Stop, across, answer};
+use tollgate_wire::report::StreamFailure;
 
 /// The most that is held of a stream that is to leave when it is whole.
 const HOLD_WHOLE: usize = 8 << 20;
@@ -70,7 +71,8 @@ impl State {
                 Ok(Some(HttpTask::Header(header, end)))
             }
             HttpTask::Body(data, end) => {
-                let data = self.look(data.unwrap_or_default(), now)?;
+                let data = self.plain(data.unwrap_or_default())?;
+                let data = self.look(data, now)?;
                 let data = if end {
                     self.finish(Some(data), now)?
                 } else {
@@ -98,6 +100,20 @@ impl State {
                 Err(Stop::Upstream(error))
             }
         }
+    }
+
+    /// A piece of the answer as it would be if its provider had not compressed it.
+    fn plain(&mut self, data: Bytes) -> Result<Bytes, Stop> {
+        let data = match &mut self.undoing {
+            Some(undoing) => undoing
+                .push(&data)
+                .map_err(|_| Stop::Fault(Fault::Answer(StreamFailure::Malformed)))?,
+            None => data,
+        };
+        if let Some(left) = &mut self.left {
+            left.read += data.len();
+        }
+        Ok(data)
     }
 
     /// A piece of the answer; what of it is for the client.

@@ -58,7 +58,7 @@ fn a_stream_is_held_until_its_first_content() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     assert_eq!(
         written(flight.pass(vec![head(), body(ROLE, false)], now)),
         0,
@@ -77,11 +77,11 @@ fn an_error_before_content_fails_the_attempt_and_leaves_nothing_behind() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     let pass = flight.pass(vec![head(), body(ROLE, false), body(ERROR, false)], now);
     assert!(matches!(pass, Pass::Fail(_)), "nothing of it may leave");
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     assert_eq!(
         written(flight.pass(vec![head(), body(TEXT, false)], now)),
         2,
@@ -95,7 +95,7 @@ fn a_client_that_was_given_a_head_gets_no_second_one() {
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
     assert_eq!(flight.tick(now + Duration::from_secs(10)), Tick::Open);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     assert_eq!(
         written(flight.pass(vec![head(), body(TEXT, false)], now)),
         1,
@@ -108,7 +108,7 @@ fn comments_stand_only_between_events() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     let half =
         b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"cho";
     let _ = written(flight.pass(vec![head(), body(half, false)], now));
@@ -147,7 +147,7 @@ fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     let early = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\n\
         data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let pass = flight.pass(vec![head(), body(early, false)], now);
@@ -168,11 +168,11 @@ fn an_attempt_that_ended_without_an_answer_does_not_end_the_next_one() {
     let now = clock::now();
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     let pass = flight.pass(vec![head(), body(ROLE, true)], now);
     assert!(matches!(pass, Pass::Fail(_)), "an answer without content");
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     let pass = flight.pass(vec![head(), body(TEXT, false)], now);
     assert!(matches!(pass, Pass::Write(_)), "it has only begun");
 }
@@ -185,7 +185,7 @@ fn the_last_piece_of_a_long_document_waits_for_its_end() {
     let flight = flight(now);
     flight.begin(now + Duration::from_secs(60), now);
     let tap = Tap::whole(Endpoint::Generate(Surface::ChatCompletions));
-    flight.answering(Answer::Whole(tap), masking(), now);
+    flight.answering(Answer::Whole(tap), None, masking(), now);
     let long: &'static [u8] = Box::leak(vec![b' '; HOLD_BYTES + 1].into_boxed_slice());
     assert_eq!(
         written(flight.pass(vec![head(), body(long, false)], now)),
@@ -206,7 +206,7 @@ fn a_stream_that_shows_life_is_bounded_by_its_silences() {
     let secs = Duration::from_secs;
     let flight = flight(start);
     flight.begin(start + secs(60), start);
-    flight.answering(stream(), masking(), start);
+    flight.answering(stream(), None, masking(), start);
     let _ = written(flight.pass(vec![head()], start + secs(1)));
     assert_eq!(
         flight.tick(start + secs(59)),
@@ -223,7 +223,7 @@ fn a_stream_that_shows_life_is_bounded_by_its_silences() {
     assert_eq!(flight.tick(now + secs(1)), Tick::Expire, "it is silent");
     assert_eq!(flight.fault(), Some(Fault::Idle));
     flight.begin(now + secs(60), now);
-    flight.answering(stream(), masking(), now);
+    flight.answering(stream(), None, masking(), now);
     assert_eq!(
         flight.tick(now + secs(60)),
         Tick::Expire,
@@ -245,7 +245,7 @@ fn a_stream_that_leaves_when_it_is_whole_can_still_fail() {
         };
         let flight = Flight::new(limits, Arc::default(), now);
         flight.begin(now + Duration::from_secs(60), now);
-        flight.answering(stream(), masking(), now);
+        flight.answering(stream(), None, masking(), now);
         assert_eq!(
             written(flight.pass(vec![head(), body(TEXT, false)], now)),
             0
@@ -300,14 +300,14 @@ proptest! {
         let mut now = clock::now();
         let flight = flight(now);
         flight.begin(now + Duration::from_secs(60), now);
-        flight.answering(stream(), masking(), now);
+        flight.answering(stream(), None, masking(), now);
         let mut committed = false;
         for event in events {
             let tasks = match event {
                 // The machine never begins another attempt after commit.
                 Event::Begin if !committed => {
                     flight.begin(now + Duration::from_secs(60), now);
-                    flight.answering(stream(), masking(), now);
+                    flight.answering(stream(), None, masking(), now);
                     continue;
                 }
                 Event::Begin => continue,

@@ -324,7 +324,14 @@ async fn requests_under_way_are_bounded() {
 
 #[tokio::test]
 async fn connections_are_bounded() {
-    let fake = Fake::good(Wire::H1, "hi").await;
+    let often = Act::Forever(chat_word("x").into(), Duration::from_millis(100));
+    let fake = Fake::answering(Wire::H1, move |seen| {
+        match seen.json()["stream"].as_bool() {
+            Some(true) => Script::sse().then(often.clone()),
+            _ => Script::chat(false, "hi"),
+        }
+    })
+    .await;
     let limits = json!({"proxy": {"max_connections": 2}});
     let gateway = Gateway::builder()
         .fake("f", &fake)
@@ -334,8 +341,8 @@ async fn connections_are_bounded() {
     let mut first = Client::connect(Version::H1, gateway.address).await;
     let mut second = Client::connect(Version::H2, gateway.address).await;
     for client in [&mut first, &mut second] {
-        let answer = client.ask(&Request::chat(&["m"], false)).await;
-        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let head = client.begin(&Request::chat(&["m"], true)).await;
+        assert_eq!(head.unwrap().status, 200);
     }
     assert_eq!(
         status(gateway.address, &Request::chat(&["m"], false)).await,
@@ -347,6 +354,13 @@ async fn connections_are_bounded() {
         answers(gateway.address, &Request::chat(&["m"], false), 200, SOON).await,
         "its place is free again"
     );
+    // One that waits for its client gives way to one that comes.
+    let mut idle = Client::connect(Version::H1, gateway.address).await;
+    let answer = idle.ask(&Request::chat(&["m"], false)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let request = Request::chat(&["m"], false);
+    assert_eq!(status(gateway.address, &request).await, Some(200));
+    assert!(idle.try_ask(&request).await.is_err(), "it was closed");
 }
 
 #[tokio::test]

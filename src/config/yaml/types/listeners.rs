@@ -21,11 +21,14 @@ pub struct Proxy {
     pub max_body: Option<ByteSize>,
     /// Largest request head. Default 64KiB.
     pub max_headers: Option<ByteSize>,
-    /// Most requests under way at once; further ones are answered 503. 0 is no limit. Default 0.
+    /// Most requests under way at once, of which no account gets more than are left for all; further ones are answered
+    /// 503. 0 is no limit. Default 0.
     pub max_in_flight: Option<u64>,
-    /// Most open client connections, idle ones included; further ones are closed at once. 0 is no limit. Default 0.
+    /// Most open client connections, idle ones included. A further one takes the place of one that waits for its client;
+    /// where all have requests, it is closed at once. 0 is no limit. Default 0.
     pub max_connections: Option<u64>,
-    /// How long a client may take to send its request's whole head, and how long it may pause in its body. Default 30s.
+    /// How long a client may take for a TLS handshake, and to send its request's whole head, and how long it may pause in
+    /// its body, which may take ten times as long in all. Default 30s.
     pub read_timeout: Option<Span>,
     /// How long a client may leave its connection idle between requests. Default 75s.
     pub keepalive: Option<Span>,

@@ -39,7 +39,7 @@ fn flight(answer: Answer, tasks: Vec<HttpTask>, now: Instant) -> (Flight, Arc<Dr
     let drain = Arc::new(Drain::default());
     let flight = Flight::new(limits, drain.clone(), now);
     flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(answer, Masking::new(Arc::new(Mask::new(""))), now);
+    flight.answering(answer, None, Masking::new(Arc::new(Mask::new(""))), now);
     let head = ResponseHeader::build(200, None).expect("200 is a status");
     let mut begun = vec![HttpTask::Header(Box::new(head), false)];
     begun.extend(tasks);

@@ -5,7 +5,7 @@ use crate::admin::api::faults::Faults;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
 use crate::resource::Provider;
-use tollgate_config::catalog::{BaseUrl, plain_http_allowed};
+use tollgate_config::catalog::{BaseUrl, is_public};
 use tollgate_config::{Config, is_private_name, is_provider_id};
 
 /// The provider with changes; all of it is checked, as the catalog will have it. What a caller who is `scoped` to one
@@ -64,10 +64,10 @@ pub(super) fn applied(
     Ok(new)
 }
 
-/// Whether a base URL can only be on our own network: plain http is spoken nowhere else.
+/// Whether a base URL cannot be on the public internet: plain http is spoken on our own network only.
 fn is_private(url: &str) -> bool {
     BaseUrl::parse(url).is_ok_and(|url| {
-        !url.tls || url.address().is_some_and(plain_http_allowed) || is_private_name(&url.host)
+        !url.tls || url.address().is_some_and(|ip| !is_public(ip)) || is_private_name(&url.host)
     })
 }
 
