@@ -59,6 +59,9 @@ const ANSWERS: Answers<'static> = Answers {
     model: MODEL,
 };
 
+/// When answers are learnt and expected (Unix time, s).
+const AT: u64 = 1_800_000_000;
+
 const USAGE: Usage = Usage::of(1_234, 1_000, 0, 321, 0);
 
 /// A bank that lends whatever one likes at once, so that drawers are never short.
@@ -76,6 +79,7 @@ impl Bank for Rich {
                 mark: message.mark,
                 charged: NanoUsd(PLENTY),
                 newest: message.holder.epoch,
+                now: tollgate_base::clock::wall_ms(),
                 float: NanoUsd(PLENTY),
                 free: NanoUsd(PLENTY),
                 floats: NanoUsd(PLENTY),
@@ -320,14 +324,14 @@ fn estimating(criterion: &mut Criterion) {
     let estimates = Estimates::default();
     let lengths: Vec<u64> = (0..997).map(|n| n * 7 % 1_500).collect();
     for output in &lengths {
-        estimates.learn(&ANSWERS, *output);
+        estimates.learn(&ANSWERS, *output, AT);
     }
     criterion.bench_function("ledger/expected_output", |bencher| {
-        bencher.iter(|| estimates.expected_output(black_box(&ANSWERS), Some(32_000)));
+        bencher.iter(|| estimates.expected_output(black_box(&ANSWERS), Some(32_000), AT));
     });
     let mut next = lengths.iter().cycle();
     criterion.bench_function("ledger/learn", |bencher| {
-        bencher.iter(|| estimates.learn(black_box(&ANSWERS), *next.next().unwrap_or(&1)));
+        bencher.iter(|| estimates.learn(black_box(&ANSWERS), *next.next().unwrap_or(&1), AT));
     });
 }
 
