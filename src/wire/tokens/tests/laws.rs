@@ -9,9 +9,29 @@ use crate::tokens::facts::Facts;
 use crate::tokens::whole::judge;
 
 /// What a document says, by what was kept of it.
-fn judged(endpoint: Endpoint, kept: &Kept) -> (Option<StreamFailure>, Facts) {
+fn judged(endpoint: Endpoint, kept: &Kept) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut facts = Facts::default();
-    (judge(endpoint, kept, &mut facts), facts)
+    let failure = judge(endpoint, kept, &mut facts);
+    let reported = facts.reported();
+    let text = (
+        facts.text.as_str().to_owned(),
+        facts.text.len(),
+        facts.unread,
+    );
+    let said = (
+        facts.served.clone(),
+        facts.model.clone(),
+        facts.finish_reason.clone(),
+    );
+    (
+        failure,
+        reported,
+        text,
+        said,
+        facts.content,
+        facts.complete,
+        facts.passes(),
+    )
 }
 
 pub(super) fn pieces<'a>(stream: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
