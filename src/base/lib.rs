@@ -4,12 +4,16 @@
 #![warn(unreachable_pub)]
 
 pub mod clock;
+mod dumps;
 pub mod id;
 pub mod random;
 mod redact;
 mod secret;
 pub mod time;
+mod veil;
 
+pub use dumps::forbid_core_dumps;
 pub use redact::redact;
 pub use secret::Secret;
 pub use time::Timestamp;
+pub use veil::veil;

@@ -17,7 +17,7 @@ use tollgate_wire::tokens::Encoding;
 
 mod admin;
 mod clocks;
-mod control;
+pub mod control;
 pub mod database;
 pub mod feeds;
 pub mod fetch;
@@ -72,6 +72,9 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
 /// When the configuration has faults, an address is taken, or the system refuses something.
 pub fn run(path: &Path) -> Result<(), BootError> {
     process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
+    if let Err(error) = tollgate_base::forbid_core_dumps() {
+        log::warn!("core dumps, which would hold keys, cannot be forbidden: {error}");
+    }
     let env: Environment = Arc::new(|name| std::env::var(name).ok());
     let config = tollgate_config::load(path, &*env)?;
 

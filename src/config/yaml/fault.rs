@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use super::sources::Sources;
+use tollgate_base::veil;
 
 /// One thing that is wrong, or (among a configuration's warnings) probably not meant. Never shows a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Fault {
 }
 
 impl fmt::Display for Fault {
-    /// One line, whatever the file says: a fault may quote it.
+    /// One line, whatever the file says: a fault may quote it, but for what looks like a credential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = OneLine(f);
         write!(out, "{}:", self.file.display())?;
@@ -29,11 +30,11 @@ impl fmt::Display for Fault {
             write!(out, "{line}:")?;
         }
         if !self.path.is_empty() {
-            write!(out, " {}:", self.path)?;
+            write!(out, " {}:", veil(&self.path))?;
         }
-        write!(out, " {}", self.message)?;
+        write!(out, " {}", veil(&self.message))?;
         if let Some(hint) = &self.hint {
-            write!(out, "; {hint}")?;
+            write!(out, "; {}", veil(hint))?;
         }
         Ok(())
     }
@@ -94,5 +95,12 @@ mod tests {
             fault.to_string(),
             r"a.yaml:3: providers[0].b\tc: `two\r\nlines\u{1b}[31m` é; \n"
         );
+        let told = Fault {
+            path: "providers[0].sk-proj-hunter2".into(),
+            message: "`tg-app-g1-hunter2` is not a choice".into(),
+            hint: Some("did you mean `sk-proj-hunter2`?".into()),
+            ..fault
+        };
+        assert!(!told.to_string().contains("hunter2"), "{told}");
     }
 }

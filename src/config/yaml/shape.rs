@@ -8,7 +8,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::{Map, Value};
 
-use super::nearest::did_you_mean_or_list;
+use super::nearest::{did_you_mean, did_you_mean_or_list};
 use super::place::{Place, Seg};
 use super::types;
 
@@ -218,7 +218,10 @@ fn explain(
     raw: &dyn Fn(&Place) -> Option<String>,
 ) -> Vec<Misshape> {
     let place = Place::from_pointer(error.instance_path().as_str(), document);
-    let written = || raw(&place).map_or_else(|| "this".to_owned(), |text| format!("`{text}`"));
+    let written = || {
+        let text = raw(&place).filter(|text| may_be_shown(text));
+        text.map_or_else(|| "this".to_owned(), |text| format!("`{text}`"))
+    };
     let node = around(error, schema);
     let unit = node.get("patternErrorMessage").and_then(Value::as_str);
     let one = |message: String, hint: Option<String>| {
@@ -262,8 +265,13 @@ fn explain(
                 .filter_map(Value::as_str)
                 .collect();
             let word = raw(&place).unwrap_or_default();
+            let near = did_you_mean(&word, options.iter().copied());
+            let shown = match near.is_some() || may_be_shown(&word) {
+                true if !word.is_empty() => format!("`{word}`"),
+                _ => "this".to_owned(),
+            };
             one(
-                format!("{} is not a choice here", written()),
+                format!("{shown} is not a choice here"),
                 did_you_mean_or_list(&word, "the choices are", options.iter().copied()),
             )
         }
@@ -280,6 +288,13 @@ fn explain(
             None => one(error.masked_with(written()).to_string(), None),
         },
     }
+}
+
+/// Whether a text that stands where a figure or a word of a few belongs is a slip of such, and no password that got into
+/// the wrong line.
+fn may_be_shown(text: &str) -> bool {
+    let begins = text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
+    text.len() <= if begins { 20 } else { 10 }
 }
 
 fn wrong_type(place: Place, kind: &TypeKind, found: &Value) -> Misshape {

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tollgate_base::Timestamp;
+use tollgate_base::{Timestamp, veil};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 
@@ -86,7 +86,11 @@ impl Entry<'_> {
         line.some(r#","account":"#, self.account);
         line.some(r#","configuration":"#, self.configuration);
         line.text(r#","method":"#, self.method);
-        line.text(r#","path":"#, self.path);
+        match self.surface {
+            Some(_) => line.text(r#","path":"#, self.path),
+            // Whatever stands in a path that is none of ours may be a token.
+            None => line.text(r#","path":"#, &veil(self.path)),
+        }
         line.some(r#","surface":"#, self.surface.map(Surface::name));
         line.some(r#","requested_model":"#, self.requested_model);
         line.some(r#","provider":"#, self.provider);
