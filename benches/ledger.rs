@@ -261,6 +261,7 @@ fn charge(names: &[Arc<str>; 3]) -> UsageEvent {
         provider_display_name: "Anthropic".into(),
         model: MODEL.into(),
         model_display_name: MODEL.into(),
+        unlisted: false,
         attempt_number: 1,
         is_final_attempt: true,
         status_code: 200,

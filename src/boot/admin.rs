@@ -119,7 +119,8 @@ fn export_health(shared: &Shared, metrics: &Metrics) {
         metrics.ledger(ledger);
     }
     let snapshot = shared.snapshot.load();
-    for provider in snapshot.catalog.providers() {
+    let providers = snapshot.catalog.providers().iter();
+    for provider in providers.filter(|provider| !provider.is_tenants()) {
         let is_its = |key: &str| {
             let key = snapshot.provider_key(key);
             key.is_some_and(|key| key.provider == provider.id)

@@ -14,3 +14,6 @@ pub mod secrets;
 mod yaml;
 
 pub use yaml::*;
+
+/// The account of everything that names none: the operator's own.
+pub const DEFAULT_ACCOUNT: &str = "default";

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use tollgate_config::access::{ProviderKey, Step};
@@ -20,6 +20,8 @@ use tollgate_wire::Surface;
 /// The longest plan. A request may list any number of models; what goes beyond this is not tried.
 /// Whatever bounds retries elsewhere must not be smaller.
 pub(crate) const MAX_CANDIDATES: usize = 256;
+
+static OTHER_MODEL: LazyLock<Arc<str>> = LazyLock::new(|| tollgate_ledger::OTHER.into());
 
 /// From this length on duplicates are looked up instead of searched for.
 const SEARCHED: usize = 16;
@@ -70,6 +72,14 @@ impl Candidate {
         self.key.id == other.key.id
             && self.upstream_model == other.upstream_model
             && self.provider.id == other.provider.id
+    }
+
+    /// The model in what is kept for long, and so must not be whatever callers write: its id, if the catalog knows it.
+    pub fn known_model(&self) -> &Arc<str> {
+        match &self.model {
+            Some(_) => &self.upstream_model,
+            None => &OTHER_MODEL,
+        }
     }
 
     /// Whether it can be called on `surface`.

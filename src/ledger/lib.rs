@@ -34,6 +34,10 @@ pub mod till;
 pub use money::NanoUsd;
 pub use office::Ledger;
 
+/// What stands for every model that the catalog does not know, whose id is whatever a caller writes, in what is kept for
+/// long: daily totals, estimates, labels.
+pub const OTHER: &str = "other";
+
 /// Who pays the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {

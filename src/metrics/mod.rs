@@ -1,6 +1,6 @@
 //! What the operator sees: Prometheus metrics, the access log, the process log.
 //!
-//! Invariant: every label comes from a fixed or configured set (providers, catalog models or
+//! Invariant: every label comes from a fixed or configured set (the operator's providers and models, or
 //! `other`, surfaces, status classes, outcomes), and a request's path touches handles that were
 //! resolved before: no label is hashed per request.
 
@@ -21,7 +21,9 @@ use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, TextEncoder};
 
 use families::Families;
 pub use route::{RouteMetrics, StatusClass};
+use tollgate_config::catalog::Provider;
 use tollgate_failover::BreakerState;
+use tollgate_ledger::OTHER;
 use tollgate_wire::Surface;
 
 /// Routes whose handles are kept; beyond that the cache starts anew (reloads bring new ids).
@@ -35,6 +37,8 @@ pub struct Metrics {
     overhead: [Histogram; Surface::ALL.len()],
     access_log_dropped: IntCounter,
     routes: ArcSwap<HashMap<RouteKey, CachedRoute>>,
+    /// The label of what is not named.
+    other: Arc<str>,
     refresh: OnceLock<Refresh>,
 }
 
@@ -73,6 +77,7 @@ impl Metrics {
                 .map(|surface| families.overhead.with_label_values(&[surface.name()])),
             access_log_dropped: families.access_log_dropped.clone(),
             routes: ArcSwap::default(),
+            other: OTHER.into(),
             refresh: OnceLock::new(),
             families,
         })
@@ -113,6 +118,14 @@ impl Metrics {
             routes
         });
         metrics
+    }
+
+    /// What a provider is called in labels: those that tenants made have one name.
+    pub fn label<'a>(&'a self, provider: &'a Provider) -> &'a Arc<str> {
+        match provider.is_tenants() {
+            true => &self.other,
+            false => &provider.id,
+        }
     }
 
     /// Counts a request that was answered before a provider was chosen.

@@ -69,7 +69,7 @@ impl Record<'_> {
                     account: &caller.key.account,
                     access_key: &caller.key.id,
                     provider: &attempt.candidate.provider.id,
-                    model: &attempt.candidate.upstream_model,
+                    model: attempt.candidate.known_model(),
                 };
                 let one = settled.usage.output().div_ceil(planned.tab.answers());
                 let at = clock::unix_ms(self.wall) / 1_000;
@@ -115,9 +115,11 @@ impl Record<'_> {
 
     fn measure(&self, planned: &Planned, endpoint: Endpoint, attempt: &Attempt<'_>) {
         let candidate = attempt.candidate;
-        let route = self.shared.metrics.route(
-            &candidate.provider.id,
-            candidate.model.as_ref().map(|model| &model.id),
+        let metrics = &self.shared.metrics;
+        let model = candidate.model.as_ref().map(|model| &model.id);
+        let route = metrics.route(
+            metrics.label(&candidate.provider),
+            model.filter(|_| !candidate.provider.is_tenants()),
             endpoint.surface(),
         );
         route.attempt(label(attempt.past));

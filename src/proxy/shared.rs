@@ -74,7 +74,8 @@ impl Shared {
         }
         let Some(rest) = rest else { return };
         if rest.is_new {
-            self.metrics.cool_down(provider, reason);
+            let label = self.metrics.label(&candidate.provider);
+            self.metrics.cool_down(label, reason);
             let what = rest.scope.model.as_deref().unwrap_or("all models");
             let secs = rest
                 .until

@@ -349,6 +349,7 @@ impl Tab {
             model_display_name: model
                 .map_or(&candidate.upstream_model, |model| &model.display_name)
                 .clone(),
+            unlisted: model.is_none(),
             attempt_number: payee.number,
             is_final_attempt: is_final,
             status_code: status.unwrap_or_default(),

@@ -86,6 +86,7 @@ fn event(account: &str, number: u64, at_ms: u64) -> Arc<UsageEvent> {
         provider_display_name: "OpenAI".into(),
         model: "gpt-4o".into(),
         model_display_name: "GPT-4o".into(),
+        unlisted: false,
         attempt_number: 1,
         is_final_attempt: true,
         status_code: 200,

@@ -77,6 +77,12 @@ impl Provider {
         })
     }
 
+    /// Whether a tenant says where it is: an account that is not the operator's own, or an API key of one account.
+    pub fn is_tenants(&self) -> bool {
+        let of_tenant = |owner: &Arc<str>| **owner != *crate::DEFAULT_ACCOUNT;
+        self.public_only || self.owner.as_ref().is_some_and(of_tenant)
+    }
+
     /// Whether calls need one of the provider's keys.
     pub fn needs_key(&self) -> bool {
         self.auth != Some(Auth::None)

@@ -41,6 +41,8 @@ pub struct UsageEvent {
     pub model: Arc<str>,
     /// The model's name, for people; its id where the catalog does not know it.
     pub model_display_name: Arc<str>,
+    /// Whether the catalog does not know the model, whose id is then whatever the caller wrote.
+    pub unlisted: bool,
     /// The attempt's place in its request, from 1.
     pub attempt_number: u32,
     /// Whether the request ended with this attempt.
@@ -105,6 +107,7 @@ impl UsageEvent {
             (flag::HELD, self.held),
             (flag::MANAGED, self.key_source == KeyKind::Managed),
             (flag::FINAL, self.is_final_attempt),
+            (flag::UNLISTED, self.unlisted),
         ];
         Attempt {
             id: self.id.parts(),
@@ -145,6 +148,7 @@ impl UsageEvent {
             access_key_id: access_key,
             account,
             surface,
+            unlisted: is(flag::UNLISTED),
             attempt_number: attempt.number,
             is_final_attempt: is(flag::FINAL),
             status_code: attempt.status,
@@ -330,6 +334,7 @@ pub(super) mod tests {
             provider_display_name: "OpenAI".into(),
             model: "gpt-4o".into(),
             model_display_name: "GPT-4o".into(),
+            unlisted: false,
             attempt_number: 1,
             is_final_attempt: true,
             status_code: 200,

@@ -184,6 +184,7 @@ pub(crate) mod flag {
     pub(crate) const HELD: u16 = 1 << 5;
     pub(crate) const MANAGED: u16 = 1 << 6;
     pub(crate) const FINAL: u16 = 1 << 7;
+    pub(crate) const UNLISTED: u16 = 1 << 8;
 }
 
 /// Writes a record to the start of a buffer, and says how long it is; `None` if it does not fit.

@@ -1,9 +1,9 @@
 //! What was settled since the last message, and how it is told.
 
 use super::window;
-use crate::NanoUsd;
 use crate::bank::{Day, Rollup, content};
 use crate::events::UsageEvent;
+use crate::{NanoUsd, OTHER};
 
 /// What tells a charge from others: as it is journalled, with when it was settled (Unix time, ms).
 pub(super) fn content_of(event: &UsageEvent, at_ms: u64) -> u64 {
@@ -53,13 +53,15 @@ impl Totals {
     }
 
     fn total(&mut self, day: Day, event: &UsageEvent) -> &mut Rollup {
+        // Rows stay for ever: they name what the catalog names.
+        let model = if event.unlisted { OTHER } else { &event.model };
         let compare = |total: &Rollup| {
             total
                 .day
                 .cmp(&day)
                 .then_with(|| total.access_key.cmp(&event.access_key_id))
                 .then_with(|| total.provider.cmp(&event.provider))
-                .then_with(|| total.model.cmp(&event.model))
+                .then_with(|| (*total.model).cmp(model))
         };
         let again = self.rollups.get(self.last);
         if !again.is_some_and(|total| compare(total).is_eq()) {
@@ -69,7 +71,10 @@ impl Totals {
                     day,
                     access_key: event.access_key_id.clone(),
                     provider: event.provider.clone(),
-                    model: event.model.clone(),
+                    model: match event.unlisted {
+                        true => OTHER.into(),
+                        false => event.model.clone(),
+                    },
                     requests: 0,
                     failed: 0,
                     orphaned: 0,

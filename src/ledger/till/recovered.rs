@@ -41,6 +41,7 @@ impl Held {
             provider_display_name: self.provider.clone(),
             model: self.model.clone(),
             model_display_name: self.model.clone(),
+            unlisted: false,
             attempt_number: 1,
             is_final_attempt: true,
             status_code: 0,

@@ -25,14 +25,16 @@ const COMMITS: &str = include_str!("lua/commit.lua");
 
 tollgate_store::scripts! {
     COMMIT = "tollgate:commit:1", COMMITS;
-    SINCE = "tollgate:since:1", include_str!("lua/since.lua");
+    SINCE = "tollgate:since:2", include_str!("lua/since.lua");
     MARK_USED = "tollgate:mark-used:1", include_str!("lua/mark-used.lua");
 }
 
 /// More changed resources than these are loaded together with all others.
 const MOST_CHANGES: usize = 5_000;
+/// How many changed resources are told by one call: Redis does nothing else meanwhile.
+const AT_ONCE: usize = 500;
 /// About how many resources a page has.
-const PAGE: usize = 2_000;
+const PAGE: usize = 500;
 /// How often loading begins anew, because more changed meanwhile than can be told, or on another server.
 const TRIES: u32 = 5;
 /// Of how many revisions it is remembered which commit made them, the last ones that were told.
@@ -63,8 +65,28 @@ impl RedisStore {
         names.map(|name| keys.shared(name)).to_vec()
     }
 
-    /// Asks for changes, or only for where the store is; also says on which connection.
+    /// Asks for changes, or only for where the store is; also says on which connection. What changes again between two
+    /// pages makes them not known.
     async fn ask(&self, known: Option<(u64, &str)>) -> Result<(Answer, u64), StoreError> {
+        let (mut answer, connection) = self.page(known, 0).await?;
+        let mut told = answer.records.len();
+        while told == AT_ONCE && answer.is_known {
+            let (page, on) = self.page(known, answer.records.len()).await?;
+            told = page.records.len();
+            answer.records.extend(page.records);
+            answer.is_known = page.is_known
+                && (on, page.revision) == (connection, answer.revision)
+                && answer.records.len() <= MOST_CHANGES;
+        }
+        Ok((answer, connection))
+    }
+
+    /// One page of changes, behind as many as `offset`.
+    async fn page(
+        &self,
+        known: Option<(u64, &str)>,
+        offset: usize,
+    ) -> Result<(Answer, u64), StoreError> {
         let names = ["store", "resources", "revisions", "commits"];
         let mut call = Call::new(&SINCE, self.keys(names));
         match known {
@@ -72,7 +94,8 @@ impl RedisStore {
             Some((revision, _)) => call.push(revision),
         }
         call.push(known.map_or("", |(_, mark)| mark));
-        call.push(MOST_CHANGES);
+        call.push(AT_ONCE);
+        call.push(offset);
         let (answer, connection) = self.redis.call(&call, self.redis.deadline()).await?;
         Ok((Answer::read(answer)?, connection))
     }

@@ -9,7 +9,7 @@
 mod scripts;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +25,9 @@ use super::{Bank, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
 
 /// How many accounts are introduced with one command.
 const INTRODUCED: usize = 1000;
+
+/// How many daily totals are read with one call: Redis does nothing else meanwhile.
+const ROWS: usize = 100;
 
 /// How many batches of events are fetched with one command.
 const PAGE: usize = 16;
@@ -199,9 +202,21 @@ impl Bank for RedisBank {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
         let names = ["rollups", "days", "costs"].map(|name| self.redis.keys.of(account, name));
-        let call = Call::new(&ROLLUPS, names.to_vec()).with(from.0).with(to.0);
-        let (answer, _) = self.redis.call(&call, deadline).await?;
-        wire::read_rollups(answer)
+        let (mut rows, mut offset) = (BTreeMap::new(), 0);
+        loop {
+            let call = Call::new(&ROLLUPS, names.to_vec()).with(from.0).with(to.0);
+            let call = call.with(offset).with(ROWS);
+            // Others wait for a page, not for all of them; so each has a deadline of its own.
+            let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
+            let page = wire::read_rollups(answer)?;
+            let last = page.len() < ROWS;
+            // Rows that come in between make pages overlap.
+            rows.extend(page.into_iter().map(|row| (wire::place(&row), row)));
+            if last {
+                return Ok(rows.into_values().collect());
+            }
+            offset += ROWS;
+        }
     }
 
     async fn events(

@@ -1,5 +1,7 @@
 //! What scripts are given, and what they answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use redis::Value;
 
@@ -243,24 +245,18 @@ fn float(row: &[String]) -> Result<Float, StoreError> {
     read().ok_or_else(|| strange("a float"))
 }
 
-/// Reads the answer of `rollups.lua`, in the order of days and names.
+/// Where a row stands among all: by its day and its names.
+pub(super) fn place(row: &Rollup) -> (Day, [Arc<str>; 3]) {
+    let names = [&row.access_key, &row.provider, &row.model];
+    (row.day, names.map(Arc::clone))
+}
+
+/// Reads the answer of `rollups.lua`.
 pub(super) fn read_rollups(answer: Value) -> Result<Vec<Rollup>, StoreError> {
-    let mut rows = read::<Vec<Vec<String>>>(answer)?
+    read::<Vec<Vec<String>>>(answer)?
         .iter()
         .map(|row| read_rollup(row).ok_or_else(|| strange("a daily total")))
-        .collect::<Result<Vec<_>, _>>()?;
-    rows.sort_by(|a, b| {
-        let key = |row: &Rollup| {
-            (
-                row.day,
-                row.access_key.clone(),
-                row.provider.clone(),
-                row.model.clone(),
-            )
-        };
-        key(a).cmp(&key(b))
-    });
-    Ok(rows)
+        .collect()
 }
 
 fn read_rollup(row: &[String]) -> Option<Rollup> {

@@ -52,6 +52,7 @@ prop_compose! {
             provider_display_name: provider_name.into(),
             model: model.into(),
             model_display_name: model_name.into(),
+            unlisted: false,
             attempt_number: numbers.2,
             is_final_attempt,
             status_code: numbers.3,

@@ -1,9 +1,9 @@
 -- What changed after the revision ARGV[1], which this caller had from the commit ARGV[2] ('' if it does not know);
--- without a revision, only where the store is. At most ARGV[3] resources.
+-- without a revision, only where the store is. At most ARGV[3] resources, after the first ARGV[4].
 -- Answers the revision, the commit that made it, whether the changes are known, and for each resource its name, its
 -- revision, and its document (nil: it was deleted).
 local STORE, RESOURCES, REVISIONS, COMMITS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local asked, mark, most = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local asked, mark = tonumber(ARGV[1]), ARGV[2]
 
 local head = redis.call('HMGET', STORE, 'schema', 'revision', 'floor')
 if head[1] and tonumber(head[1]) > 1 then
@@ -15,8 +15,7 @@ if not asked or asked > revision or asked < floor then return answer end
 -- A server that lost commits has made others with the same numbers.
 if mark ~= '' and tonumber(redis.call('ZSCORE', COMMITS, mark) or -1) ~= asked then return answer end
 if asked < revision then
-  local names = redis.call('ZRANGEBYSCORE', REVISIONS, '(' .. ARGV[1], '+inf', 'LIMIT', 0, most + 1)
-  if #names > most then return answer end
+  local names = redis.call('ZRANGEBYSCORE', REVISIONS, '(' .. ARGV[1], '+inf', 'LIMIT', ARGV[4], ARGV[3])
   for i, name in ipairs(names) do
     local stored = redis.call('HGET', RESOURCES, name)
     if stored then
