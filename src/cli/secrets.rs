@@ -8,6 +8,8 @@ use clap::Subcommand;
 use tollgate_config::secrets::MasterKey;
 use tollgate_control::{Actor, Control, Resealed};
 
+use crate::boot::control::was_sealed;
+
 use super::ledger::{Failure, with_store};
 
 #[derive(Debug, Subcommand)]
@@ -37,17 +39,30 @@ It works beside running gateways, and may be broken off and repeated. Exit codes
 key, 1 something is not."
     )]
     RotateMaster(super::From),
+    /// Seal the store: from then on documents count only if one with the master key wrote them.
+    #[command(
+        after_help = "A store that was made by this version is sealed from its first document on. For one that an earlier version
+made, once every gateway is of this version:
+  tollgate secrets seal
+
+It believes what the store holds at that moment, signs it under the current master key, and binds each provider key to
+its account, its provider and the provider's host. It works beside running gateways, and may be broken off and
+repeated. There is no way back: gateways of earlier versions cannot use the provider keys any more, and what they write
+is refused. Exit codes: 0 the store is sealed, 1 it is not."
+    )]
+    Seal(super::From),
 }
 
 /// Runs one of them.
 pub fn run(command: &SecretsCommand) -> io::Result<ExitCode> {
     match command {
         SecretsCommand::Generate => generate(),
-        SecretsCommand::RotateMaster(from) => rotate(&from.config),
+        SecretsCommand::RotateMaster(from) => reseal(&from.config, false),
+        SecretsCommand::Seal(from) => reseal(&from.config, true),
     }
 }
 
-fn rotate(path: &Path) -> io::Result<ExitCode> {
+fn reseal(path: &Path, whole: bool) -> io::Result<ExitCode> {
     with_store(path, async |opened, config| {
         let Some(id) = config.secrets.current_id() else {
             return Err(Failure::Words(format!(
@@ -56,6 +71,9 @@ fn rotate(path: &Path) -> io::Result<ExitCode> {
             )));
         };
         let control = Control::new(config.clone().into(), Some(opened.store.clone()));
+        if was_sealed(config) {
+            control.remember_sealed();
+        }
         let actor = Actor {
             id: "command-line".to_owned(),
             name: None,
@@ -63,7 +81,7 @@ fn rotate(path: &Path) -> io::Result<ExitCode> {
             request_id: None,
         };
         let resealed = control
-            .reseal(&actor, |done, all| {
+            .reseal(&actor, whole, |done, all| {
                 // Who hears of it is not what it is done for.
                 writeln!(io::stderr(), "{done} of {all}").ok();
             })
@@ -72,12 +90,19 @@ fn rotate(path: &Path) -> io::Result<ExitCode> {
         let Resealed {
             done,
             current,
+            signed,
             failed,
         } = resealed;
         writeln!(
             io::stdout(),
             "{done} encrypted anew under master key `{id}`; {current} were already"
         )?;
+        if control.is_sealed() {
+            writeln!(
+                io::stdout(),
+                "the store is sealed; {signed} other documents were signed"
+            )?;
+        }
         for (key, error) in &failed {
             writeln!(io::stderr(), "tollgate: {key} is not: {error}")?;
         }

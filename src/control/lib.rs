@@ -19,13 +19,16 @@
 
 pub mod admin;
 mod audit;
+mod change;
 mod declared;
 mod marks;
 mod merge;
+mod quota;
 mod records;
 mod replica;
 mod reseal;
 pub mod resource;
+pub mod seals;
 mod state;
 pub mod store;
 #[cfg(test)]
@@ -35,14 +38,14 @@ mod used;
 mod view;
 
 pub use audit::{Action, Actor, Audited};
-pub use replica::{ChangeError, Control, context};
+pub use change::ChangeError;
+pub use replica::Control;
 pub use reseal::{ResealError, Resealed};
 pub use resource::Document;
 pub use state::{State, Table, Tabled};
 pub use view::{Draft, Found, View};
 
-/// The account of everything that names none.
-pub const DEFAULT_ACCOUNT: &str = "default";
+pub use tollgate_config::DEFAULT_ACCOUNT;
 
 /// Who created what the YAML declares.
 pub(crate) const DECLARED: &str = "yaml";

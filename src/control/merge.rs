@@ -5,13 +5,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::resource::forms::Form as _;
-use super::resource::{self, AccessKey, Account, Document as _, Provider, ProviderKey, Settings};
+use super::resource::{
+    self, AccessKey, Account, Document as _, Open, Provider, ProviderKey, Settings,
+};
 use super::state::State;
 use super::view::{Found, View};
 use tollgate_base::Secret;
 use tollgate_config::access::{AccountSettings, Configuration, Contents, Snapshot, WrittenKey};
-use tollgate_config::catalog::{Catalog, TimeoutOverrides};
+use tollgate_config::catalog::{Catalog, Provider as CatalogProvider, TimeoutOverrides};
 use tollgate_config::{Config, types};
 
 /// What a snapshot is made of besides the stored resources.
@@ -21,9 +25,29 @@ pub(super) struct Base<'a> {
     pub stored: &'a State,
     /// Whether the store has been read.
     pub complete: bool,
-    /// The clear text of a provider key, if its master key is there.
-    pub open: &'a dyn Fn(&str, &ProviderKey) -> Option<Secret>,
+    /// The clear text of a provider key.
+    pub open: &'a Opening<'a>,
+    /// The catalog that was laid last.
+    pub laid: &'a Mutex<Laid>,
 }
+
+/// The catalog with the custom providers of the store, as it was laid last: most changes are of other resources, and of
+/// many providers one changes.
+#[derive(Default)]
+pub(super) struct Laid {
+    config: Option<Arc<Config>>,
+    /// The documents that it was made of, in order.
+    documents: Vec<Arc<Provider>>,
+    catalog: Arc<Catalog>,
+    /// Each document's provider, by the id of the resource; `None` where it cannot be understood.
+    each: HashMap<Arc<str>, LaidOne>,
+}
+
+/// A document, and the provider that it makes.
+type LaidOne = (Arc<Provider>, Option<Arc<CatalogProvider>>);
+
+/// Opens a provider key, by its id, for where this catalog says that it is sent; `None` if it does not open.
+pub(super) type Opening<'a> = dyn Fn(&Catalog, &str, &ProviderKey) -> Option<Secret> + 'a;
 
 impl Base<'_> {
     /// The configuration file may not declare a key's account any more. Nobody could see or delete such keys, so they
@@ -56,13 +80,13 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
         declared: base.declared,
         stored: base.stored,
     };
-    let mut custom: Vec<Custom> = stored(view.all()).map(Custom::from).collect();
+    let mut custom: Vec<Found<Provider>> = stored(view.all()).collect();
     // Of two with one id the elder counts: a gateway that cannot read the one may have let the other be made.
     let mut ids = HashSet::new();
     custom.reverse();
-    custom.retain(|own| ids.insert(own.says.id.clone()));
+    custom.retain(|own| ids.insert(own.resource.says.id.clone()));
     custom.reverse();
-    let catalog = catalog(base.config, &custom);
+    let catalog = catalog(base, &custom);
     let declared_keys = base.config.access_keys.iter().map(WrittenKey::from);
     let hidden = &base.declared.access_keys;
     let own = base.stored.access_keys.iter();
@@ -71,8 +95,8 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
     let own = own.map(|(id, key)| base.written(id, key));
     let contents = Contents {
         config: base.config.clone(),
+        providers: providers(base, &view, &custom, &catalog),
         catalog,
-        providers: providers(base, &view, &custom),
         configurations: configurations(base),
         access_keys: declared_keys.chain(own).collect(),
         settings: settings(base),
@@ -145,81 +169,85 @@ fn stored<T>(all: impl Iterator<Item = Found<T>>) -> impl Iterator<Item = Found<
     all.filter(|found| !found.declared)
 }
 
-/// A custom provider, and what this gateway understands of it.
-struct Custom {
-    found: Found<Provider>,
-    says: types::Provider,
-}
-
-impl From<Found<Provider>> for Custom {
-    fn from(found: Found<Provider>) -> Custom {
-        let says = found.resource.says.laid();
-        Custom { found, says }
-    }
-}
-
 /// The declared catalog with the custom providers of the store after all others. One that clashes with a declared
 /// provider, or cannot be understood any more, is left out.
-fn catalog(config: &Config, custom: &[Custom]) -> Arc<Catalog> {
-    let is_free = |own: &&Custom| {
-        let free = config.catalog.provider(&own.says.id).is_none();
-        if !free {
+fn catalog(base: &Base<'_>, custom: &[Found<Provider>]) -> Arc<Catalog> {
+    let config = base.config;
+    let mut laid = base.laid.lock();
+    let here = |own: &Arc<Config>| Arc::ptr_eq(own, config);
+    let mut last = std::mem::take(&mut *laid);
+    if !last.config.as_ref().is_some_and(here) {
+        last = Laid::default();
+    }
+    laid.config = Some(config.clone());
+    laid.documents = custom.iter().map(|own| own.resource.clone()).collect();
+    let same = laid.documents.iter().zip(&last.documents);
+    if last.config.is_some()
+        && laid.documents.len() == last.documents.len()
+        && same.into_iter().all(|(one, other)| Arc::ptr_eq(one, other))
+    {
+        *laid = last;
+        return laid.catalog.clone();
+    }
+    let mut made = Vec::new();
+    // The eldest first: a new provider takes no bare id away from one that had it.
+    for own in custom.iter().rev() {
+        if config.catalog.provider(&own.resource.says.id).is_some() {
             log::debug!(
                 "the stored provider {} is hidden by the configuration or the catalog",
-                own.found.id
+                own.id
             );
+            continue;
         }
-        free
-    };
-    // The eldest first: a new provider takes no bare id away from one that had it.
-    let mut custom: Vec<&Custom> = custom.iter().rev().filter(is_free).collect();
-    if custom.is_empty() {
-        return config.catalog.clone();
+        let known = last.each.remove(&own.id);
+        let known = known.filter(|(document, _)| Arc::ptr_eq(document, &own.resource));
+        let (document, provider) =
+            known.unwrap_or_else(|| (own.resource.clone(), laid_over(config, own)));
+        made.extend(provider.clone());
+        laid.each.insert(own.id.clone(), (document, provider));
     }
-    let lay = |custom: &[&Custom]| {
-        let says: Vec<types::Provider> = custom.iter().map(|own| own.says.clone()).collect();
-        config.catalog.with_last(&says)
+    laid.catalog = match made.is_empty() {
+        true => config.catalog.clone(),
+        false => Arc::new(config.catalog.with_last(made)),
     };
-    let mut catalog = lay(&custom).unwrap_or_else(|_| {
-        // One of them cannot be understood any more: the others are not to suffer.
-        custom.retain(|own| match lay(&[own]) {
-            Ok(_) => true,
-            Err(faults) => {
-                for fault in faults {
-                    let (path, message) = (fault.path, fault.message);
-                    log::error!(
-                        "the stored provider {} is left out: {path}: {message}",
-                        own.found.id
-                    );
-                }
-                false
+    laid.catalog.clone()
+}
+
+/// A custom provider as the catalog has it.
+fn laid_over(config: &Config, own: &Found<Provider>) -> Option<Arc<CatalogProvider>> {
+    let document = &own.resource;
+    let mut provider = match config.catalog.made(&document.says.laid()) {
+        Ok(provider) => provider,
+        Err(faults) => {
+            for fault in faults {
+                let (path, message) = (fault.path, fault.message);
+                log::error!(
+                    "the stored provider {} is left out: {path}: {message}",
+                    own.id
+                );
             }
-        });
-        lay(&custom).unwrap_or_else(|_| Catalog::clone(&config.catalog))
+            return None;
+        }
+    };
+    let listed = document.surfaces.iter().filter_map(|one| {
+        let parameters = one.parameters.clone()?;
+        Some((*one.surface.known()?, parameters))
     });
-    for Custom { found, says } in custom {
-        let own = &found.resource;
-        let listed = own.surfaces.iter().filter_map(|one| {
-            let parameters = one.parameters.clone()?;
-            Some((*one.surface.known()?, parameters))
-        });
-        catalog.change(&says.id, |provider| {
-            provider.supported_parameters = listed.collect();
-            provider.public_only = own.public_only;
-            provider.owner = Some(own.meta.account.as_str().into());
-            if !own.says.is_callable() {
-                provider.surfaces.clear();
-            }
-        });
+    provider.supported_parameters = listed.collect();
+    provider.public_only = document.public_only;
+    provider.owner = Some(document.meta.account.as_str().into());
+    if !document.says.is_callable() {
+        provider.surfaces.clear();
     }
-    Arc::new(catalog)
+    Some(Arc::new(provider))
 }
 
 /// All providers with all their keys: the declared keys first, then the stored ones in the order of their creation.
 fn providers<'a>(
     base: &'a Base<'_>,
     view: &View<'_>,
-    custom: &'a [Custom],
+    custom: &'a [Found<Provider>],
+    catalog: &Catalog,
 ) -> Vec<(Cow<'a, types::Provider>, Option<&'a str>)> {
     let mut keys: HashMap<String, Vec<Found<ProviderKey>>> = HashMap::new();
     for key in stored(view.all::<ProviderKey>()) {
@@ -230,16 +258,22 @@ fn providers<'a>(
     let mut all: Vec<(Cow<'_, types::Provider>, Option<&str>)> = Vec::new();
     let declared = &base.config.providers;
     all.extend(declared.iter().map(|one| (Cow::Borrowed(one), None)));
-    for Custom { found, says } in custom.iter().rev() {
-        if declared.iter().all(|one| one.id != says.id) {
-            all.push((Cow::Borrowed(says), Some(&found.resource.meta.account)));
+    for Found { resource, .. } in custom.iter().rev() {
+        if declared.iter().all(|one| one.id != resource.says.id) {
+            // What keys are kept for; the rest of it is in the catalog.
+            let provider = types::Provider {
+                id: resource.says.id.clone(),
+                auth: resource.says.auth.as_ref().and_then(Open::known).cloned(),
+                ..types::Provider::default()
+            };
+            all.push((Cow::Owned(provider), Some(&resource.meta.account)));
         }
     }
     for (provider, _) in &mut all {
         let Some(own) = keys.remove(&provider.id) else {
             continue;
         };
-        add_keys(provider.to_mut(), own, base.open);
+        add_keys(provider.to_mut(), own, catalog, base.open);
     }
     // What is left is for built-in providers that the configuration does not mention.
     for (id, own) in keys {
@@ -247,7 +281,7 @@ fn providers<'a>(
             id,
             ..types::Provider::default()
         };
-        add_keys(&mut provider, own, base.open);
+        add_keys(&mut provider, own, catalog, base.open);
         all.push((Cow::Owned(provider), None));
     }
     all
@@ -256,11 +290,22 @@ fn providers<'a>(
 fn add_keys(
     provider: &mut types::Provider,
     own: Vec<Found<ProviderKey>>,
-    open: &dyn Fn(&str, &ProviderKey) -> Option<Secret>,
+    catalog: &Catalog,
+    open: &Opening<'_>,
 ) {
+    let known = catalog.provider(&provider.id);
+    let is_tenants = known.is_some_and(|known| known.public_only);
     for found in own.into_iter().rev() {
         let key = &found.resource;
-        let Some(value) = open(&found.id, key) else {
+        // A key of the operator's never goes to where a tenant says.
+        if key.managed && is_tenants {
+            log::debug!(
+                "the managed key {} is not used: its provider is a tenant's",
+                found.id
+            );
+            continue;
+        }
+        let Some(value) = open(catalog, &found.id, key) else {
             continue;
         };
         let written = types::ProviderKey {
@@ -292,100 +337,4 @@ fn settings_of(own: &Settings, config: &Config) -> AccountSettings {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::declared::declared;
-    use crate::resource::{Cap, Meta, forms};
-    use tollgate_config::secrets::token;
-
-    /// What becomes of the access key `k<number>`: gone, or with this account, configuration and digest.
-    type Change = (u8, Option<(u8, Option<u8>, u8)>);
-
-    fn change() -> impl Strategy<Value = Change> {
-        let key = (0..3_u8, proptest::option::of(0..3_u8), any::<u8>());
-        (0..8_u8, proptest::option::weighted(0.7, key))
-    }
-
-    fn meta(account: u8) -> Meta {
-        Meta {
-            account: format!("a{account}"),
-            ..Meta::default()
-        }
-    }
-
-    fn all(snapshot: &Snapshot) -> Vec<String> {
-        let mut all: Vec<String> = snapshot
-            .access_keys()
-            .map(|key| format!("{key:?}"))
-            .collect();
-        all.sort_unstable();
-        all
-    }
-
-    fn base<'a>(config: &'a Arc<Config>, declared: &'a State, stored: &'a State) -> Base<'a> {
-        Base {
-            config,
-            declared,
-            stored,
-            complete: true,
-            open: &|_, _| None,
-        }
-    }
-
-    proptest! {
-        /// Of three configurations one is missing, one account has settings, and one access key is declared.
-        #[test]
-        fn changed_access_keys_make_the_same_as_building_anew(
-            rounds in proptest::collection::vec(proptest::collection::vec(change(), 1..6), 1..8),
-        ) {
-            let yaml = format!("access_keys: [{{ id: k0, sha256: '{}' }}]", token::to_hex(&[9; 32]));
-            let config = Arc::new(tollgate_config::parse(&yaml, &|_| None).unwrap());
-            let declared = declared(&config, 1);
-            let mut stored = State::default();
-            for number in 0..2 {
-                let id = format!("c{number}");
-                let says = forms::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
-                stored.configurations.insert(&id, resource::Configuration { meta: meta(0), says });
-            }
-            let own = Settings { meta: meta(1), max_input_tokens: Cap::from(5).into(), ..Settings::default() };
-            stored.settings.insert("a1", own);
-            let empty = stored.clone();
-            let mut last = snapshot(&base(&config, &declared, &empty), 1, None);
-            for (round, changes) in (2..).zip(rounds) {
-                let mut ids = Vec::new();
-                for (number, key) in changes {
-                    let id = format!("k{number}");
-                    let body = key.map(|(account, configuration, digest)| {
-                        let key = AccessKey {
-                            meta: meta(account),
-                            configuration: configuration.map(|number| format!("c{number}")),
-                            sha256: [digest; 32],
-                            ..AccessKey::default()
-                        };
-                        serde_json::to_string(&key).unwrap()
-                    });
-                    stored.access_keys.put(&id, body.as_deref()).unwrap();
-                    ids.push(id);
-                }
-                let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-                let base = base(&config, &declared, &stored);
-                let whole = snapshot(&base, round, Some(&last));
-                let patched = with_access_keys(&base, &ids, round, &last);
-                prop_assert_eq!(all(&patched), all(&whole));
-                prop_assert_eq!(patched.generation, round);
-                for key in patched.access_keys() {
-                    let same = whole.access_key(&key.id).map(|same| &same.id);
-                    prop_assert_eq!(same, Some(&key.id), "found by its id");
-                    key.used.mark(round);
-                    if last.access_key(&key.id).is_some() {
-                        let noted = whole.access_key(&key.id).and_then(|same| same.used.last());
-                        prop_assert_eq!(noted, Some(round), "one key, one note");
-                    }
-                }
-                last = patched;
-            }
-        }
-    }
-}
+mod tests;

@@ -10,83 +10,69 @@ use parking_lot::{Mutex, RwLock};
 use super::Caller;
 use super::declared::declared;
 use super::marks::Marks;
-use super::merge::{self, Base};
-use super::records::{contents, only_access_keys, rests_no_more};
-use super::resource::{Document, ProviderKey};
+use super::merge::{self, Base, Laid};
+use super::records::{only_access_keys, rests_no_more};
+use super::resource::ProviderKey;
+use super::seals::purpose;
 use super::state::State;
 use super::turns::Turns;
-use super::view::{Draft, View};
-use crate::store::{Commit, Committed, Contents, Since, Store};
+use super::view::View;
+use crate::store::{Contents, Since, Store};
 use tollgate_base::Secret;
-use tollgate_base::{clock, random};
+use tollgate_base::clock;
 use tollgate_config::Config;
 use tollgate_config::access::Snapshot;
-use tollgate_config::secrets::token;
+use tollgate_config::catalog::Catalog;
+use tollgate_config::secrets::{Keyring, token};
 use tollgate_store::StoreError;
 
 /// How often a replica looks whether something changed, if it hears of nothing.
 const LOOK: Duration = Duration::from_millis(400);
 
-/// How often a change is decided anew because another one came first.
-const ROUNDS: usize = 64;
-
-/// Why nothing was changed.
-#[derive(Debug)]
-pub enum ChangeError<E> {
-    /// The decision was against it.
-    Decided(E),
-    /// The store does not answer: it may have been changed all the same.
-    Store(StoreError),
-    /// There is no store.
-    NoStore,
-    /// Other changes came first each time.
-    Contended,
-    /// It would write over a stored document that this gateway cannot read: its kind.
-    Unreadable(String),
-}
-
-impl<E> From<StoreError> for ChangeError<E> {
-    fn from(error: StoreError) -> Self {
-        ChangeError::Store(error)
-    }
-}
+/// Clear texts of provider keys by what they are sealed for and the sealed text; `None` does not open.
+type OpenedValues = HashMap<(String, String), Option<Secret>>;
 
 /// Is told the id of a provider key whose cool-down is to be forgotten; `*` for all.
 type Clear = Box<dyn Fn(&str) + Send>;
 
 /// What this replica knows.
-struct Known {
-    config: Arc<Config>,
-    declared: State,
-    stored: State,
+pub(super) struct Known {
+    pub config: Arc<Config>,
+    pub declared: State,
+    pub stored: State,
     /// Whether the store has been read.
     complete: bool,
+    /// Whether all of it is to be read again: what it is checked with is another now.
+    anew: bool,
 }
 
 impl Known {
-    fn base<'a>(&'a self, open: &'a dyn Fn(&str, &ProviderKey) -> Option<Secret>) -> Base<'a> {
+    fn base<'a>(&'a self, open: &'a merge::Opening<'a>, laid: &'a Mutex<Laid>) -> Base<'a> {
         Base {
             config: &self.config,
             declared: &self.declared,
             stored: &self.stored,
             complete: self.complete,
             open,
+            laid,
         }
     }
 }
 
 /// The control plane of this replica.
 pub struct Control {
-    store: Option<Arc<dyn Store>>,
-    known: RwLock<Known>,
+    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) known: RwLock<Known>,
     served: Arc<ArcSwap<Snapshot>>,
     /// Which snapshot was built last.
     generation: Mutex<u64>,
     /// Clear texts by what they are for and the sealed text, so that each is opened once, and for nothing else.
-    opened: Mutex<HashMap<(String, String), Option<Secret>>>,
+    opened: Mutex<OpenedValues>,
+    /// The catalog as it was laid last.
+    laid: Mutex<Laid>,
     reading: Turns<Result<(), StoreError>>,
     /// Only trouble with the store is shared.
-    writing: Turns<StoreError>,
+    pub(super) writing: Turns<StoreError>,
     clear: Mutex<Option<Clear>>,
     pub(super) marks: Mutex<Marks>,
 }
@@ -98,6 +84,7 @@ impl Control {
             declared: declared(&config, clock::wall_ms()),
             stored: State::default(),
             complete: store.is_none(),
+            anew: false,
             config: config.clone(),
         };
         let empty = Snapshot::build(config.clone(), config.catalog.clone(), 0);
@@ -107,6 +94,7 @@ impl Control {
             served: Arc::new(ArcSwap::from_pointee(empty)),
             generation: Mutex::new(0),
             opened: Mutex::default(),
+            laid: Mutex::default(),
             reading: Turns::default(),
             writing: Turns::default(),
             clear: Mutex::default(),
@@ -136,6 +124,7 @@ impl Control {
         {
             let mut known = self.known.write();
             known.declared = declared(&config, clock::wall_ms());
+            known.anew |= !config.secrets.is_same(&known.config.secrets);
             known.config = config;
         }
         // A master key may have come.
@@ -146,6 +135,22 @@ impl Control {
     /// Whether what the store holds is served: not before it has been read once.
     pub fn is_complete(&self) -> bool {
         self.served.load().is_complete()
+    }
+
+    /// Takes the store for sealed, whatever it says: this gateway has seen that it was.
+    pub fn remember_sealed(&self) {
+        self.known.write().stored.sealed = true;
+    }
+
+    /// Whether what has no good check is refused.
+    pub fn is_sealed(&self) -> bool {
+        self.known.read().stored.sealed
+    }
+
+    /// Whether the store has documents and is not sealed.
+    pub fn is_open(&self) -> bool {
+        let known = self.known.read();
+        known.stored.revision > 0 && !known.stored.sealed
     }
 
     /// Looks at everything there is. Not for long: changes wait.
@@ -190,11 +195,11 @@ impl Control {
     }
 
     async fn read(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let (revision, complete) = {
+        let (revision, current) = {
             let known = self.known.read();
-            (known.stored.revision, known.complete)
+            (known.stored.revision, known.complete && !known.anew)
         };
-        let since = if complete {
+        let since = if current {
             store.since(revision).await?
         } else {
             Since::Unknown
@@ -218,19 +223,29 @@ impl Control {
     /// Takes in everything, which was asked for at the revision `from`; says whether it did. Not if a change of this
     /// replica came meanwhile, which may be newer: what it deleted must not come back.
     fn replace(&self, from: u64, all: &Contents) -> bool {
-        let told = self.known.read().stored.strangers().clone();
-        let state = State::of(all, &told);
+        let (last, config) = {
+            let known = self.known.read();
+            (known.stored.without_tables(), known.config.clone())
+        };
+        let state = State::of(all, &config.secrets, &last);
         let mut known = self.known.write();
         if known.stored.revision != from {
             return false;
         }
+        if state.sealed && !state.has_seal && all.revision > 0 && !config.secrets.is_empty() {
+            log::error!(
+                "the store was sealed, and does not say so any more: somebody without the master key wrote to it. What is \
+                 not signed is refused; if it is another store, remove the note `.sealed` beside this gateway's journal"
+            );
+        }
         known.stored = state;
         known.complete = true;
+        known.anew = !config.secrets.is_same(&known.config.secrets);
         true
     }
 
     /// Changes that follow the revision `from`, unless they are known by now.
-    fn take(&self, from: u64, changes: &Contents) {
+    pub(super) fn take(&self, from: u64, changes: &Contents) {
         let mut cleared = Vec::new();
         {
             let mut known = self.known.write();
@@ -240,7 +255,10 @@ impl Control {
             for record in &changes.records {
                 cleared.extend(rests_no_more(&known.stored, record));
             }
-            known.stored.catch_up(changes);
+            let (was_sealed, config) = (known.stored.sealed, known.config.clone());
+            known.stored.catch_up(changes, &config.secrets);
+            // What was taken before it was sealed is to be looked at once more.
+            known.anew |= known.stored.sealed && !was_sealed && from > 0;
         }
         match only_access_keys(&changes.records) {
             Some(ids) if ids.is_empty() => {}
@@ -259,18 +277,25 @@ impl Control {
         let mut generation = self.generation.lock();
         let known = self.known.read();
         *generation += 1;
-        let open = |id: &str, key: &ProviderKey| self.open(&known.config, id, key);
-        let base = known.base(&open);
+        // Credentials that nobody uses any more are not kept in clear text.
+        let used = Mutex::new(OpenedValues::new());
+        let open = |catalog: &Catalog, id: &str, key: &ProviderKey| {
+            let secrets = &known.config.secrets;
+            let sealed = key.sealed.as_ref()?;
+            let bound = known.stored.sealed || sealed.is_bound();
+            let name = (
+                purpose(catalog, id, key, bound)?,
+                sealed.as_str().to_owned(),
+            );
+            let last = self.opened.lock().get(&name).cloned();
+            let value = last.unwrap_or_else(|| opened(secrets, id, key, &name.0));
+            used.lock().insert(name, value.clone());
+            value
+        };
+        let base = known.base(&open, &self.laid);
         let snapshot = merge::snapshot(&base, *generation, Some(&self.served.load()));
         self.served.store(Arc::new(snapshot));
-        // Credentials that nobody uses any more are not kept in clear text.
-        let keys = &known.stored.provider_keys;
-        let is_used = |id: &str, sealed: &str| {
-            let used = keys.get(id).and_then(|key| key.sealed.as_ref());
-            used.is_some_and(|used| used.as_str() == sealed)
-        };
-        let mut opened = self.opened.lock();
-        opened.retain(|(id, sealed), _| is_used(id, sealed));
+        *self.opened.lock() = used.into_inner();
         *generation
     }
 
@@ -279,103 +304,15 @@ impl Control {
         let mut generation = self.generation.lock();
         let known = self.known.read();
         *generation += 1;
-        let base = known.base(&|_, _| None);
+        let base = known.base(&|_, _, _| None, &self.laid);
         let snapshot = merge::with_access_keys(&base, ids, *generation, &self.served.load());
         self.served.store(Arc::new(snapshot));
-    }
-
-    fn open(&self, config: &Config, id: &str, key: &ProviderKey) -> Option<Secret> {
-        let sealed = key.sealed.as_ref()?;
-        let mut opened = self.opened.lock();
-        let open = || match config.secrets.open(sealed, &context(id)) {
-            Ok(secret) => Some(secret),
-            Err(error) => {
-                log::error!("the provider key `{id}` cannot be used: {error}");
-                None
-            }
-        };
-        opened
-            .entry((id.to_owned(), sealed.as_str().to_owned()))
-            .or_insert_with(open)
-            .clone()
     }
 
     /// How many clear texts are kept.
     #[cfg(test)]
     pub(super) fn opened_count(&self) -> usize {
         self.opened.lock().values().flatten().count()
-    }
-
-    /// Changes resources as `decide` says, which is asked again whenever another change came first.
-    ///
-    /// # Errors
-    /// When the decision is against it, or the store does not answer in time.
-    pub async fn change<R, E>(
-        &self,
-        decide: impl Fn(View<'_>, &mut Draft) -> Result<R, E>,
-    ) -> Result<R, ChangeError<E>> {
-        let Some(store) = &self.store else {
-            return Err(ChangeError::NoStore);
-        };
-        // Whoever has waited for a change that the store did not answer would only wait as long again.
-        let turn = self.writing.wait().await?;
-        let changed = self.try_change(&**store, decide).await;
-        if let Err(ChangeError::Store(error @ StoreError::Away(_))) = &changed {
-            turn.share(error.clone());
-        }
-        changed
-    }
-
-    async fn try_change<R, E>(
-        &self,
-        store: &dyn Store,
-        decide: impl Fn(View<'_>, &mut Draft) -> Result<R, E>,
-    ) -> Result<R, ChangeError<E>> {
-        for _ in 0..ROUNDS {
-            self.catch_up().await?;
-            let mut draft = Draft::new();
-            let (answer, expected) = {
-                let known = self.known.read();
-                let view = View {
-                    declared: &known.declared,
-                    stored: &known.stored,
-                };
-                let answer = decide(view, &mut draft).map_err(ChangeError::Decided)?;
-                let mut writes = draft.commit.writes.iter();
-                if let Some(write) =
-                    writes.find(|write| known.stored.is_unreadable(&write.kind, &write.id))
-                {
-                    return Err(ChangeError::Unreadable(write.kind.clone()));
-                }
-                (answer, known.stored.revision)
-            };
-            if draft.is_empty() {
-                return Ok(answer);
-            }
-            let mut commit = draft.commit;
-            commit.id = random::bits64();
-            match self.commit(store, expected, &commit).await? {
-                Committed::At(revision) => {
-                    self.take(expected, &contents(&commit, revision));
-                    return Ok(answer);
-                }
-                Committed::Behind(_) => {}
-            }
-        }
-        Err(ChangeError::Contended)
-    }
-
-    /// Once more if the answer was lost: a repetition is recognized.
-    async fn commit(
-        &self,
-        store: &dyn Store,
-        expected: u64,
-        commit: &Commit,
-    ) -> Result<Committed, StoreError> {
-        match store.commit(expected, commit).await {
-            Err(StoreError::Away(_)) => store.commit(expected, commit).await,
-            answer => answer,
-        }
     }
 
     /// Keeps up with other replicas; does not end.
@@ -406,7 +343,11 @@ impl Control {
     }
 }
 
-/// What a provider key's value is sealed for.
-pub fn context(id: &str) -> String {
-    format!("{}/{id}", ProviderKey::KIND)
+/// A provider key's clear text, if it opens.
+fn opened(keyring: &Keyring, id: &str, key: &ProviderKey, purpose: &str) -> Option<Secret> {
+    let opened = keyring.open(key.sealed.as_ref()?, purpose);
+    let told = opened.inspect_err(|error| {
+        log::error!("the provider key `{id}` cannot be used: {error}");
+    });
+    told.ok()
 }

@@ -1,23 +1,31 @@
-//! A new master key: everything that is sealed under another one is sealed again.
+//! A new master key, and a store that is to be sealed: everything is sealed and signed again, under the current key.
+
+use std::collections::BTreeSet;
 
 use super::audit::{Action, Actor};
-use super::replica::{ChangeError, Control, context};
+use super::change::ChangeError;
+use super::replica::Control;
 use super::resource::ProviderKey;
-use super::view::View;
-use tollgate_config::secrets::{OpenError, SealError};
+use super::seals::{SEAL, purpose, seal_value};
+use super::view::{Draft, View};
+use crate::Document as _;
+use tollgate_config::catalog::Catalog;
+use tollgate_config::secrets::{Keyring, SealError};
 
-/// How many are sealed with one commit: other changes wait no longer than that takes.
+/// How many are written with one commit: other changes wait no longer than that takes.
 const AT_ONCE: usize = 50;
 
 /// What became of everything that is sealed.
 #[derive(Debug, Default)]
 pub struct Resealed {
-    /// How many are sealed under the current key now, and were not before.
+    /// How many provider keys are under the current key now, and were not before.
     pub done: usize,
     /// How many were already.
     pub current: usize,
-    /// What cannot be opened: ids, and why.
-    pub failed: Vec<(String, OpenError)>,
+    /// How many other documents were signed anew.
+    pub signed: usize,
+    /// What stays as it is: kinds and ids, and why.
+    pub failed: Vec<(String, String)>,
 }
 
 /// Why nothing more was sealed.
@@ -31,75 +39,189 @@ pub enum ResealError {
     Store(String),
 }
 
+impl From<ChangeError<SealError>> for ResealError {
+    fn from(error: ChangeError<SealError>) -> Self {
+        let store = |words: &dyn std::fmt::Display| ResealError::Store(words.to_string());
+        match error {
+            ChangeError::Decided(error) | ChangeError::Unsigned(error) => error.into(),
+            ChangeError::Store(error) => store(&error),
+            ChangeError::NoStore => store(&"there is no store"),
+            ChangeError::Unreadable(kind) => store(&format!("a stored {kind} cannot be read")),
+            ChangeError::Contended => store(&"other changes came first each time: try again"),
+        }
+    }
+}
+
+/// One document: its kind and its id.
+type Name = (String, String);
+
 impl Control {
-    /// Seals all provider keys under the current master key, as `actor`; `progress` hears how many of how many are
-    /// done. It may be broken off and begun again at any time: a key is always sealed under one master key or the
-    /// other.
+    /// Seals everything under the current master key, as `actor`: provider keys, and in a sealed store the checks of all
+    /// documents. With `whole` the store becomes a sealed one at the end, if nothing failed: gateways before 0.2.0 must
+    /// not write to it any more. `progress` hears how many of how many are done. It may be broken off and begun again
+    /// at any time: a key is always sealed under one master key or the other.
     ///
     /// # Errors
     /// When there is no master key, or the store cannot be read or written.
     pub async fn reseal(
         &self,
         actor: &Actor,
+        whole: bool,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Resealed, ResealError> {
-        let store = |error: &dyn std::fmt::Display| ResealError::Store(error.to_string());
-        self.catch_up().await.map_err(|error| store(&error))?;
-        let keyring = self.config().secrets.clone();
         let mut resealed = Resealed::default();
-        let old: Vec<String> = self.look(|view| {
-            let mut old = Vec::new();
-            for found in view.all::<ProviderKey>() {
-                match &found.resource.sealed {
-                    Some(sealed) if keyring.is_current(sealed) => resealed.current += 1,
-                    Some(_) => old.push(found.id.to_string()),
-                    None => {}
+        loop {
+            let read = self.catch_up().await;
+            read.map_err(|error| ResealError::Store(error.to_string()))?;
+            let (config, catalog) = (self.config(), self.served().load().catalog.clone());
+            let work = Work {
+                keyring: &config.secrets,
+                catalog: &catalog,
+                whole,
+            };
+            let mut left = self.look(|view| work.all(view));
+            left.retain(|name| !resealed.has_failed(name));
+            if left.is_empty() {
+                break;
+            }
+            let some: Vec<Name> = left.iter().take(AT_ONCE).cloned().collect();
+            let change = self.change(|view, draft| {
+                let done = some.iter().map(|name| work.seal(actor, view, draft, name));
+                done.collect::<Result<Vec<_>, SealError>>()
+            });
+            for (name, done) in some.iter().zip(change.await?) {
+                match done {
+                    Ok(()) if name.0 == ProviderKey::KIND => resealed.done += 1,
+                    Ok(()) => resealed.signed += 1,
+                    Err(why) => resealed.failed.push((told(name), why)),
                 }
             }
-            old
-        });
-        for some in old.chunks(AT_ONCE) {
-            let change = self.change(|view, draft| {
-                let mut failed = Vec::new();
-                for id in some {
-                    let Some(key) = stored(view, id) else {
-                        continue;
-                    };
-                    let Some(sealed) = key.sealed.as_ref().filter(|one| !keyring.is_current(one))
-                    else {
-                        continue;
-                    };
-                    match keyring.open(sealed, &context(id)) {
-                        Ok(secret) => {
-                            let mut new = (*key).clone();
-                            new.sealed = Some(keyring.seal(&secret, &context(id))?);
-                            draft.update(actor, Action::Reseal, id, &*key, &new);
-                        }
-                        Err(error) => failed.push((id.clone(), error)),
-                    }
-                }
-                Ok(failed)
+            let so_far = resealed.done + resealed.signed + resealed.failed.len();
+            progress(so_far, so_far + left.len() - some.len());
+        }
+        self.look(|view| {
+            let unreadable = view.stored.all_unreadable();
+            let told = |(kind, id)| (format!("{kind}/{id}"), "it cannot be read".to_owned());
+            resealed.failed.extend(unreadable.map(told));
+            let keys = view.stored.provider_keys.iter();
+            let sealed = keys.filter(|(id, key)| {
+                key.sealed.is_some() && resealed.failed.iter().all(|(one, _)| **one != ***id)
             });
-            let failed = match change.await {
-                Ok(failed) => failed,
-                Err(ChangeError::Decided(error)) => return Err(ResealError::Seal(error)),
-                Err(ChangeError::Store(error)) => return Err(store(&error)),
-                Err(ChangeError::NoStore) => return Err(store(&"there is no store")),
-                Err(ChangeError::Unreadable(kind)) => {
-                    return Err(store(&format!("a stored {kind} cannot be read")));
-                }
-                Err(ChangeError::Contended) => {
-                    return Err(store(&"other changes came first each time: try again"));
-                }
-            };
-            resealed.done += some.len() - failed.len();
-            resealed.failed.extend(failed);
-            progress(resealed.done + resealed.failed.len(), old.len());
+            resealed.current = sealed.count().saturating_sub(resealed.done);
+        });
+        if whole && resealed.failed.is_empty() {
+            self.seal_whole().await?;
         }
         Ok(resealed)
     }
+
+    /// Seals the store as a whole, if everything in it is signed.
+    async fn seal_whole(&self) -> Result<(), ResealError> {
+        let change = self.change(|view, draft| {
+            let signed = view.stored.unsigned().is_empty();
+            if signed && !view.stored.has_seal {
+                draft.seal();
+            }
+            Ok(signed)
+        });
+        if change.await? {
+            return Ok(());
+        }
+        let words = "somebody wrote to the store meanwhile: try again, when every gateway is of this version";
+        Err(ResealError::Store(words.to_owned()))
+    }
 }
 
-fn stored(view: View<'_>, id: &str) -> Option<std::sync::Arc<ProviderKey>> {
-    view.get::<ProviderKey>(id).map(|found| found.resource)
+impl Resealed {
+    fn has_failed(&self, name: &Name) -> bool {
+        let told = told(name);
+        self.failed.iter().any(|(one, _)| *one == told)
+    }
+}
+
+fn told((kind, id): &Name) -> String {
+    match kind == ProviderKey::KIND {
+        true => id.clone(),
+        false => format!("{kind}/{id}"),
+    }
+}
+
+/// What is to be sealed, and how.
+struct Work<'a> {
+    keyring: &'a Keyring,
+    catalog: &'a Catalog,
+    whole: bool,
+}
+
+impl Work<'_> {
+    fn signs(&self, view: View<'_>) -> bool {
+        self.whole || view.stored.sealed
+    }
+
+    /// What is not under the current key, or not bound as it is to be.
+    fn all(&self, view: View<'_>) -> BTreeSet<Name> {
+        let keys = view.stored.provider_keys.iter();
+        let old = keys.filter(|(_, key)| !self.is_current(view, key));
+        let old = old.map(|(id, _)| (ProviderKey::KIND.to_owned(), id.to_string()));
+        let unsigned = view.stored.unsigned().iter();
+        let unsigned = unsigned.filter(|_| self.signs(view)).cloned();
+        old.chain(unsigned).collect()
+    }
+
+    fn is_current(&self, view: View<'_>, key: &ProviderKey) -> bool {
+        let bound = self.signs(view);
+        key.sealed
+            .as_ref()
+            .is_none_or(|sealed| self.keyring.is_current(sealed) && (sealed.is_bound() || !bound))
+    }
+
+    /// Seals one document anew; says why it stays as it is.
+    fn seal(
+        &self,
+        actor: &Actor,
+        view: View<'_>,
+        draft: &mut Draft,
+        (kind, id): &Name,
+    ) -> Result<Result<(), String>, SealError> {
+        draft.signed |= self.signs(view);
+        if kind == SEAL {
+            draft.seal();
+            return Ok(Ok(()));
+        }
+        let keys = &view.stored.provider_keys;
+        let key = keys.get(id).filter(|_| kind == ProviderKey::KIND);
+        let Some(key) = key.filter(|key| !self.is_current(view, key)) else {
+            if let Some(body) = view.stored.body(kind, id) {
+                draft.rewrite(kind, id, body);
+            }
+            return Ok(Ok(()));
+        };
+        let Some(sealed) = &key.sealed else {
+            return Ok(Ok(()));
+        };
+        let bound = sealed.is_bound() || view.stored.sealed;
+        let secret = match purpose(self.catalog, id, key, bound) {
+            Some(purpose) => self.keyring.open(sealed, &purpose),
+            None => return Ok(Err(unknown(key))),
+        };
+        let secret = match secret {
+            Ok(secret) => secret,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let of = (self.keyring, self.catalog);
+        let Some(value) = seal_value(of, (id, key), &secret, self.signs(view))? else {
+            return Ok(Err(unknown(key)));
+        };
+        let mut new = (**key).clone();
+        new.sealed = Some(value);
+        draft.update(actor, Action::Reseal, id, &**key, &new);
+        Ok(Ok(()))
+    }
+}
+
+fn unknown(key: &ProviderKey) -> String {
+    format!(
+        "there is no provider `{}`: declare it, or delete the key",
+        key.provider
+    )
 }

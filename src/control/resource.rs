@@ -84,6 +84,11 @@ pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
     /// What becomes of a resource of which this gateway does not know all that it must know; `None` if it does.
     fn newer(&self) -> Option<&'static str>;
 
+    /// How many models it brings.
+    fn models(&self) -> usize {
+        0
+    }
+
     /// What the audit log keeps: everything but digests, sealed values, and what may be either.
     fn audited(&self) -> Value {
         let mut known = self.clone();
@@ -97,7 +102,7 @@ pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
 }
 
 macro_rules! documents {
-    ($($type:ident: $kind:literal, $prefix:literal $(, unless $understood:expr => $newer:literal)?;)+) => {
+    ($($type:ident: $kind:literal, $prefix:literal $(, unless $understood:expr => $newer:literal)? $(, models $models:expr)?;)+) => {
         $(impl Document for $type {
             const KIND: &'static str = $kind;
             const PREFIX: &'static str = $prefix;
@@ -117,6 +122,11 @@ macro_rules! documents {
                 })?
                 None
             }
+
+            $(fn models(&self) -> usize {
+                let models: fn(&Self) -> usize = $models;
+                models(self)
+            })?
         })+
     };
 }
@@ -126,7 +136,8 @@ documents! {
     AccessKey: "access-key", "ak_", unless |key| key.limits.are_understood() => "its requests are refused";
     Configuration: "configuration", "akc_", unless |own| own.says.is_understood()
         => "the requests of its access keys are refused";
-    Provider: "provider", "prov_", unless |own| own.says.is_callable() => "it is not called";
+    Provider: "provider", "prov_", unless |own| own.says.is_callable() => "it is not called",
+        models |own| own.model_ids.len();
     ProviderKey: "provider-key", "pk_";
     ApiKey: "api-key", "api_", unless |key| key.role.known().is_some() => "it may do nothing";
     Settings: "settings", "", unless Settings::are_understood => "the account's requests are refused";

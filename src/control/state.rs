@@ -2,15 +2,16 @@
 //!
 //! Invariant: what cannot be read is not there, and is remembered: it is not what is deleted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::resource::{
     AccessKey, Account, ApiKey, Configuration, CoolDownCleared, Document, Provider, ProviderKey,
     Settings,
 };
+use super::seals::{Guard, SEAL};
 use crate::store::{Contents, Record};
-use tollgate_config::secrets::token;
+use tollgate_config::secrets::{Keyring, token};
 
 /// Resources of one kind, by id.
 #[derive(Clone, Debug)]
@@ -94,15 +95,31 @@ macro_rules! tables {
         })+
 
         impl State {
-            /// Puts a stored document into its table, or takes it out. Says what becomes of it if it is not understood,
-            /// and an error if it cannot be read.
-            fn put(&mut self, record: &Record) -> Result<Option<&'static str>, serde_json::Error> {
-                let (id, body) = (&record.id, record.body.as_deref());
-                match &*record.kind {
+            /// Puts a document into its table, or takes it out. Says what becomes of it if it is not understood, and an
+            /// error if it cannot be read.
+            fn put(
+                &mut self,
+                (kind, id): (&str, &str),
+                body: Option<&str>,
+            ) -> Result<Option<&'static str>, serde_json::Error> {
+                match kind {
                     $($type::KIND => self.$table.put(id, body),)+
                     // Of a newer program; this one does not know what it means.
                     _ => Ok(None),
                 }
+            }
+
+            /// A resource's document.
+            pub(super) fn body(&self, kind: &str, id: &str) -> Option<String> {
+                match kind {
+                    $($type::KIND => serde_json::to_string(&**self.$table.get(id)?).ok(),)+
+                    _ => None,
+                }
+            }
+
+            /// Whether a kind is known here.
+            fn knows(kind: &str) -> bool {
+                [$($type::KIND),+].contains(&kind)
             }
         }
     };
@@ -135,6 +152,12 @@ pub struct State {
     pub(super) cleared: Table<CoolDownCleared>,
     /// API keys by the digests of their tokens.
     digests: HashMap<[u8; 32], Arc<str>>,
+    /// Whether the store is sealed: what has no good check is refused.
+    pub(super) sealed: bool,
+    /// Whether the store says so.
+    pub(super) has_seal: bool,
+    /// Documents that were taken without a check of the current master key.
+    unsigned: BTreeSet<(String, String)>,
     strangers: Strangers,
 }
 
@@ -151,23 +174,33 @@ pub(super) struct Stranger {
 }
 
 impl State {
-    /// Everything that a store holds. Of the strangers that are `told` of, no more is said.
-    pub(super) fn of(contents: &Contents, told: &Strangers) -> State {
-        let mut state = State::default();
+    /// Everything that a store holds, which was known as `last`. Of what that had told, no more is said.
+    pub(super) fn of(contents: &Contents, keyring: &Keyring, last: &State) -> State {
+        let has_seal = contents.records.iter().any(|record| record.kind == SEAL);
+        let mut state = State {
+            sealed: last.sealed || has_seal,
+            has_seal,
+            ..State::default()
+        };
+        let guard = state.guard(keyring, None);
         for record in &contents.records {
-            let known = told.get(&record.kind).and_then(|all| all.get(&record.id));
-            state.take(record, known.copied());
+            let told = last.strangers.get(&record.kind);
+            let told = told.and_then(|all| all.get(&record.id));
+            state.take(record, &guard, told.copied());
         }
         state.revision = contents.revision;
         state
     }
 
     /// Takes in what changed.
-    pub(super) fn catch_up(&mut self, contents: &Contents) {
+    pub(super) fn catch_up(&mut self, contents: &Contents, keyring: &Keyring) {
+        self.has_seal |= contents.records.iter().any(|record| record.kind == SEAL);
+        self.sealed |= self.has_seal;
+        let guard = self.guard(keyring, Some(self.revision));
         for record in &contents.records {
             let known = self.strangers.get_mut(&record.kind);
             let known = known.and_then(|all| all.remove(&record.id));
-            self.take(record, known);
+            self.take(record, &guard, known);
         }
         self.revision = contents.revision;
     }
@@ -187,28 +220,56 @@ impl State {
         self.api_keys.insert(id, key);
     }
 
-    fn take(&mut self, record: &Record, told: Option<Stranger>) {
-        let is_api_key = record.kind == ApiKey::KIND;
-        if is_api_key
-            && let Some(before) = self.api_keys.get(&record.id)
-            && self
-                .digests
-                .get(&before.sha256)
-                .is_some_and(|id| **id == *record.id)
+    fn forget_digest(&mut self, id: &str) {
+        let Some(before) = self.api_keys.get(id) else {
+            return;
+        };
+        if self
+            .digests
+            .get(&before.sha256)
+            .is_some_and(|of| **of == *id)
         {
             self.digests.remove(&before.sha256);
         }
-        let put = self.put(record);
-        if is_api_key && let Some((id, key)) = self.api_keys.entry(&record.id) {
+    }
+
+    fn guard<'a>(&self, keyring: &'a Keyring, after: Option<u64>) -> Guard<'a> {
+        let sealed = self.sealed;
+        Guard {
+            keyring,
+            sealed,
+            after,
+        }
+    }
+
+    fn take(&mut self, record: &Record, guard: &Guard<'_>, told: Option<Stranger>) {
+        let (kind, id, revision) = (&record.kind, &record.id, record.revision);
+        let name = (kind.clone(), id.clone());
+        self.unsigned.remove(&name);
+        let opened = guard.open(record);
+        let content = opened.as_ref().ok().and_then(Option::as_ref);
+        if kind == ApiKey::KIND {
+            self.forget_digest(id);
+        }
+        let put = self.put((kind, id), content.map(|opened| &*opened.content));
+        if kind == ApiKey::KIND
+            && let Some((id, key)) = self.api_keys.entry(id)
+        {
             self.digests.insert(key.sha256, id.clone());
         }
-        let unreadable = put.is_err();
-        let what = match put {
-            Ok(None) => return,
-            Ok(Some(newer)) => format!("says what only a newer gateway understands: {newer}"),
-            Err(error) => format!("cannot be read: {error}"),
+        let unreadable = put.is_err() || opened.is_err();
+        let may_sign = kind == SEAL || State::knows(kind);
+        if may_sign && content.is_some_and(|opened| !opened.current) {
+            self.unsigned.insert(name);
+        }
+        let what = match (put, &opened) {
+            (_, Err(forged)) => {
+                format!("{forged}: it counts for nothing; restore it, or take it out of the store")
+            }
+            (Ok(None), _) => return,
+            (Ok(Some(newer)), _) => format!("says what only a newer gateway understands: {newer}"),
+            (Err(error), _) => format!("cannot be read: {error}"),
         };
-        let (kind, id, revision) = (&record.kind, &record.id, record.revision);
         if told.is_none_or(|told| told.revision != revision) {
             log::error!("the stored {kind} `{id}` {what}");
         }
@@ -220,9 +281,29 @@ impl State {
         all.insert(id.clone(), stranger);
     }
 
-    /// What is not understood.
-    pub(super) fn strangers(&self) -> &Strangers {
-        &self.strangers
+    /// All but the resources: what is remembered while they are read anew.
+    pub(super) fn without_tables(&self) -> State {
+        State {
+            sealed: self.sealed,
+            strangers: self.strangers.clone(),
+            ..State::default()
+        }
+    }
+
+    /// Whether what is written with this keyring is signed: a store that is empty becomes a sealed one.
+    pub(super) fn signs(&self, keyring: &Keyring) -> bool {
+        self.sealed || (self.revision == 0 && keyring.current_id().is_some())
+    }
+
+    /// Documents without a check of the current master key, by kind and id.
+    pub(super) fn unsigned(&self) -> &BTreeSet<(String, String)> {
+        &self.unsigned
+    }
+
+    /// The kinds and ids of the documents that are there and cannot be read.
+    pub(super) fn all_unreadable(&self) -> impl Iterator<Item = (&str, &str)> {
+        let kinds = self.strangers.keys();
+        kinds.flat_map(|kind| self.unreadable(kind).map(move |id| (&**kind, id)))
     }
 
     /// The documents of a kind that are there and cannot be read, by id.

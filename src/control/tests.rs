@@ -17,6 +17,9 @@ use tollgate_ledger::KeyKind;
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database};
 
+#[path = "seals/tests.rs"]
+mod sealed;
+
 const MASTER: &str = "6d61737465726d61737465726d61737465726d61737465726d61737465726d61";
 
 struct Place {
@@ -38,6 +41,16 @@ impl Place {
         };
         let worker = Worker::open(&self.dir.path().join("tests.db"), options).unwrap();
         store::on(&Database::Sqlite(Arc::new(worker)))
+    }
+
+    /// With a commit of a gateway that signs nothing.
+    async fn as_an_older_one_made_it(&self) {
+        let commit = Commit {
+            id: u64::MAX,
+            ..Commit::default()
+        };
+        let made = self.store().commit(0, &commit).await;
+        assert_eq!(made, Ok(Committed::At(1)));
     }
 
     fn control(&self, yaml: &str) -> Control {
@@ -273,6 +286,7 @@ async fn furnished(control: &Control) -> [Token; 2] {
 #[tokio::test]
 async fn what_cannot_be_read_is_refused_and_not_written_over() {
     let place = Place::new();
+    place.as_an_older_one_made_it().await;
     let (control, store) = (place.control(""), place.store());
     let [held, free] = furnished(&control).await;
     plant(&*store, "of-a-newer-program", "ak_1", "{\"x\":1}").await;
@@ -322,6 +336,7 @@ async fn what_cannot_be_read_is_refused_and_not_written_over() {
 #[tokio::test]
 async fn what_a_newer_gateway_adds_is_served_unless_it_may_forbid() {
     let place = Place::new();
+    place.as_an_older_one_made_it().await;
     let (control, store) = (place.control(""), place.store());
     let [held, free] = furnished(&control).await;
     let (served, refused) = (Ok(()), Err(AuthError::Newer));
@@ -482,12 +497,11 @@ async fn a_provider_key_is_served_in_clear_and_only_as_long_as_it_is_there() {
     let place = Place::new();
     let yaml = "providers: [{ id: f, base_url: 'http://127.0.0.1:1', keys: [{ id: own, value: declared }] }]";
     let control = place.control(yaml);
-    let sealed = |value: &str| {
-        let secret = Secret::new(value);
+    let sealed = |key: &ProviderKey, value: &str| {
+        let (config, catalog) = (control.config(), control.served().load().catalog.clone());
+        let of = (&config.secrets, &*catalog);
         control
-            .config()
-            .secrets
-            .seal(&secret, &context("pk_1"))
+            .look(|view| view.seal_value(of, ("pk_1", key), &Secret::new(value)))
             .unwrap()
     };
     let mut key = ProviderKey {
@@ -502,7 +516,7 @@ async fn a_provider_key_is_served_in_clear_and_only_as_long_as_it_is_there() {
         values.collect::<Vec<_>>()
     };
     for value in ["first", "second", "third"] {
-        key.sealed = Some(sealed(value));
+        key.sealed = sealed(&key, value);
         put(&control, "pk_1", &key).await;
         assert_eq!(
             values(&control),

@@ -5,9 +5,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::audit::{Action, Actor, Audited};
-use super::resource::Document;
+use super::quota::{self, Growth};
+use super::resource::{Document, ProviderKey};
+use super::seals;
 use super::state::{State, Tabled};
 use crate::store::{Commit, Write};
+use tollgate_base::Secret;
+use tollgate_config::catalog::Catalog;
+use tollgate_config::secrets::{Keyring, SealError, Sealed};
+use tollgate_config::types::Quotas;
 
 /// A resource, and where it comes from.
 #[derive(Clone, Debug)]
@@ -46,6 +52,26 @@ impl View<'_> {
         self.stored.is_unreadable(T::KIND, id)
     }
 
+    /// What a change would have too much of: the measure's name, and the quota.
+    pub(crate) fn over_quota(&self, draft: &Draft, quotas: &Quotas) -> Option<(&'static str, u64)> {
+        quota::over(self.stored, &draft.growth, quotas)
+    }
+
+    /// Seals a provider key's value as the store has it, for where the catalog says that it is sent; `None` while its
+    /// provider is not known.
+    ///
+    /// # Errors
+    /// When there is no master key.
+    pub fn seal_value(
+        &self,
+        (keyring, catalog): (&Keyring, &Catalog),
+        key: (&str, &ProviderKey),
+        secret: &Secret,
+    ) -> Result<Option<Sealed>, SealError> {
+        let bound = self.stored.signs(keyring);
+        seals::seal_value((keyring, catalog), key, secret, bound)
+    }
+
     /// All of a kind, with ids below `before` if there is one; the highest id first.
     pub fn below<T: Tabled>(&self, before: Option<&str>) -> impl Iterator<Item = Found<T>> {
         let found = |declared| {
@@ -80,6 +106,10 @@ impl View<'_> {
 #[derive(Debug, Default)]
 pub struct Draft {
     pub(super) commit: Commit,
+    /// What accounts have more of after it.
+    pub(super) growth: Growth,
+    /// Whether it is signed although the store is open: it is to be sealed.
+    pub(super) signed: bool,
 }
 
 impl Draft {
@@ -127,6 +157,21 @@ impl Draft {
         self.note(actor, Action::Delete, id, Some(old), None);
     }
 
+    /// Seals the store as a whole.
+    pub(super) fn seal(&mut self) {
+        self.signed = true;
+        self.commit.writes.push(seals::whole());
+    }
+
+    /// The same document once more, which is no change that the audit log keeps.
+    pub(super) fn rewrite(&mut self, kind: &str, id: &str, body: String) {
+        self.commit.writes.push(Write {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            body: Some(body),
+        });
+    }
+
     /// An entry of the audit log about something that is not a stored resource.
     pub fn audit(&mut self, entry: &Audited) {
         if let Ok(text) = serde_json::to_string(entry) {
@@ -142,6 +187,7 @@ impl Draft {
         before: Option<&T>,
         after: Option<&T>,
     ) {
+        quota::note(&mut self.growth, before, after);
         let account = after
             .or(before)
             .map(|resource| resource.meta().account.clone());

@@ -11,4 +11,6 @@ mod house;
 mod lines;
 mod login;
 mod overload;
+mod piles;
+mod secrets;
 mod strangers;

@@ -213,7 +213,8 @@ impl Catalog {
     }
 
     /// Changes what is known of a provider, but for its id and its models.
-    pub fn change(&mut self, provider: &str, change: impl FnOnce(&mut Provider)) {
+    #[cfg(test)]
+    pub(crate) fn change(&mut self, provider: &str, change: impl FnOnce(&mut Provider)) {
         let known = self.by_id.get(provider);
         if let Some(known) = known.and_then(|position| self.providers.get_mut(*position)) {
             change(Arc::make_mut(known));

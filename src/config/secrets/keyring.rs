@@ -14,7 +14,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroize;
 
 use super::master_key::MasterKey;
-use super::sealed::{FORM, Sealed};
+use super::sealed::{BOUND, NAMED, Sealed};
 use tollgate_base::Secret;
 
 const NONCE_LENGTH: usize = 24;
@@ -108,12 +108,26 @@ impl Keyring {
         }
     }
 
-    /// Seals a secret for `context`, as in `provider-key/pk_…`. The same secret sealed twice is two texts.
+    /// Seals a secret for the name of its resource, as in `provider-key/pk_…`, in the form that gateways before 0.2.0
+    /// read. The same secret sealed twice is two texts.
     ///
     /// # Errors
     ///
     /// When there is no current key, or the system has no random numbers.
     pub fn seal(&self, secret: &Secret, context: &str) -> Result<Sealed, SealError> {
+        self.seal_as(NAMED, secret, context)
+    }
+
+    /// Seals a secret for a `context` that says where it may be sent as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyring::seal`].
+    pub fn seal_bound(&self, secret: &Secret, context: &str) -> Result<Sealed, SealError> {
+        self.seal_as(BOUND, secret, context)
+    }
+
+    fn seal_as(&self, form: &str, secret: &Secret, context: &str) -> Result<Sealed, SealError> {
         let key = self.keys.current.as_ref().ok_or(SealError::NoMasterKey)?;
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(SealError::Random)?;
@@ -122,12 +136,12 @@ impl Keyring {
                 &XNonce::from(nonce),
                 Payload {
                     msg: secret.expose().as_bytes(),
-                    aad: &associated(key.id(), context),
+                    aad: &associated(form, key.id(), context),
                 },
             )
             .map_err(|_| SealError::TooLong)?;
         let payload = BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
-        Ok(Sealed::join(key.id(), &payload))
+        Ok(Sealed::join(form, key.id(), &payload))
     }
 
     /// Opens what was sealed for the same `context`.
@@ -136,10 +150,11 @@ impl Keyring {
     ///
     /// When its key is not here, or it is damaged, from a newer version, or sealed for another context.
     pub fn open(&self, sealed: &Sealed, context: &str) -> Result<Secret, OpenError> {
-        if sealed.form() != FORM {
+        let form = sealed.form();
+        if ![NAMED, BOUND].contains(&form) {
             return Err(OpenError::UnknownForm {
                 context: context.to_owned(),
-                form: sealed.form().to_owned(),
+                form: form.to_owned(),
             });
         }
         let key_id = sealed.key_id();
@@ -149,7 +164,7 @@ impl Keyring {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed.payload());
         let opened = bytes.ok().and_then(|bytes| {
             let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_LENGTH>()?;
-            decrypt(key, nonce, ciphertext, context)
+            decrypt(key, nonce, ciphertext, &associated(form, key.id(), context))
         });
         opened.ok_or_else(|| OpenError::Damaged {
             context: context.to_owned(),
@@ -184,10 +199,19 @@ impl Keyring {
         self.keys.previous.iter().map(MasterKey::id)
     }
 
-    /// Whether it was sealed with the key that seals now, in the form that is written now; what was not is to be
-    /// sealed again when keys rotate.
+    /// Whether it was sealed with the key that seals now, in a form that is known here; what was not is to be sealed again when keys rotate.
     pub fn is_current(&self, sealed: &Sealed) -> bool {
-        sealed.form() == FORM && self.current_id() == Some(sealed.key_id())
+        [NAMED, BOUND].contains(&sealed.form()) && self.current_id() == Some(sealed.key_id())
+    }
+
+    /// Whether it has no key at all: then nothing that is sealed can be checked.
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    /// Whether both have the same keys, in the same parts.
+    pub fn is_same(&self, other: &Keyring) -> bool {
+        self.current_id() == other.current_id() && self.previous_ids().eq(other.previous_ids())
     }
 }
 
@@ -195,21 +219,21 @@ fn cipher(key: &MasterKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.bytes().into())
 }
 
-/// What is authenticated beside the secret: `v1.<key id>.<context>`. The id has a fixed length, so that no two
-/// pairs of id and context make the same bytes.
-fn associated(key_id: &str, context: &str) -> Vec<u8> {
-    format!("{FORM}.{key_id}.{context}").into_bytes()
+/// What is authenticated beside the secret: `<form>.<key id>.<context>`. Form and id have a fixed length, so that no
+/// two of the three make the same bytes.
+fn associated(form: &str, key_id: &str, context: &str) -> Vec<u8> {
+    format!("{form}.{key_id}.{context}").into_bytes()
 }
 
 fn decrypt(
     key: &MasterKey,
     nonce: &[u8; NONCE_LENGTH],
     ciphertext: &[u8],
-    context: &str,
+    aad: &[u8],
 ) -> Option<Secret> {
     let payload = Payload {
         msg: ciphertext,
-        aad: &associated(key.id(), context),
+        aad,
     };
     let opened = cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?;
     match String::from_utf8(opened) {

@@ -12,8 +12,7 @@ mod role;
 mod sealed;
 pub mod token;
 
-pub(crate) use keyring::Keyring;
-pub use keyring::{OpenError, SealError};
+pub use keyring::{Keyring, OpenError, SealError};
 pub use master_key::MasterKey;
 pub use role::{Role, UnknownRole};
 pub use sealed::Sealed;

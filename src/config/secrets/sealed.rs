@@ -1,6 +1,7 @@
-//! The text that a sealed secret is stored as: `v1.<key id>.<payload>`.
+//! The text that a sealed secret is stored as: `v2.<key id>.<payload>`.
 //!
-//! `v1` is the form: XChaCha20-Poly1305, the payload being 24 bytes of nonce, the ciphertext and 16 bytes of tag,
+//! The form says what it is bound to: `v1` to its resource's name, `v2` also to where it is sent. Both are
+//! XChaCha20-Poly1305, the payload being 24 bytes of nonce, the ciphertext and 16 bytes of tag,
 //! in base64 for URLs without padding. Invariant: a [`Sealed`] has the three parts; whether they open is for the
 //! [`Keyring`](super::Keyring) to say. A form from the future is kept, so that a store written by a newer gateway
 //! can be read apart from its secrets.
@@ -10,8 +11,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The form that this gateway writes.
-pub(super) const FORM: &str = "v1";
+/// The form of stores that gateways before 0.2.0 share.
+pub(super) const NAMED: &str = "v1";
+/// The form of sealed stores.
+pub(super) const BOUND: &str = "v2";
 
 /// A secret that only its master key opens. `Debug` shows form and key id, not the payload.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,13 +23,18 @@ pub struct Sealed(String);
 
 /// A text that is no sealed secret. Never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no sealed secret: one looks like `v1.<key id>.<payload>`")]
+#[error("this is no sealed secret: one looks like `v2.<key id>.<payload>`")]
 pub struct SealedError;
 
 impl Sealed {
     /// Puts the parts together; `payload` is already in base64.
-    pub(super) fn join(key_id: &str, payload: &str) -> Sealed {
-        Sealed(format!("{FORM}.{key_id}.{payload}"))
+    pub(super) fn join(form: &str, key_id: &str, payload: &str) -> Sealed {
+        Sealed(format!("{form}.{key_id}.{payload}"))
+    }
+
+    /// Whether it is bound to more than its resource's name.
+    pub fn is_bound(&self) -> bool {
+        self.form() == BOUND
     }
 
     /// The stored text.
@@ -39,7 +47,7 @@ impl Sealed {
         self.parts().1
     }
 
-    /// `v1`, or what a newer gateway writes.
+    /// `v1`, `v2`, or what a newer gateway writes.
     pub(super) fn form(&self) -> &str {
         self.parts().0
     }
@@ -121,7 +129,7 @@ mod tests {
         );
         assert_eq!(format!("{sealed:?}"), "Sealed(v1.0a1b2c3d.***)");
         assert!(
-            "v2.0a1b2c3d.x.y".parse::<Sealed>().is_ok(),
+            "v3.0a1b2c3d.x.y".parse::<Sealed>().is_ok(),
             "from the future"
         );
     }

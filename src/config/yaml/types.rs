@@ -16,7 +16,7 @@ mod providers;
 mod secrets;
 
 pub(crate) use admin::Admin;
-pub use admin::ApiKey;
+pub use admin::{ApiKey, Quotas};
 pub use bounds::{Retry, Timeouts};
 pub use callers::{
     Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, Router, Rule, Step, StopOn,

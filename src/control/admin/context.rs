@@ -67,14 +67,27 @@ impl Context {
         &self,
         decide: impl Fn(View<'_>, &mut Draft) -> Result<R, ApiError>,
     ) -> Result<R, ApiError> {
-        let changed = self.state.control().change(decide).await;
-        changed.map_err(|error| match error {
+        // The operator's own keys may give an account more than it may take.
+        let is_tenant = self.caller.account.is_some();
+        let quotas = self.state.control().config().admin.quotas.clone();
+        let changed = self.state.control().change(|view, draft| {
+            let answer = decide(view, draft)?;
+            let over = is_tenant.then(|| view.over_quota(draft, &quotas));
+            match over.flatten() {
+                Some(over) => Err(ApiError::over_quota(over)),
+                None => Ok(answer),
+            }
+        });
+        changed.await.map_err(|error| match error {
             ChangeError::Decided(error) => error,
             ChangeError::Store(error) => ApiError::store_away(error),
             ChangeError::NoStore => ApiError::not_implemented(
                 "resources cannot be changed: this gateway has no store; set `ledger.credits` to other than off, or \
                  an admin key before the start",
             ),
+            ChangeError::Unsigned(error) => ApiError::not_implemented(format!(
+                "the store is sealed, so that only a gateway with its master key changes it: {error}"
+            )),
             ChangeError::Unreadable(kind) => ApiError::unreadable(&kind),
             ChangeError::Contended => {
                 ApiError::new(Code::StoreAway, "other changes came first each time: try again")

@@ -19,6 +19,7 @@ pub(crate) enum Code {
     Unauthorized,
     Forbidden,
     OtherAccount,
+    OverQuota,
     NotFound,
     UnknownPath,
     MethodNotAllowed,
@@ -37,11 +38,12 @@ pub(crate) enum Code {
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub(crate) const ALL: [Code; 18] = [
+    pub(crate) const ALL: [Code; 19] = [
         Code::BadRequest,
         Code::Unauthorized,
         Code::Forbidden,
         Code::OtherAccount,
+        Code::OverQuota,
         Code::NotFound,
         Code::UnknownPath,
         Code::MethodNotAllowed,
@@ -67,6 +69,7 @@ impl Code {
             Code::Unauthorized     => ("ERR_TOLLGATE_4010", S::UNAUTHORIZED, "The API key is missing or unknown."),
             Code::Forbidden        => ("ERR_TOLLGATE_4030", S::FORBIDDEN, "The API key's role does not allow this."),
             Code::OtherAccount     => ("ERR_TOLLGATE_4031", S::FORBIDDEN, "The API key may not act for this account."),
+            Code::OverQuota        => ("ERR_TOLLGATE_4032", S::FORBIDDEN, "The account would have more than its quota of a kind of resource, of models or of metadata."),
             Code::NotFound         => ("ERR_TOLLGATE_4040", S::NOT_FOUND, "There is no such resource in the account, or no such account."),
             Code::UnknownPath      => ("ERR_TOLLGATE_4041", S::NOT_FOUND, "There is no such path."),
             Code::MethodNotAllowed => ("ERR_TOLLGATE_4050", S::METHOD_NOT_ALLOWED, "The path exists, but not for this method."),
@@ -133,6 +136,15 @@ impl ApiError {
             details: BTreeMap::new(),
             retry_after: None,
         }
+    }
+
+    /// 403: the account would have more of something than its quota.
+    pub(crate) fn over_quota((what, most): (&'static str, u64)) -> ApiError {
+        let msg = format!(
+            "an account may have {most} of {what}: delete what is not needed, or ask the operator for more \
+             (`admin.quotas.{what}`)"
+        );
+        ApiError::new(Code::OverQuota, msg)
     }
 
     /// 404; `what` as in `access key`.

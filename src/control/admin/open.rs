@@ -1,17 +1,22 @@
-//! What needs no key: how the process is, and what the API is.
+//! What needs no key, unless it is asked for: how the process is, and what the API is.
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::auth;
 use super::docs;
 use super::document::document;
+use super::error::ApiError;
+use super::operation::Needs;
+use super::router::address;
 use super::state::{AdminState, Readiness};
 use super::table::Table;
+use tollgate_base::clock;
 
 /// Prometheus' text exposition format.
 pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -67,10 +72,17 @@ async fn readyz(State(state): State<AdminState>) -> Response {
     }
 }
 
-async fn metrics(State(state): State<AdminState>) -> Response {
-    (
-        [(header::CONTENT_TYPE, EXPOSITION)],
-        state.process().metrics(),
-    )
-        .into_response()
+async fn metrics(State(state): State<AdminState>, request: Request) -> Result<Response, ApiError> {
+    if state.control().config().admin.metrics_need_key {
+        let caller = auth::caller(
+            &state,
+            address(request.extensions()),
+            request.headers(),
+            clock::now(),
+        )?;
+        auth::all_accounts(&caller)?;
+        auth::allow(&caller, Needs::Usage)?;
+    }
+    let exposition = [(header::CONTENT_TYPE, EXPOSITION)];
+    Ok((exposition, state.process().metrics()).into_response())
 }

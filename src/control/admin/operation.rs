@@ -255,6 +255,9 @@ impl Operation {
         }
         if self.takes.body.is_some() {
             all.extend([Code::TooSlow, Code::TooLarge, Code::NotJson]);
+            if self.needs == Needs::Write {
+                all.push(Code::OverQuota);
+            }
         }
         all.sort_unstable();
         all.dedup();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header, request::Parts};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header, request::Parts};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
@@ -137,6 +137,12 @@ async fn answer(state: AdminState, entry: Arc<Entry>, request: Request) -> Respo
     response
 }
 
+/// Where a request came from.
+pub(super) fn address(extensions: &Extensions) -> IpAddr {
+    let info = extensions.get::<ConnectInfo<SocketAddr>>();
+    info.map_or(IpAddr::from([0; 4]), |ConnectInfo(address)| address.ip())
+}
+
 async fn handled(
     state: AdminState,
     entry: &Entry,
@@ -145,10 +151,7 @@ async fn handled(
 ) -> Result<Response, ApiError> {
     let operation = &entry.operation;
     let (mut parts, body) = request.into_parts();
-    let address = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::from([0; 4]), |ConnectInfo(address)| address.ip());
+    let address = address(&parts.extensions);
     let caller = auth::caller(&state, address, &parts.headers, clock::now())?;
     served.caller = Some(caller.id.as_str().into());
     auth::allow(&caller, operation.needs)?;

@@ -75,7 +75,7 @@ async fn keys_that_are_known_are_served_and_the_admin_api_answers_in_time() {
 
     // Whatever the refused ones came to, they came to it as a whole.
     let store = resources(&gateway);
-    let keys = store.load().await.unwrap().records.len();
+    let keys = created_in(&*store).await;
     let audited = store.audit(None, 1_000).await.unwrap().len();
     assert_eq!(keys, audited, "resources, and entries about their creation");
     let listed = ask(gateway.admin, &admin("GET", "/access-keys?limit=100", None)).await;

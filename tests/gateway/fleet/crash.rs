@@ -58,7 +58,7 @@ async fn killed(mut gateway: Gateway) {
     }
     gateway.stop().await;
     let store = resources(&gateway);
-    let stored = store.load().await.unwrap().records.len();
+    let stored = created_in(&*store).await;
     let audited = store.audit(None, 100_000).await.unwrap().len();
     println!(
         "{KILLS} kills: {} keys answered, {stored} stored, {audited} audited",

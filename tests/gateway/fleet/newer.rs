@@ -87,9 +87,12 @@ async fn expect(gateway: &Gateway, request: &Request, status: u16, what: &str) -
     answer.text()
 }
 
+/// On a store that an earlier version began: what versions write beside each other is not signed.
 async fn start() -> (Fake, Gateway, Furnished, Arc<dyn Store>) {
     let fake = Fake::good(Wire::H1, "hello").await;
     let gateway = managed().fake("f", &fake).start().await;
+    begin(&*resources(&gateway)).await;
+    shown(&gateway, "/accounts").await;
     let made = furnish(&gateway, &fake, "1").await;
     let store = resources(&gateway);
     (fake, gateway, made, store)

@@ -95,8 +95,10 @@ async fn the_version_before_and_this_one_share_a_redis() {
     let fake = Fake::good(Wire::H1, "hello").await;
     let fee = json!({"ledger": {"processing_fee": 1}});
     let start = || replica(&redis).config(fee.clone()).fake("f", &fake);
-    let mut this = start().start().await;
+    // An upgrade begins with what the version before has made: it is not sealed while that one runs.
     let mut before = start().binary(&previous).start().await;
+    create(&before).await;
+    let mut this = start().start().await;
 
     let mut served = 0;
     for round in 0..2 {

@@ -30,7 +30,10 @@ impl Checker<'_> {
             let hint = Some("keep it on 127.0.0.1, or behind a firewall".to_owned());
             self.warn(
                 &place,
-                "the admin listener speaks plain HTTP and can be reached from other machines, which may read its metrics",
+                match admin.metrics_need_key {
+                    Some(true) => "the admin listener speaks plain HTTP and can be reached from other machines",
+                    _ => "the admin listener speaks plain HTTP and can be reached from other machines, which may read its metrics",
+                },
                 hint,
             );
         }
@@ -39,6 +42,8 @@ impl Checker<'_> {
             listen,
             api_keys: self.api_keys(&top.key("api_keys"), &admin.api_keys, accounts),
             public_url: url.and_then(|text| self.public_url(&top.key("public_url"), text)),
+            metrics_need_key: admin.metrics_need_key.unwrap_or_default(),
+            quotas: admin.quotas.clone(),
             audit_retention: self.bounded_span(
                 &top.key("audit_retention"),
                 admin.audit_retention,

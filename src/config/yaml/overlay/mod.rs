@@ -54,16 +54,22 @@ impl Catalog {
         Ok(self.made_of(laid.into_iter().chain(self.untouched(declared))))
     }
 
-    /// The same with providers that are made at run time, and come after all others: a bare id that others have goes to
-    /// those first.
+    /// The same with providers that were [`made`](Catalog::made) at run time, and come after all others: a bare id that
+    /// others have goes to those first.
+    pub fn with_last(&self, made: Vec<Arc<Provider>>) -> Catalog {
+        self.made_of(self.providers().iter().cloned().chain(made))
+    }
+
+    /// A provider that is made at run time, as this catalog has it.
     ///
     /// # Errors
     /// Every fault at once.
-    pub fn with_last(&self, made: &[types::Provider]) -> Result<Catalog, Vec<OverlayFault>> {
+    pub fn made(&self, says: &types::Provider) -> Result<Provider, Vec<OverlayFault>> {
         let no_files =
             |_: &Path| Err("a provider that is made at run time has no files".to_owned());
-        let laid = self.laid(made, no_files)?;
-        Ok(self.made_of(self.untouched(made).chain(laid)))
+        let mut faults = Faults::default();
+        let made = providers::lay(self, says, "providers[0]", &no_files, &mut faults);
+        made.filter(|_| faults.0.is_empty()).ok_or(faults.0)
     }
 
     fn made_of(&self, providers: impl Iterator<Item = Arc<Provider>>) -> Catalog {

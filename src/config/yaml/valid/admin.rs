@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::secrets::Role;
+use crate::yaml::types::Quotas;
 
 /// The listener for operators, and who may call its API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,12 @@ pub struct Admin {
     /// What absolute `uri` fields begin with: `http` or `https`, a host, no slash at the end. `None`: they are
     /// relative.
     pub public_url: Option<String>,
+    /// Whether `/metrics` asks for an API key for all accounts.
+    pub metrics_need_key: bool,
     /// How long the audit log is kept; more than zero.
     pub audit_retention: Duration,
+    /// How much one account may have of what the API makes.
+    pub quotas: Quotas,
 }
 
 /// Who may call the admin API, by the digest of the token. `Debug` leaves the digest out: people make up the

@@ -270,7 +270,7 @@ impl<'a> Change<'a> {
         let config = context.control().config();
         let mut faults = Faults::default();
         let inline = match &sent.router {
-            Patch::Value(router) => Inline::sealed(context, &config, router, &mut faults)?,
+            Patch::Value(router) => Inline::of(context, &config, router, &mut faults)?,
             _ => Inline::default(),
         };
         Ok(Change {

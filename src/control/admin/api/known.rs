@@ -73,6 +73,8 @@ pub(super) struct KnownProvider {
     pub(super) id: Arc<str>,
     pub(super) built_in: bool,
     pub(super) needs_key: bool,
+    /// Whether a tenant says where it is.
+    pub(super) tenants: bool,
 }
 
 impl Known<'_> {
@@ -83,6 +85,7 @@ impl Known<'_> {
                 id: known.id.clone(),
                 built_in: known.built_in,
                 needs_key: known.needs_key(),
+                tenants: false,
             });
         }
         let mut own = self.own();
@@ -91,6 +94,7 @@ impl Known<'_> {
                 id: provider.says.id.as_str().into(),
                 built_in: false,
                 needs_key: provider.says.auth != Some(Open::Known(Auth::None)),
+                tenants: provider.public_only,
             })
     }
 

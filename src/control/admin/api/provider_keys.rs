@@ -14,7 +14,7 @@ use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
 use crate::admin::page::{PageQuery, page};
 use crate::admin::patch::Patch;
 use crate::resource::{Configuration, CoolDownCleared, ProviderKey};
-use crate::{Action, Document, Found, View, context as sealed_for};
+use crate::{Action, Document, Found, View};
 use tollgate_base::Secret;
 use tollgate_base::clock;
 use tollgate_base::id;
@@ -22,6 +22,10 @@ use tollgate_config::Config;
 use tollgate_config::secrets::{SealError, Sealed};
 
 const WHAT: &str = "provider key";
+
+/// What is wrong with a managed key for a provider that a tenant made.
+pub(super) const TENANTS: &str =
+    "cannot be managed: the provider is a tenant's, which would be sent the operator's key";
 
 const TAG: Tag = Tag {
     name: "AI Gateway Provider Keys",
@@ -212,7 +216,7 @@ async fn create(
     let config = context.control().config();
     let id = id::new(ProviderKey::PREFIX, clock::wall_ms());
     let mut faults = Faults::default();
-    let value = faults.take(sealed(&config, &id, &body.value, "value"));
+    faults.take(storable(&config, &body.value, "value"));
     let actor = context.actor();
     let key = context
         .change(|view, draft| {
@@ -226,14 +230,18 @@ async fn create(
             if provider.is_none() {
                 faults.at("providerId", known.unknown(&body.provider_id));
             }
+            if managed && provider.as_ref().is_some_and(|known| known.tenants) {
+                faults.at("keySource", TENANTS);
+            }
             faults.none()?;
-            let key = ProviderKey {
+            let mut key = ProviderKey {
                 meta: meta.clone(),
                 provider: provider.map_or_else(String::new, |known| known.id.to_string()),
                 managed,
-                sealed: value.clone(),
+                sealed: None,
                 redacted: body.value.redacted().to_string(),
             };
+            key.sealed = Some(known.seal(&id, &key, &body.value)?);
             draft.create(&actor, &id, &key);
             Ok(key)
         })
@@ -251,10 +259,11 @@ async fn update(
     Id(id): Id,
     Body(body): Body<AIGatewayProviderAPIKeyUpdate>,
 ) -> Result<AIGatewayProviderAPIKeyDetail, ApiError> {
-    change(&context, &id, Action::Update, |new| {
+    change(&context, &id, Action::Update, |_, new| {
         body.name.clone().apply(&mut new.meta.name);
         body.description.clone().apply(&mut new.meta.description);
         body.metadata.clone().apply(&mut new.meta.metadata);
+        Ok(())
     })
     .await?;
     show(context, Id(id)).await
@@ -268,11 +277,12 @@ async fn rotate(
     // Whether there is such a key comes before whether its value is fine.
     context.find::<ProviderKey>(&id, WHAT).await?;
     let config = context.control().config();
-    let value = sealed(&config, &id, &body.value, "value")?;
-    change(&context, &id, Action::Rotate, |new| {
+    storable(&config, &body.value, "value")?;
+    change(&context, &id, Action::Rotate, |known, new| {
         new.meta.name = Some(body.name.clone());
-        new.sealed = Some(value.clone());
+        new.sealed = Some(known.seal(&id, new, &body.value)?);
         new.redacted = body.value.redacted().to_string();
+        Ok(())
     })
     .await?;
     show(context, Id(id)).await
@@ -300,14 +310,19 @@ async fn change(
     context: &Context,
     id: &str,
     action: Action,
-    apply: impl Fn(&mut ProviderKey),
+    apply: impl Fn(&Known<'_>, &mut ProviderKey) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
-    let actor = context.actor();
+    let (actor, config) = (context.actor(), context.control().config());
     context
         .change(|view, draft| {
             let old = own(context, view, id)?;
             let mut new = (*old).clone();
-            apply(&mut new);
+            let known = Known {
+                context,
+                config: &config,
+                view,
+            };
+            apply(&known, &mut new)?;
             context.touch(&mut new.meta);
             draft.update(&actor, action, id, &*old, &new);
             Ok(())
@@ -337,16 +352,11 @@ fn names(configuration: &Configuration, id: &str) -> bool {
     keys.any(|key| key == id)
 }
 
-/// The value as it is stored; `field` is where it stands in the body.
+/// Whether a value can be stored; `field` is where it stands in the body.
 ///
 /// # Errors
 /// 422: it cannot travel in a header, or there is no master key.
-pub(super) fn sealed(
-    config: &Config,
-    id: &str,
-    value: &Secret,
-    field: &str,
-) -> Result<Sealed, ApiError> {
+pub(super) fn storable(config: &Config, value: &Secret, field: &str) -> Result<(), ApiError> {
     let text = value.expose();
     // HeaderValue alone would let other bytes pass.
     if !text.is_ascii() || HeaderValue::from_str(text).is_err() || text.trim() != text {
@@ -354,13 +364,32 @@ pub(super) fn sealed(
             "must be what an HTTP header can carry: one line of ASCII, without spaces around it";
         return Err(ApiError::invalid(field, what));
     }
-    match config.secrets.seal(value, &sealed_for(id)) {
-        Ok(sealed) => Ok(sealed),
-        Err(error @ SealError::NoMasterKey) => {
-            let what = format!("cannot be stored: {error}");
-            Err(ApiError::invalid(field, what))
-        }
-        Err(error) => Err(ApiError::internal(error)),
+    if config.secrets.current_id().is_none() {
+        let what = format!("cannot be stored: {}", SealError::NoMasterKey);
+        return Err(ApiError::invalid(field, what));
+    }
+    Ok(())
+}
+
+impl Known<'_> {
+    /// A value as it is stored, for where this key is sent.
+    ///
+    /// # Errors
+    /// 409: its provider is gone.
+    pub(super) fn seal(
+        &self,
+        id: &str,
+        key: &ProviderKey,
+        value: &Secret,
+    ) -> Result<Sealed, ApiError> {
+        let catalog = self.context.state.catalog();
+        let of = (&self.config.secrets, &*catalog);
+        let sealed = self.view.seal_value(of, (id, key), value);
+        sealed.map_err(ApiError::internal)?.ok_or_else(|| {
+            ApiError::conflict(
+                "the provider of this key is not there any more: make it first, or delete the key",
+            )
+        })
     }
 }
 

@@ -20,9 +20,9 @@ use models::{AIGatewayProviderModel, AIGatewayProviderModelCreate};
 use surfaces::SupportedAPISurface;
 use tollgate_base::clock;
 use tollgate_base::id;
-use tollgate_config::catalog::Auth;
 use tollgate_config::catalog::ModelRef;
 use tollgate_config::catalog::Vendor;
+use tollgate_config::catalog::{Auth, BaseUrl};
 use tollgate_config::{Config, DEMO_PROVIDER};
 
 const WHAT: &str = "provider";
@@ -53,10 +53,11 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag(&TAG)
             .summary("Update an AI Gateway provider")
             .description(
-                "The providerId is immutable. Omit models to leave them alone; a list replaces the existing set, and \
+                "The providerId is immutable. The base URL moves to another host only while the provider has no keys, \
+                 which were given for the one that it was. Omit models to leave them alone; a list replaces the existing set, and \
                  models that stay keep their ids.",
             )
-            .errors(&[Code::Declared])
+            .errors(&[Code::Conflict, Code::Declared])
             .handler(update),
         delete("/providers/{id}", "DeleteAIGatewayProvider")
             .tag(&TAG)
@@ -234,6 +235,7 @@ async fn update(
         .change(|view, draft| {
             let old = own(&context, view, &id)?;
             let mut new = written::applied(&old, &body, &config, context.caller.account.is_some())?;
+            keys_stay(view, &old, &new)?;
             context.touch(&mut new.meta);
             draft.update(&actor, Action::Update, &id, &*old, &new);
             Ok(new)
@@ -314,6 +316,26 @@ fn free(
         None => return Ok(()),
     };
     Err(ApiError::conflict(why))
+}
+
+/// Sees that keys are sent where they were given for.
+fn keys_stay(view: View<'_>, old: &Provider, new: &Provider) -> Result<(), ApiError> {
+    let place = |provider: &Provider| {
+        let url = BaseUrl::parse(provider.says.base_url.as_deref()?).ok()?;
+        Some((url.tls, url.host, url.port))
+    };
+    if place(old) == place(new) {
+        return Ok(());
+    }
+    let mut keys = view.all::<ProviderKey>();
+    let Some(key) = keys.find(|found| found.resource.provider == old.says.id) else {
+        return Ok(());
+    };
+    Err(ApiError::conflict(format!(
+        "the provider has keys, which were given for the host that its base URL has: delete them (there is {}), change \
+         the base URL, and create them again",
+        key.id
+    )))
 }
 
 /// What refers to a provider.

@@ -9,6 +9,7 @@ use super::router::{
 };
 use crate::admin::api::faults::Faults;
 use crate::admin::api::known::{Known, KnownProvider};
+use crate::admin::api::provider_keys::TENANTS;
 use crate::resource::forms::{self, Step, StepKind};
 use crate::resource::{ProviderKey, Rest};
 use tollgate_config::catalog::ModelRef;
@@ -276,7 +277,11 @@ impl StepCheck<'_> {
                 Some(id.clone())
             }
             (None, Some(_), Some(_)) => {
-                let (id, key) = self.inline.at(&field, &self.provider.id)?;
+                let made = self.inline.at(self.known, &field, &self.provider.id);
+                let (id, key) = self.faults.take(made)??;
+                if key.managed && self.provider.tenants {
+                    self.faults.at(format!("{}.type", self.field), TENANTS);
+                }
                 self.created.push((id.clone(), key));
                 Some(id)
             }

@@ -6,25 +6,28 @@ use super::router::{RouterStepKeyWrite, RouterWrite};
 use crate::Document;
 use crate::admin::Context;
 use crate::admin::api::faults::Faults;
-use crate::admin::api::known::KeySourceWrite;
-use crate::admin::api::provider_keys::sealed;
+use crate::admin::api::known::{KeySourceWrite, Known};
+use crate::admin::api::provider_keys::storable;
 use crate::admin::error::ApiError;
 use crate::resource::{Meta, ProviderKey};
+use tollgate_base::Secret;
 use tollgate_base::clock;
 use tollgate_base::id;
 use tollgate_config::Config;
 
-/// The keys, by their place in the body: `router.rules.0.steps.1.keys.0`. Sealed once, however often the change is
-/// decided.
+/// The keys and their values, by their place in the body: `router.rules.0.steps.1.keys.0`.
 #[derive(Debug, Default)]
-pub(super) struct Inline(BTreeMap<String, (String, ProviderKey)>);
+pub(super) struct Inline(BTreeMap<String, Made>);
+
+/// A key's id, the key, and its value.
+type Made = (String, ProviderKey, Secret);
 
 impl Inline {
-    /// Seals all keys with a value.
+    /// All keys with a value.
     ///
     /// # Errors
     /// 403 when the caller may not create one; 500.
-    pub(super) fn sealed(
+    pub(super) fn of(
         context: &Context,
         config: &Config,
         router: &RouterWrite,
@@ -45,14 +48,23 @@ impl Inline {
         Ok(Inline(all))
     }
 
-    /// The id and the key at a place, for this provider.
-    pub(super) fn at(&self, place: &str, provider: &str) -> Option<(String, ProviderKey)> {
-        let (id, key) = self.0.get(place)?;
-        let key = ProviderKey {
-            provider: provider.to_owned(),
-            ..key.clone()
+    /// The id and the key at a place, sealed for this provider.
+    ///
+    /// # Errors
+    /// As [`Known::seal`].
+    pub(super) fn at(
+        &self,
+        known: &Known<'_>,
+        place: &str,
+        provider: &str,
+    ) -> Result<Option<(String, ProviderKey)>, ApiError> {
+        let Some((id, key, value)) = self.0.get(place) else {
+            return Ok(None);
         };
-        Some((id.clone(), key))
+        let mut key = key.clone();
+        provider.clone_into(&mut key.provider);
+        key.sealed = Some(known.seal(id, &key, value)?);
+        Ok(Some((id.clone(), key)))
     }
 }
 
@@ -63,7 +75,7 @@ fn made(
     key: &RouterStepKeyWrite,
     place: &str,
     faults: &mut Faults,
-) -> Result<Option<(String, ProviderKey)>, ApiError> {
+) -> Result<Option<Made>, ApiError> {
     let (Some(name), Some(value), None) = (&key.name, &key.value, &key.id) else {
         return Ok(None);
     };
@@ -71,7 +83,10 @@ fn made(
         context.may_manage()?;
     }
     let id = id::new(ProviderKey::PREFIX, clock::wall_ms());
-    let sealed = faults.take(sealed(config, &id, value, &format!("{place}.value")));
+    let storable = faults.take(storable(config, value, &format!("{place}.value")));
+    if storable.is_none() {
+        return Ok(None);
+    }
     let meta = Meta {
         name: Some(name.clone()),
         ..context.meta()
@@ -80,8 +95,8 @@ fn made(
         meta,
         provider: String::new(),
         managed: source.is_managed(),
-        sealed,
+        sealed: None,
         redacted: value.redacted().to_string(),
     };
-    Ok(Some((id, key)))
+    Ok(Some((id, key, value.clone())))
 }

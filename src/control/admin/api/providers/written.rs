@@ -54,9 +54,7 @@ pub(super) fn applied(
         Patch::Null => models::replace(&mut new, &[], &mut faults),
         Patch::Value(written) => models::replace(&mut new, written, &mut faults),
     }
-    let laid = config
-        .catalog
-        .with(&[new.says.laid()], |_| Err(String::new()));
+    let laid = config.catalog.made(&new.says.laid());
     for fault in laid.err().into_iter().flatten() {
         faults.at(field(&fault.path), fault.message);
     }

@@ -1,0 +1,102 @@
+//! A snapshot that is patched is the same as one that is built anew.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::declared::declared;
+use crate::resource::{Cap, Meta, forms};
+use tollgate_config::secrets::token;
+
+/// What becomes of the access key `k<number>`: gone, or with this account, configuration and digest.
+type Change = (u8, Option<(u8, Option<u8>, u8)>);
+
+fn change() -> impl Strategy<Value = Change> {
+    let key = (0..3_u8, proptest::option::of(0..3_u8), any::<u8>());
+    (0..8_u8, proptest::option::weighted(0.7, key))
+}
+
+fn meta(account: u8) -> Meta {
+    Meta {
+        account: format!("a{account}"),
+        ..Meta::default()
+    }
+}
+
+fn all(snapshot: &Snapshot) -> Vec<String> {
+    let mut all: Vec<String> = snapshot
+        .access_keys()
+        .map(|key| format!("{key:?}"))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+fn base<'a>(
+    config: &'a Arc<Config>,
+    (declared, stored): (&'a State, &'a State),
+    laid: &'a Mutex<Laid>,
+) -> Base<'a> {
+    Base {
+        config,
+        declared,
+        stored,
+        complete: true,
+        open: &|_, _, _| None,
+        laid,
+    }
+}
+
+proptest! {
+    /// Of three configurations one is missing, one account has settings, and one access key is declared.
+    #[test]
+    fn changed_access_keys_make_the_same_as_building_anew(
+        rounds in proptest::collection::vec(proptest::collection::vec(change(), 1..6), 1..8),
+    ) {
+        let yaml = format!("access_keys: [{{ id: k0, sha256: '{}' }}]", token::to_hex(&[9; 32]));
+        let config = Arc::new(tollgate_config::parse(&yaml, &|_| None).unwrap());
+        let declared = declared(&config, 1);
+        let mut stored = State::default();
+        for number in 0..2 {
+            let id = format!("c{number}");
+            let says = forms::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
+            stored.configurations.insert(&id, resource::Configuration { meta: meta(0), says });
+        }
+        let own = Settings { meta: meta(1), max_input_tokens: Cap::from(5).into(), ..Settings::default() };
+        stored.settings.insert("a1", own);
+        let (empty, laid) = (stored.clone(), Mutex::default());
+        let mut last = snapshot(&base(&config, (&declared, &empty), &laid), 1, None);
+        for (round, changes) in (2..).zip(rounds) {
+            let mut ids = Vec::new();
+            for (number, key) in changes {
+                let id = format!("k{number}");
+                let body = key.map(|(account, configuration, digest)| {
+                    let key = AccessKey {
+                        meta: meta(account),
+                        configuration: configuration.map(|number| format!("c{number}")),
+                        sha256: [digest; 32],
+                        ..AccessKey::default()
+                    };
+                    serde_json::to_string(&key).unwrap()
+                });
+                stored.access_keys.put(&id, body.as_deref()).unwrap();
+                ids.push(id);
+            }
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let base = base(&config, (&declared, &stored), &laid);
+            let whole = snapshot(&base, round, Some(&last));
+            let patched = with_access_keys(&base, &ids, round, &last);
+            prop_assert_eq!(all(&patched), all(&whole));
+            prop_assert_eq!(patched.generation, round);
+            for key in patched.access_keys() {
+                let same = whole.access_key(&key.id).map(|same| &same.id);
+                prop_assert_eq!(same, Some(&key.id), "found by its id");
+                key.used.mark(round);
+                if last.access_key(&key.id).is_some() {
+                    let noted = whole.access_key(&key.id).and_then(|same| same.used.last());
+                    prop_assert_eq!(noted, Some(round), "one key, one note");
+                }
+            }
+            last = patched;
+        }
+    }
+}
