@@ -38,7 +38,8 @@ pub fn enter(
     // Many requests of HTTP/2 share one.
     if let Some(most) = connections.filter(|_| head.version != Version::HTTP_2) {
         let lines = &shared.scarce.lines;
-        let line = lines.take(&caller.key.account, 1, caller.supply(most));
+        let supply = caller.supply(most.saturating_add(shared.metrics.read_on()));
+        let line = lines.take(&caller.key.account, 1, supply);
         has.push(line.ok_or_else(GatewayError::overloaded)?);
     }
     Ok(shared.metrics.in_flight())

@@ -30,14 +30,14 @@ async fn requests_under_way_are_shared() {
         .await;
         let address = house.gateway.address;
         let refused = AtomicUsize::new(0);
-        let hostile = repeatedly(40, Duration::from_secs(2), |_| async {
+        let hostile = repeatedly(24, Duration::from_secs(2), |_| async {
             let mut client = Client::try_connect(address).await.unwrap();
             let request = from(ATTACKER, Request::chat(&["evil:m"], true));
             match client.begin(&request).await.unwrap().status {
                 200 => tokio::time::sleep(Duration::from_secs(2)).await,
                 503 => {
                     refused.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(300)).await;
                 }
                 other => panic!("{other}"),
             }
@@ -49,6 +49,7 @@ async fn requests_under_way_are_shared() {
                 let request = Request::chat(&["f:m"], place == 0);
                 let status = house.ask(ORDINARY[place % 2], request).await;
                 assert_eq!(status, Ok(200), "{bank:?} {}", ORDINARY[place % 2]);
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
         let attack = async { tokio::join!(hostile, ordinary) };

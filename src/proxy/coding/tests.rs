@@ -106,8 +106,8 @@ fn a_piece_and_an_answer_become_only_so_much() {
             Err(fault) => Some(fault),
         });
         assert_eq!(end, Some(Fault::TooLong), "{coding:?}");
-        let most = PIECE + bomb.len() * MOST_TIMES as usize;
-        assert!(became <= most, "{coding:?}: {became}");
+        let most = PIECE as u64 + bomb.len() as u64 * MOST_TIMES;
+        assert!(became as u64 <= most, "{coding:?}: {became}");
     }
 }
 

@@ -64,8 +64,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
             (limits.read_timeout, limits.max_connections)
         };
         let mut place = match most {
-            // Without one it is dropped, and so closed.
-            Some(most) => Some(self.shared.crowd.enter(client(&stream), most)?),
+            // Without one it is dropped, and so closed. Answers that are read on have lost their clients.
+            Some(most) => Some(
+                self.shared
+                    .crowd
+                    .enter(client(&stream), most + self.shared.metrics.read_on())?,
+            ),
             None => None,
         };
         let stream = match &self.tls {
