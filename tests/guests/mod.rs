@@ -4,8 +4,10 @@
 //! ([`house::House::withstands`]). Where money or shared state matters, it is tried on each [`house::Bank`].
 
 mod answers;
+mod clocks;
 mod connections;
 mod counts;
+mod health;
 #[allow(dead_code, reason = "each theme uses a part of it")]
 mod house;
 mod lines;

@@ -109,9 +109,78 @@ fn text_and_nothing_else() {
         ),
     ];
     for (name, endpoint, json, want) in cases {
-        let (pieces, ids) = pieces(*endpoint, json);
+        let (pieces, _) = pieces(*endpoint, json);
         assert_eq!(pieces, *want, "{name}");
-        assert_eq!(ids, 0, "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_text_counts_by_a_bound() {
+    let sealed = "E".repeat(4_000);
+    let long = "E".repeat(1 << 20);
+    let cases: &[(Endpoint, String, u64)] = &[
+        (
+            CHAT,
+            r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#.to_owned(),
+            4_784,
+        ),
+        (
+            CHAT,
+            r#"{"image_url":{"url":"https://x.example/a.png"}}"#.to_owned(),
+            0,
+        ),
+        (
+            MESSAGES,
+            r#"{"source":{"media_type":"image/png","data":"AAAA"}}"#.to_owned(),
+            4_784,
+        ),
+        (
+            MESSAGES,
+            r#"{"source":{"data":"AAAA","media_type":"image/png"}}"#.to_owned(),
+            4_784,
+        ),
+        (
+            CHAT,
+            format!(r#"{{"file":{{"file_data":"{sealed}"}}}}"#),
+            1_000,
+        ),
+        (
+            CHAT,
+            format!(r#"{{"file":{{"file_data":"{long}"}}}}"#),
+            32_768,
+        ),
+        (
+            RESPONSES,
+            format!(r#"{{"encrypted_content":"{sealed}"}}"#),
+            1_000,
+        ),
+        (
+            MESSAGES,
+            format!(r#"{{"type":"redacted_thinking","data":"{sealed}"}}"#),
+            1_000,
+        ),
+        (
+            MESSAGES,
+            r#"{"type":"thinking","thinking":"","signature":"S"}"#.to_owned(),
+            0,
+        ),
+    ];
+    for (endpoint, part, want) in cases {
+        let name = if *endpoint == RESPONSES {
+            "input"
+        } else {
+            "messages"
+        };
+        let json = format!(r#"{{"model":"m","{name}":[{{"content":[{part}]}}]}}"#);
+        let (pieces, known) = pieces(*endpoint, &json);
+        assert_eq!((pieces.len(), known), (0, *want), "{:.80}", part);
+    }
+    for member in [
+        r#""response_format":{"json_schema":{"schema":{"type":"object"}}}"#,
+        r#""prediction":{"type":"content","content":"predicted"}"#,
+    ] {
+        let (pieces, _) = pieces(CHAT, &format!(r#"{{"model":"m",{member}}}"#));
+        assert_eq!(pieces.len(), 1, "{member}");
     }
 }
 
