@@ -46,7 +46,7 @@ pub fn veil(text: &str) -> Cow<'_, str> {
 }
 
 fn separates(letter: char) -> bool {
-    letter.is_whitespace() || "/:=?&,;\"'`()[]{}<>|.".contains(letter)
+    letter.is_whitespace() || "/:=?&,;\"'`()[]{}<>|.!*@#$%".contains(letter)
 }
 
 fn is_credential(word: &str) -> bool {
@@ -81,9 +81,11 @@ mod tests {
             ),
             ("/v1/models/tg-app-g1-abcdef", "/v1/models/***"),
             ("/v1/gsk_0123456789", "/v1/***"),
-            ("Bearer abcdef0123456789abcd!", "Bearer ***"),
+            ("Bearer abcdef0123456789abcd!", "Bearer ***!"),
             ("https://u:0123456789abcdefghij@h/x", "https://u:***/x"),
             ("AIzaSyA-abcdefgh", "***"),
+            ("the tag `!sk-proj-hunter2hunter2`", "the tag `!***`"),
+            ("*sk-proj-hunter2hunter2", "****"),
         ] {
             assert_eq!(veil(text), shown, "{text}");
         }

@@ -163,7 +163,7 @@ impl Walk<'_, '_> {
             }
             _ if kind == Kind::Picture => {
                 if written.starts_with(b"\"data:") {
-                    self.media += PICTURE;
+                    self.media += picture(written.len());
                 }
             }
             _ if kind == Kind::Sealed => self.media += sealed(written.len()),
@@ -204,7 +204,7 @@ impl Walk<'_, '_> {
             let written = self.json.get(range).unwrap_or_default();
             self.emit(written);
         } else if frame.pictured {
-            self.media += PICTURE;
+            self.media += picture(range.len());
         } else {
             self.media += sealed(range.len());
         }
@@ -216,6 +216,11 @@ impl Walk<'_, '_> {
             (self.sink)(&text);
         }
     }
+}
+
+/// No picture has more tokens than bytes.
+fn picture(bytes: usize) -> u64 {
+    (bytes as u64).min(PICTURE)
 }
 
 fn sealed(bytes: usize) -> u64 {

@@ -57,7 +57,8 @@ fn add_everywhere(value: &mut Value, forbids: bool, count: &mut usize) {
         }
         Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
-                let forbids = forbids || ["access", "limits", "maxInputTokens"].contains(&&**name);
+                let forbids = forbids
+                    || ["access", "limits", "maxInputTokens", "operator"].contains(&&**name);
                 add_everywhere(field, forbids, count);
             }
             let new = [

@@ -214,7 +214,7 @@ async fn token_limits_are_lowered_to_the_least_and_never_raised() {
             ("none", "m", json!(100), json!(100)),
             ("none", "m", json!(99), json!(99)),
             ("tight", "m", json!(7), json!(7)),
-            ("tight", "m", Value::Null, Value::Null),
+            ("tight", "m", Value::Null, json!(50)),
         ] {
             let mut body = json!({"model": model, "messages": [], "input": "hi", "prompt": "hi"});
             body[field] = wanted.clone();
@@ -227,8 +227,17 @@ async fn token_limits_are_lowered_to_the_least_and_never_raised() {
         }
         let without =
             json!({"model": "m", "messages": [], "input": "hi", "prompt": "hi"}).to_string();
-        let request = from("tight", Request::post(path, without.clone()));
-        assert_eq!(ask(&gateway, &request).await.status(), 200, "{path}");
-        assert_eq!(text(&fake), without, "{path}: a limit is never added");
+        for (caller, added) in [("tight", 50), ("none", 100)] {
+            let request = from(caller, Request::post(path, without.clone()));
+            assert_eq!(ask(&gateway, &request).await.status(), 200, "{path}");
+            let seen: Value = serde_json::from_str(&text(&fake)).unwrap();
+            let limits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+            let limit = limits.into_iter().find_map(|limit| seen.get(limit));
+            assert_eq!(
+                limit,
+                Some(&json!(added)),
+                "{path} {caller}: the limit is added"
+            );
+        }
     }
 }

@@ -121,8 +121,13 @@ fn what_is_no_text_counts_by_a_bound() {
     let cases: &[(Endpoint, String, u64)] = &[
         (
             CHAT,
-            r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#.to_owned(),
+            format!(r#"{{"image_url":{{"url":"data:image/png;base64,{long}"}}}}"#),
             4_784,
+        ),
+        (
+            CHAT,
+            r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#.to_owned(),
+            28,
         ),
         (
             CHAT,
@@ -131,12 +136,12 @@ fn what_is_no_text_counts_by_a_bound() {
         ),
         (
             MESSAGES,
-            r#"{"source":{"media_type":"image/png","data":"AAAA"}}"#.to_owned(),
+            format!(r#"{{"source":{{"media_type":"image/png","data":"{long}"}}}}"#),
             4_784,
         ),
         (
             MESSAGES,
-            r#"{"source":{"data":"AAAA","media_type":"image/png"}}"#.to_owned(),
+            format!(r#"{{"source":{{"data":"{long}","media_type":"image/png"}}}}"#),
             4_784,
         ),
         (
