@@ -82,7 +82,7 @@ mod tests {
             ("/v1/models/tg-app-g1-abcdef", "/v1/models/***"),
             ("/v1/gsk_0123456789", "/v1/***"),
             ("Bearer abcdef0123456789abcd!", "Bearer ***!"),
-            ("https://u:0123456789abcdefghij@h/x", "https://u:***/x"),
+            ("https://u:0123456789abcdefghij@h/x", "https://u:***@h/x"),
             ("AIzaSyA-abcdefgh", "***"),
             ("the tag `!sk-proj-hunter2hunter2`", "the tag `!***`"),
             ("*sk-proj-hunter2hunter2", "****"),
