@@ -1,4 +1,5 @@
-//! How often an account may have its prompts counted: many at once, as agents do when they begin, and then a few a second.
+//! How often an account may have its prompts counted: many at once, as agents do that begin together, two dozen each, and
+//! then some a second.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use parking_lot::Mutex;
 use tollgate_wire::GatewayError;
 
 /// So many at once.
-const BURST: u32 = 30;
+const BURST: u32 = 240;
 
 /// One more each.
-const EVERY: Duration = Duration::from_millis(250);
+const EVERY: Duration = Duration::from_millis(50);
 
 /// When each account would have used up what it has, had it asked at the pace of [`EVERY`].
 #[derive(Default)]
@@ -46,17 +47,17 @@ mod tests {
     use tollgate_base::clock;
 
     #[test]
-    fn bursts_are_taken_and_then_a_few_a_second() {
+    fn bursts_are_taken_and_then_some_a_second() {
         let (pace, now) = (Pace::default(), clock::now());
         let counts = |account: &str, at| {
             let account = account.into();
             let taken = std::iter::repeat_with(|| pace.count(&account, at));
             taken.take_while(Result::is_ok).count()
         };
-        assert_eq!(counts("a", now), 30);
-        assert_eq!(counts("b", now), 30, "each for itself");
+        assert_eq!(counts("a", now), 240);
+        assert_eq!(counts("b", now), 240, "each for itself");
         assert_eq!(counts("a", now + EVERY), 1);
-        assert_eq!(counts("a", now + Duration::from_secs(2)), 7);
-        assert_eq!(counts("a", now + Duration::from_secs(3600)), 30);
+        assert_eq!(counts("a", now + Duration::from_secs(2)), 39);
+        assert_eq!(counts("a", now + Duration::from_secs(3600)), 240);
     }
 }

@@ -120,31 +120,20 @@ async fn update(
                 },
             };
             if operates {
-                // The operator's is the last word.
                 let operator = &mut new.operator;
-                last(&total, &mut operator.total_timeout, &mut new.total_timeout);
-                last(
-                    &per_request,
-                    &mut operator.per_request_timeout,
-                    &mut new.per_request_timeout,
-                );
-                last(
-                    &body.max_input_tokens,
-                    &mut operator.max_input_tokens,
-                    &mut new.max_input_tokens,
-                );
-                last(
-                    &body.max_output_tokens,
-                    &mut operator.max_output_tokens,
-                    &mut new.max_output_tokens,
-                );
+                total.clone().apply(&mut operator.total_timeout);
+                per_request.clone().apply(&mut operator.per_request_timeout);
+                let (input, output) = (&body.max_input_tokens, &body.max_output_tokens);
+                input.clone().apply(&mut operator.max_input_tokens);
+                output.clone().apply(&mut operator.max_output_tokens);
             } else {
                 inside(&body, (&total, &per_request), &new.bounds(&config))?;
-                total.clone().apply(&mut new.total_timeout);
-                per_request.clone().apply(&mut new.per_request_timeout);
-                cap(&body.max_input_tokens, &mut new.max_input_tokens);
-                cap(&body.max_output_tokens, &mut new.max_output_tokens);
             }
+            // The operator's word is the last one, and the account's own is all that older gateways know.
+            total.clone().apply(&mut new.total_timeout);
+            per_request.clone().apply(&mut new.per_request_timeout);
+            cap(&body.max_input_tokens, &mut new.max_input_tokens);
+            cap(&body.max_output_tokens, &mut new.max_output_tokens);
             body.metadata.clone().apply(&mut new.meta.metadata);
             let held = new.held(&config);
             // What is above the total is no longer than that; who asks for it is told.
@@ -192,14 +181,6 @@ fn cap(sent: &Patch<u64>, cap: &mut Open<Cap>) {
         Patch::Absent => {}
         Patch::Null => *cap = Cap::Default.into(),
         Patch::Value(tokens) => *cap = Cap::from(*tokens).into(),
-    }
-}
-
-/// Sets what holds for the account, whatever it had set itself.
-fn last<T: Default>(sent: &Patch<u64>, operator: &mut Option<u64>, own: &mut T) {
-    if !matches!(sent, Patch::Absent) {
-        sent.clone().apply(operator);
-        *own = T::default();
     }
 }
 
