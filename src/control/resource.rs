@@ -232,7 +232,7 @@ pub struct ProviderKey {
     /// Whether it is the operator's, so that credits pay the model's price.
     #[serde(default, skip_serializing_if = "is_default")]
     pub managed: bool,
-    /// The value, encrypted for [`super::context`]; absent where the YAML has it.
+    /// The value, sealed for where it is sent; absent where the YAML has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
     /// How the value is shown.

@@ -6,7 +6,7 @@
 //!
 //! A store is *open* until it is sealed as a whole: gateways before 0.2.0 may write to it, whose documents have no
 //! check. One that begins empty is sealed with its first commit, another one by `tollgate secrets seal`, and both for
-//! good: the [`SEAL`] says so to others, and each gateway remembers it. Without a master key nothing is checked.
+//! good: the document `seal` says so to others, and each gateway remembers it. Without a master key nothing is checked.
 
 use std::borrow::Cow;
 
