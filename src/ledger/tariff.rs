@@ -6,12 +6,17 @@
 //! The invariant: an unknown price is `None`, never zero. US dollars per million tokens with six decimals are exact
 //! (one is 10⁶ pico-dollars per token), and so are US dollars per thousand searches (one is 10⁹ each).
 
+mod dollars;
+mod holds;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use tollgate_base::time::{civil, days};
 use tollgate_wire::report::{Context, Unit};
+
+pub use dollars::{parse_rate, rate_of, show_rate};
+pub use holds::{Days, Holds};
 
 /// What a model costs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,152 +58,6 @@ pub struct Variant {
     pub holds: Holds,
     /// What is charged then. A unit that is not here costs what it does otherwise.
     pub rates: Rates,
-}
-
-/// When rates hold (UTC).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Holds {
-    /// Always.
-    #[default]
-    Always,
-    /// From a moment on (Unix time, s).
-    From(u64),
-    /// On these days between two times (seconds since midnight); past midnight if the first is the later one.
-    Daily(u32, u32, Days),
-}
-
-const DAY: u64 = 86_400;
-const END_OF_DAY: u32 = 86_400;
-
-/// Days of the week (UTC): a bit each, Monday's the lowest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Days(u8);
-
-const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-
-impl Days {
-    /// Every day.
-    pub const ALL: Days = Days(0b111_1111);
-
-    /// Whether the day of a moment (Unix time, s) is among them.
-    fn has(self, now: u64) -> bool {
-        // 1970 began on a Thursday.
-        self.0 >> ((now / DAY + 3) % 7) & 1 == 1
-    }
-
-    /// `Sat`, `Mon-Fri`, `Sat-Mon`.
-    fn read(text: &str) -> Option<Days> {
-        let place = |name: &str| NAMES.iter().position(|known| *known == name);
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last) = (place(first)?, place(last)?);
-        let count = (last + 7 - first) % 7 + 1;
-        Some(Days(
-            (0..count).fold(0, |days, day| days | 1 << ((first + day) % 7)),
-        ))
-    }
-}
-
-/// `Mon-Fri `, with a blank behind it; nothing if it is every day.
-impl fmt::Display for Days {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has = |day: usize| self.0 >> (day % 7) & 1 == 1;
-        let Some(first) = (0..7).find(|day| has(*day) && !has(day + 6)) else {
-            return Ok(());
-        };
-        let count = (1..7).find(|more| !has(first + more)).unwrap_or(7);
-        match count {
-            1 => write!(f, "{} ", NAMES[first]),
-            _ => write!(f, "{}-{} ", NAMES[first], NAMES[(first + count - 1) % 7]),
-        }
-    }
-}
-
-impl Holds {
-    /// Whether they hold at a moment (Unix time, s).
-    pub fn at(self, now: u64) -> bool {
-        match self {
-            Holds::Always => true,
-            Holds::From(start) => now >= start,
-            Holds::Daily(from, to, days) => {
-                let (from, to, time) = (u64::from(from), u64::from(to), now % DAY);
-                if from <= to {
-                    days.has(now) && (from..to).contains(&time)
-                } else {
-                    // The hours after midnight belong to the day before.
-                    time >= from && days.has(now) || time < to && days.has(now + 6 * DAY)
-                }
-            }
-        }
-    }
-}
-
-/// `2027-01-01`, `01:00-04:00`, `Mon-Fri 01:00-04:00`; nothing at all is always.
-impl FromStr for Holds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Holds, String> {
-        if text.is_empty() {
-            return Ok(Holds::Always);
-        }
-        let day = || day_of(text).map(|day| Holds::From(day * DAY));
-        let hours = || {
-            let (days, hours) = match text.split_once(' ') {
-                Some((days, hours)) => (Days::read(days)?, hours),
-                None => (Days::ALL, text),
-            };
-            let (from, to) = hours.split_once('-')?;
-            let to = (to == "24:00")
-                .then_some(END_OF_DAY)
-                .or_else(|| time_of(to));
-            let (from, to) = (time_of(from)?, to?);
-            (from != to).then_some(Holds::Daily(from, to, days))
-        };
-        day().or_else(hours).ok_or_else(|| {
-            format!(
-                "`{text}` is neither a day, as in 2027-01-01, nor two times of a day, as in 01:00-04:00 or \
-                 Mon-Fri 01:00-04:00"
-            )
-        })
-    }
-}
-
-impl fmt::Display for Holds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |seconds: u32| format!("{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
-        match self {
-            Holds::Always => Ok(()),
-            Holds::From(start) => {
-                let (year, month, day) = civil(start / DAY);
-                write!(f, "{year:04}-{month:02}-{day:02}")
-            }
-            Holds::Daily(from, to, days) => write!(f, "{days}{}-{}", time(*from), time(*to)),
-        }
-    }
-}
-
-/// Days since 1970-01-01.
-fn day_of(text: &str) -> Option<u64> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [year, month, day] = <[&str; 3]>::try_from(parts).ok()?;
-    let number = |text: &str, digits: usize| -> Option<u64> {
-        let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| text.parse().ok())?
-    };
-    let date = (number(year, 4)?, number(month, 2)?, number(day, 2)?);
-    let in_range = (1..=12).contains(&date.1) && (1..=31).contains(&date.2);
-    let days = in_range.then(|| days(date.0, date.1, date.2))?;
-    u64::try_from(days).ok().filter(|days| civil(*days) == date)
-}
-
-/// Seconds since midnight of a time as in `01:00`.
-fn time_of(text: &str) -> Option<u32> {
-    let (hour, minute) = text.trim().split_once(':')?;
-    let number = |text: &str, below: u32| {
-        let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number: u32 = text.parse().ok().filter(|_| plain)?;
-        (number < below).then_some(number)
-    };
-    Some(number(hour, 24)? * 3_600 + number(minute, 60)? * 60)
 }
 
 /// What each unit costs; a unit that is not here has no price of its own.
@@ -539,92 +398,6 @@ fn premium(served: &Context) -> (u64, u64) {
             };
             (numerator * more, denominator * per)
         })
-}
-
-/// The most that a token may cost: one US dollar. Nothing is near, so more is a slip of the pen.
-const MOST_PER_TOKEN: u64 = 1_000_000_000_000;
-
-/// The most that a search, a container or a request may cost: a thousand US dollars.
-const MOST_EACH: u64 = 1_000_000_000_000_000;
-
-/// Pico-dollars of one unit, of a price as price lists have it: US dollars per million tokens, or per thousand of
-/// what is no token. A plain decimal (`0.0375`): no sign, no exponent, at most six decimals that are not zero.
-///
-/// # Errors
-/// Says what is wrong with the text.
-pub fn parse_rate(unit: Unit, text: &str) -> Result<u64, String> {
-    rate_of(unit, parse_price(text)?)
-}
-
-/// Pico-dollars of one unit, of a price in micro-dollars per million tokens, or per thousand of what is no token.
-///
-/// # Errors
-/// When nothing costs so much.
-pub fn rate_of(unit: Unit, micros: u64) -> Result<u64, String> {
-    let (pico, most, per) = if unit.is_tokens() {
-        (Some(micros), MOST_PER_TOKEN, "million tokens")
-    } else {
-        (micros.checked_mul(1_000), MOST_EACH, "thousand")
-    };
-    pico.filter(|pico| *pico <= most).ok_or_else(|| {
-        let most = most
-            / if unit.is_tokens() {
-                1_000_000
-            } else {
-                1_000_000_000
-            };
-        format!("too large a price: at most {most} US dollars per {per}")
-    })
-}
-
-/// The price of a unit as price lists have it: the inverse of [`parse_rate`].
-pub fn show_rate(unit: Unit, pico: u64) -> String {
-    if unit.is_tokens() {
-        return show_price(pico);
-    }
-    let (micros, rest) = (pico / 1_000, pico % 1_000);
-    let text = show_price(micros);
-    match rest {
-        0 => text,
-        // More exact than a price list: what is stored was made by somebody else.
-        _ => format!("{}.{:09}", pico / 1_000_000_000, pico % 1_000_000_000),
-    }
-}
-
-/// Pico-dollars per token of a price in US dollars per million tokens, written as a plain decimal
-/// (`0.0375`): no sign, no exponent, at most six decimals that are not zero.
-///
-/// # Errors
-/// Says what is wrong with the text.
-fn parse_price(text: &str) -> Result<u64, String> {
-    let fault = |what: &str| {
-        format!("{what}: `{text}`; write US dollars per million tokens, such as 0.0375")
-    };
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let fraction = fraction.trim_end_matches('0');
-    if whole.is_empty()
-        || !whole
-            .bytes()
-            .chain(fraction.bytes())
-            .all(|byte| byte.is_ascii_digit())
-    {
-        return Err(fault("not a price"));
-    }
-    if fraction.len() > 6 {
-        return Err(fault("more than six decimals"));
-    }
-    let digits = format!("{whole}{fraction:0<6}");
-    digits.parse().map_err(|_| fault("too large a price"))
-}
-
-/// US dollars per million tokens, with no more decimals than it needs: the inverse of [`parse_price`].
-fn show_price(pico_per_token: u64) -> String {
-    let text = format!(
-        "{}.{:06}",
-        pico_per_token / 1_000_000,
-        pico_per_token % 1_000_000
-    );
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
