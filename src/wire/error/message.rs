@@ -444,7 +444,8 @@ impl GatewayError {
     pub fn overloaded() -> Self {
         Self::new(
             Code::Overloaded,
-            "The gateway is overloaded: as many requests as it accepts at once are under way. Try again shortly.",
+            "The gateway is overloaded: as much is under way as it takes at once, or as is your account's share of it. \
+             Try again shortly.",
         )
         .with_retry_after(Duration::from_secs(1))
     }
