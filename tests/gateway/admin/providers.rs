@@ -412,6 +412,7 @@ async fn keys_of_the_api_are_keys_too() {
     assert_eq!(none["access_keys"], json!([]), "the file has none");
     assert_eq!(api.gateway.output().matches(missing).count(), 1);
     api.create("/access-keys", json!({"name": "app"})).await;
+    api.gateway.stop().await;
     api.gateway.restart().await;
     assert_eq!(
         api.gateway.output().matches(missing).count(),
