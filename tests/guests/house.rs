@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tollgate_base::clock;
 
-use crate::common::client::Client;
+use crate::common::client::{Answer, Client};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Builder, Gateway, access_key, provider, sha256};
 use crate::common::process::Process;
@@ -299,4 +299,29 @@ fn p99(took: &[(Instant, Duration)]) -> Duration {
     let rank = (took.len() * 99).div_ceil(100);
     let longest = took.get(rank.saturating_sub(1));
     longest.copied().unwrap_or_default()
+}
+
+/// Calls the admin API with a key of it; `null` is no body.
+pub async fn admin(
+    house: &House,
+    key: &str,
+    method: &'static str,
+    path: &str,
+    body: Value,
+) -> Answer {
+    let request = Request {
+        method,
+        path: path.to_owned(),
+        headers: Vec::new(),
+        body: if body.is_null() {
+            Default::default()
+        } else {
+            body.to_string().into()
+        },
+    };
+    let request = request
+        .header("authorization", &format!("Bearer {key}"))
+        .header("content-type", "application/json");
+    let mut client = Client::try_connect(house.gateway.admin).await.unwrap();
+    client.try_ask(&request).await.unwrap()
 }

@@ -5,29 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_ledger::bank::{self, Day};
 
-use super::house::{ATTACKER, BANKS, Bank, House, ROOT, TENANT, repeatedly};
-use crate::common::client::{Answer, Client};
+use super::house::{ATTACKER, BANKS, Bank, House, ROOT, TENANT, admin, repeatedly};
+use crate::common::client::Answer;
 use crate::common::fake::{Fake, Wire};
 use crate::common::requests::{Request, from};
 use crate::common::script::Script;
-
-async fn admin(house: &House, key: &str, method: &'static str, path: &str, body: Value) -> Answer {
-    let request = Request {
-        method,
-        path: path.to_owned(),
-        headers: Vec::new(),
-        body: if body.is_null() {
-            Default::default()
-        } else {
-            body.to_string().into()
-        },
-    };
-    let request = request
-        .header("authorization", &format!("Bearer {key}"))
-        .header("content-type", "application/json");
-    let mut client = Client::try_connect(house.gateway.admin).await.unwrap();
-    client.try_ask(&request).await.unwrap()
-}
 
 /// Scripts and commands of Redis that took longer than 5 ms.
 fn slow(house: &House) -> Vec<String> {

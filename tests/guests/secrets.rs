@@ -7,32 +7,13 @@ use serde_json::{Value, json};
 use tollgate_base::clock;
 use tollgate_control::store::{self, Commit, Committed, Store, Write};
 
-use super::house::{ATTACKER, BANKS, Bank, House, ROOT, TENANT, VICTIM};
-use crate::common::client::{Answer, Client};
+use super::house::{ATTACKER, BANKS, Bank, House, ROOT, TENANT, VICTIM, admin};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Gateway, sha256};
 use crate::common::requests::{Request, from};
 use crate::common::{PATIENCE, eventually};
 
 const SECRET: &str = "sk-proj-of-the-victim-0123456789";
-
-async fn admin(house: &House, key: &str, method: &'static str, path: &str, body: Value) -> Answer {
-    let request = Request {
-        method,
-        path: path.to_owned(),
-        headers: Vec::new(),
-        body: if body.is_null() {
-            Default::default()
-        } else {
-            body.to_string().into()
-        },
-    };
-    let request = request
-        .header("authorization", &format!("Bearer {key}"))
-        .header("content-type", "application/json");
-    let mut client = Client::try_connect(house.gateway.admin).await.unwrap();
-    client.try_ask(&request).await.unwrap()
-}
 
 async fn made(house: &House, path: &str, body: Value) -> Value {
     let answer = admin(house, ROOT, "POST", path, body).await;

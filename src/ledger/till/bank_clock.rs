@@ -51,9 +51,9 @@ mod tests {
                 "{known}"
             );
         }
-        for now in [2_000_000, 500_000] {
-            clock.hear(now, at(300), at(302));
-            assert_eq!(clock.at(at(312)), Some(now + 10), "it was set");
+        for set in [2_000_000, 500_000] {
+            clock.hear(set, at(300), at(302));
+            assert_eq!(clock.at(at(312)), Some(set + 10), "it was set");
         }
     }
 }

@@ -160,8 +160,8 @@ mod tests {
             };
             let mut state = State::default();
             let mut begun = Vec::new();
-            for now in [NOW, NOW + YEAR, NOW, NOW + YEAR] {
-                let (start, _) = window(measure, now);
+            for time in [NOW, NOW + YEAR, NOW, NOW + YEAR] {
+                let (start, _) = window(measure, time);
                 let meter = state.meter(&limit, start);
                 assert_eq!((meter.window, meter.purse.held), (start, 0), "{measure:?}");
                 meter.purse.take(1);
