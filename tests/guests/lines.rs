@@ -29,6 +29,6 @@ async fn lines_of_the_access_log_are_bounded() {
     let log = std::fs::read_to_string(house.gateway.path("access.log")).unwrap();
     let longest = log.lines().map(str::len).max().unwrap();
     assert!(longest < 8 << 10, "{longest} bytes");
-    let ours = house.gateway.access_log();
-    assert_eq!(ours.len(), log.lines().count(), "each line is JSON");
+    let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+    assert!(log.lines().all(is_json), "each line is JSON");
 }
