@@ -170,7 +170,7 @@ impl Chunks {
 }
 
 /// Whether a word of the grammar may hold the byte (RFC 9110, 5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
+pub(super) const fn is_token(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
 }
 

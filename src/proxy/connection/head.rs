@@ -127,7 +127,7 @@ impl Head {
             return Err(fault("a header line has no colon"));
         };
         let name = &text[..colon];
-        if name.is_empty() || !name.iter().copied().all(is_token) {
+        if name.is_empty() || !only(name, TOKEN) {
             return Err(fault(
                 "a header's name is empty, or holds what no name may hold; the colon follows it at once",
             ));
@@ -247,7 +247,7 @@ fn request(line: &[u8], start: usize) -> Result<Request, GatewayError> {
     if method.len() > LONGEST_METHOD {
         return Err(long_method());
     }
-    if method.is_empty() || !method.iter().copied().all(is_token) {
+    if method.is_empty() || !only(method, TOKEN) {
         return Err(fault("its method is not one word"));
     }
     let old = match version {
@@ -281,7 +281,7 @@ fn request(line: &[u8], start: usize) -> Result<Request, GatewayError> {
 
 /// Whether a target is a path with an optional query, a whole URL of one, or `*` where that is asked for.
 fn is_target(target: &[u8], method: &[u8]) -> bool {
-    if !target.iter().copied().all(is_url) {
+    if !only(target, URL) {
         return false;
     }
     match target {
@@ -302,8 +302,31 @@ fn is_target(target: &[u8], method: &[u8]) -> bool {
     }
 }
 
+/// What a word of the grammar may hold.
+const TOKEN: u8 = 1;
+/// What a URL without a fragment may hold.
+const URL: u8 = 2;
+
+/// Which of them each byte belongs to: looked up, because each byte of each head is.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < kinds.len() {
+        let (token, url) = (is_token(byte as u8), is_url(byte as u8));
+        kinds[byte] = TOKEN * token as u8 | URL * url as u8;
+        byte += 1;
+    }
+    kinds
+};
+
+/// Whether a text has nothing but this kind of bytes.
+fn only(text: &[u8], kind: u8) -> bool {
+    let both = |kind, byte: &u8| kind & KINDS[usize::from(*byte)];
+    text.iter().fold(kind, both) != 0
+}
+
 /// Whether a URL without a fragment may hold the byte (RFC 3986).
-fn is_url(byte: u8) -> bool {
+const fn is_url(byte: u8) -> bool {
     matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'|' | b'~')
 }
 

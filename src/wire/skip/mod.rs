@@ -165,10 +165,16 @@ fn nothing(json: &[u8], at: usize) -> Result<(), Fault> {
 }
 
 /// The index after the value at `at`, which is a member of the body's object.
-pub(crate) fn value(json: &[u8], mut at: usize) -> Result<usize, Fault> {
-    // The open containers below the body's own object: a bit each, 1 for an object, the innermost lowest.
+pub(crate) fn value(json: &[u8], at: usize) -> Result<usize, Fault> {
+    value_below(json, at, 0)
+}
+
+/// The same for a value that lies so many levels below the body's object.
+pub(crate) fn value_below(json: &[u8], mut at: usize, level: usize) -> Result<usize, Fault> {
+    // The open containers around what is stepped over: a bit each, 1 for an object, the innermost lowest.
     let mut levels = 0u128;
-    let mut depth = 1;
+    let start = level + 1;
+    let mut depth = start;
     loop {
         match json.get(at) {
             Some(b'"') => at = string(json, at + 1)?,
@@ -202,7 +208,7 @@ pub(crate) fn value(json: &[u8], mut at: usize) -> Result<usize, Fault> {
         }
         // A value is behind us: close what closes here, and go on where there is another.
         loop {
-            if depth == 1 {
+            if depth == start {
                 return Ok(at);
             }
             at = space(json, at);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::quality::RandomState;
+use postcard::ser_flavors::Flavor;
 
 use super::{Row, StoredEvent, VERSION, decode, index};
 use crate::bank::Events;
@@ -90,12 +91,9 @@ impl Writer {
 
     fn append(&mut self, event: &StoredEvent<'_>) {
         let row = (self.row(event), event.provider_request_id);
-        // Writing to memory cannot fail; if it did, the totals are stored all the same.
-        match postcard::to_extend(&row, std::mem::take(&mut self.rows)) {
-            Ok(rows) => {
-                self.rows = rows;
-                self.count += 1;
-            }
+        match postcard::serialize_with_flavor(&row, Rows(&mut self.rows)) {
+            Ok(()) => self.count += 1,
+            // Writing to memory cannot fail; if it did, the totals are stored all the same.
             Err(_) => *self = Writer::default(),
         }
     }
@@ -201,6 +199,27 @@ impl Writer {
             latency_to_commit_ms: event.latency_to_commit_ms,
             latency_ms: event.latency_ms,
         }
+    }
+}
+
+/// Where rows are written: a text at once, not byte by byte as postcard's own flavor for what grows does.
+struct Rows<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Rows<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::members::{Keep, is_tool, member};
+use super::members::{is_tool, member};
 use super::slot::Slot;
 use super::{End, Kept};
 use crate::skip::{self, Fault};
@@ -17,39 +17,38 @@ pub(super) const LONGEST: usize = 16 << 10;
 /// What is known of a document; it itself if it is no object.
 pub(super) fn read(all: Vec<u8>) -> Result<Kept, Vec<u8>> {
     let mut slots: Vec<Slot> = Vec::with_capacity(8);
-    let known = |key: &[u8], at: Range<usize>| {
-        if let Some((name, keep)) = member(key) {
-            // Of a member given twice the last one counts.
-            slots.retain(|slot| slot.name != name);
-            slots.push(Slot {
-                name,
-                keep,
-                length: at.len() as u64,
-                at,
-                ..Slot::default()
-            });
-        }
-    };
-    let is_text = simdutf8::basic::from_utf8(&all).is_ok() && !has_surrogates(&all);
-    if !is_text || skip::places(&all, known).is_err() {
-        return Err(all);
-    }
     let mut tools = false;
-    for slot in slots.iter_mut().filter(|slot| slot.keep == Keep::Looked) {
-        let seen = match slot.name {
-            "choices" => inside(&all, slot.at.start, b"finish_reason", |at| {
+    let is_text = simdutf8::basic::from_utf8(&all).is_ok() && !has_surrogates(&all);
+    let end = skip::object(&all, skip::space(&all, 0), |key, at| {
+        let Some((name, keep)) = member(key) else {
+            return skip::value(&all, at);
+        };
+        let mut slot = Slot {
+            name,
+            keep,
+            ..Slot::default()
+        };
+        let end = match name {
+            "choices" => inside(&all, at, b"finish_reason", |at| {
                 if !matches!(&all[at.clone()], b"null" | b"\"\"") {
                     slot.reason = Some(at);
                 }
-            }),
-            "output" => inside(&all, slot.at.start, b"type", |at| {
-                tools |= is_tool(&all[at])
-            }),
-            _ => continue,
+            })?,
+            "output" => {
+                tools = false;
+                inside(&all, at, b"type", |at| tools |= is_tool(&all[at]))?
+            }
+            _ => skip::value(&all, at)?,
         };
-        if seen.is_err() {
-            return Err(all);
-        }
+        slot.length = (end - at) as u64;
+        slot.at = at..end;
+        // Of a member given twice the last one counts.
+        slots.retain(|slot| slot.name != name);
+        slots.push(slot);
+        Ok(end)
+    });
+    if !is_text || !end.is_ok_and(|end| skip::space(&all, end) == all.len()) {
+        return Err(all);
     }
     Ok(Kept {
         end: End::Whole,
@@ -68,25 +67,25 @@ fn has_surrogates(json: &[u8]) -> bool {
     memchr::memchr_iter(b'\\', json).any(half)
 }
 
-/// Hands over the values of this key in the objects of the array at `at`, if it is one.
+/// Hands over the values of this key in the objects of the array that is the member at `at`; the index after the member,
+/// whatever it is.
 fn inside(
     json: &[u8],
     at: usize,
     key: &[u8],
     mut each: impl FnMut(Range<usize>),
-) -> Result<(), Fault> {
-    if json[at] != b'[' {
-        return Ok(());
+) -> Result<usize, Fault> {
+    if json.get(at) != Some(&b'[') {
+        return skip::value(json, at);
     }
-    let element = |at: usize| match json.get(at) {
+    skip::array(json, at, |at| match json.get(at) {
         Some(b'{') => skip::object(json, at, |name, at| {
-            let end = skip::value(json, at)?;
+            let end = skip::value_below(json, at, 2)?;
             if name == key {
                 each(at..end);
             }
             Ok(end)
         }),
-        _ => skip::value(json, at),
-    };
-    skip::array(json, at, element).map(drop)
+        _ => skip::value_below(json, at, 1),
+    })
 }
