@@ -1,9 +1,10 @@
 //! What every room stands on: the clock, randomness, civil time, secrets that cannot be printed.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(unreachable_pub)]
 
 pub mod clock;
+mod cork;
 mod dumps;
 pub mod id;
 pub mod random;
@@ -12,6 +13,7 @@ mod secret;
 pub mod time;
 mod veil;
 
+pub use cork::cork;
 pub use dumps::forbid_core_dumps;
 pub use redact::redact;
 pub use secret::Secret;

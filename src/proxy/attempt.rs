@@ -47,6 +47,9 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
 /// If the provider has closed the connection, so that nothing is written on it.
 pub fn connected(ctx: &mut Context, reused: bool, fd: RawFd) -> Result<()> {
     let line = reused.then(|| Line::of(fd)).flatten();
+    if let Some(attempt) = &mut ctx.attempt {
+        attempt.connection = Some(fd);
+    }
     match &ctx.planned {
         Some(planned) if !planned.flight.connected(line) => {
             let closed =
@@ -149,6 +152,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         strip_usage: worded.strip_usage,
         addresses: Vec::new(),
         stale: 0,
+        connection: None,
         http2: false,
         forwards: false,
         status: None,

@@ -1,6 +1,7 @@
 //! What is known about one request, by phase: each hook fills its own part and reads earlier ones.
 
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -163,6 +164,8 @@ pub struct Attempt {
     pub addresses: Vec<SocketAddr>,
     /// Pooled connections that turned out dead before a byte of the answer.
     pub stale: u8,
+    /// The descriptor of the connection to the provider.
+    pub connection: Option<RawFd>,
     /// Whether the provider is spoken to in HTTP/2.
     pub http2: bool,
     /// Whether headers are forwarded that only this provider's operator lets through.

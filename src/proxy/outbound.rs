@@ -30,6 +30,11 @@ pub fn head(shared: &Shared, head: &mut RequestHeader, ctx: &mut Context) -> Res
         return Err(ended_by_gateway());
     };
     attempt.http2 = head.version == Version::HTTP_2;
+    if let (Some(connection), false, false) =
+        (attempt.connection, attempt.http2, attempt.body.is_empty())
+    {
+        planned.flight.cork(connection);
+    }
     let candidate = &planned.candidates[attempt.candidate];
     let provider = &candidate.provider;
     let endpoint = attempt.endpoint;

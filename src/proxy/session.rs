@@ -11,7 +11,9 @@
 mod left;
 mod writes;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -129,6 +131,10 @@ impl HeldSession {
 
     /// Waits until the attempt has to end, or the client leaves, and writes comments meanwhile.
     async fn watch(&mut self) -> Watched {
+        if self.flight.is_corked() {
+            once_more().await;
+            self.flight.uncork();
+        }
         let mut due = Tick::Wait;
         loop {
             match self.tell(due).await {
@@ -151,6 +157,19 @@ impl HeldSession {
             }
         }
     }
+}
+
+/// Lets what runs beside this in the same task go first: there the request is written, head and body, in one go.
+async fn once_more() {
+    let mut waited = false;
+    poll_fn(|task| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What a wait ended with.

@@ -1,4 +1,4 @@
-//! A file's bytes, mapped for writing. The only `unsafe` code of this program.
+//! A file's bytes, mapped for writing. One of two files with `unsafe` code.
 //!
 //! Why it is sound: the kernel picks the address, so a new mapping replaces nothing; the memory is the mapping's own
 //! until [`Drop`] gives it back; a store is bounded by its length; and no reference into it ever exists, so that other

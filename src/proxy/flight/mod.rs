@@ -26,6 +26,7 @@ mod state;
 mod time;
 
 use std::mem;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,6 +48,7 @@ use numbers::Numbers;
 use super::coding::{Coding, Undoing};
 use super::drain::Drain;
 use super::line::Line;
+use tollgate_base::cork;
 use tollgate_failover::Outcome;
 use tollgate_wire::mask::Masking;
 use tollgate_wire::report::StreamFailure;
@@ -139,6 +141,8 @@ struct State {
     line: Option<Line>,
     /// Whether the provider had received nothing of the request when it closed the connection.
     unread: Option<bool>,
+    /// The connection whose head waits for the body, so that both leave together.
+    corked: Option<RawFd>,
     /// The client has left, and the answer is read on.
     left: Option<Left>,
 }
@@ -168,6 +172,7 @@ impl Flight {
                 delivered: false,
                 line: None,
                 unread: None,
+                corked: None,
                 left: None,
             }),
             drain,
@@ -190,6 +195,7 @@ impl Flight {
         state.ended = false;
         state.line = None;
         state.unread = None;
+        state.corked = None;
         state.fault = None;
         state.heard = now;
     }
@@ -217,6 +223,25 @@ impl Flight {
         state.unread = closed.then_some(true);
         state.line = line;
         !closed
+    }
+
+    /// Lets the head of the request wait on this connection until [`Flight::uncork`]: Pingora writes it apart from the
+    /// body, which costs a segment, and a waking of the provider.
+    pub fn cork(&self, connection: RawFd) {
+        cork(connection, true);
+        self.state.lock().corked = Some(connection);
+    }
+
+    /// Whether the head waits.
+    pub fn is_corked(&self) -> bool {
+        self.state.lock().corked.is_some()
+    }
+
+    /// Sends what waits; the rest of the body leaves as it is written.
+    pub fn uncork(&self) {
+        if let Some(connection) = self.state.lock().corked.take() {
+            cork(connection, false);
+        }
     }
 
     /// Whether it is known that the provider received nothing of the request; `None` if its connection did not fail.

@@ -10,6 +10,7 @@ mod help;
 mod listeners;
 mod malformed;
 mod reload;
+mod segments;
 mod slow;
 mod start;
 mod stop;
