@@ -13,7 +13,6 @@ use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults};
 use tollgate_control::Control;
 use tollgate_failover::Health;
 use tollgate_ledger::events::EventIds;
-use tollgate_wire::tokens::Encoding;
 
 mod admin;
 mod clocks;
@@ -121,7 +120,6 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     feeds.start()?;
     serve_demo(&config)?;
     admin::serve(&config, &shared, &control, database.as_ref())?;
-    warm_up()?;
     proxy::serve(&config, &shared, office)
 }
 
@@ -193,17 +191,4 @@ fn serve_demo(config: &Config) -> Result<(), BootError> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tollgate_demo::serve(listener, std::future::pending()).await
     })
-}
-
-/// Loads the tokenizers while nobody waits for them.
-fn warm_up() -> Result<(), BootError> {
-    let warm = || {
-        Encoding::O200k.warm();
-        Encoding::Cl100k.warm();
-    };
-    std::thread::Builder::new()
-        .name("warm-up".to_owned())
-        .spawn(warm)
-        .map_err(system("cannot start a thread"))?;
-    Ok(())
 }

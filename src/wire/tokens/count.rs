@@ -61,11 +61,7 @@ impl Encoding {
         }
     }
 
-    /// Loads the vocabulary now (some hundred milliseconds, once), so that no request waits for it.
-    pub fn warm(self) {
-        let _loaded = self.vocabulary();
-    }
-
+    /// The vocabulary, which takes 25 MB and some hundred milliseconds the first time: never on a thread that many wait for.
     fn vocabulary(self) -> &'static CoreBPE {
         match self {
             Encoding::Cl100k => tiktoken_rs::cl100k_base_singleton(),
