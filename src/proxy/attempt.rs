@@ -97,7 +97,11 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let (index, candidate) = loop {
         let index = planned.machine.next(now)?;
         if let Some(until) = planned.machine.take_wait() {
-            Timer::default().sleep(now, until).await;
+            let mut timer = Timer::default();
+            while now < until {
+                timer.sleep(now, until).await;
+                now = clock::now();
+            }
         }
         let candidate = &planned.candidates[index];
         let ready = crossing.ready(&caller.aside, body, key, index, candidate);

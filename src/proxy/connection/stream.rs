@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::body::Body;
 use super::head::Head;
+use crate::proxy::timer::Timer;
+use tollgate_base::clock;
 use tollgate_wire::{Dialect, Endpoint, GatewayError};
 
 /// What every HTTP/2 connection begins with, and no HTTP/1 request.
@@ -50,6 +52,8 @@ pub(super) struct Connection {
     /// What was read and not handed on.
     ahead: BytesMut,
     reading: Reading,
+    /// Runs while the next request is waited for.
+    timer: Timer,
     /// Runs while a write waits for the client.
     waits: Option<Clock>,
     /// Runs while the client still sends what is thrown away; and how much of that may be left.
@@ -99,6 +103,7 @@ impl Connection {
             patience,
             ahead: BytesMut::new(),
             reading,
+            timer: Timer::default(),
             waits: None,
             lingers: None,
         }
@@ -112,8 +117,19 @@ impl Connection {
         self.reading = Reading::Head;
         if self.ahead.is_empty() {
             self.ahead.reserve(FIRST_READ);
-            let first = timeout(idle, self.inner.read_buf(&mut self.ahead)).await;
-            if !matches!(first, Ok(Ok(1..))) {
+            let mut now = clock::now();
+            let by = now + idle;
+            let read = loop {
+                tokio::select! {
+                    biased;
+                    read = self.inner.read_buf(&mut self.ahead) => break read,
+                    () = self.timer.sleep(now, by) => now = clock::now(),
+                }
+                if now >= by {
+                    return Begun::Nothing;
+                }
+            };
+            if !matches!(read, Ok(1..)) {
                 return Begun::Nothing;
             }
         }
