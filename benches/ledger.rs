@@ -80,16 +80,16 @@ impl Bank for Rich {
                 charged: NanoUsd(PLENTY),
                 newest: message.holder.epoch,
                 now: tollgate_base::clock::wall_ms(),
-                float: NanoUsd(PLENTY),
+                allotment: NanoUsd(PLENTY),
                 free: NanoUsd(PLENTY),
-                floats: NanoUsd(PLENTY),
+                allotments: NanoUsd(PLENTY),
                 recall: false,
                 meters: message
                     .meters
                     .iter()
                     .map(|meter| MeterReply {
                         window: meter.window,
-                        float: PLENTY,
+                        allotment: PLENTY,
                         used: 0,
                         lent: PLENTY,
                     })

@@ -238,7 +238,7 @@ mod tests {
         let verified = Verified::of("a".to_owned(), &books);
         let text = to_text(&verified);
         let first =
-            "  DIFFERS granted = spent + expired + free + floats   $5.00 is not $4.999999999\n";
+            "  DIFFERS granted = spent + expired + free + allotments   $5.00 is not $4.999999999\n";
         assert!(text.contains(first), "{text}");
         let last =
             "  ok      spent = sum of daily totals                 $0.000000001 = $0.000000001\n";

@@ -3,20 +3,20 @@
 //! ```text
 //!                admit: a hold ┌──────┐ exchange: numbered batches  ┌──────┐
 //!   a request ────────────────►│ till │────────────────────────────►│ bank │
-//!             settle: its cost └──┬───┘ floats, limits              └──────┘
+//!             settle: its cost └──┬───┘ allotments, limits              └──────┘
 //!                                 ▼
 //!                              journal (what a restart replays)
 //! ```
 //!
 //! The [`bank`] is where money is durable: SQLite on one machine, Redis for a fleet. Each replica's till borrows
-//! a *float* from it, so that admission is an operation in memory, and gives settled spending back in numbered
+//! a *allotment* from it, so that admission is an operation in memory, and gives settled spending back in numbered
 //! batches, which the bank applies once each. Whatever is promised or settled is in the replica's journal before
 //! it has an effect outside, and a restarted replica replays it.
 //!
 //! Invariant, for every account and at every moment, to the nano-dollar:
 //!
 //! ```text
-//! granted = spent + expired + free + Σ floats          and a float = held + unspent + settled but not yet told
+//! granted = spent + expired + free + Σ allotments          and an allotment = held + unspent + settled but not yet told
 //! ```
 
 #![warn(unreachable_pub)]

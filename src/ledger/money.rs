@@ -24,7 +24,7 @@ impl NanoUsd {
     pub const DOLLAR: NanoUsd = NanoUsd(1_000_000_000);
 
     /// The most that a single grant or a single charge may be: 9 million US dollars. It is below 2⁵³, so that
-    /// Lua scripts, whose numbers are floats, compare such amounts exactly.
+    /// Lua scripts, whose numbers are allotments, compare such amounts exactly.
     pub const MOST: NanoUsd = NanoUsd(9_000_000 * 1_000_000_000);
 
     /// The most that all grants of an account may come to, and all its charges: 9 billion US dollars. Every term of its

@@ -119,7 +119,7 @@ impl Metrics {
                 figures.unspent,
                 figures.untold,
                 figures.free,
-                figures.floats,
+                figures.allotments,
             ];
             for (sum, term) in sums.iter_mut().zip(terms) {
                 *sum += dollars(term);

@@ -329,7 +329,8 @@ async fn verify_says_what_differs_and_what_cannot_be_read() {
     let output = tollgate(folder, &verify);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
-    let line = "DIFFERS granted = spent + expired + free + floats   $0.000001 is not $0.000001001";
+    let line =
+        "DIFFERS granted = spent + expired + free + allotments   $0.000001 is not $0.000001001";
     assert!(text.contains(line), "{text}");
     assert!(
         text.ends_with("2 accounts: 1 of them DO NOT BALANCE\n"),

@@ -325,15 +325,15 @@ pub fn rollup(day: u32, model: &str, nanos: i64) -> Rollup {
     }
 }
 
-/// What floats are there, without the times.
-pub fn floats(books: &Books) -> Vec<(Holder, i64, u64)> {
-    let mut floats: Vec<_> = books
-        .floats
+/// What allotments are there, without the times.
+pub fn allotments(books: &Books) -> Vec<(Holder, i64, u64)> {
+    let mut allotments: Vec<_> = books
+        .allotments
         .iter()
-        .map(|float| (float.holder, float.amount.0, float.last))
+        .map(|allotment| (allotment.holder, allotment.amount.0, allotment.last))
         .collect();
-    floats.sort_unstable();
-    floats
+    allotments.sort_unstable();
+    allotments
 }
 
 /// Books without what depends on when the test ran.
@@ -342,10 +342,12 @@ pub fn timeless(mut books: Books) -> Books {
         grant.created = 0;
         grant.expires = None;
     }
-    for float in &mut books.floats {
-        float.lease_until = 0;
+    for allotment in &mut books.allotments {
+        allotment.lease_until = 0;
     }
-    books.floats.sort_unstable_by_key(|float| float.holder);
+    books
+        .allotments
+        .sort_unstable_by_key(|allotment| allotment.holder);
     books
 }
 

@@ -68,7 +68,7 @@ pub fn request(data: &[u8]) {
         assert!(again.max_output_tokens() <= Some(16));
         let value: serde_json::Value = match serde_json::from_slice(&out) {
             Ok(value) => value,
-            // Strings that are no Unicode (lone surrogates) and numbers beyond floats are skipped by us
+            // Strings that are no Unicode (lone surrogates) and numbers beyond allotments are skipped by us
             // and refused by a reader that builds them.
             Err(_) => continue,
         };

@@ -3,15 +3,15 @@
 //! Invariants, after every operation:
 //!
 //! ```text
-//! granted       = spent + expired + free + Σ floats
-//! free + Σ floats = Σ remaining of grants − debt
+//! granted       = spent + expired + free + Σ allotments
+//! free + Σ allotments = Σ remaining of grants − debt
 //! limit of a meter ≥ used + Σ lent, as far as the bank could help it
 //! ```
 //!
 //! What is lent belongs to its holder until the lease ends, even if the grant behind it expires meanwhile: that
 //! part expires when it comes back.
 //!
-//! Of a [`Moment`], what is lost for good goes by `sure`: grants, floats, who is remembered. All else goes by `told`:
+//! Of a [`Moment`], what is lost for good goes by `sure`: grants, allotments, who is remembered. All else goes by `told`:
 //! a grant that ends between the two is not lent, and leases are written, so that what lasts is there when it is sure.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,8 @@ use tollgate_base::clock::millis;
 use tollgate_store::{Moment, StoreError};
 
 use super::{
-    Books, Exchange, Float, Grant, Holder, Mark, Meter, MeterExchange, MeterReply, NewGrant, Reply,
+    Allotment, Books, Exchange, Grant, Holder, Mark, Meter, MeterExchange, MeterReply, NewGrant,
+    Reply,
 };
 use crate::NanoUsd;
 
@@ -65,14 +66,14 @@ pub struct Account {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Borrower {
     /// What it has borrowed, at least 0.
-    pub float: NanoUsd,
+    pub allotment: NanoUsd,
     /// Its last message's number.
     pub last: u64,
     /// That message's mark.
     pub mark: Mark,
     /// All that was charged in its name.
     pub charged: NanoUsd,
-    /// Until when it may keep the float.
+    /// Until when it may keep the allotment.
     pub lease_until: u64,
 }
 
@@ -148,12 +149,12 @@ impl Account {
             borrower.charged += message.spent;
             borrower.lease_until = now.told.saturating_add(millis(message.lease));
             self.charge(&mut borrower, message.spent);
-            let returned = message.returned.min(borrower.float);
-            borrower.float -= returned;
+            let returned = message.returned.min(borrower.allotment);
+            borrower.allotment -= returned;
             self.free += returned;
             self.expire(now.sure);
             if message.close {
-                self.free += std::mem::take(&mut borrower.float);
+                self.free += std::mem::take(&mut borrower.allotment);
                 borrower.lease_until = now.sure;
                 self.expire(now.sure);
             } else {
@@ -176,9 +177,9 @@ impl Account {
             charged: borrower.charged,
             newest: self.newest(holder),
             now: now.told,
-            float: borrower.float,
+            allotment: borrower.allotment,
             free: self.free - self.doubtful(now),
-            floats: self.floats(),
+            allotments: self.allotments(),
             recall: self.recalls(now),
             meters: meters.map(|part| self.meter_reply(holder, part)).collect(),
         }
@@ -193,7 +194,7 @@ impl Account {
         self.holders.retain(|holder, borrower| {
             borrower.lease_until = borrower.lease_until.min(longest);
             if borrower.lease_until <= now.sure {
-                *free += std::mem::take(&mut borrower.float);
+                *free += std::mem::take(&mut borrower.allotment);
                 for meter in meters.values_mut() {
                     meter.lent.remove(holder);
                 }
@@ -206,9 +207,9 @@ impl Account {
     /// The books; `rolled_up` is the sum of the daily totals' costs.
     pub fn books(&self, rolled_up: NanoUsd, now: impl Into<Moment>) -> Books {
         let now = now.into().sure;
-        let floats = self.holders.iter().map(|(holder, borrower)| Float {
+        let allotments = self.holders.iter().map(|(holder, borrower)| Allotment {
             holder: *holder,
-            amount: borrower.float,
+            amount: borrower.allotment,
             last: borrower.last,
             lease_until: borrower.lease_until,
         });
@@ -219,8 +220,10 @@ impl Account {
             free: self.free,
             debt: self.debt,
             grants: self.grants.clone(),
-            floats: floats
-                .filter(|float| float.amount != NanoUsd::ZERO || float.lease_until > now)
+            allotments: allotments
+                .filter(|allotment| {
+                    allotment.amount != NanoUsd::ZERO || allotment.lease_until > now
+                })
                 .collect(),
             rolled_up,
         }
@@ -236,15 +239,15 @@ impl Account {
         lives.last().map_or(0, |(newest, _)| newest.epoch)
     }
 
-    fn floats(&self) -> NanoUsd {
-        self.holders.values().map(|b| b.float).sum()
+    fn allotments(&self) -> NanoUsd {
+        self.holders.values().map(|b| b.allotment).sum()
     }
 
-    /// Takes a charge from the float, what is over it from what is free, and both from the grants that expire
+    /// Takes a charge from the allotment, what is over it from what is free, and both from the grants that expire
     /// first.
     fn charge(&mut self, borrower: &mut Borrower, spent: NanoUsd) {
-        let from_float = spent.min(borrower.float);
-        borrower.float -= from_float;
+        let from_float = spent.min(borrower.allotment);
+        borrower.allotment -= from_float;
         self.free -= spent - from_float;
         self.spent += spent;
         let mut rest = spent;
@@ -298,12 +301,12 @@ impl Account {
             message.need.max(share)
         };
         let lent = asked.min(free);
-        borrower.float += lent;
+        borrower.allotment += lent;
         self.free -= lent;
         let others = self
             .holders
             .iter()
-            .any(|(other, b)| *other != holder && b.float > NanoUsd::ZERO);
+            .any(|(other, b)| *other != holder && b.allotment > NanoUsd::ZERO);
         if others && (message.need > lent || self.free < NanoUsd::ZERO) {
             self.recall_until = now.told + millis(RECALL);
         }
@@ -357,7 +360,7 @@ impl Account {
         let state = self.meters.get(&part.meter).unwrap_or(&nothing);
         MeterReply {
             window: state.window,
-            float: state.lent.get(&holder).copied().unwrap_or_default(),
+            allotment: state.lent.get(&holder).copied().unwrap_or_default(),
             used: state.used,
             lent: state.lent.values().sum(),
         }

@@ -56,9 +56,9 @@ pub struct Grant {
     pub note: String,
 }
 
-/// A float as the bank has it.
+/// An allotment as the bank has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Float {
+pub struct Allotment {
     /// Who borrowed it.
     pub holder: Holder,
     /// How much, at least 0.
@@ -85,7 +85,7 @@ pub struct Books {
     /// Newest last.
     pub grants: Vec<Grant>,
     /// Those that are not empty, or that are still leased.
-    pub floats: Vec<Float>,
+    pub allotments: Vec<Allotment>,
     /// The costs of all daily totals together.
     pub rolled_up: NanoUsd,
 }
@@ -93,7 +93,10 @@ pub struct Books {
 impl Books {
     /// What was lent.
     pub fn lent(&self) -> NanoUsd {
-        self.floats.iter().map(|float| float.amount).sum()
+        self.allotments
+            .iter()
+            .map(|allotment| allotment.amount)
+            .sum()
     }
 
     /// What must be equal, both sides.
@@ -104,7 +107,11 @@ impl Books {
             |grant: &Grant| grant.expired,
         ]
         .map(|part| self.grants.iter().map(|grant| wide(part(grant))).sum());
-        let lent: i128 = self.floats.iter().map(|float| wide(float.amount)).sum();
+        let lent: i128 = self
+            .allotments
+            .iter()
+            .map(|allotment| wide(allotment.amount))
+            .sum();
         let (free, spent) = (wide(self.free), wide(self.spent));
         [
             (
@@ -119,7 +126,7 @@ impl Books {
                 expired,
             ),
             (
-                "free + floats = grants' remaining - debt",
+                "free + allotments = grants' remaining - debt",
                 free + lent,
                 remaining - wide(self.debt),
             ),

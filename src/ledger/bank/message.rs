@@ -14,7 +14,7 @@ use crate::NanoUsd;
 use tollgate_store::StoreError;
 use tollgate_store::redis::EXACT;
 
-/// One life of one replica's till: who borrows a float.
+/// One life of one replica's till: who borrows an allotment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Holder {
     /// The replica: random, kept beside its journal.
@@ -40,7 +40,7 @@ impl FromStr for Holder {
                 epoch: epoch.parse().ok()?,
             })
         });
-        parts.ok_or_else(|| format!("`{text}` is not the name of a float's holder"))
+        parts.ok_or_else(|| format!("`{text}` is not the name of an allotment's holder"))
     }
 }
 
@@ -62,17 +62,17 @@ pub struct Exchange {
     pub before: Mark,
     /// This message's own mark.
     pub mark: Mark,
-    /// What was settled since the last message, at least 0. Taken from the float first, then from what is free.
+    /// What was settled since the last message, at least 0. Taken from the allotment first, then from what is free.
     pub spent: NanoUsd,
-    /// Part of the float that is not needed any more, at least 0.
+    /// Part of the allotment that is not needed any more, at least 0.
     pub returned: NanoUsd,
     /// What is missing to admit requests that wait, at least 0.
     pub need: NanoUsd,
     /// What would be comfortable to borrow, at least `need`.
     pub want: NanoUsd,
-    /// How long the float is lent for, from now on.
+    /// How long the allotment is lent for, from now on.
     pub lease: Duration,
-    /// The holder ends: what is left of its float, and of its meters, returns.
+    /// The holder ends: what is left of its allotment, and of its meters, returns.
     pub close: bool,
     /// The same for limits; each meter at most once.
     pub meters: Vec<MeterExchange>,
@@ -137,11 +137,11 @@ pub struct Reply {
     /// What time it is to the bank (Unix time, ms): windows of limits begin and end by it.
     pub now: u64,
     /// What the holder has borrowed now, at least 0.
-    pub float: NanoUsd,
+    pub allotment: NanoUsd,
     /// What nobody has borrowed; negative if more was spent than was granted.
     pub free: NanoUsd,
-    /// All floats of the account, this one included.
-    pub floats: NanoUsd,
+    /// All allotments of the account, this one included.
+    pub allotments: NanoUsd,
     /// Somebody needs more than is free: return what is not held.
     pub recall: bool,
     /// For each meter of the message, in its order.

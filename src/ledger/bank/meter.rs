@@ -134,7 +134,7 @@ pub struct MeterReply {
     /// The bank's window; another one than the message's if the holder's clock is wrong.
     pub window: u64,
     /// What this holder has borrowed, at least 0.
-    pub float: i64,
+    pub allotment: i64,
     /// What has been used in the window, by all.
     pub used: i64,
     /// What all have borrowed, this one included.

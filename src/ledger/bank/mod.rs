@@ -1,4 +1,4 @@
-//! Where money is durable: grants, totals, floats, limits, usage; behind one trait.
+//! Where money is durable: grants, totals, allotments, limits, usage; behind one trait.
 //!
 //! [`account`] is what a bank does to one account, purely, and the reference for every bank: [`sqlite`] runs it
 //! on rows, [`redis`] says the same in Lua, and one contract suite holds both to it.
@@ -6,7 +6,7 @@
 //! A till talks to its bank by [`Exchange`]: one message gives back what was settled since the last one, returns
 //! what is not needed, and borrows more. Messages of one [`Holder`] for one account are numbered without gaps;
 //! a bank applies each number once, so that a repeat after a lost answer changes nothing. Answers are absolute
-//! (what the float *is*, not what was added), so that a lost one needs no repair.
+//! (what the allotment *is*, not what was added), so that a lost one needs no repair.
 
 pub mod account;
 mod books;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tollgate_store::{Database, StoreError};
 
-pub(crate) use books::Float;
+pub(crate) use books::Allotment;
 pub use books::{Books, Grant, Law, NewGrant};
 pub use category::Category;
 pub use limit::Limit;

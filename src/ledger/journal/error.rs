@@ -41,7 +41,7 @@ pub enum JournalError {
     },
     /// Something is damaged, or missing, that is not just an unfinished record at the very end.
     #[error(
-        "the journal is damaged: `{}`, byte {offset}: {what}. Nothing was changed or deleted. Restore the file from a backup; or move the directory `{}` away and start again: floats lent to that life then return when their lease ends, and what is recorded there is not charged",
+        "the journal is damaged: `{}`, byte {offset}: {what}. Nothing was changed or deleted. Restore the file from a backup; or move the directory `{}` away and start again: allotments lent to that life then return when their lease ends, and what is recorded there is not charged",
         file.display(), life.display()
     )]
     Corrupt {

@@ -55,7 +55,7 @@ use tollgate_wire::Surface;
 pub enum WhenAway {
     /// Refuse it.
     Deny,
-    /// Serve it, up to this much beyond the float, for each account.
+    /// Serve it, up to this much beyond the allotment, for each account.
     Allow(NanoUsd),
 }
 
@@ -76,7 +76,7 @@ pub struct Policy {
 pub struct Rhythm {
     /// How often what was settled is told.
     pub flush: Duration,
-    /// How long floats are borrowed for.
+    /// How long allotments are borrowed for.
     pub lease: Duration,
     /// Deadline of a call.
     pub timeout: Duration,
@@ -158,7 +158,7 @@ impl Till {
         }
     }
 
-    /// Who borrows this till's floats.
+    /// Who borrows this till's allotments.
     pub fn holder(&self) -> Holder {
         self.journal.holder()
     }

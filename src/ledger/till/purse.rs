@@ -1,6 +1,6 @@
 //! What a till has of one thing: money, or units of a limit. Pure.
 //!
-//! Invariant: `float = held + unspent + used + sent`, where `sent` is what a message that is not yet answered
+//! Invariant: `allotment = held + unspent + used + sent`, where `sent` is what a message that is not yet answered
 //! gives back. `unspent` is negative when more was used than was lent.
 
 use crate::NanoUsd;
@@ -102,8 +102,8 @@ impl Purse {
     }
 
     /// The answer to a message: what the bank has lent, everything told so far taken into account.
-    pub(super) fn told(&mut self, float: i64) {
-        self.unspent = float - self.held - self.used;
+    pub(super) fn told(&mut self, allotment: i64) {
+        self.unspent = allotment - self.held - self.used;
     }
 }
 

@@ -16,7 +16,7 @@ use crate::events::stored;
 use crate::events::stored::StoredEvent;
 use crate::journal::{JournalError, Life, OwnedRecord};
 
-/// What is left to tell of an account in one name; the last message closes its float.
+/// What is left to tell of an account in one name; the last message closes its allotment.
 pub(super) struct Rest {
     account: Arc<str>,
     pub messages: Vec<Exchange>,
@@ -100,7 +100,7 @@ impl History {
 impl Rest {
     /// The segments of a journal are deleted as what is in them is told, and so may be all that shows how far an
     /// account's messages were counted. Then nothing is left of it but what was in no message: that is told in the
-    /// name of the holder's [`heir`], and the float goes back when its lease ends.
+    /// name of the holder's [`heir`], and the allotment goes back when its lease ends.
     fn of(account: Arc<str>, past: PastAccount, lease: Duration) -> Rest {
         let known = past.marked > 0 || past.mark != Mark::NONE;
         let number = past.marked + 1;

@@ -43,7 +43,7 @@ pub enum Refusal {
         /// When the window ends; `None` if it has none.
         reset: Option<Duration>,
     },
-    /// The bank does not answer, and the float does not cover it.
+    /// The bank does not answer, and the allotment does not cover it.
     BankAway,
     /// The journal cannot be written: the disk is full, or broken.
     JournalFull,

@@ -203,7 +203,7 @@ impl Teller {
         answers
     }
 
-    /// Tells what is settled and returns every float. What the bank does not answer is told after the next start.
+    /// Tells what is settled and returns every allotment. What the bank does not answer is told after the next start.
     async fn close(&self) {
         for _ in 0..3 {
             let letters = self.letters(&self.till.all_drawers(), Occasion::Close);

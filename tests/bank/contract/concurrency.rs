@@ -14,9 +14,9 @@ const GRANTED: i64 = 10_000;
 /// Borrows and spends what was lent, never more, and closes; says what it spent.
 async fn customer(bank: Arc<dyn Bank>, account: &str, replica: u64, rounds: i64) -> i64 {
     let mut teller = Teller::new(account, replica);
-    let (mut float, mut all) = (0, 0);
+    let (mut allotment, mut all) = (0, 0);
     for round in 0..rounds {
-        let spent = (1 + round % 7).min(float);
+        let spent = (1 + round % 7).min(allotment);
         let message = Exchange {
             returned: NanoUsd(round % 3),
             need: NanoUsd(1 + round % 5),
@@ -27,13 +27,13 @@ async fn customer(bank: Arc<dyn Bank>, account: &str, replica: u64, rounds: i64)
         assert_eq!(reply.last, message.number);
         assert!(
             reply.free >= NanoUsd::ZERO,
-            "spent within floats, never below zero: {reply:?}"
+            "spent within allotments, never below zero: {reply:?}"
         );
         all += spent;
-        float = reply.float.0;
+        allotment = reply.allotment.0;
         if round % 6 == 0 {
             let again = tell(&*bank, &message).await;
-            assert_eq!((again.last, again.float), (reply.last, reply.float));
+            assert_eq!((again.last, again.allotment), (reply.last, reply.allotment));
         }
     }
     tell(&*bank, &teller.close()).await;
@@ -88,7 +88,7 @@ pub async fn many_accounts<S: Store>(case: Case<S>) {
     for account in &accounts {
         let books = case.books(account).await;
         assert_eq!(books.spent, NanoUsd(3 * 15 * 8), "{account}");
-        assert_eq!(books.floats.len(), 8, "{account}");
+        assert_eq!(books.allotments.len(), 8, "{account}");
     }
     case.balances().await;
 }

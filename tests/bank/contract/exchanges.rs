@@ -7,7 +7,7 @@ use tollgate_ledger::bank::account::RECALL;
 use tollgate_ledger::bank::{Exchange, Holder};
 use tollgate_store::StoreError;
 
-use super::{Case, Store, Teller, floats, spending};
+use super::{Case, Store, Teller, allotments, spending};
 
 pub async fn lends_a_share_or_what_is_needed<S: Store>(case: Case<S>) {
     case.grant("a", "g", 1_000).await;
@@ -17,7 +17,7 @@ pub async fn lends_a_share_or_what_is_needed<S: Store>(case: Case<S>) {
         want: NanoUsd(want),
         ..teller.next()
     };
-    for (need, want, float, free, why) in [
+    for (need, want, allotment, free, why) in [
         (0, 900, 250, 750, "a quarter of what is free"),
         (0, 100, 350, 650, "no more than is wanted"),
         (400, 400, 750, 250, "what is needed, over the quarter"),
@@ -27,11 +27,11 @@ pub async fn lends_a_share_or_what_is_needed<S: Store>(case: Case<S>) {
     ] {
         let reply = case.tell(&ask(need, want)).await;
         assert_eq!(
-            (reply.float, reply.free, reply.floats),
-            (NanoUsd(float), NanoUsd(free), NanoUsd(float)),
+            (reply.allotment, reply.free, reply.allotments),
+            (NanoUsd(allotment), NanoUsd(free), NanoUsd(allotment)),
             "{why}"
         );
-        assert!(!reply.recall, "nobody else has a float: {why}");
+        assert!(!reply.recall, "nobody else has an allotment: {why}");
     }
     case.balances().await;
 }
@@ -41,13 +41,13 @@ pub async fn spends_the_float_then_what_is_free<S: Store>(case: Case<S>) {
     let mut teller = Teller::new("a", 1);
     case.tell(&teller.borrow(300)).await;
     let reply = case.tell(&teller.spend(100)).await;
-    assert_eq!((reply.float, reply.free), (NanoUsd(200), NanoUsd(700)));
+    assert_eq!((reply.allotment, reply.free), (NanoUsd(200), NanoUsd(700)));
     let reply = case.tell(&teller.spend(250)).await;
-    assert_eq!((reply.float, reply.free), (NanoUsd(0), NanoUsd(650)));
+    assert_eq!((reply.allotment, reply.free), (NanoUsd(0), NanoUsd(650)));
     case.tell(&teller.borrow(50)).await;
     let reply = case.tell(&teller.give_back(80)).await;
     assert_eq!(
-        (reply.float, reply.free),
+        (reply.allotment, reply.free),
         (NanoUsd(0), NanoUsd(650)),
         "no more comes back than was lent"
     );
@@ -58,9 +58,9 @@ pub async fn spends_the_float_then_what_is_free<S: Store>(case: Case<S>) {
         ..spending(teller.next(), 50)
     };
     let reply = case.tell(&all_at_once).await;
-    assert_eq!((reply.float, reply.free), (NanoUsd(40), NanoUsd(560)));
+    assert_eq!((reply.allotment, reply.free), (NanoUsd(40), NanoUsd(560)));
     let reply = case.tell(&teller.spend(1_000)).await;
-    assert_eq!((reply.float, reply.free), (NanoUsd(0), NanoUsd(-400)));
+    assert_eq!((reply.allotment, reply.free), (NanoUsd(0), NanoUsd(-400)));
     let books = case.books("a").await;
     assert_eq!((books.spent, books.debt), (NanoUsd(1_400), NanoUsd(400)));
     case.balances().await;
@@ -111,7 +111,11 @@ pub async fn a_gap_is_asked_for<S: Store>(case: Case<S>) {
         ..messages[2].clone()
     };
     let reply = case.tell(&early).await;
-    assert_eq!((reply.last, reply.float), (0, NanoUsd(0)), "1 is missing");
+    assert_eq!(
+        (reply.last, reply.allotment),
+        (0, NanoUsd(0)),
+        "1 is missing"
+    );
     assert_eq!(case.books("a").await.spent, NanoUsd::ZERO);
     assert_eq!(case.tell(&messages[0]).await.last, 1);
     assert_eq!(case.tell(&early).await.last, 1, "2 is missing");
@@ -131,7 +135,7 @@ pub async fn an_unmet_need_recalls<S: Store>(case: Case<S>) {
     let (mut rich, mut poor) = (Teller::new("a", 1), Teller::new("a", 2));
     assert!(!case.tell(&rich.borrow(80)).await.recall);
     let short = case.tell(&poor.borrow(50)).await;
-    assert_eq!((short.float, short.recall), (NanoUsd(20), true));
+    assert_eq!((short.allotment, short.recall), (NanoUsd(20), true));
     let back = case.tell(&rich.give_back(60)).await;
     assert!(back.recall, "everybody is told");
     let greedy = Exchange {
@@ -139,18 +143,18 @@ pub async fn an_unmet_need_recalls<S: Store>(case: Case<S>) {
         ..rich.next()
     };
     assert_eq!(
-        case.tell(&greedy).await.float,
+        case.tell(&greedy).await.allotment,
         NanoUsd(20),
         "while it lasts, only what is needed is lent"
     );
-    assert_eq!(case.tell(&poor.borrow(30)).await.float, NanoUsd(50));
+    assert_eq!(case.tell(&poor.borrow(30)).await.allotment, NanoUsd(50));
     tokio::time::sleep(RECALL + Duration::from_millis(100)).await;
     let greedy = Exchange {
         want: NanoUsd(60),
         ..rich.next()
     };
     let after = case.tell(&greedy).await;
-    assert_eq!((after.float, after.recall), (NanoUsd(27), false));
+    assert_eq!((after.allotment, after.recall), (NanoUsd(27), false));
     case.balances().await;
 }
 
@@ -166,14 +170,18 @@ pub async fn close_returns<S: Store>(case: Case<S>) {
     for _ in 0..2 {
         let reply = case.tell(&end).await;
         assert_eq!(
-            (reply.last, reply.float, reply.free),
+            (reply.last, reply.allotment, reply.free),
             (2, NanoUsd(0), NanoUsd(70)),
             "nothing is lent at the end"
         );
     }
-    assert_eq!(floats(&case.books("a").await), [], "it is gone");
+    assert_eq!(allotments(&case.books("a").await), [], "it is gone");
     let reply = case.tell(&teller.borrow(10)).await;
-    assert_eq!((reply.last, reply.float), (3, NanoUsd(10)), "it is back");
+    assert_eq!(
+        (reply.last, reply.allotment),
+        (3, NanoUsd(10)),
+        "it is back"
+    );
     case.balances().await;
 }
 
@@ -196,7 +204,7 @@ pub async fn answers_in_order<S: Store>(case: Case<S>) {
     for (index, reply) in (1..=20i64).zip(replies) {
         let reply = reply.unwrap();
         let expected = if index % 5 == 0 { (0, 0) } else { (1, index) };
-        assert_eq!((reply.last, reply.float.0), expected, "account {index}");
+        assert_eq!((reply.last, reply.allotment.0), expected, "account {index}");
     }
     assert!(case.bank().exchange(&[]).await.is_empty(), "no message");
     case.balances().await;
@@ -221,14 +229,14 @@ pub async fn holders_are_told_apart<S: Store>(case: Case<S>) {
             let mut teller = Teller::new(account, 0);
             teller.holder = holder;
             assert_eq!(
-                case.tell(&teller.borrow(amount)).await.float,
+                case.tell(&teller.borrow(amount)).await.allotment,
                 NanoUsd(amount)
             );
         }
         expected.push((holder, amount, 1));
     }
     expected.sort_unstable();
-    assert_eq!(floats(&case.books("a").await), expected);
+    assert_eq!(allotments(&case.books("a").await), expected);
     case.balances().await;
 }
 

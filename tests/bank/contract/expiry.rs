@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate_ledger::NanoUsd;
 
-use super::{Case, Store, Teller, floats, new_grant};
+use super::{Case, Store, Teller, allotments, new_grant};
 
 const SHORT: Duration = Duration::from_millis(400);
 const LONGER: Duration = Duration::from_millis(700);
@@ -53,7 +53,7 @@ pub async fn what_is_lent_expires_when_it_returns<S: Store>(mut case: Case<S>) {
         "what is lent may be spent after it ended"
     );
     let reply = case.tell(&teller.give_back(20)).await;
-    assert_eq!((reply.float, reply.free), (NanoUsd(60), NanoUsd(0)));
+    assert_eq!((reply.allotment, reply.free), (NanoUsd(60), NanoUsd(0)));
     case.tell(&teller.close()).await;
     let books = case.books("a").await;
     assert_eq!(
@@ -75,13 +75,13 @@ pub async fn a_lease_ends<S: Store>(mut case: Case<S>) {
     tokio::time::sleep(LONGER).await;
     let books = case.books("a").await;
     assert_eq!(
-        floats(&books),
+        allotments(&books),
         [(long.holder, 60, 1)],
         "one lease is over, the other is not"
     );
     assert_eq!(books.free, NanoUsd(40));
     assert_eq!(
-        case.tell(&long.borrow(40)).await.float,
+        case.tell(&long.borrow(40)).await.allotment,
         NanoUsd(100),
         "what came back is lent again"
     );
@@ -117,7 +117,7 @@ pub async fn every_message_renews_the_lease<S: Store>(case: Case<S>) {
     case.tell(&teller.borrow(40)).await;
     for _ in 0..4 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(case.tell(&teller.next()).await.float, NanoUsd(40));
+        assert_eq!(case.tell(&teller.next()).await.allotment, NanoUsd(40));
     }
     let repeat = {
         teller.number -= 1;
@@ -128,7 +128,7 @@ pub async fn every_message_renews_the_lease<S: Store>(case: Case<S>) {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let reply = case.tell(&repeat).await;
     assert_eq!(
-        (reply.float, reply.free),
+        (reply.allotment, reply.free),
         (NanoUsd(0), NanoUsd(100)),
         "a repeat does not renew it"
     );

@@ -83,7 +83,7 @@ pub async fn debt_is_paid_first<S: Store>(case: Case<S>) {
     case.grant("a", "small", 10).await;
     let books = case.books("a").await;
     assert_eq!((books.debt, books.free), (NanoUsd(20), NanoUsd(-20)));
-    assert_eq!(case.tell(&teller.borrow(5)).await.float, NanoUsd::ZERO);
+    assert_eq!(case.tell(&teller.borrow(5)).await.allotment, NanoUsd::ZERO);
     case.grant("a", "large", 100).await;
     let books = case.books("a").await;
     assert_eq!((books.debt, books.free), (NanoUsd::ZERO, NanoUsd(80)));
@@ -109,7 +109,7 @@ pub async fn totals_are_exact<S: Store>(mut case: Case<S>) {
     };
     let mut free = 3 * most - 3;
     let reply = case.tell(&share).await;
-    assert_eq!(reply.float, NanoUsd(free / 4), "a share, to the unit");
+    assert_eq!(reply.allotment, NanoUsd(free / 4), "a share, to the unit");
     free -= free / 4;
     assert_eq!(reply.free, NanoUsd(free));
     for number in 3..12 {
@@ -120,10 +120,10 @@ pub async fn totals_are_exact<S: Store>(mut case: Case<S>) {
     let reply = case.tell(&other.borrow(most)).await;
     let reply_more = case.tell(&other.borrow(most - 1)).await;
     free -= 2 * most - 1;
-    assert_eq!(reply.float, NanoUsd(most));
-    assert_eq!(reply_more.float, NanoUsd(2 * most - 1));
+    assert_eq!(reply.allotment, NanoUsd(most));
+    assert_eq!(reply_more.allotment, NanoUsd(2 * most - 1));
     assert_eq!(
-        (reply_more.free, reply_more.floats),
+        (reply_more.free, reply_more.allotments),
         (NanoUsd(free), NanoUsd(granted - free))
     );
     let mut spent = 0;
@@ -132,7 +132,7 @@ pub async fn totals_are_exact<S: Store>(mut case: Case<S>) {
         case.tell(&one.spend(part)).await;
     }
     let returned = case.tell(&other.give_back(most + 1)).await;
-    assert_eq!(returned.float, NanoUsd(most - 2));
+    assert_eq!(returned.allotment, NanoUsd(most - 2));
     case.reopen().await;
     let books = case.books("a").await;
     assert_eq!(
@@ -166,7 +166,7 @@ pub async fn odd_ids<S: Store>(mut case: Case<S>) {
         assert!(!case.grant(id, id, amount).await, "{id:?}, again");
         let mut teller = Teller::new(id, 1);
         assert_eq!(
-            case.tell(&teller.borrow(amount)).await.float,
+            case.tell(&teller.borrow(amount)).await.allotment,
             NanoUsd(amount)
         );
         case.tell(&teller.spend(1)).await;

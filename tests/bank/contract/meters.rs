@@ -40,13 +40,16 @@ fn with(message: Exchange, part: MeterExchange) -> Exchange {
 fn figures(reply: &Reply) -> (i64, i64, i64) {
     let [
         MeterReply {
-            float, used, lent, ..
+            allotment,
+            used,
+            lent,
+            ..
         },
     ] = reply.meters[..]
     else {
         panic!("one meter: {reply:?}");
     };
-    (float, used, lent)
+    (allotment, used, lent)
 }
 
 pub async fn lend_up_to_the_limit<S: Store>(mut case: Case<S>) {
@@ -247,7 +250,7 @@ pub async fn are_told_apart<S: Store>(mut case: Case<S>) {
         assert_eq!(reply, first, "in {account}, after reopening");
         for (part, reply) in parts.iter().zip(reply.meters) {
             assert_eq!(
-                (reply.used, reply.float, reply.lent),
+                (reply.used, reply.allotment, reply.lent),
                 (part.used, part.need, part.need),
                 "{} in {account}",
                 part.meter
@@ -275,7 +278,7 @@ pub async fn concurrent_borrowers_stay_within_the_limit<S: Store>(case: Case<S>)
                 };
                 let reply = tell(&*bank, &with(teller.next(), part)).await.meters[0];
                 used += using;
-                held = reply.float;
+                held = reply.allotment;
                 assert!(
                     reply.used + reply.lent <= LIMIT,
                     "never promised more than the limit: {reply:?}"

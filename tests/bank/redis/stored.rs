@@ -246,7 +246,7 @@ async fn totals_end_before_they_overflow() {
     );
     let mut teller = Teller::new("a", 1);
     let all = tell(&*bank, &teller.borrow(NanoUsd::TOTAL.0)).await;
-    assert_eq!(all.floats, all.float);
+    assert_eq!(all.allotments, all.allotment);
     assert_eq!(all.free, NanoUsd::ZERO);
     let books = bank.books("a").await.unwrap();
     assert_eq!((books.lent(), books.faults()), (books.granted, vec![]));

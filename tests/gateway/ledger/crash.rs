@@ -70,7 +70,7 @@ async fn whatever_is_killed_is_charged_once() {
     let bank = bank(&gateway);
     let books = bank.books("default").await.unwrap();
     assert_eq!(books.faults(), Vec::<String>::new());
-    assert_eq!(books.lent(), NanoUsd::ZERO, "{:#?}", books.floats);
+    assert_eq!(books.lent(), NanoUsd::ZERO, "{:#?}", books.allotments);
     let batches = bank
         .events("default", 0, u64::MAX, usize::MAX)
         .await

@@ -118,7 +118,7 @@ async fn every_kind_of_answer_is_charged_once_and_shown() {
     assert_eq!(
         after.lent(),
         NanoUsd::ZERO,
-        "a gateway that stops gives its float back"
+        "a gateway that stops gives its allotment back"
     );
     assert_eq!(after.free, NanoUsd(11_000_000_000) - spent);
     gateway.restart().await;

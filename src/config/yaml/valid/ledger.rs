@@ -22,13 +22,13 @@ pub struct Ledger {
     pub processing_fee: u64,
     /// The least that one purchase of credits may be; above 0.
     pub minimum_purchase: NanoUsd,
-    /// What happens when the bank is away and the float is used up.
+    /// What happens when the bank is away and the allotment is used up.
     pub when_unreachable: WhenUnreachable,
     /// How often what was settled is given to the bank; more than 0.
     pub flush: Duration,
     /// What the requests in flight of an account may cost at most beyond what is held for them; at least 0.
     pub overdraft: NanoUsd,
-    /// How long a float is lent for; more than both `flush` and `timeout`, three times each at least.
+    /// How long an allotment is lent for; more than both `flush` and `timeout`, three times each at least.
     pub lease: Duration,
     /// Deadline of a call of the bank; more than 0.
     pub timeout: Duration,
@@ -139,14 +139,14 @@ pub struct RedisNode {
     pub port: u16,
 }
 
-/// What happens when the bank is away and the float is used up.
+/// What happens when the bank is away and the allotment is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenUnreachable {
     /// Requests are refused.
     Deny,
     /// Requests are served.
     Allow {
-        /// What each account may spend beyond its float at this replica meanwhile; above 0.
+        /// What each account may spend beyond its allotment at this replica meanwhile; above 0.
         up_to: NanoUsd,
     },
 }

@@ -57,7 +57,7 @@ struct VerifiedAccount {
 /// Two amounts that must be equal, in US dollars, exact.
 #[derive(Debug, Serialize, JsonSchema)]
 struct LedgerEquation {
-    /// In words, as in `granted = spent + expired + free + floats`.
+    /// In words, as in `granted = spent + expired + free + allotments`.
     equation: &'static str,
     /// What its left side comes to.
     left: String,

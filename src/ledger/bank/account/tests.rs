@@ -59,7 +59,7 @@ fn a_repeat_changes_nothing_and_is_answered_alike() {
         ..message(1, 1)
     };
     let first = account.exchange(&borrow, 0_u64);
-    assert_eq!((first.float, first.free), (NanoUsd(100), NanoUsd(900)));
+    assert_eq!((first.allotment, first.free), (NanoUsd(100), NanoUsd(900)));
     let before = account.clone();
     let again = account.exchange(&borrow, 1_u64);
     assert_eq!(again, Reply { now: 1, ..first });
@@ -152,14 +152,14 @@ fn an_unmet_need_recalls_what_others_do_not_hold() {
     };
     assert!(!account.exchange(&ask(1, 1, 80), 0_u64).recall);
     let short = account.exchange(&ask(2, 1, 50), 0_u64);
-    assert_eq!((short.float, short.recall), (NanoUsd(20), true));
+    assert_eq!((short.allotment, short.recall), (NanoUsd(20), true));
     let back = Exchange {
         returned: NanoUsd(60),
         ..message(1, 2)
     };
     assert!(account.exchange(&back, 1_u64).recall);
     let served = account.exchange(&ask(2, 2, 30), 2_u64);
-    assert_eq!(served.float, NanoUsd(50));
+    assert_eq!(served.allotment, NanoUsd(50));
     check(&account);
 }
 
@@ -208,21 +208,25 @@ fn a_meter_lends_no_more_than_its_limit_and_begins_anew_with_its_window() {
         ..message(replica, number)
     };
     assert_eq!(
-        account.exchange(&ask(1, 1, 60, 0, 6), NOW).meters[0].float,
+        account.exchange(&ask(1, 1, 60, 0, 6), NOW).meters[0].allotment,
         6
     );
     let reply = account.exchange(&ask(2, 1, 60, 0, 6), NOW);
     assert_eq!(
-        (reply.meters[0].float, reply.meters[0].lent, reply.recall),
+        (
+            reply.meters[0].allotment,
+            reply.meters[0].lent,
+            reply.recall
+        ),
         (4, 10, true)
     );
     let reply = account.exchange(&ask(1, 2, 60, 6, 1), NOW).meters[0];
-    assert_eq!((reply.float, reply.used, reply.lent), (0, 6, 4));
+    assert_eq!((reply.allotment, reply.used, reply.lent), (0, 6, 4));
     let reply = account.exchange(&ask(1, 3, 120, 0, 1), NOW).meters[0];
-    assert_eq!((reply.window, reply.float, reply.used), (120, 1, 0));
+    assert_eq!((reply.window, reply.allotment, reply.used), (120, 1, 0));
     let behind = account.exchange(&ask(2, 2, 60, 3, 5), NOW).meters[0];
     assert_eq!(
-        (behind.window, behind.float, behind.used),
+        (behind.window, behind.allotment, behind.used),
         (120, 0, 0),
         "its clock is behind"
     );
@@ -230,7 +234,7 @@ fn a_meter_lends_no_more_than_its_limit_and_begins_anew_with_its_window() {
         let early = account.exchange(&ask(2, number, 120 + ahead, 3, 5), NOW);
         let early = early.meters[0];
         assert_eq!(
-            (early.window, early.float, early.used),
+            (early.window, early.allotment, early.used),
             (120, 0, 0),
             "its clock is ahead"
         );
@@ -261,17 +265,17 @@ fn what_has_ended_by_a_doubtful_clock_is_not_lent_and_not_lost() {
     account.grant(&grant("soon", 100, Some(100)), 0_u64);
     account.grant(&grant("never", 30, None), 0_u64);
     let living = account.exchange(&borrow(1, 1, 20), 0_u64);
-    assert_eq!(living.float, NanoUsd(20));
+    assert_eq!(living.allotment, NanoUsd(20));
     let reply = account.exchange(&borrow(2, 1, 50), doubtful(1_000));
     assert_eq!(
-        (reply.float, reply.free),
+        (reply.allotment, reply.free),
         (NanoUsd(10), NanoUsd(0)),
         "of 110 free, the 100 of the grant that has ended by it are out of reach"
     );
     assert_eq!((account.expired, account.holders.len()), (NanoUsd(0), 2));
     let back = account.exchange(&borrow(2, 2, 50), 2_000_u64);
-    assert_eq!((back.float, back.free), (NanoUsd(60), NanoUsd(50)));
-    assert_eq!(account.holders[&holder(1)].float, NanoUsd(20));
+    assert_eq!((back.allotment, back.free), (NanoUsd(60), NanoUsd(50)));
+    assert_eq!(account.holders[&holder(1)].allotment, NanoUsd(20));
     check(&account);
     account.tick(101_000_u64);
     assert_eq!(account.expired, NanoUsd(100), "all of it is free by then");
@@ -296,7 +300,7 @@ fn who_lives_when_a_new_time_is_sure_keeps_its_float() {
     account.grant(&grant("g", 100, None), 0_u64);
     account.exchange(&borrow(1, 1, 20), doubtful(1_000));
     account.tick(400 * DAY + 30_000);
-    assert_eq!(account.holders[&holder(1)].float, NanoUsd(20));
+    assert_eq!(account.holders[&holder(1)].allotment, NanoUsd(20));
     account.tick(400 * DAY + 61_000);
     assert_eq!(account.free, NanoUsd(100), "and no longer than its lease");
 }
@@ -408,7 +412,7 @@ proptest! {
                     };
                     let reply = account.exchange(&message, now);
                     prop_assert_eq!(reply.last, *number);
-                    prop_assert!(reply.float >= NanoUsd::ZERO);
+                    prop_assert!(reply.allotment >= NanoUsd::ZERO);
                     if repeat {
                         let mut waited = before;
                         waited.tick(now);

@@ -11,7 +11,7 @@ use tollgate_store::{Moment, StoreError};
 use super::scripts::{BOOKS, EXCHANGE, GRANT};
 use crate::NanoUsd;
 use crate::bank::{
-    Books, Day, Events, Exchange, Float, Grant, Mark, MeterReply, NewGrant, Reply, Rollup,
+    Allotment, Books, Day, Events, Exchange, Grant, Mark, MeterReply, NewGrant, Reply, Rollup,
 };
 
 /// The call of `exchange.lua`.
@@ -99,9 +99,9 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
     let figures: Vec<i64> = read(answer)?;
     let [
         last,
-        float,
+        allotment,
         free,
-        floats,
+        allotments,
         recall,
         mark,
         charged,
@@ -116,13 +116,13 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
         return Err(strange("an answer to an exchange"));
     }
     let meter = |row: &[i64]| {
-        let [window, float, used, lent] = *row else {
+        let [window, allotment, used, lent] = *row else {
             return Err(strange("a meter"));
         };
         let window = u64::try_from(window).map_err(|_| strange("a meter's window"))?;
         Ok(MeterReply {
             window,
-            float,
+            allotment,
             used,
             lent,
         })
@@ -134,9 +134,9 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
         charged: NanoUsd(*charged),
         newest: number(*newest)?,
         now: number(*now)?,
-        float: NanoUsd(*float),
+        allotment: NanoUsd(*allotment),
         free: NanoUsd(*free),
-        floats: NanoUsd(*floats),
+        allotments: NanoUsd(*allotments),
         recall: *recall != 0,
         meters: meters.chunks(4).map(meter).collect::<Result<_, _>>()?,
     })
@@ -174,7 +174,7 @@ pub(super) fn read_books(answer: Value) -> Result<Books, StoreError> {
             counted,
             added,
             grants,
-            floats,
+            allotments,
         ],
     ) = <[Value; 9]>::try_from(parts)
     else {
@@ -183,11 +183,11 @@ pub(super) fn read_books(answer: Value) -> Result<Books, StoreError> {
     let amount = |value| read(value).map(NanoUsd);
     let spent = amount(spent)?;
     let (counted, added) = (amount(counted)?, amount(added)?);
-    let mut floats = read::<Vec<Vec<String>>>(floats)?
+    let mut allotments = read::<Vec<Vec<String>>>(allotments)?
         .iter()
-        .map(|row| float(row))
+        .map(|row| allotment(row))
         .collect::<Result<Vec<_>, _>>()?;
-    floats.sort_unstable_by_key(|float| float.holder);
+    allotments.sort_unstable_by_key(|allotment| allotment.holder);
     Ok(Books {
         granted: amount(granted)?,
         spent,
@@ -198,7 +198,7 @@ pub(super) fn read_books(answer: Value) -> Result<Books, StoreError> {
             .into_iter()
             .map(read_grant)
             .collect::<Result<_, _>>()?,
-        floats,
+        allotments,
         // Counted as they came and added up now; should one of them be wrong, it is the one to show.
         rolled_up: if added == spent { counted } else { added },
     })
@@ -230,12 +230,12 @@ fn read_grant(row: Vec<String>) -> Result<Grant, StoreError> {
     })
 }
 
-fn float(row: &[String]) -> Result<Float, StoreError> {
+fn allotment(row: &[String]) -> Result<Allotment, StoreError> {
     let read = || {
         let [holder, amount, last, until] = row else {
             return None;
         };
-        Some(Float {
+        Some(Allotment {
             holder: holder.parse().ok()?,
             amount: NanoUsd(amount.parse().ok()?),
             last: last.parse().ok()?,

@@ -168,7 +168,7 @@ impl Image {
                         self.number,
                         holder.replica.cast_signed(),
                         holder.epoch.cast_signed(),
-                        borrower.float.0,
+                        borrower.allotment.0,
                         borrower.last.cast_signed(),
                         borrower.lease_until.cast_signed(),
                         open,
@@ -346,7 +346,7 @@ fn meter(at: At<'_>, number: i64, meter: &Meter) -> Result<Option<(i64, MeterSta
 
 fn borrower(row: &Row<'_>) -> Result<Borrower> {
     Ok(Borrower {
-        float: NanoUsd(row.get(0)?),
+        allotment: NanoUsd(row.get(0)?),
         last: row.get::<_, i64>(1)?.cast_unsigned(),
         lease_until: row.get::<_, i64>(2)?.cast_unsigned(),
         mark: Mark::kept(row.get::<_, i64>(3)?.cast_unsigned()),

@@ -252,7 +252,7 @@ async fn a_full_disk_refuses_and_loses_nothing() {
 
     pages(&bank, 1 << 30).await;
     for reply in bank.exchange(&messages).await {
-        assert_eq!(reply.unwrap().float, NanoUsd(10), "space is back");
+        assert_eq!(reply.unwrap().allotment, NanoUsd(10), "space is back");
     }
     for account in ["a", "b"] {
         let books = bank.books(account).await.unwrap();

@@ -251,7 +251,7 @@ impl State {
         }
         self.notice_newer(account, reply, journal);
         self.free = reply.free;
-        self.floats = reply.floats;
+        self.allotments = reply.allotments;
         self.recall = reply.recall;
         if !self.letters.is_empty() {
             return Next::Write;
@@ -261,7 +261,7 @@ impl State {
         let until = self.lease_by.or(self.asked.map(|(sent, _)| sent));
         let question = of_sent.is_none();
         self.lease_by = if question { until } else { Some(lease_by) };
-        self.money.told(reply.float.0);
+        self.money.told(reply.allotment.0);
         for (told, said) in of_sent.iter().flatten().zip(&reply.meters) {
             let Some(meter) = self.meters.get_mut(&told.meter) else {
                 continue;
@@ -272,7 +272,7 @@ impl State {
             }
             if said.window == meter.window {
                 meter.used = said.used;
-                meter.purse.told(said.float);
+                meter.purse.told(said.allotment);
             }
         }
         // What came back from a recall is for others; tell at once what is not held.

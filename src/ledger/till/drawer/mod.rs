@@ -51,11 +51,11 @@ struct State {
     meters: HashMap<Meter, MeterPurse, RandomState>,
     /// What time it is to the bank.
     clock: BankClock,
-    /// Until when the float may be used.
+    /// Until when the allotment may be used.
     lease_by: Option<Instant>,
     /// What the bank said last.
     free: NanoUsd,
-    floats: NanoUsd,
+    allotments: NanoUsd,
     recall: bool,
     /// The last call to the bank failed.
     away: bool,
@@ -156,8 +156,8 @@ pub struct Figures {
     pub untold: NanoUsd,
     /// Nobody's, as the bank said last.
     pub free: NanoUsd,
-    /// All replicas' floats, as the bank said last.
-    pub floats: NanoUsd,
+    /// All replicas' allotments, as the bank said last.
+    pub allotments: NanoUsd,
     /// Whether the last call to the bank failed.
     pub away: bool,
     /// Usage events dropped while the bank was away.
@@ -312,7 +312,7 @@ impl Drawer {
             unspent: NanoUsd(state.money.unspent),
             untold: NanoUsd(state.money.used) + told,
             free: state.free,
-            floats: state.floats,
+            allotments: state.allotments,
             away: state.away,
             events_dropped: state.events_dropped,
             lost: state.lost,
@@ -321,7 +321,7 @@ impl Drawer {
 }
 
 impl State {
-    /// After its lease the float may be somebody else's; the next answer says what is left.
+    /// After its lease the allotment may be somebody else's; the next answer says what is left.
     fn forfeit(&mut self, now: Instant) {
         if self.lease_by.is_some_and(|by| now >= by) {
             self.lose_float();
@@ -363,7 +363,7 @@ impl State {
         }
     }
 
-    /// Neither does the overdraft cover what this may cost beyond its hold, nor does the float its worst case.
+    /// Neither does the overdraft cover what this may cost beyond its hold, nor does the allotment its worst case.
     fn exposed(&self, ask: &Ask<'_>, overdraft: NanoUsd) -> Short {
         Short(Refusal::Exposed {
             worst: ask.worst,
@@ -386,7 +386,7 @@ impl State {
     /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what
     /// other replicas have used since they last told is not.
     fn left(&self) -> NanoUsd {
-        self.free + self.floats - NanoUsd(self.money.used)
+        self.free + self.allotments - NanoUsd(self.money.used)
     }
 
     fn short(&self, estimate: NanoUsd) -> Short {

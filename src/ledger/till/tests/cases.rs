@@ -30,7 +30,7 @@ fn a_request_is_held_settled_and_told() {
     assert!(till.exchange(Occasion::Flush, &mut bank, clock));
     assert_eq!(bank.spent, NanoUsd(40));
     assert!(till.exchange(Occasion::Close, &mut bank, clock));
-    assert_eq!(bank.free, NanoUsd(960), "the float is back");
+    assert_eq!(bank.free, NanoUsd(960), "the allotment is back");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn orphans_are_charged_at_their_estimates_once() {
     }
     recover(dir.path(), &mut bank, clock);
     assert_eq!(bank.spent, NanoUsd(131));
-    assert_eq!(bank.free, NanoUsd(869), "the dead till's float is back");
+    assert_eq!(bank.free, NanoUsd(869), "the dead till's allotment is back");
     recover(dir.path(), &mut bank, clock);
     assert_eq!(bank.spent, NanoUsd(131));
 }
@@ -172,7 +172,7 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
     credit(&mut bank, "g", 100, clock);
     let ask = request.ask(10);
     till.wait_once(&ask, &mut bank, clock);
-    let float = bank.holders.values().map(|b| b.float.0).sum::<i64>();
+    let allotment = bank.holders.values().map(|b| b.allotment.0).sum::<i64>();
     till.admit_now(&ask, clock)
         .unwrap()
         .settle(vec![charge(10)]);
@@ -186,10 +186,10 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
     }
     assert_eq!(
         served,
-        float + 50,
-        "the float, and what is allowed beyond it"
+        allotment + 50,
+        "the allotment, and what is allowed beyond it"
     );
-    // After the lease nothing of the float may be used.
+    // After the lease nothing of the allotment may be used.
     clock.ms += 61_000;
     assert!(till.admit_now(&ask, clock).is_err());
     for _ in 0..3 {

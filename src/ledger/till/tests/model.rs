@@ -209,15 +209,15 @@ impl World {
         }
     }
 
-    /// After an answer both sides agree on the float, to the nano-dollar.
+    /// After an answer both sides agree on the allotment, to the nano-dollar.
     fn check_float(&self, index: usize) {
         let till = &self.replicas[index].till;
         let figures = till.drawer(&self.request.account).figures();
-        let lent = self.bank.holders.get(&till.holder()).map(|b| b.float);
+        let lent = self.bank.holders.get(&till.holder()).map(|b| b.allotment);
         assert_eq!(
             lent,
             Some(figures.held + figures.unspent + figures.untold),
-            "a float is held + unspent + untold"
+            "an allotment is held + unspent + untold"
         );
     }
 
@@ -263,8 +263,8 @@ impl World {
         }
         self.check();
         assert_eq!(self.bank.spent, self.owed, "everything is charged, once");
-        let lent: NanoUsd = self.bank.holders.values().map(|b| b.float).sum();
-        assert_eq!(lent, NanoUsd::ZERO, "every float is back");
+        let lent: NanoUsd = self.bank.holders.values().map(|b| b.allotment).sum();
+        assert_eq!(lent, NanoUsd::ZERO, "every allotment is back");
     }
 }
 
