@@ -1,7 +1,7 @@
 //! The ledger: what a request pays for its hold and its settlement, and how many messages a bank takes in a second.
 //!
 //! Times of `admit` and `settle` are those of the request's own thread, with a real journal on disk and with money in
-//! the drawer; what is told to the bank in the background is not in them. Exchanges are waited for one after the
+//! the cache; what is told to the bank in the background is not in them. Exchanges are waited for one after the
 //! other, as each replica does with those of one account.
 
 #[path = "../tests/common/process.rs"]
@@ -38,7 +38,7 @@ use tollgate_ledger::estimate::{Answers, Estimates};
 use tollgate_ledger::events::{EventId, UsageEvent};
 use tollgate_ledger::journal::{Journal, Options};
 use tollgate_ledger::tariff::Prices;
-use tollgate_ledger::till::{Ask, Hold, Observer, Policy, Rhythm, Teller, Till, WhenAway};
+use tollgate_ledger::till::{Ask, Flusher, Hold, Observer, Policy, Rhythm, Till, WhenAway};
 use tollgate_store::redis::{Redis, RedisSettings, Topology};
 use tollgate_store::sqlite::Synchronous;
 use tollgate_store::{Access, StoreError, sqlite};
@@ -49,7 +49,7 @@ use tollgate_wire::report::{Context, Unit, Usage};
 const FEE: u64 = 50_000;
 /// Requests in flight at once: as many as are settled between two messages at 500 a second.
 const IN_FLIGHT: u64 = 256;
-/// Accounts in a call of a bank: as many as a teller puts into one.
+/// Accounts in a call of a bank: as many as a flusher puts into one.
 const ACCOUNTS: usize = 256;
 const MODEL: &str = "claude-sonnet-4-5-20250929";
 const ANSWERS: Answers<'static> = Answers {
@@ -64,7 +64,7 @@ const AT: u64 = 1_800_000_000;
 
 const USAGE: Usage = Usage::of(1_234, 1_000, 0, 321, 0);
 
-/// A bank that lends whatever one likes at once, so that drawers are never short.
+/// A bank that lends whatever one likes at once, so that caches are never short.
 struct Rich;
 
 /// More than a bench spends, and far from overflowing sums.
@@ -132,7 +132,7 @@ impl Observer for Deaf {
     fn called(&self, _: usize, _: usize, _: Duration) {}
 }
 
-/// A till whose teller works while the bench sleeps.
+/// A till whose flusher works while the bench sleeps.
 struct Shop {
     _dir: TempDir,
     runtime: Runtime,
@@ -161,10 +161,10 @@ impl Shop {
             timeout: Duration::from_secs(1),
         };
         let till = Arc::new(Till::new(Arc::new(journal), policy, rhythm));
-        let teller = Arc::new(Teller::new(till.clone(), Arc::new(Rich), Arc::new(Deaf)));
+        let flusher = Arc::new(Flusher::new(till.clone(), Arc::new(Rich), Arc::new(Deaf)));
         let runtime = runtime();
         let (stop, stopping) = watch::channel(false);
-        runtime.spawn(teller.run(stopping));
+        runtime.spawn(flusher.run(stopping));
         let limit = |measure: &Measure| Limit {
             meter: Meter {
                 subject: "key:app".into(),
@@ -201,7 +201,7 @@ impl Shop {
             limits: &self.limits,
         };
         let admitted = self.till.admit(black_box(&ask), clock::now()).await;
-        admitted.expect("money in the drawer")
+        admitted.expect("money in the cache")
     }
 
     /// The times that `count` admissions and their settlements take.

@@ -1,4 +1,4 @@
-//! Opens the ledger, and keeps it working on a thread of its own: grants, the past, the teller, retention.
+//! Opens the ledger, and keeps it working on a thread of its own: grants, the past, the flusher, retention.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tollgate_ledger::Ledger;
 use tollgate_ledger::bank;
 use tollgate_ledger::bank::Bank;
 use tollgate_ledger::journal::{Fsync, Journal, Life, Options};
-use tollgate_ledger::till::{Observer, Policy, Rhythm, Teller, Till, WhenAway, grant};
+use tollgate_ledger::till::{Flusher, Observer, Policy, Rhythm, Till, WhenAway, grant};
 use tollgate_store::redis::Cooldowns;
 use tollgate_store::{Access, Database, StoreError};
 
@@ -80,7 +80,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
     };
     let till = Arc::new(Till::new(Arc::new(journal), policy(config), rhythm));
     let ledger = Arc::new(Ledger::new(till.clone()));
-    let teller = Arc::new(Teller::new(till, bank.clone(), observer));
+    let flusher = Arc::new(Flusher::new(till, bank.clone(), observer));
     let (changes, changed) = mpsc::unbounded_channel();
     let (stop, stopping) = watch::channel(false);
     let (closed_tx, closed) = watch::channel(false);
@@ -94,7 +94,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
     std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
-            runtime.block_on(work(working, teller, past, first, changed, stopping));
+            runtime.block_on(work(working, flusher, past, first, changed, stopping));
             closed_tx.send_replace(true);
         })
         .map_err(system("cannot start a thread"))?;
@@ -180,25 +180,25 @@ struct Working {
     database: Database,
 }
 
-/// The ledger's thread: the teller works beside the past, the grants and the retention.
+/// The ledger's thread: the flusher works beside the past, the grants and the retention.
 async fn work(
     working: Working,
-    teller: Arc<Teller>,
+    flusher: Arc<Flusher>,
     past: Vec<Life>,
     first: Change,
     changes: mpsc::UnboundedReceiver<Change>,
     stopping: watch::Receiver<bool>,
 ) {
     let replay = {
-        let teller = teller.clone();
-        tokio::spawn(async move { teller.settle_past(past).await })
+        let flusher = flusher.clone();
+        tokio::spawn(async move { flusher.settle_past(past).await })
     };
     let audit = {
-        let teller = teller.clone();
-        tokio::spawn(async move { teller.audit().await })
+        let flusher = flusher.clone();
+        tokio::spawn(async move { flusher.audit().await })
     };
     let keep = tokio::spawn(keep(working, first, changes));
-    teller.run(stopping).await;
+    flusher.run(stopping).await;
     replay.abort();
     audit.abort();
     keep.abort();

@@ -1,12 +1,12 @@
-//! The replica's own cash drawers: admission and settlement without asking the bank.
+//! The replica's own cash caches: admission and settlement without asking the bank.
 //!
 //! ```text
-//!   admit ──► drawer.take ──► journal: Hold ──► the request goes upstream
-//!   settle ─► drawer.settle + journal: Settle ──► the last byte goes to the client
-//!   teller ─► drawer.cut + journal: Cut ──► bank.exchange ──► drawer.acknowledge + journal: Acked
+//!   admit ──► cache.take ──► journal: Hold ──► the request goes upstream
+//!   settle ─► cache.settle + journal: Settle ──► the last byte goes to the client
+//!   flusher ─► cache.cut + journal: Cut ──► bank.exchange ──► cache.acknowledge + journal: Acked
 //! ```
 //!
-//! One `Drawer` an account. What a drawer lacks is borrowed: a request that finds too little waits for one
+//! One `AccountCache` an account. What a cache lacks is borrowed: a request that finds too little waits for one
 //! exchange with the bank, and is refused only after the bank's answer. Near the end of an account's credits the
 //! bank lends no more than what requests wait for, so that each admission asks it.
 //!
@@ -17,14 +17,14 @@
 
 mod bank_clock;
 mod batch;
-mod drawer;
+mod bucket;
+mod cache;
+mod flusher;
 mod history;
 mod past;
-mod purse;
 mod recover;
 mod recovered;
 mod refusal;
-mod teller;
 pub mod window;
 
 use std::collections::HashMap;
@@ -36,11 +36,11 @@ use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-pub(crate) use drawer::Drawer;
-pub use drawer::Figures;
+pub(crate) use cache::AccountCache;
+pub use cache::Figures;
+pub use flusher::{Flusher, Observer};
 pub use recover::replay;
 pub use refusal::Refusal;
-pub use teller::{Observer, Teller};
 
 use super::bank::{Bank, Holder};
 use super::journal::{Journal, Record};
@@ -50,7 +50,7 @@ use crate::events::{EventId, UsageEvent};
 use tollgate_store::StoreError;
 use tollgate_wire::Surface;
 
-/// What to do for a request that the drawer cannot back while the bank is away.
+/// What to do for a request that the cache cannot back while the bank is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenAway {
     /// Refuse it.
@@ -112,10 +112,10 @@ pub struct Ask<'a> {
 /// See the module.
 pub struct Till {
     journal: Arc<Journal>,
-    drawers: RwLock<HashMap<Arc<str>, Arc<Drawer>, RandomState>>,
+    caches: RwLock<HashMap<Arc<str>, Arc<AccountCache>, RandomState>>,
     policy: RwLock<Policy>,
     rhythm: Rhythm,
-    urgent: Mutex<Vec<Arc<Drawer>>>,
+    urgent: Mutex<Vec<Arc<AccountCache>>>,
     wake: Notify,
     next_hold: AtomicU64,
     worst: AtomicI64,
@@ -125,8 +125,8 @@ pub struct Till {
 /// after a crash: what its request used is not known.
 pub struct Hold {
     till: Arc<Till>,
-    drawer: Arc<Drawer>,
-    taken: drawer::Taken,
+    cache: Arc<AccountCache>,
+    taken: cache::Taken,
     /// It is durable, so that its request may go upstream.
     stands: bool,
     settled: bool,
@@ -144,11 +144,11 @@ pub enum Extension {
 }
 
 impl Till {
-    /// A till with empty drawers.
+    /// A till with empty caches.
     pub fn new(journal: Arc<Journal>, policy: Policy, rhythm: Rhythm) -> Till {
         Till {
             journal,
-            drawers: RwLock::default(),
+            caches: RwLock::default(),
             policy: RwLock::new(policy),
             rhythm,
             urgent: Mutex::default(),
@@ -175,10 +175,10 @@ impl Till {
 
     /// Every account that this till has dealt with, with its figures.
     pub fn figures(&self) -> Vec<(Arc<str>, Figures)> {
-        let drawers = self.drawers.read();
-        drawers
+        let caches = self.caches.read();
+        caches
             .values()
-            .map(|drawer| (drawer.account.clone(), drawer.figures()))
+            .map(|cache| (cache.account.clone(), cache.figures()))
             .collect()
     }
 
@@ -189,7 +189,7 @@ impl Till {
 
     /// Sets aside what a request may cost, and its units of every limit.
     ///
-    /// Returns at once while the drawer has enough; else after the bank's answer, or its deadline.
+    /// Returns at once while the cache has enough; else after the bank's answer, or its deadline.
     ///
     /// # Errors
     /// Why the request cannot be served now.
@@ -197,22 +197,22 @@ impl Till {
         if !self.journal.ready() {
             return Err(Refusal::JournalFull);
         }
-        let drawer = self.drawer(ask.account);
+        let cache = self.cache(ask.account);
         let policy = *self.policy.read();
         // The call that is under way, and the next one.
         let by = now + self.rhythm.timeout * 2;
         let mut now = now;
         for round in 0..ROUNDS {
             let wall = tollgate_base::clock::wall();
-            match drawer.take(ask, policy, now, wall) {
-                Ok(taken) => return self.promise(drawer, taken, ask, wall).await,
+            match cache.take(ask, policy, now, wall) {
+                Ok(taken) => return self.promise(cache, taken, ask, wall).await,
                 Err(short) if short.is_final() => return Err(short.refusal()),
-                Err(short) if drawer.is_away() => return Err(short.while_away()),
+                Err(short) if cache.is_away() => return Err(short.while_away()),
                 Err(short) if round > 0 && short.is_out_of_credits() => return Err(short.refusal()),
                 Err(_) => {}
             }
-            let waiting = drawer.wait(ask, policy, round);
-            self.urgent.lock().push(drawer.clone());
+            let waiting = cache.wait(ask, policy, round);
+            self.urgent.lock().push(cache.clone());
             self.wake.notify_one();
             let patience = by.saturating_duration_since(now);
             if tokio::time::timeout(patience, waiting.answered())
@@ -225,9 +225,9 @@ impl Till {
             now = tollgate_base::clock::now();
         }
         let wall = tollgate_base::clock::wall();
-        match drawer.take(ask, policy, now, wall) {
-            Ok(taken) => self.promise(drawer, taken, ask, wall).await,
-            Err(short) => Err(if drawer.is_away() {
+        match cache.take(ask, policy, now, wall) {
+            Ok(taken) => self.promise(cache, taken, ask, wall).await,
+            Err(short) => Err(if cache.is_away() {
                 short.while_away()
             } else {
                 short.refusal()
@@ -238,8 +238,8 @@ impl Till {
     /// Journals a hold; from then on it counts, whatever happens to this process.
     async fn promise(
         self: &Arc<Till>,
-        drawer: Arc<Drawer>,
-        mut taken: drawer::Taken,
+        cache: Arc<AccountCache>,
+        mut taken: cache::Taken,
         ask: &Ask<'_>,
         wall: SystemTime,
     ) -> Result<Hold, Refusal> {
@@ -269,13 +269,13 @@ impl Till {
             Ok(segment) => taken.segment = Some(segment),
             Err(error) => {
                 log::error!("a request is refused: the journal cannot be written: {error}");
-                drawer.give_back(&taken);
+                cache.give_back(&taken);
                 return Err(Refusal::JournalFull);
             }
         }
         let mut hold = Hold {
             till: self.clone(),
-            drawer,
+            cache,
             taken,
             stands: false,
             settled: false,
@@ -298,23 +298,23 @@ impl Till {
 
     /// Charges the event's account what nothing was held for.
     pub fn charge(&self, event: &UsageEvent) {
-        self.drawer(&event.account).charge(event, &self.journal);
+        self.cache(&event.account).charge(event, &self.journal);
     }
 
     /// Keeps the event of an attempt that costs nothing, and counts towards nothing, until the next message to the
     /// bank.
     pub fn note(&self, event: &UsageEvent) {
-        self.drawer(&event.account).note(event);
+        self.cache(&event.account).note(event);
     }
 
-    fn drawer(&self, account: &Arc<str>) -> Arc<Drawer> {
-        if let Some(drawer) = self.drawers.read().get(account) {
-            return drawer.clone();
+    fn cache(&self, account: &Arc<str>) -> Arc<AccountCache> {
+        if let Some(cache) = self.caches.read().get(account) {
+            return cache.clone();
         }
-        let mut drawers = self.drawers.write();
-        drawers
+        let mut caches = self.caches.write();
+        caches
             .entry(account.clone())
-            .or_insert_with(|| Arc::new(Drawer::new(account.clone())))
+            .or_insert_with(|| Arc::new(AccountCache::new(account.clone())))
             .clone()
     }
 }
@@ -338,10 +338,10 @@ impl Hold {
         let policy = *self.till.policy.read();
         let waits = self.taken.waits();
         let extension =
-            self.drawer
+            self.cache
                 .extend(&mut self.taken, more, policy, tollgate_base::clock::now());
         if extension == Extension::Asked && !waits {
-            self.till.urge(self.drawer.clone());
+            self.till.urge(self.cache.clone());
         }
         extension
     }
@@ -357,7 +357,7 @@ impl Hold {
             return;
         }
         let over = self
-            .drawer
+            .cache
             .settle(&self.taken, events, &self.till.journal, wall);
         self.till.worst.fetch_max(over.0, Ordering::Relaxed);
     }

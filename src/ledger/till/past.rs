@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Teller;
-use super::drawer::report_lost;
+use super::Flusher;
+use super::cache::report_lost;
 use super::history::{Gaps, History};
 use super::recover::Rest;
 use crate::NanoUsd;
@@ -28,7 +28,7 @@ enum Told {
     Foreign(Reply),
 }
 
-impl Teller {
+impl Flusher {
     /// Tells the bank what earlier lives of this replica left in their journals; repeats until it is told. What is told is
     /// told once more a lease later, by when the bank may have forgotten it, and deleted then.
     ///
@@ -171,7 +171,7 @@ impl Teller {
         let lost = total - reply.charged - *before;
         if lost > NanoUsd::ZERO {
             report_lost(&message.account, message.holder, lost);
-            self.till.drawer(&message.account).lose(lost);
+            self.till.cache(&message.account).lose(lost);
             *before += lost;
         }
     }

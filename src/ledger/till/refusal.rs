@@ -49,7 +49,7 @@ pub enum Refusal {
     JournalFull,
 }
 
-/// What a drawer lacks for a request, with what the bank said last.
+/// What a cache lacks for a request, with what the bank said last.
 #[derive(Clone, Debug)]
 pub(crate) struct Short(pub(super) Refusal);
 

@@ -48,7 +48,7 @@ impl PastAccount {
         }
     }
 
-    /// Begins anew in another name, as a drawer does; what was in messages keeps its order.
+    /// Begins anew in another name, as a cache does; what was in messages keeps its order.
     pub(super) fn rename(&mut self, replica: u64, nonce: u64, after: u64) {
         let holder = Holder {
             replica,

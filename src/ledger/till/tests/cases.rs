@@ -17,15 +17,15 @@ fn a_request_is_held_settled_and_told() {
         }),
         "nothing is known of the account yet"
     );
-    let drawer = till.drawer(&request.account);
+    let cache = till.cache(&request.account);
     let ask = request.ask(100);
-    let waiting = drawer.wait(&ask, ENFORCED, 0);
+    let waiting = cache.wait(&ask, ENFORCED, 0);
     assert!(till.exchange(Occasion::Urgent, &mut bank, clock));
     drop(waiting);
     let hold = till.admit_now(&ask, clock).unwrap();
-    assert_eq!(drawer.figures().held, NanoUsd(100));
+    assert_eq!(cache.figures().held, NanoUsd(100));
     hold.settle(vec![charge(40)]);
-    let figures = drawer.figures();
+    let figures = cache.figures();
     assert_eq!((figures.held, figures.untold), (NanoUsd(0), NanoUsd(40)));
     assert!(till.exchange(Occasion::Flush, &mut bank, clock));
     assert_eq!(bank.spent, NanoUsd(40));
@@ -40,20 +40,20 @@ fn a_lost_answer_is_repeated_and_counted_once() {
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
     credit(&mut bank, "g", 1_000, clock);
     let waiting_ask = request.ask(100);
-    let drawer = till.drawer(&request.account);
+    let cache = till.cache(&request.account);
     till.wait_once(&waiting_ask, &mut bank, clock);
     till.admit_now(&waiting_ask, clock)
         .unwrap()
         .settle(vec![charge(60)]);
-    let message = till.letter(Occasion::Flush, clock).unwrap();
+    let message = till.outgoing(Occasion::Flush, clock).unwrap();
     bank.exchange(&message, clock.ms);
     till.acknowledge(Err(StoreError::Away("lost".to_owned())), clock.now());
-    assert!(drawer.is_away());
-    let again = till.letter(Occasion::Flush, clock).unwrap();
+    assert!(cache.is_away());
+    let again = till.outgoing(Occasion::Flush, clock).unwrap();
     assert_eq!((again.number, again.spent), (message.number, message.spent));
     let reply = bank.exchange(&again, clock.ms);
     till.acknowledge(Ok(reply), clock.now());
-    assert_eq!((bank.spent, drawer.is_away()), (NanoUsd(60), false));
+    assert_eq!((bank.spent, cache.is_away()), (NanoUsd(60), false));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn orphans_are_charged_at_their_estimates_once() {
             .unwrap()
             .settle(vec![charge(30)]);
         // The bank has applied it, and the till has died before it heard so.
-        let message = till.letter(Occasion::Flush, clock).unwrap();
+        let message = till.outgoing(Occasion::Flush, clock).unwrap();
         bank.exchange(&message, clock.ms);
         till.admit_now(&ask, clock).unwrap().forget();
         let held = till.admit_now(&ask, clock).unwrap();
@@ -176,7 +176,7 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
     till.admit_now(&ask, clock)
         .unwrap()
         .settle(vec![charge(10)]);
-    till.letter(Occasion::Flush, clock).unwrap();
+    till.outgoing(Occasion::Flush, clock).unwrap();
     till.acknowledge(Err(StoreError::Away("gone".to_owned())), clock.now());
     let mut served = 10;
     while let Ok(hold) = till.admit_now(&ask, clock) {
@@ -203,7 +203,7 @@ fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
 }
 
 /// Two limits, and two requests that wait for them at the same time: the first one to go on used to make the
-/// second limit's purse, and the other one then took out of it what it had never put in. What was needed stayed
+/// second limit's bucket, and the other one then took out of it what it had never put in. What was needed stayed
 /// negative for ever, so that nothing was borrowed for that limit again.
 #[test]
 fn what_requests_need_of_a_second_limit_is_counted_in_and_out() {
@@ -223,11 +223,11 @@ fn what_requests_need_of_a_second_limit_is_counted_in_and_out() {
         limit(Measure::TokensPerMinute),
     ]);
     let ask = request.ask(1);
-    let drawer = till.drawer(&request.account);
+    let cache = till.cache(&request.account);
     assert!(till.admit_now(&ask, clock).is_err());
-    let one = drawer.wait(&ask, ENFORCED, 0);
+    let one = cache.wait(&ask, ENFORCED, 0);
     assert!(till.admit_now(&ask, clock).is_err());
-    let two = drawer.wait(&ask, ENFORCED, 0);
+    let two = cache.wait(&ask, ENFORCED, 0);
     till.exchange(Occasion::Urgent, &mut bank, clock);
     drop(one);
     let first = till.admit_now(&ask, clock);
@@ -240,7 +240,7 @@ fn what_requests_need_of_a_second_limit_is_counted_in_and_out() {
         second.err()
     );
     drop((first, second));
-    let message = till.letter(Occasion::Flush, clock).unwrap();
+    let message = till.outgoing(Occasion::Flush, clock).unwrap();
     for part in &message.meters {
         assert!(
             part.need == 0 && part.returned == 0,
@@ -293,8 +293,8 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
 
 /// A request that waits for its money, gets it, spends 7 of it, and is told.
 fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
-    let drawer = till.drawer(ask.account);
-    let waiting = drawer.wait(ask, ENFORCED, 0);
+    let cache = till.cache(ask.account);
+    let waiting = cache.wait(ask, ENFORCED, 0);
     till.exchange(Occasion::Urgent, bank, clock);
     drop(waiting);
     till.admit_now(ask, clock).unwrap().settle(vec![charge(7)]);
@@ -310,23 +310,23 @@ fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
     credit(&mut bank, "g", 1_000, clock);
     let ask = request.ask(10);
-    let drawer = till.drawer(&request.account);
+    let cache = till.cache(&request.account);
     spend(&till, &mut bank, &ask, clock);
     let mut behind = bank.clone();
     for _ in 0..3 {
         spend(&till, &mut bank, &ask, clock);
     }
     till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
-    till.letter(Occasion::Flush, clock).unwrap();
+    till.outgoing(Occasion::Flush, clock).unwrap();
     till.acknowledge(Err(StoreError::Away("gone".to_owned())), clock.now());
     let mut told = 0;
     while behind.spent < NanoUsd(35) {
-        assert!(drawer.is_away(), "told {told}");
+        assert!(cache.is_away(), "told {told}");
         till.exchange(Occasion::Urgent, &mut behind, clock);
         told += 1;
     }
-    assert!(!drawer.is_away() && told > 3, "told {told}");
-    let waiting = drawer.wait(&ask, ENFORCED, 0);
+    assert!(!cache.is_away() && told > 3, "told {told}");
+    let waiting = cache.wait(&ask, ENFORCED, 0);
     assert!(waiting.answered().now_or_never().is_none(), "not in any");
     till.exchange(Occasion::Urgent, &mut behind, clock);
     assert!(waiting.answered().now_or_never().is_some());
@@ -347,8 +347,8 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
     let request = limits(Measure::RequestsPerMinute, 2);
     let ask = request.ask(1);
     let decide = |ask: &Ask<'_>, clock: Clock| {
-        let drawer = till.drawer(ask.account);
-        drawer.take(ask, ENFORCED, clock.now(), clock.wall())
+        let cache = till.cache(ask.account);
+        cache.take(ask, ENFORCED, clock.now(), clock.wall())
     };
     let short = decide(&ask, clock).err().unwrap();
     assert!(!short.is_final(), "the bank has not been asked");
@@ -360,8 +360,8 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
 
     let slots = limits(Measure::ConcurrentRequests, 1);
     let ask = slots.ask(1);
-    let drawer = till.drawer(ask.account);
-    let waiting = drawer.wait(&ask, ENFORCED, 0);
+    let cache = till.cache(ask.account);
+    let waiting = cache.wait(&ask, ENFORCED, 0);
     assert!(decide(&ask, clock).is_err());
     drop(waiting);
     till.wait_once(&ask, &mut bank, clock);
@@ -435,7 +435,7 @@ fn a_hold_that_is_dropped_is_charged_as_after_a_crash() {
     till.wait_once(&request.ask(30), &mut bank, clock);
     drop(till.admit_now(&request.ask(30), clock).unwrap());
     let message = till
-        .letter(Occasion::Flush, clock)
+        .outgoing(Occasion::Flush, clock)
         .expect("something was settled");
     assert_eq!(
         (message.spent, message.rollups[0].orphaned),
@@ -529,8 +529,8 @@ fn what_requests_in_flight_may_cost_beyond_their_holds_is_bounded_over_all_repli
                         attempt < 2 || matches!(refusal, Refusal::Exposed { .. }),
                         "{refusal:?}"
                     );
-                    let drawer = till.drawer(ask.account);
-                    let waiting = drawer.wait(&ask, policy, attempt);
+                    let cache = till.cache(ask.account);
+                    let waiting = cache.wait(&ask, policy, attempt);
                     till.exchange(Occasion::Urgent, &mut bank, clock);
                     drop(waiting);
                 }
@@ -563,7 +563,7 @@ fn what_does_not_fit_into_the_overdraft_is_held_at_its_worst_case() {
     till.wait_once(&ask, &mut bank, clock);
     let hold = till.admit_now(&ask, clock).expect("all of it is there");
     assert_eq!(
-        (hold.estimate(), till.drawer(ask.account).figures().held),
+        (hold.estimate(), till.cache(ask.account).figures().held),
         (NanoUsd(10), NanoUsd(300))
     );
     hold.settle(vec![charge(299)]);

@@ -12,7 +12,7 @@ fn world() -> (Account, Clock) {
 /// In whose name the till speaks of the account.
 fn name(till: &Till, bank: &mut Account, clock: Clock) -> crate::bank::Holder {
     till.charge(&charge(0));
-    let message = till.letter(Occasion::Flush, clock).unwrap();
+    let message = till.outgoing(Occasion::Flush, clock).unwrap();
     let reply = bank.exchange(&message, clock.ms);
     till.acknowledge(Ok(reply), clock.now());
     message.holder
@@ -60,7 +60,7 @@ fn what_a_life_left_counts_once_though_two_tell_it() {
         let orphan = till.admit_now(&request.ask(5), clock);
         orphan.unwrap().forget();
         till.charge(&charge(20));
-        till.letter(Occasion::Flush, clock).unwrap();
+        till.outgoing(Occasion::Flush, clock).unwrap();
         till.charge(&charge(300));
     }
     let copy = copied(dir.path());
@@ -151,7 +151,7 @@ fn twins_are_told_apart_by_what_they_serve() {
     till.flush(&mut bank, clock);
     // The twin's next message, as the bank hears it first.
     till.charge(&charge(20));
-    let mut message = till.letter(Occasion::Flush, clock).unwrap();
+    let mut message = till.outgoing(Occasion::Flush, clock).unwrap();
     till.acknowledge(Err(StoreError::Away("not sent".to_owned())), clock.now());
     message.mark = message.before.then(message.number, 4_711);
     message.spent = NanoUsd(20);

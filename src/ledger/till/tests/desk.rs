@@ -1,4 +1,4 @@
-//! The till with its teller at work, and a bank that does what it is told to.
+//! The till with its flusher at work, and a bank that does what it is told to.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -118,9 +118,9 @@ impl Desk {
         };
         let till = Arc::new(Till::new(open(dir.path()).0, ENFORCED, rhythm));
         let bank = Arc::new(bank);
-        let teller = Arc::new(Teller::new(till.clone(), bank.clone(), Arc::new(Nobody)));
+        let flusher = Arc::new(Flusher::new(till.clone(), bank.clone(), Arc::new(Nobody)));
         let (stop, stopping) = watch::channel(false);
-        let work = tokio::spawn(teller.run(stopping));
+        let work = tokio::spawn(flusher.run(stopping));
         Desk {
             _dir: dir,
             till,
@@ -195,8 +195,8 @@ async fn a_call_that_breaks_off_is_repeated() {
     let request = Request::new(Vec::new());
     let refused = desk.admit(&request.ask(10)).await;
     assert_eq!(refused.err(), Some(Refusal::BankAway), "and at once");
-    desk.till.urge(desk.till.drawer(&request.account));
-    while desk.till.drawer(&request.account).is_away() {
+    desk.till.urge(desk.till.cache(&request.account));
+    while desk.till.cache(&request.account).is_away() {
         tokio::task::yield_now().await;
     }
     desk.admit(&request.ask(10))
@@ -221,7 +221,7 @@ async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
     };
     let (dir, old) = (scratch(), scratch());
     let desk = Arc::new(Till::new(open(dir.path()).0, ENFORCED, rhythm));
-    let teller = Teller::new(desk, bank, Arc::new(Nobody));
+    let flusher = Flusher::new(desk, bank, Arc::new(Nobody));
     {
         let till = till(
             open(old.path()).0,
@@ -234,7 +234,7 @@ async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
         hold.unwrap().settle(vec![charge(4)]);
     }
     let (journal, lives) = open(old.path());
-    teller.settle_past(lives).await;
+    flusher.settle_past(lives).await;
     drop(journal);
     let (_journal, lives) = open(old.path());
     assert_eq!(lives.len(), 1, "it is still there");
@@ -254,8 +254,8 @@ async fn what_a_life_left_is_told_again_a_lease_later() {
     };
     let till = Arc::new(Till::new(journal, ENFORCED, rhythm));
     let bank = Arc::new(Memory::default());
-    let teller = Teller::new(till, bank.clone(), Arc::new(Nobody));
-    let past = teller.settle_past(lives);
+    let flusher = Flusher::new(till, bank.clone(), Arc::new(Nobody));
+    let past = flusher.settle_past(lives);
     let forget = async {
         while bank.accounts.lock().is_empty() {
             tokio::task::yield_now().await;
@@ -264,6 +264,6 @@ async fn what_a_life_left_is_told_again_a_lease_later() {
     };
     tokio::join!(past, forget);
     assert_eq!(bank.close().spent, NanoUsd(4), "once more");
-    drop(teller);
+    drop(flusher);
     assert!(open(dir.path()).1.is_empty(), "and then it is deleted");
 }

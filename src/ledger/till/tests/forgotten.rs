@@ -56,7 +56,7 @@ fn who_has_nothing_to_say_asks_on_a_new_connection_and_after_half_a_lease() {
         let dir = scratch();
         let (till, banks) = told(dir.path(), MANY, clock);
         let mut bank = banks[3].clone();
-        let more = till.letter(Occasion::Flush, clock);
+        let more = till.outgoing(Occasion::Flush, clock);
         assert_eq!(more, None, "there is nothing to say");
         clock.ms += pass;
         if pass == 0 {

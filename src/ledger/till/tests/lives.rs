@@ -123,7 +123,7 @@ impl World {
                 answered,
             } => {
                 let till = &self.gateways[which % count].till;
-                let Some(message) = till.letter(Occasion::Flush, self.clock) else {
+                let Some(message) = till.outgoing(Occasion::Flush, self.clock) else {
                     return;
                 };
                 let reply = arrives.then(|| self.bank.exchange(&message, self.clock.ms));
@@ -137,7 +137,7 @@ impl World {
             }
             Step::Copy { which } if count < MOST => {
                 let gateway = &self.gateways[which % count];
-                self.shared += gateway.till.drawer(&"a".into()).figures().untold;
+                self.shared += gateway.till.cache(&"a".into()).figures().untold;
                 self.shared += NanoUsd(10 * gateway.holds.len() as i64);
                 // To the copy, these were under way when it died.
                 self.owed += NanoUsd::ZERO;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
 
-use super::drawer::{Next, Occasion};
+use super::cache::{Next, Occasion};
 use super::history::{Gaps, History};
 use super::past::Reported;
 use super::*;
@@ -131,21 +131,21 @@ impl Request {
 impl Till {
     /// Admission without waiting.
     fn admit_now(self: &Arc<Till>, ask: &Ask<'_>, clock: Clock) -> Result<Hold, Refusal> {
-        let drawer = self.drawer(ask.account);
+        let cache = self.cache(ask.account);
         let policy = *self.policy.read();
-        let taken = drawer
+        let taken = cache
             .take(ask, policy, clock.now(), clock.wall())
             .map_err(refusal::Short::refusal)?;
-        self.promise(drawer, taken, ask, clock.wall())
+        self.promise(cache, taken, ask, clock.wall())
             .now_or_never()
             .expect("no disk is waited for")
     }
 
     /// The next message about the account `a`.
-    fn letter(&self, occasion: Occasion, clock: Clock) -> Option<Exchange> {
-        let drawer = self.drawer(&"a".into());
+    fn outgoing(&self, occasion: Occasion, clock: Clock) -> Option<Exchange> {
+        let cache = self.cache(&"a".into());
         let borrows = self.policy.read().enforced;
-        drawer.letter(
+        cache.outgoing(
             occasion,
             borrows,
             Some(clock.connection),
@@ -160,29 +160,29 @@ impl Till {
         answer: Result<super::super::bank::Reply, StoreError>,
         sent: Instant,
     ) -> Next {
-        let drawer = self.drawer(&"a".into());
-        let next = drawer.acknowledge(answer, (sent, sent), RHYTHM.lease, &self.journal);
+        let cache = self.cache(&"a".into());
+        let next = cache.acknowledge(answer, (sent, sent), RHYTHM.lease, &self.journal);
         if next == Next::Remind {
-            let gaps = Gaps::from([("a".to_owned(), drawer.gap().unwrap())]);
+            let gaps = Gaps::from([("a".to_owned(), cache.gap().unwrap())]);
             let found = self.journal.read(|pages| {
                 History::forgotten(self.holder(), pages.records()?, &gaps, RHYTHM.lease)
             });
-            drawer.repeat(found.unwrap().remove("a"));
+            cache.repeat(found.unwrap().remove("a"));
         }
         next
     }
 
     /// What a request does that finds too little: it waits for one exchange.
     fn wait_once(&self, ask: &Ask<'_>, bank: &mut Account, clock: Clock) {
-        let drawer = self.drawer(ask.account);
-        let waiting = drawer.wait(ask, *self.policy.read(), 0);
+        let cache = self.cache(ask.account);
+        let waiting = cache.wait(ask, *self.policy.read(), 0);
         self.exchange(Occasion::Urgent, bank, clock);
         drop(waiting);
     }
 
     /// One message to the bank and back, if there is anything to say.
     fn exchange(&self, occasion: Occasion, bank: &mut Account, clock: Clock) -> bool {
-        let Some(message) = self.letter(occasion, clock) else {
+        let Some(message) = self.outgoing(occasion, clock) else {
             return false;
         };
         let reply = bank.exchange(&message, clock.ms);
@@ -247,14 +247,14 @@ fn recover_and_keep(
     let (journal, lives) = open(dir);
     let memory = Arc::new(desk::Memory::of(std::mem::take(bank), clock.ms));
     let till = till(journal.clone(), ENFORCED);
-    let teller = Teller::new(till.clone(), memory.clone(), Arc::new(desk::Nobody));
+    let flusher = Flusher::new(till.clone(), memory.clone(), Arc::new(desk::Nobody));
     for life in &lives {
         let mut reported = Reported::new();
-        let told = futures::executor::block_on(teller.settle(life, &mut reported));
+        let told = futures::executor::block_on(flusher.settle(life, &mut reported));
         assert!(told, "the bank refuses nothing");
     }
     *bank = memory.close();
-    let lost = till.drawer(&"a".into()).figures().lost;
+    let lost = till.cache(&"a".into()).figures().lost;
     (journal, lives, lost)
 }
 
@@ -305,7 +305,7 @@ impl Till {
 
     /// The account's figures.
     fn lost(&self) -> NanoUsd {
-        self.drawer(&"a".into()).figures().lost
+        self.cache(&"a".into()).figures().lost
     }
 }
 

@@ -163,13 +163,13 @@ impl World {
         let request = Request::new(Vec::new());
         let ask = request.ask(estimate);
         let till = self.replicas[index].till.clone();
-        let drawer = till.drawer(&request.account);
-        if drawer.is_away() {
+        let cache = till.cache(&request.account);
+        if cache.is_away() {
             return;
         }
         let mut admitted = till.admit_now(&ask, self.skewed(index));
         if admitted.is_err() {
-            let waiting = drawer.wait(&ask, ENFORCED, 0);
+            let waiting = cache.wait(&ask, ENFORCED, 0);
             self.exchange(index, Occasion::Urgent, Fate::Arrives);
             drop(waiting);
             admitted = till.admit_now(&ask, self.skewed(index));
@@ -187,7 +187,7 @@ impl World {
 
     fn exchange(&mut self, index: usize, occasion: Occasion, fate: Fate) {
         let till = &self.replicas[index].till;
-        let Some(message) = till.letter(occasion, self.clock) else {
+        let Some(message) = till.outgoing(occasion, self.clock) else {
             return;
         };
         let lost = || StoreError::Away("lost".to_owned());
@@ -212,7 +212,7 @@ impl World {
     /// After an answer both sides agree on the allotment, to the nano-dollar.
     fn check_float(&self, index: usize) {
         let till = &self.replicas[index].till;
-        let figures = till.drawer(&self.request.account).figures();
+        let figures = till.cache(&self.request.account).figures();
         let lent = self.bank.holders.get(&till.holder()).map(|b| b.allotment);
         assert_eq!(
             lent,

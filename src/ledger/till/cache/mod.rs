@@ -1,12 +1,12 @@
-//! One account's cash drawer. No I/O but the journal's appends; the time is passed in.
+//! One account's part of the till. No I/O but the journal's appends; the time is passed in.
 //!
-//! Invariants: what is settled is in the journal before it is in the drawer's books; a message to the bank says
+//! Invariants: what is settled is in the journal before it is in the cache's books; a message to the bank says
 //! exactly what the journal has between two of its marks. Both hold because settling and marking happen under
-//! the drawer's lock.
+//! the cache's lock.
 
-mod letters;
 mod meters;
 mod names;
+mod outbox;
 mod records;
 mod waiting;
 
@@ -18,15 +18,15 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub(super) use letters::Occasion;
-use meters::{MeterPurse, countable, units, used};
+use meters::{MeterBucket, countable, units, used};
 use names::Chain;
 pub(super) use names::report_lost;
+pub(super) use outbox::Occasion;
 use records::Unwritten;
 
 use super::bank_clock::BankClock;
 use super::batch::Totals;
-use super::purse::Purse;
+use super::bucket::Bucket;
 use super::recovered::Held;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
@@ -37,7 +37,7 @@ use crate::events::stored;
 use crate::journal::{Journal, Segment};
 
 /// One account.
-pub(crate) struct Drawer {
+pub(crate) struct AccountCache {
     /// Whose.
     pub account: Arc<str>,
     state: Mutex<State>,
@@ -47,8 +47,8 @@ pub(crate) struct Drawer {
 
 #[derive(Default)]
 struct State {
-    money: Purse,
-    meters: HashMap<Meter, MeterPurse, RandomState>,
+    money: Bucket,
+    meters: HashMap<Meter, MeterBucket, RandomState>,
     /// What time it is to the bank.
     clock: BankClock,
     /// Until when the allotment may be used.
@@ -75,7 +75,7 @@ struct State {
     /// Requests that have begun to wait since the last message was written.
     newcomers: u64,
     /// Messages that are not acknowledged, oldest first.
-    letters: VecDeque<Letter>,
+    outbox: VecDeque<Outgoing>,
     in_flight: bool,
     /// What was settled since the last message was written.
     settled: Totals,
@@ -93,7 +93,7 @@ struct State {
 }
 
 /// A message, and what to release when it is acknowledged.
-struct Letter {
+struct Outgoing {
     /// What is sent.
     exchange: Exchange,
     /// What tells its charges from others.
@@ -108,11 +108,11 @@ pub(crate) enum Next {
     Rest,
     /// Another message at once.
     Write,
-    /// The bank has forgotten what [`Drawer::gap`] says; nothing is sent until [`Drawer::repeat`].
+    /// The bank has forgotten what [`AccountCache::gap`] says; nothing is sent until [`AccountCache::repeat`].
     Remind,
 }
 
-/// What [`Drawer::take`] took.
+/// What [`AccountCache::take`] took.
 pub(crate) struct Taken {
     /// Unique in this life of the till.
     pub id: u64,
@@ -166,17 +166,17 @@ pub struct Figures {
     pub lost: NanoUsd,
 }
 
-impl Drawer {
+impl AccountCache {
     /// An empty one.
-    pub(crate) fn new(account: Arc<str>) -> Drawer {
-        Drawer {
+    pub(crate) fn new(account: Arc<str>) -> AccountCache {
+        AccountCache {
             account,
             state: Mutex::default(),
             answered: watch::Sender::new(0),
         }
     }
 
-    /// Takes what the request asks for out of every purse, or nothing.
+    /// Takes what the request asks for out of every bucket, or nothing.
     pub(crate) fn take(
         &self,
         ask: &Ask<'_>,
@@ -223,7 +223,7 @@ impl Drawer {
         state.money.take(held.0);
         for limit in ask.limits.iter() {
             if let Some(meter) = state.meters.get_mut(&limit.meter) {
-                meter.purse.take(units(limit, held, tokens));
+                meter.bucket.take(units(limit, held, tokens));
             }
         }
         state.holds += 1;
@@ -249,7 +249,7 @@ impl Drawer {
         })
     }
 
-    /// Undoes [`Drawer::take`]: the request was never admitted.
+    /// Undoes [`AccountCache::take`]: the request was never admitted.
     pub(crate) fn give_back(&self, taken: &Taken) {
         let mut state = self.state.lock();
         state.release(taken, NanoUsd::ZERO, None);
@@ -305,7 +305,7 @@ impl Drawer {
     /// This till's figures.
     pub(crate) fn figures(&self) -> Figures {
         let state = self.state.lock();
-        let told: NanoUsd = state.letters.iter().map(|l| l.exchange.spent).sum();
+        let told: NanoUsd = state.outbox.iter().map(|l| l.exchange.spent).sum();
         Figures {
             holds: state.holds,
             held: NanoUsd(state.money.held),
@@ -332,7 +332,7 @@ impl State {
         self.lease_by = None;
         self.money.unspent = self.money.unspent.min(0);
         for meter in self.meters.values_mut() {
-            meter.purse.unspent = meter.purse.unspent.min(0);
+            meter.bucket.unspent = meter.bucket.unspent.min(0);
         }
     }
 
@@ -345,7 +345,7 @@ impl State {
         if taken.exposed > NanoUsd::ZERO
             && let Some(overdraft) = self.meters.get_mut(&Meter::overdraft())
         {
-            overdraft.purse.settle(taken.exposed.0, 0);
+            overdraft.bucket.settle(taken.exposed.0, 0);
         }
         for (limit, begun) in taken.limits.iter().zip(&taken.begun) {
             let Some(meter) = self.meters.get_mut(&limit.meter) else {
@@ -355,10 +355,10 @@ impl State {
             let promised = units(limit, taken.held, taken.tokens);
             let used = tokens.map_or(0, |tokens| used(measure, cost, tokens));
             if meter.begun == *begun {
-                meter.purse.settle(promised, used);
+                meter.bucket.settle(promised, used);
             } else if measure.is_budget() {
                 // Money counts in the window in which it is spent; requests and tokens, in the one they came in.
-                meter.purse.settle(0, used);
+                meter.bucket.settle(0, used);
             }
         }
     }
@@ -374,13 +374,13 @@ impl State {
     }
 
     /// What may be exposed out of the account's overdraft.
-    fn overdraft(&mut self, most: NanoUsd) -> &mut Purse {
+    fn overdraft(&mut self, most: NanoUsd) -> &mut Bucket {
         let meter = Meter::overdraft();
         let limit = Limit {
             meter,
             most: most.0,
         };
-        &mut self.meter(&limit, 0).purse
+        &mut self.meter(&limit, 0).bucket
     }
 
     /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what

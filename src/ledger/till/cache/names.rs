@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::recover::Forgotten;
-use super::{Drawer, Letter, Next, State};
+use super::{AccountCache, Next, Outgoing, State};
 use crate::NanoUsd;
 use crate::bank::{Exchange, Holder, Mark, Reply, Verdict};
 use crate::journal::{Journal, Record};
@@ -100,7 +100,7 @@ impl Stamp {
     }
 }
 
-impl Drawer {
+impl AccountCache {
     /// The first and the last of the messages that the bank has forgotten, if it has.
     pub(crate) fn gap(&self) -> Option<(u64, u64)> {
         self.state.lock().gap
@@ -120,21 +120,21 @@ impl Drawer {
         let Some(Forgotten { messages, complete }) = forgotten else {
             return;
         };
-        let letters = messages.into_iter().map(|(exchange, content)| Letter {
+        let outgoing = messages.into_iter().map(|(exchange, content)| Outgoing {
             exchange,
             content,
             releases: Vec::new(),
         });
-        let before = state.letters.len();
-        for letter in letters.rev() {
-            state.letters.push_front(letter);
+        let before = state.outbox.len();
+        for outgoing in outgoing.rev() {
+            state.outbox.push_front(outgoing);
         }
-        let found = state.letters.len() > before;
+        let found = state.outbox.len() > before;
         if !found && !complete {
             return;
         }
         // What is missing before the first one cannot be had.
-        match state.letters.front_mut() {
+        match state.outbox.front_mut() {
             Some(first) => first.exchange.oldest = first.exchange.number,
             None => state.stale = true,
         }
@@ -176,13 +176,10 @@ impl State {
     /// What an answer says of the message that is under way.
     pub(super) fn verdict(&mut self, reply: &Reply, journal: &Journal) -> Verdict {
         let chain = self.chain(journal);
-        match self.letters.front() {
-            Some(Letter { exchange, .. }) => {
-                let last = self
-                    .letters
-                    .iter()
-                    .find(|l| l.exchange.number == reply.last);
-                let sent = last.map_or(exchange, |letter| &letter.exchange);
+        match self.outbox.front() {
+            Some(Outgoing { exchange, .. }) => {
+                let last = self.outbox.iter().find(|l| l.exchange.number == reply.last);
+                let sent = last.map_or(exchange, |outgoing| &outgoing.exchange);
                 reply.verdict((sent.number, sent.mark), chain.number)
             }
             // A question.
@@ -194,9 +191,9 @@ impl State {
     /// The bank has forgotten messages that it had acknowledged.
     pub(super) fn fall_behind(&mut self, account: &str, reply: &Reply) -> Next {
         let first = self
-            .letters
+            .outbox
             .front()
-            .map(|letter| letter.exchange.number - 1);
+            .map(|outgoing| outgoing.exchange.number - 1);
         let last = first.unwrap_or(self.chain.map_or(0, |chain| chain.number));
         log::warn!(
             "account `{account}`: the bank has this gateway's messages up to {} of {last}: it was restored, or a replica took over. They are told again, as far as the journal has them; what else it has forgotten, as grants made since, is to be made again",
@@ -209,7 +206,7 @@ impl State {
     /// Somebody else speaks in this account's name: it takes another one, and tells in it what the bank does not have.
     pub(super) fn rename(&mut self, account: &str, reply: &Reply, journal: &Journal) -> Next {
         let old = self.chain(journal);
-        let waiting = self.letters.len() as u64;
+        let waiting = self.outbox.len() as u64;
         let after = old.number - waiting;
         let renamed = journal.rename(old.holder).and_then(|(holder, nonce)| {
             let record = Record::Renamed {
@@ -232,10 +229,10 @@ impl State {
             }
         };
         let mut chain = Chain::new(name);
-        for letter in &mut self.letters {
-            let stamp = chain.stamp(letter.content, letter.exchange.spent);
+        for outgoing in &mut self.outbox {
+            let stamp = chain.stamp(outgoing.content, outgoing.exchange.spent);
             chain = stamp.chain();
-            let exchange = &mut letter.exchange;
+            let exchange = &mut outgoing.exchange;
             (exchange.holder, exchange.number) = (chain.holder, chain.number);
             (exchange.before, exchange.mark) = (stamp.before, chain.mark);
             exchange.oldest = 1;

@@ -1,4 +1,4 @@
-//! What a drawer settles, in the journal and in the next message.
+//! What a cache settles, in the journal and in the next message.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is missing in a drawer: requests that wait for it, and answers that go on meanwhile.
+//! What is missing in a cache: requests that wait for it, and answers that go on meanwhile.
 //!
 //! Invariant: what is needed is the sum of what they miss, of money and of each limit; whoever counts in counts out
 //! the same.
@@ -9,25 +9,25 @@ use tokio::sync::watch;
 
 use super::super::{Ask, Extension, Policy};
 use super::meters::{countable, units};
-use super::{Drawer, State, Taken};
+use super::{AccountCache, State, Taken};
 use crate::NanoUsd;
 use crate::bank::Meter;
 
 /// A request that waits for the bank; what it needs counts as needed until this is dropped.
 pub(crate) struct Waiting<'a> {
-    drawer: &'a Drawer,
+    cache: &'a AccountCache,
     estimate: i64,
     units: Vec<(Meter, i64)>,
     until: u64,
     answered: watch::Receiver<u64>,
 }
 
-impl Drawer {
+impl AccountCache {
     /// Counts what a request needs until it has been answered.
     pub(crate) fn wait(&self, ask: &Ask<'_>, policy: Policy, round: usize) -> Waiting<'_> {
         let tokens = countable(ask.tokens);
         let mut state = self.state.lock();
-        // What is counted in is what will be counted out, even if a purse is made in between.
+        // What is counted in is what will be counted out, even if a bucket is made in between.
         let mut units: Vec<(Meter, i64)> = ask
             .limits
             .iter()
@@ -52,7 +52,7 @@ impl Drawer {
         state.need(held.0, &units, 1);
         state.newcomers += 1;
         Waiting {
-            drawer: self,
+            cache: self,
             estimate: held.0,
             units,
             until: state.number + 1,
@@ -101,7 +101,7 @@ impl Waiting<'_> {
     /// Until a message that says what this request needs was answered, or has failed.
     pub(crate) async fn answered(&self) {
         let mut answered = self.answered.clone();
-        // The sender lives as long as the drawer.
+        // The sender lives as long as the cache.
         let _gone = answered
             .wait_for(|count| *count >= self.until)
             .await
@@ -111,10 +111,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.drawer
-            .state
-            .lock()
-            .need(self.estimate, &self.units, -1);
+        self.cache.state.lock().need(self.estimate, &self.units, -1);
     }
 }
 
@@ -125,7 +122,7 @@ impl State {
         if less > NanoUsd::ZERO
             && let Some(overdraft) = self.meters.get_mut(&Meter::overdraft())
         {
-            overdraft.purse.settle(less.0, 0);
+            overdraft.bucket.settle(less.0, 0);
             taken.exposed -= less;
         }
     }
@@ -134,7 +131,7 @@ impl State {
         self.money.needed += sign * i128::from(estimate);
         for (meter, need) in units {
             if let Some(meter) = self.meters.get_mut(meter) {
-                meter.purse.needed += sign * i128::from(*need);
+                meter.bucket.needed += sign * i128::from(*need);
             }
         }
     }
@@ -149,7 +146,7 @@ impl State {
             {
                 let promised = |held| units(limit, held, taken.tokens);
                 meter
-                    .purse
+                    .bucket
                     .take(promised(taken.held + more) - promised(taken.held));
             }
         }

@@ -1,11 +1,11 @@
-//! Messages between a drawer and the bank: written, and repeated until they are acknowledged.
+//! Messages between a cache and the bank: written, and repeated until they are acknowledged.
 
 use std::time::{Duration, Instant};
 
 use super::super::batch::Totals;
-use super::super::purse::{Purse, Told};
+use super::super::bucket::{Bucket, Told};
 use super::names::Stamp;
-use super::{Drawer, Letter, Next, State};
+use super::{AccountCache, Next, Outgoing, State};
 use crate::NanoUsd;
 use crate::bank::{Exchange, MeterExchange, Reply, Verdict};
 use crate::events::stored;
@@ -34,11 +34,11 @@ struct Cut {
     releases: Vec<(Segment, u32)>,
 }
 
-impl Drawer {
+impl AccountCache {
     /// The next message to send, if there is one: the oldest that is not acknowledged, else a new one if there is
     /// anything to say, else a question about where the bank is if that may have changed. Until
-    /// [`Drawer::acknowledge`] there is no other. `connection` is the one that leads to the bank.
-    pub(crate) fn letter(
+    /// [`AccountCache::acknowledge`] there is no other. `connection` is the one that leads to the bank.
+    pub(crate) fn outgoing(
         &self,
         occasion: Occasion,
         borrows: bool,
@@ -52,7 +52,7 @@ impl Drawer {
             if state.in_flight {
                 return None;
             }
-            let cut = if let Some(oldest) = state.letters.front() {
+            let cut = if let Some(oldest) = state.outbox.front() {
                 Err(oldest.exchange.clone())
             } else if state.has_news(occasion, lease, now) {
                 Ok(state.cut(&self.account, borrows, journal)?)
@@ -79,7 +79,7 @@ impl Drawer {
             events: cut.events.finish(),
             ..cut.stamp.empty(self.account.clone(), lease)
         };
-        self.state.lock().letters.push_back(Letter {
+        self.state.lock().outbox.push_back(Outgoing {
             exchange: exchange.clone(),
             content: cut.content,
             releases: cut.releases,
@@ -104,7 +104,7 @@ impl Drawer {
                 state.heard = state.asked;
                 state.in_flight = next == Next::Remind;
                 // One that is behind is told again what it forgot, before anything it says is news.
-                if state.away && state.letters.is_empty() && next != Next::Remind {
+                if state.away && state.outbox.is_empty() && next != Next::Remind {
                     log::info!("account `{}`: the bank answers again", self.account);
                     state.away = false;
                 }
@@ -124,7 +124,7 @@ impl Drawer {
         let answered = if state.away {
             state.number + 1
         } else {
-            state.number - state.letters.len() as u64
+            state.number - state.outbox.len() as u64
         };
         let waits = !state.away && state.newcomers > 0;
         drop(state);
@@ -140,19 +140,19 @@ impl Drawer {
 impl State {
     fn has_news(&mut self, occasion: Occasion, lease: Duration, now: Instant) -> bool {
         self.forfeit(now);
-        let needed = self.money.needed > 0 || self.meters.values().any(|m| m.purse.needed > 0);
+        let needed = self.money.needed > 0 || self.meters.values().any(|m| m.bucket.needed > 0);
         match occasion {
             Occasion::Urgent => needed || (self.recall && self.money.unspent > 0),
             Occasion::Close => self.number > 0 || !self.settled.is_empty(),
             Occasion::Flush => {
                 // What is lent at all, so that it is not reaped from under requests in flight.
-                let lent = |purse: &Purse| purse.held > 0 && purse.held + purse.unspent > 0;
-                let lent = lent(&self.money) || self.meters.values().any(|m| lent(&m.purse));
+                let lent = |bucket: &Bucket| bucket.held > 0 && bucket.held + bucket.unspent > 0;
+                let lent = lent(&self.money) || self.meters.values().any(|m| lent(&m.bucket));
                 let renew = lent && self.lease_by.is_none_or(|by| now + lease / 2 >= by);
                 let idle = self.money.unspent > 0
-                    || self.meters.values().any(|meter| meter.purse.unspent > 0);
+                    || self.meters.values().any(|meter| meter.bucket.unspent > 0);
                 let settled =
-                    !self.settled.is_empty() || self.meters.values().any(|m| m.purse.used > 0);
+                    !self.settled.is_empty() || self.meters.values().any(|m| m.bucket.used > 0);
                 // Of requests that used nothing there may be nothing but their records in the journal.
                 let records = !self.releases.is_empty();
                 needed
@@ -186,9 +186,9 @@ impl State {
         let meters = self
             .meters
             .iter_mut()
-            .filter(|(_, meter)| !meter.purse.is_quiet())
+            .filter(|(_, meter)| !meter.bucket.is_quiet())
             .map(|(name, meter)| {
-                let told = meter.purse.tell(self.recall);
+                let told = meter.bucket.tell(self.recall);
                 MeterExchange {
                     meter: name.clone(),
                     window: meter.window,
@@ -227,17 +227,17 @@ impl State {
         }
         let mut of_sent = None;
         while self
-            .letters
+            .outbox
             .front()
-            .is_some_and(|letter| letter.exchange.number <= reply.last)
+            .is_some_and(|outgoing| outgoing.exchange.number <= reply.last)
         {
-            let Some(letter) = self.letters.pop_front() else {
+            let Some(outgoing) = self.outbox.pop_front() else {
                 break;
             };
-            for (segment, count) in &letter.releases {
+            for (segment, count) in &outgoing.releases {
                 journal.release(*segment, *count);
             }
-            of_sent.get_or_insert(letter.exchange.meters);
+            of_sent.get_or_insert(outgoing.exchange.meters);
         }
         // Not needed for exactness, only so that a restart repeats less.
         if of_sent.is_some()
@@ -253,7 +253,7 @@ impl State {
         self.free = reply.free;
         self.allotments = reply.allotments;
         self.recall = reply.recall;
-        if !self.letters.is_empty() {
+        if !self.outbox.is_empty() {
             return Next::Write;
         }
         self.balance(account, reply, journal);
@@ -272,7 +272,7 @@ impl State {
             }
             if said.window == meter.window {
                 meter.used = said.used;
-                meter.purse.told(said.allotment);
+                meter.bucket.told(said.allotment);
             }
         }
         // What came back from a recall is for others; tell at once what is not held.

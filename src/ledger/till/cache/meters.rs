@@ -1,6 +1,6 @@
-//! An account's limits at this till: a purse each, for the window of now.
+//! An account's limits at this till: a bucket each, for the window of now.
 //!
-//! Invariants: every limit that a request was held to has a purse, from its first look at it on; no request needs more
+//! Invariants: every limit that a request was held to has a bucket, from its first look at it on; no request needs more
 //! of a limit than there is of it, so that an empty window has room for any; windows are the bank's, see [`BankClock`].
 //!
 //! [`BankClock`]: super::super::bank_clock::BankClock
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::Ask;
 use super::super::batch::MOST_TOKENS;
-use super::super::purse::Purse;
+use super::super::bucket::Bucket;
 use super::super::refusal::{Refusal, Short};
 use super::super::window::window;
 use super::State;
@@ -19,9 +19,9 @@ use crate::bank::Measure;
 
 /// What a till has of one limit.
 #[derive(Default)]
-pub(super) struct MeterPurse {
+pub(super) struct MeterBucket {
     /// Units of it.
-    pub purse: Purse,
+    pub bucket: Bucket,
     /// The start of its window (Unix time, s, by the bank's clock); 0 if it has none.
     pub window: u64,
     /// How often it has begun a window: what was taken before is not given back into this one.
@@ -59,7 +59,7 @@ impl State {
             let (start, end) = window(limit.meter.measure, seconds);
             let meter = self.meter(limit, start);
             begun.push(meter.begun);
-            if enforced && meter.purse.unspent < need {
+            if enforced && meter.bucket.unspent < need {
                 let this = meter.short(limit, need, end.saturating_sub(seconds));
                 short = match short {
                     Some(first) if first.is_final() || !this.is_final() => Some(first),
@@ -70,8 +70,8 @@ impl State {
         short.map_or(Ok(begun), Err)
     }
 
-    /// The purse of a limit, in the window that starts at `start`.
-    pub(super) fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterPurse {
+    /// The bucket of a limit, in the window that starts at `start`.
+    pub(super) fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterBucket {
         let meter = self.meters.entry(limit.meter.clone()).or_default();
         meter.most = limit.most;
         if start != meter.window {
@@ -81,20 +81,20 @@ impl State {
     }
 }
 
-impl MeterPurse {
+impl MeterBucket {
     /// Another window: nothing used, nothing lent; who waits goes on waiting.
     pub(super) fn begin(&mut self, window: u64) {
         self.window = window;
         self.begun += 1;
         self.used = 0;
-        self.purse.begin();
+        self.bucket.begin();
     }
 
     /// `end`: seconds to the end of the window.
     fn short(&self, limit: &Limit, need: i64, end: u64) -> Short {
         let left = match limit.meter.measure {
-            Measure::ConcurrentRequests => self.purse.unspent.max(0),
-            _ => (limit.most - self.used - self.purse.used).max(0),
+            Measure::ConcurrentRequests => self.bucket.unspent.max(0),
+            _ => (limit.most - self.used - self.bucket.used).max(0),
         };
         let reset = (limit.meter.measure.has_window()).then(|| Duration::from_secs(end.max(1)));
         let retry_after = if left >= need {
@@ -163,11 +163,11 @@ mod tests {
             for time in [NOW, NOW + YEAR, NOW, NOW + YEAR] {
                 let (start, _) = window(measure, time);
                 let meter = state.meter(&limit, start);
-                assert_eq!((meter.window, meter.purse.held), (start, 0), "{measure:?}");
-                meter.purse.take(1);
+                assert_eq!((meter.window, meter.bucket.held), (start, 0), "{measure:?}");
+                meter.bucket.take(1);
                 begun.push(meter.begun);
                 let same = state.meter(&limit, start);
-                assert_eq!(same.purse.held, 1, "as long as it lasts");
+                assert_eq!(same.bucket.held, 1, "as long as it lasts");
             }
             assert_eq!(begun, [1, 2, 3, 4], "{measure:?}");
         }

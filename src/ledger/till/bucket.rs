@@ -7,7 +7,7 @@ use crate::NanoUsd;
 
 /// Units of one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Purse {
+pub(super) struct Bucket {
     /// May be promised.
     pub unspent: i64,
     /// Promised to requests in flight.
@@ -25,7 +25,7 @@ pub(super) struct Purse {
 /// How many messages' worth of promises a till likes to have at hand.
 const RESERVE: i64 = 8;
 
-/// What a message says of a purse.
+/// What a message says of a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     /// Settled since the last one.
@@ -38,7 +38,7 @@ pub(super) struct Told {
     pub want: i64,
 }
 
-impl Purse {
+impl Bucket {
     /// Promises `amount`, whether or not it is there.
     pub(super) fn take(&mut self, amount: i64) {
         self.unspent -= amount;
@@ -54,7 +54,7 @@ impl Purse {
         self.used += used;
     }
 
-    /// What the next message says. What is settled and returned leaves the purse with it.
+    /// What the next message says. What is settled and returned leaves the bucket with it.
     pub(super) fn tell(&mut self, recalled: bool) -> Told {
         let taken = std::mem::take(&mut self.taken);
         // Follows a rise at once, and a fall within a few messages.
@@ -90,9 +90,9 @@ impl Purse {
 
     /// Empties it, for a new window; who waits goes on waiting.
     pub(super) fn begin(&mut self) {
-        *self = Purse {
+        *self = Bucket {
             needed: self.needed,
-            ..Purse::default()
+            ..Bucket::default()
         };
     }
 
@@ -119,60 +119,60 @@ mod tests {
 
     #[test]
     fn keeps_a_reserve_while_it_is_used_and_returns_it_after() {
-        let mut purse = Purse {
+        let mut bucket = Bucket {
             needed: 10,
-            ..Purse::default()
+            ..Bucket::default()
         };
-        let told = purse.tell(false);
-        assert_eq!((told.need, told.want), (10, 10), "{purse:?}");
-        purse.told(10);
-        purse.needed = 0;
-        purse.take(10);
-        purse.settle(10, 4);
-        let told = purse.tell(false);
+        let told = bucket.tell(false);
+        assert_eq!((told.need, told.want), (10, 10), "{bucket:?}");
+        bucket.told(10);
+        bucket.needed = 0;
+        bucket.take(10);
+        bucket.settle(10, 4);
+        let told = bucket.tell(false);
         assert_eq!((told.used, told.returned, told.need), (4, 0, 0));
         assert_eq!(told.want, 80 - 6, "a reserve of eight messages");
-        purse.told(80);
-        assert_eq!(purse.unspent, 80);
+        bucket.told(80);
+        assert_eq!(bucket.unspent, 80);
         let mut returned = 0;
         for _ in 0..10 {
-            let told = purse.tell(false);
+            let told = bucket.tell(false);
             returned += told.returned;
-            purse.told(80 - returned);
+            bucket.told(80 - returned);
         }
-        assert_eq!((returned, purse.unspent), (80, 0), "idle");
+        assert_eq!((returned, bucket.unspent), (80, 0), "idle");
     }
 
     #[test]
     fn any_number_may_wait_for_any_amount() {
-        let mut purse = Purse::default();
-        purse.needed += i128::from(NanoUsd::MOST.0) * 1_000_000;
-        purse.take(i64::MAX);
-        purse.settle(i64::MAX, 0);
-        let told = purse.tell(false);
+        let mut bucket = Bucket::default();
+        bucket.needed += i128::from(NanoUsd::MOST.0) * 1_000_000;
+        bucket.take(i64::MAX);
+        bucket.settle(i64::MAX, 0);
+        let told = bucket.tell(false);
         assert_eq!((told.need, told.want), (NanoUsd::TOTAL.0, NanoUsd::TOTAL.0));
         assert_eq!((told.used, told.returned), (0, 0));
     }
 
     #[test]
     fn a_recall_returns_all_that_is_not_held() {
-        let mut purse = Purse::default();
-        purse.told(100);
-        purse.take(30);
-        let told = purse.tell(true);
-        assert_eq!((told.returned, purse.unspent, purse.held), (70, 0, 30));
+        let mut bucket = Bucket::default();
+        bucket.told(100);
+        bucket.take(30);
+        let told = bucket.tell(true);
+        assert_eq!((told.returned, bucket.unspent, bucket.held), (70, 0, 30));
         assert_eq!((told.need, told.want), (0, 0));
     }
 
     #[test]
     fn a_deficit_is_part_of_what_is_needed() {
-        let mut purse = Purse::default();
-        purse.take(5);
-        purse.settle(5, 9);
-        purse.told(0);
-        assert_eq!(purse.unspent, -9, "used is not told yet");
-        purse.needed = 3;
-        let told = purse.tell(false);
+        let mut bucket = Bucket::default();
+        bucket.take(5);
+        bucket.settle(5, 9);
+        bucket.told(0);
+        assert_eq!(bucket.unspent, -9, "used is not told yet");
+        bucket.needed = 3;
+        let told = bucket.tell(false);
         assert_eq!((told.used, told.need), (9, 12));
     }
 }

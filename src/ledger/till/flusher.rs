@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::Till;
-use super::drawer::{Drawer, Next, Occasion};
+use super::cache::{AccountCache, Next, Occasion};
 use super::history::{Gaps, History};
 use crate::bank::{Bank, Books, Exchange, Reply};
 use tollgate_base::clock;
@@ -24,7 +24,7 @@ const AUDIT: Duration = Duration::from_secs(30);
 /// Most accounts whose books are read.
 const AUDITED: usize = 500;
 
-/// How the teller has done, for metrics.
+/// How the flusher has done, for metrics.
 pub trait Observer: Send + Sync {
     /// One call to the bank: how many messages, how many failed, and how long it took.
     fn called(&self, messages: usize, failed: usize, took: Duration);
@@ -34,16 +34,16 @@ pub trait Observer: Send + Sync {
 }
 
 /// See the module.
-pub struct Teller {
+pub struct Flusher {
     pub(super) till: Arc<Till>,
     bank: Arc<dyn Bank>,
     observer: Arc<dyn Observer>,
 }
 
-impl Teller {
-    /// A teller between a till and a bank.
-    pub fn new(till: Arc<Till>, bank: Arc<dyn Bank>, observer: Arc<dyn Observer>) -> Teller {
-        Teller {
+impl Flusher {
+    /// A flusher between a till and a bank.
+    pub fn new(till: Arc<Till>, bank: Arc<dyn Bank>, observer: Arc<dyn Observer>) -> Flusher {
+        Flusher {
             till,
             bank,
             observer,
@@ -54,12 +54,12 @@ impl Teller {
     pub async fn audit(&self) {
         loop {
             let mut books = Vec::new();
-            for drawer in self.till.all_drawers().iter().take(AUDITED) {
+            for cache in self.till.all_caches().iter().take(AUDITED) {
                 // A bank that is away shows in other figures.
-                if let Ok(read) = self.bank.books(&drawer.account).await {
+                if let Ok(read) = self.bank.books(&cache.account).await {
                     let faults = read.faults();
                     if !faults.is_empty() {
-                        log::error!("account `{}` does not balance: {faults:?}", drawer.account);
+                        log::error!("account `{}` does not balance: {faults:?}", cache.account);
                     }
                     books.push(read);
                 }
@@ -70,24 +70,24 @@ impl Teller {
     }
 
     /// Works until it is told to stop; then gives everything back, as far as the bank answers.
-    pub async fn run(self: Arc<Teller>, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self: Arc<Flusher>, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(self.till.rhythm.flush);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut calls = JoinSet::new();
         let upkeep = tokio::spawn(self.clone().upkeep());
         loop {
-            let (drawers, occasion) = tokio::select! {
-                _ = tick.tick() => (self.till.all_drawers(), Occasion::Flush),
+            let (caches, occasion) = tokio::select! {
+                _ = tick.tick() => (self.till.all_caches(), Occasion::Flush),
                 () = self.till.wake.notified() => {
                     (std::mem::take(&mut *self.till.urgent.lock()), Occasion::Urgent)
                 }
                 Some(_) = calls.join_next() => continue,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
-            let letters = self.letters(&drawers, occasion);
-            for part in letters.chunks(AT_ONCE) {
-                let (teller, part) = (self.clone(), part.to_vec());
-                calls.spawn(async move { teller.deliver(part).await });
+            let outgoing = self.outgoing(&caches, occasion);
+            for part in outgoing.chunks(AT_ONCE) {
+                let (flusher, part) = (self.clone(), part.to_vec());
+                calls.spawn(async move { flusher.deliver(part).await });
             }
         }
         // Not join_all, which panics where a call did.
@@ -98,7 +98,7 @@ impl Teller {
 
     /// Looks after the journal; says so when it becomes unusable, or usable again. It waits for the disk, which
     /// nobody who waits for the bank shall.
-    async fn upkeep(self: Arc<Teller>) {
+    async fn upkeep(self: Arc<Flusher>) {
         let mut was_ready = true;
         loop {
             let till = self.till.clone();
@@ -122,12 +122,12 @@ impl Teller {
     }
 
     /// Sends messages and takes in their answers.
-    async fn deliver(&self, letters: Vec<(Arc<Drawer>, Exchange)>) {
-        let (drawers, messages): (Vec<_>, Vec<_>) = letters.into_iter().unzip();
+    async fn deliver(&self, outgoing: Vec<(Arc<AccountCache>, Exchange)>) {
+        let (caches, messages): (Vec<_>, Vec<_>) = outgoing.into_iter().unzip();
         let mut pending = Pending {
             till: &self.till,
             sent: clock::now(),
-            drawers: drawers.into(),
+            caches: caches.into(),
             behind: Vec::new(),
         };
         // What the bank was told, a power cut must not take out of the journal.
@@ -146,8 +146,8 @@ impl Teller {
     }
 
     /// Reads from the journal what the bank has forgotten about accounts, away from this thread, to tell it again.
-    async fn remind(&self, behind: Vec<Arc<Drawer>>) {
-        let gap = |drawer: &Arc<Drawer>| Some((drawer.account.to_string(), drawer.gap()?));
+    async fn remind(&self, behind: Vec<Arc<AccountCache>>) {
+        let gap = |cache: &Arc<AccountCache>| Some((cache.account.to_string(), cache.gap()?));
         let gaps: Gaps = behind.iter().filter_map(gap).collect();
         let (till, lease) = (self.till.clone(), self.till.rhythm.lease);
         let read = tokio::task::spawn_blocking(move || {
@@ -165,28 +165,33 @@ impl Teller {
                 None
             }
         };
-        for drawer in behind {
+        for cache in behind {
             let forgotten = found
                 .as_mut()
-                .and_then(|found| found.remove(&*drawer.account));
+                .and_then(|found| found.remove(&*cache.account));
             let read = forgotten.is_some();
-            drawer.repeat(forgotten);
+            cache.repeat(forgotten);
             if read {
-                self.till.urge(drawer);
+                self.till.urge(cache);
             }
         }
     }
 
-    fn letters(&self, drawers: &[Arc<Drawer>], occasion: Occasion) -> Vec<(Arc<Drawer>, Exchange)> {
+    fn outgoing(
+        &self,
+        caches: &[Arc<AccountCache>],
+        occasion: Occasion,
+    ) -> Vec<(Arc<AccountCache>, Exchange)> {
         let till = &self.till;
         let (borrows, now) = (till.policy.read().enforced, clock::now());
-        let letter = |drawer: &Arc<Drawer>| {
-            let connection = self.bank.connection(&drawer.account);
+        let outgoing = |cache: &Arc<AccountCache>| {
+            let connection = self.bank.connection(&cache.account);
             let lease = till.rhythm.lease;
-            let letter = drawer.letter(occasion, borrows, connection, lease, &till.journal, now)?;
-            Some((drawer.clone(), letter))
+            let message =
+                cache.outgoing(occasion, borrows, connection, lease, &till.journal, now)?;
+            Some((cache.clone(), message))
         };
-        drawers.iter().filter_map(letter).collect()
+        caches.iter().filter_map(outgoing).collect()
     }
 
     pub(super) async fn call(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
@@ -206,12 +211,12 @@ impl Teller {
     /// Tells what is settled and returns every allotment. What the bank does not answer is told after the next start.
     async fn close(&self) {
         for _ in 0..3 {
-            let letters = self.letters(&self.till.all_drawers(), Occasion::Close);
-            if letters.is_empty() {
+            let outgoing = self.outgoing(&self.till.all_caches(), Occasion::Close);
+            if outgoing.is_empty() {
                 return;
             }
-            let done = letters.iter().all(|(_, message)| message.close);
-            self.deliver(letters).await;
+            let done = outgoing.iter().all(|(_, message)| message.close);
+            self.deliver(outgoing).await;
             if done {
                 return;
             }
@@ -219,34 +224,34 @@ impl Teller {
     }
 }
 
-/// Drawers whose messages are with the bank. Each hears of its answer, even if the call ends without one.
+/// AccountCaches whose messages are with the bank. Each hears of its answer, even if the call ends without one.
 struct Pending<'a> {
     till: &'a Arc<Till>,
     sent: Instant,
-    drawers: VecDeque<Arc<Drawer>>,
+    caches: VecDeque<Arc<AccountCache>>,
     /// Those about which the bank has forgotten something.
-    behind: Vec<Arc<Drawer>>,
+    behind: Vec<Arc<AccountCache>>,
 }
 
 impl Pending<'_> {
     /// The answer to the first one.
     fn answered(&mut self, answer: Result<Reply, StoreError>) {
-        let Some(drawer) = self.drawers.pop_front() else {
+        let Some(cache) = self.caches.pop_front() else {
             return;
         };
         let lease = self.till.rhythm.lease;
         let times = (self.sent, clock::now());
-        match drawer.acknowledge(answer, times, lease, &self.till.journal) {
+        match cache.acknowledge(answer, times, lease, &self.till.journal) {
             Next::Rest => {}
-            Next::Write => self.till.urge(drawer),
-            Next::Remind => self.behind.push(drawer),
+            Next::Write => self.till.urge(cache),
+            Next::Remind => self.behind.push(cache),
         }
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        while !self.drawers.is_empty() {
+        while !self.caches.is_empty() {
             self.answered(Err(StoreError::Away(
                 "the call broke off: this is a fault of the gateway".to_owned(),
             )));
@@ -255,12 +260,12 @@ impl Drop for Pending<'_> {
 }
 
 impl Till {
-    pub(super) fn all_drawers(&self) -> Vec<Arc<Drawer>> {
-        self.drawers.read().values().cloned().collect()
+    pub(super) fn all_caches(&self) -> Vec<Arc<AccountCache>> {
+        self.caches.read().values().cloned().collect()
     }
 
-    pub(super) fn urge(&self, drawer: Arc<Drawer>) {
-        self.urgent.lock().push(drawer);
+    pub(super) fn urge(&self, cache: Arc<AccountCache>) {
+        self.urgent.lock().push(cache);
         self.wake.notify_one();
     }
 }
