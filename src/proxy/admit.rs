@@ -8,13 +8,13 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::aside::Aside;
+use super::bill::Bill;
 use super::closing::Closing;
 use super::context::{Caller, Context, Planned};
-use super::flight::{Flight, Limits};
+use super::gate::{Gate, Limits};
 use super::opening::Opening;
 use super::shared::Shared;
 use super::shares::Share;
-use super::tab::Tab;
 use super::{count, names, session};
 use crate::metrics::InFlight;
 use tollgate_base::clock;
@@ -113,14 +113,14 @@ pub fn start(
     session: &mut Session,
     ctx: &mut Context,
     candidates: Vec<Candidate>,
-    tab: Tab,
+    bill: Bill,
     in_flight: InFlight,
 ) {
     let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
         return;
     };
     let timeouts = caller.timeouts(candidates.first());
-    let (now, streams, tab) = (clock::now(), received.body.stream(), Arc::new(tab));
+    let (now, streams, bill) = (clock::now(), received.body.stream(), Arc::new(bill));
     let configuration = caller.key.configuration.as_ref();
     let Wishes { commit, stops } =
         wishes(configuration.map(|c| &**c), &session.req_header().headers);
@@ -132,7 +132,7 @@ pub fn start(
         whole: commit == Commit::Whole,
         keepalive: (streams && !timeouts.keepalive.is_zero()).then_some(timeouts.keepalive),
     };
-    let flight = Arc::new(Flight::new(limits, shared.drain.clone(), now));
+    let gate = Arc::new(Gate::new(limits, shared.drain.clone(), now));
     let bytes = received.body.bytes().clone();
     let opening = Opening {
         request_id: ctx.request_id.clone(),
@@ -146,13 +146,13 @@ pub fn start(
     let patience = caller.snapshot.config.proxy.read_timeout;
     let closing = Closing {
         aside: caller.aside.clone(),
-        tab: tab.clone(),
+        bill: bill.clone(),
         body: received.body.clone(),
         cut_off: streams && caller.snapshot.config.ledger.cut_off,
         grace: caller.snapshot.config.ledger.usage_grace,
         metrics: shared.metrics.clone(),
     };
-    let unwrap = session::wrap(place, bytes, flight.clone(), opening, closing, patience);
+    let unwrap = session::wrap(place, bytes, gate.clone(), opening, closing, patience);
     ctx.answered.overhead = now.duration_since(received.at);
     ctx.planned = Some(Planned {
         machine: Machine::new(&candidates, ctx.started, timeouts.total)
@@ -160,8 +160,8 @@ pub fn start(
             .stopping_at_filters(stops),
         candidates,
         idle: timeouts.stream_idle,
-        flight,
-        tab,
+        gate,
+        bill,
         unwrap: Some(unwrap),
         _in_flight: in_flight,
     });

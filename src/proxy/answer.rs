@@ -11,7 +11,7 @@ use pingora_proxy::Session;
 
 use super::coding::Coding;
 use super::context::{Attempt, Context, Planned, Received};
-use super::flight::{Answer, Gathered, Judged, Phase, Relays, Unseen, ended_by_gateway, is_stream};
+use super::gate::{Answer, Gathered, Judged, Phase, Relays, Unseen, ended_by_gateway, is_stream};
 use super::{headers, names, opening};
 use tollgate_base::clock;
 use tollgate_config::catalog::ErrorCause;
@@ -57,7 +57,7 @@ pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     if !head.status.is_success() {
         let (aside, body, key) = (&caller.aside, &received.body, &caller.key);
         let (candidates, machine) = (&planned.candidates, &mut planned.machine);
-        let prune = (ctx.crossing).prune(aside, body, key, candidates, machine);
+        let prune = (ctx.translation).prune(aside, body, key, candidates, machine);
         prune.await;
     }
     let most = caller.snapshot.config.proxy.max_body;
@@ -95,8 +95,8 @@ pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     parts.headers = headers;
     *head = parts.into();
     let masking = Masking::new(mask.clone());
-    let flight = &planned.flight;
-    flight.answering(answer, coding, masking, clock::now());
+    let gate = &planned.gate;
+    gate.answering(answer, coding, masking, clock::now());
     Ok(())
 }
 
@@ -117,10 +117,10 @@ fn judge(
     most: usize,
     (dialect, id): (Dialect, &Arc<str>),
 ) -> Result<Answer> {
-    let (status, phase) = (head.status.as_u16(), planned.flight.phase());
+    let (status, phase) = (head.status.as_u16(), planned.gate.phase());
     attempt.status = Some(status);
     attempt.provider_request_id = request_id(head);
-    planned.tab.named(attempt.provider_request_id.clone());
+    planned.bill.named(attempt.provider_request_id.clone());
     if !head.status.is_success() {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         attempt.retry_after = retry_after(header, clock::wall());
@@ -135,7 +135,7 @@ fn judge(
     let wanted = |outcome: &Outcome| held && planned.machine.would_relay(outcome);
     let candidate = &planned.candidates[attempt.candidate];
     let is_told = is_told(status, &candidate.provider.error_rules);
-    planned.tab.refused(status, &outcome);
+    planned.bill.refused(status, &outcome);
     attempt.outcome = Some(outcome.clone());
     if !is_told && !wanted(&outcome) {
         return Err(ended_by_gateway());

@@ -7,11 +7,11 @@ use std::time::Duration;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 
+use super::bill::Finish;
 use super::context::{Attempt, Context, PastAttempt};
-use super::flight::{Fault, Phase, ended_by_gateway};
+use super::gate::{Fault, Phase, ended_by_gateway};
 use super::line::Line;
 use super::shared::Shared;
-use super::tab::Finish;
 use super::timer::Timer;
 use super::worded::worded;
 use super::{count, peers};
@@ -51,7 +51,7 @@ pub fn connected(ctx: &mut Context, reused: bool, fd: RawFd) -> Result<()> {
         attempt.connection = Some(fd);
     }
     match &ctx.planned {
-        Some(planned) if !planned.flight.connected(line) => {
+        Some(planned) if !planned.gate.connected(line) => {
             let closed =
                 Error::explain(ErrorType::ConnectionClosed, "the provider closed it before");
             Err(closed.into_up())
@@ -92,7 +92,7 @@ async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
 async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
     let (body, key, planned) = (&received.body, &caller.key, ctx.planned.as_mut()?);
-    let crossing = &mut ctx.crossing;
+    let translation = &mut ctx.translation;
     let mut now = clock::now();
     let (index, candidate) = loop {
         let index = planned.machine.next(now)?;
@@ -104,7 +104,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
             }
         }
         let candidate = &planned.candidates[index];
-        let ready = crossing.ready(&caller.aside, body, key, index, candidate);
+        let ready = translation.ready(&caller.aside, body, key, index, candidate);
         let is_ready = ready.await;
         now = clock::now(); // a large body takes its time
         if !is_ready {
@@ -120,7 +120,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         "request {id}: attempt {number} asks {candidate} with the key {}",
         candidate.key.id
     );
-    let worded = worded(body, key, candidate, crossing.take(index));
+    let worded = worded(body, key, candidate, translation.take(index));
     let started = ctx.started;
     // An answer that is not streamed shows no life before it is there.
     let generates =
@@ -140,8 +140,8 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         caller.shared_timeouts(candidate),
     );
     let by = ends(&timeouts);
-    planned.flight.begin(by, now);
-    planned.tab.attempt(candidate, now);
+    planned.gate.begin(by, now);
+    planned.bill.attempt(candidate, now);
     candidate.key.used.mark(clock::wall_ms());
     Some(Attempt {
         candidate: index,
@@ -180,20 +180,20 @@ pub fn end(
     else {
         return Step::Stop;
     };
-    if planned.flight.phase() != Phase::Committed {
+    if planned.gate.phase() != Phase::Committed {
         let (candidates, machine) = (&planned.candidates, &mut planned.machine);
-        let crossing = &mut ctx.crossing;
-        crossing.prune_known(&received.body, &caller.key, candidates, machine);
+        let translation = &mut ctx.translation;
+        translation.prune_known(&received.body, &caller.key, candidates, machine);
     }
     let candidate = &planned.candidates[attempt.candidate];
-    let fault = planned.flight.fault();
+    let fault = planned.gate.fault();
     let provoked = is_provoked(attempt, candidate, &outcome, fault.as_ref(), &received.body);
     shared.learn(candidate, attempt.endpoint.into(), &outcome, provoked, now);
-    let tap = planned.flight.take_tap();
+    let tap = planned.gate.take_tap();
     let forsaken = is_asked && is_forsaken(attempt, &outcome);
     // What has begun to leave is settled with the request, and so is what nobody waited for.
-    if planned.flight.phase() != Phase::Committed && !forsaken {
-        planned.tab.failed(Finish {
+    if planned.gate.phase() != Phase::Committed && !forsaken {
+        planned.bill.failed(Finish {
             settled: tap.as_ref().and_then(count::reported),
             status: attempt.status,
             outcome: Some(&outcome),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::aside::Aside;
+use super::bill::{Bill, Finish};
 use super::count;
-use super::flight::{Ended, Flight, NotAnAnswer, Translation};
-use super::tab::{Finish, Tab};
+use super::gate::{Ended, Gate, NotAnAnswer, Translation};
 use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
@@ -22,7 +22,7 @@ pub struct Closing {
     /// For counting, and for translating what is long.
     pub aside: Aside,
     /// What is owed.
-    pub tab: Arc<Tab>,
+    pub bill: Arc<Bill>,
     /// For counting the prompt.
     pub body: RequestBody,
     /// Whether an answer ends when its account's credits are gone.
@@ -35,16 +35,16 @@ pub struct Closing {
 
 impl Closing {
     /// Whether the account can pay for what the answer under way has become. Without a cut-off, always.
-    pub fn affords(&self, flight: &Flight) -> bool {
+    pub fn affords(&self, gate: &Gate) -> bool {
         if !self.cut_off {
             return true;
         }
-        let output = flight.with_tap(|tap| {
+        let output = gate.with_tap(|tap| {
             let reported = tap.usage().map_or(0, |usage| usage.output());
             // Exact counting costs more than it is worth while an answer runs.
             reported.max(tap.output_bytes() / BYTES_PER_TOKEN)
         });
-        output.is_none_or(|output| self.tab.affords(output))
+        output.is_none_or(|output| self.bill.affords(output))
     }
 
     /// Translates a long document, away from the proxy's threads.
@@ -55,16 +55,16 @@ impl Closing {
     }
 
     /// The answer under way has come to its end.
-    pub async fn answer(&self, flight: &Flight) {
-        if self.tab.is_closed() {
+    pub async fn answer(&self, gate: &Gate) {
+        if self.bill.is_closed() {
             return;
         }
         // What the body of an error that is relayed says.
-        if let Some(outcome) = flight.judged() {
-            self.tab
+        if let Some(outcome) = gate.judged() {
+            self.bill
                 .refused(outcome.status().unwrap_or_default(), &outcome);
         }
-        let reported = flight.with_tap(|tap| {
+        let reported = gate.with_tap(|tap| {
             let stop_reason = tap.finish_reason().unwrap_or_default().to_owned();
             (tap.usage_final().then(|| count::reported(tap)), stop_reason)
         });
@@ -77,17 +77,17 @@ impl Closing {
             }
             Some((None, stop_reason)) => {
                 reason = stop_reason;
-                self.count(flight).await
+                self.count(gate).await
             }
         };
         let status = settled.as_ref().map(|_| 200);
-        let till = self.tab.till();
-        self.tab.close(Finish {
+        let till = self.bill.till();
+        self.bill.close(Finish {
             settled,
             status,
             outcome: None,
             stop_reason: &reason,
-            committed: flight.committed_at(),
+            committed: gate.committed_at(),
             now: clock::now(),
         });
         // It is charged all the same, and the journal takes no more requests.
@@ -99,21 +99,21 @@ impl Closing {
     }
 
     /// Our own count of the answer that has come to its end.
-    async fn count(&self, flight: &Flight) -> Option<Settled> {
-        let (tap, candidate) = (flight.take_tap()?, self.tab.candidate()?);
+    async fn count(&self, gate: &Gate) -> Option<Settled> {
+        let (tap, candidate) = (gate.take_tap()?, self.bill.candidate()?);
         let (tap, settled) = count::answer(&self.aside, tap, &candidate, &self.body).await;
-        tap.into_iter().for_each(|tap| flight.put_tap(tap));
+        tap.into_iter().for_each(|tap| gate.put_tap(tap));
         settled
     }
 
     /// The client has left. The answer's place among those that are read on for their usage; `None` if it ends here,
     /// with what is known of it.
-    pub fn left(&self, flight: &Flight) -> Option<ReadOn> {
+    pub fn left(&self, gate: &Gate) -> Option<ReadOn> {
         let now = clock::now();
-        if !flight.leave(self.grace, now) || self.tab.is_closed() {
+        if !gate.leave(self.grace, now) || self.bill.is_closed() {
             return None;
         }
-        if let Some(ended) = flight.left_by(now) {
+        if let Some(ended) = gate.left_by(now) {
             self.ended(ended);
             return None;
         }
@@ -128,7 +128,7 @@ impl Closing {
     pub fn ended(&self, ended: Ended) {
         self.metrics.abandoned(ended.label());
         if ended.is_blind() {
-            self.tab.costs_its_hold();
+            self.bill.costs_its_hold();
         }
     }
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::aside::Aside;
+use super::bill::Bill;
 use super::connection::Busy;
 use super::cors;
-use super::crossing::Crossing;
-use super::flight::Flight;
+use super::gate::Gate;
 use super::session::Unwrap;
 use super::shares::{Share, Supply};
-use super::tab::Tab;
+use super::translation::RequestTranslation;
 use crate::metrics::InFlight;
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
@@ -46,7 +46,7 @@ pub struct Context {
     /// It keeps its connection, if that is one of HTTP/2 and there may be only so many.
     pub keeps: Option<Busy>,
     /// How it crosses to candidates of other APIs than the client's.
-    pub crossing: Crossing,
+    pub translation: RequestTranslation,
     /// What may serve it, once planned.
     pub planned: Option<Planned>,
     /// The attempt under way.
@@ -129,9 +129,9 @@ pub struct Planned {
     /// Longest silence inside its answer.
     pub idle: Duration,
     /// Shared with the session wrapper.
-    pub flight: Arc<Flight>,
+    pub gate: Arc<Gate>,
     /// What the request owes, shared with the session wrapper.
-    pub tab: Arc<Tab>,
+    pub bill: Arc<Bill>,
     /// Gives the client's session back.
     pub unwrap: Option<Unwrap>,
     /// Counts the request as under way until it is dropped.
@@ -222,7 +222,7 @@ impl Context {
             received: None,
             has: Vec::new(),
             keeps: None,
-            crossing: Crossing::default(),
+            translation: RequestTranslation::default(),
             planned: None,
             attempt: None,
             past: Vec::new(),

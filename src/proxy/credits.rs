@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::aside::Aside;
+use super::bill::{About, Bill, quote};
 use super::context::Caller;
 use super::count;
 use super::shared::Shared;
-use super::tab::{About, Tab, quote};
 use tollgate_base::clock;
 use tollgate_config::access::{AccessKey, Configuration, least};
 use tollgate_failover::Candidate;
@@ -147,7 +147,7 @@ fn now() -> u64 {
     clock::unix_ms(clock::wall()) / 1_000
 }
 
-/// Opens the request's tab.
+/// Opens the request's bill.
 ///
 /// # Errors
 /// A refusal if the credits do not suffice or a limit is reached.
@@ -158,7 +158,7 @@ pub async fn open(
     body: &RequestBody,
     asked: Asked,
     candidates: &[Candidate],
-) -> Result<Tab, GatewayError> {
+) -> Result<Bill, GatewayError> {
     let fee = caller.snapshot.config.ledger.processing_fee;
     let at = now();
     let about = About {
@@ -175,7 +175,7 @@ pub async fn open(
         ids: shared.event_ids.clone(),
     };
     let (Endpoint::Generate(surface), Some(ledger)) = (body.endpoint(), &shared.ledger) else {
-        return Ok(Tab::new(about, None, 0));
+        return Ok(Bill::new(about, None, 0));
     };
     let key = &*caller.key;
     let order = Order {
@@ -191,7 +191,7 @@ pub async fn open(
     };
     let covered = candidates.first().map_or(0, |first| order.expected(first));
     match order.hold(&caller.aside, body).await {
-        Ok(hold) => Ok(Tab::new(about, Some(hold), covered)),
+        Ok(hold) => Ok(Bill::new(about, Some(hold), covered)),
         Err(refusal) => {
             ledger.refused(&refusal);
             Err(refused(refusal))

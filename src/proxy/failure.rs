@@ -6,7 +6,7 @@ use pingora_proxy::Session;
 
 use super::attempt;
 use super::context::{Attempt, Context};
-use super::flight::{Fault, Flight, Phase};
+use super::gate::{Fault, Gate, Phase};
 use super::shared::Shared;
 use tollgate_base::clock;
 use tollgate_config::catalog::{ErrorCause, Provider};
@@ -80,11 +80,11 @@ pub fn proxying(
         error.set_retry(false);
         return error;
     };
-    let fault = planned.flight.fault();
-    if planned.flight.phase() == Phase::Committed {
+    let fault = planned.gate.fault();
+    if planned.gate.phase() == Phase::Committed {
         planned.machine.commit();
         // The client has all of its answer: what is left of the body, or of the client, changes nothing.
-        if planned.flight.is_delivered() {
+        if planned.gate.is_delivered() {
             error.set_retry(false);
             return error;
         }
@@ -92,16 +92,16 @@ pub fn proxying(
         && attempt.status.is_none()
         && *error.esource() == ErrorSource::Upstream
         && attempt.stale < MOST_STALE
-        && is_unread(&planned.flight, attempt, &mut error, reused)
+        && is_unread(&planned.gate, attempt, &mut error, reused)
     {
         attempt.stale += 1;
         return again(error);
     }
-    let judged = planned.flight.judged();
+    let judged = planned.gate.judged();
     let seen = Seen {
         decided: judged.or(attempt.outcome.take()),
         answered: attempt.status.is_some(),
-        alive: planned.flight.is_alive(),
+        alive: planned.gate.is_alive(),
     };
     let candidate = &planned.candidates[attempt.candidate];
     let outcome = outcome(fault, seen, &error, |told, status| {
@@ -117,7 +117,7 @@ pub fn proxying(
 
 /// Whether the provider cannot have read the request: it had closed a connection that was kept, or says that it took no
 /// notice of it. Whatever else happens to a request that was written is an attempt, since it may have been carried out.
-fn is_unread(flight: &Flight, attempt: &Attempt, error: &mut Error, reused: bool) -> bool {
+fn is_unread(gate: &Gate, attempt: &Attempt, error: &mut Error, reused: bool) -> bool {
     if attempt.http2 {
         // Refused streams, connections that go away, providers that want HTTP/1. An answer that is no HTTP/2 comes
         // from one that has read something.
@@ -126,7 +126,7 @@ fn is_unread(flight: &Flight, attempt: &Attempt, error: &mut Error, reused: bool
     }
     // An error without a word of the connection's end comes from writing the head.
     let written_too_late = *error.etype() == ErrorType::WriteError;
-    reused && flight.is_unread().unwrap_or(written_too_late)
+    reused && gate.is_unread().unwrap_or(written_too_late)
 }
 
 /// What was seen of an attempt that has ended.

@@ -7,7 +7,7 @@ use http::StatusCode;
 use pingora_proxy::{FailToProxy, Session};
 
 use super::context::{Context, PastAttempt, Planned};
-use super::flight::{Fault, Phase};
+use super::gate::{Fault, Phase};
 use super::shared::Shared;
 use super::{local, reply, settle};
 use tollgate_base::clock;
@@ -38,8 +38,8 @@ pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> F
     if let Some(caller) = &ctx.caller {
         session.set_write_timeout(Some(caller.snapshot.config.proxy.read_timeout));
     }
-    let (phase, fault) = (planned.flight.phase(), planned.flight.fault());
-    if planned.flight.is_delivered() {
+    let (phase, fault) = (planned.gate.phase(), planned.gate.fault());
+    if planned.gate.is_delivered() {
         if fault != Some(Fault::ClientGone) {
             // Whatever became of the provider's connection: the answer has come to its end.
             drop(end(session).await);
@@ -144,9 +144,9 @@ fn verdict(ctx: &Context, fault: Option<Fault>) -> Verdict {
         return GatewayError::shutting_down().into();
     }
     if past.is_empty() && ending == Ending::AllFailed {
-        return ctx.crossing.refusal(endpoint.surface()).into();
+        return ctx.translation.refusal(endpoint.surface()).into();
     }
-    if planned.flight.phase() == Phase::Committed {
+    if planned.gate.phase() == Phase::Committed {
         let provider = last.map_or("", |last| &last.provider.id);
         return match fault {
             Some(Fault::Idle) => {
@@ -235,9 +235,9 @@ async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Res
         return Ok(());
     };
     let tap = ctx.past.last().and_then(|past| past.tap.as_ref());
-    let used = planned.tab.closed().and_then(|closed| closed.settled);
+    let used = planned.bill.closed().and_then(|closed| closed.settled);
     let usage = used.map(|settled| settled.usage).unwrap_or_default();
-    let bytes = match planned.flight.take_translator() {
+    let bytes = match planned.gate.take_translator() {
         Some(translator) => translator.cut(usage),
         None => stop(
             endpoint.surface(),
@@ -309,7 +309,7 @@ async fn write_error(
     surface: Surface,
 ) -> pingora_error::Result<()> {
     let sequence = match (surface, &ctx.planned) {
-        (Surface::Responses, Some(planned)) => planned.flight.next_number(),
+        (Surface::Responses, Some(planned)) => planned.gate.next_number(),
         _ => 0, // only Responses number their events
     };
     let event = error.stream_event(surface, &ctx.request_id, sequence);

@@ -7,7 +7,7 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 
 use super::context::{Attempt, Context};
-use super::flight::ended_by_gateway;
+use super::gate::ended_by_gateway;
 use super::shared::Shared;
 use super::{headers, names};
 use tollgate_config::catalog::Auth;
@@ -33,7 +33,7 @@ pub fn head(shared: &Shared, head: &mut RequestHeader, ctx: &mut Context) -> Res
     if let (Some(connection), false, false) =
         (attempt.connection, attempt.http2, attempt.body.is_empty())
     {
-        planned.flight.cork(connection);
+        planned.gate.cork(connection);
     }
     let candidate = &planned.candidates[attempt.candidate];
     let provider = &candidate.provider;

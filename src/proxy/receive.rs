@@ -119,14 +119,14 @@ async fn walk(
     let asked = credits::asked(shared, caller, body);
     admit::check(aside, key, body, asked.unseen, &planned).await?;
     credits::payable(shared, caller, body, &asked, &mut planned)?;
-    let crossing = &mut ctx.crossing;
-    crossing.prepare(aside, body, key, &mut planned).await?;
-    let tab = credits::open(shared, caller, &ctx.request_id, body, asked, &planned).await?;
+    let translation = &mut ctx.translation;
+    translation.prepare(aside, body, key, &mut planned).await?;
+    let bill = credits::open(shared, caller, &ctx.request_id, body, asked, &planned).await?;
     if let Err(refusal) = admit::place(shared, caller, &mut ctx.has) {
-        tab.abandon();
+        bill.abandon();
         return Err(refusal);
     }
-    admit::start(shared, session, ctx, planned, tab, in_flight);
+    admit::start(shared, session, ctx, planned, bill, in_flight);
     Ok(Walked::Planned)
 }
 

@@ -53,7 +53,7 @@ impl Record<'_> {
             return;
         };
         if let Some(ledger) = &shared.ledger {
-            for event in planned.tab.take_events() {
+            for event in planned.bill.take_events() {
                 ledger.till.note(&event);
             }
         }
@@ -71,7 +71,7 @@ impl Record<'_> {
                     provider: &attempt.candidate.provider.id,
                     model: attempt.candidate.known_model(),
                 };
-                let one = settled.usage.output().div_ceil(planned.tab.answers());
+                let one = settled.usage.output().div_ceil(planned.bill.answers());
                 let at = clock::unix_ms(self.wall) / 1_000;
                 ledger.estimates.learn(&answers, one, at);
             }
@@ -127,7 +127,7 @@ impl Record<'_> {
             route.usage(&settled.usage, !settled.estimated);
         }
         route.cost(attempt.cost);
-        if attempt.is_last && planned.tab.closed().is_some_and(|closed| closed.assumed) {
+        if attempt.is_last && planned.bill.closed().is_some_and(|closed| closed.assumed) {
             route.assumed();
         }
         if attempt.is_last {
@@ -139,7 +139,7 @@ impl Record<'_> {
         let (ctx, now) = (self.ctx, self.now);
         let status = StatusClass::of(ctx.answered.status);
         route.request(status, now.duration_since(ctx.started));
-        let Some(committed) = planned.flight.committed_at().filter(|_| self.streams()) else {
+        let Some(committed) = planned.gate.committed_at().filter(|_| self.streams()) else {
             return;
         };
         route.first_token(committed.duration_since(ctx.started));
@@ -216,7 +216,7 @@ impl Record<'_> {
     }
 
     fn to_commit(&self) -> Option<Duration> {
-        let committed = self.ctx.planned.as_ref()?.flight.committed_at()?;
+        let committed = self.ctx.planned.as_ref()?.gate.committed_at()?;
         Some(committed.duration_since(self.ctx.started))
     }
 }

@@ -24,7 +24,7 @@ pub struct Rest {
 pub struct Rests(mpsc::Sender<Rest>);
 
 impl Rests {
-    /// That, and where they are heard.
+    /// The place, and where they are heard.
     pub fn channel() -> (Rests, mpsc::Receiver<Rest>) {
         let (tell, heard) = mpsc::channel(MOST);
         (Rests(tell), heard)

@@ -5,7 +5,7 @@
 //! - watches the clock while an attempt is under way, and ends the attempt when its time is up,
 //! - reads an answer on for its usage when its client has left.
 //!
-//! What to hold, drop and end is decided in [`Flight`]; this file only carries it out. The real
+//! What to hold, drop and end is decided in [`Gate`]; this file only carries it out. The real
 //! session goes back to its place ([`Slot`]) when the wrapper is dropped, or keep-alive is lost.
 
 mod left;
@@ -30,7 +30,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::closing::Closing;
-use super::flight::{Flight, Pass, Tick, ended_by_gateway};
+use super::gate::{Gate, Pass, Tick, ended_by_gateway};
 use super::opening::Opening;
 use super::timer::Timer;
 use left::Left;
@@ -59,7 +59,7 @@ impl Unwrap {
 pub fn wrap(
     place: &mut ServerSession,
     body: Bytes,
-    flight: Arc<Flight>,
+    gate: Arc<Gate>,
     opening: Opening,
     closing: Closing,
     patience: Duration,
@@ -72,7 +72,7 @@ pub fn wrap(
     let wrapper = HeldSession {
         real,
         body,
-        flight,
+        gate,
         opening,
         closing,
         patience,
@@ -93,7 +93,7 @@ fn nobody() -> ServerSession {
 struct HeldSession {
     real: ServerSession,
     body: Bytes,
-    flight: Arc<Flight>,
+    gate: Arc<Gate>,
     opening: Opening,
     /// Settles the request before its last byte leaves.
     closing: Closing,
@@ -117,28 +117,28 @@ impl Drop for HeldSession {
 }
 
 impl HeldSession {
-    /// Sleeps until the flight has something to decide; says what.
-    async fn next_tick(timer: &mut Timer, flight: &Flight) -> Tick {
+    /// Sleeps until the gate has something to decide; says what.
+    async fn next_tick(timer: &mut Timer, gate: &Gate) -> Tick {
         loop {
             let now = clock::now();
-            match flight.tick(now) {
+            match gate.tick(now) {
                 Tick::Wait => {}
                 other => return other,
             }
-            timer.sleep(now, flight.wake_at(now)).await;
+            timer.sleep(now, gate.wake_at(now)).await;
         }
     }
 
     /// Waits until the attempt has to end, or the client leaves, and writes comments meanwhile.
     async fn watch(&mut self) -> Watched {
-        if self.flight.is_corked() {
+        if self.gate.is_corked() {
             once_more().await;
-            self.flight.uncork();
+            self.gate.uncork();
         }
         let mut due = Tick::Wait;
         loop {
             match self.tell(due).await {
-                Ok(Tick::Expire) if self.flight.tick(clock::now()) == Tick::Expire => {
+                Ok(Tick::Expire) if self.gate.tick(clock::now()) == Tick::Expire => {
                     return Watched::Expired;
                 }
                 Ok(_) => {}
@@ -150,7 +150,7 @@ impl HeldSession {
                     let more = |_| Error::explain(ErrorType::ConnectionClosed, "the client sent more than its request");
                     return Watched::Left(gone.map_or_else(|error| error, more));
                 }
-                tick = Self::next_tick(&mut self.timer, &self.flight) => tick,
+                tick = Self::next_tick(&mut self.timer, &self.gate) => tick,
             };
             if due == Tick::Expire {
                 return Watched::Expired;
@@ -222,28 +222,28 @@ impl CustomSession for HeldSession {
         if self.left.is_some() {
             return self.overhear(tasks);
         }
-        let mut pass = self.flight.pass(tasks, clock::now());
+        let mut pass = self.gate.pass(tasks, clock::now());
         // What seldom happens is boxed: this future is made anew for every few events.
         if let Pass::Translate(translation) = pass {
             let translated = Box::pin(self.closing.translate(translation)).await;
-            pass = self.flight.translated(translated, clock::now());
+            pass = self.gate.translated(translated, clock::now());
         }
         let (tasks, goes_on) = match pass {
             Pass::Hold | Pass::Translate(_) => return Ok(false),
             Pass::Fail(error) => return Err(error),
             Pass::Last(tasks) => {
-                Box::pin(self.closing.answer(&self.flight)).await;
+                Box::pin(self.closing.answer(&self.gate)).await;
                 (tasks, true)
             }
             Pass::Write(tasks) => {
-                let affords = self.closing.affords(&self.flight);
-                (tasks, affords || !self.flight.cut_off())
+                let affords = self.closing.affords(&self.gate);
+                (tasks, affords || !self.gate.cut_off())
             }
         };
         let fails = matches!(tasks.last(), Some(HttpTask::Failed(_)));
         let written = self.write(tasks).await;
-        if written.is_ok() && !fails && self.flight.is_complete() {
-            self.flight.deliver();
+        if written.is_ok() && !fails && self.gate.is_complete() {
+            self.gate.deliver();
         }
         match written {
             Ok(_) if !goes_on => Err(ended_by_gateway()),

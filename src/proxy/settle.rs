@@ -7,12 +7,12 @@ use pingora_proxy::Session;
 
 use super::aside::Aside;
 use super::attempt::{ended, is_provoked};
+use super::bill::Finish;
 use super::context::{Context, PastAttempt, Planned};
 use super::count;
-use super::flight::Phase;
+use super::gate::Phase;
 use super::record::Record;
 use super::shared::Shared;
-use super::tab::Finish;
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_wire::Endpoint;
@@ -55,7 +55,7 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         &planned.candidates[attempt.candidate],
         attempt.endpoint.into(),
     );
-    let outcome = planned.flight.judged().or_else(|| attempt.outcome.clone());
+    let outcome = planned.gate.judged().or_else(|| attempt.outcome.clone());
     match &outcome {
         None => shared.succeed(candidate, class, now),
         Some(outcome) => {
@@ -71,7 +71,7 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         status: attempt.status,
         provider_request_id: attempt.provider_request_id,
         outcome,
-        tap: planned.flight.take_tap(),
+        tap: planned.gate.take_tap(),
         forsaken: false,
     });
 }
@@ -81,7 +81,7 @@ pub async fn settle(ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
     let (Some(endpoint), Some(planned)) = (ctx.endpoint, &ctx.planned) else {
         return (None, NanoUsd::ZERO);
     };
-    if let Some(closed) = planned.tab.closed() {
+    if let Some(closed) = planned.bill.closed() {
         return (closed.settled, closed.cost);
     }
     let (Some(caller), Some(received), Some(last)) =
@@ -94,12 +94,12 @@ pub async fn settle(ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
         Endpoint::CountTokens => None,
     };
     let tap = last.tap.as_ref();
-    let closed = planned.tab.close(Finish {
+    let closed = planned.bill.close(Finish {
         settled,
         status: last.status,
         outcome: last.outcome.as_ref(),
         stop_reason: tap.and_then(Tap::finish_reason).unwrap_or_default(),
-        committed: planned.flight.committed_at(),
+        committed: planned.gate.committed_at(),
         now: clock::now(),
     });
     (closed.settled, closed.cost)
@@ -113,8 +113,8 @@ async fn used(
     last: &mut PastAttempt,
     body: &RequestBody,
 ) -> Option<Settled> {
-    let began = planned.flight.phase() == Phase::Committed
-        && last.status.is_some_and(|status| status < 300);
+    let began =
+        planned.gate.phase() == Phase::Committed && last.status.is_some_and(|status| status < 300);
     if !began && !last.forsaken {
         return None;
     }

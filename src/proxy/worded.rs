@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::crossing::{Carried, most_output, target};
+use super::translation::{Carried, most_output, target};
 use tollgate_config::access::AccessKey;
 use tollgate_config::catalog::Provider;
 use tollgate_failover::Candidate;

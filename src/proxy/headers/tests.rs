@@ -11,7 +11,7 @@ fn map(names: &[&'static str]) -> HeaderMap {
 }
 
 /// What arrives of these names, and what is left out and worth a word.
-fn crossing(
+fn translation(
     names: &[&'static str],
     called: Surface,
     calls: Surface,
@@ -82,7 +82,7 @@ fn who_calls_and_from_where_stays_here() {
     ];
     for called in Surface::ALL {
         for calls in Surface::ALL {
-            let (kept, left) = crossing(&told, called, calls, &[]);
+            let (kept, left) = translation(&told, called, calls, &[]);
             assert_eq!(kept, "", "{called:?} {calls:?}");
             assert_eq!(left, told.join(" "));
         }
@@ -100,7 +100,7 @@ fn what_a_configuration_names_is_let_through_but_no_credential() {
     ];
     let chat = Surface::ChatCompletions;
     let forwarded = ["openai-organization", "x-team-", "authorization", "cookie"];
-    let (kept, left) = crossing(&sent, chat, chat, &forwarded);
+    let (kept, left) = translation(&sent, chat, chat, &forwarded);
     assert_eq!(kept, "openai-organization x-team-id");
     assert_eq!(left, "x-teams");
 }
@@ -130,7 +130,7 @@ fn what_is_about_the_clients_api_stays_behind_when_it_crosses() {
     ];
     let all = "accept content-type traceparent user-agent x-client-request-id";
     let kept = |called, calls| {
-        let (kept, _) = crossing(&sent, called, calls, &[]);
+        let (kept, _) = translation(&sent, called, calls, &[]);
         let rest = kept
             .split(' ')
             .filter(|name| !all.split(' ').any(|n| n == *name));

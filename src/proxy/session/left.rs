@@ -9,7 +9,7 @@ use pingora_error::{Error, Result};
 
 use super::HeldSession;
 use crate::metrics::ReadOn;
-use crate::proxy::flight::{Ended, Flight};
+use crate::proxy::gate::{Ended, Gate};
 use crate::proxy::timer::Timer;
 use tollgate_base::clock;
 
@@ -32,7 +32,7 @@ impl HeldSession {
     /// # Errors
     /// The same error, if its answer is not read on.
     pub(super) fn leave(&mut self, error: Box<Error>) -> Result<()> {
-        let Some(place) = self.closing.left(&self.flight) else {
+        let Some(place) = self.closing.left(&self.gate) else {
             return Err(error);
         };
         self.left = Some(Left {
@@ -48,8 +48,8 @@ impl HeldSession {
     /// # Errors
     /// What Pingora is to hear once the answer has been read on for long enough.
     pub(super) fn overhear(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let mut ended = self.flight.overhear(tasks, clock::now());
-        if ended.is_none() && !self.closing.affords(&self.flight) {
+        let mut ended = self.gate.overhear(tasks, clock::now());
+        if ended.is_none() && !self.closing.affords(&self.gate) {
             ended = Some(Ended::Credits);
         }
         match ended {
@@ -67,20 +67,20 @@ impl HeldSession {
             let closed = pingora_timeout::timeout(GOODBYE, self.real.shutdown()).await;
             drop(closed);
         }
-        let ended = Self::next_end(&mut self.timer, &self.flight).await;
+        let ended = Self::next_end(&mut self.timer, &self.gate).await;
         Err(self.over(ended))
     }
 
     /// Sleeps until the answer has been read on for long enough; says why.
-    async fn next_end(timer: &mut Timer, flight: &Flight) -> Ended {
+    async fn next_end(timer: &mut Timer, gate: &Gate) -> Ended {
         loop {
             let now = clock::now();
-            if let Some(ended) = flight.left_by(now) {
+            if let Some(ended) = gate.left_by(now) {
                 return ended;
             }
             tokio::select! {
-                () = timer.sleep(now, flight.left_until(now)) => {}
-                () = flight.draining() => {}
+                () = timer.sleep(now, gate.left_until(now)) => {}
+                () = gate.draining() => {}
             }
         }
     }

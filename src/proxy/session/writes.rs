@@ -9,7 +9,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_timeout::Elapsed;
 
 use super::HeldSession;
-use crate::proxy::flight::Tick;
+use crate::proxy::gate::Tick;
 use tollgate_base::clock;
 
 /// A comment that no client shows; it keeps idle connections alive.
@@ -82,7 +82,7 @@ impl HeldSession {
         }
         let left = self.begin_write();
         let now = clock::now();
-        let ends = self.flight.ends_at().saturating_duration_since(now);
+        let ends = self.gate.ends_at().saturating_duration_since(now);
         let write = async {
             self.settle_writes().await?;
             match due {

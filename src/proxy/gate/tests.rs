@@ -13,14 +13,14 @@ const ROLE: &[u8] =
 const TEXT: &[u8] = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
 const ERROR: &[u8] = b"data: {\"error\":{\"message\":\"no\",\"type\":\"server_error\"}}\n\n";
 
-fn flight(now: Instant) -> Flight {
+fn gate(now: Instant) -> Gate {
     let limits = Limits {
         open_at: Some(now + Duration::from_secs(10)),
         idle: Duration::from_secs(60),
         whole: false,
         keepalive: Some(Duration::from_secs(15)),
     };
-    Flight::new(limits, Arc::default(), now)
+    Gate::new(limits, Arc::default(), now)
 }
 
 fn stream() -> Answer {
@@ -56,34 +56,34 @@ fn written(pass: Pass) -> usize {
 #[test]
 fn a_stream_is_held_until_its_first_content() {
     let now = clock::now();
-    let flight = flight(now);
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), None, masking(), now);
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(stream(), None, masking(), now);
     assert_eq!(
-        written(flight.pass(vec![head(), body(ROLE, false)], now)),
+        written(gate.pass(vec![head(), body(ROLE, false)], now)),
         0,
         "a role commits nothing"
     );
     assert_eq!(
-        written(flight.pass(vec![body(TEXT, false)], now)),
+        written(gate.pass(vec![body(TEXT, false)], now)),
         3,
         "head, role and text leave together"
     );
-    assert_eq!(flight.phase(), Phase::Committed);
+    assert_eq!(gate.phase(), Phase::Committed);
 }
 
 #[test]
 fn an_error_before_content_fails_the_attempt_and_leaves_nothing_behind() {
     let now = clock::now();
-    let flight = flight(now);
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), None, masking(), now);
-    let pass = flight.pass(vec![head(), body(ROLE, false), body(ERROR, false)], now);
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(stream(), None, masking(), now);
+    let pass = gate.pass(vec![head(), body(ROLE, false), body(ERROR, false)], now);
     assert!(matches!(pass, Pass::Fail(_)), "nothing of it may leave");
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), None, masking(), now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(stream(), None, masking(), now);
     assert_eq!(
-        written(flight.pass(vec![head(), body(TEXT, false)], now)),
+        written(gate.pass(vec![head(), body(TEXT, false)], now)),
         2,
         "only the second attempt's tasks leave"
     );
@@ -92,12 +92,12 @@ fn an_error_before_content_fails_the_attempt_and_leaves_nothing_behind() {
 #[test]
 fn a_client_that_was_given_a_head_gets_no_second_one() {
     let now = clock::now();
-    let flight = flight(now);
-    flight.begin(now + Duration::from_secs(60), now);
-    assert_eq!(flight.tick(now + Duration::from_secs(10)), Tick::Open);
-    flight.answering(stream(), None, masking(), now);
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
+    assert_eq!(gate.tick(now + Duration::from_secs(10)), Tick::Open);
+    gate.answering(stream(), None, masking(), now);
     assert_eq!(
-        written(flight.pass(vec![head(), body(TEXT, false)], now)),
+        written(gate.pass(vec![head(), body(TEXT, false)], now)),
         1,
         "the text without the head"
     );
@@ -106,16 +106,16 @@ fn a_client_that_was_given_a_head_gets_no_second_one() {
 #[test]
 fn comments_stand_only_between_events() {
     let now = clock::now();
-    let flight = flight(now);
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), None, masking(), now);
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(stream(), None, masking(), now);
     let half =
         b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"cho";
-    let _ = written(flight.pass(vec![head(), body(half, false)], now));
+    let _ = written(gate.pass(vec![head(), body(half, false)], now));
     let later = now + Duration::from_secs(20);
-    assert_eq!(flight.tick(later), Tick::Wait, "an event is half written");
-    let _ = written(flight.pass(vec![body(b"ices\":[]}\n\n", false)], now));
-    assert_eq!(flight.tick(later), Tick::Comment);
+    assert_eq!(gate.tick(later), Tick::Wait, "an event is half written");
+    let _ = written(gate.pass(vec![body(b"ices\":[]}\n\n", false)], now));
+    assert_eq!(gate.tick(later), Tick::Comment);
 }
 
 #[test]
@@ -128,16 +128,16 @@ fn the_end_of_a_drain_ends_everything() {
         whole: false,
         keepalive: None,
     };
-    let flight = Flight::new(limits, drain.clone(), now);
-    flight.begin(now + Duration::from_secs(60), now);
+    let gate = Gate::new(limits, drain.clone(), now);
+    gate.begin(now + Duration::from_secs(60), now);
     drain.begin(now + Duration::from_secs(5));
-    assert_eq!(flight.tick(now), Tick::Wait);
+    assert_eq!(gate.tick(now), Tick::Wait);
     assert!(
-        flight.wake_at(now) <= now + Duration::from_secs(5),
+        gate.wake_at(now) <= now + Duration::from_secs(5),
         "it must look again by then"
     );
-    assert_eq!(flight.tick(now + Duration::from_secs(5)), Tick::Expire);
-    assert_eq!(flight.fault(), Some(Fault::Drain));
+    assert_eq!(gate.tick(now + Duration::from_secs(5)), Tick::Expire);
+    assert_eq!(gate.fault(), Some(Fault::Drain));
 }
 
 /// Some providers report usage with every chunk, and one choice of several may end before the others. An answer was
@@ -145,19 +145,19 @@ fn the_end_of_a_drain_ends_everything() {
 #[test]
 fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
     let now = clock::now();
-    let flight = flight(now);
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), None, masking(), now);
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(stream(), None, masking(), now);
     let early = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\n\
         data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    let pass = flight.pass(vec![head(), body(early, false)], now);
+    let pass = gate.pass(vec![head(), body(early, false)], now);
     assert!(matches!(pass, Pass::Write(_)), "another choice goes on");
     let late = b"data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":90}}\n\n";
-    let pass = flight.pass(vec![body(late, false)], now);
+    let pass = gate.pass(vec![body(late, false)], now);
     assert!(matches!(pass, Pass::Write(_)), "there may be more");
-    let pass = flight.pass(vec![body(b"data: [DONE]\n\n", false)], now);
+    let pass = gate.pass(vec![body(b"data: [DONE]\n\n", false)], now);
     assert!(matches!(pass, Pass::Last(_)), "the protocol's end");
-    let usage = flight.with_tap(|tap| tap.usage().map(|usage| usage.output()));
+    let usage = gate.with_tap(|tap| tap.usage().map(|usage| usage.output()));
     assert_eq!(usage, Some(Some(90)));
 }
 
@@ -166,14 +166,14 @@ fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
 #[test]
 fn an_attempt_that_ended_without_an_answer_does_not_end_the_next_one() {
     let now = clock::now();
-    let flight = flight(now);
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), None, masking(), now);
-    let pass = flight.pass(vec![head(), body(ROLE, true)], now);
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(stream(), None, masking(), now);
+    let pass = gate.pass(vec![head(), body(ROLE, true)], now);
     assert!(matches!(pass, Pass::Fail(_)), "an answer without content");
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(stream(), None, masking(), now);
-    let pass = flight.pass(vec![head(), body(TEXT, false)], now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(stream(), None, masking(), now);
+    let pass = gate.pass(vec![head(), body(TEXT, false)], now);
     assert!(matches!(pass, Pass::Write(_)), "it has only begun");
 }
 
@@ -182,18 +182,18 @@ fn an_attempt_that_ended_without_an_answer_does_not_end_the_next_one() {
 #[test]
 fn the_last_piece_of_a_long_document_waits_for_its_end() {
     let now = clock::now();
-    let flight = flight(now);
-    flight.begin(now + Duration::from_secs(60), now);
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
     let tap = Tap::whole(Endpoint::Generate(Surface::ChatCompletions));
-    flight.answering(Answer::Whole(tap), None, masking(), now);
+    gate.answering(Answer::Whole(tap), None, masking(), now);
     let long: &'static [u8] = Box::leak(vec![b' '; HOLD_BYTES + 1].into_boxed_slice());
     assert_eq!(
-        written(flight.pass(vec![head(), body(long, false)], now)),
+        written(gate.pass(vec![head(), body(long, false)], now)),
         1,
         "the head: the answer has committed"
     );
-    assert_eq!(written(flight.pass(vec![body(b"{}", false)], now)), 1);
-    match flight.pass(vec![body(b"", true)], now) {
+    assert_eq!(written(gate.pass(vec![body(b"{}", false)], now)), 1);
+    match gate.pass(vec![body(b"", true)], now) {
         Pass::Last(tasks) => assert_eq!(tasks.len(), 2, "the rest, and the end"),
         _ => panic!("it is the end"),
     }
@@ -204,32 +204,32 @@ fn the_last_piece_of_a_long_document_waits_for_its_end() {
 fn a_stream_that_shows_life_is_bounded_by_its_silences() {
     let start = clock::now();
     let secs = Duration::from_secs;
-    let flight = flight(start);
-    flight.begin(start + secs(60), start);
-    flight.answering(stream(), None, masking(), start);
-    let _ = written(flight.pass(vec![head()], start + secs(1)));
+    let gate = gate(start);
+    gate.begin(start + secs(60), start);
+    gate.answering(stream(), None, masking(), start);
+    let _ = written(gate.pass(vec![head()], start + secs(1)));
     assert_eq!(
-        flight.tick(start + secs(59)),
+        gate.tick(start + secs(59)),
         Tick::Open,
         "only its head has come"
     );
     let mut now = start + secs(59);
     for ping in [&b": ping\n\n"[..], ROLE, ROLE, ROLE] {
-        let _ = written(flight.pass(vec![body(ping, false)], now));
-        assert_eq!(flight.phase(), Phase::Opened, "nothing of it is content");
+        let _ = written(gate.pass(vec![body(ping, false)], now));
+        assert_eq!(gate.phase(), Phase::Opened, "nothing of it is content");
         now += secs(59);
-        assert_ne!(flight.tick(now), Tick::Expire, "it lives");
+        assert_ne!(gate.tick(now), Tick::Expire, "it lives");
     }
-    assert_eq!(flight.tick(now + secs(1)), Tick::Expire, "it is silent");
-    assert_eq!(flight.fault(), Some(Fault::Idle));
-    flight.begin(now + secs(60), now);
-    flight.answering(stream(), None, masking(), now);
+    assert_eq!(gate.tick(now + secs(1)), Tick::Expire, "it is silent");
+    assert_eq!(gate.fault(), Some(Fault::Idle));
+    gate.begin(now + secs(60), now);
+    gate.answering(stream(), None, masking(), now);
     assert_eq!(
-        flight.tick(now + secs(60)),
+        gate.tick(now + secs(60)),
         Tick::Expire,
         "the next one has its own time"
     );
-    assert_eq!(flight.fault(), Some(Fault::Attempt));
+    assert_eq!(gate.fault(), Some(Fault::Attempt));
 }
 
 #[test]
@@ -243,14 +243,11 @@ fn a_stream_that_leaves_when_it_is_whole_can_still_fail() {
             whole: true,
             keepalive: None,
         };
-        let flight = Flight::new(limits, Arc::default(), now);
-        flight.begin(now + Duration::from_secs(60), now);
-        flight.answering(stream(), None, masking(), now);
-        assert_eq!(
-            written(flight.pass(vec![head(), body(TEXT, false)], now)),
-            0
-        );
-        flight
+        let gate = Gate::new(limits, Arc::default(), now);
+        gate.begin(now + Duration::from_secs(60), now);
+        gate.answering(stream(), None, masking(), now);
+        assert_eq!(written(gate.pass(vec![head(), body(TEXT, false)], now)), 0);
+        gate
     };
     assert_eq!(
         written(whole().pass(vec![body(done, false)], now)),
@@ -269,7 +266,7 @@ fn a_stream_that_leaves_when_it_is_whole_can_still_fail() {
     assert!(matches!(whole().pass(vec![malformed], now), Pass::Fail(_)));
 }
 
-/// What Pingora and the clock may do to a flight.
+/// What Pingora and the clock may do to a gate.
 #[derive(Clone, Debug)]
 enum Event {
     Begin,
@@ -294,20 +291,20 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// The law: nothing leaves before the commit, and once committed the flight stays so.
+    /// The law: nothing leaves before the commit, and once committed the gate stays so.
     #[test]
     fn nothing_leaves_before_commit(events in proptest::collection::vec(event(), 1..40)) {
         let mut now = clock::now();
-        let flight = flight(now);
-        flight.begin(now + Duration::from_secs(60), now);
-        flight.answering(stream(), None, masking(), now);
+        let gate = gate(now);
+        gate.begin(now + Duration::from_secs(60), now);
+        gate.answering(stream(), None, masking(), now);
         let mut committed = false;
         for event in events {
             let tasks = match event {
                 // The machine never begins another attempt after commit.
                 Event::Begin if !committed => {
-                    flight.begin(now + Duration::from_secs(60), now);
-                    flight.answering(stream(), None, masking(), now);
+                    gate.begin(now + Duration::from_secs(60), now);
+                    gate.answering(stream(), None, masking(), now);
                     continue;
                 }
                 Event::Begin => continue,
@@ -316,16 +313,16 @@ proptest! {
                 Event::Done => vec![HttpTask::Done],
                 Event::Wait(seconds) => {
                     now += Duration::from_secs(seconds);
-                    let _ = flight.tick(now);
-                    prop_assert!(flight.wake_at(now) > now || flight.tick(now) != Tick::Wait, "a wait that does not wait");
+                    let _ = gate.tick(now);
+                    prop_assert!(gate.wake_at(now) > now || gate.tick(now) != Tick::Wait, "a wait that does not wait");
                     continue;
                 }
             };
-            if let Pass::Write(tasks) | Pass::Last(tasks) = flight.pass(tasks, now) {
-                prop_assert_eq!(flight.phase(), Phase::Committed, "{} tasks left before commit", tasks.len());
+            if let Pass::Write(tasks) | Pass::Last(tasks) = gate.pass(tasks, now) {
+                prop_assert_eq!(gate.phase(), Phase::Committed, "{} tasks left before commit", tasks.len());
             }
-            prop_assert!(!committed || flight.phase() == Phase::Committed, "a commit was taken back");
-            committed = flight.phase() == Phase::Committed;
+            prop_assert!(!committed || gate.phase() == Phase::Committed, "a commit was taken back");
+            committed = gate.phase() == Phase::Committed;
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pingora_core::protocols::http::HttpTask;
 
-use super::{Answer, Fault, Flight, Pass, Phase, State};
+use super::{Answer, Fault, Gate, Pass, Phase, State};
 use tollgate_wire::tokens::Tap;
 
 /// So many bytes more are read at most.
@@ -69,7 +69,7 @@ pub(super) struct Left {
     said: Option<(Instant, u64)>,
 }
 
-impl Flight {
+impl Gate {
     /// The client has left. Whether its answer is worth reading on, for `grace` at most: it is under way, and has not
     /// failed.
     pub fn leave(&self, grace: Duration, now: Instant) -> bool {

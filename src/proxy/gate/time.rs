@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Answer, Fault, Flight, Phase, State};
+use super::{Answer, Fault, Gate, Phase, State};
 
 /// How often a waiting session looks at the clock at least, so that the end of a drain reaches it.
 const TICK: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ pub enum Tick {
     Expire,
 }
 
-impl Flight {
+impl Gate {
     /// When the attempt under way ends, if nothing happens before.
     pub fn ends_at(&self) -> Instant {
         self.ends(&self.state.lock())

@@ -1,4 +1,4 @@
-//! What a flight makes of the tasks that it is given: what is kept, what leaves, what ends the attempt.
+//! What a gate makes of the tasks that it is given: what is kept, what leaves, what ends the attempt.
 
 use std::time::Instant;
 

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use tollgate_base::{Timestamp, clock};
 use tollgate_failover::{Candidate, Outcome};
-use tollgate_ledger::cost::{Bill, Terms};
+use tollgate_ledger::cost::{self, Terms};
 use tollgate_ledger::events::{EventIds, UsageEvent};
 use tollgate_ledger::till::{Extension, Hold, Till};
 use tollgate_ledger::{KeyKind, NanoUsd};
@@ -26,7 +26,7 @@ use tollgate_wire::tokens::Settled;
 pub const HOUSE: &str = "house";
 
 /// See the module.
-pub struct Tab {
+pub struct Bill {
     about: About,
     state: Mutex<State>,
 }
@@ -69,7 +69,7 @@ struct State {
     attempts: u32,
     /// Of attempts that have failed; once it is closed, of all, if there was no hold.
     events: Vec<UsageEvent>,
-    /// See [`Tab::costs_its_hold`].
+    /// See [`Bill::costs_its_hold`].
     blind: bool,
     closed: Option<Closed>,
 }
@@ -114,16 +114,16 @@ pub struct Closed {
 /// Answer tokens that a hold is extended by, at least.
 const MORE: u64 = 64;
 
-impl Tab {
+impl Bill {
     /// A request whose credits are held for an answer of `covered` tokens; without a ledger, or where nothing is
     /// charged, no hold.
-    pub fn new(about: About, hold: Option<Hold>, covered: u64) -> Tab {
+    pub fn new(about: About, hold: Option<Hold>, covered: u64) -> Bill {
         let state = State {
             hold,
             covered,
             ..State::default()
         };
-        Tab {
+        Bill {
             about,
             state: Mutex::new(state),
         }
@@ -321,7 +321,7 @@ impl Tab {
         terms(candidate, fee, self.about.at)
     }
 
-    fn bill(&self, candidate: &Candidate, settled: &Settled, fee: u64) -> Option<Bill> {
+    fn bill(&self, candidate: &Candidate, settled: &Settled, fee: u64) -> Option<cost::Bill> {
         let terms = self.terms(candidate, fee);
         terms.bill(&settled.usage, &settled.served).ok()
     }
@@ -379,7 +379,7 @@ impl Tab {
 }
 
 /// What a charge says, put into its event.
-fn charge(event: &mut UsageEvent, bill: Bill) {
+fn charge(event: &mut UsageEvent, bill: cost::Bill) {
     if bill.assumed {
         log::warn!(
             "request {}: `{}:{}` served something that has no price ({}), charged at the dearest one known: \

@@ -28,8 +28,8 @@ fn reset() -> HttpTask {
     HttpTask::Failed(Error::new_up(ErrorType::ConnectionClosed))
 }
 
-/// A flight whose answer has begun with these tasks, and its drain.
-fn flight(answer: Answer, tasks: Vec<HttpTask>, now: Instant) -> (Flight, Arc<Drain>) {
+/// A gate whose answer has begun with these tasks, and its drain.
+fn gate(answer: Answer, tasks: Vec<HttpTask>, now: Instant) -> (Gate, Arc<Drain>) {
     let limits = Limits {
         open_at: None,
         idle: Duration::from_secs(5),
@@ -37,14 +37,14 @@ fn flight(answer: Answer, tasks: Vec<HttpTask>, now: Instant) -> (Flight, Arc<Dr
         keepalive: None,
     };
     let drain = Arc::new(Drain::default());
-    let flight = Flight::new(limits, drain.clone(), now);
-    flight.begin(now + Duration::from_secs(60), now);
-    flight.answering(answer, None, Masking::new(Arc::new(Mask::new(""))), now);
+    let gate = Gate::new(limits, drain.clone(), now);
+    gate.begin(now + Duration::from_secs(60), now);
+    gate.answering(answer, None, Masking::new(Arc::new(Mask::new(""))), now);
     let head = ResponseHeader::build(200, None).expect("200 is a status");
     let mut begun = vec![HttpTask::Header(Box::new(head), false)];
     begun.extend(tasks);
-    let _pass = flight.pass(begun, now);
-    (flight, drain)
+    let _pass = gate.pass(begun, now);
+    (gate, drain)
 }
 
 fn stream() -> Answer {
@@ -190,29 +190,29 @@ fn an_answer_is_read_on_until_its_usage_is_known_or_it_takes_too_long() {
         let mut now = tollgate_base::clock::now();
         let mut begun = vec![event(WORD)];
         begun.extend(before);
-        let (flight, _drain) = flight(stream(), begun, now);
-        assert!(flight.leave(GRACE, now), "{name}");
+        let (gate, _drain) = gate(stream(), begun, now);
+        assert!(gate.leave(GRACE, now), "{name}");
         let mut ended = None;
         for step in then {
             assert_eq!(ended, None, "{name}: too early");
             ended = match step {
                 Then::Says(tasks) => {
                     now += Duration::from_secs(1);
-                    flight.overhear(tasks, now)
+                    gate.overhear(tasks, now)
                 }
                 Then::Waits(seconds) => {
                     now += Duration::from_secs(seconds);
-                    flight.left_by(now)
+                    gate.left_by(now)
                 }
             };
-            let until = flight.left_until(now);
+            let until = gate.left_until(now);
             assert!(
                 ended.is_some() || until > now,
                 "{name}: a wait that does not wait"
             );
         }
         assert_eq!(ended, Some(want), "{name}");
-        assert_eq!(flight.fault(), Some(Fault::ClientGone), "{name}");
+        assert_eq!(gate.fault(), Some(Fault::ClientGone), "{name}");
     }
 }
 
@@ -225,10 +225,10 @@ fn a_document_that_has_begun_to_leave_is_read_to_its_end() {
     let rest = r#""}}],"usage":{"prompt_tokens":7,"completion_tokens":90}}"#;
     let begun = || vec![HttpTask::Body(Some(Bytes::from(begun.clone())), false)];
     for (rest, want) in [(rest, Ended::Usage), (r#""}}]}"#, Ended::NoUsage)] {
-        let (flight, _drain) = flight(chat(), begun(), now);
-        assert!(flight.leave(GRACE, now));
+        let (gate, _drain) = gate(chat(), begun(), now);
+        assert!(gate.leave(GRACE, now));
         let last = HttpTask::Body(Some(rest.into()), true);
-        assert_eq!(flight.overhear(vec![last], now), Some(want), "{rest}");
+        assert_eq!(gate.overhear(vec![last], now), Some(want), "{rest}");
     }
 }
 
@@ -241,28 +241,28 @@ fn what_is_not_under_way_is_not_read_on() {
         ("it ended", stream(), vec![event(WORD), HttpTask::Done]),
         ("it failed", stream(), vec![event(WORD), event(FAULT)]),
     ] {
-        let (flight, _drain) = flight(answer, tasks, now);
-        assert!(!flight.leave(GRACE, now), "{name}");
-        assert_eq!(flight.left_by(now + GRACE), None, "{name}");
-        assert_eq!(flight.fault(), Some(Fault::ClientGone), "{name}");
+        let (gate, _drain) = gate(answer, tasks, now);
+        assert!(!gate.leave(GRACE, now), "{name}");
+        assert_eq!(gate.left_by(now + GRACE), None, "{name}");
+        assert_eq!(gate.fault(), Some(Fault::ClientGone), "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_process_that_stops_waits_for_no_usage() {
     let now = tollgate_base::clock::now();
-    let (flight, drain) = flight(stream(), vec![event(WORD)], now);
-    assert!(flight.leave(GRACE, now));
-    let told = flight.draining();
+    let (gate, drain) = gate(stream(), vec![event(WORD)], now);
+    assert!(gate.leave(GRACE, now));
+    let told = gate.draining();
     tokio::pin!(told);
     let early = tokio::time::timeout(Duration::from_millis(5), &mut told).await;
     assert!(early.is_err(), "it does not stop yet");
     drain.begin(now + Duration::from_secs(600));
     told.await;
-    assert_eq!(flight.left_by(now), Some(Ended::Drain));
-    flight.draining().await;
-    assert_eq!(flight.overhear(vec![event(USAGE)], now), Some(Ended::Drain));
-    assert_eq!(flight.overhear(vec![event(STOP)], now), Some(Ended::Usage));
+    assert_eq!(gate.left_by(now), Some(Ended::Drain));
+    gate.draining().await;
+    assert_eq!(gate.overhear(vec![event(USAGE)], now), Some(Ended::Drain));
+    assert_eq!(gate.overhear(vec![event(STOP)], now), Some(Ended::Usage));
 }
 
 #[test]
@@ -272,8 +272,8 @@ fn without_a_grace_it_ends_at_once_with_what_is_known() {
         (vec![event(WORD)], Ended::Time),
         (vec![event(WORD), event(STOP), event(USAGE)], Ended::Usage),
     ] {
-        let (flight, _drain) = flight(stream(), tasks, now);
-        assert!(flight.leave(Duration::ZERO, now));
-        assert_eq!(flight.left_by(now), Some(want));
+        let (gate, _drain) = gate(stream(), tasks, now);
+        assert!(gate.leave(Duration::ZERO, now));
+        assert_eq!(gate.left_by(now), Some(want));
     }
 }

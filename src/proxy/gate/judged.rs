@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Answer, Fault, Flight, State, Stop};
+use super::{Answer, Fault, Gate, State, Stop};
 use tollgate_failover::Outcome;
 
 /// How long an error's body is waited for that nobody will read.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-impl Flight {
+impl Gate {
     /// An error was judged: what it means. One that has not come to its end is judged by what has come of it.
     pub fn judged(&self) -> Option<Outcome> {
         let mut state = self.state.lock();

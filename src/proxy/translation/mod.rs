@@ -19,9 +19,9 @@ use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate::Refusal;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
-/// What is known of a request's crossing.
+/// What is known of a request's translation.
 #[derive(Default)]
-pub struct Crossing {
+pub struct RequestTranslation {
     read: Option<Arc<Read>>,
     /// What is ready for the candidate of this index.
     ready: Option<(usize, Carried)>,
@@ -33,7 +33,7 @@ pub struct Crossing {
     pruned: bool,
 }
 
-impl Crossing {
+impl RequestTranslation {
     /// Passes over candidates until one can be told the request.
     ///
     /// # Errors

@@ -13,7 +13,7 @@
 //! *Held*: nothing of the answer has left. *Opened*: the client has a `200` and keep-alive comments,
 //! but no byte of any attempt. *Committed*: an attempt's answer is on its way; there is no other
 //! attempt after it. The hooks (which have Pingora's context) and the wrapper (which has the
-//! connection) share one [`Flight`] behind a short lock that is never held across an await.
+//! connection) share one [`Gate`] behind a short lock that is never held across an await.
 
 mod across;
 mod answer;
@@ -101,12 +101,12 @@ pub enum Pass {
     Last(Vec<HttpTask>),
     /// The attempt has failed; the error to return to Pingora.
     Fail(Box<Error>),
-    /// Nothing leaves before this was done elsewhere and handed to [`Flight::translated`].
+    /// Nothing leaves before this was done elsewhere and handed to [`Gate::translated`].
     Translate(Translation),
 }
 
 /// See the module.
-pub struct Flight {
+pub struct Gate {
     state: Mutex<State>,
     drain: Arc<Drain>,
 }
@@ -147,10 +147,10 @@ struct State {
     left: Option<Left>,
 }
 
-impl Flight {
+impl Gate {
     /// A request that has just been received.
-    pub fn new(limits: Limits, drain: Arc<Drain>, now: Instant) -> Flight {
-        Flight {
+    pub fn new(limits: Limits, drain: Arc<Drain>, now: Instant) -> Gate {
+        Gate {
             state: Mutex::new(State {
                 phase: Phase::Held,
                 limits,
@@ -225,7 +225,7 @@ impl Flight {
         !closed
     }
 
-    /// Lets the head of the request wait on this connection until [`Flight::uncork`]: Pingora writes it apart from the
+    /// Lets the head of the request wait on this connection until [`Gate::uncork`]: Pingora writes it apart from the
     /// body, which costs a segment, and a waking of the provider.
     pub fn cork(&self, connection: RawFd) {
         cork(connection, true);
@@ -410,7 +410,7 @@ enum Stop {
     Translate(Translation),
 }
 
-/// The error that carries the gateway's own decision through Pingora; the reason is in the flight.
+/// The error that carries the gateway's own decision through Pingora; the reason is in the gate.
 pub fn ended_by_gateway() -> Box<Error> {
     Error::new_up(ErrorType::Custom("attempt ended by the gateway"))
 }
