@@ -12,7 +12,7 @@ KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-rust test-sdk test-clients test-upgrade lint format clippy doc map figures catalog deny \
-  coverage fuzz release bench tools clean
+  coverage fuzz profiled release bench tools clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -117,6 +117,9 @@ fuzz: ## Fuzz one target for some seconds: make fuzz TARGET=request TIME=60
 	@RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz/build $(TARGET) \
 	  target/fuzz/$(TARGET) tests/fuzz/corpus/$(TARGET) -- -max_len=65536 -timeout=20 -max_total_time=$(TIME) \
 	  $(addprefix -dict=,$(wildcard tests/fuzz/$(TARGET).dict))
+
+profiled: tools ## Build the program laid out by a profile of itself, and say where it is
+	@.ci/profiled
 
 release: tools ## Make a release: program, checksums, SBOM, image, in target/release-<version>
 	@.ci/release

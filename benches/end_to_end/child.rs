@@ -1,6 +1,6 @@
 //! Processes: starting them on the right CPU, waiting for them, and ending them whatever happens.
 //!
-//! Invariant: a process started here is killed, by its id, when its [`Child`] is dropped. The program's own
+//! Invariant: a process started here ends, by its id, when its [`Child`] is dropped. The program's own
 //! roles also end when their parent does (their standard input closes), and nothing lives longer than [`LIFETIME`].
 
 use std::ffi::OsStr;
@@ -10,12 +10,17 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Outcome, procfs};
 
 /// The longest that a run, and anything it starts, may live.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// What a process is given to end by itself.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Open files needed: 1,000 streams take two in each proxy, and some more.
 const FILES: u32 = 4096;
@@ -39,6 +44,13 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        // Asked first: what it has to write when it ends (a profile, if it was built to make one) is written.
+        let id = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let asked = id.map(|id| kill_process(id, Signal::TERM));
+        let by = Instant::now() + GOODBYE;
+        while matches!(asked, Some(Ok(()))) && self.is_running() && Instant::now() < by {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         // Both fail only when it is gone already.
         self.0.kill().ok();
         self.0.wait().ok();

@@ -153,8 +153,9 @@ impl Options {
             },
         );
         format!(
-            "{repetitions} interleaved repetitions, {seconds} s a loop; {pinned}; one proxy thread; {sides}; model {}",
-            self.model
+            "{repetitions} interleaved repetitions, {seconds} s a loop; {pinned}; one proxy thread; {sides}; model {}; {}",
+            self.model,
+            procfs::machine()
         )
     }
 }

@@ -112,6 +112,32 @@ pub fn allowed_cpus() -> Vec<u32> {
         .collect()
 }
 
+/// The machine's processors, and how large the caches of the first one are.
+pub fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == "model name").then(|| value.trim().to_owned())
+    });
+    let cache = |index: u8| {
+        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}");
+        let read = |name: &str| fs::read_to_string(format!("{path}/{name}")).ok();
+        let (level, size) = (read("level")?, read("size")?);
+        Some(format!("L{} {}", level.trim(), size.trim()))
+    };
+    let caches: Vec<String> = (0..8).map_while(cache).collect();
+    let caches = match caches.is_empty() {
+        true => "caches unknown".to_owned(),
+        false => caches.join(", "),
+    };
+    let model = model.unwrap_or_else(|| "an unknown processor".to_owned());
+    let count = info
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    format!("{count} × {model} ({caches})")
+}
+
 /// Clock ticks of all CPUs since boot: those that were not idle, and all.
 pub fn machine_ticks() -> Option<(f64, f64)> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
