@@ -246,9 +246,9 @@ impl Account {
     /// Takes a charge from the allotment, what is over it from what is free, and both from the grants that expire
     /// first.
     fn charge(&mut self, borrower: &mut Borrower, spent: NanoUsd) {
-        let from_float = spent.min(borrower.allotment);
-        borrower.allotment -= from_float;
-        self.free -= spent - from_float;
+        let from_allotment = spent.min(borrower.allotment);
+        borrower.allotment -= from_allotment;
+        self.free -= spent - from_allotment;
         self.spent += spent;
         let mut rest = spent;
         let mut order: Vec<usize> = (0..self.grants.len()).collect();

@@ -115,7 +115,7 @@ impl Books {
         let (free, spent) = (wide(self.free), wide(self.spent));
         [
             (
-                "granted = spent + expired + free + floats",
+                "granted = spent + expired + free + allotments",
                 wide(self.granted),
                 spent + wide(self.expired) + free + lent,
             ),

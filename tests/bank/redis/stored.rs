@@ -167,8 +167,12 @@ async fn what_somebody_else_changed_is_found() {
     for (name, field, fault) in [
         ("state", "rolled_up", "spent = sum of daily totals"),
         ("costs", "1", "spent = sum of daily totals"),
-        ("state", "free", "granted = spent + expired + free + floats"),
-        ("grants", "0000000001:remaining", "free + floats"),
+        (
+            "state",
+            "free",
+            "granted = spent + expired + free + allotments",
+        ),
+        ("grants", "0000000001:remaining", "free + allotments"),
     ] {
         server.ask::<()>(&["HINCRBY", &key(name), field, "1"]);
         let faults = bank.books("a").await.unwrap().faults();

@@ -196,7 +196,7 @@ async fn charges_are_a_preview_of_the_month_and_the_books_balance() {
     let first = &accounts[1]["equations"][0];
     assert_eq!(
         first["equation"],
-        "granted = spent + expired + free + floats"
+        "granted = spent + expired + free + allotments"
     );
     assert_eq!(
         (&first["left"], &first["right"]),

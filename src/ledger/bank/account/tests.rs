@@ -295,7 +295,7 @@ fn a_lease_that_a_clock_wrote_ahead_ends_within_a_day_of_the_true_one() {
 }
 
 #[test]
-fn who_lives_when_a_new_time_is_sure_keeps_its_float() {
+fn who_lives_when_a_new_time_is_sure_keeps_its_allotment() {
     let mut account = Account::default();
     account.grant(&grant("g", 100, None), 0_u64);
     account.exchange(&borrow(1, 1, 20), doubtful(1_000));

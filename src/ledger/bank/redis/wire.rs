@@ -242,7 +242,7 @@ fn allotment(row: &[String]) -> Result<Allotment, StoreError> {
             lease_until: until.parse().ok()?,
         })
     };
-    read().ok_or_else(|| strange("a float"))
+    read().ok_or_else(|| strange("an allotment"))
 }
 
 /// Where a row stands among all: by its day and its names.

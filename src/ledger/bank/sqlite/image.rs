@@ -57,7 +57,7 @@ impl Image {
         }
         for holder in &open {
             if account.holders[holder].lease_until <= at.now.sure {
-                forget_meter_floats(at, number, *holder)?;
+                forget_meter_allotments(at, number, *holder)?;
                 for meter in account.meters.values_mut() {
                     meter.lent.remove(holder);
                 }
@@ -83,7 +83,7 @@ impl Image {
             Some(Applied {
                 holder,
                 closes: true,
-            }) => forget_meter_floats(at, self.number, holder),
+            }) => forget_meter_allotments(at, self.number, holder),
             _ => Ok(()),
         }
     }
@@ -371,7 +371,7 @@ fn of(number: i64, holder: Holder) -> [i64; 3] {
 }
 
 /// Takes back what a holder has borrowed of all meters of an account.
-fn forget_meter_floats(at: At<'_>, number: i64, holder: Holder) -> Result<()> {
+fn forget_meter_allotments(at: At<'_>, number: i64, holder: Holder) -> Result<()> {
     at.connection
         .prepare_cached(
             "DELETE FROM meter_floats WHERE replica = ?2 AND epoch = ?3

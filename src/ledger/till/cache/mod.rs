@@ -324,11 +324,11 @@ impl State {
     /// After its lease the allotment may be somebody else's; the next answer says what is left.
     fn forfeit(&mut self, now: Instant) {
         if self.lease_by.is_some_and(|by| now >= by) {
-            self.lose_float();
+            self.lose_allotment();
         }
     }
 
-    fn lose_float(&mut self) {
+    fn lose_allotment(&mut self) {
         self.lease_by = None;
         self.money.unspent = self.money.unspent.min(0);
         for meter in self.meters.values_mut() {

@@ -246,7 +246,7 @@ impl State {
         );
         self.chain = Some(chain);
         // It was lent to the old name.
-        self.lose_float();
+        self.lose_allotment();
         Next::Write
     }
 

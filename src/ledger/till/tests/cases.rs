@@ -161,7 +161,7 @@ fn without_enforcement_everything_is_counted_and_nothing_refused() {
 }
 
 #[test]
-fn while_the_bank_is_away_the_float_goes_on_and_then_the_overdraft() {
+fn while_the_bank_is_away_the_allotment_goes_on_and_then_the_overdraft() {
     let (dir, mut clock) = (scratch(), Clock::new());
     let allow = Policy {
         when_away: WhenAway::Allow(NanoUsd(50)),

@@ -205,12 +205,12 @@ impl World {
             // Until then it is not old: its sender may still repeat it, with effect.
             self.sent.push_front(message);
             self.sent.truncate(20);
-            self.check_float(index);
+            self.check_allotment(index);
         }
     }
 
     /// After an answer both sides agree on the allotment, to the nano-dollar.
-    fn check_float(&self, index: usize) {
+    fn check_allotment(&self, index: usize) {
         let till = &self.replicas[index].till;
         let figures = till.cache(&self.request.account).figures();
         let lent = self.bank.holders.get(&till.holder()).map(|b| b.allotment);
