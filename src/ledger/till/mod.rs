@@ -1,4 +1,4 @@
-//! The replica's own cash caches: admission and settlement without asking the bank.
+//! The replica's own money, an account at a time: admission and settlement without asking the bank.
 //!
 //! ```text
 //!   admit ──► cache.take ──► journal: Hold ──► the request goes upstream
