@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -19,8 +19,8 @@ use crate::{Outcome, procfs};
 /// The longest that a run, and anything it starts, may live.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// What a process is given to end by itself.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How often a process is given 10 ms to end by itself.
+const GOODBYE: u32 = 500;
 
 /// Open files needed: 1,000 streams take two in each proxy, and some more.
 const FILES: u32 = 4096;
@@ -47,8 +47,10 @@ impl Drop for Child {
         // Asked first: what it has to write when it ends (a profile, if it was built to make one) is written.
         let id = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         let asked = id.map(|id| kill_process(id, Signal::TERM));
-        let by = Instant::now() + GOODBYE;
-        while matches!(asked, Some(Ok(()))) && self.is_running() && Instant::now() < by {
+        for _ in 0..GOODBYE {
+            if !matches!(asked, Some(Ok(()))) || !self.is_running() {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
         // Both fail only when it is gone already.

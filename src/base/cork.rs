@@ -13,9 +13,9 @@ pub fn cork(connection: RawFd, waits: bool) {
     // SAFETY: nothing but this call uses it, which closes nothing, and reads and writes no memory of ours. A number that
     // is another connection's by now makes that one send a segment more, or fewer, than it would.
     let connection = unsafe { BorrowedFd::borrow_raw(connection) };
-    #[cfg(target_os = "linux")]
     // A connection that cannot wait sends at once.
-    let _ = rustix::net::sockopt::set_tcp_cork(connection, waits);
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_cork(connection, waits).ok();
     #[cfg(not(target_os = "linux"))]
-    let _ = (connection, waits);
+    let (_, _) = (connection, waits);
 }

@@ -311,9 +311,10 @@ const URL: u8 = 2;
 static KINDS: [u8; 256] = {
     let mut kinds = [0; 256];
     let mut byte = 0;
-    while byte < kinds.len() {
-        let (token, url) = (is_token(byte as u8), is_url(byte as u8));
-        kinds[byte] = TOKEN * token as u8 | URL * url as u8;
+    // Of what is beyond ASCII there is none.
+    while byte < 0x80 {
+        let (token, url) = (is_token(byte), is_url(byte));
+        kinds[byte as usize] = (TOKEN * token as u8) | (URL * url as u8);
         byte += 1;
     }
     kinds
