@@ -116,7 +116,7 @@ pub(super) fn extra(call: Option<&str>, content: Raw<'_>, next: &mut u32, sink: 
 
 /// The thoughts of a turn, as its message tells them.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ReasoningMembers {
     words: String,
     blocks: Vec<Value>,
     details: Vec<Value>,
@@ -125,7 +125,7 @@ pub(super) struct Told {
     of_calls: Vec<(String, Value)>,
 }
 
-impl Told {
+impl ReasoningMembers {
     /// Whether anything is told of them.
     pub(super) fn is_empty(&self) -> bool {
         self.words.is_empty() && self.blocks.is_empty() && self.details.is_empty()
@@ -235,13 +235,17 @@ pub(crate) fn stand_in(message: &mut Map<String, Value>, target: &Target<'_>) ->
     }
 }
 
-/// The thoughts of a turn as they are told.
-pub(super) fn told(turn: &Turn, target: &Target<'_>, lost: &mut Lost) -> Told {
-    let mut told = Told::default();
+/// Collects the thoughts of a turn into the members that carry them.
+pub(super) fn reasoning_members(
+    turn: &Turn,
+    target: &Target<'_>,
+    lost: &mut Lost,
+) -> ReasoningMembers {
+    let mut members = ReasoningMembers::default();
     for block in &turn.blocks {
         if let Content::Thinking(thinking) = &block.content {
-            told.add(thinking, target, lost);
+            members.add(thinking, target, lost);
         }
     }
-    told
+    members
 }
