@@ -2,13 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::chat::{include_usage, with_usage};
-use super::error::Failure;
+use super::chat::include_usage;
 use super::play::{Frame, Part};
 use super::prompt::{self, Prompt};
-use super::reply::{Reply, Stop, joined};
+use super::reply::{End, Reply};
 use super::{Shape, Surface};
-use tollgate_wire::Dialect;
 
 /// Completions.
 pub(super) struct Completions;
@@ -30,7 +28,7 @@ impl Shape for Completions {
 
     fn whole(reply: &Reply) -> Value {
         with_usage(
-            chunk(reply, &joined(&reply.text), Some(finish(reply))),
+            chunk(reply, &reply.text.concat(), Some(finish(reply))),
             reply,
         )
     }
@@ -38,10 +36,8 @@ impl Shape for Completions {
     fn stream(reply: &Reply) -> Vec<Frame> {
         let word = |word: &String| Frame::data(Part::Content, &chunk(reply, word, None));
         let mut frames: Vec<Frame> = reply.text.iter().map(word).collect();
-        frames.push(Frame::data(
-            Part::Frame,
-            &chunk(reply, "", Some(finish(reply))),
-        ));
+        let last = chunk(reply, "", Some(finish(reply)));
+        frames.push(Frame::data(Part::Frame, &last));
         if reply.include_usage && reply.usage.is_some() {
             let mut last = chunk(reply, "", None);
             last["choices"] = json!([]);
@@ -50,24 +46,30 @@ impl Shape for Completions {
         frames.push(Frame::done());
         frames
     }
-
-    fn failed(_reply: &Reply, failure: &Failure) -> Vec<Frame> {
-        vec![Frame::data(Part::Frame, &failure.body(Dialect::OpenAi))]
-    }
 }
 
 fn chunk(reply: &Reply, text: &str, finish: Option<&str>) -> Value {
     json!({
-        "id": format!("cmpl-demo-{}", reply.number), "object": "text_completion",
+        "id": format!("cmpl-{}", reply.id), "object": "text_completion",
         "created": reply.created, "model": reply.model,
         "choices": [{"index": 0, "text": text, "logprobs": null, "finish_reason": finish}],
     })
 }
 
+/// Adds `usage` if the model reports it.
+fn with_usage(mut answer: Value, reply: &Reply) -> Value {
+    if let Some(tokens) = reply.usage {
+        let (input, output) = (tokens.input, tokens.output);
+        answer["usage"] = json!({
+            "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
+        });
+    }
+    answer
+}
+
 fn finish(reply: &Reply) -> &'static str {
-    if reply.stop == Stop::Length {
-        "length"
-    } else {
-        "stop"
+    match reply.end {
+        End::Length => "length",
+        End::Complete | End::Tools => "stop",
     }
 }

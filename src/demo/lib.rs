@@ -44,6 +44,7 @@ mod prompt;
 mod reply;
 mod responses;
 mod sample;
+mod write;
 
 use std::future::Future;
 
@@ -57,7 +58,7 @@ use serde_json::Value;
 
 use error::Failure;
 use model::Model;
-use play::Frame;
+use play::{Frame, Part};
 use prompt::Prompt;
 use reply::Reply;
 use tollgate_wire::{Dialect, Surface};
@@ -72,11 +73,22 @@ trait Shape {
     /// What is asked for.
     fn read(body: &Value) -> Prompt;
     /// The answer in one piece.
-    fn whole(reply: &Reply) -> Value;
+    fn whole(reply: &Reply) -> Value {
+        write::whole(Self::SURFACE, reply)
+    }
     /// The answer as events.
-    fn stream(reply: &Reply) -> Vec<Frame>;
+    fn stream(reply: &Reply) -> Vec<Frame> {
+        write::stream(Self::SURFACE, reply)
+    }
     /// An error inside a stream, as events.
-    fn failed(reply: &Reply, failure: &Failure) -> Vec<Frame>;
+    fn failed(_reply: &Reply, failure: &Failure) -> Vec<Frame> {
+        let dialect = Self::SURFACE.dialect();
+        let data = failure.body(dialect);
+        vec![match dialect {
+            Dialect::OpenAi => Frame::data(Part::Frame, &data),
+            Dialect::Anthropic => Frame::named(Part::Frame, &data),
+        }]
+    }
 }
 
 /// Serves the demo provider on `listener` (HTTP/1.1, and HTTP/2 with prior knowledge) until `shutdown`

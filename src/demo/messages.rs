@@ -4,15 +4,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::error::Failure;
-use super::play::{Frame, Part};
 use super::prompt::{self, Prompt};
-use super::reply::{Call, Reply, Stop, arguments, joined};
 use super::{Shape, Surface, admit};
 use tollgate_wire::Dialect;
-
-/// What stands for a thinking block's signature.
-const SIGNATURE: &str = "ZGVtbyBzaWduYXR1cmU=";
 
 /// Messages.
 pub(super) struct Messages;
@@ -67,127 +61,5 @@ impl Shape for Messages {
             max_tokens: prompt::limit(body, &["max_tokens"]),
             ..Prompt::default()
         }
-    }
-
-    fn whole(reply: &Reply) -> Value {
-        let mut content = Vec::new();
-        if !reply.reasoning.is_empty() {
-            let thinking = joined(&reply.reasoning);
-            content.push(json!({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}));
-        }
-        if !reply.text.is_empty() {
-            content.push(text(&joined(&reply.text)));
-        }
-        for call in &reply.calls {
-            let input = arguments(call);
-            content.push(tool_use(call, &input));
-        }
-        message(
-            reply,
-            json!(content),
-            Some(stop(reply)),
-            reply.usage.map_or(0, |usage| usage.output),
-        )
-    }
-
-    fn stream(reply: &Reply) -> Vec<Frame> {
-        let start = message(reply, json!([]), None, 1);
-        let mut frames = vec![frame(&json!({"type": "message_start", "message": start}))];
-        frames.push(frame(&json!({"type": "ping"})));
-        let mut index = 0;
-        if !reply.reasoning.is_empty() {
-            let deltas = reply
-                .reasoning
-                .iter()
-                .map(|word| json!({"type": "thinking_delta", "thinking": word}));
-            let signature = json!({"type": "signature_delta", "signature": SIGNATURE});
-            let empty = json!({"type": "thinking", "thinking": "", "signature": ""});
-            block(&mut frames, &mut index, &empty, deltas.chain([signature]));
-        }
-        if !reply.text.is_empty() {
-            let deltas = reply
-                .text
-                .iter()
-                .map(|word| json!({"type": "text_delta", "text": word}));
-            block(&mut frames, &mut index, &text(""), deltas);
-        }
-        for call in &reply.calls {
-            let empty = tool_use(call, &json!({}));
-            let fragments = call.fragments().into_iter();
-            let deltas = fragments
-                .map(|fragment| json!({"type": "input_json_delta", "partial_json": fragment}));
-            block(&mut frames, &mut index, &empty, deltas);
-        }
-        let mut end = json!({"type": "message_delta", "delta": {"stop_reason": stop(reply), "stop_sequence": null,
-            "stop_details": null, "container": null}});
-        if let Some(usage) = reply.usage {
-            end["usage"] = json!({"output_tokens": usage.output});
-        }
-        frames.push(frame(&end));
-        frames.push(Frame::named(Part::End, &json!({"type": "message_stop"})));
-        frames
-    }
-
-    fn failed(_reply: &Reply, failure: &Failure) -> Vec<Frame> {
-        vec![frame(&failure.body(Dialect::Anthropic))]
-    }
-}
-
-fn frame(event: &Value) -> Frame {
-    Frame::named(Part::Frame, event)
-}
-
-/// The events of one content block.
-fn block(
-    frames: &mut Vec<Frame>,
-    index: &mut usize,
-    empty: &Value,
-    deltas: impl Iterator<Item = Value>,
-) {
-    frames.push(frame(
-        &json!({"type": "content_block_start", "index": *index, "content_block": empty}),
-    ));
-    for delta in deltas {
-        let event = json!({"type": "content_block_delta", "index": *index, "delta": delta});
-        frames.push(Frame::named(Part::Content, &event));
-    }
-    frames.push(frame(
-        &json!({"type": "content_block_stop", "index": *index}),
-    ));
-    *index += 1;
-}
-
-fn message(reply: &Reply, content: Value, stop: Option<&str>, output: usize) -> Value {
-    let mut message = json!({
-        "id": format!("msg_demo_{}", reply.number), "type": "message", "role": "assistant",
-        "model": reply.model, "content": content, "stop_reason": stop, "stop_sequence": null, "stop_details": null,
-        "container": null,
-    });
-    if let Some(usage) = reply.usage {
-        message["usage"] = json!({"input_tokens": usage.input, "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0, "output_tokens": output, "cache_creation": null, "inference_geo": null,
-            "output_tokens_details": null, "server_tool_use": null, "service_tier": "standard"});
-    }
-    message
-}
-
-fn text(text: &str) -> Value {
-    json!({"type": "text", "text": text, "citations": null})
-}
-
-fn tool_use(call: &Call, input: &Value) -> Value {
-    json!({"type": "tool_use", "id": tool_id(&call.id), "name": call.name, "input": input,
-        "caller": {"type": "direct"}})
-}
-
-fn tool_id(id: &str) -> String {
-    id.replacen("call_", "toolu_", 1)
-}
-
-fn stop(reply: &Reply) -> &'static str {
-    match reply.stop {
-        Stop::End => "end_turn",
-        Stop::Length => "max_tokens",
-        Stop::Tools => "tool_use",
     }
 }

@@ -22,6 +22,9 @@ const LINGER: Duration = Duration::from_millis(20);
 /// Content events of the model `cut` before it drops the connection.
 const BEFORE_CUT: usize = 2;
 
+/// The end marker of OpenAI's completions.
+const DONE: &str = "data: [DONE]\n\n";
+
 /// One server-sent event.
 #[derive(Debug)]
 pub(super) struct Frame {
@@ -43,6 +46,29 @@ pub(super) enum Part {
 }
 
 impl Frame {
+    /// An event as it was written, which may be the stream's end marker.
+    pub(super) fn written(part: Part, text: &str) -> Frame {
+        let is_end = text == DONE || text.starts_with("event: message_stop\n");
+        Frame {
+            part: if is_end { Part::End } else { part },
+            text: text.to_owned(),
+        }
+    }
+
+    /// Returns the event's data, if that is JSON.
+    pub(super) fn json(&self) -> Option<Value> {
+        let (_, data) = self.text.split_once("data: ")?;
+        serde_json::from_str(data).ok()
+    }
+
+    /// Changes the event's data, if that is JSON.
+    pub(super) fn change(&mut self, change: impl Fn(&mut Value)) {
+        if let (Some(mut data), Some((name, _))) = (self.json(), self.text.split_once("data: ")) {
+            change(&mut data);
+            self.text = format!("{name}data: {data}\n\n");
+        }
+    }
+
     /// An event without a name, as chat completions have it.
     pub(super) fn data(part: Part, data: &Value) -> Frame {
         Frame {
@@ -60,12 +86,9 @@ impl Frame {
         }
     }
 
-    /// `data: [DONE]`
+    /// The end marker of completions.
     pub(super) fn done() -> Frame {
-        Frame {
-            part: Part::End,
-            text: "data: [DONE]\n\n".to_owned(),
-        }
+        Frame::written(Part::End, DONE)
     }
 }
 

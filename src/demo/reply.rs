@@ -16,8 +16,8 @@ pub(super) const LONG: usize = 2_000;
 pub(super) struct Reply {
     /// The model's id.
     pub(super) model: &'static str,
-    /// Distinguishes the ids of this process's answers.
-    pub(super) number: u64,
+    /// Distinguishes this process's answers.
+    pub(super) id: String,
     /// Seconds since the Unix epoch.
     pub(super) created: u64,
     /// Reasoning, word by word.
@@ -27,7 +27,7 @@ pub(super) struct Reply {
     /// Tool calls.
     pub(super) calls: Vec<Call>,
     /// Why it ends.
-    pub(super) stop: Stop,
+    pub(super) end: End,
     /// What is reported; `None` reports nothing.
     pub(super) usage: Option<Tokens>,
     /// Whether a stream ends with a usage chunk.
@@ -43,26 +43,15 @@ pub(super) struct Call {
     pub(super) id: String,
     /// The tool's name.
     pub(super) name: String,
-    /// Its arguments as JSON.
-    pub(super) arguments: String,
-}
-
-impl Call {
-    /// The arguments in fragments of a few characters, as models stream them.
-    pub(super) fn fragments(&self) -> Vec<String> {
-        let characters: Vec<char> = self.arguments.chars().collect();
-        characters
-            .chunks(6)
-            .map(|fragment| fragment.iter().collect())
-            .collect()
-    }
+    /// Its arguments as JSON, in fragments of a few characters, as models stream them.
+    pub(super) arguments: Vec<String>,
 }
 
 /// Why an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum End {
     /// It is complete.
-    End,
+    Complete,
     /// The token limit is reached.
     Length,
     /// Tools are called.
@@ -96,12 +85,13 @@ pub(super) fn compose(prompt: &Prompt, model: Model) -> Reply {
     };
     let cut = prompt.max_tokens.filter(|most| *most < text.len());
     text.truncate(cut.unwrap_or(usize::MAX));
-    let stop = match (calls.is_empty(), cut) {
-        (false, _) => Stop::Tools,
-        (true, Some(_)) => Stop::Length,
-        (true, None) => Stop::End,
+    let end = match (calls.is_empty(), cut) {
+        (false, _) => End::Tools,
+        (true, Some(_)) => End::Length,
+        (true, None) => End::Complete,
     };
-    let called: usize = calls.iter().map(|call| 1 + words(&call.arguments)).sum();
+    let called = |call: &Call| 1 + words(&call.arguments.concat());
+    let called: usize = calls.iter().map(called).sum();
     let tokens = Tokens {
         input: prompt.words,
         output: reasoning.len() + text.len() + called,
@@ -112,12 +102,12 @@ pub(super) fn compose(prompt: &Prompt, model: Model) -> Reply {
             .iter()
             .find(|(known, _, _)| *known == model)
             .map_or("echo", |(_, id, _)| id),
-        number,
+        id: format!("demo_{number}"),
         created: tollgate_base::clock::unix().as_secs(),
         reasoning,
         text,
         calls,
-        stop,
+        end,
         usage: (model != Model::NoUsage).then_some(tokens),
         include_usage: prompt.include_usage,
         echo: prompt.echo.clone(),
@@ -148,7 +138,7 @@ fn calls(prompt: &Prompt, number: u64) -> Vec<Call> {
     let call = |(index, tool): (usize, &Tool)| Call {
         id: format!("call_demo_{number}_{index}"),
         name: tool.name.clone(),
-        arguments: sample::value(&tool.parameters).to_string(),
+        arguments: fragments(&sample::value(&tool.parameters).to_string()),
     };
     chosen.into_iter().enumerate().map(call).collect()
 }
@@ -174,12 +164,10 @@ fn pieces(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The joined pieces.
-pub(super) fn joined(pieces: &[String]) -> String {
-    pieces.concat()
-}
-
-/// A tool call's arguments, parsed.
-pub(super) fn arguments(call: &Call) -> Value {
-    serde_json::from_str(&call.arguments).unwrap_or_default()
+fn fragments(text: &str) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let fragments = characters.chunks(6);
+    fragments
+        .map(|fragment| fragment.iter().collect())
+        .collect()
 }

@@ -1,10 +1,10 @@
 //! What travels on the wire, read and written purely: no I/O, no clock, no Pingora.
 //!
 //! From the ground up: a [`Surface`] is one API shape; [`sse`] cuts streams into events, [`request`] reads bodies
-//! once, and `report` reads what providers say of usage and failures. On them stand [`tokens`], which taps answers
-//! and counts, and [`translate`], which carries requests and answers from one API to another. [`mask`] takes credentials out
-//! of what leaves. [`error`], [`models`] and [`stop`] are what the gateway itself writes. [`capabilities`] and [`vendor`] say
-//! what is known of those who answer.
+//! once, `report` reads what providers say of usage and failures, and `payload` has the types of what they answer with.
+//! On them stand [`tokens`], which taps answers and counts, and [`translate`], which carries requests and answers from one
+//! API to another. [`mask`] takes credentials out of what leaves. [`error`], [`models`] and [`stop`] are what the gateway
+//! itself writes. [`capabilities`] and [`vendor`] say what is known of those who answer.
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
@@ -14,6 +14,7 @@ pub mod error;
 pub mod mask;
 pub mod modality;
 pub mod models;
+mod payload;
 pub mod reasoning;
 pub mod report;
 pub mod request;

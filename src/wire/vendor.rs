@@ -43,7 +43,7 @@ pub enum Switch {
     Reasoning,
 }
 
-/// What a vendor's chat completions want.
+/// What a vendor's API wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Where thoughts go back, if every model wants them at one place.
@@ -58,6 +58,8 @@ pub struct Rules {
     pub nine_letter_ids: bool,
     /// Whether a user's message may not follow a tool's.
     pub assistant_after_tool: bool,
+    /// Whether the names of what a tool takes are 1 to 64 letters, digits, `_`, `.` and `-`.
+    pub plain_properties: bool,
 }
 
 /// The rules of a provider of which nothing is known.
@@ -68,6 +70,7 @@ const UNKNOWN: Rules = Rules {
     prefers_chat: false,
     nine_letter_ids: false,
     assistant_after_tool: false,
+    plain_properties: false,
 };
 
 impl Vendor {
@@ -104,15 +107,21 @@ impl Vendor {
         Vendor::ALL.into_iter().find(|vendor| vendor.name() == name)
     }
 
-    /// What a vendor's chat completions want; of no vendor, what the surface says.
+    /// What a vendor's API wants; of no vendor, what the surface says.
     pub const fn rules(vendor: Option<Vendor>) -> Rules {
         let Some(vendor) = vendor else {
             return UNKNOWN;
         };
         match vendor {
             // Members of messages that are not in the reference are refused.
-            Vendor::Openai | Vendor::Anthropic => Rules {
+            Vendor::Openai => Rules {
                 thoughts: Some(Thoughts::Nowhere),
+                ..UNKNOWN
+            },
+            // The same; and what its API answers to other names (anthropics/claude-code#79418).
+            Vendor::Anthropic => Rules {
+                thoughts: Some(Thoughts::Nowhere),
+                plain_properties: true,
                 ..UNKNOWN
             },
             // ai.google.dev/gemini-api/docs/thought-signatures: a call of Gemini 3 without its signature is refused.

@@ -1,6 +1,6 @@
 //! Text with its JSON and URL escapes read, of ASCII characters only, and where each character stood.
 
-/// See the module.
+/// Text without its escapes, and where it was.
 pub(super) struct Decoded {
     /// The characters.
     pub(super) text: Vec<u8>,

@@ -37,7 +37,7 @@ pub(crate) struct Fault(Value);
 impl Fault {
     /// The failure, if it says anything; an empty or null error is none.
     pub(crate) fn failure(&self) -> Option<StreamFailure> {
-        Some(Said::of(&self.0, 0)?.into_failure(500))
+        Some(ErrorDetails::of(&self.0, 0)?.into_failure(500))
     }
 }
 
@@ -48,7 +48,11 @@ pub(crate) fn of_document(json: &[u8]) -> Option<StreamFailure> {
         Value::Array(list) => list.iter().any(tells_failure),
         document => tells_failure(document),
     };
-    Some(Said::of(&document, 0).filter(|_| tells)?.into_failure(500))
+    Some(
+        ErrorDetails::of(&document, 0)
+            .filter(|_| tells)?
+            .into_failure(500),
+    )
 }
 
 fn tells_failure(document: &Value) -> bool {
@@ -63,11 +67,11 @@ fn tells_failure(document: &Value) -> bool {
 /// status.
 pub(crate) fn of_body(status: u16, body: &[u8]) -> StreamFailure {
     let said = match serde_json::from_slice::<Value>(body) {
-        Ok(value) => Said::of(&value, 0).or_else(|| match &value {
-            Value::Object(map) if !map.is_empty() => Some(Said::words(value.to_string())),
+        Ok(value) => ErrorDetails::of(&value, 0).or_else(|| match &value {
+            Value::Object(map) if !map.is_empty() => Some(ErrorDetails::words(value.to_string())),
             _ => None,
         }),
-        Err(_) => text::words(body).map(|text| Said::of_text(&text, 0)),
+        Err(_) => text::words(body).map(|text| ErrorDetails::of_text(&text, 0)),
     };
     let mut said = said.unwrap_or_default();
     if said.message.is_empty() {
@@ -84,7 +88,7 @@ const PROBLEMS: usize = 8;
 
 /// What an error says, wherever it stands.
 #[derive(Debug, Default)]
-struct Said {
+struct ErrorDetails {
     /// `code`, unless it is a number.
     code: Option<String>,
     /// `type`.
@@ -96,41 +100,43 @@ struct Said {
     message: String,
 }
 
-impl Said {
-    fn words(message: impl Into<String>) -> Said {
-        Said {
+impl ErrorDetails {
+    fn words(message: impl Into<String>) -> ErrorDetails {
+        ErrorDetails {
             message: message.into(),
-            ..Said::default()
+            ..ErrorDetails::default()
         }
     }
 
     /// What a value says; `None` if that is nothing.
-    fn of(value: &Value, depth: usize) -> Option<Said> {
+    fn of(value: &Value, depth: usize) -> Option<ErrorDetails> {
         if depth > DEPTH {
             return None;
         }
         match value {
             Value::String(text) if text.trim().is_empty() => None,
-            Value::String(text) => Some(Said::of_text(text, depth)),
-            Value::Array(list) => Said::of_list(list, depth),
-            Value::Object(map) => Said::of_object(map, depth),
+            Value::String(text) => Some(ErrorDetails::of_text(text, depth)),
+            Value::Array(list) => ErrorDetails::of_list(list, depth),
+            Value::Object(map) => ErrorDetails::of_object(map, depth),
             Value::Null | Value::Bool(_) | Value::Number(_) => None,
         }
     }
 
     /// A text, which may be the JSON of somebody else's error.
-    fn of_text(text: &str, depth: usize) -> Said {
+    fn of_text(text: &str, depth: usize) -> ErrorDetails {
         let inner = || {
             let json = text.trim_start().starts_with(['{', '[']);
             let value: Value = serde_json::from_str(text).ok().filter(|_| json)?;
-            Said::of(&value, depth + 1)
+            ErrorDetails::of(&value, depth + 1)
         };
-        inner().unwrap_or_else(|| Said::words(text.trim()))
+        inner().unwrap_or_else(|| ErrorDetails::words(text.trim()))
     }
 
     /// The first that says what kind of error it is, with the words of all.
-    fn of_list(list: &[Value], depth: usize) -> Option<Said> {
-        let mut all = list.iter().filter_map(|value| Said::of(value, depth + 1));
+    fn of_list(list: &[Value], depth: usize) -> Option<ErrorDetails> {
+        let mut all = list
+            .iter()
+            .filter_map(|value| ErrorDetails::of(value, depth + 1));
         let mut first = all.next()?;
         for other in all.take(PROBLEMS - 1) {
             if !other.message.is_empty() && !first.message.contains(&other.message) {
@@ -140,7 +146,7 @@ impl Said {
         Some(first)
     }
 
-    fn of_object(map: &Map<String, Value>, depth: usize) -> Option<Said> {
+    fn of_object(map: &Map<String, Value>, depth: usize) -> Option<ErrorDetails> {
         let text = |keys: &[&str]| {
             let texts = keys.iter().filter_map(|key| map.get(*key)?.as_str());
             texts.map(str::trim).find(|text| !text.is_empty())
@@ -156,7 +162,7 @@ impl Said {
             let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
             text.filter(|text| !is_number(text)).map(str::to_owned)
         };
-        let mut said = Said {
+        let mut said = ErrorDetails {
             code: words(text(&["code", "error_code"])),
             // A problem with a place has a kind of its own.
             kind: words(text(&["type"])).filter(|_| !map.contains_key("loc")),
@@ -165,7 +171,7 @@ impl Said {
             message: text(&MESSAGES).unwrap_or_default().to_owned(),
         };
         if said.message.starts_with(['{', '[']) {
-            let inner = Said::of_text(&std::mem::take(&mut said.message), depth);
+            let inner = ErrorDetails::of_text(&std::mem::take(&mut said.message), depth);
             said = inner.or(said);
         }
         if let Some(place) = place(map.get("loc"))
@@ -183,7 +189,7 @@ impl Said {
                 }
                 // Beside words it says more of the same.
                 Some(_) if key == "details" && !said.message.is_empty() => None,
-                value => value.and_then(|value| Said::of(value, depth + 1)),
+                value => value.and_then(|value| ErrorDetails::of(value, depth + 1)),
             };
             if let Some(inner) = inner {
                 said = inner.or(said);
@@ -191,7 +197,7 @@ impl Said {
         }
         // OpenRouter hands on what its provider wrote.
         let raw = map.get("metadata").and_then(|metadata| metadata.get("raw"));
-        if let Some(raw) = raw.and_then(|raw| Said::of(raw, depth + 1)) {
+        if let Some(raw) = raw.and_then(|raw| ErrorDetails::of(raw, depth + 1)) {
             if !raw.message.is_empty() {
                 said.message = format!("{}: {}", said.message, raw.message);
             }
@@ -202,8 +208,8 @@ impl Said {
     }
 
     /// The same, with what only the other one says.
-    fn or(self, other: Said) -> Said {
-        Said {
+    fn or(self, other: ErrorDetails) -> ErrorDetails {
+        ErrorDetails {
             code: self.code.or(other.code),
             kind: self.kind.or(other.kind),
             state: self.state.or(other.state),

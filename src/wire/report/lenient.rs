@@ -10,7 +10,6 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
 
 /// Implements the visits that yield the default for JSON values of the wrong type.
 macro_rules! otherwise_default {
@@ -32,6 +31,12 @@ macro_rules! unit_is_default {
         }
     };
 }
+
+mod content;
+mod raw;
+
+pub(crate) use content::{Content, Piece};
+pub(crate) use raw::{Raw, normalised, object, parse};
 
 fn skip_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
     while list.next_element::<IgnoredAny>()?.is_some() {}
@@ -148,6 +153,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
 pub(crate) struct Text<'a>(pub Cow<'a, str>);
 
 impl Text<'_> {
+    /// Whether a content part has its text under this key.
+    fn is_key(key: &str) -> bool {
+        matches!(key, "text" | "thinking")
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -186,9 +196,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text<'a>, A::Error> {
                 let mut all = Text::default();
                 while let Some(key) = map.next_key::<Text<'de>>()? {
-                    match &*key.0 {
-                        "text" | "thinking" => all = map.next_value()?,
-                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    match Text::is_key(&key.0) {
+                        true => all = map.next_value()?,
+                        false => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
                 Ok(all)
@@ -223,132 +233,5 @@ impl<'de> Deserialize<'de> for Index {
             }
         }
         deserializer.deserialize_any(Number)
-    }
-}
-
-/// The arguments of a call: JSON as a text, or as it is; of a list of texts or of content parts, their texts. Empty for
-/// any other JSON.
-#[derive(Debug, Default)]
-pub(crate) struct Arguments<'a>(pub Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Arguments(match Pieces::deserialize(deserializer)? {
-            Pieces::Text(text) => text,
-            Pieces::One(map) => Value::Object(map).to_string().into(),
-            Pieces::Many(list) => {
-                let is_text = |value: &Value| value.is_string() || value.get("text").is_some();
-                match list.iter().all(is_text) {
-                    true => list.iter().map(text_of).collect(),
-                    false => Value::Array(list).to_string().into(),
-                }
-            }
-        }))
-    }
-}
-
-/// What is a text usually, and may be a content part or a list of them.
-#[derive(Debug)]
-pub(crate) enum Pieces<'a> {
-    Text(Cow<'a, str>),
-    One(Map<String, Value>),
-    Many(Vec<Value>),
-}
-
-impl Default for Pieces<'_> {
-    fn default() -> Self {
-        Pieces::Text(Cow::Borrowed(""))
-    }
-}
-
-impl Pieces<'_> {
-    /// Its parts, texts among them.
-    pub(crate) fn each(&self, mut part: impl FnMut(Piece<'_>)) {
-        match self {
-            Pieces::Text(text) => part(Piece::Text(text)),
-            Pieces::One(map) => part(Piece::Part(map)),
-            Pieces::Many(list) => {
-                for value in list {
-                    match value {
-                        Value::String(text) => part(Piece::Text(text)),
-                        Value::Object(map) => part(Piece::Part(map)),
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// One of several pieces of content.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Piece<'a> {
-    Text(&'a str),
-    Part(&'a Map<String, Value>),
-}
-
-impl Piece<'_> {
-    /// Its text, wherever it has it.
-    pub(crate) fn text(self) -> String {
-        match self {
-            Piece::Text(text) => text.to_owned(),
-            Piece::Part(part) => text_of(&Value::Object(part.clone())),
-        }
-    }
-}
-
-/// The text of a content part, wherever it has it; of a list all of them.
-pub(crate) fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().map(text_of).collect(),
-        Value::Object(map) => {
-            let texts = [
-                "text",
-                "thinking",
-                "reasoning",
-                "refusal",
-                "summary",
-                "content",
-            ];
-            let text = texts.iter().filter_map(|key| map.get(*key)).map(text_of);
-            text.into_iter()
-                .find(|text| !text.is_empty())
-                .unwrap_or_default()
-        }
-        _ => String::new(),
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Pieces<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any<'a>(PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
-            type Value = Pieces<'a>;
-            unit_is_default!();
-            otherwise_default!(
-                visit_bool(bool),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64)
-            );
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Pieces<'a>, E> {
-                Ok(Pieces::Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Pieces<'a>, E> {
-                Ok(Pieces::Text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pieces<'a>, A::Error> {
-                let mut all = Vec::new();
-                while let Some(value) = list.next_element()? {
-                    all.push(value);
-                }
-                Ok(Pieces::Many(all))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Pieces<'a>, A::Error> {
-                Map::deserialize(MapAccessDeserializer::new(map)).map(Pieces::One)
-            }
-        }
-        deserializer.deserialize_any(Any(PhantomData))
     }
 }

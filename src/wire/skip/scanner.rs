@@ -55,7 +55,7 @@ pub(crate) enum Stop {
     Depth,
 }
 
-/// See the module.
+/// Steps over JSON that comes in pieces.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     stands: At,

@@ -1,10 +1,10 @@
 //! Tokens: what providers report, and our own count where they do not. Pure.
 
+mod chat;
 mod extract;
 mod facts;
 mod long;
 mod messages;
-mod openai;
 mod responses;
 mod stream;
 mod strip;

@@ -4,16 +4,14 @@
 //! although it is JSON (a key given twice, half of a surrogate pair) is normalised and read again,
 //! or passes unread; what is no JSON is malformed.
 
-use serde::de::{Deserialize, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use super::facts::{Added, Facts, Read};
-use super::messages::MessageEvent;
-use super::openai::Chunk;
-use super::responses::ResponseEvent;
+use super::{chat, messages, responses};
 use crate::Surface;
 use crate::report::StreamFailure;
 use crate::report::failure;
-use crate::report::lenient::Maybe;
+use crate::report::lenient::{normalised, parse};
 use crate::report::template::Template;
 
 /// Reads one event of a stream of `surface`.
@@ -64,10 +62,10 @@ pub(super) fn read(
 fn typed(surface: Surface, data: &[u8], facts: &mut Facts) -> serde_json::Result<Read> {
     let read = match surface {
         Surface::ChatCompletions | Surface::Completions | Surface::Embeddings => {
-            parse::<Chunk<'_>>(data)?.map(|chunk| chunk.read(facts))
+            parse(data)?.map(|chunk| chat::read(&chunk, facts))
         }
-        Surface::Messages => parse::<MessageEvent<'_>>(data)?.map(|event| event.read(facts)),
-        Surface::Responses => parse::<ResponseEvent<'_>>(data)?.map(|event| event.read(facts)),
+        Surface::Messages => parse(data)?.map(|event| messages::read(&event, facts)),
+        Surface::Responses => parse(data)?.map(|event| responses::read(&event, facts)),
     };
     let mut read = read.unwrap_or_default();
     if !read.answers && read.failure.is_none() {
@@ -76,22 +74,8 @@ fn typed(surface: Surface, data: &[u8], facts: &mut Facts) -> serde_json::Result
     Ok(read)
 }
 
-/// Parses an object; `None` for other JSON.
-pub(super) fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> serde_json::Result<Option<T>> {
-    serde_json::from_slice::<Maybe<T>>(data).map(|object| object.0)
-}
-
-/// The same JSON with every key given once, the last one winning; `None` if that does not help.
-pub(super) fn normalised(data: &[u8], fault: &serde_json::Error) -> Option<Vec<u8>> {
-    if !fault.is_data() {
-        return None;
-    }
-    let value: serde_json::Value = serde_json::from_slice(data).ok()?;
-    serde_json::to_vec(&value).ok()
-}
-
 /// Whether the bytes are JSON, if not in a form that can be read.
-pub(super) fn is_json(data: &[u8]) -> bool {
+fn is_json(data: &[u8]) -> bool {
     std::str::from_utf8(data).is_ok() && serde_json::from_slice::<IgnoredAny>(data).is_ok()
 }
 

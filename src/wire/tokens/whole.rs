@@ -8,13 +8,14 @@ use serde_json::value::RawValue;
 
 use super::extract::{End, Extract, Kept};
 use super::facts::Facts;
-use super::openai::Choice;
-use super::responses::{Item, end};
+use super::{chat, responses};
+use crate::payload::chat::{Choice, Groq};
+use crate::payload::responses::{Incomplete, Item};
 use crate::report::StreamFailure;
 use crate::report::failure;
 use crate::report::failure::Fault;
-use crate::report::figures::{Figures, Groq, Written};
-use crate::report::lenient::{Few, Index, Maybe, Text};
+use crate::report::figures::Figures;
+use crate::report::lenient::{Few, Index, Maybe, Raw, Text};
 use crate::{Endpoint, Surface};
 
 /// A document, as far as it has passed.
@@ -23,23 +24,6 @@ pub(super) struct Document {
     endpoint: Endpoint,
     /// `None` once it has ended.
     extract: Option<Extract>,
-}
-
-/// A member's value; `None` if there is no such member, or it is `null`.
-#[derive(Clone, Copy, Debug, Default)]
-struct Raw<'a>(Option<&'a [u8]>);
-
-impl<'a> Raw<'a> {
-    /// The value as what it should be; the default if it is something else.
-    fn read<T: Deserialize<'a> + Default>(self) -> T {
-        let read = |json| serde_json::from_slice(json).ok();
-        self.0.and_then(read).unwrap_or_default()
-    }
-
-    /// The elements that are objects.
-    fn elements<T: Deserialize<'a>>(self) -> Few<Maybe<T>> {
-        self.read()
-    }
 }
 
 /// A content block of a message, or an output item of a response.
@@ -133,26 +117,28 @@ fn read(endpoint: Endpoint, kept: &Kept, facts: &mut Facts) -> Option<StreamFail
 fn tell(surface: Surface, kept: &Kept, facts: &mut Facts) {
     let raw = |name| Raw(kept.value(name));
     facts.model(&raw("model").read());
-    let groq = || raw("x_groq").read::<Maybe<Groq<'_>>>().0?.usage.figures();
+    let groq = || Figures::of(raw("x_groq").read::<Maybe<Groq<'_>>>().0?.usage);
     facts.serve(&raw("service_tier").read());
-    if let Some(mut figures) = raw("usage").0.and_then(Figures::of).or_else(groq) {
-        let tools: Option<Written<'_>> = raw("tool_usage").read();
-        tools.unwrap_or_default().tools(&mut figures);
+    if let Some(mut figures) = Figures::of(raw("usage")).or_else(groq) {
+        figures.tools(raw("tool_usage"));
         note(&figures, surface, facts);
     }
     if let Some(reason) = raw("stop_reason").read::<Text<'_>>().some() {
         facts.finish_reason(reason);
     }
     if surface == Surface::Responses {
-        let (status, details) = (raw("status").read(), raw("incomplete_details").read());
-        end(&status, &details, facts);
+        let (status, details): (Text<'_>, Maybe<Incomplete<'_>>) =
+            (raw("status").read(), raw("incomplete_details").read());
+        responses::tell_end(&status.0, Incomplete::reason_of(&details), facts);
     }
     if let Some(reason) = Raw(kept.finish_reason()).read::<Text<'_>>().some() {
         facts.finish_reason(reason);
     }
     if kept.tools && surface == Surface::Responses {
-        let items = raw("output").elements::<Item<'_>>();
-        items.iter().for_each(|item| item.tell_tool(facts));
+        let items = raw("output").read::<Few<Maybe<Item<'_>>>>();
+        items
+            .iter()
+            .for_each(|item| responses::tell_tool(item, facts));
     }
     // Texts are read only where they must be counted: most of an answer is text.
     let reported = facts.reported();
@@ -172,11 +158,11 @@ fn note(figures: &Figures, surface: Surface, facts: &mut Facts) {
 /// Reads the texts; where there are none, what was generated is only measured.
 fn count(surface: Surface, kept: &Kept, facts: &mut Facts) {
     let raw = |name| Raw(kept.value(name));
-    for choice in raw("choices").elements::<Choice<'_>>().iter() {
-        choice.tell(facts);
+    for choice in raw("choices").read::<Few<Maybe<Choice<'_>>>>().iter() {
+        chat::tell_choice(choice, facts);
     }
     for pieces in ["content", "output"] {
-        let pieces = raw(pieces).elements::<Piece<'_>>();
+        let pieces = raw(pieces).read::<Few<Maybe<Piece<'_>>>>();
         pieces.iter().for_each(|piece| piece.tell(facts));
     }
     if facts.text.len() == 0 {

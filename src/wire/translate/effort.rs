@@ -6,9 +6,9 @@ use super::{Lost, Target};
 use crate::reasoning::Effort;
 use crate::vendor::Switch;
 
-/// What a model is told of thinking.
+/// What a request asks of thinking, in what the model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Setting {
     /// Nothing: it does as it usually does.
     Nothing,
     /// Not to.
@@ -19,36 +19,36 @@ pub(super) enum Told {
     Effort(Effort),
 }
 
-/// What the target is told. Efforts go to models that think only, and only those that the model takes; what was switched
+/// Returns what the target is asked for. Efforts go to models that think only, and only those that the model takes; what was switched
 /// off stays off for models that think unasked.
-pub(super) fn told(c: &Conversation, target: &Target<'_>, lost: &mut Lost) -> Told {
+pub(super) fn setting(c: &Conversation, target: &Target<'_>, lost: &mut Lost) -> Setting {
     let r = &c.reasoning;
     if is_off(r) {
         return match target.thinks {
-            Thinks::Never | Thinks::Asked => Told::Nothing,
-            Thinks::Unasked => Told::Off,
+            Thinks::Never | Thinks::Asked => Setting::Nothing,
+            Thinks::Unasked => Setting::Off,
             Thinks::Always => {
                 lose(r, lost);
                 let efforts = target.capabilities.efforts;
                 let least = efforts.and_then(|efforts| efforts.nearest(Effort::None));
-                least.map_or(Told::Nothing, Told::Effort)
+                least.map_or(Setting::Nothing, Setting::Effort)
             }
             // Only a word that is known to be taken.
-            Thinks::Perhaps if r.effort == Some(Effort::None) => Told::Off,
-            Thinks::Perhaps if target.rules.switch != Switch::Effort => Told::Off,
-            Thinks::Perhaps => Told::Nothing,
+            Thinks::Perhaps if r.effort == Some(Effort::None) => Setting::Off,
+            Thinks::Perhaps if target.rules.switch != Switch::Effort => Setting::Off,
+            Thinks::Perhaps => Setting::Nothing,
         };
     }
     let wanted = r.effort.or_else(|| r.budget.map(of_budget));
     if wanted.is_none() && r.enabled.is_none() {
-        return Told::Nothing;
+        return Setting::Nothing;
     }
     if target.thinks == Thinks::Never {
         lose(r, lost);
-        return Told::Nothing;
+        return Setting::Nothing;
     }
     let Some(wanted) = wanted else {
-        return Told::On;
+        return Setting::On;
     };
     let nearest = target.effort(wanted);
     lost.add_if(
@@ -57,7 +57,9 @@ pub(super) fn told(c: &Conversation, target: &Target<'_>, lost: &mut Lost) -> To
     );
     // The usual one of a model that has no such word.
     let usual = wanted == Effort::Default && nearest != Some(Effort::Default);
-    nearest.filter(|_| !usual).map_or(Told::On, Told::Effort)
+    nearest
+        .filter(|_| !usual)
+        .map_or(Setting::On, Setting::Effort)
 }
 
 /// Whether thinking was switched off.

@@ -58,6 +58,19 @@ pub(super) struct Own<'a> {
 }
 
 impl Reply {
+    /// What the writer of an answer needs to know of a request that was not translated; a response repeats `echo`.
+    pub fn untranslated(client: Surface, include_usage: bool, echo: Map<String, Value>) -> Reply {
+        Reply {
+            client,
+            provider: client,
+            include_usage,
+            echo: Arc::new(echo),
+            tools: Vec::new(),
+            called: Arc::default(),
+            turns: 0,
+        }
+    }
+
     pub(super) fn new(conversation: &Conversation, provider: Surface) -> Reply {
         Reply {
             client: conversation.surface,

@@ -19,17 +19,3 @@ pub(super) fn failed(name: &[u8], data: &[u8], sink: Sink<'_>) -> bool {
     }
     is_failure
 }
-
-/// Hands an event's data to a reader, and once more with every key given once if serde stumbles over a
-/// duplicate. What is no JSON is passed over: the tap on the provider's bytes has judged it already.
-pub(super) fn object(data: &[u8], read: &mut dyn FnMut(&[u8]) -> serde_json::Result<()>) {
-    let Err(fault) = read(data) else { return };
-    if !fault.is_data() {
-        return;
-    }
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(data) else {
-        return;
-    };
-    // What it still stumbles over says nothing that is understood.
-    drop(read(value.to_string().as_bytes()));
-}

@@ -1,6 +1,7 @@
 //! Streams: one dialect's events in, another's out, each as it comes.
 
 use super::custom::Unwrap;
+use super::encoder::Encoder;
 use super::neutral::{Answer, Collector, Delta, Event, Kind, Stop};
 use super::sink::Sink;
 use super::{Reply, Surface, chat, messages, responses, sse};
@@ -12,13 +13,6 @@ enum Decoder {
     Chat(chat::Decoder),
     Responses(responses::Decoder),
     Messages(messages::Decoder),
-}
-
-#[derive(Debug)]
-enum Encoder {
-    Chat(chat::Encoder),
-    Responses(Box<responses::Encoder>),
-    Messages(messages::Encoder),
 }
 
 /// Translates one answer's stream.
@@ -43,13 +37,13 @@ struct Shortcut {
 
 /// What one event told.
 #[derive(Clone, Copy, Debug, Default)]
-struct Told {
+struct Emitted {
     events: u32,
     /// The last fragment: its block, address and length.
     fragment: Option<(u32, usize, usize)>,
 }
 
-impl Told {
+impl Emitted {
     fn note(&mut self, event: &Event<'_>) {
         self.events += 1;
         if let Event::Delta(block, Delta::Text(text)) = event {
@@ -138,18 +132,11 @@ pub(super) fn collect(reply: &Reply, stream: &[u8]) -> Option<Answer> {
 impl Stream {
     /// A translation of the answer to a translated request. `created` is in Unix time (s).
     pub fn new(reply: &Reply, created: u64) -> Stream {
-        let encoder = match reply.client {
-            Surface::Responses => {
-                Encoder::Responses(Box::new(responses::Encoder::new(reply, created)))
-            }
-            Surface::Messages => Encoder::Messages(messages::Encoder::default()),
-            _ => Encoder::Chat(chat::Encoder::new(created, reply.include_usage)),
-        };
         Stream {
             decoder: Decoder::of(reply.provider),
             writer: Writer {
                 reply: reply.clone(),
-                encoder,
+                encoder: Encoder::new(reply, created),
                 started: false,
                 created,
                 called: Vec::new(),
@@ -171,13 +158,13 @@ impl Stream {
             }
             return;
         }
-        let mut told = Told::default();
+        let mut emitted = Emitted::default();
         let sink: Sink<'_> = &mut |event| {
-            told.note(event);
+            emitted.note(event);
             writer.write(event, out);
         };
         self.decoder.read(event, sink);
-        let only = told
+        let only = emitted
             .only(event.data)
             .filter(|(block, ..)| match &self.decoder {
                 Decoder::Chat(decoder) => decoder.is_plain(*block),
@@ -244,7 +231,7 @@ impl Writer {
                     usage: *usage,
                     tier: *tier,
                 };
-                encode(&mut self.encoder, &start, out);
+                self.encoder.write(&start, out);
             }
             Event::Open(
                 index,
@@ -266,15 +253,12 @@ impl Writer {
                     namespace: own.namespace.or(*namespace),
                     custom: *custom || own.wrapped,
                 };
-                encode(&mut self.encoder, &Event::Open(*index, kind), out);
+                self.encoder.write(&Event::Open(*index, kind), out);
             }
             Event::Open(index, Kind::Proof(proof)) => {
                 let proof = self.reply.of_next_call(proof, &self.called);
-                encode(
-                    &mut self.encoder,
-                    &Event::Open(*index, Kind::Proof(&proof)),
-                    out,
-                );
+                self.encoder
+                    .write(&Event::Open(*index, Kind::Proof(&proof)), out);
             }
             Event::Delta(index, Delta::Text(fragment)) => {
                 let found = self
@@ -282,24 +266,16 @@ impl Writer {
                     .iter_mut()
                     .find(|(wrapped, _)| wrapped == index);
                 let Some((_, unwrap)) = found else {
-                    return encode(&mut self.encoder, event, out);
+                    return self.encoder.write(event, out);
                 };
                 self.text.clear();
                 unwrap.feed(fragment, &mut self.text);
                 if !self.text.is_empty() {
                     let event = Event::Delta(*index, Delta::Text(&self.text));
-                    encode(&mut self.encoder, &event, out);
+                    self.encoder.write(&event, out);
                 }
             }
-            event => encode(&mut self.encoder, event, out),
+            event => self.encoder.write(event, out),
         }
-    }
-}
-
-fn encode(encoder: &mut Encoder, event: &Event<'_>, out: &mut Vec<u8>) {
-    match encoder {
-        Encoder::Chat(encoder) => encoder.write(event, out),
-        Encoder::Responses(encoder) => encoder.write(event, out),
-        Encoder::Messages(encoder) => encoder.write(event, out),
     }
 }

@@ -55,9 +55,10 @@ mod tests {
     use super::*;
     use crate::Dialect;
     use crate::report::figures::Figures;
+    use crate::report::lenient::Raw;
 
     fn read(dialect: Dialect, usage: &Value) -> Option<Usage> {
-        Figures::of(usage.to_string().as_bytes())?.usage(dialect, false)
+        Figures::of(Raw(Some(usage.to_string().as_bytes())))?.usage(dialect, false)
     }
 
     proptest! {

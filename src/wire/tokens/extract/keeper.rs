@@ -10,7 +10,7 @@ use super::members::{Keep, Way, is_tool, member, way};
 use super::slot::{Bounds, Slot, whole};
 use crate::skip::Look;
 
-/// See the module.
+/// Keeps what is looked at of the document that a scanner steps over.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     bounds: Bounds,

@@ -23,7 +23,7 @@ use crate::skip::{Scanner, Stop};
 /// The members with text that is counted.
 const GENERATED: [&str; 5] = ["choices", "content", "output", "delta", "content_block"];
 
-/// See the module.
+/// A document that passes, as far as it is kept.
 #[derive(Debug)]
 pub(super) enum Extract {
     /// All of it so far.

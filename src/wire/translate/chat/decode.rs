@@ -1,86 +1,19 @@
 //! Reading a stream of chunks, and a whole answer as the only one.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::super::errors;
 use super::super::json::Fields;
 use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop, Thinking};
-use super::super::sink::{Sink, failed, object};
+use super::super::sink::{Sink, failed};
 use super::answer::stop;
-use super::fragments::{Calls, Fragment, Function};
+use super::calls::Calls;
 use super::opaque::{Details, extra};
 use super::parts::thinking_block;
 use crate::Dialect;
+use crate::payload::chat::{self, Choice, Chunk, Function, Logprobs, ToolCall};
 use crate::report::Usage;
 use crate::report::failure::Fault;
-use crate::report::figures::{Figures, Groq};
-use crate::report::lenient::{Arguments, Few, Index, Maybe, Piece, Pieces, Text};
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    model: Text<'a>,
-    #[serde(borrow)]
-    choices: Few<Maybe<Choice<'a>>>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    x_groq: Maybe<Groq<'a>>,
-    #[serde(borrow)]
-    service_tier: Text<'a>,
-    error: Fault,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Choice<'a> {
-    index: Index,
-    #[serde(borrow)]
-    delta: Maybe<Said<'a>>,
-    #[serde(borrow)]
-    message: Maybe<Said<'a>>,
-    #[serde(borrow)]
-    text: Text<'a>,
-    #[serde(borrow)]
-    finish_reason: Text<'a>,
-    #[serde(borrow)]
-    logprobs: Maybe<Logprobs<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Logprobs<'a> {
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Said<'a> {
-    #[serde(borrow)]
-    content: Pieces<'a>,
-    #[serde(borrow)]
-    reasoning_content: Text<'a>,
-    #[serde(borrow)]
-    reasoning: Text<'a>,
-    #[serde(borrow)]
-    refusal: Text<'a>,
-    #[serde(borrow)]
-    thinking_blocks: Option<&'a RawValue>,
-    #[serde(borrow)]
-    reasoning_details: Option<&'a RawValue>,
-    #[serde(borrow)]
-    extra_content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tool_calls: Few<Maybe<Fragment<'a>>>,
-    /// The only call of a model of 2023.
-    #[serde(borrow)]
-    function_call: Maybe<Function<'a>>,
-}
+use crate::report::figures::Figures;
+use crate::report::lenient::{Content, Index, Maybe, Piece, Raw, Text, object, parse};
 
 /// Reads chunks into events.
 #[derive(Debug, Default)]
@@ -125,9 +58,8 @@ impl Decoder {
         }
         let mut answers = false;
         object(data, &mut |data| {
-            let chunk: Option<Chunk<'_>> = serde_json::from_slice::<Maybe<Chunk<'_>>>(data)?.0;
-            if let Some(chunk) = chunk {
-                answers = chunk.choices.present || chunk.usage.is_some();
+            if let Some(chunk) = parse::<Chunk<'_>>(data)? {
+                answers = chunk.choices.present || chunk.usage.0.is_some();
                 self.chunk(&chunk, sink);
             }
             Ok(())
@@ -140,8 +72,7 @@ impl Decoder {
     /// Reads a whole answer; says whether it is one.
     pub(crate) fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> bool {
         object(body, &mut |body| {
-            let chunk: Option<Chunk<'_>> = serde_json::from_slice::<Maybe<Chunk<'_>>>(body)?.0;
-            let Some(mut chunk) = chunk else {
+            let Some(mut chunk) = parse::<Chunk<'_>>(body)? else {
                 return Ok(());
             };
             let is_answer = |choice: &Choice<'_>| {
@@ -209,27 +140,24 @@ impl Decoder {
         if let Some(choice) = choice {
             self.choice(choice, sink);
         }
-        let figures = chunk
-            .usage
-            .and_then(|usage| Figures::of(usage.get().as_bytes()));
-        let groq = || chunk.x_groq.0.as_ref()?.usage.figures();
-        if let Some(figures) = figures.or_else(groq) {
+        let groq = || Figures::of(chunk.x_groq.0.as_ref()?.usage);
+        if let Some(figures) = Figures::of(chunk.usage).or_else(groq) {
             self.usage = figures.usage(Dialect::OpenAi, false).or(self.usage);
         }
     }
 
     fn choice(&mut self, choice: &Choice<'_>, sink: Sink<'_>) {
-        let logprobs = choice.logprobs.0.as_ref();
-        let logprobs = logprobs.and_then(|logprobs| logprobs.content);
+        let logprobs: Maybe<Logprobs<'_>> = choice.logprobs.read();
+        let logprobs = logprobs.0.unwrap_or_default().content;
         // Behind fragments, a message says again what they said.
         let message = choice.message.0.as_ref().filter(|_| self.next == 0);
-        if let Some(said) = &choice.delta.0 {
-            self.said(said, false, logprobs, sink);
+        if let Some(delta) = &choice.delta.0 {
+            self.delta(delta, false, logprobs, sink);
         } else if let Some(text) = choice.text.some() {
             self.text(Kind::Text, text, sink);
         }
-        if let Some(said) = message {
-            self.said(said, true, logprobs, sink);
+        if let Some(message) = message {
+            self.delta(message, true, logprobs, sink);
         }
         if let Some(reason) = choice.finish_reason.some() {
             self.reason = Some(stop(reason, !self.calls.is_empty()));
@@ -237,19 +165,39 @@ impl Decoder {
         }
     }
 
-    fn said(&mut self, said: &Said<'_>, whole: bool, logprobs: Option<&RawValue>, sink: Sink<'_>) {
-        let blocks = said.thinking_blocks.map(thoughts).unwrap_or_default();
-        let thought = said.reasoning_content.some().or(said.reasoning.some());
+    /// Reads a fragment, or a `whole` message.
+    fn delta(&mut self, delta: &chat::Delta<'_>, whole: bool, logprobs: Raw<'_>, sink: Sink<'_>) {
+        self.thoughts(delta, whole, sink);
+        delta.content.each(|piece| self.content(piece, sink));
+        if let (Some(logprobs), Some(open)) = (logprobs.list(), &self.open)
+            && open.kind == Kind::Text
+        {
+            sink(&Event::Delta(open.index, Delta::Logprobs(logprobs)));
+        }
+        if let Some(text) = delta.refusal.some() {
+            self.text(Kind::Refusal, text, sink);
+        }
+        self.calls(delta, whole, sink);
+        extra(None, delta.extra_content, &mut self.next, sink);
+    }
+
+    /// Reads what was thought, in whichever of the members that have it.
+    fn thoughts(&mut self, delta: &chat::Delta<'_>, whole: bool, sink: Sink<'_>) {
+        let blocks = thoughts(delta.thinking_blocks);
+        let thought = delta.thought().some();
         let thought = thought.filter(|_| !whole || blocks.is_empty());
-        if let Some(details) = said.reasoning_details.filter(|_| blocks.is_empty()) {
-            self.details(details, thought, sink);
+        if delta.reasoning_details.0.is_some() && blocks.is_empty() {
+            self.details(delta.reasoning_details, thought, sink);
         } else if let Some(thought) = thought {
             self.text(Kind::Thinking, thought, sink);
         }
         for thinking in &blocks {
             self.thinking(thinking, whole, sink);
         }
-        said.content.each(|piece| match piece {
+    }
+
+    fn content(&mut self, piece: Piece<'_>, sink: Sink<'_>) {
+        match piece {
             Piece::Text("") => {}
             Piece::Text(text) => self.text(Kind::Text, text, sink),
             Piece::Part(part) => {
@@ -263,34 +211,27 @@ impl Decoder {
                     self.text(kind, &text, sink);
                 }
             }
-        });
-        if let (Some(logprobs), Some(open)) = (logprobs, &self.open)
-            && open.kind == Kind::Text
-            && logprobs.get().starts_with('[')
-        {
-            sink(&Event::Delta(open.index, Delta::Logprobs(logprobs.get())));
         }
-        if let Some(text) = said.refusal.some() {
-            self.text(Kind::Refusal, text, sink);
-        }
-        if said.tool_calls.first.is_some() || said.function_call.0.is_some() {
+    }
+
+    fn calls(&mut self, delta: &chat::Delta<'_>, whole: bool, sink: Sink<'_>) {
+        if delta.tool_calls.first.is_some() || delta.function_call.0.is_some() {
             self.close_text(sink);
         }
-        for (at, fragment) in said.tool_calls.iter().enumerate() {
-            self.calls.read(at, fragment, whole, &mut self.next, sink);
+        for (at, call) in delta.tool_calls.iter().enumerate() {
+            self.calls.read(at, call, whole, &mut self.next, sink);
         }
         if let Some(Function {
             name, arguments, ..
-        }) = &said.function_call.0
+        }) = &delta.function_call.0
         {
-            let fragment = Fragment {
+            let call = ToolCall {
                 name: Text(name.0.as_ref().into()),
-                arguments: Arguments(arguments.0.as_ref().into()),
-                ..Fragment::default()
+                arguments: Content::Text(Text(arguments.arguments())),
+                ..ToolCall::default()
             };
-            self.calls.read(0, &fragment, whole, &mut self.next, sink);
+            self.calls.read(0, &call, whole, &mut self.next, sink);
         }
-        extra(None, said.extra_content, &mut self.next, sink);
     }
 
     /// The block of `kind` that is open, or a new one.
@@ -320,8 +261,8 @@ impl Decoder {
     }
 
     /// `reasoning_details`, which prove the words beside them, or have them.
-    fn details(&mut self, details: &RawValue, thought: Option<&str>, sink: Sink<'_>) {
-        let details = Details::of(serde_json::from_str(details.get()).ok().as_ref());
+    fn details(&mut self, details: Raw<'_>, thought: Option<&str>, sink: Sink<'_>) {
+        let details = Details(details.read());
         if thought.is_none() && details.is_empty() {
             return;
         }
@@ -367,8 +308,8 @@ impl Decoder {
     }
 }
 
-fn thoughts(blocks: &RawValue) -> Vec<Thinking> {
-    let blocks: Vec<serde_json::Value> = serde_json::from_str(blocks.get()).unwrap_or_default();
+fn thoughts(blocks: Raw<'_>) -> Vec<Thinking> {
+    let blocks: Vec<serde_json::Value> = blocks.read();
     let read = |block| {
         Fields::of(block, "")
             .and_then(thinking_block)

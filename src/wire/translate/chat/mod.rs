@@ -5,9 +5,9 @@
 //! documentation, "Thinking / Reasoning Content"), by which gateways carry it. What else providers want back is in `opaque`.
 
 mod answer;
+mod calls;
 mod decode;
 mod encode;
-mod fragments;
 mod opaque;
 mod parts;
 mod read;

@@ -3,7 +3,6 @@
 //!
 //! Wire facts: openrouter.ai/docs, "Preserving reasoning"; ai.google.dev/gemini-api/docs/thought-signatures.
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::super::json::str_of;
@@ -12,6 +11,7 @@ use super::super::sink::Sink;
 use super::super::{Lost, Target};
 use super::parts::thinking_value;
 use crate::reasoning::Thoughts;
+use crate::report::lenient::Raw;
 
 /// What Google takes for the signature of a call that none of its models made (thought-signatures, "FAQs").
 const SKIP: &str = "skip_thought_signature_validator";
@@ -21,7 +21,7 @@ const UNTOLD: &str = " ";
 
 /// Details of a thought, put together from fragments.
 #[derive(Debug, Default)]
-pub(super) struct Details(Vec<Value>);
+pub(super) struct Details(pub(super) Vec<Value>);
 
 impl Details {
     /// The details of a whole message.
@@ -105,14 +105,9 @@ pub(super) fn extra_proof(call: Option<&str>, content: Option<&Value>) -> Option
 }
 
 /// Tells what the `extra_content` of the next call proves, or that of the message; `next` is the next block's index.
-pub(super) fn extra(
-    call: Option<&str>,
-    content: Option<&RawValue>,
-    next: &mut u32,
-    sink: Sink<'_>,
-) {
-    let content = content.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    if let Some(proof) = extra_proof(call, content.as_ref()) {
+pub(super) fn extra(call: Option<&str>, content: Raw<'_>, next: &mut u32, sink: Sink<'_>) {
+    let content: Value = content.read();
+    if let Some(proof) = extra_proof(call, Some(&content)) {
         sink(&Event::Open(*next, Kind::Proof(&proof)));
         sink(&Event::Close(*next));
         *next += 1;
@@ -121,7 +116,7 @@ pub(super) fn extra(
 
 /// The thoughts of a turn, as its message tells them.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ReasoningMembers {
     words: String,
     blocks: Vec<Value>,
     details: Vec<Value>,
@@ -130,7 +125,7 @@ pub(super) struct Told {
     of_calls: Vec<(String, Value)>,
 }
 
-impl Told {
+impl ReasoningMembers {
     /// Whether anything is told of them.
     pub(super) fn is_empty(&self) -> bool {
         self.words.is_empty() && self.blocks.is_empty() && self.details.is_empty()
@@ -240,13 +235,17 @@ pub(crate) fn stand_in(message: &mut Map<String, Value>, target: &Target<'_>) ->
     }
 }
 
-/// The thoughts of a turn as they are told.
-pub(super) fn told(turn: &Turn, target: &Target<'_>, lost: &mut Lost) -> Told {
-    let mut told = Told::default();
+/// Collects the thoughts of a turn into the members that carry them.
+pub(super) fn reasoning_members(
+    turn: &Turn,
+    target: &Target<'_>,
+    lost: &mut Lost,
+) -> ReasoningMembers {
+    let mut members = ReasoningMembers::default();
     for block in &turn.blocks {
         if let Content::Thinking(thinking) = &block.content {
-            told.add(thinking, target, lost);
+            members.add(thinking, target, lost);
         }
     }
-    told
+    members
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::json::put;
 use super::super::neutral::{Block, CacheMark, Call, Content, Field, Role, Source, Turn};
 use super::super::{Lost, Refusal, Target, custom, media, names};
-use super::opaque::told;
+use super::opaque::reasoning_members;
 
 /// What the assistant says between results and the user, where somebody must.
 const READ: &str = "(I have read this.)";
@@ -106,7 +106,7 @@ fn assistant(turn: &Turn, target: &Target<'_>, lost: &mut Lost) -> Result<Option
     message.insert("role".to_owned(), "assistant".into());
     let (mut text, mut refusal) = (String::new(), String::new());
     let mut calls = Vec::new();
-    let thoughts = told(turn, target, lost);
+    let thoughts = reasoning_members(turn, target, lost);
     for block in &turn.blocks {
         lost.add_if(Field::CacheControl, block.cache.is_some());
         match &block.content {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::effort::{self, Told};
+use super::super::effort::{self, Setting};
 use super::super::json::{bytes, put};
 use super::super::neutral::{Choice, Conversation, Field, Format, ToolKind};
 use super::super::tools::{self, Takes};
@@ -92,18 +92,18 @@ fn write_thinking(
     body: &mut Map<String, Value>,
     lost: &mut Lost,
 ) {
-    let told = effort::told(c, target, lost);
-    let (key, value) = match (told, target.rules.switch) {
-        (Told::Nothing, _) => return,
-        (Told::Off, Switch::Thinking) => ("thinking", json!({"type": "disabled"})),
-        (Told::Off, Switch::Reasoning) => ("reasoning", json!({"enabled": false})),
-        (Told::Off, Switch::Effort) => ("reasoning_effort", "none".into()),
+    let setting = effort::setting(c, target, lost);
+    let (key, value) = match (setting, target.rules.switch) {
+        (Setting::Nothing, _) => return,
+        (Setting::Off, Switch::Thinking) => ("thinking", json!({"type": "disabled"})),
+        (Setting::Off, Switch::Reasoning) => ("reasoning", json!({"enabled": false})),
+        (Setting::Off, Switch::Effort) => ("reasoning_effort", "none".into()),
         (_, Switch::Reasoning) if c.reasoning.effort.is_none() => {
             let most = c.reasoning.budget.map(|most| json!({"max_tokens": most}));
             ("reasoning", most.unwrap_or(json!({"enabled": true})))
         }
-        (Told::On, _) => return,
-        (Told::Effort(effort), _) => ("reasoning_effort", effort.name().into()),
+        (Setting::On, _) => return,
+        (Setting::Effort(effort), _) => ("reasoning_effort", effort.name().into()),
     };
     body.insert(key.to_owned(), value);
 }

@@ -4,91 +4,19 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop};
-use super::super::sink::{Sink, failed, object};
+use super::super::sink::{Sink, failed};
 use super::answer::{stop, tier};
+use crate::payload::messages::{self as wire, Block, Message};
 use crate::report::Usage;
 use crate::report::figures::Figures;
-use crate::report::lenient::{Arguments, Index, Maybe, Text};
+use crate::report::lenient::{Content, Maybe, Raw, Text, object, parse};
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Wire<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    index: Index,
-    #[serde(borrow)]
-    delta: Maybe<Said<'a>>,
-    #[serde(borrow)]
-    message: Maybe<Message<'a>>,
-    #[serde(borrow)]
-    content_block: Maybe<Block<'a>>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Message<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    model: Text<'a>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    /// Blocks; a text of those that know no better.
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    stop_reason: Text<'a>,
-    #[serde(borrow)]
-    stop_sequence: Text<'a>,
-}
-
+/// The tier, which Anthropic tells inside the usage.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Tier<'a> {
     #[serde(borrow)]
     service_tier: Text<'a>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Block<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    text: Text<'a>,
-    #[serde(borrow)]
-    thinking: Text<'a>,
-    #[serde(borrow)]
-    signature: Text<'a>,
-    #[serde(borrow)]
-    data: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    input: Arguments<'a>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Said<'a> {
-    #[serde(borrow)]
-    text: Text<'a>,
-    #[serde(borrow)]
-    thinking: Text<'a>,
-    #[serde(borrow)]
-    partial_json: Arguments<'a>,
-    #[serde(borrow)]
-    signature: Text<'a>,
-    #[serde(borrow)]
-    stop_reason: Text<'a>,
-    #[serde(borrow)]
-    stop_sequence: Text<'a>,
 }
 
 /// Reads messages' events.
@@ -126,9 +54,8 @@ impl Decoder {
             return;
         }
         object(data, &mut |data| {
-            let wire: Option<Wire<'_>> = serde_json::from_slice::<Maybe<Wire<'_>>>(data)?.0;
-            if let Some(wire) = wire {
-                self.event(&wire, data, sink);
+            if let Some(event) = parse(data)? {
+                self.event(&event, data, sink);
             }
             Ok(())
         });
@@ -137,9 +64,8 @@ impl Decoder {
     /// Reads a whole answer; says whether it is one.
     pub(crate) fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> bool {
         object(body, &mut |body| {
-            let message = serde_json::from_slice::<Maybe<Message<'_>>>(body)?.0;
-            if let Some(message) = &message {
-                self.start(message, sink);
+            if let Some(message) = parse::<Message<'_>>(body)? {
+                self.start(&message, sink);
                 let is_answer = message.kind.0 == "message" || !message.stop_reason.is_empty();
                 if is_answer || self.next > 0 {
                     let reason = self.reason(&message.stop_reason.0, message.stop_sequence.some());
@@ -175,37 +101,37 @@ impl Decoder {
         });
     }
 
-    fn event(&mut self, wire: &Wire<'_>, data: &[u8], sink: Sink<'_>) {
+    fn event(&mut self, event: &wire::Event<'_>, data: &[u8], sink: Sink<'_>) {
         let last = self.open.last().map_or(0, |open| open.number);
-        match &*wire.kind.0 {
+        match &*event.kind.0 {
             "content_block_delta" => {
-                if let Some(said) = &wire.delta.0 {
-                    self.delta(wire.index.0.unwrap_or(last), said, sink);
+                if let Some(delta) = &event.delta.0 {
+                    self.delta(event.index.0.unwrap_or(last), delta, sink);
                 }
             }
             "message_start" => {
-                if let Some(message) = &wire.message.0 {
+                if let Some(message) = &event.message.0 {
                     self.start(message, sink);
                 }
             }
             "content_block_start" => {
-                if let Some(block) = &wire.content_block.0 {
-                    let number = wire.index.0.unwrap_or(self.next.into());
+                if let Some(block) = &event.content_block.0 {
+                    let number = event.index.0.unwrap_or(self.next.into());
                     self.open(number, block, sink);
                 }
             }
             "content_block_stop" => {
-                let number = wire.index.0.unwrap_or(last);
+                let number = event.index.0.unwrap_or(last);
                 if let Some(at) = self.open.iter().position(|open| open.number == number) {
                     close(&self.open.remove(at), sink);
                 }
             }
             "message_delta" => {
-                self.report(wire.usage);
-                if let Some(said) = &wire.delta.0
-                    && let Some(reason) = said.stop_reason.some()
+                self.report(event.usage);
+                if let Some(delta) = &event.delta.0
+                    && let Some(reason) = delta.stop_reason.some()
                 {
-                    self.reason = Some(self.reason(reason, said.stop_sequence.some()));
+                    self.reason = Some(self.reason(reason, delta.stop_sequence.some()));
                 }
             }
             "message_stop" => self.stop(sink),
@@ -217,10 +143,7 @@ impl Decoder {
 
     fn start(&mut self, message: &Message<'_>, sink: Sink<'_>) {
         self.report(message.usage);
-        let told = message
-            .usage
-            .and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let told: Maybe<Tier<'_>> = told.unwrap_or_default();
+        let told: Maybe<Tier<'_>> = message.usage.read();
         self.tier = told.0.and_then(|told| tier(&told.service_tier.0));
         sink(&Event::Start {
             id: &message.id.0,
@@ -228,26 +151,20 @@ impl Decoder {
             usage: self.usage,
             tier: self.tier.as_deref(),
         });
-        let Some(content) = message.content else {
-            return;
-        };
-        let text: Text<'_> = match content.get().starts_with('"') {
-            true => serde_json::from_str(content.get()).unwrap_or_default(),
-            false => Text::default(),
-        };
-        if !text.is_empty() {
-            self.block(
-                &Block {
+        if let Some([b'"', ..]) = message.content.0 {
+            let text: Text<'_> = message.content.read();
+            if !text.is_empty() {
+                let block = Block {
                     text,
                     ..Block::default()
-                },
-                sink,
-            );
+                };
+                self.block(&block, sink);
+            }
+            return;
         }
-        let blocks: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
-        for block in blocks {
-            object(block.get().as_bytes(), &mut |block| {
-                if let Some(block) = serde_json::from_slice::<Maybe<Block<'_>>>(block)?.0 {
+        for block in message.content.read::<Vec<&RawValue>>() {
+            Raw::of(block).object(&mut |block| {
+                if let Some(block) = parse(block)? {
                     self.block(&block, sink);
                 }
                 Ok(())
@@ -270,9 +187,8 @@ impl Decoder {
         }
     }
 
-    fn report(&mut self, usage: Option<&RawValue>) {
-        let figures = usage.and_then(|usage| Figures::of(usage.get().as_bytes()));
-        if let Some(figures) = figures {
+    fn report(&mut self, usage: Raw<'_>) {
+        if let Some(figures) = Figures::of(usage) {
             let earlier = self.usage.unwrap_or_default();
             self.usage = figures.anthropic(earlier).or(self.usage);
         }
@@ -299,18 +215,20 @@ impl Decoder {
             sink(&Event::Delta(open.index, Delta::Proof(&proof)));
         }
         // Compatible providers give a call's whole input at once.
-        let input = match block.input.0.trim() {
+        let input: Content<'_> = block.input.read();
+        let input = input.arguments();
+        let input = match input.trim() {
             "{}" | "null" => "",
             input => input,
         };
-        let said = Said {
+        let delta = wire::Delta {
             text: Text(block.text.0.as_ref().into()),
             thinking: Text(block.thinking.0.as_ref().into()),
             signature: Text(block.signature.0.as_ref().into()),
-            partial_json: Arguments(input.into()),
-            ..Said::default()
+            partial_json: Content::Text(Text(input.into())),
+            ..wire::Delta::default()
         };
-        self.delta(number, &said, sink);
+        self.delta(number, &delta, sink);
     }
 
     /// A block begins; one of the same index that did not end is over.
@@ -332,10 +250,10 @@ impl Decoder {
         });
     }
 
-    fn delta(&mut self, number: u64, said: &Said<'_>, sink: Sink<'_>) {
+    fn delta(&mut self, number: u64, delta: &wire::Delta<'_>, sink: Sink<'_>) {
         if !self.open.iter().any(|open| open.number == number) {
             // Its beginning is missing.
-            let kind = match (said.text.is_empty(), said.thinking.is_empty()) {
+            let kind = match (delta.text.is_empty(), delta.thinking.is_empty()) {
                 (false, _) => Kind::Text,
                 (true, false) => Kind::Thinking,
                 (true, true) => return,
@@ -345,13 +263,14 @@ impl Decoder {
         let Some(open) = self.open.iter_mut().find(|open| open.number == number) else {
             return;
         };
-        for text in [&said.text.0, &said.thinking.0, &said.partial_json.0] {
+        let json = delta.partial_json.arguments();
+        for text in [&*delta.text.0, &*delta.thinking.0, &*json] {
             if !text.is_empty() {
                 open.said = true;
                 sink(&Event::Delta(open.index, Delta::Text(text)));
             }
         }
-        open.signature.push_str(&said.signature.0);
+        open.signature.push_str(&delta.signature.0);
     }
 }
 

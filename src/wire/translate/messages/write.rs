@@ -204,6 +204,10 @@ fn write_tools(
         one.insert("name".to_owned(), tool.name.into());
         put(&mut one, "description", tool.description);
         if let Takes::Json(mut schema, strict) = tool.takes {
+            if target.rules.plain_properties && !schema::has_plain_properties(&schema) {
+                let why = "the provider takes names of properties of 1 to 64 letters, digits, `_`, `.` and `-` only";
+                return lost.refuse(Field::ToolKeywords, why);
+            }
             let is_strict = strict == Some(true) && stricts < MOST_STRICT;
             let held = is_strict.then(|| held_to(&schema, target)).flatten();
             lost.add_if(Field::Strict, strict == Some(true) && held.is_none());

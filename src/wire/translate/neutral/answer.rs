@@ -37,7 +37,7 @@ pub(crate) enum Part {
 
 /// Why an answer ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// It was done.
     #[default]
     Done,
@@ -53,7 +53,7 @@ pub(crate) enum Stop {
 
 /// A piece of a stream. Blocks are told apart by their index, and several may be open at once.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Event<'a> {
+pub enum Event<'a> {
     /// The answer begins; the id is empty if the provider gives none.
     Start {
         /// The provider's id for it.
@@ -98,7 +98,7 @@ impl Event<'_> {
 
 /// What a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind<'a> {
+pub enum Kind<'a> {
     /// Words.
     Text,
     /// Why the model does not answer.
@@ -122,7 +122,7 @@ pub(crate) enum Kind<'a> {
 
 /// A fragment of a block.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Delta<'a> {
+pub enum Delta<'a> {
     /// Of text, refusal, thinking or arguments, as the block's kind says.
     Text(&'a str),
     /// The probabilities of the tokens just said, as OpenAI's chat lists them.
@@ -223,11 +223,11 @@ impl Part {
 
 /// A provider's failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// The HTTP status that says the same.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The provider's own name for it.
-    pub(crate) kind: String,
+    pub kind: String,
     /// The provider's own words.
-    pub(crate) message: String,
+    pub message: String,
 }

@@ -10,11 +10,13 @@ mod request;
 mod seal;
 
 pub(crate) use crate::reasoning::Effort;
-pub(crate) use answer::{Answer, Collector, Delta, Event, Fault, Kind, Part, Stop};
+pub(crate) use answer::Fault;
+pub(crate) use answer::{Answer, Collector, Part};
+pub use answer::{Delta, Event, Kind, Stop};
 pub(crate) use field::Field;
 pub use request::Conversation;
 pub(crate) use request::{
     Block, CacheMark, Call, CallResult, Choice, Content, Format, Reasoning, Role, Sampling, Source,
     Thinking, Tool, ToolKind, Turn,
 };
-pub(crate) use seal::Proof;
+pub use seal::Proof;

@@ -13,7 +13,7 @@ pub(super) const MARK: &str = "tollgate.";
 
 /// Whose a thought is, and what makes them believe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Proof {
+pub enum Proof {
     /// Nobody's: it came in words only.
     #[default]
     None,

@@ -25,7 +25,7 @@ impl Place<'_> {
     }
 }
 
-/// See the module.
+/// The blocks of a stream: those that are open, and those that were told.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     next: u32,

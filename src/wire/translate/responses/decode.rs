@@ -1,111 +1,18 @@
 //! Reading a stream, and a whole answer as its last event.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 use super::super::errors;
 use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Stop};
-use super::super::sink::{Sink, failed, object};
+use super::super::sink::{Sink, failed};
 use super::answer::stop;
 use super::blocks::{Blocks, Place};
 use super::items::proof;
 use crate::Dialect;
-use crate::report::failure::{Fault, event};
-use crate::report::figures::Written;
-use crate::report::lenient::{Arguments, Few, Index, Maybe, Piece, Pieces, Text};
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Wire<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    output_index: Index,
-    content_index: Index,
-    summary_index: Index,
-    #[serde(borrow)]
-    item_id: Text<'a>,
-    #[serde(borrow)]
-    delta: Text<'a>,
-    #[serde(borrow)]
-    text: Text<'a>,
-    #[serde(borrow)]
-    refusal: Text<'a>,
-    #[serde(borrow)]
-    arguments: Arguments<'a>,
-    #[serde(borrow)]
-    input: Text<'a>,
-    #[serde(borrow)]
-    logprobs: Option<&'a RawValue>,
-    #[serde(borrow)]
-    item: Maybe<Item<'a>>,
-    #[serde(borrow)]
-    part: Maybe<Part<'a>>,
-    #[serde(borrow)]
-    response: Maybe<Response<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Part<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Item<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    call_id: Text<'a>,
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    namespace: Text<'a>,
-    #[serde(borrow)]
-    arguments: Arguments<'a>,
-    #[serde(borrow)]
-    input: Text<'a>,
-    #[serde(borrow)]
-    content: Pieces<'a>,
-    #[serde(borrow)]
-    summary: Pieces<'a>,
-    #[serde(borrow)]
-    encrypted_content: Text<'a>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Response<'a> {
-    #[serde(borrow)]
-    object: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    model: Text<'a>,
-    #[serde(borrow)]
-    status: Text<'a>,
-    #[serde(borrow)]
-    output: Few<Maybe<Item<'a>>>,
-    #[serde(borrow)]
-    output_text: Text<'a>,
-    #[serde(borrow)]
-    service_tier: Text<'a>,
-    #[serde(borrow)]
-    usage: Written<'a>,
-    error: Fault,
-    #[serde(borrow)]
-    incomplete_details: Maybe<Incomplete<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Incomplete<'a> {
-    #[serde(borrow)]
-    reason: Text<'a>,
-}
+use crate::payload::responses::{self as wire, Incomplete, Item, Response};
+use crate::report::failure;
+use crate::report::figures::Figures;
+use crate::report::lenient::{Content, Piece, Raw, Text, object, parse};
 
 /// Reads responses' events.
 #[derive(Debug, Default)]
@@ -127,9 +34,8 @@ impl Decoder {
             return;
         }
         object(data, &mut |data| {
-            let wire: Option<Wire<'_>> = serde_json::from_slice::<Maybe<Wire<'_>>>(data)?.0;
-            if let Some(wire) = wire {
-                self.event(&wire, data, sink);
+            if let Some(event) = parse(data)? {
+                self.event(&event, data, sink);
             }
             Ok(())
         });
@@ -138,12 +44,12 @@ impl Decoder {
     /// Reads a whole answer; says whether it is one.
     pub(crate) fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> bool {
         object(body, &mut |body| {
-            let response = serde_json::from_slice::<Maybe<Response<'_>>>(body)?.0;
             let is_answer = |response: &Response<'_>| {
                 let named = response.object.0 == "response" && !response.status.is_empty();
-                response.output.present || !response.output_text.is_empty() || named
+                let text: Text<'_> = response.output_text.read();
+                response.output.is_list() || !text.is_empty() || named
             };
-            if let Some(response) = response.filter(is_answer) {
+            if let Some(response) = parse(body)?.filter(is_answer) {
                 self.start(&response, sink);
                 self.stop(Some(&response), sink);
             }
@@ -157,65 +63,15 @@ impl Decoder {
         self.ended
     }
 
-    fn event(&mut self, wire: &Wire<'_>, data: &[u8], sink: Sink<'_>) {
-        let item = wire.item.0.as_ref();
+    fn event(&mut self, event: &wire::Event<'_>, data: &[u8], sink: Sink<'_>) {
+        let item = event.item.0.as_ref();
+        let response = event.response.0.as_ref();
         let place = Place {
-            output: wire.output_index.0,
-            item: wire.item_id.some().or(item.and_then(|item| item.id.some())),
-            content: wire.content_index.0.unwrap_or(0),
+            output: event.output_index.0,
+            item: (event.item_id.some()).or(item.and_then(|item| item.id.some())),
+            content: event.content_index.0.unwrap_or(0),
         };
-        let blocks = &mut self.blocks;
-        match &*wire.kind.0 {
-            "response.output_text.delta" => {
-                let at = blocks.at(place, Kind::Text, sink);
-                blocks.text(at, &wire.delta.0, sink);
-                let logprobs = wire.logprobs.map(RawValue::get);
-                if let Some(list) = logprobs.filter(|list| list.starts_with('[') && list.len() > 2)
-                {
-                    sink(&Event::Delta(blocks.index(at), Delta::Logprobs(list)));
-                }
-            }
-            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                if let Some(at) = blocks.call(place) {
-                    blocks.text(at, &wire.delta.0, sink);
-                }
-            }
-            "response.function_call_arguments.done" => {
-                if let Some(at) = blocks.call(place) {
-                    blocks.rest(at, &wire.arguments.0, sink);
-                }
-            }
-            "response.custom_tool_call_input.done" => {
-                if let Some(at) = blocks.call(place) {
-                    blocks.rest(at, &wire.input.0, sink);
-                }
-            }
-            "response.reasoning_summary_text.delta" => {
-                blocks.thought(place, wire.summary_index.0, &wire.delta.0, sink);
-            }
-            "response.reasoning_text.delta" => {
-                blocks.thought(place, wire.content_index.0, &wire.delta.0, sink);
-            }
-            "response.reasoning_summary_text.done" => {
-                blocks.thought_done(place, wire.summary_index.0, &wire.text.0, sink);
-            }
-            "response.reasoning_text.done" => {
-                blocks.thought_done(place, wire.content_index.0, &wire.text.0, sink);
-            }
-            "response.reasoning_summary_part.added" => {
-                blocks.at(place.first(), Kind::Thinking, sink);
-            }
-            "response.refusal.delta" => {
-                let at = blocks.at(place, Kind::Refusal, sink);
-                blocks.text(at, &wire.delta.0, sink);
-            }
-            "response.content_part.added" => match wire.part.0.as_ref().map(|part| &*part.kind.0) {
-                Some("output_text") => drop(blocks.at(place, Kind::Text, sink)),
-                Some("refusal") => drop(blocks.at(place, Kind::Refusal, sink)),
-                _ => {}
-            },
-            "response.output_text.done" => blocks.done(place, Kind::Text, &wire.text.0, sink),
-            "response.refusal.done" => blocks.done(place, Kind::Refusal, &wire.refusal.0, sink),
+        match &*event.kind.0 {
             "response.output_item.added" => {
                 if let Some(item) = item {
                     self.item(place, item, true, sink);
@@ -227,25 +83,95 @@ impl Decoder {
                 }
             }
             "response.completed" | "response.incomplete" => {
-                let response = wire.response.0.as_ref();
                 if let Some(response) = response {
                     self.start(response, sink);
                 }
                 self.stop(response, sink);
             }
             "response.created" | "response.in_progress" | "response.queued" => {
-                if let Some(response) = &wire.response.0 {
+                if let Some(response) = response {
                     self.start(response, sink);
                 }
             }
             "response.failed" => {
-                let response = wire.response.0.as_ref();
                 let told = response.and_then(|response| response.error.failure());
-                let failure = told.unwrap_or_else(|| event(500, "response.failed", ""));
+                let failure = told.unwrap_or_else(|| failure::event(500, "response.failed", ""));
                 self.ended = true;
                 sink(&Event::Error(errors::of_stream(failure)));
             }
             "error" | "" => self.ended = failed(b"", data, sink),
+            kind if kind.ends_with(".done") => self.done(place, event, sink),
+            _ => self.fragment(place, event, sink),
+        }
+    }
+
+    /// Reads a fragment of an item, or the beginning of one of its parts.
+    fn fragment(&mut self, place: Place<'_>, event: &wire::Event<'_>, sink: Sink<'_>) {
+        let (blocks, delta) = (&mut self.blocks, &*event.delta.0);
+        match &*event.kind.0 {
+            "response.output_text.delta" => {
+                let at = blocks.at(place, Kind::Text, sink);
+                blocks.text(at, delta, sink);
+                if let Some(list) = event.logprobs.list().filter(|list| list.len() > 2) {
+                    sink(&Event::Delta(blocks.index(at), Delta::Logprobs(list)));
+                }
+            }
+            "response.refusal.delta" => {
+                let at = blocks.at(place, Kind::Refusal, sink);
+                blocks.text(at, delta, sink);
+            }
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                if let Some(at) = blocks.call(place) {
+                    blocks.text(at, delta, sink);
+                }
+            }
+            "response.reasoning_summary_text.delta" => {
+                blocks.thought(place, event.summary_index.0, delta, sink);
+            }
+            "response.reasoning_text.delta" => {
+                blocks.thought(place, event.content_index.0, delta, sink);
+            }
+            "response.reasoning_summary_part.added" => {
+                blocks.at(place.first(), Kind::Thinking, sink);
+            }
+            "response.content_part.added" => {
+                match event.part.0.as_ref().map(|part| &*part.kind.0) {
+                    Some("output_text") => drop(blocks.at(place, Kind::Text, sink)),
+                    Some("refusal") => drop(blocks.at(place, Kind::Refusal, sink)),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads the end of a part, which says all of it again.
+    fn done(&mut self, place: Place<'_>, event: &wire::Event<'_>, sink: Sink<'_>) {
+        let blocks = &mut self.blocks;
+        let text: Text<'_> = event.text.read();
+        match &*event.kind.0 {
+            "response.output_text.done" => blocks.done(place, Kind::Text, &text.0, sink),
+            "response.refusal.done" => {
+                let refusal: Text<'_> = event.refusal.read();
+                blocks.done(place, Kind::Refusal, &refusal.0, sink);
+            }
+            "response.function_call_arguments.done" => {
+                if let Some(at) = blocks.call(place) {
+                    blocks.rest(at, &arguments(event.arguments), sink);
+                }
+            }
+            "response.custom_tool_call_input.done" => {
+                if let Some(at) = blocks.call(place) {
+                    let input: Text<'_> = event.input.read();
+                    blocks.rest(at, &input.0, sink);
+                }
+            }
+            "response.reasoning_summary_text.done" => {
+                blocks.thought_done(place, event.summary_index.0, &text.0, sink);
+            }
+            "response.reasoning_text.done" => {
+                blocks.thought_done(place, event.content_index.0, &text.0, sink);
+            }
             _ => {}
         }
     }
@@ -263,29 +189,37 @@ impl Decoder {
 
     /// The end, which says everything again: what of it was not told yet is told now.
     fn stop(&mut self, response: Option<&Response<'_>>, sink: Sink<'_>) {
-        let items = response
-            .into_iter()
-            .flat_map(|response| response.output.iter());
-        for (at, item) in (0..).zip(items) {
-            let place = Place {
-                output: Some(at),
-                item: item.id.some(),
-                content: 0,
-            };
-            self.item_done(place, item, true, sink);
+        let items = response.map(|response| response.output.elements());
+        let mut at = 0;
+        for item in items.unwrap_or_default() {
+            let mut is_item = false;
+            item.object(&mut |item| {
+                if let Some(item) = parse::<Item<'_>>(item)? {
+                    is_item = true;
+                    let place = Place {
+                        output: Some(at),
+                        item: item.id.some(),
+                        content: 0,
+                    };
+                    self.item_done(place, &item, true, sink);
+                }
+                Ok(())
+            });
+            at += u64::from(is_item);
         }
         self.blocks.close_all(sink);
-        let text = response.map_or("", |response| &*response.output_text.0);
-        if !text.is_empty() && self.blocks.are_none() {
+        let text: Option<Text<'_>> = response.map(|response| response.output_text.read());
+        if let Some(text) = text.as_ref().and_then(Text::some)
+            && self.blocks.are_none()
+        {
             self.blocks.done(Place::default(), Kind::Text, text, sink);
         }
         self.ended = true;
-        let reason = response
-            .and_then(|response| response.incomplete_details.0.as_ref())
-            .and_then(|details| details.reason.some());
+        let reason =
+            response.and_then(|response| Incomplete::reason_of(&response.incomplete_details));
         let status = response.map_or("completed", |response| &*response.status.0);
         let stop: Stop = stop(status, reason, self.called);
-        let figures = response.and_then(|response| response.usage.figures());
+        let figures = response.and_then(|response| Figures::of(response.usage));
         sink(&Event::Stop {
             stop,
             usage: figures.and_then(|figures| figures.usage(Dialect::OpenAi, false)),
@@ -338,24 +272,27 @@ impl Decoder {
         };
         if is_call {
             let said = match &*item.kind.0 {
-                "custom_tool_call" => &*item.input.0,
-                _ => &*item.arguments.0,
+                "custom_tool_call" => item.input.read::<Text<'_>>().0,
+                _ => arguments(item.arguments),
             };
-            self.blocks.rest(at, said, sink);
+            self.blocks.rest(at, &said, sink);
             // Arguments that are missing may come with the whole answer.
             if !last && !self.blocks.has_said(at) && item.kind.0 == "function_call" {
                 return;
             }
         } else {
             let mut parts = Vec::new();
-            for words in [&item.summary, &item.content] {
-                words.each(|piece| parts.push(piece.text()));
+            for words in [item.summary, item.content] {
+                words
+                    .read::<Content<'_>>()
+                    .each(|piece| parts.push(piece.text()));
                 if parts.iter().any(|part| !part.is_empty()) {
                     break;
                 }
             }
             self.blocks.rest(at, &parts.join("\n\n"), sink);
-            let proof = proof(&item.id.0, &item.encrypted_content.0);
+            let encrypted: Text<'_> = item.encrypted_content.read();
+            let proof = proof(&item.id.0, &encrypted.0);
             sink(&Event::Delta(self.blocks.index(at), Delta::Proof(&proof)));
         }
         self.blocks.close(at, sink);
@@ -365,7 +302,7 @@ impl Decoder {
     fn message_done(&mut self, place: Place<'_>, item: &Item<'_>, sink: Sink<'_>) {
         let mut content = 0;
         let is_message = item.kind.0 == "message" || item.kind.is_empty();
-        item.content.each(|piece| {
+        item.content.read::<Content<'_>>().each(|piece| {
             let place = Place { content, ..place };
             content += 1;
             let kind = match piece {
@@ -390,6 +327,14 @@ impl Decoder {
             self.blocks.close(at, sink);
         });
         self.blocks.close_item(place, sink);
+    }
+}
+
+/// Reads the arguments of a call that are there as a whole.
+fn arguments(json: Raw<'_>) -> Cow<'_, str> {
+    match json.read() {
+        Content::Text(text) => text.0,
+        parts => parts.arguments().into_owned().into(),
     }
 }
 

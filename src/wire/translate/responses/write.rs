@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::chat::{breakpoint, user};
-use super::super::effort::{self, Told};
+use super::super::effort::{self, Setting};
 use super::super::json::{bytes, put};
 use super::super::neutral::{
     Block, Choice, Content, Conversation, Field, Format, Proof, Role, Source, ToolKind, Turn,
@@ -94,11 +94,11 @@ pub(crate) fn write_request(
 
 fn reasoning(c: &Conversation, target: &Target<'_>, lost: &mut Lost) -> Option<Map<String, Value>> {
     let r = &c.reasoning;
-    let (effort, thinks) = match effort::told(c, target, lost) {
-        Told::Nothing => return None,
-        Told::Off => (Some(Effort::None), false),
-        Told::On => (None, true),
-        Told::Effort(effort) => (Some(effort), effort != Effort::None),
+    let (effort, thinks) = match effort::setting(c, target, lost) {
+        Setting::Nothing => return None,
+        Setting::Off => (Some(Effort::None), false),
+        Setting::On => (None, true),
+        Setting::Effort(effort) => (Some(effort), effort != Effort::None),
     };
     let mut map = Map::new();
     put(&mut map, "effort", effort.map(Effort::name));

@@ -108,6 +108,15 @@ fn complete(schema: &mut Value) {
     }
 }
 
+/// Whether every name at the top of a tool's schema is 1 to 64 letters, digits, `_`, `.` and `-`. Below the top, others
+/// are taken.
+pub(in super::super) fn has_plain_properties(schema: &Value) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let plain = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(is_plain);
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.is_none_or(|properties| properties.keys().all(plain))
+}
+
 /// Whether OpenAI's strict mode takes a schema: every object is closed, and requires all that it has.
 pub(in super::super) fn is_strict(schema: &Value) -> bool {
     let is_object = schema.get("type").is_some_and(|kind| kind == "object");

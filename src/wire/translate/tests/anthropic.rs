@@ -1,6 +1,8 @@
 //! What Anthropic refuses, one by one.
 
 use super::*;
+use crate::capabilities::Capabilities;
+use crate::vendor::Vendor;
 
 /// vercel/ai#12876: "Schema type 'oneOf' is not supported".
 #[test]
@@ -121,5 +123,46 @@ fn an_address_is_no_id_of_a_user_for_anthropic() {
         let value = parsed(&translated(CHAT, MESSAGES, &body(user)).body);
         assert_eq!(value["metadata"]["user_id"] == user, kept, "{value}");
         assert!(value["metadata"]["user_id"].is_string());
+    }
+}
+
+/// anthropics/claude-code#79418: "Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'".
+#[test]
+fn names_of_properties_are_plain_for_anthropic() {
+    let target = Target::of_model("claude-sonnet-4-5", None);
+    let anthropic = target.knowing(Capabilities::default(), Some(Vendor::Anthropic));
+    let (long, longest) = ("x".repeat(65), "x".repeat(64));
+    let tool = |name: &str, inner: &str| {
+        let inner = json!({"type": "object", "properties": {inner: {"type": "string"}}});
+        json!({"type": "object", "properties": {"plain": {"type": "string"}, name: inner}})
+    };
+    for (name, inner, is_taken) in [
+        ("a.b-c_D9", "x", true),
+        (longest.as_str(), "x", true),
+        ("a", "filter[x]", true),
+        (long.as_str(), "x", false),
+        ("filter[x]", "x", false),
+        ("$top", "x", false),
+        ("Account Number", "x", false),
+        ("naïve", "x", false),
+        ("", "x", false),
+    ] {
+        let schema = tool(name, inner);
+        let chat = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]});
+        let responses = json!({"model": "m", "input": "hi",
+            "tools": [{"type": "function", "name": "f", "parameters": schema, "strict": false}]});
+        for (from, body, field) in [
+            (CHAT, &chat, "tools.function.parameters"),
+            (RESPONSES, &responses, "tools.parameters"),
+        ] {
+            let body = body.to_string();
+            let sent = super::super::request(from, MESSAGES, body.as_bytes(), &anthropic);
+            let refused = sent.err().map(|refusal| refusal.field);
+            assert_eq!(refused.as_deref(), (!is_taken).then_some(field), "{body}");
+            // A compatible provider is not known to refuse them.
+            let other = super::super::request(from, MESSAGES, body.as_bytes(), &target);
+            assert!(other.is_ok(), "{body}");
+        }
     }
 }

@@ -3,58 +3,19 @@
 //! Not every provider counts: some give every call the index 0, and some give no ids, or one for all. So a piece begins
 //! another call if it has another id or another name, and whenever the arguments before it are whole.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 use super::super::neutral::{Delta, Event, Kind};
 use super::super::sink::Sink;
 use super::opaque::extra;
-use crate::report::lenient::{Arguments, Index, Maybe, Text};
+use crate::payload::chat::ToolCall;
 
-/// A tool call, or a piece of one.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Fragment<'a> {
-    pub(super) index: Index,
-    #[serde(borrow)]
-    pub(super) id: Text<'a>,
-    #[serde(borrow)]
-    pub(super) function: Maybe<Function<'a>>,
-    #[serde(borrow)]
-    pub(super) custom: Maybe<Function<'a>>,
-    /// As compatible providers have it without `function`.
-    #[serde(borrow)]
-    pub(super) name: Text<'a>,
-    #[serde(borrow)]
-    pub(super) arguments: Arguments<'a>,
-    #[serde(borrow)]
-    pub(super) extra_content: Option<&'a RawValue>,
-}
-
-/// What is called, in one of the members that have it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Function<'a> {
-    #[serde(borrow)]
-    pub(super) name: Text<'a>,
-    #[serde(borrow)]
-    pub(super) arguments: Arguments<'a>,
-    #[serde(borrow)]
-    pub(super) input: Text<'a>,
-}
-
-impl Fragment<'_> {
-    pub(super) fn is_custom(&self) -> bool {
-        self.custom.0.is_some()
-    }
-
-    /// The tool's name, and some of the arguments, or of the input of a custom tool.
-    pub(super) fn says(&self) -> (&str, &str) {
-        match (&self.function.0, &self.custom.0) {
-            (_, Some(custom)) => (&custom.name.0, &custom.input.0),
-            (Some(function), None) => (&function.name.0, &function.arguments.0),
-            (None, None) => (&self.name.0, &self.arguments.0),
-        }
+/// Returns the tool's name, and some of the arguments, or of the input of a custom tool.
+fn says<'a>(call: &'a ToolCall<'_>) -> (&'a str, Cow<'a, str>) {
+    match (&call.function.0, &call.custom.0) {
+        (_, Some(custom)) => (&custom.name.0, (&*custom.input.0).into()),
+        (Some(function), None) => (&function.name.0, function.arguments.arguments()),
+        (None, None) => (&call.name.0, call.arguments.arguments()),
     }
 }
 
@@ -161,27 +122,27 @@ impl Calls {
     pub(super) fn read(
         &mut self,
         place: usize,
-        fragment: &Fragment<'_>,
+        fragment: &ToolCall<'_>,
         whole: bool,
         next: &mut u32,
         sink: Sink<'_>,
     ) {
-        let ((name, text), id) = (fragment.says(), &*fragment.id.0);
+        let ((name, text), id) = (says(fragment), &*fragment.id.0);
         if name.is_empty() && text.is_empty() && id.is_empty() {
             return;
         }
         let place = u64::try_from(place).unwrap_or(u64::MAX);
         let number = fragment.index.0.unwrap_or(place);
         let known = self.0.iter().rposition(|call| call.number == number);
-        let known = known.filter(|at| !whole && self.0[*at].goes_on(id, name, text));
+        let known = known.filter(|at| !whole && self.0[*at].goes_on(id, name, &text));
         let at = match known {
             Some(at) => at,
             None => {
                 extra(Some(id), fragment.extra_content, next, sink);
-                self.begin(number, id, name, fragment.is_custom(), next, sink)
+                self.begin(number, id, name, fragment.custom.0.is_some(), next, sink)
             }
         };
-        self.feed(at, text, next, sink);
+        self.feed(at, &text, next, sink);
     }
 
     fn begin(
