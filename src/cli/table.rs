@@ -1,38 +1,10 @@
-//! Columns for people.
+//! Columns for people, and what stands in them.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use tollgate_base::Timestamp;
+pub use tollgate_config::catalog::aligned as table;
 use tollgate_ledger::NanoUsd;
-
-/// Aligned columns under their headings; what `right` names by its index is aligned to the right.
-pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]], right: &[usize]) -> String {
-    let mut widths = head.map(|cell| cell.chars().count());
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut lines = vec![line(&head.map(str::to_owned), widths, right)];
-    lines.extend(rows.iter().map(|row| line(row, widths, right)));
-    lines.join("\n")
-}
-
-fn line<const N: usize>(row: &[String; N], widths: [usize; N], right: &[usize]) -> String {
-    let cells = row
-        .iter()
-        .zip(widths)
-        .enumerate()
-        .map(|(index, (cell, width))| {
-            if right.contains(&index) {
-                format!("{cell:>width$}")
-            } else {
-                format!("{cell:<width$}")
-            }
-        });
-    let line = cells.collect::<Vec<_>>().join("  ");
-    line.trim_end().to_owned()
-}
 
 /// US dollars as decimal text, exact, for programs.
 pub fn usd(amount: NanoUsd) -> String {
@@ -74,16 +46,6 @@ fn cut(seconds: u64, length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [
-            ["größe".to_owned(), "$1.50".to_owned()],
-            ["a".to_owned(), "$10.00".to_owned()],
-        ];
-        let text = table(["ACCOUNT", "FREE"], &rows, &[1]);
-        assert_eq!(text, "ACCOUNT    FREE\ngröße     $1.50\na        $10.00");
-    }
 
     #[test]
     fn times_and_amounts() {

@@ -29,10 +29,9 @@ pub(crate) fn declared(config: &Config, loaded_ms: u64) -> State {
         let resource = AccessKey {
             meta: meta(&key.account, key.name.as_deref()),
             configuration: key.configuration.clone(),
-            sha256: key.digest,
-            // The files hold digests only.
-            redacted: format!("tg-{}-g1-***", key.id),
             limits: forms::RateLimits::of(&key.limits),
+            // The files hold digests only.
+            ..AccessKey::of(key.digest, format!("tg-{}-g1-***", key.id))
         };
         state.access_keys.insert(&key.id, resource);
     }

@@ -172,6 +172,17 @@ pub struct AccessKey {
     pub(crate) limits: forms::RateLimits,
 }
 
+impl AccessKey {
+    /// One whose token has this digest, and is shown so.
+    pub(crate) fn of(sha256: [u8; 32], redacted: String) -> AccessKey {
+        AccessKey {
+            sha256,
+            redacted,
+            ..AccessKey::default()
+        }
+    }
+}
+
 /// What access keys may call, and which credentials serve them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Configuration {
@@ -240,7 +251,7 @@ pub struct ProviderKey {
 }
 
 /// What a program sends to the admin API, by its digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
     /// What all resources have; the account is whose API keys list it.

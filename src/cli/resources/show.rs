@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::call::items;
-use crate::cli::table::plain;
+use crate::cli::table::{plain, table as aligned};
 
 /// Columns that a table never has: long, or the same in every line.
 const LEFT_OUT: [&str; 8] = [
@@ -57,30 +57,13 @@ fn table(rows: &[Value]) -> String {
         }
     }
     let head: Vec<String> = columns.iter().map(|name| heading(name)).collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let cells = |row: &Value| -> Vec<String> {
-        columns
-            .iter()
-            .map(|name| cell(&row[name]).unwrap_or_default())
-            .collect()
+        let cells = columns.iter().map(|name| cell(&row[name]));
+        cells.map(Option::unwrap_or_default).collect()
     };
-    let all: Vec<Vec<String>> = std::iter::once(head)
-        .chain(rows.iter().map(cells))
-        .collect();
-    let width = |column: usize| {
-        all.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    all.iter().map(line).collect::<Vec<_>>().join("\n")
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    aligned(head, &rows, &[])
 }
 
 /// A value in a cell; of a reference, its id. `None` if it does not fit into one.

@@ -9,6 +9,7 @@
 mod address;
 mod base_url;
 mod built_in;
+mod columns;
 mod error_rule;
 mod feeds;
 mod json;
@@ -26,6 +27,7 @@ mod timeouts;
 
 pub use address::{forbidden_address, is_public, plain_http_allowed};
 pub use base_url::BaseUrl;
+pub use columns::aligned;
 pub use error_rule::{ErrorCause, ErrorRule};
 pub(crate) use feeds::sound;
 pub use feeds::{Entry, Kept, Layer, Models, Name};

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::built_in::{Origin, model as known, origins};
+use super::columns::aligned;
 use super::feeds::{Entry, Name};
 use super::json::{model_json, names, offered};
 use super::model::Model;
 use super::provider::Provider;
 use super::resolve::Catalog;
-use super::table::{aligned, needs_key};
+use super::table::needs_key;
 use tollgate_ledger::tariff::{Holds, Prices, Rates, show_rate};
 use tollgate_wire::Surface;
 use tollgate_wire::capabilities::{Capabilities, Modalities};
@@ -303,12 +304,8 @@ fn prices_table(figures: &[Figure], sources: &[&str]) -> String {
             number(&figure.from).map_or_else(String::new, |place| format!("[{}]", place + 1)),
         ]
     });
-    aligned(
-        ["SERVED", "HOLDS", "UNIT", "PROMPT", "USD", "FROM"],
-        rows,
-        &[3, 4],
-        "",
-    )
+    let head = ["SERVED", "HOLDS", "UNIT", "PROMPT", "USD", "FROM"];
+    aligned(head, &rows.collect::<Vec<_>>(), &[3, 4]) + "\n"
 }
 
 /// `1,050,000`

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::columns::aligned;
 use super::json::{MAIN, model_json, names, offered, provider_json, standard};
 use super::model::Model;
 use super::provider::Provider;
@@ -96,7 +97,10 @@ fn providers_table(providers: &[&Provider]) -> String {
             .to_owned(),
         ]
     });
-    aligned(head, rows, &[4], "no provider matches\n")
+    match rows.len() {
+        0 => "no provider matches\n".to_owned(),
+        _ => aligned(head, &rows.collect::<Vec<_>>(), &[4]) + "\n",
+    }
 }
 
 fn models_table(models: &[(&Provider, &Model)]) -> String {
@@ -132,7 +136,10 @@ fn models_table(models: &[(&Provider, &Model)]) -> String {
             needs_key(provider).to_owned(),
         ]
     });
-    let mut text = aligned(head, rows, &[1, 2, 3, 5, 6, 7, 8], "no model matches\n");
+    if models.is_empty() {
+        return "no model matches\n".to_owned();
+    }
+    let mut text = aligned(head, &rows.collect::<Vec<_>>(), &[1, 2, 3, 5, 6, 7, 8]) + "\n";
     if models
         .iter()
         .any(|(_, model)| MAIN.into_iter().any(|unit| differs(&model.prices, unit)))
@@ -182,43 +189,6 @@ fn differs(prices: &Prices, unit: Unit) -> bool {
 fn surfaces(surfaces: &[Surface]) -> String {
     let short = |surface: &Surface| surface.name().rsplit('/').next().unwrap_or_default();
     surfaces.iter().map(short).collect::<Vec<_>>().join(" ")
-}
-
-/// Columns two spaces apart, those in `right` flush right.
-pub(super) fn aligned<const N: usize>(
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-    right: &[usize],
-    none: &str,
-) -> String {
-    let mut lines = vec![head.map(str::to_owned)];
-    lines.extend(rows);
-    if lines.len() == 1 {
-        return none.to_owned();
-    }
-    let width = |column: usize| {
-        lines
-            .iter()
-            .map(|line| line[column].chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let mut text = String::new();
-    for line in &lines {
-        let mut row = String::new();
-        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
-            let cell = if right.contains(&column) {
-                format!("{cell:>width$}  ")
-            } else {
-                format!("{cell:<width$}  ")
-            };
-            row.push_str(&cell);
-        }
-        text.push_str(row.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 pub(super) fn to_json(items: impl Iterator<Item = Value>) -> String {

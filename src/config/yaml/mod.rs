@@ -30,13 +30,14 @@ mod usd;
 pub mod valid;
 mod watch;
 
-pub use check::{is_private_name, is_provider_id};
+pub use check::is_private_name;
 pub use demo::DEMO_PROVIDER;
 pub use demo::MODELS as DEMO_MODELS;
 pub use fault::{Fault, Faults};
 pub use load::{load, parse};
 pub use nearest::did_you_mean;
 pub(crate) use overlay::OverlayFault;
+pub use overlay::is_provider_id;
 pub use shape::schema;
 pub(crate) use sources::Sources;
 pub use timeouts::effective;

@@ -31,6 +31,17 @@ pub(crate) struct Paged<T> {
     pub(crate) next_page_uri: Option<String>,
 }
 
+impl<T> Paged<T> {
+    /// The page with `map` of every item.
+    pub(crate) fn map<U>(self, map: impl FnMut(T) -> U) -> Paged<U> {
+        Paged {
+            items: self.items.into_iter().map(map).collect(),
+            uri: self.uri,
+            next_page_uri: self.next_page_uri,
+        }
+    }
+}
+
 impl PageQuery {
     /// Most items to return.
     pub(crate) fn limit(&self) -> usize {
@@ -66,11 +77,11 @@ impl Context {
 }
 
 /// Declares the answer of a list: `page! { "What it is." AccessKeyList { ai_gateway_access_keys: AccessKey } }`, made
-/// from a [`Paged`] with `AccessKeyList::of(paged, |item| …)`.
+/// from a [`Paged`].
 macro_rules! page {
     ($doc:literal $list:ident { $items:ident: $item:ty }) => {
         #[doc = $doc]
-        #[derive(Debug, ::serde::Serialize, ::schemars::JsonSchema)]
+        #[derive(::serde::Serialize, ::schemars::JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub(crate) struct $list {
             /// The items, in descending ID order.
@@ -81,12 +92,12 @@ macro_rules! page {
             next_page_uri: Option<String>,
         }
 
-        impl $list {
-            fn of<T>(paged: $crate::admin::page::Paged<T>, show: impl FnMut(T) -> $item) -> $list {
+        impl From<$crate::admin::page::Paged<$item>> for $list {
+            fn from(page: $crate::admin::page::Paged<$item>) -> $list {
                 $list {
-                    $items: paged.items.into_iter().map(show).collect(),
-                    uri: paged.uri,
-                    next_page_uri: paged.next_page_uri,
+                    $items: page.items,
+                    uri: page.uri,
+                    next_page_uri: page.next_page_uri,
                 }
             }
         }

@@ -122,6 +122,17 @@ fn close(node: &mut Map<String, Value>) {
     }
 }
 
+/// Says of an object that none of its fields may be null.
+pub(super) fn never_null(schema: &mut Schema) {
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for field in fields.into_iter().flat_map(Map::values_mut) {
+        if let Value::Object(field) = field {
+            field.remove(NULLABLE);
+            without_null(field);
+        }
+    }
+}
+
 /// `T or null` becomes `T`.
 fn without_null(node: &mut Map<String, Value>) {
     let null = |value: &Value| {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Checker, is_private_name, is_provider_id};
+use super::{Checker, is_private_name};
 use crate::catalog::{BaseUrl, Kept, Layer, forbidden_address, plain_http_allowed};
 use crate::yaml::document::beside;
 use crate::yaml::fault::Fault;
+use crate::yaml::overlay::is_provider_id;
 use crate::yaml::place::Place;
 use crate::yaml::sources;
 use crate::yaml::types::{self, PriceFormat};

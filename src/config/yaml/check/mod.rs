@@ -12,7 +12,7 @@ mod listeners;
 mod providers;
 mod secrets;
 
-pub use providers::{is_private_name, is_provider_id};
+pub use providers::is_private_name;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -159,24 +159,26 @@ impl<'a> Checker<'a> {
         self.built_in
             .with(providers, read)
             .unwrap_or_else(|faults| {
-                faults.into_iter().for_each(|fault| self.overlay(fault));
+                self.refused(faults);
                 self.built_in.clone()
             })
     }
 
-    /// Notes what the catalog found, unless a check of this room has already said so.
-    fn overlay(&mut self, found: OverlayFault) {
-        let place = Place::parse(&found.path);
-        let parent = place.parent().unwrap_or_default();
-        let [at, around] = [&place, &parent].map(|place| self.merged.at(place));
-        let said = |fault: &Fault| {
-            let known = (fault.file.as_path(), fault.path.as_str());
-            [&at, &around]
-                .iter()
-                .any(|(file, path)| known == (*file, path.as_str()))
-        };
-        if !self.faults.iter().any(said) {
-            self.fault(&place, found.message, None);
+    /// Notes what the catalog refuses, unless a check of this room has said so, with the file and the line of another
+    /// place.
+    fn refused(&mut self, found: Vec<OverlayFault>) {
+        let known = self.faults.len();
+        for OverlayFault { path, message } in found {
+            let place = Place::parse(&path);
+            let parent = place.parent().unwrap_or_default();
+            let at = [&place, &parent].map(|place| self.merged.at(place));
+            let said = |fault: &Fault| {
+                let mut at = at.iter();
+                at.any(|(file, path)| fault.file == *file && fault.path == *path)
+            };
+            if !self.faults[..known].iter().any(said) {
+                self.fault(&place, message, None);
+            }
         }
     }
 

@@ -1,8 +1,6 @@
-//! Providers, their credentials and models.
+//! Providers, their credentials and models, as far as their files matter: all else is the catalog's to say.
 
 use std::collections::BTreeSet;
-
-use http::{HeaderName, HeaderValue};
 
 use super::Checker;
 use crate::catalog::Auth;
@@ -10,29 +8,8 @@ use crate::catalog::BaseUrl;
 use crate::catalog::ErrorRule;
 use crate::yaml::demo::DEMO_PROVIDER;
 use crate::yaml::document::beside;
-use crate::yaml::nearest::did_you_mean;
 use crate::yaml::place::Place;
 use crate::yaml::types;
-
-/// Headers that carry a credential: `keys` and `auth` are for those.
-const CREDENTIAL_HEADERS: [&str; 5] = [
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
-    "cookie",
-];
-/// Headers that the gateway itself writes.
-const OWN_HEADERS: [&str; 8] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-    "trailer",
-    "keep-alive",
-];
 
 impl Checker<'_> {
     pub(super) fn providers(
@@ -74,34 +51,12 @@ impl Checker<'_> {
     }
 
     fn provider(&mut self, place: &Place, provider: &mut types::Provider, demo: bool) {
-        let id = provider.id.as_str();
-        if !id.is_empty() && !is_provider_id(id) {
-            let hint = Some(
-                "use lowercase letters, digits, `-`, `_` and `.`; `/` and `:` separate models"
-                    .to_owned(),
-            );
-            self.fault(
-                &place.key("id"),
-                format!("`{id}` cannot be a provider's id"),
-                hint,
-            );
-        } else if id == DEMO_PROVIDER && demo {
+        if provider.id == DEMO_PROVIDER && demo {
             let hint = Some("choose another id, or remove `demo.listen`".to_owned());
             self.fault(
                 &place.key("id"),
                 "`demo` is the built-in demo provider",
                 hint,
-            );
-        } else if !id.is_empty()
-            && provider.base_url.is_none()
-            && self.built_in.provider(id).is_none()
-        {
-            let known = self.built_in.providers().iter().map(|known| &*known.id);
-            let hint = did_you_mean(id, known).unwrap_or_else(|| "add `base_url`".to_owned());
-            self.fault(
-                place,
-                format!("`{id}` is not built in, and has no `base_url`"),
-                Some(hint),
             );
         }
         // What a base URL must not be is the catalog's to say; what a name stands for shows with the first request.
@@ -117,20 +72,10 @@ impl Checker<'_> {
                 Some("write https:// if it does not".to_owned()),
             );
         }
-        for (name, value) in &provider.headers {
-            self.header(&place.key("headers").key(name), name, value);
-        }
         if let Some(ca) = &mut provider.ca {
             let at = place.key("ca");
             *ca = beside(self.merged.file_of(&at), ca);
             self.pem(&at, ca, "a certificate", super::listeners::has_certificate);
-        }
-        if provider.surfaces.as_ref().is_some_and(Vec::is_empty) {
-            self.fault(
-                &place.key("surfaces"),
-                "a provider without a surface cannot be called",
-                None,
-            );
         }
         if provider.auth == Some(Auth::None)
             && !(provider.keys.is_empty() && provider.managed_keys.is_empty())
@@ -176,37 +121,10 @@ impl Checker<'_> {
         }
     }
 
-    fn header(&mut self, place: &Place, name: &str, value: &str) {
-        let lower = name.to_ascii_lowercase();
-        if CREDENTIAL_HEADERS.contains(&lower.as_str()) {
-            let hint =
-                Some("put the credential under `keys`; `auth` says how it travels".to_owned());
-            self.fault(
-                place,
-                "a credential does not belong among the headers",
-                hint,
-            );
-        } else if OWN_HEADERS.contains(&lower.as_str()) {
-            self.fault(
-                place,
-                "the gateway writes this header itself",
-                Some("remove it".to_owned()),
-            );
-        } else if name.parse::<HeaderName>().is_err() {
-            self.fault(place, "this is not a header's name", None);
-        } else if HeaderValue::from_str(value).is_err() {
-            self.fault(place, "this is not a header's value", None);
-        }
-    }
-
     fn models(&mut self, place: &Place, models: &[types::Model]) {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for (i, model) in models.iter().enumerate() {
             let place = place.index(i);
-            if model.id.is_empty() {
-                self.fault(&place, "`id` is missing", None);
-                continue;
-            }
             let ids = std::iter::once((place.key("id"), &model.id));
             let aliases = model
                 .aliases
@@ -227,25 +145,6 @@ impl Checker<'_> {
                 self.warn(
                     &place.key("max_output_tokens"),
                     "this is more than `context_window`",
-                    None,
-                );
-            }
-            for (key, number) in [
-                ("context_window", model.context_window),
-                ("max_output_tokens", model.max_output_tokens),
-            ] {
-                if number == Some(0) {
-                    self.fault(
-                        &place.key(key),
-                        "must be more than 0",
-                        Some("leave it out if it is not known".to_owned()),
-                    );
-                }
-            }
-            if model.surfaces.as_ref().is_some_and(Vec::is_empty) {
-                self.fault(
-                    &place.key("surfaces"),
-                    "a model without a surface cannot be called",
                     None,
                 );
             }
@@ -289,14 +188,4 @@ pub fn is_private_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next().unwrap_or(host);
     !host.contains('.') || ["localhost", "internal", "local"].contains(&last)
-}
-
-/// Whether it can be a custom provider's id: what stands before the first `:` or `/` of a model's.
-pub fn is_provider_id(id: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    id.len() <= 63
-        && id.bytes().next().is_some_and(plain)
-        && id
-            .bytes()
-            .all(|b| plain(b) || matches!(b, b'-' | b'_' | b'.'))
 }

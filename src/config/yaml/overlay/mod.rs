@@ -7,6 +7,8 @@ mod models;
 mod prices;
 mod providers;
 
+pub use providers::is_provider_id;
+
 use std::path::Path;
 use std::sync::Arc;
 

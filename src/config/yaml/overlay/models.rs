@@ -101,7 +101,7 @@ fn apply(
         match declared {
             Some(0) => faults.at(
                 format!("{path}.{field}"),
-                "must be above 0; leave it out if it is not known",
+                "must be more than 0; leave it out if it is not known",
             ),
             Some(tokens) => *known = Some(tokens),
             None => {}
@@ -125,7 +125,7 @@ fn apply(
         if surfaces.is_empty() {
             faults.at(
                 format!("{path}.surfaces"),
-                "name at least one surface, or leave it out",
+                "a model without a surface cannot be called",
             );
         }
         for (number, surface) in surfaces.iter().enumerate() {

@@ -9,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::catalog::Model;
 use crate::catalog::Provider;
 use crate::catalog::{forbidden_address, plain_http_allowed};
+use crate::yaml::nearest::did_you_mean;
 use crate::yaml::types;
 use tollgate_wire::Surface;
 
@@ -24,6 +25,16 @@ const FRAMING: [&str; 10] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+];
+
+/// Headers that carry a credential: `keys` and `auth` are for those, and the client's own never
+/// reaches a provider.
+const CREDENTIALS: [&str; 5] = [
+    "api-key",
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
 ];
 
 /// The provider that `declared` makes; `None`, with faults, if it makes none.
@@ -120,15 +131,22 @@ pub(super) fn lay(
 }
 
 fn check_id(id: &str, path: &str, faults: &mut Faults) {
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if id.is_empty() {
-        faults.at(format!("{path}.id"), "a provider needs an id");
-    } else if !id.bytes().all(sound) {
+    if !is_provider_id(id) {
         let message = format!(
-            "`{id}` cannot be a provider's id: use letters, digits, `-`, `_` and `.`, because `:` and `/` separate it from a model's"
+            "`{id}` cannot be a provider's id; use lowercase letters, digits, `-`, `_` and `.`; `/` and `:` separate models"
         );
         faults.at(format!("{path}.id"), message);
     }
+}
+
+/// Whether it can be a custom provider's id: what stands before the first `:` or `/` of a model's.
+pub fn is_provider_id(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    id.len() <= 63
+        && id.bytes().next().is_some_and(plain)
+        && id
+            .bytes()
+            .all(|b| plain(b) || matches!(b, b'-' | b'_' | b'.'))
 }
 
 fn base_url(
@@ -141,15 +159,14 @@ fn base_url(
     let place = format!("{path}.base_url");
     let Some(text) = &declared.base_url else {
         if known.is_none() {
-            let hint = alike(catalog, &declared.id)
-                .map_or_else(String::new, |id| format!(" (did you mean `{id}`?)"));
-            faults.at(
-                path,
-                format!(
-                    "`{}` is no built-in provider{hint}, so it needs a base_url",
-                    declared.id
-                ),
+            let ids = catalog.providers().iter().map(|known| &*known.id);
+            let hint = did_you_mean(&declared.id, ids);
+            let hint = hint.unwrap_or_else(|| "add `base_url`".to_owned());
+            let message = format!(
+                "`{}` is not built in, and has no `base_url`; {hint}",
+                declared.id
             );
+            faults.at(path, message);
         }
         return known.map(|known| known.base_url.clone());
     };
@@ -174,14 +191,6 @@ fn base_url(
     Some(url)
 }
 
-/// The known provider's id that looks most like `id`, if any does.
-fn alike<'a>(catalog: &'a Catalog, id: &str) -> Option<&'a str> {
-    let likeness = |known: &str| strsim::jaro_winkler(known, &id.to_ascii_lowercase());
-    let ids = catalog.providers().iter().map(|known| &*known.id);
-    ids.filter(|known| likeness(known) > 0.85)
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
-}
-
 fn surfaces(
     declared: &types::Provider,
     known: Option<&Provider>,
@@ -193,7 +202,7 @@ fn surfaces(
             if surfaces.is_empty() {
                 faults.at(
                     format!("{path}.surfaces"),
-                    "name at least one surface, or leave it out",
+                    "a provider without a surface cannot be called",
                 );
             }
             deduplicated(surfaces)
@@ -239,19 +248,16 @@ fn headers(
     for (name, value) in &declared.headers {
         let place = format!("{path}.headers.{name}");
         let lower = name.to_ascii_lowercase();
-        if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
-            faults.at(place, format!("`{name}` is not a header's name"));
+        if CREDENTIALS.contains(&lower.as_str()) {
+            let message = "a credential does not belong among the headers; put the credential under `keys`; `auth` says how it travels";
+            faults.at(place, message);
         } else if FRAMING.contains(&lower.as_str()) {
-            faults.at(
-                place,
-                format!("`{name}` is set by the gateway itself: remove it"),
-            );
+            faults.at(place, "the gateway writes this header itself; remove it");
+        } else if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
+            faults.at(place, "this is not a header's name");
         } else if http::HeaderValue::from_str(value).is_err() {
             // The value may be a credential: it is not repeated.
-            faults.at(
-                place,
-                "the value holds characters that a header cannot carry",
-            );
+            faults.at(place, "this is not a header's value");
         } else {
             headers.retain(|(other, _)| *other != lower);
             headers.push((lower, value.clone()));
@@ -259,15 +265,6 @@ fn headers(
     }
     headers
 }
-
-/// Headers that carry a credential: the client's own never reaches a provider.
-const CREDENTIALS: [&str; 5] = [
-    "api-key",
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-api-key",
-];
 
 fn forward_headers(
     declared: &types::Provider,

@@ -187,7 +187,7 @@ async fn list(context: Context, Query(query): Query<AuditQuery>) -> Result<Audit
         uri: context.here(),
         next_page_uri: next.map(|position| context.here_with("before", &position)),
     };
-    Ok(AuditLog::of(paged, |entry| entry))
+    Ok(paged.into())
 }
 
 /// A page, and where the next one begins.

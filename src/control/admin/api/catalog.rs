@@ -127,9 +127,8 @@ async fn list_providers(
     let mut all: Vec<&Arc<Provider>> = visible.collect();
     all.sort_by(|one, other| other.id.cmp(&one.id));
     let page = context.page(&query, all, |provider| &provider.id);
-    Ok(CatalogProviderList::of(page, |provider| {
-        show_provider(&context, provider)
-    }))
+    let show = |provider: &Arc<Provider>| show_provider(&context, provider);
+    Ok(page.map(show).into())
 }
 
 async fn get_provider(context: Context, Id(id): Id) -> Result<CatalogProvider, ApiError> {
@@ -168,9 +167,8 @@ async fn list_models(
         .collect();
     all.sort_by(|(one, ..), (other, ..)| other.cmp(one));
     let page = context.page(&query.page, all, |(id, ..)| id);
-    Ok(CatalogModelList::of(page, |(id, provider, model)| {
-        show_model(&context, id, provider, model)
-    }))
+    let show = |(id, provider, model)| show_model(&context, id, provider, model);
+    Ok(page.map(show).into())
 }
 
 async fn get_model(context: Context, Id(id): Id) -> Result<CatalogModel, ApiError> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::credits::{TAG, bank_error};
-use super::money::{CENT, cents_down, usd};
+use super::money::{CENT, amount, cents_down, usd};
 use super::resource::second;
 use crate::admin::Context;
 use crate::admin::auth;
@@ -136,14 +136,7 @@ fn checked(body: &CreditGrantCreate, least: NanoUsd) -> Result<NewGrant, ApiErro
             ));
         }
     };
-    let amount = nanos
-        .and_then(|nanos| i64::try_from(nanos).ok())
-        .map(NanoUsd)
-        .filter(|amount| (NanoUsd(1)..=NanoUsd::MOST).contains(amount));
-    let amount = amount.ok_or_else(|| {
-        let what = format!("must be more than 0, and at most {}", NanoUsd::MOST);
-        ApiError::invalid(field, what)
-    })?;
+    let amount = amount(nanos).map_err(|what| ApiError::invalid(field, what))?;
     if body.category == Category::Purchase && amount < least {
         let what = format!("must be at least {least} for a purchase (`ledger.minimum_purchase`)");
         return Err(ApiError::invalid(field, what));

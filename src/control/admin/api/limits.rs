@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::money::amount;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
 use crate::resource::{Open, forms};
@@ -15,15 +16,15 @@ use tollgate_config::units::Usd;
 pub(super) struct RateLimits {
     /// Requests in a minute, by the clock (UTC); further ones are refused with 429.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_000_000_000_000_000_u64))]
     requests_per_minute: Option<u64>,
     /// Tokens in a minute, by the clock (UTC), prompts and answers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_000_000_000_000_000_u64))]
     tokens_per_minute: Option<u64>,
     /// Requests under way at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_000_000_000_000_000_u64))]
     concurrent_requests: Option<u64>,
     /// What may be charged: at most one budget a day, one a month and one in total.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +47,7 @@ impl RateLimits {
     /// stand in the body.
     ///
     /// # Errors
-    /// 422: two budgets for one time, a budget of nothing.
+    /// 422: two budgets for one time, a budget of nothing, or of more than one amount may be.
     pub(super) fn checked(
         &self,
         field: &str,
@@ -60,9 +61,9 @@ impl RateLimits {
                 .usd
                 .parse()
                 .map_err(|_| ApiError::invalid(at("usd"), "must be US dollars, as in 20.00"))?;
-            if usd.micros() == 0 {
-                return Err(ApiError::invalid(at("usd"), "must be more than 0"));
-            }
+            // As in the configuration file: what Redis counts exactly.
+            amount(usd.micros().checked_mul(1_000))
+                .map_err(|what| ApiError::invalid(at("usd"), what))?;
             if seen.contains(&budget.per) {
                 return Err(ApiError::invalid(at("per"), "must not be there twice"));
             }
@@ -117,6 +118,32 @@ impl<T> Patch<T> {
             Patch::Absent => {}
             Patch::Null => *field = U::default(),
             Patch::Value(value) => *field = value.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_ledger::NanoUsd;
+
+    #[test]
+    fn a_budget_is_more_than_nothing_and_can_be_counted() {
+        let of = |usd: &str| {
+            let limits = serde_json::json!({"budgets": [{"usd": usd, "per": "day"}]});
+            let limits: RateLimits = serde_json::from_value(limits).unwrap();
+            limits.checked("limits", &Default::default()).is_ok()
+        };
+        assert!(of("0.000001") && of("9000000"));
+        assert!(!of("0") && !of("9000000.000001") && !of("999999999"));
+    }
+
+    #[test]
+    fn the_most_of_a_limit_is_the_most_of_an_amount() {
+        let schema = schemars::schema_for!(RateLimits).to_value();
+        for limit in ["requestsPerMinute", "tokensPerMinute", "concurrentRequests"] {
+            let most = schema["properties"][limit]["maximum"].as_i64();
+            assert_eq!(most, Some(NanoUsd::MOST.0), "{limit}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The operations, one resource a file. Each file has `operations()`, its types and its handlers.
+//! The operations, one resource a file. Each file has its types, and `operations()` with
+//! their handlers or what [`managed::Managed`] asks of a kind that clients make.
 
 mod access_keys;
 mod accounts;
@@ -8,12 +9,14 @@ mod catalog;
 mod configurations;
 mod cool_downs;
 mod credits;
+mod crud;
 mod faults;
 mod gateway_config;
 mod grants;
 mod known;
 mod ledger;
 mod limits;
+mod managed;
 mod money;
 mod overview;
 mod prices;
@@ -22,23 +25,25 @@ mod providers;
 mod resource;
 mod transactions;
 mod usage;
+mod words;
 
 use super::operation::Operation;
+use crate::resource::{AccessKey, Account, ApiKey, Configuration, Provider};
 
 /// Every operation, in the order of the document.
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
-    all.extend(access_keys::operations());
-    all.extend(configurations::operations());
+    all.extend(crud::operations::<AccessKey>());
+    all.extend(crud::operations::<Configuration>());
     all.extend(provider_keys::operations());
-    all.extend(providers::operations());
+    all.extend(crud::operations::<Provider>());
     all.extend(gateway_config::operations());
-    all.extend(api_keys::operations());
+    all.extend(crud::operations::<ApiKey>());
     all.extend(credits::operations());
     all.extend(grants::operations());
     all.extend(usage::operations());
     all.extend(overview::operations());
-    all.extend(accounts::operations());
+    all.extend(crud::operations::<Account>());
     all.extend(ledger::operations());
     all.extend(cool_downs::operations());
     all.extend(audit_log::operations());

@@ -5,6 +5,17 @@ use tollgate_ledger::NanoUsd;
 /// A cent.
 pub(super) const CENT: i64 = NanoUsd::DOLLAR.0 / 100;
 
+/// Nano-dollars as one amount, which `None` is too many for.
+///
+/// # Errors
+/// What it must be: more than 0, and at most [`NanoUsd::MOST`].
+pub(super) fn amount(nanos: Option<u64>) -> Result<NanoUsd, String> {
+    let amount = nanos.and_then(|nanos| i64::try_from(nanos).ok());
+    let amount = amount.map(NanoUsd);
+    let amount = amount.filter(|amount| (NanoUsd(1)..=NanoUsd::MOST).contains(amount));
+    amount.ok_or_else(|| format!("must be more than 0, and at most {}", NanoUsd::MOST))
+}
+
 /// US dollars as an exact decimal.
 pub(super) fn usd(amount: NanoUsd) -> String {
     amount.to_string().replacen('$', "", 1)

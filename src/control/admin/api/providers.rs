@@ -7,91 +7,64 @@ mod written;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resource::Made;
+use super::managed::{Change, Managed, New, NoFilter, Seen, Shown};
+use super::words::{Words, words};
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
-use crate::admin::input::{Body, Id, Query};
-use crate::admin::operation::{Operation, Tag, delete, get, patch, post};
-use crate::admin::page::{PageQuery, page};
+use crate::admin::operation::Tag;
+use crate::admin::page::page;
 use crate::admin::patch::Patch;
 use crate::resource::{Configuration, Open, Provider, ProviderKey, forms};
-use crate::{Action, Document, Found, View};
+use crate::{Draft, View};
 use models::{AIGatewayProviderModel, AIGatewayProviderModelCreate};
 use surfaces::SupportedAPISurface;
-use tollgate_base::clock;
-use tollgate_base::id;
 use tollgate_config::catalog::ModelRef;
 use tollgate_config::catalog::Vendor;
 use tollgate_config::catalog::{Auth, BaseUrl};
 use tollgate_config::{Config, DEMO_PROVIDER};
 
-const WHAT: &str = "provider";
+page! { "A page of custom providers." AIGatewayProviderList { ai_gateway_providers: Shown<Provider> } }
 
-const TAG: Tag = Tag {
-    name: "AI Gateway Providers",
-    description: "Manage custom providers: self-hosted or third-party endpoints. Built-in ones are in the catalog.",
-    one: "an AI Gateway provider",
-};
-
-pub(super) fn operations() -> Vec<Operation> {
-    vec![
-        get("/providers", "ListAIGatewayProviders")
-            .tag(&TAG)
-            .summary("List AI Gateway providers")
-            .description("Built-in providers are at /catalog/providers.")
-            .handler(list),
-        post("/providers", "CreateAIGatewayProvider")
-            .tag(&TAG)
-            .summary("Create an AI Gateway provider")
-            .errors(&[Code::Conflict])
-            .handler(create),
-        get("/providers/{id}", "GetAIGatewayProvider")
-            .tag(&TAG)
-            .summary("Get an AI Gateway provider")
-            .handler(show),
-        patch("/providers/{id}", "UpdateAIGatewayProvider")
-            .tag(&TAG)
-            .summary("Update an AI Gateway provider")
-            .description(
-                "The providerId is immutable. The base URL moves to another host only while the provider has no keys, \
-                 which were given for the one that it was. Omit models to leave them alone; a list replaces the existing set, and \
-                 models that stay keep their ids.",
-            )
-            .errors(&[Code::Conflict, Code::Declared])
-            .handler(update),
-        delete("/providers/{id}", "DeleteAIGatewayProvider")
-            .tag(&TAG)
-            .summary("Delete an AI Gateway provider")
-            .description(
-                "Refused while a provider key or an access key configuration refers to it. One whose providerId the \
-                 configuration file declares as well is hidden by that, and can be deleted.",
-            )
-            .errors(&[Code::Declared, Code::InUse])
-            .handler(remove),
-    ]
+/// A custom provider, as it is sent.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Sent {
+    /// Provider identifier used as the address segment in model strings (for example "internal-vllm"): lowercase
+    /// letters, digits, `-`, `_` and `.`. No other provider of the gateway may have it.
+    #[schemars(length(min = 1, max = 255))]
+    provider_id: Option<String>,
+    /// User-friendly label for this provider; without one its `providerId` is shown.
+    #[schemars(length(min = 1, max = 255))]
+    name: Patch<String>,
+    /// Human-readable description.
+    #[schemars(length(max = 255))]
+    description: Patch<String>,
+    /// Base URL of the provider's API endpoint: https, or http to loopback and private addresses. Without a path,
+    /// `/v1` is appended.
+    #[schemars(length(min = 1, max = 2048))]
+    base_url: Option<String>,
+    /// Arbitrary user-defined metadata.
+    #[schemars(length(max = 4096))]
+    metadata: Patch<String>,
+    /// API surfaces supported by this provider. Defaults to `openai/chat-completions`.
+    supported_api_surfaces: Patch<Vec<SupportedAPISurface>>,
+    /// The models exposed by this provider, all of them. Others can be called too, as `providerId:model`. A model id
+    /// that other providers have goes to them first, unless it is called as `providerId:model`.
+    models: Patch<Vec<AIGatewayProviderModelCreate>>,
+    /// How a key travels to it. Defaults to what the surface's format does.
+    auth: Patch<Auth>,
+    /// Whose rules its API follows, so that requests are adapted to it as to that vendor's own API.
+    vendor: Patch<Vendor>,
 }
-
-page! { "A page of custom providers." AIGatewayProviderList { ai_gateway_providers: AIGatewayProvider } }
 
 /// A custom provider.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct AIGatewayProvider {
-    /// Unique identifier for this provider.
-    id: String,
-    /// URI of this AI Gateway Provider API resource.
-    uri: String,
+pub(super) struct Own {
     /// Provider identifier used as the address segment in model strings (for example "internal-vllm").
     provider_id: String,
-    /// User-friendly label for this provider.
-    name: String,
     /// Base URL of the provider's API endpoint.
     base_url: String,
-    /// Arbitrary user-defined metadata for this provider.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<String>,
-    #[serde(flatten)]
-    made: Made,
     /// API surfaces supported by this provider; if none is said, `openai/chat-completions`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     supported_api_surfaces: Vec<SupportedAPISurface>,
@@ -108,178 +81,111 @@ pub(super) struct AIGatewayProvider {
     account_id: Option<String>,
 }
 
-/// A new custom provider.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AIGatewayProviderCreate {
-    /// Provider identifier used as the address segment in model strings (for example "internal-vllm"): lowercase
-    /// letters, digits, `-`, `_` and `.`. No other provider of the gateway may have it.
-    #[schemars(length(min = 1, max = 255))]
-    provider_id: String,
-    /// User-friendly label for this provider.
-    #[schemars(length(min = 1, max = 255))]
-    name: String,
-    /// Base URL of the provider's API endpoint: https, or http to loopback and private addresses. Without a path,
-    /// `/v1` is appended.
-    #[schemars(length(min = 1, max = 2048))]
-    base_url: String,
-    /// Arbitrary user-defined metadata for this provider.
-    #[schemars(length(max = 4096))]
-    metadata: Option<String>,
-    /// API surfaces supported by this provider. Defaults to `openai/chat-completions`.
-    supported_api_surfaces: Option<Vec<SupportedAPISurface>>,
-    /// Initial set of models exposed by this provider. Others can be called too, as `providerId:model`. A model id that
-    /// other providers have goes to them first, unless it is called as `providerId:model`.
-    models: Option<Vec<AIGatewayProviderModelCreate>>,
-    /// How a key travels to it. Defaults to what the surface's format does.
-    auth: Option<Auth>,
-    /// Whose rules its API follows, so that requests are adapted to it as to that vendor's own API.
-    vendor: Option<Vendor>,
-}
+impl Managed for Provider {
+    type Sent = Sent;
+    type Own = Own;
+    type List = AIGatewayProviderList;
+    type Filter = NoFilter;
 
-/// Changes to a custom provider.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct AIGatewayProviderUpdate {
-    /// User-friendly label for this provider; without one its `providerId` is shown.
-    #[schemars(length(min = 1, max = 255))]
-    name: Patch<String>,
-    /// Base URL of the provider's API endpoint; it cannot be cleared.
-    #[schemars(length(min = 1, max = 2048))]
-    base_url: Option<String>,
-    /// Arbitrary user-defined metadata for this provider.
-    #[schemars(length(max = 4096))]
-    metadata: Patch<String>,
-    /// API surfaces supported by this provider; null for the default.
-    supported_api_surfaces: Patch<Vec<SupportedAPISurface>>,
-    /// Full replacement set for the models of this provider; null or an empty list clears them all.
-    models: Patch<Vec<AIGatewayProviderModelCreate>>,
-    /// How a key travels to it; null for what the surface's format does.
-    auth: Patch<Auth>,
-    /// Whose rules its API follows; null for nobody's.
-    vendor: Patch<Vendor>,
-}
-
-async fn list(
-    context: Context,
-    Query(query): Query<PageQuery>,
-) -> Result<AIGatewayProviderList, ApiError> {
-    let page = context.page_of::<Provider>(&query).await;
-    Ok(AIGatewayProviderList::of(page, |found| {
-        shown(&context, &found)
-    }))
-}
-
-async fn show(context: Context, Id(id): Id) -> Result<AIGatewayProvider, ApiError> {
-    let found = context.find::<Provider>(&id, WHAT).await;
-    Ok(shown(
-        &context,
-        &found.map_err(|error| elsewhere(&context, &id, error))?,
-    ))
-}
-
-async fn create(
-    context: Context,
-    Body(body): Body<AIGatewayProviderCreate>,
-) -> Result<AIGatewayProvider, ApiError> {
-    let mut meta = context.meta();
-    meta.name = Some(body.name.clone());
-    meta.metadata = body.metadata.clone();
-    let new = Provider {
-        meta,
-        says: forms::Provider {
-            id: body.provider_id.clone(),
-            ..forms::Provider::default()
-        },
-        ..Provider::default()
+    const TAG: &'static Tag = &Tag {
+        name: "AI Gateway Providers",
+        description: "Manage custom providers: self-hosted or third-party endpoints. Built-in ones are in the catalog.",
+        one: "an AI Gateway provider",
     };
-    let changes = AIGatewayProviderUpdate {
-        name: Patch::Value(body.name),
-        base_url: Some(body.base_url),
-        supported_api_surfaces: body
-            .supported_api_surfaces
-            .map_or(Patch::Absent, Patch::Value),
-        models: body.models.map_or(Patch::Absent, Patch::Value),
-        auth: body.auth.map_or(Patch::Absent, Patch::Value),
-        vendor: body.vendor.map_or(Patch::Absent, Patch::Value),
-        metadata: Patch::Absent,
-    };
-    let config = context.control().config();
-    let new = written::applied(&new, &changes, &config, context.caller.account.is_some())?;
-    let id = id::new(Provider::PREFIX, clock::wall_ms());
-    let actor = context.actor();
-    context
-        .change(|view, draft| {
-            free(&context, view, &config, &new.says.id)?;
-            draft.create(&actor, &id, &new);
-            Ok(())
-        })
-        .await?;
-    warn_of_plain_http(&id, &new);
-    let found = Found {
-        id: id.as_str().into(),
-        resource: new.into(),
-        declared: false,
-    };
-    Ok(shown(&context, &found))
-}
+    const WORDS: &'static Words = words!(
+        "providers", "AIGatewayProvider", "an" "AI Gateway provider", "provider",
+        [
+            "Built-in providers are at /catalog/providers.",
+            "",
+            "",
+            "The providerId is immutable. The base URL moves to another host only while the provider has no keys, \
+             which were given for the one that it was. Omit models to leave them alone; a list replaces the existing set, and \
+             models that stay keep their ids.",
+            "Refused while a provider key or an access key configuration refers to it. One whose providerId the \
+             configuration file declares as well is hidden by that, and can be deleted.",
+        ]
+    );
+    const REQUIRED: &'static [&'static str] = &["providerId", "name", "baseUrl"];
+    const FIXED: &'static [&'static str] = &["providerId"];
+    const IS_NAMED: bool = true;
+    const ERRORS: [&'static [Code]; 3] = [&[Code::Conflict], &[Code::Conflict], &[Code::InUse]];
 
-async fn update(
-    context: Context,
-    Id(id): Id,
-    Body(body): Body<AIGatewayProviderUpdate>,
-) -> Result<AIGatewayProvider, ApiError> {
-    let config = context.control().config();
-    let actor = context.actor();
-    let new = context
-        .change(|view, draft| {
-            let old = own(&context, view, &id)?;
-            let mut new = written::applied(&old, &body, &config, context.caller.account.is_some())?;
-            keys_stay(view, &old, &new)?;
-            context.touch(&mut new.meta);
-            draft.update(&actor, Action::Update, &id, &*old, &new);
-            Ok(new)
-        })
-        .await?;
-    if body.base_url.is_some() {
-        warn_of_plain_http(&id, &new);
+    fn begin(context: &Context, sent: &Sent) -> Result<New<Self>, ApiError> {
+        let mut new = New::<Self>::of(context);
+        new.resource.says.id = sent.provider_id.clone().unwrap_or_default();
+        Ok(new)
     }
-    show(context, Id(id)).await
-}
 
-async fn remove(context: Context, Id(id): Id) -> Result<(), ApiError> {
-    let (actor, config) = (context.actor(), context.control().config());
-    context
-        .change(|view, draft| {
-            let old = own(&context, view, &id)?;
-            // What refers to one that the configuration hides means the other one.
-            let is_hidden = config.catalog.provider(&old.says.id).is_some();
-            if let Some(by) = used_by(view, &old.says.id).filter(|_| !is_hidden) {
-                return Err(ApiError::in_use(WHAT, &by));
-            }
-            draft.delete(&actor, &id, &*old);
-            Ok(())
-        })
-        .await
-}
-
-/// The account's provider, to be changed.
-fn own(context: &Context, view: View<'_>, id: &str) -> Result<std::sync::Arc<Provider>, ApiError> {
-    let found = context.find_own::<Provider>(view, id, WHAT);
-    found.map_err(|error| elsewhere(context, id, error))
-}
-
-/// Where a built-in provider is to be found.
-fn elsewhere(context: &Context, id: &str, error: ApiError) -> ApiError {
-    let catalog = context.state.catalog();
-    let known = catalog.provider(id);
-    if id != DEMO_PROVIDER && known.is_none_or(|known| !known.built_in) {
-        return error;
+    fn apply(
+        &mut self,
+        sent: &Sent,
+        change: &Change<'_, Self>,
+        _: &mut Draft,
+    ) -> Result<(), ApiError> {
+        let known = &change.known;
+        let scoped = known.context.caller.account.is_some();
+        *self = written::applied(self, sent, known.config, scoped)?;
+        match change.old {
+            Some(old) => keys_stay(known.view, old, self),
+            None => free(known.context, known.view, known.config, &self.says.id),
+        }
     }
-    ApiError::new(
-        Code::NotFound,
-        "this provider is built in and is not managed here; see /catalog/providers, and /provider-keys for its keys",
-    )
+
+    /// What a name stands for shows with the first request; whoever reads the log may hear of it now.
+    fn applied(&self, id: &str, sent: &Sent) {
+        let url = sent.base_url.as_deref();
+        if url.is_some_and(written::is_doubtful) {
+            log::warn!(
+                "the provider {id} has a plain http base URL: it is only spoken if its name stands for a loopback or \
+                 private address"
+            );
+        }
+    }
+
+    fn leave(&self, change: &Change<'_, Self>, _: &mut Draft) -> Result<(), ApiError> {
+        // What refers to one that the configuration hides means the other one.
+        let is_hidden = change
+            .known
+            .config
+            .catalog
+            .provider(&self.says.id)
+            .is_some();
+        match used_by(change.known.view, &self.says.id).filter(|_| !is_hidden) {
+            Some(by) => Err(ApiError::in_use(Provider::WORDS.what, &by)),
+            None => Ok(()),
+        }
+    }
+
+    fn own(&self, context: &Context, _: View<'_>, _: Seen) -> Own {
+        let says = &self.says;
+        Own {
+            provider_id: says.id.clone(),
+            base_url: says.base_url.clone().unwrap_or_default(),
+            supported_api_surfaces: surfaces::shown(&self.surfaces),
+            models: models::shown(self, &context.state.catalog()),
+            auth: says.auth.clone(),
+            vendor: says.vendor.clone(),
+            account_id: context.other_account(&self.meta),
+        }
+    }
+
+    fn label(&self, _: &str) -> String {
+        let name = self.meta.name.as_ref();
+        name.unwrap_or(&self.says.id).clone()
+    }
+
+    /// Where a built-in provider is to be found.
+    fn missing(context: &Context, id: &str) -> ApiError {
+        let catalog = context.state.catalog();
+        let known = catalog.provider(id);
+        if id != DEMO_PROVIDER && known.is_none_or(|known| !known.built_in) {
+            return ApiError::not_found(Provider::WORDS.what);
+        }
+        ApiError::new(
+            Code::NotFound,
+            "this provider is built in and is not managed here; see /catalog/providers, and /provider-keys for its keys",
+        )
+    }
 }
 
 /// Sees that no provider of the gateway has this `providerId`, and that no other account waits for one with it: its
@@ -362,38 +268,4 @@ fn names(says: &forms::Configuration, provider_id: &str) -> bool {
         || rules.any(|rule| {
             rule.provider.as_deref() == Some(provider_id) || rule.model.as_ref().is_some_and(is)
         })
-}
-
-/// What a name stands for shows with the first request; whoever reads the log may hear of it now.
-fn warn_of_plain_http(id: &str, provider: &Provider) {
-    let url = provider.says.base_url.as_deref();
-    if url.is_some_and(written::is_doubtful) {
-        log::warn!(
-            "the provider {id} has a plain http base URL: it is only spoken if its name stands for a loopback or \
-             private address"
-        );
-    }
-}
-
-fn shown(context: &Context, found: &Found<Provider>) -> AIGatewayProvider {
-    let (id, provider) = (&*found.id, &*found.resource);
-    let says = &provider.says;
-    AIGatewayProvider {
-        id: id.to_owned(),
-        uri: context.uri(&["providers", id]),
-        provider_id: says.id.clone(),
-        name: provider
-            .meta
-            .name
-            .clone()
-            .unwrap_or_else(|| says.id.clone()),
-        base_url: says.base_url.clone().unwrap_or_default(),
-        metadata: provider.meta.metadata.clone(),
-        made: context.made(&provider.meta),
-        supported_api_surfaces: surfaces::shown(&provider.surfaces),
-        models: models::shown(provider, &context.state.catalog()),
-        auth: says.auth.clone(),
-        vendor: says.vendor.clone(),
-        account_id: context.other_account(&provider.meta),
-    }
 }

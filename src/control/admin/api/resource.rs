@@ -1,16 +1,16 @@
-//! What all resources have in common: who made them and when, finding them in the acting account, changing them.
+//! What all resources have in common: whose they are, who made them and when, what clients say and see of that.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::admin::Context;
 use crate::admin::error::ApiError;
-use crate::admin::page::{PageQuery, Paged};
+use crate::admin::patch::Patch;
 use crate::resource::Meta;
-use crate::{Control, DECLARED, DEFAULT_ACCOUNT, Document, Found, Tabled, View};
+use crate::{Control, DECLARED, DEFAULT_ACCOUNT, Document, View};
 use tollgate_base::Timestamp;
 use tollgate_base::clock;
 
@@ -26,10 +26,23 @@ pub(super) struct Ref {
     uri: String,
 }
 
-/// Who made a resource, and when.
+/// What clients see of every resource.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Made {
+pub(super) struct Head {
+    /// Unique identifier.
+    id: String,
+    /// URI of this resource.
+    uri: String,
+    /// User-friendly label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Human-readable description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// Arbitrary user-defined metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
     /// Timestamp when it was created; of what the configuration file declares, when that was loaded.
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
@@ -40,6 +53,30 @@ pub(super) struct Made {
     created_by: Ref,
     /// The API key that last updated it.
     last_updated_by: Ref,
+}
+
+/// What people and programs say of a resource.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct Labels {
+    /// User-friendly label.
+    #[schemars(length(max = 255))]
+    name: Patch<String>,
+    /// Human-readable description.
+    #[schemars(length(max = 255))]
+    description: Patch<String>,
+    /// Arbitrary user-defined metadata.
+    #[schemars(length(max = 4096))]
+    metadata: Patch<String>,
+}
+
+impl Labels {
+    /// Applies what was sent.
+    pub(super) fn apply(&self, meta: &mut Meta) {
+        self.name.clone().apply(&mut meta.name);
+        self.description.clone().apply(&mut meta.description);
+        self.metadata.clone().apply(&mut meta.metadata);
+    }
 }
 
 /// RFC 3339, UTC, with milliseconds.
@@ -80,8 +117,8 @@ impl Context {
         meta.last_updated_by = self.caller.id.clone();
     }
 
-    /// Who made a resource, and when.
-    pub(super) fn made(&self, meta: &Meta) -> Made {
+    /// What clients see of every resource, of one that is called `name`.
+    pub(super) fn head(&self, id: &str, uri: String, name: Option<String>, meta: &Meta) -> Head {
         let by = |id: &String| Ref {
             uri: match id.as_str() {
                 DECLARED => self.uri(&["docs"]),
@@ -89,7 +126,12 @@ impl Context {
             },
             id: id.clone(),
         };
-        Made {
+        Head {
+            id: id.to_owned(),
+            uri,
+            name,
+            description: meta.description.clone(),
+            metadata: meta.metadata.clone(),
             created_at: time(meta.created_at),
             updated_at: time(meta.updated_at),
             created_by: by(&meta.created_by),
@@ -128,64 +170,5 @@ impl Context {
             return Err(ApiError::unreadable(T::KIND));
         }
         Ok(())
-    }
-
-    /// The acting account's resource with this id; `what` as in `access key`.
-    ///
-    /// # Errors
-    /// 404; 503 if it cannot be read.
-    pub(super) async fn find<T: Tabled>(&self, id: &str, what: &str) -> Result<Found<T>, ApiError> {
-        self.refresh().await;
-        self.look(|view| self.find_in(view, id, what))
-    }
-
-    /// The same in a view that is at hand.
-    ///
-    /// # Errors
-    /// 404; 503 if it cannot be read.
-    pub(super) fn find_in<T: Tabled>(
-        &self,
-        view: View<'_>,
-        id: &str,
-        what: &str,
-    ) -> Result<Found<T>, ApiError> {
-        self.readable::<T>(view, id)?;
-        view.get::<T>(id)
-            .filter(|found| self.owns(found.resource.meta()))
-            .ok_or_else(|| ApiError::not_found(what))
-    }
-
-    /// The same, to be changed.
-    ///
-    /// # Errors
-    /// 404; 409 when the configuration file declares it.
-    pub(super) fn find_own<T: Tabled>(
-        &self,
-        view: View<'_>,
-        id: &str,
-        what: &str,
-    ) -> Result<Arc<T>, ApiError> {
-        let found = self.find_in::<T>(view, id, what)?;
-        if found.declared {
-            return Err(ApiError::declared(what));
-        }
-        Ok(found.resource)
-    }
-
-    /// The acting account's resources of a kind, a page of them.
-    pub(super) async fn page_of<T: Tabled>(&self, query: &PageQuery) -> Paged<Found<T>> {
-        self.refresh().await;
-        self.look(|view| {
-            let all = view.below::<T>(query.before_id.as_deref());
-            let own = all.filter(|found| self.owns(found.resource.meta()));
-            self.page(query, own, |found| &found.id)
-        })
-    }
-
-    /// When resources of a kind were last used, for those of them that were, in their order.
-    pub(super) async fn last_used<T: Document>(&self, found: &[Found<T>]) -> Vec<Option<String>> {
-        let ids: Vec<&str> = found.iter().map(|one| &*one.id).collect();
-        let used = self.control().last_used(T::KIND, &ids).await;
-        used.into_iter().map(|used| used.map(time)).collect()
     }
 }

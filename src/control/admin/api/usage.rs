@@ -316,7 +316,7 @@ async fn list(
             .next
             .map(|next| context.here_with("cursor", &next.to_string())),
     };
-    Ok(AIGatewayUsageList::of(paged, |event| event))
+    Ok(paged.into())
 }
 
 fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {

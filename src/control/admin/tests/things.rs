@@ -87,7 +87,7 @@ fn thing(context: &Context, id: String, name: Option<String>) -> Thing {
 async fn list(context: Context, Query(query): Query<PageQuery>) -> Result<ThingList, ApiError> {
     let ids = (0..250).rev().map(|n| format!("t_{n:03}"));
     let page = context.page(&query, ids, |id| id);
-    Ok(ThingList::of(page, |id| thing(&context, id, None)))
+    Ok(page.map(|id| thing(&context, id, None)).into())
 }
 
 async fn create(context: Context, Body(body): Body<ThingCreate>) -> Result<Thing, ApiError> {

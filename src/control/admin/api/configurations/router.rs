@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::View;
 use crate::admin::api::known::{KeySource, KeySourceWrite};
-use crate::admin::api::provider_keys::label;
+use crate::admin::api::managed::Managed;
 use crate::resource::forms::{self, StepKind};
 use crate::resource::{Open, ProviderKey};
 use tollgate_base::Secret;
@@ -128,7 +128,7 @@ fn step(view: View<'_>, step: &forms::Step) -> RouterStep {
     let key = |id: &String| match view.get::<ProviderKey>(id) {
         Some(found) => RouterStepKey {
             id: id.clone(),
-            name: label(&found),
+            name: found.resource.label(id),
             key_redacted: found.resource.redacted.clone(),
         },
         // The configuration file declared it, and does not any more.

@@ -1,6 +1,6 @@
 //! A custom provider as clients write it becomes one that the catalog takes.
 
-use super::{AIGatewayProviderUpdate, models, surfaces};
+use super::{Sent, models, surfaces};
 use crate::admin::api::faults::Faults;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
@@ -15,7 +15,7 @@ use tollgate_config::{Config, is_private_name, is_provider_id};
 /// 422 with every fault.
 pub(super) fn applied(
     old: &Provider,
-    changes: &AIGatewayProviderUpdate,
+    changes: &Sent,
     config: &Config,
     scoped: bool,
 ) -> Result<Provider, ApiError> {
@@ -29,6 +29,8 @@ pub(super) fn applied(
     }
     changes.name.clone().apply(&mut new.meta.name);
     new.says.display_name.clone_from(&new.meta.name);
+    let description = changes.description.clone();
+    description.apply(&mut new.meta.description);
     changes.metadata.clone().apply(&mut new.meta.metadata);
     changes.auth.clone().apply(&mut new.says.auth);
     changes.vendor.clone().apply(&mut new.says.vendor);
