@@ -45,12 +45,13 @@ impl Drop for Timer {
     fn drop(&mut self) {
         if let Some(set) = self.0.take() {
             // Where the thread ends, so do its timers.
-            let _ = SPARE.try_with(|spare| {
+            let kept = SPARE.try_with(|spare| {
                 let mut spare = spare.borrow_mut();
                 if spare.len() < MOST_SPARE {
                     spare.push(set);
                 }
             });
+            kept.ok();
         }
     }
 }
