@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+#[path = "../common/ports.rs"]
+mod ports;
 #[path = "../common/process.rs"]
 mod process;
 

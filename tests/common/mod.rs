@@ -6,7 +6,7 @@
 //! - [`client::Client`] speaks HTTP/1.1 or HTTP/2 and shows what others hide: how an answer ends.
 //! - [`process::Process`] is a `redis-server`, [`faketime::Clock`] a clock that can be set.
 //!
-//! Every port is one that was free a moment ago, and nothing outlives its test.
+//! Ports are free ones ([`ports`]), and nothing outlives its test.
 
 pub mod certs;
 pub mod client;
@@ -14,6 +14,7 @@ pub mod disk;
 pub mod fake;
 pub mod faketime;
 pub mod gateway;
+pub mod ports;
 #[allow(dead_code, reason = "shared with the tests of the banks")]
 pub mod process;
 pub mod requests;
@@ -22,17 +23,13 @@ pub mod sse;
 
 use std::time::Duration;
 
+pub use ports::free_port;
+
 /// How long anything may take before a test gives up, rather than hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The access key that every test gateway knows.
 pub const TOKEN: &str = "tg-test-g1-0000000000TestsOnlyTestsOnlyTestsOnly00000000";
-
-/// A loopback port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
 
 /// Waits until `condition` holds, for at most `time`; whether it does.
 pub async fn eventually(time: Duration, mut condition: impl FnMut() -> bool) -> bool {

@@ -33,10 +33,8 @@ pub struct Process {
 /// A loopback port that was free a moment ago, and so was the one 10000 above it (which a Cluster's node takes).
 pub fn free_port() -> u16 {
     loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let bus = port.checked_add(10_000);
-        if bus.is_some_and(|bus| TcpListener::bind(("127.0.0.1", bus)).is_ok()) {
+        let port = super::ports::free_port();
+        if TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
             return port;
         }
     }
