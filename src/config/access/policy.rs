@@ -23,14 +23,23 @@ impl ModelRef {
     /// Whether this is that model: the provider exactly, the model without regard to ASCII case. The provider may
     /// be written twice, as in `openai:openai/gpt-4o`.
     pub fn is(&self, provider: &str, model: &str) -> bool {
-        let once = || {
-            self.model
-                .strip_prefix(provider)
-                .and_then(|rest| rest.strip_prefix('/'))
-        };
         &*self.provider == provider
             && (self.model.eq_ignore_ascii_case(model)
-                || once().is_some_and(|once| once.eq_ignore_ascii_case(model)))
+                || self
+                    .once()
+                    .is_some_and(|once| once.eq_ignore_ascii_case(model)))
+    }
+
+    /// What it means in one form, the same for all ways to write it: `openai/gpt-4o`.
+    pub fn canonical(&self) -> String {
+        let model = self.once().unwrap_or(&self.model);
+        format!("{}/{}", self.provider, model.to_ascii_lowercase())
+    }
+
+    /// The model, where the provider is written twice.
+    fn once(&self) -> Option<&str> {
+        let rest = self.model.strip_prefix(&*self.provider)?;
+        rest.strip_prefix('/')
     }
 }
 
@@ -180,6 +189,21 @@ mod tests {
         for text in ["", "gpt-4o", "/gpt-4o", "openai/", ":x"] {
             assert_eq!(ModelRef::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn all_ways_to_write_a_model_are_one() {
+        for text in [
+            "openai/gpt-4o",
+            "openai:GPT-4o",
+            "openai:openai/gpt-4o",
+            "openai/openai/GPT-4O",
+        ] {
+            let canonical = ModelRef::parse(text).unwrap().canonical();
+            assert_eq!(canonical, "openai/gpt-4o", "{text}");
+        }
+        let other = ModelRef::parse("openrouter:openai/gpt-4o").unwrap();
+        assert_eq!(other.canonical(), "openrouter/openai/gpt-4o");
     }
 
     #[test]

@@ -375,6 +375,24 @@ access_keys:
 }
 
 #[test]
+fn rules_for_one_model_are_for_the_same_however_it_is_written() {
+    for other in [
+        "openai:GPT-4o",
+        "openai:openai/gpt-4o",
+        "openai/openai/gpt-4o",
+    ] {
+        let files = Files::one(&format!(
+            "configurations:\n  - id: a\n    router:\n      rules:\n        - {{ model: openai/gpt-4o, steps: [{{ type: managed }}] }}\n        - {{ model: '{other}', steps: [{{ type: managed }}] }}\n"
+        ));
+        let faults = files.faults();
+        assert!(
+            faults.contains("rules[1]: the rule at"),
+            "{other}: {faults}"
+        );
+    }
+}
+
+#[test]
 fn one_fault_in_a_list_does_not_make_others_of_what_refers_to_it() {
     let files = Files::one(
         "providers:

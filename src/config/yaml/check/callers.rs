@@ -146,10 +146,7 @@ impl Checker<'_> {
             }
             (None, Some(text)) => {
                 let model = self.model_ref(&place.key("model"), text, provider_ids)?;
-                Some((
-                    model.provider.to_string(),
-                    format!("{}/{}", model.provider, model.model.to_ascii_lowercase()),
-                ))
+                Some((model.provider.to_string(), model.canonical()))
             }
             (Some(_), Some(_)) => {
                 let hint = Some(

@@ -203,12 +203,7 @@ fn target(
         return None;
     }
     let name = match &model {
-        Some((text, provider)) => {
-            let model = text.get(provider.id.len() + 1..).unwrap_or_default();
-            let twice = format!("{}/", provider.id);
-            let model = model.strip_prefix(&*twice).unwrap_or(model);
-            format!("{}/{}", provider.id, model.to_ascii_lowercase())
-        }
+        Some((text, _)) => ModelRef::parse(text)?.canonical(),
         None => own.as_ref().map(|own| own.id.to_string())?,
     };
     Some(Target {
