@@ -12,6 +12,8 @@
 mod answer;
 mod client;
 mod cooldowns;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keys;
 mod link;
 mod news;

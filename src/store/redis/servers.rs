@@ -267,7 +267,7 @@ impl Cluster {
 
 /// Reads the answer to `CLUSTER SLOTS`: for each range of slots the address of its primary. A node that does not
 /// know its own host is where it was asked.
-fn ranges(answer: &Value, asked: &Address) -> Option<Vec<(u16, u16, Address)>> {
+pub(super) fn ranges(answer: &Value, asked: &Address) -> Option<Vec<(u16, u16, Address)>> {
     let Value::Array(rows) = answer else {
         return None;
     };
