@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+#[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "../common/process.rs"]
 mod process;
 

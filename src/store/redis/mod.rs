@@ -23,6 +23,7 @@ mod servers;
 mod settings;
 mod tls;
 mod trouble;
+mod url;
 
 pub use answer::{EXACT, read, strange};
 pub use client::Redis;
@@ -30,4 +31,5 @@ pub use cooldowns::Cooldowns;
 pub use keys::Keys;
 pub use news::News;
 pub use scripts::{Call, Script};
-pub use settings::{RedisSettings, Topology};
+pub use settings::{Address, RedisSettings, Topology};
+pub use url::RedisUrl;
