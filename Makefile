@@ -115,7 +115,7 @@ fuzz: ## Fuzz one target for some seconds: make fuzz TARGET=request TIME=60
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked"; exit 1; }
 	@mkdir -p target/fuzz/$(TARGET)
 	@RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz/build $(TARGET) \
-	  target/fuzz/$(TARGET) tests/fuzz/corpus/$(TARGET) -- -max_len=65536 -timeout=20 -max_total_time=$(TIME) \
+	  target/fuzz/$(TARGET) tests/fuzz/corpus/$(TARGET) -- -max_len=65536 -timeout=20 -malloc_limit_mb=256 -max_total_time=$(TIME) \
 	  $(addprefix -dict=,$(wildcard tests/fuzz/$(TARGET).dict))
 
 profiled: tools ## Build the program laid out by a profile of itself, and say where it is

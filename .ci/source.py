@@ -309,7 +309,7 @@ class Reader:
         return "trait" if "trait" in head and "fn" not in head else "body"
 
     def needs_test(self, attribute):
-        """Whether an attribute keeps its item for tests: `cfg(test)`, `cfg(all(test, ..))`, `test`."""
+        """Whether an attribute keeps its item for tests: `cfg(test)`, `cfg(all(test, ..))`, `cfg(any(test, fuzzing))`."""
         texts = [token.text for token in attribute if token.text not in ("#", "!", "[", "]")]
         if texts[-1:] == ["test"] or texts == ["test"]:
             return True
@@ -317,7 +317,7 @@ class Reader:
         def needs(at):
             name = texts[at]
             if at + 1 >= len(texts) or texts[at + 1] != "(":
-                return name == "test", at + 1
+                return name in ("test", "fuzzing"), at + 1
             said, at = [], at + 2
             while texts[at] != ")":
                 if texts[at] == ",":

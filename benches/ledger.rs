@@ -39,7 +39,7 @@ use tollgate_ledger::events::{EventId, UsageEvent};
 use tollgate_ledger::journal::{Journal, Options};
 use tollgate_ledger::tariff::Prices;
 use tollgate_ledger::till::{Ask, Flusher, Hold, Observer, Policy, Rhythm, Till, WhenAway};
-use tollgate_store::redis::{Redis, RedisSettings, Topology};
+use tollgate_store::redis::{Address, Redis, RedisSettings, Topology};
 use tollgate_store::sqlite::Synchronous;
 use tollgate_store::{Access, StoreError, sqlite};
 use tollgate_wire::Surface;
@@ -467,7 +467,7 @@ fn at_redis(criterion: &mut Criterion) {
         let _entered = runtime.enter();
         let settings = RedisSettings {
             timeout: Duration::from_secs(10),
-            ..RedisSettings::new(Topology::Single(server.url()))
+            ..RedisSettings::new(Topology::Single(Address::new("127.0.0.1", server.port)))
         };
         RedisBank::new(Arc::new(Redis::open(&settings).expect("a database")))
     };

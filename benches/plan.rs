@@ -107,7 +107,7 @@ fn bench(c: &mut Criterion) {
                 b.iter(|| {
                     plan(
                         black_box(&targets),
-                        |candidate| health.cooling(candidate, Class::Answers, now),
+                        |candidate| health.cooling(candidate, "a", Class::Answers, now),
                         now,
                         true,
                     )
@@ -130,7 +130,7 @@ fn bench(c: &mut Criterion) {
     let one = plan(&[target(0, &upstream)], |_| None, now, true).remove(0);
     for (state, health) in [("nothing cools", &warm), ("one cools", &cold)] {
         c.bench_function(&format!("cool-down check, {state}"), |b| {
-            b.iter(|| health.cooling(black_box(&one), Class::Answers, now));
+            b.iter(|| health.cooling(black_box(&one), "a", Class::Answers, now));
         });
     }
 }

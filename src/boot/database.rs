@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_store::redis::{Redis, RedisSettings, Topology};
+use tollgate_store::redis::{Redis, RedisSettings};
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database, StoreError};
 
-use tollgate_config::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology};
+use tollgate_config::{BankChoice, Ledger};
 
 /// A command waits at least this long for an answer: nobody's request waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,37 +36,12 @@ pub fn open(ledger: &Ledger, access: Access) -> Result<Database, StoreError> {
             };
             Ok(Database::Sqlite(Arc::new(Worker::open(path, options)?)))
         }
-        BankChoice::Redis(choice) => {
-            let redis = Redis::open(&settings(choice, timeout))?;
+        BankChoice::Redis(settings) => {
+            let redis = Redis::open(&RedisSettings {
+                timeout,
+                ..settings.clone()
+            })?;
             Ok(Database::Redis(Arc::new(redis)))
         }
-    }
-}
-
-fn settings(choice: &RedisChoice, timeout: Duration) -> RedisSettings {
-    let scheme = if choice.tls { "rediss" } else { "redis" };
-    let url = |node: &RedisNode| {
-        if node.host.contains(':') {
-            format!("{scheme}://[{}]:{}", node.host, node.port)
-        } else {
-            format!("{scheme}://{}:{}", node.host, node.port)
-        }
-    };
-    let topology = match &choice.topology {
-        RedisTopology::Single(node) => Topology::Single(url(node)),
-        RedisTopology::Cluster(nodes) => Topology::Cluster(nodes.iter().map(url).collect()),
-        RedisTopology::Sentinel { sentinels, master } => Topology::Sentinel {
-            urls: sentinels.iter().map(url).collect(),
-            master: master.clone(),
-        },
-    };
-    RedisSettings {
-        topology,
-        username: choice.username.clone(),
-        password: choice.password.clone(),
-        database: Some(u32::from(choice.database)).filter(|database| *database > 0),
-        ca: choice.ca.clone(),
-        timeout,
-        prefix: choice.prefix.clone(),
     }
 }

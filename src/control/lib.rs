@@ -21,6 +21,8 @@ pub mod admin;
 mod audit;
 mod change;
 mod declared;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod marks;
 mod merge;
 mod quota;

@@ -14,7 +14,12 @@
 //! one of them closes it at once. While half-open, one request is let through as the probe, and to all
 //! others the provider looks open until the probe has ended or its lease has run out.
 //!
-//! Invariant: between two failures that open the breaker, at most one probe per lease is admitted.
+//! What one account's requests meet, they may have brought about. So there are two gates: failures in a row that are
+//! all of one account shut the provider for that account only, and those of two or more for all. A failed probe shuts it
+//! for the account that sent it, and for all again once that of another account has failed as well.
+//!
+//! Invariants: between two failures that open the breaker, at most one probe per lease is admitted; one account's
+//! failures alone keep no other account out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,35 +38,6 @@ pub const FIRST: Duration = Duration::from_secs(5);
 pub const LONGEST: Duration = Duration::from_secs(60);
 /// After this, a probe that has not ended no longer keeps others out.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
-
-/// One provider's breaker.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Breaker {
-    state: State,
-    /// How often it opened since it was last closed.
-    trips: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Closed {
-        failures: u32,
-    },
-    /// Half-open once the time is over.
-    Open {
-        until: Instant,
-    },
-    /// Half-open with the probe under way.
-    Probing {
-        lease: Instant,
-    },
-}
-
-impl Default for State {
-    fn default() -> State {
-        State::Closed { failures: 0 }
-    }
-}
 
 /// The state as operators know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,61 +61,167 @@ impl BreakerState {
     }
 }
 
-impl Breaker {
-    /// The state at `now`.
-    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+/// For whom a provider has just been shut that was not before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shut {
+    /// The account whose requests have failed: no other account's have.
+    Account,
+    /// Everybody.
+    All,
+}
+
+/// What keeps requests out for a while.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gate {
+    state: GateState,
+    /// How often it was shut.
+    trips: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum GateState {
+    #[default]
+    Free,
+    /// Half-open once the time is over.
+    Shut { until: Instant },
+    /// Half-open with the probe under way.
+    Probing { lease: Instant },
+}
+
+impl Gate {
+    fn state(&self, now: Instant) -> BreakerState {
         match self.state {
-            State::Closed { .. } => BreakerState::Closed,
-            State::Open { until } if until > now => BreakerState::Open,
-            State::Open { .. } | State::Probing { .. } => BreakerState::HalfOpen,
+            GateState::Free => BreakerState::Closed,
+            GateState::Shut { until } if until > now => BreakerState::Open,
+            GateState::Shut { .. } | GateState::Probing { .. } => BreakerState::HalfOpen,
         }
     }
 
-    /// Until when the provider had better be left alone: while open, and while another request probes.
-    pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
+    /// Until when requests had better stay out: while it is shut, and while another request probes.
+    fn until(&self, now: Instant) -> Option<Instant> {
         match self.state {
-            State::Closed { .. } => None,
-            State::Open { until: end } | State::Probing { lease: end } => {
+            GateState::Free => None,
+            GateState::Shut { until: end } | GateState::Probing { lease: end } => {
                 (end > now).then_some(end)
             }
         }
     }
 
-    /// An attempt is about to begin. In half-open the first one becomes the probe. False says that the
+    /// A request goes through; while half-open it is the probe.
+    fn pass(&mut self, now: Instant) {
+        if !matches!(self.state, GateState::Free) {
+            let lease = now.checked_add(LEASE).unwrap_or(now);
+            self.state = GateState::Probing { lease };
+        }
+    }
+
+    /// The probe, if there was one, has ended: the next request is.
+    fn probed(&mut self, now: Instant) {
+        if matches!(self.state, GateState::Probing { .. }) {
+            self.state = GateState::Shut { until: now };
+        }
+    }
+
+    /// Shuts it, for longer each time; whether that is the first time.
+    fn shut(&mut self, now: Instant, salt: u64) -> bool {
+        self.trips = self.trips.saturating_add(1);
+        let shut = backoff(self.trips, FIRST, LONGEST, salt);
+        let until = now.checked_add(shut).unwrap_or(now);
+        self.state = GateState::Shut { until };
+        self.trips == 1
+    }
+}
+
+/// One provider's breaker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Breaker {
+    /// Failures in a row, counted up to [`THRESHOLD`].
+    failures: u32,
+    /// Whose they are, as far as they came after it was last shut for all.
+    whose: Whose,
+    /// Keeps everybody out.
+    all: Gate,
+    /// Keeps the one account out whose failures they are.
+    alone: Gate,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Whose {
+    #[default]
+    Nobodys,
+    One(Arc<str>),
+    Several,
+}
+
+impl Breaker {
+    /// The state at `now`, if only for the account whose failures they are.
+    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+        match self.all.state(now) {
+            BreakerState::Closed => self.alone.state(now),
+            state => state,
+        }
+    }
+
+    /// Until when this account had better leave the provider alone: while open, and while another request probes.
+    pub(crate) fn until(&self, account: &str, now: Instant) -> Option<Instant> {
+        let alone = self.is_of(account).then(|| self.alone.until(now));
+        // `None` is less than any `Some`.
+        self.all.until(now).max(alone.flatten())
+    }
+
+    /// An attempt of this account is about to begin. In half-open the first one becomes the probe. False says that the
     /// provider had better be left alone.
-    pub(crate) fn begin(&mut self, now: Instant) -> bool {
-        if self.until(now).is_some() {
+    pub(crate) fn begin(&mut self, account: &str, now: Instant) -> bool {
+        if self.until(account, now).is_some() {
             return false;
         }
-        if !matches!(self.state, State::Closed { .. }) {
-            self.state = State::Probing {
-                lease: now.checked_add(LEASE).unwrap_or(now),
-            };
+        self.all.pass(now);
+        if self.is_of(account) {
+            self.alone.pass(now);
         }
         true
     }
 
     /// The transport failed. Failures of requests that went out while it is open change nothing.
-    pub(crate) fn on_failure(&mut self, now: Instant, salt: u64) {
-        match &mut self.state {
-            State::Closed { failures } if *failures + 1 < THRESHOLD => *failures += 1,
-            State::Open { until } if *until > now => {}
-            State::Closed { .. } | State::Open { .. } | State::Probing { .. } => {
-                self.trips = self.trips.saturating_add(1);
-                let open = backoff(self.trips, FIRST, LONGEST, salt);
-                self.state = State::Open {
-                    until: now.checked_add(open).unwrap_or(now),
-                };
-            }
+    pub(crate) fn on_failure(
+        &mut self,
+        account: &Arc<str>,
+        now: Instant,
+        salt: u64,
+    ) -> Option<Shut> {
+        if self.all.state(now) == BreakerState::Open {
+            return None;
+        }
+        self.all.probed(now);
+        self.failures = (self.failures + 1).min(THRESHOLD);
+        self.whose = match std::mem::take(&mut self.whose) {
+            Whose::Nobodys => Whose::One(account.clone()),
+            Whose::One(one) if one == *account => Whose::One(one),
+            Whose::One(_) | Whose::Several => Whose::Several,
+        };
+        let alone = matches!(self.whose, Whose::One(_));
+        if self.failures < THRESHOLD || alone && self.alone.state(now) == BreakerState::Open {
+            return None;
+        }
+        if alone {
+            let first = self.alone.shut(now, salt) && self.all.trips == 0;
+            return first.then_some(Shut::Account);
+        }
+        (self.whose, self.alone) = (Whose::Nobodys, Gate::default());
+        self.all.shut(now, salt).then_some(Shut::All)
+    }
+
+    /// An attempt of this account ended and says nothing of the transport, as when the client hung up. If it was the
+    /// probe, the next request is.
+    pub(crate) fn on_neither(&mut self, account: &str, now: Instant) {
+        self.all.probed(now);
+        if self.is_of(account) {
+            self.alone.probed(now);
         }
     }
 
-    /// An attempt ended and says nothing of the transport, as when the client hung up. If it was the
-    /// probe, the next request is.
-    pub(crate) fn on_neither(&mut self, now: Instant) {
-        if matches!(self.state, State::Probing { .. }) {
-            self.state = State::Open { until: now };
-        }
+    fn is_of(&self, account: &str) -> bool {
+        matches!(&self.whose, Whose::One(one) if **one == *account)
     }
 }
 
@@ -163,25 +245,25 @@ impl Breakers {
         }
     }
 
-    /// Until when the provider had better be left alone, see `Breaker::until`.
-    pub fn until(&self, provider: &str, now: Instant) -> Option<Instant> {
+    /// Until when this account had better leave the provider alone, see `Breaker::until`.
+    pub fn until(&self, provider: &str, account: &str, now: Instant) -> Option<Instant> {
         if self.all_closed() {
             return None;
         }
-        self.providers.lock().get(provider)?.until(now)
+        self.providers.lock().get(provider)?.until(account, now)
     }
 
     /// An attempt is about to begin, see `Breaker::begin`.
-    pub fn begin(&self, provider: &str, now: Instant) -> bool {
+    pub fn begin(&self, provider: &str, account: &str, now: Instant) -> bool {
         self.all_closed()
             || self
                 .providers
                 .lock()
                 .get_mut(provider)
-                .is_none_or(|breaker| breaker.begin(now))
+                .is_none_or(|breaker| breaker.begin(account, now))
     }
 
-    /// The provider answered, which closes its breaker. Says whether it had opened.
+    /// The provider answered, whoever asked, which closes its breaker. Says whether it had opened.
     pub fn on_success(&self, provider: &str) -> bool {
         if self.all_closed() {
             return false;
@@ -189,24 +271,30 @@ impl Breakers {
         let mut providers = self.providers.lock();
         let closed = providers.remove(provider);
         self.entries.store(providers.len(), Ordering::Relaxed);
-        closed.is_some_and(|breaker| breaker.trips > 0)
+        closed.is_some_and(|breaker| breaker.all.trips > 0 || breaker.alone.trips > 0)
     }
 
     /// The transport failed, see [`Breaker::on_failure`].
-    pub(crate) fn on_failure(&self, provider: &Arc<str>, now: Instant) {
+    pub(crate) fn on_failure(
+        &self,
+        provider: &Arc<str>,
+        account: &Arc<str>,
+        now: Instant,
+    ) -> Option<Shut> {
         let mut providers = self.providers.lock();
         let breaker = providers.entry(provider.clone()).or_default();
-        breaker.on_failure(now, salt(self.seed, provider));
+        let shut = breaker.on_failure(account, now, salt(self.seed, provider));
         self.entries.store(providers.len(), Ordering::Relaxed);
+        shut
     }
 
     /// An attempt ended and says nothing of the transport, see [`Breaker::on_neither`].
-    pub(crate) fn on_neither(&self, provider: &str, now: Instant) {
+    pub(crate) fn on_neither(&self, provider: &str, account: &str, now: Instant) {
         if self.all_closed() {
             return;
         }
         if let Some(breaker) = self.providers.lock().get_mut(provider) {
-            breaker.on_neither(now);
+            breaker.on_neither(account, now);
         }
     }
 
@@ -218,187 +306,10 @@ impl Breakers {
             .map_or(BreakerState::Closed, |breaker| breaker.state(now))
     }
 
-    /// Every provider whose breaker is not closed, by id, with the end of its being left alone.
-    pub fn list(&self, now: Instant) -> Vec<(Arc<str>, BreakerState, Option<Instant>)> {
-        let mut list: Vec<_> = self
-            .providers
-            .lock()
-            .iter()
-            .map(|(id, breaker)| (id.clone(), breaker.state(now), breaker.until(now)))
-            .filter(|&(_, state, _)| state != BreakerState::Closed)
-            .collect();
-        list.sort_by(|a, b| a.0.cmp(&b.0));
-        list
-    }
-
     fn all_closed(&self) -> bool {
         self.entries.load(Ordering::Relaxed) == 0
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn tripped(now: Instant) -> Breaker {
-        let mut breaker = Breaker::default();
-        for _ in 0..THRESHOLD {
-            breaker.on_failure(now, 1);
-        }
-        breaker
-    }
-
-    #[test]
-    fn opens_at_the_threshold_and_no_sooner() {
-        let now = tollgate_base::clock::now();
-        let mut breaker = Breaker::default();
-        for failure in 1..THRESHOLD {
-            breaker.on_failure(now, 1);
-            assert_eq!(
-                breaker.state(now),
-                BreakerState::Closed,
-                "after {failure} failures"
-            );
-        }
-        breaker = Breaker::default();
-        for _ in 1..THRESHOLD {
-            breaker.on_failure(now, 1);
-        }
-        assert_eq!(
-            breaker.state(now),
-            BreakerState::Closed,
-            "a success between makes them not consecutive"
-        );
-        breaker.on_failure(now, 1);
-        assert_eq!(breaker.state(now), BreakerState::Open);
-        let open = breaker.until(now).unwrap() - now;
-        assert!(open >= FIRST && open <= FIRST * 5 / 4, "{open:?}");
-    }
-
-    #[test]
-    fn half_open_lets_one_probe_through() {
-        let now = tollgate_base::clock::now();
-        let mut breaker = tripped(now);
-        let later = breaker.until(now).unwrap();
-        assert!(!breaker.begin(now), "open");
-        assert_eq!(
-            (breaker.state(later), breaker.until(later)),
-            (BreakerState::HalfOpen, None)
-        );
-        assert!(breaker.begin(later), "the first is the probe");
-        assert!(!breaker.begin(later), "the second is not");
-        assert_eq!(
-            breaker.until(later),
-            Some(later + LEASE),
-            "to others it looks open"
-        );
-        assert!(
-            breaker.begin(later + LEASE),
-            "a probe that never ends does not lock the provider out"
-        );
-    }
-
-    #[test]
-    fn a_failed_probe_doubles_the_time_and_a_good_one_closes() {
-        let mut now = tollgate_base::clock::now();
-        let mut breaker = tripped(now);
-        for expected in [5, 10, 20, 40, 48, 48] {
-            let expected = Duration::from_secs(expected);
-            let open = breaker.until(now).unwrap() - now;
-            assert!(
-                open >= expected && open <= expected * 5 / 4,
-                "{open:?} is not {expected:?}"
-            );
-            now += open;
-            assert!(breaker.begin(now));
-            breaker.on_failure(now, 1);
-        }
-        now = breaker.until(now).unwrap();
-        assert!(breaker.begin(now));
-        breaker = Breaker::default();
-        assert_eq!(breaker.state(now), BreakerState::Closed);
-        for _ in 0..THRESHOLD {
-            breaker.on_failure(now, 1);
-        }
-        let again = breaker.until(now).unwrap() - now;
-        assert!(
-            again <= FIRST * 5 / 4,
-            "the next trip starts over, but is {again:?}"
-        );
-    }
-
-    #[test]
-    fn a_probe_whose_client_hangs_up_makes_room_for_the_next() {
-        let now = tollgate_base::clock::now();
-        let mut breaker = tripped(now);
-        let later = breaker.until(now).unwrap();
-        assert!(breaker.begin(later));
-        breaker.on_neither(later);
-        assert!(breaker.begin(later), "the next request probes");
-    }
-
-    #[test]
-    fn stragglers_do_not_keep_it_open() {
-        let now = tollgate_base::clock::now();
-        let mut breaker = tripped(now);
-        let until = breaker.until(now);
-        for _ in 0..50 {
-            breaker.on_failure(now, 1);
-        }
-        assert_eq!(breaker.until(now), until);
-    }
-
-    #[test]
-    fn providers_do_not_share_a_breaker() {
-        let now = tollgate_base::clock::now();
-        let breakers = Breakers::new(3);
-        let (bad, good): (Arc<str>, Arc<str>) = ("bad".into(), "good".into());
-        for _ in 0..THRESHOLD {
-            breakers.on_failure(&bad, now);
-        }
-        breakers.on_failure(&good, now);
-        assert!(breakers.until(&bad, now).is_some() && !breakers.begin(&bad, now));
-        assert!(breakers.until(&good, now).is_none() && breakers.begin(&good, now));
-        let list = breakers.list(now);
-        assert_eq!(
-            (list.len(), &*list[0].0, list[0].1),
-            (1, "bad", BreakerState::Open)
-        );
-        breakers.on_success(&bad);
-        breakers.on_success(&good);
-        assert!(breakers.all_closed(), "a look is one atomic load again");
-    }
-
-    proptest! {
-        /// Between two failures at most one probe is admitted per lease, whatever happens otherwise;
-        /// and never anyone while it is open.
-        #[test]
-        fn at_most_one_probe_per_lease(events in proptest::collection::vec((0u8..8, 0u64..8_000), 1..200)) {
-            let mut now = tollgate_base::clock::now();
-            let mut breaker = Breaker::default();
-            let mut probe: Option<Instant> = None;
-            for (event, later) in events {
-                now += Duration::from_millis(later);
-                match event {
-                    0 => { breaker = Breaker::default(); probe = None; }
-                    1 => { breaker.on_neither(now); probe = None; }
-                    2..=5 => { breaker.on_failure(now, 5); probe = None; }
-                    _ => {
-                        let before = breaker.state(now);
-                        let admitted = breaker.begin(now);
-                        match before {
-                            BreakerState::Closed => prop_assert!(admitted),
-                            BreakerState::Open => prop_assert!(!admitted),
-                            BreakerState::HalfOpen => {
-                                let busy = probe.is_some_and(|since| now < since + LEASE);
-                                prop_assert_eq!(admitted, !busy);
-                                if admitted { probe = Some(now); }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

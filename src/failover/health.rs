@@ -4,9 +4,10 @@
 //! afterwards exactly one of [`Health::on_success`] (at commit) and [`Health::on_outcome`]. It may report
 //! an outcome after commit as well, when a committed answer breaks.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::breaker::Breakers;
+use super::breaker::{Breakers, Shut};
 use super::classify::Outcome;
 use super::cooldown::{Cooldowns, Rest};
 use super::plan::Candidate;
@@ -30,21 +31,27 @@ impl Health {
         }
     }
 
-    /// Until when the candidate's key, or its provider, had better be left alone, whichever is later; `None` if
-    /// neither. This is what [`plan`](super::plan()) wants to know.
-    pub fn cooling(&self, candidate: &Candidate, class: Class, now: Instant) -> Option<Instant> {
+    /// Until when this account had better leave the candidate's key, or its provider, alone, whichever is later; `None`
+    /// if neither. This is what [`plan`](super::plan()) wants to know.
+    pub fn cooling(
+        &self,
+        candidate: &Candidate,
+        account: &str,
+        class: Class,
+        now: Instant,
+    ) -> Option<Instant> {
         let (key, model) = (&candidate.key.id, &candidate.upstream_model);
         // `None` is less than any `Some`.
         self.cooldowns
             .until(key, model, class, now)
-            .max(self.breakers.until(&candidate.provider.id, now))
+            .max(self.breakers.until(&candidate.provider.id, account, now))
     }
 
-    /// An attempt is about to begin. False when the provider had better be left alone: another request
+    /// An attempt of this account is about to begin. False when the provider had better be left alone: another request
     /// has just become the probe of its half-open breaker, or it has opened since the plan was made.
     /// Then [`Machine::postpone`](super::Machine::postpone) it; if that says no, attempt it all the same.
-    pub fn begin(&self, candidate: &Candidate, now: Instant) -> bool {
-        self.breakers.begin(&candidate.provider.id, now)
+    pub fn begin(&self, candidate: &Candidate, account: &str, now: Instant) -> bool {
+        self.breakers.begin(&candidate.provider.id, account, now)
     }
 
     /// The attempt was committed. Says what is back that had failed before.
@@ -56,35 +63,49 @@ impl Health {
         }
     }
 
-    /// The attempt failed. Returns the key's rest, if this failure was the key's.
+    /// This account's attempt failed. Returns what comes of it.
     ///
     /// What `provoked` is, a caller's own wishes may have brought about: it is not held against what others share.
     pub fn on_outcome(
         &self,
         candidate: &Candidate,
+        account: &Arc<str>,
         class: Class,
         outcome: &Outcome,
         provoked: bool,
         now: Instant,
-    ) -> Option<Rest> {
+    ) -> Learnt {
         let provider = &candidate.provider.id;
+        let mut shut = None;
         // Many providers do not have the endpoint, or answer it from elsewhere.
         let elsewhere = class == Class::Counting && !matches!(outcome, Outcome::Connect(_));
         match outcome {
             outcome if outcome.transport() && !provoked && !elsewhere => {
-                self.breakers.on_failure(provider, now);
+                shut = self.breakers.on_failure(provider, account, now);
             }
-            outcome if outcome.transport() => self.breakers.on_neither(provider, now),
+            outcome if outcome.transport() => self.breakers.on_neither(provider, account, now),
             Outcome::ClientGone
             | Outcome::Drained
             | Outcome::CutOff
-            | Outcome::AddressForbidden => self.breakers.on_neither(provider, now),
+            | Outcome::AddressForbidden => self.breakers.on_neither(provider, account, now),
             _ => drop(self.breakers.on_success(provider)),
         }
         let (key, model) = (&candidate.key.id, &candidate.upstream_model);
         let rest = || self.cooldowns.on_outcome(key, model, class, outcome, now);
-        (!provoked).then(rest).flatten()
+        Learnt {
+            rest: (!provoked).then(rest).flatten(),
+            shut,
+        }
     }
+}
+
+/// What comes of a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learnt {
+    /// The key's rest, if the failure was the key's.
+    pub rest: Option<Rest>,
+    /// For whom the provider's breaker opened.
+    pub shut: Option<Shut>,
 }
 
 /// What works again.
@@ -106,8 +127,12 @@ mod tests {
 
     const CLASS: Class = Class::Answers;
 
+    fn account() -> Arc<str> {
+        "a".into()
+    }
+
     fn cooling(health: &Health, candidate: &Candidate, now: Instant) -> Option<Instant> {
-        health.cooling(candidate, CLASS, now)
+        health.cooling(candidate, "a", CLASS, now)
     }
 
     fn failed(
@@ -116,8 +141,8 @@ mod tests {
         outcome: &Outcome,
         now: Instant,
     ) -> Option<Instant> {
-        let rest = health.on_outcome(candidate, CLASS, outcome, false, now);
-        rest.map(|rest| rest.until)
+        let learnt = health.on_outcome(candidate, &account(), CLASS, outcome, false, now);
+        learnt.rest.map(|rest| rest.until)
     }
 
     #[test]
@@ -161,10 +186,10 @@ mod tests {
             .on_outcome(key, model, CLASS, &briefly, now);
         assert_eq!(
             cooling(&health, &b, now),
-            health.breakers.until("p", now),
+            health.breakers.until("p", "a", now),
             "the later end counts"
         );
-        assert!(!health.begin(&b, now));
+        assert!(!health.begin(&b, "a", now));
         assert_eq!(
             cooling(&health, &a, now),
             Some(now + Duration::from_secs(90)),
@@ -187,7 +212,7 @@ mod tests {
             };
             failed(&health, &c, &answer, now);
             assert_eq!(
-                health.breakers.until("p", now),
+                health.breakers.until("p", "a", now),
                 None,
                 "{status} shows that the provider can be reached"
             );
@@ -225,7 +250,8 @@ mod tests {
         };
         for outcome in [Outcome::Silent, Outcome::Timeout, limited] {
             for _ in 0..2 * THRESHOLD {
-                assert_eq!(health.on_outcome(&c, CLASS, &outcome, true, now), None);
+                let learnt = health.on_outcome(&c, &account(), CLASS, &outcome, true, now);
+                assert_eq!(learnt, Learnt::default());
             }
         }
         assert_eq!(cooling(&health, &c, now), None);
@@ -242,10 +268,10 @@ mod tests {
         };
         for outcome in [Outcome::Silent, Outcome::Reset, refused(429), refused(401)] {
             for _ in 0..THRESHOLD {
-                health.on_outcome(&c, Class::Counting, &outcome, false, now);
+                health.on_outcome(&c, &account(), Class::Counting, &outcome, false, now);
             }
         }
         assert_eq!(cooling(&health, &c, now), None);
-        assert!(health.cooling(&c, Class::Counting, now).is_some());
+        assert!(health.cooling(&c, "a", Class::Counting, now).is_some());
     }
 }

@@ -29,11 +29,11 @@ pub mod scope;
 #[cfg(test)]
 mod testing;
 
-pub use breaker::BreakerState;
+pub use breaker::{BreakerState, Shut};
 pub use cause::Told;
 pub use classify::{ConnectFailure, Outcome};
 pub use cooldown::Cooldowns;
-pub use health::Health;
+pub use health::{Health, Learnt};
 pub use machine::{Attempt, Ending, Machine, Step};
 pub use plan::{Candidate, Target, plan};
 pub use retry_after::retry_after;

@@ -25,6 +25,8 @@ pub mod bank;
 pub mod cost;
 pub mod estimate;
 pub mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod journal;
 pub mod money;
 mod office;

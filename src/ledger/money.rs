@@ -37,6 +37,14 @@ impl NanoUsd {
         i64::try_from(nanos).ok().map(NanoUsd)
     }
 
+    /// The sum of amounts that are believed by nobody yet: where there is none, more than [`NanoUsd::TOTAL`], which
+    /// every bank refuses.
+    #[must_use]
+    pub(crate) fn saturating_sum(amounts: impl IntoIterator<Item = NanoUsd>) -> NanoUsd {
+        let sum = amounts.into_iter();
+        NanoUsd(sum.fold(0, |sum, amount| sum.saturating_add(amount.0)))
+    }
+
     /// Nothing instead of a negative amount.
     #[must_use]
     pub fn or_zero(self) -> NanoUsd {

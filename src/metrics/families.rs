@@ -176,7 +176,7 @@ impl Families {
             )?,
             breaker: make.gauges(
                 "breaker_state",
-                "1 for the state that the provider's breaker is in: closed, half_open or open.",
+                "1 for the state that the provider's breaker is in, if only for one account: closed, half_open or open.",
                 &["provider", "state"],
             )?,
             config_reloads: make.counters(

@@ -9,18 +9,18 @@ use pingora_error::{Error, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::coding::Coding;
 use super::context::{Attempt, Context, Planned, Received};
 use super::gate::{Answer, Gathered, Judged, Phase, Relays, Unseen, ended_by_gateway, is_stream};
-use super::{headers, names, opening};
+use super::{names, opening};
 use tollgate_base::clock;
 use tollgate_config::catalog::ErrorCause;
 use tollgate_failover::cause::is_told;
 use tollgate_failover::{Outcome, retry_after};
 use tollgate_ledger::KeyKind;
+use tollgate_wire::coding::Coding;
 use tollgate_wire::mask::{Mask, Masking};
 use tollgate_wire::tokens::Tap;
-use tollgate_wire::{Dialect, Endpoint, Surface};
+use tollgate_wire::{Dialect, Endpoint, Surface, headers};
 
 /// Headers that we add, those for a browser among them, and `date` and `connection`, which Pingora adds.
 const OURS: usize = 12;

@@ -111,7 +111,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
             planned.machine.decline();
             continue;
         }
-        if shared.health.begin(candidate, now) || !planned.machine.postpone() {
+        if shared.health.begin(candidate, &key.account, now) || !planned.machine.postpone() {
             break (index, candidate);
         }
     };
@@ -188,7 +188,8 @@ pub fn end(
     let candidate = &planned.candidates[attempt.candidate];
     let fault = planned.gate.fault();
     let provoked = is_provoked(attempt, candidate, &outcome, fault.as_ref(), &received.body);
-    shared.learn(candidate, attempt.endpoint.into(), &outcome, provoked, now);
+    let (account, class) = (&caller.key.account, attempt.endpoint.into());
+    shared.learn(candidate, account, class, &outcome, provoked, now);
     let tap = planned.gate.take_tap();
     let forsaken = is_asked && is_forsaken(attempt, &outcome);
     // What has begun to leave is settled with the request, and so is what nobody waited for.

@@ -11,11 +11,11 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::aside::{Aside, LARGE};
-use super::coding::{Coding, Fault};
 use super::context::Caller;
 use super::shared::Shared;
 use super::shares::{Share, Shares, Supply};
 use tollgate_base::clock;
+use tollgate_wire::coding::{Coding, Fault};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError};
 

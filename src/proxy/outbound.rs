@@ -8,10 +8,10 @@ use pingora_http::RequestHeader;
 
 use super::context::{Attempt, Context};
 use super::gate::ended_by_gateway;
+use super::names;
 use super::shared::Shared;
-use super::{headers, names};
 use tollgate_config::catalog::Auth;
-use tollgate_wire::Surface;
+use tollgate_wire::{Surface, headers};
 
 /// What a provider that is called without a version gets: the one every Anthropic API serves.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");

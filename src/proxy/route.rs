@@ -49,7 +49,7 @@ pub fn plan(
 
     let now = clock::now();
     let class = Class::from(endpoint);
-    let cooling = |candidate: &Candidate| health.cooling(candidate, class, now);
+    let cooling = |candidate: &Candidate| health.cooling(candidate, &key.account, class, now);
     let failover = failover_wanted(snapshot, key, head);
     let candidates = tollgate_failover::plan(&targets, cooling, now, failover);
     if !candidates.is_empty() {

@@ -46,7 +46,9 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
 
 /// The attempt that did not fail: it committed, and its answer came to its end.
 fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
-    let (Some(planned), Some(attempt)) = (&mut ctx.planned, ctx.attempt.take()) else {
+    let (Some(caller), Some(planned), Some(attempt)) =
+        (&ctx.caller, &mut ctx.planned, ctx.attempt.take())
+    else {
         return;
     };
     planned.machine.commit();
@@ -62,7 +64,8 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
             let body = ctx.received.as_ref().map(|received| &received.body);
             let provoked =
                 body.is_some_and(|body| is_provoked(&attempt, candidate, outcome, None, body));
-            shared.learn(candidate, class, outcome, provoked, now);
+            let account = &caller.key.account;
+            shared.learn(candidate, account, class, outcome, provoked, now);
         }
     }
     ended(&ctx.request_id, candidate, &attempt, outcome.as_ref());

@@ -15,7 +15,7 @@ use super::shares::Scarce;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
 use tollgate_config::access::Snapshot;
-use tollgate_failover::{BreakerState, Candidate, Class, Health, Outcome};
+use tollgate_failover::{Candidate, Class, Health, Outcome, Shut};
 use tollgate_ledger::Ledger;
 use tollgate_ledger::events::EventIds;
 
@@ -50,11 +50,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Takes note of a failed attempt: the key may rest, the provider's breaker may open. Of the many failures that
+    /// Takes note of an account's failed attempt: the key may rest, the provider's breaker may open. Of the many failures that
     /// say the same of a key that rests already nothing is told. What is `provoked` is not held against anybody.
     pub fn learn(
         &self,
         candidate: &Candidate,
+        account: &Arc<str>,
         class: Class,
         outcome: &Outcome,
         provoked: bool,
@@ -62,17 +63,24 @@ impl Shared {
     ) {
         let (provider, key) = (&candidate.provider.id, &candidate.key.id);
         let reason = outcome.label();
-        let state = || self.health.breakers.state(provider, now);
-        let before = state();
-        let rest = self
+        let learnt = self
             .health
-            .on_outcome(candidate, class, outcome, provoked, now);
-        if before == BreakerState::Closed && state() == BreakerState::Open {
-            let told =
-                format_args!("{provider} cannot be reached ({reason}): other providers come first");
-            self.notices.warn(told, now);
+            .on_outcome(candidate, account, class, outcome, provoked, now);
+        let cannot = format_args!("{provider} cannot be reached");
+        match learnt.shut {
+            None => {}
+            Some(Shut::All) => {
+                let told = format_args!("{cannot} ({reason}): other providers come first");
+                self.notices.warn(told, now);
+            }
+            Some(Shut::Account) => {
+                let told = format_args!(
+                    "{cannot} for the account {account} ({reason}), as far as its requests alone show: other providers come first for it"
+                );
+                self.notices.warn(told, now);
+            }
         }
-        let Some(rest) = rest else { return };
+        let Some(rest) = learnt.rest else { return };
         if rest.is_new {
             let label = self.metrics.label(&candidate.provider);
             self.metrics.cool_down(label, reason);
@@ -174,6 +182,7 @@ mod tests {
             };
             shared.learn(
                 &candidate,
+                &"a".into(),
                 Class::Answers,
                 &outcome,
                 false,

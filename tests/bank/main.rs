@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
-#[path = "../common/ports.rs"]
-mod ports;
+#[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "../common/process.rs"]
 mod process;
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tollgate_config::{BankChoice, RedisTopology};
-use tollgate_store::redis::{Redis, RedisSettings, Topology};
+use tollgate_config::BankChoice;
+use tollgate_store::redis::{Redis, RedisSettings};
 use tollgate_store::sqlite::{self, Synchronous};
 use tollgate_store::{Access, Database};
 
@@ -112,15 +112,10 @@ impl Gateway {
                 let path = self.path(path.to_str().unwrap());
                 Database::Sqlite(Arc::new(sqlite::Worker::open(&path, options).unwrap()))
             }
-            BankChoice::Redis(choice) => {
-                let RedisTopology::Single(node) = &choice.topology else {
-                    panic!("tests of the gateway have one Redis");
-                };
-                let url = format!("redis://{}:{}", node.host, node.port);
+            BankChoice::Redis(settings) => {
                 let settings = RedisSettings {
                     timeout,
-                    prefix: choice.prefix.clone(),
-                    ..RedisSettings::new(Topology::Single(url))
+                    ..settings.clone()
                 };
                 Database::Redis(Arc::new(Redis::open(&settings).unwrap()))
             }

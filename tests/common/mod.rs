@@ -6,7 +6,7 @@
 //! - [`client::Client`] speaks HTTP/1.1 or HTTP/2 and shows what others hide: how an answer ends.
 //! - [`process::Process`] is a `redis-server`, [`faketime::Clock`] a clock that can be set.
 //!
-//! Ports are free ones ([`ports`]), and nothing outlives its test.
+//! Ports are free ones ([`process::ports`]), and nothing outlives its test.
 
 pub mod certs;
 pub mod client;
@@ -14,7 +14,6 @@ pub mod disk;
 pub mod fake;
 pub mod faketime;
 pub mod gateway;
-pub mod ports;
 #[allow(dead_code, reason = "shared with the tests of the banks")]
 pub mod process;
 pub mod requests;
@@ -23,7 +22,7 @@ pub mod sse;
 
 use std::time::Duration;
 
-pub use ports::free_port;
+pub use process::ports::free_port;
 
 /// How long anything may take before a test gives up, rather than hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,6 +2,9 @@
 //!
 //! A small shell stands between: it ends the server when its input ends, which it does even if the test is killed.
 
+#[path = "ports.rs"]
+pub mod ports;
+
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
@@ -33,7 +36,7 @@ pub struct Process {
 /// A loopback port that was free a moment ago, and so was the one 10000 above it (which a Cluster's node takes).
 pub fn free_port() -> u16 {
     loop {
-        let port = super::ports::free_port();
+        let port = ports::free_port();
         if TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
             return port;
         }

@@ -1,7 +1,9 @@
 //! What must hold for any input. Shared by the fuzz targets and the test that replays their corpora, so a
 //! finding put into `corpus/<target>/` is a regression test.
 
+mod coding;
 mod config;
+mod head;
 mod mask;
 mod sse;
 mod translate;
@@ -15,7 +17,9 @@ pub type Check = (&'static str, fn(&[u8]));
 
 /// Every check.
 pub const CHECKS: &[Check] = &[
+    ("coding", coding::coding),
     ("config", config::config),
+    ("head", head::head),
     ("mask", mask::mask),
     ("request", request),
     ("sse", sse::sse),

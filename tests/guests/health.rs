@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::house::{ATTACKER, BANKS, Bank, House, ROOT, TENANT, VICTIM};
+use super::house::{ATTACKER, BANKS, Bank, House, ORDINARY, ROOT, TENANT, VICTIM};
 use crate::common::client::{Answer, Client};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{access_key, provider};
@@ -92,6 +92,51 @@ async fn timeouts_of_ones_own_rest_and_shut_nothing_that_others_use() {
             !resting.text().contains("slow-managed"),
             "{}",
             resting.text()
+        );
+    }
+}
+
+/// Five resets in a row that one account's requests provoked put a provider to the end of everybody's plan.
+#[tokio::test]
+async fn resets_of_one_account_shut_a_provider_for_it_alone() {
+    let shaky = Fake::answering(Wire::H1, |received| {
+        match String::from_utf8_lossy(&received.body).contains("boom") {
+            true => Script::new().reset(),
+            false => Script::chat(false, "hello"),
+        }
+    })
+    .await;
+    let mut shared = provider("shaky", &shaky);
+    shared["keys"] = json!([]);
+    shared["models"] = json!([{"id": "m", "prices": {"input": 1, "output": 1}}]);
+    shared["managed_keys"] = json!([{"id": "shaky-managed", "value": "KEY-OF-THE-OPERATOR"}]);
+    let house = House::open(Bank::Sqlite, |house| house.provider(shared)).await;
+    let asks = async |guest: &str, text: &str| {
+        let body = json!({"model": "shaky:m", "models": ["f:m"], "messages": [{"role": "user", "content": text}]});
+        let request = Request::post("/v1/chat/completions", body.to_string());
+        let answer = asked(&house, guest, request).await;
+        assert_eq!(answer.status(), 200, "{guest}, {text}: {}", answer.text());
+        let served = answer.header("x-tollgate-provider");
+        served.unwrap_or_default().to_owned()
+    };
+    for _ in 0..8 {
+        assert_eq!(asks(ATTACKER, "boom").await, "f");
+    }
+    assert_eq!(
+        asks(ATTACKER, "hi").await,
+        "f",
+        "its own requests show no other"
+    );
+    assert_eq!(asks(VICTIM, "hi").await, "shaky");
+    assert_eq!(asks(ATTACKER, "hi").await, "shaky", "it can be reached");
+    for guest in [ATTACKER, ATTACKER, ATTACKER, ATTACKER, VICTIM] {
+        assert_eq!(asks(guest, "boom").await, "f");
+    }
+    for guest in [ATTACKER, VICTIM, ORDINARY[0]] {
+        assert_eq!(
+            asks(guest, "hi").await,
+            "f",
+            "two accounts could not reach it"
         );
     }
 }

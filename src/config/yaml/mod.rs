@@ -19,7 +19,6 @@ mod merge;
 mod nearest;
 mod overlay;
 mod place;
-mod redis_url;
 mod reference;
 mod shape;
 pub mod sources;
@@ -44,8 +43,7 @@ pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
     AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Cors, Ledger, Origin, PriceFeed,
-    PriceFeeds, Proxy, RedisChoice, RedisNode, RedisTopology, Retry, Timeouts, Tls,
-    WhenUnreachable,
+    PriceFeeds, Proxy, Retry, Timeouts, Tls, WhenUnreachable,
 };
 pub use watch::{Environment, Watcher, reload_on_hangup};
 

@@ -23,7 +23,7 @@ mod ledger;
 pub(crate) use admin::Admin;
 pub use admin::ApiKey;
 pub use feeds::{Origin, PriceFeed, PriceFeeds};
-pub use ledger::{BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable};
+pub use ledger::{BankChoice, Ledger, WhenUnreachable};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
 #[derive(Clone, Debug)]

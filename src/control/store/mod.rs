@@ -18,6 +18,9 @@ use tollgate_store::{Database, StoreError};
 mod redis;
 mod sqlite;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use redis::fuzz;
+
 use redis::RedisStore;
 use sqlite::SqliteStore;
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
+use tollgate_store::redis::EXACT;
 
 /// Added to the name of a life's directory before it is deleted, so that half of one is never replayed.
 const FINISHED: &str = ".finished";
@@ -53,9 +54,10 @@ pub(super) fn numbers(dir: &Path, suffix: &str) -> Result<Vec<u64>, JournalError
         for entry in fs::read_dir(dir)? {
             let name = entry?.file_name();
             let number = name.to_str().and_then(|name| name.strip_suffix(suffix));
-            // Only what this program would have written: no `+1`, no `007`.
+            // Only what this program would have written: no `+1`, no `007`, nothing that a bank does not count to.
             if let Some(text) = number
                 && let Ok(number) = text.parse::<u64>()
+                && number < EXACT
                 && number.to_string() == text
             {
                 numbers.push(number);

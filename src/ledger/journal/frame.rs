@@ -68,7 +68,7 @@ pub(super) fn seal(seed: u32, offset: u64) -> [u8; PREFIX] {
 }
 
 /// A valid frame around any bytes.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn around(record: &[u8], seed: u32, offset: u64) -> Vec<u8> {
     let length = u32::try_from(record.len())
         .expect("a short record")

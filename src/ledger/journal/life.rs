@@ -200,18 +200,19 @@ impl Life {
 
 /// What has been seen of a life so far.
 #[derive(Default)]
-struct Examined {
+pub(super) struct Examined {
     /// Who lived it, and the nonce.
     who: Option<(Holder, u64)>,
     parts: Vec<Part>,
     truncated: Option<Truncated>,
-    records: u64,
+    pub(super) records: u64,
     last: Option<u64>,
     /// How the last segment ends, its path, and where.
     end: Option<(End, PathBuf, u64)>,
 }
 
-enum Refusal {
+#[derive(Debug)]
+pub(super) enum Refusal {
     Newer(PathBuf, u32),
     Corrupt(PathBuf, u64, &'static str),
 }
@@ -231,7 +232,7 @@ impl Refusal {
 }
 
 impl Examined {
-    fn segment(
+    pub(super) fn segment(
         &mut self,
         file: &Path,
         bytes: &[u8],
@@ -306,7 +307,7 @@ impl Examined {
     }
 
     /// A finished segment has one after it.
-    fn end(&self, dir: &Path) -> Result<(), Refusal> {
+    pub(super) fn end(&self, dir: &Path) -> Result<(), Refusal> {
         match (&self.end, self.last) {
             (Some((End::Sealed, ..)), Some(last)) => Err(Refusal::Corrupt(
                 segment::path(dir, last + 1),

@@ -18,6 +18,8 @@ mod directory;
 mod durable;
 mod error;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod life;
 mod mapping;
 mod options;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use crate::bank::Holder;
+use tollgate_store::redis::EXACT;
 
 const INTRODUCTION: &str = "tollgate-journal 1";
 
@@ -58,13 +59,13 @@ fn line(holder: Holder) -> String {
 }
 
 fn parse(text: &str) -> Option<Holder> {
-    let holder = text
+    let holder: Holder = text
         .strip_prefix(INTRODUCTION)?
         .split_whitespace()
         .next()?
         .parse()
         .ok()?;
-    (line(holder) == text).then_some(holder)
+    (line(holder) == text && holder.epoch < EXACT).then_some(holder)
 }
 
 #[cfg(test)]

@@ -43,12 +43,12 @@ impl Totals {
         add(&mut total.cache_write, event.tokens.cache_write());
         add(&mut total.output, event.tokens.output());
         add(&mut total.reasoning, event.tokens.reasoning());
-        total.cost += NanoUsd(event.total_cost);
+        total.cost = NanoUsd::saturating_sum([total.cost, NanoUsd(event.total_cost)]);
     }
 
     /// The totals and their sum.
     pub(super) fn finish(self) -> (Vec<Rollup>, NanoUsd) {
-        let spent = self.rollups.iter().map(|rollup| rollup.cost).sum();
+        let spent = NanoUsd::saturating_sum(self.rollups.iter().map(|rollup| rollup.cost));
         (self.rollups, spent)
     }
 

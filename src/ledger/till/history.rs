@@ -1,5 +1,7 @@
 //! What a journal shows of each account: its messages to the bank, as far as they are still there, and what is in none.
 //!
+//! What a journal says is not believed to add up: where a figure ends, sums do, and every bank refuses what comes of that.
+//!
 //! Invariant: read again, a journal shows the same; and messages that the bank may have seen have the numbers and the
 //! marks that they were sent with.
 
@@ -65,10 +67,7 @@ impl History {
         } else {
             Mark::NONE
         };
-        let mut history = History::new(life.holder(), first, None);
-        for record in life.records()? {
-            history.take_in(record?);
-        }
+        let mut history = History::read(life.holder(), first, None, life.records()?)?;
         history.orphan();
         Ok(history)
     }
@@ -82,22 +81,27 @@ impl History {
         records: impl Iterator<Item = Result<OwnedRecord, JournalError>>,
         gaps: Gaps,
     ) -> Result<History, JournalError> {
-        let mut history = History::new(holder, Mark::NONE, Some(gaps));
-        for record in records {
-            history.take_in(record?);
-        }
-        Ok(history)
+        History::read(holder, Mark::NONE, Some(gaps), records)
     }
 
-    fn new(holder: Holder, first: Mark, gaps: Option<Gaps>) -> History {
-        History {
+    pub(super) fn read(
+        holder: Holder,
+        first: Mark,
+        gaps: Option<Gaps>,
+        records: impl Iterator<Item = Result<OwnedRecord, JournalError>>,
+    ) -> Result<History, JournalError> {
+        let mut history = History {
             holder,
             first,
             accounts: BTreeMap::new(),
             holds: HashMap::new(),
             gaps,
             read: 0,
+        };
+        for record in records {
+            history.take_in(record?);
         }
+        Ok(history)
     }
 
     fn take_in(&mut self, record: OwnedRecord) {
@@ -215,7 +219,7 @@ impl History {
                 let past = self.account(account.clone());
                 past.holder.replica = replica;
                 let marks = (Mark::kept(before), Mark::kept(mark));
-                self.mark_off(account, number, marks, Some(NanoUsd(total)));
+                self.mark_off(account, number, marks, Some(NanoUsd(total).or_zero()));
             }
             OwnedRecord::Acked { account, number } => self.heard(account, number),
             OwnedRecord::Heard {
@@ -250,7 +254,7 @@ impl History {
             (past.marked, past.mark, past.total) = (number, Mark::NONE, None);
         }
         if !all {
-            past.told = past.told.split_off(&(number + 1));
+            past.told = past.told.split_off(&number.saturating_add(1));
         }
     }
 
@@ -270,7 +274,7 @@ impl History {
                 let wanted = (*first..=*last).contains(&number);
                 if wanted && !room {
                     // What comes after it would be told out of order.
-                    *last = number - 1;
+                    *last = number.saturating_sub(1);
                 }
                 wanted && room
             }
@@ -296,7 +300,7 @@ impl History {
     }
 
     /// Requests that were in flight when the replica died are charged at their estimates.
-    fn orphan(&mut self) {
+    pub(super) fn orphan(&mut self) {
         let mut orphans: Vec<(u64, PastHold)> = self.holds.drain().collect();
         orphans.sort_unstable_by_key(|(id, _)| *id);
         for (id, hold) in orphans {

@@ -20,6 +20,8 @@ mod batch;
 mod bucket;
 mod cache;
 mod flusher;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod history;
 mod past;
 mod recover;

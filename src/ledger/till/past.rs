@@ -168,7 +168,7 @@ impl Flusher {
             return;
         };
         let before = reported.entry(message.account.clone()).or_default();
-        let lost = total - reply.charged - *before;
+        let lost = (total - reply.charged).or_zero() - *before;
         if lost > NanoUsd::ZERO {
             report_lost(&message.account, message.holder, lost);
             self.till.cache(&message.account).lose(lost);
@@ -186,7 +186,10 @@ fn part(life: &Life, rest: Rest, reply: &Reply) -> Option<Rest> {
         .as_ref()
         .and_then(|left| left.total)
         .unwrap_or_default();
-    let twice = (reply.charged + untold - total).or_zero().min(untold);
+    let known = total - untold;
+    let twice = NanoUsd(reply.charged.0.saturating_sub(known.0))
+        .or_zero()
+        .min(untold);
     log::error!(
         "account `{account}`: another gateway has spoken in the name of {holder}: its journal is a copy, or the other way round, or the machine was cloned while it ran. {untold} that are recorded here are charged in another name; up to {twice} of that may be charged twice. Give each gateway a journal (`ledger.journal`) of its own that begins empty"
     );

@@ -103,7 +103,7 @@ impl Rest {
     /// name of the holder's [`heir`], and the allotment goes back when its lease ends.
     fn of(account: Arc<str>, past: PastAccount, lease: Duration) -> Rest {
         let known = past.marked > 0 || past.mark != Mark::NONE;
-        let number = past.marked + 1;
+        let number = past.marked.saturating_add(1);
         let (holder, mark) = if known {
             (past.holder, past.mark)
         } else {
@@ -133,7 +133,8 @@ impl Rest {
             told: 0,
             sure: 0,
             highest: number,
-            total: past.total.map(|total| total + spent(&past.untold)),
+            total: (past.total)
+                .map(|total| NanoUsd::saturating_sum([total, spent(&past.untold)]).or_zero()),
         }
     }
 
@@ -191,7 +192,7 @@ impl Rest {
             mark = mark.then(number, message.mark.number());
             message.mark = mark;
         }
-        let total: NanoUsd = messages.iter().map(|message| message.spent).sum();
+        let total = NanoUsd::saturating_sum(messages.iter().map(|message| message.spent));
         (total > NanoUsd::ZERO).then(|| Rest {
             account: self.account,
             told: 0,
@@ -265,7 +266,8 @@ fn meters(charges: &[PastCharge]) -> Vec<MeterExchange> {
         for subject in &charge.subjects {
             if let Ok(meter) = subject.parse::<Meter>() {
                 let (start, _) = window(meter.measure, charge.event.at_ms() / 1000);
-                *used.entry((meter, start)).or_default() += charge.event.total_cost;
+                let used = used.entry((meter, start)).or_default();
+                *used = used.saturating_add(charge.event.total_cost);
             }
         }
     }

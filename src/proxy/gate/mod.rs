@@ -45,11 +45,11 @@ use across::Translator;
 use left::Left;
 use numbers::Numbers;
 
-use super::coding::{Coding, Undoing};
 use super::drain::Drain;
 use super::line::Line;
 use tollgate_base::cork;
 use tollgate_failover::Outcome;
+use tollgate_wire::coding::{Coding, Undoing};
 use tollgate_wire::mask::Masking;
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::tokens::Tap;

@@ -11,7 +11,7 @@ use super::link::{Link, Target};
 use super::scripts::Call;
 use super::server::Server;
 use super::servers::{Cluster, Servers};
-use super::settings::{RedisSettings, Topology};
+use super::settings::{Address, RedisSettings, Topology};
 use super::tls;
 use super::trouble::Remedy;
 use super::{read, strange};
@@ -41,40 +41,37 @@ impl Redis {
             let message = "the timeout of the ledger's Redis must be above 0";
             return Err(StoreError::Refused(message.to_owned()));
         }
-        let trust = || tls::client(settings.ca.as_deref());
-        let read = |urls: &[String]| {
-            let numbered = urls.iter().zip(1..);
-            let servers = numbered.map(|(url, number)| Server::read(url, number, trust));
-            let mut servers = servers.collect::<Result<Vec<_>, _>>()?.into_iter();
-            let none = || StoreError::Refused("the ledger's Redis has no URL".to_owned());
-            Ok((servers.next().ok_or_else(none)?, servers))
+        let tls = match settings.tls {
+            true => Some(tls::client(settings.ca.as_deref())?),
+            false => None,
         };
+        let server = |address: &Address| Server::new(address.clone(), tls.clone());
+        let none = || StoreError::Refused("the ledger's Redis has no server".to_owned());
         let servers = match &settings.topology {
-            Topology::Single(url) => {
-                let server = Server::read(url, 1, trust)?.with_login(settings);
+            Topology::Single(address) => {
+                let server = server(address).with_login(settings);
                 Servers::One(Link::new(Target::Server(server), settings.timeout))
             }
-            Topology::Sentinel { urls, master } => {
-                let (first, others) = read(urls)?;
-                let primary = first.without_login().with_login(settings);
-                let sentinels = std::iter::once(first).chain(others).collect();
-                let master = master.clone();
+            Topology::Sentinel { sentinels, master } => {
+                let sentinels: Vec<Server> = sentinels.iter().map(server).collect();
+                // They say where it is.
+                let primary = sentinels.first().ok_or_else(none)?.clone();
                 let target = Target::Primary {
+                    primary: primary.with_login(settings),
                     sentinels,
-                    master,
-                    primary,
+                    master: master.clone(),
                 };
                 Servers::One(Link::new(target, settings.timeout))
             }
-            Topology::Cluster(urls) => {
-                let (first, others) = read(urls)?;
-                let first = first.with_login(settings);
-                let others: Vec<Server> = others.map(|seed| seed.with_login(settings)).collect();
-                if first.database() != 0 || others.iter().any(|seed| seed.database() != 0) {
-                    let message = "a Redis Cluster has no database but 0";
-                    return Err(StoreError::Refused(message.to_owned()));
-                }
-                Servers::Cluster(Arc::new(Cluster::new(first, others, settings.timeout)))
+            Topology::Cluster(_) if settings.database != 0 => {
+                let message = "a Redis Cluster has no database but 0";
+                return Err(StoreError::Refused(message.to_owned()));
+            }
+            Topology::Cluster(nodes) => {
+                let mut seeds = nodes.iter().map(|node| server(node).with_login(settings));
+                let first = seeds.next().ok_or_else(none)?;
+                let cluster = Cluster::new(first, seeds.collect(), settings.timeout);
+                Servers::Cluster(Arc::new(cluster))
             }
         };
         Ok(Redis {

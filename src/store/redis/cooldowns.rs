@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use redis::Value;
+
 use super::client::Redis;
 use super::read;
 use super::scripts::Call;
@@ -70,13 +72,7 @@ impl Cooldowns {
     pub async fn list(&self) -> Result<Vec<SharedCooldown>, StoreError> {
         let call = Call::new(&COOLING, self.keys());
         let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
-        let rows: Vec<(String, u64, String)> = read(answer)?;
-        let cooldown = |(key, until_ms, reason)| SharedCooldown {
-            key,
-            until_ms,
-            reason,
-        };
-        Ok(rows.into_iter().map(cooldown).collect())
+        shared(answer)
     }
 
     /// Ends a provider key's cool-downs for all replicas, those for some of what it does (whose names go on after a line
@@ -114,4 +110,15 @@ impl Cooldowns {
         let keys = &self.redis.keys;
         vec![keys.shared("cooldowns"), keys.shared("cooldown-reasons")]
     }
+}
+
+/// Reads the answer of `cooling.lua`.
+pub(super) fn shared(answer: Value) -> Result<Vec<SharedCooldown>, StoreError> {
+    let rows: Vec<(String, u64, String)> = read(answer)?;
+    let cooldown = |(key, until_ms, reason)| SharedCooldown {
+        key,
+        until_ms,
+        reason,
+    };
+    Ok(rows.into_iter().map(cooldown).collect())
 }

@@ -14,7 +14,8 @@ use redis::aio::{ConnectionLike as _, PubSub};
 use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 use tokio::time::{sleep_until, timeout_at};
 
-use super::server::{Address, Connected, Server};
+use super::server::{Connected, Server};
+use super::settings::Address;
 use super::trouble::{Remedy, Trouble};
 use tollgate_base::clock;
 
@@ -297,7 +298,7 @@ async fn by_way_of(
         );
         return Err(Trouble::away(Remedy::Elsewhere, message));
     };
-    let (connected, address) = reach(&primary.at(Address::Tcp(host.into(), port))).await?;
+    let (connected, address) = reach(&primary.at(Address::new(&host, port))).await?;
     let role: Vec<Value> = ask(&connected, &redis::cmd("ROLE"), &address).await?;
     if role.first() == Some(&Value::BulkString(b"master".to_vec())) {
         return Ok((connected, address));

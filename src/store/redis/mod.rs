@@ -12,6 +12,8 @@
 mod answer;
 mod client;
 mod cooldowns;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keys;
 mod link;
 mod news;
@@ -21,6 +23,7 @@ mod servers;
 mod settings;
 mod tls;
 mod trouble;
+mod url;
 
 pub use answer::{EXACT, read, strange};
 pub use client::Redis;
@@ -28,4 +31,5 @@ pub use cooldowns::Cooldowns;
 pub use keys::Keys;
 pub use news::News;
 pub use scripts::{Call, Script};
-pub use settings::{RedisSettings, Topology};
+pub use settings::{Address, RedisSettings, Topology};
+pub use url::RedisUrl;

@@ -1,50 +1,18 @@
-//! One server: its address, how to log in, how to connect.
+//! One server: how to log in, how to connect.
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{
-    AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
-};
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
-use super::settings::RedisSettings;
-use crate::StoreError;
-
-/// How a server is found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Address {
-    Tcp(Arc<str>, u16),
-    Unix(PathBuf),
-}
-
-/// `host:port`, `[::1]:port`, or the path.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Address::Unix(path) => path.display().fmt(f),
-        }
-    }
-}
-
-impl Address {
-    /// Reads `host:port`, as servers write it; an IPv6 address may be without brackets.
-    pub(super) fn parse(text: &str) -> Option<Address> {
-        let (host, port) = text.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        Some(Address::Tcp(host.into(), port.parse().ok()?))
-    }
-}
+use super::settings::{Address, RedisSettings};
 
 /// What it takes to connect to a server.
 #[derive(Clone)]
@@ -74,48 +42,16 @@ impl Drop for Connected {
 }
 
 impl Server {
-    /// Reads a URL; `number` counts the URLs of a setting, from 1, as a URL may contain a password and is not
-    /// shown. TLS is asked for only if it is needed.
-    pub(super) fn read(
-        url: &str,
-        number: usize,
-        tls: impl FnOnce() -> Result<Arc<ClientConfig>, StoreError>,
-    ) -> Result<Server, StoreError> {
-        // The library is built without TLS, as this program has its own.
-        let (plain, secure) = match url.split_once("://") {
-            Some(("rediss" | "valkeys", rest)) => (format!("redis://{rest}"), true),
-            _ => (url.to_owned(), false),
-        };
-        let info = plain.as_str().into_connection_info().map_err(|error| {
-            let why = error.detail().unwrap_or_default();
-            StoreError::Refused(format!(
-                "URL {number} of the ledger's Redis is not one ({why}): write redis://host:port, \
-                 rediss://host:port for TLS, or unix:///path for a socket"
-            ))
-        })?;
-        if url.contains("#insecure") {
-            return Err(StoreError::Refused(format!(
-                "URL {number} of the ledger's Redis ends with #insecure, but certificates are always checked: name \
-                 the authority's file in `ca`"
-            )));
-        }
-        let address = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => Address::Tcp(host.as_str().into(), *port),
-            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
-            _ => {
-                return Err(StoreError::Refused(format!(
-                    "URL {number} of the ledger's Redis is of an unknown kind"
-                )));
-            }
-        };
-        Ok(Server {
+    /// A server where nobody logs in; with TLS if there is some.
+    pub(super) fn new(address: Address, tls: Option<Arc<ClientConfig>>) -> Server {
+        Server {
             address,
-            login: info.redis_settings().clone().set_skip_set_lib_name(),
-            tls: if secure { Some(tls()?) } else { None },
-        })
+            login: RedisConnectionInfo::default().set_skip_set_lib_name(),
+            tls,
+        }
     }
 
-    /// With the user, password and database of the settings, where they have any.
+    /// With the user, password and database of the settings.
     pub(super) fn with_login(mut self, settings: &RedisSettings) -> Server {
         if let Some(username) = &settings.username {
             self.login = self.login.set_username(username);
@@ -123,9 +59,7 @@ impl Server {
         if let Some(password) = &settings.password {
             self.login = self.login.set_password(password.expose());
         }
-        if let Some(database) = settings.database {
-            self.login = self.login.set_db(database.into());
-        }
+        self.login = self.login.set_db(settings.database.into());
         self
     }
 
@@ -135,19 +69,6 @@ impl Server {
             address,
             ..self.clone()
         }
-    }
-
-    /// The same address and TLS, without user, password and database.
-    pub(super) fn without_login(&self) -> Server {
-        Server {
-            login: RedisConnectionInfo::default().set_skip_set_lib_name(),
-            ..self.clone()
-        }
-    }
-
-    /// The number of the database.
-    pub(super) fn database(&self) -> i64 {
-        self.login.db()
     }
 
     /// Whether it is spoken to by TLS.
@@ -176,16 +97,13 @@ impl Server {
     }
 
     async fn dial(&self) -> Result<Box<dyn Wire>, RedisError> {
-        let (host, port) = match &self.address {
-            Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
-            Address::Tcp(host, port) => (&**host, *port),
-        };
-        let stream = TcpStream::connect((host, port)).await?;
+        let Address { host, port } = &self.address;
+        let stream = TcpStream::connect((&**host, *port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
             return Ok(Box::new(stream));
         };
-        let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
+        let name = ServerName::try_from(host.to_string()).map_err(std::io::Error::other)?;
         let connector = TlsConnector::from(tls.clone());
         Ok(Box::new(connector.connect(name, stream).await?))
     }
@@ -195,61 +113,3 @@ impl Server {
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(url: &str) -> Result<Server, StoreError> {
-        Server::read(url, 1, || Err(StoreError::Refused("TLS".to_owned())))
-    }
-
-    #[test]
-    fn urls_are_read() {
-        for (url, address, database) in [
-            ("redis://localhost", "localhost:6379", 0),
-            ("redis://me:secret@10.0.0.1:7000/3", "10.0.0.1:7000", 3),
-            ("redis://[::1]:7", "[::1]:7", 0),
-            ("unix:///run/redis.sock", "/run/redis.sock", 0),
-        ] {
-            let server = read(url).unwrap();
-            assert_eq!(server.address.to_string(), address, "{url}");
-            assert_eq!(server.database(), database, "{url}");
-        }
-        let server = read("redis://me:s%40cret@h").unwrap();
-        assert_eq!(server.login.username(), Some("me"));
-        assert_eq!(server.login.password(), Some("s@cret"));
-        assert_eq!(
-            read("rediss://h").err(),
-            Some(StoreError::Refused("TLS".to_owned()))
-        );
-    }
-
-    #[test]
-    fn a_bad_url_is_refused_and_not_shown() {
-        for url in [
-            "h:1",
-            "http://h:secret@h",
-            "redis://:secret@h/x",
-            "redis://:secret@h:99999",
-            "redis://h#insecure",
-        ] {
-            let Err(StoreError::Refused(message)) = read(url) else {
-                panic!("{url} was read");
-            };
-            assert!(!message.contains("secret"), "{message}");
-        }
-    }
-
-    #[test]
-    fn addresses_that_servers_write_are_read() {
-        for (text, shown) in [
-            ("10.0.0.1:7000", "10.0.0.1:7000"),
-            ("::1:7", "[::1]:7"),
-            ("[::1]:7", "[::1]:7"),
-        ] {
-            assert_eq!(Address::parse(text).unwrap().to_string(), shown);
-        }
-        assert_eq!(Address::parse("x"), None);
-    }
-}

@@ -16,7 +16,8 @@ use redis::{Cmd, Value};
 
 use super::keys::{SLOTS, slot};
 use super::link::{Link, Target};
-use super::server::{Address, Server};
+use super::server::Server;
+use super::settings::Address;
 use super::trouble::{Remedy, Trouble};
 use tollgate_base::clock;
 
@@ -267,7 +268,7 @@ impl Cluster {
 
 /// Reads the answer to `CLUSTER SLOTS`: for each range of slots the address of its primary. A node that does not
 /// know its own host is where it was asked.
-fn ranges(answer: &Value, asked: &Address) -> Option<Vec<(u16, u16, Address)>> {
+pub(super) fn ranges(answer: &Value, asked: &Address) -> Option<Vec<(u16, u16, Address)>> {
     let Value::Array(rows) = answer else {
         return None;
     };
@@ -283,17 +284,17 @@ fn ranges(answer: &Value, asked: &Address) -> Option<Vec<(u16, u16, Address)>> {
         let [host, port, ..] = &primary[..] else {
             return None;
         };
-        let host: Arc<str> = match (host, asked) {
-            (Value::BulkString(host), _) if !host.is_empty() && host != b"?" => {
+        let host: Arc<str> = match host {
+            Value::BulkString(host) if !host.is_empty() && host != b"?" => {
                 std::str::from_utf8(host).ok()?.into()
             }
-            (_, Address::Tcp(host, _)) => host.clone(),
-            _ => return None,
+            _ => asked.host.clone(),
         };
+        let port = number(port)?;
         Some((
             number(from)?,
             number(to)?.min(SLOTS - 1),
-            Address::Tcp(host, number(port)?),
+            Address { host, port },
         ))
     };
     rows.iter().map(read).collect()
@@ -310,12 +311,12 @@ mod tests {
               *4\r\n:101\r\n:16383\r\n*3\r\n$-1\r\n:7001\r\n$1\r\ny\r\n*3\r\n$1\r\nb\r\n:7002\r\n$1\r\nz\r\n",
         )
         .unwrap();
-        let asked = Address::Tcp("own".into(), 1);
+        let asked = Address::new("own", 1);
         assert_eq!(
             ranges(&answer, &asked),
             Some(vec![
-                (0, 100, Address::Tcp("a".into(), 7000)),
-                (101, 16383, Address::Tcp("own".into(), 7001)),
+                (0, 100, Address::new("a", 7000)),
+                (101, 16383, Address::new("own", 7001)),
             ])
         );
         assert_eq!(ranges(&Value::Nil, &asked), None);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_base::Secret;
@@ -11,78 +12,85 @@ use tollgate_base::Secret;
 pub struct RedisSettings {
     /// Which servers, and how they belong together.
     pub topology: Topology,
-    /// The user of the servers that hold the data; beats a URL's.
+    /// Whether all of them, Sentinels included, speak TLS.
+    pub tls: bool,
+    /// The number of the database; a Cluster has only 0.
+    pub database: u16,
+    /// Who logs in at the servers that hold the data; `None` is the server's user `default`.
     pub username: Option<String>,
-    /// Its password; beats a URL's.
+    /// The password; `None` is no login at all.
     pub password: Option<Secret>,
-    /// The number of the database; beats a URL's. A Cluster has only 0.
-    pub database: Option<u32>,
-    /// A PEM file with the authorities that `rediss://` trusts; `None` is those of the system.
+    /// A PEM file with the authorities that TLS trusts; `None` is those of the system.
     pub ca: Option<PathBuf>,
     /// How long one call may take, connecting included; above 0.
     pub timeout: Duration,
-    /// What all keys begin with: several ledgers may share a Redis. Without braces, not empty.
+    /// What all keys begin with, as several ledgers may share a Redis: letters, digits, `-`, `_`, `.` and `:`, at least one.
     pub prefix: String,
 }
 
-/// How servers belong together. URLs are `redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS.
-#[derive(Clone, PartialEq, Eq)]
+/// How servers belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topology {
-    /// One server, or one address that always leads to the primary; also `unix:///path/to/socket`.
-    Single(String),
-    /// A primary with replicas, which these sentinels watch.
+    /// One server, or one address that always leads to the primary.
+    Single(Address),
+    /// A primary with replicas, which Sentinels watch.
     Sentinel {
-        /// The sentinels. User and password in them are the sentinels' own; with `rediss` the primary speaks TLS,
-        /// too.
-        urls: Vec<String>,
-        /// The name that the sentinels have for the primary.
+        /// The Sentinels, at least one; nobody logs in there.
+        sentinels: Vec<Address>,
+        /// The name that they have for the primary; not empty.
         master: String,
     },
-    /// A Cluster; some of its nodes, which tell of the others.
-    Cluster(Vec<String>),
+    /// A Cluster; some of its nodes, at least one, which tell of the others.
+    Cluster(Vec<Address>),
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// A name or an address; an IPv6 one without brackets.
+    pub host: Arc<str>,
+    /// The port.
+    pub port: u16,
+}
+
+impl Address {
+    /// Of its parts.
+    pub fn new(host: &str, port: u16) -> Address {
+        let host = host.into();
+        Address { host, port }
+    }
+
+    /// Reads `host:port`, as servers write it; an IPv6 address may be without brackets.
+    pub(super) fn parse(text: &str) -> Option<Address> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Some(Address::new(host, port.parse().ok()?))
+    }
+}
+
+/// `host:port` or `[::1]:port`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
 }
 
 impl RedisSettings {
-    /// The defaults: one second, keys that begin with `tollgate`.
+    /// The defaults: no TLS and no login, one second, keys that begin with `tollgate`.
     pub fn new(topology: Topology) -> RedisSettings {
         RedisSettings {
             topology,
+            tls: false,
+            database: 0,
             username: None,
             password: None,
-            database: None,
             ca: None,
             timeout: Duration::from_secs(1),
             prefix: "tollgate".to_owned(),
         }
-    }
-}
-
-/// Without user and password, which URLs may contain.
-impl fmt::Debug for Topology {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |urls: &[String]| {
-            urls.iter()
-                .map(|url| without_login(url))
-                .collect::<Vec<_>>()
-        };
-        match self {
-            Topology::Single(url) => f.debug_tuple("Single").field(&without_login(url)).finish(),
-            Topology::Sentinel { urls, master } => f
-                .debug_struct("Sentinel")
-                .field("urls", &shown(urls))
-                .field("master", master)
-                .finish(),
-            Topology::Cluster(urls) => f.debug_tuple("Cluster").field(&shown(urls)).finish(),
-        }
-    }
-}
-
-/// Leaves out everything between the scheme and the last `@`.
-fn without_login(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://***@{place}"),
-        (None, Some(_)) => "***".to_owned(),
-        _ => url.to_owned(),
     }
 }
 
@@ -91,19 +99,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_no_password() {
-        let urls = || vec!["rediss://me:p@ss@host:1/2".to_owned()];
-        for topology in [
-            Topology::Single("redis://:p@ss@host".to_owned()),
-            Topology::Single("me:p@ss@host".to_owned()),
-            Topology::Cluster(urls()),
-            Topology::Sentinel {
-                urls: urls(),
-                master: "main".to_owned(),
-            },
+    fn addresses_that_servers_write_are_read() {
+        for (text, shown) in [
+            ("10.0.0.1:7000", "10.0.0.1:7000"),
+            ("::1:7", "[::1]:7"),
+            ("[::1]:7", "[::1]:7"),
         ] {
-            let shown = format!("{:?}", RedisSettings::new(topology));
-            assert!(!shown.contains("p@ss") && !shown.contains("ss@"), "{shown}");
+            assert_eq!(Address::parse(text).unwrap().to_string(), shown);
         }
+        assert_eq!(Address::parse("x"), None);
     }
 }

@@ -4,7 +4,7 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::server::Address;
+use super::settings::Address;
 use crate::StoreError;
 
 /// A failed try.
@@ -165,12 +165,11 @@ fn of_code(code: &str, detail: &str, server: &Address) -> Trouble {
 /// The node that an answer points to; one without a host means the host that answered.
 fn redirect(error: &RedisError, server: &Address) -> Option<Address> {
     let (place, _) = error.redirect_node()?;
-    match (Address::parse(place)?, server) {
-        (Address::Tcp(host, port), Address::Tcp(own, _)) if host.is_empty() => {
-            Some(Address::Tcp(own.clone(), port))
-        }
-        (address, _) => Some(address),
+    let mut address = Address::parse(place)?;
+    if address.host.is_empty() {
+        address.host = server.host.clone();
     }
+    Some(address)
 }
 
 #[cfg(test)]
@@ -181,7 +180,7 @@ mod tests {
         let error = redis::parse_redis_value(format!("-{line}\r\n").as_bytes())
             .and_then(redis::Value::extract_error)
             .unwrap_err();
-        Trouble::of(&error, &Address::Tcp("h".into(), 1))
+        Trouble::of(&error, &Address::new("h", 1))
     }
 
     #[test]

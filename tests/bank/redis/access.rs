@@ -6,9 +6,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 use tollgate_base::Secret;
 use tollgate_store::StoreError;
-use tollgate_store::redis::{RedisSettings, Topology};
+use tollgate_store::redis::{Address, RedisSettings, Topology};
 
-use super::topologies::{open, settings};
+use super::topologies::{address, open, settings};
 use crate::contract::new_grant;
 use crate::process::{Process, free_port};
 
@@ -31,7 +31,7 @@ async fn works(settings: &RedisSettings) {
 #[tokio::test]
 async fn a_password_is_asked_for_and_never_shown() {
     let server = Process::start(&["--requirepass", PASSWORD]);
-    let without = settings(Topology::Single(server.url()));
+    let without = settings(Topology::Single(address(&server.url())));
     let error = excuse(&without).await;
     assert!(error.contains("wants a password"), "{error}");
     let with = |password: &str| RedisSettings {
@@ -49,19 +49,11 @@ async fn a_password_is_asked_for_and_never_shown() {
         "{error}"
     );
     works(&with(PASSWORD)).await;
-    let in_the_url = format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port);
-    works(&settings(Topology::Single(in_the_url))).await;
 }
 
 #[tokio::test]
-async fn users_databases_and_sockets() {
-    let socket = |dir: &std::path::Path| dir.join("redis.sock");
-    let server = Process::start_with(|port, dir| {
-        let socket = socket(dir).to_string_lossy().into_owned();
-        ["--port", &port.to_string(), "--unixsocket", &socket]
-            .map(str::to_owned)
-            .to_vec()
-    });
+async fn users_and_databases() {
+    let server = Process::start(&[]);
     let rule = format!(
         "SETUSER ledger on >{PASSWORD} ~team:* ~{{team}}:* +@scripting +@read +@write +@connection +time"
     );
@@ -71,7 +63,7 @@ async fn users_databases_and_sockets() {
         username: Some("ledger".to_owned()),
         password: Some(Secret::new(PASSWORD)),
         prefix: "team".to_owned(),
-        ..settings(Topology::Single(server.url()))
+        ..settings(Topology::Single(address(&server.url())))
     };
     works(&user).await;
     let error = excuse(&RedisSettings {
@@ -81,12 +73,10 @@ async fn users_databases_and_sockets() {
     .await;
     assert!(error.contains("permit"), "{error}");
     let second = RedisSettings {
-        database: Some(1),
+        database: 1,
         ..user
     };
     works(&second).await;
-    let path = format!("unix://{}", socket(server.dir()).display());
-    works(&settings(Topology::Single(path))).await;
 }
 
 /// An authority's certificate, and a server's for loopback, as files.
@@ -151,11 +141,11 @@ async fn tls_with_a_certificate_that_signs_itself() {
 }
 
 async fn tls(right: Certificates, wrong: Certificates) {
-    let tls = free_port().to_string();
+    let port = free_port();
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     let server = Process::start(&[
         "--tls-port",
-        &tls,
+        &port.to_string(),
         "--tls-cert-file",
         &text(&right.certificate),
         "--tls-key-file",
@@ -170,7 +160,8 @@ async fn tls(right: Certificates, wrong: Certificates) {
     let with = |ca: Option<&PathBuf>| RedisSettings {
         ca: ca.cloned(),
         password: Some(Secret::new(PASSWORD)),
-        ..settings(Topology::Single(format!("rediss://localhost:{tls}")))
+        tls: true,
+        ..settings(Topology::Single(Address::new("localhost", port)))
     };
     works(&with(Some(&right.ca))).await;
     for ca in [Some(&wrong.ca), None] {
@@ -178,7 +169,7 @@ async fn tls(right: Certificates, wrong: Certificates) {
         assert!(error.contains("certificate"), "{error}");
     }
     let plain = RedisSettings {
-        topology: Topology::Single(format!("rediss://localhost:{}", server.port)),
+        topology: Topology::Single(Address::new("localhost", server.port)),
         timeout: std::time::Duration::from_secs(1),
         ..with(Some(&right.ca))
     };

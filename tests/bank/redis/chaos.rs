@@ -10,7 +10,7 @@ use tollgate_store::StoreError;
 use tollgate_store::redis::{RedisSettings, Topology};
 
 use super::proxy::{Mode, Proxy};
-use super::topologies::{open, settings};
+use super::topologies::{address, open, settings};
 use crate::contract::{Teller, new_grant, spending, tell};
 use crate::process::Process;
 
@@ -21,7 +21,7 @@ const SLACK: Duration = Duration::from_millis(1_500);
 fn hasty(url: String) -> RedisSettings {
     RedisSettings {
         timeout: TIMEOUT,
-        ..settings(Topology::Single(url))
+        ..settings(Topology::Single(address(&url)))
     }
 }
 

@@ -7,7 +7,7 @@ use tollgate_ledger::NanoUsd;
 use tollgate_store::StoreError;
 use tollgate_store::redis::{RedisSettings, Topology};
 
-use super::topologies::{cluster, in_step, open, settings};
+use super::topologies::{address, cluster, in_step, open, settings};
 use crate::contract::{Teller, new_grant, tell};
 use crate::process::{Process, wait_for};
 
@@ -47,7 +47,9 @@ fn id(node: &Process) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_that_moves_takes_its_accounts_along() {
     let nodes = cluster();
-    let settings = settings(Topology::Cluster(nodes.iter().map(Process::url).collect()));
+    let settings = settings(Topology::Cluster(
+        nodes.iter().map(|node| address(&node.url())).collect(),
+    ));
     let bank = open(&settings);
     bank.grant("a", &new_grant("g", 1_000, None)).await.unwrap();
     let mut teller = Teller::new("a", 1);
@@ -93,7 +95,9 @@ async fn a_silent_node_does_not_hold_up_the_accounts_of_others() {
     let nodes = cluster();
     let settings = RedisSettings {
         timeout: Duration::from_millis(600),
-        ..settings(Topology::Cluster(nodes.iter().map(Process::url).collect()))
+        ..settings(Topology::Cluster(
+            nodes.iter().map(|node| address(&node.url())).collect(),
+        ))
     };
     let bank = open(&settings);
     let accounts: Vec<String> = (0..12).map(|index| format!("a{index}")).collect();
@@ -154,7 +158,7 @@ async fn a_silent_node_does_not_hold_up_the_accounts_of_others() {
 #[tokio::test]
 async fn a_node_that_is_taken_for_a_single_server_says_so() {
     let nodes = cluster();
-    let settings = settings(Topology::Single(nodes[0].url()));
+    let settings = settings(Topology::Single(address(&nodes[0].url())));
     let bank = open(&settings);
     let mut told = 0;
     for account in ["a", "b", "c", "d", "e", "f"] {
@@ -165,7 +169,7 @@ async fn a_node_that_is_taken_for_a_single_server_says_so() {
     }
     assert!(told > 0, "some slots are elsewhere");
     let alone = Process::start(&[]);
-    let settings = super::topologies::settings(Topology::Cluster(vec![alone.url()]));
+    let settings = super::topologies::settings(Topology::Cluster(vec![address(&alone.url())]));
     let Err(StoreError::Away(error)) = open(&settings).books("a").await else {
         panic!("it is no Cluster");
     };
@@ -188,7 +192,9 @@ async fn a_replica_that_takes_over_is_found() {
     });
     let settings = RedisSettings {
         timeout: Duration::from_secs(1),
-        ..settings(Topology::Cluster(nodes.iter().map(Process::url).collect()))
+        ..settings(Topology::Cluster(
+            nodes.iter().map(|node| address(&node.url())).collect(),
+        ))
     };
     let bank = open(&settings);
     let mut teller = Teller::new("a", 1);

@@ -7,7 +7,7 @@ use tollgate_base::clock;
 use tollgate_store::Database;
 use tollgate_store::redis::{Cooldowns, Redis, RedisSettings, Topology};
 
-use super::topologies::{cluster, settings};
+use super::topologies::{address, cluster, settings};
 use crate::process::Process;
 
 fn now() -> u64 {
@@ -67,7 +67,7 @@ async fn the_longest_wins_and_the_ended_are_gone(topology: Topology) {
 #[tokio::test]
 async fn clearing_a_key_clears_what_it_does_for_models() {
     let server = Process::start(&[]);
-    let settings = settings(Topology::Single(server.url()));
+    let settings = settings(Topology::Single(address(&server.url())));
     let cooldowns = cooldowns(&settings);
     let late = now() + 60_000;
     for name in [
@@ -94,11 +94,12 @@ async fn clearing_a_key_clears_what_it_does_for_models() {
 #[tokio::test]
 async fn on_one_server() {
     let server = Process::start(&[]);
-    the_longest_wins_and_the_ended_are_gone(Topology::Single(server.url())).await;
+    the_longest_wins_and_the_ended_are_gone(Topology::Single(address(&server.url()))).await;
 }
 
 #[tokio::test]
 async fn in_a_cluster() {
     let nodes = cluster();
-    the_longest_wins_and_the_ended_are_gone(Topology::Cluster(vec![nodes[0].url()])).await;
+    the_longest_wins_and_the_ended_are_gone(Topology::Cluster(vec![address(&nodes[0].url())]))
+        .await;
 }

@@ -12,7 +12,7 @@ use tollgate_store::redis::{RedisSettings, Topology};
 
 use super::proxy::{Mode, Proxy};
 use super::stored::calls;
-use super::topologies::{Watched, cluster, open, settings};
+use super::topologies::{Watched, address, cluster, open, settings};
 use crate::contract::resources::{commit, delete, put};
 use crate::process::Process;
 
@@ -29,7 +29,7 @@ fn store(settings: &RedisSettings) -> Arc<dyn Store> {
 fn hasty(url: String) -> RedisSettings {
     RedisSettings {
         timeout: TIMEOUT,
-        ..settings(Topology::Single(url))
+        ..settings(Topology::Single(address(&url)))
     }
 }
 
@@ -71,13 +71,13 @@ async fn hears_of_commits(settings: &RedisSettings) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_are_heard_of_on_one_server() {
     let server = Process::start(&[]);
-    hears_of_commits(&settings(Topology::Single(server.url()))).await;
+    hears_of_commits(&settings(Topology::Single(address(&server.url())))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_are_heard_of_in_a_cluster() {
     let nodes = cluster();
-    hears_of_commits(&settings(Topology::Cluster(vec![nodes[0].url()]))).await;
+    hears_of_commits(&settings(Topology::Cluster(vec![address(&nodes[0].url())]))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +92,7 @@ async fn commits_are_heard_of_again_after_trouble() {
     let proxy = Proxy::start(server.port).await;
     let settings = hasty(proxy.url());
     let direct = RedisSettings {
-        topology: Topology::Single(server.url()),
+        topology: Topology::Single(address(&server.url())),
         ..settings.clone()
     };
     let (writer, reader) = (store(&direct), store(&settings));
@@ -191,7 +191,7 @@ async fn no_call_outlives_its_deadline_and_a_lost_answer_is_repeated() {
 #[tokio::test]
 async fn asking_when_nothing_changed_is_one_command() {
     let server = Process::start(&[]);
-    let store = store(&settings(Topology::Single(server.url())));
+    let store = store(&settings(Topology::Single(address(&server.url()))));
     store.commit(0, &one(1)).await.unwrap();
     store.since(1).await.unwrap();
     let before = calls(&server);
@@ -213,7 +213,7 @@ async fn asking_when_nothing_changed_is_one_command() {
 #[tokio::test]
 async fn very_many_changes_are_loaded_with_all_others() {
     let server = Process::start(&[]);
-    let store = store(&settings(Topology::Single(server.url())));
+    let store = store(&settings(Topology::Single(address(&server.url()))));
     let writes = |range: std::ops::Range<u64>| range.map(|n| put("x", &n.to_string(), "{}"));
     store
         .commit(0, &commit(1, writes(0..5_000).collect()))
@@ -232,7 +232,7 @@ async fn very_many_changes_are_loaded_with_all_others() {
 #[tokio::test]
 async fn what_a_server_lost_is_not_taken_for_what_it_made_instead() {
     let server = Process::start(&[]);
-    let settings = settings(Topology::Single(server.url()));
+    let settings = settings(Topology::Single(address(&server.url())));
     let [reader, author] = [(); 2].map(|()| store(&settings));
     for revision in 0..2 {
         author.commit(revision, &one(revision)).await.unwrap();
@@ -260,7 +260,7 @@ async fn what_a_server_lost_is_not_taken_for_what_it_made_instead() {
 #[tokio::test]
 async fn resources_of_a_newer_version_are_left_alone() {
     let server = Process::start(&[]);
-    let settings = settings(Topology::Single(server.url()));
+    let settings = settings(Topology::Single(address(&server.url())));
     let bank = open(&settings);
     let store = bank.resources.clone();
     store.commit(0, &one(1)).await.unwrap();
@@ -299,7 +299,7 @@ async fn a_user_who_may_not_publish_commits_all_the_same() {
         username: Some("ledger".to_owned()),
         password: Some(Secret::new(PASSWORD)),
         prefix: "team".to_owned(),
-        ..settings(Topology::Single(server.url()))
+        ..settings(Topology::Single(address(&server.url())))
     });
     let heard = timeout(Duration::from_millis(300), store.changed()).await;
     assert!(heard.is_err(), "it may not subscribe");
@@ -312,7 +312,7 @@ async fn a_user_who_may_not_publish_commits_all_the_same() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_are_loaded_at_once_while_others_commit() {
     let server = Process::start(&[]);
-    let settings = settings(Topology::Single(server.url()));
+    let settings = settings(Topology::Single(address(&server.url())));
     let [reader, author] = [(); 2].map(|()| store(&settings));
     let body = format!("{{\"x\":\"{}\"}}", "y".repeat(392));
     for some in 0..20u64 {

@@ -7,7 +7,7 @@ use tollgate_ledger::bank::{Bank, Exchange, Measure, Meter, MeterExchange};
 use tollgate_store::StoreError;
 use tollgate_store::redis::Topology;
 
-use super::topologies::{open, settings};
+use super::topologies::{address, open, settings};
 use crate::contract::{Teller, new_grant, tell};
 use crate::process::Process;
 
@@ -26,7 +26,7 @@ async fn an_exchange_is_one_command_for_each_account() {
     const ACCOUNTS: u64 = 5;
     const ROUNDS: u64 = 20;
     let server = Process::start(&[]);
-    let bank = open(&settings(Topology::Single(server.url())));
+    let bank = open(&settings(Topology::Single(address(&server.url()))));
     let mut tellers: Vec<Teller> = (0..ACCOUNTS)
         .map(|n| Teller::new(&format!("a{n}"), 1))
         .collect();
@@ -68,7 +68,7 @@ async fn an_exchange_is_one_command_for_each_account() {
 #[tokio::test]
 async fn a_server_that_forgot_the_scripts_is_given_them_again() {
     let server = Process::start(&[]);
-    let bank = open(&settings(Topology::Single(server.url())));
+    let bank = open(&settings(Topology::Single(address(&server.url()))));
     let mut teller = Teller::new("a", 1);
     for number in 1..=3 {
         assert_eq!(tell(&*bank, &teller.spend(1)).await.last, number);
@@ -80,7 +80,7 @@ async fn a_server_that_forgot_the_scripts_is_given_them_again() {
 #[tokio::test]
 async fn books_of_a_newer_version_are_left_alone() {
     let server = Process::start(&[]);
-    let one = settings(Topology::Single(server.url()));
+    let one = settings(Topology::Single(address(&server.url())));
     let mut teller = Teller::new("a", 1);
     let message = teller.spend(1);
     tell(&*open(&one), &message).await;
@@ -124,7 +124,7 @@ async fn books_of_a_newer_version_are_left_alone() {
 #[tokio::test]
 async fn without_room_a_message_is_refused_as_a_whole() {
     let server = Process::start(&[]);
-    let bank = open(&settings(Topology::Single(server.url())));
+    let bank = open(&settings(Topology::Single(address(&server.url()))));
     bank.grant("a", &new_grant("g", 100, None)).await.unwrap();
     let mut teller = Teller::new("a", 1);
     tell(&*bank, &teller.spend(1)).await;
@@ -149,7 +149,7 @@ async fn a_replica_is_not_written_to() {
     let primary = Process::start(&[]);
     let port = primary.port.to_string();
     let replica = Process::start(&["--replicaof", "127.0.0.1", &port]);
-    let bank = open(&settings(Topology::Single(replica.url())));
+    let bank = open(&settings(Topology::Single(address(&replica.url()))));
     let Err(StoreError::Away(error)) = bank.grant("a", &new_grant("g", 1, None)).await else {
         panic!("a replica takes no grants");
     };
@@ -159,7 +159,7 @@ async fn a_replica_is_not_written_to() {
 #[tokio::test]
 async fn what_somebody_else_changed_is_found() {
     let server = Process::start(&[]);
-    let one = settings(Topology::Single(server.url()));
+    let one = settings(Topology::Single(address(&server.url())));
     let bank = open(&one);
     bank.grant("a", &new_grant("g", 100, None)).await.unwrap();
     tell(&*bank, &Teller::new("a", 1).spend(5)).await;
@@ -189,7 +189,7 @@ async fn what_somebody_else_changed_is_found() {
 #[tokio::test]
 async fn nonsense_is_refused_and_leaves_nothing() {
     let server = Process::start(&[]);
-    let bank = open(&settings(Topology::Single(server.url())));
+    let bank = open(&settings(Topology::Single(address(&server.url()))));
     let mut teller = Teller::new("a", 1);
     let next = teller.next();
     let meter = MeterExchange {
@@ -235,7 +235,7 @@ async fn nonsense_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn totals_end_before_they_overflow() {
     let server = Process::start(&[]);
-    let bank = open(&settings(Topology::Single(server.url())));
+    let bank = open(&settings(Topology::Single(address(&server.url()))));
     let mut refused = None;
     for number in 0..2_000 {
         let grant = new_grant(&number.to_string(), NanoUsd::MOST.0, None);

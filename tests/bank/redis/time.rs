@@ -15,7 +15,7 @@ use tollgate_ledger::bank::{Bank, Exchange, Mark, Measure, Meter, MeterExchange,
 use tollgate_store::Moment;
 use tollgate_store::redis::Topology;
 
-use super::topologies::{open, settings};
+use super::topologies::{address, open, settings};
 use crate::contract::{Teller, new_grant, spending, tell, timeless};
 use crate::process::Process;
 
@@ -197,7 +197,7 @@ async fn is_doubted_as_in_the_reference() {
 
 async fn histories(longest: u64, behind: u64) {
     let server = Process::start(&[]);
-    let settings = settings(Topology::Single(server.url()));
+    let settings = settings(Topology::Single(address(&server.url())));
     let bank = open(&settings);
     let mut runner = TestRunner::new(Config::default());
     let strategy = prop::collection::vec(happening(longest), 0..80);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tollgate_store::Database;
-use tollgate_store::redis::{Redis, RedisSettings, Topology};
+use tollgate_store::redis::{Address, Redis, RedisSettings, RedisUrl, Topology};
 
 use crate::contract::{Opened, Store};
 use crate::process::{Process, wait_for};
@@ -19,6 +19,11 @@ pub const AMPLE: Duration = Duration::from_secs(20);
 pub fn open(settings: &RedisSettings) -> Opened {
     let redis = Redis::open(settings).unwrap();
     Opened::on(&Database::Redis(Arc::new(redis)))
+}
+
+/// Where the server of a URL is.
+pub fn address(url: &str) -> Address {
+    RedisUrl::parse(url, 6379).unwrap().address
 }
 
 /// Settings with ample time and a prefix that no other test has.
@@ -116,7 +121,7 @@ impl Watched {
     /// The first sentinel of the settings is not there.
     pub fn topology(&self) -> Topology {
         Topology::Sentinel {
-            urls: vec!["redis://127.0.0.1:1".to_owned(), self.sentinel.url()],
+            sentinels: vec![Address::new("127.0.0.1", 1), address(&self.sentinel.url())],
             master: "main".to_owned(),
         }
     }
@@ -145,9 +150,9 @@ macro_rules! store {
 
 store! {
     /// Its own keys on the process's server.
-    Single on Process: || Process::start(&[]), |server: &Process| Topology::Single(server.url());
+    Single on Process: || Process::start(&[]), |server: &Process| Topology::Single(address(&server.url()));
     /// Its own keys in the process's Cluster, of which settings name one node.
-    Cluster on [Process; 3]: cluster, |nodes: &[Process; 3]| Topology::Cluster(vec![nodes[1].url()]);
+    Cluster on [Process; 3]: cluster, |nodes: &[Process; 3]| Topology::Cluster(vec![address(&nodes[1].url())]);
     /// Its own keys on the process's primary.
     Sentinels on Watched: Watched::start, Watched::topology;
 }

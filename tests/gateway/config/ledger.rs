@@ -3,21 +3,13 @@
 use std::time::Duration;
 
 use tollgate_base::Secret;
-use tollgate_config::{
-    BankChoice, Credits, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable,
-};
+use tollgate_config::{BankChoice, Credits, Ledger, WhenUnreachable};
 use tollgate_ledger::NanoUsd;
+use tollgate_store::redis::{Address, RedisSettings, Topology};
 
 use super::Files;
 
-fn node(host: &str, port: u16) -> RedisNode {
-    RedisNode {
-        host: host.to_owned(),
-        port,
-    }
-}
-
-fn redis(yaml: &str) -> RedisChoice {
+fn redis(yaml: &str) -> RedisSettings {
     let files = Files::one(&format!("ledger: {{ bank: redis, redis: {yaml} }}"));
     match files.load().ledger.bank {
         BankChoice::Redis(choice) => choice,
@@ -106,14 +98,12 @@ fn a_redis_bank_is_one_server_a_cluster_or_behind_sentinels() {
         redis("{ url: 'redis://cache:7000/2', username: me, password: secret, prefix: tg }");
     assert_eq!(
         single,
-        RedisChoice {
-            topology: RedisTopology::Single(node("cache", 7000)),
-            tls: false,
+        RedisSettings {
             database: 2,
             username: Some("me".to_owned()),
             password: Some(Secret::new("secret")),
-            ca: None,
             prefix: "tg".to_owned(),
+            ..RedisSettings::new(Topology::Single(Address::new("cache", 7000)))
         }
     );
     assert_eq!(
@@ -125,7 +115,7 @@ fn a_redis_bank_is_one_server_a_cluster_or_behind_sentinels() {
     assert_eq!(
         (cluster.topology, cluster.tls, cluster.password),
         (
-            RedisTopology::Cluster(vec![node("a", 6379), node("b", 7001)]),
+            Topology::Cluster(vec![Address::new("a", 6379), Address::new("b", 7001)]),
             true,
             None
         ),
@@ -134,8 +124,8 @@ fn a_redis_bank_is_one_server_a_cluster_or_behind_sentinels() {
     let sentinel = redis("{ sentinels: ['redis://s'], master: mymaster }");
     assert_eq!(
         sentinel.topology,
-        RedisTopology::Sentinel {
-            sentinels: vec![node("s", 26379)],
+        Topology::Sentinel {
+            sentinels: vec![Address::new("s", 26379)],
             master: "mymaster".to_owned()
         }
     );

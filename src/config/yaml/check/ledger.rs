@@ -6,15 +6,13 @@ use std::time::Duration;
 use super::Checker;
 use crate::yaml::document::beside;
 use crate::yaml::place::Place;
-use crate::yaml::redis_url::RedisUrl;
 use crate::yaml::types;
 use crate::yaml::types::{BankKind, Fsync, Unreachable};
 use crate::yaml::units::{Span, Usd};
-use crate::yaml::valid::{
-    BankChoice, Ledger, RedisChoice, RedisNode, RedisTopology, WhenUnreachable,
-};
+use crate::yaml::valid::{BankChoice, Ledger, WhenUnreachable};
 use tollgate_base::Secret;
 use tollgate_ledger::NanoUsd;
+use tollgate_store::redis::{Address, RedisSettings, RedisUrl, Topology};
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -188,7 +186,7 @@ impl Checker<'_> {
     }
 
     /// `None` if it was a fault.
-    fn redis(&mut self, place: &Place, redis: &types::Redis) -> Option<RedisChoice> {
+    fn redis(&mut self, place: &Place, redis: &types::Redis) -> Option<RedisSettings> {
         let before = self.faults.len();
         let chosen = [
             ("url", redis.url.is_some()),
@@ -233,25 +231,23 @@ impl Checker<'_> {
             self.fault(&place.key("prefix"), "this cannot be a prefix", hint);
         }
         let (topology, tls) = match (&one, cluster, sentinels) {
-            (Some(url), None, None) => (RedisTopology::Single(url.node.clone()), url.tls),
-            (None, Some((nodes, tls)), None) => (RedisTopology::Cluster(nodes), tls),
-            (None, None, Some((sentinels, tls))) => {
-                (RedisTopology::Sentinel { sentinels, master }, tls)
-            }
+            (Some(url), None, None) => (Topology::Single(url.address.clone()), url.tls),
+            (None, Some((nodes, tls)), None) => (Topology::Cluster(nodes), tls),
+            (None, None, Some((sentinels, tls))) => (Topology::Sentinel { sentinels, master }, tls),
             _ => return None,
         };
         if ca.is_some() && !tls {
             let hint = Some("write `rediss://`, or leave it out".to_owned());
             self.warn(&place.key("ca"), "this is ignored without TLS", hint);
         }
-        (self.faults.len() == before).then(|| RedisChoice {
-            topology,
+        (self.faults.len() == before).then(|| RedisSettings {
             tls,
             database: one.and_then(|url| url.database).unwrap_or_default(),
             username,
             password,
             ca,
             prefix,
+            ..RedisSettings::new(topology)
         })
     }
 
@@ -277,7 +273,7 @@ impl Checker<'_> {
         place: &Place,
         list: Option<&[String]>,
         port: u16,
-    ) -> Option<(Vec<RedisNode>, bool)> {
+    ) -> Option<(Vec<Address>, bool)> {
         let list = list?;
         if list.is_empty() {
             self.fault(place, "there is no server in the list", None);
@@ -301,10 +297,10 @@ impl Checker<'_> {
             if *tls.get_or_insert(url.tls) != url.tls {
                 self.fault(&at, "either all servers speak TLS or none does", None);
             }
-            if nodes.contains(&url.node) {
+            if nodes.contains(&url.address) {
                 self.fault(&at, "this server is in the list already", None);
             }
-            nodes.push(url.node);
+            nodes.push(url.address);
         }
         Some((nodes, tls?))
     }

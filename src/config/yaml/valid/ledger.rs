@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::yaml::types::Credits;
-use tollgate_base::Secret;
 use tollgate_ledger::NanoUsd;
+use tollgate_store::redis::RedisSettings;
 
 /// Where money is kept, and what requests are charged. Relative paths are relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,53 +90,8 @@ pub enum BankChoice {
         /// The database.
         path: PathBuf,
     },
-    /// Servers, for a fleet.
-    Redis(RedisChoice),
-}
-
-/// The servers of a Redis bank.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisChoice {
-    /// Which servers.
-    pub topology: RedisTopology,
-    /// Whether all of them, Sentinels included, speak TLS.
-    pub tls: bool,
-    /// The database's number; 0 with a Cluster.
-    pub database: u16,
-    /// Who logs in; `None` is the server's user `default`.
-    pub username: Option<String>,
-    /// The password; `None` is no login at all.
-    pub password: Option<Secret>,
-    /// PEM file with the certificate authorities to trust instead of the system's; was readable and held
-    /// certificates when the configuration was loaded.
-    pub ca: Option<PathBuf>,
-    /// What every key begins with; not empty, letters, digits, `-`, `_`, `.` and `:`.
-    pub prefix: String,
-}
-
-/// Which servers, and what they are to each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedisTopology {
-    /// One server.
-    Single(RedisNode),
-    /// Some nodes of a Cluster; at least one.
-    Cluster(Vec<RedisNode>),
-    /// Sentinels, which know the primary.
-    Sentinel {
-        /// At least one.
-        sentinels: Vec<RedisNode>,
-        /// The primary's name, as they know it; not empty.
-        master: String,
-    },
-}
-
-/// A server's address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RedisNode {
-    /// A name or an address; an IPv6 one without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
+    /// Servers, for a fleet; whoever opens it says for how long a call waits.
+    Redis(RedisSettings),
 }
 
 /// What happens when the bank is away and the allotment is used up.

@@ -19,6 +19,8 @@ use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, EXACT, News, Redis, read};
 use wire::{Answer, Pages};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod wire;
 
 const COMMITS: &str = include_str!("lua/commit.lua");

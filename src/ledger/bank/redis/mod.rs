@@ -6,6 +6,8 @@
 //! Invariant: an exchange about an account is one command. Redis copies to replicas behind the answer: what a fail-over loses
 //! is missing as a whole, so that numbers of messages show it and their repetition mends it.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod scripts;
 mod wire;
 
@@ -213,7 +215,7 @@ impl Bank for RedisBank {
             // Rows that come in between make pages overlap.
             rows.extend(page.into_iter().map(|row| (wire::place(&row), row)));
             if last {
-                return Ok(rows.into_values().collect());
+                return wire::totals(rows);
             }
             offset += ROWS;
         }

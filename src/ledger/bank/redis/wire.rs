@@ -1,5 +1,6 @@
 //! What scripts are given, and what they answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -115,31 +116,43 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
     if meters.len() != 4 * message.meters.len() {
         return Err(strange("an answer to an exchange"));
     }
+    let number = |figure: i64| u64::try_from(figure).map_err(|_| strange("a number or a time"));
     let meter = |row: &[i64]| {
         let [window, allotment, used, lent] = *row else {
             return Err(strange("a meter"));
         };
-        let window = u64::try_from(window).map_err(|_| strange("a meter's window"))?;
         Ok(MeterReply {
-            window,
-            allotment,
-            used,
-            lent,
+            window: number(window)?,
+            allotment: amount(allotment)?.0,
+            used: amount(used)?.0,
+            lent: amount(lent)?.0,
         })
     };
-    let number = |figure: i64| u64::try_from(figure).map_err(|_| strange("a number or a time"));
     Ok(Reply {
         last: number(*last)?,
         mark: Mark::kept(number(*mark)?),
-        charged: NanoUsd(*charged),
+        charged: amount(*charged.max(&0))?,
         newest: number(*newest)?,
         now: number(*now)?,
-        allotment: NanoUsd(*allotment),
-        free: NanoUsd(*free),
-        allotments: NanoUsd(*allotments),
+        allotment: amount(*allotment)?,
+        free: amount(*free)?,
+        allotments: amount(*allotments)?,
         recall: *recall != 0,
         meters: meters.chunks(4).map(meter).collect::<Result<_, _>>()?,
     })
+}
+
+/// Money, or units of a limit: more than can be counted is nothing that a script of ours has left.
+fn amount(units: i64) -> Result<NanoUsd, StoreError> {
+    let most = NanoUsd::TOTAL.0;
+    let counted = (-most..=most).contains(&units);
+    let amount = counted.then_some(NanoUsd(units));
+    amount.ok_or_else(|| strange("an amount that can be counted"))
+}
+
+/// Amounts that are added up.
+fn summed(amounts: impl Iterator<Item = NanoUsd>) -> Result<NanoUsd, StoreError> {
+    amount(NanoUsd::saturating_sum(amounts).0)
 }
 
 /// The call of `grant.lua`.
@@ -180,7 +193,7 @@ pub(super) fn read_books(answer: Value) -> Result<Books, StoreError> {
     else {
         return Err(strange("an account's books"));
     };
-    let amount = |value| read(value).map(NanoUsd);
+    let amount = |value| amount(read(value)?);
     let spent = amount(spent)?;
     let (counted, added) = (amount(counted)?, amount(added)?);
     let mut allotments = read::<Vec<Vec<String>>>(allotments)?
@@ -188,6 +201,7 @@ pub(super) fn read_books(answer: Value) -> Result<Books, StoreError> {
         .map(|row| allotment(row))
         .collect::<Result<Vec<_>, _>>()?;
     allotments.sort_unstable_by_key(|allotment| allotment.holder);
+    summed(allotments.iter().map(|allotment| allotment.amount))?;
     Ok(Books {
         granted: amount(granted)?,
         spent,
@@ -209,11 +223,8 @@ fn read_grant(row: Vec<String>) -> Result<Grant, StoreError> {
     else {
         return Err(strange("a grant"));
     };
-    let amount_of = |text: &str| {
-        text.parse()
-            .map(NanoUsd)
-            .map_err(|_| strange("a grant's amount"))
-    };
+    let amount_of =
+        |text: &str| self::amount(text.parse().map_err(|_| strange("a grant's amount"))?);
     let time_of = |text: &str| text.parse().map_err(|_| strange("a grant's time"));
     Ok(Grant {
         amount: amount_of(&amount)?,
@@ -237,7 +248,7 @@ fn allotment(row: &[String]) -> Result<Allotment, StoreError> {
         };
         Some(Allotment {
             holder: holder.parse().ok()?,
-            amount: NanoUsd(amount.parse().ok()?),
+            amount: self::amount(amount.parse().ok()?).ok()?,
             last: last.parse().ok()?,
             lease_until: until.parse().ok()?,
         })
@@ -246,7 +257,10 @@ fn allotment(row: &[String]) -> Result<Allotment, StoreError> {
 }
 
 /// Where a row stands among all: by its day and its names.
-pub(super) fn place(row: &Rollup) -> (Day, [Arc<str>; 3]) {
+pub(super) type Place = (Day, [Arc<str>; 3]);
+
+/// Where this row stands.
+pub(super) fn place(row: &Rollup) -> Place {
     let names = [&row.access_key, &row.provider, &row.model];
     (row.day, names.map(Arc::clone))
 }
@@ -257,6 +271,12 @@ pub(super) fn read_rollups(answer: Value) -> Result<Vec<Rollup>, StoreError> {
         .iter()
         .map(|row| read_rollup(row).ok_or_else(|| strange("a daily total")))
         .collect()
+}
+
+/// All daily totals, in their order, if they add up to what can be counted.
+pub(super) fn totals(rows: BTreeMap<Place, Rollup>) -> Result<Vec<Rollup>, StoreError> {
+    summed(rows.values().map(|row| row.cost))?;
+    Ok(rows.into_values().collect())
 }
 
 fn read_rollup(row: &[String]) -> Option<Rollup> {
@@ -297,7 +317,7 @@ fn read_rollup(row: &[String]) -> Option<Rollup> {
         cache_write,
         output,
         reasoning,
-        cost: NanoUsd(*cost),
+        cost: amount(*cost).ok()?,
     })
 }
 

@@ -54,7 +54,7 @@ impl PastAccount {
             replica,
             ..self.holder
         };
-        let told = self.told.split_off(&(after + 1));
+        let told = self.told.split_off(&after.saturating_add(1));
         let untold = std::mem::take(&mut self.untold);
         *self = PastAccount::new(holder, Mark::first(nonce));
         self.untold = untold;
@@ -73,7 +73,8 @@ impl PastAccount {
         let (before, mark, total) = match said {
             Some((before, mark, total)) => (before, mark, Some(total)),
             None => {
-                let total = self.total.map(|total| total + spent(&charges));
+                let total =
+                    (self.total).map(|total| NanoUsd::saturating_sum([total, spent(&charges)]));
                 (self.mark, self.mark.then(number, content(&charges)), total)
             }
         };
@@ -89,10 +90,8 @@ impl PastAccount {
 
 /// What these charges add up to.
 pub(in crate::till) fn spent(charges: &[PastCharge]) -> NanoUsd {
-    charges
-        .iter()
-        .map(|charge| NanoUsd(charge.event.total_cost))
-        .sum()
+    let costs = charges.iter();
+    NanoUsd::saturating_sum(costs.map(|charge| NanoUsd(charge.event.total_cost)))
 }
 
 /// What tells these charges from others, in any order.

@@ -5,8 +5,8 @@
 //! Sources: the released SDKs and coding agents of OpenAI and Anthropic, recorded; the API references of OpenAI,
 //! Anthropic, OpenRouter and xAI; the W3C's Trace Context.
 
+use crate::{Dialect, Surface};
 use http::{HeaderMap, HeaderName, header};
-use tollgate_wire::{Dialect, Surface};
 
 /// Whom a header of a request is for.
 #[derive(Clone, Copy)]

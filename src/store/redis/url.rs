@@ -2,16 +2,21 @@
 //!
 //! Invariant: what is wrong is said without repeating the URL, which may hold a password.
 
-use super::valid::RedisNode;
+use super::Address;
 use tollgate_base::Secret;
 
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct RedisUrl {
+pub struct RedisUrl {
+    /// Whether the server speaks TLS.
     pub tls: bool,
-    pub node: RedisNode,
+    /// Where it is.
+    pub address: Address,
+    /// Who logs in.
     pub username: Option<String>,
+    /// With what.
     pub password: Option<Secret>,
+    /// The database's number.
     pub database: Option<u16>,
 }
 
@@ -20,7 +25,7 @@ impl RedisUrl {
     ///
     /// # Errors
     /// What is wrong with it, as in "the port is not a number".
-    pub(super) fn parse(text: &str, port: u16) -> Result<RedisUrl, &'static str> {
+    pub fn parse(text: &str, port: u16) -> Result<RedisUrl, &'static str> {
         let (scheme, rest) = text.split_once("://").ok_or("there is no scheme")?;
         let tls = match scheme {
             "redis" | "valkey" => false,
@@ -43,14 +48,14 @@ impl RedisUrl {
                 Some((username, password)) => (decode(username)?, decode(password)?),
                 None => (String::new(), String::new()),
             };
-        let (host, port) = host_and_port(address, port)?;
+        let address = host_and_port(address, port)?;
         let database = match path.trim_end_matches('/') {
             "" => None,
             number => Some(number.parse().map_err(|_| "the database is not a number")?),
         };
         Ok(RedisUrl {
             tls,
-            node: RedisNode { host, port },
+            address,
             username: Some(username).filter(|name| !name.is_empty()),
             password: Some(password)
                 .filter(|password| !password.is_empty())
@@ -60,12 +65,12 @@ impl RedisUrl {
     }
 
     /// Whether it says more than where the server is.
-    pub(super) fn says_more(&self) -> bool {
+    pub fn says_more(&self) -> bool {
         self.username.is_some() || self.password.is_some() || self.database.is_some()
     }
 }
 
-fn host_and_port(address: &str, default: u16) -> Result<(String, u16), &'static str> {
+fn host_and_port(address: &str, default: u16) -> Result<Address, &'static str> {
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or("`[` is not closed by `]`")?;
@@ -98,7 +103,7 @@ fn host_and_port(address: &str, default: u16) -> Result<(String, u16), &'static 
     if port == 0 {
         return Err("the port is 0");
     }
-    Ok((host.to_owned(), port))
+    Ok(Address::new(host, port))
 }
 
 /// Resolves `%40` and the like.
@@ -130,10 +135,7 @@ mod tests {
     fn url(tls: bool, host: &str, port: u16) -> RedisUrl {
         RedisUrl {
             tls,
-            node: RedisNode {
-                host: host.to_owned(),
-                port,
-            },
+            address: Address::new(host, port),
             username: None,
             password: None,
             database: None,

@@ -1,0 +1,81 @@
+//! What must hold for whatever servers answer.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::wire;
+use crate::NanoUsd;
+use crate::bank::{Exchange, Holder, Mark, Measure, Meter, MeterExchange};
+use crate::fuzz::events;
+
+/// An answer is refused, or has amounts that can be counted and added up.
+pub fn answer(value: &Value) {
+    for meters in 0..=2 {
+        if let Ok(reply) = wire::reply(&message(meters), value.clone()) {
+            assert_eq!(reply.meters.len(), meters);
+            let money = [reply.charged, reply.allotment, reply.free, reply.allotments];
+            let units = reply.meters.iter();
+            let units =
+                units.flat_map(|meter| [meter.allotment, meter.used, meter.lent].map(NanoUsd));
+            money.into_iter().chain(units).for_each(counted);
+            reply.verdict((1, Mark::NONE), 1);
+        }
+    }
+    if let Ok(books) = wire::read_books(value.clone()) {
+        counted(books.lent());
+        drop(books.faults());
+    }
+    if let Ok(rows) = wire::read_rollups(value.clone()) {
+        let rows = rows.into_iter().map(|row| (wire::place(&row), row));
+        if let Ok(rows) = wire::totals(rows.collect()) {
+            counted(rows.iter().map(|row| row.cost).sum());
+        }
+    }
+    if let Value::BulkString(bytes) = value
+        && let Ok((_, batch)) = wire::read_events(bytes)
+    {
+        events(&batch.bytes);
+    }
+}
+
+fn counted(amount: NanoUsd) {
+    let most = NanoUsd::TOTAL;
+    assert!((-most..=most).contains(&amount), "{amount}");
+}
+
+/// A message about an account with so many meters.
+fn message(meters: usize) -> Exchange {
+    let meter = MeterExchange {
+        meter: Meter {
+            subject: "key:k".into(),
+            measure: Measure::BudgetPerDay,
+        },
+        window: 0,
+        limit: 1,
+        used: 0,
+        returned: 0,
+        need: 0,
+        want: 0,
+    };
+    Exchange {
+        account: "a".into(),
+        holder: Holder {
+            replica: 1,
+            epoch: 1,
+        },
+        number: 1,
+        oldest: 1,
+        before: Mark::NONE,
+        mark: Mark::NONE,
+        spent: NanoUsd::ZERO,
+        returned: NanoUsd::ZERO,
+        need: NanoUsd::ZERO,
+        want: NanoUsd::ZERO,
+        lease: Duration::from_secs(60),
+        close: false,
+        meters: vec![meter; meters],
+        rollups: Vec::new(),
+        events: None,
+    }
+}
