@@ -40,7 +40,7 @@ pub(crate) struct Choice<'a> {
     #[serde(borrow)]
     pub(crate) delta: Maybe<Delta<'a>>,
     #[serde(borrow)]
-    pub(crate) message: Maybe<Delta<'a>>,
+    pub(crate) message: Maybe<Box<Delta<'a>>>,
     #[serde(borrow)]
     pub(crate) text: Text<'a>,
     #[serde(borrow)]
@@ -79,12 +79,12 @@ pub(crate) struct Delta<'a> {
     #[serde(borrow)]
     pub(crate) refusal: Text<'a>,
     #[serde(borrow)]
-    pub(crate) tool_calls: Few<Maybe<ToolCall<'a>>>,
+    pub(crate) tool_calls: Few<Maybe<Box<ToolCall<'a>>>>,
     /// The only call of a model of 2023.
     #[serde(borrow)]
-    pub(crate) function_call: Maybe<Function<'a>>,
+    pub(crate) function_call: Maybe<Box<Function<'a>>>,
     #[serde(borrow)]
-    pub(crate) audio: Maybe<Audio<'a>>,
+    pub(crate) audio: Maybe<Box<Audio<'a>>>,
 }
 
 /// A tool call, or a fragment of one.

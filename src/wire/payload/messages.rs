@@ -12,10 +12,10 @@ pub(crate) struct Event<'a> {
     #[serde(borrow, rename = "type")]
     pub(crate) kind: Text<'a>,
     #[serde(borrow)]
-    pub(crate) message: Maybe<Message<'a>>,
+    pub(crate) message: Maybe<Box<Message<'a>>>,
     pub(crate) index: Index,
     #[serde(borrow)]
-    pub(crate) content_block: Maybe<Block<'a>>,
+    pub(crate) content_block: Maybe<Box<Block<'a>>>,
     #[serde(borrow)]
     pub(crate) delta: Maybe<Delta<'a>>,
     #[serde(borrow)]

@@ -29,11 +29,11 @@ pub(crate) struct Event<'a> {
     #[serde(borrow)]
     pub(crate) logprobs: Raw<'a>,
     #[serde(borrow)]
-    pub(crate) item: Maybe<Item<'a>>,
+    pub(crate) item: Maybe<Box<Item<'a>>>,
     #[serde(borrow)]
     pub(crate) part: Maybe<Part<'a>>,
     #[serde(borrow)]
-    pub(crate) response: Maybe<Response<'a>>,
+    pub(crate) response: Maybe<Box<Response<'a>>>,
     pub(crate) error: Fault,
 }
 

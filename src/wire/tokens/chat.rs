@@ -36,10 +36,8 @@ pub(super) fn read(chunk: &Chunk<'_>, facts: &mut Facts) -> Read {
 /// Tells what a choice has, whole or not.
 pub(super) fn tell_choice(choice: &Choice<'_>, facts: &mut Facts) {
     facts.text(&choice.text);
-    for delta in [&choice.delta, &choice.message]
-        .into_iter()
-        .filter_map(|delta| delta.0.as_ref())
-    {
+    let deltas = [choice.delta.0.as_ref(), choice.message.0.as_deref()];
+    for delta in deltas.into_iter().flatten() {
         tell_delta(delta, facts);
     }
     if let Some(reason) = choice.finish_reason.some() {

@@ -10,7 +10,7 @@ use crate::report::figures::Figures;
 /// Reads one event into facts.
 pub(super) fn read(event: &Event<'_>, facts: &mut Facts) -> Read {
     let kind = &*event.kind.0;
-    let response = event.response.0.as_ref();
+    let response = event.response.0.as_deref();
     let told = response.and_then(|response| tell_response(response, facts));
     let mut failure = None;
     match kind {

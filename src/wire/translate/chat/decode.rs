@@ -150,7 +150,7 @@ impl Decoder {
         let logprobs: Maybe<Logprobs<'_>> = choice.logprobs.read();
         let logprobs = logprobs.0.unwrap_or_default().content;
         // Behind fragments, a message says again what they said.
-        let message = choice.message.0.as_ref().filter(|_| self.next == 0);
+        let message = choice.message.0.as_deref().filter(|_| self.next == 0);
         if let Some(delta) = &choice.delta.0 {
             self.delta(delta, false, logprobs, sink);
         } else if let Some(text) = choice.text.some() {
@@ -223,7 +223,7 @@ impl Decoder {
         }
         if let Some(Function {
             name, arguments, ..
-        }) = &delta.function_call.0
+        }) = delta.function_call.0.as_deref()
         {
             let call = ToolCall {
                 name: Text(name.0.as_ref().into()),

@@ -64,8 +64,8 @@ impl Decoder {
     }
 
     fn event(&mut self, event: &wire::Event<'_>, data: &[u8], sink: Sink<'_>) {
-        let item = event.item.0.as_ref();
-        let response = event.response.0.as_ref();
+        let item = event.item.0.as_deref();
+        let response = event.response.0.as_deref();
         let place = Place {
             output: event.output_index.0,
             item: (event.item_id.some()).or(item.and_then(|item| item.id.some())),
