@@ -240,8 +240,7 @@ mod tests {
         let first =
             "  DIFFERS granted = spent + expired + free + allotments   $5.00 is not $4.999999999\n";
         assert!(text.contains(first), "{text}");
-        let last =
-            "  ok      spent = sum of daily totals                 $0.000000001 = $0.000000001\n";
+        let last = "  ok      spent = sum of daily totals                     $0.000000001 = $0.000000001\n";
         assert!(text.ends_with(last), "{text}");
         let json = to_json(&verified);
         assert_eq!(json["balances"], false);

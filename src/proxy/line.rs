@@ -38,6 +38,11 @@ impl Line {
         self.closed
     }
 
+    /// Whether the peer has closed it by now.
+    pub fn has_closed(&self) -> bool {
+        get_tcp_info(self.fd).is_ok_and(|info| info.tcpi_state == CLOSE_WAIT)
+    }
+
     /// Whether the peer had received nothing of what was written since, when it closed the connection in the way of
     /// `error`; the connection is still there. The segment that closes it acknowledges what was received. A reset
     /// need not, so after one nothing is known.

@@ -237,9 +237,14 @@ impl Gate {
         self.state.lock().corked.is_some()
     }
 
-    /// Sends what waits; the rest of the body leaves as it is written.
+    /// Sends what waits; the rest of the body leaves as it is written. Not to a provider that has closed the connection
+    /// meanwhile, whose kernel would answer with a reset: so it is known that it has read nothing.
     pub fn uncork(&self) {
-        if let Some(connection) = self.state.lock().corked.take() {
+        let mut state = self.state.lock();
+        let Some(connection) = state.corked.take() else {
+            return;
+        };
+        if !state.line.as_ref().is_some_and(Line::has_closed) {
             cork(connection, false);
         }
     }

@@ -1,13 +1,16 @@
 //! How the gateway treats its own connections to providers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::help::slow_words;
+use super::help::{SOON, slow_words};
 use crate::common::client::{Client, Version};
+use crate::common::eventually;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Gateway, provider_at};
 use crate::common::requests::Request;
@@ -61,22 +64,32 @@ async fn http2_upstream_is_multiplexed() {
     );
 }
 
-/// A provider that answers one request a connection, says that it keeps it, and closes it `linger` later.
-async fn forgetful(linger: Duration) -> (String, tokio::task::JoinHandle<()>) {
+/// A provider that answers one request a connection, says that it keeps it, and closes it `linger` later. It counts the
+/// requests that it was sent all the same.
+async fn forgetful(
+    linger: Duration,
+    received: Arc<AtomicUsize>,
+) -> (String, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let body = chat_answer("hi").to_string();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     let task = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
+            let (received, answer) = (received.clone(), answer.clone());
             tokio::spawn(async move {
                 let mut buffer = vec![0; 64 << 10];
-                let body = chat_answer("hi").to_string();
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-                    body.len()
-                );
+                if stream.read(&mut buffer).await.unwrap_or(0) == 0 {
+                    return;
+                }
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                tokio::time::sleep(linger).await;
+                stream.shutdown().await.unwrap();
                 if stream.read(&mut buffer).await.unwrap_or(0) > 0 {
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                    tokio::time::sleep(linger).await;
+                    received.fetch_add(1, Ordering::SeqCst);
                 }
             });
         }
@@ -88,27 +101,31 @@ async fn forgetful(linger: Duration) -> (String, tokio::task::JoinHandle<()>) {
 async fn a_pooled_connection_that_the_provider_closed_is_replaced_without_a_word() {
     // Closed long before the next request, and just about when it comes.
     for (linger, pause) in [(0, 100), (20, 20), (20, 19), (20, 21)] {
-        let (base, task) = forgetful(Duration::from_millis(linger)).await;
+        let received = Arc::new(AtomicUsize::new(0));
+        let (base, task) = forgetful(Duration::from_millis(linger), received.clone()).await;
         let gateway = Gateway::builder()
             .provider(provider_at("f", &base))
             .start()
             .await;
         let mut client = Client::connect(Version::H1, gateway.address).await;
+        let mut lost = 0;
         for round in 0..15 {
+            let case = format!("{linger} {pause} {round}");
             let answer = client.ask(&Request::chat(&["m"], false)).await;
-            assert_eq!(
-                answer.status(),
-                200,
-                "{linger} {pause} {round}: {}",
-                answer.text()
-            );
-            assert_eq!(
-                answer.header("x-tollgate-attempts"),
-                Some("1"),
-                "{linger} {pause} {round}"
-            );
+            assert_eq!(answer.header("x-tollgate-attempts"), Some("1"), "{case}");
+            // What the provider had before it closed may have been carried out: it is not sent again.
+            if answer.status() != 200 {
+                lost += 1;
+                let was_sent = || received.load(Ordering::SeqCst) >= lost;
+                assert!(
+                    eventually(SOON, was_sent).await,
+                    "{case}: {}",
+                    answer.text()
+                );
+            }
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
+        assert!(pause < 100 || lost == 0, "{lost} of those that came late");
         task.abort();
     }
 }
