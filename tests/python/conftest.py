@@ -25,7 +25,7 @@ UPSTREAM_KEY = "upstream-credential-" + PLANTED + "-0123456789"
 def configuration(stub):
     return {
         "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": 1000}]}],
-        "timeouts": {"per_request": "1500ms", "whole_answer": "1500ms", "total": "10s", "stream_idle": "2s", "hold": "5s"},
+        "timeouts": {"per_request": "1500ms", "whole_answer": "1500ms", "total": "10s", "stream_idle": "2500ms", "hold": "5s"},
         "providers": [
             {
                 "id": "stub",
