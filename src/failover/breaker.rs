@@ -14,7 +14,7 @@
 //! one of them closes it at once. While half-open, one request is let through as the probe, and to all
 //! others the provider looks open until the probe has ended or its lease has run out.
 //!
-//! What one account's requests meet, they may have brought about. So there are two gates: failures in a row that are
+//! What one account's requests meet, they may have brought about. So there are two latches: failures in a row that are
 //! all of one account shut the provider for that account only, and those of two or more for all. A failed probe shuts it
 //! for the account that sent it, and for all again once that of another account has failed as well.
 //!
@@ -72,14 +72,14 @@ pub enum Shut {
 
 /// What keeps requests out for a while.
 #[derive(Clone, Copy, Debug, Default)]
-struct Gate {
-    state: GateState,
+struct Latch {
+    state: LatchState,
     /// How often it was shut.
     trips: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum GateState {
+enum LatchState {
     #[default]
     Free,
     /// Half-open once the time is over.
@@ -88,20 +88,20 @@ enum GateState {
     Probing { lease: Instant },
 }
 
-impl Gate {
+impl Latch {
     fn state(&self, now: Instant) -> BreakerState {
         match self.state {
-            GateState::Free => BreakerState::Closed,
-            GateState::Shut { until } if until > now => BreakerState::Open,
-            GateState::Shut { .. } | GateState::Probing { .. } => BreakerState::HalfOpen,
+            LatchState::Free => BreakerState::Closed,
+            LatchState::Shut { until } if until > now => BreakerState::Open,
+            LatchState::Shut { .. } | LatchState::Probing { .. } => BreakerState::HalfOpen,
         }
     }
 
     /// Until when requests had better stay out: while it is shut, and while another request probes.
     fn until(&self, now: Instant) -> Option<Instant> {
         match self.state {
-            GateState::Free => None,
-            GateState::Shut { until: end } | GateState::Probing { lease: end } => {
+            LatchState::Free => None,
+            LatchState::Shut { until: end } | LatchState::Probing { lease: end } => {
                 (end > now).then_some(end)
             }
         }
@@ -109,16 +109,16 @@ impl Gate {
 
     /// A request goes through; while half-open it is the probe.
     fn pass(&mut self, now: Instant) {
-        if !matches!(self.state, GateState::Free) {
+        if !matches!(self.state, LatchState::Free) {
             let lease = now.checked_add(LEASE).unwrap_or(now);
-            self.state = GateState::Probing { lease };
+            self.state = LatchState::Probing { lease };
         }
     }
 
     /// The probe, if there was one, has ended: the next request is.
     fn probed(&mut self, now: Instant) {
-        if matches!(self.state, GateState::Probing { .. }) {
-            self.state = GateState::Shut { until: now };
+        if matches!(self.state, LatchState::Probing { .. }) {
+            self.state = LatchState::Shut { until: now };
         }
     }
 
@@ -127,7 +127,7 @@ impl Gate {
         self.trips = self.trips.saturating_add(1);
         let shut = backoff(self.trips, FIRST, LONGEST, salt);
         let until = now.checked_add(shut).unwrap_or(now);
-        self.state = GateState::Shut { until };
+        self.state = LatchState::Shut { until };
         self.trips == 1
     }
 }
@@ -140,9 +140,9 @@ pub(crate) struct Breaker {
     /// Whose they are, as far as they came after it was last shut for all.
     whose: Whose,
     /// Keeps everybody out.
-    all: Gate,
+    all: Latch,
     /// Keeps the one account out whose failures they are.
-    alone: Gate,
+    alone: Latch,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -207,7 +207,7 @@ impl Breaker {
             let first = self.alone.shut(now, salt) && self.all.trips == 0;
             return first.then_some(Shut::Account);
         }
-        (self.whose, self.alone) = (Whose::Nobodys, Gate::default());
+        (self.whose, self.alone) = (Whose::Nobodys, Latch::default());
         self.all.shut(now, salt).then_some(Shut::All)
     }
 
