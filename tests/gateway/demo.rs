@@ -98,8 +98,15 @@ async fn every_failing_model_is_followed_by_echo_on_every_surface() {
         assert_eq!(answer.status(), 200, "{case}");
         assert_eq!(text(&answer.body, stream), "You said: hi", "{case}");
         assert_eq!(answer.header("x-tollgate-model"), Some("echo"), "{case}");
-        assert_eq!(answer.header("x-tollgate-attempts"), Some("2"), "{case}");
         assert!(answer.clean, "{case}");
+        // Passed over, where another answer has set the model to rest meanwhile.
+        let tried = answer.header("x-tollgate-attempts").map(str::to_owned);
+        assert!(matches!(tried.as_deref(), Some("1" | "2")), "{case}");
+        (model, tried)
     });
-    futures::future::join_all(answers).await;
+    let answers = futures::future::join_all(answers).await;
+    for model in FAILING {
+        let tried = Some("2".to_owned());
+        assert!(answers.contains(&(model, tried)), "{model} is never tried");
+    }
 }
