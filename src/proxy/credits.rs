@@ -227,7 +227,7 @@ impl Order<'_> {
         let bound = body.prompt_bound();
         match self.ask(bound).await {
             // The bound is many times what it is for most prompts; an exact count may fit.
-            Err(refusal) if depends_on_prompt(&refusal) => {
+            Err(refusal) if self.depends_on_prompt(&refusal) => {
                 let model = &self.candidates[0].upstream_model;
                 match count::prompt(aside, model, body, bound).await {
                     Ok(exact) if exact < bound => self.ask(exact).await,
@@ -267,24 +267,26 @@ impl Order<'_> {
         one.saturating_mul(self.asked.answers)
     }
 
+    /// What usage costs, whichever candidate serves it.
+    fn dearest(&self, of: impl Fn(&Candidate) -> Usage) -> NanoUsd {
+        let context = &self.asked.context;
+        let quotes = self
+            .candidates
+            .iter()
+            .filter_map(|candidate| quote(candidate, &of(candidate), context, self.fee, self.at));
+        quotes.max().unwrap_or(NanoUsd::ZERO)
+    }
+
+    /// What an answer to a prompt of this many tokens is expected to cost.
+    fn estimate(&self, prompt: u64) -> NanoUsd {
+        self.dearest(|candidate| Usage::tokens(prompt, self.expected(candidate)))
+    }
+
     /// Asks for a prompt of this many tokens.
     async fn ask(&self, prompt: u64) -> Result<Hold, Refusal> {
         let prompt = prompt.saturating_add(self.asked.unseen);
-        // Whichever candidate serves it.
-        let dearest = |of: &dyn Fn(&Candidate) -> Usage| {
-            let quotes = self.candidates.iter().filter_map(|candidate| {
-                quote(
-                    candidate,
-                    &of(candidate),
-                    &self.asked.context,
-                    self.fee,
-                    self.at,
-                )
-            });
-            quotes.max().unwrap_or(NanoUsd::ZERO)
-        };
-        let estimate = dearest(&|candidate| Usage::tokens(prompt, self.expected(candidate)));
-        let worst = dearest(&|candidate| {
+        let estimate = self.estimate(prompt);
+        let worst = self.dearest(|candidate| {
             let mut usage = Usage::tokens(0, self.longest(candidate));
             usage[self.asked.prompt] = prompt;
             for extra in &self.asked.extras {
@@ -327,16 +329,18 @@ impl Order<'_> {
         };
         self.ledger.till.admit(&ask, clock::now()).await
     }
-}
 
-/// Whether fewer prompt tokens could change it.
-fn depends_on_prompt(refusal: &Refusal) -> bool {
-    match refusal {
-        Refusal::OutOfCredits { .. } | Refusal::Held | Refusal::Exposed { .. } => true,
-        Refusal::Limit { limit, .. } => {
-            limit.meter.measure.is_budget() || limit.meter.measure == Measure::TokensPerMinute
+    /// Whether fewer prompt tokens could change it: counting them is not for who has nothing left.
+    fn depends_on_prompt(&self, refusal: &Refusal) -> bool {
+        match refusal {
+            Refusal::OutOfCredits { left, .. } => self.estimate(0) <= *left,
+            Refusal::Held | Refusal::Exposed { .. } => true,
+            Refusal::Limit { limit, left, .. } => {
+                let measure = limit.meter.measure;
+                *left > 0 && (measure.is_budget() || measure == Measure::TokensPerMinute)
+            }
+            Refusal::BankAway | Refusal::JournalFull => false,
         }
-        Refusal::BankAway | Refusal::JournalFull => false,
     }
 }
 

@@ -95,9 +95,9 @@ pub(super) fn rename(life: &Path, ending: &str) -> io::Result<PathBuf> {
     Ok(name.into())
 }
 
-/// Reads a whole file into a buffer, in place of what is there.
-pub(super) fn read(file: &Path, buffer: &mut Vec<u8>) -> Result<(), JournalError> {
+/// Reads the first `most` bytes of a file into a buffer, in place of what is there.
+pub(super) fn read(file: &Path, most: u64, buffer: &mut Vec<u8>) -> Result<(), JournalError> {
     buffer.clear();
-    let read = File::open(file).and_then(|mut file| file.read_to_end(buffer));
+    let read = File::open(file).and_then(|file| file.take(most).read_to_end(buffer));
     read.map(drop).map_err(JournalError::io("read", file))
 }

@@ -104,7 +104,7 @@ impl Life {
         let mut bytes = Vec::new();
         for number in numbers {
             let file = segment::path(&dir, number);
-            directory::read(&file, &mut bytes)?;
+            directory::read(&file, u64::MAX, &mut bytes)?;
             examined
                 .segment(&file, &bytes, epoch, number)
                 .map_err(|refusal| refusal.into_error(&dir))?;
@@ -333,7 +333,8 @@ impl Records<'_> {
         self.part = self.left.next();
         self.at = HEADER;
         match self.part {
-            Some(part) => directory::read(&part.path, &mut self.bytes),
+            // What is preallocated behind it is many times as much.
+            Some(part) => directory::read(&part.path, part.end as u64, &mut self.bytes),
             None => Ok(()),
         }
     }
