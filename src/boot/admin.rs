@@ -15,7 +15,7 @@ use tollgate_base::clock;
 use tollgate_config::Config;
 use tollgate_control::Control;
 use tollgate_control::admin;
-use tollgate_control::admin::{AdminState, Readiness, Resting};
+use tollgate_control::admin::{AdminState, CoolingKey, Readiness};
 use tollgate_store::Database;
 
 /// Starts it, on a thread of its own.
@@ -100,14 +100,14 @@ impl admin::Process for Process {
         self.shared.metrics.admin_request(operation, class);
     }
 
-    fn resting(&self) -> Vec<Resting> {
+    fn cooling(&self) -> Vec<CoolingKey> {
         let cooling = self.shared.health.cooldowns.list(clock::now());
-        let resting = cooling.into_iter().map(|cooling| Resting {
+        let keys = cooling.into_iter().map(|cooling| CoolingKey {
             name: cooling.scope.name(&cooling.key),
             until: cooling.until,
             status: cooling.status,
         });
-        resting.collect()
+        keys.collect()
     }
 }
 

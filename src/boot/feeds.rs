@@ -84,7 +84,7 @@ fn known(catalog: &Catalog) -> HashSet<Name> {
 }
 
 /// What is known of a feed besides its prices.
-struct State {
+struct Watched {
     due: Instant,
     /// The file as it was when it was read last.
     file: Option<Stamp>,
@@ -105,7 +105,7 @@ pub struct Reader {
     config: Arc<Config>,
     /// The models that the configuration knows.
     known: HashSet<Name>,
-    states: HashMap<Arc<str>, State>,
+    states: HashMap<Arc<str>, Watched>,
     metrics: Arc<Metrics>,
     changes: Receiver<Arc<Config>>,
 }
@@ -202,7 +202,7 @@ impl Reader {
             Origin::Url { .. } => None,
         };
         let told = self.states.remove(&feed.id).map(|state| state.held);
-        let mut state = State {
+        let mut state = Watched {
             due: clock::now() + feed.refresh.min(AGAIN),
             file,
             held: told.unwrap_or_default(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{BootError, database, rests, system};
-use crate::proxy::{Rest, Shared};
+use super::{BootError, cooldowns, database, system};
+use crate::proxy::{Published, Shared};
 use tollgate_base::clock;
 use tollgate_config::types::Credits;
 use tollgate_config::{Account, Config, WhenUnreachable};
@@ -120,13 +120,13 @@ impl Office {
         &self.database
     }
 
-    /// Shares with other replicas which provider keys rest, where there may be others: what is sent here is told to
-    /// them, what they tell is heard.
-    pub fn share(&self, shared: &Arc<Shared>, resting: mpsc::Receiver<Rest>) {
-        if let Some(cooldowns) = &self.cooldowns {
-            self.runtime.spawn(rests::tell(cooldowns.clone(), resting));
-            let hear = rests::hear(cooldowns.clone(), shared.clone());
-            self.runtime.spawn(hear);
+    /// Shares with other replicas which provider keys cool down, where there may be others: what is sent here is
+    /// published, and what they publish is read.
+    pub fn share(&self, shared: &Arc<Shared>, sent: mpsc::Receiver<Published>) {
+        if let Some(store) = &self.cooldowns {
+            self.runtime.spawn(cooldowns::publish(store.clone(), sent));
+            let follow = cooldowns::follow(store.clone(), shared.clone());
+            self.runtime.spawn(follow);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use self::feeds::Feeder;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
-use crate::proxy::{Drain, Notices, Peers, Rests, Room, Scarce, Shared};
+use crate::proxy::{Drain, Notices, Peers, Publisher, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults};
 use tollgate_control::Control;
@@ -17,6 +17,7 @@ use tollgate_ledger::events::EventIds;
 mod admin;
 mod clocks;
 pub mod control;
+mod cooldowns;
 pub mod database;
 pub mod feeds;
 pub mod fetch;
@@ -24,7 +25,6 @@ pub mod kept;
 mod ledger;
 mod proxy;
 mod reload;
-mod rests;
 mod stop;
 mod trust;
 
@@ -85,7 +85,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
     let (control, database) = control::start(&config, office.as_deref(), &metrics)?;
     warn(&config, &control);
-    let (rests, told) = Rests::channel();
+    let (publisher, published) = Publisher::channel();
     let shared = Arc::new(Shared {
         snapshot: control.served(),
         health: Health::new(random::bits64()),
@@ -95,7 +95,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         metrics: metrics.clone(),
         access_log: access_log.clone(),
         ledger: office.as_ref().map(|office| office.ledger()),
-        rests: office.as_ref().filter(|o| o.shares()).map(|_| rests),
+        publisher: office.as_ref().filter(|o| o.shares()).map(|_| publisher),
         room: Room::open(config.proxy.threads.div_ceil(2))
             .map_err(system("cannot start a thread"))?,
         scarce: Scarce::default(),
@@ -104,7 +104,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     });
 
     if let Some(office) = &office {
-        office.share(&shared, told);
+        office.share(&shared, published);
     }
     forget_cool_downs(&control, &shared);
     let (feeder, feeds) = Feeder::new(config.clone(), metrics.clone());

@@ -48,10 +48,10 @@ impl Control {
             return Err(ChangeError::NoStore);
         };
         // Whoever has waited for a change that the store did not answer would only wait as long again.
-        let turn = self.writing.wait().await?;
+        let leader = self.writing.wait().await?;
         let changed = self.try_change(&**store, decide).await;
         if let Err(ChangeError::Store(error @ StoreError::Away(_))) = &changed {
-            turn.share(error.clone());
+            leader.share(error.clone());
         }
         changed
     }

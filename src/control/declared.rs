@@ -5,12 +5,12 @@ use super::resource::forms::{self, Form as _};
 use super::resource::{
     AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey, Rest, SupportedSurface,
 };
-use super::state::State;
+use super::tables::Resources;
 use tollgate_config::{Config, DEMO_PROVIDER, types};
 use tollgate_wire::Surface;
 
 /// The resources of a configuration that was loaded at `loaded_ms` (Unix time).
-pub(crate) fn declared(config: &Config, loaded_ms: u64) -> State {
+pub(crate) fn declared(config: &Config, loaded_ms: u64) -> Resources {
     let meta = |account: &str, name: Option<&str>| Meta {
         account: account.to_owned(),
         name: name.map(str::to_owned),
@@ -20,7 +20,7 @@ pub(crate) fn declared(config: &Config, loaded_ms: u64) -> State {
         last_updated_by: DECLARED.to_owned(),
         ..Meta::default()
     };
-    let mut state = State::default();
+    let mut state = Resources::default();
     for account in &config.accounts {
         let meta = meta(&account.id, None);
         state.accounts.insert(&account.id, Account { meta });
@@ -35,16 +35,16 @@ pub(crate) fn declared(config: &Config, loaded_ms: u64) -> State {
         };
         state.access_keys.insert(&key.id, resource);
     }
-    for says in &config.configurations {
+    for spec in &config.configurations {
         let meta = meta(
             super::DEFAULT_ACCOUNT,
-            Some(says.name.as_deref().unwrap_or(&says.id)),
+            Some(spec.name.as_deref().unwrap_or(&spec.id)),
         );
-        let id = &says.id;
-        let says = forms::Configuration::of(says);
+        let id = &spec.id;
+        let spec = forms::Configuration::of(spec);
         state
             .configurations
-            .insert(id, Configuration { meta, says });
+            .insert(id, Configuration { meta, spec });
     }
     let built_in = |id: &str| {
         // The demo provider is nobody's custom one either.
@@ -95,11 +95,11 @@ fn custom(provider: &types::Provider, meta: &impl Fn(&str, Option<&str>) -> Meta
     let name = provider.display_name.as_deref().unwrap_or(&provider.id);
     let surfaces = provider.surfaces.clone();
     let surfaces = surfaces.unwrap_or_else(|| vec![Surface::ChatCompletions]);
-    let says = forms::Provider::of(provider);
+    let spec = forms::Provider::of(provider);
     Provider {
         meta: meta(super::DEFAULT_ACCOUNT, Some(name)),
-        model_ids: says.models.iter().map(|model| model.id.clone()).collect(),
-        says,
+        model_ids: spec.models.iter().map(|model| model.id.clone()).collect(),
+        spec,
         public_only: false,
         surfaces: surfaces
             .into_iter()

@@ -11,7 +11,7 @@ use super::resource::{
     AccessKey, Account, ApiKey, Configuration, CoolDownCleared, Provider, ProviderKey, Settings,
 };
 use super::seals::{SEAL, purpose, sign};
-use super::state::State;
+use super::tables::Resources;
 pub use crate::store::fuzz::answer;
 use crate::store::{Contents, Record};
 use tollgate_base::Secret;
@@ -20,7 +20,7 @@ use tollgate_config::catalog::Catalog;
 use tollgate_config::secrets::Keyring;
 
 /// A configuration with a master key, and what it declares.
-static BASE: LazyLock<(Arc<Config>, State)> = LazyLock::new(|| {
+static BASE: LazyLock<(Arc<Config>, Resources)> = LazyLock::new(|| {
     let yaml = "accounts: [{ id: house }]\n\
         providers: [{ id: p, base_url: 'https://p.test', keys: [{ id: k, value: x }] }]";
     let master = |name: &str| (name == "TOLLGATE_MASTER_KEY").then(|| "6d".repeat(32));
@@ -70,7 +70,7 @@ pub fn documents(data: &[u8]) {
         revision: MOST as u64 + 1,
         records,
     };
-    let open = State::of(&contents, &Keyring::default(), &State::default());
+    let open = Resources::of(&contents, &Keyring::default(), &Resources::default());
     served(&open);
     written::<Account>(&open);
     written::<AccessKey>(&open);
@@ -86,7 +86,7 @@ pub fn documents(data: &[u8]) {
         revision: contents.revision,
         body: Some("{}".to_owned()),
     });
-    let sealed = State::of(&contents, &config.secrets, &State::default());
+    let sealed = Resources::of(&contents, &config.secrets, &Resources::default());
     served(&sealed);
     for (at, record) in contents.records[..signed.len()].iter().enumerate() {
         // Of two with one name the later one counts.
@@ -100,7 +100,7 @@ pub fn documents(data: &[u8]) {
 }
 
 /// A snapshot is built of it.
-fn served(stored: &State) {
+fn served(stored: &Resources) {
     let (config, declared) = &*BASE;
     let open = |catalog: &Catalog, id: &str, key: &ProviderKey| -> Option<Secret> {
         let sealed = key.sealed.as_ref()?;
@@ -119,7 +119,7 @@ fn served(stored: &State) {
 }
 
 /// What is read is written again so that it reads the same, and the audit log keeps neither digests nor sealed values.
-fn written<T: super::Tabled>(state: &State) {
+fn written<T: super::Tabled>(state: &Resources) {
     for (id, document) in T::table(state).iter() {
         let once = serde_json::to_string(&**document).expect("a document is JSON");
         let read: T = serde_json::from_str(&once)

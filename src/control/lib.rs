@@ -3,7 +3,7 @@
 //! ```text
 //!   admin API ──► Control::change ──► Store::commit (the bank's)      every replica: Store::since
 //!                      decides on a View of everything                      │
-//!   YAML ─► declared ─┬─ State ◄────────────────────────────────────────────┘
+//!   YAML ─► declared ─┬─ Resources ◄────────────────────────────────────────┘
 //!                     └─► merge ─► access::Snapshot, swapped whole
 //! ```
 //!
@@ -31,11 +31,11 @@ mod replica;
 mod reseal;
 pub mod resource;
 pub mod seals;
-mod state;
+mod single_flight;
 pub mod store;
+mod tables;
 #[cfg(test)]
 mod tests;
-mod turns;
 mod used;
 mod view;
 
@@ -44,7 +44,7 @@ pub use change::ChangeError;
 pub use replica::Control;
 pub use reseal::{ResealError, Resealed};
 pub use resource::Document;
-pub use state::{State, Table, Tabled};
+pub use tables::{Resources, Table, Tabled};
 pub use view::{Draft, Found, View};
 
 pub use tollgate_config::DEFAULT_ACCOUNT;

@@ -11,7 +11,7 @@ use super::resource::forms::Form as _;
 use super::resource::{
     self, AccessKey, Account, Document as _, Open, Provider, ProviderKey, Settings,
 };
-use super::state::State;
+use super::tables::Resources;
 use super::view::{Found, View};
 use tollgate_base::Secret;
 use tollgate_config::access::{AccountSettings, Configuration, Contents, Snapshot, WrittenKey};
@@ -21,8 +21,8 @@ use tollgate_config::{Config, types};
 /// What a snapshot is made of besides the stored resources.
 pub(super) struct Base<'a> {
     pub config: &'a Arc<Config>,
-    pub declared: &'a State,
-    pub stored: &'a State,
+    pub declared: &'a Resources,
+    pub stored: &'a Resources,
     /// Whether the store has been read.
     pub complete: bool,
     /// The clear text of a provider key.
@@ -53,7 +53,7 @@ impl Base<'_> {
     /// The configuration file may not declare a key's account any more. Nobody could see or delete such keys, so they
     /// must not work; they do again when the account is back.
     fn has_account(&self, account: &str) -> bool {
-        let known = |state: &State| state.accounts.get(account).is_some();
+        let known = |state: &Resources| state.accounts.get(account).is_some();
         known(self.declared) || known(self.stored) || self.is_unreadable_account(account)
     }
 
@@ -84,7 +84,7 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
     // Of two with one id the elder counts: a gateway that cannot read the one may have let the other be made.
     let mut ids = HashSet::new();
     custom.reverse();
-    custom.retain(|own| ids.insert(own.resource.says.id.clone()));
+    custom.retain(|own| ids.insert(own.resource.spec.id.clone()));
     custom.reverse();
     let catalog = catalog(base, &custom);
     let declared_keys = base.config.access_keys.iter().map(WrittenKey::from);
@@ -129,11 +129,11 @@ fn configurations(base: &Base<'_>) -> Vec<Configuration> {
     let is_free = |id: &str| base.declared.configurations.get(id).is_none();
     let own = base.stored.configurations.iter();
     let own = own.filter(|(id, _)| is_free(id)).map(|(_, own)| {
-        let says = own.says.read().unwrap_or_default();
+        let spec = own.spec.read().unwrap_or_default();
         Configuration {
             newer: own.newer().is_some(),
             bounded: true,
-            ..Configuration::from(&says)
+            ..Configuration::from(&spec)
         }
     });
     let unreadable = base.stored.unreadable(resource::Configuration::KIND);
@@ -192,7 +192,7 @@ fn catalog(base: &Base<'_>, custom: &[Found<Provider>]) -> Arc<Catalog> {
     let mut made = Vec::new();
     // The eldest first: a new provider takes no bare id away from one that had it.
     for own in custom.iter().rev() {
-        if config.catalog.provider(&own.resource.says.id).is_some() {
+        if config.catalog.provider(&own.resource.spec.id).is_some() {
             log::debug!(
                 "the stored provider {} is hidden by the configuration or the catalog",
                 own.id
@@ -216,7 +216,7 @@ fn catalog(base: &Base<'_>, custom: &[Found<Provider>]) -> Arc<Catalog> {
 /// A custom provider as the catalog has it.
 fn laid_over(config: &Config, own: &Found<Provider>) -> Option<Arc<CatalogProvider>> {
     let document = &own.resource;
-    let mut provider = match config.catalog.made(&document.says.laid()) {
+    let mut provider = match config.catalog.made(&document.spec.laid()) {
         Ok(provider) => provider,
         Err(faults) => {
             for fault in faults {
@@ -236,7 +236,7 @@ fn laid_over(config: &Config, own: &Found<Provider>) -> Option<Arc<CatalogProvid
     provider.supported_parameters = listed.collect();
     provider.public_only = document.public_only;
     provider.owner = Some(document.meta.account.as_str().into());
-    if !document.says.is_callable() {
+    if !document.spec.is_callable() {
         provider.surfaces.clear();
     }
     Some(Arc::new(provider))
@@ -259,11 +259,11 @@ fn providers<'a>(
     let declared = &base.config.providers;
     all.extend(declared.iter().map(|one| (Cow::Borrowed(one), None)));
     for Found { resource, .. } in custom.iter().rev() {
-        if declared.iter().all(|one| one.id != resource.says.id) {
+        if declared.iter().all(|one| one.id != resource.spec.id) {
             // What keys are kept for; the rest of it is in the catalog.
             let provider = types::Provider {
-                id: resource.says.id.clone(),
-                auth: resource.says.auth.as_ref().and_then(Open::known).cloned(),
+                id: resource.spec.id.clone(),
+                auth: resource.spec.auth.as_ref().and_then(Open::known).cloned(),
                 ..types::Provider::default()
             };
             all.push((Cow::Owned(provider), Some(&resource.meta.account)));

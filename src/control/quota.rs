@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::resource::{AccessKey, ApiKey, Configuration, Document, Meta, Provider, ProviderKey};
-use super::state::{State, Tabled};
+use super::tables::{Resources, Tabled};
 use tollgate_config::types::Quotas;
 
 /// How much there is of each of [`Quotas::all`], in that order.
@@ -57,7 +57,7 @@ pub(super) fn note<T: Document>(growth: &mut Growth, before: Option<&T>, after: 
 
 /// What a change would have too much of: the measure's name, and the quota.
 pub(super) fn over(
-    stored: &State,
+    stored: &Resources,
     growth: &Growth,
     quotas: &Quotas,
 ) -> Option<(&'static str, u64)> {
@@ -76,7 +76,7 @@ pub(super) fn over(
 }
 
 /// What an account has, of what is not declared.
-fn used(stored: &State, account: &str) -> Weight {
+fn used(stored: &Resources, account: &str) -> Weight {
     let mut all = Weight::default();
     add_used::<AccessKey>(stored, account, &mut all);
     add_used::<Configuration>(stored, account, &mut all);
@@ -86,7 +86,7 @@ fn used(stored: &State, account: &str) -> Weight {
     all
 }
 
-fn add_used<T: Tabled>(stored: &State, account: &str, all: &mut Weight) {
+fn add_used<T: Tabled>(stored: &Resources, account: &str, all: &mut Weight) {
     let own = T::table(stored).iter();
     let own = own.filter(|(_, resource)| resource.meta().account == account);
     own.for_each(|(_, resource)| add(all, &weight(&**resource), 1));

@@ -4,7 +4,7 @@ use super::resource::{
     AccessKey, Account, Configuration, CoolDownCleared, Document as _, Provider, ProviderKey,
     Settings,
 };
-use super::state::State;
+use super::tables::Resources;
 use crate::store::{Commit, Contents, Record, Write};
 
 /// What this replica's own commit changed.
@@ -41,7 +41,7 @@ pub(super) fn only_access_keys(records: &[Record]) -> Option<Vec<&str>> {
 }
 
 /// The provider key that a change wakes: because it says so, or because its value is another one now.
-pub(super) fn rests_no_more(known: &State, record: &Record) -> Option<String> {
+pub(super) fn rests_no_more(known: &Resources, record: &Record) -> Option<String> {
     let body = record.body.as_deref()?;
     match &*record.kind {
         CoolDownCleared::KIND => Some(record.id.clone()),

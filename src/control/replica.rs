@@ -14,8 +14,8 @@ use super::merge::{self, Base, Laid};
 use super::records::{only_access_keys, rests_no_more};
 use super::resource::ProviderKey;
 use super::seals::purpose;
-use super::state::State;
-use super::turns::Turns;
+use super::single_flight::SingleFlight;
+use super::tables::Resources;
 use super::view::View;
 use crate::store::{Contents, Since, Store};
 use tollgate_base::Secret;
@@ -38,8 +38,8 @@ type Clear = Box<dyn Fn(&str) + Send>;
 /// What this replica knows.
 pub(super) struct Known {
     pub config: Arc<Config>,
-    pub declared: State,
-    pub stored: State,
+    pub declared: Resources,
+    pub stored: Resources,
     /// Whether the store has been read.
     complete: bool,
     /// Whether all of it is to be read again: what it is checked with is another now.
@@ -70,9 +70,9 @@ pub struct Control {
     opened: Mutex<OpenedValues>,
     /// The catalog as it was laid last.
     laid: Mutex<Laid>,
-    reading: Turns<Result<(), StoreError>>,
+    reading: SingleFlight<Result<(), StoreError>>,
     /// Only trouble with the store is shared.
-    pub(super) writing: Turns<StoreError>,
+    pub(super) writing: SingleFlight<StoreError>,
     clear: Mutex<Option<Clear>>,
     pub(super) marks: Mutex<Marks>,
 }
@@ -82,7 +82,7 @@ impl Control {
     pub fn new(config: Arc<Config>, store: Option<Arc<dyn Store>>) -> Control {
         let known = Known {
             declared: declared(&config, clock::wall_ms()),
-            stored: State::default(),
+            stored: Resources::default(),
             complete: store.is_none(),
             anew: false,
             config: config.clone(),
@@ -95,8 +95,8 @@ impl Control {
             generation: Mutex::new(0),
             opened: Mutex::default(),
             laid: Mutex::default(),
-            reading: Turns::default(),
-            writing: Turns::default(),
+            reading: SingleFlight::default(),
+            writing: SingleFlight::default(),
             clear: Mutex::default(),
             marks: Mutex::default(),
         };
@@ -227,7 +227,7 @@ impl Control {
             let known = self.known.read();
             (known.stored.without_tables(), known.config.clone())
         };
-        let state = State::of(all, &config.secrets, &last);
+        let state = Resources::of(all, &config.secrets, &last);
         let mut known = self.known.write();
         if known.stored.revision != from {
             return false;

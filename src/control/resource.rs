@@ -134,9 +134,9 @@ macro_rules! documents {
 documents! {
     Account: "account", "acct_";
     AccessKey: "access-key", "ak_", unless |key| key.limits.are_understood() => "its requests are refused";
-    Configuration: "configuration", "akc_", unless |own| own.says.is_understood()
+    Configuration: "configuration", "akc_", unless |own| own.spec.is_understood()
         => "the requests of its access keys are refused";
-    Provider: "provider", "prov_", unless |own| own.says.is_callable() => "it is not called",
+    Provider: "provider", "prov_", unless |own| own.spec.is_callable() => "it is not called",
         models |own| own.model_ids.len();
     ProviderKey: "provider-key", "pk_";
     ApiKey: "api-key", "api_", unless |key| key.role.known().is_some() => "it may do nothing";
@@ -189,8 +189,9 @@ pub struct Configuration {
     /// What all resources have.
     #[serde(flatten)]
     pub meta: Meta,
-    /// What it says, with the same id, as in the YAML. Steps name provider keys by id.
-    pub(crate) says: forms::Configuration,
+    /// Its specification, with the same id, as in the YAML. Steps name provider keys by id.
+    #[serde(rename = "says")]
+    pub(crate) spec: forms::Configuration,
 }
 
 /// A custom provider.
@@ -201,7 +202,8 @@ pub struct Provider {
     #[serde(flatten)]
     pub meta: Meta,
     /// What it is, as in the YAML, without keys. Its id is the `providerId`: the word in `provider:model`.
-    pub(crate) says: forms::Provider,
+    #[serde(rename = "says")]
+    pub(crate) spec: forms::Provider,
     /// The API shapes as they were written, with their parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub surfaces: Vec<SupportedSurface>,

@@ -272,8 +272,8 @@ async fn furnished(control: &Control) -> [Token; 2] {
         },
     )
     .await;
-    let says = serde_json::from_value(serde_json::json!({"id": "akc_1"})).unwrap();
-    put(control, "akc_1", &Configuration { meta: acme(), says }).await;
+    let spec = serde_json::from_value(serde_json::json!({"id": "akc_1"})).unwrap();
+    put(control, "akc_1", &Configuration { meta: acme(), spec }).await;
     let tokens = ["ak_1", "ak_2"].map(|id| Token::generate(id).unwrap());
     let mut held = key(&tokens[0]);
     held.meta.account = "acme".to_owned();
@@ -543,7 +543,7 @@ async fn what_the_store_adds_is_merged_into_what_is_declared() {
             account: account.to_owned(),
             ..meta()
         },
-        says: serde_json::from_value(serde_json::json!({
+        spec: serde_json::from_value(serde_json::json!({
             "id": id, "base_url": "http://127.0.0.1:2/v1", "auth": "none", "models": [{"id": "m"}],
         }))
         .unwrap(),
@@ -563,7 +563,7 @@ async fn what_the_store_adds_is_merged_into_what_is_declared() {
     );
     let configuration = Configuration {
         meta: meta(),
-        says: serde_json::from_value(serde_json::json!({"id": "akc_1", "failover": false}))
+        spec: serde_json::from_value(serde_json::json!({"id": "akc_1", "failover": false}))
             .unwrap(),
     };
     put(&control, "akc_1", &configuration).await;

@@ -8,7 +8,7 @@ use super::audit::{Action, Actor, Audited};
 use super::quota::{self, Growth};
 use super::resource::{Document, ProviderKey};
 use super::seals;
-use super::state::{State, Tabled};
+use super::tables::{Resources, Tabled};
 use crate::store::{Commit, Write};
 use tollgate_base::Secret;
 use tollgate_config::catalog::Catalog;
@@ -29,8 +29,8 @@ pub struct Found<T> {
 /// Declared and stored resources together.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    pub(super) declared: &'a State,
-    pub(super) stored: &'a State,
+    pub(super) declared: &'a Resources,
+    pub(super) stored: &'a Resources,
 }
 
 impl View<'_> {

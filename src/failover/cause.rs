@@ -1,7 +1,7 @@
 //! Whose fault an error is, as its body tells it: providers say with 400, 402, 403, 404, 413, 422 and 429 also what is
 //! wrong with a *key*, which another key may not have.
 //!
-//! | cause | what it is about | rests |
+//! | cause | what it is about | cools down |
 //! | --- | --- | --- |
 //! | credit | the key's account has no credit left, or has reached its spending limit | the key |
 //! | key | the key is invalid, expired, disabled, or may not do this | the key |
@@ -10,9 +10,9 @@
 //! | request | the caller's own doing, under a status that says otherwise | nothing |
 //! | filter | what the caller wrote was refused by a content filter | nothing |
 //!
-//! Invariant: nothing that a caller can write makes a key rest. Codes are the provider's own words and are compared
+//! Invariant: nothing that a caller can write makes a key cool down. Codes are the provider's own words and are compared
 //! whole; messages are compared from their beginning, and one whose beginning stands in the request itself is an echo
-//! and is not believed. What is said of a model rests no more than the key for that model.
+//! and is not believed. What is said of a model cools down no more than the key for that model.
 
 mod table;
 
@@ -35,7 +35,7 @@ pub fn is_told(status: u16, rules: &[ErrorRule]) -> bool {
 
 /// An error as its provider tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ProviderError {
     /// Every type, code, status and reason in it.
     codes: Vec<String>,
     message: String,
@@ -52,19 +52,19 @@ pub struct Asked<'a> {
     pub body: &'a [u8],
 }
 
-impl Told {
+impl ProviderError {
     /// Reads an error's body: an error object of any dialect, one in a list, a bare message, or plain text.
-    pub fn read(body: &[u8]) -> Told {
+    pub fn read(body: &[u8]) -> ProviderError {
         let Ok(value) = serde_json::from_slice::<Value>(body) else {
             let text = String::from_utf8_lossy(body);
-            return Told::event("", text.trim());
+            return ProviderError::event("", text.trim());
         };
         // Google's are in a list.
         let whole = match &value {
             Value::Array(list) => list.first().unwrap_or(&Value::Null),
             other => other,
         };
-        let mut told = Told::default();
+        let mut told = ProviderError::default();
         match &whole["error"] {
             Value::String(message) => {
                 told.message.clone_from(message);
@@ -83,8 +83,8 @@ impl Told {
     }
 
     /// What an error inside a stream tells: its type or code, and its message.
-    pub fn event(kind: &str, message: &str) -> Told {
-        Told {
+    pub fn event(kind: &str, message: &str) -> ProviderError {
+        ProviderError {
             codes: vec![kind.to_owned()],
             message: message.to_owned(),
             flagged: false,

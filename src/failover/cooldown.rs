@@ -1,6 +1,6 @@
-//! Which keys rest, for what, and until when.
+//! Which keys cool down, for what, and until when.
 //!
-//! | answer | what rests | for |
+//! | answer | what cools down | for |
 //! | --- | --- | --- |
 //! | 429, 529 (as a status or as an error event), a limit | the key for this model | what the provider asks for, or `backoff` from 1 s to 60 s |
 //! | 503 with `Retry-After` | the key for this model | what the provider asks for |
@@ -9,9 +9,9 @@
 //! | 413 | nothing, whatever limit it names: this request is longer than it, and others are not | |
 //!
 //! What is learned of a model holds for one class of endpoints, and what `count_tokens` learns holds for nothing else:
-//! providers limit it by itself. Resting only reorders plans, so a wrong guess costs a detour and never an answer.
-//! Failures of requests that were already under way when a rest began do not lengthen the next one. A success forgets
-//! the failures in a row and ends a refusal's rest (the key evidently works); a rest for a limit goes on, because a
+//! providers limit it by itself. A cool-down only reorders plans, so a wrong guess costs a detour and never an answer.
+//! Failures of requests that were already under way when a cool-down began do not lengthen the next one. A success forgets
+//! the failures in a row and ends a refusal's cool-down (the key evidently works); a cool-down for a limit goes on, because a
 //! small request's success says little about the limit that a large one hit.
 //!
 //! Invariant: what has ended is never reported, and is forgotten `MEMORY` later, so the map is as small as the
@@ -29,41 +29,41 @@ use super::classify::Outcome;
 use super::scope::{Class, Scope};
 use tollgate_config::catalog::ErrorCause as Cause;
 
-/// The first rest of a key that was rate limited and not told for how long.
+/// The first cool-down of a key that was rate limited and not told for how long.
 pub const FIRST: Duration = Duration::from_secs(1);
-/// The longest such rest.
+/// The longest such cool-down.
 pub const LONGEST: Duration = Duration::from_secs(60);
-/// The rest of a key that the provider does not accept or that is not paid for.
+/// The cool-down of a key that the provider does not accept or that is not paid for.
 pub(crate) const REFUSED: Duration = Duration::from_secs(300);
-/// How long after a rest its failure still counts as one in a row.
+/// How long after a cool-down its failure still counts as one in a row.
 pub(crate) const MEMORY: Duration = Duration::from_secs(60);
-/// Rests of one key: callers name models, and any number of them can be refused.
+/// Cool-downs of one key: callers name models, and any number of them can be refused.
 const MODELS: usize = 64;
 
-/// The keys that rest.
+/// The keys that cool down.
 #[derive(Debug)]
 pub struct Cooldowns {
-    /// How many rests there are; changed only under their lock, read without it.
+    /// How many cool-downs there are; changed only under their lock, read without it.
     entries: AtomicUsize,
-    rests: Mutex<Rests>,
+    by_key: Mutex<ByKey>,
     seed: u64,
 }
 
 #[derive(Debug, Default)]
-struct Rests {
+struct ByKey {
     keys: HashMap<Arc<str>, Vec<Entry>>,
     /// When to look next for what may be forgotten.
     sweep: Option<Instant>,
 }
 
-/// A key that rests, for the operator.
+/// A key that cools down, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cooling {
     /// The key's id.
     pub key: Arc<str>,
-    /// What of it rests.
+    /// What of it cools down.
     pub scope: Scope,
-    /// When the rest ends.
+    /// When the cool-down ends.
     pub until: Instant,
     /// The status that began or last extended it.
     pub status: u16,
@@ -71,14 +71,14 @@ pub struct Cooling {
     pub failures: u32,
 }
 
-/// A rest that a failure began or found.
+/// A cool-down that a failure began or found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rest {
-    /// What of the key rests.
+pub struct Cooldown {
+    /// What of the key cools down.
     pub scope: Scope,
     /// When it ends.
     pub until: Instant,
-    /// The key did not rest so before.
+    /// The key did not cool down so before.
     pub is_new: bool,
     /// It ends later than was known.
     pub is_later: bool,
@@ -94,7 +94,7 @@ struct Entry {
     refused: bool,
 }
 
-/// What a failure lets rest.
+/// What a failure lets cool down.
 struct Due {
     whole_key: bool,
     refused: bool,
@@ -126,31 +126,31 @@ fn due(outcome: &Outcome) -> Option<Due> {
 }
 
 impl Cooldowns {
-    /// No key rests. The seed spreads the jitter of replicas; tests pass a fixed one.
+    /// No key cools down. The seed spreads the jitter of replicas; tests pass a fixed one.
     pub fn new(seed: u64) -> Cooldowns {
         Cooldowns {
             entries: AtomicUsize::new(0),
-            rests: Mutex::default(),
+            by_key: Mutex::default(),
             seed,
         }
     }
 
-    /// Until when the key rests for what is asked; `None` if it does not.
+    /// Until when the key cools down for what is asked; `None` if it does not.
     pub fn until(&self, key: &str, model: &str, class: Class, now: Instant) -> Option<Instant> {
         if self.untroubled() {
             return None;
         }
-        let mut rests = self.rests.lock();
-        if rests.sweep.is_none_or(|sweep| sweep <= now) {
-            self.sweep(&mut rests, now);
+        let mut by_key = self.by_key.lock();
+        if by_key.sweep.is_none_or(|sweep| sweep <= now) {
+            self.sweep(&mut by_key, now);
         }
-        let entries = rests.keys.get(key)?.iter();
+        let entries = by_key.keys.get(key)?.iter();
         let covering = entries.filter(|entry| entry.scope.covers(model, class));
         let until = covering.map(|entry| entry.until).max()?;
         (until > now).then_some(until)
     }
 
-    /// Takes note of a failed attempt with the key. Returns the rest that it begins or extends, `None` if this outcome
+    /// Takes note of a failed attempt with the key. Returns the cool-down that it begins or extends, `None` if this outcome
     /// says nothing against the key.
     pub fn on_outcome(
         &self,
@@ -159,19 +159,19 @@ impl Cooldowns {
         class: Class,
         outcome: &Outcome,
         now: Instant,
-    ) -> Option<Rest> {
+    ) -> Option<Cooldown> {
         let (due, status) = (due(outcome)?, outcome.status()?);
         let scope = Scope {
             model: (!due.whole_key).then(|| model.clone()),
             class: (!due.whole_key || class == Class::Counting).then_some(class),
         };
-        let mut rests = self.rests.lock();
-        self.sweep(&mut rests, now);
-        let entry = rests.entry(key, &scope, status, now);
+        let mut by_key = self.by_key.lock();
+        self.sweep(&mut by_key, now);
+        let entry = by_key.entry(key, &scope, status, now);
         if entry.until <= now || entry.failures == 0 {
             entry.failures = entry.failures.saturating_add(1);
         }
-        let rest = match due {
+        let length = match due {
             Due { refused: true, .. } => REFUSED,
             Due {
                 asked: Some(asked), ..
@@ -181,30 +181,30 @@ impl Cooldowns {
                 backoff(entry.failures, FIRST, LONGEST, salt)
             }
         };
-        let (before, until) = (entry.until, now.checked_add(rest).unwrap_or(now));
+        let (before, until) = (entry.until, now.checked_add(length).unwrap_or(now));
         if until >= entry.until {
             entry.until = until;
             entry.status = status;
             entry.refused = due.refused;
         }
-        let rest = Rest {
+        let cooldown = Cooldown {
             until: entry.until,
             is_new: before <= now,
             is_later: entry.until > before,
             scope,
         };
-        self.count(&rests);
-        Some(rest)
+        self.count(&by_key);
+        Some(cooldown)
     }
 
-    /// Another replica says that a key rests, at least until then. `name` is the rest's [`Scope::name`].
+    /// Another replica says that a key cools down, at least until then. `name` is the cool-down's [`Scope::name`].
     pub fn heard(&self, name: &str, until: Instant, now: Instant) {
         let (key, scope) = Scope::of_name(name);
-        let mut rests = self.rests.lock();
-        self.sweep(&mut rests, now);
-        let entry = rests.entry(&key.into(), &scope, 429, now);
+        let mut by_key = self.by_key.lock();
+        self.sweep(&mut by_key, now);
+        let entry = by_key.entry(&key.into(), &scope, 429, now);
         entry.until = entry.until.max(until);
-        self.count(&rests);
+        self.count(&by_key);
     }
 
     /// Takes note of a success with the key. Says whether it is the first after a failure.
@@ -212,8 +212,8 @@ impl Cooldowns {
         if self.untroubled() {
             return false;
         }
-        let mut rests = self.rests.lock();
-        let Some(entries) = rests.keys.get_mut(key) else {
+        let mut by_key = self.by_key.lock();
+        let Some(entries) = by_key.keys.get_mut(key) else {
             return false;
         };
         let mut is_back = false;
@@ -226,17 +226,17 @@ impl Cooldowns {
             !entry.refused
         });
         if entries.is_empty() {
-            rests.keys.remove(key);
+            by_key.keys.remove(key);
         }
-        self.count(&rests);
+        self.count(&by_key);
         is_back
     }
 
-    /// Every rest, the soonest to end first.
+    /// Every cool-down, the soonest to end first.
     pub fn list(&self, now: Instant) -> Vec<Cooling> {
-        let mut rests = self.rests.lock();
-        self.sweep(&mut rests, now);
-        let entries = rests
+        let mut by_key = self.by_key.lock();
+        self.sweep(&mut by_key, now);
+        let entries = by_key
             .keys
             .iter()
             .flat_map(|(key, entries)| entries.iter().map(move |entry| (key, entry)));
@@ -250,49 +250,49 @@ impl Cooldowns {
                 failures: entry.failures,
             })
             .collect();
-        drop(rests);
+        drop(by_key);
         let order = |c: &Cooling| (c.until, c.key.clone(), c.scope.clone());
         list.sort_by_cached_key(order);
         list
     }
 
-    /// Ends all rests of the key and forgets its failures. Says whether there was a rest to end.
+    /// Ends all cool-downs of the key and forgets its failures. Says whether there was one to end.
     pub fn clear(&self, key: &str, now: Instant) -> bool {
-        let mut rests = self.rests.lock();
-        let entries = rests.keys.remove(key).unwrap_or_default();
-        self.count(&rests);
+        let mut by_key = self.by_key.lock();
+        let entries = by_key.keys.remove(key).unwrap_or_default();
+        self.count(&by_key);
         entries.iter().any(|entry| entry.until > now)
     }
 
-    /// Ends every rest.
+    /// Ends every cool-down.
     pub fn clear_all(&self) {
-        let mut rests = self.rests.lock();
-        rests.keys.clear();
-        self.count(&rests);
+        let mut by_key = self.by_key.lock();
+        by_key.keys.clear();
+        self.count(&by_key);
     }
 
     fn untroubled(&self) -> bool {
         self.entries.load(Ordering::Relaxed) == 0
     }
 
-    fn count(&self, rests: &Rests) {
-        let entries = rests.keys.values().map(Vec::len).sum();
+    fn count(&self, by_key: &ByKey) {
+        let entries = by_key.keys.values().map(Vec::len).sum();
         self.entries.store(entries, Ordering::Relaxed);
     }
 
     /// Forgets what may be forgotten.
-    fn sweep(&self, rests: &mut Rests, now: Instant) {
-        rests.keys.retain(|_, entries| {
+    fn sweep(&self, by_key: &mut ByKey, now: Instant) {
+        by_key.keys.retain(|_, entries| {
             entries.retain(|entry| entry.remembered(now));
             !entries.is_empty()
         });
-        rests.sweep = now.checked_add(FIRST);
-        self.count(rests);
+        by_key.sweep = now.checked_add(FIRST);
+        self.count(by_key);
     }
 }
 
-impl Rests {
-    /// The key's rest with this scope, one that has ended if there is none.
+impl ByKey {
+    /// The key's cool-down with this scope, one that has ended if there is none.
     fn entry(&mut self, key: &Arc<str>, scope: &Scope, status: u16, now: Instant) -> &mut Entry {
         let entries = self.keys.entry(key.clone()).or_default();
         let found = entries.iter().position(|entry| entry.scope == *scope);
@@ -316,7 +316,7 @@ impl Rests {
 }
 
 impl Entry {
-    /// Whether the key rests, or its last failure still counts.
+    /// Whether the key cools down, or its last failure still counts.
     fn remembered(&self, now: Instant) -> bool {
         let memory = if self.failures == 0 {
             Duration::ZERO

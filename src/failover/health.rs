@@ -9,14 +9,14 @@ use std::time::Instant;
 
 use super::breaker::{Breakers, Shut};
 use super::classify::Outcome;
-use super::cooldown::{Cooldowns, Rest};
+use super::cooldown::{Cooldown, Cooldowns};
 use super::plan::Candidate;
 use super::scope::Class;
 
 /// What is known of keys and providers.
 #[derive(Debug)]
 pub struct Health {
-    /// Which keys rest.
+    /// Which keys cool down.
     pub cooldowns: Cooldowns,
     /// Which providers cannot be reached.
     pub breakers: Breakers,
@@ -91,9 +91,9 @@ impl Health {
             _ => drop(self.breakers.on_success(provider)),
         }
         let (key, model) = (&candidate.key.id, &candidate.upstream_model);
-        let rest = || self.cooldowns.on_outcome(key, model, class, outcome, now);
+        let cooldown = || self.cooldowns.on_outcome(key, model, class, outcome, now);
         Learnt {
-            rest: (!provoked).then(rest).flatten(),
+            cooldown: (!provoked).then(cooldown).flatten(),
             shut,
         }
     }
@@ -102,8 +102,8 @@ impl Health {
 /// What comes of a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Learnt {
-    /// The key's rest, if the failure was the key's.
-    pub rest: Option<Rest>,
+    /// The key's cool-down, if the failure was the key's.
+    pub cooldown: Option<Cooldown>,
     /// For whom the provider's breaker opened.
     pub shut: Option<Shut>,
 }
@@ -142,7 +142,7 @@ mod tests {
         now: Instant,
     ) -> Option<Instant> {
         let learnt = health.on_outcome(candidate, &account(), CLASS, outcome, false, now);
-        learnt.rest.map(|rest| rest.until)
+        learnt.cooldown.map(|cooldown| cooldown.until)
     }
 
     #[test]

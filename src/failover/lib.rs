@@ -6,8 +6,8 @@
 //! 2. [`machine`] walks that list, one attempt after another, until commit or until nothing is left;
 //! 3. [`cause`] reads in an error's body whose fault it is;
 //! 4. `classify` says what an attempt's outcome means: next candidate, provider or model, or stop;
-//! 5. [`mod@retry_after`] reads from an answer's headers how long a key should rest;
-//! 6. [`cooldown`] remembers which keys rest, [`breaker`] which providers cannot be reached;
+//! 5. [`mod@retry_after`] reads from an answer's headers how long a key should cool down;
+//! 6. [`cooldown`] remembers which keys cool down, [`breaker`] which providers cannot be reached;
 //! 7. [`health`] is the one door to both.
 //!
 //! The law of the room: *after commit, never another attempt*; never the same (model, key) twice, unless the operator
@@ -30,7 +30,7 @@ pub mod scope;
 mod testing;
 
 pub use breaker::{BreakerState, Shut};
-pub use cause::Told;
+pub use cause::ProviderError;
 pub use classify::{ConnectFailure, Outcome};
 pub use cooldown::Cooldowns;
 pub use health::{Health, Learnt};

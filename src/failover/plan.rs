@@ -144,15 +144,15 @@ fn cooling_last(
     let Some(first) = plan.iter().position(|candidate| until(candidate).is_some()) else {
         return plan;
     };
-    let mut resting = Vec::new();
+    let mut cooling = Vec::new();
     for candidate in plan.split_off(first) {
         match until(&candidate) {
-            Some(until) => resting.push((until, candidate)),
+            Some(until) => cooling.push((until, candidate)),
             None => plan.push(candidate),
         }
     }
-    resting.sort_by_key(|&(until, _)| until);
-    plan.extend(resting.into_iter().map(|(_, candidate)| candidate));
+    cooling.sort_by_key(|&(until, _)| until);
+    plan.extend(cooling.into_iter().map(|(_, candidate)| candidate));
     plan
 }
 

@@ -321,7 +321,7 @@ mod tests {
     }
 
     /// OpenAI sends both buckets with each answer: a minute limit of tokens that is spent must not make
-    /// the key rest for the day that the bucket of requests needs to be full again.
+    /// the key cool down for the day that the bucket of requests needs to be full again.
     #[test]
     fn a_bucket_that_still_holds_something_does_not_count() {
         let spent_tokens = [

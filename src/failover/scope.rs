@@ -1,4 +1,4 @@
-//! What of a key rests: all of it, or what it does for a model at a class of endpoints.
+//! What of a key cools down: all of it, or what it does for a model at a class of endpoints.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl From<Endpoint> for Class {
     }
 }
 
-/// What of a key rests: all of it, or less.
+/// What of a key cools down: all of it, or less.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
     /// The model's id, as the provider knows it; `None` is all.
@@ -53,7 +53,7 @@ impl Scope {
             && self.model.as_ref().is_none_or(|own| **own == *model)
     }
 
-    /// The name under which replicas share the key's rest. A whole key's is its id; gateways that know no other scope
+    /// The name under which replicas share the key's cool-down. A whole key's is its id; gateways that know no other scope
     /// take the rest for those of keys that they do not have.
     pub fn name(&self, key: &str) -> String {
         if *self == Scope::default() {

@@ -36,7 +36,7 @@ pub struct AccessLog(Option<Arc<Shared>>);
 
 /// What the proxy threads and the writer share.
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// Wakes the writer.
     work: Condvar,
     /// Wakes those who wait in `flush`.
@@ -46,7 +46,7 @@ struct Shared {
 
 /// Behind the lock: held for a copy of a few hundred bytes, never for I/O.
 #[derive(Default)]
-struct State {
+struct Queue {
     pending: Vec<u8>,
     lines: u64,
     /// Whether the writer holds a batch that is not on its way to the target yet.
@@ -75,7 +75,7 @@ impl AccessLog {
             return Ok(AccessLog::off());
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::default()),
+            state: Mutex::new(Queue::default()),
             work: Condvar::new(),
             written: Condvar::new(),
             dropped,

@@ -6,7 +6,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
-/// See the module.
+/// Makes and registers metrics.
 pub(super) struct Maker<'a>(pub &'a Registry);
 
 impl Maker<'_> {

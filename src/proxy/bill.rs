@@ -25,10 +25,10 @@ use tollgate_wire::tokens::Settled;
 /// The account that pays what failed attempts cost on managed keys.
 pub const HOUSE: &str = "house";
 
-/// See the module.
+/// Gathers what a request owes.
 pub struct Bill {
     about: About,
-    state: Mutex<State>,
+    state: Mutex<OpenBill>,
 }
 
 /// What is the same for all attempts of a request.
@@ -58,7 +58,7 @@ pub struct About {
 }
 
 #[derive(Default)]
-struct State {
+struct OpenBill {
     /// `None` without a ledger, and once it is settled.
     hold: Option<Hold>,
     /// Answer tokens that the hold pays for.
@@ -118,10 +118,10 @@ impl Bill {
     /// A request whose credits are held for an answer of `covered` tokens; without a ledger, or where nothing is
     /// charged, no hold.
     pub fn new(about: About, hold: Option<Hold>, covered: u64) -> Bill {
-        let state = State {
+        let state = OpenBill {
             hold,
             covered,
-            ..State::default()
+            ..OpenBill::default()
         };
         Bill {
             about,

@@ -17,7 +17,7 @@ use tollgate_wire::tokens::{BYTES_PER_TOKEN, Settled};
 /// Answers of the process that are read on at a time although their clients have left: each keeps a connection.
 const MOST_READ_ON: i64 = 1_024;
 
-/// See the module.
+/// Settles a request before the last byte of its answer leaves.
 pub struct Closing {
     /// For counting, and for translating what is long.
     pub aside: Aside,

@@ -11,7 +11,7 @@ use super::shared::Shared;
 use tollgate_base::clock;
 use tollgate_config::catalog::{ErrorCause, Provider};
 use tollgate_failover::cause::Asked;
-use tollgate_failover::{ConnectFailure, Outcome, Step, Told};
+use tollgate_failover::{ConnectFailure, Outcome, ProviderError, Step};
 use tollgate_wire::report::StreamFailure;
 
 /// Pooled connections that one attempt may find closed before it counts as failed.
@@ -151,7 +151,7 @@ fn outcome(
     fault: Option<Fault>,
     seen: Seen,
     error: &Error,
-    cause: impl Fn(&Told, u16) -> Option<ErrorCause>,
+    cause: impl Fn(&ProviderError, u16) -> Option<ErrorCause>,
 ) -> Outcome {
     match (fault, seen.decided) {
         (Some(Fault::ClientGone), _) => Outcome::ClientGone,
@@ -170,7 +170,7 @@ fn outcome(
             _,
         ) => Outcome::ErrorEvent {
             status: Some(status),
-            cause: cause(&Told::event(&kind, &message), status),
+            cause: cause(&ProviderError::event(&kind, &message), status),
             kind,
         },
         (Some(Fault::Empty | Fault::Truncated | Fault::Refused), _) => Outcome::Broken,

@@ -13,10 +13,10 @@ const WHILE: Duration = Duration::from_secs(60);
 
 /// Writes notices to the process log.
 #[derive(Default)]
-pub struct Notices(Mutex<State>);
+pub struct Notices(Mutex<Window>);
 
 #[derive(Default)]
-struct State {
+struct Window {
     /// When the time began in which `told` lines were written.
     since: Option<Instant>,
     told: u32,
@@ -35,7 +35,7 @@ impl Notices {
     }
 }
 
-impl State {
+impl Window {
     /// How many were left out before this one; `None` if it is left out, too.
     fn take(&mut self, now: Instant) -> Option<u32> {
         if self.since.is_none_or(|since| now >= since + WHILE) {
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_storm_is_a_few_lines() {
-        let (mut state, now) = (State::default(), clock::now());
+        let (mut state, now) = (Window::default(), clock::now());
         let told = (0..1_000).filter_map(|_| state.take(now)).count();
         assert_eq!(told, MOST as usize);
         assert_eq!(state.take(now + WHILE), Some(1_000 - MOST), "it says so");

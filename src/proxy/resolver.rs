@@ -32,7 +32,7 @@ type Answer = Result<Vec<IpAddr>, ()>;
 
 type Asks = Box<dyn Fn(Host) -> BoxFuture<'static, Answer> + Send + Sync>;
 
-/// See the module.
+/// Looks up host names, and remembers their addresses.
 pub struct Resolver {
     names: Arc<Mutex<HashMap<Host, Name>>>,
     asks: Asks,

@@ -7,10 +7,10 @@ use arc_swap::ArcSwap;
 
 use super::aside::Room;
 use super::connection::Crowd;
+use super::cooldowns::{Published, Publisher};
 use super::drain::Drain;
 use super::notices::Notices;
 use super::peers::Peers;
-use super::rests::{Rest, Rests};
 use super::shares::Scarce;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
@@ -23,7 +23,7 @@ use tollgate_ledger::events::EventIds;
 pub struct Shared {
     /// What is configured; swapped whole on reload. A request keeps the one it began with.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Provider keys that rest, and providers that cannot be reached.
+    /// Provider keys that cool down, and providers that cannot be reached.
     pub health: Health,
     /// Tells the operator what of them goes out and comes back.
     pub notices: Notices,
@@ -37,8 +37,8 @@ pub struct Shared {
     pub access_log: AccessLog,
     /// Credits and limits; `None` where the configuration turns them off.
     pub ledger: Option<Arc<Ledger>>,
-    /// Where other replicas are told which keys rest; `None` if there are none.
-    pub rests: Option<Rests>,
+    /// Where other replicas are told which keys cool down; `None` if there are none.
+    pub publisher: Option<Publisher>,
     /// Where work is done that keeps a core busy.
     pub room: Arc<Room>,
     /// What accounts share.
@@ -50,8 +50,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Takes note of an account's failed attempt: the key may rest, the provider's breaker may open. Of the many failures that
-    /// say the same of a key that rests already nothing is told. What is `provoked` is not held against anybody.
+    /// Takes note of an account's failed attempt: the key may cool down, the provider's breaker may open. Of the many failures that
+    /// say the same of a key that cools down already nothing is said. What is `provoked` is not held against anybody.
     pub fn learn(
         &self,
         candidate: &Candidate,
@@ -80,27 +80,29 @@ impl Shared {
                 self.notices.warn(told, now);
             }
         }
-        let Some(rest) = learnt.rest else { return };
-        if rest.is_new {
+        let Some(cooldown) = learnt.cooldown else {
+            return;
+        };
+        if cooldown.is_new {
             let label = self.metrics.label(&candidate.provider);
             self.metrics.cool_down(label, reason);
-            let what = rest.scope.model.as_deref().unwrap_or("all models");
-            let secs = rest
+            let what = cooldown.scope.model.as_deref().unwrap_or("all models");
+            let secs = cooldown
                 .until
                 .saturating_duration_since(now)
                 .as_secs_f32()
                 .ceil();
             let told = format_args!(
-                "the key {key} of {provider} rests for {secs} s, for {what} ({reason}): others come first"
+                "the key {key} of {provider} cools down for {secs} s, for {what} ({reason}): others come first"
             );
             self.notices.warn(told, now);
         }
-        if rest.is_later
-            && let Some(rests) = &self.rests
+        if cooldown.is_later
+            && let Some(publisher) = &self.publisher
         {
-            rests.tell(Rest {
-                key: rest.scope.name(key).into(),
-                until: rest.until,
+            publisher.publish(Published {
+                key: cooldown.scope.name(key).into(),
+                until: cooldown.until,
                 reason,
             });
         }
@@ -131,8 +133,8 @@ mod tests {
     use tollgate_base::clock;
     use tollgate_wire::Surface;
 
-    /// What requests share, a candidate, and where other replicas are told.
-    fn shared() -> (Shared, Candidate, Receiver<Rest>) {
+    /// What requests share, a candidate, and where its cool-downs are published.
+    fn shared() -> (Shared, Candidate, Receiver<Published>) {
         let yaml =
             "providers: [{ id: p, base_url: 'http://127.0.0.1:1', keys: [{ id: k, value: x }] }]";
         let config = Arc::new(tollgate_config::parse(yaml, &|_| None).expect("a configuration"));
@@ -149,7 +151,7 @@ mod tests {
             surface: Surface::ChatCompletions,
             model_index: 0,
         };
-        let (rests, told) = Rests::channel();
+        let (publisher, published) = Publisher::channel();
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             health: Health::new(1),
@@ -159,20 +161,20 @@ mod tests {
             metrics: Arc::new(Metrics::new().expect("every metric has a name of its own")),
             access_log: AccessLog::off(),
             ledger: None,
-            rests: Some(rests),
+            publisher: Some(publisher),
             room: Room::open(1).expect("the system has threads"),
             scarce: Scarce::default(),
             crowd: Arc::default(),
             event_ids: Arc::new(EventIds::new(1)),
         };
-        (shared, candidate, told)
+        (shared, candidate, published)
     }
 
     /// Requests under way when a key reaches its limit, and those that try it because no other is left, each made its
     /// replica tell the others what they knew: in a storm of refusals there were as many messages as requests.
     #[test]
-    fn a_rest_is_told_when_it_begins_and_when_its_end_moves() {
-        let (shared, candidate, mut told) = shared();
+    fn a_cool_down_is_published_when_it_begins_and_when_its_end_moves() {
+        let (shared, candidate, mut published) = shared();
         let now = clock::now();
         let secs = Duration::from_secs;
         let refused = |wait, after| {
@@ -190,8 +192,10 @@ mod tests {
             );
         };
         let mut ends = || {
-            let told = std::iter::from_fn(|| told.try_recv().ok());
-            told.map(|rest| rest.until - now).collect::<Vec<_>>()
+            let published = std::iter::from_fn(|| published.try_recv().ok());
+            published
+                .map(|cooldown| cooldown.until - now)
+                .collect::<Vec<_>>()
         };
         for _ in 0..1_000 {
             refused(30, 0);
@@ -201,9 +205,12 @@ mod tests {
         refused(40, 5);
         assert_eq!(ends(), [secs(45)], "a later end");
         refused(10, 60);
-        assert_eq!(ends(), [secs(70)], "another rest");
+        assert_eq!(ends(), [secs(70)], "another cool-down");
         let counted = r#"tollgate_key_cool_downs_total{provider="p",reason="http_429"} 2"#;
         let metrics = shared.metrics.render();
-        assert!(metrics.contains(counted), "two rests began:\n{metrics}");
+        assert!(
+            metrics.contains(counted),
+            "two cool-downs began:\n{metrics}"
+        );
     }
 }

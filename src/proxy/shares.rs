@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::pace::Pace;
 
-/// See the module.
+/// Shares what is scarce between accounts.
 #[derive(Default)]
 pub struct Shares(Mutex<Taken>);
 

@@ -56,7 +56,7 @@ pub struct Event<'a> {
     pub end: usize,
 }
 
-/// Cuts a byte stream into events. See the module for its law.
+/// Cuts a byte stream into events.
 #[derive(Debug)]
 pub struct Parser {
     /// The longest block that is gathered, in bytes.

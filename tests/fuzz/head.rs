@@ -57,7 +57,7 @@ pub fn head(data: &[u8]) {
     }
 }
 
-/// A provider's answer: nothing of its connection passes, and no key rests for longer than it may.
+/// A provider's answer: nothing of its connection passes, and no key cools down for longer than it may.
 fn answered(headers: &HeaderMap) {
     drop(Coding::of(headers));
     for name in headers.keys() {

@@ -99,7 +99,7 @@ async fn every_failing_model_is_followed_by_echo_on_every_surface() {
         assert_eq!(text(&answer.body, stream), "You said: hi", "{case}");
         assert_eq!(answer.header("x-tollgate-model"), Some("echo"), "{case}");
         assert!(answer.clean, "{case}");
-        // Passed over, where another answer has set the model to rest meanwhile.
+        // Passed over, where another answer has let the model cool down for meanwhile.
         let tried = answer.header("x-tollgate-attempts").map(str::to_owned);
         assert!(matches!(tried.as_deref(), Some("1" | "2")), "{case}");
         (model, tried)

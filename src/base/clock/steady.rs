@@ -38,7 +38,7 @@ pub struct Reading {
     pub jumps: u64,
 }
 
-/// See the module. Times of the wall clock are kept as what it is ahead of the other one.
+/// Tells which of two clocks to believe. Times of the wall clock are kept as what it is ahead of the other one.
 #[derive(Debug)]
 pub struct Steady {
     /// What is believed, to within the slack, and since when.

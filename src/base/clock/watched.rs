@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::steady::UNWATCHED;
 use super::{Reading, SLACK, Steady, since_boot, unix};
 
-/// See the module. Whether this machine's own wall clock is right does not matter to it.
+/// Reads another machine's clock. Whether this machine's own wall clock is right does not matter to it.
 #[derive(Debug, Default)]
 pub struct Watched(Mutex<Option<Seen>>);
 

@@ -6,7 +6,7 @@
 mod limits;
 mod policy;
 mod settings;
-mod shelves;
+mod sharded;
 mod snapshot;
 mod used;
 

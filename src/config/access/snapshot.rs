@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::shelves::Shelves;
+use super::sharded::ShardedKeys;
 use super::{AccessKey, AccountSettings, Configuration, ProviderKey, Used, limits};
 use crate::catalog::Auth;
 use crate::catalog::Catalog;
@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// Whether all keys are known: not before the store has been read.
     complete: bool,
-    access_keys: Shelves,
+    access_keys: ShardedKeys,
     /// Whether they are of more than one account.
     several: bool,
     configurations: Arc<Configurations>,
@@ -152,7 +152,7 @@ impl Snapshot {
             .map(|configuration| (configuration.id.clone(), Arc::new(configuration)))
             .collect();
         let mut accounts = Accounts::new(&config, contents.settings);
-        let mut access_keys = Shelves::default();
+        let mut access_keys = ShardedKeys::default();
         for key in contents.access_keys {
             let known = last.and_then(|last| last.access_keys.entry(key.id));
             let account = accounts.get(key.account);

@@ -36,7 +36,7 @@ pub struct ErrorRule {
     /// How its message begins. `{model}` stands for the model's id, `*` for one word.
     #[serde(default)]
     pub message: Option<String>,
-    /// What is at fault. `credit` and `key` let the key rest for 5 minutes, `model` lets it rest for this model,
-    /// `limit` for as long as the provider asks; the next key is tried. `request` and `filter` let nothing rest.
+    /// What is at fault. `credit` and `key` let the key cool down for 5 minutes, `model` lets it cool down for this model,
+    /// `limit` for as long as the provider asks; the next key is tried. `request` and `filter` let nothing cool down.
     pub cause: ErrorCause,
 }

@@ -32,7 +32,7 @@ mod table;
 mod throttle;
 mod validate;
 
-pub use state::{AdminState, Process, Readiness, Resting};
+pub use state::{AdminState, CoolingKey, Process, Readiness};
 
 pub(crate) use context::Context;
 

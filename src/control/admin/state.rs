@@ -23,7 +23,7 @@ pub enum Readiness {
 
 /// A provider key that cools down at this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resting {
+pub struct CoolingKey {
     /// The key's id; after a line break, what of it cools down.
     pub name: String,
     /// Until when.
@@ -44,7 +44,7 @@ pub trait Process: Send + Sync {
     fn answered(&self, operation: &'static str, status: u16);
 
     /// The provider keys that cool down at this replica.
-    fn resting(&self) -> Vec<Resting>;
+    fn cooling(&self) -> Vec<CoolingKey>;
 }
 
 /// What the admin listener shows and changes. Cheap to clone.

@@ -33,7 +33,7 @@ fn all(snapshot: &Snapshot) -> Vec<String> {
 
 fn base<'a>(
     config: &'a Arc<Config>,
-    (declared, stored): (&'a State, &'a State),
+    (declared, stored): (&'a Resources, &'a Resources),
     laid: &'a Mutex<Laid>,
 ) -> Base<'a> {
     Base {
@@ -55,11 +55,11 @@ proptest! {
         let yaml = format!("access_keys: [{{ id: k0, sha256: '{}' }}]", token::to_hex(&[9; 32]));
         let config = Arc::new(tollgate_config::parse(&yaml, &|_| None).unwrap());
         let declared = declared(&config, 1);
-        let mut stored = State::default();
+        let mut stored = Resources::default();
         for number in 0..2 {
             let id = format!("c{number}");
-            let says = forms::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
-            stored.configurations.insert(&id, resource::Configuration { meta: meta(0), says });
+            let spec = forms::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
+            stored.configurations.insert(&id, resource::Configuration { meta: meta(0), spec });
         }
         let own = Settings { meta: meta(1), max_input_tokens: Cap::from(5).into(), ..Settings::default() };
         stored.settings.insert("a1", own);

@@ -12,7 +12,7 @@ fn documents() -> Vec<(&'static str, Value)> {
     let timeouts = json!({
         "per_request": "1s", "whole_answer": "9s", "total": "2s", "stream_idle": null, "hold": null, "keepalive": null,
     });
-    let says = json!({
+    let spec = json!({
         "id": "akc_1", "name": null, "failover": true, "timeouts": timeouts,
         "retry": {"same": 1, "most": "3s"}, "commit": "whole", "stop_on": ["content_filter"],
         "access": {"providers": {"allow": ["f"]}, "models": {"allow": null}},
@@ -60,7 +60,7 @@ fn documents() -> Vec<(&'static str, Value)> {
                 },
             }),
         ),
-        ("configuration", json!({"says": says})),
+        ("configuration", json!({"says": spec})),
         (
             "provider",
             json!({"says": provider, "surfaces": [surface], "publicOnly": true, "modelIds": ["mod_1"]}),
@@ -172,22 +172,22 @@ fn the_yaml_says_nothing_that_the_forms_do_not_know() {
         form
     }
     for (kind, mut document) in documents() {
-        let says = document["says"].take();
+        let spec = document["says"].take();
         match kind {
             "configuration" => {
-                let yaml: types::Configuration = serde_json::from_value(says).unwrap();
+                let yaml: types::Configuration = serde_json::from_value(spec).unwrap();
                 known::<_, forms::Configuration>(&yaml);
             }
             "provider" => {
-                let yaml: types::Provider = serde_json::from_value(says).unwrap();
+                let yaml: types::Provider = serde_json::from_value(spec).unwrap();
                 let form = forms::Provider::of(&yaml);
                 assert_eq!(json!(form.read()), json!(yaml));
                 // Its keys are resources of their own.
-                let mut says = json!(yaml);
-                says.as_object_mut()
+                let mut spec = json!(yaml);
+                spec.as_object_mut()
                     .unwrap()
                     .retain(|name, _| !name.ends_with("keys"));
-                assert_eq!(json!(form), says);
+                assert_eq!(json!(form), spec);
             }
             "access-key" => {
                 let yaml: types::RateLimits =
@@ -279,11 +279,11 @@ fn an_unknown_word_is_kept_and_what_becomes_of_it_is_told() {
 fn what_is_left_out_is_never_more_than_what_was_said() {
     use forms::Form;
 
-    let says = |kind: &str| {
+    let spec = |kind: &str| {
         let mut all = documents().into_iter();
         all.find(|(one, _)| *one == kind).unwrap().1["says"].take()
     };
-    let mut own = says("configuration");
+    let mut own = spec("configuration");
     own["router"]["rules"][0]["steps"][0]["type"] = json!("weighted");
     own["router"]["rules"][1]["steps"][0]["type"] = json!("weighted");
     let form: forms::Configuration = serde_json::from_value(own).unwrap();
@@ -296,7 +296,7 @@ fn what_is_left_out_is_never_more_than_what_was_said() {
     );
 
     let provider = |change: &dyn Fn(&mut Value)| {
-        let mut own = says("provider");
+        let mut own = spec("provider");
         change(&mut own);
         serde_json::from_value::<forms::Provider>(own)
             .unwrap()

@@ -13,7 +13,7 @@ async fn forge(store: &dyn Store, kind: &str, id: &str, change: impl Fn(&str) ->
 fn provider(id: &str, host: &str) -> Provider {
     Provider {
         meta: meta(),
-        says: serde_json::from_value(serde_json::json!({
+        spec: serde_json::from_value(serde_json::json!({
             "id": id, "base_url": format!("https://{host}/v1"), "models": [{"id": "m"}],
         }))
         .unwrap(),

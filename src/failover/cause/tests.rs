@@ -11,7 +11,7 @@ const ASKED: Asked<'_> = Asked {
 };
 
 fn cause(status: u16, body: &Value, asked: Asked<'_>) -> Option<Cause> {
-    Told::read(body.to_string().as_bytes()).cause(status, &[], asked)
+    ProviderError::read(body.to_string().as_bytes()).cause(status, &[], asked)
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn what_is_the_requests_own_fault_is_no_keys() {
         "7",
         "{\"error\":7}",
     ] {
-        let told = Told::read(text.as_bytes());
+        let told = ProviderError::read(text.as_bytes());
         assert_eq!(told.cause(400, &[], ASKED), None, "{text}");
     }
 }
@@ -139,7 +139,7 @@ fn operators_say_what_their_providers_mean() {
         ),
     ] {
         let body = json!({ "error": error }).to_string();
-        let found = Told::read(body.as_bytes()).cause(status, &rules, ASKED);
+        let found = ProviderError::read(body.as_bytes()).cause(status, &rules, ASKED);
         assert_eq!(found, expected, "{status} {error}");
     }
 }
@@ -156,7 +156,7 @@ proptest! {
     /// never believed.
     #[test]
     fn no_text_panics_and_no_echo_is_believed(text in "\\PC{0,60}", pattern in "[a-z*{} ]{0,12}", model in "[a-z*{}]{0,4}") {
-        let told = Told::read(text.as_bytes());
+        let told = ProviderError::read(text.as_bytes());
         let _ = told.cause(400, &[], Asked { model: &model, body: text.as_bytes() });
         if let Some(begun) = beginning(&text, &pattern, &model) {
             prop_assert!(text.starts_with(begun));

@@ -26,15 +26,15 @@ fn key() -> Arc<str> {
 
 const CLASS: Class = Class::Answers;
 
-/// Until when the key rests after this outcome of a request for the model `m`.
+/// Until when the key cools down after this outcome of a request for the model `m`.
 fn failed(
     cooldowns: &Cooldowns,
     key: &Arc<str>,
     outcome: &Outcome,
     now: Instant,
 ) -> Option<Instant> {
-    let rest = cooldowns.on_outcome(key, &"m".into(), CLASS, outcome, now);
-    rest.map(|rest| rest.until)
+    let cooldown = cooldowns.on_outcome(key, &"m".into(), CLASS, outcome, now);
+    cooldown.map(|cooldown| cooldown.until)
 }
 
 fn until(cooldowns: &Cooldowns, key: &str, now: Instant) -> Option<Instant> {
@@ -88,8 +88,8 @@ fn what_each_outcome_does_to_a_key() {
             until(&cooldowns, "openai-main", now),
             "{outcome:?}: both say the same"
         );
-        let rest = ends.map(|ends| (ends - now).as_millis());
-        let fits = match (rest, expected) {
+        let length = ends.map(|ends| (ends - now).as_millis());
+        let fits = match (length, expected) {
             (None, None) => true,
             (Some(ms), Some((least, most))) => {
                 (u128::from(*least)..=u128::from(*most)).contains(&ms)
@@ -98,12 +98,12 @@ fn what_each_outcome_does_to_a_key() {
         };
         assert!(
             fits,
-            "{outcome:?}: rests {rest:?} ms, expected {expected:?}"
+            "{outcome:?}: cools down for {length:?} ms, expected {expected:?}"
         );
         assert_eq!(
             until(&cooldowns, "another", now),
             None,
-            "{outcome:?}: other keys do not rest"
+            "{outcome:?}: other keys do not cool down"
         );
     }
 }
@@ -114,23 +114,23 @@ fn consecutive_failures_double_and_a_success_starts_over() {
     let mut now = tollgate_base::clock::now();
     for expected in [1, 2, 4, 8, 16, 32, 48, 48] {
         let ends = failed(&cooldowns, &key(), &status(429, None), now).unwrap();
-        let rest = ends - now;
+        let length = ends - now;
         assert!(
-            rest >= secs(expected) && rest <= secs(expected) * 5 / 4,
-            "{rest:?} is not {expected} s"
+            length >= secs(expected) && length <= secs(expected) * 5 / 4,
+            "{length:?} is not {expected} s"
         );
         now = ends;
         assert_eq!(
             until(&cooldowns, &key(), now),
             None,
-            "a rest ends at its end"
+            "a cool-down ends at its end"
         );
     }
     cooldowns.on_success(&key(), "m", CLASS);
-    let rest = failed(&cooldowns, &key(), &status(429, None), now).unwrap() - now;
+    let length = failed(&cooldowns, &key(), &status(429, None), now).unwrap() - now;
     assert!(
-        rest < secs(2),
-        "a success forgets the failures in a row, but the rest is {rest:?}"
+        length < secs(2),
+        "a success forgets the failures in a row, but it cools down for {length:?}"
     );
 }
 
@@ -157,7 +157,7 @@ fn a_shorter_wait_does_not_cut_a_longer_one() {
     );
 }
 
-/// One caller's unknown model, or one that is not for the key, rested it for all that others asked of it.
+/// One caller's unknown model, or one that is not for the key, let it cool down for all that others asked of it.
 #[test]
 fn what_is_forbidden_rests_the_key_for_that_model_alone() {
     let now = tollgate_base::clock::now();
@@ -206,7 +206,7 @@ fn the_operator_lists_and_clears() {
         list,
         [("c".into(), 429), ("b".into(), 429), ("a".into(), 401)]
     );
-    assert!(cooldowns.clear("a", now), "it rested");
+    assert!(cooldowns.clear("a", now), "it cooled down");
     assert!(!cooldowns.clear("a", now), "it does not any more");
     assert_eq!(
         cooldowns.list(now + secs(10)).len(),
@@ -238,9 +238,9 @@ fn what_is_learned_of_a_model_says_nothing_of_another() {
     let ends = |outcome: Outcome, class| {
         let cooldowns = Cooldowns::new(7);
         cooldowns.on_outcome(&key(), &"m".into(), class, &outcome, now);
-        let rests = |model, class| cooldowns.until(&key(), model, class, now).is_some();
+        let cools = |model, class| cooldowns.until(&key(), model, class, now).is_some();
         let all = [Class::Answers, Class::Embeddings, Class::Counting];
-        let of = |model| all.map(|class| u8::from(rests(model, class)));
+        let of = |model| all.map(|class| u8::from(cools(model, class)));
         (of("m"), of("n"))
     };
     for (outcome, class, expected) in [
@@ -291,11 +291,11 @@ fn of_one_key_a_bounded_number_of_models_is_kept() {
 #[test]
 fn replicas_hear_of_a_model_and_old_ones_tell_of_keys() {
     let (cooldowns, now) = (Cooldowns::new(7), tollgate_base::clock::now());
-    let rest = cooldowns.on_outcome(&key(), &"m".into(), CLASS, &status(429, Some(9)), now);
-    let rest = rest.unwrap();
-    assert!(rest.is_new && rest.is_later);
+    let cooldown = cooldowns.on_outcome(&key(), &"m".into(), CLASS, &status(429, Some(9)), now);
+    let cooldown = cooldown.unwrap();
+    assert!(cooldown.is_new && cooldown.is_later);
     let other = Cooldowns::new(8);
-    other.heard(&rest.scope.name(&key()), rest.until, now);
+    other.heard(&cooldown.scope.name(&key()), cooldown.until, now);
     assert_eq!(until(&other, &key(), now), Some(now + secs(9)));
     assert_eq!(other.until(&key(), "n", CLASS, now), None);
     other.heard(&key(), now + secs(3), now);

@@ -17,12 +17,12 @@ use super::{Fsync, Journal};
 /// How far a journal is on disk.
 #[derive(Default)]
 pub(super) struct Durable {
-    state: Mutex<State>,
+    state: Mutex<Progress>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Progress {
     /// Records on disk: all up to this one.
     synced: u64,
     /// A thread is at it.

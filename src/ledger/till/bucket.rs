@@ -27,7 +27,7 @@ const RESERVE: i64 = 8;
 
 /// What a message says of a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Statement {
     /// Settled since the last one.
     pub used: i64,
     /// Not needed any more.
@@ -55,7 +55,7 @@ impl Bucket {
     }
 
     /// What the next message says. What is settled and returned leaves the bucket with it.
-    pub(super) fn tell(&mut self, recalled: bool) -> Told {
+    pub(super) fn tell(&mut self, recalled: bool) -> Statement {
         let taken = std::mem::take(&mut self.taken);
         // Follows a rise at once, and a fall within a few messages.
         self.pace = taken.max(self.pace / 2);
@@ -80,7 +80,7 @@ impl Bucket {
         } else {
             0
         };
-        Told {
+        Statement {
             used,
             returned,
             need,

@@ -33,7 +33,7 @@ pub trait Observer: Send + Sync {
     fn read(&self, books: &[Books]);
 }
 
-/// See the module.
+/// Carries messages between a till and its bank.
 pub struct Flusher {
     pub(super) till: Arc<Till>,
     bank: Arc<dyn Bank>,

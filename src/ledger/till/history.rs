@@ -26,7 +26,7 @@ const AT_ONCE: usize = 50_000;
 /// Messages that a bank has forgotten, by account: the first and the last.
 pub(super) type Gaps = HashMap<String, (u64, u64)>;
 
-/// See the module.
+/// Holds what a journal shows of each account.
 pub(super) struct History {
     holder: Holder,
     /// Before an account's first message, if it shows that nothing of it is missing.

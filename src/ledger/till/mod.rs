@@ -111,7 +111,7 @@ pub struct Ask<'a> {
     pub limits: &'a Arc<[Limit]>,
 }
 
-/// See the module.
+/// Admits and settles requests from the replica's own money.
 pub struct Till {
     journal: Arc<Journal>,
     caches: RwLock<HashMap<Arc<str>, Arc<AccountCache>, RandomState>>,

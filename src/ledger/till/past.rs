@@ -17,7 +17,7 @@ use tollgate_store::StoreError;
 pub(super) type Reported = HashMap<Arc<str>, NanoUsd>;
 
 /// How far an account's messages were told.
-enum Told {
+enum Delivery {
     /// All of them; this is the last answer.
     Wholly(Reply),
     /// Up to one that the bank refuses.
@@ -80,13 +80,13 @@ impl Flusher {
             let (mut again, mut gaps) = (Vec::new(), Gaps::new());
             for mut rest in rests {
                 match self.insist(&mut rest).await {
-                    Told::Wholly(reply) => self.balance(&rest, &reply, reported),
-                    Told::Refused => told = false,
-                    Told::Behind(first, last) => {
+                    Delivery::Wholly(reply) => self.balance(&rest, &reply, reported),
+                    Delivery::Refused => told = false,
+                    Delivery::Behind(first, last) => {
                         gaps.insert(rest.account().to_string(), (first, last));
                         again.push(rest);
                     }
-                    Told::Foreign(reply) => again.extend(part(life, rest, &reply)),
+                    Delivery::Foreign(reply) => again.extend(part(life, rest, &reply)),
                 }
             }
             if let Err(error) = self.remember(life, gaps, &mut again) {
@@ -105,7 +105,7 @@ impl Flusher {
 
     /// One account's messages, in their order, each until it is applied. If the bank refuses one, those after it are not
     /// told, either.
-    async fn insist(&self, rest: &mut Rest) -> Told {
+    async fn insist(&self, rest: &mut Rest) -> Delivery {
         let mut last = None;
         while let Some(message) = rest.next() {
             let mut pause = Duration::from_millis(100);
@@ -115,7 +115,7 @@ impl Flusher {
                     Some(Ok(reply)) => break reply,
                     Some(Err(StoreError::Refused(why))) => {
                         log::error!("account `{}`: the bank refuses: {why}", message.account);
-                        return Told::Refused;
+                        return Delivery::Refused;
                     }
                     Some(Err(error)) => log::warn!(
                         "account `{}`: the bank does not answer, trying again: {error}",
@@ -137,14 +137,14 @@ impl Flusher {
                     );
                     let (first, last) = (reply.last + 1, message.number - 1);
                     if !rest.step_back(first) {
-                        return Told::Behind(first, last);
+                        return Delivery::Behind(first, last);
                     }
                 }
-                Verdict::Foreign => return Told::Foreign(reply),
+                Verdict::Foreign => return Delivery::Foreign(reply),
             }
             last = Some(reply);
         }
-        last.map_or(Told::Refused, Told::Wholly)
+        last.map_or(Delivery::Refused, Delivery::Wholly)
     }
 
     /// Reads what the bank has forgotten of a life, for what is left of its accounts.

@@ -153,7 +153,7 @@ fn a_rotated_file_is_let_go() {
 #[test]
 fn a_full_buffer_drops_and_counts() {
     let shared = Shared {
-        state: Mutex::new(State::default()),
+        state: Mutex::new(Queue::default()),
         work: Condvar::new(),
         written: Condvar::new(),
         dropped: counter(),

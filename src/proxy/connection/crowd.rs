@@ -11,12 +11,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-/// See the module.
+/// Counts the connections, and says which one gives way.
 #[derive(Default)]
-pub struct Crowd(Mutex<State>);
+pub struct Crowd(Mutex<Members>);
 
 #[derive(Default)]
-struct State {
+struct Members {
     /// Numbers connections, and orders waits.
     next: u64,
     guests: HashMap<u64, Guest>,
@@ -89,7 +89,7 @@ impl Crowd {
     }
 }
 
-impl State {
+impl Members {
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next

@@ -44,7 +44,7 @@ const LINGER_BYTES: usize = 16 << 20;
 
 type Clock = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
-/// See the module.
+/// Reads and writes a client's connection, a request at a time.
 pub(super) struct Connection {
     pub(super) inner: Stream,
     /// How long the client may take for a head, and leave unread what is written.

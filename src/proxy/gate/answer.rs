@@ -9,7 +9,7 @@ use super::numbers::Numbers;
 use super::{Fault, Gathered, Stop, Translator};
 use tollgate_config::catalog::{ErrorCause, Provider};
 use tollgate_failover::cause::{Asked, LONGEST};
-use tollgate_failover::{Outcome, Told};
+use tollgate_failover::{Outcome, ProviderError};
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::tokens::{Seen, Tap};
 use tollgate_wire::translate::Reply;
@@ -18,7 +18,7 @@ use tollgate_wire::{Endpoint, Surface};
 /// Blanks before an answer's first byte, in bytes: what keeps a connection alive is far less.
 const LONGEST_BLANK: usize = 64 << 10;
 
-/// See the module.
+/// Looks at an answer's body, each kind in its own way.
 pub enum Answer {
     /// Nothing of it has come, so nobody knows which of the others it is.
     Unseen(Box<Unseen>),
@@ -276,7 +276,7 @@ impl Judged {
     /// What it means; whether it is relayed.
     pub(super) fn conclude(&self) -> (Outcome, bool) {
         let status = self.outcome.status().unwrap_or_default();
-        let told = Told::read(&self.body[..self.body.len().min(LONGEST)]);
+        let told = ProviderError::read(&self.body[..self.body.len().min(LONGEST)]);
         let asked = Asked {
             model: &self.model,
             body: &self.asked,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Answer, Fault, Gate, State, Stop};
+use super::{Answer, Fault, Gate, GateState, Stop};
 use tollgate_failover::Outcome;
 
 /// How long an error's body is waited for that nobody will read.
@@ -21,7 +21,7 @@ impl Gate {
     }
 }
 
-impl State {
+impl GateState {
     /// The attempt's end, if its answer is an error to be judged that is worth no longer wait.
     pub(super) fn hurry(&mut self, now: Instant) {
         if let Some(Answer::Judged(judged)) = &self.answer

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pingora_core::protocols::http::HttpTask;
 
-use super::{Answer, Fault, Gate, Pass, Phase, State};
+use super::{Answer, Fault, Gate, GateState, Pass, Phase};
 use tollgate_wire::tokens::Tap;
 
 /// So many bytes more are read at most.
@@ -142,7 +142,7 @@ impl Gate {
     }
 }
 
-impl State {
+impl GateState {
     fn tap(&self) -> Option<&Tap> {
         self.answer.as_ref().and_then(Answer::tap)
     }

@@ -105,13 +105,13 @@ pub enum Pass {
     Translate(Translation),
 }
 
-/// See the module.
+/// Holds an answer back until it is committed, and watches it pass.
 pub struct Gate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     drain: Arc<Drain>,
 }
 
-struct State {
+struct GateState {
     phase: Phase,
     limits: Limits,
     attempt_by: Instant,
@@ -151,7 +151,7 @@ impl Gate {
     /// A request that has just been received.
     pub fn new(limits: Limits, drain: Arc<Drain>, now: Instant) -> Gate {
         Gate {
-            state: Mutex::new(State {
+            state: Mutex::new(GateState {
                 phase: Phase::Held,
                 limits,
                 attempt_by: now,

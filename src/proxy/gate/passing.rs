@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use pingora_core::protocols::http::HttpTask;
 
-use super::{Answer, Fault, Phase, State, Stop, form};
+use super::{Answer, Fault, GateState, Phase, Stop, form};
 use tollgate_wire::report::StreamFailure;
 
-impl State {
+impl GateState {
     /// The provider said within the answer that it failed: the client has read of it, and what follows is no answer.
     pub(super) fn has_failed(&self) -> bool {
         let told = matches!(

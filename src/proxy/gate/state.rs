@@ -5,13 +5,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use pingora_core::protocols::http::HttpTask;
 
-use super::{Answer, Fault, HOLD_BYTES, Phase, State, Stop, across, answer};
+use super::{Answer, Fault, GateState, HOLD_BYTES, Phase, Stop, across, answer};
 use tollgate_wire::report::StreamFailure;
 
 /// The most that is held of a stream that is to leave when it is whole.
 const HOLD_WHOLE: usize = 8 << 20;
 
-impl State {
+impl GateState {
     /// The answer has come to its end, or to the event with which its protocol ends.
     pub(super) fn at_end(&self) -> bool {
         let said = |answer: &Answer| match answer {

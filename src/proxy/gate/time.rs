@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Answer, Fault, Gate, Phase, State};
+use super::{Answer, Fault, Gate, GateState, Phase};
 
 /// How often a waiting session looks at the clock at least, so that the end of a drain reaches it.
 const TICK: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ impl Gate {
         self.ends(&self.state.lock())
     }
 
-    fn ends(&self, state: &State) -> Instant {
+    fn ends(&self, state: &GateState) -> Instant {
         let at = state.due().0;
         self.drain.ends().map_or(at, |ends| at.min(ends))
     }
@@ -84,7 +84,7 @@ impl Gate {
     }
 }
 
-impl State {
+impl GateState {
     /// When the attempt ends if nothing happens until then, and why. A stream that has shown life is bounded by its
     /// silences alone.
     fn due(&self) -> (Instant, Fault) {

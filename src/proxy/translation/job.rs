@@ -31,12 +31,12 @@ pub struct Carried {
 /// Whom a request is told, whichever key is used for it. So a large body is translated once for a model, however
 /// many keys there are.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Addressee {
     provider: Arc<str>,
     model: Arc<str>,
 }
 
-/// See the module.
+/// Holds a translation to do, on any thread.
 pub(super) struct Job {
     pub called: Surface,
     pub bytes: Bytes,
@@ -56,8 +56,8 @@ pub(super) struct Done {
 
 impl Job {
     /// Whom it is for.
-    pub fn told(&self) -> Told {
-        Told {
+    pub fn told(&self) -> Addressee {
+        Addressee {
             provider: self.candidate.provider.id.clone(),
             model: self.candidate.upstream_model.clone(),
         }

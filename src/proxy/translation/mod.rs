@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use job::{Carried, target};
 
-use job::{Done, Job, Read, Told};
+use job::{Addressee, Done, Job, Read};
 
 use super::aside::{Aside, LARGE};
 use tollgate_config::access::{AccessKey, least};
@@ -28,7 +28,7 @@ pub struct RequestTranslation {
     /// Why the first candidate that was passed over was.
     refusal: Option<Refusal>,
     /// Whether candidates can be told, as far as that was found out.
-    known: Vec<(Told, bool)>,
+    known: Vec<(Addressee, bool)>,
     /// The candidates that are left have been looked at.
     pruned: bool,
 }
@@ -178,7 +178,7 @@ impl RequestTranslation {
         }
     }
 
-    fn can(&self, told: &Told) -> Option<bool> {
+    fn can(&self, told: &Addressee) -> Option<bool> {
         let known = self.known.iter().find(|(known, _)| known == told);
         known.map(|(_, can)| *can)
     }
@@ -198,7 +198,7 @@ impl RequestTranslation {
         Ok(self.learn(told, done))
     }
 
-    fn learn(&mut self, told: Told, done: Done) -> Option<Carried> {
+    fn learn(&mut self, told: Addressee, done: Done) -> Option<Carried> {
         self.read.get_or_insert(done.read);
         if self.can(&told).is_none() {
             self.known.push((told, done.carried.is_ok()));

@@ -7,7 +7,7 @@ use super::keys::SLOTS;
 use super::servers::ranges;
 use super::settings::Address;
 
-/// The slots of a Cluster are those that there are; a list of rests is read, or refused.
+/// The slots of a Cluster are those that there are; a list of cool-downs is read, or refused.
 pub fn answer(value: &Value) {
     let asked = Address::new("asked", 6379);
     for (from, to, _) in ranges(value, &asked).unwrap_or_default() {

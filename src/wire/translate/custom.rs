@@ -43,11 +43,11 @@ pub(super) fn unwrap(arguments: &str) -> String {
 /// Takes the text out of arguments that come in fragments.
 #[derive(Debug, Default)]
 pub(super) struct Unwrap {
-    state: State,
+    state: Position,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-enum State {
+enum Position {
     /// Before the text's opening quote; how many quotes have been seen.
     #[default]
     Head,
@@ -73,22 +73,22 @@ impl Unwrap {
 
     fn step(&mut self, c: char, text: &mut String) {
         self.state = match std::mem::take(&mut self.state) {
-            State::Head if c == '"' => State::Key,
-            State::Head => State::Head,
-            State::Key if c == '"' => State::Colon,
-            State::Key => State::Key,
-            State::Colon if c == '"' => State::Text,
-            State::Colon => State::Colon,
-            State::Text => match c {
-                '"' => State::Done,
-                '\\' => State::Escape,
+            Position::Head if c == '"' => Position::Key,
+            Position::Head => Position::Head,
+            Position::Key if c == '"' => Position::Colon,
+            Position::Key => Position::Key,
+            Position::Colon if c == '"' => Position::Text,
+            Position::Colon => Position::Colon,
+            Position::Text => match c {
+                '"' => Position::Done,
+                '\\' => Position::Escape,
                 c => {
                     text.push(c);
-                    State::Text
+                    Position::Text
                 }
             },
-            State::Escape if c == 'u' => State::Unicode(0, 0, None),
-            State::Escape => {
+            Position::Escape if c == 'u' => Position::Unicode(0, 0, None),
+            Position::Escape => {
                 text.push(match c {
                     'n' => '\n',
                     't' => '\t',
@@ -97,35 +97,35 @@ impl Unwrap {
                     'f' => '\u{c}',
                     c => c,
                 });
-                State::Text
+                Position::Text
             }
-            State::Unicode(code, digits, high) => {
+            Position::Unicode(code, digits, high) => {
                 let code = code * 16 + c.to_digit(16).unwrap_or(0);
                 if digits < 3 {
-                    State::Unicode(code, digits + 1, high)
+                    Position::Unicode(code, digits + 1, high)
                 } else {
                     unit(code, high, text)
                 }
             }
-            State::Low(high) if c == '\\' => State::LowEscape(high),
-            State::Low(_) => {
+            Position::Low(high) if c == '\\' => Position::LowEscape(high),
+            Position::Low(_) => {
                 text.push(char::REPLACEMENT_CHARACTER);
-                self.state = State::Text;
+                self.state = Position::Text;
                 return self.step(c, text);
             }
-            State::LowEscape(high) if c == 'u' => State::Unicode(0, 0, Some(high)),
-            State::LowEscape(_) => {
+            Position::LowEscape(high) if c == 'u' => Position::Unicode(0, 0, Some(high)),
+            Position::LowEscape(_) => {
                 text.push(char::REPLACEMENT_CHARACTER);
-                self.state = State::Escape;
+                self.state = Position::Escape;
                 return self.step(c, text);
             }
-            State::Done => State::Done,
+            Position::Done => Position::Done,
         };
     }
 }
 
 /// One unit of UTF-16.
-fn unit(code: u32, high: Option<u32>, text: &mut String) -> State {
+fn unit(code: u32, high: Option<u32>, text: &mut String) -> Position {
     let whole = match high {
         Some(high) if (0xdc00..0xe000).contains(&code) => {
             0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00)
@@ -134,11 +134,11 @@ fn unit(code: u32, high: Option<u32>, text: &mut String) -> State {
             text.push(char::REPLACEMENT_CHARACTER);
             return unit(code, None, text);
         }
-        None if (0xd800..0xdc00).contains(&code) => return State::Low(code),
+        None if (0xd800..0xdc00).contains(&code) => return Position::Low(code),
         None => code,
     };
     text.push(char::from_u32(whole).unwrap_or(char::REPLACEMENT_CHARACTER));
-    State::Text
+    Position::Text
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ async fn the_longest_wins_and_the_ended_are_gone(topology: Topology) {
     assert_eq!(keys(&one).await, [odd]);
 }
 
-/// A key rests for a model under a name that begins with its own and a line break; whoever clears the key means all.
+/// A key cools down for a model under a name that begins with its own and a line break; whoever clears the key means all.
 #[tokio::test]
 async fn clearing_a_key_clears_what_it_does_for_models() {
     let server = Process::start(&[]);

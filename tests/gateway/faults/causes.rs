@@ -1,4 +1,4 @@
-//! Errors that say whose fault they are: a key's go to the next key and let it rest, a request's do not.
+//! Errors that say whose fault they are: a key's go to the next key and let it cool down, a request's do not.
 
 use std::time::Duration;
 
@@ -238,14 +238,14 @@ async fn a_rate_limit_is_about_a_model_and_an_endpoint() {
     assert_eq!(attempts(message("p:limited")).await, 2);
     let bad = |index: usize| fake.seen()[index].header("x-api-key") == Some("KEY-BAD-1");
     assert_eq!(attempts(message("p:limited")).await, 1);
-    assert!(!bad(2), "it rests for this model");
+    assert!(!bad(2), "it cools down for this model");
     assert_eq!(attempts(message("p:other")).await, 1);
     assert!(bad(3), "not for another one");
     assert_eq!(attempts(count("p:limited")).await, 1);
     assert!(bad(4), "counting has limits of its own");
     assert_eq!(attempts(count("p:counted")).await, 2);
     assert_eq!(attempts(count("p:counted")).await, 1);
-    assert!(!bad(7), "counting rests");
+    assert!(!bad(7), "counting cools down");
     assert_eq!(attempts(message("p:counted")).await, 1);
     assert!(bad(8), "and nothing else");
 }
@@ -297,7 +297,7 @@ async fn an_operator_is_told_who_was_asked_and_what_went_out() {
         "there req_bad",
         "attempt 2 asks p m with the key good",
         "there req_good",
-        "WARN  tollgate::proxy::notices the key bad of p rests for 300 s, for all models (http_401)",
+        "WARN  tollgate::proxy::notices the key bad of p cools down for 300 s, for all models (http_401)",
     ] {
         assert!(output.contains(told), "{told}:\n{output}");
     }
@@ -305,7 +305,7 @@ async fn an_operator_is_told_who_was_asked_and_what_went_out() {
 
 #[tokio::test]
 async fn a_retry_after_on_503_counts() {
-    for (retry_after, rests) in [(Some("30"), true), (None, false)] {
+    for (retry_after, cools) in [(Some("30"), true), (None, false)] {
         let headers: Vec<(&str, &str)> = retry_after
             .map(|wait| ("retry-after", wait))
             .into_iter()
@@ -316,7 +316,7 @@ async fn a_retry_after_on_503_counts() {
             assert_eq!(ask(&gateway, &chat("p:m")).await.status(), 200);
         }
         let first_again = keys(&fake)[2];
-        assert_eq!(first_again == "good", rests, "{retry_after:?}");
+        assert_eq!(first_again == "good", cools, "{retry_after:?}");
     }
 }
 

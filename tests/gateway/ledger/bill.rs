@@ -276,7 +276,7 @@ fn body(model: &str, asks: &Value) -> Value {
 
 /// An event of the account, as it is stored.
 #[derive(Debug)]
-struct Told {
+struct Charged {
     model: String,
     usage: Usage,
     cost: NanoUsd,
@@ -284,7 +284,7 @@ struct Told {
     explained: String,
 }
 
-async fn told(gateway: &Gateway, account: &str, count: usize) -> Vec<Told> {
+async fn told(gateway: &Gateway, account: &str, count: usize) -> Vec<Charged> {
     let bank = bank(gateway);
     let end = tollgate_base::clock::now() + common::PATIENCE;
     loop {
@@ -292,7 +292,7 @@ async fn told(gateway: &Gateway, account: &str, count: usize) -> Vec<Told> {
         let mut all = Vec::new();
         for batch in &batches {
             for event in stored::decode(batch).unwrap() {
-                all.push(Told {
+                all.push(Charged {
                     model: event.model.to_owned(),
                     usage: event.tokens,
                     cost: event.total_cost,

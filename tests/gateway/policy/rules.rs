@@ -12,7 +12,7 @@ use crate::common::script::Script;
 type Caller = (&'static str, Option<Value>);
 
 /// For each caller the credentials that are tried for these models, in order, and what it is answered. Every attempt
-/// is refused in a way that leads to the next, and lets the key rest for nobody else.
+/// is refused in a way that leads to the next, and lets the key cool down for nobody else.
 async fn tried(callers: &[Caller], models: &[&str]) -> Vec<(Vec<String>, u16, String)> {
     let fake = Fake::start(Wire::H1, Script::error(409, "no")).await;
     let mut entry = provider("p", &fake);

@@ -66,11 +66,11 @@ impl Catalog {
     ///
     /// # Errors
     /// Every fault at once.
-    pub fn made(&self, says: &types::Provider) -> Result<Provider, Vec<OverlayFault>> {
+    pub fn made(&self, spec: &types::Provider) -> Result<Provider, Vec<OverlayFault>> {
         let no_files =
             |_: &Path| Err("a provider that is made at run time has no files".to_owned());
         let mut faults = Faults::default();
-        let made = providers::lay(self, says, "providers[0]", &no_files, &mut faults);
+        let made = providers::lay(self, spec, "providers[0]", &no_files, &mut faults);
         made.filter(|_| faults.0.is_empty()).ok_or(faults.0)
     }
 

@@ -192,7 +192,7 @@ fn hidden(context: &Context) -> HashSet<String> {
     context.look(|view| {
         let all = view.all::<Custom>();
         let others = all.filter(|found| !found.declared && *found.resource.meta.account != **own);
-        others.map(|found| found.resource.says.id.clone()).collect()
+        others.map(|found| found.resource.spec.id.clone()).collect()
     })
 }
 

@@ -100,7 +100,7 @@ impl Managed for Configuration {
 
     fn begin(context: &Context, _: &Sent) -> Result<New<Self>, ApiError> {
         let mut new = New::<Self>::of(context);
-        new.resource.says.id.clone_from(&new.id);
+        new.resource.spec.id.clone_from(&new.id);
         Ok(new)
     }
 
@@ -113,35 +113,35 @@ impl Managed for Configuration {
     ) -> Result<(), ApiError> {
         let known = &change.known;
         let mut faults = Faults::default();
-        let says = &mut self.says;
+        let spec = &mut self.spec;
         sent.labels.apply(&mut self.meta);
-        sent.failover.clone().apply(&mut says.failover);
+        sent.failover.clone().apply(&mut spec.failover);
         match &sent.access {
             Patch::Absent => {}
-            Patch::Null => says.access = Default::default(),
+            Patch::Null => spec.access = Default::default(),
             Patch::Value(access) => {
-                says.access = check::access(known, access, &says.access, &mut faults);
+                spec.access = check::access(known, access, &spec.access, &mut faults);
             }
         }
         let mut keys = Vec::new();
         match &sent.router {
             Patch::Absent => {}
-            Patch::Null => says.router = Default::default(),
+            Patch::Null => spec.router = Default::default(),
             Patch::Value(router) => {
                 let inline = Inline::of(known.context, known.config, router, &mut faults)?;
-                (says.router, keys) =
-                    check::router(known, router, &says.router, &inline, &mut faults);
+                (spec.router, keys) =
+                    check::router(known, router, &spec.router, &inline, &mut faults);
             }
         }
         match &sent.limits {
             Patch::Absent => {}
-            Patch::Null => says.limits = Default::default(),
-            Patch::Value(limits) => says.limits = limits.read(&says.limits, &mut faults),
+            Patch::Null => spec.limits = Default::default(),
+            Patch::Value(limits) => spec.limits = limits.read(&spec.limits, &mut faults),
         }
         match &sent.timeouts {
             Patch::Absent => {}
-            Patch::Null => says.timeouts = Default::default(),
-            Patch::Value(timeouts) => says.timeouts = timeouts.read(&says.timeouts, &mut faults),
+            Patch::Null => spec.timeouts = Default::default(),
+            Patch::Value(timeouts) => spec.timeouts = timeouts.read(&spec.timeouts, &mut faults),
         }
         faults.none()?;
         for (id, key) in &keys {
@@ -163,13 +163,13 @@ impl Managed for Configuration {
     }
 
     fn own(&self, context: &Context, view: View<'_>, _: Seen) -> Own {
-        let says = &self.says;
+        let spec = &self.spec;
         Own {
-            access: AccessScope::shown(&says.access),
-            router: Router::shown(view, &says.router),
-            limits: ConfigurationLimits::shown(&says.limits),
-            failover: says.failover,
-            timeouts: ConfigurationTimeouts::shown(&says.timeouts),
+            access: AccessScope::shown(&spec.access),
+            router: Router::shown(view, &spec.router),
+            limits: ConfigurationLimits::shown(&spec.limits),
+            failover: spec.failover,
+            timeouts: ConfigurationTimeouts::shown(&spec.timeouts),
             account_id: context.other_account(&self.meta),
         }
     }

@@ -1,4 +1,4 @@
-//! Provider keys that rest, because their provider said so or does not accept them.
+//! Provider keys that cool down, because their provider said so or does not accept them.
 //!
 //! Invariant: clearing is a change like any other, so every replica hears of it; the shared cool-down goes first, or
 //! else replicas would hear of it again.
@@ -91,18 +91,18 @@ async fn list(context: Context) -> Result<CoolDownList, ApiError> {
     context.refresh().await;
     let (now, wall_ms) = (clock::now(), clock::wall_ms());
     let mut all: BTreeMap<String, (u64, String, bool)> = BTreeMap::new();
-    for rest in context.state.process().resting() {
-        let left = rest.until.saturating_duration_since(now).as_millis();
+    for key in context.state.process().cooling() {
+        let left = key.until.saturating_duration_since(now).as_millis();
         let until = wall_ms.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
-        all.insert(rest.name, (until, rest.status.to_string(), false));
+        all.insert(key.name, (until, key.status.to_string(), false));
     }
     if let Some(shared) = context.state.cooldowns() {
         match shared.list().await {
             Ok(shared) => {
-                for rest in shared {
-                    let known = all.get(&rest.key).map_or(0, |(until, ..)| *until);
-                    let until = rest.until_ms.max(known);
-                    all.insert(rest.key, (until, rest.reason, true));
+                for cooldown in shared {
+                    let known = all.get(&cooldown.key).map_or(0, |(until, ..)| *until);
+                    let until = cooldown.until_ms.max(known);
+                    all.insert(cooldown.key, (until, cooldown.reason, true));
                 }
             }
             // What this replica knows is shown all the same.

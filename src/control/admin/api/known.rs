@@ -89,11 +89,11 @@ impl Known<'_> {
             });
         }
         let mut own = self.own();
-        own.find(|(id, provider)| **id == *name || provider.says.id == name)
+        own.find(|(id, provider)| **id == *name || provider.spec.id == name)
             .map(|(_, provider)| KnownProvider {
-                id: provider.says.id.as_str().into(),
+                id: provider.spec.id.as_str().into(),
                 built_in: false,
-                needs_key: provider.says.auth != Some(Open::Known(Auth::None)),
+                needs_key: provider.spec.auth != Some(Open::Known(Auth::None)),
                 tenants: provider.public_only,
             })
     }
@@ -104,7 +104,7 @@ impl Known<'_> {
         let declared = self.config.catalog.providers().iter();
         let ids = declared
             .map(|known| &*known.id)
-            .chain(own.iter().map(|one| &*one.says.id));
+            .chain(own.iter().map(|one| &*one.spec.id));
         let hint = did_you_mean(name, ids)
             .unwrap_or_else(|| "GET /catalog/providers lists those that there are".to_owned());
         format!("names no provider that this gateway knows; {hint}")

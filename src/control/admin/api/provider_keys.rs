@@ -235,7 +235,7 @@ async fn rotate(
 
 /// Whether a step of the configuration names the provider key.
 fn names(configuration: &Configuration, id: &str) -> bool {
-    let rules = configuration.says.router.rules.iter();
+    let rules = configuration.spec.router.rules.iter();
     let mut keys = rules
         .flat_map(|rule| &rule.steps)
         .flat_map(|step| step.keys.iter().flatten());

@@ -112,7 +112,7 @@ impl Managed for Provider {
 
     fn begin(context: &Context, sent: &Sent) -> Result<New<Self>, ApiError> {
         let mut new = New::<Self>::of(context);
-        new.resource.says.id = sent.provider_id.clone().unwrap_or_default();
+        new.resource.spec.id = sent.provider_id.clone().unwrap_or_default();
         Ok(new)
     }
 
@@ -127,7 +127,7 @@ impl Managed for Provider {
         *self = written::applied(self, sent, known.config, scoped)?;
         match change.old {
             Some(old) => keys_stay(known.view, old, self),
-            None => free(known.context, known.view, known.config, &self.says.id),
+            None => free(known.context, known.view, known.config, &self.spec.id),
         }
     }
 
@@ -148,30 +148,30 @@ impl Managed for Provider {
             .known
             .config
             .catalog
-            .provider(&self.says.id)
+            .provider(&self.spec.id)
             .is_some();
-        match used_by(change.known.view, &self.says.id).filter(|_| !is_hidden) {
+        match used_by(change.known.view, &self.spec.id).filter(|_| !is_hidden) {
             Some(by) => Err(ApiError::in_use(Provider::WORDS.what, &by)),
             None => Ok(()),
         }
     }
 
     fn own(&self, context: &Context, _: View<'_>, _: Seen) -> Own {
-        let says = &self.says;
+        let spec = &self.spec;
         Own {
-            provider_id: says.id.clone(),
-            base_url: says.base_url.clone().unwrap_or_default(),
+            provider_id: spec.id.clone(),
+            base_url: spec.base_url.clone().unwrap_or_default(),
             supported_api_surfaces: surfaces::shown(&self.surfaces),
             models: models::shown(self, &context.state.catalog()),
-            auth: says.auth.clone(),
-            vendor: says.vendor.clone(),
+            auth: spec.auth.clone(),
+            vendor: spec.vendor.clone(),
             account_id: context.other_account(&self.meta),
         }
     }
 
     fn label(&self, _: &str) -> String {
         let name = self.meta.name.as_ref();
-        name.unwrap_or(&self.says.id).clone()
+        name.unwrap_or(&self.spec.id).clone()
     }
 
     /// Where a built-in provider is to be found.
@@ -209,7 +209,7 @@ fn free(
         }
         None if view
             .all::<Provider>()
-            .any(|found| found.resource.says.id == provider_id) =>
+            .any(|found| found.resource.spec.id == provider_id) =>
         {
             "another provider has this providerId; choose another"
         }
@@ -227,14 +227,14 @@ fn free(
 /// Sees that keys are sent where they were given for.
 fn keys_stay(view: View<'_>, old: &Provider, new: &Provider) -> Result<(), ApiError> {
     let place = |provider: &Provider| {
-        let url = BaseUrl::parse(provider.says.base_url.as_deref()?).ok()?;
+        let url = BaseUrl::parse(provider.spec.base_url.as_deref()?).ok()?;
         Some((url.tls, url.host, url.port))
     };
     if place(old) == place(new) {
         return Ok(());
     }
     let mut keys = view.all::<ProviderKey>();
-    let Some(key) = keys.find(|found| found.resource.provider == old.says.id) else {
+    let Some(key) = keys.find(|found| found.resource.provider == old.spec.id) else {
         return Ok(());
     };
     Err(ApiError::conflict(format!(
@@ -251,18 +251,18 @@ fn used_by(view: View<'_>, provider_id: &str) -> Option<String> {
         return Some(format!("the provider key {}", key.id));
     }
     let mut configurations = view.all::<Configuration>();
-    let found = configurations.find(|found| names(&found.resource.says, provider_id))?;
+    let found = configurations.find(|found| names(&found.resource.spec, provider_id))?;
     Some(format!("the access key configuration {}", found.id))
 }
 
-fn names(says: &forms::Configuration, provider_id: &str) -> bool {
+fn names(spec: &forms::Configuration, provider_id: &str) -> bool {
     let is = |model: &String| {
         ModelRef::parse(model).is_some_and(|model| *model.provider == *provider_id)
     };
-    let access = &says.access;
+    let access = &spec.access;
     let mut providers = access.providers.allow.iter().flatten();
     let mut models = access.models.allow.iter().flatten();
-    let mut rules = says.router.rules.iter();
+    let mut rules = spec.router.rules.iter();
     providers.any(|id| id == provider_id)
         || models.any(is)
         || rules.any(|rule| {

@@ -56,7 +56,7 @@ impl Process for Around {
             .or_default() += 1;
     }
 
-    fn resting(&self) -> Vec<Resting> {
+    fn cooling(&self) -> Vec<CoolingKey> {
         Vec::new()
     }
 }

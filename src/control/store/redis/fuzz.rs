@@ -2,11 +2,11 @@
 
 use redis::Value;
 
-use super::wire::{Answer, Pages, entries};
+use super::wire::{Changes, Pages, entries};
 
 /// Changes, pages of resources and entries of the audit log are read, or refused.
 pub fn answer(value: &Value) {
-    drop(Answer::read(value.clone()));
+    drop(Changes::read(value.clone()));
     drop(entries(value.clone()));
     let mut pages = Pages::default();
     if let Ok(records) = pages.read(value.clone()) {

@@ -17,7 +17,7 @@ use redis::Value;
 use super::{Commit, Committed, Contents, Entry, Record, Since, Store, bad_position};
 use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, EXACT, News, Redis, read};
-use wire::{Answer, Pages};
+use wire::{Changes, Pages};
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -69,7 +69,7 @@ impl RedisStore {
 
     /// Asks for changes, or only for where the store is; also says on which connection. What changes again between two
     /// pages makes them not known.
-    async fn ask(&self, known: Option<(u64, &str)>) -> Result<(Answer, u64), StoreError> {
+    async fn ask(&self, known: Option<(u64, &str)>) -> Result<(Changes, u64), StoreError> {
         let (mut answer, connection) = self.page(known, 0).await?;
         let mut told = answer.records.len();
         while told == AT_ONCE && answer.is_known {
@@ -88,7 +88,7 @@ impl RedisStore {
         &self,
         known: Option<(u64, &str)>,
         offset: usize,
-    ) -> Result<(Answer, u64), StoreError> {
+    ) -> Result<(Changes, u64), StoreError> {
         let names = ["store", "resources", "revisions", "commits"];
         let mut call = Call::new(&SINCE, self.keys(names));
         match known {
@@ -99,7 +99,7 @@ impl RedisStore {
         call.push(AT_ONCE);
         call.push(offset);
         let (answer, connection) = self.redis.call(&call, self.redis.deadline()).await?;
-        Ok((Answer::read(answer)?, connection))
+        Ok((Changes::read(answer)?, connection))
     }
 
     /// Everything, if that can be had from one server while little changes.

@@ -7,7 +7,7 @@ use tollgate_store::StoreError;
 use tollgate_store::redis::{read, strange};
 
 /// The answer of `since.lua`.
-pub(super) struct Answer {
+pub(super) struct Changes {
     /// Where the store is.
     pub revision: u64,
     /// The commit that made it; empty before the first.
@@ -18,11 +18,11 @@ pub(super) struct Answer {
     pub records: Vec<Record>,
 }
 
-impl Answer {
-    pub(super) fn read(answer: Value) -> Result<Answer, StoreError> {
+impl Changes {
+    pub(super) fn read(answer: Value) -> Result<Changes, StoreError> {
         let (revision, mark, is_known, rows): (u64, String, bool, Vec<Value>) = read(answer)?;
         let records = rows.into_iter().map(|row| change(row).ok_or_else(odd));
-        Ok(Answer {
+        Ok(Changes {
             revision,
             mark,
             is_known,

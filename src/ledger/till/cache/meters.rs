@@ -12,7 +12,7 @@ use super::super::batch::MOST_TOKENS;
 use super::super::bucket::Bucket;
 use super::super::refusal::{Refusal, Short};
 use super::super::window::window;
-use super::State;
+use super::AccountState;
 use crate::NanoUsd;
 use crate::bank::Limit;
 use crate::bank::Measure;
@@ -32,7 +32,7 @@ pub(super) struct MeterBucket {
     pub used: i64,
 }
 
-impl State {
+impl AccountState {
     /// Looks at every limit of a request, so that what is short of any of them is borrowed at once; says of each, in
     /// their order, how often it has begun a window. If `enforced`, one that is short is refused: the first, unless
     /// another one is final.
@@ -158,7 +158,7 @@ mod tests {
                 },
                 most: 10,
             };
-            let mut state = State::default();
+            let mut state = AccountState::default();
             let mut begun = Vec::new();
             for time in [NOW, NOW + YEAR, NOW, NOW + YEAR] {
                 let (start, _) = window(measure, time);

@@ -40,13 +40,13 @@ use crate::journal::{Journal, Segment};
 pub(crate) struct AccountCache {
     /// Whose.
     pub account: Arc<str>,
-    state: Mutex<State>,
+    state: Mutex<AccountState>,
     /// Counts messages that have been answered, or have failed.
     answered: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct State {
+struct AccountState {
     money: Bucket,
     meters: HashMap<Meter, MeterBucket, RandomState>,
     /// What time it is to the bank.
@@ -320,7 +320,7 @@ impl AccountCache {
     }
 }
 
-impl State {
+impl AccountState {
     /// After its lease the allotment may be somebody else's; the next answer says what is left.
     fn forfeit(&mut self, now: Instant) {
         if self.lease_by.is_some_and(|by| now >= by) {

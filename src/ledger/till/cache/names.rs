@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::recover::Forgotten;
-use super::{AccountCache, Next, Outgoing, State};
+use super::{AccountCache, AccountState, Next, Outgoing};
 use crate::NanoUsd;
 use crate::bank::{Exchange, Holder, Mark, Reply, Verdict};
 use crate::journal::{Journal, Record};
@@ -141,7 +141,7 @@ impl AccountCache {
     }
 }
 
-impl State {
+impl AccountState {
     /// This account's chain; it begins with the first question about it.
     pub(super) fn chain(&mut self, journal: &Journal) -> Chain {
         *self.chain.get_or_insert_with(|| Chain::new(journal.name()))

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::super::batch::Totals;
-use super::super::bucket::{Bucket, Told};
+use super::super::bucket::{Bucket, Statement};
 use super::names::Stamp;
-use super::{AccountCache, Next, Outgoing, State};
+use super::{AccountCache, AccountState, Next, Outgoing};
 use crate::NanoUsd;
 use crate::bank::{Exchange, MeterExchange, Reply, Verdict};
 use crate::events::stored;
@@ -27,7 +27,7 @@ pub(crate) enum Occasion {
 struct Cut {
     stamp: Stamp,
     content: u64,
-    money: Told,
+    money: Statement,
     meters: Vec<MeterExchange>,
     settled: Totals,
     events: stored::Writer,
@@ -137,7 +137,7 @@ impl AccountCache {
     }
 }
 
-impl State {
+impl AccountState {
     fn has_news(&mut self, occasion: Occasion, lease: Duration, now: Instant) -> bool {
         self.forfeit(now);
         let needed = self.money.needed > 0 || self.meters.values().any(|m| m.bucket.needed > 0);

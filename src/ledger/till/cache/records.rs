@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::batch::content_of;
-use super::State;
+use super::AccountState;
 use crate::events::UsageEvent;
 use crate::events::stored::StoredEvent;
 use crate::journal::{Journal, Record, Segment};
@@ -21,7 +21,7 @@ pub(super) struct Unwritten {
     event: Option<Arc<UsageEvent>>,
 }
 
-impl State {
+impl AccountState {
     /// Tells the journal what it could not take; the latest first.
     ///
     /// # Errors

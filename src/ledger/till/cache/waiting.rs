@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::super::{Ask, Extension, Policy};
 use super::meters::{countable, units};
-use super::{AccountCache, State, Taken};
+use super::{AccountCache, AccountState, Taken};
 use crate::NanoUsd;
 use crate::bank::Meter;
 
@@ -115,7 +115,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl State {
+impl AccountState {
     /// What is set aside now is not exposed any more.
     fn release_exposed(&mut self, taken: &mut Taken, more: NanoUsd) {
         let less = taken.exposed.min(more);

@@ -8,13 +8,13 @@ use super::*;
 
 /// Everything that was told, with places in the whole document.
 #[derive(Debug, Default, PartialEq)]
-struct Told {
+struct Recorder {
     all: Vec<(char, String, usize, usize)>,
     before: usize,
     passes_over: bool,
 }
 
-impl Look for Told {
+impl Look for Recorder {
     fn key(&mut self, key: &[u8], levels: &[bool]) {
         let key = String::from_utf8_lossy(key).into_owned();
         self.all.push(('k', key, 0, levels.len()));
@@ -33,22 +33,22 @@ impl Look for Told {
     }
 }
 
-fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Result<bool, Stop>, Told) {
-    scan_into(Told::default(), pieces)
+fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Result<bool, Stop>, Recorder) {
+    scan_into(Recorder::default(), pieces)
 }
 
-fn scan_over<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Result<bool, Stop>, Told) {
-    let told = Told {
+fn scan_over<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Result<bool, Stop>, Recorder) {
+    let told = Recorder {
         passes_over: true,
-        ..Told::default()
+        ..Recorder::default()
     };
     scan_into(told, pieces)
 }
 
 fn scan_into<'a>(
-    mut told: Told,
+    mut told: Recorder,
     pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> (Result<bool, Stop>, Told) {
+) -> (Result<bool, Stop>, Recorder) {
     let mut scanner = Scanner::new();
     for piece in pieces {
         if let Err(stop) = scanner.feed(piece, &mut told) {

@@ -65,7 +65,7 @@ async fn all_counted() -> [i64; 4] {
 }
 
 /// Checks that a caller who left paid for this prompt, and this much of an answer; what it paid.
-fn pays(case: &str, told: &Told, (input, cached, output): (i64, i64, i64)) -> i64 {
+fn pays(case: &str, told: &Charged, (input, cached, output): (i64, i64, i64)) -> i64 {
     let case = format!("{case}: {told:?}");
     let tokens = (told.input, told.cached, told.output);
     assert_eq!(tokens, (input, cached, output), "{case}");

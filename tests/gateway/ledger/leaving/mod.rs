@@ -71,7 +71,7 @@ impl Gates {
 
 /// What is known of a request's last attempt.
 #[derive(Clone, Debug)]
-struct Told {
+struct Charged {
     input: i64,
     cached: i64,
     output: i64,
@@ -81,7 +81,7 @@ struct Told {
     attempt: u32,
 }
 
-impl Told {
+impl Charged {
     /// What these tokens cost.
     fn price(&self) -> i64 {
         (self.input + self.output) * FEE
@@ -92,7 +92,7 @@ impl Told {
 }
 
 /// Every final usage event so far, by its request.
-async fn all_told(bank: &Arc<dyn Bank>) -> HashMap<String, Told> {
+async fn all_told(bank: &Arc<dyn Bank>) -> HashMap<String, Charged> {
     let batches = bank.events("default", 0, u64::MAX, usize::MAX).await;
     let batches = batches.unwrap();
     let events = batches
@@ -103,7 +103,7 @@ async fn all_told(bank: &Arc<dyn Bank>) -> HashMap<String, Told> {
         let (estimated, attempt) = (event.estimated, event.attempt_number);
         let json = serde_json::to_value(event).unwrap();
         let tokens = |name: &str| json[name].as_i64().unwrap();
-        let told = Told {
+        let told = Charged {
             input: tokens("inputTokens"),
             cached: tokens("cacheReadTokens"),
             output: tokens("outputTokens"),
@@ -118,7 +118,7 @@ async fn all_told(bank: &Arc<dyn Bank>) -> HashMap<String, Told> {
 }
 
 /// What is told of this request, once it is.
-async fn told(bank: &Arc<dyn Bank>, id: &str) -> Told {
+async fn told(bank: &Arc<dyn Bank>, id: &str) -> Charged {
     let end = tollgate_base::clock::now() + PATIENCE;
     loop {
         if let Some(told) = all_told(bank).await.remove(id) {

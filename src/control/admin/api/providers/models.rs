@@ -137,7 +137,7 @@ pub(super) fn replace(
         }
     };
     let known = |model_id: &str| {
-        let mut old = provider.says.models.iter().zip(&provider.model_ids);
+        let mut old = provider.spec.models.iter().zip(&provider.model_ids);
         old.find(|(model, _)| model.id == model_id)
     };
     let now = clock::wall_ms();
@@ -168,7 +168,7 @@ pub(super) fn replace(
             name(format!("models.{place}.aliases.{number}"), alias, faults);
         }
     }
-    provider.says.models = models;
+    provider.spec.models = models;
     provider.model_ids = ids;
 }
 
@@ -181,7 +181,7 @@ fn preceding(catalog: &Catalog, provider: &Provider, model: &forms::Model) -> Ve
     let mut all: Vec<String> = Vec::new();
     for name in std::iter::once(&model.id).chain(&model.aliases) {
         let before = catalog.bare(name, may).into_iter();
-        let before = before.take_while(|known| *known.id != *provider.says.id);
+        let before = before.take_while(|known| *known.id != *provider.spec.id);
         for known in before {
             if all.iter().all(|other| **other != *known.id) {
                 all.push(known.id.to_string());
@@ -193,7 +193,7 @@ fn preceding(catalog: &Catalog, provider: &Provider, model: &forms::Model) -> Ve
 
 /// The provider's models, as clients see them.
 pub(super) fn shown(provider: &Provider, catalog: &Catalog) -> Vec<AIGatewayProviderModel> {
-    let models = provider.says.models.iter().zip(&provider.model_ids);
+    let models = provider.spec.models.iter().zip(&provider.model_ids);
     models
         .map(|(model, id)| AIGatewayProviderModel {
             id: id.clone(),

@@ -21,21 +21,21 @@ pub(super) fn applied(
 ) -> Result<Provider, ApiError> {
     let mut new = old.clone();
     let mut faults = Faults::default();
-    if !is_provider_id(&new.says.id) {
+    if !is_provider_id(&new.spec.id) {
         faults.at(
             "providerId",
             "must be lowercase letters, digits, `-`, `_` and `.`, at most 63, a letter or digit first",
         );
     }
     changes.name.clone().apply(&mut new.meta.name);
-    new.says.display_name.clone_from(&new.meta.name);
+    new.spec.display_name.clone_from(&new.meta.name);
     let description = changes.description.clone();
     description.apply(&mut new.meta.description);
     changes.metadata.clone().apply(&mut new.meta.metadata);
-    changes.auth.clone().apply(&mut new.says.auth);
-    changes.vendor.clone().apply(&mut new.says.vendor);
+    changes.auth.clone().apply(&mut new.spec.auth);
+    changes.vendor.clone().apply(&mut new.spec.vendor);
     if let Some(url) = &changes.base_url {
-        new.says.base_url = Some(url.clone());
+        new.spec.base_url = Some(url.clone());
         new.public_only = scoped;
         if scoped && is_private(url) {
             faults.at(
@@ -50,13 +50,13 @@ pub(super) fn applied(
         Patch::Value(written) => new.surfaces = surfaces::read(written, &old.surfaces, &mut faults),
     }
     let offered = new.surfaces.iter().map(|one| one.surface.clone()).collect();
-    new.says.surfaces = Some(offered).filter(|offered: &Vec<_>| !offered.is_empty());
+    new.spec.surfaces = Some(offered).filter(|offered: &Vec<_>| !offered.is_empty());
     match &changes.models {
         Patch::Absent => {}
         Patch::Null => models::replace(&mut new, &[], &mut faults),
         Patch::Value(written) => models::replace(&mut new, written, &mut faults),
     }
-    let laid = config.catalog.made(&new.says.laid());
+    let laid = config.catalog.made(&new.spec.laid());
     for fault in laid.err().into_iter().flatten() {
         faults.at(field(&fault.path), fault.message);
     }

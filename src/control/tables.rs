@@ -83,18 +83,18 @@ impl<T: Document> Table<T> {
 /// A kind of resource that has its table.
 pub trait Tabled: Document {
     /// Where they are.
-    fn table(state: &State) -> &Table<Self>;
+    fn table(state: &Resources) -> &Table<Self>;
 }
 
 macro_rules! tables {
     ($($type:ident: $table:ident;)+) => {
         $(impl Tabled for $type {
-            fn table(state: &State) -> &Table<Self> {
+            fn table(state: &Resources) -> &Table<Self> {
                 &state.$table
             }
         })+
 
-        impl State {
+        impl Resources {
             /// Puts a document into its table, or takes it out. Says what becomes of it if it is not understood, and an
             /// error if it cannot be read.
             fn put(
@@ -139,7 +139,7 @@ tables! {
 /// Resources of every kind.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct State {
+pub struct Resources {
     /// The store's revision; 0: empty, or not read yet.
     pub revision: u64,
     pub accounts: Table<Account>,
@@ -173,14 +173,14 @@ pub(super) struct Stranger {
     unreadable: bool,
 }
 
-impl State {
+impl Resources {
     /// Everything that a store holds, which was known as `last`. Of what that had told, no more is said.
-    pub(super) fn of(contents: &Contents, keyring: &Keyring, last: &State) -> State {
+    pub(super) fn of(contents: &Contents, keyring: &Keyring, last: &Resources) -> Resources {
         let has_seal = contents.records.iter().any(|record| record.kind == SEAL);
-        let mut state = State {
+        let mut state = Resources {
             sealed: last.sealed || has_seal,
             has_seal,
-            ..State::default()
+            ..Resources::default()
         };
         let guard = state.guard(keyring, None);
         for record in &contents.records {
@@ -258,7 +258,7 @@ impl State {
             self.digests.insert(key.sha256, id.clone());
         }
         let unreadable = put.is_err() || opened.is_err();
-        let may_sign = kind == SEAL || State::knows(kind);
+        let may_sign = kind == SEAL || Resources::knows(kind);
         if may_sign && content.is_some_and(|opened| !opened.current) {
             self.unsigned.insert(name);
         }
@@ -282,11 +282,11 @@ impl State {
     }
 
     /// All but the resources: what is remembered while they are read anew.
-    pub(super) fn without_tables(&self) -> State {
-        State {
+    pub(super) fn without_tables(&self) -> Resources {
+        Resources {
             sealed: self.sealed,
             strangers: self.strangers.clone(),
-            ..State::default()
+            ..Resources::default()
         }
     }
 

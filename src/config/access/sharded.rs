@@ -1,28 +1,28 @@
 //! Access keys by id, so that a changed one costs little however many there are.
 //!
-//! Invariant: a copy shares every shelf that was not changed since.
+//! Invariant: a copy shares every shard that was not changed since.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::AccessKey;
 
-/// How many shelves there are; a power of two.
-const SHELVES: usize = 256;
+/// How many shards there are; a power of two.
+const SHARDS: usize = 256;
 
-type Shelf = HashMap<Arc<str>, Arc<AccessKey>>;
+type Shard = HashMap<Arc<str>, Arc<AccessKey>>;
 
 /// Access keys by id. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Shelves(Vec<Arc<Shelf>>);
+pub(super) struct ShardedKeys(Vec<Arc<Shard>>);
 
-impl Default for Shelves {
+impl Default for ShardedKeys {
     fn default() -> Self {
-        Shelves(vec![Arc::default(); SHELVES])
+        ShardedKeys(vec![Arc::default(); SHARDS])
     }
 }
 
-impl Shelves {
+impl ShardedKeys {
     /// The key with this id, and the id as it is kept.
     pub(super) fn entry(&self, id: &str) -> Option<(&Arc<str>, &Arc<AccessKey>)> {
         self.0.get(place(id))?.get_key_value(id)
@@ -42,31 +42,31 @@ impl Shelves {
 
     /// All, in no particular order.
     pub(super) fn values(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
-        self.0.iter().flat_map(|shelf| shelf.values())
+        self.0.iter().flat_map(|shard| shard.values())
     }
 
     /// Puts a key where its id belongs.
     pub(super) fn insert(&mut self, key: AccessKey) {
-        if let Some(shelf) = self.0.get_mut(place(&key.id)) {
-            Arc::make_mut(shelf).insert(key.id.clone(), Arc::new(key));
+        if let Some(shard) = self.0.get_mut(place(&key.id)) {
+            Arc::make_mut(shard).insert(key.id.clone(), Arc::new(key));
         }
     }
 
     /// Takes a key away.
     pub(super) fn remove(&mut self, id: &str) {
-        if let Some(shelf) = self.0.get_mut(place(id))
-            && shelf.contains_key(id)
+        if let Some(shard) = self.0.get_mut(place(id))
+            && shard.contains_key(id)
         {
-            Arc::make_mut(shelf).remove(id);
+            Arc::make_mut(shard).remove(id);
         }
     }
 }
 
-/// Which shelf an id belongs to. Ids are chosen by us or by the operator: nobody gains by crowding one.
+/// Which shard an id belongs to. Ids are chosen by us or by the operator: nobody gains by crowding one.
 fn place(id: &str) -> usize {
     let mix = |sum: u32, byte: u8| sum.wrapping_mul(31).wrapping_add(u32::from(byte));
     let sum = id.bytes().fold(0, mix);
-    usize::from(sum.to_le_bytes()[0] ^ sum.to_le_bytes()[2]) % SHELVES
+    usize::from(sum.to_le_bytes()[0] ^ sum.to_le_bytes()[2]) % SHARDS
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn new_ids_spread_over_all_shelves() {
-        let mut crowds = [0_u32; SHELVES];
+        let mut crowds = [0_u32; SHARDS];
         for n in 0..25_600 {
             crowds[place(&tollgate_base::id::new("ak_", 1_700_000_000_000 + n / 50))] += 1;
         }
