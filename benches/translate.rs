@@ -6,7 +6,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tollgate_wire::Surface;
 use tollgate_wire::sse::Event;
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 use tollgate_wire::translate;
 use tollgate_wire::translate::{Stream, Target};
 
@@ -49,10 +49,10 @@ fn streams(c: &mut Criterion) {
         chunks.extend((0..EVENTS).map(|at| Bytes::from(text(provider, at))));
         group.bench_function(format!("{} untouched", provider.name()), |b| {
             b.iter_batched(
-                || Tap::stream(provider, false),
-                |mut tap| {
+                || Observer::stream(provider, false),
+                |mut observer| {
                     for chunk in &chunks {
-                        black_box(tap.feed(chunk.clone()));
+                        black_box(observer.feed(chunk.clone()));
                     }
                 },
                 BatchSize::SmallInput,
@@ -72,14 +72,14 @@ fn streams(c: &mut Criterion) {
                 b.iter_batched(
                     || {
                         let stream = Stream::new(&request.reply, 1);
-                        (Tap::stream(provider, false), stream)
+                        (Observer::stream(provider, false), stream)
                     },
-                    // As the gateway does it: the tap cuts the stream into events for both.
-                    |(mut tap, mut stream)| {
+                    // As the gateway does it: the observer cuts the stream into events for both.
+                    |(mut observer, mut stream)| {
                         for chunk in &chunks {
                             let mut out = Vec::new();
                             let push = |event: &Event<'_>| stream.push(event, &mut out);
-                            black_box(tap.feed_each(chunk.clone(), push));
+                            black_box(observer.feed_each(chunk.clone(), push));
                             black_box(out);
                         }
                     },

@@ -209,7 +209,7 @@ impl Lab {
         Redis::start(&self.dir.path().join("redis"), self.load_cpu(), &self.log()).await
     }
 
-    /// Authentication, planning, tap, metrics and access log are all on; the model is in the catalog and has prices,
+    /// Authentication, planning, observer, metrics and access log are all on; the model is in the catalog and has prices,
     /// which a managed key's callers pay where there is a ledger.
     fn config(
         &self,

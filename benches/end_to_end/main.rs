@@ -3,7 +3,7 @@
 //! # What it does
 //!
 //! One run starts a fast local provider, a bare Pingora pass-through and the gateway with
-//! authentication, planning, tap, metrics and access log on, each a process of its own on loopback, and
+//! authentication, planning, observer, metrics and access log on, each a process of its own on loopback, and
 //! asks the two proxies in turn. It prints, for each measure, both medians, the median and the range of the
 //! comparisons within pairs, and the target. A target that is missed never fails the run; a wrong answer does.
 //!
@@ -230,7 +230,7 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
         let sides = if options.self_check {
             "bare Pingora in both places"
         } else {
-            "authentication, planning, tap, metrics and access log on, without a ledger (`credits: off`)"
+            "authentication, planning, observer, metrics and access log on, without a ledger (`credits: off`)"
         };
         let table = Report {
             sides: ["bare Pingora", "gateway"],

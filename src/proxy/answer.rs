@@ -19,7 +19,7 @@ use tollgate_failover::{Outcome, retry_after};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::coding::Coding;
 use tollgate_wire::mask::{Mask, Masking};
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 use tollgate_wire::{Dialect, Endpoint, Surface, headers};
 
 /// Headers that we add, those for a browser among them, and `date` and `connection`, which Pingora adds.
@@ -256,7 +256,7 @@ fn success(
         }
         // The client was already told that events will follow.
         _ if phase != Phase::Held => Err(ended_by_gateway()),
-        endpoint => Ok(Answer::Whole(Tap::whole(endpoint))),
+        endpoint => Ok(Answer::Whole(Observer::whole(endpoint))),
     }
 }
 

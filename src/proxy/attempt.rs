@@ -21,7 +21,7 @@ use tollgate_config::catalog::ErrorCause;
 use tollgate_failover::{Candidate, Outcome, Step};
 use tollgate_wire::report::Context as ServedContext;
 use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 use tollgate_wire::{Endpoint, Surface};
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
@@ -190,17 +190,17 @@ pub fn end(
     let provoked = is_provoked(attempt, candidate, &outcome, fault.as_ref(), &received.body);
     let (account, class) = (&caller.key.account, attempt.endpoint.into());
     shared.learn(candidate, account, class, &outcome, provoked, now);
-    let tap = planned.gate.take_tap();
+    let observer = planned.gate.take_observer();
     let forsaken = is_asked && is_forsaken(attempt, &outcome);
     // What has begun to leave is settled with the request, and so is what nobody waited for.
     if planned.gate.phase() != Phase::Committed && !forsaken {
         planned.bill.failed(Finish {
-            settled: tap.as_ref().and_then(count::reported),
+            settled: observer.as_ref().and_then(count::reported),
             status: attempt.status,
             outcome: Some(&outcome),
-            stop_reason: tap
+            stop_reason: observer
                 .as_ref()
-                .and_then(Tap::finish_reason)
+                .and_then(Observer::finish_reason)
                 .unwrap_or_default(),
             committed: None,
             now,
@@ -212,7 +212,7 @@ pub fn end(
         status: attempt.status,
         provider_request_id: attempt.provider_request_id.clone(),
         outcome: Some(outcome.clone()),
-        tap,
+        observer,
         forsaken,
     });
     planned.machine.failed(outcome, now)

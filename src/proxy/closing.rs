@@ -39,10 +39,10 @@ impl Closing {
         if !self.cut_off {
             return true;
         }
-        let output = gate.with_tap(|tap| {
-            let reported = tap.usage().map_or(0, |usage| usage.output());
+        let output = gate.with_observer(|observer| {
+            let reported = observer.usage().map_or(0, |usage| usage.output());
             // Exact counting costs more than it is worth while an answer runs.
-            reported.max(tap.output_bytes() / BYTES_PER_TOKEN)
+            reported.max(observer.output_bytes() / BYTES_PER_TOKEN)
         });
         output.is_none_or(|output| self.bill.affords(output))
     }
@@ -64,9 +64,12 @@ impl Closing {
             self.bill
                 .refused(outcome.status().unwrap_or_default(), &outcome);
         }
-        let reported = gate.with_tap(|tap| {
-            let stop_reason = tap.finish_reason().unwrap_or_default().to_owned();
-            (tap.usage_final().then(|| count::reported(tap)), stop_reason)
+        let reported = gate.with_observer(|observer| {
+            let stop_reason = observer.finish_reason().unwrap_or_default().to_owned();
+            (
+                observer.usage_final().then(|| count::reported(observer)),
+                stop_reason,
+            )
         });
         let mut reason = String::new();
         let settled = match reported {
@@ -100,9 +103,12 @@ impl Closing {
 
     /// Our own count of the answer that has come to its end.
     async fn count(&self, gate: &Gate) -> Option<Settled> {
-        let (tap, candidate) = (gate.take_tap()?, self.bill.candidate()?);
-        let (tap, settled) = count::answer(&self.aside, tap, &candidate, &self.body).await;
-        tap.into_iter().for_each(|tap| gate.put_tap(tap));
+        let (observer, candidate) = (gate.take_observer()?, self.bill.candidate()?);
+        let (observer, settled) =
+            count::answer(&self.aside, observer, &candidate, &self.body).await;
+        observer
+            .into_iter()
+            .for_each(|observer| gate.put_observer(observer));
         settled
     }
 

@@ -21,7 +21,7 @@ use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::{Timeouts, effective};
 use tollgate_failover::{Candidate, Machine, Outcome};
 use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 use tollgate_wire::translate::Reply;
 use tollgate_wire::{Dialect, Endpoint};
 
@@ -191,7 +191,7 @@ pub struct PastAttempt {
     /// `None` is success.
     pub outcome: Option<Outcome>,
     /// What was seen of its answer.
-    pub tap: Option<Tap>,
+    pub observer: Option<Observer>,
     /// Whether its client left before its answer, and is charged what the provider did until then.
     pub forsaken: bool,
 }

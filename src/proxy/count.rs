@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::aside::{Aside, Undone};
 use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::{Encoding, PromptCounter, Settled, Tap};
+use tollgate_wire::tokens::{Encoding, Observer, PromptCounter, Settled};
 use tollgate_wire::{Endpoint, Surface};
 
 /// Our own count of a prompt's tokens, or a figure over `enough` as soon as it is known to be over.
@@ -27,29 +27,29 @@ pub async fn prompt(
 /// Our own count of what an answer used.
 pub async fn answer(
     aside: &Aside,
-    tap: Tap,
+    observer: Observer,
     candidate: &Candidate,
     body: &RequestBody,
-) -> (Option<Tap>, Option<Settled>) {
+) -> (Option<Observer>, Option<Settled>) {
     let (model, body) = (candidate.upstream_model.clone(), body.clone());
     let count = move || {
-        let settled = Settled::of(&tap, &model, || prompt_tokens(&model, &body, u64::MAX));
-        (tap, settled)
+        let settled = Settled::of(&observer, &model, || prompt_tokens(&model, &body, u64::MAX));
+        (observer, settled)
     };
     match aside.run(count).await {
-        Ok((tap, settled)) => (Some(tap), Some(settled)),
+        Ok((observer, settled)) => (Some(observer), Some(settled)),
         Err(_) => (None, None),
     }
 }
 
 /// What the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
 /// unless its provider reported usage all the same.
-pub fn reported(tap: &Tap) -> Option<Settled> {
-    tap.usage().map(|usage| Settled {
+pub fn reported(observer: &Observer) -> Option<Settled> {
+    observer.usage().map(|usage| Settled {
         usage,
-        served: tap.served().clone(),
-        passes: tap.passes(),
-        estimated: !tap.usage_final(),
+        served: observer.served().clone(),
+        passes: observer.passes(),
+        estimated: !observer.usage_final(),
     })
 }
 

@@ -15,7 +15,7 @@ use tollgate_failover::{Candidate, Ending, Outcome};
 use tollgate_wire::error::{Attempt as Line, Code};
 use tollgate_wire::report::StreamFailure;
 use tollgate_wire::stop::{Stopped, stop};
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 use tollgate_wire::translate;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
@@ -234,7 +234,7 @@ async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Res
     else {
         return Ok(());
     };
-    let tap = ctx.past.last().and_then(|past| past.tap.as_ref());
+    let observer = ctx.past.last().and_then(|past| past.observer.as_ref());
     let used = planned.bill.closed().and_then(|closed| closed.settled);
     let usage = used.map(|settled| settled.usage).unwrap_or_default();
     let bytes = match planned.gate.take_translator() {
@@ -242,10 +242,10 @@ async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Res
         None => stop(
             endpoint.surface(),
             &Stopped {
-                id: tap.and_then(Tap::id).unwrap_or(&ctx.request_id),
-                model: tap.and_then(Tap::model).unwrap_or_default(),
+                id: observer.and_then(Observer::id).unwrap_or(&ctx.request_id),
+                model: observer.and_then(Observer::model).unwrap_or_default(),
                 created: clock::unix().as_secs(),
-                open_block: tap.and_then(Tap::open_block),
+                open_block: observer.and_then(Observer::open_block),
                 input: usage.input(),
                 output: usage.output(),
                 wants_usage: received.body.wants_usage_chunk(),

@@ -57,7 +57,7 @@ pub fn head(shared: &Shared, head: &mut RequestHeader, ctx: &mut Context) -> Res
     }
     headers.insert(header::HOST, value(&provider.base_url.authority)?);
     headers.insert(header::CONTENT_LENGTH, attempt.body.len().into());
-    // The tap reads the answer; a compressed one would be opaque to it.
+    // The observer reads the answer; a compressed one would be opaque to it.
     headers.insert(
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),

@@ -102,7 +102,10 @@ impl Record<'_> {
         let (settled, cost) = if is_last {
             (self.settled.clone(), self.cost)
         } else {
-            (past.tap.as_ref().and_then(count::reported), NanoUsd::ZERO)
+            (
+                past.observer.as_ref().and_then(count::reported),
+                NanoUsd::ZERO,
+            )
         };
         Attempt {
             past,

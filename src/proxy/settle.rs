@@ -17,7 +17,7 @@ use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_wire::Endpoint;
 use tollgate_wire::request::RequestBody;
-use tollgate_wire::tokens::{Settled, Tap};
+use tollgate_wire::tokens::{Observer, Settled};
 
 /// Pingora's `logging`.
 pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) {
@@ -74,7 +74,7 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         status: attempt.status,
         provider_request_id: attempt.provider_request_id,
         outcome,
-        tap: planned.gate.take_tap(),
+        observer: planned.gate.take_observer(),
         forsaken: false,
     });
 }
@@ -96,12 +96,14 @@ pub async fn settle(ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
         Endpoint::Generate(_) => used(&caller.aside, planned, last, &received.body).await,
         Endpoint::CountTokens => None,
     };
-    let tap = last.tap.as_ref();
+    let observer = last.observer.as_ref();
     let closed = planned.bill.close(Finish {
         settled,
         status: last.status,
         outcome: last.outcome.as_ref(),
-        stop_reason: tap.and_then(Tap::finish_reason).unwrap_or_default(),
+        stop_reason: observer
+            .and_then(Observer::finish_reason)
+            .unwrap_or_default(),
         committed: planned.gate.committed_at(),
         now: clock::now(),
     });
@@ -121,15 +123,15 @@ async fn used(
     if !began && !last.forsaken {
         return None;
     }
-    let unseen = || last.forsaken.then(|| Tap::whole(body.endpoint()));
-    let tap = last.tap.take().or_else(unseen)?;
-    if tap.usage_final() {
-        let settled = count::reported(&tap);
-        last.tap = Some(tap);
+    let unseen = || last.forsaken.then(|| Observer::whole(body.endpoint()));
+    let observer = last.observer.take().or_else(unseen)?;
+    if observer.usage_final() {
+        let settled = count::reported(&observer);
+        last.observer = Some(observer);
         return settled;
     }
     let candidate = &planned.candidates[last.candidate];
-    let (tap, settled) = count::answer(aside, tap, candidate, body).await;
-    last.tap = tap;
+    let (observer, settled) = count::answer(aside, observer, candidate, body).await;
+    last.observer = observer;
     settled
 }

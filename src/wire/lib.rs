@@ -2,7 +2,7 @@
 //!
 //! From the ground up: a [`Surface`] is one API shape; [`sse`] cuts streams into events, [`request`] reads bodies
 //! once, `report` reads what providers say of usage and failures, and `payload` has the types of what they answer with.
-//! On them stand [`tokens`], which taps answers and counts, and [`translate`], which carries requests and answers from one
+//! On them stand [`tokens`], which observes answers and counts, and [`translate`], which carries requests and answers from one
 //! API to another. [`mask`] takes credentials out of what leaves, [`headers`] says which headers cross, and [`coding`]
 //! undoes what is compressed. [`error`], [`models`] and [`stop`] are what the gateway itself writes. [`capabilities`] and
 //! [`vendor`] say what is known of those who answer.

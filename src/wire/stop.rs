@@ -101,7 +101,7 @@ fn response(at: &Stopped<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::Tap;
+    use crate::tokens::Observer;
 
     #[test]
     fn every_surface_ends_as_its_protocol_does() {
@@ -119,11 +119,11 @@ mod tests {
                     output: 3,
                     wants_usage,
                 };
-                let mut tap = Tap::stream(surface, false);
-                let seen = tap.feed(stop(surface, &at));
+                let mut observer = Observer::stream(surface, false);
+                let seen = observer.feed(stop(surface, &at));
                 assert_eq!(seen.failure, None, "{surface:?}");
-                assert!(tap.complete() && tap.at_boundary(), "{surface:?}");
-                let reason = tap.finish_reason();
+                assert!(observer.complete() && observer.at_boundary(), "{surface:?}");
+                let reason = observer.finish_reason();
                 assert!(
                     matches!(
                         reason,

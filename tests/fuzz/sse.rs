@@ -1,8 +1,8 @@
-//! What must hold for any answer, however it is cut: the parser's and the tap's laws.
+//! What must hold for any answer, however it is cut: the parser's and the observer's laws.
 
 use bytes::Bytes;
 use tollgate_wire::sse::Parser;
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 use tollgate_wire::{Endpoint, Surface};
 
 /// The first byte chooses surface and stripping, the second the chunk size, the rest is the stream.
@@ -19,17 +19,21 @@ pub fn sse(data: &[u8]) {
 
     let surface = Surface::ALL[usize::from(*choice) % Surface::ALL.len()];
     let strip = *choice >= 128;
-    let whole = answer(Tap::stream(surface, strip), stream, stream.len().max(1));
-    let split = answer(Tap::stream(surface, strip), stream, chunk_size);
+    let whole = answer(
+        Observer::stream(surface, strip),
+        stream,
+        stream.len().max(1),
+    );
+    let split = answer(Observer::stream(surface, strip), stream, chunk_size);
     assert_eq!(whole, split, "any split tells the same");
     if !strip {
         assert_eq!(whole.0, stream, "bytes pass untouched");
     }
     for endpoint in [Endpoint::Generate(surface), Endpoint::CountTokens] {
-        let whole = answer(Tap::whole(endpoint), stream, stream.len().max(1));
+        let whole = answer(Observer::whole(endpoint), stream, stream.len().max(1));
         assert_eq!(
             whole,
-            answer(Tap::whole(endpoint), stream, chunk_size),
+            answer(Observer::whole(endpoint), stream, chunk_size),
             "any split tells the same"
         );
         // The keys of JSON that can be built are as they are written here, or nothing is known of it.
@@ -71,19 +75,23 @@ type Answer = (
     (u64, bool, tollgate_wire::report::Context),
 );
 
-fn answer(mut tap: Tap, stream: &[u8], chunk_size: usize) -> Answer {
+fn answer(mut observer: Observer, stream: &[u8], chunk_size: usize) -> Answer {
     let mut out = Vec::new();
     for chunk in stream.chunks(chunk_size) {
-        out.extend_from_slice(&tap.feed(Bytes::copy_from_slice(chunk)).out);
+        out.extend_from_slice(&observer.feed(Bytes::copy_from_slice(chunk)).out);
     }
-    let last = tap.finish();
+    let last = observer.finish();
     out.extend_from_slice(&last.out);
     (
         out,
         last.content,
-        tap.usage(),
-        tap.complete(),
-        tap.output_text().to_owned(),
-        (tap.output_bytes(), tap.blind(), tap.served().clone()),
+        observer.usage(),
+        observer.complete(),
+        observer.output_text().to_owned(),
+        (
+            observer.output_bytes(),
+            observer.blind(),
+            observer.served().clone(),
+        ),
     )
 }

@@ -10,7 +10,7 @@ use super::numbers::number;
 use crate::proxy::aside::LARGE;
 use tollgate_wire::report::{StreamFailure, Usage};
 use tollgate_wire::sse::Event;
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 use tollgate_wire::translate;
 use tollgate_wire::translate::Reply;
 use tollgate_wire::{Dialect, Surface};
@@ -136,7 +136,7 @@ pub(super) enum Unfinished {
 
 enum Into {
     /// An answer.
-    Answer(Box<Tap>, Box<Becomes>),
+    Answer(Box<Observer>, Box<Becomes>),
     /// An error, for this dialect and request, of this status.
     Error(Dialect, Arc<str>, u16),
 }
@@ -146,9 +146,9 @@ pub struct NotAnAnswer;
 
 impl Gathered {
     /// An answer of at most `most` bytes that becomes another.
-    pub fn answer(tap: Tap, becomes: Becomes, most: usize) -> Gathered {
+    pub fn answer(observer: Observer, becomes: Becomes, most: usize) -> Gathered {
         Gathered {
-            into: Into::Answer(Box::new(tap), Box::new(becomes)),
+            into: Into::Answer(Box::new(observer), Box::new(becomes)),
             body: BytesMut::new(),
             most,
             failure: None,
@@ -175,16 +175,16 @@ impl Gathered {
         })
     }
 
-    pub(super) fn tap(&self) -> Option<&Tap> {
+    pub(super) fn observer(&self) -> Option<&Observer> {
         match &self.into {
-            Into::Answer(tap, _) => Some(tap),
+            Into::Answer(observer, _) => Some(observer),
             Into::Error(..) => None,
         }
     }
 
-    pub(super) fn into_tap(self) -> Option<Tap> {
+    pub(super) fn into_observer(self) -> Option<Observer> {
         match self.into {
-            Into::Answer(tap, _) => Some(*tap),
+            Into::Answer(observer, _) => Some(*observer),
             Into::Error(..) => None,
         }
     }
@@ -199,8 +199,8 @@ impl Gathered {
             };
         }
         self.body.extend_from_slice(&data);
-        if let Into::Answer(tap, _) = &mut self.into {
-            let seen = tap.feed(data);
+        if let Into::Answer(observer, _) = &mut self.into {
+            let seen = observer.feed(data);
             self.failure = self.failure.take().or(seen.failure);
         }
         Ok(())
@@ -219,8 +219,8 @@ impl Gathered {
         }
         let body = std::mem::take(&mut self.body);
         match &mut self.into {
-            Into::Answer(tap, becomes) => {
-                if let Some(failure) = self.failure.take().or(tap.finish().failure) {
+            Into::Answer(observer, becomes) => {
+                if let Some(failure) = self.failure.take().or(observer.finish().failure) {
                     return Err(Unfinished::Failed(failure));
                 }
                 if becomes.is_long(&body) {

@@ -11,7 +11,7 @@ use tollgate_config::catalog::{ErrorCause, Provider};
 use tollgate_failover::cause::{Asked, LONGEST};
 use tollgate_failover::{Outcome, ProviderError};
 use tollgate_wire::report::StreamFailure;
-use tollgate_wire::tokens::{Seen, Tap};
+use tollgate_wire::tokens::{Observer, Seen};
 use tollgate_wire::translate::Reply;
 use tollgate_wire::{Endpoint, Surface};
 
@@ -25,14 +25,14 @@ pub enum Answer {
     /// Server-sent events: commits at the first content.
     Stream {
         /// Looks at the events.
-        tap: Tap,
+        observer: Observer,
         /// Whether only the end of the connection ends the body, so that a cut looks like an end.
         close_delimited: bool,
         /// Puts the events into the client's words, if it does not speak the provider's.
         translator: Option<Box<Translator>>,
     },
     /// A JSON document: commits when it is whole, or longer than [`HOLD_BYTES`](super::HOLD_BYTES).
-    Whole(Tap),
+    Whole(Observer),
     /// An error that will be relayed as it is: commits when it is whole.
     Relay,
     /// An error that is read first, and then relayed or not.
@@ -43,10 +43,10 @@ pub enum Answer {
 
 impl Answer {
     /// What looks at it, unless it is an error.
-    pub(super) fn tap(&self) -> Option<&Tap> {
+    pub(super) fn observer(&self) -> Option<&Observer> {
         match self {
-            Answer::Stream { tap, .. } | Answer::Whole(tap) => Some(tap),
-            Answer::Gathered(gathered) => gathered.tap(),
+            Answer::Stream { observer, .. } | Answer::Whole(observer) => Some(observer),
+            Answer::Gathered(gathered) => gathered.observer(),
             Answer::Unseen(_) | Answer::Relay | Answer::Judged(_) => None,
         }
     }
@@ -61,13 +61,15 @@ impl Answer {
     }
 
     /// What has looked at it, and what has translated its events.
-    pub(super) fn into_parts(self) -> (Option<Tap>, Option<Box<Translator>>) {
+    pub(super) fn into_parts(self) -> (Option<Observer>, Option<Box<Translator>>) {
         match self {
             Answer::Stream {
-                tap, translator, ..
-            } => (Some(tap), translator),
-            Answer::Whole(tap) => (Some(tap), None),
-            Answer::Gathered(gathered) => (gathered.into_tap(), None),
+                observer,
+                translator,
+                ..
+            } => (Some(observer), translator),
+            Answer::Whole(observer) => (Some(observer), None),
+            Answer::Gathered(gathered) => (gathered.into_observer(), None),
             Answer::Unseen(_) | Answer::Relay | Answer::Judged(_) => (None, None),
         }
     }
@@ -84,15 +86,23 @@ impl Answer {
         let withheld = whole && !committed;
         match self {
             Answer::Stream {
-                tap, translator, ..
+                observer,
+                translator,
+                ..
             } => {
-                let seen = stream(tap, translator.as_deref_mut(), data, committed, numbers)?;
+                let seen = stream(
+                    observer,
+                    translator.as_deref_mut(),
+                    data,
+                    committed,
+                    numbers,
+                )?;
                 match &seen.failure {
                     Some(failure) if withheld => Err(failed(failure.clone())),
                     _ => Ok(seen),
                 }
             }
-            Answer::Whole(tap) => Ok(tap.feed(data)),
+            Answer::Whole(observer) => Ok(observer.feed(data)),
             Answer::Gathered(gathered) => match gathered.push(data) {
                 Ok(()) => Ok(untouched(Bytes::new())),
                 Err(_) => Err(failed(StreamFailure::Malformed)),
@@ -113,16 +123,16 @@ impl Answer {
     ) -> Result<Bytes, Stop> {
         match self {
             Answer::Stream {
-                tap,
+                observer,
                 close_delimited,
                 translator,
             } => {
                 let may_be_cut = *close_delimited || (whole && !committed);
                 let translator = translator.as_deref_mut();
-                end_of_stream(tap, translator, may_be_cut, committed, has_failed)
+                end_of_stream(observer, translator, may_be_cut, committed, has_failed)
             }
-            Answer::Whole(tap) => {
-                let seen = tap.finish();
+            Answer::Whole(observer) => {
+                let seen = observer.finish();
                 match seen.failure.filter(|_| !committed) {
                     Some(failure) => Err(failed(failure)),
                     None => Ok(seen.out),
@@ -200,18 +210,18 @@ impl Unseen {
     }
 
     fn answer(&mut self, is_stream: bool) -> Option<Answer> {
-        let tap = match is_stream {
-            true => Tap::stream(self.surface, self.strip_usage && self.streams),
-            false => Tap::whole(Endpoint::Generate(self.surface)),
+        let observer = match is_stream {
+            true => Observer::stream(self.surface, self.strip_usage && self.streams),
+            false => Observer::whole(Endpoint::Generate(self.surface)),
         };
         let reply = self.reply.take();
         Some(match (is_stream, self.streams, reply) {
             (true, true, reply) => Answer::Stream {
-                tap,
+                observer,
                 close_delimited: self.close_delimited,
                 translator: reply.map(|reply| Box::new(Translator::new(&reply, self.created))),
             },
-            (false, false, None) => Answer::Whole(tap),
+            (false, false, None) => Answer::Whole(observer),
             // No other API says the same.
             (_, _, None) if self.surface == Surface::Completions => return None,
             (is_stream, streams, reply) => {
@@ -225,7 +235,7 @@ impl Unseen {
                     streams,
                     created: self.created,
                 };
-                Answer::Gathered(Box::new(Gathered::answer(tap, becomes, self.most)))
+                Answer::Gathered(Box::new(Gathered::answer(observer, becomes, self.most)))
             }
         })
     }
@@ -294,7 +304,7 @@ impl Judged {
 
 /// Some events.
 fn stream(
-    tap: &mut Tap,
+    observer: &mut Observer,
     translator: Option<&mut Translator>,
     data: Bytes,
     committed: bool,
@@ -303,8 +313,10 @@ fn stream(
     let translates = translator.is_some();
     let mut translated = Vec::new();
     let mut seen = match translator {
-        Some(translator) => tap.feed_each(data, |event| translator.push(event, &mut translated)),
-        None => tap.feed_each(data, |event| numbers.note(event.data)),
+        Some(translator) => {
+            observer.feed_each(data, |event| translator.push(event, &mut translated))
+        }
+        None => observer.feed_each(data, |event| numbers.note(event.data)),
     };
     for _ in 0..seen.too_long_ended {
         numbers.note(b"");
@@ -328,7 +340,7 @@ fn stream(
 
 /// The end of the events. `may_be_cut` is whether a cut would look the same.
 fn end_of_stream(
-    tap: &mut Tap,
+    observer: &mut Observer,
     mut translator: Option<&mut Translator>,
     may_be_cut: bool,
     committed: bool,
@@ -336,8 +348,8 @@ fn end_of_stream(
 ) -> Result<Bytes, Stop> {
     let mut said = Vec::new();
     let seen = match &mut translator {
-        Some(translator) => tap.finish_each(|event| translator.push(event, &mut said)),
-        None => tap.finish(),
+        Some(translator) => observer.finish_each(|event| translator.push(event, &mut said)),
+        None => observer.finish(),
     };
     // A provider that said that it failed has been heard, and has nothing to add.
     let has_failed = has_failed || seen.failure.is_some();
@@ -345,11 +357,11 @@ fn end_of_stream(
         if let Some(failure) = seen.failure {
             return Err(failed(failure));
         }
-        if !seen.content && !tap.may_end() {
+        if !seen.content && !observer.may_end() {
             return Err(Stop::Fault(Fault::Empty));
         }
     }
-    if may_be_cut && !tap.may_end() {
+    if may_be_cut && !observer.may_end() {
         return Err(Stop::Fault(Fault::Truncated));
     }
     let Some(translator) = translator else {

@@ -1,4 +1,4 @@
-//! An answer whose client has left: it is read on for its usage, and nothing of it is kept but what its tap keeps.
+//! An answer whose client has left: it is read on for its usage, and nothing of it is kept but what its observer keeps.
 //!
 //! ```text
 //!   Committed ── the client leaves ──► read on ──► Ended
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pingora_core::protocols::http::HttpTask;
 
 use super::{Answer, Fault, Gate, GateState, Pass, Phase};
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 
 /// So many bytes more are read at most.
 const MOST: usize = 4 << 20;
@@ -77,7 +77,7 @@ impl Gate {
         let failed = state.fault.is_some();
         state.fault = Some(Fault::ClientGone);
         let over = state.ended || state.delivered || failed;
-        if state.phase != Phase::Committed || over || state.tap().is_none() {
+        if state.phase != Phase::Committed || over || state.observer().is_none() {
             return false;
         }
         if let Some(Answer::Stream { translator, .. }) = &mut state.answer {
@@ -88,7 +88,7 @@ impl Gate {
             read: 0,
             said: None,
         };
-        left.look(state.tap(), now);
+        left.look(state.observer(), now);
         state.left = Some(left);
         true
     }
@@ -115,7 +115,7 @@ impl Gate {
             return Some(state.by_usage());
         }
         let mut left = state.left.take()?;
-        left.look(state.tap(), now);
+        left.look(state.observer(), now);
         state.left = Some(left);
         state.left_by(now, self.drain.ends().is_some())
     }
@@ -143,8 +143,8 @@ impl Gate {
 }
 
 impl GateState {
-    fn tap(&self) -> Option<&Tap> {
-        self.answer.as_ref().and_then(Answer::tap)
+    fn observer(&self) -> Option<&Observer> {
+        self.answer.as_ref().and_then(Answer::observer)
     }
 
     fn left_by(&self, now: Instant, stops: bool) -> Option<Ended> {
@@ -161,7 +161,7 @@ impl GateState {
 
     /// The answer has ended; its usage has come or has not.
     fn by_usage(&self) -> Ended {
-        match self.tap().is_some_and(Tap::usage_final) {
+        match self.observer().is_some_and(Observer::usage_final) {
             true => Ended::Usage,
             false => Ended::NoUsage,
         }
@@ -171,10 +171,11 @@ impl GateState {
 impl Left {
     /// Notes whether the answer has said its last word. Some report usage all the while, and one of several choices
     /// may end before the others: it was not the last word if there is more text behind it.
-    fn look(&mut self, tap: Option<&Tap>, now: Instant) {
-        let said =
-            |tap: &&Tap| tap.complete() || (tap.usage_final() && tap.finish_reason().is_some());
-        let text = tap.filter(said).map(Tap::output_bytes);
+    fn look(&mut self, observer: Option<&Observer>, now: Instant) {
+        let said = |observer: &&Observer| {
+            observer.complete() || (observer.usage_final() && observer.finish_reason().is_some())
+        };
+        let text = observer.filter(said).map(Observer::output_bytes);
         self.said = match (self.said, text) {
             (Some((at, before)), Some(text)) if text == before => Some((at, before)),
             (_, text) => text.map(|text| (now, text)),

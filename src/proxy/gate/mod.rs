@@ -52,7 +52,7 @@ use tollgate_failover::Outcome;
 use tollgate_wire::coding::{Coding, Undoing};
 use tollgate_wire::mask::Masking;
 use tollgate_wire::report::StreamFailure;
-use tollgate_wire::tokens::Tap;
+use tollgate_wire::tokens::Observer;
 
 /// An answer is held back at most this long in bytes; a longer one commits.
 pub const HOLD_BYTES: usize = 256 * 1024;
@@ -265,8 +265,8 @@ impl Gate {
         let complete = state
             .answer
             .as_ref()
-            .and_then(Answer::tap)
-            .is_some_and(Tap::complete);
+            .and_then(Answer::observer)
+            .is_some_and(Observer::complete);
         state.phase == Phase::Committed && (state.ended || complete)
     }
 
@@ -305,28 +305,28 @@ impl Gate {
         stands
     }
 
-    /// Looks at the tap of the answer under way, if it has one.
-    pub fn with_tap<T>(&self, look: impl FnOnce(&Tap) -> T) -> Option<T> {
+    /// Looks at the observer of the answer under way, if it has one.
+    pub fn with_observer<T>(&self, look: impl FnOnce(&Observer) -> T) -> Option<T> {
         let state = self.state.lock();
-        state.answer.as_ref().and_then(Answer::tap).map(look)
+        state.answer.as_ref().and_then(Answer::observer).map(look)
     }
 
-    /// Gives back a tap that was taken after the end of its answer.
-    pub fn put_tap(&self, tap: Tap) {
-        self.state.lock().answer = Some(Answer::Whole(tap));
+    /// Gives back an observer that was taken after the end of its answer.
+    pub fn put_observer(&self, observer: Observer) {
+        self.state.lock().answer = Some(Answer::Whole(observer));
     }
 
-    /// What the tap saw of the last answer.
-    pub fn take_tap(&self) -> Option<Tap> {
+    /// What the observer saw of the last answer.
+    pub fn take_observer(&self) -> Option<Observer> {
         let mut state = self.state.lock();
-        let (mut tap, translator) = state.answer.take()?.into_parts();
+        let (mut observer, translator) = state.answer.take()?.into_parts();
         if translator.is_some() {
             state.translator = translator;
         }
-        if let Some(tap) = &mut tap {
-            tap.break_off();
+        if let Some(observer) = &mut observer {
+            observer.break_off();
         }
-        tap
+        observer
     }
 
     /// What translated the last answer, if it was a stream of another API than the client's.

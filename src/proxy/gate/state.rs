@@ -15,7 +15,7 @@ impl GateState {
     /// The answer has come to its end, or to the event with which its protocol ends.
     pub(super) fn at_end(&self) -> bool {
         let said = |answer: &Answer| match answer {
-            Answer::Stream { tap, .. } => tap.complete() && tap.usage_final(),
+            Answer::Stream { observer, .. } => observer.complete() && observer.usage_final(),
             _ => false,
         };
         self.ended || self.answer.as_ref().is_some_and(said)
@@ -35,14 +35,16 @@ impl GateState {
             (
                 Phase::Committed,
                 Some(Answer::Stream {
-                    tap, translator, ..
+                    observer,
+                    translator,
+                    ..
                 }),
-            ) => translator.is_some() || tap.at_boundary(),
+            ) => translator.is_some() || observer.at_boundary(),
             _ => false,
         }
     }
 
-    /// One task through the tap; `None` if nothing of it shall leave.
+    /// One task through the observer; `None` if nothing of it shall leave.
     pub(super) fn take_in(
         &mut self,
         task: HttpTask,
@@ -195,7 +197,7 @@ impl GateState {
     /// Whether the answer is a stream that leaves when it is whole, and is not.
     pub(super) fn is_withheld(&self) -> bool {
         match &self.answer {
-            Some(Answer::Stream { tap, .. }) => self.limits.whole && !tap.complete(),
+            Some(Answer::Stream { observer, .. }) => self.limits.whole && !observer.complete(),
             _ => false,
         }
     }

@@ -25,7 +25,7 @@ fn gate(now: Instant) -> Gate {
 
 fn stream() -> Answer {
     Answer::Stream {
-        tap: Tap::stream(Surface::ChatCompletions, false),
+        observer: Observer::stream(Surface::ChatCompletions, false),
         close_delimited: false,
         translator: None,
     }
@@ -157,7 +157,7 @@ fn a_stream_is_settled_at_its_last_event_and_not_at_a_finish_reason() {
     assert!(matches!(pass, Pass::Write(_)), "there may be more");
     let pass = gate.pass(vec![body(b"data: [DONE]\n\n", false)], now);
     assert!(matches!(pass, Pass::Last(_)), "the protocol's end");
-    let usage = gate.with_tap(|tap| tap.usage().map(|usage| usage.output()));
+    let usage = gate.with_observer(|observer| observer.usage().map(|usage| usage.output()));
     assert_eq!(usage, Some(Some(90)));
 }
 
@@ -184,8 +184,8 @@ fn the_last_piece_of_a_long_document_waits_for_its_end() {
     let now = clock::now();
     let gate = gate(now);
     gate.begin(now + Duration::from_secs(60), now);
-    let tap = Tap::whole(Endpoint::Generate(Surface::ChatCompletions));
-    gate.answering(Answer::Whole(tap), None, masking(), now);
+    let observer = Observer::whole(Endpoint::Generate(Surface::ChatCompletions));
+    gate.answering(Answer::Whole(observer), None, masking(), now);
     let long: &'static [u8] = Box::leak(vec![b' '; HOLD_BYTES + 1].into_boxed_slice());
     assert_eq!(
         written(gate.pass(vec![head(), body(long, false)], now)),

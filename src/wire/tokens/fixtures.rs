@@ -3,7 +3,7 @@
 use crate::report::Usage;
 use crate::{Endpoint, Surface};
 
-/// One answer in both forms, and what a tap must see in it.
+/// One answer in both forms, and what an observer must see in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fixture {
     pub name: &'static str,

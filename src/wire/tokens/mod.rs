@@ -12,15 +12,15 @@ mod whole;
 
 mod count;
 mod media;
+mod observer;
 mod prompt;
 mod settle;
-mod tap;
 
 pub use count::{Counter, Encoding, count};
 pub use media::beside_text;
+pub use observer::{BYTES_PER_TOKEN, Observer, Seen};
 pub use prompt::PromptCounter;
 pub use settle::Settled;
-pub use tap::{BYTES_PER_TOKEN, Seen, Tap};
 
 #[cfg(test)]
 mod fixtures;

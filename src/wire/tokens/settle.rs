@@ -1,6 +1,6 @@
 //! What an attempt is settled with: the provider's figures, ours where it reported none.
 
-use super::{Encoding, Tap};
+use super::{Encoding, Observer};
 use crate::report::{Context, Usage};
 
 /// What an attempt is charged for.
@@ -18,21 +18,21 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// What `tap` saw, with our own count where the provider reported nothing. `model` chooses the
+    /// What `observer` saw, with our own count where the provider reported nothing. `model` chooses the
     /// tokenizer; `prompt` counts the prompt and is called only when needed.
     ///
     /// This may tokenize a whole answer (tens of milliseconds per megabyte): call it after the last
     /// byte has gone, not before.
-    pub fn of(tap: &Tap, model: &str, prompt: impl FnOnce() -> u64) -> Settled {
-        let reported = tap.usage().filter(|usage| usage.input() > 0);
+    pub fn of(observer: &Observer, model: &str, prompt: impl FnOnce() -> u64) -> Settled {
+        let reported = observer.usage().filter(|usage| usage.input() > 0);
         let mut settled = Settled {
-            usage: reported.unwrap_or_else(|| tap.with_tools(Usage::tokens(prompt(), 0))),
-            served: tap.served().clone(),
-            passes: tap.passes(),
+            usage: reported.unwrap_or_else(|| observer.with_tools(Usage::tokens(prompt(), 0))),
+            served: observer.served().clone(),
+            passes: observer.passes(),
             estimated: reported.is_none(),
         };
-        if reported.is_none() || !tap.usage_final() {
-            let counted = tap.count_output(Encoding::of_model(model));
+        if reported.is_none() || !observer.usage_final() {
+            let counted = observer.count_output(Encoding::of_model(model));
             let output = settled.usage.output().max(counted);
             settled.usage.set_output(output);
             settled.estimated = true;
@@ -78,12 +78,14 @@ mod tests {
 
     #[test]
     fn a_broken_message_keeps_the_reported_prompt_and_counts_its_text() {
-        let mut tap = Tap::stream(Surface::Messages, false);
-        let _seen = tap.feed(Bytes::from_static(
+        let mut observer = Observer::stream(Surface::Messages, false);
+        let _seen = observer.feed(Bytes::from_static(
             b"data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":50,\"output_tokens\":1}}}\n\n\
               data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"one two three four\"}}\n\n",
         ));
-        let settled = Settled::of(&tap, "claude-x", || unreachable!("the prompt was reported"));
+        let settled = Settled::of(&observer, "claude-x", || {
+            unreachable!("the prompt was reported")
+        });
         assert_eq!(
             settled,
             Settled {
@@ -97,8 +99,8 @@ mod tests {
 
     #[test]
     fn nothing_reported_is_counted_throughout() {
-        let tap = Tap::stream(Surface::ChatCompletions, false);
-        let settled = Settled::of(&tap, "gpt-4o", || 7);
+        let observer = Observer::stream(Surface::ChatCompletions, false);
+        let settled = Settled::of(&observer, "gpt-4o", || 7);
         assert_eq!(
             settled,
             Settled {

@@ -1,4 +1,4 @@
-//! The laws of the tap, over realistic answers and over arbitrary bytes.
+//! The laws of the observer, over realistic answers and over arbitrary bytes.
 
 mod judged;
 mod large;
@@ -12,7 +12,7 @@ use crate::report::{StreamFailure, Usage};
 use crate::{Endpoint, Surface};
 use bytes::Bytes;
 
-/// Everything a tap says of an answer fed in `chunks`, with the forwarded bytes joined.
+/// Everything an observer says of an answer fed in `chunks`, with the forwarded bytes joined.
 #[derive(Debug, PartialEq)]
 struct Account {
     out: Vec<u8>,
@@ -24,41 +24,41 @@ struct Account {
     text: String,
 }
 
-fn account(tap: &mut Tap, chunks: &[&[u8]]) -> Account {
+fn account(observer: &mut Observer, chunks: &[&[u8]]) -> Account {
     let (mut out, mut committed, mut failure) = (vec![], false, None);
     for chunk in chunks {
-        let seen = tap.feed(Bytes::copy_from_slice(chunk));
+        let seen = observer.feed(Bytes::copy_from_slice(chunk));
         assert!(!committed || seen.content, "content stays seen");
         committed = seen.content;
         failure = failure.or(seen.failure);
         out.extend_from_slice(&seen.out);
     }
-    let seen = tap.finish();
+    let seen = observer.finish();
     out.extend_from_slice(&seen.out);
     Account {
         out,
         committed: seen.content,
         failure: failure.or(seen.failure),
         facts: (
-            tap.usage(),
-            tap.usage_final(),
-            tap.complete(),
-            tap.may_end(),
+            observer.usage(),
+            observer.usage_final(),
+            observer.complete(),
+            observer.may_end(),
         ),
         names: (
-            tap.model().map(str::to_owned),
-            tap.finish_reason().map(str::to_owned),
+            observer.model().map(str::to_owned),
+            observer.finish_reason().map(str::to_owned),
         ),
-        text: tap.output_text().to_owned(),
+        text: observer.output_text().to_owned(),
     }
 }
 
 fn streamed(surface: Surface, strip: bool, stream: &str) -> Account {
-    account(&mut Tap::stream(surface, strip), &[stream.as_bytes()])
+    account(&mut Observer::stream(surface, strip), &[stream.as_bytes()])
 }
 
 fn whole(endpoint: Endpoint, body: &str) -> Account {
-    account(&mut Tap::whole(endpoint), &[body.as_bytes()])
+    account(&mut Observer::whole(endpoint), &[body.as_bytes()])
 }
 
 fn status(failure: Option<StreamFailure>) -> Option<(u16, String)> {
@@ -130,10 +130,10 @@ fn the_first_content_commits_and_nothing_before_it() {
                 .or(stream[at..].find("\r\n\r\n"))
                 .expect("it ends")
             + 4;
-        let mut tap = Tap::stream(surface, false);
-        let seen = tap.feed(Bytes::copy_from_slice(&stream.as_bytes()[..before + 2]));
+        let mut observer = Observer::stream(surface, false);
+        let seen = observer.feed(Bytes::copy_from_slice(&stream.as_bytes()[..before + 2]));
         assert!(!seen.content, "{name}: a prelude does not commit");
-        let seen = tap.feed(Bytes::copy_from_slice(&stream.as_bytes()[before + 2..end]));
+        let seen = observer.feed(Bytes::copy_from_slice(&stream.as_bytes()[before + 2..end]));
         assert!(seen.content, "{name}: content commits");
     }
 }
@@ -179,8 +179,8 @@ fn the_usage_chunk_is_cut_out_and_nothing_else() {
 
 #[test]
 fn stripping_holds_back_only_the_unfinished_event() {
-    let mut tap = Tap::stream(Surface::ChatCompletions, true);
-    let seen = tap.feed(Bytes::from_static(
+    let mut observer = Observer::stream(Surface::ChatCompletions, true);
+    let seen = observer.feed(Bytes::from_static(
         b"data: {\"choices\":[]}\n\ndata: {\"cho",
     ));
     assert_eq!(
@@ -188,18 +188,21 @@ fn stripping_holds_back_only_the_unfinished_event() {
         &b"data: {\"choices\":[]}\n\n"[..],
         "up to the boundary"
     );
-    assert!(tap.at_boundary(), "what was forwarded ends at a boundary");
+    assert!(
+        observer.at_boundary(),
+        "what was forwarded ends at a boundary"
+    );
     assert_eq!(
-        tap.feed(Bytes::from_static(b"ices\":[]}\n")).out,
+        observer.feed(Bytes::from_static(b"ices\":[]}\n")).out,
         &b""[..],
         "still unfinished"
     );
     assert_eq!(
-        tap.feed(Bytes::from_static(b"\n: hi\n")).out,
+        observer.feed(Bytes::from_static(b"\n: hi\n")).out,
         &b"data: {\"choices\":[]}\n\n: hi\n"[..],
         "released"
     );
-    let mut plain = Tap::stream(Surface::ChatCompletions, false);
+    let mut plain = Observer::stream(Surface::ChatCompletions, false);
     assert!(plain.at_boundary(), "before anything");
     assert_eq!(
         plain.feed(Bytes::from_static(b"data: x")).out,

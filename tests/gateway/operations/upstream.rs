@@ -247,7 +247,7 @@ async fn answers_that_are_compressed_all_the_same_are_undone() {
         assert!(
             log.iter()
                 .all(|line| line["tokens"]["output"].as_u64() > Some(0)),
-            "the tap reads it too: {log:?}"
+            "the observer reads it too: {log:?}"
         );
     }
 }

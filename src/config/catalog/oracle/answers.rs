@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::bodies::{BODIES, Body};
 use super::costs::{Dice, translated};
 use tollgate_wire::Endpoint;
-use tollgate_wire::tokens::{Settled, Tap};
+use tollgate_wire::tokens::{Observer, Settled};
 
 /// Answers of each provider's shape.
 const EACH: u64 = 60;
@@ -147,10 +147,10 @@ fn answer(body: &Body, dice: &mut Dice) -> Value {
 
 /// Our reading, in the oracle's names.
 fn ours(body: &Body, json: &Value) -> genai_prices::Usage {
-    let mut tap = Tap::whole(Endpoint::Generate(body.surface));
-    let _seen = tap.feed(Bytes::from(json.to_string()));
-    let failure = tap.finish();
-    let settled = Settled::of(&tap, "m", || {
+    let mut observer = Observer::whole(Endpoint::Generate(body.surface));
+    let _seen = observer.feed(Bytes::from(json.to_string()));
+    let failure = observer.finish();
+    let settled = Settled::of(&observer, "m", || {
         panic!("nothing was reported: {json} {failure:?}")
     });
     assert!(!settled.estimated, "{json}");

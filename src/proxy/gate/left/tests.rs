@@ -49,7 +49,7 @@ fn gate(answer: Answer, tasks: Vec<HttpTask>, now: Instant) -> (Gate, Arc<Drain>
 
 fn stream() -> Answer {
     Answer::Stream {
-        tap: Tap::stream(Surface::ChatCompletions, false),
+        observer: Observer::stream(Surface::ChatCompletions, false),
         close_delimited: false,
         translator: None,
     }
@@ -219,7 +219,11 @@ fn an_answer_is_read_on_until_its_usage_is_known_or_it_takes_too_long() {
 #[test]
 fn a_document_that_has_begun_to_leave_is_read_to_its_end() {
     let now = tollgate_base::clock::now();
-    let chat = || Answer::Whole(Tap::whole(Endpoint::Generate(Surface::ChatCompletions)));
+    let chat = || {
+        Answer::Whole(Observer::whole(Endpoint::Generate(
+            Surface::ChatCompletions,
+        )))
+    };
     let text = "x".repeat(HOLD_BYTES);
     let begun = format!(r#"{{"choices":[{{"message":{{"content":"{text}"#);
     let rest = r#""}}],"usage":{"prompt_tokens":7,"completion_tokens":90}}"#;

@@ -1,4 +1,4 @@
-//! What of a document the tap looks at, on any surface: if it reads more of a payload, more is needed here.
+//! What of a document the observer looks at, on any surface: if it reads more of a payload, more is needed here.
 
 /// How a member of the top level is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -278,8 +278,8 @@ fn failures_inside_streams() {
 
 #[test]
 fn a_failure_after_content_is_told_with_it() {
-    let mut tap = Tap::stream(Surface::ChatCompletions, false);
-    let seen = tap.feed(Bytes::from_static(
+    let mut observer = Observer::stream(Surface::ChatCompletions, false);
+    let seen = observer.feed(Bytes::from_static(
         b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: {\"error\":{\"type\":\"server_error\"}}\n\n",
     ));
     assert!(seen.content, "content came first");
@@ -288,7 +288,7 @@ fn a_failure_after_content_is_told_with_it() {
         Some((500, "server_error".to_owned())),
         "and then the failure"
     );
-    assert!(!tap.may_end(), "no end was seen");
+    assert!(!observer.may_end(), "no end was seen");
 }
 
 #[test]

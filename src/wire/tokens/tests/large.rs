@@ -41,7 +41,7 @@ fn padded(document: &str, pad: &str, behind: bool) -> String {
 
 fn told(endpoint: Endpoint, body: &str, size: usize) -> Account {
     let chunks: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
-    let told = account(&mut Tap::whole(endpoint), &chunks);
+    let told = account(&mut Observer::whole(endpoint), &chunks);
     assert!(told.out == body.as_bytes(), "bytes pass");
     Account {
         out: vec![],
@@ -153,14 +153,14 @@ fn of_a_usage_given_twice_the_last_one_counts_however_far_apart() {
 
 /// Our count of a whole answer, and whether it is blind.
 fn counted(surface: Surface, body: &str) -> (u64, bool) {
-    let mut tap = Tap::whole(Endpoint::Generate(surface));
+    let mut observer = Observer::whole(Endpoint::Generate(surface));
     for chunk in body.as_bytes().chunks(65_536) {
-        let _seen = tap.feed(Bytes::copy_from_slice(chunk));
+        let _seen = observer.feed(Bytes::copy_from_slice(chunk));
     }
-    let seen = tap.finish();
+    let seen = observer.finish();
     assert_eq!(seen.failure, None, "a good answer");
-    assert!(tap.output_text().len() <= MIB, "bounded");
-    (tap.count_output(Encoding::O200k), tap.blind())
+    assert!(observer.output_text().len() <= MIB, "bounded");
+    (observer.count_output(Encoding::O200k), observer.blind())
 }
 
 #[test]
@@ -282,17 +282,17 @@ fn json_of_any_depth_hides_no_usage_and_is_never_free() {
         let body = format!(
             r#"{{"content":[{{"type":"tool_use","name":"n","input":{{"a":{deep}}}}}],{usage}}}"#
         );
-        let mut tap = Tap::whole(Endpoint::Generate(Surface::Messages));
+        let mut observer = Observer::whole(Endpoint::Generate(Surface::Messages));
         let told = account(
-            &mut tap,
+            &mut observer,
             &body.as_bytes().chunks(10_000).collect::<Vec<_>>(),
         );
         assert_eq!(told.failure, None, "{levels}: an answer");
-        assert_eq!(tap.usage().is_some(), seen, "{levels}");
-        assert_eq!(tap.blind(), !seen, "{levels}");
+        assert_eq!(observer.usage().is_some(), seen, "{levels}");
+        assert_eq!(observer.blind(), !seen, "{levels}");
         let least = body.len() as u64 / 5;
         assert!(
-            seen || tap.count_output(Encoding::O200k) > least,
+            seen || observer.count_output(Encoding::O200k) > least,
             "{levels}: by its bytes"
         );
     }
@@ -333,21 +333,21 @@ fn what_an_answer_said_before_it_broke_off_counts() {
         let text = "word ".repeat(50_000);
         let body = format!(r#"{{{body}"choices":[{{"message":{{"content":"{text}"#);
         for ended in [false, true] {
-            let mut tap = Tap::whole(Endpoint::Generate(Surface::ChatCompletions));
-            let _seen = tap.feed(Bytes::from(body.clone()));
+            let mut observer = Observer::whole(Endpoint::Generate(Surface::ChatCompletions));
+            let _seen = observer.feed(Bytes::from(body.clone()));
             if ended {
-                let _seen = tap.finish();
+                let _seen = observer.finish();
             }
-            tap.break_off();
-            assert_eq!(tap.usage().map(|usage| usage.output()), before);
-            let counted = tap.count_output(Encoding::O200k);
+            observer.break_off();
+            assert_eq!(observer.usage().map(|usage| usage.output()), before);
+            let counted = observer.count_output(Encoding::O200k);
             let want = if before.is_some() {
                 4..5
             } else {
                 49_500..50_500
             };
             assert!(want.contains(&counted), "{counted}");
-            assert!(!tap.complete(), "it is no whole answer");
+            assert!(!observer.complete(), "it is no whole answer");
         }
     }
 }
@@ -364,9 +364,9 @@ proptest! {
         let cut = broken.map_or(document.len(), |at| at.index(document.len()));
         let bytes = &document.as_bytes()[..cut];
         let tell = |chunks: &[&[u8]]| {
-            let mut tap = Tap::whole(fixture.endpoint());
-            let told = account(&mut tap, chunks);
-            (told, tap.output_bytes(), tap.blind(), tap.served().clone())
+            let mut observer = Observer::whole(fixture.endpoint());
+            let told = account(&mut observer, chunks);
+            (told, observer.output_bytes(), observer.blind(), observer.served().clone())
         };
         let whole = tell(&[bytes]);
         prop_assert_eq!(&whole, &tell(&bytes.chunks(size).collect::<Vec<_>>()));

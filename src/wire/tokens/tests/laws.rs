@@ -1,4 +1,4 @@
-//! However an answer is cut into chunks, a tap tells the same; whatever the bytes, it does not panic.
+//! However an answer is cut into chunks, an observer tells the same; whatever the bytes, it does not panic.
 
 use proptest::prelude::*;
 
@@ -53,11 +53,11 @@ proptest! {
         let text = if crlf { fixture.stream.replace("\r\n", "\n").replace('\n', "\r\n") } else { fixture.stream.to_owned() };
         let stream = text.as_bytes();
         let stream = &stream[..broken.map_or(stream.len(), |at| at.index(stream.len()))];
-        let tap = || Tap::stream(fixture.surface, strip);
-        let whole = account(&mut tap(), &[stream]);
-        prop_assert_eq!(&whole, &account(&mut tap(), &pieces(stream, &cuts)), "cut in pieces");
+        let observer = || Observer::stream(fixture.surface, strip);
+        let whole = account(&mut observer(), &[stream]);
+        prop_assert_eq!(&whole, &account(&mut observer(), &pieces(stream, &cuts)), "cut in pieces");
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-        prop_assert_eq!(&whole, &account(&mut tap(), &bytes), "byte by byte");
+        prop_assert_eq!(&whole, &account(&mut observer(), &bytes), "byte by byte");
         if !strip {
             prop_assert_eq!(whole.out.as_slice(), stream, "bytes pass");
         }
@@ -67,11 +67,11 @@ proptest! {
     fn the_commit_comes_with_the_same_byte(which in 0..ALL.len(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
         let Fixture { surface, stream, .. } = ALL[which];
         let first = |chunks: &[&[u8]]| {
-            let (mut tap, mut fed) = (Tap::stream(surface, false), 0);
+            let (mut observer, mut fed) = (Observer::stream(surface, false), 0);
             for chunk in chunks {
                 let before = fed;
                 fed += chunk.len();
-                if tap.feed(Bytes::copy_from_slice(chunk)).content {
+                if observer.feed(Bytes::copy_from_slice(chunk)).content {
                     return before..fed;
                 }
             }
@@ -87,7 +87,7 @@ proptest! {
     fn a_whole_answer_split_tells_the_same(which in 0..ALL.len(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
         let fixture = ALL[which];
         let body = fixture.whole.as_bytes();
-        let split = account(&mut Tap::whole(fixture.endpoint()), &pieces(body, &cuts));
+        let split = account(&mut Observer::whole(fixture.endpoint()), &pieces(body, &cuts));
         prop_assert_eq!(split, whole(fixture.endpoint(), fixture.whole));
     }
 
@@ -120,10 +120,10 @@ proptest! {
         let to = (from + bytes.len()).min(stream.len());
         stream.splice(from..to, bytes.iter().copied());
         for input in [&bytes, &stream] {
-            let mut taps = [Tap::stream(surface, strip), Tap::whole(Endpoint::Generate(surface)), Tap::whole(Endpoint::CountTokens)];
-            for tap in &mut taps {
+            let mut observers = [Observer::stream(surface, strip), Observer::whole(Endpoint::Generate(surface)), Observer::whole(Endpoint::CountTokens)];
+            for observer in &mut observers {
                 let chunks: Vec<&[u8]> = input.chunks(7).collect();
-                let seen = account(tap, &chunks);
+                let seen = account(observer, &chunks);
                 prop_assert!(seen.out.len() <= input.len(), "nothing is invented");
             }
         }

@@ -14,13 +14,13 @@ fn an_event_over_16_mib_ends_neither_the_stream_nor_the_count() {
         r#"data: {{"type":"response.completed","response":{{"output":[{{"result":"{}"}}],"usage":{{"input_tokens":3,"output_tokens":4}}}}}}"#,
         "x".repeat(MAX_EVENT)
     );
-    let mut tap = Tap::stream(Surface::Responses, false);
+    let mut observer = Observer::stream(Surface::Responses, false);
     for chunk in stream.as_bytes().chunks(1 << 20) {
-        assert_eq!(tap.feed(Bytes::copy_from_slice(chunk)).failure, None);
+        assert_eq!(observer.feed(Bytes::copy_from_slice(chunk)).failure, None);
     }
-    assert!(tap.feed(Bytes::from_static(b"\n\n")).too_long, "it is");
-    assert_eq!(tap.usage().map(|usage| usage.output()), Some(4));
-    assert!(tap.complete() && tap.at_boundary(), "it was read");
+    assert!(observer.feed(Bytes::from_static(b"\n\n")).too_long, "it is");
+    assert_eq!(observer.usage().map(|usage| usage.output()), Some(4));
+    assert!(observer.complete() && observer.at_boundary(), "it was read");
 }
 
 #[test]
@@ -79,35 +79,35 @@ fn an_event_that_is_too_long_is_read_or_measured() {
         ),
     ] {
         let stream = format!("event: {name}\ndata: {data}\n\n{after}").into_bytes();
-        let mut tap = Tap::of(surface, true, Parser::up_to(MOST));
+        let mut observer = Observer::of(surface, true, Parser::up_to(MOST));
         let (mut out, mut too_long) = (0, 0);
         for chunk in stream.chunks(1 << 18) {
-            let seen = tap.feed(Bytes::copy_from_slice(chunk));
+            let seen = observer.feed(Bytes::copy_from_slice(chunk));
             assert_eq!(seen.failure, None, "{surface:?} {name}");
             out += seen.out.len();
             too_long += seen.too_long_ended;
         }
-        out += tap.finish().out.len();
+        out += observer.finish().out.len();
         assert_eq!(
             (out, too_long),
             (stream.len(), 1),
             "{surface:?} {name}: bytes pass"
         );
-        assert_eq!(tap.usage().is_some(), known, "{surface:?} {name}");
+        assert_eq!(observer.usage().is_some(), known, "{surface:?} {name}");
         if known {
             continue;
         }
         assert!(
-            tap.output_text().ends_with(" after") || tap.output_text().len() > MIB - 8,
+            observer.output_text().ends_with(" after") || observer.output_text().len() > MIB - 8,
             "{surface:?} {name}"
         );
-        let (counted, bytes) = (tap.count_output(Encoding::O200k), MOST as u64);
+        let (counted, bytes) = (observer.count_output(Encoding::O200k), MOST as u64);
         assert!(
             (bytes / 6..bytes / 3).contains(&counted),
             "{surface:?} {name}: {counted}"
         );
         assert_eq!(
-            tap.blind(),
+            observer.blind(),
             surface != Surface::Messages,
             "{surface:?} {name}"
         );
@@ -121,11 +121,11 @@ fn usage_beside_a_text_that_is_not_all_kept_is_about_all_of_it() {
         r#"data: {{"choices":[{{"delta":{{"content":"{words}"}}}}],"usage":{{"prompt_tokens":3,"completion_tokens":4}}}}"#
     );
     for most in [MIB, 4 * MIB] {
-        let mut tap = Tap::of(Surface::ChatCompletions, false, Parser::up_to(most));
-        let _told = account(&mut tap, &[chunk.as_bytes(), b"\n\n"]);
-        assert!(tap.usage_final(), "gathered up to {most}");
+        let mut observer = Observer::of(Surface::ChatCompletions, false, Parser::up_to(most));
+        let _told = account(&mut observer, &[chunk.as_bytes(), b"\n\n"]);
+        assert!(observer.usage_final(), "gathered up to {most}");
         assert_eq!(
-            tap.output_bytes(),
+            observer.output_bytes(),
             words.len() as u64,
             "gathered up to {most}"
         );
@@ -138,9 +138,9 @@ fn a_request_that_is_repeated_is_no_answer() {
     let stream = format!(
         r#"data: {{"type":"response.created","response":{{"status":"in_progress","instructions":"{asked}"}}}}"#
     );
-    let mut tap = Tap::of(Surface::Responses, false, Parser::up_to(60));
-    let _told = account(&mut tap, &[stream.as_bytes(), b"\n\n"]);
-    assert!(tap.output_bytes() < 100, "{}", tap.output_bytes());
+    let mut observer = Observer::of(Surface::Responses, false, Parser::up_to(60));
+    let _told = account(&mut observer, &[stream.as_bytes(), b"\n\n"]);
+    assert!(observer.output_bytes() < 100, "{}", observer.output_bytes());
 }
 
 #[test]
@@ -151,14 +151,14 @@ fn a_chunk_with_an_image_is_measured_however_long_it_is() {
         let stream = chunk(&format!(
             r#"{{"images":[{{"image_url":{{"url":"{image}"}}}}]}}"#
         )) + &chunk(r#"{"content":"a"}"#);
-        let mut tap = Tap::of(Surface::ChatCompletions, false, Parser::up_to(MIB));
+        let mut observer = Observer::of(Surface::ChatCompletions, false, Parser::up_to(MIB));
         let told = account(
-            &mut tap,
+            &mut observer,
             &stream.as_bytes().chunks(65_536).collect::<Vec<_>>(),
         );
         assert_eq!((told.failure, &*told.text), (None, "a"));
-        let measured = tap.output_bytes() - length as u64;
-        assert!(tap.blind() && measured < 100, "{measured}");
+        let measured = observer.output_bytes() - length as u64;
+        assert!(observer.blind() && measured < 100, "{measured}");
     }
 }
 
@@ -174,20 +174,23 @@ fn an_event_that_is_too_long_and_no_json_is_malformed_and_the_next_is_read() {
         let stream = format!(
             "data: {data}\n\ndata: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]}}\n\n"
         );
-        let mut tap = Tap::of(Surface::ChatCompletions, false, Parser::up_to(60));
-        let told = account(&mut tap, &stream.as_bytes().chunks(9).collect::<Vec<_>>());
+        let mut observer = Observer::of(Surface::ChatCompletions, false, Parser::up_to(60));
+        let told = account(
+            &mut observer,
+            &stream.as_bytes().chunks(9).collect::<Vec<_>>(),
+        );
         assert_eq!(
             told.failure,
             failure.then_some(StreamFailure::Malformed),
             "{data}"
         );
         assert_eq!(told.text, "a", "{data}");
-        assert_eq!(tap.blind(), !data.trim().is_empty(), "{data}");
+        assert_eq!(observer.blind(), !data.trim().is_empty(), "{data}");
     }
     // An event that is named an error is one.
     let stream = format!("event: error\ndata: {text}\n\n");
-    let mut tap = Tap::of(Surface::Messages, false, Parser::up_to(60));
-    let told = account(&mut tap, &[stream.as_bytes()]);
+    let mut observer = Observer::of(Surface::Messages, false, Parser::up_to(60));
+    let told = account(&mut observer, &[stream.as_bytes()]);
     assert_eq!(status(told.failure), Some((500, "error".to_owned())));
 }
 
@@ -199,17 +202,17 @@ fn stripping_lets_an_event_pass_that_is_too_long() {
         "x".repeat(200)
     );
     let stream = format!("{long}data: {usage}\n\ndata: [DONE]\n\n");
-    let mut tap = Tap::of(Surface::ChatCompletions, true, Parser::up_to(150));
+    let mut observer = Observer::of(Surface::ChatCompletions, true, Parser::up_to(150));
     let mut out = Vec::new();
     for (at, chunk) in stream.as_bytes().chunks(10).enumerate() {
-        out.extend_from_slice(&tap.feed(Bytes::copy_from_slice(chunk)).out);
+        out.extend_from_slice(&observer.feed(Bytes::copy_from_slice(chunk)).out);
         let fed = (at + 1) * 10;
         if (160..long.len()).contains(&fed) {
             assert_eq!(out.len(), fed, "nothing of it is held back");
-            assert!(!tap.at_boundary(), "no comment may stand in it");
+            assert!(!observer.at_boundary(), "no comment may stand in it");
         }
     }
-    out.extend_from_slice(&tap.finish().out);
+    out.extend_from_slice(&observer.finish().out);
     assert_eq!(
         String::from_utf8_lossy(&out),
         format!("{long}data: [DONE]\n\n")
@@ -232,17 +235,17 @@ proptest! {
             text = text.replace('\n', "\r\n");
         }
         let stream = &text.as_bytes()[..broken.map_or(text.len(), |at| at.index(text.len()))];
-        let account = |tap: &mut Tap, chunks: &[&[u8]]| {
-            let told = account(tap, chunks);
+        let account = |observer: &mut Observer, chunks: &[&[u8]]| {
+            let told = account(observer, chunks);
             assert!(told.out == stream, "bytes pass");
             Account { out: vec![], ..told }
         };
-        let short = account(&mut Tap::stream(fixture.surface, false), &[stream]);
-        let tap = || Tap::of(fixture.surface, false, Parser::up_to(most));
-        let long = account(&mut tap(), &[stream]);
-        prop_assert_eq!(&long, &account(&mut tap(), &pieces(stream, &cuts)), "cut in pieces");
+        let short = account(&mut Observer::stream(fixture.surface, false), &[stream]);
+        let observer = || Observer::of(fixture.surface, false, Parser::up_to(most));
+        let long = account(&mut observer(), &[stream]);
+        prop_assert_eq!(&long, &account(&mut observer(), &pieces(stream, &cuts)), "cut in pieces");
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-        prop_assert_eq!(&long, &account(&mut tap(), &bytes), "byte by byte");
+        prop_assert_eq!(&long, &account(&mut observer(), &bytes), "byte by byte");
         if broken.is_none() {
             prop_assert_eq!(&long, &short, "as short ones");
         }

@@ -157,7 +157,7 @@ fn tools_that_the_provider_ran_are_counted_in_whole_answers_as_in_streams() {
         format!("data: {{\"type\":\"response.output_item.done\",\"item\":{item}}}\n\n")
     });
     let end = format!("data: {{\"type\":\"response.completed\",\"response\":{{{usage}}}}}\n\n");
-    let mut stream = Tap::stream(Surface::Responses, false);
+    let mut stream = Observer::stream(Surface::Responses, false);
     let _told = account(&mut stream, &[(done.concat() + &end).as_bytes()]);
     let want = stream.usage().expect("usage");
     assert_eq!(
@@ -173,30 +173,36 @@ fn tools_that_the_provider_ran_are_counted_in_whole_answers_as_in_streams() {
         whole.clone(),
         format!("{{\"pad\":\"{pad}\",{}", &whole[1..]),
     ] {
-        let mut tap = Tap::whole(Endpoint::Generate(Surface::Responses));
+        let mut observer = Observer::whole(Endpoint::Generate(Surface::Responses));
         let chunks: Vec<&[u8]> = document.as_bytes().chunks(65_536).collect();
-        let _told = account(&mut tap, &chunks);
-        assert_eq!(tap.usage(), Some(want));
-        assert_eq!(tap.served(), stream.served());
-        assert!(!tap.served().is_standard(), "priority");
+        let _told = account(&mut observer, &chunks);
+        assert_eq!(observer.usage(), Some(want));
+        assert_eq!(observer.served(), stream.served());
+        assert!(!observer.served().is_standard(), "priority");
     }
 }
 
 #[test]
 fn an_answer_that_says_it_has_no_tokens_is_counted() {
     let body = r#"{"choices":[{"message":{"content":"word word word"}}],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#;
-    let mut tap = Tap::whole(Endpoint::Generate(Surface::ChatCompletions));
-    let _told = account(&mut tap, &[body.as_bytes()]);
+    let mut observer = Observer::whole(Endpoint::Generate(Surface::ChatCompletions));
+    let _told = account(&mut observer, &[body.as_bytes()]);
     assert_eq!(
-        (tap.usage_final(), tap.count_output(Encoding::O200k)),
+        (
+            observer.usage_final(),
+            observer.count_output(Encoding::O200k)
+        ),
         (false, 3)
     );
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"word word word\"}}]}\n\n\
                   data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":0}}\n\n";
-    let mut tap = Tap::stream(Surface::ChatCompletions, false);
-    let _told = account(&mut tap, &[stream.as_bytes()]);
+    let mut observer = Observer::stream(Surface::ChatCompletions, false);
+    let _told = account(&mut observer, &[stream.as_bytes()]);
     assert_eq!(
-        (tap.usage_final(), tap.count_output(Encoding::O200k)),
+        (
+            observer.usage_final(),
+            observer.count_output(Encoding::O200k)
+        ),
         (false, 3)
     );
 }
@@ -212,7 +218,7 @@ fn a_huge_answer_is_not_kept_and_its_usage_is_found_at_either_end() {
         for size in [1000, 70_000, 900_000, body.len()] {
             let chunks: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
             let seen = account(
-                &mut Tap::whole(Endpoint::Generate(Surface::Embeddings)),
+                &mut Observer::whole(Endpoint::Generate(Surface::Embeddings)),
                 &chunks,
             );
             assert_eq!(
@@ -232,12 +238,12 @@ fn endless_text_is_measured_not_kept() {
         "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
         "word ".repeat(10_000)
     );
-    let mut tap = Tap::stream(Surface::ChatCompletions, false);
+    let mut observer = Observer::stream(Surface::ChatCompletions, false);
     for _ in 0..40 {
-        let _seen = tap.feed(Bytes::copy_from_slice(event.as_bytes()));
+        let _seen = observer.feed(Bytes::copy_from_slice(event.as_bytes()));
     }
-    assert!(tap.output_text().len() <= 1 << 20, "bounded");
-    let counted = tap.count_output(Encoding::O200k);
+    assert!(observer.output_text().len() <= 1 << 20, "bounded");
+    let counted = observer.count_output(Encoding::O200k);
     assert!(
         (399_000..402_000).contains(&counted),
         "about a token a word: {counted}"

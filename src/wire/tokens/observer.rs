@@ -1,7 +1,7 @@
 //! Looks at one attempt's answer while its bytes pass.
 //!
 //! Invariant: the bytes forwarded are the bytes fed, in order, less the whole usage chunks that the
-//! client had not asked for. What a tap knows does not depend on how the answer was cut into chunks.
+//! client had not asked for. What an observer knows does not depend on how the answer was cut into chunks.
 //! With stripping on, forwarded bytes always end at an event boundary; otherwise nothing is ever
 //! held back.
 //!
@@ -30,7 +30,7 @@ const LARGE: usize = 64 << 10;
 
 /// Looks at one attempt's answer while its bytes pass.
 #[derive(Debug)]
-pub struct Tap {
+pub struct Observer {
     kind: Kind,
     facts: Facts,
     /// A failure came before any content: what follows is no content.
@@ -71,19 +71,19 @@ pub struct Seen {
     pub too_long_ended: usize,
 }
 
-impl Tap {
-    /// A tap for a `text/event-stream` answer. `strip_usage_chunk` cuts out the chunk that a chat
+impl Observer {
+    /// An observer for a `text/event-stream` answer. `strip_usage_chunk` cuts out the chunk that a chat
     /// or text completion sends because of `stream_options.include_usage`; other surfaces ignore it.
-    pub fn stream(surface: Surface, strip_usage_chunk: bool) -> Tap {
-        Tap::of(surface, strip_usage_chunk, Parser::new())
+    pub fn stream(surface: Surface, strip_usage_chunk: bool) -> Observer {
+        Observer::of(surface, strip_usage_chunk, Parser::new())
     }
 
     /// The same, with a parser of its own.
-    pub(super) fn of(surface: Surface, strip_usage_chunk: bool, parser: Parser) -> Tap {
+    pub(super) fn of(surface: Surface, strip_usage_chunk: bool, parser: Parser) -> Observer {
         let strips =
             strip_usage_chunk && matches!(surface, Surface::ChatCompletions | Surface::Completions);
         let strip = strips.then(Strip::default);
-        Tap::new(Kind::Stream {
+        Observer::new(Kind::Stream {
             surface,
             parser,
             template: Template::default(),
@@ -92,13 +92,13 @@ impl Tap {
         })
     }
 
-    /// A tap for an answer that is one JSON document.
-    pub fn whole(endpoint: Endpoint) -> Tap {
-        Tap::new(Kind::Whole(Document::new(endpoint)))
+    /// An observer for an answer that is one JSON document.
+    pub fn whole(endpoint: Endpoint) -> Observer {
+        Observer::new(Kind::Whole(Document::new(endpoint)))
     }
 
-    fn new(kind: Kind) -> Tap {
-        Tap {
+    fn new(kind: Kind) -> Observer {
+        Observer {
             kind,
             facts: Facts::default(),
             failed: false,
@@ -261,7 +261,7 @@ impl Tap {
         self.facts.complete
     }
 
-    /// Whether a clean end of the body here is a whole answer: [`Tap::complete`], or a chat or text
+    /// Whether a clean end of the body here is a whole answer: [`Observer::complete`], or a chat or text
     /// completion whose finish reason was seen (some providers send no `[DONE]`).
     pub fn may_end(&self) -> bool {
         let by_reason = matches!(
@@ -274,12 +274,12 @@ impl Tap {
         self.facts.complete || (by_reason && self.facts.finish_reason.is_some())
     }
 
-    /// What the provider reported so far. Before [`Tap::usage_final`] the output may be short.
+    /// What the provider reported so far. Before [`Observer::usage_final`] the output may be short.
     pub fn usage(&self) -> Option<Usage> {
         self.facts.reported().map(|report| report.usage)
     }
 
-    /// Whether [`Tap::usage`] is about the whole answer (Anthropic reports the prompt first, and the
+    /// Whether [`Observer::usage`] is about the whole answer (Anthropic reports the prompt first, and the
     /// output only at the end).
     pub fn usage_final(&self) -> bool {
         self.facts.usage_final()
@@ -333,7 +333,7 @@ impl Tap {
         self.facts.text.as_str()
     }
 
-    /// Tokens of the answer: what was reported, and our own count of what came after it. What [`Tap::output_text`] could
+    /// Tokens of the answer: what was reported, and our own count of what came after it. What [`Observer::output_text`] could
     /// not keep is taken to have as many tokens per byte as what it kept; what cannot be counted, one for each
     /// [`BYTES_PER_TOKEN`] bytes.
     pub(crate) fn count_output(&self, encoding: Encoding) -> u64 {

@@ -1,11 +1,11 @@
-//! What looking at an answer costs: parsing SSE, the tap per event, a whole answer, counting.
+//! What looking at an answer costs: parsing SSE, the observer per event, a whole answer, counting.
 
 use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tollgate_wire::sse::Parser;
-use tollgate_wire::tokens::{Counter, Encoding, Tap};
+use tollgate_wire::tokens::{Counter, Encoding, Observer};
 use tollgate_wire::{Endpoint, Surface};
 
 const CHAT: &str = concat!(
@@ -25,7 +25,7 @@ const RESPONSES: &str = concat!(
     "\n\n"
 );
 
-/// Events per measured stream, so that a tap's start is spread over as many as in a real answer.
+/// Events per measured stream, so that an observer's start is spread over as many as in a real answer.
 const EVENTS: usize = 200;
 
 fn parse(c: &mut Criterion) {
@@ -57,8 +57,8 @@ fn parse(c: &mut Criterion) {
     group.finish();
 }
 
-fn tap(c: &mut Criterion) {
-    let mut group = c.benchmark_group("tap, per event");
+fn observer(c: &mut Criterion) {
+    let mut group = c.benchmark_group("observer, per event");
     group.throughput(Throughput::Elements(EVENTS as u64));
     for (name, surface, strip, event) in [
         ("chat", Surface::ChatCompletions, false, CHAT),
@@ -69,11 +69,11 @@ fn tap(c: &mut Criterion) {
         let chunk = Bytes::from_static(event.as_bytes());
         group.bench_function(name, |b| {
             b.iter(|| {
-                let mut tap = Tap::stream(surface, strip);
+                let mut observer = Observer::stream(surface, strip);
                 for _ in 0..EVENTS {
-                    black_box(tap.feed(chunk.clone()));
+                    black_box(observer.feed(chunk.clone()));
                 }
-                tap
+                observer
             });
         });
     }
@@ -85,13 +85,13 @@ fn whole(c: &mut Criterion) {
         r#"{{"id":"c","object":"chat.completion","model":"gpt-4o","choices":[{{"index":0,"message":{{"role":"assistant","content":"{}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":19,"completion_tokens":800,"total_tokens":819}}}}"#,
         "plain words, ".repeat(300)
     ));
-    c.bench_function("tap, whole 4 KiB answer", |b| {
+    c.bench_function("observer, whole 4 KiB answer", |b| {
         b.iter_batched(
-            || Tap::whole(Endpoint::Generate(Surface::ChatCompletions)),
-            |mut tap| {
-                black_box(tap.feed(body.clone()));
-                black_box(tap.finish());
-                tap
+            || Observer::whole(Endpoint::Generate(Surface::ChatCompletions)),
+            |mut observer| {
+                black_box(observer.feed(body.clone()));
+                black_box(observer.finish());
+                observer
             },
             BatchSize::SmallInput,
         );
@@ -119,5 +119,5 @@ fn count(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, tap, whole, count);
+criterion_group!(benches, parse, observer, whole, count);
 criterion_main!(benches);
