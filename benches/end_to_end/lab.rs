@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -40,6 +40,10 @@ pub enum Kind {
     Gateway(Credits),
     /// The gateway without a ledger, whose provider offers this surface alone (in a self check: all of them).
     Offering(Surface),
+    /// The gateway with everything on: credits enforced with the SQLite bank, limits and a budget on the key.
+    Limited,
+    /// The gateway without a ledger, with 10,000 access keys and 50 providers.
+    Crowded,
 }
 
 /// What a gateway does about money.
@@ -94,7 +98,12 @@ impl Lab {
 
     /// A request that either proxy answers; its body has `length` bytes.
     pub fn request(&self, length: usize, events: Option<Events>) -> Vec<u8> {
-        prompts::request(TOKEN, &self.model, length, events)
+        prompts::request(TOKEN, &self.model, length, 0, events)
+    }
+
+    /// The same without a stream, offering so many tools.
+    pub fn request_with_tools(&self, length: usize, tools: usize) -> Vec<u8> {
+        prompts::request(TOKEN, &self.model, length, tools, None)
     }
 
     /// A short request for a stream on a surface.
@@ -108,15 +117,21 @@ impl Lab {
             Kind::Bare => return self.ready(self.start_bare()?, kind).await,
             Kind::Gateway(_) if self.self_check => Credits::Off,
             Kind::Gateway(credits) => credits,
-            Kind::Offering(_) => Credits::Off,
+            Kind::Limited => Credits::Sqlite,
+            Kind::Offering(_) | Kind::Crowded => Credits::Off,
         };
         let surfaces: &[Surface] = match &kind {
             Kind::Offering(_) if self.self_check => &SURFACES,
             Kind::Offering(surface) => std::slice::from_ref(surface),
             _ => &SURFACES[..1],
         };
-        self.ready(self.start_gateway(credits, surfaces)?, kind)
-            .await
+        let mut config = self.config(credits, surfaces);
+        match kind {
+            Kind::Limited => config += LIMITS,
+            Kind::Crowded => config = crowded(config),
+            _ => {}
+        }
+        self.ready(self.start_gateway(config)?, kind).await
     }
 
     /// Starts the proxy that bare Pingora is compared with.
@@ -127,6 +142,12 @@ impl Lab {
             Kind::Gateway(Credits::Off)
         };
         self.start(kind).await
+    }
+
+    /// Starts another gateway to compare with bare Pingora; in a self check, bare Pingora.
+    pub async fn start_beside(&self, kind: Kind) -> Outcome<Proxy> {
+        self.start(if self.self_check { Kind::Bare } else { kind })
+            .await
     }
 
     async fn ready(&self, mut proxy: Proxy, kind: Kind) -> Outcome<Proxy> {
@@ -183,18 +204,20 @@ impl Lab {
         })
     }
 
-    fn start_gateway(&self, credits: Credits, surfaces: &[Surface]) -> Outcome<Proxy> {
+    /// Starts a gateway with a configuration whose `LISTEN`, `ADMIN` and `STATE` are filled in here.
+    fn start_gateway(&self, config: String) -> Outcome<Proxy> {
         let (address, admin) = (child::free_port()?, child::free_port()?);
         let dir = self.dir.path().join(address.port().to_string());
         // Beside the configuration, every write of the state would wake the watcher of its directory.
         let state = dir.join("state");
         fs::create_dir_all(&state)?;
-        let config = dir.join("tollgate.yaml");
-        fs::write(
-            &config,
-            self.config(&state, [address, admin], credits, surfaces),
-        )?;
-        let args = ["run".into(), "--config".into(), config.into_os_string()];
+        let config = config
+            .replace("LISTEN", &address.to_string())
+            .replace("ADMIN", &admin.to_string())
+            .replace("STATE", &state.display().to_string());
+        let file = dir.join("tollgate.yaml");
+        fs::write(&file, config)?;
+        let args = ["run".into(), "--config".into(), file.into_os_string()];
         let child = child::start(&self.gateway, &args, self.proxy_cpu(), &self.log())?;
         Ok(Proxy {
             child,
@@ -211,33 +234,26 @@ impl Lab {
 
     /// Authentication, planning, observer, metrics and access log are all on; the model is in the catalog and has prices,
     /// which a managed key's callers pay where there is a ledger.
-    fn config(
-        &self,
-        state: &Path,
-        [address, admin]: [SocketAddr; 2],
-        credits: Credits,
-        surfaces: &[Surface],
-    ) -> String {
+    fn config(&self, credits: Credits, surfaces: &[Surface]) -> String {
         let surfaces: Vec<&str> = surfaces.iter().map(|surface| surface.name()).collect();
         let surfaces = surfaces.join(", ");
         let digest: String = Sha256::digest(TOKEN)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let state = state.display();
         let bank = match credits {
             Credits::Off => "credits: off".to_owned(),
-            Credits::Sqlite => format!(
-                r#"credits: enforced, journal: "{state}/journal", bank: sqlite, sqlite: {{ path: "{state}/ledger.db" }}"#
-            ),
+            Credits::Sqlite => {
+                r#"credits: enforced, journal: "STATE/journal", bank: sqlite, sqlite: { path: "STATE/ledger.db" }"#.to_owned()
+            }
             Credits::Redis(server) => format!(
-                r#"credits: enforced, journal: "{state}/journal", bank: redis, redis: {{ url: "redis://{server}" }}"#
+                r#"credits: enforced, journal: "STATE/journal", bank: redis, redis: {{ url: "redis://{server}" }}"#
             ),
         };
         format!(
-            r#"proxy: {{ listen: ["{address}"], threads: 1 }}
-admin: {{ listen: "{admin}" }}
-log: {{ access: "{state}/access.log" }}
+            r#"proxy: {{ listen: ["LISTEN"], threads: 1 }}
+admin: {{ listen: "ADMIN" }}
+log: {{ access: "STATE/access.log" }}
 ledger: {{ {bank} }}
 accounts:
   - {{ id: default, grants: [{{ id: bench, usd: 1000000 }}] }}
@@ -254,4 +270,32 @@ access_keys:
             provider = self.provider,
         )
     }
+}
+
+/// Appended to the last access key: limits and a budget that are never reached.
+const LIMITS: &str = "    limits: { requests_per_minute: 100000000, tokens_per_minute: 100000000000, concurrent_requests: 100000, budget: [{ usd: 1000000, per: day }, { usd: 1000000, per: month }] }\n";
+
+/// With 10,000 access keys and 50 providers, of which those that are asked come last.
+fn crowded(config: String) -> String {
+    use std::fmt::Write as _;
+
+    let mut providers = "providers:\n".to_owned();
+    for number in 1..50 {
+        let written = writeln!(
+            providers,
+            "  - {{ id: other-{number}, base_url: \"http://127.0.0.1:9/v1\", surfaces: [openai/chat-completions], models: [{{ id: other-model-{number}, prices: {{ input: 3, output: 15 }} }}] }}"
+        );
+        written.expect("a String takes all");
+    }
+    let mut keys = "access_keys:\n".to_owned();
+    for number in 1..10_000 {
+        let written = writeln!(
+            keys,
+            "  - {{ id: other-{number}, sha256: \"{number:064x}\" }}"
+        );
+        written.expect("a String takes all");
+    }
+    config
+        .replace("providers:\n", &providers)
+        .replace("access_keys:\n", &keys)
 }

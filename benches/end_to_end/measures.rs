@@ -1,5 +1,5 @@
 //! What is measured of the gateway beside bare Pingora, and how a pair of samples comes about. The gateway has no
-//! ledger here (`credits: off`); what one costs is in `ledger.rs`.
+//! ledger here (`credits: off`) but where everything is on; what a ledger costs by itself is in `ledger.rs`.
 //!
 //! Invariant: every repetition measures both proxies one right after the other, and every other repetition
 //! the other way round, so drift of the machine falls on both. Comparisons are made within a repetition.
@@ -7,8 +7,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::lab::{Kind, Lab, Proxy};
-use crate::load::{self, Conn, OpenStreams};
+use crate::lab::{Credits, Kind, Lab, Proxy};
+use crate::load::{self, Conn, OpenStreams, Tally};
 use crate::procfs::{self, Cpu};
 use crate::prompts::Events;
 use crate::report::{Compare, Metric, Row};
@@ -39,9 +39,89 @@ const OPEN: Events = Events {
     pace_us: 250_000,
 };
 
+/// Plain answers to prompts of one length.
+struct Prompts {
+    label: &'static str,
+    /// Bytes of a request's body.
+    length: usize,
+    /// Tools that it offers.
+    tools: usize,
+    connections: usize,
+    /// Requests a second, answered or not; `None`: as many as are answered.
+    pace: Option<u32>,
+    /// What is asked, on the gateway's side.
+    gateway: Kind,
+    target: f64,
+}
+
+impl Prompts {
+    /// Requests of 300 B over 16 connections, as fast as they are answered.
+    const SHORT: Prompts = Prompts {
+        label: "300 B prompt",
+        length: 300,
+        tools: 0,
+        connections: 16,
+        pace: None,
+        gateway: Kind::Gateway(Credits::Off),
+        target: 1.3,
+    };
+
+    fn named(name: &str) -> Option<Prompts> {
+        Some(match name {
+            "prompt-300" => Prompts::SHORT,
+            "prompt-300-wide" => Prompts {
+                label: "300 B, 64 connections",
+                connections: 64,
+                ..Prompts::SHORT
+            },
+            "prompt-300-paced" => Prompts {
+                label: "300 B, 3,000 a second",
+                connections: 64,
+                pace: Some(3_000),
+                ..Prompts::SHORT
+            },
+            "everything" => Prompts {
+                label: "300 B, everything on",
+                gateway: Kind::Limited,
+                ..Prompts::SHORT
+            },
+            "crowded" => Prompts {
+                label: "300 B, 10,000 keys, 50 providers",
+                gateway: Kind::Crowded,
+                ..Prompts::SHORT
+            },
+            "agent" => Prompts {
+                label: "40 KiB with 12 tools",
+                length: 40 * 1024,
+                tools: 12,
+                ..Prompts::SHORT
+            },
+            "prompt-128k" => Prompts {
+                label: "128 KiB prompt",
+                length: 128 * 1024,
+                connections: 8,
+                ..Prompts::SHORT
+            },
+            "prompt-1m" => Prompts {
+                label: "1 MiB prompt",
+                length: 1024 * 1024,
+                connections: 4,
+                target: 1.5,
+                ..Prompts::SHORT
+            },
+            _ => return None,
+        })
+    }
+}
+
 /// The measures by name, in the order in which they run.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 12] = [
     "prompt-300",
+    "prompt-300-wide",
+    "prompt-300-paced",
+    "everything",
+    "crowded",
+    "agent",
     "prompt-128k",
     "prompt-1m",
     "stream-burst",
@@ -88,13 +168,10 @@ impl<'a> Bench<'a> {
 
     /// Runs the measure called `name`, one of [`NAMES`].
     pub async fn run(&self, name: &str) -> Outcome<Vec<Row>> {
+        if let Some(prompts) = Prompts::named(name) {
+            return self.prompts(name, &prompts).await;
+        }
         match name {
-            "prompt-300" => self.prompt(name, "300 B prompt", 300, 16, 1.3).await,
-            "prompt-128k" => {
-                self.prompt(name, "128 KiB prompt", 128 * 1024, 8, 1.3)
-                    .await
-            }
-            "prompt-1m" => self.prompt(name, "1 MiB prompt", 1024 * 1024, 4, 1.5).await,
             "stream-burst" => self.stream_burst(name).await,
             "stream-paced" => self.stream_paced(name).await,
             "first-event" => self.first_event(name).await,
@@ -103,27 +180,37 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Plain answers to prompts of one length, as fast as they go.
-    async fn prompt(
-        &self,
-        name: &str,
-        label: &str,
-        length: usize,
-        connections: usize,
-        target: f64,
-    ) -> Outcome<Vec<Row>> {
-        let request: Rc<[u8]> = self.lab.request(length, None).into();
-        let metrics = vec![
-            Metric::ratio(format!("{label}: CPU per request"), "µs", Some(target)),
+    async fn prompts(&self, name: &str, prompts: &Prompts) -> Outcome<Vec<Row>> {
+        let Prompts { label, pace, .. } = *prompts;
+        let request: Rc<[u8]> = self
+            .lab
+            .request_with_tools(prompts.length, prompts.tools)
+            .into();
+        let other = match prompts.gateway {
+            Kind::Gateway(Credits::Off) => None,
+            kind => Some(self.lab.start_beside(kind).await?),
+        };
+        let mut metrics = vec![
+            Metric::ratio(
+                format!("{label}: CPU per request"),
+                "µs",
+                Some(prompts.target),
+            ),
             Metric::ratio(format!("{label}: of it outside the kernel"), "µs", None),
-            Metric::ratio(format!("{label}: throughput"), "/s", None),
         ];
+        // At a given pace it says nothing.
+        if pace.is_none() {
+            metrics.push(Metric::ratio(format!("{label}: throughput"), "/s", None));
+        }
         self.interleave(name, metrics, async |side| {
-            let proxy = self.proxy(side);
-            let mut conns = Conn::open_warm(proxy.address, connections, &request).await?;
-            load::closed_loop(&mut conns, &request, self.window / 10).await?;
+            let proxy = match (side, &other) {
+                (Side::Gateway, Some(other)) => other,
+                _ => self.proxy(side),
+            };
+            let mut conns = Conn::open_warm(proxy.address, prompts.connections, &request).await?;
+            ask(&mut conns, &request, pace, self.window / 10).await?;
             let before = Cpu::read(proxy.child.pid())?;
-            let tally = load::closed_loop(&mut conns, &request, self.window).await?;
+            let tally = ask(&mut conns, &request, pace, self.window).await?;
             let used = Cpu::read(proxy.child.pid())?.since(&before);
             Ok(vec![
                 per(used.total, tally.answers),
@@ -272,6 +359,19 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(rows)
+    }
+}
+
+/// Asks over all connections until `window` has passed: at a pace, or as fast as answers come.
+async fn ask(
+    conns: &mut Vec<Conn>,
+    request: &Rc<[u8]>,
+    pace: Option<u32>,
+    window: Duration,
+) -> Outcome<Tally> {
+    match pace {
+        Some(per_second) => load::paced(conns, request, per_second, window).await,
+        None => load::closed_loop(conns, request, window).await,
     }
 }
 

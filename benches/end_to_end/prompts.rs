@@ -20,9 +20,16 @@ pub struct Events {
 /// The longest single message.
 const MESSAGE: usize = 32 * 1024;
 
-/// A whole request, head and body, whose body is `length` bytes (at least 300).
-pub fn request(token: &str, model: &str, length: usize, events: Option<Events>) -> Vec<u8> {
-    let body = body(model, length.max(300), events.is_some());
+/// A whole request, head and body, whose body is `length` bytes (at least 300, and 400 for each tool).
+pub fn request(
+    token: &str,
+    model: &str,
+    length: usize,
+    tools: usize,
+    events: Option<Events>,
+) -> Vec<u8> {
+    let length = length.max(300 + 400 * tools);
+    let body = body(model, length, tools, events.is_some());
     let asked = events.map_or_else(String::new, |events| {
         format!(
             "{EVENTS}: {}\r\n{PACE}: {}\r\n",
@@ -41,7 +48,7 @@ pub fn request(token: &str, model: &str, length: usize, events: Option<Events>) 
 /// A request for a stream on a surface; its body has some 300 bytes.
 pub fn request_on(surface: Surface, token: &str, model: &str, events: Events) -> Vec<u8> {
     if !matches!(surface, Surface::Messages | Surface::Responses) {
-        return request(token, model, 300, Some(events));
+        return request(token, model, 300, 0, Some(events));
     }
     let mut text = String::new();
     Text::default().append(&mut text, 200);
@@ -71,12 +78,25 @@ pub fn request_on(surface: Surface, token: &str, model: &str, events: Events) ->
     .into_bytes()
 }
 
-fn body(model: &str, length: usize, stream: bool) -> String {
-    let tail = if stream {
-        format!(r#"],"model":"{model}","temperature":0.2,"stream":true}}"#)
-    } else {
-        format!(r#"],"model":"{model}","temperature":0.2}}"#)
+/// As agents declare them.
+fn declared(tools: usize) -> String {
+    let tool = |number| {
+        format!(
+            r#"{{"type":"function","function":{{"name":"tool_{number}","description":"Reads a file of the project and returns the lines that were asked for.","parameters":{{"type":"object","properties":{{"path":{{"type":"string","description":"Relative to the project"}},"from":{{"type":"integer"}},"to":{{"type":"integer"}}}},"required":["path"]}}}}}}"#
+        )
     };
+    let all: Vec<String> = (0..tools).map(tool).collect();
+    format!(r#","tools":[{}]"#, all.join(","))
+}
+
+fn body(model: &str, length: usize, tools: usize, stream: bool) -> String {
+    let tools = if tools == 0 {
+        String::new()
+    } else {
+        declared(tools)
+    };
+    let stream = if stream { r#","stream":true"# } else { "" };
+    let tail = format!(r#"],"model":"{model}","temperature":0.2{stream}{tools}}}"#);
     let mut text = Text::default();
     let mut body = String::with_capacity(length);
     body.push_str(r#"{"messages":["#);
