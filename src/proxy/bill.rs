@@ -164,10 +164,15 @@ impl Bill {
             return true;
         }
         let more = (output - state.covered).max(MORE);
-        let usage = Usage::tokens(0, more);
+        let prompt = state.hold.as_ref().map_or(0, Hold::prompt_tokens);
         let price = state.payee.as_ref().and_then(|payee| {
             let terms = self.terms(&payee.candidate, self.about.fee);
-            terms.cost(&usage, &Context::STANDARD).ok()
+            // The request itself, and the tier of its prompt, are in both.
+            let cost = |output| {
+                let usage = Usage::tokens(prompt, output);
+                terms.cost(&usage, &Context::STANDARD).ok()
+            };
+            Some(cost(state.covered + more)? - cost(state.covered)?)
         });
         let (Some(price), Some(hold)) = (price, &mut state.hold) else {
             return true;

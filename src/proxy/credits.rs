@@ -1,7 +1,7 @@
 //! Before anything goes upstream: what the request may cost is set aside, or the request is refused.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::aside::Aside;
 use super::bill::{About, Bill, quote};
@@ -225,12 +225,13 @@ const SEARCHES: u64 = 10;
 impl Order<'_> {
     async fn hold(&self, aside: &Aside, body: &RequestBody) -> Result<Hold, Refusal> {
         let bound = body.prompt_bound();
-        match self.ask(bound).await {
+        let by = self.ledger.till.deadline(clock::now());
+        match self.ask(bound, by).await {
             // The bound is many times what it is for most prompts; an exact count may fit.
             Err(refusal) if self.depends_on_prompt(&refusal) => {
                 let model = &self.candidates[0].upstream_model;
                 match count::prompt(aside, model, body, bound).await {
-                    Ok(exact) if exact < bound => self.ask(exact).await,
+                    Ok(exact) if exact < bound => self.ask(exact, by).await,
                     _ => Err(refusal),
                 }
             }
@@ -282,8 +283,8 @@ impl Order<'_> {
         self.dearest(|candidate| Usage::tokens(prompt, self.expected(candidate)))
     }
 
-    /// Asks for a prompt of this many tokens.
-    async fn ask(&self, prompt: u64) -> Result<Hold, Refusal> {
+    /// Asks for a prompt of this many tokens, and waits for the bank until `by`.
+    async fn ask(&self, prompt: u64, by: Instant) -> Result<Hold, Refusal> {
         let prompt = prompt.saturating_add(self.asked.unseen);
         let estimate = self.estimate(prompt);
         let worst = self.dearest(|candidate| {
@@ -327,7 +328,7 @@ impl Order<'_> {
             tokens: prompt.saturating_add(self.expected(first)),
             limits: &self.key.limits,
         };
-        self.ledger.till.admit(&ask, clock::now()).await
+        self.ledger.till.admit_by(&ask, clock::now(), by).await
     }
 
     /// Whether fewer prompt tokens could change it: counting them is not for who has nothing left.

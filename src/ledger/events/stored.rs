@@ -24,13 +24,13 @@ use crate::cost::Sheet;
 use tollgate_base::Timestamp;
 use tollgate_wire::report::{Context, Usage};
 
-/// The form that is written. A change of [`Batch`] needs a new one, and reading this one still.
+/// The form that is written. A change of [`Batch`] or [`Row`] gets a new number, and this form is still read.
 const VERSION: u8 = 3;
 
-/// The form before, whose rows do not say what the provider calls a request.
+/// The form before: its rows lack the provider's own id of the request.
 const SECOND: u8 = 2;
 
-/// One attempt, as [`UsageEvent`] tells it; its texts are borrowed. Serializes as that does.
+/// One attempt, as [`UsageEvent`] has it, with borrowed texts. Both serialize to the same JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent<'a> {
     /// Unique among all events.
@@ -77,19 +77,20 @@ pub struct StoredEvent<'a> {
     pub served: Context,
     /// Whether `tokens` is our own count.
     pub estimated: bool,
-    /// Whether it is charged at its estimate because the process died.
+    /// Whether the process died before the attempt settled, so that it is charged at its estimate.
     pub orphaned: bool,
-    /// What was charged.
+    /// What was charged for the attempt.
     pub total_cost: NanoUsd,
-    /// The rates that it was charged at.
+    /// The rates that it was charged at; `None` if nothing or what was held is charged, or an older version kept none.
     pub sheet: Option<Arc<Sheet>>,
-    /// Whether some of what was served has no price.
+    /// Whether some of what was served has no price, so that the dearest known was taken.
     pub assumed: bool,
-    /// Whether it is charged what was held.
+    /// Whether it is charged what was held, because that is more than what is known of its use.
     pub held: bool,
-    /// Id and redacted text of the user's provider key; `None` for a managed one, which is not named.
+    /// Id and redacted text of the user's provider key; `None` for a managed one.
     pub user_key: Option<(&'a str, &'a str)>,
-    /// The managed provider key's id, which only operators are told; empty for a user's, and where it is not known.
+    /// The managed provider key's id, which only operators are told, so that the JSON leaves it out; empty for a user's
+    /// key, and where it is not known.
     pub managed_key: &'a str,
     /// From the start of the attempt to its commit (ms); `None` if it never committed.
     pub latency_to_commit_ms: Option<u64>,
@@ -195,20 +196,20 @@ impl Serialize for StoredEvent<'_> {
 /// Why stored events cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoredError {
-    /// By this version, at least.
+    /// A newer version wrote them.
     #[error(
         "usage events of form {0} were written by a newer version of Tollgate; this one reads form {VERSION}"
     )]
     Newer(u8),
-    /// They are not what was written.
+    /// They are not what any version writes.
     #[error("stored usage events are damaged: {0}")]
     Damaged(String),
 }
 
-/// What is written after the version, over its rows.
+/// What follows the version byte. A row `R` is a [`Row`]; since form 3, with the provider's own id of the request.
 #[derive(Deserialize)]
 struct Batch<'a, R> {
-    /// Of event ids; of one process usually.
+    /// The processes that made the events' ids, usually one.
     origins: Vec<u64>,
     #[serde(borrow)]
     texts: Vec<&'a str>,
@@ -216,12 +217,14 @@ struct Batch<'a, R> {
     rows: Vec<R>,
 }
 
-/// One event; what is a text is its place in [`Batch::texts`].
+/// One event. A text is told by its place in [`Batch::texts`]; only `request_id`, which rarely repeats, is written out.
 #[derive(Serialize, Deserialize)]
 struct Row<'a> {
+    /// The place in [`Batch::origins`] of its id's first part.
     origin: u32,
+    /// The second part of its id.
     sequence: u64,
-    /// After the first event of the batch (ms).
+    /// When the attempt was over, counted from the earliest of the batch (ms).
     after: u64,
     request_id: &'a str,
     access_key_id: u32,
@@ -239,10 +242,13 @@ struct Row<'a> {
     stop_reason: u32,
     tokens: Usage,
     served: Context,
+    /// Nano-dollars.
     total_cost: i64,
     /// Its place in [`Batch::sheets`].
     sheet: Option<u32>,
+    /// The user's or the managed provider key's id, as the flag `user` says.
     key_id: u32,
+    /// The user's provider key, redacted; an empty text for a managed one.
     key_name: u32,
     latency_to_commit_ms: Option<u64>,
     latency_ms: u64,
@@ -260,7 +266,7 @@ pub fn encode(events: &[Arc<UsageEvent>]) -> Option<Events> {
 /// Reads a batch, in the order in which it was written.
 ///
 /// # Errors
-/// [`StoredError::Newer`] if a newer version wrote it; [`StoredError::Damaged`] if nothing did.
+/// [`StoredError::Newer`] if a newer version wrote it; [`StoredError::Damaged`] if no version did.
 pub fn decode(events: &Events) -> Result<Vec<StoredEvent<'_>>, StoredError> {
     let damaged = |what: &str| StoredError::Damaged(what.to_owned());
     let (version, rest) = events
@@ -278,9 +284,10 @@ pub fn decode(events: &Events) -> Result<Vec<StoredEvent<'_>>, StoredError> {
         VERSION => {
             let batch: Batch<'_, (Row<'_>, &str)> = read(rest)?;
             let rows = batch.rows.iter();
-            let stored = rows.map(|(row, named)| unpack(&batch, row, named, events.from_ms));
+            let stored = rows.map(|(row, own_id)| unpack(&batch, row, own_id, events.from_ms));
             stored.collect()
         }
+        0 => return Err(damaged("they have no version")),
         newer => return Err(StoredError::Newer(newer)),
     }
     .ok_or_else(|| damaged("one refers to something that is not there"))
@@ -290,6 +297,7 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoredError> {
     postcard::from_bytes(bytes).map_err(|error| StoredError::Damaged(error.to_string()))
 }
 
+/// Makes an event of its row; `None` if the row refers to a place that the batch does not have.
 fn unpack<'a, R>(
     batch: &Batch<'a, R>,
     row: &Row<'a>,
@@ -342,6 +350,7 @@ fn unpack<'a, R>(
     })
 }
 
+/// Returns a place as an index; one that does not fit is out of any list.
 fn index(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Carries messages between the till and the bank, in the background.
+//! Carries messages between the till and the bank, in the background: regularly, and at once when requests wait.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::bank::{Bank, Books, Exchange, Reply};
 use tollgate_base::clock;
 use tollgate_store::StoreError;
 
-/// Most messages in one call to the bank.
+/// Most messages in one call to the bank while the till is open.
 const AT_ONCE: usize = 256;
 
-/// How often the books are read for metrics.
+/// Pause between two readings of the books for metrics.
 const AUDIT: Duration = Duration::from_secs(30);
 
-/// Most accounts whose books are read.
+/// Most accounts whose books are read each time.
 const AUDITED: usize = 500;
 
 /// How the flusher has done, for metrics.
 pub trait Observer: Send + Sync {
-    /// One call to the bank: how many messages, how many failed, and how long it took.
+    /// Notes one call to the bank: how many messages it had, how many of them failed, and how long it took.
     fn called(&self, messages: usize, failed: usize, took: Duration);
 
-    /// The bank's books of the accounts that the till serves, read now and then.
+    /// Notes the bank's books of accounts that the till serves (500 at most), read about every 30 s.
     fn read(&self, books: &[Books]);
 }
 
@@ -41,7 +41,7 @@ pub struct Flusher {
 }
 
 impl Flusher {
-    /// A flusher between a till and a bank.
+    /// Returns a flusher between a till and a bank; [`Flusher::run`] sets it to work.
     pub fn new(till: Arc<Till>, bank: Arc<dyn Bank>, observer: Arc<dyn Observer>) -> Flusher {
         Flusher {
             till,
@@ -50,12 +50,13 @@ impl Flusher {
         }
     }
 
-    /// Reads the books of the accounts that the till serves, for the observer; never ends.
+    /// Reads the bank's books of accounts that the till serves, for the observer; logs those that do not balance. Never
+    /// ends.
     pub async fn audit(&self) {
         loop {
             let mut books = Vec::new();
             for cache in self.till.all_caches().iter().take(AUDITED) {
-                // A bank that is away shows in other figures.
+                // An error is no news: that the bank is away is logged and counted where messages are sent.
                 if let Ok(read) = self.bank.books(&cache.account).await {
                     let faults = read.faults();
                     if !faults.is_empty() {
@@ -69,7 +70,7 @@ impl Flusher {
         }
     }
 
-    /// Works until it is told to stop; then gives everything back, as far as the bank answers.
+    /// Sends messages until `stop` is true; then returns what is left of the allotments, as far as the bank answers.
     pub async fn run(self: Arc<Flusher>, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(self.till.rhythm.flush);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -81,6 +82,7 @@ impl Flusher {
                 () = self.till.wake.notified() => {
                     (std::mem::take(&mut *self.till.urgent.lock()), Occasion::Urgent)
                 }
+                // Takes calls that have ended out of the set.
                 Some(_) = calls.join_next() => continue,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
@@ -90,14 +92,14 @@ impl Flusher {
                 calls.spawn(async move { flusher.deliver(part).await });
             }
         }
-        // Not join_all, which panics where a call did.
+        // Not `join_all`, which panics if a call has panicked.
         while calls.join_next().await.is_some() {}
         upkeep.abort();
         self.close().await;
     }
 
-    /// Looks after the journal; says so when it becomes unusable, or usable again. It waits for the disk, which
-    /// nobody who waits for the bank shall.
+    /// Maintains the journal; logs when it can no longer be written, and when it can again. A task of its own: it waits
+    /// for the disk, and calls to the bank must not wait with it.
     async fn upkeep(self: Arc<Flusher>) {
         let mut was_ready = true;
         loop {
@@ -121,18 +123,21 @@ impl Flusher {
         }
     }
 
-    /// Sends messages and takes in their answers.
+    /// Sends messages in one call and has each cache take in its answer.
     async fn deliver(&self, outgoing: Vec<(Arc<AccountCache>, Exchange)>) {
         let (caches, messages): (Vec<_>, Vec<_>) = outgoing.into_iter().unzip();
         let mut pending = Pending {
             till: &self.till,
+            // Set again below; this one is for a call that breaks off before.
             sent: clock::now(),
             caches: caches.into(),
             behind: Vec::new(),
+            broken_off: "the call broke off: this is a fault of the gateway".to_owned(),
         };
-        // What the bank was told, a power cut must not take out of the journal.
+        // The journal first: a power cut must not take out of it what the bank was told.
         if let Err(error) = self.till.on_disk().await {
-            log::error!("nothing is told to the bank: {error}");
+            pending.broken_off =
+                format!("it is not asked while the journal is not on disk: {error}");
             return;
         }
         pending.sent = clock::now();
@@ -145,16 +150,17 @@ impl Flusher {
         }
     }
 
-    /// Reads from the journal what the bank has forgotten about accounts, away from this thread, to tell it again.
+    /// Reads from the journal the messages of these accounts that the bank has forgotten, on a thread that may wait for
+    /// the disk, and has them sent again.
     async fn remind(&self, behind: Vec<Arc<AccountCache>>) {
         let gap = |cache: &Arc<AccountCache>| Some((cache.account.to_string(), cache.gap()?));
         let gaps: Gaps = behind.iter().filter_map(gap).collect();
         let (till, lease) = (self.till.clone(), self.till.rhythm.lease);
-        let read = tokio::task::spawn_blocking(move || {
+        let reading = tokio::task::spawn_blocking(move || {
             till.journal
                 .read(|pages| History::forgotten(till.holder(), pages.records()?, &gaps, lease))
         });
-        let mut found = match read.await {
+        let mut found = match reading.await {
             Ok(Ok(found)) => Some(found),
             Ok(Err(error)) => {
                 log::error!("what the bank has forgotten cannot be read: {error}");
@@ -169,31 +175,34 @@ impl Flusher {
             let forgotten = found
                 .as_mut()
                 .and_then(|found| found.remove(&*cache.account));
-            let read = forgotten.is_some();
+            let was_read = forgotten.is_some();
             cache.repeat(forgotten);
-            if read {
+            if was_read {
                 self.till.urge(cache);
             }
         }
     }
 
+    /// Returns the next message of each account that has one.
     fn outgoing(
         &self,
         caches: &[Arc<AccountCache>],
         occasion: Occasion,
     ) -> Vec<(Arc<AccountCache>, Exchange)> {
         let till = &self.till;
+        // Where credits are not enforced, requests are only counted: nothing is borrowed for them.
         let (borrows, now) = (till.policy.read().enforced, clock::now());
-        let outgoing = |cache: &Arc<AccountCache>| {
+        let next_message = |cache: &Arc<AccountCache>| {
             let connection = self.bank.connection(&cache.account);
             let lease = till.rhythm.lease;
             let message =
                 cache.outgoing(occasion, borrows, connection, lease, &till.journal, now)?;
             Some((cache.clone(), message))
         };
-        caches.iter().filter_map(outgoing).collect()
+        caches.iter().filter_map(next_message).collect()
     }
 
+    /// Calls the bank and returns one answer for each message: an error where the bank gave none.
     pub(super) async fn call(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let began = clock::now();
         let mut answers = self.bank.exchange(messages).await;
@@ -208,33 +217,39 @@ impl Flusher {
         answers
     }
 
-    /// Tells what is settled and returns every allotment. What the bank does not answer is told after the next start.
+    /// Tells the bank what was settled and returns every allotment. What it does not answer is told after the next
+    /// start.
     async fn close(&self) {
+        // An account repeats what was not answered before it closes, so that one round may not be enough.
         for _ in 0..3 {
             let outgoing = self.outgoing(&self.till.all_caches(), Occasion::Close);
             if outgoing.is_empty() {
                 return;
             }
-            let done = outgoing.iter().all(|(_, message)| message.close);
+            let all_close = outgoing.iter().all(|(_, message)| message.close);
             self.deliver(outgoing).await;
-            if done {
+            if all_close {
                 return;
             }
         }
     }
 }
 
-/// AccountCaches whose messages are with the bank. Each hears of its answer, even if the call ends without one.
+/// Caches whose messages are with the bank, in the messages' order. Dropping it tells those that have no answer yet
+/// that the call failed, so that none waits for ever.
 struct Pending<'a> {
     till: &'a Arc<Till>,
+    /// When the call began.
     sent: Instant,
     caches: VecDeque<Arc<AccountCache>>,
-    /// Those about which the bank has forgotten something.
+    /// Those of whose messages the bank has forgotten some.
     behind: Vec<Arc<AccountCache>>,
+    /// Why those without an answer have none.
+    broken_off: String,
 }
 
 impl Pending<'_> {
-    /// The answer to the first one.
+    /// Gives the first cache its answer, and does what follows from it.
     fn answered(&mut self, answer: Result<Reply, StoreError>) {
         let Some(cache) = self.caches.pop_front() else {
             return;
@@ -252,18 +267,19 @@ impl Pending<'_> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         while !self.caches.is_empty() {
-            self.answered(Err(StoreError::Away(
-                "the call broke off: this is a fault of the gateway".to_owned(),
-            )));
+            let why = self.broken_off.clone();
+            self.answered(Err(StoreError::Away(why)));
         }
     }
 }
 
 impl Till {
+    /// Returns the caches of all accounts, in no particular order.
     pub(super) fn all_caches(&self) -> Vec<Arc<AccountCache>> {
         self.caches.read().values().cloned().collect()
     }
 
+    /// Has the flusher send this account's next message now, instead of at the next tick.
     pub(super) fn urge(&self, cache: Arc<AccountCache>) {
         self.urgent.lock().push(cache);
         self.wake.notify_one();

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   admit ──► cache.take ──► journal: Hold ──► the request goes upstream
-//!   settle ─► cache.settle + journal: Settle ──► the last byte goes to the client
-//!   flusher ─► cache.cut + journal: Cut ──► bank.exchange ──► cache.acknowledge + journal: Acked
+//!   settle ─► cache.settle + journal: Settled ──► the last byte goes to the client
+//!   flusher ─► cache.cut + journal: Told ──► bank.exchange ──► cache.acknowledge + journal: Heard
 //! ```
 //!
 //! One `AccountCache` an account. What a cache lacks is borrowed: a request that finds too little waits for one
@@ -196,13 +196,29 @@ impl Till {
     /// # Errors
     /// Why the request cannot be served now.
     pub async fn admit(self: &Arc<Till>, ask: &Ask<'_>, now: Instant) -> Result<Hold, Refusal> {
+        self.admit_by(ask, now, self.deadline(now)).await
+    }
+
+    /// When a request that begins to ask now is answered at last: the call that is under way, and the next one.
+    pub fn deadline(&self, now: Instant) -> Instant {
+        now + self.rhythm.timeout * 2
+    }
+
+    /// The same, by a deadline.
+    ///
+    /// # Errors
+    /// As [`Till::admit`].
+    pub async fn admit_by(
+        self: &Arc<Till>,
+        ask: &Ask<'_>,
+        now: Instant,
+        by: Instant,
+    ) -> Result<Hold, Refusal> {
         if !self.journal.ready() {
             return Err(Refusal::JournalFull);
         }
         let cache = self.cache(ask.account);
         let policy = *self.policy.read();
-        // The call that is under way, and the next one.
-        let by = now + self.rhythm.timeout * 2;
         let mut now = now;
         for round in 0..ROUNDS {
             let wall = tollgate_base::clock::wall();
@@ -330,6 +346,11 @@ impl Hold {
         self.taken.estimate
     }
 
+    /// Tokens of its prompt, as admission knew them.
+    pub fn prompt_tokens(&self) -> u64 {
+        self.taken.prompt_tokens
+    }
+
     /// Where it was set aside.
     pub fn till(&self) -> &Arc<Till> {
         &self.till
@@ -338,11 +359,11 @@ impl Hold {
     /// Sets aside more for an answer that has become longer than expected; does not wait.
     pub fn extend(&mut self, more: NanoUsd) -> Extension {
         let policy = *self.till.policy.read();
-        let waits = self.taken.waits();
+        let before = self.taken.asked();
         let extension =
             self.cache
                 .extend(&mut self.taken, more, policy, tollgate_base::clock::now());
-        if extension == Extension::Asked && !waits {
+        if self.taken.asked().is_some() && self.taken.asked() != before {
             self.till.urge(self.cache.clone());
         }
         extension

@@ -85,9 +85,9 @@ impl Context {
         if self.0.is_empty() && is_standard(value) {
             return; // nearly always
         }
-        let value = value[..super::floor_boundary(value, LONGEST)]
-            .trim()
-            .to_ascii_lowercase();
+        // One word, as its text has blanks between dimensions.
+        let words = value[..super::floor_boundary(value, LONGEST)].split_whitespace();
+        let value = words.collect::<Vec<_>>().join("_").to_ascii_lowercase();
         // Anthropic calls a batch a service tier.
         let dimension = match (dimension, &*value) {
             (Dimension::ServiceTier, "batch") => Dimension::Processing,
@@ -164,7 +164,8 @@ impl std::str::FromStr for Context {
     }
 }
 
-/// As its text.
+/// As its text. What is not understood of a stored one is passed over: earlier versions kept blanks within values, and
+/// later ones may know more dimensions.
 impl serde::Serialize for Context {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.is_standard() {
@@ -177,7 +178,14 @@ impl serde::Serialize for Context {
 impl<'de> serde::Deserialize<'de> for Context {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        let mut context = Context::default();
+        let parts = text.split_whitespace();
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            if let Some(dimension) = Dimension::named(name) {
+                context.set(dimension, value);
+            }
+        }
+        Ok(context)
     }
 }
 

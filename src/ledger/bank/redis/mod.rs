@@ -228,8 +228,7 @@ impl Bank for RedisBank {
         to_ms: u64,
         at_least: usize,
     ) -> Result<Vec<Events>, StoreError> {
-        let deadline = self.redis.deadline();
-        self.meet(&[], deadline).await?;
+        self.meet(&[], self.redis.deadline()).await?;
         let key = self.redis.keys.of(account, "events");
         let (mut found, mut count, mut offset) = (Vec::new(), 0, 0);
         // Batches that come in between make pages overlap.
@@ -242,6 +241,8 @@ impl Bank for RedisBank {
                 .arg("LIMIT")
                 .arg(offset)
                 .arg(PAGE);
+            // Each page has a time of its own: there are as many as there was traffic since.
+            let deadline = self.redis.deadline();
             let stored: Vec<Vec<u8>> = read(self.redis.send(&key, &page, deadline).await?)?;
             for stored in &stored {
                 let (batch, events) = wire::read_events(stored)?;

@@ -137,9 +137,9 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// Whether more money is asked for.
-    pub(crate) fn waits(&self) -> bool {
-        self.asked.is_some()
+    /// The message after which it is known whether there is more money; `None` if none is asked for.
+    pub(crate) fn asked(&self) -> Option<u64> {
+        self.asked.map(|(_, message)| message)
     }
 }
 
@@ -201,7 +201,7 @@ impl AccountCache {
             return Err(Short(Refusal::Held));
         }
         if policy.enforced {
-            if NanoUsd(state.money.unspent) + beyond < held {
+            if held > NanoUsd::ZERO && NanoUsd(state.money.unspent) + beyond < held {
                 return Err(state.short(held));
             }
             if may_overdraw.is_none() {
@@ -279,7 +279,7 @@ impl AccountCache {
             .extend(taken.segment.map(|segment| (segment, 1)));
         state.write(Some(taken.id), at_ms, last, &self.account, journal);
         for event in &events {
-            state.note(event);
+            state.add_charge(event);
         }
         (cost - taken.held).or_zero()
     }
@@ -289,12 +289,12 @@ impl AccountCache {
         let mut state = self.state.lock();
         state.money.settle(0, event.total_cost);
         state.write(None, event.at_ms(), Some(event), &self.account, journal);
-        state.note(event);
+        state.add_charge(event);
     }
 
     /// Keeps an event that sums up to nothing.
     pub(crate) fn note(&self, event: &UsageEvent) {
-        self.state.lock().tell(event);
+        self.state.lock().add_event(event);
     }
 
     /// Whether the last call to the bank failed.

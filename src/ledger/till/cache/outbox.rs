@@ -15,29 +15,33 @@ use tollgate_store::StoreError;
 /// Why a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occasion {
-    /// It is time.
+    /// The flush interval is over.
     Flush,
-    /// Requests wait.
+    /// Requests wait, or an answer asked for another message.
     Urgent,
     /// The till closes.
     Close,
 }
 
-/// A message's content, taken out under the lock and made up outside.
+/// What a new message says, cut out of the account's state under its lock; the message is made of it without the lock.
 struct Cut {
+    /// The message's number and marks.
     stamp: Stamp,
+    /// What tells its charges from others.
     content: u64,
     money: Statement,
     meters: Vec<MeterExchange>,
     settled: Totals,
     events: stored::Writer,
+    /// How many journal records of each segment are released when it is acknowledged.
     releases: Vec<(Segment, u32)>,
 }
 
 impl AccountCache {
-    /// The next message to send, if there is one: the oldest that is not acknowledged, else a new one if there is
-    /// anything to say, else a question about where the bank is if that may have changed. Until
-    /// [`AccountCache::acknowledge`] there is no other. `connection` is the one that leads to the bank.
+    /// Returns the next message to send, if there is one: the oldest that is not acknowledged, else a new one if there
+    /// is anything to say, else a question whether the bank has all that it was told, if that may have changed. There
+    /// is none until the last one is answered ([`AccountCache::acknowledge`]), nor if the journal cannot be written.
+    /// `borrows`: whether money is borrowed; limits are either way. `connection` is the one that leads to the bank.
     pub(crate) fn outgoing(
         &self,
         occasion: Occasion,
@@ -52,6 +56,7 @@ impl AccountCache {
             if state.in_flight {
                 return None;
             }
+            // `Ok` is still to be made a message, without the lock; `Err` is no error but a message that is whole.
             let cut = if let Some(oldest) = state.outbox.front() {
                 Err(oldest.exchange.clone())
             } else if state.has_news(occasion, lease, now) {
@@ -59,6 +64,7 @@ impl AccountCache {
             } else {
                 Err(state.question(&self.account, connection, lease, now)?)
             };
+            // Keeps others out until this message is in the outbox, too.
             state.in_flight = true;
             state.asked = Some((now, connection));
             match cut {
@@ -87,7 +93,7 @@ impl AccountCache {
         Some(exchange)
     }
 
-    /// Takes in the answer to the message sent at `sent`, which is here `now`, and says what follows.
+    /// Takes in the answer to the message sent at `sent`, which is here at `now`. Returns what follows.
     pub(crate) fn acknowledge(
         &self,
         answer: Result<Reply, StoreError>,
@@ -103,7 +109,7 @@ impl AccountCache {
                 let next = state.take_in(&self.account, &reply, sent + lease, journal);
                 state.heard = state.asked;
                 state.in_flight = next == Next::Remind;
-                // One that is behind is told again what it forgot, before anything it says is news.
+                // The bank is back only once it has all messages: what it says before that may be out of date.
                 if state.away && state.outbox.is_empty() && next != Next::Remind {
                     log::info!("account `{}`: the bank answers again", self.account);
                     state.away = false;
@@ -121,15 +127,16 @@ impl AccountCache {
                 Next::Rest
             }
         };
+        // While the bank is away, nobody goes on waiting: the next message counts as answered, too.
         let answered = if state.away {
             state.number + 1
         } else {
             state.number - state.outbox.len() as u64
         };
-        let waits = !state.away && state.newcomers > 0;
+        let somebody_waits = !state.away && state.newcomers > 0;
         drop(state);
         self.answered.send_replace(answered);
-        if next == Next::Rest && waits {
+        if next == Next::Rest && somebody_waits {
             Next::Write
         } else {
             next
@@ -138,6 +145,7 @@ impl AccountCache {
 }
 
 impl AccountState {
+    /// Returns whether there is anything to tell the bank on this occasion.
     fn has_news(&mut self, occasion: Occasion, lease: Duration, now: Instant) -> bool {
         self.forfeit(now);
         let needed = self.money.needed > 0 || self.meters.values().any(|m| m.bucket.needed > 0);
@@ -145,19 +153,20 @@ impl AccountState {
             Occasion::Urgent => needed || (self.recall && self.money.unspent > 0),
             Occasion::Close => self.number > 0 || !self.settled.is_empty(),
             Occasion::Flush => {
-                // What is lent at all, so that it is not reaped from under requests in flight.
-                let lent = |bucket: &Bucket| bucket.held > 0 && bucket.held + bucket.unspent > 0;
-                let lent = lent(&self.money) || self.meters.values().any(|m| lent(&m.bucket));
-                let renew = lent && self.lease_by.is_none_or(|by| now + lease / 2 >= by);
-                let idle = self.money.unspent > 0
+                // A lease is renewed while requests hold any of what was lent: else the bank would lend that to others.
+                let is_held = |bucket: &Bucket| bucket.held > 0 && bucket.held + bucket.unspent > 0;
+                let held = is_held(&self.money) || self.meters.values().any(|m| is_held(&m.bucket));
+                let renew = held && self.lease_by.is_none_or(|by| now + lease / 2 >= by);
+                // Of this a message may return what is not needed.
+                let unspent = self.money.unspent > 0
                     || self.meters.values().any(|meter| meter.bucket.unspent > 0);
                 let settled =
                     !self.settled.is_empty() || self.meters.values().any(|m| m.bucket.used > 0);
-                // Of requests that used nothing there may be nothing but their records in the journal.
+                // Requests that used nothing leave no more than journal records, which the next message releases.
                 let records = !self.releases.is_empty();
                 needed
                     || settled
-                    || idle
+                    || unspent
                     || renew
                     || records
                     || self.stale
@@ -166,21 +175,22 @@ impl AccountState {
         }
     }
 
-    /// Takes everything that is to be told out of the books, and marks it in the journal. `None` if the journal
-    /// cannot be written: then it stays, for later.
+    /// Takes out everything that is to be told to the bank, and marks the place in the journal. `None` if the journal
+    /// cannot be written: then all of it stays, for later.
     fn cut(&mut self, account: &str, borrows: bool, journal: &Journal) -> Option<Cut> {
         self.write_rest(account, journal).ok()?;
         let content = self.content;
         let stamp = self.chain(journal).stamp(content, NanoUsd(self.money.used));
-        let mark = journal
+        let segment = journal
             .append(&stamp.record(account))
             .inspect_err(|error| log::error!("account `{account}`: nothing is told to the bank: the journal cannot be written: {error}"))
             .ok()?;
-        self.releases.push((mark, 1));
+        self.releases.push((segment, 1));
         self.chain = Some(stamp.chain());
         self.number += 1;
         (self.content, self.stale) = (0, false);
         self.newcomers = 0;
+        // Who borrows no money keeps none in reserve.
         let recalled = self.recall || !borrows;
         let money = self.money.tell(recalled);
         let meters = self
@@ -200,19 +210,19 @@ impl AccountState {
                 }
             })
             .collect();
-        let events = self.events.next();
+        let next_events = self.events.next();
         Some(Cut {
             stamp,
             content,
             money,
             meters,
             settled: std::mem::take(&mut self.settled),
-            events: std::mem::replace(&mut self.events, events),
+            events: std::mem::replace(&mut self.events, next_events),
             releases: merged(std::mem::take(&mut self.releases)),
         })
     }
 
-    /// Says what follows.
+    /// Takes in what the bank answered. Returns what follows.
     fn take_in(
         &mut self,
         account: &str,
@@ -225,7 +235,8 @@ impl AccountState {
             Verdict::Behind => return self.fall_behind(account, reply),
             Verdict::Foreign => return self.rename(account, reply, journal),
         }
-        let mut of_sent = None;
+        // The meters of the oldest message that this acknowledges; a question has none.
+        let mut sent_meters = None;
         while self
             .outbox
             .front()
@@ -237,10 +248,10 @@ impl AccountState {
             for (segment, count) in &outgoing.releases {
                 journal.release(*segment, *count);
             }
-            of_sent.get_or_insert(outgoing.exchange.meters);
+            sent_meters.get_or_insert(outgoing.exchange.meters);
         }
-        // Not needed for exactness, only so that a restart repeats less.
-        if of_sent.is_some()
+        // A restart is exact without this record; with it, it repeats less.
+        if sent_meters.is_some()
             && let Ok(segment) = journal.append(&Record::Heard {
                 account,
                 replica: self.chain(journal).holder().replica,
@@ -257,16 +268,18 @@ impl AccountState {
             return Next::Write;
         }
         self.balance(account, reply, journal);
-        // A question renews nothing: what was over is over again at once.
+        // A question renews no lease. One that was over ends when the question was sent: what the answer says is lent
+        // is forfeited again at once.
         let until = self.lease_by.or(self.asked.map(|(sent, _)| sent));
-        let question = of_sent.is_none();
-        self.lease_by = if question { until } else { Some(lease_by) };
+        let is_question = sent_meters.is_none();
+        self.lease_by = if is_question { until } else { Some(lease_by) };
         self.money.told(reply.allotment.0);
-        for (told, said) in of_sent.iter().flatten().zip(&reply.meters) {
-            let Some(meter) = self.meters.get_mut(&told.meter) else {
+        for (sent, said) in sent_meters.iter().flatten().zip(&reply.meters) {
+            let Some(meter) = self.meters.get_mut(&sent.meter) else {
                 continue;
             };
-            // One that is over meanwhile, or was yet to come, begins by the bank's clock when it is asked for.
+            // The bank is in a later window: this one is over. If it is in an earlier one, it has lent nothing of this
+            // one, which is asked for again once it has begun there.
             if said.window > meter.window {
                 meter.begin(said.window);
             }
@@ -275,7 +288,7 @@ impl AccountState {
                 meter.bucket.told(said.allotment);
             }
         }
-        // What came back from a recall is for others; tell at once what is not held.
+        // The bank needs for others what is not held here: return it at once.
         if reply.recall && self.money.unspent > 0 && self.money.needed == 0 {
             Next::Write
         } else {
@@ -284,7 +297,7 @@ impl AccountState {
     }
 }
 
-/// One entry a segment.
+/// Adds up the counts of each segment.
 fn merged(mut releases: Vec<(Segment, u32)>) -> Vec<(Segment, u32)> {
     releases.sort_unstable();
     releases.dedup_by(|next, first| {

@@ -1,4 +1,4 @@
-//! What a cache settles, in the journal and in the next message.
+//! Writes what a cache settles into the journal, and into the next message to the bank.
 
 use std::sync::Arc;
 
@@ -8,24 +8,26 @@ use crate::events::UsageEvent;
 use crate::events::stored::StoredEvent;
 use crate::journal::{Journal, Record, Segment};
 
-/// Usage events kept while the bank is away; beyond it the oldest go. Charges and totals are never dropped.
+/// The most usage events that are kept while the bank is away; then the older half goes. Charges and totals are never
+/// dropped.
 const MOST_EVENTS: usize = 50_000;
 
-/// What the journal shall be told: how a hold ended, or what is charged without one.
+/// A settlement that the journal could not take yet: how a hold ended, or what is charged without one.
 #[derive(Clone)]
 pub(super) struct Unwritten {
     /// The hold's id; `None` if there was none.
     hold: Option<u64>,
+    /// In Unix time (ms).
     at_ms: u64,
-    /// What the request ended with.
+    /// The attempt that the request ended with; `None` if it ended without one.
     event: Option<Arc<UsageEvent>>,
 }
 
 impl AccountState {
-    /// Tells the journal what it could not take; the latest first.
+    /// Writes to the journal what it could not take earlier; the latest first.
     ///
     /// # Errors
-    /// It still cannot; the rest stays.
+    /// When it still cannot take one: that one and the rest stay.
     pub(super) fn write_rest(&mut self, account: &str, journal: &Journal) -> std::io::Result<()> {
         while let Some(waiting) = self.unwritten.last() {
             let event = waiting.event.as_deref();
@@ -36,7 +38,7 @@ impl AccountState {
         Ok(())
     }
 
-    /// Tells the journal; what it cannot take is told again before anything is told to the bank.
+    /// Writes a settlement to the journal. If that fails, it is kept, and written before the next message to the bank.
     pub(super) fn write(
         &mut self,
         hold: Option<u64>,
@@ -61,14 +63,14 @@ impl AccountState {
         }
     }
 
-    /// Adds an event to the next message, and to what it sums up.
-    pub(super) fn note(&mut self, event: &UsageEvent) {
+    /// Adds an event to the next message, and to the totals there.
+    pub(super) fn add_charge(&mut self, event: &UsageEvent) {
         self.settled.add(event);
-        self.tell(event);
+        self.add_event(event);
     }
 
-    /// Adds an event to the next message.
-    pub(super) fn tell(&mut self, event: &UsageEvent) {
+    /// Adds an event to the next message, and to no total.
+    pub(super) fn add_event(&mut self, event: &UsageEvent) {
         if self.events.len() >= MOST_EVENTS {
             let half = MOST_EVENTS / 2;
             self.events.forget(half);
@@ -78,6 +80,7 @@ impl AccountState {
     }
 }
 
+/// Appends the record of a settlement: one with a hold ends it, one without is a charge of its own.
 fn append(
     journal: &Journal,
     account: &str,
@@ -99,6 +102,7 @@ fn append(
             surface: event.surface.name(),
             attempt: event.journalled(),
         }),
+        // No caller does that.
         (None, None) => Err(std::io::Error::other("nothing was charged")),
     }
 }

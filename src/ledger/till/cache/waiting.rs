@@ -1,7 +1,6 @@
-//! What is missing in a cache: requests that wait for it, and answers that go on meanwhile.
+//! Requests that wait for money or units that a cache lacks, and answers that go on while more money is asked for.
 //!
-//! Invariant: what is needed is the sum of what they miss, of money and of each limit; whoever counts in counts out
-//! the same.
+//! Invariant: `needed` of each bucket is the sum of what all of them lack; each takes out of it what it has added.
 
 use std::time::Instant;
 
@@ -13,47 +12,53 @@ use super::{AccountCache, AccountState, Taken};
 use crate::NanoUsd;
 use crate::bank::Meter;
 
-/// A request that waits for the bank; what it needs counts as needed until this is dropped.
+/// A request that waits for the bank. What it needs is counted until this is dropped.
 pub(crate) struct Waiting<'a> {
     cache: &'a AccountCache,
-    estimate: i64,
+    /// The money that it needs (nano-dollars).
+    money: i64,
+    /// What it needs of each limit.
     units: Vec<(Meter, i64)>,
+    /// The number of the first message that can say what it needs.
     until: u64,
+    /// How many messages have been answered, or have failed.
     answered: watch::Receiver<u64>,
 }
 
 impl AccountCache {
-    /// Counts what a request needs until it has been answered.
+    /// Counts what a request needs until the result is dropped. `round` is how often it has waited already.
     pub(crate) fn wait(&self, ask: &Ask<'_>, policy: Policy, round: usize) -> Waiting<'_> {
         let tokens = countable(ask.tokens);
         let mut state = self.state.lock();
-        // What is counted in is what will be counted out, even if a bucket is made in between.
-        let mut units: Vec<(Meter, i64)> = ask
-            .limits
-            .iter()
-            .filter(|limit| state.meters.contains_key(&limit.meter))
-            .map(|limit| {
-                let need = units(limit, ask.estimate, tokens);
-                (limit.meter.clone(), need)
-            })
-            .collect();
-        // What did not fit into the overdraft is held at its worst case.
+        // A request that the overdraft cannot cover, or has not covered by now, is held at its worst case.
         let exposed = (ask.worst - ask.estimate).or_zero();
         let fits = exposed <= policy.overdraft;
-        if policy.enforced && exposed > NanoUsd::ZERO && fits {
-            state.overdraft(policy.overdraft);
-            units.push((Meter::overdraft(), exposed.0));
-        }
         let held = if policy.enforced && (round > 0 || !fits) {
             ask.worst
         } else {
             ask.estimate
         };
-        state.need(held.0, &units, 1);
+        // A limit without a bucket is left out: if one were made meanwhile, the drop would take from it what was never
+        // added.
+        let mut units: Vec<(Meter, i64)> = ask
+            .limits
+            .iter()
+            .filter(|limit| state.meters.contains_key(&limit.meter))
+            .map(|limit| {
+                let need = units(limit, held, tokens);
+                (limit.meter.clone(), need)
+            })
+            .collect();
+        if policy.enforced && exposed > NanoUsd::ZERO && fits {
+            // Makes its bucket, if there is none.
+            state.overdraft(policy.overdraft);
+            units.push((Meter::overdraft(), exposed.0));
+        }
+        state.count_needed(held.0, &units, 1);
         state.newcomers += 1;
         Waiting {
             cache: self,
-            estimate: held.0,
+            money: held.0,
             units,
             until: state.number + 1,
             answered: self.answered.subscribe(),
@@ -71,38 +76,41 @@ impl AccountCache {
         let answered = *self.answered.borrow();
         let mut state = self.state.lock();
         state.forfeit(now);
-        if !policy.enforced || state.money.unspent >= more.0 {
+        // Of what is held at the worst case, some is there for this.
+        let slack = (taken.held - taken.estimate).or_zero();
+        let beyond = (more - slack).or_zero();
+        if !policy.enforced || state.money.unspent >= beyond.0 {
             if let Some((needed, _)) = taken.asked.take() {
                 state.money.needed -= i128::from(needed);
             }
-            state.money.take(more.0);
-            state.extend_budgets(taken, more);
+            state.money.take(beyond.0);
+            state.extend_budgets(taken, beyond);
             taken.estimate += more;
-            taken.held += more;
-            state.release_exposed(taken, more);
+            taken.held += beyond;
+            state.release_exposed(taken, beyond);
             return Extension::Granted;
         }
-        match taken.asked {
-            None => {
-                state.money.needed += i128::from(more.0);
-                state.newcomers += 1;
-                taken.asked = Some((more.0, state.number + 1));
-                Extension::Asked
-            }
-            Some((_, until)) if answered < until || state.away => Extension::Asked,
-            // What this request holds itself does not come back for it.
-            Some(_) if state.left() - taken.held < more => Extension::Gone,
-            Some(_) => Extension::Asked,
+        let needed = match taken.asked {
+            Some((_, until)) if answered < until || state.away => return Extension::Asked,
+            // What is left includes what requests hold. Others may give theirs back, this one cannot while it runs.
+            Some(_) if state.left() - taken.held < beyond => return Extension::Gone,
+            asked => asked.map_or(0, |(needed, _)| needed),
+        };
+        if beyond.0 > needed {
+            state.money.needed += i128::from(beyond.0 - needed);
+            state.newcomers += 1;
+            taken.asked = Some((beyond.0, state.number + 1));
         }
+        Extension::Asked
     }
 }
 
 impl Waiting<'_> {
-    /// Until a message that says what this request needs was answered, or has failed.
+    /// Waits until a message that says what this request needs was answered, or has failed.
     pub(crate) async fn answered(&self) {
         let mut answered = self.answered.clone();
-        // The sender lives as long as the cache.
-        let _gone = answered
+        // It cannot fail: the sender lives as long as the cache.
+        let _is_closed = answered
             .wait_for(|count| *count >= self.until)
             .await
             .is_err();
@@ -111,12 +119,13 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.cache.state.lock().need(self.estimate, &self.units, -1);
+        let mut state = self.cache.state.lock();
+        state.count_needed(self.money, &self.units, -1);
     }
 }
 
 impl AccountState {
-    /// What is set aside now is not exposed any more.
+    /// Gives back to the overdraft what the money just set aside covers.
     fn release_exposed(&mut self, taken: &mut Taken, more: NanoUsd) {
         let less = taken.exposed.min(more);
         if less > NanoUsd::ZERO
@@ -127,8 +136,9 @@ impl AccountState {
         }
     }
 
-    fn need(&mut self, estimate: i64, units: &[(Meter, i64)], sign: i128) {
-        self.money.needed += sign * i128::from(estimate);
+    /// Adds what a request needs to what is needed (`sign` 1), or takes it out again (-1).
+    fn count_needed(&mut self, money: i64, units: &[(Meter, i64)], sign: i128) {
+        self.money.needed += sign * i128::from(money);
         for (meter, need) in units {
             if let Some(meter) = self.meters.get_mut(meter) {
                 meter.bucket.needed += sign * i128::from(*need);
@@ -136,8 +146,8 @@ impl AccountState {
         }
     }
 
-    /// More of what a request takes from its budgets, whether or not it is there; as with money, it gives back as
-    /// much as it took.
+    /// Takes `more` from a request's budgets, whether or not it is there, as `release` will give it back: no more than
+    /// the limit in all, and only in the window that the request began in.
     fn extend_budgets(&mut self, taken: &Taken, more: NanoUsd) {
         for (limit, begun) in taken.limits.iter().zip(&taken.begun) {
             let meter = self.meters.get_mut(&limit.meter);

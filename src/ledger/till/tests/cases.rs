@@ -548,26 +548,37 @@ fn what_requests_in_flight_may_cost_beyond_their_holds_is_bounded_over_all_repli
     assert!(bank.free >= NanoUsd(-1_000));
 }
 
-/// An account that can pay for the worst is served however little it may be overdrawn.
+/// An account that can pay for the worst is served however little it may be overdrawn; so is one whose budget covers it.
 #[test]
 fn what_does_not_fit_into_the_overdraft_is_held_at_its_worst_case() {
-    let (dir, clock) = (scratch(), Clock::new());
-    let till = till(open(dir.path()).0, ENFORCED);
-    let mut bank = Account::default();
-    credit(&mut bank, "g", 1_000, clock);
-    let request = Request::new(Vec::new());
-    let ask = Ask {
-        worst: NanoUsd(300),
-        ..request.ask(10)
+    let budget = Limit {
+        meter: Meter {
+            subject: "key:app".into(),
+            measure: Measure::BudgetTotal,
+        },
+        most: 1_000,
     };
-    till.wait_once(&ask, &mut bank, clock);
-    let hold = till.admit_now(&ask, clock).expect("all of it is there");
-    assert_eq!(
-        (hold.estimate(), till.cache(ask.account).figures().held),
-        (NanoUsd(10), NanoUsd(300))
-    );
-    hold.settle(vec![charge(299)]);
-    assert_eq!(till.worst(), NanoUsd::ZERO);
-    till.exchange(Occasion::Close, &mut bank, clock);
-    assert_eq!((bank.spent, bank.free), (NanoUsd(299), NanoUsd(701)));
+    for limits in [Vec::new(), vec![budget]] {
+        let (dir, clock) = (scratch(), Clock::new());
+        let till = till(open(dir.path()).0, ENFORCED);
+        let mut bank = Account::default();
+        credit(&mut bank, "g", 1_000, clock);
+        let request = Request::new(limits);
+        let ask = Ask {
+            worst: NanoUsd(300),
+            ..request.ask(10)
+        };
+        // As a request does: it looks, waits for the bank once, and looks again.
+        assert!(till.admit_now(&ask, clock).is_err(), "nothing is lent yet");
+        till.wait_once(&ask, &mut bank, clock);
+        let hold = till.admit_now(&ask, clock).expect("all of it is there");
+        assert_eq!(
+            (hold.estimate(), till.cache(ask.account).figures().held),
+            (NanoUsd(10), NanoUsd(300))
+        );
+        hold.settle(vec![charge(299)]);
+        assert_eq!(till.worst(), NanoUsd::ZERO);
+        till.exchange(Occasion::Close, &mut bank, clock);
+        assert_eq!((bank.spent, bank.free), (NanoUsd(299), NanoUsd(701)));
+    }
 }
