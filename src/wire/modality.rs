@@ -1,4 +1,4 @@
-//! What models read and make.
+//! The kinds of content that models read and make.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub enum Modality {
 }
 
 impl Modality {
-    /// All of them.
+    /// All modalities.
     pub const ALL: [Modality; 6] = [
         Modality::Text,
         Modality::Image,
@@ -27,7 +27,7 @@ impl Modality {
         Modality::Embedding,
     ];
 
-    /// As it is written everywhere.
+    /// Returns the name, the same wherever one is written.
     pub const fn name(self) -> &'static str {
         match self {
             Modality::Text => "text",
@@ -39,10 +39,10 @@ impl Modality {
         }
     }
 
-    /// The modality of a name.
+    /// Returns the modality of this name.
     ///
     /// # Errors
-    /// A text that repeats the name, if there is none of it.
+    /// If no modality has this name, a text that repeats it.
     pub fn named(name: &str) -> Result<Modality, String> {
         let mut all = Modality::ALL.into_iter();
         let found = all.find(|modality| modality.name() == name);

@@ -8,13 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Something that providers bill, each defined once: no token is counted by two of them.
 ///
-/// The numbers are stored (in journals and usage events): a unit is only ever added, at the end.
+/// The numbers are stored (in journals and usage events): a unit is only ever added, at the end. Their order also says
+/// what counts tokens: a new unit of tokens has to be named in [`Unit::is_tokens`], and in [`Unit::is_prompt`] if it is
+/// of the prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Unit {
     /// Prompt tokens that none of the other units counts: text, and whatever a provider does not tell from it.
     Input = 0,
-    /// Prompt tokens read from the provider's cache; audio and images have units of their own.
+    /// Prompt tokens read from the provider's cache, but for audio and images.
     CachedRead = 1,
     /// Prompt tokens written to the provider's cache, to be kept for minutes.
     CacheWrite = 2,
@@ -48,7 +50,7 @@ pub enum Unit {
     FileSearch = 16,
     /// Containers that the provider ran code in.
     CodeContainer = 17,
-    /// Requests that are billed for themselves.
+    /// Requests, where a provider bills each of them.
     Request = 18,
 }
 
@@ -56,7 +58,7 @@ pub enum Unit {
 const UNITS: usize = 19;
 
 impl Unit {
-    /// All of them, in the order of their numbers.
+    /// All units, in the order of their numbers.
     pub const ALL: [Unit; UNITS] = [
         Unit::Input,
         Unit::CachedRead,
@@ -79,7 +81,7 @@ impl Unit {
         Unit::Request,
     ];
 
-    /// Its name in configurations, usage events and exports.
+    /// Returns its name in configurations, usage events and exports.
     pub const fn name(self) -> &'static str {
         match self {
             Unit::Input => "input",
@@ -104,28 +106,28 @@ impl Unit {
         }
     }
 
-    /// The unit with this name.
+    /// Returns the unit with this name.
     pub fn named(name: &str) -> Option<Unit> {
         Unit::ALL.into_iter().find(|unit| unit.name() == name)
     }
 
-    /// Whether it counts tokens of the prompt.
+    /// Returns whether it counts tokens of the prompt.
     pub const fn is_prompt(self) -> bool {
         (self as u8) < Unit::Output as u8
     }
 
-    /// Whether it counts tokens of the answer.
+    /// Returns whether it counts tokens of the answer.
     pub const fn is_answer(self) -> bool {
         !self.is_prompt() && self.is_tokens()
     }
 
-    /// Whether it counts tokens, which are priced by the million; what else there is, is priced by the thousand.
+    /// Returns whether it counts tokens. Those are priced by the million, everything else by the thousand.
     pub const fn is_tokens(self) -> bool {
         (self as u8) < Unit::WebSearch as u8
     }
 }
 
-/// As its number.
+/// Serializes as the number.
 impl Serialize for Unit {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(*self as u8)
@@ -142,14 +144,14 @@ impl<'de> Deserialize<'de> for Unit {
 
 /// How much of each unit an answer used.
 ///
-/// Wholes are sums of units that do not overlap: [`Usage::input`] is the whole prompt, cached parts included, and
-/// [`Usage::output`] the whole answer, reasoning included. Sums saturate; no provider reports so much.
+/// Units do not overlap, so the whole prompt ([`Usage::input`], cached parts included) and the whole answer
+/// ([`Usage::output`], reasoning included) are sums of them. Sums saturate; no provider reports so much.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage([u64; UNITS]);
 
 impl Usage {
-    /// The usage of an answer of which five figures are known: the whole prompt, what of it was read from and
-    /// written to a cache, the whole answer, and what of it was reasoning. Parts count for no more than their wholes.
+    /// Makes a usage of five figures, in tokens: the whole prompt, what of it was read from and written to a cache, the
+    /// whole answer, and what of it was reasoning. Parts that are more than their whole are cut to it.
     pub const fn of(
         input: u64,
         cached_read: u64,
@@ -157,6 +159,7 @@ impl Usage {
         output: u64,
         reasoning: u64,
     ) -> Usage {
+        // `u64::min` cannot be called in a const fn.
         const fn least(one: u64, other: u64) -> u64 {
             if one < other { one } else { other }
         }
@@ -172,17 +175,17 @@ impl Usage {
         Usage(units)
     }
 
-    /// The usage of a prompt and its answer of which nothing else is known.
+    /// Makes a usage of a prompt and its answer of which nothing else is known.
     pub const fn tokens(input: u64, output: u64) -> Usage {
         Usage::of(input, 0, 0, output, 0)
     }
 
-    /// Tokens of the whole prompt, cached ones included.
+    /// Returns the tokens of the whole prompt, cached ones included.
     pub fn input(&self) -> u64 {
         self.sum(Unit::is_prompt)
     }
 
-    /// Prompt tokens that the provider read from its cache.
+    /// Returns the prompt tokens that the provider read from its cache.
     pub fn cached_read(&self) -> u64 {
         self.sum(|unit| {
             matches!(
@@ -192,27 +195,27 @@ impl Usage {
         })
     }
 
-    /// Prompt tokens that the provider wrote to its cache, for however long.
+    /// Returns the prompt tokens that the provider wrote to its cache, for however long.
     pub fn cache_write(&self) -> u64 {
         self.sum(|unit| matches!(unit, Unit::CacheWrite | Unit::CacheWrite1h))
     }
 
-    /// Tokens of the whole answer, reasoning included.
+    /// Returns the tokens of the whole answer, reasoning included.
     pub fn output(&self) -> u64 {
         self.sum(Unit::is_answer)
     }
 
-    /// Answer tokens spent on reasoning.
+    /// Returns the answer tokens spent on reasoning.
     pub fn reasoning(&self) -> u64 {
         self[Unit::Reasoning]
     }
 
-    /// Input plus output: what the processing fee is charged on.
+    /// Returns the tokens of prompt and answer, which the processing fee is charged on.
     pub fn total(&self) -> u64 {
         self.input().saturating_add(self.output())
     }
 
-    /// The five figures of the published API: [`Usage::of`] of them is as much, in as many tokens.
+    /// Returns the five figures that the published API shows, in the order of [`Usage::of`].
     pub fn figures(&self) -> [u64; 5] {
         [
             self.input(),
@@ -223,7 +226,7 @@ impl Usage {
         ]
     }
 
-    /// The units there are any of, in the order of their numbers.
+    /// Returns each unit whose quantity is above 0, in the order of their numbers.
     pub fn units(&self) -> impl Iterator<Item = (Unit, u64)> + '_ {
         Unit::ALL
             .into_iter()
@@ -231,13 +234,13 @@ impl Usage {
             .filter(|(_, quantity)| *quantity > 0)
     }
 
-    /// Makes the whole prompt this long: what is too much is taken from its plain tokens first, what is missing is
-    /// added to them.
+    /// Makes the whole prompt this long: what is missing is added to [`Unit::Input`]; what is too much is taken from
+    /// that first, then from its other units.
     pub fn set_input(&mut self, tokens: u64) {
         self.set_whole(tokens, Unit::Input, Unit::is_prompt);
     }
 
-    /// Makes the whole answer this long, as [`Usage::set_input`] does with the prompt.
+    /// Makes the whole answer this long, as [`Usage::set_input`] does with the prompt, by [`Unit::Output`].
     pub fn set_output(&mut self, tokens: u64) {
         self.set_whole(tokens, Unit::Output, Unit::is_answer);
     }
@@ -249,10 +252,11 @@ impl Usage {
         }
     }
 
-    fn sum(&self, of: impl Fn(Unit) -> bool) -> u64 {
+    /// Adds up the units that `counts` picks.
+    fn sum(&self, counts: impl Fn(Unit) -> bool) -> u64 {
         let parts = Unit::ALL.into_iter().zip(self.0);
         parts.fold(0, |sum, (unit, quantity)| {
-            if of(unit) {
+            if counts(unit) {
                 sum.saturating_add(quantity)
             } else {
                 sum
@@ -260,14 +264,14 @@ impl Usage {
         })
     }
 
-    fn set_whole(&mut self, tokens: u64, plain: Unit, of: impl Fn(Unit) -> bool) {
-        let whole = self.sum(&of);
+    fn set_whole(&mut self, tokens: u64, plain: Unit, counts: impl Fn(Unit) -> bool) {
+        let whole = self.sum(&counts);
         if tokens >= whole {
             self[plain] = self[plain].saturating_add(tokens - whole);
             return;
         }
         let mut over = whole - tokens;
-        let parts = Unit::ALL.into_iter().filter(|unit| of(*unit));
+        let parts = Unit::ALL.into_iter().filter(|unit| counts(*unit));
         for unit in std::iter::once(plain).chain(parts) {
             let less = over.min(self[unit]);
             self[unit] -= less;
@@ -289,7 +293,7 @@ impl IndexMut<Unit> for Usage {
     }
 }
 
-/// The units there are any of, by name.
+/// Shows the units whose quantity is above 0, by name.
 impl std::fmt::Debug for Usage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let named = self.units().map(|(unit, quantity)| (unit.name(), quantity));
@@ -297,8 +301,8 @@ impl std::fmt::Debug for Usage {
     }
 }
 
-/// As a list of the units there are any of, each a number and a quantity: a unit that is added later costs nothing
-/// where it is not used.
+/// Serializes as a list of pairs, a unit's number and its quantity; units of quantity 0 are left out, so that a unit
+/// added later takes no room where it is not used.
 impl Serialize for Usage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.units().count()))?;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::neutral::Source;
 
-/// A URL as a source: `data:image/png;base64,...` is bytes that are here, and so is `data:image/svg+xml,...`.
+/// Makes a source of a URL: a data URL is bytes, whether in base64 or not (`data:image/svg+xml,...`).
 pub(super) fn source(url: String) -> Source {
     let parts = url
         .strip_prefix("data:")
@@ -21,7 +21,7 @@ pub(super) fn source(url: String) -> Source {
     Source::Base64 { media_type, data }
 }
 
-/// The bytes of a text in which some are written as `%20`.
+/// Decodes percent-encoded text; a `%` that encodes nothing stays.
 fn unescaped(text: &str) -> Vec<u8> {
     let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
     let bytes = text.as_bytes();
@@ -43,10 +43,10 @@ fn unescaped(text: &str) -> Vec<u8> {
     out
 }
 
-/// What bytes are.
+/// What a picture or a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A picture of a type that every provider reads.
+    /// A picture, of this media type, which every provider reads.
     Picture(&'static str),
     /// A PDF.
     Pdf,
@@ -56,7 +56,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Types of text whose names do not begin with `text/`.
+/// Words in the names of media types that are text, though they do not begin with `text/`.
 const TEXTS: [&str; 8] = [
     "json",
     "xml",
@@ -68,23 +68,26 @@ const TEXTS: [&str; 8] = [
     "sql",
 ];
 
-/// What base64 of a media type is. What the bytes begin with is believed more than the type: it is often wrong, and then
-/// Anthropic refuses the picture.
+/// Says what base64 of a media type is. What the bytes begin with counts more than the type, which is often wrong:
+/// Anthropic then refuses the picture.
 pub(super) fn kind(media_type: &str, data: &str) -> Kind {
     // The first bytes of each format, in base64.
     for (start, kind) in [
         ("/9j/", Kind::Picture("image/jpeg")),
         ("iVBORw0KGg", Kind::Picture("image/png")),
         ("R0lGOD", Kind::Picture("image/gif")),
-        ("UklGR", Kind::Picture("image/webp")),
         ("JVBERi", Kind::Pdf),
     ] {
         if data.starts_with(start) {
             return kind;
         }
     }
+    if is_webp(data) {
+        return Kind::Picture("image/webp");
+    }
     let media_type = media_type.split(';').next().unwrap_or_default();
     let media_type = media_type.trim().to_ascii_lowercase();
+    // The first word is the top-level type, such as `application`.
     let is_text = |name: &str| {
         let mut words = name.split(['/', '+', '-', '.']).skip(1);
         words.any(|word| TEXTS.contains(&word))
@@ -100,22 +103,27 @@ pub(super) fn kind(media_type: &str, data: &str) -> Kind {
     }
 }
 
-/// The text that base64 is of; `None` if it is of none.
+/// Says whether base64 is of a WebP: `RIFF`, a length, and `WEBP`. Sound and video come in RIFF as well.
+fn is_webp(data: &str) -> bool {
+    let head = data.get(..16).and_then(|head| BASE64.decode(head).ok());
+    head.is_some_and(|head| head.starts_with(b"RIFF") && head.ends_with(b"WEBP"))
+}
+
+/// Decodes base64 of text; `None` if it is not base64, or not of UTF-8.
 pub(super) fn text(data: &str) -> Option<String> {
     String::from_utf8(BASE64.decode(data).ok()?).ok()
 }
 
-/// The data URL of bytes that are here.
+/// Returns the data URL of base64.
 pub(super) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
 }
 
-/// The name of a document, which OpenAI wants with an extension.
+/// Returns a document's name with an extension, which OpenAI wants.
 pub(super) fn file_name(name: Option<&str>, media_type: &str) -> String {
-    let extension = if media_type.starts_with("text/") {
-        "txt"
-    } else {
-        "pdf"
+    let extension = match kind(media_type, "") {
+        Kind::Text => "txt",
+        _ => "pdf",
     };
     match name {
         None => format!("document.{extension}"),
@@ -156,6 +164,9 @@ mod tests {
             ("application/ld+json; charset=utf-8", "e30=", Kind::Text),
             ("image/svg+xml", "PHN2Zz4=", Kind::Text),
             ("text/markdown", "IyBh", Kind::Text),
+            ("", "UklGRiQAAABXRUJQVlA4IA==", Kind::Picture("image/webp")),
+            ("audio/wav", "UklGRiQAAABXQVZFZm10IA==", Kind::Other),
+            ("", "UklGRg==", Kind::Other),
             ("image/tiff", "SUkqAA==", Kind::Other),
             ("", "AAAA", Kind::Other),
         ] {

@@ -1,6 +1,7 @@
 //! What the way back needs to know of the way there.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -19,8 +20,8 @@ pub struct Reply {
     pub include_usage: bool,
     /// What a Responses object repeats of its request.
     pub(super) echo: Arc<Map<String, Value>>,
-    /// Tools that the provider knows by another name, or as another kind.
-    tools: Vec<Sent>,
+    /// By the provider's name: tools that it knows by another one, or as another kind.
+    tools: HashMap<String, Sent>,
     /// The ids of the calls that were made already, as the client knows them, in order.
     called: Arc<[String]>,
     /// How many turns there were.
@@ -39,10 +40,17 @@ fn called(conversation: &Conversation) -> Arc<[String]> {
     ids.into()
 }
 
+/// The ids that calls of one answer were given, as the client is told them.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    ids: HashSet<String>,
+    /// Of an id that was taken, the number that is tried next: those before it are taken as well.
+    next: HashMap<String, usize>,
+}
+
 /// A tool as the provider knows it.
 #[derive(Clone, Debug)]
 struct Sent {
-    name: String,
     own: String,
     namespace: Option<String>,
     /// A custom tool that was sent as a function.
@@ -65,7 +73,7 @@ impl Reply {
             provider: client,
             include_usage,
             echo: Arc::new(echo),
-            tools: Vec::new(),
+            tools: HashMap::new(),
             called: Arc::default(),
             turns: 0,
         }
@@ -77,7 +85,7 @@ impl Reply {
             provider,
             include_usage: conversation.include_usage,
             echo: conversation.echo.clone(),
-            tools: Vec::new(),
+            tools: HashMap::new(),
             called: called(conversation),
             turns: conversation.turns.len(),
         }
@@ -93,35 +101,46 @@ impl Reply {
 
     /// The id of a call, other than those of the calls before it: some providers give none, and some the same in every
     /// turn. `given` are those of this answer.
-    pub(super) fn call_id(&self, id: &str, given: &mut Vec<String>) -> String {
-        let told = |id: &str| match self.client {
+    pub(super) fn call_id(&self, id: &str, given: &mut Given) -> String {
+        let free = self.free_id(id, given);
+        given.ids.insert(self.told(&free));
+        free
+    }
+
+    /// The id that a call with this one would get.
+    fn free_id(&self, id: &str, given: &mut Given) -> String {
+        let is_free = |id: &str, given: &Given| {
+            let id = self.told(id);
+            self.called.binary_search(&id).is_err() && !given.ids.contains(&id)
+        };
+        if !id.is_empty() && is_free(id, given) {
+            return id.to_owned();
+        }
+        let stem = if id.is_empty() { "call" } else { id };
+        let first = given.next.get(stem).copied().unwrap_or(0);
+        let last = first + self.called.len() + given.ids.len();
+        for number in first..=last {
+            let numbered = format!("{stem}_{number}");
+            if is_free(&numbered, given) {
+                given.next.insert(stem.to_owned(), number);
+                return numbered;
+            }
+        }
+        stem.to_owned()
+    }
+
+    /// An id as the client is told it.
+    fn told(&self, id: &str) -> String {
+        match self.client {
             Surface::Messages => names::call_id(id),
             _ => id.to_owned(),
-        };
-        let is_free = |id: &str, given: &[String]| {
-            let id = told(id);
-            self.called.binary_search(&id).is_err() && !given.contains(&id)
-        };
-        let own = Some(id).filter(|id| !id.is_empty() && is_free(id, given));
-        let id = match own {
-            Some(id) => id.to_owned(),
-            None => {
-                let stem = if id.is_empty() { "call" } else { id };
-                let mut numbered =
-                    (0..=self.called.len() + given.len()).map(|n| format!("{stem}_{n}"));
-                let free = numbered.find(|id| is_free(id, given));
-                free.unwrap_or_else(|| stem.to_owned())
-            }
-        };
-        given.push(told(&id));
-        id
+        }
     }
 
     /// Remembers how a tool was sent, unless it was sent as it is.
     pub(super) fn sent(&mut self, name: &str, own: &str, namespace: Option<&str>, wrapped: bool) {
         if name != own || namespace.is_some() || wrapped {
-            self.tools.push(Sent {
-                name: name.to_owned(),
+            self.tools.entry(name.to_owned()).or_insert_with(|| Sent {
                 own: own.to_owned(),
                 namespace: namespace.map(str::to_owned),
                 wrapped,
@@ -131,7 +150,7 @@ impl Reply {
 
     /// The client's own name of a tool that the provider calls.
     pub(super) fn own<'a>(&'a self, name: &'a str) -> Own<'a> {
-        match self.tools.iter().find(|sent| sent.name == name) {
+        match self.tools.get(name) {
             Some(sent) => Own {
                 name: &sent.own,
                 namespace: sent.namespace.as_deref(),
@@ -147,7 +166,7 @@ impl Reply {
 
     /// Gives the calls of a whole answer the client's names back, and ids that are theirs alone.
     pub(super) fn restore(&self, answer: &mut Answer, created: u64) {
-        let mut given = Vec::new();
+        let mut given = Given::default();
         for part in &mut answer.parts {
             match part {
                 Part::Call(call) => {
@@ -155,7 +174,7 @@ impl Reply {
                     self.restore_call(call);
                 }
                 Part::Thinking(thinking) => {
-                    thinking.proof = self.of_next_call(&thinking.proof, &given);
+                    thinking.proof = self.of_next_call(&thinking.proof, &mut given);
                 }
                 Part::Text(..) | Part::Refusal(_) => {}
             }
@@ -164,13 +183,13 @@ impl Reply {
     }
 
     /// A proof; that of the next call says the id which the client will know the call by. `given` are those before it.
-    pub(super) fn of_next_call(&self, proof: &Proof, given: &[String]) -> Proof {
+    pub(super) fn of_next_call(&self, proof: &Proof, given: &mut Given) -> Proof {
         match proof {
             Proof::Extra {
                 call: Some(call),
                 content,
             } => Proof::Extra {
-                call: Some(self.call_id(call, &mut given.to_vec())),
+                call: Some(self.free_id(call, given)),
                 content: content.clone(),
             },
             proof => proof.clone(),

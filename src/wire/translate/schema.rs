@@ -4,4 +4,4 @@ mod closed;
 mod open;
 
 pub(super) use closed::{Closed, closed};
-pub(super) use open::{arguments, has_plain_properties, is_strict};
+pub(super) use open::{arguments, has_open_object, has_plain_properties, is_strict};

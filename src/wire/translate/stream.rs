@@ -1,8 +1,11 @@
 //! Streams: one dialect's events in, another's out, each as it comes.
 
+use std::collections::HashMap;
+
 use super::custom::Unwrap;
 use super::encoder::Encoder;
-use super::neutral::{Answer, Collector, Delta, Event, Kind, Stop};
+use super::neutral::{Answer, Collector, Delta, Event, Fault, Kind, Stop};
+use super::reply::Given;
 use super::sink::Sink;
 use super::{Reply, Surface, chat, messages, responses, sse};
 use crate::report::Usage;
@@ -70,12 +73,17 @@ struct Writer {
     /// In Unix time (s).
     created: u64,
     /// The ids of the calls so far.
-    called: Vec<String>,
+    called: Given,
     /// Custom tools that the provider calls as functions.
-    wrapped: Vec<(u32, Unwrap)>,
+    wrapped: HashMap<u32, Unwrap>,
     /// Room for unwrapped text.
     text: String,
+    /// Bytes of text and proofs so far, some of which encoders keep to the end.
+    told: usize,
 }
+
+/// The most text and proofs that one translated stream may have, in bytes.
+const LONGEST: usize = 32 << 20;
 
 impl Decoder {
     fn of(provider: Surface) -> Decoder {
@@ -139,9 +147,10 @@ impl Stream {
                 encoder: Encoder::new(reply, created),
                 started: false,
                 created,
-                called: Vec::new(),
-                wrapped: Vec::new(),
+                called: Given::default(),
+                wrapped: HashMap::new(),
                 text: String::new(),
+                told: 0,
             },
             shortcut: Shortcut::default(),
         }
@@ -197,7 +206,8 @@ impl Stream {
     /// whether it was; if not, nothing that looks like an end is written.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> bool {
         let writer = &mut self.writer;
-        self.decoder.finish(&mut |event| writer.write(event, out))
+        let ended = self.decoder.finish(&mut |event| writer.write(event, out));
+        ended && !self.writer.is_too_long()
     }
 
     /// Reads a whole answer instead of events, and appends all that it becomes; says whether it is one. Nothing else may
@@ -209,8 +219,33 @@ impl Stream {
     }
 }
 
+/// How many bytes of text or proof an event has.
+fn size(event: &Event<'_>) -> usize {
+    match event {
+        Event::Delta(_, Delta::Text(text)) => text.len(),
+        Event::Delta(_, Delta::Proof(proof)) | Event::Open(_, Kind::Proof(proof)) => proof.len(),
+        _ => 0,
+    }
+}
+
 impl Writer {
+    fn is_too_long(&self) -> bool {
+        self.told > LONGEST
+    }
+
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        if self.is_too_long() {
+            return;
+        }
+        self.told = self.told.saturating_add(size(event));
+        if self.is_too_long() {
+            let fault = Fault {
+                status: 502,
+                kind: "api_error".to_owned(),
+                message: "the provider's answer is longer than can be translated".to_owned(),
+            };
+            return self.encoder.write(&Event::Error(fault), out);
+        }
         match event {
             // A stream begins once, and before anything else, whatever the provider's did.
             Event::Start { .. } if std::mem::replace(&mut self.started, true) => return,
@@ -245,7 +280,7 @@ impl Writer {
                 let id = &self.reply.call_id(id, &mut self.called);
                 let own = self.reply.own(name);
                 if own.wrapped {
-                    self.wrapped.push((*index, Unwrap::default()));
+                    self.wrapped.insert(*index, Unwrap::default());
                 }
                 let kind = Kind::Call {
                     id,
@@ -256,16 +291,12 @@ impl Writer {
                 self.encoder.write(&Event::Open(*index, kind), out);
             }
             Event::Open(index, Kind::Proof(proof)) => {
-                let proof = self.reply.of_next_call(proof, &self.called);
+                let proof = self.reply.of_next_call(proof, &mut self.called);
                 self.encoder
                     .write(&Event::Open(*index, Kind::Proof(&proof)), out);
             }
             Event::Delta(index, Delta::Text(fragment)) => {
-                let found = self
-                    .wrapped
-                    .iter_mut()
-                    .find(|(wrapped, _)| wrapped == index);
-                let Some((_, unwrap)) = found else {
+                let Some(unwrap) = self.wrapped.get_mut(index) else {
                     return self.encoder.write(event, out);
                 };
                 self.text.clear();

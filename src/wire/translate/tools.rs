@@ -83,7 +83,14 @@ pub(super) fn sent<'a>(
             "its tools are run by another provider, and nothing else may be called",
         );
     }
-    if c.choice == Some(Choice::Hosted) {
+    // A hosted tool may be forced by its name as well.
+    let is_hosted = |name: &String| {
+        let hosted = |tool: &Tool| tool.name == *name && matches!(tool.kind, ToolKind::Hosted);
+        let is_sent = sent.iter().any(|sent| sent.tool.name == *name);
+        !is_sent && c.tools.iter().any(hosted)
+    };
+    let forced = matches!(&c.choice, Some(Choice::One(name)) if is_hosted(name));
+    if forced || c.choice == Some(Choice::Hosted) {
         return lost.refuse(Field::ToolChoice, "the tool is run by another provider");
     }
     Ok(sent)
@@ -93,4 +100,51 @@ pub(super) fn sent<'a>(
 pub(super) fn chosen(c: &Conversation, name: &str) -> String {
     let tool = c.tools.iter().find(|tool| tool.name == name);
     names::tool(tool.and_then(|tool| tool.namespace.as_deref()), name)
+}
+
+/// Writes a choice for one of OpenAI's surfaces. `one` writes a tool by its name there, and whether it is a custom one;
+/// `allowed` writes a mode and the tools that it allows, of those that are sent.
+pub(super) fn choice(
+    c: &Conversation,
+    one: impl Fn(&str, bool) -> Value,
+    allowed: impl FnOnce(&str, Vec<Value>) -> Value,
+    lost: &mut Lost,
+) -> Result<Option<Value>, Refusal> {
+    let known = |name: &str| {
+        let custom = |tool: &&Tool| matches!(tool.kind, ToolKind::Custom { .. });
+        let named = c.tools.iter().filter(|tool| tool.name == name);
+        one(
+            &chosen(c, name),
+            named.into_iter().any(|tool| custom(&tool)),
+        )
+    };
+    Ok(Some(match &c.choice {
+        None => return Ok(None),
+        Some(Choice::Auto | Choice::Hosted) => "auto".into(),
+        Some(Choice::None) => "none".into(),
+        Some(Choice::Required) => "required".into(),
+        Some(Choice::One(name)) => known(name),
+        Some(Choice::Allowed { required, names }) => {
+            let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+            let mut written = HashSet::new();
+            let tools = c.tools.iter().filter(|tool| {
+                let is_allowed = names.contains(tool.name.as_str());
+                let is_hosted = matches!(tool.kind, ToolKind::Hosted);
+                is_allowed && !is_hosted && written.insert(tool.name.as_str())
+            });
+            let tools = tools.map(|tool| {
+                let name = names::tool(tool.namespace.as_deref(), &tool.name);
+                one(&name, matches!(tool.kind, ToolKind::Custom { .. }))
+            });
+            let tools: Vec<Value> = tools.collect();
+            match (tools.is_empty(), *required) {
+                (true, true) => {
+                    return lost.refuse(Field::ToolChoice, "it allows no tool that is sent");
+                }
+                (true, false) => "none".into(),
+                (false, true) => allowed("required", tools),
+                (false, false) => allowed("auto", tools),
+            }
+        }
+    }))
 }

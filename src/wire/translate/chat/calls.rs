@@ -4,6 +4,7 @@
 //! another call if it has another id or another name, and whenever the arguments before it are whole.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::super::neutral::{Delta, Event, Kind};
 use super::super::sink::Sink;
@@ -21,7 +22,13 @@ fn says<'a>(call: &'a ToolCall<'_>) -> (&'a str, Cow<'a, str>) {
 
 /// The calls so far.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Vec<Call>);
+pub(super) struct Calls {
+    all: Vec<Call>,
+    /// The last call of each of the provider's indices.
+    last: HashMap<u64, usize>,
+    /// Calls whose arguments became whole since the last one began.
+    whole: Vec<usize>,
+}
 
 #[derive(Debug)]
 struct Call {
@@ -114,7 +121,7 @@ impl Call {
 
 impl Calls {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Reads one of the pieces of a chunk, the one of this place, or one of the calls of a `whole` message. `next` is the
@@ -133,8 +140,8 @@ impl Calls {
         }
         let place = u64::try_from(place).unwrap_or(u64::MAX);
         let number = fragment.index.0.unwrap_or(place);
-        let known = self.0.iter().rposition(|call| call.number == number);
-        let known = known.filter(|at| !whole && self.0[*at].goes_on(id, name, &text));
+        let known = self.last.get(&number).copied();
+        let known = known.filter(|at| !whole && self.all[*at].goes_on(id, name, &text));
         let at = match known {
             Some(at) => at,
             None => {
@@ -155,14 +162,17 @@ impl Calls {
         sink: Sink<'_>,
     ) -> usize {
         // Another one of the same tool need not say so again.
-        let last = self.0.iter().rfind(|call| call.number == number);
-        let name = match (name, last) {
-            ("", Some(last)) => last.name.clone(),
+        let name = match (name, self.last.get(&number)) {
+            ("", Some(last)) => self.all[*last].name.clone(),
             (name, _) => name.to_owned(),
         };
         // The calls before it are over, unless their arguments are still on their way.
-        for call in self.0.iter_mut().filter(|call| call.is_whole()) {
-            call.close(sink);
+        self.whole.sort_unstable();
+        for at in self.whole.drain(..) {
+            let call = &mut self.all[at];
+            if call.is_whole() {
+                call.close(sink);
+            }
         }
         let index = *next;
         *next += 1;
@@ -175,7 +185,8 @@ impl Calls {
                 custom,
             },
         ));
-        self.0.push(Call {
+        self.last.insert(number, self.all.len());
+        self.all.push(Call {
             number,
             id: id.to_owned(),
             name,
@@ -186,18 +197,19 @@ impl Calls {
             said: false,
             open: true,
         });
-        self.0.len() - 1
+        self.all.len() - 1
     }
 
     /// Some of a call's arguments; what follows when they are whole begins another one.
     fn feed(&mut self, mut at: usize, mut text: &str, next: &mut u32, sink: Sink<'_>) {
         while !text.is_empty() {
-            let call = &mut self.0[at];
+            let call = &mut self.all[at];
             if !call.open || call.balance.whole() {
                 return;
             }
             if !call.custom && !call.said && matches!(text.trim(), "{}" | "null") {
                 call.empty = true;
+                self.whole.push(at);
                 return;
             }
             call.empty = false;
@@ -206,6 +218,9 @@ impl Calls {
                 false => call.balance.feed(text).unwrap_or(text.len()),
             };
             call.said = true;
+            if call.is_whole() {
+                self.whole.push(at);
+            }
             sink(&Event::Delta(call.index, Delta::Text(&text[..end])));
             text = text[end..].trim_start();
             if !text.starts_with('{') {
@@ -217,7 +232,7 @@ impl Calls {
     }
 
     pub(super) fn close(&mut self, sink: Sink<'_>) {
-        for call in &mut self.0 {
+        for call in &mut self.all {
             call.close(sink);
         }
     }

@@ -33,6 +33,9 @@ enum What {
     Call { number: u32, custom: bool },
 }
 
+/// What a chunk's head ends with.
+const CHOICES: &[u8] = b",\"choices\":";
+
 const TAIL: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 
 impl Encoder {
@@ -64,7 +67,12 @@ impl Encoder {
             Event::Open(index, kind) => self.open(*index, kind, out),
             Event::Delta(index, delta) => self.fragment(*index, delta, out),
             Event::Close(index) => self.close(*index, out),
-            Event::Stop { stop, usage, .. } => self.stop(stop, *usage, out),
+            Event::Stop { stop, usage, tier } => {
+                if let Some(tier) = tier.filter(|_| self.tier.is_none()) {
+                    self.served_as(tier);
+                }
+                self.stop(stop, *usage, out);
+            }
             Event::Error(fault) => {
                 out::unnamed(out, &errors::value(Dialect::OpenAi, fault, None));
             }
@@ -84,7 +92,18 @@ impl Encoder {
             head.extend_from_slice(b",\"service_tier\":");
             out::string(head, tier);
         }
-        head.extend_from_slice(b",\"choices\":");
+        head.extend_from_slice(CHOICES);
+    }
+
+    /// Says in what follows how it is served, where that is known at the end only.
+    fn served_as(&mut self, tier: &str) {
+        let head = &mut self.head;
+        if head.ends_with(CHOICES) {
+            head.truncate(head.len() - CHOICES.len());
+            head.extend_from_slice(b",\"service_tier\":");
+            out::string(head, tier);
+            head.extend_from_slice(CHOICES);
+        }
     }
 
     fn begin(&self, out: &mut Vec<u8>) {

@@ -3,6 +3,8 @@
 //!
 //! Wire facts: openrouter.ai/docs, "Preserving reasoning"; ai.google.dev/gemini-api/docs/thought-signatures.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::super::json::str_of;
@@ -122,7 +124,7 @@ pub(super) struct ReasoningMembers {
     details: Vec<Value>,
     extra: Option<Value>,
     /// By the ids of the calls that they belong to.
-    of_calls: Vec<(String, Value)>,
+    of_calls: HashMap<String, Value>,
 }
 
 impl ReasoningMembers {
@@ -142,7 +144,10 @@ impl ReasoningMembers {
                 let content = serde_json::from_str::<Map<_, _>>(content).unwrap_or_default();
                 match call {
                     None => self.extra = Some(content.into()),
-                    Some(call) => self.of_calls.push((target.call_id(call), content.into())),
+                    Some(call) => {
+                        let of_call = self.of_calls.entry(target.call_id(call));
+                        of_call.or_insert_with(|| content.into());
+                    }
                 }
             }
             Proof::None | Proof::Signature(_) | Proof::Redacted(_) | Proof::Encrypted { .. }
@@ -175,11 +180,7 @@ impl ReasoningMembers {
         }
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
         for call in calls.into_iter().flatten() {
-            let of = self
-                .of_calls
-                .iter()
-                .find(|(id, _)| id == str_of(call, "id"));
-            if let Some((_, content)) = of {
+            if let Some(content) = self.of_calls.get(str_of(call, "id")) {
                 call["extra_content"] = content.clone();
             }
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::effort::{self, Setting};
 use super::super::json::{bytes, put};
-use super::super::neutral::{Choice, Conversation, Field, Format, ToolKind};
+use super::super::neutral::{Conversation, Field, Format};
 use super::super::tools::{self, Takes};
 use super::super::{Lost, Refusal, Reply, Target, format, names};
 use super::turns::{cache_control, write_turn};
@@ -192,31 +192,18 @@ fn write_tools(
         return Ok(());
     }
     body.insert("tools".to_owned(), list.into());
-    let one = |name: &str| {
-        let name = tools::chosen(c, name);
-        let custom = target.openai
-            && c.tools
-                .iter()
-                .any(|tool| tool.name == name && matches!(tool.kind, ToolKind::Custom { .. }));
-        if custom {
+    let one = |name: &str, custom: bool| {
+        if custom && target.openai {
             json!({"type": "custom", "custom": {"name": name}})
         } else {
             json!({"type": "function", "function": {"name": name}})
         }
     };
-    let choice = c.choice.as_ref().map(|choice| match choice {
-        Choice::Auto | Choice::Hosted => "auto".into(),
-        Choice::None => "none".into(),
-        Choice::Required => "required".into(),
-        Choice::One(name) => one(name),
-        Choice::Allowed { required, names } => json!({
-            "type": "allowed_tools",
-            "allowed_tools": {
-                "mode": if *required { "required" } else { "auto" },
-                "tools": names.iter().map(|name| one(name)).collect::<Vec<_>>(),
-            },
-        }),
-    });
+    let allowed = |mode: &str, tools| {
+        let tools = json!({"mode": mode, "tools": tools});
+        json!({"type": "allowed_tools", "allowed_tools": tools})
+    };
+    let choice = tools::choice(c, one, allowed, lost)?;
     put(body, "tool_choice", choice);
     put(body, "parallel_tool_calls", c.parallel);
     Ok(())

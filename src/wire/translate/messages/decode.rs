@@ -90,12 +90,14 @@ impl Decoder {
     }
 
     fn stop(&mut self, sink: Sink<'_>) {
+        let said = self.reason.take();
+        let stop = said.unwrap_or_else(|| self.reason("", None));
         for open in std::mem::take(&mut self.open) {
             close(&open, sink);
         }
         self.ended = true;
         sink(&Event::Stop {
-            stop: self.reason.take().unwrap_or_default(),
+            stop,
             usage: self.usage,
             tier: self.tier.as_deref(),
         });

@@ -19,6 +19,8 @@ pub(crate) struct Encoder {
     open: Option<Open>,
     waiting: VecDeque<Waiting>,
     refused: bool,
+    /// As the start said.
+    tier: Option<String>,
 }
 
 /// The block that is open.
@@ -67,6 +69,7 @@ impl Encoder {
                 usage,
                 tier,
             } => {
+                self.tier = tier.map(str::to_owned);
                 let data = json!({
                     "type": "message_start",
                     "message": {
@@ -99,7 +102,7 @@ impl Encoder {
                 self.begin(*index, what, out);
             }
             Event::Close(index) => self.end(*index, out),
-            Event::Stop { stop, usage, .. } => {
+            Event::Stop { stop, usage, tier } => {
                 self.end_all(out);
                 let (reason, sequence) = stop_names(stop, self.refused);
                 let data = json!({
@@ -108,7 +111,7 @@ impl Encoder {
                         "stop_reason": reason, "stop_sequence": sequence,
                         "stop_details": null, "container": null,
                     },
-                    "usage": usage_value(*usage, None),
+                    "usage": usage_value(*usage, tier.or(self.tier.as_deref())),
                 });
                 out::named(out, "message_delta", &data);
                 out::named(out, "message_stop", &json!({"type": "message_stop"}));
@@ -164,6 +167,7 @@ impl Encoder {
                 let found = self
                     .waiting
                     .iter_mut()
+                    .rev()
                     .find(|waiting| waiting.index == index);
                 let Some(waiting) = found else { return };
                 match delta {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::chat::hashed;
 use super::super::json::{bytes, put};
-use super::super::neutral::{Choice, Conversation, Field, Format};
+use super::super::neutral::{Choice, Conversation, Field, Format, ToolKind};
 use super::super::schema::{self, Closed};
 use super::super::target::ThinkingStyle;
 use super::super::tools::{self, Takes};
@@ -191,13 +191,14 @@ fn write_tools(
 ) -> Result<bool, Refusal> {
     let sent = tools::sent(c, false, usize::MAX, reply, lost)?;
     let allowed = match &c.choice {
-        Some(Choice::Allowed { names, .. }) => Some(names),
+        Some(Choice::Allowed { names, .. }) => Some(names.iter().collect::<HashSet<_>>()),
         _ => None,
     };
     let mut list = Vec::with_capacity(sent.len());
     let mut stricts = 0;
     for tool in sent {
-        if allowed.is_some_and(|names| !names.contains(&tool.tool.name)) {
+        let is_allowed = |names: &HashSet<&String>| names.contains(&tool.tool.name);
+        if !allowed.as_ref().is_none_or(is_allowed) {
             continue;
         }
         let mut one = Map::new();
@@ -208,7 +209,13 @@ fn write_tools(
                 let why = "the provider takes names of properties of 1 to 64 letters, digits, `_`, `.` and `-` only";
                 return lost.refuse(Field::ToolKeywords, why);
             }
-            let is_strict = strict == Some(true) && stricts < MOST_STRICT;
+            let is_open = match &tool.tool.kind {
+                ToolKind::Function { schema, .. } => {
+                    schema.as_ref().is_some_and(schema::has_open_object)
+                }
+                _ => false,
+            };
+            let is_strict = strict == Some(true) && stricts < MOST_STRICT && !is_open;
             let held = is_strict.then(|| held_to(&schema, target)).flatten();
             lost.add_if(Field::Strict, strict == Some(true) && held.is_none());
             if let Some((closed, less)) = held {

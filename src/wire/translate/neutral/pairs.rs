@@ -20,6 +20,8 @@ struct Pairs {
     /// Every id that is given, and the turn that made its call.
     made: HashMap<String, usize>,
     answered: HashSet<String>,
+    /// Of an id that was given before, the number that is tried next: each is tried once.
+    next: HashMap<String, u32>,
     /// Ids in the order of their calls.
     order: Vec<String>,
 }
@@ -27,11 +29,14 @@ struct Pairs {
 impl Pairs {
     /// A call that a turn makes; its id if that is new, else another one.
     fn call(&mut self, at: usize, id: &str) -> String {
-        let others = (2..).map(|n: u32| format!("{id}_{n}"));
-        let mut ids = std::iter::once(id.to_owned()).chain(others);
-        let id_given = ids
-            .find(|id| !self.made.contains_key(id))
-            .unwrap_or_default();
+        let mut id_given = id.to_owned();
+        if self.made.contains_key(id) {
+            let next = self.next.entry(id.to_owned()).or_insert(2);
+            while self.made.contains_key(&id_given) {
+                id_given = format!("{id}_{next}");
+                *next += 1;
+            }
+        }
         self.made.insert(id_given.clone(), at);
         self.order.push(id_given.clone());
         let open = self.open.entry(id.to_owned()).or_default();
@@ -52,16 +57,24 @@ impl Pairs {
 
 /// Lets what belongs to calls of a turn follow their ids. Clients know the ids as they were told.
 fn rename_proofs(blocks: &mut [Block], renamed: &[(String, String)]) {
-    for block in blocks {
-        if let Content::Thinking(thinking) = &mut block.content
-            && let Proof::Extra {
-                call: Some(call), ..
-            } = &mut thinking.proof
-        {
-            let same = |(id, _): &&(String, String)| names::call_id(id) == names::call_id(call);
-            if let Some((_, new)) = renamed.iter().find(same) {
-                call.clone_from(new);
-            }
+    let of_calls = blocks
+        .iter_mut()
+        .filter_map(|block| match &mut block.content {
+            Content::Thinking(thinking) => match &mut thinking.proof {
+                Proof::Extra { call, .. } => call.as_mut(),
+                _ => None,
+            },
+            _ => None,
+        });
+    let mut by_id: Option<HashMap<String, &String>> = None;
+    for call in of_calls {
+        let by_id = by_id.get_or_insert_with(|| {
+            // Of calls of the same id, the first.
+            let known = renamed.iter().rev();
+            known.map(|(id, new)| (names::call_id(id), new)).collect()
+        });
+        if let Some(new) = by_id.get(&names::call_id(call)) {
+            call.clone_from(new);
         }
     }
 }

@@ -8,6 +8,9 @@ use super::{Field, Proof};
 use crate::Surface;
 use crate::reasoning::Effort;
 
+/// Most kinds of things that are named as not carried over.
+const MOST_NAMED: usize = 64;
+
 /// A request to generate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conversation {
@@ -83,9 +86,9 @@ impl Conversation {
         }
     }
 
-    /// Names what is not carried over, once.
+    /// Names what is not carried over, once; of very many, the first.
     pub(crate) fn leave_out(&mut self, name: String) {
-        if !self.unknown.contains(&name) {
+        if self.unknown.len() < MOST_NAMED && !self.unknown.contains(&name) {
             self.unknown.push(name);
         }
     }

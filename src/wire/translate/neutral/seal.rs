@@ -40,6 +40,16 @@ pub enum Proof {
 }
 
 impl Proof {
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Proof::None => 0,
+            Proof::Signature(text) | Proof::Redacted(text) | Proof::Details(text) => text.len(),
+            Proof::Encrypted { id, content } => id.len() + content.len(),
+            Proof::Extra { call, content } => call.as_ref().map_or(0, String::len) + content.len(),
+        }
+    }
+
     /// As opaque text for the field of another dialect.
     pub(crate) fn seal(&self) -> String {
         match self {

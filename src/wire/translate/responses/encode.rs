@@ -1,4 +1,4 @@
-//! Writing a stream.
+//! Writes a stream of OpenAI's Responses API.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::answer::{
 };
 use crate::report::Usage;
 
-/// Writes events as responses' events.
+/// Writes the neutral model's events as those of the Responses API.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     reply: Reply,
@@ -17,8 +17,9 @@ pub(crate) struct Encoder {
     id: String,
     model: String,
     tier: Option<String>,
+    /// The number of the next event.
     sequence: u64,
-    /// The items that are whole, by their places.
+    /// All items by their places; `null` stands for one that is open.
     output: Vec<Value>,
     open: Vec<Item>,
 }
@@ -26,16 +27,20 @@ pub(crate) struct Encoder {
 /// An item that is open.
 #[derive(Debug)]
 struct Item {
+    /// Which block it is in the neutral model's events.
     index: u32,
     id: String,
+    /// Its index in the response's `output`.
     place: usize,
     what: What,
-    /// What every fragment's event says up to its sequence number, and from there up to its text.
+    /// What is the same in all its deltas: up to the sequence number, and from there to the text.
     head: [Vec<u8>; 2],
 }
 
+/// What an item is, with its content so far.
 #[derive(Debug)]
 enum What {
+    /// Words, and their logprobs.
     Text(String, Vec<Value>),
     Refusal(String),
     Thinking(Thinking),
@@ -43,7 +48,8 @@ enum What {
 }
 
 impl What {
-    fn delta(&self) -> &'static str {
+    /// Returns the type of its deltas.
+    fn delta_type(&self) -> &'static str {
         match self {
             What::Text(..) => "response.output_text.delta",
             What::Refusal(_) => "response.refusal.delta",
@@ -55,7 +61,7 @@ impl What {
 }
 
 impl Encoder {
-    /// An encoder; `created` is in Unix time (s).
+    /// Makes an encoder; `created` is in Unix time (s).
     pub(crate) fn new(reply: &Reply, created: u64) -> Encoder {
         Encoder {
             reply: reply.clone(),
@@ -87,8 +93,8 @@ impl Encoder {
                     out.extend_from_slice(b"}\n\n");
                 }
             }
-            Event::Open(index, kind) => self.begin(*index, kind, out),
-            Event::Close(index) => self.end(*index, out),
+            Event::Open(index, kind) => self.open_item(*index, kind, out),
+            Event::Close(index) => self.close_item(*index, out),
             Event::Stop { stop, usage, tier } => {
                 if let Some(tier) = tier {
                     self.tier = Some((*tier).to_owned());
@@ -110,7 +116,7 @@ impl Encoder {
         response(&head, &self.reply, status, output)
     }
 
-    /// An event with its type and number.
+    /// Appends an event: its type, its number, then the members of `data`.
     fn event(&mut self, kind: &str, data: Value, out: &mut Vec<u8>) {
         let mut event = json!({"type": kind, "sequence_number": self.sequence});
         if let (Value::Object(event), Value::Object(data)) = (&mut event, data) {
@@ -120,14 +126,14 @@ impl Encoder {
         out::named(out, kind, &event);
     }
 
-    /// An event up to and including its number, which the next event has one more of.
+    /// Appends an event up to and including its number, and counts it.
     fn begin_event(&mut self, kind: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(&start(kind));
+        out.extend_from_slice(&event_start(kind));
         out::number(out, self.sequence);
         self.sequence += 1;
     }
 
-    fn begin(&mut self, index: u32, kind: &Kind<'_>, out: &mut Vec<u8>) {
+    fn open_item(&mut self, index: u32, kind: &Kind<'_>, out: &mut Vec<u8>) {
         let place = self.output.len();
         self.output.push(Value::Null);
         let (prefix, what) = match kind {
@@ -184,7 +190,7 @@ impl Encoder {
             index,
             id,
             place,
-            head: [start(what.delta()), head],
+            head: [event_start(what.delta_type()), head],
             what,
         });
     }
@@ -225,7 +231,7 @@ impl Encoder {
             What::Call(call) => call.arguments.push_str(text),
         }
         let [start, head] = &item.head;
-        // Grows once at most: a number has up to 20 digits. A text with escapes may grow it again.
+        // So that `out` grows once at most; a text with escapes may make it grow again. A number has up to 20 digits.
         out.reserve(start.len() + head.len() + text.len() + 48);
         out.extend_from_slice(start);
         out::number(out, self.sequence);
@@ -235,31 +241,31 @@ impl Encoder {
         self.sequence += 1;
     }
 
-    fn end(&mut self, index: u32, out: &mut Vec<u8>) {
+    fn close_item(&mut self, index: u32, out: &mut Vec<u8>) {
         let Some(at) = self.open.iter().position(|item| item.index == index) else {
             return;
         };
         let item = self.open.remove(at);
         let (id, place) = (&item.id, item.place);
-        let at = |mut data: Value| {
+        let placed = |mut data: Value| {
             data["item_id"] = id.as_str().into();
             data["output_index"] = place.into();
             data
         };
         let whole = match &item.what {
             What::Text(text, logprobs) => {
-                let data = at(json!({"content_index": 0, "text": text, "logprobs": logprobs}));
+                let data = placed(json!({"content_index": 0, "text": text, "logprobs": logprobs}));
                 self.event("response.output_text.done", data, out);
                 self.part_done(&item, out)
             }
             What::Refusal(text) => {
-                let data = at(json!({"content_index": 0, "refusal": text}));
+                let data = placed(json!({"content_index": 0, "refusal": text}));
                 self.event("response.refusal.done", data, out);
                 self.part_done(&item, out)
             }
             What::Thinking(thinking) => {
                 if !thinking.text.is_empty() {
-                    let data = at(json!({"summary_index": 0, "text": thinking.text}));
+                    let data = placed(json!({"summary_index": 0, "text": thinking.text}));
                     self.event("response.reasoning_summary_text.done", data, out);
                     let data = summary_part(&item, &thinking.text);
                     self.event("response.reasoning_summary_part.done", data, out);
@@ -267,12 +273,12 @@ impl Encoder {
                 reasoning_item(id, thinking)
             }
             What::Call(call) if call.custom => {
-                let data = at(json!({"input": call.arguments}));
+                let data = placed(json!({"input": call.arguments}));
                 self.event("response.custom_tool_call_input.done", data, out);
                 call_item(id, call, "completed")
             }
             What::Call(call) => {
-                let data = at(json!({"name": call.name, "arguments": call.arguments}));
+                let data = placed(json!({"name": call.name, "arguments": call.arguments}));
                 self.event("response.function_call_arguments.done", data, out);
                 call_item(id, call, "completed")
             }
@@ -282,7 +288,7 @@ impl Encoder {
         self.output[place] = whole;
     }
 
-    /// Ends a message's part; the whole message.
+    /// Appends the end of a message's part; returns the whole message's item.
     fn part_done(&mut self, item: &Item, out: &mut Vec<u8>) -> Value {
         let part = part(&item.what);
         let data = json!({
@@ -294,7 +300,7 @@ impl Encoder {
 
     fn stop(&mut self, stop: &Stop, usage: Option<Usage>, out: &mut Vec<u8>) {
         while let Some(index) = self.open.first().map(|item| item.index) {
-            self.end(index, out);
+            self.close_item(index, out);
         }
         let (status, details) = status(stop);
         let output = std::mem::take(&mut self.output);
@@ -305,7 +311,8 @@ impl Encoder {
         self.event(&kind, json!({ "response": response }), out);
     }
 
-    /// The fields of the reference at the top, and the object that OpenAI really sends and SDKs raise on.
+    /// Appends an error twice: as OpenAI's reference has it, with its fields at the top, and as OpenAI really sends it:
+    /// as an object `error`, which is what makes SDKs raise.
     fn error(&mut self, fault: &Fault, out: &mut Vec<u8>) {
         let value = errors::value(Dialect::OpenAi, fault, None);
         let data = json!({
@@ -318,12 +325,12 @@ impl Encoder {
     }
 }
 
-/// An event up to its number.
-fn start(kind: &str) -> Vec<u8> {
+/// Returns an event up to its number.
+fn event_start(kind: &str) -> Vec<u8> {
     format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"sequence_number\":").into_bytes()
 }
 
-/// A message's only part, as far as it has come.
+/// Returns a message's only part, as far as it has come; `null` for what is no message.
 fn part(what: &What) -> Value {
     match what {
         What::Text(text, logprobs) => json!({
@@ -334,6 +341,7 @@ fn part(what: &What) -> Value {
     }
 }
 
+/// Returns the data of the events that begin and end a thought's summary.
 fn summary_part(item: &Item, text: &str) -> Value {
     json!({
         "item_id": item.id, "output_index": item.place, "summary_index": 0,

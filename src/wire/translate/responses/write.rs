@@ -1,12 +1,14 @@
 //! Writing a request.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::super::chat::{breakpoint, user};
 use super::super::effort::{self, Setting};
 use super::super::json::{bytes, put};
 use super::super::neutral::{
-    Block, Choice, Content, Conversation, Field, Format, Proof, Role, Source, ToolKind, Turn,
+    Block, Content, Conversation, Field, Format, Proof, Role, Source, Turn,
 };
 use super::super::tools::{self, Takes};
 use super::super::{Lost, Refusal, Reply, Target, format, media, names};
@@ -29,7 +31,7 @@ pub(crate) fn write_request(
     let mut body = Map::new();
     body.insert("model".to_owned(), target.model.into());
     let mut input = Vec::new();
-    let mut custom = Vec::new();
+    let mut custom = HashSet::new();
     let (format, asked) = format::told(c, target, lost);
     let ask = |text| json!({"type": "message", "role": "system", "content": text});
     input.extend(asked.map(ask));
@@ -164,25 +166,13 @@ fn write_tools(
         return Ok(());
     }
     body.insert("tools".to_owned(), list.into());
-    let one = |name: &str| {
-        let custom = c
-            .tools
-            .iter()
-            .any(|tool| tool.name == name && matches!(tool.kind, ToolKind::Custom { .. }));
+    let one = |name: &str, custom: bool| {
         let kind = if custom { "custom" } else { "function" };
-        json!({"type": kind, "name": tools::chosen(c, name)})
+        json!({"type": kind, "name": name})
     };
-    let choice = c.choice.as_ref().map(|choice| match choice {
-        Choice::Auto | Choice::Hosted => "auto".into(),
-        Choice::None => "none".into(),
-        Choice::Required => "required".into(),
-        Choice::One(name) => one(name),
-        Choice::Allowed { required, names } => json!({
-            "type": "allowed_tools",
-            "mode": if *required { "required" } else { "auto" },
-            "tools": names.iter().map(|name| one(name)).collect::<Vec<_>>(),
-        }),
-    });
+    let allowed =
+        |mode: &str, tools| json!({"type": "allowed_tools", "mode": mode, "tools": tools});
+    let choice = tools::choice(c, one, allowed, lost)?;
     put(body, "tool_choice", choice);
     put(body, "parallel_tool_calls", c.parallel);
     Ok(())
@@ -191,7 +181,7 @@ fn write_tools(
 fn write_turn(
     turn: &Turn,
     input: &mut Vec<Value>,
-    custom: &mut Vec<String>,
+    custom: &mut HashSet<String>,
     lost: &mut Lost,
 ) -> Result<(), Refusal> {
     let role = match turn.role {
@@ -242,7 +232,7 @@ fn flush(role: &str, parts: &mut Vec<Value>, input: &mut Vec<Value>) {
 /// What is an item of its own; `None` for parts of messages.
 fn item(
     block: &Block,
-    custom: &mut Vec<String>,
+    custom: &mut HashSet<String>,
     lost: &mut Lost,
 ) -> Result<Option<Value>, Refusal> {
     Ok(match &block.content {
@@ -252,7 +242,7 @@ fn item(
                 names::tool(call.namespace.as_deref(), &call.name),
             );
             Some(if call.custom {
-                custom.push(id.clone());
+                custom.insert(id.clone());
                 json!({"type": "custom_tool_call", "call_id": id, "name": name, "input": call.arguments})
             } else {
                 let arguments = match call.arguments.as_str() {

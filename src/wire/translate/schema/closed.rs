@@ -87,7 +87,7 @@ fn object(map: &mut Map<String, Value>) -> Closed {
         map.entry("anyOf").or_insert(one);
         closed = Closed::Less;
     }
-    only_of_all(map);
+    closed = closed.max(only_of_all(map));
     if let Some(open) = map.shift_remove("additionalProperties")
         && open != false
     {
@@ -97,29 +97,24 @@ fn object(map: &mut Map<String, Value>) -> Closed {
             return Closed::Impossible;
         }
     }
-    let names: Vec<String> = map.keys().cloned().collect();
-    for name in names {
+    map.retain(|name, value| {
+        let text = value.as_str().unwrap_or_default();
         let kept = match name.as_str() {
             name if KEPT.contains(&name) => true,
             "definitions" | "allOf" | "$ref" => true,
-            "enum" => map[&name].as_array().is_some_and(|list| {
-                list.iter()
-                    .all(|value| !value.is_object() && !value.is_array())
-            }),
-            "format" => {
-                FORMATS.contains(&str_of_map(map, "format")) || str_of_map(map, "format") == "uuid"
-            }
-            "pattern" => is_plain(str_of_map(map, "pattern")),
-            "minItems" => map[&name] == 0 || map[&name] == 1,
+            "enum" => value
+                .as_array()
+                .is_some_and(|list| !list.iter().any(|one| one.is_object() || one.is_array())),
+            "format" => FORMATS.contains(&text) || text == "uuid",
+            "pattern" => is_plain(text),
+            "minItems" => *value == 0 || *value == 1,
             _ => false,
         };
-        if !kept {
-            map.shift_remove(&name);
-            if !NOTES.contains(&name.as_str()) {
-                closed = closed.max(Closed::Less);
-            }
+        if !kept && !NOTES.contains(&name.as_str()) {
+            closed = closed.max(Closed::Less);
         }
-    }
+        kept
+    });
     let is_object = match map.get("type") {
         Some(Value::String(kind)) => kind == "object",
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
@@ -146,21 +141,41 @@ fn object(map: &mut Map<String, Value>) -> Closed {
     closed
 }
 
-/// All of one schema is that schema, as generators write a reference with a note beside it.
-fn only_of_all(map: &mut Map<String, Value>) {
-    if let Some(Value::Array(all)) = map.get_mut("allOf")
-        && all.len() == 1
-        && let Some(Value::Object(only)) = all.pop()
-    {
-        map.shift_remove("allOf");
-        for (key, value) in only {
-            map.entry(key).or_insert(value);
+/// Replaces `allOf` of one schema by that schema, as generators write a reference with a note beside it. What both say of
+/// members counts together; of what else both say, the outer one is kept.
+fn only_of_all(map: &mut Map<String, Value>) -> Closed {
+    let Some(Value::Array(all)) = map.get_mut("allOf") else {
+        return Closed::Same;
+    };
+    if all.len() != 1 {
+        return Closed::Same;
+    }
+    let Some(Value::Object(only)) = all.pop() else {
+        return Closed::Less;
+    };
+    map.shift_remove("allOf");
+    let mut closed = Closed::Same;
+    for (key, value) in only {
+        match (map.get_mut(&key), value) {
+            (None, value) => drop(map.insert(key, value)),
+            (Some(known), value) if *known == value => {}
+            (Some(Value::Object(known)), Value::Object(more)) if key == "properties" => {
+                for (name, member) in more {
+                    let lost = known.get(&name).is_some_and(|known| *known != member);
+                    known.entry(name).or_insert(member);
+                    closed = closed.max(if lost { Closed::Less } else { Closed::Same });
+                }
+            }
+            (Some(Value::Array(known)), Value::Array(more)) if key == "required" => {
+                let names: HashSet<String> = known.iter().map(Value::to_string).collect();
+                let new = more.into_iter();
+                known.extend(new.filter(|name| !names.contains(&name.to_string())));
+            }
+            _ if ["title", "description", "default"].contains(&&*key) => {}
+            _ => closed = Closed::Less,
         }
     }
-}
-
-fn str_of_map<'m>(map: &'m Map<String, Value>, key: &str) -> &'m str {
-    map.get(key).and_then(Value::as_str).unwrap_or_default()
+    closed
 }
 
 /// Whether a pattern looks neither around nor back.
@@ -272,6 +287,19 @@ mod tests {
                 json!({"$defs": {"a": {"type": "string"}}, "allOf": [{"$ref": "#/$defs/a"}], "title": "A"}),
                 json!({"$defs": {"a": {"type": "string"}}, "title": "A", "$ref": "#/$defs/a"}),
                 Closed::Same,
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {}}, "required": ["a"],
+                    "allOf": [{"properties": {"b": {}}, "required": ["a", "b"], "type": "object"}]}),
+                json!({"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"],
+                    "additionalProperties": false}),
+                Closed::Same,
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {"type": "string"}},
+                    "allOf": [{"properties": {"a": {"type": "number"}}}]}),
+                json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false}),
+                Closed::Less,
             ),
             (
                 json!({"type": "string", "format": "date"}),

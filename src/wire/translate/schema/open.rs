@@ -1,15 +1,17 @@
-//! Schemas of tools' arguments, and what OpenAI's strict mode is.
+//! What a schema of a tool's arguments must look like, and which schemas OpenAI's strict mode takes.
 //!
-//! Sources: platform.openai.com/docs/guides/structured-outputs, "Supported schemas"; of arguments what both APIs answer
-//! to others: "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level",
-//! "object schema missing properties", "array schema missing items".
+//! Sources: platform.openai.com/docs/guides/structured-outputs, "Supported schemas"; for arguments, the errors of both
+//! APIs: "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level", "object
+//! schema missing properties", "array schema missing items".
+
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-/// What joins schemas.
+/// Keywords that join schemas.
 const JOINS: [&str; 3] = ["oneOf", "anyOf", "allOf"];
 
-/// Makes a schema one of a tool's arguments; whether it lost something that it said.
+/// Makes a schema one that APIs take for a tool's arguments. Returns whether something that it said was lost.
 pub(in super::super) fn arguments(schema: &mut Value) -> bool {
     let Value::Object(map) = schema else {
         return false;
@@ -26,62 +28,132 @@ pub(in super::super) fn arguments(schema: &mut Value) -> bool {
     lost
 }
 
-/// Puts the members of the schemas that are joined at the top into one object, in which only those are required that
-/// all of them require; whether there were any.
+/// Returns the names that a schema requires.
+fn required_by(schema: &Value) -> impl Iterator<Item = &str> {
+    let names = schema.get("required").and_then(Value::as_array);
+    texts(names.map_or(&[], Vec::as_slice))
+}
+
+/// Returns the texts of a list.
+fn texts(list: &[Value]) -> impl Iterator<Item = &str> {
+    list.iter().filter_map(Value::as_str)
+}
+
+/// How deep joined schemas are followed, and how many of them in all: what they say is copied.
+const DEEPEST: usize = 8;
+const MOST_JOINED: usize = 256;
+
+/// Merges the schemas that are joined at the top into one object. It requires what any schema of an `allOf` requires,
+/// and what all schemas of a `oneOf` or `anyOf` require. Returns whether there was anything to merge.
 fn join(map: &mut Map<String, Value>) -> bool {
+    if !JOINS.iter().any(|word| map.contains_key(*word)) {
+        return false;
+    }
+    let definitions = ["$defs", "definitions"]
+        .into_iter()
+        .filter_map(|word| Some((word.to_owned(), map.get(word)?.clone())));
+    let root = Value::Object(definitions.collect());
+    join_in(map, &root, DEEPEST, &mut MOST_JOINED.clone())
+}
+
+fn join_in(map: &mut Map<String, Value>, root: &Value, depth: usize, left: &mut usize) -> bool {
     let mut joined = false;
     for word in JOINS {
         let Some(Value::Array(branches)) = map.shift_remove(word) else {
             continue;
         };
         joined = true;
-        let required = |branch: &Value| -> Vec<Value> {
-            branch
-                .get("required")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default()
-        };
-        let mut common: Option<Vec<Value>> = None;
+        let mut required: Option<Vec<String>> = None;
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut followed: HashSet<&str> = HashSet::new();
         for branch in &branches {
-            let own = required(branch);
-            common = Some(match common.take() {
-                None => own,
-                Some(known) if word == "allOf" => {
-                    let new: Vec<Value> = own
-                        .into_iter()
-                        .filter(|name| !known.contains(name))
-                        .collect();
-                    [known, new].concat()
+            let (branch, reference) = follow(root, branch);
+            // The same schema again says nothing new.
+            if *left == 0 || reference.is_some_and(|reference| !followed.insert(reference)) {
+                continue;
+            }
+            *left -= 1;
+            let mut branch = branch.clone();
+            if let Some(branch) = branch.as_object_mut().filter(|_| depth > 0) {
+                join_in(branch, root, depth - 1, left);
+            }
+            let own = required_by(&branch);
+            required = Some(match required.take() {
+                Some(mut known) if word != "allOf" => {
+                    let own: HashSet<&str> = own.collect();
+                    known.retain(|name| own.contains(name.as_str()));
+                    known
                 }
-                Some(known) => known
-                    .into_iter()
-                    .filter(|name| own.contains(name))
-                    .collect(),
+                known => {
+                    let new = own.filter(|name| seen.insert((*name).to_owned()));
+                    let new = new.map(str::to_owned);
+                    known.into_iter().flatten().chain(new).collect()
+                }
             });
-            let members = branch.get("properties").and_then(Value::as_object);
             let properties = map.entry("properties").or_insert_with(|| json!({}));
-            if let (Some(members), Value::Object(properties)) = (members, properties) {
-                for (name, member) in members {
-                    properties
-                        .entry(name.clone())
-                        .or_insert_with(|| member.clone());
+            if let (Some(Value::Object(members)), Value::Object(properties)) =
+                (branch.get_mut("properties"), properties)
+            {
+                for (name, member) in std::mem::take(members) {
+                    properties.entry(name).or_insert(member);
                 }
             }
         }
         let names = map.entry("required").or_insert_with(|| json!([]));
         if let Value::Array(names) = names {
-            for name in common.unwrap_or_default() {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
+            let known: HashSet<String> = texts(names).map(str::to_owned).collect();
+            let new = required.unwrap_or_default().into_iter();
+            names.extend(new.filter(|name| !known.contains(name)).map(Value::from));
         }
     }
     joined
 }
 
-/// Says of every object that it may have members, and of every list that it may have items.
+/// Follows the references of a schema to definitions of the root. Returns the schema, and the last reference.
+fn follow<'a>(root: &'a Value, schema: &'a Value) -> (&'a Value, Option<&'a str>) {
+    let (mut schema, mut last) = (schema, None);
+    for _ in 0..DEEPEST {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let found = reference.and_then(|reference| {
+            let pointer = reference.strip_prefix('#')?;
+            Some((root.pointer(pointer)?, reference))
+        });
+        let Some((found, reference)) = found else {
+            break;
+        };
+        (schema, last) = (found, Some(reference));
+    }
+    (schema, last)
+}
+
+/// Returns whether a schema has an object of anything below its top: closed, there would be no room for what it means.
+pub(in super::super) fn has_open_object(schema: &Value) -> bool {
+    let Value::Object(map) = schema else {
+        return matches!(schema, Value::Array(list) if list.iter().any(is_open));
+    };
+    map.iter().any(|(key, value)| match (key.as_str(), value) {
+        ("properties" | "$defs" | "definitions", Value::Object(named)) => {
+            named.values().any(is_open)
+        }
+        ("anyOf" | "oneOf" | "allOf", Value::Array(branches)) => {
+            branches.iter().any(has_open_object)
+        }
+        ("items", value) => is_open(value),
+        _ => false,
+    })
+}
+
+/// Returns whether a schema is an object of anything, or has one.
+fn is_open(schema: &Value) -> bool {
+    let is_object = schema.get("type").is_some_and(|kind| kind == "object");
+    let says_more = ["properties", "$ref", "anyOf", "oneOf", "allOf"]
+        .iter()
+        .any(|word| schema.get(word).is_some());
+    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    (is_object && !says_more && !is_closed) || has_open_object(schema)
+}
+
+/// Adds empty `properties` to every object that has none, and empty `items` to every array that has none.
 fn complete(schema: &mut Value) {
     let Value::Object(map) = schema else {
         return;
@@ -91,9 +163,11 @@ fn complete(schema: &mut Value) {
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == name),
         _ => false,
     };
+    let is_array = has_type("array");
     if has_type("object") && !map.contains_key("properties") {
         map.insert("properties".to_owned(), json!({}));
-    } else if has_type("array") && !map.contains_key("items") {
+    }
+    if is_array && !map.contains_key("items") {
         map.insert("items".to_owned(), json!({}));
     }
     for (key, value) in map.iter_mut() {
@@ -108,8 +182,8 @@ fn complete(schema: &mut Value) {
     }
 }
 
-/// Whether every name at the top of a tool's schema is 1 to 64 letters, digits, `_`, `.` and `-`. Below the top, others
-/// are taken.
+/// Returns whether every property at the top of a tool's schema has a name of 1 to 64 letters, digits, `_`, `.` and
+/// `-`. Providers that demand it take any name further down.
 pub(in super::super) fn has_plain_properties(schema: &Value) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     let plain = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(is_plain);
@@ -117,13 +191,14 @@ pub(in super::super) fn has_plain_properties(schema: &Value) -> bool {
     properties.is_none_or(|properties| properties.keys().all(plain))
 }
 
-/// Whether OpenAI's strict mode takes a schema: every object is closed, and requires all that it has.
+/// Returns whether OpenAI's strict mode takes a schema: the top is an object without `anyOf`, and every object is
+/// closed and requires all its properties.
 pub(in super::super) fn is_strict(schema: &Value) -> bool {
     let is_object = schema.get("type").is_some_and(|kind| kind == "object");
     is_object && schema.get("anyOf").is_none() && strict(schema)
 }
 
-/// Keywords that it refuses.
+/// Keywords that strict mode refuses.
 const REFUSED: [&str; 13] = [
     "oneOf",
     "allOf",
@@ -140,6 +215,7 @@ const REFUSED: [&str; 13] = [
     "default",
 ];
 
+/// Returns whether strict mode takes a schema at any depth, or each schema of a list.
 fn strict(schema: &Value) -> bool {
     let Value::Object(map) = schema else {
         return matches!(schema, Value::Array(list) if list.iter().all(strict));
@@ -147,7 +223,6 @@ fn strict(schema: &Value) -> bool {
     if REFUSED.iter().any(|word| map.contains_key(*word)) {
         return false;
     }
-    let empty = Map::new();
     let properties = map.get("properties").and_then(Value::as_object);
     let is_object = match map.get("type") {
         Some(Value::String(kind)) => kind == "object",
@@ -155,13 +230,11 @@ fn strict(schema: &Value) -> bool {
         _ => properties.is_some(),
     };
     if is_object {
-        let required = map.get("required").and_then(Value::as_array);
-        let is_required = |name: &String| {
-            required.is_some_and(|names| names.iter().any(|known| known == name.as_str()))
-        };
-        let closed = map.get("additionalProperties") == Some(&Value::Bool(false));
-        if !closed || properties.is_none() || !properties.unwrap_or(&empty).keys().all(is_required)
-        {
+        let required: HashSet<&str> = required_by(schema).collect();
+        let is_required = |name: &String| required.contains(name.as_str());
+        let is_closed = map.get("additionalProperties") == Some(&Value::Bool(false));
+        let requires_all = properties.is_some_and(|members| members.keys().all(is_required));
+        if !is_closed || !requires_all {
             return false;
         }
     }
@@ -189,6 +262,21 @@ mod tests {
             (
                 json!({"type": "object"}),
                 json!({"type": "object", "properties": {}}),
+                false,
+            ),
+            (
+                json!({"$defs": {"A": {"type": "object", "properties": {"a": {}}, "required": ["a"]},
+                        "B": {"allOf": [{"$ref": "#/$defs/A"}, {"properties": {"b": {}}, "required": ["b"]}]}},
+                    "anyOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}, {"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]}),
+                json!({"$defs": {"A": {"type": "object", "properties": {"a": {}}, "required": ["a"]},
+                        "B": {"allOf": [{"$ref": "#/$defs/A"}, {"properties": {"b": {}}, "required": ["b"]}]}},
+                    "properties": {"a": {}, "b": {}}, "required": ["a"], "type": "object"}),
+                true,
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {"type": ["object", "array"]}}}),
+                json!({"type": "object", "properties": {
+                    "a": {"type": ["object", "array"], "properties": {}, "items": {}}}}),
                 false,
             ),
             (

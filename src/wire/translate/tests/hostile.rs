@@ -186,3 +186,81 @@ proptest! {
         }
     }
 }
+
+/// Each of these took a step for each two of its parts: hours of one thread for what one message may hold.
+#[test]
+fn what_repeats_itself_is_read_once() {
+    const MANY: usize = 30_000;
+    let call = json!({"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"},
+        "extra_content": {"a": 1}});
+    let names: Vec<String> = (0..MANY).map(|n| format!("n{n}")).collect();
+    let keywords: serde_json::Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!(1))).collect();
+    let union = json!({"type": "object", "anyOf": [{"required": names}, {"required": names}],
+        "properties": {"a": keywords}});
+    let tool =
+        json!({"type": "function", "function": {"name": "f", "strict": true, "parameters": union}});
+    let chosen: Vec<Value> = names
+        .iter()
+        .map(|name| json!({"type": "function", "function": {"name": name}}))
+        .collect();
+    for body in [
+        json!({"messages": [{"role": "user", "content": "hi"},
+            {"role": "assistant", "tool_calls": vec![call; MANY]}]}),
+        json!({"messages": [{"role": "user", "content": "hi"}], "tools": [tool],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": chosen}}}),
+        json!({"messages": [{"role": "user", "content":
+            names.iter().map(|name| json!({"type": format!("{name}_call")})).collect::<Vec<_>>()}]}),
+    ] {
+        for to in [MESSAGES, RESPONSES] {
+            let target = Target::of_model(model(to), None);
+            let written = crate::translate::request(CHAT, to, body.to_string().as_bytes(), &target);
+            if let Ok(written) = written {
+                let read = read(to, &written.body).unwrap();
+                assert!(read.calls_are_answered(), "each call is one of its own");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_of_very_many_calls_is_read_once() {
+    const MANY: usize = 30_000;
+    for call in [
+        json!({"id": "a", "function": {"name": "b", "arguments": "{}"}}),
+        json!({"id": "a", "function": {"name": "b", "arguments": "{"}}),
+        json!({"index": 0, "function": {"name": "b", "arguments": "{}{}"}}),
+    ] {
+        let calls = vec![call; MANY];
+        let event = json!({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]});
+        let stream = format!("data: {event}\n\ndata: [DONE]\n\n");
+        for client in [MESSAGES, RESPONSES] {
+            let seen = streamed(&reply(client, CHAT), &[stream.as_bytes()]);
+            assert!(!seen.is_empty());
+        }
+    }
+}
+
+/// The encoder of a Responses stream says all of its text again at its end.
+#[test]
+fn a_translated_stream_has_an_end() {
+    let text = "x".repeat(1 << 20);
+    let event = format!(
+        "data: {}\n\n",
+        json!({"choices": [{"index": 0, "delta": {"content": text}}]})
+    );
+    let mut stream = Stream::new(&reply(RESPONSES, CHAT), CREATED);
+    let (mut parser, mut out, mut longest) = (Parser::new(), Vec::new(), 0);
+    for _ in 0..100 {
+        out.clear();
+        let mut events = parser.feed(event.as_bytes());
+        while let Some(event) = events.next() {
+            stream.push(&event.unwrap(), &mut out);
+        }
+        longest += out.len();
+    }
+    assert!(longest < 40 << 20, "{longest}");
+    out.clear();
+    assert!(!stream.finish(&mut out), "it has failed");
+    assert!(out.is_empty(), "and does not end");
+}

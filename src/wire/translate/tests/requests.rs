@@ -217,6 +217,14 @@ fn hosted_tools_are_dropped_beside_others_unless_they_are_forced() {
     assert_eq!(translated(RESPONSES, MESSAGES, &body).dropped, ["tools"]);
     body["tool_choice"] = json!({"type": "web_search_preview"});
     assert_eq!(refused(RESPONSES, MESSAGES, &body), "tool_choice");
+    let mut body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
+        "tools": [{"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {}}]});
+    for to in [CHAT, RESPONSES] {
+        body["tool_choice"] = json!({"type": "auto"});
+        assert_eq!(translated(MESSAGES, to, &body).dropped, ["tools"]);
+        body["tool_choice"] = json!({"type": "tool", "name": "web_search"});
+        assert_eq!(refused(MESSAGES, to, &body), "tool_choice");
+    }
 }
 
 /// A field of a request for Anthropic, by the model.
