@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use tollgate_config::{Config, Faults};
 
-/// Prints warnings and faults to standard error, or one line about what is valid to standard output.
+/// Prints the faults to standard error. If there are none, prints warnings there, and one line about what is valid to
+/// standard output.
 pub fn run(path: &Path) -> io::Result<ExitCode> {
     match tollgate_config::load(path, &tollgate_config::environment) {
         Ok(config) => {
@@ -25,7 +26,7 @@ pub fn run(path: &Path) -> io::Result<ExitCode> {
     }
 }
 
-/// One line a fault, and how many there are.
+/// Prints one line for each fault to standard error, and how many there are; returns exit code 1.
 pub fn report(path: &Path, faults: &Faults) -> io::Result<ExitCode> {
     let mut err = io::stderr().lock();
     let count = faults.faults.len();
@@ -35,11 +36,12 @@ pub fn report(path: &Path, faults: &Faults) -> io::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+/// Returns how many of each kind there are, as in `1 provider, 2 provider keys, …`.
 fn summary(config: &Config) -> String {
     let keys: usize = config
         .providers
         .iter()
-        .map(|one| one.keys.len() + one.managed_keys.len())
+        .map(|provider| provider.keys.len() + provider.managed_keys.len())
         .sum();
     [
         (config.providers.len(), "provider"),

@@ -1,4 +1,4 @@
-//! `tollgate usage export`.
+//! `tollgate usage export`: writes usage events as a file for other programs.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -39,7 +39,7 @@ pub struct Export {
     pub output: Option<PathBuf>,
 }
 
-/// A format.
+/// A format, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum As {
     /// FOCUS 1.2, the FinOps Open Cost and Usage Specification: a row a charge.
@@ -60,6 +60,7 @@ impl As {
     }
 }
 
+/// Writes the attempts of a period, account after account, the newest first.
 pub fn run(export: &Export) -> io::Result<ExitCode> {
     with_bank(
         &export.config.config,
@@ -73,17 +74,18 @@ pub fn run(export: &Export) -> io::Result<ExitCode> {
             let (mut events, mut rows) = (0u64, 0u64);
             let mut progress = Progress::begin();
             let (from, to) = period.seconds();
+            // Unix time (ms); both ends are included.
             let time = (from * 1_000, to * 1_000 - 1);
             for account in &accounts {
                 let show = |event: &StoredEvent<'_>| {
                     let mut bytes = Vec::new();
                     let id = event.id.to_string();
-                    let made = format.write(&mut bytes, &Read::of(event, fee).entry(&id));
-                    made.map(|rows| (rows, bytes))
+                    let written = format.write(&mut bytes, &Read::of(event, fee).entry(&id));
+                    written.map(|rows| (rows, bytes))
                 };
                 every(&*opened.bank, account, time, show, |page, oldest| {
-                    for made in page {
-                        let (more, bytes) = made?;
+                    for written in page {
+                        let (more, bytes) = written?;
                         sink.out.write_all(&bytes)?;
                         rows += more;
                         events += 1;
@@ -110,10 +112,10 @@ pub fn run(export: &Export) -> io::Result<ExitCode> {
     )
 }
 
-/// The days from one to another.
+/// Returns the period from one day to another, both included.
 ///
 /// # Errors
-/// When they end before they begin.
+/// When `to` is before `from`.
 pub fn period(from: Day, to: Day) -> Result<Period, String> {
     if from <= to {
         return Ok(Period { from, to });
@@ -125,10 +127,10 @@ pub fn period(from: Day, to: Day) -> Result<Period, String> {
     ))
 }
 
-/// Where rows go. A file gets its name when all of it is written.
+/// Where rows go. A file gets its name when all of it is written; dropped before that, it is removed.
 struct Sink {
     out: Box<dyn Write>,
-    /// What it is written as, and its name.
+    /// The path that it is written at, and the one that it gets in the end; `None` for standard output.
     file: Option<(PathBuf, PathBuf)>,
 }
 
@@ -150,12 +152,14 @@ impl Sink {
         })
     }
 
-    /// All of it is written.
+    /// Ends the output: all of it is written, and a file gets its name.
     fn keep(mut self) -> io::Result<()> {
         self.out.flush()?;
-        if let Some((partial, path)) = self.file.take() {
+        if let Some((partial, path)) = &self.file {
             std::fs::rename(partial, path)?;
         }
+        // A file that could not be renamed is removed instead.
+        self.file = None;
         Ok(())
     }
 }

@@ -85,6 +85,7 @@ pub enum By {
 }
 
 impl By {
+    /// Returns its name: the field in JSON, and in capitals the table's heading.
     fn name(self) -> &'static str {
         match self {
             By::Day => "day",
@@ -94,7 +95,8 @@ impl By {
         }
     }
 
-    fn of(self, rollup: &Rollup) -> String {
+    /// Returns the day, key, model or provider that a rollup is of.
+    fn value_of(self, rollup: &Rollup) -> String {
         match self {
             By::Day => date(u64::from(rollup.day.0) * 86_400),
             By::Key => rollup.access_key.to_string(),
@@ -116,11 +118,11 @@ pub fn run(usage: &Usage) -> io::Result<ExitCode> {
         async |opened, config| {
             let bank = &*opened.bank;
             let accounts = accounts(opened, config, usage.account.as_deref()).await?;
-            let from = clock::unix().saturating_sub(usage.since.duration());
+            let start = clock::unix().saturating_sub(usage.since.duration());
             let text = if usage.events {
-                events(bank, &accounts, from, usage).await?
+                events(bank, &accounts, start, usage).await?
             } else {
-                totals(bank, &accounts, from, usage).await?
+                totals(bank, &accounts, start, usage).await?
             };
             writeln!(io::stdout(), "{text}")?;
             Ok(ExitCode::SUCCESS)
@@ -128,7 +130,7 @@ pub fn run(usage: &Usage) -> io::Result<ExitCode> {
     )
 }
 
-/// What was used in all by one thing.
+/// The sums of one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Total {
     requests: u64,
@@ -160,21 +162,22 @@ impl Total {
     }
 }
 
-/// What totals are told apart by, their account, and the totals.
+/// A line of totals: the day, key, model or provider, with the account; and the sums.
 type Line = ((String, String), Total);
 
+/// Returns the totals from the day of `start` on (Unix time), as text.
 async fn totals(
     bank: &dyn Bank,
     accounts: &[String],
-    from: Duration,
+    start: Duration,
     usage: &Usage,
 ) -> Result<String, Failure> {
-    let first = Day(u32::try_from(from.as_secs() / 86_400).unwrap_or(u32::MAX));
+    let first = Day(u32::try_from(start.as_secs() / 86_400).unwrap_or(u32::MAX));
     let mut sums: BTreeMap<(String, String), Total> = BTreeMap::new();
     for account in accounts {
         for rollup in bank.rollups(account, first, Day(u32::MAX)).await? {
-            let key = (usage.by.of(&rollup), account.clone());
-            sums.entry(key).or_default().add(&rollup);
+            let group = (usage.by.value_of(&rollup), account.clone());
+            sums.entry(group).or_default().add(&rollup);
         }
     }
     let mut sums: Vec<Line> = sums.into_iter().collect();
@@ -187,16 +190,16 @@ async fn totals(
         return Ok(totals_as_json(usage.by, &sums));
     }
     if sums.is_empty() {
-        return Ok(format!("nothing was used since {}", date(from.as_secs())));
+        return Ok(format!("nothing was used since {}", date(start.as_secs())));
     }
     Ok(totals_as_table(usage.by, &sums))
 }
 
-fn totals_as_json(kind: By, sums: &[Line]) -> String {
-    let all = sums.iter().map(|((by, account), total)| {
+fn totals_as_json(by: By, sums: &[Line]) -> String {
+    let all = sums.iter().map(|((value, account), total)| {
         json!({
             "account": account,
-            kind.name(): by,
+            by.name(): value,
             "requests": total.requests,
             "failed": total.failed,
             "orphaned": total.orphaned,
@@ -211,8 +214,8 @@ fn totals_as_json(kind: By, sums: &[Line]) -> String {
     format!("{:#}", Value::from(all.collect::<Vec<_>>()))
 }
 
-fn totals_as_table(kind: By, sums: &[Line]) -> String {
-    let heading = kind.name().to_uppercase();
+fn totals_as_table(by: By, sums: &[Line]) -> String {
+    let heading = by.name().to_uppercase();
     let head = [
         "ACCOUNT",
         &heading,
@@ -226,10 +229,10 @@ fn totals_as_table(kind: By, sums: &[Line]) -> String {
     ];
     let rows: Vec<_> = sums
         .iter()
-        .map(|((by, account), total)| {
+        .map(|((value, account), total)| {
             [
                 plain(account),
-                plain(by),
+                plain(value),
                 total.requests.to_string(),
                 total.failed.to_string(),
                 total.input.to_string(),
@@ -243,13 +246,14 @@ fn totals_as_table(kind: By, sums: &[Line]) -> String {
     table(head, &rows, &[2, 3, 4, 5, 6, 7, 8])
 }
 
+/// Returns the newest events from `start` on (Unix time), as text.
 async fn events(
     bank: &dyn Bank,
     accounts: &[String],
-    from: Duration,
+    start: Duration,
     usage: &Usage,
 ) -> Result<String, Failure> {
-    let from_ms = u64::try_from(from.as_millis()).unwrap_or(u64::MAX);
+    let from_ms = u64::try_from(start.as_millis()).unwrap_or(u64::MAX);
     let limit = usage.limit.unwrap_or(EVENTS);
     let mut batches = Vec::new();
     for account in accounts {
@@ -289,24 +293,28 @@ async fn events(
     Ok(table(head, &rows, &[4, 6, 7, 8]))
 }
 
-/// Batches that surely hold the newest events. Those of several gateways overlap in time: the newest event of
-/// an older batch may be newer than the last one wanted of a newer batch.
+/// Reads batches of one account that surely hold its `limit` newest events. Batches come by their ends, the latest
+/// first, and those of several gateways overlap in time: one that was not read may hold newer events than one that was.
+/// It holds none of the newest `limit` if the last of these is no older than the end of the last batch that was read.
 async fn newest(
     bank: &dyn Bank,
     account: &str,
     from_ms: u64,
     limit: usize,
 ) -> Result<Vec<Events>, Failure> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     let mut at_least = limit;
     loop {
         let batches = bank.events(account, from_ms, u64::MAX, at_least).await?;
         let count: u64 = batches.iter().map(|batch| u64::from(batch.count)).sum();
         let all_there_are = count < u64::try_from(at_least).unwrap_or(u64::MAX);
         let oldest_end = batches.last().map_or(0, |batch| batch.to_ms);
-        let wanted = limit.saturating_sub(1);
+        let last_wanted = limit.saturating_sub(1);
         let events = read(&batches, from_ms)?;
         let decided = events
-            .get(wanted)
+            .get(last_wanted)
             .is_some_and(|last| last.at_ms >= oldest_end);
         if all_there_are || decided || at_least == usize::MAX {
             return Ok(batches);
@@ -315,7 +323,7 @@ async fn newest(
     }
 }
 
-/// The events of some batches from a time on, newest first.
+/// Reads the events of some batches, from `from_ms` on (Unix time, ms), newest first.
 fn read(batches: &[Events], from_ms: u64) -> Result<Vec<StoredEvent<'_>>, Failure> {
     let mut all = Vec::new();
     for batch in batches {

@@ -294,6 +294,7 @@ async fn what_a_gateway_did_is_shown_while_it_runs() {
     };
     assert_eq!(ids(&usage(&["--events"])), ["r3", "r5", "r4", "r2"]);
     assert_eq!(ids(&usage(&["--events", "--limit", "2"])), ["r3", "r5"]);
+    assert!(ids(&usage(&["--events", "--limit", "0"])).is_empty());
     assert_eq!(ids(&usage(&["--events", "--since", "30000d"])).len(), 5);
     let shown = usage(&["--events", "--limit", "1"]);
     let written = serde_json::to_value(&*event("sales", 3, now - 10)).unwrap();

@@ -46,6 +46,33 @@ def test_an_access_key_from_birth_to_death(tollgate, plane):
     assert chat(plane, made["token"]).status_code == 401
 
 
+def test_a_list_is_read_page_by_page_wherever_the_gateway_says_it_is(tmp_path):
+    """The gateway may be known under another address with a path, and a page holds 100."""
+    keys = [{"id": f"key-{number:03}", "sha256": f"{number:064x}"} for number in range(230)]
+    configuration = {
+        "access_keys": keys,
+        "admin": {"public_url": "https://tollgate.example.com/api"},
+        "ledger": {"credits": "off"},
+    }
+    env = {"TOLLGATE_ADMIN_KEY": ADMIN_KEY}
+    with running(tmp_path, configuration, env) as gateway:
+
+        def listed(*arguments):
+            env = {"TOLLGATE_ADMIN_KEY": ADMIN_KEY, "TOLLGATE_ADMIN_URL": gateway.admin_url}
+            done = gateway.command("access-keys", "list", "--json", *arguments, env=env)
+            assert done.returncode == 0, done.stderr
+            page = json.loads(done.stdout)
+            return [key["id"] for key in page["aiGatewayAccessKeys"]], page["nextPageUri"]
+
+        every, after = listed()
+        assert (len(set(every)), after) == (230, None)
+        for most in (1, 99, 100, 101, 150, 229, 230, 500):
+            ids, after = listed("--limit", str(most))
+            assert ids == every[:most], most
+            assert (after is None) == (most >= 230), after
+            assert after is None or f"beforeId={ids[-1]}" in after, "it goes on behind the last one"
+
+
 def test_values_come_from_files(tollgate, plane):
     value = provider_key_value()
     file = plane.directory / "tollgate.yaml.value"

@@ -1,4 +1,4 @@
-//! `tollgate catalog diff` and `accept`.
+//! `tollgate catalog diff` and `accept`: what price feeds would change, and taking in what was held back.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::boot::feeds::{below, look};
 use crate::boot::kept::{self, Shelf};
 use crate::cli::table::{plain, table};
 
-/// The most models of a feed that are named for their faults.
+/// The most faulty models that are named, for each feed.
 const NAMED: usize = 20;
 
 /// Which feed to compare with what holds.
@@ -68,16 +68,16 @@ pub struct Accept {
     models: Vec<String>,
 }
 
-/// Says why on standard error.
+/// Prints what went wrong to standard error and returns exit code 2.
 fn failed(fault: &str) -> io::Result<ExitCode> {
     writeln!(io::stderr(), "tollgate: {}", plain(fault))?;
     Ok(ExitCode::from(2))
 }
 
-/// A configuration, and the feeds of it that are meant, with their places.
+/// A configuration, and those of its feeds that the command is for, with their positions among all.
 type Chosen<'c> = (&'c Config, Vec<(usize, &'c PriceFeed)>);
 
-/// The feeds of a configuration that are meant; or why there are none.
+/// Returns the feed of this id, or all feeds if there is no id; or why there are none.
 fn chosen<'c>(config: Option<&'c Config>, feed: Option<&str>) -> Result<Chosen<'c>, String> {
     let config = config.ok_or("which configuration's feeds? Name it with --config")?;
     let all = config.feeds.feeds.iter().enumerate();
@@ -101,7 +101,7 @@ fn chosen<'c>(config: Option<&'c Config>, feed: Option<&str>) -> Result<Chosen<'
 }
 
 impl Diff {
-    /// Prints what would change.
+    /// Prints what would change. The exit code is 1 if anything would, 2 if a feed cannot be read.
     pub fn run(&self, config: Option<&Config>, as_json: bool) -> io::Result<ExitCode> {
         let compared = match (&self.file, self.format) {
             (Some(file), Some(format)) => {
@@ -109,8 +109,8 @@ impl Diff {
             }
             _ => chosen(config, self.feed.as_deref()).and_then(|(config, chosen)| {
                 let compared = chosen.into_iter().map(|(place, feed)| {
-                    let fault = |fault| format!("the price feed `{}`: {fault}", feed.id);
-                    of_feed(config, place, feed).map_err(fault)
+                    let with_id = |fault| format!("the price feed `{}`: {fault}", feed.id);
+                    of_feed(config, place, feed).map_err(with_id)
                 });
                 compared.collect()
             }),
@@ -124,22 +124,24 @@ impl Diff {
                 .iter()
                 .flat_map(|(feed, taken)| taken.changes.iter().map(move |it| (feed, taken, it)))
         };
-        let held = |taken: &Taken, change: &Change| taken.kept.held.contains_key(&change.name);
+        let is_held = |taken: &Taken, change: &Change| taken.kept.held.contains_key(&change.name);
         if as_json {
             let all: Value = changes()
-                .map(|(feed, taken, it)| as_value(feed, it, held(taken, it)))
+                .map(|(feed, taken, it)| as_value(feed, it, is_held(taken, it)))
                 .collect();
             writeln!(io::stdout(), "{all:#}")?;
         } else {
             let rows: Vec<[String; 10]> = changes()
-                .map(|(feed, taken, it)| row(feed, it, held(taken, it)))
+                .map(|(feed, taken, it)| row(feed, it, is_held(taken, it)))
                 .collect();
             let head = [
                 "FEED", "MODEL", "SERVED", "HOLDS", "UNIT", "PROMPT", "OLD", "NEW", "FACTOR",
                 "HELD",
             ];
             if !rows.is_empty() {
-                writeln!(io::stdout(), "{}\n", table(head, &rows, &[5, 6, 7, 8]))?;
+                // From PROMPT to FACTOR.
+                let flush_right = [5, 6, 7, 8];
+                writeln!(io::stdout(), "{}\n", table(head, &rows, &flush_right))?;
             }
             for (feed, taken) in &compared {
                 writeln!(io::stdout(), "{}", summary(feed, taken))?;
@@ -151,11 +153,11 @@ impl Diff {
                 writeln!(io::stderr(), "tollgate: {}", plain(&line))?;
             }
         }
-        // A model may be held back that has more ways of serving than are compared.
-        let some = compared
+        // A model with too many ways of serving to compare is held back without a single change in the list.
+        let any = compared
             .iter()
             .any(|(_, taken)| !taken.changes.is_empty() || !taken.kept.held.is_empty());
-        Ok(if some {
+        Ok(if any {
             ExitCode::FAILURE
         } else {
             ExitCode::SUCCESS
@@ -163,21 +165,23 @@ impl Diff {
     }
 }
 
+/// Compares a feed with what holds: the feeds before `place`, and what is kept of itself.
 fn of_feed(config: &Config, place: usize, feed: &PriceFeed) -> Result<(String, Taken), String> {
     let kept = kept::read(&config.feeds, &feed.id)?.unwrap_or_default();
-    let read = look(config, feed)?;
+    let prices = look(config, feed)?;
     let below = below(&config.feeds, place);
-    let taken = take(&feed.id, &below, &kept, read, clock::unix().as_secs());
+    let taken = take(&feed.id, &below, &kept, prices, clock::unix().as_secs());
     Ok((feed.id.to_string(), taken))
 }
 
+/// Compares a file with what holds: all feeds of the configuration, or what is built in if there is none.
 fn of_file(
     config: Option<&Config>,
     file: &Path,
     format: PriceFormat,
 ) -> Result<(String, Taken), String> {
-    let said = |fault: String| format!("{}: {fault}", file.display());
-    let bytes = read_regular(file, LARGEST).map_err(|error| said(error.to_string()))?;
+    let with_path = |fault: String| format!("{}: {fault}", file.display());
+    let bytes = read_regular(file, LARGEST).map_err(|error| with_path(error.to_string()))?;
     let (known, below) = match config {
         Some(config) => {
             let feeds = &config.feeds;
@@ -185,23 +189,24 @@ fn of_file(
         }
         None => (Arc::new(Catalog::built_in()), Catalog::built_in()),
     };
-    let read = read(format, &bytes, &known, None).map_err(said)?;
+    let prices = read(format, &bytes, &known, None).map_err(with_path)?;
     let name = format.name();
     let taken = take(
         name,
         &below,
         &Kept::default(),
-        read,
+        prices,
         clock::unix().as_secs(),
     );
     Ok((name.to_owned(), taken))
 }
 
+/// Returns a price (pico-dollars each) as text; `?` where there is none.
 fn price(change: &Change, pico: Option<u64>) -> String {
     pico.map_or_else(|| "?".to_owned(), |pico| show_rate(change.unit, pico))
 }
 
-/// What the old price is multiplied by, to the thousandth; `None` where one of them is nothing or not known.
+/// Returns the new price divided by the old one, to the thousandth; `None` where one of them is zero or not known.
 fn factor(change: &Change) -> Option<String> {
     let (old, new) = (
         change.old.filter(|old| *old > 0)?,
@@ -213,8 +218,9 @@ fn factor(change: &Change) -> Option<String> {
 }
 
 fn row(feed: &str, change: &Change, held: bool) -> [String; 10] {
-    let held = match (held, change.wild) {
+    let mark = match (held, change.wild) {
         (true, true) => "held",
+        // Held back because another price of the same model is wild.
         (true, false) => "with it",
         (false, _) => "",
     };
@@ -237,12 +243,12 @@ fn row(feed: &str, change: &Change, held: bool) -> [String; 10] {
         price(change, change.old),
         price(change, change.new),
         factor(change).map_or_else(String::new, |factor| format!("× {factor}")),
-        held.to_owned(),
+        mark.to_owned(),
     ]
 }
 
 fn as_value(feed: &str, change: &Change, held: bool) -> Value {
-    let price = |pico: Option<u64>| pico.map(|pico| show_rate(change.unit, pico));
+    let rate = |pico: Option<u64>| pico.map(|pico| show_rate(change.unit, pico));
     json!({
         "feed": feed,
         "model": change.name.to_string(),
@@ -250,8 +256,8 @@ fn as_value(feed: &str, change: &Change, held: bool) -> Value {
         "holds": change.holds.to_string(),
         "unit": change.unit.name(),
         "above": change.above,
-        "old": price(change.old),
-        "new": price(change.new),
+        "old": rate(change.old),
+        "new": rate(change.new),
         "factor": factor(change),
         "wild": change.wild,
         "held": held,
@@ -260,6 +266,7 @@ fn as_value(feed: &str, change: &Change, held: bool) -> Value {
 
 fn summary(feed: &str, taken: &Taken) -> String {
     let mut models: Vec<_> = taken.changes.iter().map(|change| &change.name).collect();
+    // The changes of one model stand together.
     models.dedup();
     let changed = models
         .iter()
@@ -274,25 +281,22 @@ fn summary(feed: &str, taken: &Taken) -> String {
 }
 
 impl Accept {
-    /// Takes in what was held back, and says of which models.
+    /// Takes in what was held back, and prints of which models. The exit code is 1 if there is nothing to take in, 2 if
+    /// what is kept cannot be read or written.
     pub fn run(&self, config: Option<&Config>, as_json: bool) -> io::Result<ExitCode> {
-        let accepted = chosen(config, self.feed.as_deref()).and_then(|(config, chosen)| {
+        let mut accepted = Vec::new();
+        let done = chosen(config, self.feed.as_deref()).and_then(|(config, chosen)| {
             let shelf = Shelf::open(&config.feeds)?;
-            let mut all = Vec::new();
             for (_, feed) in chosen {
                 let mut kept = shelf.read(&feed.id)?.unwrap_or_default();
-                let accepted = kept.accept(&self.models, clock::unix().as_secs());
-                if !accepted.is_empty() {
+                let names = kept.accept(&self.models, clock::unix().as_secs());
+                if !names.is_empty() {
                     shelf.write(&feed.id, &kept)?;
                 }
-                all.extend(accepted.into_iter().map(|name| (feed.id.clone(), name)));
+                accepted.extend(names.into_iter().map(|name| (feed.id.clone(), name)));
             }
-            Ok(all)
+            Ok(())
         });
-        let accepted = match accepted {
-            Ok(accepted) => accepted,
-            Err(fault) => return failed(&fault),
-        };
         if as_json {
             let all = accepted.iter();
             let all: Value = all
@@ -303,6 +307,9 @@ impl Accept {
             for (feed, name) in &accepted {
                 writeln!(io::stdout(), "{feed}: {name} taken in")?;
             }
+        }
+        if let Err(fault) = done {
+            return failed(&fault);
         }
         if accepted.is_empty() {
             writeln!(io::stderr(), "tollgate: nothing of that is held back")?;

@@ -1,4 +1,4 @@
-//! `tollgate catalog`.
+//! `tollgate catalog`: shows providers, models and prices, and takes in price feeds.
 
 mod feeds;
 
@@ -84,13 +84,18 @@ Examples:
     Accept(feeds::Accept),
 }
 
-/// Prints what is known, with what a configuration adds.
+/// Runs the command, on the built-in catalog or, if a configuration is named, on its catalog.
 pub fn run(command: &CatalogCommand) -> io::Result<ExitCode> {
     let config: Option<Config> = match &command.config {
         None => None,
         Some(path) => match tollgate_config::load(path, &tollgate_config::environment) {
             Ok(config) => Some(config),
-            Err(faults) => return check::report(path, &faults),
+            Err(faults) => {
+                let code = check::report(path, &faults)?;
+                // To these two, 1 is an answer.
+                let answers = matches!(command.what, Some(What::Diff(_) | What::Accept(_)));
+                return Ok(if answers { ExitCode::from(2) } else { code });
+            }
         },
     };
     let catalog = match &config {
@@ -121,6 +126,7 @@ fn run_show(catalog: &Catalog, model: &str, command: &CatalogCommand) -> io::Res
             return Ok(ExitCode::FAILURE);
         }
     };
+    // One without a model is only passed on to its provider.
     let known = found
         .iter()
         .filter_map(|one| Some((&one.provider, one.model.as_ref()?)));
@@ -128,14 +134,14 @@ fn run_show(catalog: &Catalog, model: &str, command: &CatalogCommand) -> io::Res
         .map(|(provider, model)| show(catalog, provider, model, command.json))
         .collect();
     if shown.is_empty() {
-        // Only an explicit provider names what the catalog does not have.
+        // Only `provider:model` can name a model that the catalog does not have.
         writeln!(
             io::stderr(),
             "nothing is known of {model}: it is sent as it is, and has no price"
         )?;
         return Ok(ExitCode::FAILURE);
     }
-    // Several providers may have it.
+    // Several providers may have it: as JSON, that is an array.
     let text = match (command.json, &shown[..]) {
         (true, [_, _, ..]) => format!("[\n{}]", shown.join(",\n")),
         _ => shown.join("\n"),

@@ -1,4 +1,4 @@
-//! Calls of the admin API.
+//! Calls a gateway's admin API.
 
 use std::time::Duration;
 
@@ -7,32 +7,37 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Request, StatusCode};
 
+/// Most items of a page.
+pub const PAGE: u64 = 100;
+
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the gateway answered.
 pub enum Answer {
-    /// Done, and this is what there is now.
+    /// Done, with what the gateway sent back.
     Value(Value),
-    /// Done.
+    /// Done, with nothing sent back.
     Nothing,
     /// Not done, and why.
     Refused(String),
 }
 
-/// A gateway's admin API.
+/// A client of a gateway's admin API.
 pub struct Client {
     agent: Agent,
+    /// Without a `/` at its end.
     url: String,
     key: String,
+    /// The account to act for; `None`: the API key's own, or `default`.
     account: Option<String>,
 }
 
 impl Client {
-    /// The gateway that the command line names.
+    /// Returns a client of the gateway that the command line names.
     ///
     /// # Errors
-    /// When there is no API key.
+    /// When there is no API key, or its file cannot be read.
     pub fn of(matches: &ArgMatches) -> Result<Client, String> {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
         let key = match text("api-key-file") {
@@ -46,6 +51,7 @@ impl Client {
                         to one that `tollgate api-keys create` made"
                 .to_owned());
         }
+        // No redirects and no proxy: the key goes to nobody but the gateway.
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
@@ -62,7 +68,7 @@ impl Client {
         })
     }
 
-    /// One call.
+    /// Makes one call. `id` stands for `{id}` in `path`.
     ///
     /// # Errors
     /// When the gateway cannot be reached, or answers what no gateway answers.
@@ -74,40 +80,48 @@ impl Client {
         query: &[(String, String)],
         body: Option<&Value>,
     ) -> Result<Answer, String> {
-        let path = path.replace("{id}", &escaped(id.map_or("", String::as_str)));
-        let mut url = format!("{}{path}", self.url);
-        for (place, (name, value)) in query.iter().enumerate() {
-            url.push(if place == 0 { '?' } else { '&' });
+        let mut url = self.address(path, id);
+        for (position, (name, value)) in query.iter().enumerate() {
+            url.push(if position == 0 { '?' } else { '&' });
             url.push_str(&format!("{}={}", escaped(name), escaped(value)));
         }
         self.send(method, &url, body)
     }
 
-    /// A list with what its next pages hold, until there are `most` items.
+    /// Adds the items of the next pages to the first page of the list at `path`, until there are `most`; `None`: all of
+    /// them. `nextPageUri` then leads to what comes after the last item.
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub fn rest_of(&self, mut list: Value, most: Option<u64>) -> Result<Value, String> {
-        let most = most.map_or(usize::MAX, |most| {
-            usize::try_from(most).unwrap_or(usize::MAX)
-        });
+    pub fn rest_of(
+        &self,
+        path: &str,
+        id: Option<&String>,
+        mut list: Value,
+        most: Option<u64>,
+    ) -> Result<Value, String> {
         loop {
-            let next = list["nextPageUri"].as_str().map(str::to_owned);
+            let Some(next) = list["nextPageUri"].as_str() else {
+                return Ok(list);
+            };
             let Some((name, count)) = items(&list) else {
                 return Ok(list);
             };
-            let Some(next) = next.filter(|_| count < most) else {
-                if let Some(items) = list[&name].as_array_mut() {
-                    items.truncate(most);
-                }
+            let missing = most.map(|most| most.saturating_sub(count as u64));
+            if missing == Some(0) {
                 return Ok(list);
-            };
-            // Only the path is followed: the key goes to nobody else.
-            let path = next
-                .find("://")
-                .and_then(|at| next[at + 3..].find('/').map(|slash| at + 3 + slash));
-            let path = path.map_or("", |at| &next[at..]);
-            let page = match self.send("GET", &format!("{}{path}", self.url), None)? {
+            }
+            // Only its query is used, at our own URL: the key goes to nobody else, and the gateway may be known under
+            // another address elsewhere.
+            let query = next.split_once('?').map_or("", |(_, query)| query);
+            let mut query: Vec<&str> = query.split('&').collect();
+            let limit = missing.map(|missing| format!("limit={}", missing.min(PAGE)));
+            if let Some(limit) = &limit {
+                query.retain(|pair| !pair.starts_with("limit="));
+                query.push(limit);
+            }
+            let url = format!("{}?{}", self.address(path, id), query.join("&"));
+            let page = match self.send("GET", &url, None)? {
                 Answer::Value(page) => page,
                 Answer::Refused(words) => return Err(words),
                 Answer::Nothing => return Ok(list),
@@ -118,6 +132,12 @@ impl Client {
                 items.extend(more);
             }
         }
+    }
+
+    /// The URL of a path in which `id` stands for `{id}`.
+    fn address(&self, path: &str, id: Option<&String>) -> String {
+        let path = path.replace("{id}", &escaped(id.map_or("", String::as_str)));
+        format!("{}{path}", self.url)
     }
 
     fn send(&self, method: &str, url: &str, body: Option<&Value>) -> Result<Answer, String> {
@@ -163,7 +183,7 @@ impl Client {
     }
 }
 
-/// The name of the one array of a list, and how many it holds.
+/// Returns the name of a list's first array, which holds its items, and how many there are.
 pub fn items(list: &Value) -> Option<(String, usize)> {
     let fields = list.as_object()?.iter();
     fields
@@ -171,6 +191,7 @@ pub fn items(list: &Value) -> Option<(String, usize)> {
         .find_map(|(name, value)| Some((name.clone(), value.as_array()?.len())))
 }
 
+/// Returns the words of an error: what is wrong, its status and code, and a line for each field at fault.
 fn refusal(status: StatusCode, error: &Value) -> String {
     let msg = error["msg"].as_str().unwrap_or("refused");
     let mut words = format!("{msg} ({}", status.as_u16());
@@ -187,7 +208,7 @@ fn refusal(status: StatusCode, error: &Value) -> String {
     words
 }
 
-/// For a path's segment or a query.
+/// Escapes a text for a path's segment or a query: all but RFC 3986's unreserved characters.
 fn escaped(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC

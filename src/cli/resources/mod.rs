@@ -201,7 +201,7 @@ fn carry_out(
     let answer = match first {
         Answer::Value(first) if verb.name == "list" => {
             let most = matches.try_get_one::<u64>("limit").ok().flatten().copied();
-            Answer::Value(client.rest_of(first, most)?)
+            Answer::Value(client.rest_of(&verb.path, id, first, most)?)
         }
         answer => answer,
     };

@@ -6,6 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use serde_json::{Map, Value};
 
+use super::call::PAGE;
+
 /// Options that all commands have; a field of the same name is left out.
 const COMMON: [&str; 5] = ["url", "api-key-file", "account", "json", "account-id"];
 
@@ -100,9 +102,9 @@ pub fn query(
     for field in parameters(document, operation) {
         match sent(&field, matches)? {
             Some(Value::String(text)) => pairs.push((field.name, text)),
-            // A page has at most 100; more pages are asked for until there are enough.
+            // A page has no more; further pages are asked for until there are enough.
             Some(Value::Number(most)) if field.name == "limit" => {
-                let most = most.as_u64().unwrap_or(100).clamp(1, 100);
+                let most = most.as_u64().unwrap_or(PAGE).clamp(1, PAGE);
                 pairs.push((field.name, most.to_string()));
             }
             Some(value) => pairs.push((field.name, value.to_string())),
