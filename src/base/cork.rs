@@ -1,21 +1,21 @@
-//! TCP connections whose small segments wait for what follows them.
+//! Corks TCP connections: small segments wait for what follows them, so that fewer are sent.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// Lets the connection with this descriptor wait with segments that are not full, or sends what waited and waits no
-/// more. Nothing waits for longer than 200 ms, whatever becomes of it. Without effect on what is no open TCP connection,
-/// and where the system knows no such option (it is Linux's `TCP_CORK`).
-pub fn cork(connection: RawFd, waits: bool) {
+/// Corks the connection with this descriptor, so that it holds back segments that are not full, or uncorks it, which
+/// sends them. The kernel holds nothing back for longer than 200 ms. Does nothing to what is no open TCP connection,
+/// nor on systems other than Linux, whose `TCP_CORK` it is.
+pub fn cork(connection: RawFd, corked: bool) {
     #[expect(
         unsafe_code,
-        reason = "Pingora keeps its connections to itself and shows their numbers only"
+        reason = "Pingora owns its connections and shows their descriptors only"
     )]
-    // SAFETY: nothing but this call uses it, which closes nothing, and reads and writes no memory of ours. A number that
-    // is another connection's by now makes that one send a segment more, or fewer, than it would.
+    // SAFETY: the borrow ends with this function, which closes nothing, and reads and writes no memory of ours. If the
+    // descriptor is another connection's by now, that one sends a segment more, or fewer, than it would.
     let connection = unsafe { BorrowedFd::borrow_raw(connection) };
-    // A connection that cannot wait sends at once.
+    // A connection that cannot be corked sends at once, which is only slower.
     #[cfg(target_os = "linux")]
-    rustix::net::sockopt::set_tcp_cork(connection, waits).ok();
+    rustix::net::sockopt::set_tcp_cork(connection, corked).ok();
     #[cfg(not(target_os = "linux"))]
-    let (_, _) = (connection, waits);
+    let (_, _) = (connection, corked);
 }

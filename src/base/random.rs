@@ -5,24 +5,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::sync::Lazy;
 
-static SEED: Lazy<(RandomState, RandomState)> =
+/// Two hashers with different random keys, so that one count gives two unrelated hashes.
+static HASHERS: Lazy<(RandomState, RandomState)> =
     Lazy::new(|| (RandomState::new(), RandomState::new()));
+/// Calls so far; what is hashed.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// 64 bits that differ at every call and cannot be guessed from outside the process.
+/// Returns 64 bits that practically never repeat and cannot be guessed from outside the process: a keyed hash of a
+/// counter.
 pub fn bits64() -> u64 {
-    SEED.0.hash_one(COUNT.fetch_add(1, Ordering::Relaxed))
+    HASHERS.0.hash_one(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// 128 bits as two halves, see [`bits64`].
+/// Returns 128 bits as two halves, see [`bits64`].
 pub(crate) fn bits128() -> (u64, u64) {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    (SEED.0.hash_one(count), SEED.1.hash_one(count))
+    (HASHERS.0.hash_one(count), HASHERS.1.hash_one(count))
 }
 
 /// Appends 96 bits as 24 lower-case hexadecimal digits, see [`bits64`].
 pub fn push_hex96(text: &mut String) {
     let (high, low) = bits128();
+    // 12 of the 16 bytes.
     let bytes = high
         .to_be_bytes()
         .into_iter()

@@ -1,5 +1,6 @@
-//! Opens the control plane, and keeps it working on a thread of its own: what other replicas change, when keys
-//! were used, how long the audit log reaches back, what the clocks do.
+//! Opens the control plane and keeps it working on a thread of its own. The thread follows what other replicas change,
+//! stores when keys were used, forgets old entries of the audit log, notes that the store is sealed, and watches the
+//! clocks.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,23 +13,24 @@ use tollgate_config::{Config, Credits};
 use tollgate_control::{Control, store};
 use tollgate_store::{Access, Database, StoreError};
 
-/// How often old entries of the audit log are forgotten.
+/// Pause between two sweeps of old entries out of the audit log.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
 
-/// How soon it is noted that the store is sealed.
-const NOTED: Duration = Duration::from_millis(250);
+/// Pause between two looks whether the store is sealed by now.
+const SEAL_LOOK: Duration = Duration::from_millis(250);
 
 /// Longest wait for the store before the gateway starts without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The control plane, and the database whose store it uses, if there is one.
+/// The control plane, and the database that its store is in, if there is one.
 pub type Started = (Arc<Control>, Option<Database>);
 
-/// Reads the store, if there is one, and starts the thread.
+/// Reads the store, if there is one, and starts the thread. The store is in the ledger's database: `office` has it open
+/// where credits are on.
 ///
 /// # Errors
-/// When the store is in use by another process, is corrupt, or is of a newer version. One that only cannot be reached
-/// is no error: what the configuration declares is served until it can.
+/// When the store is in use by another process, is corrupt, or is of a newer version; or when the system refuses the
+/// thread. A store that merely cannot be reached is no error: until it can, what the configuration declares is served.
 pub fn start(
     config: &Arc<Config>,
     office: Option<&Office>,
@@ -41,7 +43,8 @@ pub fn start(
     let ledger = |error: StoreError| BootError::Ledger(error.to_string());
     let database = match office {
         Some(office) => Some(office.database().clone()),
-        None if wanted(config) => {
+        None if needs_store(config) => {
+            // Opening may spawn tasks, which needs the runtime.
             let _entered = runtime.enter();
             Some(database::open(&config.ledger, Access::Gateway).map_err(ledger)?)
         }
@@ -53,7 +56,7 @@ pub fn start(
         control.remember_sealed();
     }
     let read = runtime.block_on(async {
-        // The timer needs the runtime, so it is made inside.
+        // Made inside, because the timer needs the runtime.
         tokio::time::timeout(PATIENCE, control.catch_up()).await
     });
     match read {
@@ -65,19 +68,20 @@ pub fn start(
     if control.store().is_some() {
         tell_of_seal(&control, config);
     }
-    let (working, kept, metrics) = (control.clone(), database.clone(), metrics.clone());
+    let (on_thread, its_database, metrics) = (control.clone(), database.clone(), metrics.clone());
     std::thread::Builder::new()
         .name("control".to_owned())
-        .spawn(move || runtime.block_on(work(&working, kept, metrics)))
+        .spawn(move || runtime.block_on(work(&on_thread, its_database, metrics)))
         .map_err(system("cannot start a thread"))?;
     Ok((control, database))
 }
 
-/// Without credits, the store is for those who manage resources at run time.
-fn wanted(config: &Config) -> bool {
+/// Whether a store is needed: for credits, or to manage resources at run time with the admin API.
+fn needs_store(config: &Config) -> bool {
     config.ledger.credits != Credits::Off || !config.admin.api_keys.is_empty()
 }
 
+/// Does all the work of the thread; never ends.
 async fn work(control: &Control, database: Option<Database>, metrics: Arc<Metrics>) {
     tokio::join!(
         control.keep_up(),
@@ -88,18 +92,20 @@ async fn work(control: &Control, database: Option<Database>, metrics: Arc<Metric
     );
 }
 
-/// Where this gateway notes that its store was sealed, so that nobody who writes to the store makes it open again.
+/// Returns the file that notes, outside the store, that the store was sealed: whoever can write to the store could
+/// otherwise make it look as if it never was.
 fn seal_note(config: &Config) -> PathBuf {
     let mut path = config.ledger.journal.clone().into_os_string();
     path.push(".sealed");
     path.into()
 }
 
-/// Whether the store was sealed before.
+/// Whether this gateway has noted that the store was sealed.
 pub fn was_sealed(config: &Config) -> bool {
     seal_note(config).exists()
 }
 
+/// Logs it if whoever writes to the store can change what is in it, and what to do about that.
 fn tell_of_seal(control: &Control, config: &Config) {
     if config.secrets.is_empty() {
         log::info!(
@@ -114,10 +120,10 @@ fn tell_of_seal(control: &Control, config: &Config) {
     }
 }
 
-/// Notes that the store is sealed, once it is.
+/// Waits until the store is sealed and this gateway has a master key, then notes in a file that the store is sealed.
 async fn note_seal(control: &Control) {
     while !control.is_sealed() || control.config().secrets.is_empty() {
-        tokio::time::sleep(NOTED).await;
+        tokio::time::sleep(SEAL_LOOK).await;
     }
     let path = seal_note(&control.config());
     if path.exists() {
@@ -136,15 +142,15 @@ async fn note_seal(control: &Control) {
     }
 }
 
-/// Forgets old entries of the audit log now and then; never ends.
+/// Forgets old entries of the audit log now and then; ends only if there is no store.
 async fn sweep(control: &Control, database: Option<&Database>) {
     let (Some(store), Some(database)) = (control.store(), database) else {
         return;
     };
     loop {
-        let kept = control.config().admin.audit_retention;
+        let retention = control.config().admin.audit_retention;
         let forgotten = match database.now().await {
-            Ok(now) => store.forget_audit(now.older_than(kept)).await,
+            Ok(now) => store.forget_audit(now.older_than(retention)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = forgotten {

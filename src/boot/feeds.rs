@@ -1,8 +1,8 @@
 //! Reads price feeds again and again, on a thread of their own.
 //!
-//! What a feed changes is kept on disk first. The configuration's watcher sees that, and swaps the whole configuration
-//! with its catalog, as it does when an operator changes a file: so prices are in force only once they are kept, and a
-//! request is charged at those of the snapshot that it began with.
+//! What a feed changes is kept on disk first. The configuration's watcher sees the changed file, and swaps the whole
+//! configuration with its catalog, as it does when an operator changes a file. So prices are in force only once they
+//! are on disk, and a request is charged at the prices of the snapshot that it began with.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
@@ -20,21 +20,21 @@ use tollgate_config::feeds::{LARGEST, Read, Taken, read, take};
 use tollgate_config::sources::read_regular;
 use tollgate_config::{Config, Origin, PriceFeed, PriceFeeds};
 
-/// How often files are looked at.
+/// How often feeds that are files are checked for a change.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long until a feed that failed is tried again, at most.
+/// The longest time until a feed that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// The most models that a line of the log names.
 const NAMED: usize = 5;
 
-/// The thread that reads feeds, from outside. It ends when this is dropped.
+/// Tells the thread that reads feeds of new configurations. The thread ends when this is dropped.
 pub struct Feeder(Sender<Arc<Config>>);
 
 impl Feeder {
-    /// The thread's two ends. What is kept must be watched before the other one is started, or a change of it could go
-    /// unnoticed.
+    /// Makes the handle of the thread, and the reader that becomes the thread. The files that are kept must be watched
+    /// before [`Reader::start`], or a change of them could go unnoticed.
     pub fn new(config: Arc<Config>, metrics: Arc<Metrics>) -> (Feeder, Reader) {
         prepare(&config);
         for feed in &config.feeds.feeds {
@@ -56,14 +56,15 @@ impl Feeder {
         (Feeder(sender), reader)
     }
 
-    /// Goes by another configuration. What it says otherwise of feeds, or of what models there are, is read anew.
+    /// Hands the thread another configuration. Feeds that it changes are read anew; all are if the list of them,
+    /// the directory or the known models change.
     pub fn reconfigure(&self, config: Arc<Config>) {
         prepare(&config);
         self.0.send(config).ok();
     }
 }
 
-/// The directory is there before it is watched.
+/// Makes the directory for what is kept, which must be there before it is watched.
 fn prepare(config: &Config) {
     let feeds = &config.feeds;
     if !feeds.feeds.is_empty()
@@ -74,7 +75,7 @@ fn prepare(config: &Config) {
     }
 }
 
-/// Every model that a feed may price.
+/// Names every model that a feed may price: those of the catalog.
 fn known(catalog: &Catalog) -> HashSet<Name> {
     let all = catalog.providers().iter().flat_map(|provider| {
         let models = provider.models.iter();
@@ -83,16 +84,17 @@ fn known(catalog: &Catalog) -> HashSet<Name> {
     all.collect()
 }
 
-/// What is known of a feed besides its prices.
+/// When and from what a feed was last read, and what the log said of it.
 struct Watched {
+    /// When it is read again.
     due: Instant,
-    /// The file as it was when it was read last.
+    /// The file as it was when it was read last; `None` for a URL, or if there was no file.
     file: Option<Stamp>,
-    /// What was last told to be held back.
+    /// The models that were held back when it was last read; the log names them only when they change.
     held: Vec<Name>,
 }
 
-/// What tells that a file was changed or replaced: device, number, length, time of change.
+/// Differs once a file was changed or replaced: device, inode, length (bytes), time of change (s and ns).
 type Stamp = (u64, u64, u64, i64, i64);
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -100,11 +102,12 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((it.dev(), it.ino(), it.size(), it.ctime(), it.ctime_nsec()))
 }
 
-/// What reads the feeds.
+/// Reads the feeds, on its thread.
 pub struct Reader {
     config: Arc<Config>,
     /// The models that the configuration knows.
     known: HashSet<Name>,
+    /// By the feed's id; one that is missing is read at once.
     states: HashMap<Arc<str>, Watched>,
     metrics: Arc<Metrics>,
     changes: Receiver<Arc<Config>>,
@@ -128,22 +131,23 @@ impl Reader {
             let config = self.config.clone();
             for (place, feed) in config.feeds.feeds.iter().enumerate() {
                 if self.is_due(feed) {
-                    self.read(&config, place, feed);
+                    self.read_feed(&config, place, feed);
                 }
             }
             match self.changes.recv_timeout(self.pause()) {
-                Ok(config) => self.change(config),
+                Ok(config) => self.reconfigure(config),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// How long nothing is due.
+    /// Returns how long to wait until a feed is due, or files are checked again.
     fn pause(&self) -> Duration {
         let now = clock::now();
         let feeds = &self.config.feeds.feeds;
         let next = self.states.values().map(|state| state.due).min();
+        // Without feeds, only a new configuration wakes the thread: any long time will do.
         let next = next.map_or(LOOK * 3_600, |due| due.saturating_duration_since(now));
         let files = feeds
             .iter()
@@ -162,13 +166,14 @@ impl Reader {
         changed || clock::now() >= state.due
     }
 
-    fn change(&mut self, config: Arc<Config>) {
+    fn reconfigure(&mut self, config: Arc<Config>) {
         let known = known(&config.catalog);
         let (old, new) = (&self.config.feeds, &config.feeds);
         let same = |id: &str| {
             let of = |feeds: &PriceFeeds| feeds.feeds.iter().find(|feed| *feed.id == *id).cloned();
             of(old) == of(new)
         };
+        // What a feed changes depends on the models that are known, and on what is kept of the feeds before it.
         let same_models = known == self.known;
         let same_order = old.directory == new.directory
             && old
@@ -187,7 +192,7 @@ impl Reader {
             .retain(|id, _| same_models && same_order && same(id));
         self.known = known;
         self.config = config;
-        // A command may have accepted something.
+        // `tollgate catalog accept` may have changed what is kept.
         for feed in &self.config.feeds.feeds {
             if let Ok(Some(kept)) = kept::read(&self.config.feeds, &feed.id) {
                 self.metrics
@@ -196,13 +201,15 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, config: &Config, place: usize, feed: &PriceFeed) {
+    /// Reads the feed at this place of the configuration, and notes when it is read again.
+    fn read_feed(&mut self, config: &Config, place: usize, feed: &PriceFeed) {
         let file = match &feed.origin {
             Origin::File(path) => stamp(path),
             Origin::Url { .. } => None,
         };
         let told = self.states.remove(&feed.id).map(|state| state.held);
         let mut state = Watched {
+            // When to try again, should this fail.
             due: clock::now() + feed.refresh.min(AGAIN),
             file,
             held: told.unwrap_or_default(),
@@ -234,7 +241,8 @@ fn bytes(feed: &PriceFeed) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The catalog below the feed at this place: what is built in, and what is kept of the feeds before it.
+/// Returns the catalog that the feed at this place is laid over: what is built in, and what is kept of the feeds before
+/// it.
 pub fn below(feeds: &PriceFeeds, place: usize) -> Catalog {
     let before = feeds.feeds.iter().take(place).filter_map(|feed| {
         // What cannot be read is not in force either.
@@ -247,18 +255,18 @@ pub fn below(feeds: &PriceFeeds, place: usize) -> Catalog {
     Catalog::built_in().priced(before.collect())
 }
 
-/// What a feed says of the models that the configuration knows.
+/// Reads what a feed says of the models that the configuration knows, and keeps nothing.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Says what is wrong with the feed.
 pub fn look(config: &Config, feed: &PriceFeed) -> Result<Read, String> {
     let providers = feed.providers.as_deref();
     read(feed.format, &bytes(feed)?, &config.catalog, providers)
 }
 
-/// Reads a feed, and keeps what it says.
+/// Reads a feed, and keeps what it says. `place` is its index in the configuration.
 fn take_in(config: &Config, place: usize, feed: &PriceFeed) -> Result<Taken, String> {
-    // Before the lock: it may take a minute.
+    // Before the lock is taken, because a download may take a minute.
     let read = look(config, feed)?;
     let below = below(&config.feeds, place);
     let shelf = Shelf::open(&config.feeds)?;
@@ -269,15 +277,15 @@ fn take_in(config: &Config, place: usize, feed: &PriceFeed) -> Result<Taken, Str
         );
         None
     });
-    let known = kept.clone().unwrap_or_default();
-    let taken = take(&feed.id, &below, &known, read, clock::unix().as_secs());
+    let earlier = kept.clone().unwrap_or_default();
+    let taken = take(&feed.id, &below, &earlier, read, clock::unix().as_secs());
     if kept.as_ref() != Some(&taken.kept) {
         shelf.write(&feed.id, &taken.kept)?;
     }
     Ok(taken)
 }
 
-/// Says what a feed changes, and what of it is held back, once.
+/// Logs what a feed changes, and what of it is held back unless that is the same as what was `told`.
 fn tell(feed: &PriceFeed, taken: &Taken, told: &[Name]) {
     let id = &feed.id;
     let changed: HashSet<&Name> = taken.changes.iter().map(|change| &change.name).collect();

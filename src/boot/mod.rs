@@ -1,4 +1,4 @@
-//! Wires every room, in the order in which they depend on each other, and takes them down again.
+//! Starts every part of the gateway, in the order in which they depend on each other, and stops them again.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -107,7 +107,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         office.share(&shared, published);
     }
     forget_cool_downs(&control, &shared);
-    let (feeder, feeds) = Feeder::new(config.clone(), metrics.clone());
+    let (feeder, feed_reader) = Feeder::new(config.clone(), metrics.clone());
     let _watcher = reload::watch(
         path,
         env,
@@ -117,13 +117,15 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         office.clone(),
         feeder,
     )?;
-    feeds.start()?;
+    // Only now: what it writes to disk has to be watched.
+    feed_reader.start()?;
     serve_demo(&config)?;
     admin::serve(&config, &shared, &control, database.as_ref())?;
     proxy::serve(&config, &shared, office)
 }
 
-/// Says what is legal and probably not meant. Keys that the admin API made are keys, too.
+/// Logs the configuration's warnings: what is legal and probably not meant. That it has no access keys is left out if
+/// the admin API made some.
 fn warn(config: &Config, control: &Control) {
     let has_keys = control.served().load().access_keys().next().is_some();
     let warnings = config.warnings.iter();
@@ -140,7 +142,7 @@ fn target(log: &LogTarget) -> Target {
     }
 }
 
-/// Lets a provider key work again when the control plane says so.
+/// Lets the control plane end cool-downs: that of a provider key, by its id, or all (`*`).
 fn forget_cool_downs(control: &Control, shared: &Arc<Shared>) {
     let shared = shared.clone();
     control.clear_with(move |id| match id {
@@ -151,7 +153,7 @@ fn forget_cool_downs(control: &Control, shared: &Arc<Shared>) {
     });
 }
 
-/// A runtime on a thread of its own, for what must not compete with the proxy's threads.
+/// Runs `work` on a runtime and a thread of its own, so that it does not compete with the proxy's threads.
 fn beside<F>(name: &'static str, work: F) -> Result<(), BootError>
 where
     F: Future<Output = std::io::Result<()>> + Send + 'static,

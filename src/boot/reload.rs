@@ -1,4 +1,4 @@
-//! A configuration that is changed while the gateway runs.
+//! Puts a changed configuration in force while the gateway runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use tollgate_base::clock;
 use tollgate_config::{Config, Environment, Fault, Watcher};
 use tollgate_control::Control;
 
-/// Swaps in what a reload brings; keeps what is in force when the new configuration has faults.
+/// Watches the configuration's files and SIGHUP, and puts in force what they bring. A configuration with faults is not
+/// put in force.
 pub fn watch(
     path: &Path,
     env: Environment,
@@ -27,7 +28,7 @@ pub fn watch(
         env,
         config.sources.clone(),
         move |loaded| {
-            // SIGHUP also means that the log was rotated.
+            // A reload may come of SIGHUP, which also means that the log was rotated.
             shared.access_log.reopen();
             let loaded = loaded.map_err(|faults| faults.faults);
             let loaded = loaded.and_then(|config| with_prices(&control.config(), config));
@@ -55,7 +56,7 @@ pub fn watch(
     Ok(watcher)
 }
 
-/// Puts a new configuration in force, as far as that goes without a restart.
+/// Puts a new configuration in force, and logs which settings want a restart.
 fn swap(control: &Control, started_with: &Config, config: Arc<Config>) {
     let generation = control.reconfigure(config.clone());
     super::warn(&config, control);
@@ -67,21 +68,24 @@ fn swap(control: &Control, started_with: &Config, config: Arc<Config>) {
     log::info!("configuration reloaded (generation {generation})");
 }
 
-/// A new configuration, unless what is kept of a feed cannot be read any more: prices that are in force must not fall
-/// back to older ones by that.
+/// Returns the new configuration, unless the kept prices of a feed could be read for the one in force, and cannot be
+/// read for this one: then prices would fall back to older ones.
+///
+/// # Errors
+/// Says why the kept prices cannot be read.
 fn with_prices(in_force: &Config, config: Config) -> Result<Config, Vec<Fault>> {
-    let had = |feed: &Arc<str>| {
+    let was_read = |feed: &Arc<str>| {
         let mut feeds = in_force.feeds.feeds.iter();
-        feeds.any(|known| known.id == *feed) && !in_force.feeds.unread.contains(feed)
+        feeds.any(|earlier| earlier.id == *feed) && !in_force.feeds.unread.contains(feed)
     };
-    if !config.feeds.unread.iter().any(had) {
+    if !config.feeds.unread.iter().any(was_read) {
         return Ok(config);
     }
-    let kept = |fault: &Fault| config.sources.kept.contains(&fault.file);
+    let is_of_kept = |fault: &Fault| config.sources.kept.contains(&fault.file);
     Err(config
         .warnings
         .iter()
-        .filter(|fault| kept(fault))
+        .filter(|fault| is_of_kept(fault))
         .cloned()
         .collect())
 }

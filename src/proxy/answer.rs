@@ -1,4 +1,5 @@
-//! The head of an attempt's answer: a success to hold and look at, an error to relay, or a failure.
+//! Decides by the head of an attempt's answer what it is (a success to hold and look at, an error to relay, or a
+//! failure), and makes the head that the client gets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tollgate_wire::mask::{Mask, Masking};
 use tollgate_wire::tokens::Observer;
 use tollgate_wire::{Dialect, Endpoint, Surface, headers};
 
-/// Headers that we add, those for a browser among them, and `date` and `connection`, which Pingora adds.
+/// Room for the headers that we add, those for a browser among them, and for Pingora's `date` and `connection`.
 const OURS: usize = 12;
 
 /// An error that is put into the client's words is read up to this length, in bytes.
@@ -55,14 +56,16 @@ pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     }
     let coding = coding.ok().flatten();
     if !head.status.is_success() {
+        // An error is relayed if no other candidate is left: those that cannot be told the request must not count.
         let (aside, body, key) = (&caller.aside, &received.body, &caller.key);
         let (candidates, machine) = (&planned.candidates, &mut planned.machine);
         let prune = (ctx.translation).prune(aside, body, key, candidates, machine);
         prune.await;
     }
-    let most = caller.snapshot.config.proxy.max_body;
-    let told = (ctx.dialect, &ctx.request_id);
-    let answer = judge(head, attempt, received, planned, most, told)?;
+    let max_body = caller.snapshot.config.proxy.max_body;
+    let client = (ctx.dialect, &ctx.request_id);
+    let answer = judge(head, attempt, received, planned, max_body, client)?;
+    // The client may come back as soon as one of those that were tried takes requests again.
     if head.status == StatusCode::TOO_MANY_REQUESTS {
         let earlier = planned.machine.attempts().iter();
         let waits = earlier.filter_map(|attempt| attempt.outcome.retry_after());
@@ -100,7 +103,8 @@ pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// The answer is none that anybody asked for: another protocol, or a body that can be neither read nor masked.
+/// Fails an attempt whose answer nobody can use: it switches the protocol, or its compression is unknown, so that its
+/// body can be neither read nor masked.
 fn unreadable(head: &ResponseHeader, attempt: &mut Attempt) -> Box<Error> {
     let status = head.status.as_u16();
     attempt.status = Some(status);
@@ -108,13 +112,14 @@ fn unreadable(head: &ResponseHeader, attempt: &mut Attempt) -> Box<Error> {
     ended_by_gateway()
 }
 
-/// What to make of the answer. An error is one only if it may be the last word; else it fails the attempt.
+/// Says what to make of the answer. An error is returned only if it may be relayed to the client; else it fails the
+/// attempt. `dialect` is the client's, `id` the request's.
 fn judge(
     head: &ResponseHeader,
     attempt: &mut Attempt,
     received: &Received,
     planned: &Planned,
-    most: usize,
+    max_body: usize,
     (dialect, id): (Dialect, &Arc<str>),
 ) -> Result<Answer> {
     let (status, phase) = (head.status.as_u16(), planned.gate.phase());
@@ -126,18 +131,19 @@ fn judge(
         attempt.retry_after = retry_after(header, clock::wall());
     }
     let Some(outcome) = Outcome::of_status(status, attempt.retry_after) else {
-        return success(head, attempt, received, phase, most);
+        return success(head, attempt, received, phase, max_body);
     };
-    // Its body is wanted only if nothing has been said yet, and of a count that we can make only if the request is at
-    // fault.
-    let counts = attempt.endpoint == Endpoint::CountTokens && !matches!(status, 400 | 413 | 422);
-    let held = phase == Phase::Held && !counts;
-    let wanted = |outcome: &Outcome| held && planned.machine.would_relay(outcome);
+    // An error is relayed only if the client was sent nothing yet. Tokens we can count ourselves: then only an error
+    // that says that the request is at fault.
+    let counted_here =
+        attempt.endpoint == Endpoint::CountTokens && !matches!(status, 400 | 413 | 422);
+    let may_relay = phase == Phase::Held && !counted_here;
+    let relays = |outcome: &Outcome| may_relay && planned.machine.would_relay(outcome);
     let candidate = &planned.candidates[attempt.candidate];
-    let is_told = is_told(status, &candidate.provider.error_rules);
+    let is_read_first = is_told(status, &candidate.provider.error_rules);
     planned.bill.refused(status, &outcome);
     attempt.outcome = Some(outcome.clone());
-    if !is_told && !wanted(&outcome) {
+    if !is_read_first && !relays(&outcome) {
         return Err(ended_by_gateway());
     }
     let relay = if dialect == attempt.endpoint.surface().dialect() {
@@ -146,15 +152,15 @@ fn judge(
         let error = Gathered::error(dialect, id.clone(), status, LONGEST_ERROR);
         Answer::Gathered(Box::new(error))
     };
-    if !is_told {
+    if !is_read_first {
         return Ok(relay);
     }
-    let because = |cause| wanted(&outcome.clone().because(Some(cause)));
+    let relays_because = |cause| relays(&outcome.clone().because(Some(cause)));
     Ok(Answer::Judged(Box::new(Judged {
         relays: Relays {
-            plain: wanted(&outcome),
-            keys: because(ErrorCause::Key),
-            filter: because(ErrorCause::Filter),
+            plain: relays(&outcome),
+            keys: relays_because(ErrorCause::Key),
+            filter: relays_because(ErrorCause::Filter),
         },
         outcome,
         relay: Box::new(relay),
@@ -174,14 +180,15 @@ const REQUEST_IDS: [&str; 5] = [
     "x-generation-id",
 ];
 
-/// The provider's own id of the request.
+/// Returns the provider's own id of the request, unless it is too long to keep.
 fn request_id(head: &ResponseHeader) -> Option<Arc<str>> {
     let header = |name: &&str| head.headers.get(*name)?.to_str().ok();
     let id = REQUEST_IDS.iter().find_map(header)?;
     (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.into())
 }
 
-/// The provider's headers as the client gets them, with what is said of its body.
+/// Returns the provider's headers as the client gets them, changed where the body is, with the list of dropped fields.
+/// `own_key` is whether the client's own key was used.
 fn theirs(
     head: &ResponseHeader,
     attempt: &Attempt,
@@ -191,12 +198,12 @@ fn theirs(
 ) -> HeaderMap {
     // The length is not the provider's any more once its usage chunk is taken out, its words are changed, or its
     // compression is undone.
-    let gathered = answer.is_reworded();
+    let is_reworded = answer.is_reworded();
     let unseen = matches!(answer, Answer::Unseen(_));
-    let reworded = gathered || (unseen && attempt.reply.is_some());
-    let length_changes = attempt.strip_usage || reworded || coding.is_some();
+    let is_translated = unseen && attempt.reply.is_some();
+    let length_changes = attempt.strip_usage || is_reworded || is_translated || coding.is_some();
     let mut headers = kept(head, own_key, length_changes, mask);
-    if gathered {
+    if is_reworded {
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
     }
@@ -206,8 +213,8 @@ fn theirs(
     headers
 }
 
-/// The provider's headers that are for our client, with room for ours. The head is made anew
-/// of them, without the spelling of the names: changing the provider's in place costs several times as much.
+/// Returns the provider's headers that are for our client, masked, with room for ours. They are a new map, without the
+/// letter case of the names: changing the provider's head in place costs several times as much.
 fn kept(head: &ResponseHeader, own_key: bool, length_changes: bool, mask: &Mask) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(head.headers.len() + OURS);
     for (name, value) in &head.headers {
@@ -228,12 +235,13 @@ pub fn last_touch(session: &Session, head: &mut ResponseHeader) {
     }
 }
 
+/// Says how a success is looked at: what generates is told by its first byte, anything else is a document.
 fn success(
     head: &ResponseHeader,
     attempt: &mut Attempt,
     received: &Received,
     phase: Phase,
-    most: usize,
+    max_body: usize,
 ) -> Result<Answer> {
     let content_type = head.headers.get(header::CONTENT_TYPE);
     let says_stream = content_type.is_some_and(|kind| is_stream(kind.as_bytes()));
@@ -250,7 +258,7 @@ fn success(
                 reply: attempt.reply.clone(),
                 request: received.body.bytes().clone(),
                 created: clock::unix().as_secs(),
-                most,
+                most: max_body,
                 blank: BytesMut::new(),
             })))
         }
@@ -260,7 +268,7 @@ fn success(
     }
 }
 
-/// The fields' names as a header's value; `None` without any. They are the client's own text, so there may be
+/// Returns the names of fields as a header's value; `None` without any. They are the client's own text, so there may be
 /// any number of them, and anything in them.
 fn list(names: &[String]) -> Option<HeaderValue> {
     let mut text = String::new();
@@ -281,19 +289,19 @@ fn list(names: &[String]) -> Option<HeaderValue> {
     (!text.is_empty()).then(|| header_value(&text))
 }
 
-/// A `Retry-After` that does not send the client back too early.
+/// Returns a `Retry-After`, rounded up to seconds so that the client does not come back too early.
 fn whole_seconds(wait: Duration) -> HeaderValue {
     HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }
 
-/// Milliseconds spent in our own hands before the first attempt, and from the start of the last attempt
-/// to the head of its answer.
+/// Returns a `Server-Timing`, in ms: the time in our own hands before the first attempt, and that from the start of the
+/// last attempt to the head of its answer.
 fn server_timing(gateway: Duration, upstream: Duration) -> String {
     let mut text = String::with_capacity(48);
     for (name, time) in [("gateway;dur=", gateway), (", upstream;dur=", upstream)] {
         text.push_str(name);
         text.push_str(itoa::Buffer::new().format(time.as_millis()));
-        // A leading 1 keeps the zeros, and gives way to the point.
+        // The leading 1 keeps the zeros after the point; it is left out below.
         let micros = 1000 + time.subsec_micros() % 1000;
         text.push('.');
         text.push_str(&itoa::Buffer::new().format(micros)[1..]);
@@ -301,7 +309,8 @@ fn server_timing(gateway: Duration, upstream: Duration) -> String {
     text
 }
 
-/// Model ids are the operator's or the client's own text; what no header may carry is replaced.
+/// Returns a header's value; `other` for what no header may carry. Model ids are the operator's or the client's own
+/// text.
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("other"))
 }

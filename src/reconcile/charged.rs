@@ -7,20 +7,20 @@ use tollgate_ledger::bank::Day;
 
 use crate::Unit;
 
-/// Rows that a ledger's side may have: hours × models × keys × variants. A model's name may come from a caller.
-const MOST: usize = 2_000_000;
+/// Most rows of the ledger's side: hours × models × keys × variants. A bound, as callers may make up models' names.
+const MOST_ROWS: usize = 2_000_000;
 
 /// An hour of Unix time, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(pub u32);
 
 impl Hour {
-    /// The hour of a Unix time (ms).
+    /// Returns the hour of a Unix time (ms).
     pub fn of(ms: u64) -> Hour {
         Hour(u32::try_from(ms / 3_600_000).unwrap_or(u32::MAX))
     }
 
-    /// The day that it is in, where the time is `ahead` hours ahead of UTC.
+    /// Returns the day that it is in, where clocks are `ahead` hours ahead of UTC; negative where they are behind.
     pub(crate) fn day(self, ahead: i32) -> Day {
         let hour = i64::from(self.0) + i64::from(ahead);
         Day(u32::try_from(hour.div_euclid(24)).unwrap_or(0))
@@ -39,33 +39,33 @@ pub struct Used {
 /// What the ledger charged for one request's attempt, or for several of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charged {
-    /// When they ended.
+    /// The hour in which they ended.
     pub hour: Hour,
     /// The model, as the provider knows it.
     pub model: String,
     /// The operator's key that served it; `None` if that is not known.
     pub key: Option<String>,
-    /// The context that it was charged for; `None` if that is not known.
+    /// The context that it was charged for, as [`variant()`](crate::variant()) names it; `None` if that is not known.
     pub variant: Option<String>,
-    /// How many.
+    /// How many they are; one that used nothing is not counted.
     pub requests: u64,
     /// What was used.
     pub units: BTreeMap<Unit, Used>,
     /// What was charged for the model, the processing fee not included.
     pub cost: NanoUsd,
-    /// Of it, what rests on the gateway's own count, on an estimate, or on an assumed price.
+    /// How much of `cost` rests on the gateway's own count, on an estimate, or on an assumed price.
     pub assumed: NanoUsd,
 }
 
-/// What cannot be compared at once.
+/// Why the ledger's charges cannot be compared at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Overfull {
-    /// Too many different things to keep apart.
+    /// Too many rows.
     #[error(
-        "the ledger has more than {MOST} different hours, models and keys in this time: compare fewer days at once"
+        "the ledger has more than {MOST_ROWS} different hours, models and keys in this time: compare fewer days at once"
     )]
     Rows,
-    /// More than can be counted.
+    /// Too much money to be added up.
     #[error(
         "the ledger's charges of this time come to more than {}: compare fewer days at once",
         MOST_MONEY
@@ -73,7 +73,7 @@ pub enum Overfull {
     Money,
 }
 
-/// What either side may come to, so that no sum, and no difference of both, overflows.
+/// The most money that either side may come to, so that no sum, and no difference of both, overflows.
 pub(crate) const MOST_MONEY: NanoUsd = NanoUsd(NanoUsd::TOTAL.0 / 4);
 
 /// What rows are told apart by.
@@ -98,7 +98,7 @@ pub(crate) struct Sum {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     rows: BTreeMap<Kind, Sum>,
-    /// What all of them come to.
+    /// What all rows cost together, nano-dollars.
     money: i128,
 }
 
@@ -106,7 +106,7 @@ impl Ledger {
     /// Adds what was charged.
     ///
     /// # Errors
-    /// When there are too many different things, or more than can be counted.
+    /// [`Overfull`] if there are too many rows, or is too much money; then the charge is left out.
     pub fn add(&mut self, charged: Charged) -> Result<(), Overfull> {
         let Charged {
             hour,
@@ -124,7 +124,7 @@ impl Ledger {
             key,
             variant,
         };
-        if self.rows.len() >= MOST && !self.rows.contains_key(&kind) {
+        if self.rows.len() >= MOST_ROWS && !self.rows.contains_key(&kind) {
             return Err(Overfull::Rows);
         }
         self.money += i128::from(cost.0);
@@ -141,13 +141,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Its rows, the oldest first.
+    /// Returns its rows, the oldest first.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&Kind, &Sum)> {
         self.rows.iter()
     }
 }
 
-/// Adds what was used of a unit; a price that is unknown once is unknown in the sum.
+/// Adds what was used of a unit; if what was charged for one part is not known, it is not known for the sum.
 pub(crate) fn add(units: &mut BTreeMap<Unit, Used>, unit: Unit, used: Used) {
     if used.quantity == 0 && used.picos.unwrap_or(0) == 0 {
         return;

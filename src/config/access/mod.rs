@@ -1,7 +1,7 @@
 //! Who is calling, and what they may call.
 //!
-//! A [`Snapshot`] is everything a request needs to know, immutable and swapped whole when something changes: a request keeps
-//! the one it began with. Invariant: tokens are compared in constant time, as digests, and never kept.
+//! A [`Snapshot`] is everything a request needs to know, immutable and swapped whole when something changes: a request
+//! keeps the one it began with. Invariant: callers' tokens are compared in constant time, as digests, and never kept.
 
 mod limits;
 mod policy;
@@ -23,14 +23,14 @@ use tollgate_ledger::KeyKind;
 use tollgate_ledger::bank::Limit;
 use tollgate_wire::mask::Mask;
 
-/// What an application sends, as the gateway knows it: never the token, only its digest.
+/// The key that an application calls with, as the gateway knows it: never the token, only its digest.
 #[derive(Clone, Debug)]
 pub struct AccessKey {
     /// The part of the token between `tg-` and `-g1-`.
     pub id: Arc<str>,
-    /// For people.
+    /// A name for people.
     pub name: Option<String>,
-    /// Whose credits and user keys it uses.
+    /// The account whose credits and user keys it uses.
     pub account: Arc<str>,
     /// What holds for all of the account's requests.
     pub settings: Arc<AccountSettings>,
@@ -38,10 +38,10 @@ pub struct AccessKey {
     pub configuration: Option<Arc<Configuration>>,
     /// SHA-256 of the whole token.
     pub digest: [u8; 32],
-    /// What it may use over time, and its configuration may: all that its requests count towards.
+    /// All limits over time that its requests count towards: its own, then its configuration's.
     pub limits: Arc<[Limit]>,
-    /// Whether it, its configuration or its account's settings say what only a newer gateway understands, so that its
-    /// requests are refused.
+    /// Whether it, its configuration or its account's settings hold something that only a newer gateway understands:
+    /// its requests are refused then.
     pub newer: bool,
     /// When it was last used.
     pub used: Used,
@@ -56,34 +56,35 @@ pub struct Configuration {
     pub providers: Option<Vec<Arc<str>>>,
     /// Allowed models; `None` allows all.
     pub models: Option<Vec<ModelRef>>,
-    /// Allowed paid options, as `access.options` has them; `None` allows all that has a price.
+    /// Allowed paid options, written as in `access.options`; `None` allows all that have a price.
     pub options: Option<Vec<String>>,
-    /// Routing rules.
+    /// Which credentials serve which provider or model, and in which order.
     pub rules: Vec<Rule>,
-    /// Overrides the global switch.
+    /// Whether failed requests go on to another candidate; `None` leaves it to the global `failover`.
     pub failover: Option<bool>,
     /// Overrides the global retries.
     pub retry: types::Retry,
-    /// When an answer begins to leave.
+    /// When an answer begins to leave: from then on no other candidate is tried.
     pub commit: types::Commit,
     /// After which refusals no other model is tried.
     pub stop_on: Vec<types::StopOn>,
-    /// Overrides of every other scope's timeouts.
+    /// Timeouts that override the global ones, the account's, the provider's and the model's; see `bounded`.
     pub timeouts: TimeoutOverrides,
-    /// Refuse longer prompts.
+    /// The longest prompt, in tokens; longer ones are refused.
     pub max_input_tokens: Option<u64>,
-    /// Lower the request's own limit.
+    /// The longest answer, in tokens: the request's own limit is lowered to it.
     pub max_output_tokens: Option<u64>,
-    /// Whether it was made at run time, so that it stays inside what holds without it.
+    /// Whether it was made at run time: it may then lower limits and timeouts that hold without it, never raise them.
     pub bounded: bool,
-    /// What all its keys together may use over time, account by account.
+    /// Limits over time on all its keys together, counted for each account apart.
     pub limits: Arc<[Limit]>,
-    /// Whether it says what only a newer gateway understands, so that the requests of its keys are refused.
+    /// Whether it holds something that only a newer gateway understands. The requests of its keys are refused then.
     pub newer: bool,
 }
 
 impl AccessKey {
-    /// How long a prompt may be, if anything limits it.
+    /// Returns how many tokens a prompt may have, if anything limits it. A declared configuration's limit replaces the
+    /// account's; one made at run time can only lower it.
     pub fn max_input_tokens(&self) -> Option<u64> {
         let common = self.settings.max_input_tokens;
         match self.configuration.as_deref() {
@@ -93,7 +94,8 @@ impl AccessKey {
         }
     }
 
-    /// How long an answer may be, whatever its model could say.
+    /// Returns how many tokens an answer may have, if anything but its model limits it: the lower of the
+    /// configuration's limit and the account's.
     pub fn max_output_tokens(&self) -> Option<u64> {
         let own = self.configuration.as_ref();
         let own = own.and_then(|configuration| configuration.max_output_tokens);
@@ -101,7 +103,7 @@ impl AccessKey {
     }
 }
 
-/// The lower of two limits, as far as there are any.
+/// Returns the lower of two limits, or the only one, if there is one.
 pub fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     one.into_iter().chain(other).min()
 }
@@ -111,11 +113,11 @@ pub fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 pub struct Rule {
     /// What it is for.
     pub target: RuleTarget,
-    /// Tried in order.
+    /// Keys to try, in this order.
     pub steps: Vec<Step>,
 }
 
-/// What a routing rule is for; a model's beats its provider's.
+/// What a routing rule is for; a model's rule beats its provider's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleTarget {
     /// Every model of a provider.
@@ -124,16 +126,16 @@ pub enum RuleTarget {
     Model(ModelRef),
 }
 
-/// A step of a routing rule: keys of one kind, in order; `None` is all of the provider's.
+/// A step of a routing rule: keys of one kind.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Whose keys.
+    /// Who pays for these keys.
     pub kind: KeyKind,
-    /// Ids.
+    /// Their ids, in the order to try; `None`: all of this kind that the provider has.
     pub keys: Option<Vec<Arc<str>>>,
 }
 
-/// An upstream credential.
+/// A credential that a provider accepts.
 #[derive(Clone, Debug)]
 pub struct ProviderKey {
     /// Unique among all providers.
@@ -142,20 +144,20 @@ pub struct ProviderKey {
     pub provider: Arc<str>,
     /// Who pays.
     pub kind: KeyKind,
-    /// The account that may use a user key.
+    /// The account that may use it, if it is a user key.
     pub account: Arc<str>,
-    /// Whether accounts share it: it is managed, or stands for no credential at all.
+    /// Whether all accounts may use it: it is managed, or stands for no credential at all.
     pub shared: bool,
     /// The credential itself; empty for a provider that needs none.
     pub value: Secret,
-    /// Takes it out of what clients read, once it was used.
+    /// Hides the credential from clients; made at the first use.
     pub masked: OnceLock<Arc<Mask>>,
     /// When it was last used.
     pub used: Used,
 }
 
 impl ProviderKey {
-    /// Takes the credential out of what clients read.
+    /// Returns the mask that hides the credential in what clients read.
     pub fn mask(&self) -> &Arc<Mask> {
         let mask = || Arc::new(Mask::new(self.value.expose()));
         self.masked.get_or_init(mask)

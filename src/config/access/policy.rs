@@ -1,4 +1,4 @@
-//! What a configuration allows, and which rule serves. Pure.
+//! What a configuration allows, and which routing rule serves a model. Pure.
 
 use std::sync::Arc;
 
@@ -20,38 +20,38 @@ impl ModelRef {
         })
     }
 
-    /// Whether this is that model: the provider exactly, the model without regard to ASCII case. The provider may
-    /// be written twice, as in `openai:openai/gpt-4o`.
+    /// Returns whether this refers to that model: the provider exactly, the model without regard to ASCII case. The
+    /// provider may be written twice, as in `openai:openai/gpt-4o`.
     pub fn is(&self, provider: &str, model: &str) -> bool {
         &*self.provider == provider
             && (self.model.eq_ignore_ascii_case(model)
                 || self
-                    .once()
-                    .is_some_and(|once| once.eq_ignore_ascii_case(model)))
+                    .without_second_provider()
+                    .is_some_and(|rest| rest.eq_ignore_ascii_case(model)))
     }
 
-    /// What it means in one form, the same for all ways to write it: `openai/gpt-4o`.
+    /// Returns it in one form, the same for all ways to write it: `openai/gpt-4o`.
     pub fn canonical(&self) -> String {
-        let model = self.once().unwrap_or(&self.model);
+        let model = self.without_second_provider().unwrap_or(&self.model);
         format!("{}/{}", self.provider, model.to_ascii_lowercase())
     }
 
-    /// The model, where the provider is written twice.
-    fn once(&self) -> Option<&str> {
+    /// Returns the model alone where the provider is written twice, else `None`.
+    fn without_second_provider(&self) -> Option<&str> {
         let rest = self.model.strip_prefix(&*self.provider)?;
         rest.strip_prefix('/')
     }
 }
 
 impl Configuration {
-    /// Whether the provider's id is on the allow list, or there is none.
+    /// Returns whether the provider's id is on the allow list, or there is no list.
     pub fn allows_provider(&self, provider: &str) -> bool {
         self.providers
             .as_ref()
             .is_none_or(|allowed| allowed.iter().any(|id| &**id == provider))
     }
 
-    /// Whether both the provider and the model are allowed.
+    /// Returns whether both the provider and the model are allowed.
     pub fn allows_model(&self, provider: &str, model: &str) -> bool {
         self.allows_provider(provider)
             && self
@@ -60,7 +60,8 @@ impl Configuration {
                 .is_none_or(|allowed| allowed.iter().any(|entry| entry.is(provider, model)))
     }
 
-    /// The rule that serves the model: its own, else its provider's. `None`: the default order holds.
+    /// Returns the routing rule for the model: its own, else its provider's. `None` if there is neither: then the
+    /// user's keys are tried before the managed ones.
     pub fn rule_for(&self, provider: &str, model: &str) -> Option<&Rule> {
         let of_model = |rule: &&Rule| matches!(&rule.target, RuleTarget::Model(target) if target.is(provider, model));
         let of_provider =
@@ -73,15 +74,15 @@ impl Configuration {
 }
 
 impl Configuration {
-    /// Whether its keys may order a paid option, one of whose values is `value` if it has any. What is nowhere
-    /// listed is allowed, if it can be priced.
+    /// Returns whether its access keys may order a paid option, with this value if it takes one, as in
+    /// `service_tier=flex`. Without a list all are allowed; whether an option has a price is checked elsewhere.
     pub fn allows_option(&self, option: &str, value: Option<&str>) -> bool {
         self.options
             .as_ref()
             .is_none_or(|list| lists(list, option, value))
     }
 
-    /// Whether an option is listed by name: one that has no price is ordered only then.
+    /// Returns whether an option is listed by its name alone: one that has no price is served only then.
     pub fn lists_option(&self, option: &str) -> bool {
         self.options
             .as_ref()
@@ -89,6 +90,7 @@ impl Configuration {
     }
 }
 
+/// Returns whether a list has the option: by its name alone, which stands for all values, or as `name=value`.
 fn lists(list: &[String], option: &str, value: Option<&str>) -> bool {
     list.iter().any(|entry| match entry.split_once('=') {
         None => entry == option,
@@ -99,12 +101,12 @@ fn lists(list: &[String], option: &str, value: Option<&str>) -> bool {
 }
 
 impl From<&types::Configuration> for Configuration {
-    /// Takes a configuration that has been checked; model references that do not parse allow nothing.
+    /// Takes a configuration that has been checked. Model references that do not parse are left out, and allow nothing.
     fn from(written: &types::Configuration) -> Self {
-        let arcs = |list: &Vec<String>| list.iter().map(|id| Arc::from(id.as_str())).collect();
+        let shared = |list: &Vec<String>| list.iter().map(|id| Arc::from(id.as_str())).collect();
         Configuration {
             id: written.id.as_str().into(),
-            providers: written.access.providers.allow.as_ref().map(arcs),
+            providers: written.access.providers.allow.as_ref().map(shared),
             models: written.access.models.allow.as_ref().map(|list| {
                 list.iter()
                     .filter_map(|text| ModelRef::parse(text))
@@ -129,10 +131,11 @@ impl From<&types::Configuration> for Configuration {
     }
 }
 
+/// Makes a rule of what was written; `None` if it says no target, or one that does not parse.
 fn rule(written: &types::Rule) -> Option<Rule> {
     let target = match (&written.provider, &written.model) {
         (Some(provider), None) => RuleTarget::Provider(provider.as_str().into()),
-        // Who wrote both saw to it that the provider is the model's.
+        // Where both are written, the check has seen to it that the provider is the model's.
         (_, Some(model)) => RuleTarget::Model(ModelRef::parse(model)?),
         (None, None) => return None,
     };

@@ -8,16 +8,16 @@ use crate::yaml::Config;
 pub struct AccountSettings {
     /// Overrides of the global timeouts.
     pub timeouts: TimeoutOverrides,
-    /// Refuse longer prompts.
+    /// The longest prompt that is not refused, in tokens; `None` is no limit.
     pub max_input_tokens: Option<u64>,
-    /// Lower the request's own limit.
+    /// The longest answer that a request may ask for, in tokens: its own limit is lowered to this. `None` is no limit.
     pub max_output_tokens: Option<u64>,
-    /// Whether they say what only a newer gateway understands, so that the account's requests are refused.
+    /// Whether the settings say what only a newer gateway understands, so that the account's requests are refused.
     pub newer: bool,
 }
 
 impl AccountSettings {
-    /// Those of an account that has none of its own.
+    /// Returns the settings of an account that has none of its own.
     pub fn common(config: &Config) -> AccountSettings {
         AccountSettings {
             timeouts: TimeoutOverrides::default(),

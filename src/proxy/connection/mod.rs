@@ -1,9 +1,9 @@
 //! A client's connection, request by request, within bounds.
 //!
-//! Pingora gets a request when its head is whole, good ([`head`]) and in time: its own clock begins anew with every byte,
-//! and what it does not understand it answers without a word. From then on it reads that request and nothing after it
-//! ([`body`]), so that pipelined ones wait here for their turn, and it writes to a client that must read
-//! ([`stream`]). HTTP/2 is handed over as it comes; its streams have bounds of their own.
+//! Pingora is handed a request only once its head has arrived in time, whole and valid ([`head`]): Pingora's own clock
+//! begins anew with every byte, and what it does not understand it answers without saying why. From then on it reads
+//! that request and nothing after it ([`body`]), so that pipelined ones wait here for their turn. What it writes, the
+//! client must read in time ([`stream`]). HTTP/2 is handed over as it comes; its streams have bounds of their own.
 
 mod body;
 mod crowd;
@@ -38,16 +38,16 @@ use stream::{Begun, Connection, Refused};
 use tollgate_base::{Timestamp, clock};
 use tollgate_wire::error::Code;
 
-/// The longest head that Pingora's parser takes, in bytes, with some room for what is not counted.
+/// The longest head that is allowed, in bytes: what Pingora's parser takes (1 MiB), less 4 KiB for what is not counted.
 const LONGEST_HEAD: usize = (1 << 20) - (4 << 10);
 
-/// An application whose clients must not be too many, nor take for ever to say what they want.
+/// An application with bounds on how many clients are connected, and on how long they take to send a request.
 pub struct Bounded<A> {
     /// The application.
     pub app: Arc<A>,
-    /// Where the bounds are configured.
+    /// Where the bounds are: its snapshot has the configuration, its `crowd` counts connections.
     pub shared: Arc<Shared>,
-    /// `None` if no client speaks it.
+    /// Which listeners speak TLS; `None` if none does.
     pub tls: Option<Tls>,
 }
 
@@ -64,12 +64,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
             (limits.read_timeout, limits.max_connections)
         };
         let mut place = match most {
-            // Without one it is dropped, and so closed. Answers that are read on have lost their clients.
-            Some(most) => Some(
-                self.shared
-                    .crowd
-                    .enter(client(&stream), most + self.shared.metrics.read_on())?,
-            ),
+            Some(most) => {
+                // Requests whose clients have left, but whose answers are read to their ends, take no client's place.
+                let places = most + self.shared.metrics.read_on();
+                let place = self.shared.crowd.enter(client_address(&stream), places);
+                // Without a place the connection is dropped, and so closed.
+                Some(place?)
+            }
             None => None,
         };
         let stream = match &self.tls {
@@ -97,7 +98,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
             };
             match begun {
                 Begun::Request => {}
-                // Its requests say for themselves that they are under way.
+                // HTTP/2 requests call `Crowd::busy` themselves: only Pingora knows when one begins.
                 Begun::Frames => {
                     return tokio::select! {
                         stream = self.app.process_new(Box::new(connection), shutdown) => stream,
@@ -131,7 +132,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
     }
 }
 
-/// Waits until a connection has to give way; without a place, for ever.
+/// Waits until the connection has to give way to another; for ever if places are not counted.
 async fn given_away(place: &mut Option<Place>) {
     match place {
         Some(place) => place.given_away().await,
@@ -139,15 +140,15 @@ async fn given_away(place: &mut Option<Place>) {
     }
 }
 
-/// The client's address; where it has none, the same for all.
-fn client(stream: &Stream) -> SocketAddr {
+/// Returns the client's address; `0.0.0.0:0` where it has none.
+fn client_address(stream: &Stream) -> SocketAddr {
     let digest = stream.get_socket_digest();
     let address = digest.as_ref().and_then(|digest| digest.peer_addr());
     let address = address.and_then(|address| address.as_inet().copied());
     address.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into())
 }
 
-/// Tells a client why what it sent is no request, and the operator in the access log.
+/// Tells the client why what it sent is no request; counts it, and writes it to the access log.
 async fn refuse(shared: &Shared, connection: &mut Connection, refused: &Refused) {
     let (began, id) = (clock::wall(), new_request_id());
     let status = refused.error.status();
@@ -172,7 +173,7 @@ async fn refuse(shared: &Shared, connection: &mut Connection, refused: &Refused)
     answer.extend_from_slice(&body);
     let told = connection.write_all(&answer).await.is_ok();
     if told {
-        // Whether it goes well is of no interest any more.
+        // The answer is written: a failure to close changes nothing.
         drop(connection.shutdown().await);
     }
 
@@ -200,7 +201,7 @@ async fn refuse(shared: &Shared, connection: &mut Connection, refused: &Refused)
         error: Some(code),
         stream: false,
         bytes_in: 0,
-        bytes_out: body.len() as u64,
+        bytes_out: if told { body.len() as u64 } else { 0 },
         tokens: None,
         estimated: false,
         to_commit: None,

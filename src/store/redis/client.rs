@@ -1,4 +1,4 @@
-//! How one talks to the servers: scripts and commands, with a deadline.
+//! Sends scripts and commands to the servers, each with a deadline, and keeps their time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,17 +21,18 @@ use tollgate_base::clock::{self, Watched};
 /// The servers, and how to talk to them.
 pub struct Redis {
     pub(super) servers: Servers,
-    /// The names of keys.
+    /// Makes the names of keys.
     pub keys: Keys,
+    /// How long one call may take.
     timeout: Duration,
-    /// Whether it was asked what time was noted last.
+    /// Whether the server was asked for the time that an earlier process noted there.
     recalled: AtomicBool,
-    /// The server's clock.
+    /// The server's clock, as this process has watched it.
     clock: Watched,
 }
 
 impl Redis {
-    /// Reads the settings. Connects only when it is needed, and again whenever it is.
+    /// Makes a client of the settings. It connects only when a command needs it, and again whenever one does.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if settings cannot be used; the message says which and why.
@@ -54,7 +55,7 @@ impl Redis {
             }
             Topology::Sentinel { sentinels, master } => {
                 let sentinels: Vec<Server> = sentinels.iter().map(server).collect();
-                // They say where it is.
+                // The address of the first stands in until the Sentinels say the primary's; the login is the primary's.
                 let primary = sentinels.first().ok_or_else(none)?.clone();
                 let target = Target::Primary {
                     primary: primary.with_login(settings),
@@ -83,20 +84,20 @@ impl Redis {
         })
     }
 
-    /// Which connection leads to a key's server now, if one does; another number is another connection.
+    /// Returns the number of the connection to a key's server, if there is one now; each connection has its own.
     pub fn connection(&self, key: &str) -> Option<u64> {
         self.servers.connection(key)
     }
 
-    /// When a call that begins now has to have ended.
+    /// Returns when a call that begins now must have ended.
     pub fn deadline(&self) -> Instant {
         clock::now() + self.timeout
     }
 
-    /// What to go by: the server's time; noted there, for the next process.
+    /// Asks the server for its time, and returns what to go by. Notes that at the server, for the next process.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Away`] if the server does not answer; [`StoreError::Corrupt`] if it answers something else.
     pub async fn now(&self) -> Result<Now, StoreError> {
         self.recall(self.deadline()).await?;
         let key = self.keys.shared("clock");
@@ -110,9 +111,9 @@ impl Redis {
         })
     }
 
-    /// The server's time, as this process has watched it: a gateway whose own clock is wrong is right about it, and one
-    /// whose server's clock has jumped does not follow at once. What is lost for good waits for this machine's clock
-    /// as well. Before [`Redis::recall`], this machine's time.
+    /// Returns the server's time, as this process has watched it: it is right even if this machine's clock is wrong,
+    /// and does not follow at once if the server's clock jumps. [`Moment::sure`], by which things are lost for good,
+    /// waits for this machine's clock as well. Before [`Redis::recall`] it is this machine's time.
     pub fn moment(&self) -> Moment {
         let here = Moment::here();
         match self.clock.read().map(Moment::from) {
@@ -124,7 +125,7 @@ impl Redis {
         }
     }
 
-    /// Asks the server for its time (Unix time, ms).
+    /// Asks the server for its time (Unix time, ms). `noted` is the time that an earlier process noted.
     async fn time(
         &self,
         key: &str,
@@ -142,30 +143,32 @@ impl Redis {
         Ok(server)
     }
 
-    /// Takes in what an earlier process has noted of the time, once.
+    /// Takes in the time that an earlier process noted at the server; once that is done, it does nothing.
     ///
     /// # Errors
-    /// [`StoreError::Away`].
+    /// [`StoreError::Away`] if the server does not answer; [`StoreError::Corrupt`] if it answers something else.
     pub async fn recall(&self, deadline: Instant) -> Result<(), StoreError> {
         if self.recalled.load(Ordering::Acquire) {
             return Ok(());
         }
         let key = self.keys.shared("clock");
         let question = redis::cmd("GET").arg(&key).clone();
-        let seen = self.send(&key, &question, deadline).await?;
-        let seen = read::<Option<u64>>(seen)?;
-        self.time(&key, seen, deadline).await?;
-        if let Some(seen) = seen.filter(|_| !self.recalled.swap(true, Ordering::AcqRel)) {
-            clock::recall(seen);
+        let answer = self.send(&key, &question, deadline).await?;
+        let noted = read::<Option<u64>>(answer)?;
+        self.time(&key, noted, deadline).await?;
+        // Of calls at the same time, only the first tells this process's own clock.
+        if let Some(noted) = noted.filter(|_| !self.recalled.swap(true, Ordering::AcqRel)) {
+            clock::recall(noted);
         }
         self.recalled.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Calls a script; also says on which connection.
+    /// Calls a script. Returns the answer, and the number of the connection that it came on.
     pub async fn call(&self, call: &Call, deadline: Instant) -> Result<(Value, u64), StoreError> {
         let (key, servers) = (call.key(), &self.servers);
         let answer = match servers.send(key, &call.by_hash(), deadline).await {
+            // The server does not know the script: it is sent as text, which the server remembers.
             Err(trouble) if trouble.remedy == Remedy::Text => {
                 servers.send(key, &call.by_text(), deadline).await
             }
@@ -174,7 +177,7 @@ impl Redis {
         answer.map_err(|trouble| trouble.error)
     }
 
-    /// Sends a command about one key.
+    /// Sends a command about one key. Returns the answer.
     pub async fn send(
         &self,
         key: &str,
@@ -185,7 +188,7 @@ impl Redis {
         answer.map(|(value, _)| value)
     }
 
-    /// Sends a command about one key; also says on which connection.
+    /// Sends a command about one key. Returns the answer, and the number of the connection that it came on.
     pub async fn send_on(
         &self,
         key: &str,

@@ -28,7 +28,7 @@ pub struct TokenLimits {
 pub struct Limits {
     /// Requests with more prompt tokens are refused with 413. Overrides the global limit.
     pub max_input_tokens: Option<u64>,
-    /// The request's own token limit is lowered to this. Overrides the global limit.
+    /// The request's own token limit is lowered to this, or to the global limit, whichever is less.
     pub max_output_tokens: Option<u64>,
     /// Requests in a minute, by the clock (UTC); further ones are refused with 429.
     pub requests_per_minute: Option<u64>,

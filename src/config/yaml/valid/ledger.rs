@@ -22,21 +22,21 @@ pub struct Ledger {
     pub processing_fee: u64,
     /// The least that one purchase of credits may be; above 0.
     pub minimum_purchase: NanoUsd,
-    /// What happens when the bank is away and the allotment is used up.
+    /// What happens when the bank is away and the allotment, the money borrowed from it, is used up.
     pub when_unreachable: WhenUnreachable,
     /// How often what was settled is given to the bank; more than 0.
     pub flush: Duration,
     /// What the requests in flight of an account may cost at most beyond what is held for them; at least 0.
     pub overdraft: NanoUsd,
-    /// How long an allotment is lent for; more than both `flush` and `timeout`, three times each at least.
+    /// How long an allotment is lent for; at least three times `flush`, and three times `timeout`.
     pub lease: Duration,
-    /// Deadline of a call of the bank; more than 0.
+    /// How long a call of the bank may take; more than 0.
     pub timeout: Duration,
     /// How long usage events are kept; more than 0.
     pub retention: Duration,
     /// Whether a running stream is ended when its account's money is gone.
     pub cut_off: bool,
-    /// How long an answer is read on for its usage once its client has left; 0 is not at all.
+    /// How long an answer is read on for its usage once its client has left; at most 5 minutes, 0 is not at all.
     pub usage_grace: Duration,
 }
 
@@ -64,14 +64,14 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Settings that differ in `new` and take effect with a restart only.
+    /// Returns the names of the settings that differ in `new` and take effect with a restart only.
     pub(super) fn needs_restart(&self, new: &Ledger) -> Vec<&'static str> {
-        let off = |ledger: &Ledger| ledger.credits == Credits::Off;
+        let is_off = |ledger: &Ledger| ledger.credits == Credits::Off;
         [
             ("ledger.bank", self.bank != new.bank),
             ("ledger.journal", self.journal != new.journal),
             ("ledger.fsync", self.fsync != new.fsync),
-            ("ledger.credits", off(self) != off(new)),
+            ("ledger.credits", is_off(self) != is_off(new)),
             ("ledger.flush", self.flush != new.flush),
             ("ledger.lease", self.lease != new.lease),
             ("ledger.timeout", self.timeout != new.timeout),
@@ -90,7 +90,7 @@ pub enum BankChoice {
         /// The database.
         path: PathBuf,
     },
-    /// Servers, for a fleet; whoever opens it says for how long a call waits.
+    /// Servers, for a fleet. Their `timeout` is set when they are opened: commands wait longer than the gateway.
     Redis(RedisSettings),
 }
 
