@@ -15,6 +15,9 @@ use tollgate_config::secrets::{Keyring, SealError};
 /// How many are written with one commit: other changes wait no longer than that takes.
 const AT_ONCE: usize = 50;
 
+/// Why a document stays as it is that has no form here.
+const UNREADABLE: &str = "it cannot be read";
+
 /// What became of everything that is sealed.
 #[derive(Debug, Default)]
 pub struct Resealed {
@@ -101,7 +104,7 @@ impl Control {
         }
         self.look(|view| {
             let unreadable = view.stored.all_unreadable();
-            let told = |(kind, id)| (format!("{kind}/{id}"), "it cannot be read".to_owned());
+            let told = |(kind, id)| (format!("{kind}/{id}"), UNREADABLE.to_owned());
             resealed.failed.extend(unreadable.map(told));
             let keys = view.stored.provider_keys.iter();
             let sealed = keys.filter(|(id, key)| {
@@ -181,8 +184,9 @@ impl Work<'_> {
         actor: &Actor,
         view: View<'_>,
         draft: &mut Draft,
-        (kind, id): &Name,
+        name: &Name,
     ) -> Result<Result<(), String>, SealError> {
+        let (kind, id) = name;
         draft.signed |= self.signs(view);
         if kind == SEAL {
             draft.seal();
@@ -191,10 +195,16 @@ impl Work<'_> {
         let keys = &view.stored.provider_keys;
         let key = keys.get(id).filter(|_| kind == ProviderKey::KIND);
         let Some(key) = key.filter(|key| !self.is_current(view, key)) else {
-            if let Some(body) = view.stored.body(kind, id) {
-                draft.rewrite(kind, id, body);
-            }
-            return Ok(Ok(()));
+            return Ok(match view.stored.body(kind, id) {
+                Some(body) => {
+                    draft.rewrite(kind, id, body);
+                    Ok(())
+                }
+                // It would be asked for again and again.
+                None if view.stored.unsigned().contains(name) => Err(UNREADABLE.to_owned()),
+                // Another change has deleted it meanwhile.
+                None => Ok(()),
+            });
         };
         let Some(sealed) = &key.sealed else {
             return Ok(Ok(()));

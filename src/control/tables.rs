@@ -259,7 +259,8 @@ impl Resources {
         }
         let unreadable = put.is_err() || opened.is_err();
         let may_sign = kind == SEAL || Resources::knows(kind);
-        if may_sign && content.is_some_and(|opened| !opened.current) {
+        // What has no form cannot be written again under another key.
+        if may_sign && !unreadable && content.is_some_and(|opened| !opened.current) {
             self.unsigned.insert(name);
         }
         let what = match (put, &opened) {

@@ -263,6 +263,21 @@ async fn an_older_store_works_on_until_it_is_sealed_as_a_whole() {
 }
 
 #[tokio::test]
+async fn sealing_ends_with_a_document_that_cannot_be_read() {
+    let place = Place::new();
+    place.as_an_older_one_made_it().await;
+    let (control, store) = (place.control(""), place.store());
+    furnished(&control).await;
+    plant(&*store, "access-key", "ak_9", r#"{"sha256":5}"#).await;
+    for signed in [5, 0] {
+        let done = control.reseal(&actor(), true, |_, _| {}).await.unwrap();
+        let why = ("access-key/ak_9".to_owned(), "it cannot be read".to_owned());
+        assert_eq!((done.signed, done.failed), (signed, vec![why]));
+        assert!(control.is_open(), "not while something is left");
+    }
+}
+
+#[tokio::test]
 async fn a_new_master_key_signs_everything_again() {
     let place = Place::new();
     let (old, new) = (MASTER, "ab".repeat(32));
