@@ -253,6 +253,28 @@ async fn a_provider_that_is_referred_to_stays() {
 }
 
 #[tokio::test]
+async fn a_provider_with_managed_keys_is_not_the_tenants_to_change() {
+    let api = Api::start(builder()).await;
+    let mut sent = provider("priced");
+    sent["models"] = json!([{"modelId": "m", "prices": {"input": "1", "output": "2"}}]);
+    let made = api.create("/providers?accountId=acme", sent).await;
+    let path = format!("/providers/{}", id(&made));
+    let free = json!({"models": [{"modelId": "m", "prices": {"input": "0", "output": "0"}}]});
+    let (status, answer) = api
+        .call(ACME, "PATCH", &path, Some(json!({"name": "x"})))
+        .await;
+    assert_eq!(status, 200, "it has no key yet: {answer}");
+    let key = json!({"providerId": "priced", "name": "k", "value": "sk-1", "keySource": "managed"});
+    api.create("/provider-keys?accountId=acme", key).await;
+    let (status, answer) = api.call(ACME, "PATCH", &path, Some(free.clone())).await;
+    assert_eq!(
+        (status, &answer["errorCode"]),
+        (403, &json!("ERR_TOLLGATE_4031"))
+    );
+    api.update(&format!("{path}?accountId=acme"), free).await;
+}
+
+#[tokio::test]
 async fn a_provider_serves_its_own_account() {
     let fake = Fake::good(Wire::H1, "hi").await;
     let api = Api::start(builder()).await;

@@ -100,7 +100,7 @@ impl Managed for Provider {
             "",
             "The providerId is immutable. The base URL moves to another host only while the provider has no keys, \
              which were given for the one that it was. Omit models to leave them alone; a list replaces the existing set, and \
-             models that stay keep their ids.",
+             models that stay keep their ids. One that has managed keys is changed with an API key for all accounts only.",
             "Refused while a provider key or an access key configuration refers to it. One whose providerId the \
              configuration file declares as well is hidden by that, and can be deleted.",
         ]
@@ -124,6 +124,16 @@ impl Managed for Provider {
     ) -> Result<(), ApiError> {
         let known = &change.known;
         let scoped = known.context.caller.account.is_some();
+        if let Some(old) = change.old
+            && scoped
+            && known.has_managed_keys(&old.spec.id)
+        {
+            // Its prices are what the operator is paid for its own keys.
+            return Err(ApiError::new(
+                Code::OtherAccount,
+                "a managed key serves with this provider: only an API key for all accounts may change it",
+            ));
+        }
         *self = written::applied(self, sent, known.config, scoped)?;
         match change.old {
             Some(old) => keys_stay(known.view, old, self),
