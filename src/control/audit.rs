@@ -1,9 +1,18 @@
 //! What the audit log keeps of each change: who, what, before and after, without secrets.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::resource::Open;
+use tollgate_config::secrets::token;
+
+/// Bytes of JSON of a resource that are kept as they are: an account would fill the store of all with the forms that
+/// its configurations had, which no quota counts.
+const WHOLE: usize = 16 * 1_024;
+
+/// Bytes of a member of a larger one.
+const MEMBER: usize = 1_024;
 
 /// Who changes something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,4 +65,64 @@ pub struct Audited {
     /// What it is; null if it is not any more.
     #[serde(default)]
     pub after: Value,
+}
+
+/// A resource as it is kept. Of a large one each large member is told by its length and its digest, so that it shows
+/// whether it changed; what tells who may see the entry is small.
+pub(super) fn bounded(mut resource: Value) -> Value {
+    if resource.to_string().len() <= WHOLE {
+        return resource;
+    }
+    for member in resource
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|all| all.values_mut())
+    {
+        let text = member.to_string();
+        if text.len() > MEMBER {
+            *member = told(&text);
+        }
+    }
+    let text = resource.to_string();
+    if text.len() > WHOLE {
+        told(&text)
+    } else {
+        resource
+    }
+}
+
+fn told(text: &str) -> Value {
+    let digest = token::to_hex(&Sha256::digest(text).into());
+    json!({"bytes": text.len(), "sha256": digest})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_resource_is_bounded() {
+        let small = json!({"account": "a", "spec": {"allow": vec!["x"; 100]}});
+        assert_eq!(bounded(small.clone()), small);
+        let of = |last: &str| {
+            let mut allow = vec!["openai:gpt"; 2_000];
+            allow.push(last);
+            bounded(json!({"account": "a", "scope": "a", "spec": {"allow": allow}}))
+        };
+        let large = of("x");
+        assert!(large.to_string().len() < MEMBER, "{large}");
+        assert_eq!(
+            (&large["account"], &large["scope"]),
+            (&json!("a"), &json!("a"))
+        );
+        assert!(large["spec"]["bytes"].as_u64() > Some(20_000), "{large}");
+        assert_eq!(
+            (&large, large == of("y")),
+            (&of("x"), false),
+            "a change shows"
+        );
+        let many: serde_json::Map<String, Value> =
+            (0..5_000).map(|n| (n.to_string(), json!("x"))).collect();
+        assert!(bounded(Value::Object(many)).to_string().len() < MEMBER);
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::audit::{Action, Actor, Audited};
+use super::audit::{self, Action, Actor, Audited};
 use super::quota::{self, Growth};
 use super::resource::{Document, ProviderKey};
 use super::seals;
@@ -191,7 +191,9 @@ impl Draft {
         let account = after
             .or(before)
             .map(|resource| resource.meta().account.clone());
-        let audited = |resource: Option<&T>| resource.map_or(Value::Null, T::audited);
+        let audited = |resource: Option<&T>| {
+            resource.map_or(Value::Null, |found| audit::bounded(found.audited()))
+        };
         self.audit(&Audited {
             actor: actor.clone(),
             action: action.into(),

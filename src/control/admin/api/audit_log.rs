@@ -35,7 +35,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .summary("List the audit log")
             .description(
                 "Newest first, for as long as `admin.audit_retention` says; of all accounts, or of the one that is named. An API key for one account sees that \
-                 account. With filters, a page may have fewer entries than `limit`, or none, and still lead on.",
+                 account. With filters, a page may have fewer entries than `limit`, or none, and still lead on. Of a resource of more than \
+                 16 KiB each member above 1 KiB is kept as its `bytes` and its `sha256` only.",
             )
             .scope(Scope::Every)
             .errors(&[Code::NotImplemented])
