@@ -212,9 +212,28 @@ async fn every_fault_of_a_configuration_is_told_at_once() {
             json!({"name": "n", "limits": {"requestsPerMinute": 0}}),
             "limits.requestsPerMinute",
         ),
+        (
+            json!({"name": "n", "access": {"models": {"allow": vec!["openai:x"; 1_001]}}}),
+            "access.models.allow",
+        ),
+        (
+            json!({"name": "n", "router": {"rules": vec![
+                json!({"provider": "openai", "steps": vec![json!({"type": "managed"}); 100]}); 11
+            ]}}),
+            "router.rules",
+        ),
     ] {
         assert_eq!(api.faults("POST", PATH, body).await, [field]);
     }
+    let body = json!({"name": "n", "access": {"providers": {"allow": vec!["opnai"; 100]}}});
+    let answer = api.expect(422, "POST", PATH, Some(body)).await;
+    let details = answer["details"].as_object().unwrap();
+    let meant = |what: &&Value| what.as_str().unwrap().contains("did you mean");
+    assert_eq!(
+        (details.len(), details.values().filter(meant).count()),
+        (100, 20),
+        "nobody waits for as many guesses as an account asks for"
+    );
     assert!(
         ids(&api.get(PATH).await, ITEMS).is_empty(),
         "nothing was made"

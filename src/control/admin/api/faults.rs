@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::admin::error::ApiError;
 
+/// The first faults, of which more is said than that they are: what else a client may mean is looked for among all that
+/// there is.
+const EXPLAINED: usize = 20;
+
 /// The faults found so far, by field.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults(BTreeMap<String, String>);
@@ -13,6 +17,11 @@ impl Faults {
     /// `must be …`, and repeats nothing that the client sent.
     pub(super) fn at(&mut self, field: impl Into<String>, what: impl Into<String>) {
         self.0.entry(field.into()).or_insert_with(|| what.into());
+    }
+
+    /// Whether the next fault is one of the first.
+    pub(super) fn explains(&self) -> bool {
+        self.0.len() < EXPLAINED
     }
 
     /// The value, or `None` after its faults were noted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::faults::Faults;
 use crate::View;
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
@@ -98,8 +99,12 @@ impl Known<'_> {
             })
     }
 
-    /// What to say about a name that names no provider.
-    pub(super) fn unknown(&self, name: &str) -> String {
+    /// What to say about a name that names no provider; which it may mean is said among the first `faults` only.
+    pub(super) fn unknown(&self, name: &str, faults: &Faults) -> String {
+        const WHAT: &str = "names no provider that this gateway knows";
+        if !faults.explains() {
+            return WHAT.to_owned();
+        }
         let own: Vec<Arc<Provider>> = self.own().map(|(_, provider)| provider).collect();
         let declared = self.config.catalog.providers().iter();
         let ids = declared
@@ -107,7 +112,7 @@ impl Known<'_> {
             .chain(own.iter().map(|one| &*one.spec.id));
         let hint = did_you_mean(name, ids)
             .unwrap_or_else(|| "GET /catalog/providers lists those that there are".to_owned());
-        format!("names no provider that this gateway knows; {hint}")
+        format!("{WHAT}; {hint}")
     }
 
     /// Whether the provider has a key of the operator's.

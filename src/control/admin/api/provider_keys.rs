@@ -197,7 +197,10 @@ impl ProviderKey {
         faults.take(storable(known.config, value, "value"));
         let found = known.provider(provider);
         match &found {
-            None => faults.at("providerId", known.unknown(provider)),
+            None => {
+                let what = known.unknown(provider, &faults);
+                faults.at("providerId", what);
+            }
             Some(found) if self.managed && found.tenants => faults.at("keySource", TENANTS),
             Some(found) => self.provider = found.id.to_string(),
         }

@@ -15,6 +15,9 @@ use crate::resource::{ProviderKey, Rest};
 use tollgate_config::catalog::ModelRef;
 use tollgate_wire::request::Paid;
 
+/// The steps of all rules together at most, and their keys: each is compared with what there is, while others wait.
+const MOST: usize = 1_000;
+
 /// The allow lists, every provider by its `providerId`, in the place of the `old` ones; what is not shown of those
 /// stays.
 pub(super) fn access(
@@ -85,7 +88,8 @@ fn provider(
 ) -> Option<KnownProvider> {
     let provider = known.provider(name);
     if provider.is_none() {
-        faults.at(field, known.unknown(name));
+        let what = known.unknown(name, faults);
+        faults.at(field, what);
     }
     provider
 }
@@ -119,6 +123,13 @@ pub(super) fn router(
     faults: &mut Faults,
 ) -> (forms::Router, Vec<(String, ProviderKey)>) {
     let mut created = Vec::new();
+    let steps = || sent.rules().iter().flat_map(|rule| &rule.steps);
+    let keys = steps().filter_map(|step| step.keys.as_ref());
+    if steps().count() > MOST || keys.map(Vec::len).sum::<usize>() > MOST {
+        let what = format!("must have at most {MOST} steps and {MOST} keys in all");
+        faults.at("router.rules", what);
+        return (old.clone(), created);
+    }
     let mut targets: BTreeMap<String, usize> = BTreeMap::new();
     let mut rules = Vec::new();
     for (place, rule) in sent.rules().iter().enumerate() {

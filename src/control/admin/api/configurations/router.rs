@@ -30,6 +30,7 @@ pub(super) struct AccessDimension {
     /// Allowed entries (exact strings; no wildcards). Omit to impose no restriction on this dimension; an empty
     /// array means nothing is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub(super) allow: Option<Vec<String>>,
 }
 
@@ -148,7 +149,8 @@ fn step(view: View<'_>, step: &forms::Step) -> RouterStep {
 /// Routing configuration, to be written.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct RouterWrite {
-    /// At most one for each provider and one for each model.
+    /// At most one for each provider and one for each model; all of them have at most 1000 steps and 1000 keys.
+    #[schemars(length(max = 1000))]
     pub(super) rules: Option<Vec<RouterRuleWrite>>,
 }
 
@@ -167,7 +169,7 @@ pub(super) struct RouterRuleWrite {
     /// The one model it is for, with its provider (e.g. `openai:gpt-5.5`).
     pub(super) model: Option<String>,
     /// Fallback chain. Steps run in order.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = 100))]
     pub(super) steps: Vec<RouterStepWrite>,
 }
 
@@ -179,6 +181,7 @@ pub(super) struct RouterStepWrite {
     /// keys).
     pub(super) r#type: KeySourceWrite,
     /// Provider keys for this step. Required when type is `user`; a `managed` step without it has all.
+    #[schemars(length(max = 100))]
     pub(super) keys: Option<Vec<RouterStepKeyWrite>>,
     /// How to select among `keys`.
     #[expect(dead_code, reason = "there is one strategy only")]

@@ -1,6 +1,6 @@
 //! The models of a custom provider.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,7 @@ pub(super) struct AIGatewayProviderModelCreate {
     #[schemars(length(max = 255))]
     display_name: Option<String>,
     /// Other ids that clients may use.
+    #[schemars(length(max = 100))]
     aliases: Option<Vec<String>>,
     /// Tokens of prompt and answer together.
     #[schemars(range(min = 1))]
@@ -136,15 +137,14 @@ pub(super) fn replace(
             faults.at(at, what);
         }
     };
-    let known = |model_id: &str| {
-        let mut old = provider.spec.models.iter().zip(&provider.model_ids);
-        old.find(|(model, _)| model.id == model_id)
-    };
+    // Looked up, since there may be as many as fit into a body.
+    let old = provider.spec.models.iter().zip(&provider.model_ids);
+    let known: HashMap<&str, _> = old.map(|old| (&*old.0.id, old)).collect();
     let now = clock::wall_ms();
     let (mut models, mut ids) = (Vec::new(), Vec::new());
     for (place, model) in written.iter().enumerate() {
         name(format!("models.{place}.modelId"), &model.model_id, faults);
-        let (old, id) = known(&model.model_id).unzip();
+        let (old, id) = known.get(&*model.model_id).copied().unzip();
         ids.push(id.cloned().unwrap_or_else(|| id::new(PREFIX, now)));
         let old = old.cloned().unwrap_or_default();
         let prices = model.prices.as_ref();
