@@ -9,7 +9,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::faults::Faults;
-use crate::resource::forms;
+use crate::resource::{Rest, forms};
 use tollgate_base::clock;
 use tollgate_config::types;
 use tollgate_config::units::Usd;
@@ -155,47 +155,48 @@ impl JsonSchema for UnitPrices {
 }
 
 impl ModelPrices {
-    /// As it is stored; faults are noted by their place, of which `at` is the beginning.
+    /// As it is stored, in the place of the `old` ones, of which what is not known here stays; faults are noted by their place, of which `at` is the beginning.
     pub(super) fn stored(
         &self,
         old: Option<forms::Prices>,
         at: &str,
         faults: &mut Faults,
     ) -> forms::Prices {
-        let mut prices = old.unwrap_or_default();
-        prices.units = self.units.stored(at, faults);
-        if let Some(tiers) = &self.tiers {
-            let tier = |(place, tier): (usize, &Tier)| forms::PriceTier {
-                above: Some(tier.above),
-                units: tier.units.stored(&format!("{at}.tiers.{place}"), faults),
-                ..forms::PriceTier::default()
-            };
-            prices.tiers = tiers.iter().enumerate().map(tier).collect();
+        let units = self.units.stored(at, faults);
+        let tier = |(place, tier): (usize, &Tier)| forms::PriceTier {
+            above: Some(tier.above),
+            units: tier.units.stored(&format!("{at}.tiers.{place}"), faults),
+            ..forms::PriceTier::default()
+        };
+        let tiers = self.tiers.iter().flatten().enumerate();
+        let tiers = tiers.map(tier).collect();
+        let variant = |(place, variant): (usize, &Variant)| forms::PriceVariant {
+            when: variant.when.clone(),
+            prices: variant
+                .prices
+                .stored(None, &format!("{at}.variants.{place}.prices"), faults),
+            ..forms::PriceVariant::default()
+        };
+        let variants = self.variants.iter().flatten().enumerate();
+        let variants = variants.map(variant).collect();
+        let period = |(place, period): (usize, &Period)| forms::PricePeriod {
+            from: period.from.clone(),
+            daily: period.daily.clone(),
+            prices: period
+                .prices
+                .stored(None, &format!("{at}.periods.{place}.prices"), faults),
+            ..forms::PricePeriod::default()
+        };
+        let periods = self.periods.iter().flatten().enumerate();
+        let periods = periods.map(period).collect();
+        forms::Prices {
+            units,
+            tiers,
+            variants,
+            periods,
+            // The whole object is replaced: what would stay of the old one would be charged and not shown.
+            rest: old.map_or_else(Rest::default, |old| old.rest),
         }
-        if let Some(variants) = &self.variants {
-            let variant = |(place, variant): (usize, &Variant)| forms::PriceVariant {
-                when: variant.when.clone(),
-                prices: variant.prices.stored(
-                    None,
-                    &format!("{at}.variants.{place}.prices"),
-                    faults,
-                ),
-                ..forms::PriceVariant::default()
-            };
-            prices.variants = variants.iter().enumerate().map(variant).collect();
-        }
-        if let Some(periods) = &self.periods {
-            let period = |(place, period): (usize, &Period)| forms::PricePeriod {
-                from: period.from.clone(),
-                daily: period.daily.clone(),
-                prices: period
-                    .prices
-                    .stored(None, &format!("{at}.periods.{place}.prices"), faults),
-                ..forms::PricePeriod::default()
-            };
-            prices.periods = periods.iter().enumerate().map(period).collect();
-        }
-        prices
     }
 
     /// As it is shown.
@@ -350,4 +351,42 @@ fn tiers(rates: &Rates) -> Vec<Tier> {
         units: UnitPrices::of(rates, above.saturating_add(1)),
     };
     rates.thresholds().into_iter().map(tier).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn prices_are_replaced_as_a_whole() {
+        let mut faults = Faults::default();
+        let mut stored = |old: Option<forms::Prices>, sent: serde_json::Value| {
+            let sent: ModelPrices = serde_json::from_value(sent).unwrap();
+            sent.stored(old, "prices", &mut faults)
+        };
+        let price = json!({"input": "1"});
+        let mut all = stored(
+            None,
+            json!({
+                "input": "2", "tiers": [{"above": 9, "input": "3"}],
+                "variants": [{"when": {"service_tier": "priority"}, "prices": price}],
+                "periods": [{"daily": "01:00-02:00", "prices": price}],
+            }),
+        );
+        assert_eq!(
+            (all.tiers.len(), all.variants.len(), all.periods.len()),
+            (1, 1, 1)
+        );
+        all.rest = serde_json::from_value(json!({"newer": 1})).unwrap();
+        let left = stored(Some(all.clone()), price.clone());
+        assert_eq!(
+            left,
+            forms::Prices {
+                rest: all.rest,
+                ..stored(None, price)
+            }
+        );
+        assert!(faults.none().is_ok());
+    }
 }
