@@ -37,8 +37,11 @@ async fn credits_are_granted_once_and_shown() {
     ] {
         assert_eq!(made[field], value, "{field}");
     }
-    let again = api.create(ACME_GRANTS, purchase).await;
+    let again = api.create(ACME_GRANTS, purchase.clone()).await;
     assert_eq!(again, made, "an id is granted once");
+    let mut shorter = purchase;
+    shorter["expiresAfter"] = json!("1h");
+    api.expect(409, "POST", ACME_GRANTS, Some(shorter)).await;
     let other = json!({"usd": "6.00", "category": "purchase", "id": "invoice-1"});
     let refused = api.expect(409, "POST", ACME_GRANTS, Some(other)).await;
     assert_eq!(refused["errorCode"], "ERR_TOLLGATE_4090");

@@ -104,18 +104,27 @@ async fn grant(
     let new = checked(&body, least)?;
     let is_new = bank.grant(&context.account, &new).await;
     let is_new = is_new.map_err(|error| lost(&body, &new.id, error))?;
+    if is_new {
+        // Before anything else that may fail: a repetition is not told again.
+        audit(&context, &new).await;
+    }
     let books = bank.books(&context.account).await;
     let books = books.map_err(|error| lost(&body, &new.id, error))?;
     let found = books.grants.iter().find(|grant| grant.id == new.id);
     let found = found.ok_or_else(|| ApiError::internal("a grant is not in the books"))?;
-    if is_new {
-        audit(&context, &new).await;
-    } else if (found.amount, &found.note) != (new.amount, &new.note) {
+    if !is_new && !is_same(found, &new) {
         return Err(ApiError::conflict(
             "the account has another grant with this id; give this one an id of its own",
         ));
     }
     Ok(shown(&context, found))
+}
+
+/// Whether a grant is the one that is asked for once more.
+fn is_same(found: &Grant, new: &NewGrant) -> bool {
+    let expires = |after: Duration| found.created.saturating_add(after.as_secs());
+    (found.amount, &found.note, found.expires)
+        == (new.amount, &new.note, new.expires_after.map(expires))
 }
 
 /// The grant that is asked for.
@@ -171,10 +180,13 @@ fn checked(body: &CreditGrantCreate, least: NanoUsd) -> Result<NewGrant, ApiErro
     })
 }
 
-/// What to say when nobody knows whether the grant was given.
+/// What to say when the grant was not given, or nobody knows whether it was.
 fn lost(body: &CreditGrantCreate, id: &str, error: StoreError) -> ApiError {
-    let StoreError::Away(why) = error else {
-        return bank_error(error);
+    let why = match error {
+        StoreError::Away(why) => why,
+        // Of what is asked for, the bank alone knows whether the account's books have room for it.
+        StoreError::Refused(why) => return ApiError::conflict(why),
+        error @ StoreError::Corrupt(_) => return bank_error(error),
     };
     log::warn!("admin API: the bank cannot be used: {why}");
     let again = match body.id {
@@ -237,7 +249,50 @@ fn shown(context: &Context, grant: &Grant) -> CreditGrant {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse as _;
+
     use super::*;
+
+    #[test]
+    fn a_grant_is_another_one_if_it_ends_at_another_time() {
+        let grant = |expires_after: Option<u64>| NewGrant {
+            id: "a".to_owned(),
+            amount: NanoUsd(7),
+            expires_after: expires_after.map(Duration::from_secs),
+            note: String::new(),
+        };
+        let found = |expires: Option<u64>| Grant {
+            id: "a".to_owned(),
+            amount: NanoUsd(7),
+            remaining: NanoUsd::ZERO,
+            expired: NanoUsd::ZERO,
+            created: 100,
+            expires,
+            note: String::new(),
+        };
+        for (stored, asked, same) in [
+            (Some(160), Some(60), true),
+            (Some(160), Some(61), false),
+            (Some(160), None, false),
+            (None, None, true),
+            (None, Some(60), false),
+        ] {
+            assert_eq!(
+                is_same(&found(stored), &grant(asked)),
+                same,
+                "{stored:?} {asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_books_have_no_room_for_is_a_conflict() {
+        let body = json!({"usd": "1", "category": "promotional"});
+        let body: CreditGrantCreate = serde_json::from_value(body).unwrap();
+        let error = StoreError::Refused("more than can be counted".to_owned());
+        let answer = lost(&body, "a", error).into_response();
+        assert_eq!(answer.status(), 409);
+    }
 
     #[test]
     fn what_may_be_granted() {
