@@ -80,7 +80,7 @@ impl Context {
         });
         changed.await.map_err(|error| match error {
             ChangeError::Decided(error) => error,
-            ChangeError::Store(error) => ApiError::store_away(error),
+            ChangeError::Store(error) => ApiError::not_stored(error),
             ChangeError::NoStore => ApiError::not_implemented(
                 "resources cannot be changed: this gateway has no store; set `ledger.credits` to other than off, or \
                  an admin key before the start",

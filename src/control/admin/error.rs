@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tollgate_store::StoreError;
 
 /// What kind of error. Each has one stable code and one status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,6 +220,17 @@ impl ApiError {
         .retry_after(1)
     }
 
+    /// What becomes of a change that the store did not take: 503; 422 if it will never take it. The cause goes to the log
+    /// only.
+    pub(crate) fn not_stored(error: StoreError) -> ApiError {
+        let StoreError::Refused(cause) = error else {
+            return ApiError::store_away(error);
+        };
+        log::warn!("admin API: the store refuses a change: {cause}");
+        let msg = "the store will never take this change; the gateway's log says why";
+        ApiError::new(Code::Invalid, msg)
+    }
+
     /// When to try again, in seconds.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u64) -> ApiError {
@@ -262,6 +274,16 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_store_never_takes_is_no_reason_to_try_again() {
+        let cause = "a/b".to_owned();
+        let refused = ApiError::not_stored(StoreError::Refused(cause.clone()));
+        assert_eq!((refused.code, refused.retry_after), (Code::Invalid, None));
+        assert!(!refused.to_string().contains(&cause), "nothing is echoed");
+        let away = ApiError::not_stored(StoreError::Away(cause));
+        assert_eq!((away.code, away.retry_after), (Code::StoreAway, Some(1)));
+    }
 
     #[test]
     fn codes_are_unique_and_say_their_status() {
