@@ -21,7 +21,7 @@ use tollgate_config::secrets::Keyring;
 
 /// A configuration with a master key, and what it declares.
 static BASE: LazyLock<(Arc<Config>, Resources)> = LazyLock::new(|| {
-    let yaml = "accounts: [{ id: house }]\n\
+    let yaml = "accounts: [{ id: acme }]\n\
         providers: [{ id: p, base_url: 'https://p.test', keys: [{ id: k, value: x }] }]";
     let master = |name: &str| (name == "TOLLGATE_MASTER_KEY").then(|| "6d".repeat(32));
     let config = tollgate_config::parse(yaml, &master);

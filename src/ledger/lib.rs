@@ -40,6 +40,9 @@ pub use office::Ledger;
 /// long: daily totals, estimates, labels.
 pub const OTHER: &str = "other";
 
+/// The account that pays what failed attempts cost on managed keys. Nobody else has it.
+pub const HOUSE: &str = "house";
+
 /// Who pays the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {

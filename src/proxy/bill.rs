@@ -17,13 +17,10 @@ use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::cost::{self, Terms};
 use tollgate_ledger::events::{EventIds, UsageEvent};
 use tollgate_ledger::till::{Extension, Hold, Till};
-use tollgate_ledger::{KeyKind, NanoUsd};
+use tollgate_ledger::{HOUSE, KeyKind, NanoUsd};
 use tollgate_wire::Surface;
 use tollgate_wire::report::{Context, Unit, Usage};
 use tollgate_wire::tokens::Settled;
-
-/// The account that pays what failed attempts cost on managed keys.
-pub const HOUSE: &str = "house";
 
 /// Gathers what a request owes.
 pub struct Bill {

@@ -222,7 +222,8 @@ pub enum AccessLog {
 /// Who owns keys and credits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Unique; at most 128 bytes, without braces and control characters, so that every bank can keep it.
+    /// Unique, and not the house; at most 128 bytes, without `/`, braces and control characters, so that every bank and
+    /// every store can keep it.
     pub id: String,
     /// Credits that it is given, once each; their ids are unique.
     pub grants: Vec<NewGrant>,

@@ -162,7 +162,7 @@ async fn handled(
         Scope::Account | Scope::Every => {
             let named = named(&mut pairs, &parts.headers)?;
             let account = auth::account(&caller, named.as_deref())?;
-            auth::exists(&state, &account).await?;
+            auth::exists(&state, (&caller, operation.needs), &account).await?;
             let everybody =
                 operation.scope == Scope::Every && named.is_none() && caller.account.is_none();
             let only = (!everybody).then(|| account.clone());

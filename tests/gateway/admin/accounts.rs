@@ -35,13 +35,19 @@ async fn an_account_is_made_used_changed_and_deleted() {
         api.expect(409, "POST", "/accounts", Some(json!({"id": taken})))
             .await;
     }
-    for bad in ["", "Sales", "a b", "-a"] {
+    for bad in ["", "Sales", "a b", "-a", "house"] {
         assert_eq!(
             api.faults("POST", "/accounts", json!({"id": bad})).await,
             ["id"],
             "{bad}"
         );
     }
+
+    // What failed attempts cost can be seen, and given to nobody.
+    let house = api.get("/credits/balance?accountId=house").await;
+    assert_eq!(house, json!({"balanceCents": 0}));
+    let path = "/access-keys?accountId=house";
+    api.expect(404, "POST", path, Some(json!({}))).await;
 
     // It works at once, and nothing is left over when it goes.
     let key = api.create("/access-keys?accountId=sales", json!({})).await;

@@ -8,6 +8,7 @@ use crate::yaml::place::Place;
 use crate::yaml::types;
 use crate::yaml::units::Span;
 use crate::yaml::valid::Account;
+use tollgate_ledger::HOUSE;
 use tollgate_ledger::bank::NewGrant;
 
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
@@ -29,7 +30,20 @@ impl Checker<'_> {
         let mut all = Vec::new();
         for (i, account) in accounts.iter().enumerate() {
             let place = top.index(i);
-            self.stored_id(&place.key("id"), "an account's id", &account.id);
+            let (at, what) = (place.key("id"), "an account's id");
+            if account.id.contains('/') {
+                self.kept_id(&at, what, &account.id);
+            } else {
+                self.stored_id(&at, what, &account.id);
+            }
+            if account.id == HOUSE {
+                let hint = Some("choose another id".to_owned());
+                self.fault(
+                    &at,
+                    "`house` is who pays for failed attempts with managed keys",
+                    hint,
+                );
+            }
             all.push(Account {
                 id: account.id.clone(),
                 grants: self.grants(&place.key("grants"), &account.grants),
@@ -79,6 +93,14 @@ impl Checker<'_> {
         all
     }
 
+    /// An id under which the admin API keeps something, besides what the YAML says.
+    pub(super) fn kept_id(&mut self, place: &Place, what: &str, id: &str) {
+        if id.contains(|c: char| c.is_control() || c == '/') {
+            let hint = Some("use no `/` and no control characters".to_owned());
+            self.fault(place, format!("this cannot be {what}"), hint);
+        }
+    }
+
     /// An id that a bank keeps. Braces would mean something to a Redis Cluster.
     pub(super) fn stored_id(&mut self, place: &Place, what: &str, id: &str) {
         let strange = |c: char| c.is_control() || matches!(c, '{' | '}');
@@ -88,5 +110,28 @@ impl Checker<'_> {
             ));
             self.fault(place, format!("this cannot be {what}"), hint);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::yaml::parse;
+
+    #[test]
+    fn ids_that_the_admin_api_cannot_use_are_refused() {
+        for (yaml, path) in [
+            ("accounts: [{ id: a/b }]", "accounts[0].id"),
+            ("accounts: [{ id: house }]", "accounts[0].id"),
+            (
+                "providers: [{ id: openai, keys: [{ id: a/b, value: x }] }]",
+                "providers[0].keys[0].id",
+            ),
+        ] {
+            let faults = parse(yaml, &|_| None).unwrap_err().faults;
+            let paths: Vec<&str> = faults.iter().map(|fault| &*fault.path).collect();
+            assert_eq!(paths, [path], "{faults:?}");
+        }
+        let grants = "accounts: [{ id: 'a b', grants: [{ id: invoice/1, usd: 5 }] }]";
+        assert!(parse(grants, &|_| None).is_ok(), "a bank keeps these");
     }
 }

@@ -37,6 +37,7 @@ impl Checker<'_> {
             let place = top.index(i);
             self.provider(&place, provider, demo);
             for (place, key) in key_places(&place, provider) {
+                self.kept_id(&place.key("id"), "a provider key's id", &key.id);
                 if let Some(account) = &key.account {
                     self.known(
                         &place.key("account"),

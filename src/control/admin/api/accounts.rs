@@ -17,7 +17,7 @@ use crate::admin::page::page;
 use crate::resource::{AccessKey, Account, ApiKey, Configuration, Provider, ProviderKey, Settings};
 use crate::{Draft, View};
 use tollgate_config::secrets::token;
-use tollgate_ledger::NanoUsd;
+use tollgate_ledger::{HOUSE, NanoUsd};
 
 page! { "A page of accounts." AccountList { accounts: Shown<Account> } }
 
@@ -66,6 +66,10 @@ impl Managed for Account {
         if let Some(id) = &sent.id {
             if !token::is_id(id) {
                 let what = "must be lowercase letters, digits, `-` and `_`, at most 63";
+                return Err(ApiError::invalid("id", what));
+            }
+            if id == HOUSE {
+                let what = "is who pays for failed attempts with managed keys; choose another one";
                 return Err(ApiError::invalid("id", what));
             }
             new.id.clone_from(id);
