@@ -62,19 +62,22 @@ pub fn serve(
         })?,
     };
     let mut proxy = Service::new("proxy".to_owned(), app);
+    // All are held at once: two of which one covers the other could each be had alone, and Pingora would not say so.
+    let mut tried = Vec::new();
     for address in &config.proxy.listen {
-        drop(listen(*address, "proxy.listen")?);
+        tried.push(listen(*address, "proxy.listen")?);
         proxy.add_tcp(&address.to_string());
         log::info!("listening on http://{address}");
     }
     if let Some(tls) = &config.proxy.tls {
         for address in &tls.listen {
-            drop(listen(*address, "proxy.tls.listen")?);
+            tried.push(listen(*address, "proxy.tls.listen")?);
             // Pingora would wait for handshakes by a clock of its own, before a connection is counted.
             proxy.add_tcp(&address.to_string());
             log::info!("listening on https://{address}");
         }
     }
+    drop(tried);
     server.add_service(proxy);
     server.run(RunArgs {
         shutdown_signal: Box::new(stop::OnSignal::new(

@@ -1,7 +1,6 @@
 //! Listeners, and settings that are only filled in.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -139,7 +138,7 @@ impl Checker<'_> {
         Some(address)
     }
 
-    /// No two listeners share an address.
+    /// No two listeners share an address, as one for every address does with each of them.
     pub(super) fn distinct_listeners(&mut self, file: &types::File, demo: Option<SocketAddr>) {
         let mut all: Vec<(Place, SocketAddr)> = Vec::new();
         let mut add = |place: &Place, list: &[String]| {
@@ -165,19 +164,21 @@ impl Checker<'_> {
         all.extend(admin.map(|address| (Place::top("admin").key("listen"), address)));
         all.extend(demo.map(|address| (Place::top("demo").key("listen"), address)));
 
-        let mut taken: BTreeMap<SocketAddr, Place> = BTreeMap::new();
+        let mut taken: Vec<(SocketAddr, Place)> = Vec::new();
         for (place, address) in all {
             if address.port() == 0 {
                 continue;
             }
-            match taken.get(&address) {
-                Some(first) => self.fault(
-                    &place,
-                    format!("{address} is already taken by {first}"),
-                    None,
-                ),
-                None => drop(taken.insert(address, place)),
-            }
+            let first = taken.iter().find(|(other, _)| overlap(*other, address));
+            let Some((other, first)) = first else {
+                taken.push((address, place));
+                continue;
+            };
+            let hint = (*other != address).then(|| {
+                format!("{other} and {address} overlap: 0.0.0.0 is every address of IPv4, and [::] is all of both kinds")
+            });
+            let message = format!("{address} is already taken by {first}");
+            self.fault(&place, message, hint);
         }
     }
 
@@ -239,6 +240,14 @@ impl Checker<'_> {
         }
         span.duration()
     }
+}
+
+/// Whether the system would refuse to listen on both: they are the same, or one is for every address. That of IPv6 is
+/// for IPv4's as well.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let covers = |any: IpAddr, ip: IpAddr| any.is_unspecified() && (any.is_ipv6() || ip.is_ipv4());
+    one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
 }
 
 /// Whether a text is an origin as browsers write it: without a path, and without a port that its scheme has anyway.
@@ -326,6 +335,37 @@ mod tests {
             told.contains(":3: proxy.listen[0]: this is not an address"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_listener_for_every_address_takes_the_port_of_each() {
+        for (one, other, fine) in [
+            ("0.0.0.0:1", "[::]:1", false),
+            ("[::]:1", "0.0.0.0:1", false),
+            ("0.0.0.0:1", "127.0.0.1:1", false),
+            ("127.0.0.1:1", "[::]:1", false),
+            ("[::1]:1", "[::]:1", false),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", false),
+            ("[::ffff:0.0.0.0]:1", "10.0.0.1:1", false),
+            ("127.0.0.1:1", "127.0.0.1:1", false),
+            ("0.0.0.0:1", "[::1]:1", true),
+            ("127.0.0.1:1", "[::1]:1", true),
+            ("0.0.0.0:1", "[::]:2", true),
+            ("0.0.0.0:0", "[::]:0", true),
+        ] {
+            let yaml = format!("proxy: {{ listen: ['{one}', '{other}'] }}");
+            let found = parse(&yaml, &|_| None);
+            assert_eq!(found.is_ok(), fine, "{one} {other}");
+            if let Err(faults) = found {
+                let told = faults.to_string();
+                assert!(
+                    told.contains(&format!("{other} is already taken by proxy.listen[0]")),
+                    "{told}"
+                );
+            }
+        }
+        // The admin listener's default is one of them.
+        assert!(parse("proxy: { listen: '0.0.0.0:9090' }", &|_| None).is_err());
     }
 
     #[test]
