@@ -22,20 +22,8 @@ pub(super) fn lay(prices: &mut Prices, declared: &types::Prices, path: &str, fau
     for period in &mut prices.standard {
         lay_rates(&mut period.rates, declared, path, faults);
     }
-    let mut seen = Vec::new();
-    let mut periods = Vec::new();
-    for (place, period) in declared.periods.iter().enumerate() {
-        let path = format!("{path}.periods[{place}]");
-        if let Some(holds) = holds(period, &path, faults) {
-            once(&mut seen, holds, &path, faults);
-            let path = format!("{path}.prices");
-            refuse_nested(&period.prices, &path, true, faults);
-            periods.push((holds, &period.prices, path));
-        }
-    }
-    // By rising day, and those of some hours last: each begins with the prices before it.
-    periods.sort_by_key(|(holds, ..)| order(holds));
-    for (holds, declared, path) in periods {
+    // Each begins with the prices before it.
+    for (holds, declared, path) in periods(declared, path, faults) {
         let known = prices
             .standard
             .iter()
@@ -85,25 +73,42 @@ fn lay_variant(
     let mut lay = |holds: Holds, rates: &types::Prices, path: &str, faults: &mut Faults| {
         let same = |known: &Variant| known.when == *when && known.holds == holds;
         let at = prices.variants.iter().position(same).unwrap_or_else(|| {
-            // What holds at some time only comes first.
+            // The first that holds counts: what holds at some time only comes first, but behind what holds later still.
+            let later =
+                |known: &Variant| known.when == *when && order(&known.holds) > order(&holds);
+            let at = (prices.variants.iter().rposition(later)).map_or(0, |last| last + 1);
             let rates = Rates::default();
             let when = when.clone();
-            prices.variants.insert(0, Variant { when, holds, rates });
-            0
+            prices.variants.insert(at, Variant { when, holds, rates });
+            at
         });
         lay_rates(&mut prices.variants[at].rates, rates, path, faults);
     };
     lay(Holds::Always, declared, path, faults);
+    for (holds, declared, path) in periods(declared, path, faults) {
+        lay(holds, declared, &path, faults);
+    }
+}
+
+/// The periods that are declared, each with its prices and their path: by rising day, and those of some hours last.
+fn periods<'d>(
+    declared: &'d types::Prices,
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<(Holds, &'d types::Prices, String)> {
     let mut seen = Vec::new();
+    let mut periods = Vec::new();
     for (place, period) in declared.periods.iter().enumerate() {
         let path = format!("{path}.periods[{place}]");
         if let Some(holds) = holds(period, &path, faults) {
             once(&mut seen, holds, &path, faults);
-            let inner = format!("{path}.prices");
-            refuse_nested(&period.prices, &inner, true, faults);
-            lay(holds, &period.prices, &inner, faults);
+            let path = format!("{path}.prices");
+            refuse_nested(&period.prices, &path, true, faults);
+            periods.push((holds, &period.prices, path));
         }
     }
+    periods.sort_by_key(|(holds, ..)| order(holds));
+    periods
 }
 
 fn lay_rates(rates: &mut Rates, declared: &types::Prices, path: &str, faults: &mut Faults) {

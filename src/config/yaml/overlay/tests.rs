@@ -293,6 +293,44 @@ fn every_dimension_of_a_tariff_can_be_declared() {
 }
 
 #[test]
+fn periods_hold_by_their_time_and_not_by_their_place() {
+    let periods = [
+        "{from: 2026-12-01, prices: {input: 1}}",
+        "{from: 2027-01-01, prices: {input: 2}}",
+        "{daily: '01:00-04:00', prices: {input: 3}}",
+        "{daily: 'Mon 02:00-03:00', prices: {input: 4}}",
+    ];
+    let laid_by = |order: [usize; 4]| {
+        let periods = order.map(|place| periods[place]).join(", ");
+        let catalog = laid(&format!(
+            "[{{id: own, base_url: 'http://127.0.0.1:1', models: [{{id: m, prices: {{
+                input: 9, periods: [{periods}],
+                variants: [{{when: {{speed: fast}}, prices: {{input: 9, periods: [{periods}]}}}}] }}}}]}}]"
+        ));
+        prices(&catalog, "own", "m")
+    };
+    let first = laid_by([0, 1, 2, 3]);
+    let held: Vec<String> = first
+        .variants
+        .iter()
+        .map(|it| it.holds.to_string())
+        .collect();
+    assert_eq!(
+        held,
+        [
+            "Mon 02:00-03:00",
+            "01:00-04:00",
+            "2027-01-01",
+            "2026-12-01",
+            ""
+        ]
+    );
+    for order in [[3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]] {
+        assert_eq!(laid_by(order), first, "{order:?}");
+    }
+}
+
+#[test]
 fn a_tariff_that_cannot_be_is_refused_with_its_place() {
     for (prices, at, what) in [
         ("{input: 2000000}", "input", "too large a price"),
