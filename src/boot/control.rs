@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::ledger::Office;
 use super::{BootError, clocks, database, system};
 use crate::metrics::Metrics;
-use tollgate_config::{Config, Credits};
+use tollgate_config::Config;
 use tollgate_control::{Control, store};
 use tollgate_store::{Access, Database, StoreError};
 
@@ -43,7 +43,7 @@ pub fn start(
     let ledger = |error: StoreError| BootError::Ledger(error.to_string());
     let database = match office {
         Some(office) => Some(office.database().clone()),
-        None if needs_store(config) => {
+        None if config.needs_store() => {
             // Opening may spawn tasks, which needs the runtime.
             let _entered = runtime.enter();
             Some(database::open(&config.ledger, Access::Gateway).map_err(ledger)?)
@@ -74,11 +74,6 @@ pub fn start(
         .spawn(move || runtime.block_on(work(&on_thread, its_database, metrics)))
         .map_err(system("cannot start a thread"))?;
     Ok((control, database))
-}
-
-/// Whether a store is needed: for credits, or to manage resources at run time with the admin API.
-fn needs_store(config: &Config) -> bool {
-    config.ledger.credits != Credits::Off || !config.admin.api_keys.is_empty()
 }
 
 /// Does all the work of the thread; never ends.

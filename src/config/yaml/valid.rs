@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::sources::Sources;
-use super::types;
+use super::types::{self, Credits};
 use super::units::Span;
 use crate::catalog::Catalog;
 use crate::secrets::Keyring;
@@ -70,11 +70,24 @@ impl Config {
     /// Settings that differ in `new` and take effect with a restart only.
     pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
         let (old, now) = (&self.proxy, &new.proxy);
+        let (admin, new_admin) = (&self.admin, &new.admin);
+        let opens_store = !self.needs_store() && new.needs_store();
         [
             ("proxy.listen", old.listen != now.listen),
             ("proxy.tls", old.tls != now.tls),
             ("proxy.threads", old.threads != now.threads),
-            ("admin.listen", self.admin.listen != new.admin.listen),
+            (
+                "proxy.keepalive (of HTTP/2)",
+                old.keepalive != now.keepalive,
+            ),
+            ("proxy.drain", old.drain != now.drain),
+            ("admin.listen", admin.listen != new_admin.listen),
+            ("admin.public_url", admin.public_url != new_admin.public_url),
+            // With credits, `ledger.credits` says it.
+            (
+                "admin.api_keys",
+                opens_store && new.ledger.credits == Credits::Off,
+            ),
             ("log.access", self.log != new.log),
             ("demo.listen", self.demo != new.demo),
         ]
@@ -82,6 +95,11 @@ impl Config {
         .filter_map(|(name, differs)| differs.then_some(name))
         .chain(self.ledger.needs_restart(&new.ledger))
         .collect()
+    }
+
+    /// Whether a store is needed: for credits, or to manage resources at run time with the admin API.
+    pub fn needs_store(&self) -> bool {
+        self.ledger.credits != Credits::Off || !self.admin.api_keys.is_empty()
     }
 }
 
@@ -132,6 +150,8 @@ pub struct Tls {
     pub cert: PathBuf,
     /// PEM file with the private key.
     pub key: PathBuf,
+    /// SHA-256 of what is in both: they are read at the start, so that renewed ones need a restart.
+    pub digests: [[u8; 32]; 2],
 }
 
 /// Timeouts with nothing left open. All but the last are never zero.
@@ -252,11 +272,18 @@ mod tests {
 
     #[test]
     fn what_is_bound_at_the_start_needs_a_restart() {
-        let load = |yaml| parse(yaml, &|_| None).unwrap();
-        let old = load("proxy: { threads: 2, drain: 1s }");
+        let load = |yaml: &str| parse(yaml, &|_| None).unwrap();
+        let old = load("proxy: { threads: 2 }");
         assert!(
-            old.needs_restart(&load("proxy: { threads: 2, drain: 2s }\nfailover: false"))
-                .is_empty()
+            old.needs_restart(&load(
+                "proxy: { threads: 2, max_body: 1MiB }\nfailover: false"
+            ))
+            .is_empty()
+        );
+        let waits = load("proxy: { threads: 2, drain: 2s, keepalive: 1s }");
+        assert_eq!(
+            old.needs_restart(&waits),
+            ["proxy.keepalive (of HTTP/2)", "proxy.drain"]
         );
         let new =
             load("proxy: { threads: 3, listen: ['127.0.0.1:1'] }\ndemo: { listen: '127.0.0.1:2' }");
@@ -264,11 +291,18 @@ mod tests {
             old.needs_restart(&new),
             ["proxy.listen", "proxy.threads", "demo.listen"]
         );
-        let keys = "admin: { public_url: 'https://a', audit_retention: 1d, api_keys: [{ name: root, sha256: '1111111111111111111111111111111111111111111111111111111111111111' }] }\nproxy: { threads: 2 }";
+        let keys = "admin: { audit_retention: 1d, api_keys: [{ name: root, sha256: '1111111111111111111111111111111111111111111111111111111111111111' }] }\nproxy: { threads: 2 }";
         assert!(
             old.needs_restart(&load(keys)).is_empty(),
-            "only its address is bound"
+            "there is a store for them"
         );
+        let off = "\nledger: { credits: off }";
+        let without = load(&format!("proxy: {{ threads: 2 }}{off}"));
+        let with = load(&format!("{keys}{off}"));
+        assert_eq!(without.needs_restart(&with), ["admin.api_keys"]);
+        assert!(with.needs_restart(&without).is_empty());
+        let named = load("admin: { public_url: 'https://a' }\nproxy: { threads: 2 }");
+        assert_eq!(old.needs_restart(&named), ["admin.public_url"]);
         let moved = load("admin: { listen: '127.0.0.1:1' }\nproxy: { threads: 2 }");
         assert_eq!(old.needs_restart(&moved), ["admin.listen"]);
     }

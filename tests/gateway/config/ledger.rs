@@ -67,6 +67,7 @@ fn what_is_written_of_a_ledger_is_what_is_read() {
         bank: BankChoice::Sqlite {
             path: "/var/lib/tollgate/money.db".into(),
         },
+        redis_ca: None,
         journal: "/var/lib/tollgate/journal".into(),
         fsync: true,
         credits: Credits::Off,

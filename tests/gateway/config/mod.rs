@@ -667,6 +667,15 @@ providers: [{ id: lab, base_url: 'https://lab.internal', ca: ca.pem }]
     );
     assert_eq!(config.providers[0].ca, Some(files.path("ca.pem")));
 
+    // A renewed certificate has the same path, and is read at the start only.
+    let old = files.load();
+    assert!(old.needs_restart(&files.load()).is_empty());
+    let renewed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(files.path("tls.crt"), renewed.cert.pem()).unwrap();
+    let key = renewed.signing_key.serialize_pem();
+    fs::write(files.path("tls.key"), key).unwrap();
+    assert_eq!(old.needs_restart(&files.load()), ["proxy.tls"]);
+
     let files = Files::new(&[
         ("tollgate.yaml", yaml),
         ("tls.crt", "not PEM"),

@@ -36,8 +36,12 @@ impl Checker<'_> {
             let hint = Some("leave it out for data/journal".to_owned());
             self.fault(&place.key("journal"), "the path is empty", hint);
         }
+        let mut redis_ca = None;
         let bank = match (written.bank, redis) {
-            (Some(BankKind::Redis), Some(redis)) => redis.map(BankChoice::Redis),
+            (Some(BankKind::Redis), Some(redis)) => redis.map(|(settings, ca)| {
+                redis_ca = ca;
+                BankChoice::Redis(settings)
+            }),
             (Some(BankKind::Redis), None) => {
                 let hint = Some("add `redis: { url: \"redis://127.0.0.1:6379\" }`".to_owned());
                 self.fault(
@@ -81,6 +85,7 @@ impl Checker<'_> {
         Ledger {
             // What stands in for a bank that was a fault is never seen.
             bank: bank.unwrap_or(default.bank),
+            redis_ca,
             journal,
             fsync: written.fsync == Some(Fsync::Always),
             credits: written.credits.unwrap_or_default(),
@@ -185,8 +190,12 @@ impl Checker<'_> {
         span
     }
 
-    /// `None` if it was a fault.
-    fn redis(&mut self, place: &Place, redis: &types::Redis) -> Option<RedisSettings> {
+    /// Also the SHA-256 of its certificate authorities, if it has any of its own. `None` if it was a fault.
+    fn redis(
+        &mut self,
+        place: &Place,
+        redis: &types::Redis,
+    ) -> Option<(RedisSettings, Option<[u8; 32]>)> {
         let before = self.faults.len();
         let chosen = [
             ("url", redis.url.is_some()),
@@ -215,10 +224,11 @@ impl Checker<'_> {
         );
         let master = self.master(place, redis);
         let (username, password) = self.login(place, redis, one.as_ref());
+        let mut ca_digest = None;
         let ca = redis.ca.as_ref().map(|ca| {
             let at = place.key("ca");
             let ca = beside(self.merged.file_of(&at), ca);
-            self.pem(&at, &ca, "a certificate", super::listeners::has_certificate);
+            ca_digest = self.pem(&at, &ca, "a certificate", super::listeners::has_certificate);
             ca
         });
         let prefix = redis
@@ -240,14 +250,17 @@ impl Checker<'_> {
             let hint = Some("write `rediss://`, or leave it out".to_owned());
             self.warn(&place.key("ca"), "this is ignored without TLS", hint);
         }
-        (self.faults.len() == before).then(|| RedisSettings {
-            tls,
-            database: one.and_then(|url| url.database).unwrap_or_default(),
-            username,
-            password,
-            ca,
-            prefix,
-            ..RedisSettings::new(topology)
+        (self.faults.len() == before).then(|| {
+            let settings = RedisSettings {
+                tls,
+                database: one.and_then(|url| url.database).unwrap_or_default(),
+                username,
+                password,
+                ca,
+                prefix,
+                ..RedisSettings::new(topology)
+            };
+            (settings, ca_digest)
         })
     }
 

@@ -106,7 +106,7 @@ impl Checker<'_> {
         let has_key = self.pem(&place.key("key"), &key, "a private key", |pem| {
             PrivateKeyDer::from_pem_slice(pem).is_ok()
         });
-        has_cert.and(has_key)?;
+        let (cert_digest, key_digest) = has_cert.zip(has_key)?;
         if let Err(error) = pair(&cert, &key) {
             let hint = Some(
                 "`cert` is the chain with the server's own first, `key` is its key".to_owned(),
@@ -114,7 +114,12 @@ impl Checker<'_> {
             let message = format!("`cert` and `key` cannot be used together: {error}");
             self.fault(place, message, hint);
         }
-        Some(Tls { listen, cert, key })
+        Some(Tls {
+            listen,
+            cert,
+            key,
+            digests: [cert_digest, key_digest],
+        })
     }
 
     pub(super) fn demo(&mut self, demo: &types::Demo) -> Option<SocketAddr> {

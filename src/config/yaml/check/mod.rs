@@ -19,6 +19,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::fault::Fault;
 use super::merge::Merged;
 use super::nearest::did_you_mean_or_list;
@@ -119,14 +121,15 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks a PEM file's content, which `holds` must accept; `what` is as in "a certificate". `None` if it was a fault.
+    /// Checks a PEM file's content, which `holds` must accept; `what` is as in "a certificate". Returns the content's
+    /// SHA-256, `None` if it was a fault.
     fn pem(
         &mut self,
         place: &Place,
         file: &Path,
         what: &str,
         holds: impl Fn(&[u8]) -> bool,
-    ) -> Option<()> {
+    ) -> Option<[u8; 32]> {
         self.sources.files.insert(file.to_path_buf());
         match sources::read(file) {
             Err(error) => {
@@ -137,7 +140,7 @@ impl<'a> Checker<'a> {
                 );
                 None
             }
-            Ok(content) if holds(&content) => Some(()),
+            Ok(content) if holds(&content) => Some(Sha256::digest(&content).into()),
             Ok(_) => {
                 let message = format!(
                     "the file `{}` does not hold {what} in PEM form",

@@ -12,6 +12,8 @@ use tollgate_store::redis::RedisSettings;
 pub struct Ledger {
     /// Where money is durable.
     pub bank: BankChoice,
+    /// SHA-256 of the bank's own certificate authorities, if it has any: they are read at the start.
+    pub redis_ca: Option<[u8; 32]>,
     /// Directory of this replica's journal.
     pub journal: PathBuf,
     /// Whether every entry of the journal is synced to the disk.
@@ -46,6 +48,7 @@ impl Default for Ledger {
             bank: BankChoice::Sqlite {
                 path: "data/tollgate.db".into(),
             },
+            redis_ca: None,
             journal: "data/journal".into(),
             fsync: false,
             credits: Credits::Enforced,
@@ -69,6 +72,7 @@ impl Ledger {
         let is_off = |ledger: &Ledger| ledger.credits == Credits::Off;
         [
             ("ledger.bank", self.bank != new.bank),
+            ("ledger.redis.ca", self.redis_ca != new.redis_ca),
             ("ledger.journal", self.journal != new.journal),
             ("ledger.fsync", self.fsync != new.fsync),
             ("ledger.credits", is_off(self) != is_off(new)),
