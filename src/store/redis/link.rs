@@ -23,7 +23,8 @@ use tollgate_base::clock;
 const FIRST: Duration = Duration::from_millis(50);
 /// At most.
 const LONGEST: Duration = Duration::from_secs(1);
-/// A connection that was silent for so long is given up: a call that began late says little about it.
+/// A connection that was silent for so long is given up, or for half a call's time if that is less: a call that began
+/// late says little about it.
 const SILENCE: Duration = Duration::from_millis(250);
 
 /// Connections are numbered, to tell a new one from an old one.
@@ -108,7 +109,7 @@ impl Link {
             connection.req_packed_command(command).await
         };
         let Ok(answer) = timeout_at(deadline.into(), request).await else {
-            if clock::now() >= began + SILENCE {
+            if clock::now() >= began + silence(self.timeout) {
                 self.lose(&live);
             }
             let message = format!("Redis at {} did not answer in time", live.address);
@@ -237,6 +238,11 @@ pub(super) fn pause(failures: u32) -> Duration {
     FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST)
 }
 
+/// How long a connection must have been silent to be given up, where a call may take so long.
+fn silence(timeout: Duration) -> Duration {
+    SILENCE.min(timeout / 2)
+}
+
 impl Target {
     async fn connect(&self) -> Result<(Connected, Address), Trouble> {
         match self {
@@ -327,5 +333,14 @@ mod tests {
         let pauses: Vec<u128> = (0..7).map(|n| pause(n).as_millis()).collect();
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
         assert_eq!(pause(u32::MAX), LONGEST);
+    }
+
+    #[test]
+    fn a_dead_connection_is_given_up_however_short_calls_are() {
+        for (timeout, silent) in [(1, 0), (50, 25), (240, 120), (1_000, 250), (30_000, 250)] {
+            let found = silence(Duration::from_millis(timeout));
+            assert_eq!(found.as_millis(), silent, "{timeout}");
+            assert!(found < Duration::from_millis(timeout), "{timeout}");
+        }
     }
 }
