@@ -20,6 +20,10 @@ mod quantity;
 /// Hours that a place's time may be ahead of UTC, or behind it.
 const HOURS: i32 = 14;
 
+/// The most days that make up for each other: what ends on the other side of midnight needs two or three, and years of
+/// drift would take hours with more.
+const LONGEST_RUN: usize = 7;
+
 /// How many times more costs differ than quantities that are not why.
 const FAR_LESS: u128 = 5;
 
@@ -164,16 +168,18 @@ impl<'a> Judge<'a> {
         let place = off.iter().position(|one| *one == day)?;
         let beside = |one: usize, other: usize| off[one].0 + 1 == off[other].0;
         let mut first = place;
-        while first > 0 && beside(first - 1, first) {
+        while first > 0 && place - first + 1 < LONGEST_RUN && beside(first - 1, first) {
             first -= 1;
         }
         let mut last = place;
-        while last + 1 < off.len() && beside(last, last + 1) {
+        while last + 1 < off.len() && last - place + 1 < LONGEST_RUN && beside(last, last + 1) {
             last += 1;
         }
         // The shortest run with this day in it whose sums agree.
         let runs = (first..=place).flat_map(|from| (place..=last).map(move |to| (from, to)));
-        let mut runs: Vec<_> = runs.filter(|(from, to)| from < to).collect();
+        let mut runs: Vec<_> = runs
+            .filter(|(from, to)| from < to && to - from < LONGEST_RUN)
+            .collect();
         runs.sort_by_key(|(from, to)| to - from);
         let (from, to) = runs.into_iter().find(|(from, to)| {
             let mut sums = (Side::default(), Side::default());

@@ -41,6 +41,34 @@ fn a_request_that_ends_after_midnight_is_no_loss() {
 }
 
 #[test]
+fn days_that_make_up_for_others_after_a_week_are_no_midnight() {
+    let traffic: Vec<Served> = (0..9)
+        .map(|day| served(day, 9, [1_000_000, 0, 0]))
+        .collect();
+    let bills = Bills {
+        units: |one| match one.hour < 24 {
+            true => [1_800_000, 0, 0],
+            false => [900_000, 0, 0],
+        },
+        ..HONEST
+    };
+    let outcome = compare(&Request {
+        provider: "openai",
+        ledger: &ledger(&traffic, ALL),
+        reading: &reading(bills.rows(&traffic), &bills),
+        period: period(9),
+        tolerance: Tolerance::DEFAULT,
+        keys: &[("house".to_owned(), "key_house".to_owned())],
+    });
+    assert_eq!(outcome.total.drifted, 9);
+    assert!(
+        !causes(&outcome).contains(&Cause::TimeZone),
+        "{}",
+        whys(&outcome)
+    );
+}
+
+#[test]
 fn days_that_one_side_lacks_are_missing() {
     let traffic = week();
     let bills = Bills {
