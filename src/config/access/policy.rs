@@ -21,25 +21,27 @@ impl ModelRef {
     }
 
     /// Returns whether this refers to that model: the provider exactly, the model without regard to ASCII case. The
-    /// provider may be written twice, as in `openai:openai/gpt-4o`.
+    /// provider may be written twice, as in `openai:openai/gpt-4o`, and once where a model's own id begins with it: Groq's
+    /// `groq/compound` is that, and no `groq/groq/compound`.
     pub fn is(&self, provider: &str, model: &str) -> bool {
+        let same =
+            |one: Option<&str>, other: &str| one.is_some_and(|one| one.eq_ignore_ascii_case(other));
         &*self.provider == provider
-            && (self.model.eq_ignore_ascii_case(model)
-                || self
-                    .without_second_provider()
-                    .is_some_and(|rest| rest.eq_ignore_ascii_case(model)))
+            && (same(Some(&self.model), model)
+                || same(self.behind_provider(&self.model), model)
+                || same(self.behind_provider(model), &self.model))
     }
 
     /// Returns it in one form, the same for all ways to write it: `openai/gpt-4o`.
     pub fn canonical(&self) -> String {
-        let model = self.without_second_provider().unwrap_or(&self.model);
+        let model = self.behind_provider(&self.model).unwrap_or(&self.model);
         format!("{}/{}", self.provider, model.to_ascii_lowercase())
     }
 
-    /// Returns the model alone where the provider is written twice, else `None`.
-    fn without_second_provider(&self) -> Option<&str> {
-        let rest = self.model.strip_prefix(&*self.provider)?;
-        rest.strip_prefix('/')
+    /// Returns what follows in a model's id that begins with the provider, else `None`.
+    fn behind_provider<'m>(&self, model: &'m str) -> Option<&'m str> {
+        let (first, rest) = model.split_once('/')?;
+        first.eq_ignore_ascii_case(&self.provider).then_some(rest)
     }
 }
 
@@ -249,6 +251,15 @@ mod tests {
         assert!(twice.allows_model("openai", "openai/gpt-4o"));
         assert!(!twice.allows_model("groq", "gpt-4o"));
 
+        for text in ["groq/compound", "groq:groq/compound", "groq/groq/Compound"] {
+            let own = configuration(&format!(
+                "{{ id: a, access: {{ models: {{ allow: ['{text}'] }} }} }}"
+            ));
+            assert!(own.allows_model("groq", "groq/compound"), "{text}");
+            assert!(!own.allows_model("groq", "groq/compound-mini"), "{text}");
+            assert!(!own.allows_model("openrouter", "groq/compound"), "{text}");
+        }
+
         let both = configuration(
             "{ id: a, access: { providers: { allow: [groq] }, models: { allow: [openai/gpt-4o] } } }",
         );
@@ -284,5 +295,22 @@ mod tests {
             (KeyKind::Managed, &None)
         );
         assert!(configuration.rule_for("anthropic", "gpt-4o").is_none());
+    }
+
+    #[test]
+    fn a_rule_finds_a_model_whose_id_begins_with_its_provider() {
+        let configuration = configuration(
+            "{ id: a, router: { rules: [{ model: openrouter/auto, steps: [{ type: user }] }] } }",
+        );
+        assert!(
+            configuration
+                .rule_for("openrouter", "openrouter/auto")
+                .is_some()
+        );
+        assert!(
+            configuration
+                .rule_for("openrouter", "openai/auto")
+                .is_none()
+        );
     }
 }

@@ -9,6 +9,9 @@
 //! 3. `provider/model`, when the text before the first `/` is a known provider's exact id: as in 1.
 //! 4. Anything else is unknown.
 //!
+//! In 1 and 3, a model whose id begins with its provider's may be named without that: `groq/compound` is Groq's model of
+//! that id, as no other of Groq's is called `compound`.
+//!
 //! In 1 and 3, a model outside the catalog passes through if the provider allows. A model that is not [bare]
 //! (OpenRouter's `openai/gpt-5`, and all whose ids are other vendors' names) is found by 1 and 3 alone.
 //!
@@ -292,17 +295,20 @@ impl Catalog {
         provider: &Arc<Provider>,
         model: &str,
     ) -> Result<Resolved, Unknown> {
-        let named = self.named(model).unwrap_or_default();
         let here = |named: &&Named| {
             self.providers
                 .get(named.provider)
                 .is_some_and(|other| other.id == provider.id)
         };
-        if let Some(resolved) = named
-            .iter()
-            .find(here)
-            .and_then(|named| self.resolved(named))
-        {
+        let find = |name: &str| {
+            let named = self.named(name).unwrap_or_default();
+            named
+                .iter()
+                .find(here)
+                .and_then(|named| self.resolved(named))
+        };
+        let in_full = || find(&format!("{}/{model}", provider.id));
+        if let Some(resolved) = find(model).or_else(in_full) {
             return Ok(resolved);
         }
         if provider.passthrough {

@@ -66,6 +66,13 @@ fn ids_resolve_as_the_rules_say() {
         ("groq/openai/gpt-oss-20b", "groq > openai/gpt-oss-20b"),
         ("openai:gpt-oss-20b", "openai > gpt-oss-20b?"),
         ("openai/gpt-oss-21b", "openai > gpt-oss-21b?"),
+        // An id that begins with its own provider's.
+        ("groq/compound", "groq > groq/compound"),
+        ("groq:Compound", "groq > groq/compound"),
+        ("groq:groq/compound", "groq > groq/compound"),
+        ("openrouter/auto", "openrouter > openrouter/auto"),
+        ("openrouter/openrouter/auto", "openrouter > openrouter/auto"),
+        ("openrouter:groq/compound", "openrouter > groq/compound?"),
         (
             "meta-llama/llama-3.3-70b-versatile",
             "groq > meta-llama/llama-3.3-70b-versatile",
