@@ -32,6 +32,8 @@ pub async fn request(
     ctx.cors = cors::headers(snapshot.config.proxy.cors.as_ref(), session.req_header());
     let patience = snapshot.config.proxy.read_timeout;
     session.set_write_timeout(Some(patience));
+    // Pingora's own is a minute, which would end the pauses that a longer one allows.
+    session.set_read_timeout(Some(patience));
     // Off already if the client wants it closed, or its framing makes it unsafe to go on.
     if session.downstream_session.get_keepalive().is_some() {
         session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
@@ -44,8 +46,6 @@ pub async fn request(
         Ok(Walked::Planned) => Ok(false),
         Ok(Walked::Answered) => Ok(true),
         Err(refusal) => {
-            // What is left of the request is read, and thrown away, before the connection is used again.
-            session.set_read_timeout(Some(patience));
             reply::refusal(session, ctx, &refusal).await?;
             Ok(true)
         }

@@ -182,6 +182,28 @@ async fn a_client_that_asks_first_is_told_to_continue() {
 }
 
 #[tokio::test]
+async fn who_goes_on_sending_after_a_refusal_is_closed() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let gateway = gateway(&fake).await;
+    let wrong = post_head("/v1/chat/completions").replace(TOKEN, "tg-wrong");
+    let drips = async |framed: &str| {
+        let mut raw = Raw::connect(gateway.address).await;
+        raw.send(format!("{wrong}{framed}\r\n\r\n").as_bytes())
+            .await;
+        // Each byte is in time; 30 s of them are not.
+        let (answer, closed) = trickle(&mut raw, &[b'1'; 300], 100).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{framed}: {answer}");
+        assert!(closed, "{framed}: still open");
+    };
+    tokio::join!(
+        drips("content-length: 1000"),
+        drips("content-length: 30000000"),
+        drips("transfer-encoding: chunked"),
+    );
+    assert_eq!(fake.count(), 0);
+}
+
+#[tokio::test]
 async fn clients_that_stop_reading_are_given_up() {
     let flood = Act::Forever(chat_word(&"x".repeat(64 << 10)).into(), Duration::ZERO);
     let fake = Fake::start(Wire::H1, Script::sse().then(flood)).await;
