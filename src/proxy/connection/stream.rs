@@ -112,7 +112,11 @@ impl Connection {
     /// Waits for the next request to begin, at most for `idle`, and for its whole head of about `limit` bytes at most.
     pub(super) async fn next(&mut self, idle: Duration, limit: usize) -> Begun {
         if matches!(self.reading, Reading::Frames) {
-            return Begun::Frames;
+            // Pingora would wait for its beginning without end.
+            return match timeout(self.patience, self.preface()).await {
+                Ok(true) => Begun::Frames,
+                _ => Begun::Nothing,
+            };
         }
         self.reading = Reading::Head;
         if self.ahead.is_empty() {
@@ -138,6 +142,23 @@ impl Connection {
             Ok(Ok(begun)) => begun,
             Ok(Err(error)) => self.refused(&head, error),
             Err(_) => self.refused(&head, GatewayError::request_timeout()),
+        }
+    }
+
+    /// Waits for what HTTP/2 begins with; false if something else comes, or nothing.
+    async fn preface(&mut self) -> bool {
+        loop {
+            let length = self.ahead.len().min(H2_PREFACE.len());
+            if self.ahead[..length] != H2_PREFACE[..length] {
+                return false;
+            }
+            if length == H2_PREFACE.len() {
+                return true;
+            }
+            self.ahead.reserve(FIRST_READ);
+            if !matches!(self.inner.read_buf(&mut self.ahead).await, Ok(1..)) {
+                return false;
+            }
         }
     }
 

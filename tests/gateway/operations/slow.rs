@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::help::{Raw, SOON, post_head, small_body};
 use crate::common::TOKEN;
+use crate::common::certs;
 use crate::common::client::{Client, Version};
 use crate::common::eventually;
 use crate::common::fake::{Fake, Wire};
@@ -127,6 +132,36 @@ async fn slow_heads_and_silent_connections_are_closed() {
             .await
             .starts_with("HTTP/1.1 200 ")
     );
+}
+
+#[tokio::test]
+async fn who_agrees_on_http2_and_does_not_begin_it_is_closed() {
+    let fake = Fake::good(Wire::H1, "hi").await;
+    let gateway = Gateway::builder()
+        .fake("f", &fake)
+        .tls()
+        .config(json!({"proxy": {"read_timeout": "1s"}}))
+        .start()
+        .await;
+    let one = async |begins: &[u8]| {
+        let stream = TcpStream::connect(gateway.tls.unwrap()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(certs::client(&["h2"]));
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        stream.write_all(begins).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut all = Vec::new();
+        let end = async { while let Ok(1..) = stream.read_buf(&mut all).await {} };
+        let ended = tokio::time::timeout(SOON, end).await.is_ok();
+        assert!(ended, "{:?}", String::from_utf8_lossy(begins));
+    };
+    tokio::join!(
+        one(&b""[..]),
+        one(&b"PRI * HTTP/2.0\r\n"[..]),
+        one(&b"GET /v1/models HTTP/1.1\r\n\r\n"[..]),
+    );
+    let output = gateway.output();
+    assert!(!output.contains(" ERROR "), "{output}");
 }
 
 #[tokio::test]
