@@ -142,10 +142,11 @@ impl Waiting {
     }
 
     fn add(&mut self, account: &Arc<str>, work: Box<dyn Work>) {
-        let queue = self.work.entry(account.clone()).or_default();
-        if queue.is_empty() {
+        // An account all of whose work was given up has its turn still, and gets no second one.
+        let queue = self.work.entry(account.clone()).or_insert_with(|| {
             self.turns.push_back(account.clone());
-        }
+            VecDeque::new()
+        });
         queue.push_back(work);
     }
 

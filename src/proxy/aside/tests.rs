@@ -66,6 +66,25 @@ async fn what_nobody_waits_for_is_not_begun() {
 }
 
 #[tokio::test]
+async fn who_gives_up_what_waits_gets_no_second_turn() {
+    let (room, end) = busy().await;
+    let noted = Arc::default();
+    let left: Vec<_> = (0..MOST_WAITING)
+        .map(|_| note(&room, "greedy", &noted))
+        .collect();
+    drop(left);
+    assert!(!room.of(&"greedy".into()).is_full());
+    let stays: Vec<_> = ["greedy", "greedy", "a"]
+        .map(|name| note(&room, name, &noted))
+        .into();
+    drop(end);
+    for work in stays {
+        work.await.unwrap();
+    }
+    assert_eq!(*noted.lock(), ["greedy", "a", "greedy"]);
+}
+
+#[tokio::test]
 async fn a_panic_is_an_error_and_the_work_goes_on() {
     let room = Room::open(1).unwrap();
     let aside = room.of(&"a".into());
