@@ -74,12 +74,12 @@ pub async fn check(
         return Ok(());
     }
     let model = candidates.first().map(|c| c.upstream_model.clone());
-    let counted = count::prompt(aside, &model.unwrap_or_default(), body, limit).await;
-    match counted.map(|tokens| tokens.saturating_add(unseen)) {
-        Ok(tokens) if tokens > limit => Err(GatewayError::input_too_large(tokens, limit)),
-        Ok(_) => Ok(()),
-        Err(_) => Err(GatewayError::internal()),
+    let counted = count::before(aside, &model.unwrap_or_default(), body, limit).await?;
+    let tokens = counted.saturating_add(unseen);
+    if tokens > limit {
+        return Err(GatewayError::input_too_large(tokens, limit));
     }
+    Ok(())
 }
 
 /// What a request may wish for itself.

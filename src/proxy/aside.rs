@@ -12,6 +12,8 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use tollgate_wire::GatewayError;
+
 /// A body longer than this, in bytes, is read and translated aside: it would keep every other request of its thread
 /// waiting, for some milliseconds a megabyte. Handing a shorter one over would cost more than the work.
 pub const LARGE: usize = 256 * 1024;
@@ -180,10 +182,17 @@ impl Aside {
         result.await.map_err(|_| Undone)
     }
 
-    /// Whether as much of the account's work waits as may. What belongs to a request that was let in is done all the
-    /// same.
-    pub fn is_full(&self) -> bool {
-        self.room.waiting.lock().wanted(&self.account) >= MOST_WAITING
+    /// Refuses work for a request that was not let in yet while as much of the account's waits as may. What belongs to
+    /// one that was let in is done all the same.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn has_room(&self) -> Result<(), GatewayError> {
+        let is_full = self.room.waiting.lock().wanted(&self.account) >= MOST_WAITING;
+        match is_full {
+            true => Err(GatewayError::overloaded()),
+            false => Ok(()),
+        }
     }
 }
 

@@ -108,9 +108,7 @@ async fn turn<T: Send + 'static>(
     aside: &Aside,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GatewayError> {
-    if aside.is_full() {
-        return Err(GatewayError::overloaded());
-    }
+    aside.has_room()?;
     aside.run(work).await.map_err(|_| GatewayError::internal())
 }
 

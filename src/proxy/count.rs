@@ -6,7 +6,7 @@ use super::aside::{Aside, Undone};
 use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{Encoding, Observer, PromptCounter, Settled};
-use tollgate_wire::{Endpoint, Surface};
+use tollgate_wire::{Endpoint, GatewayError, Surface};
 
 /// Our own count of a prompt's tokens, or a figure over `enough` as soon as it is known to be over.
 ///
@@ -22,6 +22,21 @@ pub async fn prompt(
     aside
         .run(move || prompt_tokens(&model, &body, enough))
         .await
+}
+
+/// The same for a request that was not let in yet.
+///
+/// # Errors
+/// A refusal while as much of its account's work waits as may.
+pub async fn before(
+    aside: &Aside,
+    model: &Arc<str>,
+    body: &RequestBody,
+    enough: u64,
+) -> Result<u64, GatewayError> {
+    aside.has_room()?;
+    let counted = prompt(aside, model, body, enough).await;
+    counted.map_err(|_| GatewayError::internal())
 }
 
 /// Our own count of what an answer used.
@@ -63,4 +78,44 @@ fn prompt_tokens(model: &str, body: &RequestBody, enough: u64) -> u64 {
     let known = body.prompt_text(&mut |text| counter.push(text));
     counter.add(known);
     counter.total()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::proxy::aside::Room;
+    use tollgate_wire::error::Code;
+
+    #[tokio::test]
+    async fn who_has_much_waiting_is_not_counted_for_before_it_is_let_in() {
+        let room = Room::open(1).unwrap();
+        let aside = room.of(&"a".into());
+        let (end, held) = mpsc::channel::<()>();
+        let mut works = Box::pin(aside.run(move || held.recv().ok()));
+        assert!((&mut works).now_or_never().is_none());
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"one two"}]}"#;
+        let endpoint = Endpoint::Generate(Surface::ChatCompletions);
+        let body = RequestBody::parse(endpoint, body.into()).unwrap();
+        let model = "m".into();
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let mut count = Box::pin(before(&aside, &model, &body, u64::MAX));
+            if let Some(counted) = (&mut count).now_or_never() {
+                break counted.unwrap_err();
+            }
+            waiting.push(count);
+            assert!(waiting.len() < 1_000, "all of them wait");
+        };
+        assert_eq!(refused.code, Code::Overloaded);
+        // What was let in is counted all the same.
+        let mut counted = Box::pin(prompt(&aside, &model, &body, u64::MAX));
+        assert!((&mut counted).now_or_never().is_none());
+        drop((end, waiting));
+        assert!(counted.await.unwrap() > 0);
+        assert!(before(&aside, &model, &body, u64::MAX).await.is_ok());
+    }
 }

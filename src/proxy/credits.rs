@@ -190,13 +190,8 @@ pub async fn open(
         at,
     };
     let covered = candidates.first().map_or(0, |first| order.expected(first));
-    match order.hold(&caller.aside, body).await {
-        Ok(hold) => Ok(Bill::new(about, Some(hold), covered)),
-        Err(refusal) => {
-            ledger.refused(&refusal);
-            Err(refused(refusal))
-        }
-    }
+    let hold = order.hold(&caller.aside, body).await?;
+    Ok(Bill::new(about, Some(hold), covered))
 }
 
 /// What a request asks credits for.
@@ -223,20 +218,25 @@ const LONGEST: u64 = 32_768;
 const SEARCHES: u64 = 10;
 
 impl Order<'_> {
-    async fn hold(&self, aside: &Aside, body: &RequestBody) -> Result<Hold, Refusal> {
+    async fn hold(&self, aside: &Aside, body: &RequestBody) -> Result<Hold, GatewayError> {
         let bound = body.prompt_bound();
         let by = self.ledger.till.deadline(clock::now());
-        match self.ask(bound, by).await {
-            // The bound is many times what it is for most prompts; an exact count may fit.
-            Err(refusal) if self.depends_on_prompt(&refusal) => {
-                let model = &self.candidates[0].upstream_model;
-                match count::prompt(aside, model, body, bound).await {
-                    Ok(exact) if exact < bound => self.ask(exact, by).await,
-                    _ => Err(refusal),
-                }
+        let mut asked = self.ask(bound, by).await;
+        // The bound is many times what it is for most prompts; an exact count may fit.
+        if asked
+            .as_ref()
+            .is_err_and(|refusal| self.depends_on_prompt(refusal))
+        {
+            let model = &self.candidates[0].upstream_model;
+            let exact = count::before(aside, model, body, bound).await?;
+            if exact < bound {
+                asked = self.ask(exact, by).await;
             }
-            asked => asked,
         }
+        asked.map_err(|refusal| {
+            self.ledger.refused(&refusal);
+            refused(refusal)
+        })
     }
 
     /// Tokens that a candidate's answers will have, as far as earlier ones tell.

@@ -110,6 +110,7 @@ async fn walk(
             let Some(model) = route::countable(caller, body) else {
                 return Err(refusal);
             };
+            caller.aside.has_room()?;
             let count = local::count(&caller.aside, &model, body).await?;
             return answer(session, ctx, count).await;
         }

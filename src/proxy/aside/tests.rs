@@ -56,9 +56,9 @@ async fn what_nobody_waits_for_is_not_begun() {
         .map(|_| note(&room, "a", &noted))
         .collect();
     let a = room.of(&"a".into());
-    assert!(a.is_full());
+    assert!(a.has_room().is_err());
     drop(left);
-    assert!(!a.is_full());
+    assert!(a.has_room().is_ok());
     let stays = note(&room, "a", &noted);
     drop(end);
     stays.await.unwrap();
@@ -73,7 +73,7 @@ async fn who_gives_up_what_waits_gets_no_second_turn() {
         .map(|_| note(&room, "greedy", &noted))
         .collect();
     drop(left);
-    assert!(!room.of(&"greedy".into()).is_full());
+    assert!(room.of(&"greedy".into()).has_room().is_ok());
     let stays: Vec<_> = ["greedy", "greedy", "a"]
         .map(|name| note(&room, name, &noted))
         .into();

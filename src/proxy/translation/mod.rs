@@ -54,6 +54,9 @@ impl RequestTranslation {
                 break;
             }
             let job = self.job(body, key, candidate);
+            if job.is_large() {
+                aside.has_room()?;
+            }
             if let Some(carried) = self.carry(aside, job).await? {
                 self.ready = Some((0, carried));
                 break;
