@@ -87,9 +87,12 @@ pub async fn settle(ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
     if let Some(closed) = planned.bill.closed() {
         return (closed.settled, closed.cost);
     }
-    let (Some(caller), Some(received), Some(last)) =
-        (&ctx.caller, &ctx.received, ctx.past.last_mut())
-    else {
+    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
+        return (None, NanoUsd::ZERO);
+    };
+    let Some(last) = ctx.past.last_mut() else {
+        // Nothing went upstream: its time was over, or no candidate could be told the request.
+        planned.bill.abandon();
         return (None, NanoUsd::ZERO);
     };
     let settled = match endpoint {

@@ -1,5 +1,8 @@
 //! What requests are charged, and the commands that show it.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::*;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::provider;
@@ -178,4 +181,42 @@ async fn metered_credits_are_counted_and_never_refused() {
         (books.debt, books.free),
         (NanoUsd(3 * COST.0), NanoUsd(-3 * COST.0))
     );
+}
+
+/// Its hold was taken for that of a request that broke off, and charged.
+#[tokio::test]
+async fn a_request_whose_time_is_over_before_it_goes_upstream_costs_nothing() {
+    let fake = Fake::good(Wire::H1, "hello").await;
+    let gateway = Gateway::builder()
+        .fake("f", &fake)
+        .config(money(10_000_000_000))
+        .config(json!({"timeouts": {"total": "1s"}}))
+        .start()
+        .await;
+    let body = Request::chat(&["m"], false).body;
+    let (front, back) = body.split_at(body.len() / 2);
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        common::TOKEN,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let begun = [head.as_bytes(), front].concat();
+    stream.write_all(&begun).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    stream.write_all(back).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(common::PATIENCE, stream.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(matches!(read, Ok(Ok(_))), "{read:?}: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    assert!(answer.contains("ERR_TOLLGATE_3810"), "{answer}");
+    assert_eq!(fake.count(), 0, "nothing went upstream");
+
+    let served = ask(&gateway, &Request::chat(&["m"], false)).await;
+    assert_eq!(served.status(), 200, "{}", served.text());
+    books(&gateway, COST).await;
+    assert_eq!(totals(&gateway).await.orphaned, 0);
+    verified(&gateway);
 }
