@@ -169,10 +169,15 @@ impl Gathered {
 
     /// Its content type, as the client reads it.
     pub(super) fn content_type(&self) -> HeaderValue {
-        HeaderValue::from_static(match &self.into {
-            Into::Answer(_, becomes) if becomes.streams => "text/event-stream",
-            _ => "application/json",
+        HeaderValue::from_static(match self.is_events() {
+            true => "text/event-stream",
+            false => "application/json",
         })
+    }
+
+    /// Whether the client reads events of it.
+    pub(super) fn is_events(&self) -> bool {
+        matches!(&self.into, Into::Answer(_, becomes) if becomes.streams)
     }
 
     pub(super) fn observer(&self) -> Option<&Observer> {

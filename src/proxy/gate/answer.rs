@@ -60,6 +60,15 @@ impl Answer {
         }
     }
 
+    /// Whether what leaves of it are events.
+    pub(super) fn is_events(&self) -> bool {
+        match self {
+            Answer::Stream { .. } => true,
+            Answer::Gathered(gathered) => gathered.is_events(),
+            Answer::Unseen(_) | Answer::Whole(_) | Answer::Relay | Answer::Judged(_) => false,
+        }
+    }
+
     /// What has looked at it, and what has translated its events.
     pub(super) fn into_parts(self) -> (Option<Observer>, Option<Box<Translator>>) {
         match self {
@@ -133,9 +142,11 @@ impl Answer {
             }
             Answer::Whole(observer) => {
                 let seen = observer.finish();
-                match seen.failure.filter(|_| !committed) {
-                    Some(failure) => Err(failed(failure)),
-                    None => Ok(seen.out),
+                match seen.failure {
+                    Some(failure) if !committed => Err(failed(failure)),
+                    // Where only the end of the connection ends it, a cut is seen by this alone.
+                    Some(StreamFailure::Malformed) => Err(Stop::Fault(Fault::Truncated)),
+                    _ => Ok(seen.out),
                 }
             }
             Answer::Gathered(gathered) => {

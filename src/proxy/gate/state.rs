@@ -149,7 +149,7 @@ impl GateState {
         }
         if !committed && (seen.content && !self.is_withheld() || self.held_bytes > self.most_held())
         {
-            self.commit(now);
+            self.commit(now)?;
         }
         Ok(seen.out)
     }
@@ -183,7 +183,7 @@ impl GateState {
         if let Some(Answer::Gathered(gathered)) = &self.answer {
             across::announce(&mut self.held, &gathered.content_type(), tail.len());
         }
-        self.commit(now);
+        self.commit(now)?;
         let has_last = last.is_some();
         let mut parts: Vec<Bytes> = last.into_iter().chain([kept, tail]).collect();
         parts.retain(|part| !part.is_empty());
@@ -209,17 +209,22 @@ impl GateState {
         }
     }
 
-    /// The law of the machine: after this, never another attempt.
-    pub(super) fn commit(&mut self, now: Instant) {
+    /// The law of the machine: after this, never another attempt. What is no stream fails the attempt instead once its
+    /// client was told that events follow: it would read an error as one of them, and a clean end after it.
+    pub(super) fn commit(&mut self, now: Instant) -> Result<(), Stop> {
         if self.phase == Phase::Committed {
-            return;
+            return Ok(());
         }
         if self.phase == Phase::Opened {
+            if !self.answer.as_ref().is_none_or(Answer::is_events) {
+                return Err(Stop::Fault(Fault::Refused));
+            }
             // The client already has a head.
             self.held
                 .retain(|task| !matches!(task, HttpTask::Header(..)));
         }
         self.phase = Phase::Committed;
         self.committed_at = Some(now);
+        Ok(())
     }
 }

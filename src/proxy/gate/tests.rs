@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use tollgate_base::clock;
 use tollgate_wire::mask::Mask;
-use tollgate_wire::{Endpoint, Surface};
+use tollgate_wire::{Dialect, Endpoint, Surface};
 
 const ROLE: &[u8] =
     b"data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
@@ -196,6 +196,56 @@ fn the_last_piece_of_a_long_document_waits_for_its_end() {
     match gate.pass(vec![body(b"", true)], now) {
         Pass::Last(tasks) => assert_eq!(tasks.len(), 2, "the rest, and the end"),
         _ => panic!("it is the end"),
+    }
+}
+
+/// Where only the end of the connection ends a document, a cut looked like its end.
+#[test]
+fn a_long_document_that_is_cut_does_not_end_cleanly() {
+    let now = clock::now();
+    let gate = gate(now);
+    gate.begin(now + Duration::from_secs(60), now);
+    let observer = Observer::whole(Endpoint::Generate(Surface::ChatCompletions));
+    gate.answering(Answer::Whole(observer), None, masking(), now);
+    let long = format!("{{\"text\":\"{}", "x".repeat(HOLD_BYTES));
+    let long = HttpTask::Body(Some(Bytes::from(long)), false);
+    assert_eq!(
+        written(gate.pass(vec![head(), long], now)),
+        1,
+        "the head: the answer has committed"
+    );
+    let pass = gate.pass(vec![HttpTask::Done], now);
+    assert!(matches!(pass, Pass::Fail(_)), "a cut");
+    assert_eq!(gate.fault(), Some(Fault::Truncated));
+    assert!(!gate.is_complete(), "it has not come to its end");
+}
+
+/// It was judged while nothing had left, and its body came after the client had been given a head: it stood among the
+/// events as it came, before a clean end.
+#[test]
+fn an_error_does_not_leave_behind_comments() {
+    let start = clock::now();
+    let now = start + Duration::from_secs(10);
+    let short: &'static [u8] = b"{\"error\":{\"message\":\"no\"}}";
+    let long: &'static [u8] = Box::leak(vec![b' '; HOLD_BYTES + 1].into_boxed_slice());
+    let reworded = || {
+        let error = Gathered::error(Dialect::OpenAi, "id".into(), 500, 1 << 20);
+        Answer::Gathered(Box::new(error))
+    };
+    for (name, answer, rest) in [
+        ("as it is", Answer::Relay, body(short, true)),
+        ("too long to hold", Answer::Relay, body(long, false)),
+        ("in other words", reworded(), body(short, true)),
+    ] {
+        let gate = gate(start);
+        gate.begin(start + Duration::from_secs(60), start);
+        gate.answering(answer, None, masking(), start);
+        assert_eq!(written(gate.pass(vec![head()], start)), 0, "{name}");
+        assert_eq!(gate.tick(now), Tick::Open, "{name}");
+        let pass = gate.pass(vec![rest], now);
+        assert!(matches!(pass, Pass::Fail(_)), "{name}");
+        assert_eq!(gate.phase(), Phase::Opened, "{name}");
+        assert_eq!(gate.fault(), Some(Fault::Refused), "{name}");
     }
 }
 

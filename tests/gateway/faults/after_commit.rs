@@ -216,24 +216,28 @@ async fn a_whole_answer_too_long_to_hold_back_breaks_visibly() {
         .data(format!("{{\"text\":\"{long}"))
         .wait(100)
         .cut();
-    let bad = Fake::start(Wire::H1, script).await;
-    let good = Fake::good(Wire::H1, "never asked").await;
-    let gateway = Gateway::builder()
-        .fake("bad", &bad)
-        .fake("good", &good)
-        .start()
-        .await;
-    for version in [Version::H1, Version::H2] {
-        let mut client = Client::connect(version, gateway.address).await;
-        let answer = client
-            .ask(&Request::chat(&["bad:m", "good:m"], false))
+    for script in [script.clone(), script.close_delimited()] {
+        let framing = script.framing;
+        let bad = Fake::start(Wire::H1, script).await;
+        let good = Fake::good(Wire::H1, "never asked").await;
+        let gateway = Gateway::builder()
+            .fake("bad", &bad)
+            .fake("good", &good)
+            .start()
             .await;
-        assert_eq!((answer.status(), answer.clean), (200, false), "{version:?}");
-        assert_eq!(
-            good.count(),
-            0,
-            "{version:?}: it was committed when it grew past 256 KiB"
-        );
+        for version in [Version::H1, Version::H2] {
+            let case = format!("{framing:?} {version:?}");
+            let mut client = Client::connect(version, gateway.address).await;
+            let answer = client
+                .ask(&Request::chat(&["bad:m", "good:m"], false))
+                .await;
+            assert_eq!((answer.status(), answer.clean), (200, false), "{case}");
+            assert_eq!(
+                good.count(),
+                0,
+                "{case}: it was committed when it grew past 256 KiB"
+            );
+        }
     }
 }
 

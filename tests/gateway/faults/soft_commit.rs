@@ -7,7 +7,7 @@ use crate::common::client::{Client, Version};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
-use crate::common::script::{Script, chat_role, chat_word};
+use crate::common::script::{Script, chat_role, chat_word, openai_error};
 use crate::common::sse;
 
 const VERSIONS: [Version; 2] = [Version::H1, Version::H2];
@@ -101,6 +101,36 @@ async fn when_all_fail_behind_the_comments_an_error_event_says_so() {
             "{version:?}: {}",
             answer.text()
         );
+    }
+}
+
+/// It stood among the events as it came, and the stream ended as if all were well.
+#[tokio::test]
+async fn an_error_whose_body_comes_behind_the_comments_becomes_an_event() {
+    for status in [400, 500] {
+        let slow = Script::new()
+            .head(status, &[("content-type", "application/json")])
+            .wait(900)
+            .data(openai_error("too late").to_string());
+        let fake = Fake::start(Wire::H1, slow).await;
+        let timeouts = json!({"timeouts": {"per_request": "5s", "hold": "300ms"}});
+        let gateway = Gateway::builder()
+            .fake("slow", &fake)
+            .config(timeouts)
+            .start()
+            .await;
+        for version in VERSIONS {
+            let answer = Client::connect(version, gateway.address)
+                .await
+                .ask(&Request::chat(&["slow:m"], true))
+                .await;
+            let case = format!("{status} {version:?}: {}", answer.text());
+            assert_eq!((answer.status(), answer.clean), (200, false), "{case}");
+            assert!(sse::comments(&answer.body) > 0, "{case}");
+            let error = sse::error(&answer.body).unwrap_or_default();
+            assert_eq!(error["error"]["code"], "ERR_TOLLGATE_3807", "{case}");
+            assert!(!answer.text().contains("fake_error"), "{case}");
+        }
     }
 }
 
