@@ -37,8 +37,6 @@ pub struct Machine {
     deadline: Instant,
     attempts: Vec<Attempt>,
     state: State,
-    /// When the open attempt began.
-    began: Instant,
     retry: Retry,
     /// What may be tried again, and from when on.
     again: Vec<(Slot, Instant)>,
@@ -142,7 +140,6 @@ impl Machine {
             deadline,
             attempts: Vec::new(),
             state: State::Waiting,
-            began: started,
             retry: Retry::default(),
             again: Vec::new(),
             not_before: None,
@@ -181,7 +178,6 @@ impl Machine {
             return None;
         }
         self.cursor += 1;
-        self.began = now;
         self.state = State::Attempting(slot);
         Some(slot.candidate)
     }
@@ -239,11 +235,11 @@ impl Machine {
         self.deadline
     }
 
-    /// Whether the answer of the open attempt will be the client's if the attempt fails with `outcome`.
+    /// Whether the answer of the open attempt will be the client's if the attempt fails with `outcome` at `now`.
     /// Ask before the answer's body is discarded. True means that [`failed`](Machine::failed) with the
-    /// same outcome ends in [`Ending::RelayLast`]. (Whether a header has gone out meanwhile, so that there
+    /// same outcome, then, ends in [`Ending::RelayLast`]. (Whether a header has gone out meanwhile, so that there
     /// is no status left to relay, is the caller's to know.)
-    pub fn would_relay(&self, outcome: &Outcome) -> bool {
+    pub fn would_relay(&self, outcome: &Outcome, now: Instant) -> bool {
         let State::Attempting(slot) = self.state else {
             return false;
         };
@@ -252,7 +248,7 @@ impl Machine {
         }
         let mut earlier = self.attempts.iter();
         !self.follows(outcome.verdict())
-            && !self.repeats(slot, outcome)
+            && !self.repeats(slot, outcome, now)
             && earlier.all(|attempt| attempt.outcome.same_answer(outcome))
     }
 
@@ -267,12 +263,12 @@ impl Machine {
             State::Ended(step) => return step,
             State::Waiting => {}
             State::Attempting(slot) => {
-                let ready = self.ready(slot, &outcome);
+                let ready = self.ready(slot, &outcome, now);
                 self.attempts.push(Attempt {
                     candidate: slot.candidate,
                     outcome,
                 });
-                self.again.extend(ready.map(|wait| (slot, now + wait)));
+                self.again.extend(ready.map(|ready| (slot, ready)));
                 self.skip(slot, verdict, stops);
                 self.repeat(slot.model);
             }

@@ -138,7 +138,8 @@ fn judge(
     let counted_here =
         attempt.endpoint == Endpoint::CountTokens && !matches!(status, 400 | 413 | 422);
     let may_relay = phase == Phase::Held && !counted_here;
-    let relays = |outcome: &Outcome| may_relay && planned.machine.would_relay(outcome);
+    let now = clock::now();
+    let relays = |outcome: &Outcome| may_relay && planned.machine.would_relay(outcome, now);
     let candidate = &planned.candidates[attempt.candidate];
     let is_read_first = is_told(status, &candidate.provider.error_rules);
     planned.bill.refused(status, &outcome);

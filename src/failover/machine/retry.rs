@@ -1,23 +1,23 @@
 //! Candidates that are tried again, where the operator asks for it.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use super::{Machine, Slot, is_skipped};
 use crate::classify::Outcome;
 
 impl Machine {
-    /// How long to wait before the candidate may be tried again after this; `None` if it may not.
-    pub(super) fn ready(&self, slot: Slot, outcome: &Outcome) -> Option<Duration> {
+    /// When the candidate may be tried again after failing so at `now`; `None` if it may not.
+    pub(super) fn ready(&self, slot: Slot, outcome: &Outcome, now: Instant) -> Option<Instant> {
         let wait = outcome.passes().filter(|_| slot.retries > 0)?;
-        let in_time = self.began.checked_add(wait)? < self.deadline;
-        (wait <= self.retry.most && in_time).then_some(wait)
+        let ready = now.checked_add(wait)?;
+        (wait <= self.retry.most && ready < self.deadline).then_some(ready)
     }
 
-    /// Whether a candidate of the open attempt's model will be tried again after this outcome.
-    pub(super) fn repeats(&self, slot: Slot, outcome: &Outcome) -> bool {
+    /// Whether a candidate of the open attempt's model will be tried again if the attempt fails so at `now`.
+    pub(super) fn repeats(&self, slot: Slot, outcome: &Outcome, now: Instant) -> bool {
         let verdict = outcome.verdict();
         let mut again = self.again.iter();
-        self.ready(slot, outcome).is_some()
+        self.ready(slot, outcome, now).is_some()
             || again
                 .any(|(other, _)| other.model == slot.model && !is_skipped(slot, verdict, other))
     }

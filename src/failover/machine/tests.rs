@@ -34,7 +34,7 @@ fn run(plan: &[(usize, &str)], outcomes: &[Outcome]) -> (Vec<usize>, Ending) {
     for outcome in outcomes {
         let Some(at) = machine.next(now) else { break };
         attempted.push(at);
-        let relay = machine.would_relay(outcome);
+        let relay = machine.would_relay(outcome, now);
         let step = machine.failed(outcome.clone(), now);
         let relayed = step != Step::Next && matches!(machine.ending(), Ending::RelayLast { .. });
         assert_eq!(
@@ -216,7 +216,7 @@ fn retried(
             .take_wait()
             .map_or(0, |until| (until - now).as_secs());
         attempted.push((at, wait));
-        let relay = machine.would_relay(outcome);
+        let relay = machine.would_relay(outcome, now);
         let step = machine.failed(outcome.clone(), now);
         let relayed = step != Step::Next && matches!(machine.ending(), Ending::RelayLast { .. });
         assert_eq!(
@@ -271,6 +271,30 @@ fn what_passes_is_tried_again_before_another_model_is() {
     assert_eq!(attempted.len(), 1, "off by default");
 }
 
+/// The wait was counted from the attempt's start: an attempt that took long was to be tried again after the end of the
+/// request's time, and what the provider had answered was lost.
+#[test]
+fn what_is_to_be_waited_for_beyond_the_deadline_is_relayed() {
+    let retry = Retry {
+        same: 1,
+        most: Duration::from_secs(3),
+    };
+    let plan = [candidate(0, "a")];
+    let start = tollgate_base::clock::now();
+    for (left, again) in [(4, true), (2, false), (1, false)] {
+        let mut machine = Machine::new(&plan, start, TOTAL).retrying(retry);
+        assert_eq!(machine.next(start), Some(0));
+        let now = start + TOTAL.saturating_sub(Duration::from_secs(left));
+        assert_eq!(machine.would_relay(&limited(2), now), !again, "{left} s");
+        let step = machine.failed(limited(2), now);
+        assert_eq!(step == Step::Next, again, "{left} s: {step:?}");
+        if !again {
+            let wait = Some(Duration::from_secs(2));
+            assert_eq!(machine.ending(), Ending::RelayLast { retry_after: wait });
+        }
+    }
+}
+
 #[test]
 fn a_content_filter_is_the_last_word_if_it_shall_be() {
     let plan = [candidate(0, "a"), candidate(1, "a")];
@@ -279,7 +303,7 @@ fn a_content_filter_is_the_last_word_if_it_shall_be() {
     for stops in [true, false] {
         let mut machine = Machine::new(&plan, now, TOTAL).stopping_at_filters(stops);
         assert_eq!(machine.next(now), Some(0));
-        assert_eq!(machine.would_relay(&filtered), stops);
+        assert_eq!(machine.would_relay(&filtered, now), stops);
         let step = machine.failed(filtered.clone(), now);
         assert_eq!(step == Step::Exhausted, stops, "{step:?}");
         if stops {
@@ -390,9 +414,9 @@ fn what_cannot_be_told_the_request_is_no_attempt_and_no_candidate() {
     machine.decline();
     assert_eq!(machine.next(now), Some(1));
     let limited = limited(3);
-    assert!(!machine.would_relay(&limited), "another one is left");
+    assert!(!machine.would_relay(&limited, now), "another one is left");
     machine.keep(|index| index != 2);
-    assert!(machine.would_relay(&limited), "none is left that can");
+    assert!(machine.would_relay(&limited, now), "none is left that can");
     assert_eq!(machine.failed(limited, now), Step::Exhausted);
     assert_eq!(machine.attempts().len(), 1);
     let wait = Some(Duration::from_secs(3));
@@ -592,7 +616,7 @@ proptest! {
                     prop_assert_eq!(machine.next(now), None, "after commit, never another attempt");
                     prop_assert!(!machine.postpone());
                     let outcome = event.outcome.clone().unwrap_or(Outcome::Broken);
-                    prop_assert!(!machine.would_relay(&outcome), "after commit, nothing is relayed instead");
+                    prop_assert!(!machine.would_relay(&outcome, now), "after commit, nothing is relayed instead");
                     prop_assert_eq!(machine.failed(outcome, now), Step::Stop, "after commit, never another attempt");
                     machine.commit();
                 }
@@ -602,7 +626,7 @@ proptest! {
                 skipped.push(pairs[at].0);
             }
             let last = !machine.follows(outcome.verdict());
-            let relay = machine.would_relay(outcome);
+            let relay = machine.would_relay(outcome, now);
             let step = machine.failed(outcome.clone(), now);
             if last {
                 prop_assert_ne!(step, Step::Next, "is_last foresees that nothing follows");
