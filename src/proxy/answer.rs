@@ -197,12 +197,14 @@ fn theirs(
     (answer, coding): (&Answer, Option<Coding>),
     mask: &Mask,
 ) -> HeaderMap {
-    // The length is not the provider's any more once its usage chunk is taken out, its words are changed, or its
-    // compression is undone.
+    // The length is not the provider's any more once its usage chunk is taken out, its words are changed, its
+    // compression is undone, or comments may stand between its events.
     let is_reworded = answer.is_reworded();
-    let unseen = matches!(answer, Answer::Unseen(_));
-    let is_translated = unseen && attempt.reply.is_some();
-    let length_changes = attempt.strip_usage || is_reworded || is_translated || coding.is_some();
+    let is_resized = match answer {
+        Answer::Unseen(unseen) => unseen.streams || attempt.reply.is_some(),
+        _ => is_reworded,
+    };
+    let length_changes = attempt.strip_usage || is_resized || coding.is_some();
     let mut headers = kept(head, own_key, length_changes, mask);
     if is_reworded {
         let json = HeaderValue::from_static("application/json");

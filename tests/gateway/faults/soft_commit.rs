@@ -1,7 +1,7 @@
 //! A client that waits long is given a status and comments, and the machine goes on behind them; and
 //! comments keep a silent stream alive, at event boundaries only.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::client::{Client, Version};
 use crate::common::fake::{Fake, Wire};
@@ -203,6 +203,47 @@ async fn comments_come_only_between_events() {
                 "{wire:?} {version:?}: nothing else is changed"
             );
             assert!(answer.clean, "{wire:?} {version:?}");
+        }
+    }
+}
+
+/// The length was passed on, and the comments pushed the end of the stream out of it.
+#[tokio::test]
+async fn a_stream_with_comments_is_longer_than_its_provider_announced() {
+    let script = Script::sse()
+        .length()
+        .data(chat_word("one "))
+        .wait(700)
+        .data(chat_word("two"))
+        .data("data: [DONE]\n\n");
+    let sent = String::from_utf8(script.body()).unwrap();
+    // Nothing is taken out for a client that asks for all.
+    let mut request = Request::chat(&["p:m"], true);
+    let mut body: Value = serde_json::from_slice(&request.body).unwrap();
+    body["stream_options"] = json!({"include_usage": true});
+    request.body = body.to_string().into();
+    for wire in [Wire::H1, Wire::TlsH2] {
+        let fake = Fake::start(wire, script.clone()).await;
+        let timeouts = json!({"timeouts": {"stream_idle": "5s", "keepalive": "200ms"}});
+        let gateway = Gateway::builder()
+            .fake("p", &fake)
+            .config(timeouts)
+            .start()
+            .await;
+        for version in VERSIONS {
+            let mut client = Client::connect(version, gateway.address).await;
+            let answer = client.ask(&request).await;
+            let case = format!("{wire:?} {version:?}: {}", answer.text());
+            assert!(answer.clean, "{case}");
+            assert_eq!(answer.header("content-length"), None, "{case}");
+            assert!(sse::comments(&answer.body) >= 1, "{case}");
+            let kept: Vec<String> = answer
+                .text()
+                .split_inclusive("\n\n")
+                .filter(|block| !block.starts_with(':'))
+                .map(str::to_owned)
+                .collect();
+            assert_eq!(kept.concat(), sent, "{case}");
         }
     }
 }
