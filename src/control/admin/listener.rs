@@ -3,8 +3,12 @@
 //! Invariant: a client that is slow, silent or greedy costs one connection of [`CONNECTIONS`], for a bounded time.
 
 use std::future::Future;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,8 +20,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tower_service::Service;
 
 /// Most connections at once; further ones wait to be accepted.
@@ -28,6 +34,11 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 const HEAD_MAX: usize = 64 * 1_024;
 /// Silence on an HTTP/2 connection before the client is asked whether it lives, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
+/// How long a connection stays without a request under way, whatever else is said on it; what is left of an answer has
+/// to leave within it.
+const IDLE: Duration = Duration::from_secs(120);
+/// How long a client may take nothing of what is written to it.
+const WRITE_TIME: Duration = Duration::from_secs(30);
 /// How long to wait after the system refused a connection, for example for want of file descriptors.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -73,12 +84,17 @@ fn connection(
     router: Router,
     graceful: &GracefulShutdown,
 ) {
-    let heard = Arc::new(Notify::new());
-    let hears = heard.clone();
+    let activity = Arc::new(Activity::default());
+    let heard = activity.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
-        hears.notify_one();
+        let under_way = heard.begin();
         request.extensions_mut().insert(ConnectInfo(address));
-        router.clone().call(request)
+        let answer = router.clone().call(request);
+        async move {
+            let answer = answer.await;
+            drop(under_way);
+            answer
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -94,24 +110,167 @@ fn connection(
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX))
         .max_concurrent_streams(64);
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Timed::new(stream)), service)
         .into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        // Before it is known which version of HTTP is spoken, no timeout of HTTP's applies.
-        let silent = async {
-            if tokio::time::timeout(HEAD_TIME, heard.notified())
-                .await
-                .is_ok()
-            {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             // What ends a connection early is its client's affair.
             _ = connection => {}
-            () = silent => {}
+            () = activity.ends() => {}
         }
         drop(permit);
     });
+}
+
+/// What is under way on one connection.
+#[derive(Default)]
+struct Activity {
+    requests: AtomicUsize,
+    /// One began or ended.
+    changed: Notify,
+}
+
+/// A request under way, until it is dropped.
+struct UnderWay(Arc<Activity>);
+
+impl Activity {
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+        UnderWay(self.clone())
+    }
+
+    /// Waits until nothing has been under way for too long.
+    async fn ends(&self) {
+        // Before it is known which version of HTTP is spoken, no timeout of HTTP's applies; and a client of HTTP/2 that
+        // answers pings would stay for ever.
+        let mut patience = HEAD_TIME;
+        loop {
+            let changed = tokio::time::timeout(patience, self.changed.notified()).await;
+            if changed.is_err() && self.requests.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            patience = IDLE;
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+}
+
+/// A stream whose writes fail once its client has taken nothing for [`WRITE_TIME`].
+struct Timed {
+    stream: TcpStream,
+    /// Since when a write waits, as the end of its time.
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timed {
+    fn new(stream: TcpStream) -> Timed {
+        Timed { stream, late: None }
+    }
+
+    fn in_time(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.late = None;
+            return written;
+        }
+        let late = || Box::pin(tokio::time::sleep(WRITE_TIME));
+        let late = self.late.get_or_insert_with(late).as_mut();
+        late.poll(context)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Timed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Timed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.in_time(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    // A socket holds nothing back: neither of these waits.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// Whether a connection on which nothing more happens is let go within this time.
+    async fn let_go(activity: &Activity, within: Duration) -> bool {
+        tokio::time::timeout(within, activity.ends()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_stays_while_a_request_is_under_way_and_not_long_after() {
+        let activity = Arc::new(Activity::default());
+        assert!(let_go(&activity, HEAD_TIME * 2).await, "it never spoke");
+        let (one, other) = (activity.begin(), activity.begin());
+        drop(one);
+        assert!(!let_go(&activity, IDLE * 10).await);
+        drop(other);
+        assert!(!let_go(&activity, IDLE / 2).await);
+        assert!(let_go(&activity, IDLE * 2).await);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let mut stream = Timed::new(accepted.unwrap().0);
+        let bytes = vec![0; 1 << 20];
+        tokio::time::pause();
+        let error = loop {
+            if let Err(error) = stream.write_all(&bytes).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(client);
+    }
 }
