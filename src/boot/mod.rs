@@ -9,7 +9,7 @@ use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::{Metrics, process_log};
 use crate::proxy::{Drain, Notices, Peers, Publisher, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
-use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults};
+use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults, WatchedFiles};
 use tollgate_control::Control;
 use tollgate_failover::Health;
 use tollgate_ledger::events::EventIds;
@@ -75,7 +75,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         log::warn!("core dumps, which would hold keys, cannot be forbidden: {error}");
     }
     let env: Environment = Arc::new(|name| std::env::var(name).ok());
-    let config = tollgate_config::load(path, &*env)?;
+    let (config, files) = WatchedFiles::load(path, env)?;
 
     let metrics = Arc::new(Metrics::new().map_err(|error| BootError::Internal(error.to_string()))?);
     metrics.config_loaded(clock::wall());
@@ -109,8 +109,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     forget_cool_downs(&control, &shared);
     let (feeder, feed_reader) = Feeder::new(config.clone(), metrics.clone());
     let _watcher = reload::watch(
-        path,
-        env,
+        files,
         &config,
         shared.clone(),
         control.clone(),

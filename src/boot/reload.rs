@@ -1,6 +1,5 @@
 //! Puts a changed configuration in force while the gateway runs.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::feeds::Feeder;
@@ -8,14 +7,13 @@ use super::ledger::Office;
 use super::{BootError, system};
 use crate::proxy::Shared;
 use tollgate_base::clock;
-use tollgate_config::{Config, Environment, Fault, Watcher};
+use tollgate_config::{Config, Fault, WatchedFiles, Watcher};
 use tollgate_control::Control;
 
 /// Watches the configuration's files and SIGHUP, and puts in force what they bring. A configuration with faults is not
 /// put in force.
 pub fn watch(
-    path: &Path,
-    env: Environment,
+    files: WatchedFiles,
     config: &Arc<Config>,
     shared: Arc<Shared>,
     control: Arc<Control>,
@@ -23,34 +21,29 @@ pub fn watch(
     feeder: Feeder,
 ) -> Result<Watcher, BootError> {
     let started_with = config.clone();
-    let watcher = Watcher::start(
-        path.to_path_buf(),
-        env,
-        config.sources.clone(),
-        move |loaded| {
-            // A reload may come of SIGHUP, which also means that the log was rotated.
-            shared.access_log.reopen();
-            let loaded = loaded.map_err(|faults| faults.faults);
-            let loaded = loaded.and_then(|config| with_prices(&control.config(), config));
-            shared.metrics.config_reload(loaded.is_ok(), clock::wall());
-            match loaded {
-                Ok(config) => {
-                    if let Some(office) = &office {
-                        office.reconfigure(&config);
-                    }
-                    let config = Arc::new(config);
-                    swap(&control, &started_with, config.clone());
-                    feeder.reconfigure(config);
+    let watcher = Watcher::start(files, move |loaded| {
+        // A reload may come of SIGHUP, which also means that the log was rotated.
+        shared.access_log.reopen();
+        let loaded = loaded.map_err(|faults| faults.faults);
+        let loaded = loaded.and_then(|config| with_prices(&control.config(), config));
+        shared.metrics.config_reload(loaded.is_ok(), clock::wall());
+        match loaded {
+            Ok(config) => {
+                if let Some(office) = &office {
+                    office.reconfigure(&config);
                 }
-                Err(faults) => {
-                    log::error!("configuration not reloaded, the one in force is kept");
-                    for fault in &faults {
-                        log::error!("{fault}");
-                    }
+                let config = Arc::new(config);
+                swap(&control, &started_with, config.clone());
+                feeder.reconfigure(config);
+            }
+            Err(faults) => {
+                log::error!("configuration not reloaded, the one in force is kept");
+                for fault in &faults {
+                    log::error!("{fault}");
                 }
             }
-        },
-    )
+        }
+    })
     .map_err(system("cannot watch the configuration"))?;
     tollgate_config::reload_on_hangup(watcher.trigger()).map_err(system("cannot catch SIGHUP"))?;
     Ok(watcher)

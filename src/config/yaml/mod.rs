@@ -45,7 +45,7 @@ pub use valid::{
     AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Cors, Ledger, Origin, PriceFeed,
     PriceFeeds, Proxy, Retry, Timeouts, Tls, WhenUnreachable,
 };
-pub use watch::{Environment, Watcher, reload_on_hangup};
+pub use watch::{Environment, WatchedFiles, Watcher, reload_on_hangup};
 
 /// Looks up a variable of this process's environment; one that is not Unicode counts as not set.
 pub fn environment(name: &str) -> Option<String> {

@@ -31,6 +31,65 @@ const IDLE_LOOK: Duration = Duration::from_secs(10);
 /// Looks up an environment variable.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// How often files that change while they are loaded are loaded anew at once.
+const TRIES: usize = 3;
+
+/// The files of a configuration in use, and what they held when it was loaded.
+pub struct WatchedFiles {
+    path: PathBuf,
+    env: Environment,
+    sources: Sources,
+    seen: [u8; 32],
+}
+
+impl WatchedFiles {
+    /// Loads the configuration at `path`, to be watched. What changes from then on is noticed, be it before the watch
+    /// begins: starting may take a while.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load(path: &Path, env: Environment) -> Result<(Config, WatchedFiles), Faults> {
+        let mut config = load(path, &*env)?;
+        // Which files there are is known after a load only; what they hold must be known before one.
+        let mut seen = [0; 32];
+        for _ in 0..TRIES {
+            let before = fingerprint(&config.sources);
+            let again = load(path, &*env)?;
+            let same = again.sources == config.sources;
+            config = again;
+            if same {
+                seen = before;
+                break;
+            }
+        }
+        let files = WatchedFiles {
+            path: path.to_path_buf(),
+            env,
+            sources: config.sources.clone(),
+            seen,
+        };
+        Ok((config, files))
+    }
+
+    /// Loads until the fingerprint taken before a load covers what that load read.
+    fn load_again(&mut self) -> Result<Config, Faults> {
+        let mut tries = 0;
+        loop {
+            self.seen = fingerprint(&self.sources);
+            let result = load(&self.path, &*self.env);
+            let sources = match &result {
+                Ok(config) => &config.sources,
+                Err(faults) => &faults.sources,
+            };
+            tries += 1;
+            if *sources == self.sources || tries == TRIES {
+                return result;
+            }
+            self.sources = sources.clone();
+        }
+    }
+}
+
 /// Watches a configuration's files on a thread of its own; stops when dropped.
 #[derive(Debug)]
 pub struct Watcher {
@@ -55,16 +114,14 @@ enum Signal {
 }
 
 impl Watcher {
-    /// Watches `sources` (those of the configuration in use) and calls `on_load` with the result of each new
-    /// load of `path`, valid or not. The caller swaps, logs and counts; its time delays the next load.
+    /// Watches `files` (those of the configuration in use) and calls `on_load` with the result of each new load, valid
+    /// or not. The caller swaps, logs and counts; its time delays the next load.
     ///
     /// # Errors
     ///
     /// When the system refuses to watch files or to start a thread.
     pub fn start(
-        path: PathBuf,
-        env: Environment,
-        sources: Sources,
+        files: WatchedFiles,
         on_load: impl FnMut(Result<Config, Faults>) + Send + 'static,
     ) -> io::Result<Watcher> {
         let (sender, receiver) = mpsc::channel();
@@ -76,12 +133,8 @@ impl Watcher {
             }
         })
         .map_err(io::Error::other)?;
-        let seen = fingerprint(&sources);
         let mut watch = Watch {
-            path,
-            env,
-            sources,
-            seen,
+            files,
             notifier,
             watched: BTreeSet::new(),
         };
@@ -125,46 +178,31 @@ impl Trigger {
 
 /// What the thread owns.
 struct Watch {
-    path: PathBuf,
-    env: Environment,
-    sources: Sources,
-    seen: [u8; 32],
+    files: WatchedFiles,
     notifier: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
 }
 
 impl Watch {
     fn run(mut self, signals: &Receiver<Signal>, mut on_load: impl FnMut(Result<Config, Faults>)) {
-        while let Some(forced) = wait(signals) {
-            if forced || fingerprint(&self.sources) != self.seen {
-                let result = self.load();
+        // The first look is for what changed before the watch began.
+        let mut forced = false;
+        loop {
+            if forced || fingerprint(&self.files.sources) != self.files.seen {
+                let result = self.files.load_again();
                 on_load(result);
             }
             self.follow();
-        }
-    }
-
-    /// Loads until the fingerprint taken before a load covers what that load read.
-    fn load(&mut self) -> Result<Config, Faults> {
-        let mut tries = 0;
-        loop {
-            self.seen = fingerprint(&self.sources);
-            let result = load(&self.path, &*self.env);
-            let sources = match &result {
-                Ok(config) => &config.sources,
-                Err(faults) => &faults.sources,
-            };
-            tries += 1;
-            if *sources == self.sources || tries == 3 {
-                return result;
+            match wait(signals) {
+                Some(asked) => forced = asked,
+                None => return,
             }
-            self.sources = sources.clone();
         }
     }
 
     /// Watches the directories of the present sources, and no others.
     fn follow(&mut self) {
-        let wanted = directories(&self.sources);
+        let wanted = directories(&self.files.sources);
         for gone in self.watched.difference(&wanted) {
             // It may be gone indeed.
             self.notifier.unwatch(gone).ok();
@@ -284,11 +322,13 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             prepare(dir.path());
             let file = dir.path().join("t.yaml");
-            let config = load(&file, &|_| None).unwrap();
+            let (_, files) = WatchedFiles::load(&file, Arc::new(|_| None)).unwrap();
+            Bench::of(dir, files)
+        }
+
+        fn of(dir: tempfile::TempDir, files: WatchedFiles) -> Bench {
             let (sender, loads) = mpsc::channel();
-            let watcher = Watcher::start(file, Arc::new(|_| None), config.sources, move |result| {
-                sender.send(result).unwrap();
-            });
+            let watcher = Watcher::start(files, move |result| sender.send(result).unwrap());
             Bench {
                 dir,
                 loads,
@@ -320,6 +360,22 @@ mod tests {
         assert!(bench.next().is_err());
         fs::write(bench.file("t.yaml"), total(102)).unwrap();
         assert_eq!(bench.next_total(), 102);
+    }
+
+    #[test]
+    fn a_change_before_the_watch_began_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("t.yaml");
+        fs::write(&file, total(100)).unwrap();
+        let (config, files) = WatchedFiles::load(&file, Arc::new(|_| None)).unwrap();
+        assert_eq!(config.timeouts.total.as_secs(), 100);
+        fs::write(&file, total(101)).unwrap();
+        let bench = Bench::of(dir, files);
+        assert_eq!(bench.next_total(), 101);
+        assert!(
+            bench.loads.recv_timeout(QUIET * 3).is_err(),
+            "once is enough"
+        );
     }
 
     #[test]
