@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use tollgate_base::clock;
 use tollgate_config::catalog::{Catalog, Layer, Name};
 use tollgate_config::feeds::{LARGEST, Read, Taken, read, take};
-use tollgate_config::sources::read_regular;
+use tollgate_config::sources::read_linked;
 use tollgate_config::{Config, Origin, PriceFeed, PriceFeeds};
 
 /// How often feeds that are files are checked for a change.
@@ -98,7 +98,8 @@ struct Watched {
 type Stamp = (u64, u64, u64, i64, i64);
 
 fn stamp(path: &Path) -> Option<Stamp> {
-    let it = std::fs::symlink_metadata(path).ok()?;
+    // Of what a link leads to: what Kubernetes mounts is swapped by a link elsewhere.
+    let it = std::fs::metadata(path).ok()?;
     Some((it.dev(), it.ino(), it.size(), it.ctime(), it.ctime_nsec()))
 }
 
@@ -236,7 +237,7 @@ impl Reader {
 
 fn bytes(feed: &PriceFeed) -> Result<Vec<u8>, String> {
     match &feed.origin {
-        Origin::File(path) => read_regular(path, LARGEST).map_err(|error| error.to_string()),
+        Origin::File(path) => read_linked(path, LARGEST).map_err(|error| error.to_string()),
         Origin::Url { url, .. } => fetch::feed(url.expose()),
     }
 }

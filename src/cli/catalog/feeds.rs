@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tollgate_base::clock;
 use tollgate_config::catalog::{Catalog, Kept};
 use tollgate_config::feeds::{Change, LARGEST, Taken, read, take};
-use tollgate_config::sources::read_regular;
+use tollgate_config::sources::read_linked;
 use tollgate_config::types::PriceFormat;
 use tollgate_config::{Config, PriceFeed};
 use tollgate_ledger::tariff::{Holds, show_rate};
@@ -181,7 +181,7 @@ fn of_file(
     format: PriceFormat,
 ) -> Result<(String, Taken), String> {
     let with_path = |fault: String| format!("{}: {fault}", file.display());
-    let bytes = read_regular(file, LARGEST).map_err(|error| with_path(error.to_string()))?;
+    let bytes = read_linked(file, LARGEST).map_err(|error| with_path(error.to_string()))?;
     let (known, below) = match config {
         Some(config) => {
             let feeds = &config.feeds;

@@ -6,6 +6,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
 /// The longest file that is read; `/dev/zero` is longer.
 pub const LONGEST: usize = 16 << 20;
 
@@ -48,12 +51,24 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger than `most` bytes.
 pub fn read_regular(file: &Path, most: usize) -> io::Result<Vec<u8>> {
-    use rustix::fs::OFlags;
-    use rustix::io::Errno;
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    read_bounded(file, most, OFlags::NOFOLLOW)
+}
+
+/// The same, of a file that may be a link to a regular one, as files are that Kubernetes mounts.
+///
+/// # Errors
+/// When it cannot be read, does not lead to a regular file, or is larger than `most` bytes.
+pub fn read_linked(file: &Path, most: usize) -> io::Result<Vec<u8>> {
+    read_bounded(file, most, OFlags::empty())
+}
+
+fn read_bounded(file: &Path, most: usize, flags: OFlags) -> io::Result<Vec<u8>> {
+    let follows = !flags.contains(OFlags::NOFOLLOW);
+    let flags = (flags | OFlags::NONBLOCK).bits();
     let flags = i32::try_from(flags).map_err(io::Error::other)?;
     let opened = File::options().read(true).custom_flags(flags).open(file);
     let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::LOOP) if follows => io::Error::other("it is a symbolic link to itself"),
         Some(Errno::LOOP) => io::Error::other("it is a symbolic link, which is not followed"),
         _ => error,
     })?;
@@ -75,4 +90,52 @@ pub fn read_regular(file: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// A file's content as text.
 pub(super) fn read_text(file: &Path) -> io::Result<String> {
     String::from_utf8(read(file)?).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_followed_to_a_regular_file_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "text").unwrap();
+        for (name, to) in [
+            ("link", at("file")),
+            ("twice", at("link")),
+            ("folder", dir.path().to_path_buf()),
+            ("device", "/dev/zero".into()),
+            ("dangling", at("nothing")),
+            ("loop", at("loop")),
+        ] {
+            symlink(to, at(name)).unwrap();
+        }
+        let said = |read: io::Result<Vec<u8>>| match read {
+            Ok(content) => String::from_utf8(content).unwrap(),
+            Err(error) => error.to_string(),
+        };
+        for (name, want) in [
+            ("file", "text"),
+            ("link", "text"),
+            ("twice", "text"),
+            ("folder", "it is not a regular file"),
+            ("device", "it is not a regular file"),
+            ("dangling", "No such file"),
+            ("loop", "it is a symbolic link to itself"),
+        ] {
+            let linked = said(read_linked(&at(name), 4));
+            assert!(linked.starts_with(want), "{name}: {linked}");
+            let plain = said(read_regular(&at(name), 4));
+            let want = match name {
+                "file" => "text",
+                _ => "it is a symbolic link, which is not followed",
+            };
+            assert_eq!(plain, want, "{name}");
+        }
+        assert!(read_linked(&at("link"), 3).is_err());
+    }
 }

@@ -258,7 +258,14 @@ async fn what_is_no_feed_changes_nothing_and_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     fs::write(at("good"), own(1.0)).unwrap();
-    symlink(at("good"), at("link")).unwrap();
+    for (to, link) in [
+        ("good", "mounted"),
+        ("directory", "link"),
+        ("/dev/zero", "zero"),
+        ("absent", "dangling"),
+    ] {
+        symlink(at(to), at(link)).unwrap();
+    }
     assert!(
         Command::new("mkfifo")
             .arg(at("pipe"))
@@ -278,7 +285,9 @@ async fn what_is_no_feed_changes_nothing_and_says_why() {
         .data("");
     let elsewhere = Fake::start(Wire::H1, elsewhere).await;
     let cases = [
-        ("link", "tollgate", "it is a symbolic link"),
+        ("link", "tollgate", "it is not a regular file"),
+        ("zero", "tollgate", "it is not a regular file"),
+        ("dangling", "tollgate", "No such file"),
         ("pipe", "litellm", "it is not a regular file"),
         ("directory", "litellm", "it is not a regular file"),
         ("large", "genai-prices", "it is larger than 64 MiB"),
@@ -289,7 +298,7 @@ async fn what_is_no_feed_changes_nothing_and_says_why() {
         ("absent", "litellm", "No such file"),
         ("good", "litellm", "is it of the format `litellm`?"),
     ];
-    let mut feeds = vec![json!({"id": "base", "file": at("good"), "format": "tollgate"})];
+    let mut feeds = vec![json!({"id": "base", "file": at("mounted"), "format": "tollgate"})];
     feeds.extend(cases.iter().map(
         |(file, format, _)| json!({"id": format!("x-{file}"), "file": at(file), "format": format}),
     ));
