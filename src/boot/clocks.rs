@@ -24,6 +24,15 @@ struct Said {
     server: bool,
 }
 
+/// What is said of the machine's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    CameBack,
+    Jumped,
+    Unwatched,
+    Again,
+}
+
 /// Never ends.
 pub async fn watch(database: Option<Database>, metrics: Arc<Metrics>) {
     let mut said = Said::default();
@@ -53,29 +62,43 @@ impl Said {
         self.jumps = reading.jumps;
         let differs = raw.abs_diff(sure) > millis(SLACK);
         metrics.clock("machine", if differs { ahead(raw, sure) } else { 0 }, new);
-        if new > 0 && raw.abs_diff(told) <= millis(SLACK) {
-            log::error!(
+        let is_right = raw.abs_diff(told) <= millis(SLACK);
+        match self.word(new > 0, differs, is_right) {
+            None => {}
+            Some(Word::CameBack) => log::error!(
                 "the machine's clock jumped for less than a second and came back: see what sets it"
-            );
-        } else if new > 0 {
-            log::error!(
+            ),
+            Some(Word::Jumped) => log::error!(
                 "the machine's clock jumped: it says {}, and should say {}, which is gone by. If it is wrong, set it \
                  right; if it is right, it is believed after {minutes} minutes, and nothing expires or is forgotten \
                  by it for {minutes} more",
                 time(raw),
                 time(told)
-            );
-        } else if differs && !self.differs {
-            log::warn!(
+            ),
+            Some(Word::Unwatched) => log::warn!(
                 "nobody has watched the clock since {}: what ended until {} is not used any more, and is booked as \
                  expired or forgotten once the clock has gone on for {minutes} minutes",
                 time(sure),
                 time(told)
-            );
-        } else if self.differs && !differs {
-            log::info!("the machine's clock is gone by again, at {}", time(told));
+            ),
+            Some(Word::Again) => {
+                log::info!("the machine's clock is gone by again, at {}", time(told));
+            }
         }
         self.differs = differs;
+    }
+
+    /// What there is to say of the machine's clock: whether it has jumped since the last look, is not what is gone by, and
+    /// says what it should.
+    fn word(&self, jumped: bool, differs: bool, is_right: bool) -> Option<Word> {
+        match (jumped, is_right) {
+            // That it jumped back to where it should be is no new trouble, if it was said that it is elsewhere.
+            (true, true) if !self.differs => Some(Word::CameBack),
+            (true, false) => Some(Word::Jumped),
+            _ if differs && !self.differs => Some(Word::Unwatched),
+            _ if self.differs && !differs => Some(Word::Again),
+            _ => None,
+        }
     }
 
     fn there(&mut self, server: u64, here: u64, metrics: &Metrics) {
@@ -102,4 +125,28 @@ fn ahead(one: u64, other: u64) -> i64 {
 
 fn time(ms: u64) -> Timestamp {
     Timestamp(UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_right_is_no_flicker() {
+        let after = |differs| Said {
+            differs,
+            ..Said::default()
+        };
+        let said =
+            |before, jumped, differs, is_right| after(before).word(jumped, differs, is_right);
+        assert_eq!(said(false, true, true, false), Some(Word::Jumped));
+        assert_eq!(said(true, false, true, false), None, "said once");
+        assert_eq!(said(true, true, false, true), Some(Word::Again));
+        assert_eq!(said(true, true, true, true), None);
+        assert_eq!(said(false, true, false, true), Some(Word::CameBack));
+        assert_eq!(said(true, true, true, false), Some(Word::Jumped));
+        assert_eq!(said(false, false, true, true), Some(Word::Unwatched));
+        assert_eq!(said(true, false, false, true), Some(Word::Again));
+        assert_eq!(said(false, false, false, true), None);
+    }
 }
