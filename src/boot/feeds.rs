@@ -38,6 +38,7 @@ impl Feeder {
     pub fn new(config: Arc<Config>, metrics: Arc<Metrics>) -> (Feeder, Reader) {
         prepare(&config);
         for feed in &config.feeds.feeds {
+            metrics.feed_known(&feed.id);
             if !config.feeds.kept(&feed.id).exists() {
                 let id = &feed.id;
                 log::info!(
@@ -195,6 +196,7 @@ impl Reader {
         self.config = config;
         // `tollgate catalog accept` may have changed what is kept.
         for feed in &self.config.feeds.feeds {
+            self.metrics.feed_known(&feed.id);
             if let Ok(Some(kept)) = kept::read(&self.config.feeds, &feed.id) {
                 self.metrics
                     .feed_kept(&feed.id, kept.taken.len(), kept.held.len());

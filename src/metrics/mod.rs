@@ -250,13 +250,20 @@ impl Metrics {
         set(&self.families.feed_held_back, held);
     }
 
+    /// A price feed is configured. Until it is read for the first time it was read at 0, so that one that never was can be
+    /// told from none.
+    pub fn feed_known(&self, feed: &str) {
+        let families = &self.families;
+        families.feed_time.with_label_values(&[feed]).add(0);
+        families.feed_failures.with_label_values(&[feed]).inc_by(0);
+    }
+
     /// A price feed was read; `now` is Unix time.
     pub fn feed_read(&self, feed: &str, now: Duration) {
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let families = &self.families;
-        families.feed_time.with_label_values(&[feed]).set(seconds);
-        // It is there from the beginning.
-        families.feed_failures.with_label_values(&[feed]).inc_by(0);
+        self.feed_known(feed);
+        let times = &self.families.feed_time;
+        times.with_label_values(&[feed]).set(seconds);
     }
 
     /// A price feed changed nothing, being broken.

@@ -283,6 +283,24 @@ fn the_rest_of_the_table() {
 }
 
 #[test]
+fn a_feed_that_was_never_read_has_a_time() {
+    let metrics = metrics();
+    let series = r#"tollgate_catalog_feed_last_success_timestamp_seconds{feed="f"}"#;
+    assert_eq!(value(&metrics.render(), series), None);
+    metrics.feed_known("f");
+    metrics.feed_failed("f");
+    assert_eq!(value(&metrics.render(), series), Some(0.0));
+    metrics.feed_read("f", Duration::from_secs(7));
+    metrics.feed_known("f");
+    let text = metrics.render();
+    assert_eq!(value(&text, series), Some(7.0), "it is known already");
+    let failures = r#"tollgate_catalog_feed_failures_total{feed="f"}"#;
+    assert_eq!(value(&text, failures), Some(1.0));
+    metrics.forget_feed("f");
+    assert_eq!(value(&metrics.render(), series), None);
+}
+
+#[test]
 fn gauges_are_refreshed_before_each_rendering() {
     let metrics = metrics();
     let scrapes = AtomicUsize::new(0);
