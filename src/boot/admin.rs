@@ -118,6 +118,7 @@ fn export_health(shared: &Shared, metrics: &Metrics) {
     if let Some(ledger) = &shared.ledger {
         metrics.ledger(ledger);
     }
+    metrics.forget_providers();
     let snapshot = shared.snapshot.load();
     let providers = snapshot.catalog.providers().iter();
     for provider in providers.filter(|provider| !provider.is_tenants()) {

@@ -197,6 +197,12 @@ impl Metrics {
             .inc();
     }
 
+    /// Forgets the gauges of all providers, which are then set anew for those that there are.
+    pub fn forget_providers(&self) {
+        self.families.keys_cooling.reset();
+        self.families.breaker.reset();
+    }
+
     /// Sets the number of a provider's keys that are cooling down.
     pub fn keys_cooling(&self, provider: &str, keys: usize) {
         self.families

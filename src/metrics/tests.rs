@@ -301,6 +301,25 @@ fn a_feed_that_was_never_read_has_a_time() {
 }
 
 #[test]
+fn a_provider_that_is_gone_has_no_gauges() {
+    let metrics = metrics();
+    for providers in [&["kept", "gone"][..], &["kept"]] {
+        metrics.forget_providers();
+        for provider in providers {
+            metrics.keys_cooling(provider, 1);
+            metrics.breaker(provider, BreakerState::Open);
+        }
+    }
+    let text = metrics.render();
+    for (provider, expected) in [("kept", Some(1.0)), ("gone", None)] {
+        let cooling = format!(r#"tollgate_keys_cooling{{provider="{provider}"}}"#);
+        let open = format!(r#"tollgate_breaker_state{{provider="{provider}",state="open"}}"#);
+        assert_eq!(value(&text, &cooling), expected, "{provider}");
+        assert_eq!(value(&text, &open), expected, "{provider}");
+    }
+}
+
+#[test]
 fn gauges_are_refreshed_before_each_rendering() {
     let metrics = metrics();
     let scrapes = AtomicUsize::new(0);
