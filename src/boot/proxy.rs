@@ -24,14 +24,15 @@ pub fn serve(
     shared: &Arc<Shared>,
     office: Option<Arc<Office>>,
 ) -> Result<(), BootError> {
+    let authorities = trust::Bundle::if_needed()
+        .map_err(system("cannot write the bundled certificate authorities"))?;
     let conf = ServerConf {
         threads: config.proxy.threads,
         work_stealing: true,
         // The plan is the bound; this must only be longer than any.
         max_retries: 100_000,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
-        ca_file: trust::bundle_if_needed()
-            .map_err(system("cannot write the bundled certificate authorities"))?,
+        ca_file: authorities.as_ref().map(trust::Bundle::path),
         grace_period_seconds: Some(config.proxy.drain.as_secs() + stop::SLACK.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         ..ServerConf::default()
@@ -40,6 +41,8 @@ pub fn serve(
     server.bootstrap();
 
     let mut app = http_proxy(&server.configuration, Gateway(shared.clone()));
+    // Its connector has read them.
+    drop(authorities);
     let mut options = HttpServerOptions::default();
     options.h2c = true;
     options.h2_idle_timeout = Some(config.proxy.keepalive);

@@ -1,19 +1,60 @@
 //! Which certificate authorities upstream TLS trusts: the system's, or a bundled set where the system has
 //! none (a minimal container).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tollgate_base::random;
 
-/// `None` if the system has authorities of its own; else the path of a file with the bundled ones.
-pub fn bundle_if_needed() -> io::Result<Option<String>> {
-    if !rustls_native_certs::load_native_certs().certs.is_empty() {
-        return Ok(None);
+/// A file with the bundled authorities. It is removed when this is dropped.
+pub struct Bundle(PathBuf);
+
+impl Bundle {
+    /// Writes the bundled authorities to a file; `None` if the system has authorities of its own.
+    pub fn if_needed() -> io::Result<Option<Bundle>> {
+        if !rustls_native_certs::load_native_certs().certs.is_empty() {
+            return Ok(None);
+        }
+        log::info!("the system has no certificate authorities; using the bundled ones (Mozilla's)");
+        Bundle::write(&std::env::temp_dir()).map(Some)
     }
-    log::info!("the system has no certificate authorities; using the bundled ones (Mozilla's)");
-    let path =
-        std::env::temp_dir().join(format!("tollgate-authorities-{}.pem", std::process::id()));
+
+    /// The file's path.
+    pub fn path(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
+
+    /// Others may write to the directory: they must neither know the file's name nor have made it, or they would say who
+    /// is trusted.
+    fn write(directory: &Path) -> io::Result<Bundle> {
+        let mut name = "tollgate-authorities-".to_owned();
+        random::push_hex96(&mut name);
+        name.push_str(".pem");
+        let path = directory.join(name);
+        let mut options = File::options();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        let bundle = Bundle(path);
+        file.write_all(pem().as_bytes())?;
+        Ok(bundle)
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        // It holds nothing that is secret.
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+fn pem() -> String {
     let mut pem = String::new();
     for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
         pem.push_str("-----BEGIN CERTIFICATE-----\n");
@@ -24,6 +65,27 @@ pub fn bundle_if_needed() -> io::Result<Option<String>> {
         }
         pem.push_str("-----END CERTIFICATE-----\n");
     }
-    std::fs::write(&path, pem)?;
-    Ok(Some(path.to_string_lossy().into_owned()))
+    pem
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_bundle_is_a_file_of_its_own_that_does_not_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let bundles = [(); 2].map(|()| Bundle::write(dir.path()).unwrap());
+        assert_ne!(bundles[0].path(), bundles[1].path());
+        for bundle in &bundles {
+            let mode = bundle.0.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            let pem = std::fs::read_to_string(&bundle.0).unwrap();
+            assert!(pem.starts_with("-----BEGIN CERTIFICATE-----\n"));
+        }
+        drop(bundles);
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
 }
