@@ -13,7 +13,7 @@ use super::gate::{Fault, Phase, ended_by_gateway};
 use super::line::Line;
 use super::shared::Shared;
 use super::timer::Timer;
-use super::worded::worded;
+use super::worded::worded_aside;
 use super::{count, peers};
 use tollgate_base::clock;
 use tollgate_config::Timeouts;
@@ -94,7 +94,7 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
     let (body, key, planned) = (&received.body, &caller.key, ctx.planned.as_mut()?);
     let translation = &mut ctx.translation;
     let mut now = clock::now();
-    let (index, candidate) = loop {
+    let (index, candidate, worded) = loop {
         let index = planned.machine.next(now)?;
         if let Some(until) = planned.machine.take_wait() {
             let mut timer = Timer::default();
@@ -111,8 +111,15 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
             planned.machine.decline();
             continue;
         }
-        if shared.health.begin(candidate, &key.account, now) || !planned.machine.postpone() {
-            break (index, candidate);
+        if !shared.health.begin(candidate, &key.account, now) && planned.machine.postpone() {
+            continue;
+        }
+        let carried = translation.take(index);
+        let worded = worded_aside(&caller.aside, body, key, candidate, carried).await;
+        now = clock::now(); // and so it does here
+        match worded {
+            Some(worded) => break (index, candidate, worded),
+            None => planned.machine.decline(),
         }
     };
     let (id, number) = (&ctx.request_id, ctx.past.len() + 1);
@@ -120,7 +127,6 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         "request {id}: attempt {number} asks {candidate} with the key {}",
         candidate.key.id
     );
-    let worded = worded(body, key, candidate, translation.take(index));
     let started = ctx.started;
     // An answer that is not streamed shows no life before it is there.
     let generates =

@@ -1,9 +1,11 @@
 //! A request in a candidate's own words: its model, the limits that hold, and nothing that it does not take.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::aside::{Aside, LARGE};
 use super::translation::{Carried, most_output, target};
 use tollgate_config::access::AccessKey;
 use tollgate_config::catalog::Provider;
@@ -23,8 +25,25 @@ pub(super) struct Worded {
     pub dropped: Vec<String>,
 }
 
+/// The same as [`worded`], away from the proxy's threads where a large body may have to be read and written anew; one that
+/// is carried was. `None` if it panics.
+pub(super) async fn worded_aside(
+    aside: &Aside,
+    client: &RequestBody,
+    key: &Arc<AccessKey>,
+    candidate: &Candidate,
+    carried: Option<Carried>,
+) -> Option<Worded> {
+    if carried.is_some() || client.bytes().len() <= LARGE {
+        return Some(worded(client, key, candidate, carried));
+    }
+    let (client, key, candidate) = (client.clone(), key.clone(), candidate.clone());
+    let work = move || worded(&client, &key, &candidate, None);
+    Box::pin(aside.run(work)).await.ok()
+}
+
 /// Puts the request into the candidate's words; `carried` is what crosses to another of its APIs than the client's.
-pub(super) fn worded(
+fn worded(
     client: &RequestBody,
     key: &AccessKey,
     candidate: &Candidate,
@@ -147,4 +166,65 @@ fn unlisted<'a>(provider: &Provider, body: &'a RequestBody) -> Vec<Cow<'a, str>>
     body.other_names()
         .filter(|name| !provider.takes(surface, name))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::proxy::aside::Room;
+    use tollgate_config::access::Snapshot;
+
+    fn candidate() -> Candidate {
+        let yaml =
+            "providers: [{ id: p, base_url: 'http://127.0.0.1:1', keys: [{ id: k, value: x }] }]";
+        let config = Arc::new(tollgate_config::parse(yaml, &|_| None).unwrap());
+        let snapshot = Snapshot::build(config.clone(), config.catalog.clone(), 1);
+        Candidate {
+            provider: snapshot.catalog.provider("p").unwrap().clone(),
+            model: None,
+            upstream_model: "other".into(),
+            key: snapshot.provider_key("k").unwrap().clone(),
+            surface: Surface::ChatCompletions,
+            model_index: 0,
+        }
+    }
+
+    fn chat(length: usize) -> RequestBody {
+        let text = "x".repeat(length);
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+        RequestBody::parse(Endpoint::Generate(Surface::ChatCompletions), body.into()).unwrap()
+    }
+
+    /// The proxy's threads have other requests to serve.
+    #[tokio::test]
+    async fn a_large_body_is_put_into_words_aside() {
+        let key = Arc::new(AccessKey {
+            id: "a".into(),
+            name: None,
+            account: "a".into(),
+            settings: Arc::default(),
+            configuration: None,
+            digest: [0; 32],
+            limits: Arc::from([]),
+            newer: false,
+            used: Default::default(),
+        });
+        let room = Room::open(1).unwrap();
+        let aside = room.of(&key.account);
+        let (end, held) = mpsc::channel::<()>();
+        let mut busy = Box::pin(aside.run(move || held.recv().ok()));
+        assert!((&mut busy).now_or_never().is_none());
+        let (small, large, candidate) = (chat(10), chat(LARGE), candidate());
+        let at_once = worded_aside(&aside, &small, &key, &candidate, None).now_or_never();
+        assert!(at_once.flatten().is_some());
+        let mut later = Box::pin(worded_aside(&aside, &large, &key, &candidate, None));
+        assert!((&mut later).now_or_never().is_none());
+        drop(end);
+        let body = later.await.unwrap().body;
+        assert!(body.starts_with(br#"{"model":"other""#) && body.len() > LARGE);
+    }
 }
