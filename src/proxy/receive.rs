@@ -14,7 +14,6 @@ use super::shared::Shared;
 use super::{admit, authenticate, body, cors, credits, local, names, reply, route};
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
-use tollgate_wire::error::Code;
 use tollgate_wire::{Endpoint, GatewayError};
 
 /// Longest `x-request-id` that is taken over from a client.
@@ -106,15 +105,15 @@ async fn walk(
 
     let (key, body) = (&caller.key, &received.body);
     let mut planned = match route::plan(&shared.health, session.req_header(), caller, body) {
-        Err(refusal) if refusal.code == Code::SurfaceUnavailable => {
-            let Some(model) = route::countable(caller, body) else {
+        Err(refusal) => {
+            let Some(model) = route::countable(caller, body, refusal.code) else {
                 return Err(refusal);
             };
             caller.aside.has_room()?;
             let count = local::count(&caller.aside, &model, body).await?;
             return answer(session, ctx, count).await;
         }
-        planned => planned?,
+        Ok(planned) => planned,
     };
     let aside = &caller.aside;
     let asked = credits::asked(shared, caller, body);

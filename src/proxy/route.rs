@@ -11,6 +11,7 @@ use tollgate_config::access::{AccessKey, Snapshot, Step};
 use tollgate_config::catalog::{Provider, Resolved, Unknown};
 use tollgate_failover::{Candidate, Class, Health, Target};
 use tollgate_ledger::KeyKind;
+use tollgate_wire::error::Code;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
@@ -67,20 +68,30 @@ pub fn plan(
 }
 
 /// The model, as its provider knows it, whose tokens are to be counted and whose provider has no endpoint for that:
-/// one that messages are translated for.
-pub fn countable(caller: &Caller, body: &RequestBody) -> Option<Arc<str>> {
+/// one that messages are translated for. `refused` is why none of its providers can be asked to count: where one that has
+/// the endpoint has no key, another must have one, or messages would be refused as well.
+pub fn countable(caller: &Caller, body: &RequestBody, refused: Code) -> Option<Arc<str>> {
     if body.endpoint() != Endpoint::CountTokens {
         return None;
     }
-    let found = allowed(&caller.snapshot, &caller.key, body.model()).ok()?;
-    let reached = |found: &&Resolved| {
+    let (snapshot, key) = (&*caller.snapshot, &*caller.key);
+    let found = allowed(snapshot, key, body.model()).ok()?;
+    let translated = |found: &&Resolved| {
         let mut served_by = Surface::Messages.served_by().iter();
-        served_by.any(|surface| found.offers(*surface))
+        !found.offers(Surface::Messages) && served_by.any(|surface| found.offers(*surface))
     };
-    found
-        .iter()
-        .find(reached)
-        .map(|found| found.upstream_id.clone())
+    let has_key = |found: &&Resolved| {
+        let keys = |kind| snapshot.provider_keys(&found.provider.id, &key.account, kind);
+        !keys(KeyKind::User).is_empty() || !keys(KeyKind::Managed).is_empty()
+    };
+    let found = match refused {
+        Code::ProviderKeyMissing => found
+            .iter()
+            .find(|found| translated(found) && has_key(found)),
+        Code::SurfaceUnavailable => found.iter().find(translated),
+        _ => None,
+    };
+    found.map(|found| found.upstream_id.clone())
 }
 
 /// A routing rule can name keys that this account does not have.

@@ -48,6 +48,36 @@ async fn the_gateway_counts_what_the_provider_does_not() {
     );
 }
 
+/// Where messages are served by a provider that has a key, one without does not keep them from being counted.
+#[tokio::test]
+async fn a_provider_without_a_key_keeps_nobody_from_counting() {
+    let counting = Fake::start(Wire::H1, Script::json(200, &json!({"input_tokens": 77}))).await;
+    let other = Fake::answering(Wire::H1, well).await;
+    let mut keyless = offering("keyless", &counting, &[Api::Messages]);
+    keyless["keys"] = json!([]);
+    let gateway = Gateway::builder()
+        .provider(keyless)
+        .provider(offering("chat", &other, &[Api::Chat]))
+        .start()
+        .await;
+    let count = async |model: &str| {
+        let request = Api::Messages.request(&[model], false);
+        let path = "/v1/messages/count_tokens".to_owned();
+        ask(&gateway, &Request { path, ..request }).await
+    };
+    let messages = ask(&gateway, &Api::Messages.request(&["m"], false)).await;
+    assert_eq!(messages.status(), 200, "{}", messages.text());
+    let answer = count("m").await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert!(answer.json()["input_tokens"].as_u64() > Some(4));
+    let answer = count("keyless:m").await;
+    assert_eq!(
+        (answer.status(), answer.code().as_str()),
+        (400, "ERR_TOLLGATE_3802")
+    );
+    assert_eq!(counting.count(), 0);
+}
+
 /// Most providers that speak Anthropic's API have no endpoint that counts.
 #[tokio::test]
 async fn the_gateway_counts_where_the_provider_fails_to() {
