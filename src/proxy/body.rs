@@ -31,11 +31,15 @@ const MOST_PAUSES: u32 = 10;
 /// Most that bodies under way come to, as a multiple of `max_body`; those that come in one piece do not count.
 const MOST_BODIES: usize = 64;
 
+/// Longest target, in bytes: behind a provider's base URL it must still be a URL, which has 64 KiB at most, or the attempt
+/// would fail and the provider be blamed.
+const LONGEST_TARGET: usize = 32 << 10;
+
 /// Refuses a head of more than `limit` bytes.
 pub fn check_head(head: &RequestHeader, limit: usize) -> Result<(), GatewayError> {
-    let target = head.raw_path().len();
-    if target > limit {
-        return Err(GatewayError::target_too_long(limit as u64));
+    let (target, most) = (head.raw_path().len(), limit.min(LONGEST_TARGET));
+    if target > most {
+        return Err(GatewayError::target_too_long(most as u64));
     }
     let size: usize = head
         .headers
@@ -222,5 +226,26 @@ fn unreadable(error: &Error) -> GatewayError {
         }
         _ if *error.etype() == ErrorType::ReadTimedout => GatewayError::request_timeout(),
         _ => GatewayError::malformed("the body ended before it was whole"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_wire::error::Code;
+
+    #[test]
+    fn a_target_is_refused_that_would_be_too_long_for_a_provider() {
+        let checked = |length: usize, limit: usize| {
+            let target = format!("/{}", "x".repeat(length - 1));
+            let head = RequestHeader::build("POST", target.as_bytes(), None).unwrap();
+            check_head(&head, limit).map_err(|refusal| refusal.code)
+        };
+        for limit in [64 << 10, 1 << 20] {
+            assert_eq!(checked(LONGEST_TARGET, limit), Ok(()));
+            let refused = checked(LONGEST_TARGET + 1, limit);
+            assert_eq!(refused, Err(Code::TargetTooLong), "of {limit}");
+        }
+        assert_eq!(checked(1001, 1000), Err(Code::TargetTooLong));
     }
 }
