@@ -7,6 +7,7 @@
 //! and be in its time. That the server has its key is what the handshake proves either way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora_core::protocols::tls::CaType;
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
@@ -98,7 +99,6 @@ fn own(all: &[CertificateDer<'_>], roots: RootCertStore, host: &str) -> Vec<Own>
     let (Ok(verifier), Ok(name)) = (verifier, ServerName::try_from(host)) else {
         return Vec::new();
     };
-    let now = UnixTime::since_unix_epoch(clock::unix());
     let mut own = Vec::new();
     for der in all {
         let Ok((_, read)) = X509Certificate::from_der(der) else {
@@ -107,7 +107,8 @@ fn own(all: &[CertificateDer<'_>], roots: RootCertStore, host: &str) -> Vec<Own>
         if !names(der, &read, &name, host) {
             continue;
         }
-        let vouched = verifier.verify_server_cert(der, &[], &name, &[], now);
+        let at = UnixTime::since_unix_epoch(judged_at(&read));
+        let vouched = verifier.verify_server_cert(der, &[], &name, &[], at);
         if vouched.is_ok() {
             return Vec::new();
         }
@@ -118,6 +119,21 @@ fn own(all: &[CertificateDer<'_>], roots: RootCertStore, host: &str) -> Vec<Own>
         });
     }
     own
+}
+
+/// When, since 1970, an authority has to vouch for a certificate: now or, before and after its time, at its beginning or
+/// end, since who vouched for one that is over vouches for the one that follows it. One that is its own issuer vouches
+/// for no other.
+fn judged_at(read: &X509Certificate<'_>) -> Duration {
+    let now = clock::unix();
+    if read.issuer().as_raw() == read.subject().as_raw() {
+        return now;
+    }
+    let since_1970 = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let validity = read.validity();
+    let from = since_1970(validity.not_before.timestamp());
+    let until = since_1970(validity.not_after.timestamp());
+    now.max(from).min(until)
 }
 
 /// Whether a certificate is for the host: by its alternative names or, without any, by its common name, as OpenSSL has
@@ -197,6 +213,7 @@ mod tests {
         // Authorities vouch for what they have signed, also where it stands beside them.
         let mut house = params(&[]);
         house.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        house.distinguished_name.push(DnType::CommonName, "house");
         let house =
             rcgen::CertifiedIssuer::self_signed(house, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -204,6 +221,18 @@ mod tests {
         let chain = format!("{}{}", leaf.pem(), house.pem());
         assert_eq!(judged(&chain, "localhost", &leaf), None);
         assert_eq!(judged(&leaf.pem(), "localhost", &leaf), Some(true), "alone");
+        // And for the one that follows it, whether its time is over or has not come.
+        for years in [2019..2020, 2090..2091] {
+            let mut old = params(&["localhost"]);
+            old.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+            old.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+            let old = old.signed_by(&key, &house).unwrap();
+            let chain = format!("{}{}", old.pem(), house.pem());
+            assert_eq!(judged(&chain, "localhost", &leaf), None, "{years:?}");
+            assert_eq!(judged(&old.pem(), "localhost", &old), Some(false));
+            let own = format!("{}{}", old.pem(), other.pem());
+            assert_eq!(judged(&own, "localhost", &other), Some(true));
+        }
     }
 
     #[test]
