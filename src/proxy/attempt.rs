@@ -18,7 +18,7 @@ use super::{count, peers};
 use tollgate_base::clock;
 use tollgate_config::Timeouts;
 use tollgate_config::catalog::ErrorCause;
-use tollgate_failover::{Candidate, Outcome, Step};
+use tollgate_failover::{Candidate, ConnectFailure, Outcome, Step};
 use tollgate_wire::report::Context as ServedContext;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Observer;
@@ -27,9 +27,27 @@ use tollgate_wire::{Endpoint, Surface};
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.
 pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-    if ctx.attempt.is_none() {
-        next(shared, ctx).await?;
+    loop {
+        if ctx.attempt.is_none() {
+            next(shared, ctx).await?;
+        }
+        let error = match peer(shared, ctx) {
+            Ok(peer) => return Ok(peer),
+            Err(error) => error,
+        };
+        // Pingora calls no other hook for it, and an attempt that is left without an outcome counts as a success.
+        let Some(attempt) = ctx.attempt.take() else {
+            return Err(error);
+        };
+        let outcome = Outcome::Connect(ConnectFailure::Tls);
+        if end(shared, ctx, &attempt, outcome, false) != Step::Next {
+            return Err(error);
+        }
     }
+}
+
+/// The connection that the attempt under way needs.
+fn peer(shared: &Shared, ctx: &Context) -> Result<Box<HttpPeer>> {
     let (Some(planned), Some(attempt)) = (&ctx.planned, &ctx.attempt) else {
         return Err(ended_by_gateway());
     };
@@ -38,7 +56,11 @@ pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> 
     };
     let provider = &planned.candidates[attempt.candidate].provider;
     let left = attempt.by.saturating_duration_since(clock::now());
-    peers::peer(&shared.peers, provider, *address, left)
+    let peer = peers::peer(&shared.peers, provider, *address, left);
+    if let Err(error) = &peer {
+        shared.peers.tell(provider, error);
+    }
+    peer
 }
 
 /// Pingora's `connected_to_upstream`.

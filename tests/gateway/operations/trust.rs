@@ -172,3 +172,31 @@ async fn a_server_is_known_by_the_certificate_that_its_provider_names() {
         assert_eq!(fake.count(), served, "{wire:?}: no request left");
     }
 }
+
+/// What no connection could be made for was recorded as a success, and nothing came after it.
+#[tokio::test]
+async fn a_provider_whose_certificates_cannot_be_read_is_followed_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    // It is PEM, and no certificate.
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&file, pem).unwrap();
+    let good = Fake::good(Wire::TlsH1, "hello").await;
+    let mut broken = provider_at("broken", &good.base_url());
+    broken["ca"] = json!(file);
+    let gateway = Gateway::builder()
+        .provider(broken)
+        .fake("good", &good)
+        .start()
+        .await;
+    let mut client = Client::connect(Version::H1, gateway.address).await;
+    let models = ["broken:m", "good:m"];
+    let answer = client.ask(&Request::chat(&models, false)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert_eq!(answer.header("x-tollgate-provider"), Some("good"));
+    assert_eq!(answer.header("x-tollgate-attempts"), Some("2"));
+    let answer = client.ask(&Request::chat(&models[..1], false)).await;
+    let told = (answer.status(), answer.code());
+    assert_eq!(told, (502, "ERR_TOLLGATE_3800".to_owned()));
+    assert_eq!(good.count(), 1);
+}
