@@ -2,17 +2,17 @@
 
 use std::fmt;
 use std::os::fd::RawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
+use pingora_proxy::Session;
 
 use super::bill::Finish;
 use super::context::{Attempt, Context, PastAttempt};
-use super::gate::{Fault, Phase, ended_by_gateway};
+use super::gate::{Fault, Gate, Phase, ended_by_gateway};
 use super::line::Line;
 use super::shared::Shared;
-use super::timer::Timer;
 use super::worded::worded_aside;
 use super::{count, peers};
 use tollgate_base::clock;
@@ -26,10 +26,14 @@ use tollgate_wire::{Endpoint, Surface};
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.
-pub async fn begin(shared: &Shared, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+pub async fn begin(
+    shared: &Shared,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> Result<Box<HttpPeer>> {
     loop {
         if ctx.attempt.is_none() {
-            next(shared, ctx).await?;
+            next(shared, session, ctx).await?;
         }
         let error = match peer(shared, ctx) {
             Ok(peer) => return Ok(peer),
@@ -83,8 +87,8 @@ pub fn connected(ctx: &mut Context, reused: bool, fd: RawFd) -> Result<()> {
 }
 
 /// Takes candidates until one has an address; those without end here, without a round through Pingora.
-async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
-    while let Some(mut attempt) = choose(shared, ctx).await {
+async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Result<()> {
+    while let Some(mut attempt) = choose(shared, session, ctx).await {
         let Some(planned) = &ctx.planned else { break };
         let provider = &planned.candidates[attempt.candidate].provider;
         let left = attempt.by.saturating_duration_since(attempt.started);
@@ -111,19 +115,18 @@ async fn next(shared: &Shared, ctx: &mut Context) -> Result<()> {
 
 /// The machine's next candidate, as an attempt that has no address yet. One whose provider another
 /// request is probing comes after the others.
-async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
+async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Option<Attempt> {
     let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
     let (body, key, planned) = (&received.body, &caller.key, ctx.planned.as_mut()?);
     let translation = &mut ctx.translation;
     let mut now = clock::now();
     let (index, candidate, worded) = loop {
         let index = planned.machine.next(now)?;
-        if let Some(until) = planned.machine.take_wait() {
-            let mut timer = Timer::default();
-            while now < until {
-                timer.sleep(now, until).await;
-                now = clock::now();
-            }
+        let wait = planned.machine.take_wait();
+        if let Some(until) = wait.filter(|until| now < *until)
+            && !waited(session, &planned.gate, until, now).await
+        {
+            return None;
         }
         let candidate = &planned.candidates[index];
         let ready = translation.ready(&caller.aside, body, key, index, candidate);
@@ -192,6 +195,16 @@ async fn choose(shared: &Shared, ctx: &mut Context) -> Option<Attempt> {
         retry_after: None,
         outcome: None,
     })
+}
+
+/// Waits as an attempt does: the client is sent comments meanwhile, and noticed if it leaves. False if it has left, or
+/// the process is at its end; the gate knows which.
+async fn waited(session: &mut Session, gate: &Gate, until: Instant, now: Instant) -> bool {
+    gate.begin(until, now);
+    // Boxed, since it is seldom waited for. Whatever ends it is an error, the end of the wait among them.
+    let watch = Box::pin(session.downstream_session.read_body_or_idle(true));
+    drop(watch.await);
+    !matches!(gate.fault(), Some(Fault::Drain | Fault::ClientGone))
 }
 
 /// Records a failed attempt, and says what follows. `is_asked` is whether the provider has the whole request.

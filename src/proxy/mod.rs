@@ -97,10 +97,10 @@ impl ProxyHttp for Gateway {
     /// Begins the next attempt.
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         ctx: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
-        attempt::begin(&self.0, ctx).await
+        attempt::begin(&self.0, session, ctx).await
     }
 
     /// Looks at a connection before anything is sent on it: who the server says it is, whether it is open still.

@@ -127,3 +127,34 @@ async fn http2_from_http1() {
 async fn http2_from_http2() {
     check(Wire::TlsH2, Version::H2).await;
 }
+
+/// Nobody looked after it: the wait went on, and another attempt after it.
+#[tokio::test]
+async fn a_wait_for_a_retry_ends_with_its_client() {
+    for version in [Version::H1, Version::H2] {
+        let limited = Script::error_with(429, "later", &[("retry-after", "20")]);
+        let fake = Fake::start(Wire::H1, limited).await;
+        let gateway = Gateway::builder()
+            .fake("p", &fake)
+            .config(json!({"retry": {"same": 1, "most": "25s"}}))
+            .start()
+            .await;
+        let mut client = Client::connect(version, gateway.address).await;
+        let request = Request::chat(&["p:m"], false);
+        let begun = client.begin(&request);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(500), begun)
+                .await
+                .is_err(),
+            "{version:?}: the retry is waited for"
+        );
+        assert_eq!(fake.count(), 1, "{version:?}: the provider was asked");
+        drop(client);
+        let over = || gateway.access_log().len() == 1;
+        assert!(
+            eventually(Duration::from_secs(10), over).await,
+            "{version:?}: it is waited for nobody"
+        );
+        assert_eq!(fake.count(), 1, "{version:?}: and nothing is tried again");
+    }
+}

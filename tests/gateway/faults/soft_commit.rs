@@ -104,6 +104,34 @@ async fn when_all_fail_behind_the_comments_an_error_event_says_so() {
     }
 }
 
+#[tokio::test]
+async fn comments_come_while_a_retry_is_waited_for() {
+    for version in VERSIONS {
+        let limited = Script::error_with(429, "later", &[("retry-after", "1")]);
+        let scripts = vec![limited, Script::chat(true, "at last")];
+        let fake = Fake::sequence(Wire::H1, scripts).await;
+        let gateway = Gateway::builder()
+            .fake("p", &fake)
+            .config(json!({
+                "timeouts": {"hold": "300ms", "keepalive": "200ms"},
+                "retry": {"same": 1, "most": "3s"},
+            }))
+            .start()
+            .await;
+        let answer = Client::connect(version, gateway.address)
+            .await
+            .ask(&Request::chat(&["p:m"], true))
+            .await;
+        let case = format!("{version:?}: {}", answer.text());
+        assert_eq!((answer.status(), answer.clean), (200, true), "{case}");
+        let waited = answer.to_head.as_millis();
+        assert!((250..900).contains(&waited), "{waited} ms, {case}");
+        assert!(sse::comments(&answer.body) > 1, "{case}");
+        assert_eq!(sse::chat_text(&answer.body), "at last", "{case}");
+        assert_eq!(fake.count(), 2, "{case}");
+    }
+}
+
 /// It stood among the events as it came, and the stream ended as if all were well.
 #[tokio::test]
 async fn an_error_whose_body_comes_behind_the_comments_becomes_an_event() {

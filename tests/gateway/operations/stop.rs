@@ -183,6 +183,38 @@ async fn what_outlives_the_drain_is_told_so_in_its_own_dialect() {
 }
 
 #[tokio::test]
+async fn a_retry_is_not_waited_for_beyond_the_drain() {
+    let limited = Script::error_with(429, "later", &[("retry-after", "25")]);
+    let fake = Fake::start(Wire::H1, limited).await;
+    let patient = json!({"proxy": {"drain": "1s"}, "retry": {"same": 1, "most": "30s"}});
+    let mut gateway = Gateway::builder()
+        .fake("f", &fake)
+        .config(patient)
+        .start()
+        .await;
+    let address = gateway.address;
+    let waiting = tokio::spawn(async move {
+        let mut client = Client::connect(Version::H1, address).await;
+        client.try_ask(&Request::chat(&["m"], false)).await
+    });
+    assert!(eventually(SOON, || fake.count() == 1).await);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = tollgate_base::clock::now();
+    signal(&gateway, "TERM");
+    let answer = waiting.await.unwrap().unwrap();
+    let took = tollgate_base::clock::now().duration_since(began);
+    assert!(took < SOON, "{took:?}");
+    assert_eq!(
+        (answer.status(), answer.code().as_str()),
+        (503, "ERR_TOLLGATE_3831"),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(fake.count(), 1, "nothing is tried again");
+    assert_eq!(exit_code(&mut gateway, SOON).await, Some(0));
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let often = Act::Forever(chat_word("x").into(), Duration::from_millis(100));
     let fake = Fake::start(Wire::H1, Script::sse().then(often)).await;

@@ -36,7 +36,7 @@ use crate::yaml::demo::{self, DEMO_PROVIDER};
 /// Most often that a candidate is tried again.
 const MOST_RETRIES: u32 = 3;
 
-/// Longest that a request waits for a candidate: meanwhile nobody notices that its client leaves.
+/// Longest that a request waits for a candidate: meanwhile it keeps its place, and the credits that it holds.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Collects what checks find.
