@@ -212,9 +212,15 @@ impl Bill {
         state.events.push(event);
     }
 
-    /// The answer under way may go on unseen: it costs what was held for it, at least.
+    /// Nobody knows what the answer used, as where it may go on unseen: it costs what was held for it, at least.
     pub fn costs_its_hold(&self) {
         self.state.lock().blind = true;
+    }
+
+    /// Whether it does.
+    #[cfg(test)]
+    pub fn is_blind(&self) -> bool {
+        self.state.lock().blind
     }
 
     /// Settles the hold with what the last attempt used. Without effect the second time.

@@ -72,6 +72,7 @@ impl Closing {
             )
         });
         let mut reason = String::new();
+        let status = reported.is_some().then_some(200);
         let settled = match reported {
             None => None, // an error that is relayed
             Some((Some(reported), stop_reason)) => {
@@ -83,7 +84,6 @@ impl Closing {
                 self.count(gate).await
             }
         };
-        let status = settled.as_ref().map(|_| 200);
         let till = self.bill.till();
         self.bill.close(Finish {
             settled,
@@ -105,7 +105,7 @@ impl Closing {
     async fn count(&self, gate: &Gate) -> Option<Settled> {
         let (observer, candidate) = (gate.take_observer()?, self.bill.candidate()?);
         let (observer, settled) =
-            count::answer(&self.aside, observer, &candidate, &self.body).await;
+            count::answer(&self.aside, &self.bill, observer, &candidate, &self.body).await;
         observer
             .into_iter()
             .for_each(|observer| gate.put_observer(observer));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::aside::{Aside, Undone};
+use super::bill::Bill;
 use tollgate_failover::Candidate;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{Encoding, Observer, PromptCounter, Settled};
@@ -39,9 +40,10 @@ pub async fn before(
     counted.map_err(|_| GatewayError::internal())
 }
 
-/// Our own count of what an answer used.
+/// Our own count of what an answer used. Without one, `bill` costs its hold.
 pub async fn answer(
     aside: &Aside,
+    bill: &Bill,
     observer: Observer,
     candidate: &Candidate,
     body: &RequestBody,
@@ -51,10 +53,20 @@ pub async fn answer(
         let settled = Settled::of(&observer, &model, || prompt_tokens(&model, &body, u64::MAX));
         (observer, settled)
     };
-    match aside.run(count).await {
-        Ok((observer, settled)) => (Some(observer), Some(settled)),
-        Err(_) => (None, None),
+    counted(aside, bill, count).await.unzip()
+}
+
+/// A count of what is owed. What it panics at must not be free.
+async fn counted<T: Send + 'static>(
+    aside: &Aside,
+    bill: &Bill,
+    count: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let counted = aside.run(count).await;
+    if counted.is_err() {
+        bill.costs_its_hold();
     }
+    counted.ok()
 }
 
 /// What the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
@@ -88,6 +100,8 @@ mod tests {
 
     use super::*;
     use crate::proxy::aside::Room;
+    use crate::proxy::bill::About;
+    use tollgate_ledger::events::EventIds;
     use tollgate_wire::error::Code;
 
     #[tokio::test]
@@ -117,5 +131,35 @@ mod tests {
         drop((end, waiting));
         assert!(counted.await.unwrap() > 0);
         assert!(before(&aside, &model, &body, u64::MAX).await.is_ok());
+    }
+
+    fn bill() -> Bill {
+        let about = About {
+            request_id: "r".into(),
+            access_key: "k".into(),
+            account: "a".into(),
+            surface: Surface::ChatCompletions,
+            streams: false,
+            answers: 1,
+            searches: 0,
+            container_gb: 1,
+            fee: 0,
+            at: 0,
+            ids: Arc::new(EventIds::new(1)),
+        };
+        Bill::new(about, None, 0)
+    }
+
+    /// It was free.
+    #[tokio::test]
+    async fn an_answer_whose_count_panics_costs_its_hold() {
+        let room = Room::open(1).unwrap();
+        let aside = room.of(&"a".into());
+        let (good, bad) = (bill(), bill());
+        assert_eq!(counted(&aside, &good, || 7).await, Some(7));
+        assert!(!good.is_blind());
+        let panics = || -> u64 { panic!("on purpose") };
+        assert_eq!(counted(&aside, &bad, panics).await, None);
+        assert!(bad.is_blind());
     }
 }

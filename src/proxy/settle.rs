@@ -134,7 +134,7 @@ async fn used(
         return settled;
     }
     let candidate = &planned.candidates[last.candidate];
-    let (observer, settled) = count::answer(aside, observer, candidate, body).await;
+    let (observer, settled) = count::answer(aside, &planned.bill, observer, candidate, body).await;
     last.observer = observer;
     settled
 }
