@@ -216,7 +216,8 @@ impl GateState {
             return Ok(());
         }
         if self.phase == Phase::Opened {
-            if !self.answer.as_ref().is_none_or(Answer::is_events) {
+            let answer = self.answer.as_ref();
+            if answer.is_some_and(|answer| !answer.is_events()) {
                 return Err(Stop::Fault(Fault::Refused));
             }
             // The client already has a head.
