@@ -416,6 +416,10 @@ async fn a_provider_that_the_file_hides_can_be_deleted() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(api.chat("mine:m").await, 200, "the file's");
+    for path in ["/catalog/providers/mine", "/catalog/models/mine:m"] {
+        let (status, answer) = api.call(ACME, "GET", path, None).await;
+        assert_eq!(status, 200, "the file's is everybody's: {answer}");
+    }
     api.expect(204, "DELETE", &path, None).await;
     api.expect(404, "GET", &path, None).await;
     assert_eq!(api.chat("mine:m").await, 200);

@@ -1,6 +1,5 @@
 //! The catalog: built-in and declared providers, their models and prices, as they are in force now.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -12,7 +11,6 @@ use crate::admin::error::ApiError;
 use crate::admin::input::{Id, Query};
 use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, page};
-use crate::resource::Provider as Custom;
 use tollgate_config::catalog::Modality;
 use tollgate_config::catalog::{Model, Provider};
 use tollgate_wire::Surface;
@@ -121,9 +119,8 @@ async fn list_providers(
     Query(query): Query<PageQuery>,
 ) -> Result<CatalogProviderList, ApiError> {
     let catalog = context.state.catalog();
-    let hidden = hidden(&context);
     let visible = catalog.providers().iter();
-    let visible = visible.filter(|provider| !hidden.contains(&*provider.id));
+    let visible = visible.filter(|provider| is_visible(&context, provider));
     let mut all: Vec<&Arc<Provider>> = visible.collect();
     all.sort_by(|one, other| other.id.cmp(&one.id));
     let page = context.page(&query, all, |provider| &provider.id);
@@ -135,7 +132,7 @@ async fn get_provider(context: Context, Id(id): Id) -> Result<CatalogProvider, A
     let catalog = context.state.catalog();
     let provider = catalog.provider(&id);
     provider
-        .filter(|_| !hidden(&context).contains(&id))
+        .filter(|provider| is_visible(&context, provider))
         .map(|provider| show_provider(&context, provider))
         .ok_or_else(|| ApiError::not_found("provider"))
 }
@@ -145,14 +142,11 @@ async fn list_models(
     Query(query): Query<ModelsQuery>,
 ) -> Result<CatalogModelList, ApiError> {
     let catalog = context.state.catalog();
-    let hidden = hidden(&context);
-    let wanted = |id: &str| {
-        !hidden.contains(id) && query.provider.as_deref().is_none_or(|wanted| wanted == id)
-    };
+    let wanted = |id: &str| query.provider.as_deref().is_none_or(|wanted| wanted == id);
     let providers = catalog
         .providers()
         .iter()
-        .filter(|provider| wanted(&provider.id));
+        .filter(|provider| is_visible(&context, provider) && wanted(&provider.id));
     let mut all: Vec<(String, &Provider, &Model)> = providers
         .flat_map(|provider| {
             let models = provider.models.iter();
@@ -176,7 +170,7 @@ async fn get_model(context: Context, Id(id): Id) -> Result<CatalogModel, ApiErro
     let found = id.split_once(':').and_then(|(provider, model)| {
         let provider = catalog
             .provider(provider)
-            .filter(|known| !hidden(&context).contains(&*known.id))?;
+            .filter(|known| is_visible(&context, known))?;
         let model = provider.models.iter().find(|known| *known.id == *model)?;
         Some((provider, model))
     });
@@ -184,16 +178,12 @@ async fn get_model(context: Context, Id(id): Id) -> Result<CatalogModel, ApiErro
     Ok(show_model(&context, id, provider, model))
 }
 
-/// The ids of providers that other accounts created, which are no business of a caller for one account.
-fn hidden(context: &Context) -> HashSet<String> {
-    let Some(own) = &context.caller.account else {
-        return HashSet::new();
-    };
-    context.look(|view| {
-        let all = view.all::<Custom>();
-        let others = all.filter(|found| !found.declared && *found.resource.meta.account != **own);
-        others.map(|found| found.resource.spec.id.clone()).collect()
-    })
+/// Whether the caller may see a provider: those that other accounts created are no business of a caller for one account.
+fn is_visible(context: &Context, provider: &Provider) -> bool {
+    match (&context.caller.account, &provider.owner) {
+        (Some(own), Some(owner)) => own == owner,
+        _ => true,
+    }
 }
 
 fn show_provider(context: &Context, provider: &Arc<Provider>) -> CatalogProvider {
