@@ -53,3 +53,80 @@ pub(super) fn rests_no_more(known: &Resources, record: &Record) -> Option<String
         _ => None,
     }
 }
+
+/// The provider keys that rest no more where everything was read anew; none where nothing was known before.
+pub(super) fn rest_no_more(old: &Resources, new: &Resources) -> Vec<String> {
+    if old.revision == 0 {
+        return Vec::new();
+    }
+    let keys = new.provider_keys.iter().filter(|(id, key)| {
+        let old = old.provider_keys.get(id);
+        old.is_some_and(|old| old.sealed != key.sealed)
+    });
+    let cleared = new.cleared.iter();
+    let cleared = cleared.filter(|(id, now)| old.cleared.get(id) != Some(*now));
+    let ids = keys.map(|(id, _)| id).chain(cleared.map(|(id, _)| id));
+    ids.map(|id| id.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Meta;
+    use tollgate_base::Secret;
+    use tollgate_config::secrets::{Keyring, MasterKey};
+
+    fn record(kind: &str, id: &str, document: &impl serde::Serialize) -> Record {
+        Record {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            revision: 1,
+            body: serde_json::to_string(document).ok(),
+        }
+    }
+
+    #[test]
+    fn what_is_read_anew_wakes_what_changed() {
+        let master = MasterKey::parse(&"a".repeat(64)).unwrap();
+        let keyring = Keyring::new(Some(master), Vec::new());
+        let key = |id: &str| {
+            let key = ProviderKey {
+                sealed: Some(keyring.seal(&Secret::new("sk"), id).unwrap()),
+                ..ProviderKey::default()
+            };
+            record(ProviderKey::KIND, id, &key)
+        };
+        let cleared = |id: &str, name: &str| {
+            let meta = Meta {
+                name: Some(name.to_owned()),
+                ..Meta::default()
+            };
+            record(CoolDownCleared::KIND, id, &CoolDownCleared { meta })
+        };
+        let read = |records: Vec<Record>| {
+            let revision = 1;
+            let all = Contents { revision, records };
+            Resources::of(&all, &Keyring::default(), &Resources::default())
+        };
+        let (same, cleared_once) = (key("pk_1"), cleared("pk_5", "once"));
+        let old = vec![
+            same.clone(),
+            key("pk_2"),
+            cleared_once.clone(),
+            cleared("pk_3", "once"),
+        ];
+        let new = vec![
+            same,
+            key("pk_2"),
+            key("pk_4"),
+            cleared_once,
+            cleared("pk_3", "again"),
+        ];
+        let (old, new) = (read(old), read(new));
+        assert_eq!(rest_no_more(&old, &new), ["pk_2", "pk_3"]);
+        assert!(
+            rest_no_more(&Resources::default(), &new).is_empty(),
+            "all is new at the start"
+        );
+    }
+}

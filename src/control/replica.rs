@@ -11,7 +11,7 @@ use super::Caller;
 use super::declared::declared;
 use super::marks::Marks;
 use super::merge::{self, Base, Laid};
-use super::records::{only_access_keys, rests_no_more};
+use super::records::{only_access_keys, rest_no_more, rests_no_more};
 use super::resource::ProviderKey;
 use super::seals::purpose;
 use super::single_flight::SingleFlight;
@@ -208,8 +208,14 @@ impl Control {
             Since::Changes(changes) if changes.revision == revision => {}
             Since::Changes(changes) => self.take(revision, &changes),
             Since::Unknown => {
-                while !self.replace(self.revision(), &store.load().await?) {}
+                let cleared = loop {
+                    let cleared = self.replace(self.revision(), &store.load().await?);
+                    if let Some(cleared) = cleared {
+                        break cleared;
+                    }
+                };
                 self.serve();
+                self.wake(&cleared);
             }
         }
         Ok(())
@@ -220,9 +226,9 @@ impl Control {
         self.known.read().stored.revision
     }
 
-    /// Takes in everything, which was asked for at the revision `from`; says whether it did. Not if a change of this
-    /// replica came meanwhile, which may be newer: what it deleted must not come back.
-    fn replace(&self, from: u64, all: &Contents) -> bool {
+    /// Takes in everything, which was asked for at the revision `from`; says which provider keys that wakes. `None` if
+    /// a change of this replica came meanwhile, which may be newer: what it deleted must not come back.
+    fn replace(&self, from: u64, all: &Contents) -> Option<Vec<String>> {
         let (last, config) = {
             let known = self.known.read();
             (known.stored.without_tables(), known.config.clone())
@@ -230,7 +236,7 @@ impl Control {
         let state = Resources::of(all, &config.secrets, &last);
         let mut known = self.known.write();
         if known.stored.revision != from {
-            return false;
+            return None;
         }
         if state.sealed && !state.has_seal && all.revision > 0 && !config.secrets.is_empty() {
             log::error!(
@@ -238,10 +244,18 @@ impl Control {
                  not signed is refused; if it is another store, remove the note `.sealed` beside this gateway's journal"
             );
         }
+        let cleared = rest_no_more(&known.stored, &state);
         known.stored = state;
         known.complete = true;
         known.anew = !config.secrets.is_same(&known.config.secrets);
-        true
+        Some(cleared)
+    }
+
+    /// Tells that these provider keys rest no more.
+    fn wake(&self, cleared: &[String]) {
+        if let Some(clear) = &*self.clear.lock() {
+            cleared.iter().for_each(|id| clear(id));
+        }
     }
 
     /// Changes that follow the revision `from`, unless they are known by now.
@@ -267,9 +281,7 @@ impl Control {
                 self.serve();
             }
         }
-        if let Some(clear) = &*self.clear.lock() {
-            cleared.iter().for_each(|id| clear(id));
-        }
+        self.wake(&cleared);
     }
 
     /// Builds a snapshot of what is known now, and swaps it in.
