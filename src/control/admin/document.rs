@@ -64,8 +64,8 @@ Every request carries `Authorization: Bearer <API key>`. Every error has the sam
 where fields are not valid, a line of `details` for each of them. Lists are in descending ID order and paged with \
 `beforeId` and `limit`; `nextPageUri` leads to the next page and is null on the last. In updates an absent field stays \
 as it is, `null` clears it, and a list replaces the whole list. A key for all accounts acts for the account `default` \
-unless `accountId` or the header `x-tollgate-account` names another. After ten unknown keys an address is answered 429 \
-until it has waited, whatever key it sends.";
+unless `accountId` or the header `x-tollgate-account` names another. After ten unknown keys an address that sends another \
+one is answered 429 until it has waited; a right key is always served.";
 
 fn parameters() -> Value {
     json!({
