@@ -13,6 +13,9 @@ pub const PAGE: u64 = 100;
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Most bytes of an answer: a page of resources with all their models and metadata.
+const LONGEST: u64 = 64 << 20;
+
 /// What the gateway answered.
 pub enum Answer {
     /// Done, with what the gateway sent back.
@@ -164,6 +167,8 @@ impl Client {
         let status = answer.status();
         let text = answer
             .into_body()
+            .into_with_config()
+            .limit(LONGEST)
             .read_to_string()
             .map_err(|error| wrong(&error))?;
         if status == StatusCode::NO_CONTENT {
