@@ -127,10 +127,11 @@ pub fn period(from: Day, to: Day) -> Result<Period, String> {
     ))
 }
 
-/// Where rows go. A file gets its name when all of it is written; dropped before that, it is removed.
+/// Where rows go. A regular file gets its name when all of it is written; dropped before that, it is removed.
 struct Sink {
     out: Box<dyn Write>,
-    /// The path that it is written at, and the one that it gets in the end; `None` for standard output.
+    /// The path that it is written at, and the one that it gets in the end; `None` for standard output, and for
+    /// what is no regular file.
     file: Option<(PathBuf, PathBuf)>,
 }
 
@@ -140,15 +141,23 @@ impl Sink {
             let out = Box::new(BufWriter::new(io::stdout()));
             return Ok(Sink { out, file: None });
         };
+        let wrong = |error: io::Error| {
+            Failure::Words(format!("{} cannot be written: {error}", path.display()))
+        };
+        // A device or a pipe is written to, and nothing is put in its place; nor in that of a link, but in its target's.
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let file = File::options().write(true).open(path).map_err(wrong)?;
+            let out = Box::new(BufWriter::new(file));
+            return Ok(Sink { out, file: None });
+        }
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.partial", std::process::id()));
         let partial = path.with_file_name(name);
-        let file = File::create(&partial).map_err(|error| {
-            Failure::Words(format!("{} cannot be written: {error}", path.display()))
-        })?;
+        let file = File::create(&partial).map_err(wrong)?;
         Ok(Sink {
             out: Box::new(BufWriter::new(file)),
-            file: Some((partial, path.to_owned())),
+            file: Some((partial, path)),
         })
     }
 
