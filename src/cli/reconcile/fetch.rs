@@ -11,7 +11,7 @@ use tollgate_reconcile::{Period, show_day};
 use ureq::Agent;
 use ureq::http::{Request, StatusCode};
 
-use super::{Api, Reconcile};
+use super::{Api, REPORT, Reconcile};
 use crate::boot::fetch::agent;
 use crate::cli::progress::Progress;
 use crate::cli::table::plain;
@@ -61,6 +61,7 @@ pub(super) fn files(asked: &Reconcile, period: Period) -> Result<Vec<(String, St
         key,
         progress: Progress::begin(),
         end: clock::now() + ALL,
+        left: REPORT,
     };
     let mut files = Vec::new();
     for report in reports(api, period) {
@@ -188,6 +189,8 @@ struct Client {
     key: Secret,
     progress: Progress,
     end: std::time::Instant,
+    /// How many bytes of all reports may still come.
+    left: u64,
 }
 
 impl Client {
@@ -202,6 +205,7 @@ impl Client {
             let url = address(base, report, page.as_deref());
             let name = format!("{base}{} (page {number})", report.path);
             let text = self.get(&url, &name)?;
+            self.take(&text)?;
             let answer: Value = serde_json::from_str(&text)
                 .map_err(|error| format!("{name}: the answer is no page of a report: {error}"))?;
             files.push((name.clone(), text));
@@ -224,10 +228,29 @@ impl Client {
         ))
     }
 
+    /// Counts a page, which is kept in memory until all of them are compared.
+    fn take(&mut self, page: &str) -> Result<(), String> {
+        let size = u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let left = self.left.checked_sub(size).ok_or_else(|| {
+            format!(
+                "the report is longer than {} MiB: compare fewer days",
+                REPORT >> 20
+            )
+        })?;
+        self.left = left;
+        Ok(())
+    }
+
     fn get(&self, url: &str, name: &str) -> Result<String, String> {
         let mut pause = Duration::from_secs(1);
         let mut tries = 1;
         loop {
+            if clock::now() > self.end {
+                return Err(format!(
+                    "{name}: the report takes longer than {} minutes: compare fewer days",
+                    ALL.as_secs() / 60
+                ));
+            }
             let request = Request::builder()
                 .uri(url)
                 .header("accept", "application/json");
@@ -313,6 +336,23 @@ fn address(base: &str, report: &Report, page: Option<&str>) -> String {
 mod tests {
     use super::*;
     use tollgate_ledger::bank::Day;
+
+    #[test]
+    fn a_report_has_an_end() {
+        let mut client = Client {
+            agent: agent(None, PATIENCE).unwrap(),
+            api: Api::Openai,
+            key: Secret::new("sk-admin"),
+            progress: Progress::begin(),
+            end: clock::now(),
+            left: 3,
+        };
+        std::thread::sleep(Duration::from_millis(5));
+        let late = client.get("https://127.0.0.1:1", "page").unwrap_err();
+        assert!(late.contains("10 minutes"), "{late}");
+        assert_eq!(client.take("abc"), Ok(()));
+        assert!(client.take("d").unwrap_err().contains("512 MiB"));
+    }
 
     #[test]
     fn addresses_ask_for_whole_days_in_groups() {
