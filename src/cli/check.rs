@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use tollgate_config::{Config, Faults};
 
+use super::ended;
+
 /// Prints the faults to standard error. If there are none, prints warnings there, and one line about what is valid to
 /// standard output.
 pub fn run(path: &Path) -> io::Result<ExitCode> {
@@ -31,9 +33,9 @@ pub fn report(path: &Path, faults: &Faults) -> io::Result<ExitCode> {
     let mut err = io::stderr().lock();
     let count = faults.faults.len();
     let noun = if count == 1 { "fault" } else { "faults" };
-    writeln!(err, "{faults}")?;
-    writeln!(err, "{}: {count} {noun}", path.display())?;
-    Ok(ExitCode::FAILURE)
+    let written = writeln!(err, "{faults}")
+        .and_then(|()| writeln!(err, "{}: {count} {noun}", path.display()));
+    ended(written, ExitCode::FAILURE)
 }
 
 /// Returns how many of each kind there are, as in `1 provider, 2 provider keys, …`.

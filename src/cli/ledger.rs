@@ -19,7 +19,7 @@ use tollgate_ledger::bank::{Bank, Law, Verified};
 use tollgate_store::{Access, StoreError};
 
 use super::table::{plain, usd};
-use super::{From, check};
+use super::{From, check, ended};
 
 /// What to verify.
 #[derive(Debug, Args)]
@@ -106,8 +106,8 @@ fn open(
         Ok(code) => Ok(code),
         Err(Failure::Output(error)) => Err(error),
         Err(failure) => {
-            writeln!(io::stderr(), "tollgate: {failure}")?;
-            Ok(failed)
+            let written = writeln!(io::stderr(), "tollgate: {failure}");
+            ended(written, failed)
         }
     }
 }
@@ -162,18 +162,19 @@ pub fn verify(verify: &Verify) -> io::Result<ExitCode> {
             let asked = accounts(opened, config, verify.account.as_deref()).await?;
             let all = bank::verify(&*opened.bank, asked).await?;
             let wrong = all.iter().filter(|one| !one.balanced()).count();
-            let mut out = io::stdout().lock();
-            if verify.json {
+            let text = if verify.json {
                 let accounts: Vec<Value> = all.iter().map(to_json).collect();
-                let report = json!({ "balances": wrong == 0, "accounts": accounts });
-                writeln!(out, "{report:#}")?;
+                format!(
+                    "{:#}",
+                    json!({ "balances": wrong == 0, "accounts": accounts })
+                )
             } else {
-                for one in &all {
-                    writeln!(out, "{}", to_text(one))?;
-                }
-                writeln!(out, "{}", summary(all.len(), wrong))?;
-            }
-            Ok(ExitCode::from(u8::from(wrong > 0)))
+                let mut lines: Vec<String> = all.iter().map(to_text).collect();
+                lines.push(summary(all.len(), wrong));
+                lines.join("\n")
+            };
+            let written = writeln!(io::stdout(), "{text}");
+            Ok(ended(written, ExitCode::from(u8::from(wrong > 0)))?)
         },
     )
 }

@@ -177,9 +177,17 @@ pub fn run(config: &Path) -> io::Result<ExitCode> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(BootError::Config(faults)) => check::report(config, &faults),
         Err(error) => {
-            writeln!(io::stderr(), "tollgate: {error}")?;
-            Ok(ExitCode::FAILURE)
+            let written = writeln!(io::stderr(), "tollgate: {error}");
+            ended(written, ExitCode::FAILURE)
         }
+    }
+}
+
+/// What a command comes to whose last words were `written`. That somebody has read enough of them changes no exit code.
+pub fn ended(written: io::Result<()>, code: ExitCode) -> io::Result<ExitCode> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(code),
     }
 }
 
@@ -191,7 +199,18 @@ pub fn schema() -> io::Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Error, ErrorKind};
+    use std::process::ExitCode;
+
     use clap::CommandFactory;
+
+    #[test]
+    fn a_closed_pipe_makes_no_failure_a_success() {
+        let ended = |kind: ErrorKind| super::ended(Err(Error::from(kind)), ExitCode::from(7));
+        let code = ended(ErrorKind::BrokenPipe).unwrap();
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(7)));
+        assert!(ended(ErrorKind::StorageFull).is_err());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -21,12 +21,12 @@ use tollgate_reconcile::{
     show_day,
 };
 
-use super::From;
 use super::events::{Read, every, kind};
 use super::export::period;
 use super::ledger::{Failure, Opened, with_bank};
 use super::progress::Progress;
 use super::table::{date, plain};
+use super::{From, ended};
 
 /// What could not be compared, ends with this; clap's own exit code for a wrong command line is the same.
 const FAILED: u8 = 2;
@@ -179,8 +179,9 @@ pub fn run(asked: &Reconcile) -> io::Result<ExitCode> {
                 leave(path, &outcome)?;
             }
             let text = show::text(&outcome, asked.all);
-            writeln!(io::stdout(), "{text}")?;
-            Ok(ExitCode::from(u8::from(!outcome.agrees())))
+            let written = writeln!(io::stdout(), "{text}");
+            let code = ExitCode::from(u8::from(!outcome.agrees()));
+            Ok(ended(written, code)?)
         },
     )
 }

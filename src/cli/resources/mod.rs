@@ -14,6 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
 use self::call::{Answer, Client};
+use super::ended;
 
 /// Paths whose commands are made by hand.
 const BY_HAND: [&str; 4] = ["catalog", "credits", "ledger", "usage"];
@@ -182,8 +183,8 @@ fn done(document: &Value, verb: &Verb, matches: &ArgMatches) -> io::Result<ExitC
     match carry_out(document, verb, matches) {
         Ok(code) => code,
         Err(words) => {
-            writeln!(io::stderr(), "tollgate: {words}")?;
-            Ok(ExitCode::FAILURE)
+            let written = writeln!(io::stderr(), "tollgate: {words}");
+            ended(written, ExitCode::FAILURE)
         }
     }
 }
@@ -207,9 +208,10 @@ fn carry_out(
     };
     let json = matches.get_flag("json");
     Ok(match answer {
-        Answer::Refused(words) => {
-            writeln!(io::stderr(), "tollgate: {words}").map(|()| ExitCode::FAILURE)
-        }
+        Answer::Refused(words) => ended(
+            writeln!(io::stderr(), "tollgate: {words}"),
+            ExitCode::FAILURE,
+        ),
         Answer::Nothing => Ok(ExitCode::SUCCESS),
         Answer::Value(value) if json => {
             writeln!(io::stdout(), "{value:#}").map(|()| ExitCode::SUCCESS)
