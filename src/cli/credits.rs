@@ -14,7 +14,7 @@ use tollgate_ledger::bank::{Bank, Books, Day, NewGrant};
 use tollgate_store::StoreError;
 
 use super::From;
-use super::ledger::{Failure, accounts, created_accounts, known, with_bank};
+use super::ledger::{Failure, accounts, known, with_bank};
 use super::table::{date, plain, table, time, timestamp, usd};
 
 #[derive(Debug, Subcommand)]
@@ -121,13 +121,9 @@ fn give(grant: &Grant) -> io::Result<ExitCode> {
         ExitCode::FAILURE,
         async |opened, config| {
             let bank = &*opened.bank;
-            new.check()?;
-            let created = created_accounts(&*opened.store).await;
-            known(
-                &[bank.accounts().await?, created].concat(),
-                config,
-                &grant.account,
-            )?;
+            new.check_asked()?;
+            let stored = bank.accounts().await?;
+            known(&*opened.store, stored, config, &grant.account).await?;
             let is_new = match bank.grant(&grant.account, &new).await {
                 Err(error @ StoreError::Away(_)) => {
                     return Err(Failure::Words(format!(

@@ -122,29 +122,38 @@ pub async fn accounts(
     let Some(asked) = asked else {
         return Ok(stored);
     };
-    let created = created_accounts(&*opened.store).await;
-    known(&[stored, created].concat(), config, asked)?;
+    known(&*opened.store, stored, config, asked).await?;
     Ok(vec![asked.to_owned()])
 }
 
 /// The accounts that the admin API created.
-pub async fn created_accounts(store: &dyn Store) -> Vec<String> {
-    let contents = store.load().await.unwrap_or_default();
-    let records = contents.records.into_iter();
+async fn created_accounts(store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    let records = store.load().await?.records.into_iter();
     let accounts = records.filter(|record| record.kind == Account::KIND);
-    accounts.map(|record| record.id).collect()
+    Ok(accounts.map(|record| record.id).collect())
 }
 
-/// Whether there is such an account: one that the bank has, or that the configuration declares.
-pub fn known(stored: &[String], config: &Config, asked: &str) -> Result<(), Failure> {
-    let declared = config.accounts.iter().map(|account| &account.id);
-    let mut all: Vec<&String> = stored.iter().chain(declared).collect();
-    if all.iter().any(|account| *account == asked) {
+/// Whether there is such an account: one that the bank has, that the configuration declares, or that the admin API
+/// created. Those are read only if it is none of the others.
+pub async fn known(
+    store: &dyn Store,
+    stored: Vec<String>,
+    config: &Config,
+    asked: &str,
+) -> Result<(), Failure> {
+    let declared = config.accounts.iter().map(|account| account.id.clone());
+    let mut all: Vec<String> = stored.into_iter().chain(declared).collect();
+    let is_asked = |account: &String| *account == asked;
+    if all.iter().any(is_asked) {
+        return Ok(());
+    }
+    all.extend(created_accounts(store).await?);
+    if all.iter().any(is_asked) {
         return Ok(());
     }
     all.sort_unstable();
     all.dedup();
-    let all: Vec<String> = all.into_iter().map(|account| plain(account)).collect();
+    let all: Vec<String> = all.iter().map(|account| plain(account)).collect();
     Err(Failure::Words(format!(
         "there is no account `{}`; there are: {}. An account begins with its entry under `accounts` in the \
          configuration",

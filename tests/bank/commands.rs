@@ -181,6 +181,16 @@ fn grants_are_made_once_and_only_for_accounts_that_are_declared() {
         ),
         (vec!["-a", "sales", "--usd", "-1"], 2, "--usd"),
         (
+            vec!["-a", "sales", "--usd", "1", "--id", "{x}"],
+            1,
+            "without braces",
+        ),
+        (
+            vec!["-a", "sales", "--usd", "1", "--expires", "0s"],
+            1,
+            "more than 0s",
+        ),
+        (
             vec!["-a", "sales", "--usd", "1", "--expires", "soon"],
             2,
             "`never`",

@@ -20,6 +20,33 @@ pub struct NewGrant {
 }
 
 impl NewGrant {
+    /// A hundred years: what may be spent for longer is not to expire.
+    pub const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+    /// Most bytes of an id.
+    pub const LONGEST_ID: usize = 128;
+
+    /// Whether people may ask for it: besides what a bank takes, that its id is fit to be kept everywhere, and its time to
+    /// be one.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if not.
+    pub fn check_asked(&self) -> Result<(), StoreError> {
+        self.check()?;
+        let strange = |c: char| c.is_control() || matches!(c, '{' | '}');
+        let no_time = |time: Duration| time.is_zero() || time > Self::LONGEST;
+        let what = if self.id.is_empty()
+            || self.id.len() > Self::LONGEST_ID
+            || self.id.contains(strange)
+        {
+            "a grant's id has 1 to 128 bytes, without braces and control characters"
+        } else if self.expires_after.is_some_and(no_time) {
+            "a grant may be spent for more than 0s and at most 36500d, or else for ever: `never`"
+        } else {
+            return Ok(());
+        };
+        Err(StoreError::Refused(what.to_owned()))
+    }
+
     /// Whether a bank may take it; every bank asks this first.
     ///
     /// # Errors

@@ -12,9 +12,8 @@ use tollgate_ledger::HOUSE;
 use tollgate_ledger::bank::NewGrant;
 
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
-/// A hundred years: what is longer is `never`.
-const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
-const LONGEST_ID: usize = 128;
+const LONGEST: Duration = NewGrant::LONGEST;
+const LONGEST_ID: usize = NewGrant::LONGEST_ID;
 
 impl Checker<'_> {
     /// All accounts, the one that always exists included.

@@ -25,9 +25,6 @@ use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Category, Grant, NewGrant};
 use tollgate_store::StoreError;
 
-/// A hundred years: what is longer is `never`.
-const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
-
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         post("/credits/grants", "CreateCreditGrant")
@@ -156,7 +153,7 @@ fn checked(body: &CreditGrantCreate, least: NanoUsd) -> Result<NewGrant, ApiErro
     };
     let in_range = |expiry: &Expiry| {
         let time = expiry.duration();
-        time.is_none_or(|time| !time.is_zero() && time <= LONGEST)
+        time.is_none_or(|time| !time.is_zero() && time <= NewGrant::LONGEST)
     };
     let expiry = expiry.filter(in_range).ok_or_else(|| {
         ApiError::invalid(
