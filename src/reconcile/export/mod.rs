@@ -4,7 +4,8 @@
 //! - `csv`: a row an attempt;
 //! - `jsonl`: an object an attempt, one a line.
 //!
-//! Amounts are decimal text and exact: the rows of an event add up to what the ledger charged for it.
+//! Amounts are decimal text and exact: the rows of an event add up to what the ledger charged for it. A text of CSV that a
+//! spreadsheet would take for a formula has a `'` in front: ids and names are what callers and tenants made them.
 
 mod csv;
 mod focus;
@@ -142,13 +143,19 @@ fn line<'c>(out: &mut impl Write, cells: impl Iterator<Item = &'c str>) -> io::R
         if place > 0 {
             out.write_all(b",")?;
         }
+        let guard = if is_formula(cell) { "'" } else { "" };
         if cell.contains([',', '"', '\n', '\r']) {
-            write!(out, "\"{}\"", cell.replace('"', "\"\""))?;
+            write!(out, "\"{guard}{}\"", cell.replace('"', "\"\""))?;
         } else {
-            out.write_all(cell.as_bytes())?;
+            write!(out, "{guard}{cell}")?;
         }
     }
     out.write_all(b"\n")
+}
+
+/// Whether a spreadsheet would take a cell for a formula; a number is none, negative as it may be.
+fn is_formula(cell: &str) -> bool {
+    cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err()
 }
 
 /// A Unix time (ms) as `2026-11-29T05:06:07.089Z`.

@@ -276,6 +276,36 @@ fn csv_has_a_row_an_attempt() {
 }
 
 #[test]
+fn no_cell_is_a_formula_and_numbers_stay_numbers() {
+    let entry = Entry {
+        account: "=cmd|' /C calc'!A0",
+        access_key: "@sum(1)",
+        model: "-2+3",
+        model_name: "\t=1",
+        request_id: "+1,\"2\"",
+        cost: NanoUsd(-5),
+        ..without_rates()
+    };
+    let row = written(Format::Csv, std::slice::from_ref(&entry)).remove(0);
+    for (name, value) in [
+        ("account", "'=cmd|' /C calc'!A0"),
+        ("access_key", "'@sum(1)"),
+        ("model", "'-2+3"),
+        ("model_name", "'\t=1"),
+        ("request_id", "'+1,\"2\""),
+        ("provider", "openai"),
+        ("model_usd", "-0.000000005"),
+    ] {
+        assert_eq!(row[name], value, "{name}");
+    }
+    let row = written(Format::Focus, &[entry]).remove(0);
+    assert_eq!(row["BillingAccountId"], "'=cmd|' /C calc'!A0");
+    assert_eq!(row["ChargeDescription"], "'\t=1: tokens");
+    assert_eq!(row["x_Model"], "'-2+3");
+    assert_eq!(row["BilledCost"], "-0.000000005");
+}
+
+#[test]
 fn jsonl_has_an_object_a_line() {
     let mut out = Vec::new();
     Format::Jsonl.head(&mut out).unwrap();
