@@ -233,8 +233,64 @@ fn summary(all: usize, wrong: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use async_trait::async_trait;
+    use tollgate_control::store::{Commit, Committed, Contents, Entry, Since};
     use tollgate_ledger::NanoUsd;
     use tollgate_ledger::bank::Books;
+
+    /// A store that does not answer.
+    struct Silent;
+
+    fn silent<T>() -> Result<T, StoreError> {
+        Err(StoreError::Away("no answer".to_owned()))
+    }
+
+    #[async_trait]
+    impl Store for Silent {
+        async fn load(&self) -> Result<Contents, StoreError> {
+            silent()
+        }
+
+        async fn since(&self, _: u64) -> Result<Since, StoreError> {
+            silent()
+        }
+
+        async fn commit(&self, _: u64, _: &Commit) -> Result<Committed, StoreError> {
+            silent()
+        }
+
+        async fn changed(&self) {}
+
+        async fn audit(&self, _: Option<&str>, _: usize) -> Result<Vec<Entry>, StoreError> {
+            silent()
+        }
+
+        async fn forget_audit(&self, _: u64) -> Result<(), StoreError> {
+            silent()
+        }
+
+        async fn mark_used(&self, _: &[(String, u64)]) -> Result<(), StoreError> {
+            silent()
+        }
+
+        async fn last_used(&self, _: &[String]) -> Result<Vec<Option<u64>>, StoreError> {
+            silent()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_is_no_account_that_is_missing() {
+        let config = tollgate_config::parse("accounts: [{ id: declared }]", &|_| None).unwrap();
+        let known = async |asked: &str| {
+            let banked = vec!["banked".to_owned()];
+            known(&Silent, banked, &config, asked).await
+        };
+        for there in ["declared", "banked"] {
+            assert!(known(there).await.is_ok(), "{there} is found without it");
+        }
+        let error = known("created").await.unwrap_err();
+        assert!(matches!(error, Failure::Bank(_)), "{error}");
+    }
 
     #[test]
     fn both_sides_are_shown_to_the_unit() {
