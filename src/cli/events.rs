@@ -200,14 +200,14 @@ pub async fn every<T>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
     use tollgate_ledger::events::EventId;
     use tollgate_wire::report;
 
-    fn event() -> StoredEvent<'static> {
+    pub fn event() -> StoredEvent<'static> {
         StoredEvent {
             id: EventId::made_up(1, 2),
             at_ms: 3_600_000 * 5 + 1,

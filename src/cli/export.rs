@@ -180,3 +180,28 @@ impl Drop for Sink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn rows_go_where_a_path_leads_and_put_nothing_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("rows"), "old").unwrap();
+        symlink(at("rows"), at("link")).unwrap();
+        symlink("/dev/null", at("device")).unwrap();
+        for link in ["link", "device"] {
+            let mut sink = Sink::open(Some(&at(link))).unwrap();
+            sink.out.write_all(b"new").unwrap();
+            sink.keep().unwrap();
+            let left = std::fs::symlink_metadata(at(link)).unwrap();
+            assert!(left.is_symlink(), "{link}");
+        }
+        assert_eq!(std::fs::read(at("rows")).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+}

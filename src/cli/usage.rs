@@ -335,3 +335,21 @@ fn read(batches: &[Events], from_ms: u64) -> Result<Vec<StoredEvent<'_>>, Failur
     all.dedup_by_key(|event| event.id);
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use tollgate_ledger::events::stored::Writer;
+
+    use super::*;
+    use crate::cli::events::tests::event;
+
+    #[test]
+    fn an_event_that_was_told_twice_is_shown_once() {
+        let batches = [(); 2].map(|()| {
+            let mut batch = Writer::default();
+            batch.push(&event());
+            batch.finish().unwrap()
+        });
+        assert_eq!(read(&batches, 0).unwrap().len(), 1);
+    }
+}
