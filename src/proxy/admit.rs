@@ -10,6 +10,7 @@ use pingora_proxy::Session;
 use super::aside::Aside;
 use super::bill::Bill;
 use super::closing::Closing;
+use super::connection::Busy;
 use super::context::{Caller, Context, Planned};
 use super::gate::{Gate, Limits};
 use super::opening::Opening;
@@ -29,18 +30,25 @@ pub fn enter(
     shared: &Shared,
     caller: &Caller,
     head: &RequestHeader,
+    keeps: Option<&mut Busy>,
     has: &mut Vec<Share>,
 ) -> Result<InFlight, GatewayError> {
     if shared.drain.ends().is_some() {
         return Err(GatewayError::shutting_down());
     }
     let connections = caller.snapshot.config.proxy.max_connections;
-    // Many requests of HTTP/2 share one.
-    if let Some(most) = connections.filter(|_| head.version != Version::HTTP_2) {
-        let lines = &shared.scarce.lines;
+    if let Some(most) = connections {
+        let account = &caller.key.account;
         let supply = caller.supply(most.saturating_add(shared.metrics.read_on()));
-        let line = lines.take(&caller.key.account, 1, supply);
-        has.push(line.ok_or_else(GatewayError::overloaded)?);
+        let take = || shared.scarce.lines.take(account, 1, supply);
+        // The requests of a connection of HTTP/2 share one.
+        if head.version != Version::HTTP_2 {
+            has.push(take().ok_or_else(GatewayError::overloaded)?);
+        } else if let Some(keeps) = keeps
+            && !keeps.counts_for(account, take)
+        {
+            return Err(GatewayError::overloaded());
+        }
     }
     Ok(shared.metrics.in_flight())
 }

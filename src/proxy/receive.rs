@@ -91,7 +91,8 @@ async fn walk(
     };
     ctx.endpoint = Some(endpoint);
 
-    let in_flight = admit::enter(shared, caller, session.req_header(), &mut ctx.has)?;
+    let (head, keeps) = (session.req_header(), ctx.keeps.as_mut());
+    let in_flight = admit::enter(shared, caller, head, keeps, &mut ctx.has)?;
     if endpoint == Endpoint::CountTokens {
         let counts = &shared.scarce.counts;
         counts.count(&caller.key.account, clock::now())?;

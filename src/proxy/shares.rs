@@ -27,7 +27,7 @@ struct Taken {
 pub struct Scarce {
     /// Requests under way (`max_in_flight`).
     pub places: Arc<Shares>,
-    /// HTTP/1 connections with a request under way (`max_connections`).
+    /// Connections with a request of the account's under way (`max_connections`).
     pub lines: Arc<Shares>,
     /// Bytes of large bodies.
     pub bodies: Arc<Shares>,

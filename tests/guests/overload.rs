@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::connections::Raw;
 use super::house::{ATTACKER, BANKS, BROKE, Bank, House, ORDINARY, repeatedly};
-use crate::common::client::Client;
+use crate::common::client::{Client, Version};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::provider;
 use crate::common::requests::{Request, from, token};
@@ -56,6 +56,37 @@ async fn requests_under_way_are_shared() {
         house.withstands(attack).await;
         assert!(refused.into_inner() > 0, "{bank:?}");
         assert!(evil.count() >= 8, "{bank:?}: its own share it has");
+    }
+}
+
+/// A connection of HTTP/2 counts as one, however many requests it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_of_http2_are_shared() {
+    let endless = Act::Forever(chat_word("x").into(), Duration::from_millis(100));
+    let evil = Fake::start(Wire::H1, Script::sse().then(endless)).await;
+    let mut entry = provider("evil", &evil);
+    entry["keys"][0]["account"] = ATTACKER.into();
+    let house = House::open(Bank::Sqlite, |builder| {
+        builder
+            .provider(entry)
+            .config(json!({"proxy": {"max_connections": 24}}))
+    })
+    .await;
+    let (mut held, mut refused) = (Vec::new(), 0);
+    for _ in 0..20 {
+        let mut client = Client::connect(Version::H2, house.gateway.address).await;
+        let request = from(ATTACKER, Request::chat(&["evil:m"], true));
+        match client.begin(&request).await.unwrap().status {
+            200 => held.push(client),
+            503 => refused += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(held.len() >= 8, "{}: its own share it has", held.len());
+    assert!(refused >= 4, "{refused} of 20");
+    for guest in ORDINARY {
+        let status = house.ask(guest, Request::chat(&["f:m"], false)).await;
+        assert_eq!(status, Ok(200), "{guest}");
     }
 }
 

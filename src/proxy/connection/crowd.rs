@@ -11,6 +11,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::proxy::shares::Share;
+
 /// Counts the connections, and says which one gives way.
 #[derive(Default)]
 pub struct Crowd(Mutex<Members>);
@@ -32,10 +34,19 @@ struct Guest {
     address: SocketAddr,
     /// Requests under way.
     busy: usize,
+    /// By account, where many requests share the connection.
+    lines: HashMap<Arc<str>, Line>,
     /// Since when it waits, if it does.
     since: Option<u64>,
     /// Dropped to make it leave.
     _stay: oneshot::Sender<()>,
+}
+
+/// What an account has of a connection.
+struct Line {
+    /// Its requests under way.
+    requests: usize,
+    _share: Share,
 }
 
 /// A connection's place, until it is dropped.
@@ -49,6 +60,8 @@ pub struct Place {
 pub struct Busy {
     crowd: Arc<Crowd>,
     number: u64,
+    /// Whose it is, if that is counted.
+    account: Option<Arc<str>>,
 }
 
 impl Crowd {
@@ -64,6 +77,7 @@ impl Crowd {
         let guest = Guest {
             address,
             busy: 0,
+            lines: HashMap::new(),
             since: None,
             _stay: sender,
         };
@@ -85,6 +99,7 @@ impl Crowd {
         Some(Busy {
             crowd: self.clone(),
             number,
+            account: None,
         })
     }
 }
@@ -141,10 +156,18 @@ impl Members {
         }
     }
 
-    fn ends(&mut self, number: u64) {
+    fn ends(&mut self, number: u64, account: Option<&Arc<str>>) {
         let Some(guest) = self.guests.get_mut(&number) else {
             return;
         };
+        if let Some(account) = account
+            && let Some(line) = guest.lines.get_mut(account)
+        {
+            line.requests -= 1;
+            if line.requests == 0 {
+                guest.lines.remove(account);
+            }
+        }
         guest.busy -= 1;
         if guest.busy == 0 {
             self.waits(number);
@@ -168,6 +191,7 @@ impl Place {
         Busy {
             crowd: self.crowd.clone(),
             number: self.number,
+            account: None,
         }
     }
 
@@ -175,6 +199,33 @@ impl Place {
     pub async fn given_away(&mut self) {
         // Nothing is ever sent.
         drop((&mut self.stay).await);
+    }
+}
+
+impl Busy {
+    /// Counts the request as this account's. Its first one on the connection takes a share of connections with `take`, and
+    /// the last one to end gives it back. False if there is none for it.
+    pub fn counts_for(&mut self, account: &Arc<str>, take: impl FnOnce() -> Option<Share>) -> bool {
+        let mut state = self.crowd.0.lock();
+        // A connection that is gone needs none.
+        let Some(guest) = state.guests.get_mut(&self.number) else {
+            return true;
+        };
+        match guest.lines.get_mut(account) {
+            Some(line) => line.requests += 1,
+            None => {
+                let Some(share) = take() else {
+                    return false;
+                };
+                let line = Line {
+                    requests: 1,
+                    _share: share,
+                };
+                guest.lines.insert(account.clone(), line);
+            }
+        }
+        self.account = Some(account.clone());
+        true
     }
 }
 
@@ -186,13 +237,15 @@ impl Drop for Place {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.crowd.0.lock().ends(self.number);
+        let mut state = self.crowd.0.lock();
+        state.ends(self.number, self.account.as_ref());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::shares::{Shares, Supply};
 
     fn at(host: u8, port: u16) -> SocketAddr {
         ([127, 0, 0, host], port).into()
@@ -220,6 +273,38 @@ mod tests {
         drop(fifth);
         assert!(Crowd::enter(&crowd, at(3, 2), 4).is_some());
         assert!(!places.iter_mut().any(is_given_away), "there was room");
+    }
+
+    #[test]
+    fn an_account_takes_one_share_of_a_connection_for_all_its_requests() {
+        let crowd = Arc::default();
+        let place = Crowd::enter(&crowd, at(1, 1), 1).unwrap();
+        let shares: Arc<Shares> = Arc::default();
+        let supply = Supply {
+            most: 1,
+            several: false,
+        };
+        let account: Arc<str> = "a".into();
+        let take = || shares.take(&account, 1, supply);
+        let mut requests: Vec<Busy> = (0..3).map(|_| crowd.busy(at(1, 1)).unwrap()).collect();
+        let is_counted = requests
+            .iter_mut()
+            .all(|request| request.counts_for(&account, take));
+        assert!(is_counted);
+        let mut other = crowd.busy(at(1, 1)).unwrap();
+        assert!(!other.counts_for(&"b".into(), || shares.take(&"b".into(), 1, supply)));
+        drop(other);
+        while let Some(request) = requests.pop() {
+            assert!(take().is_none(), "{} are left", requests.len() + 1);
+            drop(request);
+        }
+        assert!(take().is_some(), "it came back with the last one");
+        // And with the connection.
+        let mut late = crowd.busy(at(1, 1)).unwrap();
+        assert!(late.counts_for(&account, take) && take().is_none());
+        drop(place);
+        assert!(take().is_some());
+        assert!(late.counts_for(&account, take));
     }
 
     #[test]
