@@ -110,7 +110,7 @@ mod tests {
         let aside = room.of(&"a".into());
         let (end, held) = mpsc::channel::<()>();
         let mut works = Box::pin(aside.run(move || held.recv().ok()));
-        assert!((&mut works).now_or_never().is_none());
+        assert!(works.as_mut().now_or_never().is_none());
         let body = r#"{"model":"m","messages":[{"role":"user","content":"one two"}]}"#;
         let endpoint = Endpoint::Generate(Surface::ChatCompletions);
         let body = RequestBody::parse(endpoint, body.into()).unwrap();
@@ -118,7 +118,7 @@ mod tests {
         let mut waiting = Vec::new();
         let refused = loop {
             let mut count = Box::pin(before(&aside, &model, &body, u64::MAX));
-            if let Some(counted) = (&mut count).now_or_never() {
+            if let Some(counted) = count.as_mut().now_or_never() {
                 break counted.unwrap_err();
             }
             waiting.push(count);
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(refused.code, Code::Overloaded);
         // What was let in is counted all the same.
         let mut counted = Box::pin(prompt(&aside, &model, &body, u64::MAX));
-        assert!((&mut counted).now_or_never().is_none());
+        assert!(counted.as_mut().now_or_never().is_none());
         drop((end, waiting));
         assert!(counted.await.unwrap() > 0);
         assert!(before(&aside, &model, &body, u64::MAX).await.is_ok());

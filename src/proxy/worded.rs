@@ -217,12 +217,12 @@ mod tests {
         let aside = room.of(&key.account);
         let (end, held) = mpsc::channel::<()>();
         let mut busy = Box::pin(aside.run(move || held.recv().ok()));
-        assert!((&mut busy).now_or_never().is_none());
+        assert!(busy.as_mut().now_or_never().is_none());
         let (small, large, candidate) = (chat(10), chat(LARGE), candidate());
         let at_once = worded_aside(&aside, &small, &key, &candidate, None).now_or_never();
         assert!(at_once.flatten().is_some());
         let mut later = Box::pin(worded_aside(&aside, &large, &key, &candidate, None));
-        assert!((&mut later).now_or_never().is_none());
+        assert!(later.as_mut().now_or_never().is_none());
         drop(end);
         let body = later.await.unwrap().body;
         assert!(body.starts_with(br#"{"model":"other""#) && body.len() > LARGE);
