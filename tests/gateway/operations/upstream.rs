@@ -122,6 +122,8 @@ async fn a_pooled_connection_that_the_provider_closed_is_replaced_without_a_word
                     "{case}: {}",
                     answer.text()
                 );
+                // Which says that its connection closes.
+                client = Client::connect(Version::H1, gateway.address).await;
             }
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
