@@ -42,6 +42,8 @@ pub struct About {
     pub streams: bool,
     /// How many answers it asks for, at least 1.
     pub answers: u64,
+    /// How many prompts it has, at least 1.
+    pub prompts: u64,
     /// Searches of the web that it orders of every answer, whether or not they are reported.
     pub searches: u64,
     /// How large its containers of code may be, GB, at least 1.
@@ -322,7 +324,7 @@ impl Bill {
             return Some(settled);
         };
         let (window, longest) = (model.context_window, model.max_output_tokens);
-        Some(settled.within(window, longest, self.about.answers))
+        Some(settled.within(window, longest, (self.about.prompts, self.about.answers)))
     }
 
     fn terms<'a>(&self, candidate: &'a Candidate, fee: u64) -> Terms<'a> {

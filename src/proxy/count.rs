@@ -141,6 +141,7 @@ mod tests {
             surface: Surface::ChatCompletions,
             streams: false,
             answers: 1,
+            prompts: 1,
             searches: 0,
             container_gb: 1,
             fee: 0,

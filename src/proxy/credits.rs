@@ -168,6 +168,7 @@ pub async fn open(
         surface: body.endpoint().surface(),
         streams: body.stream(),
         answers: asked.answers,
+        prompts: asked.prompts,
         searches: asked.searches(),
         container_gb: asked.container_gb,
         fee,
@@ -228,9 +229,14 @@ impl Order<'_> {
             .is_err_and(|refusal| self.depends_on_prompt(refusal))
         {
             let model = &self.candidates[0].upstream_model;
-            let exact = count::before(aside, model, body, bound).await?;
-            if exact < bound {
-                asked = self.ask(exact, by).await;
+            match count::before(aside, model, body, bound).await {
+                Ok(exact) if exact < bound => asked = self.ask(exact, by).await,
+                Ok(_) => {}
+                // Without a count nobody knows that the credits do not cover it; the others say to come again anyway.
+                Err(busy) if matches!(asked, Err(Refusal::OutOfCredits { .. })) => {
+                    return Err(busy);
+                }
+                Err(_) => {}
             }
         }
         asked.map_err(|refusal| {

@@ -119,7 +119,8 @@ enum Decoder {
     Deflate(Deflate<Sink>),
     /// `None` if there was no memory for it.
     Zstd(Option<Zstd>),
-    Brotli(Box<Brotli<Sink>>),
+    /// And whether its first byte was seen.
+    Brotli(Box<Brotli<Sink>>, bool),
 }
 
 /// Takes what comes out, as far as it may.
@@ -145,6 +146,10 @@ impl Write for Sink {
     }
 }
 
+/// What brotli of a window of up to 1 GiB begins with, in seven bits: the decoder would fill all of it before it hands
+/// anything on. RFC 7932 calls it invalid (9.1); without it a window has 16 MiB.
+const LARGE_WINDOW: u8 = 0x11;
+
 /// What a decoder hands on at once, in bytes.
 const STEP: usize = 16 << 10;
 
@@ -161,7 +166,7 @@ impl Decoder {
                 });
                 Decoder::Zstd(decoder.ok())
             }
-            Coding::Brotli => Decoder::Brotli(Box::new(Brotli::new(sink, STEP))),
+            Coding::Brotli => Decoder::Brotli(Box::new(Brotli::new(sink, STEP)), false),
         }
     }
 
@@ -170,7 +175,7 @@ impl Decoder {
             Decoder::Gzip(decoder) => decoder.get_mut(),
             Decoder::Deflate(decoder) => decoder.get_mut(),
             Decoder::Zstd(decoder) => decoder.as_mut()?.writer_mut(),
-            Decoder::Brotli(decoder) => decoder.get_mut(),
+            Decoder::Brotli(decoder, _) => decoder.get_mut(),
         })
     }
 
@@ -179,12 +184,18 @@ impl Decoder {
             Decoder::Gzip(decoder) => decoder,
             Decoder::Deflate(decoder) => decoder,
             Decoder::Zstd(decoder) => decoder.as_mut()?,
-            Decoder::Brotli(decoder) => decoder,
+            Decoder::Brotli(decoder, _) => decoder,
         })
     }
 
     /// Some more bytes, which become at most `most`.
     fn push(&mut self, bytes: &[u8], most: usize) -> Result<Bytes, Fault> {
+        if let (Decoder::Brotli(_, begun), Some(first)) = (&mut *self, bytes.first())
+            && !std::mem::replace(begun, true)
+            && first & 0x7f == LARGE_WINDOW
+        {
+            return Err(Fault::Broken);
+        }
         self.within(most, |decoder| {
             let writer = decoder.writer().ok_or(io::ErrorKind::Unsupported)?;
             writer.write_all(bytes)?;
@@ -199,7 +210,7 @@ impl Decoder {
             Decoder::Deflate(decoder) => decoder.try_finish(),
             Decoder::Zstd(Some(decoder)) => decoder.finish(),
             Decoder::Zstd(None) => Err(io::ErrorKind::Unsupported.into()),
-            Decoder::Brotli(decoder) => decoder.close(),
+            Decoder::Brotli(decoder, _) => decoder.close(),
         })
     }
 

@@ -28,8 +28,9 @@ use escapes::{Decoded, decode};
 /// Shorter credentials are no secrets, and would be found in any text.
 const SHORTEST: usize = 8;
 
-/// A character may be written in so many bytes: an escape whose backslashes or percent signs are escaped again.
-const LONGEST_ESCAPE: usize = 9;
+/// A character may be written in so many bytes: an escape whose backslashes or percent signs are escaped again, as
+/// `%25252525XX`.
+const LONGEST_ESCAPE: usize = 11;
 
 /// What a credential looks like.
 pub struct Mask(Option<Box<Forms>>);

@@ -116,6 +116,15 @@ fn a_piece_and_an_answer_become_only_so_much() {
 fn a_frame_that_wants_a_large_window_is_refused() {
     let greedy = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3, 0x01, 0x00, 0x00];
     assert_eq!(Coding::Zstd.undo(&greedy, 100), Err(Fault::Broken));
+    for first in [0x11, 0x91] {
+        assert_eq!(
+            Coding::Brotli.undo(&[first, 30, 0], 100),
+            Err(Fault::Broken)
+        );
+        let mut undoing = Undoing::new(Coding::Brotli);
+        assert_eq!(undoing.push(&[]), Ok(Bytes::new()));
+        assert_eq!(undoing.push(&[first]), Err(Fault::Broken));
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Asked {
     pub extras: Vec<Extra>,
     /// How many answers, at least 1: `n`, `best_of`, and prompts given as a list.
     pub answers: u64,
+    /// How many prompts, at least 1: texts of a text completion, or to embed.
+    pub prompts: u64,
     /// About how many prompt tokens there may be that the body does not show: images and files that it points to,
     /// turns that the provider keeps.
     pub unseen: u64,
@@ -159,6 +161,7 @@ impl Default for Asked {
             context: Context::STANDARD,
             extras: Vec::new(),
             answers: 1,
+            prompts: 1,
             unseen: 0,
             prompt: Unit::Input,
             container_gb: 1,
@@ -196,7 +199,10 @@ impl RequestBody {
                 }
                 "n" | "best_of" => several = several.max(number(value)),
                 "prompt" if self.endpoint == Endpoint::Generate(Surface::Completions) => {
-                    prompts = texts(value);
+                    prompts = prompts.max(texts(value));
+                }
+                "input" if self.endpoint == Endpoint::Generate(Surface::Embeddings) => {
+                    asked.prompts = asked.prompts.max(texts(value));
                 }
                 "previous_response_id" | "conversation" | "container" if value != b"null" => {
                     asked.unseen += FILE;
@@ -209,13 +215,15 @@ impl RequestBody {
                 }
                 "messages" | "input" | "system" => {
                     asked.content(&self.bytes, &member.value);
-                    if asked.is_doubtful && refers(value) {
+                    let names_items = responds && key == "input" && kept::names_an_item(value);
+                    if names_items || (asked.is_doubtful && refers(value)) {
                         asked.add(Paid::Kept, key);
                     }
                 }
                 _ => {}
             }
         }
+        asked.prompts = asked.prompts.max(prompts).max(1);
         asked.answers = several
             .clamp(1, MOST_ANSWERS)
             .saturating_mul(prompts.max(1));
@@ -407,8 +415,19 @@ fn key_of(written: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(written)
 }
 
+/// A number of answers. Some providers take one that is written as a float or a text; what cannot be read may be any.
 fn number(json: &[u8]) -> u64 {
-    serde_json::from_slice(json).unwrap_or(1)
+    let text = match serde_json::from_slice(json) {
+        Ok(Value::Null) => return 1,
+        Ok(Value::String(text)) => text,
+        Ok(other) => other.to_string(),
+        Err(_) => return MOST_ANSWERS,
+    };
+    let number: f64 = text.trim().parse().unwrap_or(f64::NAN);
+    let mut counts = 1..MOST_ANSWERS;
+    let counted =
+        counts.find(|count| u32::try_from(*count).is_ok_and(|count| number <= f64::from(count)));
+    counted.unwrap_or(MOST_ANSWERS)
 }
 
 /// How many prompts a text completion has: as many as its list has texts or lists of tokens.

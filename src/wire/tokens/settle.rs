@@ -40,21 +40,21 @@ impl Settled {
         settled
     }
 
-    /// Holds it to what can be: a prompt is no longer than the model's context window, an answer no longer than its
-    /// longest, times the answers that were asked for. What is more is not believed, and marked.
+    /// Holds it to what can be: each of the prompts is no longer than the model's context window, an answer no longer than
+    /// its longest, times the answers that were asked for. What is more is not believed, and marked.
     #[must_use]
     pub fn within(
         mut self,
         context_window: Option<u64>,
         max_output: Option<u64>,
-        answers: u64,
+        (prompts, answers): (u64, u64),
     ) -> Settled {
         let most = |limit: Option<u64>, times: u64| {
             limit.map_or(u64::MAX, |limit| limit.saturating_mul(times))
         };
         let longest = max_output.or(context_window);
         let (input, output) = (
-            most(context_window, self.passes),
+            most(context_window, self.passes.saturating_mul(prompts)),
             most(longest, self.passes.saturating_mul(answers)),
         );
         if self.usage.input() > input {

@@ -60,11 +60,16 @@ fn plain(page: &str) -> String {
     }
     let mut kept = String::new();
     let mut from = 0;
-    while let Some((start, _, end)) = ["script", "style"]
-        .iter()
-        .filter_map(|tag| inside(tag, from))
-        .min()
-    {
+    // One that is nowhere from here on is not looked for again.
+    let mut tags = vec!["script", "style"];
+    loop {
+        let mut first = None;
+        tags.retain(|tag| {
+            let found = inside(tag, from);
+            first = [first, found].into_iter().flatten().min();
+            found.is_some()
+        });
+        let Some((start, _, end)) = first else { break };
         kept.push_str(&page[from..start]);
         from = end;
     }

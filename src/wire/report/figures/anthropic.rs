@@ -28,7 +28,11 @@ impl Figures {
             if let Some(read) = self.cached {
                 usage[Unit::CachedRead] = read;
             }
-            let hour = self.cache_creation_1h;
+            // The end of a stream repeats the sum without its parts, which the start has told.
+            let told = self.cache_creation_5m.or(self.cache_creation_1h).is_some();
+            let before = earlier[Unit::CacheWrite1h];
+            let kept = (!told && self.cache_creation.is_some() && before > 0).then_some(before);
+            let hour = self.cache_creation_1h.or(kept);
             let minutes = (self.cache_creation)
                 .map(|all| all.saturating_sub(hour.unwrap_or(0)))
                 .or(self.cache_creation_5m);

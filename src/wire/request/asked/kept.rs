@@ -15,6 +15,29 @@ pub(super) fn refers(json: &[u8]) -> bool {
     found || read.is_err()
 }
 
+/// Whether an item of a list is nothing but an id: a reference, whose type may be left out.
+pub(super) fn names_an_item(json: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Item {
+        id: Option<IgnoredAny>,
+        #[serde(rename = "type")]
+        kind: Option<IgnoredAny>,
+        role: Option<IgnoredAny>,
+        content: Option<IgnoredAny>,
+    }
+    if json.first() != Some(&b'[') || memchr::memmem::find(json, b"id").is_none() {
+        return false;
+    }
+    match serde_json::from_slice::<Vec<Item>>(json) {
+        Ok(items) => items.iter().any(|item| {
+            let says = item.kind.is_some() || item.role.is_some() || item.content.is_some();
+            item.id.is_some() && !says
+        }),
+        // Members that stand twice, or what is no object: it could be one.
+        Err(_) => true,
+    }
+}
+
 /// Whether a container or an environment is one that is there already, or is given files that are.
 pub(super) fn is_kept(value: &[u8]) -> bool {
     match serde_json::from_slice::<Value>(value) {

@@ -159,17 +159,55 @@ fn answers_and_unseen_tokens_are_counted() {
     for (surface, body, answers) in [
         (Surface::ChatCompletions, json!({}), 1),
         (Surface::ChatCompletions, json!({"n": 4}), 4),
-        (Surface::ChatCompletions, json!({"n": "4"}), 1),
+        (Surface::ChatCompletions, json!({"n": null}), 1),
+        (Surface::ChatCompletions, json!({"n": -3}), 1),
+        (Surface::ChatCompletions, json!({"n": "4"}), 4),
+        (Surface::ChatCompletions, json!({"n": 64.0}), 64),
+        (Surface::ChatCompletions, json!({"n": [4]}), 128),
         (Surface::ChatCompletions, json!({"n": 1_000_000}), 128),
         (
             Surface::Completions,
             json!({"prompt": ["a", "b", "c"], "n": 2, "best_of": 5}),
             15,
         ),
+        (
+            Surface::Completions,
+            json!({"prompt": ["a", "b"], "Prompt": "x"}),
+            2,
+        ),
         (Surface::Completions, json!({"prompt": [1, 2, 3]}), 1),
         (Surface::Completions, json!({"prompt": [[1, 2], [3]]}), 2),
     ] {
         assert_eq!(asked(surface, body.clone()).answers, answers, "{body}");
+    }
+    for (body, prompts) in [
+        (json!({"input": "a"}), 1),
+        (json!({"input": ["a", "b", "c"]}), 3),
+        (json!({"input": [1, 2, 3]}), 1),
+        (json!({"input": [[1, 2], [3]]}), 2),
+    ] {
+        let asked = asked(Surface::Embeddings, body.clone());
+        assert_eq!((asked.prompts, asked.answers), (prompts, 1), "{body}");
+    }
+    for (item, refers) in [
+        (json!({"id": "msg_1"}), true),
+        (json!({"id": "msg_1", "type": null}), true),
+        (
+            json!({"id": "msg_1", "type": "message", "role": "user", "content": "a"}),
+            false,
+        ),
+        (
+            json!({"role": "user", "content": "a", "id": "msg_1"}),
+            false,
+        ),
+        (json!({"role": "user", "content": "an id"}), false),
+    ] {
+        let extras = asked(Surface::Responses, json!({"input": [item]})).extras;
+        assert_eq!(
+            extras.iter().any(|extra| extra.what == Paid::Kept),
+            refers,
+            "{item}"
+        );
     }
     let image = json!({"type": "image_url", "image_url": {"url": "https://x/y.png"}});
     let body = json!({"messages": [{"role": "user", "content": [image.clone(), image]}]});

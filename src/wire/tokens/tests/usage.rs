@@ -141,6 +141,35 @@ fn the_last_complete_usage_wins_and_zeros_do_not_erase_a_prompt() {
     }
 }
 
+/// The end of a stream repeats sums without their parts, as Anthropic's does.
+#[test]
+fn an_hours_cache_writes_stay_what_the_start_told() {
+    let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"cache_creation_input_tokens":100,
+        "cache_read_input_tokens":0,"output_tokens":1,
+        "cache_creation":{"ephemeral_5m_input_tokens":40,"ephemeral_1h_input_tokens":60}}}}"#
+        .replace('\n', "");
+    for (delta, minutes, hour) in [
+        (r#""cache_creation_input_tokens":100"#, 40, 60),
+        (r#""cache_creation_input_tokens":50"#, 0, 50),
+        (
+            r#""cache_creation_input_tokens":100,"cache_creation":{"ephemeral_5m_input_tokens":90,"ephemeral_1h_input_tokens":10}"#,
+            90,
+            10,
+        ),
+        (r#""cache_creation_input_tokens":null"#, 40, 60),
+    ] {
+        let stream = format!(
+            "data: {start}\n\ndata: {{\"type\":\"message_delta\",\"delta\":{{}},\"usage\":{{\"input_tokens\":3,{delta},\"output_tokens\":9}}}}\n\n"
+        );
+        let usage = streamed(Surface::Messages, false, &stream)
+            .facts
+            .0
+            .expect("usage");
+        let seen = (usage[Unit::CacheWrite], usage[Unit::CacheWrite1h]);
+        assert_eq!(seen, (minutes, hour), "{delta}");
+    }
+}
+
 #[test]
 fn tools_that_the_provider_ran_are_counted_in_whole_answers_as_in_streams() {
     let items = [
