@@ -62,9 +62,14 @@ async fn a_pooled_connection_that_the_provider_closed_is_replaced_without_a_word
         for round in 0..6 {
             let answer = connection.ask(&request).await;
             let case = format!("{client:?} at {provider:?}, {linger} {pause} {round}");
-            assert_eq!(answer.status(), 200, "{case}: {}", answer.text());
-            assert_eq!(client.said(&answer, false), Said::good(client), "{case}");
             assert_eq!(answer.header("x-tollgate-attempts"), Some("1"), "{case}");
+            if answer.status() == 502 && pause == linger {
+                // The provider had it when it closed, so it is not sent again; and this connection closes.
+                connection = Client::connect(Version::H1, gateway.address).await;
+            } else {
+                assert_eq!(answer.status(), 200, "{case}: {}", answer.text());
+                assert_eq!(client.said(&answer, false), Said::good(client), "{case}");
+            }
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         task.abort();

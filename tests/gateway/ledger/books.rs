@@ -102,8 +102,7 @@ fn served_by(id: &str, fake: &Fake, managed: bool) -> Value {
 }
 
 fn builder(own: &Fake, managed: &Fake) -> crate::common::gateway::Builder {
-    // The house is declared, so that its events can be asked for.
-    let accounts = ["default", "acme", "umbrella", "house"]
+    let accounts = ["default", "acme", "umbrella"]
         .map(|id| json!({"id": id, "grants": [{"id": "tests", "usd": 1000}]}));
     let keys = ACCOUNTS.map(|id| access_key(id, &json!({"account": id})));
     Gateway::builder()
