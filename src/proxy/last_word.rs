@@ -246,6 +246,7 @@ async fn cut_off(session: &mut Session, ctx: &mut Context) -> pingora_error::Res
                 model: observer.and_then(Observer::model).unwrap_or_default(),
                 created: clock::unix().as_secs(),
                 open_block: observer.and_then(Observer::open_block),
+                number: planned.gate.next_number(),
                 input: usage.input(),
                 output: usage.output(),
                 wants_usage: received.body.wants_usage_chunk(),

@@ -17,6 +17,8 @@ pub struct Stopped<'a> {
     pub created: u64,
     /// The content block of a message that has begun and has not ended.
     pub open_block: Option<u64>,
+    /// The number of the last event, of a Responses stream.
+    pub number: u64,
     /// Prompt tokens.
     pub input: u64,
     /// Answer tokens, as far as it came.
@@ -82,7 +84,7 @@ fn message(at: &Stopped<'_>) -> String {
 fn response(at: &Stopped<'_>) -> String {
     let data = json!({
         "type": "response.incomplete",
-        "sequence_number": 0,
+        "sequence_number": at.number,
         "response": {
             "id": at.id, "object": "response", "created_at": at.created, "model": at.model,
             "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"},
@@ -115,12 +117,18 @@ mod tests {
                     model: "m",
                     created: 1,
                     open_block: Some(2),
+                    number: 5,
                     input: 7,
                     output: 3,
                     wants_usage,
                 };
                 let mut observer = Observer::stream(surface, false);
-                let seen = observer.feed(stop(surface, &at));
+                let end = stop(surface, &at);
+                if surface == Surface::Responses {
+                    let text = String::from_utf8_lossy(&end);
+                    assert!(text.contains("\"sequence_number\":5"), "{text}");
+                }
+                let seen = observer.feed(end);
                 assert_eq!(seen.failure, None, "{surface:?}");
                 assert!(observer.complete() && observer.at_boundary(), "{surface:?}");
                 let reason = observer.finish_reason();

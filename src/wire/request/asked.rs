@@ -216,7 +216,8 @@ impl RequestBody {
                 "messages" | "input" | "system" => {
                     asked.content(&self.bytes, &member.value);
                     let names_items = responds && key == "input" && kept::names_an_item(value);
-                    if names_items || (asked.is_doubtful && refers(value)) {
+                    let names_sound = key == "messages" && kept::names_sound(value);
+                    if names_items || names_sound || (asked.is_doubtful && refers(value)) {
                         asked.add(Paid::Kept, key);
                     }
                 }

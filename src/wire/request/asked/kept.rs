@@ -38,6 +38,32 @@ pub(super) fn names_an_item(json: &[u8]) -> bool {
     }
 }
 
+/// Whether a message of a chat points to sound that the provider keeps.
+pub(super) fn names_sound(json: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        audio: Option<Sound>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Sound {
+        id: Option<IgnoredAny>,
+    }
+    let may = |word: &[u8]| memchr::memmem::find(json, word).is_some();
+    if !may(b"\"audio\"") && !may(b"\\u00") {
+        return false;
+    }
+    match serde_json::from_slice::<Vec<Message>>(json) {
+        Ok(messages) => messages.iter().any(|message| {
+            message
+                .audio
+                .as_ref()
+                .is_some_and(|sound| sound.id.is_some())
+        }),
+        // Members that stand twice, or of another kind: it could be one.
+        Err(_) => true,
+    }
+}
+
 /// Whether a container or an environment is one that is there already, or is given files that are.
 pub(super) fn is_kept(value: &[u8]) -> bool {
     match serde_json::from_slice::<Value>(value) {

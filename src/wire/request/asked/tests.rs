@@ -209,6 +209,19 @@ fn answers_and_unseen_tokens_are_counted() {
             "{item}"
         );
     }
+    for (audio, refers) in [
+        (json!({"id": "audio_1"}), true),
+        (json!(null), false),
+        (json!({}), false),
+    ] {
+        let turn = json!({"role": "assistant", "content": null, "audio": audio});
+        let extras = asked(Surface::ChatCompletions, json!({"messages": [turn]})).extras;
+        assert_eq!(
+            extras.iter().any(|extra| extra.what == Paid::Kept),
+            refers,
+            "{turn}"
+        );
+    }
     let image = json!({"type": "image_url", "image_url": {"url": "https://x/y.png"}});
     let body = json!({"messages": [{"role": "user", "content": [image.clone(), image]}]});
     assert!(asked(Surface::ChatCompletions, body).unseen >= 2 * IMAGE);
