@@ -199,8 +199,24 @@ impl Decoder {
         self.within(most, |decoder| {
             let writer = decoder.writer().ok_or(io::ErrorKind::Unsupported)?;
             writer.write_all(bytes)?;
-            writer.flush()
+            writer.flush()?;
+            decoder.drain()
         })
+    }
+
+    /// Takes what is undone and not handed on. Brotli hands on one step once it has read everything, and keeps the rest
+    /// until it is asked again, or its window of up to 16 MiB is full.
+    fn drain(&mut self) -> io::Result<()> {
+        let Decoder::Brotli(decoder, _) = self else {
+            return Ok(());
+        };
+        loop {
+            let before = decoder.get_ref().out.len();
+            let _none = decoder.write(&[])?;
+            if decoder.get_ref().out.len() == before {
+                return Ok(());
+            }
+        }
     }
 
     /// There are no more; what was not handed on yet becomes at most `most`.

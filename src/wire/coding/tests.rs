@@ -87,6 +87,25 @@ fn what_was_flushed_is_told_at_once() {
     }
 }
 
+/// However much it becomes: none of it waits for the next piece, or escapes the bound of its own.
+#[test]
+fn what_was_flushed_of_brotli_is_told_at_once() {
+    let plain = plain();
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4 << 10, 5, 22);
+    encoder.write_all(&plain).unwrap();
+    encoder.flush().unwrap();
+    let piece = encoder.get_ref();
+    let became = Undoing::new(Coding::Brotli).push(piece).unwrap();
+    assert!(became == plain, "{} bytes", became.len());
+
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4 << 10, 5, 22);
+    encoder.write_all(&vec![b' '; PIECE + PIECE / 2]).unwrap();
+    encoder.flush().unwrap();
+    let piece = encoder.get_ref();
+    let became = Undoing::new(Coding::Brotli).push(piece);
+    assert_eq!(became, Err(Fault::TooLong));
+}
+
 #[test]
 fn a_piece_and_an_answer_become_only_so_much() {
     for coding in ALL {
