@@ -46,13 +46,13 @@ fn is_page(text: &str) -> bool {
 /// The title of a page, or else what it shows.
 fn plain(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
-    let inside = |tag: &str, from: usize| {
-        let start = from + lower[from..].find(&format!("<{tag}"))?;
-        let open = start + lower[start..].find('>')? + 1;
-        let end = open + lower[open..].find(&format!("</{tag}"))?;
-        Some((start, open, end))
+    let find = |what: &str, from: usize| lower[from..].find(what).map(|at| from + at);
+    let inside = |tag: &str, start: usize| {
+        let open = find(">", start)? + 1;
+        Some((open, find(&format!("</{tag}"), open)?))
     };
-    if let Some((_, open, end)) = inside("title", 0) {
+    let title = find("<title", 0).and_then(|start| inside("title", start));
+    if let Some((open, end)) = title {
         let title = shown(&page[open..end]);
         if !title.is_empty() {
             return title;
@@ -60,18 +60,24 @@ fn plain(page: &str) -> String {
     }
     let mut kept = String::new();
     let mut from = 0;
-    // One that is nowhere from here on is not looked for again.
-    let mut tags = vec!["script", "style"];
-    loop {
-        let mut first = None;
-        tags.retain(|tag| {
-            let found = inside(tag, from);
-            first = [first, found].into_iter().flatten().min();
-            found.is_some()
-        });
-        let Some((start, _, end)) = first else { break };
-        kept.push_str(&page[from..start]);
-        from = end;
+    // Where each begins next. It is looked for again behind that only, so that nothing is read once for every tag.
+    let mut tags = ["script", "style"].map(|tag| (tag, find(&format!("<{tag}"), 0)));
+    while let Some((start, tag)) = (tags.iter())
+        .filter_map(|&(tag, next)| Some((next?, tag)))
+        .min()
+    {
+        let ends = inside(tag, start);
+        if let Some((_, end)) = ends {
+            kept.push_str(&page[from..start]);
+            from = end;
+        }
+        for (name, next) in &mut tags {
+            if next.is_some_and(|next| next < from) {
+                *next = find(&format!("<{name}"), from);
+            } else if ends.is_none() && *name == tag {
+                *next = None;
+            }
+        }
     }
     kept.push_str(&page[from..]);
     shown(&kept)
@@ -124,6 +130,22 @@ mod tests {
         ] {
             assert_eq!(words(body.as_bytes()).as_deref(), said, "{body}");
         }
+    }
+
+    /// Read once for every tag, such a page would take minutes.
+    #[test]
+    fn a_page_is_read_once_however_many_tags_it_has() {
+        for (tags, end) in [
+            ("<script></script", ">the end"),
+            ("<script></script", "><style></style>the end"),
+            ("<script><style></script", "></style>the end"),
+            ("<style><script></style", "></script>the end"),
+        ] {
+            let page = tags.repeat((1 << 20) / tags.len()) + end;
+            assert_eq!(plain(&page), "the end", "{tags}");
+        }
+        let unclosed = "<p>a</p><script>b<style>c</style>d<script>e";
+        assert_eq!(plain(unclosed), "a b d e");
     }
 
     proptest! {
