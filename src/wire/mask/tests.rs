@@ -20,7 +20,7 @@ fn written(form: u8, text: &str, choose: &[u8]) -> String {
         });
         picks.collect()
     };
-    match form % 9 {
+    match form % 10 {
         0 => text.to_owned(),
         1 => each(&|byte| format!("\\u{byte:04x}"), false),
         2 => each(&|byte| format!("\\u{byte:04X}"), true),
@@ -29,7 +29,8 @@ fn written(form: u8, text: &str, choose: &[u8]) -> String {
         5 => each(&|byte| format!("%25{byte:02x}"), true),
         6 => text.replace('/', "\\/"),
         7 => STANDARD_NO_PAD.encode(text),
-        _ => URL_SAFE_NO_PAD.encode(format!("user:{text}")),
+        8 => URL_SAFE_NO_PAD.encode(format!("user:{text}")),
+        _ => each(&|byte| format!("%25252525{byte:02x}"), true),
     }
 }
 
@@ -90,7 +91,7 @@ proptest! {
 fn each_form_is_found_at_every_place_inside_something_longer() {
     let mask = Mask::new(SECRET);
     for before in 0..7 {
-        for form in 0..9 {
+        for form in 0..10 {
             let inside = format!("{}{SECRET}tail", "x".repeat(before));
             let mut text = written(form, &inside, &[1, 0, 1]).into_bytes();
             mask.whole(&mut text);
@@ -101,6 +102,19 @@ fn each_form_is_found_at_every_place_inside_something_longer() {
             );
             assert!(text.contains(&b'*'), "form {form}");
         }
+    }
+}
+
+/// Of all forms this one has the most bytes a character.
+#[test]
+fn the_longest_escapes_are_held_back_wherever_they_are_cut() {
+    let mask = Arc::new(Mask::new(SECRET));
+    let text = format!("key {} key", written(9, SECRET, &[1]));
+    let mut whole = text.clone().into_bytes();
+    mask.whole(&mut whole);
+    for cut in 1..text.len() {
+        let pieces = in_pieces(&mask, text.as_bytes(), &[cut]);
+        assert!(pieces == whole, "cut at {cut}");
     }
 }
 
