@@ -153,7 +153,7 @@ pub(crate) const MESSAGE: Fixture = Fixture {
         "\n\n",
         "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":2}\n\n",
         "event: message_delta\n",
-        r#"data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":89}}"#,
+        r#"data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":25,"cache_creation_input_tokens":100,"cache_read_input_tokens":2000,"output_tokens":89}}"#,
         "\n\n",
         "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
     ),

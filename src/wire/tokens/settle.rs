@@ -98,6 +98,21 @@ mod tests {
     }
 
     #[test]
+    fn each_prompt_of_a_batch_may_fill_the_window() {
+        for (reported, believed) in [(50_000, 50_000), (900_000, 819_200)] {
+            let settled = Settled {
+                usage: Usage::tokens(reported, 0),
+                served: Context::STANDARD,
+                passes: 1,
+                estimated: false,
+            };
+            let within = settled.within(Some(8_192), None, (100, 1));
+            assert_eq!(within.usage.input(), believed);
+            assert_eq!(within.estimated, reported != believed);
+        }
+    }
+
+    #[test]
     fn nothing_reported_is_counted_throughout() {
         let observer = Observer::stream(Surface::ChatCompletions, false);
         let settled = Settled::of(&observer, "gpt-4o", || 7);
