@@ -36,6 +36,23 @@ fn long_message() -> Script {
     script
 }
 
+fn long_response() -> Script {
+    let event = |data: Value| {
+        let kind = data["type"].as_str().unwrap();
+        format!("event: {kind}\ndata: {data}\n\n")
+    };
+    let response = json!({"id": "resp_1", "object": "response", "status": "in_progress", "model": "m", "output": []});
+    let mut script = Script::sse().data(event(
+        json!({"type": "response.created", "sequence_number": 0, "response": response}),
+    ));
+    for number in 1..=WORDS {
+        let delta = json!({"type": "response.output_text.delta", "sequence_number": number, "item_id": "msg_1",
+            "output_index": 0, "content_index": 0, "delta": "hello "});
+        script = script.data(event(delta)).wait(5);
+    }
+    script
+}
+
 async fn gateway(fake: &Fake, cut_off: bool) -> Gateway {
     Gateway::builder()
         .fake("f", fake)
@@ -97,6 +114,23 @@ async fn a_message_too() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[tokio::test]
+async fn a_response_too_and_its_numbers_go_on() {
+    let fake = Fake::start(Wire::H1, long_response()).await;
+    let gateway = gateway(&fake, true).await;
+    let body = json!({"model": "m", "stream": true, "max_output_tokens": 5, "input": "hi"});
+    let request = Request::post("/v1/responses", body.to_string());
+    let answer = ask(&gateway, &request).await;
+    let text = answer.text();
+    assert!(answer.clean, "it ends cleanly: {text}");
+    let events = sse::json(&answer.body);
+    for (at, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], json!(at), "{event}");
+    }
+    let last = events.last().unwrap();
+    assert_eq!(last["type"], "response.incomplete", "{text}");
 }
 
 #[tokio::test]
