@@ -215,19 +215,17 @@ impl RequestBody {
                 }
                 "messages" | "input" | "system" => {
                     asked.content(&self.bytes, &member.value);
-                    let names_items = responds && key == "input" && kept::names_an_item(value);
-                    let names_sound = key == "messages" && kept::names_sound(value);
-                    if names_items || names_sound || (asked.is_doubtful && refers(value)) {
+                    if asked.is_doubtful && refers(value)
+                        || kept::names(self.endpoint.surface(), &key, value, asked.is_doubtful)
+                    {
                         asked.add(Paid::Kept, key);
                     }
                 }
                 _ => {}
             }
         }
-        asked.prompts = asked.prompts.max(prompts).max(1);
-        asked.answers = several
-            .clamp(1, MOST_ANSWERS)
-            .saturating_mul(prompts.max(1));
+        asked.prompts = asked.prompts.max(prompts);
+        asked.answers = several.clamp(1, MOST_ANSWERS).saturating_mul(prompts);
         asked
     }
 }

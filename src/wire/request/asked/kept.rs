@@ -6,6 +6,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::key_of;
+use crate::{Surface, skip};
+
 /// Whether any object says so, however its keys are written and however often. What a client's own tools were called
 /// with is none of the provider's business.
 pub(super) fn refers(json: &[u8]) -> bool {
@@ -15,53 +18,67 @@ pub(super) fn refers(json: &[u8]) -> bool {
     found || read.is_err()
 }
 
-/// Whether an item of a list is nothing but an id: a reference, whose type may be left out.
-pub(super) fn names_an_item(json: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Item {
-        id: Option<IgnoredAny>,
-        #[serde(rename = "type")]
-        kind: Option<IgnoredAny>,
-        role: Option<IgnoredAny>,
-        content: Option<IgnoredAny>,
-    }
-    if json.first() != Some(&b'[') || memchr::memmem::find(json, b"id").is_none() {
-        return false;
-    }
-    match serde_json::from_slice::<Vec<Item>>(json) {
-        Ok(items) => items.iter().any(|item| {
-            let says = item.kind.is_some() || item.role.is_some() || item.content.is_some();
-            item.id.is_some() && !says
-        }),
-        // Members that stand twice, or what is no object: it could be one.
-        Err(_) => true,
+/// Whether turns point to what the provider keeps by a member that clients have for other things, too. Looked for where its
+/// name stands, or might in escapes.
+pub(super) fn names(surface: Surface, key: &str, turns: &[u8], is_doubtful: bool) -> bool {
+    let may = |name: &str| is_doubtful || memchr::memmem::find(turns, name.as_bytes()).is_some();
+    let is_list = turns.first() == Some(&b'[');
+    match (surface, key) {
+        _ if !is_list => false,
+        (Surface::Responses, "input") => may("\"id\"") && names_an_item(turns),
+        (Surface::ChatCompletions, "messages") => may("\"audio\"") && names_sound(turns),
+        _ => false,
     }
 }
 
+/// Whether an item of a list is nothing but an id: a reference, whose type may be left out.
+fn names_an_item(json: &[u8]) -> bool {
+    let says = ["type", "role", "content"];
+    any(json, |item| {
+        last(item, "id").is_some() && says.iter().all(|name| last(item, name).is_none())
+    })
+}
+
 /// Whether a message of a chat points to sound that the provider keeps.
-pub(super) fn names_sound(json: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Message {
-        audio: Option<Sound>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Sound {
-        id: Option<IgnoredAny>,
-    }
-    let may = |word: &[u8]| memchr::memmem::find(json, word).is_some();
-    if !may(b"\"audio\"") && !may(b"\\u00") {
-        return false;
-    }
-    match serde_json::from_slice::<Vec<Message>>(json) {
-        Ok(messages) => messages.iter().any(|message| {
-            message
-                .audio
-                .as_ref()
-                .is_some_and(|sound| sound.id.is_some())
-        }),
-        // Members that stand twice, or of another kind: it could be one.
-        Err(_) => true,
-    }
+fn names_sound(json: &[u8]) -> bool {
+    any(json, |message| {
+        last(message, "audio").is_some_and(|sound| {
+            let mut members = Vec::new();
+            object(sound, 0, &mut members).is_err() || last(&members, "id").is_some()
+        })
+    })
+}
+
+type Members<'j> = Vec<(Cow<'j, str>, &'j [u8])>;
+
+/// Whether any object of a list is such a one, told its own members; what is no list of objects could be. Passes over what
+/// they hold, which may be megabytes.
+fn any(json: &[u8], is_such: impl Fn(&Members<'_>) -> bool) -> bool {
+    let mut found = false;
+    let mut members = Vec::new();
+    let read = skip::array(json, 0, |at| {
+        members.clear();
+        let end = object(json, at, &mut members)?;
+        found |= is_such(&members);
+        Ok(end)
+    });
+    found || read.is_err()
+}
+
+fn object<'j>(json: &'j [u8], at: usize, members: &mut Members<'j>) -> Result<usize, skip::Fault> {
+    skip::object(json, at, |key, at| {
+        let end = skip::value(json, at)?;
+        members.push((key_of(key), &json[at..end]));
+        Ok(end)
+    })
+}
+
+/// A member that is not null; of those that stand twice, the last one, as providers read them.
+fn last<'j>(members: &Members<'j>, name: &str) -> Option<&'j [u8]> {
+    let found = members.iter().rfind(|(key, _)| key == name);
+    found
+        .map(|(_, value)| *value)
+        .filter(|value| *value != b"null")
 }
 
 /// Whether a container or an environment is one that is there already, or is given files that are.

@@ -201,6 +201,8 @@ fn answers_and_unseen_tokens_are_counted() {
             false,
         ),
         (json!({"role": "user", "content": "an id"}), false),
+        (json!({"role": "user", "content": [{"id": "x"}]}), false),
+        (json!("msg_1 \"id\""), false),
     ] {
         let extras = asked(Surface::Responses, json!({"input": [item]})).extras;
         assert_eq!(
