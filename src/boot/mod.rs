@@ -119,6 +119,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     // Only now: what it writes to disk has to be watched.
     feed_reader.start()?;
     serve_demo(&config)?;
+    proxy::try_listeners(&config)?;
     admin::serve(&config, &shared, &control, database.as_ref())?;
     proxy::serve(&config, &shared, office)
 }

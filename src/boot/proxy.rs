@@ -18,6 +18,20 @@ use tollgate_config::Config;
 /// Idle upstream connections kept, over all providers.
 const UPSTREAM_POOL: usize = 1024;
 
+/// Tries the proxy's addresses, as Pingora would not say that one cannot be had. To be done before anybody looks whether the
+/// proxy listens. All are held at once: two of which one covers the other could each be had alone.
+///
+/// # Errors
+/// The address that cannot be listened on.
+pub fn try_listeners(config: &Config) -> Result<(), BootError> {
+    let plain = config.proxy.listen.iter();
+    let plain = plain.map(|address| (*address, "proxy.listen"));
+    let tls = config.proxy.tls.iter().flat_map(|tls| &tls.listen);
+    let all = plain.chain(tls.map(|address| (*address, "proxy.tls.listen")));
+    let tried: Result<Vec<_>, _> = all.map(|(at, setting)| listen(at, setting)).collect();
+    tried.map(drop)
+}
+
 /// Serves until a signal says stop; does not return before the process ends.
 pub fn serve(
     config: &Config,
@@ -65,22 +79,17 @@ pub fn serve(
         })?,
     };
     let mut proxy = Service::new("proxy".to_owned(), app);
-    // All are held at once: two of which one covers the other could each be had alone, and Pingora would not say so.
-    let mut tried = Vec::new();
     for address in &config.proxy.listen {
-        tried.push(listen(*address, "proxy.listen")?);
         proxy.add_tcp(&address.to_string());
         log::info!("listening on http://{address}");
     }
     if let Some(tls) = &config.proxy.tls {
         for address in &tls.listen {
-            tried.push(listen(*address, "proxy.tls.listen")?);
             // Pingora would wait for handshakes by a clock of its own, before a connection is counted.
             proxy.add_tcp(&address.to_string());
             log::info!("listening on https://{address}");
         }
     }
-    drop(tried);
     server.add_service(proxy);
     server.run(RunArgs {
         shutdown_signal: Box::new(stop::OnSignal::new(
