@@ -219,7 +219,7 @@ pub(super) const INCLUDE_USAGE: &str = "include_usage";
 
 /// The members of `stream_options`, with everything that could be read as `include_usage` in shadow.
 pub(super) fn option_members(raw: &str) -> Result<Vec<Member>, Fault> {
-    index::members(raw, |key| {
+    index::members(raw, usize::MAX, |key| {
         if looks_like(key, INCLUDE_USAGE) {
             Name::Shadow
         } else {

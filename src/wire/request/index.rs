@@ -50,8 +50,13 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, BadRequest> {
     })
 }
 
-/// Validates the whole text as one JSON object and indexes its members; `name` says what a key is to us.
-pub(super) fn members(text: &str, name: impl Fn(&str) -> Name) -> Result<Vec<Member>, Fault> {
+/// Validates the whole text as one JSON object of at most `values` values below its members, and indexes these; `name`
+/// says what a key is to us.
+pub(super) fn members(
+    text: &str,
+    mut values: usize,
+    name: impl Fn(&str) -> Name,
+) -> Result<Vec<Member>, Fault> {
     let json = text.as_bytes();
     let mut members: Vec<Member> = Vec::with_capacity(16);
     let mut at = skip::space(json, 0);
@@ -75,7 +80,7 @@ pub(super) fn members(text: &str, name: impl Fn(&str) -> Name) -> Result<Vec<Mem
                 what: What::Syntax("lone surrogate in a key"),
                 at,
             })?;
-            let end = skip::value(json, from)?;
+            let end = skip::value_of(json, from, 0, &mut values)?;
             members.push(Member {
                 name,
                 start,
@@ -116,6 +121,7 @@ pub(super) fn refusal(text: &str, fault: Fault) -> BadRequest {
         (What::Depth, _) => {
             format!("it is nested too deeply, at most {MAX_DEPTH} levels are accepted.")
         }
+        (What::Values, _) => "it has too many values.".to_owned(),
         (What::Width, _) => format!("it has more than {MAX_MEMBERS} members at the top level."),
         (_, []) => "it is empty. Send a JSON object.".to_owned(),
         (_, [0xef, 0xbb, 0xbf, ..]) => {

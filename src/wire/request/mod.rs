@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::skip::What;
 use super::{Endpoint, Surface};
 
 mod asked;
@@ -83,8 +84,36 @@ impl RequestBody {
     /// `MAX_MEMBERS` top-level members, or a member that routing reads has the wrong type.
     pub fn parse(endpoint: Endpoint, bytes: Bytes) -> Result<RequestBody, BadRequest> {
         let text = index::text(&bytes)?;
-        let mut members = index::members(text, |key| Field::named(endpoint, key))
+        let members = index::members(text, usize::MAX, |key| Field::named(endpoint, key))
             .map_err(|fault| index::refusal(text, fault))?;
+        RequestBody::of(endpoint, &bytes, text, members)
+    }
+
+    /// Does the same if the body has at most so many values, be they long; `None` if it has more, after so many.
+    pub fn parse_few(
+        endpoint: Endpoint,
+        bytes: &Bytes,
+        values: usize,
+    ) -> Option<Result<RequestBody, BadRequest>> {
+        let text = match index::text(bytes) {
+            Ok(text) => text,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        Some(
+            match index::members(text, values, |key| Field::named(endpoint, key)) {
+                Ok(members) => RequestBody::of(endpoint, bytes, text, members),
+                Err(fault) if fault.what == What::Values => return None,
+                Err(fault) => Err(index::refusal(text, fault)),
+            },
+        )
+    }
+
+    fn of(
+        endpoint: Endpoint,
+        bytes: &Bytes,
+        text: &str,
+        mut members: Vec<Member>,
+    ) -> Result<RequestBody, BadRequest> {
         index::shadow_duplicates(&mut members);
         let read = Read::of(text, &members)?;
         // Completions may be asked for nothing but what they were given, and messages for a warm cache.
@@ -94,7 +123,7 @@ impl RequestBody {
             return Err(fields::no_tokens(&members));
         }
         Ok(RequestBody {
-            bytes,
+            bytes: bytes.clone(),
             endpoint,
             members,
             read,

@@ -33,6 +33,8 @@ pub(crate) enum What {
     Depth,
     /// Too many members.
     Width,
+    /// More values than were to be looked at.
+    Values,
 }
 
 impl Fault {
@@ -170,12 +172,27 @@ pub(crate) fn value(json: &[u8], at: usize) -> Result<usize, Fault> {
 }
 
 /// The same for a value that lies so many levels below the body's object.
-pub(crate) fn value_below(json: &[u8], mut at: usize, level: usize) -> Result<usize, Fault> {
+pub(crate) fn value_below(json: &[u8], at: usize, level: usize) -> Result<usize, Fault> {
+    let mut most = usize::MAX;
+    value_of(json, at, level, &mut most)
+}
+
+/// The same for a value of at most so many values, which are taken off `most`.
+pub(crate) fn value_of(
+    json: &[u8],
+    mut at: usize,
+    level: usize,
+    most: &mut usize,
+) -> Result<usize, Fault> {
     // The open containers around what is stepped over: a bit each, 1 for an object, the innermost lowest.
     let mut levels = 0u128;
     let start = level + 1;
     let mut depth = start;
     loop {
+        *most = most.checked_sub(1).ok_or(Fault {
+            what: What::Values,
+            at,
+        })?;
         match json.get(at) {
             Some(b'"') => at = string(json, at + 1)?,
             Some(&open @ (b'{' | b'[')) => {

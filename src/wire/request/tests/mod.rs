@@ -306,3 +306,30 @@ fn reads_what_each_surface_has() {
         assert_eq!(body.prompt_bound(), json.len() as u64, "{json}");
     }
 }
+
+#[test]
+fn a_body_of_few_values_is_read_as_any_other() {
+    let few =
+        |json: &str, values| RequestBody::parse_few(CHAT, &Bytes::from(json.to_owned()), values);
+    // Keys are no values.
+    let json = r#"{"model":"m","messages":[{"role":"user","content":"hi"},[1,[]]]}"#;
+    let read = few(json, 8).unwrap().unwrap();
+    assert_eq!(format!("{read:?}"), format!("{:?}", parse(CHAT, json)));
+    for fewer in 0..8 {
+        assert!(few(json, fewer).is_none(), "{fewer}");
+    }
+    for bad in [
+        "",
+        "[]",
+        r#"{"model":1}"#,
+        r#"{"model":"m","x":[1,}"#,
+        "{\"model\":\"m\"}}",
+    ] {
+        let whole = RequestBody::parse(CHAT, Bytes::from(bad.to_owned()));
+        assert_eq!(
+            few(bad, 8).unwrap().unwrap_err(),
+            whole.unwrap_err(),
+            "{bad}"
+        );
+    }
+}
