@@ -7,6 +7,7 @@ pub mod clock;
 mod cork;
 mod dumps;
 pub mod id;
+mod pace;
 pub mod random;
 mod redact;
 mod secret;
@@ -15,6 +16,7 @@ mod veil;
 
 pub use cork::cork;
 pub use dumps::forbid_core_dumps;
+pub use pace::Pace;
 pub use redact::redact;
 pub use secret::Secret;
 pub use time::Timestamp;

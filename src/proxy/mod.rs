@@ -36,7 +36,6 @@ mod names;
 mod notices;
 mod opening;
 mod outbound;
-mod pace;
 mod peers;
 mod receive;
 mod record;

@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 use super::context::{Caller, Context, Received};
 use super::local::Destination;
 use super::shared::Shared;
+use super::shares::{COUNT_EVERY, COUNTS};
 use super::{admit, authenticate, body, cors, credits, local, names, reply, route};
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
@@ -95,7 +96,11 @@ async fn walk(
     let in_flight = admit::enter(shared, caller, head, keeps, &mut ctx.has)?;
     if endpoint == Endpoint::CountTokens {
         let counts = &shared.scarce.counts;
-        counts.count(&caller.key.account, clock::now())?;
+        let taken = counts.take(&caller.key.account, clock::now());
+        taken.map_err(|wait| {
+            let most = format!("{COUNTS} counts of tokens at once, then one each {COUNT_EVERY:?}");
+            GatewayError::limit_reached(&most, Some(wait))
+        })?;
     }
     let bytes = body::read(shared, session, caller, &mut ctx.has).await?;
     let parsed = body::parse(&caller.aside, endpoint, bytes).await?;

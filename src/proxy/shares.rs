@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::pace::Pace;
+use tollgate_base::Pace;
 
 /// Shares what is scarce between accounts.
 #[derive(Default)]
@@ -22,8 +23,13 @@ struct Taken {
     of: HashMap<Arc<str>, usize>,
 }
 
+/// Counts of tokens that an account may ask for at once: agents that begin together ask for two dozen each.
+pub const COUNTS: u32 = 240;
+
+/// It may ask for one more each.
+pub const COUNT_EVERY: Duration = Duration::from_millis(50);
+
 /// What all accounts share.
-#[derive(Default)]
 pub struct Scarce {
     /// Requests under way (`max_in_flight`).
     pub places: Arc<Shares>,
@@ -32,7 +38,18 @@ pub struct Scarce {
     /// Bytes of large bodies.
     pub bodies: Arc<Shares>,
     /// Counts of tokens.
-    pub counts: Pace,
+    pub counts: Pace<Arc<str>>,
+}
+
+impl Default for Scarce {
+    fn default() -> Self {
+        Scarce {
+            places: Arc::default(),
+            lines: Arc::default(),
+            bodies: Arc::default(),
+            counts: Pace::new(COUNTS, COUNT_EVERY),
+        }
+    }
 }
 
 /// A part that an account has, until it is dropped.

@@ -1,8 +1,8 @@
 //! Who calls the admin API, and whether they may do what they ask for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 
@@ -28,12 +28,12 @@ pub(super) fn caller(
     if let Some(caller) = key.and_then(|key| state.login(key)) {
         return Ok(caller);
     }
-    if let Some(wait) = state.throttle().wait(address, now) {
-        return Err(ApiError::new(
-            Code::Throttled,
+    let client = client(address);
+    if let Some(wait) = state.guesses().wait(&client, now) {
+        return Err(too_often(
             "too many unknown API keys came from this address; wait before you try again",
-        )
-        .retry_after(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+            wait,
+        ));
     }
     if key.is_some() && !state.control().is_complete() {
         // The store may know it: this is no failed login.
@@ -44,11 +44,42 @@ pub(super) fn caller(
     } else if key.is_none() {
         "an API key is needed: send `Authorization: Bearer <API key>`"
     } else {
-        state.throttle().failed(address, now);
+        state.guesses().count(&client, now);
         log::warn!("admin: an unknown API key from {address}");
         "this API key is unknown; it may have been deleted"
     };
     Err(ApiError::new(Code::Unauthorized, why))
+}
+
+/// One client: an IPv4 address, or the /64 that one IPv6 host can choose its addresses from.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+fn too_often(why: &'static str, wait: Duration) -> ApiError {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    ApiError::new(Code::Throttled, why).retry_after(seconds)
+}
+
+/// Bounds how fast an account changes what it has: each change is kept in the audit log of all.
+pub(super) fn pace(
+    state: &AdminState,
+    (caller, needs): (&Caller, Needs),
+    now: Instant,
+) -> Result<(), ApiError> {
+    let Some(own) = caller.account.as_ref().filter(|_| needs == Needs::Write) else {
+        return Ok(());
+    };
+    let taken = state.changes().take(own, now);
+    taken.map_err(|wait| {
+        too_often(
+            "this account has changed too much at once; wait before you try again",
+            wait,
+        )
+    })
 }
 
 /// The one bearer key, if the request has exactly one.
@@ -176,5 +207,15 @@ mod tests {
             let got = account(&with(Some(Role::Full), own), named).ok();
             assert_eq!(got.as_deref(), acting, "{own:?} names {named:?}");
         }
+    }
+
+    #[test]
+    fn addresses_of_one_host_are_one_client() {
+        let host = |host| client(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 9, 0, 0, host).into());
+        assert_eq!(host(1), host(2), "the same /64");
+        let other = client(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 9, 0, 0, 1).into());
+        assert_ne!(host(1), other);
+        let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
+        assert_eq!(client(mapped), IpAddr::from([10, 0, 0, 1]));
     }
 }

@@ -81,7 +81,7 @@ impl Code {
             Code::TooLarge         => ("ERR_TOLLGATE_4130", S::PAYLOAD_TOO_LARGE, "The request's body is larger than 1 MiB."),
             Code::NotJson          => ("ERR_TOLLGATE_4150", S::UNSUPPORTED_MEDIA_TYPE, "The request's body is not declared as application/json, or is compressed."),
             Code::Invalid          => ("ERR_TOLLGATE_4220", S::UNPROCESSABLE_ENTITY, "Fields or query parameters are not valid; `details` names each of them."),
-            Code::Throttled        => ("ERR_TOLLGATE_4290", S::TOO_MANY_REQUESTS, "Too many unknown API keys came from the client's address."),
+            Code::Throttled        => ("ERR_TOLLGATE_4290", S::TOO_MANY_REQUESTS, "Too many unknown API keys came from the client's address, or too many changes from the API keys for one account."),
             Code::Internal         => ("ERR_TOLLGATE_4500", S::INTERNAL_SERVER_ERROR, "A fault of the gateway; its log says more under the request id."),
             Code::NotImplemented   => ("ERR_TOLLGATE_4501", S::NOT_IMPLEMENTED, "This gateway does not offer this, or has no store; the message says what to do instead."),
             Code::StoreAway        => ("ERR_TOLLGATE_4503", S::SERVICE_UNAVAILABLE, "The store does not answer in time. A change may have been made all the same: look before trying again."),

@@ -4,7 +4,7 @@
 //! ```text
 //!   router: route ─► auth ─► role ─► account ─► query ─► body ─► handler (api/…) ─► answer
 //!                     │                          └ validate ┘ by the schemas of the document
-//!                  throttle
+//!                    pace
 //! ```
 //!
 //! Everything that clients see is made from one table of `operation`s. Invariants: nothing here waits for a provider
@@ -29,7 +29,6 @@ mod router;
 mod schema;
 mod state;
 mod table;
-mod throttle;
 mod validate;
 
 pub use state::{AdminState, CoolingKey, Process, Readiness};

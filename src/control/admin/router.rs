@@ -152,9 +152,11 @@ async fn handled(
     let operation = &entry.operation;
     let (mut parts, body) = request.into_parts();
     let address = address(&parts.extensions);
-    let caller = auth::caller(&state, address, &parts.headers, clock::now())?;
+    let now = clock::now();
+    let caller = auth::caller(&state, address, &parts.headers, now)?;
     served.caller = Some(caller.id.as_str().into());
     auth::allow(&caller, operation.needs)?;
+    auth::pace(&state, (&caller, operation.needs), now)?;
 
     let mut pairs = query::pairs(parts.uri.query().unwrap_or_default())?;
     let all_pairs: Arc<[(String, String)]> = pairs.clone().into();

@@ -1,16 +1,25 @@
 //! What the process shares with the admin listener.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::throttle::Throttle;
 use crate::resource::ApiKey;
 use crate::{Caller, Control};
+use tollgate_base::Pace;
 use tollgate_config::catalog::Catalog;
 use tollgate_ledger::bank::{self, Bank};
 use tollgate_store::Database;
 use tollgate_store::redis::Cooldowns;
+
+/// Unknown API keys that an address may present at once, and how often another one.
+const GUESSES: u32 = 10;
+const GUESS_EVERY: Duration = Duration::from_secs(6);
+
+/// Changes that an account may make at once, and how often another one.
+pub(super) const CHANGES: u32 = 500;
+const CHANGE_EVERY: Duration = Duration::from_secs(2);
 
 /// Whether new requests should be sent here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +62,8 @@ pub struct AdminState {
     control: Arc<Control>,
     process: Arc<dyn Process>,
     public_url: Option<Arc<str>>,
-    throttle: Arc<Throttle>,
+    guesses: Arc<Pace<IpAddr>>,
+    changes: Arc<Pace<Arc<str>>>,
     bank: Option<Arc<dyn Bank>>,
     cooldowns: Option<Cooldowns>,
 }
@@ -70,7 +80,8 @@ impl AdminState {
             control,
             process,
             public_url: None,
-            throttle: Arc::default(),
+            guesses: Arc::new(Pace::new(GUESSES, GUESS_EVERY)),
+            changes: Arc::new(Pace::new(CHANGES, CHANGE_EVERY)),
             bank: database.map(bank::on),
             cooldowns: database.and_then(Database::cooldowns),
         }
@@ -125,8 +136,16 @@ impl AdminState {
         self.public_url.as_deref()
     }
 
-    pub(super) fn throttle(&self) -> &Throttle {
-        &self.throttle
+    /// How often a client address may present an unknown API key. Over that, its wrong keys are refused without a line in
+    /// the log. A right one is served all the same: whoever shares an address with others (behind a load balancer all do)
+    /// must not be locked out by them, and keys cannot be guessed at any rate.
+    pub(super) fn guesses(&self) -> &Pace<IpAddr> {
+        &self.guesses
+    }
+
+    /// How often API keys for one account may change something.
+    pub(super) fn changes(&self) -> &Pace<Arc<str>> {
+        &self.changes
     }
 }
 
