@@ -102,6 +102,8 @@ async fn commits_are_heard_of_again_after_trouble() {
         // As a reader asks from time to time, it notices a silence, too.
         assert!(reader.since(0).await.is_err(), "{mode:?}");
         assert!(reader.since(0).await.is_err(), "{mode:?}");
+        // What it had heard before that is no news.
+        quiet_again(&*reader).await;
         writer.commit(revision, &one(revision)).await.unwrap();
         let connections = proxy.accepted();
         let heard = timeout(Duration::from_secs(3), reader.changed()).await;
