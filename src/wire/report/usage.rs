@@ -182,27 +182,22 @@ impl Usage {
 
     /// Returns the tokens of the whole prompt, cached ones included.
     pub fn input(&self) -> u64 {
-        self.sum(Unit::is_prompt)
+        sum(&self.0[..Unit::Output as usize])
     }
 
     /// Returns the prompt tokens that the provider read from its cache.
     pub fn cached_read(&self) -> u64 {
-        self.sum(|unit| {
-            matches!(
-                unit,
-                Unit::CachedRead | Unit::CachedAudio | Unit::CachedImage
-            )
-        })
+        sum(&[Unit::CachedRead, Unit::CachedAudio, Unit::CachedImage].map(|unit| self[unit]))
     }
 
     /// Returns the prompt tokens that the provider wrote to its cache, for however long.
     pub fn cache_write(&self) -> u64 {
-        self.sum(|unit| matches!(unit, Unit::CacheWrite | Unit::CacheWrite1h))
+        sum(&[Unit::CacheWrite, Unit::CacheWrite1h].map(|unit| self[unit]))
     }
 
     /// Returns the tokens of the whole answer, reasoning included.
     pub fn output(&self) -> u64 {
-        self.sum(Unit::is_answer)
+        sum(&self.0[Unit::Output as usize..Unit::WebSearch as usize])
     }
 
     /// Returns the answer tokens spent on reasoning.
@@ -229,20 +224,21 @@ impl Usage {
     /// Returns each unit whose quantity is above 0, in the order of their numbers.
     pub fn units(&self) -> impl Iterator<Item = (Unit, u64)> + '_ {
         Unit::ALL
-            .into_iter()
-            .zip(self.0)
-            .filter(|(_, quantity)| *quantity > 0)
+            .iter()
+            .zip(&self.0)
+            .filter(|(_, quantity)| **quantity > 0)
+            .map(|(unit, quantity)| (*unit, *quantity))
     }
 
     /// Makes the whole prompt this long: what is missing is added to [`Unit::Input`]; what is too much is taken from
     /// that first, then from its other units.
     pub fn set_input(&mut self, tokens: u64) {
-        self.set_whole(tokens, Unit::Input, Unit::is_prompt);
+        self.set_whole(tokens, self.input(), Unit::Input, Unit::is_prompt);
     }
 
     /// Makes the whole answer this long, as [`Usage::set_input`] does with the prompt, by [`Unit::Output`].
     pub fn set_output(&mut self, tokens: u64) {
-        self.set_whole(tokens, Unit::Output, Unit::is_answer);
+        self.set_whole(tokens, self.output(), Unit::Output, Unit::is_answer);
     }
 
     /// Adds what another answer used.
@@ -252,20 +248,7 @@ impl Usage {
         }
     }
 
-    /// Adds up the units that `counts` picks.
-    fn sum(&self, counts: impl Fn(Unit) -> bool) -> u64 {
-        let parts = Unit::ALL.into_iter().zip(self.0);
-        parts.fold(0, |sum, (unit, quantity)| {
-            if counts(unit) {
-                sum.saturating_add(quantity)
-            } else {
-                sum
-            }
-        })
-    }
-
-    fn set_whole(&mut self, tokens: u64, plain: Unit, counts: impl Fn(Unit) -> bool) {
-        let whole = self.sum(&counts);
+    fn set_whole(&mut self, tokens: u64, whole: u64, plain: Unit, counts: impl Fn(Unit) -> bool) {
         if tokens >= whole {
             self[plain] = self[plain].saturating_add(tokens - whole);
             return;
@@ -278,6 +261,11 @@ impl Usage {
             over -= less;
         }
     }
+}
+
+fn sum(quantities: &[u64]) -> u64 {
+    let all = quantities.iter();
+    all.fold(0, |sum, quantity| sum.saturating_add(*quantity))
 }
 
 impl Index<Unit> for Usage {
