@@ -9,7 +9,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::journal::{Journal, Options, Record};
+use tollgate_ledger::events::Request;
+use tollgate_ledger::journal::{Held, Journal, Options, Record};
 use tollgate_ledger::till::replay;
 
 const RECOVERED: u64 = 100_000;
@@ -20,12 +21,16 @@ fn hold(id: u64) -> Record<'static> {
     Record::Hold {
         id,
         at_ms: 1_760_000_000_000,
-        account: "default",
-        access_key: "app",
-        request_id: "req_0f8fad5bd9cb469fa165708686728000",
-        surface: "openai/chat-completions",
-        provider: "anthropic",
-        model: "claude-sonnet-4-5-20250929",
+        who: Held {
+            request: Request {
+                account: "default",
+                access_key: "app",
+                id: "req_0f8fad5bd9cb469fa165708686728000",
+                surface: "openai/chat-completions",
+            },
+            provider: "anthropic",
+            model: "claude-sonnet-4-5-20250929",
+        },
         estimate: 12_345_678,
         prompt_tokens: 1_234,
         subjects: &["key:app", "configuration:team-a"],

@@ -23,8 +23,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tollgate_base::{Timestamp, clock};
-use tollgate_ledger::KeyKind;
+use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::Limit;
 use tollgate_ledger::bank::redis::RedisBank;
@@ -35,7 +34,7 @@ use tollgate_ledger::bank::{
 };
 use tollgate_ledger::cost::{Sheet, Terms};
 use tollgate_ledger::estimate::{Answers, Estimates};
-use tollgate_ledger::events::{EventId, UsageEvent};
+use tollgate_ledger::events::{Attempt, EventId, Flag, Flags, Latency, Named, OwnedEvent, Request};
 use tollgate_ledger::journal::{Journal, Options};
 use tollgate_ledger::tariff::Prices;
 use tollgate_ledger::till::{Ask, Flusher, Hold, Observer, Policy, Rhythm, Till, WhenAway};
@@ -140,7 +139,7 @@ struct Shop {
     limits: Arc<[Limit]>,
     names: [Arc<str>; 3],
     served_by: [Arc<str>; 2],
-    charges: [UsageEvent; 1],
+    charge: OwnedEvent,
     _stop: watch::Sender<bool>,
 }
 
@@ -178,7 +177,7 @@ impl Shop {
             runtime,
             till,
             limits: measures.iter().map(limit).collect(),
-            charges: [charge(&names)],
+            charge: charge(&names),
             names,
             served_by: ["anthropic", MODEL].map(Arc::from),
             _stop: stop,
@@ -207,7 +206,7 @@ impl Shop {
     /// The times that `count` admissions and their settlements take.
     fn serve(&self, count: u64) -> [Duration; 2] {
         self.runtime.block_on(async {
-            self.admit().await.settle(Vec::new());
+            self.admit().await.settle(&[]);
             let (mut admitting, mut settling) = (Duration::ZERO, Duration::ZERO);
             let mut holds = Vec::with_capacity(usize::try_from(IN_FLIGHT).unwrap_or_default());
             let mut left = count;
@@ -219,7 +218,7 @@ impl Shop {
                 }
                 let middle = clock::now();
                 for hold in holds.drain(..) {
-                    hold.settle(black_box(self.charges.to_vec()));
+                    hold.settle(&[black_box(&self.charge).borrowed()]);
                 }
                 settling += clock::now() - middle;
                 admitting += middle - start;
@@ -238,7 +237,7 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-fn charge(names: &[Arc<str>; 3]) -> UsageEvent {
+fn charge(names: &[Arc<str>; 3]) -> OwnedEvent {
     let sheet = Sheet {
         source: "catalog".into(),
         since: 0,
@@ -250,40 +249,41 @@ fn charge(names: &[Arc<str>; 3]) -> UsageEvent {
             (Unit::Output, 15_000_000),
         ],
     };
-    UsageEvent {
-        id: EventId::made_up(1, 2),
-        event_time: Timestamp(clock::wall()),
-        request_id: names[2].clone(),
-        access_key_id: names[1].clone(),
-        account: names[0].clone(),
-        surface: Surface::ChatCompletions,
-        provider: "anthropic".into(),
-        provider_display_name: "Anthropic".into(),
-        model: MODEL.into(),
-        model_display_name: MODEL.into(),
-        unlisted: false,
-        attempt_number: 1,
-        is_final_attempt: true,
-        status_code: 200,
-        outcome: "ok".into(),
-        timed_out: false,
-        is_error: false,
-        is_streaming: true,
-        stop_reason: "stop".to_owned(),
+    let named = |id: &str, name: &str| Named {
+        id: id.into(),
+        name: name.into(),
+    };
+    OwnedEvent {
+        at_ms: clock::wall_ms(),
+        request: Request {
+            account: names[0].clone(),
+            access_key: names[1].clone(),
+            id: names[2].clone(),
+            surface: Surface::ChatCompletions.name().into(),
+        },
         provider_request_id: "".into(),
-        tokens: USAGE,
-        served: Context::STANDARD,
-        estimated: false,
-        orphaned: false,
-        total_cost: 2_345_678,
-        sheet: Some(Arc::new(sheet)),
-        assumed: false,
-        held: false,
-        key_source: KeyKind::Managed,
-        provider_key_id: "house".into(),
-        provider_key_display_name: "sk-house***wxyz".into(),
-        latency_to_commit: Some(Duration::from_millis(120)),
-        latency: Duration::from_secs(2),
+        attempt: Attempt {
+            id: EventId::made_up(1, 2),
+            provider: named("anthropic", "Anthropic"),
+            model: named(MODEL, MODEL),
+            key: named("house", "sk-house***wxyz"),
+            number: 1,
+            flags: Flags::default()
+                .with(Flag::Final, true)
+                .with(Flag::Streaming, true)
+                .with(Flag::Managed, true),
+            status: 200,
+            outcome: "ok".into(),
+            stop_reason: "stop".into(),
+            usage: USAGE,
+            cost: NanoUsd(2_345_678),
+            sheet: Some(Arc::new(sheet)),
+            latency: Latency {
+                to_commit_ms: Some(120),
+                total_ms: 2_000,
+            },
+            ..Attempt::default()
+        },
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use tollgate_ledger::bank::Bank;
 use tollgate_ledger::cost::{Sheet, Terms};
+use tollgate_ledger::events::Flag;
 use tollgate_ledger::events::paging::{self, Wanted};
 use tollgate_ledger::events::stored::StoredEvent;
 use tollgate_ledger::{KeyKind, NanoUsd};
@@ -34,25 +35,26 @@ pub struct Read<'a> {
 impl<'a> Read<'a> {
     /// Reads an event; the fee is in pico-dollars for a token.
     pub fn of(event: &'a StoredEvent<'a>, fee_pico_per_token: u64) -> Read<'a> {
-        let sheet = event.sheet.as_deref();
+        let attempt = &event.attempt;
+        let sheet = attempt.sheet.as_deref();
         let rate = |unit| {
             let known = sheet.and_then(|sheet| sheet.rates.iter().find(|(own, _)| *own == unit));
             known.map(|(_, rate)| *rate)
         };
-        let parts = event.tokens.units().filter_map(|(unit, quantity)| {
+        let parts = attempt.usage.units().filter_map(|(unit, quantity)| {
             Some(Part {
                 unit: Unit::named(unit.name())?,
                 quantity,
                 rate: rate(unit),
             })
         });
-        let total = event.total_cost;
-        let fee = match kind(event) {
+        let total = attempt.cost;
+        let fee = match attempt.key_kind() {
             // Its provider bills the owner: only the fee is charged.
             KeyKind::User => total,
             KeyKind::Managed => {
                 let rate = sheet.map_or(fee_pico_per_token, |sheet| sheet.fee);
-                fee(&event.tokens, rate).min(total)
+                fee(&attempt.usage, rate).min(total)
             }
         };
         let as_charged = |sheet: &Sheet| named(&sheet.served);
@@ -68,13 +70,15 @@ impl<'a> Read<'a> {
     /// What the ledger charged for what the operator's key paid; `None` if it paid nothing.
     pub fn charged(&self) -> Option<Charged> {
         let nothing = self.parts.is_empty() && self.cost == NanoUsd::ZERO;
-        let event = self.event;
+        let attempt = &self.event.attempt;
         // What an attempt used that failed before its caller got anything is told again by what the house was charged.
-        let houses = event.is_error && event.sheet.is_none() && event.total_cost == NanoUsd::ZERO;
-        if kind(event) == KeyKind::User || nothing || houses {
+        let houses =
+            attempt.is(Flag::Error) && attempt.sheet.is_none() && attempt.cost == NanoUsd::ZERO;
+        if attempt.key_kind() == KeyKind::User || nothing || houses {
             return None;
         }
-        let guessed = event.estimated || event.orphaned || event.held || event.assumed;
+        let guessed = [Flag::Estimated, Flag::Orphaned, Flag::Held, Flag::Assumed];
+        let guessed = guessed.into_iter().any(|flag| attempt.is(flag));
         let used = self.parts.iter().map(|part| {
             let used = Used {
                 quantity: part.quantity,
@@ -85,9 +89,9 @@ impl<'a> Read<'a> {
             (part.unit, used)
         });
         Some(Charged {
-            hour: Hour::of(event.at_ms),
-            model: event.model.to_owned(),
-            key: (!event.managed_key.is_empty()).then(|| event.managed_key.to_owned()),
+            hour: Hour::of(self.event.at_ms),
+            model: attempt.model.id.to_owned(),
+            key: (!attempt.key.id.is_empty()).then(|| attempt.key.id.to_owned()),
             variant: self.variant.clone(),
             requests: u64::from(!self.parts.is_empty()),
             units: used.collect::<BTreeMap<_, _>>(),
@@ -98,38 +102,35 @@ impl<'a> Read<'a> {
 
     /// As it is exported; `id` is the event's, as text.
     pub fn entry<'b>(&'b self, id: &'b str) -> Entry<'b> {
-        let event = self.event;
-        let key = match event.user_key {
-            Some((id, _)) => id,
-            None => event.managed_key,
-        };
+        let (request, attempt) = (&self.event.request, &self.event.attempt);
+        let key = attempt.key.id;
         Entry {
             id,
-            at_ms: event.at_ms,
-            request_id: event.request_id,
-            account: event.account,
-            access_key: event.access_key_id,
-            surface: event.surface,
-            provider: event.provider,
-            provider_name: event.provider_display_name,
-            model: event.model,
-            model_name: event.model_display_name,
+            at_ms: self.event.at_ms,
+            request_id: request.id,
+            account: request.account,
+            access_key: request.access_key,
+            surface: request.surface,
+            provider: attempt.provider.id,
+            provider_name: attempt.provider.name,
+            model: attempt.model.id,
+            model_name: attempt.model.name,
             variant: self.variant.as_deref(),
-            attempt: event.attempt_number,
-            is_final: event.is_final_attempt,
-            status: event.status_code,
-            outcome: event.outcome,
-            streaming: event.is_streaming,
-            managed: kind(event) == KeyKind::Managed,
+            attempt: attempt.number,
+            is_final: attempt.is(Flag::Final),
+            status: attempt.status,
+            outcome: attempt.outcome,
+            streaming: attempt.is(Flag::Streaming),
+            managed: attempt.key_kind() == KeyKind::Managed,
             provider_key: (!key.is_empty()).then_some(key),
             parts: self.parts.clone(),
             cost: self.cost,
             fee: self.fee,
-            fee_rate: event.sheet.as_ref().map(|sheet| sheet.fee),
-            estimated: event.estimated,
-            orphaned: event.orphaned,
-            assumed: event.assumed || event.held,
-            latency_ms: event.latency_ms,
+            fee_rate: attempt.sheet.as_ref().map(|sheet| sheet.fee),
+            estimated: attempt.is(Flag::Estimated),
+            orphaned: attempt.is(Flag::Orphaned),
+            assumed: attempt.is(Flag::Assumed) || attempt.is(Flag::Held),
+            latency_ms: attempt.latency.total_ms,
         }
     }
 }
@@ -155,15 +156,6 @@ fn named(context: &Context) -> String {
         context.get(Dimension::Speed),
         context.get(Dimension::InferenceGeo),
     )
-}
-
-/// Who pays the provider.
-pub fn kind(event: &StoredEvent<'_>) -> KeyKind {
-    if event.user_key.is_some() {
-        KeyKind::User
-    } else {
-        KeyKind::Managed
-    }
 }
 
 /// Every attempt of an account from one time to another (Unix time, ms), the newest first, a page at a time; `done` is
@@ -204,43 +196,57 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use tollgate_ledger::events::EventId;
+    use tollgate_ledger::events::{Attempt, EventId, Flags, Latency, Named, Request};
     use tollgate_wire::report;
 
     pub fn event() -> StoredEvent<'static> {
         StoredEvent {
-            id: EventId::made_up(1, 2),
             at_ms: 3_600_000 * 5 + 1,
-            request_id: "r",
-            access_key_id: "app",
-            account: "default",
-            surface: "openai/chat-completions",
-            provider: "acme",
-            provider_display_name: "Acme",
-            model: "large",
-            model_display_name: "Large",
-            attempt_number: 1,
-            is_final_attempt: true,
-            status_code: 200,
-            outcome: "ok",
-            timed_out: false,
-            is_error: false,
-            is_streaming: false,
-            stop_reason: "stop",
+            request: Request {
+                account: "default",
+                access_key: "app",
+                id: "r",
+                surface: "openai/chat-completions",
+            },
             provider_request_id: "",
-            tokens: Usage::of(1_000, 400, 0, 90, 10),
-            served: Context::STANDARD,
-            estimated: false,
-            orphaned: false,
-            total_cost: NanoUsd::ZERO,
-            sheet: None,
-            assumed: false,
-            held: false,
-            user_key: None,
-            managed_key: "house",
-            latency_to_commit_ms: None,
-            latency_ms: 10,
+            attempt: Attempt {
+                id: EventId::made_up(1, 2),
+                provider: Named {
+                    id: "acme",
+                    name: "Acme",
+                },
+                model: Named {
+                    id: "large",
+                    name: "Large",
+                },
+                key: Named {
+                    id: "house",
+                    name: "",
+                },
+                number: 1,
+                flags: Flags::default()
+                    .with(Flag::Final, true)
+                    .with(Flag::Managed, true),
+                status: 200,
+                outcome: "ok",
+                stop_reason: "stop",
+                usage: Usage::of(1_000, 400, 0, 90, 10),
+                latency: Latency {
+                    to_commit_ms: None,
+                    total_ms: 10,
+                },
+                ..Attempt::default()
+            },
         }
+    }
+
+    /// The same, changed.
+    fn changed(
+        change: impl FnOnce(&mut Attempt<&'static str, Arc<Sheet>>),
+    ) -> StoredEvent<'static> {
+        let mut event = event();
+        change(&mut event.attempt);
+        event
     }
 
     #[test]
@@ -269,13 +275,11 @@ pub(super) mod tests {
             ],
             ..Sheet::default()
         };
-        let total = sheet.cost(&event().tokens);
-        let event = StoredEvent {
-            served: context,
-            total_cost: total,
-            sheet: Some(Arc::new(sheet)),
-            ..event()
-        };
+        let total = sheet.cost(&event().attempt.usage);
+        let event = changed(|attempt| {
+            (attempt.served, attempt.cost) = (context, total);
+            attempt.sheet = Some(Arc::new(sheet));
+        });
         // Another fee than the configuration has now.
         let read = Read::of(&event, 7);
         let charged = read.charged().unwrap();
@@ -294,43 +298,36 @@ pub(super) mod tests {
 
     #[test]
     fn what_an_older_version_kept_says_less() {
-        let old = StoredEvent {
-            total_cost: NanoUsd(1_000_000),
-            managed_key: "",
-            ..event()
-        };
+        let old = changed(|attempt| {
+            attempt.cost = NanoUsd(1_000_000);
+            attempt.key.id = "";
+        });
         let charged = Read::of(&old, 50_000).charged().unwrap();
         assert_eq!((charged.key, charged.variant), (None, None));
         assert_eq!(charged.cost, NanoUsd(1_000_000 - 54_500));
         assert!(charged.units.values().all(|used| used.picos.is_none()));
 
-        let own = StoredEvent {
-            total_cost: NanoUsd(54_500),
-            user_key: Some(("mine", "sk***x")),
-            managed_key: "",
-            ..event()
-        };
+        let own = changed(|attempt| {
+            attempt.cost = NanoUsd(54_500);
+            attempt.flags = Flags::default().with(Flag::Final, true);
+            attempt.key = Named {
+                id: "mine",
+                name: "sk***x",
+            };
+        });
         let read = Read::of(&own, 50_000);
         assert_eq!(read.charged(), None);
         let entry = read.entry("evt");
         assert_eq!((entry.cost, entry.fee), (NanoUsd::ZERO, NanoUsd(54_500)));
         assert_eq!(entry.provider_key, Some("mine"));
 
-        let held = StoredEvent {
-            held: true,
-            ..old.clone()
-        };
+        let mut held = old.clone();
+        held.attempt.mark(Flag::Held, true);
         let charged = Read::of(&held, 50_000).charged().unwrap();
         assert_eq!(charged.assumed, charged.cost);
-        let failed = StoredEvent {
-            tokens: Usage::default(),
-            ..event()
-        };
+        let failed = changed(|attempt| attempt.usage = Usage::default());
         assert_eq!(Read::of(&failed, 50_000).charged(), None);
-        let houses = StoredEvent {
-            is_error: true,
-            ..event()
-        };
+        let houses = changed(|attempt| attempt.mark(Flag::Error, true));
         assert_eq!(Read::of(&houses, 50_000).charged(), None, "told twice");
     }
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tollgate_ledger::events::Explanation;
 use tollgate_ledger::events::paging::{self, Wanted};
 use tollgate_ledger::events::stored::StoredEvent;
+use tollgate_ledger::events::{Explanation, Flag};
 
 use super::From;
 use super::ledger::{Failure, accounts, with_bank};
@@ -99,14 +99,15 @@ async fn of_account(
 }
 
 fn explained(event: &StoredEvent<'_>) -> Explained {
+    let attempt = &event.attempt;
     Explained {
-        account: event.account.to_owned(),
+        account: event.request.account.to_owned(),
         event_time: time(event.at_ms / 1_000),
-        model: format!("{}:{}", event.provider, event.model),
-        attempt_number: event.attempt_number,
-        is_final_attempt: event.is_final_attempt,
-        outcome: event.outcome.to_owned(),
-        charge: Explanation::of(event),
+        model: format!("{}:{}", attempt.provider.id, attempt.model.id),
+        attempt_number: attempt.number,
+        is_final_attempt: attempt.is(Flag::Final),
+        outcome: attempt.outcome.to_owned(),
+        charge: Explanation::of(attempt),
     }
 }
 

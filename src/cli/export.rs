@@ -79,7 +79,7 @@ pub fn run(export: &Export) -> io::Result<ExitCode> {
             for account in &accounts {
                 let show = |event: &StoredEvent<'_>| {
                     let mut bytes = Vec::new();
-                    let id = event.id.to_string();
+                    let id = event.attempt.id.to_string();
                     let written = format.write(&mut bytes, &Read::of(event, fee).entry(&id));
                     written.map(|rows| (rows, bytes))
                 };

@@ -262,7 +262,8 @@ async fn events(
     let mut all = read(&batches, from_ms)?;
     all.truncate(limit);
     if usage.json {
-        return serde_json::to_string_pretty(&all)
+        let shown: Vec<_> = all.iter().map(StoredEvent::shown).collect();
+        return serde_json::to_string_pretty(&shown)
             .map_err(|error| Failure::Words(error.to_string()));
     }
     if all.is_empty() {
@@ -272,17 +273,18 @@ async fn events(
         .iter()
         .map(|event| {
             let when = super::table::time(event.at_ms / 1_000);
+            let (request, attempt) = (&event.request, &event.attempt);
             [
                 when,
-                plain(event.account),
-                plain(event.access_key_id),
-                plain(&format!("{}:{}", event.provider, event.model)),
-                event.status_code.to_string(),
-                plain(event.outcome),
-                event.tokens.input().to_string(),
-                event.tokens.output().to_string(),
-                event.total_cost.to_string(),
-                plain(event.request_id),
+                plain(request.account),
+                plain(request.access_key),
+                plain(&format!("{}:{}", attempt.provider.id, attempt.model.id)),
+                attempt.status.to_string(),
+                plain(attempt.outcome),
+                attempt.usage.input().to_string(),
+                attempt.usage.output().to_string(),
+                attempt.cost.to_string(),
+                plain(request.id),
             ]
         })
         .collect();
@@ -330,9 +332,9 @@ fn read(batches: &[Events], from_ms: u64) -> Result<Vec<StoredEvent<'_>>, Failur
         let events = stored::decode(batch).map_err(|error| Failure::Words(error.to_string()))?;
         all.extend(events.into_iter().filter(|event| event.at_ms >= from_ms));
     }
-    all.sort_by_key(|event| Reverse((event.at_ms, event.id)));
+    all.sort_by_key(|event| Reverse((event.at_ms, event.attempt.id)));
     // A journal that is replayed may tell an event again.
-    all.dedup_by_key(|event| event.id);
+    all.dedup_by_key(|event| event.attempt.id);
     Ok(all)
 }
 
@@ -347,7 +349,7 @@ mod tests {
     fn an_event_that_was_told_twice_is_shown_once() {
         let batches = [(); 2].map(|()| {
             let mut batch = Writer::default();
-            batch.push(&event());
+            batch.push(&event().borrowed());
             batch.finish().unwrap()
         });
         assert_eq!(read(&batches, 0).unwrap().len(), 1);

@@ -23,10 +23,10 @@ pub fn events(bytes: &[u8]) {
         };
         let mut again = Writer::default();
         for event in &events {
-            serde_json::to_string(event).expect("an event is told in JSON");
+            serde_json::to_string(&event.shown()).expect("an event is told in JSON");
             // What it was charged is explained, or why it cannot be.
-            drop(Explanation::of(event).to_string());
-            again.push(event);
+            drop(Explanation::of(&event.attempt).to_string());
+            again.push(&event.borrowed());
         }
         let Some(again) = again.finish() else {
             continue;

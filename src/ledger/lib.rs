@@ -30,6 +30,7 @@ pub mod fuzz;
 pub mod journal;
 pub mod money;
 mod office;
+mod padded;
 pub mod tariff;
 pub mod till;
 

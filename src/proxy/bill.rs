@@ -7,15 +7,17 @@
 //! its end, when the request does. Every attempt's usage event goes with the settlement, so that events, daily totals
 //! and money say the same.
 
+mod event;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use tollgate_base::{Timestamp, clock};
+use tollgate_base::clock;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::cost::{self, Terms};
-use tollgate_ledger::events::{EventIds, UsageEvent};
+use tollgate_ledger::events::{EventIds, Flag, OwnedEvent};
 use tollgate_ledger::till::{Extension, Hold, Till};
 use tollgate_ledger::{HOUSE, KeyKind, NanoUsd};
 use tollgate_wire::Surface;
@@ -58,16 +60,18 @@ pub struct About {
 
 #[derive(Default)]
 struct OpenBill {
-    /// `None` without a ledger, and once it is settled.
+    /// `None` where nothing is charged, and once it is settled.
     hold: Option<Hold>,
+    /// Where its events go without a hold; `None` without a ledger.
+    till: Option<Arc<Till>>,
     /// Answer tokens that the hold pays for.
     covered: u64,
     /// Who serves the attempt under way.
     payee: Option<Payee>,
     /// How many attempts there were.
     attempts: u32,
-    /// Of attempts that have failed; once it is closed, of all, if there was no hold.
-    events: Vec<UsageEvent>,
+    /// Of attempts that have failed.
+    events: Vec<OwnedEvent>,
     /// See [`Bill::costs_its_hold`].
     blind: bool,
     closed: Option<Closed>,
@@ -114,12 +118,23 @@ pub struct Closed {
 const MORE: u64 = 64;
 
 impl Bill {
-    /// A request whose credits are held for an answer of `covered` tokens; without a ledger, or where nothing is
-    /// charged, no hold.
-    pub fn new(about: About, hold: Option<Hold>, covered: u64) -> Bill {
+    /// A request whose credits are held for an answer of `covered` tokens.
+    pub fn new(about: About, hold: Hold, covered: u64) -> Bill {
         let state = OpenBill {
-            hold,
+            hold: Some(hold),
             covered,
+            ..OpenBill::default()
+        };
+        Bill {
+            about,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// A request that costs nothing; its events go to the till, if there is a ledger.
+    pub fn free(about: About, till: Option<Arc<Till>>) -> Bill {
+        let state = OpenBill {
+            till,
             ..OpenBill::default()
         };
         Bill {
@@ -194,24 +209,22 @@ impl Bill {
             return;
         };
         finish.settled = self.believed(&payee, finish.settled);
-        let event = self.event(&payee, &finish, false);
+        let event = event::made(&self.about, &payee, &finish, false);
         let managed = payee.candidate.key.kind == KeyKind::Managed;
         if let (Some(settled), Some(hold), true) = (&finish.settled, &state.hold, managed) {
             let bill = self.bill(&payee.candidate, settled, 0);
             // It is all that the house has of it.
-            let mut charged = UsageEvent {
-                id: self.about.ids.next(),
-                account: HOUSE.into(),
-                is_final_attempt: true,
-                ..event.clone()
-            };
-            match bill {
-                Some(bill) => charge(&mut charged, bill),
-                None => charged.total_cost = hold.estimate().0,
+            let mut charged = event.clone();
+            charged.request.account = HOUSE;
+            charged.attempt.id = self.about.ids.next();
+            charged.attempt.mark(Flag::Final, true);
+            match &bill {
+                Some(bill) => event::charge(&mut charged, bill),
+                None => charged.attempt.cost = hold.estimate(),
             }
             hold.till().charge(&charged);
         }
-        state.events.push(event);
+        state.events.push(event.owned());
     }
 
     /// Nobody knows what the answer used, as where it may go on unseen: it costs what was held for it, at least.
@@ -231,38 +244,52 @@ impl Bill {
         if let Some(closed) = &state.closed {
             return closed.clone();
         }
-        let mut events = std::mem::take(&mut state.events);
-        let hold = state.hold.take();
-        if let Some(payee) = state.payee.take() {
-            finish.settled = self.believed(&payee, finish.settled);
-            let mut event = self.event(&payee, &finish, true);
+        let mut earlier = std::mem::take(&mut state.events);
+        let (hold, payee) = (state.hold.take(), state.payee.take());
+        let (bill, several);
+        let mut last = None;
+        if let Some(payee) = &payee {
+            finish.settled = self.believed(payee, finish.settled);
+            let mut event = event::made(&self.about, payee, &finish, true);
             if let (Some(settled), Some(hold)) = (&finish.settled, &hold) {
                 match self.bill(&payee.candidate, settled, self.about.fee) {
-                    Some(bill) => charge(&mut event, bill),
+                    Some(made) => {
+                        bill = made;
+                        event::charge(&mut event, &bill);
+                    }
                     // Admission made sure that there is a price. If there is none all the same, it is not free.
-                    None => (event.total_cost, event.held) = (hold.estimate().0, true),
+                    None => event::charge_hold(&mut event, hold),
                 }
             }
             if let (true, Some(hold)) = (state.blind, &hold) {
-                event.estimated = true;
-                if event.total_cost < hold.estimate().0 {
-                    (event.total_cost, event.held) = (hold.estimate().0, true);
-                    event.sheet = None;
+                event.attempt.mark(Flag::Estimated, true);
+                if event.attempt.cost < hold.estimate() {
+                    event::charge_hold(&mut event, hold);
+                    event.attempt.sheet = None;
                 }
             }
-            events.push(event);
-        } else if let Some(last) = events.last_mut() {
-            last.is_final_attempt = true;
+            last = Some(event);
+        } else if let Some(last) = earlier.last_mut() {
+            last.attempt.mark(Flag::Final, true);
         }
+        let events = if earlier.is_empty() {
+            last.as_slice()
+        } else {
+            let earlier = earlier.iter().map(OwnedEvent::borrowed);
+            several = earlier.chain(last).collect::<Vec<_>>();
+            &several
+        };
+        let ended = events.last().map(|event| &event.attempt);
         let closed = Closed {
             settled: finish.settled,
-            cost: NanoUsd(events.last().map_or(0, |event| event.total_cost)),
-            assumed: events.last().is_some_and(|event| event.assumed),
+            cost: ended.map_or(NanoUsd::ZERO, |attempt| attempt.cost),
+            assumed: ended.is_some_and(|attempt| attempt.is(Flag::Assumed)),
         };
         state.closed = Some(closed.clone());
-        match hold {
-            Some(hold) => hold.settle(events),
-            None => state.events = events,
+        match (hold, &state.till) {
+            (Some(hold), _) => hold.settle(events),
+            (None, Some(till)) => events.iter().for_each(|event| till.note(event)),
+            (None, None) => {}
         }
         closed
     }
@@ -282,11 +309,6 @@ impl Bill {
     /// How many answers it asks for, at least 1.
     pub fn answers(&self) -> u64 {
         self.about.answers
-    }
-
-    /// The events of a request that nothing was held for, once it is closed.
-    pub fn take_events(&self) -> Vec<UsageEvent> {
-        std::mem::take(&mut self.state.lock().events)
     }
 
     /// Where its credits are held, until it is closed.
@@ -335,85 +357,6 @@ impl Bill {
         let terms = self.terms(candidate, fee);
         terms.bill(&settled.usage, &settled.served).ok()
     }
-
-    /// An attempt's event, not charged yet.
-    fn event(&self, payee: &Payee, finish: &Finish<'_>, is_final: bool) -> UsageEvent {
-        let (about, candidate) = (&self.about, &payee.candidate);
-        let (provider, model) = (&candidate.provider, candidate.model.as_deref());
-        let settled = finish.settled.as_ref();
-        let (status, outcome) = match &payee.refused {
-            Some((status, outcome)) if finish.outcome.is_none() => (Some(*status), Some(outcome)),
-            _ => (finish.status, finish.outcome),
-        };
-        let since = |at: Instant| at.saturating_duration_since(payee.started);
-        UsageEvent {
-            id: about.ids.next(),
-            event_time: Timestamp(clock::wall()),
-            request_id: about.request_id.clone(),
-            access_key_id: about.access_key.clone(),
-            account: about.account.clone(),
-            surface: about.surface,
-            provider: provider.id.clone(),
-            provider_display_name: provider.display_name.clone(),
-            model: candidate.upstream_model.clone(),
-            model_display_name: model
-                .map_or(&candidate.upstream_model, |model| &model.display_name)
-                .clone(),
-            unlisted: model.is_none(),
-            attempt_number: payee.number,
-            is_final_attempt: is_final,
-            status_code: status.unwrap_or_default(),
-            outcome: outcome.map_or("ok", Outcome::label).into(),
-            timed_out: outcome.is_some_and(Outcome::timed_out),
-            is_error: outcome.is_some(),
-            is_streaming: about.streams,
-            stop_reason: finish.stop_reason.to_owned(),
-            provider_request_id: payee.named.clone().unwrap_or_else(|| "".into()),
-            tokens: settled.map(|settled| settled.usage).unwrap_or_default(),
-            served: settled
-                .map(|settled| settled.served.clone())
-                .unwrap_or_default(),
-            estimated: settled.is_some_and(|settled| settled.estimated),
-            orphaned: false,
-            total_cost: 0,
-            sheet: None,
-            assumed: false,
-            held: false,
-            key_source: candidate.key.kind,
-            provider_key_id: candidate.key.id.clone(),
-            provider_key_display_name: candidate.key.value.redacted().clone(),
-            latency_to_commit: finish.committed.map(since),
-            latency: since(finish.now),
-        }
-    }
-}
-
-/// What a charge says, put into its event.
-fn charge(event: &mut UsageEvent, bill: cost::Bill) {
-    if bill.assumed {
-        log::warn!(
-            "request {}: `{}:{}` served something that has no price ({}), charged at the dearest one known: \
-             configure it",
-            event.request_id,
-            event.provider,
-            event.model,
-            bill.sheet.served
-        );
-    }
-    if bill.beyond {
-        log::error!(
-            "request {}: what `{}:{}` reports comes to more than {}, the most that one charge may be: that is charged. \
-             Look at its prices, and at what the provider reports",
-            event.request_id,
-            event.provider,
-            event.model,
-            bill.cost
-        );
-    }
-    event.tokens = bill.usage;
-    event.total_cost = bill.cost.0;
-    event.assumed = bill.assumed;
-    event.sheet = Some(Arc::new(bill.sheet));
 }
 
 /// What is paid for an answer of this candidate. A managed key whose model is in no catalog has no price.

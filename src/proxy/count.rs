@@ -148,7 +148,7 @@ mod tests {
             at: 0,
             ids: Arc::new(EventIds::new(1)),
         };
-        Bill::new(about, None, 0)
+        Bill::free(about, None)
     }
 
     /// It was free.

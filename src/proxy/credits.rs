@@ -176,7 +176,8 @@ pub async fn open(
         ids: shared.event_ids.clone(),
     };
     let (Endpoint::Generate(surface), Some(ledger)) = (body.endpoint(), &shared.ledger) else {
-        return Ok(Bill::new(about, None, 0));
+        let till = shared.ledger.as_ref().map(|ledger| ledger.till.clone());
+        return Ok(Bill::free(about, till));
     };
     let key = &*caller.key;
     let order = Order {
@@ -192,7 +193,7 @@ pub async fn open(
     };
     let covered = candidates.first().map_or(0, |first| order.expected(first));
     let hold = order.hold(&caller.aside, body).await?;
-    Ok(Bill::new(about, Some(hold), covered))
+    Ok(Bill::new(about, hold, covered))
 }
 
 /// What a request asks credits for.

@@ -1,4 +1,4 @@
-//! What is recorded of a request that has ended: metrics, a usage event for each attempt, a line in the access log.
+//! What is recorded of a request that has ended: metrics, a line in the access log.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -42,7 +42,7 @@ struct Attempt<'a> {
 }
 
 impl Record<'_> {
-    /// Its metrics and its usage events.
+    /// Its metrics.
     pub fn attempts(&self) {
         let (shared, ctx) = (self.shared, self.ctx);
         let Some(planned) = &ctx.planned else {
@@ -52,11 +52,6 @@ impl Record<'_> {
         let (Some(caller), Some(endpoint)) = (&ctx.caller, ctx.endpoint) else {
             return;
         };
-        if let Some(ledger) = &shared.ledger {
-            for event in planned.bill.take_events() {
-                ledger.till.note(&event);
-            }
-        }
         for (index, past) in ctx.past.iter().enumerate() {
             let attempt = self.attempt(planned, index, past);
             self.measure(planned, endpoint, &attempt);

@@ -3,20 +3,17 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
-use tollgate_base::Timestamp;
 use tollgate_base::clock;
-use tollgate_ledger::KeyKind;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::sqlite::SqliteBank;
 use tollgate_ledger::bank::{Bank, Day, Exchange, Rollup};
-use tollgate_ledger::events::{EventId, UsageEvent, stored};
+use tollgate_ledger::events::{Attempt, EventId, Flag, Flags, Named, OwnedEvent, Request, stored};
 use tollgate_store::Access;
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_wire::Surface;
-use tollgate_wire::report::{Context, Usage};
 
 use crate::contract::{Teller, new_grant, tell};
 
@@ -74,42 +71,35 @@ fn gateway(folder: &Path) -> SqliteBank {
     SqliteBank::new(Arc::new(worker))
 }
 
-fn event(account: &str, number: u64, at_ms: u64) -> Arc<UsageEvent> {
-    Arc::new(UsageEvent {
-        id: EventId::made_up(1, number),
-        event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(at_ms)),
-        request_id: format!("r{number}").into(),
-        access_key_id: "app".into(),
-        account: account.into(),
-        surface: Surface::ChatCompletions,
-        provider: "openai".into(),
-        provider_display_name: "OpenAI".into(),
-        model: "gpt-4o".into(),
-        model_display_name: "GPT-4o".into(),
-        unlisted: false,
-        attempt_number: 1,
-        is_final_attempt: true,
-        status_code: 200,
-        outcome: "ok".into(),
-        served: Context::STANDARD,
-        sheet: None,
-        assumed: false,
-        held: false,
-        timed_out: false,
-        is_error: false,
-        is_streaming: false,
-        stop_reason: "stop".to_owned(),
+fn event(account: &str, number: u64, at_ms: u64) -> OwnedEvent {
+    let named = |id: &str, name: &str| Named {
+        id: id.into(),
+        name: name.into(),
+    };
+    OwnedEvent {
+        at_ms,
+        request: Request {
+            account: account.into(),
+            access_key: "app".into(),
+            id: format!("r{number}").into(),
+            surface: Surface::ChatCompletions.name().into(),
+        },
         provider_request_id: "".into(),
-        tokens: Usage::default(),
-        estimated: false,
-        orphaned: false,
-        total_cost: 1,
-        key_source: KeyKind::Managed,
-        provider_key_id: "".into(),
-        provider_key_display_name: "".into(),
-        latency_to_commit: None,
-        latency: Duration::ZERO,
-    })
+        attempt: Attempt {
+            id: EventId::made_up(1, number),
+            provider: named("openai", "OpenAI"),
+            model: named("gpt-4o", "GPT-4o"),
+            number: 1,
+            flags: Flags::default()
+                .with(Flag::Final, true)
+                .with(Flag::Managed, true),
+            status: 200,
+            outcome: "ok".into(),
+            stop_reason: "stop".into(),
+            cost: NanoUsd(1),
+            ..Attempt::default()
+        },
+    }
 }
 
 fn charge(day: Day, model: &str, nanos: i64) -> Rollup {
@@ -213,7 +203,7 @@ async fn what_a_gateway_did_is_shown_while_it_runs() {
     let new = new_grant("welcome", 5_000_000_000, Some(86_400));
     bank.grant("sales", &new).await.unwrap();
     let mut teller = Teller::new("sales", 1);
-    let mut send = async |rollups: Vec<Rollup>, events: &[Arc<UsageEvent>]| {
+    let mut send = async |rollups: Vec<Rollup>, events: &[OwnedEvent]| {
         let message = Exchange {
             spent: rollups.iter().map(|rollup| rollup.cost).sum(),
             need: NanoUsd(1_000),
@@ -307,7 +297,7 @@ async fn what_a_gateway_did_is_shown_while_it_runs() {
     assert!(ids(&usage(&["--events", "--limit", "0"])).is_empty());
     assert_eq!(ids(&usage(&["--events", "--since", "30000d"])).len(), 5);
     let shown = usage(&["--events", "--limit", "1"]);
-    let written = serde_json::to_value(&*event("sales", 3, now - 10)).unwrap();
+    let written = serde_json::to_value(event("sales", 3, now - 10).shown()).unwrap();
     assert_eq!(shown[0], written, "as the event says itself");
     let table = out(folder, &["usage", "--events", "-a", "sales"]);
     assert!(table.contains("openai:gpt-4o"), "{table}");

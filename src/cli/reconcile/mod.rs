@@ -21,7 +21,7 @@ use tollgate_reconcile::{
     show_day,
 };
 
-use super::events::{Read, every, kind};
+use super::events::{Read, every};
 use super::export::period;
 use super::ledger::{Failure, Opened, with_bank};
 use super::progress::Progress;
@@ -258,8 +258,8 @@ async fn gather(
     let mut read = 0u64;
     for account in opened.bank.accounts().await? {
         let show = |event: &StoredEvent<'_>| -> Option<(bool, Option<Charged>)> {
-            (event.provider == asked.provider).then(|| {
-                let own = kind(event) == KeyKind::User;
+            (event.attempt.provider.id == asked.provider).then(|| {
+                let own = event.attempt.key_kind() == KeyKind::User;
                 (own, Read::of(event, fee).charged())
             })
         };

@@ -1,184 +1,273 @@
 //! One attempt, as the usage list tells it.
 //!
+//! [`Event`] is the one definition of it, over the types of its texts and rates: the proxy borrows them, a journal owns
+//! them, a batch of the bank refers to them by their places. The order of the fields is how they are stored. So a field is
+//! only ever added at the end of [`Attempt`], and [`ADDED`] counts it; what was stored before ends without it, and has
+//! zero, `None` or an empty text there.
+//!
 //! The JSON form has the fields of the control plane's `AIGatewayUsageEvent`, in `camelCase`, and
 //! beyond them: account, surface, outcome, cache-write tokens, latencies, `estimated`, `orphaned`.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::borrow::Borrow;
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::KeyKind;
+use super::{EventId, Flag, Flags};
 use crate::cost::Sheet;
-use crate::journal::{Attempt, flag};
+use crate::{KeyKind, NanoUsd};
 use tollgate_base::Timestamp;
-use tollgate_wire::Surface;
 use tollgate_wire::report::{Context, Usage};
 
-/// One attempt of one client request.
-#[derive(Clone, Debug)]
-pub struct UsageEvent {
-    /// Unique among all events; from [`EventIds`].
-    pub id: EventId,
-    /// When the attempt was over.
-    pub event_time: Timestamp,
-    /// Shared by the attempts of one client request; may be the client's own, so not unique.
-    pub request_id: Arc<str>,
-    /// Whose request it was: the access key's id, never its token.
-    pub access_key_id: Arc<str>,
-    /// Who owns the access key.
-    pub account: Arc<str>,
-    /// The API shape that the client called.
-    pub surface: Surface,
-    /// The provider's id.
-    pub provider: Arc<str>,
-    /// The provider's name, for people.
-    pub provider_display_name: Arc<str>,
-    /// The model's id, as the provider knows it.
-    pub model: Arc<str>,
-    /// The model's name, for people; its id where the catalog does not know it.
-    pub model_display_name: Arc<str>,
-    /// Whether the catalog does not know the model, whose id is then whatever the caller wrote.
-    pub unlisted: bool,
-    /// The attempt's place in its request, from 1.
-    pub attempt_number: u32,
-    /// Whether the request ended with this attempt.
-    pub is_final_attempt: bool,
-    /// The provider's HTTP status; 0 if it never answered one.
-    pub status_code: u16,
-    /// How the attempt ended, as a label from a fixed set, the same as in metrics.
-    pub outcome: Cow<'static, str>,
-    /// Whether a deadline ended it.
-    pub timed_out: bool,
-    /// Whether it failed: timed out, never answered, or answered 4xx or 5xx.
-    pub is_error: bool,
-    /// Whether the client asked for a stream.
-    pub is_streaming: bool,
-    /// The provider's finish reason; empty if it gave none.
-    pub stop_reason: String,
+/// How often fields were added at the end of [`Attempt`]: each time, batches and journals get a new version.
+pub(crate) const ADDED: u8 = 0;
+
+/// One attempt of one client request, over the types of its texts, of its rates, and of the texts that no two requests
+/// share. Serializes as it is stored; [`Event::shown`] is the JSON form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event<S, R, I = S> {
+    /// When the attempt was over (Unix time, ms).
+    pub at_ms: u64,
+    /// Whose request it was.
+    pub request: Request<S, I>,
     /// The provider's own id of the request; empty if it named none, and where the event was made up from a journal.
-    pub provider_request_id: Arc<str>,
-    /// What was used, as reported or counted.
-    pub tokens: Usage,
-    /// What was not standard about how it was served.
-    pub served: Context,
-    /// Whether `tokens` is our own count because the provider reported none.
-    pub estimated: bool,
-    /// Whether the process died before the attempt settled, so that it is charged at its estimate.
-    pub orphaned: bool,
-    /// Nano-dollars (10⁻⁹ USD) charged for the attempt; 0 where nothing is charged.
-    pub total_cost: i64,
-    /// The rates that it was charged at; `None` where nothing is charged, or what was held was.
-    pub sheet: Option<Arc<Sheet>>,
-    /// Whether some of what was served has no price, so that the dearest known was taken.
-    pub assumed: bool,
-    /// Whether it is charged what was held, because that is more than what is known of its use.
-    pub held: bool,
-    /// Who pays the provider.
-    pub key_source: KeyKind,
-    /// The provider key's id.
-    pub provider_key_id: Arc<str>,
-    /// The provider key, redacted.
-    pub provider_key_display_name: Arc<str>,
-    /// From the start of the attempt to its commit; `None` if it never committed.
-    pub latency_to_commit: Option<Duration>,
-    /// From the start of the attempt to its end.
-    pub latency: Duration,
+    pub provider_request_id: I,
+    /// What came of it.
+    pub attempt: Attempt<S, R>,
 }
 
-impl UsageEvent {
-    /// When the attempt was over (Unix time, ms).
-    pub fn at_ms(&self) -> u64 {
-        let since = self.event_time.0.duration_since(UNIX_EPOCH);
-        millis(since.unwrap_or_default())
-    }
+/// An event that borrows what it says.
+pub type UsageEvent<'a> = Event<&'a str, &'a Sheet>;
 
-    /// As a journal keeps it.
-    pub(crate) fn journalled(&self) -> Attempt<&str, &Sheet> {
-        let flags = [
-            (flag::TIMED_OUT, self.timed_out),
-            (flag::ERROR, self.is_error),
-            (flag::STREAMING, self.is_streaming),
-            (flag::ESTIMATED, self.estimated),
-            (flag::ASSUMED, self.assumed),
-            (flag::HELD, self.held),
-            (flag::MANAGED, self.key_source == KeyKind::Managed),
-            (flag::FINAL, self.is_final_attempt),
-            (flag::UNLISTED, self.unlisted),
-        ];
+/// An event that owns what it says.
+pub type OwnedEvent = Event<Arc<str>, Arc<Sheet>>;
+
+/// What the attempts of a request share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request<S, I = S> {
+    /// Who owns the access key, and pays.
+    pub account: S,
+    /// The access key's id, never its token.
+    pub access_key: S,
+    /// The request's id, as the client sees it; may be the client's own, so not unique.
+    pub id: I,
+    /// The name of the API shape that the client called.
+    pub surface: S,
+}
+
+/// An attempt, but for what its request says: all that a journal keeps of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt<S, R> {
+    /// Unique among all events; from [`EventIds`](super::EventIds).
+    pub id: EventId,
+    /// Who was called.
+    pub provider: Named<S>,
+    /// The model, by its id as the provider knows it; its name is the id where the catalog does not know it.
+    pub model: Named<S>,
+    /// The provider key, whose name is its redacted text. Only operators are told a managed one.
+    pub key: Named<S>,
+    /// Its place in its request, from 1.
+    pub number: u32,
+    /// What is true of it.
+    pub flags: Flags,
+    /// The provider's HTTP status; 0 if it never answered one.
+    pub status: u16,
+    /// How it ended, as a label from a fixed set, the same as in metrics.
+    pub outcome: S,
+    /// The provider's finish reason; empty if it gave none.
+    pub stop_reason: S,
+    /// What was used, as reported or counted.
+    pub usage: Usage,
+    /// What was not standard about how it was served.
+    pub served: Context,
+    /// What is charged for it, at least 0.
+    pub cost: NanoUsd,
+    /// The rates that it is charged at; `None` if nothing or what was held is charged, or an older version kept none.
+    pub sheet: Option<R>,
+    /// How long it took.
+    pub latency: Latency,
+}
+
+/// What has an id, and a name for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named<S> {
+    /// Its id.
+    pub id: S,
+    /// Its name.
+    pub name: S,
+}
+
+/// How long an attempt took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// From its start to its commit (ms); `None` if it never committed.
+    pub to_commit_ms: Option<u64>,
+    /// From its start to its end (ms).
+    pub total_ms: u64,
+}
+
+/// Of nothing: all is zero, or empty.
+impl<S: Default, R> Default for Attempt<S, R> {
+    fn default() -> Self {
         Attempt {
-            id: self.id.parts(),
-            provider: (&self.provider, &self.provider_display_name),
-            model: (&self.model, &self.model_display_name),
-            key: (&self.provider_key_id, &self.provider_key_display_name),
-            number: self.attempt_number,
-            flags: flags
-                .into_iter()
-                .filter(|(_, set)| *set)
-                .map(|(bit, _)| bit)
-                .sum(),
-            status: self.status_code,
-            outcome: &self.outcome,
-            stop_reason: &self.stop_reason,
-            usage: self.tokens,
-            served: self.served.clone(),
-            cost: self.total_cost,
-            sheet: self.sheet.as_deref(),
-            latency_ms: (self.latency_to_commit.map(millis), millis(self.latency)),
+            id: EventId::default(),
+            provider: Named::default(),
+            model: Named::default(),
+            key: Named::default(),
+            number: 0,
+            flags: Flags::default(),
+            status: 0,
+            outcome: S::default(),
+            stop_reason: S::default(),
+            usage: Usage::default(),
+            served: Context::STANDARD,
+            cost: NanoUsd::ZERO,
+            sheet: None,
+            latency: Latency::default(),
         }
     }
+}
 
-    /// What a journal kept, with what the request's hold says.
-    pub(crate) fn replayed(
-        attempt: Attempt<String, Arc<Sheet>>,
-        at_ms: u64,
-        account: Arc<str>,
-        access_key: Arc<str>,
-        request_id: Arc<str>,
-        surface: Surface,
-    ) -> UsageEvent {
-        let is = |bit: u16| attempt.flags & bit != 0;
-        UsageEvent {
-            id: EventId::made_up(attempt.id.0, attempt.id.1),
-            event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(at_ms)),
-            request_id,
-            access_key_id: access_key,
-            account,
-            surface,
-            unlisted: is(flag::UNLISTED),
+impl<S, R> Attempt<S, R> {
+    /// Returns whether this is true of it.
+    pub fn is(&self, flag: Flag) -> bool {
+        self.flags.has(flag)
+    }
+
+    /// Sets a flag, if it is true.
+    pub fn mark(&mut self, flag: Flag, is_true: bool) {
+        self.flags = self.flags.with(flag, is_true);
+    }
+
+    /// Returns who pays the provider.
+    pub fn key_kind(&self) -> KeyKind {
+        if self.is(Flag::Managed) {
+            KeyKind::Managed
+        } else {
+            KeyKind::User
+        }
+    }
+}
+
+impl<S, R, I> Event<S, R, I> {
+    /// Makes the same event of other types: calls `text` for each text in the order of the fields, `sheet` for the rates,
+    /// and `id` for the texts that no two requests share.
+    ///
+    /// # Errors
+    /// The first error of those.
+    pub(super) fn try_map<'a, T, Q, J, E>(
+        &'a self,
+        mut text: impl FnMut(&'a S) -> Result<T, E>,
+        sheet: impl FnOnce(&'a R) -> Result<Q, E>,
+        mut id: impl FnMut(&'a I) -> Result<J, E>,
+    ) -> Result<Event<T, Q, J>, E> {
+        let (request, attempt) = (&self.request, &self.attempt);
+        let request = Request {
+            account: text(&request.account)?,
+            access_key: text(&request.access_key)?,
+            id: id(&request.id)?,
+            surface: text(&request.surface)?,
+        };
+        let mut named = |named: &'a Named<S>| -> Result<Named<T>, E> {
+            Ok(Named {
+                id: text(&named.id)?,
+                name: text(&named.name)?,
+            })
+        };
+        let attempt = Attempt {
+            id: attempt.id,
+            provider: named(&attempt.provider)?,
+            model: named(&attempt.model)?,
+            key: named(&attempt.key)?,
+            number: attempt.number,
+            flags: attempt.flags,
+            status: attempt.status,
+            outcome: text(&attempt.outcome)?,
+            stop_reason: text(&attempt.stop_reason)?,
+            usage: attempt.usage,
+            served: attempt.served.clone(),
+            cost: attempt.cost,
+            sheet: attempt.sheet.as_ref().map(sheet).transpose()?,
+            latency: attempt.latency,
+        };
+        Ok(Event {
+            at_ms: self.at_ms,
+            request,
+            provider_request_id: id(&self.provider_request_id)?,
+            attempt,
+        })
+    }
+}
+
+impl<S: Borrow<str>, R: Borrow<Sheet>> Event<S, R> {
+    /// Returns the same event, borrowed.
+    pub fn borrowed(&self) -> UsageEvent<'_> {
+        fn text<S: Borrow<str>>(text: &S) -> Result<&str, Infallible> {
+            Ok(text.borrow())
+        }
+        let Ok(event) = self.try_map(text, |sheet| Ok(sheet.borrow()), text);
+        event
+    }
+
+    /// Returns the same event, with what it says copied.
+    pub fn owned(&self) -> OwnedEvent {
+        fn text<S: Borrow<str>>(text: &S) -> Result<Arc<str>, Infallible> {
+            Ok(text.borrow().into())
+        }
+        let sheet = |sheet: &R| Ok(Arc::new(sheet.borrow().clone()));
+        let Ok(event) = self.try_map(text, sheet, text);
+        event
+    }
+}
+
+impl<S: Borrow<str>, R> Event<S, R> {
+    /// Returns what the JSON form says.
+    pub fn shown(&self) -> Shown<'_> {
+        let (request, attempt) = (&self.request, &self.attempt);
+        let time = UNIX_EPOCH.checked_add(Duration::from_millis(self.at_ms));
+        let (key_source, key) = match attempt.key_kind() {
+            KeyKind::User => ("user", Some(&attempt.key)),
+            KeyKind::Managed => ("managed", None),
+        };
+        Shown {
+            id: attempt.id.to_string(),
+            event_time: Timestamp(time.unwrap_or(UNIX_EPOCH)),
+            request_id: request.id.borrow(),
+            access_key_id: request.access_key.borrow(),
+            account: request.account.borrow(),
+            surface: request.surface.borrow(),
+            provider: attempt.provider.id.borrow(),
+            provider_display_name: attempt.provider.name.borrow(),
+            model: attempt.model.id.borrow(),
+            model_display_name: attempt.model.name.borrow(),
             attempt_number: attempt.number,
-            is_final_attempt: is(flag::FINAL),
+            is_final_attempt: attempt.is(Flag::Final),
             status_code: attempt.status,
-            timed_out: is(flag::TIMED_OUT),
-            is_error: is(flag::ERROR),
-            is_streaming: is(flag::STREAMING),
-            tokens: attempt.usage,
-            estimated: is(flag::ESTIMATED),
-            orphaned: false,
-            total_cost: attempt.cost,
-            assumed: is(flag::ASSUMED),
-            held: is(flag::HELD),
-            key_source: if is(flag::MANAGED) {
-                KeyKind::Managed
-            } else {
-                KeyKind::User
-            },
-            provider: attempt.provider.0.into(),
-            provider_display_name: attempt.provider.1.into(),
-            model: attempt.model.0.into(),
-            model_display_name: attempt.model.1.into(),
-            outcome: attempt.outcome.into(),
-            stop_reason: attempt.stop_reason,
-            provider_request_id: "".into(),
-            served: attempt.served,
-            sheet: attempt.sheet,
-            provider_key_id: attempt.key.0.into(),
-            provider_key_display_name: attempt.key.1.into(),
-            latency_to_commit: attempt.latency_ms.0.map(Duration::from_millis),
-            latency: Duration::from_millis(attempt.latency_ms.1),
+            outcome: attempt.outcome.borrow(),
+            timed_out: attempt.is(Flag::TimedOut),
+            is_error: attempt.is(Flag::Error),
+            is_streaming: attempt.is(Flag::Streaming),
+            stop_reason: attempt.stop_reason.borrow(),
+            input_tokens: attempt.usage.input(),
+            output_tokens: attempt.usage.output(),
+            cache_read_tokens: attempt.usage.cached_read(),
+            cache_write_tokens: attempt.usage.cache_write(),
+            reasoning_tokens: attempt.usage.reasoning(),
+            total_cost: dollars(attempt.cost.0),
+            key_source,
+            provider_key_id: key.map(|key| key.id.borrow()),
+            provider_key_display_name: key.map(|key| key.name.borrow()),
+            estimated: attempt.is(Flag::Estimated),
+            orphaned: attempt.is(Flag::Orphaned),
+            latency_to_commit_ms: attempt.latency.to_commit_ms,
+            latency_ms: attempt.latency.total_ms,
+            units: attempt.usage,
+            served: &attempt.served,
+            assumed: attempt.is(Flag::Assumed),
+            held: attempt.is(Flag::Held),
+            provider_request_id: self.provider_request_id.borrow(),
         }
     }
 }
@@ -186,66 +275,54 @@ impl UsageEvent {
 /// The JSON form.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Wire<'a> {
-    pub id: EventId,
-    pub event_time: Timestamp,
-    pub request_id: &'a str,
-    pub access_key_id: &'a str,
-    pub account: &'a str,
-    pub surface: &'a str,
-    pub provider: &'a str,
-    pub provider_display_name: &'a str,
-    pub model: &'a str,
-    pub model_display_name: &'a str,
-    pub attempt_number: u32,
-    pub is_final_attempt: bool,
-    pub status_code: u16,
-    pub outcome: &'a str,
-    pub timed_out: bool,
-    pub is_error: bool,
-    pub is_streaming: bool,
-    pub stop_reason: &'a str,
-    pub input_tokens: u64,
-    pub output_tokens: u64,
-    pub cache_read_tokens: u64,
-    pub cache_write_tokens: u64,
-    pub reasoning_tokens: u64,
-    pub total_cost: String,
-    pub key_source: &'static str,
+pub struct Shown<'a> {
+    id: String,
+    event_time: Timestamp,
+    request_id: &'a str,
+    access_key_id: &'a str,
+    account: &'a str,
+    surface: &'a str,
+    provider: &'a str,
+    provider_display_name: &'a str,
+    model: &'a str,
+    model_display_name: &'a str,
+    attempt_number: u32,
+    is_final_attempt: bool,
+    status_code: u16,
+    outcome: &'a str,
+    timed_out: bool,
+    is_error: bool,
+    is_streaming: bool,
+    stop_reason: &'a str,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_read_tokens: u64,
+    cache_write_tokens: u64,
+    reasoning_tokens: u64,
+    total_cost: String,
+    key_source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider_key_id: Option<&'a str>,
+    provider_key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider_key_display_name: Option<&'a str>,
-    pub estimated: bool,
-    pub orphaned: bool,
-    pub latency_to_commit_ms: Option<u64>,
-    pub latency_ms: u64,
+    provider_key_display_name: Option<&'a str>,
+    estimated: bool,
+    orphaned: bool,
+    latency_to_commit_ms: Option<u64>,
+    latency_ms: u64,
     /// Everything that was used, each unit once.
-    pub units: Units,
+    #[serde(serialize_with = "by_name")]
+    units: Usage,
     /// How it was served, as far as its price depends on it.
-    pub served: &'a Context,
-    pub assumed: bool,
-    pub held: bool,
+    served: &'a Context,
+    assumed: bool,
+    held: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
-    pub provider_request_id: &'a str,
+    provider_request_id: &'a str,
 }
 
-/// Units and quantities by name.
-pub(super) struct Units(pub Usage);
-
-impl Serialize for Units {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(
-            self.0
-                .units()
-                .map(|(unit, quantity)| (unit.name(), quantity)),
-        )
-    }
-}
-
-/// Whole milliseconds, saturating.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn by_name<S: Serializer>(usage: &Usage, serializer: S) -> Result<S::Ok, S::Error> {
+    let units = usage.units();
+    serializer.collect_map(units.map(|(unit, quantity)| (unit.name(), quantity)))
 }
 
 /// Nano-dollars as a decimal string with five places, rounded half away from zero.
@@ -256,178 +333,5 @@ pub fn dollars(nanos: i64) -> String {
     format!("{sign}{}.{:05}", units / 100_000, units % 100_000)
 }
 
-/// Identifies one event: who made it, and which of theirs it is. Prints as `evt_` and 32 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EventId {
-    origin: u64,
-    sequence: u64,
-}
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "evt_{:016x}{:016x}", self.origin, self.sequence)
-    }
-}
-
-impl Serialize for EventId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl EventId {
-    /// The id of an event that is made up again from a journal: the same each time.
-    pub fn made_up(origin: u64, sequence: u64) -> EventId {
-        EventId { origin, sequence }
-    }
-
-    /// The id of an event that a hold alone tells of: the same each time.
-    pub(crate) fn of_hold(replica: u64, epoch: u64, hold: u64) -> EventId {
-        EventId::made_up(replica.rotate_left(32) ^ epoch, hold)
-    }
-
-    /// Who made it, and which of theirs it is.
-    pub(crate) fn parts(self) -> (u64, u64) {
-        (self.origin, self.sequence)
-    }
-}
-
-/// Hands out event ids that no other process hands out.
-#[derive(Debug)]
-pub struct EventIds {
-    origin: u64,
-    next: AtomicU64,
-}
-
-impl EventIds {
-    /// Ids of one process; `origin` must be random, drawn anew at each start.
-    pub fn new(origin: u64) -> Self {
-        EventIds {
-            origin,
-            next: AtomicU64::new(0),
-        }
-    }
-
-    /// An id that was not handed out before.
-    pub fn next(&self) -> EventId {
-        EventId {
-            origin: self.origin,
-            sequence: self.next.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-}
-
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// A final, successful attempt.
-    pub(crate) fn sample(ids: &EventIds, request: &str) -> UsageEvent {
-        UsageEvent {
-            id: ids.next(),
-            event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(1_767_225_599_999)),
-            request_id: request.into(),
-            access_key_id: "app".into(),
-            account: "default".into(),
-            surface: Surface::ChatCompletions,
-            provider: "openai".into(),
-            provider_display_name: "OpenAI".into(),
-            model: "gpt-4o".into(),
-            model_display_name: "GPT-4o".into(),
-            unlisted: false,
-            attempt_number: 1,
-            is_final_attempt: true,
-            status_code: 200,
-            outcome: "ok".into(),
-            timed_out: false,
-            is_error: false,
-            is_streaming: true,
-            stop_reason: "stop".to_owned(),
-            provider_request_id: "".into(),
-            tokens: Usage::of(10, 4, 1, 7, 3),
-            served: Context::STANDARD,
-            estimated: false,
-            orphaned: false,
-            total_cost: 0,
-            sheet: None,
-            assumed: false,
-            held: false,
-            key_source: KeyKind::User,
-            provider_key_id: "openai-main".into(),
-            provider_key_display_name: "sk-proj-ab***wxyz".into(),
-            latency_to_commit: Some(Duration::from_micros(120_900)),
-            latency: Duration::from_secs(2),
-        }
-    }
-
-    #[test]
-    fn has_every_required_field_of_the_control_plane() {
-        let json = serde_json::to_value(sample(&EventIds::new(1), "r1")).unwrap();
-        for field in [
-            "id",
-            "eventTime",
-            "requestId",
-            "accessKeyId",
-            "provider",
-            "providerDisplayName",
-            "model",
-            "modelDisplayName",
-            "attemptNumber",
-            "isFinalAttempt",
-            "statusCode",
-            "timedOut",
-            "isError",
-            "isStreaming",
-            "stopReason",
-            "inputTokens",
-            "outputTokens",
-            "cacheReadTokens",
-            "reasoningTokens",
-            "totalCost",
-            "keySource",
-        ] {
-            assert!(
-                json.get(field).is_some_and(|v| !v.is_null()),
-                "{field} must be there: {json}"
-            );
-        }
-        assert_eq!(json["eventTime"], "2025-12-31T23:59:59.999Z");
-        assert_eq!(json["latencyToCommitMs"], 120, "whole milliseconds");
-        assert_eq!(json["providerKeyId"], "openai-main");
-    }
-
-    #[test]
-    fn a_managed_key_is_not_named() {
-        let event = UsageEvent {
-            key_source: KeyKind::Managed,
-            ..sample(&EventIds::new(1), "r1")
-        };
-        let json = serde_json::to_value(event).unwrap();
-        assert_eq!(json["keySource"], "managed");
-        assert!(json.get("providerKeyId").is_none(), "{json}");
-        assert!(json.get("providerKeyDisplayName").is_none(), "{json}");
-    }
-
-    #[test]
-    fn money_has_five_places() {
-        for (nanos, expected) in [
-            (0, "0.00000"),
-            (4_999, "0.00000"),
-            (5_000, "0.00001"),
-            (1_234_567_890, "1.23457"),
-            (-4_999, "0.00000"),
-            (-1_000_000_000, "-1.00000"),
-            (i64::MIN, "-9223372036.85478"),
-        ] {
-            assert_eq!(dollars(nanos), expected, "{nanos} nano-dollars");
-        }
-    }
-
-    #[test]
-    fn ids_differ() {
-        let (one, other) = (EventIds::new(1), EventIds::new(2));
-        let all = [one.next(), one.next(), other.next(), other.next()].map(|id| id.to_string());
-        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
-        assert_eq!(distinct.len(), all.len(), "{all:?}");
-    }
-}
+pub(super) mod tests;

@@ -1,11 +1,14 @@
 //! A charge that explains itself: unit × quantity × rate, the fee, rounding, and the sum, which is the charge.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use serde::Serialize;
 
-use super::stored::StoredEvent;
+use super::event::Attempt;
+use super::flags::Flag;
 use crate::NanoUsd;
+use crate::cost::Sheet;
 use crate::tariff::{Holds, show_rate};
 
 /// Pico-dollars in a nano-dollar.
@@ -61,7 +64,8 @@ fn dollars(picos: i128) -> String {
 
 impl Explanation {
     /// Explains an attempt's charge.
-    pub fn of(event: &StoredEvent<'_>) -> Explanation {
+    pub fn of<S, R: Borrow<Sheet>>(attempt: &Attempt<S, R>) -> Explanation {
+        let sheet: Option<&Sheet> = attempt.sheet.as_ref().map(Borrow::borrow);
         let mut lines = Vec::new();
         let mut sum = 0i128;
         let mut notes = Vec::new();
@@ -76,12 +80,12 @@ impl Explanation {
                 cost: dollars(cost),
             });
         };
-        if let Some(sheet) = &event.sheet {
+        if let Some(sheet) = sheet {
             for (unit, pico) in &sheet.rates {
                 let per = if unit.is_tokens() { 1_000_000 } else { 1_000 };
                 line(
                     unit.name(),
-                    event.tokens[*unit],
+                    attempt.usage[*unit],
                     show_rate(*unit, *pico),
                     per,
                     *pico,
@@ -89,44 +93,39 @@ impl Explanation {
             }
             if sheet.fee > 0 {
                 let rate = show_rate(tollgate_wire::report::Unit::Input, sheet.fee);
-                line("fee", event.tokens.total(), rate, 1_000_000, sheet.fee);
+                line("fee", attempt.usage.total(), rate, 1_000_000, sheet.fee);
             }
         }
-        let total = i128::from(event.total_cost.0) * PICOS;
-        if event.orphaned {
+        let total = i128::from(attempt.cost.0) * PICOS;
+        if attempt.is(Flag::Orphaned) {
             notes.push("the gateway died before it was settled: what was held is charged");
-        } else if event.held {
+        } else if attempt.is(Flag::Held) {
             notes.push(
                 "what was held is charged: it is more than what is known of the answer, whose client had left",
             );
-        } else if event.sheet.is_none() && event.total_cost > NanoUsd::ZERO {
+        } else if sheet.is_none() && attempt.cost > NanoUsd::ZERO {
             notes.push("an older version charged it, and kept no rates");
         }
-        if event.assumed {
+        if attempt.is(Flag::Assumed) {
             notes.push("some of it has no configured price: the dearest one known is charged");
         }
-        if event.estimated && !event.orphaned {
+        if attempt.is(Flag::Estimated) && !attempt.is(Flag::Orphaned) {
             notes.push("the provider did not report all of it: the gateway counted");
         }
-        let explained = event.sheet.is_some();
+        let explained = sheet.is_some();
         Explanation {
             lines,
             sum: dollars(if explained { sum } else { total }),
             rounding: dollars(if explained { total - sum } else { 0 }),
             total: dollars(total),
-            priced_as: event.sheet.as_ref().map_or_else(
-                || event.served.to_string(),
-                |sheet| sheet.served.to_string(),
-            ),
-            since: event
-                .sheet
-                .as_ref()
+            priced_as: sheet
+                .map_or(&attempt.served, |sheet| &sheet.served)
+                .to_string(),
+            since: sheet
                 .filter(|sheet| sheet.since > 0)
                 .map(|sheet| Holds::From(sheet.since).to_string())
                 .unwrap_or_default(),
-            source: event
-                .sheet
-                .as_ref()
+            source: sheet
                 .map(|sheet| sheet.source.to_string())
                 .unwrap_or_default(),
             notes,
@@ -188,16 +187,13 @@ impl fmt::Display for Explanation {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::cost::Terms;
-    use crate::events::event::tests::sample;
-    use crate::events::{EventIds, UsageEvent};
+    use crate::events::Flags;
     use crate::tariff::Prices;
     use tollgate_wire::report::{Context, Unit, Usage};
 
-    fn charged(usage: Usage, rates: &str, fee: u64) -> UsageEvent {
+    fn charged(usage: Usage, rates: &str, fee: u64) -> Attempt<&'static str, Sheet> {
         let prices = Prices::flat(rates.parse().unwrap());
         let terms = Terms {
             prices: Some(&prices),
@@ -205,12 +201,12 @@ mod tests {
             fee,
         };
         let bill = terms.bill(&usage, &Context::STANDARD).unwrap();
-        UsageEvent {
-            tokens: bill.usage,
-            total_cost: bill.cost.0,
-            assumed: bill.assumed,
-            sheet: Some(Arc::new(bill.sheet)),
-            ..sample(&EventIds::new(1), "r")
+        Attempt {
+            usage: bill.usage,
+            cost: bill.cost,
+            flags: Flags::default().with(Flag::Assumed, bill.assumed),
+            sheet: Some(bill.sheet),
+            ..Attempt::default()
         }
     }
 
@@ -218,12 +214,12 @@ mod tests {
     fn the_lines_add_up_to_the_charge() {
         let mut usage = Usage::of(1_000, 200, 0, 51, 1);
         usage[Unit::WebSearch] = 5;
-        let event = charged(
+        let attempt = charged(
             usage,
             "input=3 cached_read=0.3 output=15.0003 web_search=10",
             50_000,
         );
-        let explained = Explanation::of(&StoredEvent::from(&event));
+        let explained = Explanation::of(&attempt);
         let sum: f64 = explained
             .lines
             .iter()
@@ -249,10 +245,14 @@ mod tests {
 
     #[test]
     fn what_has_no_rates_says_why() {
-        let mut event = sample(&EventIds::new(1), "r");
-        event.total_cost = 30;
-        (event.held, event.estimated) = (true, true);
-        let explained = Explanation::of(&StoredEvent::from(&event));
+        let attempt = Attempt::<&str, Sheet> {
+            cost: NanoUsd(30),
+            flags: Flags::default()
+                .with(Flag::Held, true)
+                .with(Flag::Estimated, true),
+            ..Attempt::default()
+        };
+        let explained = Explanation::of(&attempt);
         assert_eq!(
             (&*explained.total, &*explained.rounding),
             ("0.00000003", "0.00")

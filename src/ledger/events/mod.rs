@@ -5,8 +5,13 @@
 
 mod event;
 mod explain;
+mod flags;
+mod id;
 pub mod paging;
 pub mod stored;
 
-pub use event::{EventId, EventIds, UsageEvent, dollars};
+pub(crate) use event::ADDED;
+pub use event::{Attempt, Event, Latency, Named, OwnedEvent, Request, Shown, UsageEvent, dollars};
 pub use explain::{Explanation, Line};
+pub use flags::{Flag, Flags};
+pub use id::{EventId, EventIds};

@@ -8,6 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::Flag;
 use super::stored::{self, StoredError, StoredEvent};
 use crate::bank::{Bank, Events};
 use tollgate_store::StoreError;
@@ -166,13 +167,13 @@ fn cut<T>(
     }
     found.sort_unstable_by_key(|event| std::cmp::Reverse(key(event)));
     // A journal that is replayed may tell an event again.
-    found.dedup_by_key(|event| event.id);
+    found.dedup_by_key(|event| event.attempt.id);
     let full = found.len() > wanted.limit;
     found.truncate(wanted.limit);
     let next = match (full, known_above) {
         (true, _) => found.last().map(|last| Position {
             at_ms: last.at_ms,
-            id: last.id.parts(),
+            id: last.attempt.id.parts(),
         }),
         (false, None) => None,
         (false, Some(end)) => {
@@ -194,32 +195,30 @@ fn cut<T>(
 }
 
 fn key(event: &StoredEvent<'_>) -> (u64, (u64, u64)) {
-    (event.at_ms, event.id.parts())
+    (event.at_ms, event.attempt.id.parts())
 }
 
 impl Wanted<'_> {
     fn takes(&self, event: &StoredEvent<'_>) -> bool {
         (self.from_ms..=self.to_ms).contains(&event.at_ms)
             && self.after.is_none_or(|after| key(event) < after.key())
-            && self.access_key.is_none_or(|id| event.access_key_id == id)
-            && self.request.is_none_or(|id| event.request_id == id)
-            && (self.retries || event.is_final_attempt)
+            && self
+                .access_key
+                .is_none_or(|id| event.request.access_key == id)
+            && self.request.is_none_or(|id| event.request.id == id)
+            && (self.retries || event.attempt.is(Flag::Final))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::{Duration, UNIX_EPOCH};
-
     use async_trait::async_trait;
     use proptest::prelude::*;
 
     use super::*;
     use crate::bank::{Books, Day, Exchange, NewGrant, Reply, Rollup};
     use crate::events::event::tests::sample;
-    use crate::events::{EventId, EventIds};
-    use tollgate_base::Timestamp;
+    use crate::events::{EventId, EventIds, Flags};
 
     /// Has batches, and nothing else.
     #[derive(Default)]
@@ -277,11 +276,11 @@ mod tests {
         let event = |&(at_ms, is_final, other, origin): &Said| {
             *next += 1;
             let mut event = sample(&EventIds::new(0), "r");
-            event.id = EventId::made_up(origin, *next);
-            event.event_time = Timestamp(UNIX_EPOCH + Duration::from_millis(at_ms));
-            event.is_final_attempt = is_final;
-            event.access_key_id = if other { "other" } else { "app" }.into();
-            Arc::new(event)
+            event.attempt.id = EventId::made_up(origin, *next);
+            event.at_ms = at_ms;
+            event.attempt.flags = Flags::default().with(Flag::Final, is_final);
+            event.request.access_key = if other { "other" } else { "app" };
+            event
         };
         let events: Vec<_> = said.iter().map(event).collect();
         stored::encode(&events).unwrap()

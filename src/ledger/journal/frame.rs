@@ -8,7 +8,9 @@
 
 use std::io;
 
-use super::record::{self, Record};
+use serde::Serialize;
+
+use super::record;
 use super::segment::HEADER;
 
 /// Bytes before a record: its length and its check.
@@ -28,7 +30,7 @@ pub(super) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// Frames a record, in a buffer of at least `PREFIX + MAX_RECORD` bytes.
-    pub(super) fn new(record: &Record<'_>, buffer: &'a mut [u8]) -> io::Result<Frame<'a>> {
+    pub(super) fn new(record: &impl Serialize, buffer: &'a mut [u8]) -> io::Result<Frame<'a>> {
         let too_long = || {
             io::Error::new(
                 io::ErrorKind::InvalidInput,

@@ -41,6 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::Serialize;
 use tollgate_base::clock;
 
 pub(crate) use error::JournalError;
@@ -49,8 +50,7 @@ pub(crate) use life::Pages;
 pub use life::{Life, Truncated};
 pub use options::{Fsync, Options};
 pub(crate) use record::OwnedRecord;
-pub(crate) use record::flag;
-pub use record::{Attempt, Entry, Record};
+pub use record::{Entry, Held, Record};
 
 use directory::Lock;
 use durable::Durable;
@@ -276,7 +276,10 @@ impl Journal {
     /// # Errors
     /// The record takes more than `MAX_RECORD` bytes (`InvalidInput`): nothing else is the matter. Any other error
     /// makes the journal not [`Journal::ready`]; the record is not in it.
-    pub fn append(&self, record: &Record<'_>) -> io::Result<Segment> {
+    pub fn append<S, L, A>(&self, record: &Entry<S, L, A>) -> io::Result<Segment>
+    where
+        Entry<S, L, A>: Serialize,
+    {
         BUFFER.with_borrow_mut(|buffer| {
             let mut frame = Frame::new(record, buffer)?;
             let written = self.write(&mut frame);

@@ -1,44 +1,36 @@
 //! What a journal's records say, and how they are written: postcard, whose fields have no names.
 //!
 //! So the order of variants and fields is the format: a change to them is a new format version
-//! ([`super::segment::VERSION`]). Version 2 added [`Entry::Settled`], which tells its usage event whole, and
-//! [`Entry::Charged`]; version 3 [`Entry::Told`] and [`Entry::Heard`], in the place of [`Entry::Cut`] and
-//! [`Entry::Acked`], and [`Entry::Renamed`]. [`Entry::Settle`] and those two are read, and not written any more.
+//! ([`super::segment::VERSION`]), as is a field at the end of an [`Attempt`], without being read anew. Version 2 added
+//! [`Entry::Settled`], which tells its usage event, and [`Entry::Charged`]; version 3 [`Entry::Told`] and
+//! [`Entry::Heard`], in the place of [`Entry::Cut`] and [`Entry::Acked`], and [`Entry::Renamed`]. [`Entry::Settle`] and
+//! those two are read, and not written any more.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cost::Sheet;
-use tollgate_wire::report::{Context, Usage};
+use crate::events::{Attempt, Request};
+use crate::padded;
 
 /// A record to append; what it says is borrowed.
-pub type Record<'a> = Entry<&'a str, &'a [&'a str], &'a Sheet>;
+pub type Record<'a> = Entry<&'a str, &'a [&'a str], &'a Attempt<&'a str, &'a Sheet>>;
 
 /// A record read back.
-pub(crate) type OwnedRecord = Entry<String, Vec<String>, Arc<Sheet>>;
+pub(crate) type OwnedRecord = Entry<Arc<str>, Vec<String>, Attempt<Arc<str>, Arc<Sheet>>>;
 
-/// A record, over the types of its texts, of its lists of texts and of its rates; see [`Record`] and `OwnedRecord`.
+/// A record, over the types of its texts, of its lists of texts and of its attempts; see [`Record`] and `OwnedRecord`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Entry<S, L, R> {
+pub enum Entry<S, L, A> {
     /// A request was admitted: money is set aside for it.
     Hold {
         /// Counts the requests of this life of the replica.
         id: u64,
         /// When (Unix time, ms).
         at_ms: u64,
-        /// Who pays.
-        account: S,
-        /// The id of the access key that the request came with.
-        access_key: S,
-        /// The request's id, as the client sees it.
-        request_id: S,
-        /// The surface it came in by.
-        surface: S,
-        /// The provider it is expected to go to.
-        provider: S,
-        /// The model it is expected to go to.
-        model: S,
+        /// For whom.
+        who: Held<S>,
         /// What is set aside, nano-dollars, at least 0.
         estimate: i64,
         /// The prompt's tokens, by a bound or a count.
@@ -88,22 +80,16 @@ pub enum Entry<S, L, R> {
         /// When (Unix time, ms).
         at_ms: u64,
         /// The attempt that it ended with; `None` if there was none, and it costs nothing.
-        attempt: Option<Attempt<S, R>>,
+        attempt: Option<A>,
     },
     /// Something is charged that nothing was held for.
     Charged {
         /// When (Unix time, ms).
         at_ms: u64,
-        /// Who pays.
-        account: S,
-        /// The id of the access key that the request came with.
-        access_key: S,
-        /// The request's id.
-        request_id: S,
-        /// The surface it came in by.
-        surface: S,
+        /// Who pays, and for whose request.
+        request: Request<S>,
         /// What for.
-        attempt: Attempt<S, R>,
+        attempt: A,
     },
     /// What was settled for the account before this, and after the previous one, is a message to the bank.
     Told {
@@ -141,72 +127,30 @@ pub enum Entry<S, L, R> {
     },
 }
 
-/// An attempt, as its usage event tells it, but for what its hold says.
+/// What a hold tells of its request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt<S, R> {
-    /// The event's id: who made it, and which of theirs it is.
-    pub id: (u64, u64),
-    /// The provider's id and name.
-    pub provider: (S, S),
-    /// The model's id and name.
-    pub model: (S, S),
-    /// The provider key's id and redacted text.
-    pub key: (S, S),
-    /// The attempt's place in its request, from 1.
-    pub number: u32,
-    /// What is true of it, a bit each (see `flag`).
-    pub flags: u16,
-    /// The answer's HTTP status.
-    pub status: u16,
-    /// How it ended.
-    pub outcome: S,
-    /// Why the answer ended.
-    pub stop_reason: S,
-    /// What was used.
-    pub usage: Usage,
-    /// What was not standard about how it was served.
-    pub served: Context,
-    /// What it cost, nano-dollars, at least 0.
-    pub cost: i64,
-    /// At which rates.
-    pub sheet: Option<R>,
-    /// From its start to its commit, and to its end (ms).
-    pub latency_ms: (Option<u64>, u64),
-}
-
-/// The bits of an attempt's flags.
-pub(crate) mod flag {
-    pub(crate) const TIMED_OUT: u16 = 1;
-    pub(crate) const ERROR: u16 = 1 << 1;
-    pub(crate) const STREAMING: u16 = 1 << 2;
-    pub(crate) const ESTIMATED: u16 = 1 << 3;
-    pub(crate) const ASSUMED: u16 = 1 << 4;
-    pub(crate) const HELD: u16 = 1 << 5;
-    pub(crate) const MANAGED: u16 = 1 << 6;
-    pub(crate) const FINAL: u16 = 1 << 7;
-    pub(crate) const UNLISTED: u16 = 1 << 8;
+pub struct Held<S> {
+    /// Whose it is.
+    pub request: Request<S>,
+    /// The provider it is expected to go to.
+    pub provider: S,
+    /// The model it is expected to go to.
+    pub model: S,
 }
 
 /// Writes a record to the start of a buffer, and says how long it is; `None` if it does not fit.
-pub(super) fn encode(record: &Record<'_>, buffer: &mut [u8]) -> Option<usize> {
+pub(super) fn encode(record: &impl Serialize, buffer: &mut [u8]) -> Option<usize> {
     postcard::to_slice(record, buffer)
         .map(|used| used.len())
         .ok()
 }
 
-/// Reads a record that takes all these bytes.
+/// Reads a record that takes all these bytes. An attempt of a version that knew less of one ends early.
 pub(super) fn decode(bytes: &[u8]) -> Option<OwnedRecord> {
-    whole(bytes)
+    padded::read(bytes)
 }
 
 /// Whether [`decode`] would succeed; cheaper.
 pub(super) fn is_record(bytes: &[u8]) -> bool {
-    whole::<Entry<&str, Vec<&str>, Sheet>>(bytes).is_some()
-}
-
-fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((record, [])) => Some(record),
-        _ => None,
-    }
+    padded::read::<Entry<&str, Vec<&str>, Attempt<&str, Sheet>>>(bytes).is_some()
 }

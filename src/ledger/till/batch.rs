@@ -1,15 +1,17 @@
 //! What was settled since the last message, and how it is told.
 
+use std::borrow::Borrow;
+
 use super::window;
 use crate::bank::{Day, Rollup, content};
-use crate::events::UsageEvent;
+use crate::events::{Event, Flag, UsageEvent};
 use crate::{NanoUsd, OTHER};
 
 /// What tells a charge from others: as it is journalled, with when it was settled (Unix time, ms).
-pub(super) fn content_of(event: &UsageEvent, at_ms: u64) -> u64 {
-    let (origin, sequence) = event.id.parts();
-    let cost = event.total_cost.cast_unsigned();
-    content(&[origin, sequence, cost, at_ms], &event.request_id)
+pub(super) fn content_of<S: Borrow<str>, R>(event: &Event<S, R>, at_ms: u64) -> u64 {
+    let (origin, sequence) = event.attempt.id.parts();
+    let cost = event.attempt.cost.0.cast_unsigned();
+    content(&[origin, sequence, cost, at_ms], event.request.id.borrow())
 }
 
 /// Daily totals of what was settled, by whom and with what.
@@ -29,21 +31,23 @@ impl Totals {
 
     /// Adds a request's last attempt, or a charge, to the day on which it was settled. Attempts before it are told in
     /// events alone: the house pays them, and they die with the process.
-    pub(super) fn add(&mut self, event: &UsageEvent) {
-        if !event.is_final_attempt && event.total_cost == 0 {
+    pub(super) fn add(&mut self, event: &UsageEvent<'_>) {
+        let attempt = &event.attempt;
+        let is_final = attempt.is(Flag::Final);
+        if !is_final && attempt.cost == NanoUsd::ZERO {
             return;
         }
-        let total = self.total(window::day(event.at_ms()), event);
-        total.requests += u64::from(event.is_final_attempt);
-        total.failed += u64::from(event.is_final_attempt && event.is_error);
-        total.orphaned += u64::from(event.orphaned);
+        let total = self.total(window::day(event.at_ms), event);
+        total.requests += u64::from(is_final);
+        total.failed += u64::from(is_final && attempt.is(Flag::Error));
+        total.orphaned += u64::from(attempt.is(Flag::Orphaned));
         let add = |sum: &mut u64, tokens: u64| *sum += tokens.min(MOST_TOKENS);
-        add(&mut total.input, event.tokens.input());
-        add(&mut total.cached_read, event.tokens.cached_read());
-        add(&mut total.cache_write, event.tokens.cache_write());
-        add(&mut total.output, event.tokens.output());
-        add(&mut total.reasoning, event.tokens.reasoning());
-        total.cost = NanoUsd::saturating_sum([total.cost, NanoUsd(event.total_cost)]);
+        add(&mut total.input, attempt.usage.input());
+        add(&mut total.cached_read, attempt.usage.cached_read());
+        add(&mut total.cache_write, attempt.usage.cache_write());
+        add(&mut total.output, attempt.usage.output());
+        add(&mut total.reasoning, attempt.usage.reasoning());
+        total.cost = NanoUsd::saturating_sum([total.cost, attempt.cost]);
     }
 
     /// The totals and their sum.
@@ -52,15 +56,20 @@ impl Totals {
         (self.rollups, spent)
     }
 
-    fn total(&mut self, day: Day, event: &UsageEvent) -> &mut Rollup {
+    fn total(&mut self, day: Day, event: &UsageEvent<'_>) -> &mut Rollup {
+        let (key, attempt) = (event.request.access_key, &event.attempt);
+        let provider = attempt.provider.id;
         // Rows stay for ever: they name what the catalog names.
-        let model = if event.unlisted { OTHER } else { &event.model };
+        let model = match attempt.is(Flag::Unlisted) {
+            true => OTHER,
+            false => attempt.model.id,
+        };
         let compare = |total: &Rollup| {
             total
                 .day
                 .cmp(&day)
-                .then_with(|| total.access_key.cmp(&event.access_key_id))
-                .then_with(|| total.provider.cmp(&event.provider))
+                .then_with(|| (*total.access_key).cmp(key))
+                .then_with(|| (*total.provider).cmp(provider))
                 .then_with(|| (*total.model).cmp(model))
         };
         let again = self.rollups.get(self.last);
@@ -69,12 +78,9 @@ impl Totals {
             self.last = found.unwrap_or_else(|place| {
                 let none = Rollup {
                     day,
-                    access_key: event.access_key_id.clone(),
-                    provider: event.provider.clone(),
-                    model: match event.unlisted {
-                        true => OTHER.into(),
-                        false => event.model.clone(),
-                    },
+                    access_key: key.into(),
+                    provider: provider.into(),
+                    model: model.into(),
                     requests: 0,
                     failed: 0,
                     orphaned: 0,

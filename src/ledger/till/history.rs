@@ -8,15 +8,14 @@
 mod account;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 pub(super) use account::{PastAccount, PastCharge, PastMessage, content, spent};
 
-use super::recovered::Held;
+use crate::NanoUsd;
 use crate::bank::{Holder, Mark};
-use crate::events::{EventId, UsageEvent};
-use crate::journal::{JournalError, Life, OwnedRecord};
-use crate::{KeyKind, NanoUsd};
-use tollgate_wire::Surface;
+use crate::events::{Event, EventId, Flag, Flags, OwnedEvent};
+use crate::journal::{Held, JournalError, Life, OwnedRecord};
 use tollgate_wire::report::Usage;
 
 /// Most charges that are read into memory for messages which the bank has forgotten; the rest is read after they are
@@ -31,7 +30,7 @@ pub(super) struct History {
     holder: Holder,
     /// Before an account's first message, if it shows that nothing of it is missing.
     first: Mark,
-    pub accounts: BTreeMap<String, PastAccount>,
+    pub accounts: BTreeMap<Arc<str>, PastAccount>,
     holds: HashMap<u64, PastHold>,
     /// Only these messages are read, and no further than up to what does not fit; `None`: those that are not
     /// acknowledged.
@@ -42,7 +41,7 @@ pub(super) struct History {
 
 struct PastHold {
     at_ms: u64,
-    who: Held,
+    who: Held<Arc<str>>,
     estimate: NanoUsd,
     prompt_tokens: u64,
     subjects: Vec<String>,
@@ -109,26 +108,14 @@ impl History {
             OwnedRecord::Hold {
                 id,
                 at_ms,
-                account,
-                access_key,
-                request_id,
-                surface,
-                provider,
-                model,
+                who,
                 estimate,
                 prompt_tokens,
                 subjects,
             } => {
                 let hold = PastHold {
                     at_ms,
-                    who: Held {
-                        account: account.into(),
-                        access_key: access_key.into(),
-                        request_id: request_id.into(),
-                        surface: surface_named(&surface),
-                        provider: provider.into(),
-                        model: model.into(),
-                    },
+                    who,
                     estimate: NanoUsd(estimate),
                     prompt_tokens,
                     subjects,
@@ -138,37 +125,26 @@ impl History {
             // Its hold may have been deleted with its segment: then what settles it was told long ago.
             OwnedRecord::Settled { id, at_ms, attempt } => {
                 if let (Some(hold), Some(attempt)) = (self.holds.remove(&id), attempt) {
-                    let Held {
-                        account,
-                        access_key,
-                        request_id,
-                        surface,
-                        ..
-                    } = hold.who;
-                    let event = UsageEvent::replayed(
-                        attempt, at_ms, account, access_key, request_id, surface,
-                    );
+                    let event = Event {
+                        at_ms,
+                        request: hold.who.request,
+                        provider_request_id: Arc::default(),
+                        attempt,
+                    };
                     self.charge(event, hold.subjects);
                 }
             }
             OwnedRecord::Charged {
                 at_ms,
-                account,
-                access_key,
-                request_id,
-                surface,
+                request,
                 attempt,
             } => {
-                let surface = surface_named(&surface);
-                let (account, access_key) = (account.into(), access_key.into());
-                let event = UsageEvent::replayed(
-                    attempt,
+                let event = Event {
                     at_ms,
-                    account,
-                    access_key,
-                    request_id.into(),
-                    surface,
-                );
+                    request,
+                    provider_request_id: Arc::default(),
+                    attempt,
+                };
                 self.charge(event, Vec::new());
             }
             OwnedRecord::Settle {
@@ -187,23 +163,18 @@ impl History {
                 };
                 let served = !provider.is_empty();
                 if served {
-                    (hold.who.provider, hold.who.model) = (provider.into(), model.into());
+                    (hold.who.provider, hold.who.model) = (provider, model);
                 }
+                let mut event = hold.who.event(self.id_of(id), at_ms);
+                let attempt = &mut event.attempt;
+                attempt.flags = Flags::default()
+                    .with(Flag::Error, !(200..300).contains(&status))
+                    .with(Flag::Estimated, estimated)
+                    .with(Flag::Managed, managed)
+                    .with(Flag::Final, served);
                 let [input, read, write, output, reasoning] = usage;
-                let event = UsageEvent {
-                    status_code: status,
-                    is_error: !(200..300).contains(&status),
-                    is_final_attempt: served,
-                    tokens: Usage::of(input, read, write, output, reasoning),
-                    estimated,
-                    total_cost: cost,
-                    key_source: if managed {
-                        KeyKind::Managed
-                    } else {
-                        KeyKind::User
-                    },
-                    ..hold.who.event(self.id_of(id), at_ms)
-                };
+                attempt.usage = Usage::of(input, read, write, output, reasoning);
+                (attempt.status, attempt.cost) = (status, NanoUsd(cost));
                 self.charge(event, hold.subjects);
             }
             OwnedRecord::Cut { account, number } => {
@@ -247,7 +218,7 @@ impl History {
         }
     }
 
-    fn heard(&mut self, account: String, number: u64) {
+    fn heard(&mut self, account: Arc<str>, number: u64) {
         let all = self.gaps.is_some();
         let past = self.account(account);
         if number > past.marked {
@@ -260,13 +231,13 @@ impl History {
 
     fn mark_off(
         &mut self,
-        account: String,
+        account: Arc<str>,
         number: u64,
         (before, mark): (Mark, Mark),
         total: Option<NanoUsd>,
     ) {
         let room = self.read < AT_ONCE;
-        let gap = self.gaps.as_mut().map(|gaps| gaps.get_mut(&account));
+        let gap = self.gaps.as_mut().map(|gaps| gaps.get_mut(&*account));
         let wanted = match gap {
             None => true,
             Some(None) => false,
@@ -318,24 +289,19 @@ impl History {
         EventId::of_hold(self.holder.replica, self.holder.epoch, hold)
     }
 
-    fn charge(&mut self, event: UsageEvent, subjects: Vec<String>) {
-        let of_others = |gaps: &Gaps| !gaps.contains_key(&*event.account);
+    fn charge(&mut self, event: OwnedEvent, subjects: Vec<String>) {
+        let account = event.request.account.clone();
+        let of_others = |gaps: &Gaps| !gaps.contains_key(&*account);
         if self.gaps.as_ref().is_some_and(of_others) {
             return;
         }
-        let past = self.account(event.account.to_string());
+        let past = self.account(account);
         past.untold.push(PastCharge { event, subjects });
     }
 
-    fn account(&mut self, account: String) -> &mut PastAccount {
+    fn account(&mut self, account: Arc<str>) -> &mut PastAccount {
         let (holder, first) = (self.holder, self.first);
         let entry = self.accounts.entry(account);
         entry.or_insert_with(|| PastAccount::new(holder, first))
     }
-}
-
-/// The surface with this name.
-fn surface_named(name: &str) -> Surface {
-    let known = Surface::ALL.into_iter().find(|known| known.name() == name);
-    known.unwrap_or(Surface::ChatCompletions)
 }

@@ -273,12 +273,7 @@ impl Till {
         let appended = self.journal.append(&Record::Hold {
             id: taken.id,
             at_ms: tollgate_base::clock::unix_ms(wall),
-            account: ask.account,
-            access_key: ask.access_key,
-            request_id: ask.request_id,
-            surface: ask.surface.name(),
-            provider: ask.provider,
-            model: ask.model,
+            who: taken.who(ask.account),
             estimate: ask.estimate.0,
             prompt_tokens: ask.prompt_tokens,
             subjects,
@@ -315,24 +310,26 @@ impl Till {
     }
 
     /// Charges the event's account what nothing was held for.
-    pub fn charge(&self, event: &UsageEvent) {
-        self.cache(&event.account).charge(event, &self.journal);
+    pub fn charge(&self, event: &UsageEvent<'_>) {
+        self.cache(event.request.account)
+            .charge(event, &self.journal);
     }
 
     /// Keeps the event of an attempt that costs nothing, and counts towards nothing, until the next message to the
     /// bank.
-    pub fn note(&self, event: &UsageEvent) {
-        self.cache(&event.account).note(event);
+    pub fn note(&self, event: &UsageEvent<'_>) {
+        self.cache(event.request.account).note(event);
     }
 
-    fn cache(&self, account: &Arc<str>) -> Arc<AccountCache> {
+    fn cache(&self, account: &str) -> Arc<AccountCache> {
         if let Some(cache) = self.caches.read().get(account) {
             return cache.clone();
         }
+        let account: Arc<str> = account.into();
         let mut caches = self.caches.write();
         caches
             .entry(account.clone())
-            .or_insert_with(|| Arc::new(AccountCache::new(account.clone())))
+            .or_insert_with(|| Arc::new(AccountCache::new(account)))
             .clone()
     }
 }
@@ -371,14 +368,12 @@ impl Hold {
 
     /// Replaces the hold by what was used: an event for each attempt, the last one final; none if nothing was tried.
     /// When this returns, a crash loses nothing of it; a power cut neither once it is [`Till::on_disk`].
-    pub fn settle(mut self, events: Vec<UsageEvent>) {
+    pub fn settle(mut self, events: &[UsageEvent<'_>]) {
+        self.settled = true;
         self.close(events, tollgate_base::clock::wall());
     }
 
-    fn close(&mut self, events: Vec<UsageEvent>, wall: SystemTime) {
-        if std::mem::replace(&mut self.settled, true) {
-            return;
-        }
+    fn close(&self, events: &[UsageEvent<'_>], wall: SystemTime) {
         let over = self
             .cache
             .settle(&self.taken, events, &self.till.journal, wall);
@@ -393,16 +388,16 @@ impl Drop for Hold {
         }
         let wall = tollgate_base::clock::wall();
         if !self.stands {
-            return self.close(Vec::new(), wall);
+            return self.close(&[], wall);
         }
         let holder = self.till.holder();
-        let orphan = self.taken.who.orphan(
+        let orphan = self.taken.who(&self.cache.account).orphan(
             EventId::of_hold(holder.replica, holder.epoch, self.taken.id),
             tollgate_base::clock::unix_ms(wall),
             self.taken.prompt_tokens,
             self.taken.estimate,
         );
-        self.close(vec![orphan], wall);
+        self.close(&[orphan], wall);
     }
 }
 

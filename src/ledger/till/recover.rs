@@ -12,8 +12,7 @@ use super::history::{Gaps, History, PastAccount, PastCharge, PastMessage, conten
 use super::window::window;
 use crate::NanoUsd;
 use crate::bank::{Exchange, Holder, Mark, Meter, MeterExchange, Reply};
-use crate::events::stored;
-use crate::events::stored::StoredEvent;
+use crate::events::{Flag, stored};
 use crate::journal::{JournalError, Life, OwnedRecord};
 
 /// What is left to tell of an account in one name; the last message closes its allotment.
@@ -47,7 +46,9 @@ impl History {
                     .chain(&account.untold)
             })
         };
-        let orphans = charges().filter(|charge| charge.event.orphaned).count();
+        let orphans = charges()
+            .filter(|charge| charge.event.attempt.is(Flag::Orphaned))
+            .count();
         (charges().count() - orphans, orphans)
     }
 
@@ -55,7 +56,7 @@ impl History {
     pub(super) fn rests(self, lease: Duration) -> Vec<Rest> {
         let accounts = self.accounts.into_iter();
         accounts
-            .map(|(account, past)| Rest::of(account.into(), past, lease))
+            .map(|(account, past)| Rest::of(account, past, lease))
             .collect()
     }
 
@@ -73,7 +74,7 @@ impl History {
         let read = history.gaps.take().unwrap_or_default();
         let found = gaps.iter().map(|(account, gap)| {
             let complete = read.get(account) == Some(gap);
-            let past = history.accounts.remove(account);
+            let past = history.accounts.remove(account.as_str());
             let name: Arc<str> = account.as_str().into();
             let message = |holder, (number, past): (u64, PastMessage)| {
                 let content = content(&past.charges);
@@ -235,8 +236,9 @@ impl Made<'_> {
     fn message(self, lease: Duration, close: bool) -> Exchange {
         let (mut totals, mut events) = (Totals::default(), stored::Writer::default());
         for PastCharge { event, .. } in self.charges {
-            totals.add(event);
-            events.push(&StoredEvent::from(event));
+            let event = event.borrowed();
+            totals.add(&event);
+            events.push(&event);
         }
         let (rollups, spent) = totals.finish();
         Exchange {
@@ -265,9 +267,9 @@ fn meters(charges: &[PastCharge]) -> Vec<MeterExchange> {
     for charge in charges {
         for subject in &charge.subjects {
             if let Ok(meter) = subject.parse::<Meter>() {
-                let (start, _) = window(meter.measure, charge.event.at_ms() / 1000);
+                let (start, _) = window(meter.measure, charge.event.at_ms / 1000);
                 let used = used.entry((meter, start)).or_default();
-                *used = used.saturating_add(charge.event.total_cost);
+                *used = used.saturating_add(charge.event.attempt.cost.0);
             }
         }
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::provider;
 use crate::common::script::Script;
-use tollgate_ledger::events::stored;
+use tollgate_ledger::events::{Flag, stored};
 use tollgate_wire::report::Usage;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -292,12 +292,13 @@ async fn told(gateway: &Gateway, account: &str, count: usize) -> Vec<Charged> {
         let mut all = Vec::new();
         for batch in &batches {
             for event in stored::decode(batch).unwrap() {
+                let attempt = &event.attempt;
                 all.push(Charged {
-                    model: event.model.to_owned(),
-                    usage: event.tokens,
-                    cost: event.total_cost,
-                    assumed: event.assumed,
-                    explained: tollgate_ledger::events::Explanation::of(&event).total,
+                    model: attempt.model.id.to_owned(),
+                    usage: attempt.usage,
+                    cost: attempt.cost,
+                    assumed: attempt.is(Flag::Assumed),
+                    explained: tollgate_ledger::events::Explanation::of(attempt).total,
                 });
             }
         }

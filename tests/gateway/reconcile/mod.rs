@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tollgate_base::clock;
 use tollgate_ledger::bank::{self, Day};
-use tollgate_ledger::events::stored;
+use tollgate_ledger::events::{Flag, stored};
 use vendor::{Billing, Price, Served, TARIFF, Vendor};
 
 use crate::common::PATIENCE;
@@ -208,7 +208,7 @@ async fn told(gateway: &Gateway, requests: u64) {
         let finals = batches
             .iter()
             .flat_map(|batch| stored::decode(batch).unwrap());
-        let finals = finals.filter(|event| event.is_final_attempt).count() as u64;
+        let finals = finals.filter(|event| event.attempt.is(Flag::Final)).count() as u64;
         if told >= requests && finals >= requests {
             return;
         }

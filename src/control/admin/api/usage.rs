@@ -13,10 +13,11 @@ use crate::admin::input::Query;
 use crate::admin::operation::{Needs, Operation, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
 use tollgate_base::clock;
+use tollgate_ledger::KeyKind;
 use tollgate_ledger::events::paging;
 use tollgate_ledger::events::paging::{PageError, Position, Wanted};
 use tollgate_ledger::events::stored::StoredEvent;
-use tollgate_ledger::events::{Explanation, Line, dollars};
+use tollgate_ledger::events::{Explanation, Flag, Line, dollars};
 
 pub(super) const TAG: Tag = Tag {
     name: "AI Gateway Usage",
@@ -320,56 +321,58 @@ async fn list(
 }
 
 fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
+    let (request, attempt) = (&event.request, &event.attempt);
+    let (key_source, user_key) = match attempt.key_kind() {
+        KeyKind::User => ("user", Some(&attempt.key)),
+        KeyKind::Managed => ("managed", None),
+    };
     // One that was made up from the journal does not know its key.
-    let user_key = event.user_key.filter(|(id, _)| !id.is_empty());
+    let user_key = user_key.filter(|key| !key.id.is_empty());
     AIGatewayUsageEvent {
-        id: event.id.to_string(),
+        id: attempt.id.to_string(),
         event_time: time(event.at_ms),
-        request_id: event.request_id.to_owned(),
-        access_key_id: event.access_key_id.to_owned(),
-        provider: event.provider.to_owned(),
-        provider_display_name: event.provider_display_name.to_owned(),
-        model: event.model.to_owned(),
-        model_display_name: event.model_display_name.to_owned(),
-        attempt_number: event.attempt_number,
-        is_final_attempt: event.is_final_attempt,
-        status_code: event.status_code,
-        timed_out: event.timed_out,
-        is_error: event.is_error,
-        is_streaming: event.is_streaming,
-        stop_reason: event.stop_reason.to_owned(),
-        input_tokens: event.tokens.input(),
-        output_tokens: event.tokens.output(),
-        cache_read_tokens: event.tokens.cached_read(),
-        reasoning_tokens: event.tokens.reasoning(),
-        total_cost: dollars(event.total_cost.0),
-        key_source: match event.user_key {
-            Some(_) => "user",
-            None => "managed",
-        },
-        provider_key_id: user_key.map(|(id, _)| id.to_owned()),
-        provider_key_display_name: user_key.map(|(_, name)| name.to_owned()),
+        request_id: request.id.to_owned(),
+        access_key_id: request.access_key.to_owned(),
+        provider: attempt.provider.id.to_owned(),
+        provider_display_name: attempt.provider.name.to_owned(),
+        model: attempt.model.id.to_owned(),
+        model_display_name: attempt.model.name.to_owned(),
+        attempt_number: attempt.number,
+        is_final_attempt: attempt.is(Flag::Final),
+        status_code: attempt.status,
+        timed_out: attempt.is(Flag::TimedOut),
+        is_error: attempt.is(Flag::Error),
+        is_streaming: attempt.is(Flag::Streaming),
+        stop_reason: attempt.stop_reason.to_owned(),
+        input_tokens: attempt.usage.input(),
+        output_tokens: attempt.usage.output(),
+        cache_read_tokens: attempt.usage.cached_read(),
+        reasoning_tokens: attempt.usage.reasoning(),
+        total_cost: dollars(attempt.cost.0),
+        key_source,
+        provider_key_id: user_key.map(|key| key.id.to_owned()),
+        provider_key_display_name: user_key.map(|key| key.name.to_owned()),
         extended: extended.then(|| UsageExtension {
-            surface: Some(event.surface.to_owned()),
+            surface: Some(request.surface.to_owned()),
             provider_request_id: Some(event.provider_request_id)
                 .filter(|id| !id.is_empty())
                 .map(str::to_owned),
-            outcome: Some(event.outcome.to_owned()),
+            outcome: Some(attempt.outcome.to_owned()),
             units: Some(
-                event
-                    .tokens
+                attempt
+                    .usage
                     .units()
                     .map(|(unit, count)| (unit.name(), count))
                     .collect(),
             ),
-            served_as: Some(event.served.to_string()),
-            assumed: Some(event.assumed),
-            charge: Some(Explanation::of(event).into()),
-            cache_write_tokens: Some(event.tokens.cache_write()),
-            estimated: Some(event.estimated),
-            orphaned: Some(event.orphaned),
-            latency_to_commit_ms: event.latency_to_commit_ms,
-            latency_ms: Some(event.latency_ms),
+            served_as: Some(attempt.served.to_string()),
+            assumed: Some(attempt.is(Flag::Assumed)),
+            charge: Some(Explanation::of(attempt).into()),
+            cache_write_tokens: Some(attempt.usage.cache_write()),
+            estimated: Some(attempt.is(Flag::Estimated)),
+            orphaned: Some(attempt.is(Flag::Orphaned)),
+            latency_to_commit_ms: attempt.latency.to_commit_ms,
+            latency_ms: Some(attempt.latency.total_ms),
         }),
     }
 }

@@ -1,9 +1,28 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::NanoUsd;
 use crate::events::event::tests::sample;
-use crate::events::{EventIds, UsageEvent};
+use crate::events::{
+    Attempt, EventIds, Flag, Flags, Latency, Named, OwnedEvent, Request, UsageEvent,
+};
 use tollgate_wire::Surface;
+use tollgate_wire::report::{Context, Usage};
+
+const ALL: [Flag; 10] = [
+    Flag::TimedOut,
+    Flag::Error,
+    Flag::Streaming,
+    Flag::Estimated,
+    Flag::Assumed,
+    Flag::Held,
+    Flag::Managed,
+    Flag::Final,
+    Flag::Unlisted,
+    Flag::Orphaned,
+];
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -16,20 +35,20 @@ fn text() -> impl Strategy<Value = String> {
 prop_compose! {
     fn event()(
         texts in [text(), text(), text(), text(), text(), text(), text(), text(), text(), text()],
-        flags in any::<[bool; 7]>(),
+        flags in any::<[bool; 10]>(),
         numbers in any::<(u64, u64, u32, u16, i64)>(),
         tokens in any::<[u64; 5]>(),
         ms in 0..253_402_300_800_000u64,
         surface in 0..Surface::ALL.len(),
-        named in text(),
+        named_id in text(),
         outcome in prop::sample::select(vec!["ok", "timeout", "client_gone"]),
-        latencies in any::<(Option<Duration>, Duration)>(),
-        priced in any::<[bool; 3]>(),
+        latencies in any::<(Option<u64>, u64)>(),
+        priced in any::<[bool; 2]>(),
         rates in prop::collection::vec((0..19usize, any::<u64>()), 0..4),
-    ) -> UsageEvent {
+    ) -> OwnedEvent {
         let context = Context::default().with(
             tollgate_wire::report::Dimension::ServiceTier,
-            if priced[2] { "priority" } else { "default" },
+            if priced[1] { "priority" } else { "default" },
         );
         let sheet = Sheet {
             source: texts[3].as_str().into(),
@@ -39,78 +58,69 @@ prop_compose! {
             rates: rates.iter().map(|(unit, pico)| (tollgate_wire::report::Unit::ALL[*unit], *pico)).collect(),
         };
         let [request_id, key, account, provider, provider_name, model, model_name, stop, key_id, key_name] =
-            texts;
-        let [is_final_attempt, timed_out, is_error, is_streaming, estimated, orphaned, user] = flags;
-        UsageEvent {
+            texts.map(Arc::from);
+        let named = |id, name| Named { id, name };
+        let mut attempt = Attempt {
             id: EventId::made_up(numbers.0 % 3, numbers.1),
-            event_time: Timestamp(UNIX_EPOCH + Duration::from_millis(ms)),
-            request_id: request_id.into(),
-            access_key_id: key.into(),
-            account: account.into(),
-            surface: Surface::ALL[surface],
-            provider: provider.into(),
-            provider_display_name: provider_name.into(),
-            model: model.into(),
-            model_display_name: model_name.into(),
-            unlisted: false,
-            attempt_number: numbers.2,
-            is_final_attempt,
-            status_code: numbers.3,
+            provider: named(provider, provider_name),
+            model: named(model, model_name),
+            key: named(key_id, key_name),
+            number: numbers.2,
+            flags: ALL.iter().zip(flags).fold(Flags::default(), |all, (flag, is_true)| all.with(*flag, is_true)),
+            status: numbers.3,
             outcome: outcome.into(),
-            timed_out,
-            is_error,
-            is_streaming,
             stop_reason: stop,
-            provider_request_id: named.into(),
-            tokens: Usage::of(tokens[0], tokens[1], tokens[2], tokens[3], tokens[4]),
-            estimated,
-            orphaned,
-            total_cost: numbers.4,
-            sheet: priced[0].then(|| Arc::new(sheet)),
-            assumed: priced[1],
-            held: priced[2],
+            usage: Usage::of(tokens[0], tokens[1], tokens[2], tokens[3], tokens[4]),
             served: context,
-            key_source: if user { KeyKind::User } else { KeyKind::Managed },
-            provider_key_id: key_id.into(),
-            provider_key_display_name: key_name.into(),
-            latency_to_commit: latencies.0,
-            latency: latencies.1,
+            cost: NanoUsd(numbers.4),
+            sheet: priced[0].then(|| Arc::new(sheet)),
+            ..Attempt::default()
+        };
+        attempt.latency = Latency { to_commit_ms: latencies.0, total_ms: latencies.1 };
+        Event {
+            at_ms: ms,
+            request: Request {
+                account,
+                access_key: key,
+                id: request_id,
+                surface: Surface::ALL[surface].name().into(),
+            },
+            provider_request_id: named_id.into(),
+            attempt,
         }
     }
 }
 
-fn json(events: &[impl Serialize]) -> String {
-    serde_json::to_string(events).unwrap()
+fn json<S: Borrow<str>, R>(events: &[Event<S, R>]) -> String {
+    let shown: Vec<_> = events.iter().map(Event::shown).collect();
+    serde_json::to_string(&shown).unwrap()
 }
 
 proptest! {
     #[test]
     fn what_is_read_back_is_what_was_written(
-        events in prop::collection::vec(event().prop_map(Arc::new), 1..8),
+        events in prop::collection::vec(event(), 1..8),
     ) {
         let batch = encode(&events).unwrap();
         prop_assert_eq!(usize::try_from(batch.count).unwrap(), events.len());
-        let times: Vec<u64> = events.iter().map(|event| event.at_ms()).collect();
+        let times: Vec<u64> = events.iter().map(|event| event.at_ms).collect();
         prop_assert_eq!(Some(batch.from_ms), times.iter().copied().min());
         prop_assert_eq!(Some(batch.to_ms), times.iter().copied().max());
         let read = decode(&batch).unwrap();
         prop_assert_eq!(json(&read), json(&events));
         for (read, event) in read.iter().zip(&events) {
-            prop_assert_eq!(read.clone(), StoredEvent::from(&**event), "costs to the nano-dollar, too");
+            prop_assert_eq!(&read.owned(), event, "costs to the nano-dollar, too");
         }
     }
 
-    /// Rows of the form before end where the provider's id of the request follows now.
+    /// Rows of a version before a field was added end without it.
     #[test]
-    fn the_form_before_is_read(event in event()) {
-        let event = UsageEvent { provider_request_id: "".into(), ..event };
-        let mut batch = encode(&[Arc::new(event.clone())]).unwrap();
-        let (last, before) = batch.bytes.split_last().unwrap();
-        prop_assert_eq!(*last, 0, "an empty text");
-        let mut before = before.to_vec();
-        before[0] = SECOND;
-        batch.bytes = before.into();
-        prop_assert_eq!(json(&decode(&batch).unwrap()), json(&[event]));
+    fn what_a_row_ends_without_is_zero(event in event()) {
+        type Longer<'a> = (Event<&'a str, Sheet>, u64, Option<u64>, &'a str);
+        let before = postcard::to_stdvec(&event.borrowed()).unwrap();
+        let (read, number, option, text): Longer<'_> = padded::read(&before).unwrap();
+        prop_assert_eq!(read.owned(), event);
+        prop_assert_eq!((number, option, text), (0, None, ""));
     }
 
     #[test]
@@ -120,20 +130,20 @@ proptest! {
         later in event(),
     ) {
         let mut batch = Writer::default();
-        events.iter().for_each(|event| batch.push(&event.into()));
+        events.iter().for_each(|event| batch.push(&event.borrowed()));
         batch.forget(oldest);
-        let kept: Vec<_> = events.iter().skip(oldest).chain([&later]).collect();
+        let kept: Vec<_> = events.iter().skip(oldest).chain([&later]).cloned().collect();
         prop_assert_eq!(batch.len(), kept.len() - 1);
-        batch.push(&(&later).into());
+        batch.push(&later.borrowed());
         let written = batch.finish().unwrap();
-        prop_assert_eq!(Some(written.from_ms), kept.iter().map(|event| event.at_ms()).min());
-        prop_assert_eq!(Some(written.to_ms), kept.iter().map(|event| event.at_ms()).max());
+        prop_assert_eq!(Some(written.from_ms), kept.iter().map(|event| event.at_ms).min());
+        prop_assert_eq!(Some(written.to_ms), kept.iter().map(|event| event.at_ms).max());
         prop_assert_eq!(json(&decode(&written).unwrap()), json(&kept));
     }
 
     #[test]
     fn damage_is_an_error_or_other_events_and_never_a_panic(
-        events in prop::collection::vec(event().prop_map(Arc::new), 1..4),
+        events in prop::collection::vec(event(), 1..4),
         at in any::<prop::sample::Index>(),
         to in any::<u8>(),
         cut in any::<bool>(),
@@ -156,13 +166,13 @@ proptest! {
 
 #[test]
 fn no_events_are_no_batch() {
-    assert_eq!(encode(&[]), None);
+    assert_eq!(encode::<&str, &Sheet>(&[]), None);
 }
 
 #[test]
 fn a_newer_form_is_told_from_damage() {
     let ids = EventIds::new(1);
-    let mut batch = encode(&[sample(&ids, "r").into()]).unwrap();
+    let mut batch = encode(&[sample(&ids, "r")]).unwrap();
     let mut bytes = batch.bytes.to_vec();
     bytes[0] = VERSION + 1;
     batch.bytes = bytes.into();
@@ -175,7 +185,7 @@ fn a_newer_form_is_told_from_damage() {
 fn a_batch_is_compact() {
     let ids = EventIds::new(u64::MAX);
     let request = "0198f0a2-7f4b-7000-8000-0123456789ab";
-    let events: Vec<_> = (0..100).map(|_| Arc::new(sample(&ids, request))).collect();
+    let events: Vec<_> = (0..100).map(|_| sample(&ids, request)).collect();
     let size = encode(&events).unwrap().bytes.len() / events.len();
     assert!(
         size <= 76,
@@ -196,8 +206,8 @@ fn form_1_is_read_for_ever() {
     let event = sample(&ids, "r1");
     let batch = Events {
         count: 1,
-        from_ms: event.at_ms(),
-        to_ms: event.at_ms(),
+        from_ms: event.at_ms,
+        to_ms: event.at_ms,
         bytes: bytes(
             "0101070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e616906\
              4f70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e11736b2d70726f6a2d\
@@ -207,35 +217,72 @@ fn form_1_is_read_for_ever() {
     assert_eq!(json(&decode(&batch).unwrap()), json(&[event]));
 }
 
-/// The form on disk must not change by accident: these bytes were written by form 2, and form 3 adds to them.
+/// A charge with all that is told of one.
+fn charge(ids: &EventIds, sheet: &'static Sheet) -> UsageEvent<'static> {
+    let mut event = sample(ids, "r1");
+    event.provider_request_id = "req_7";
+    let attempt = &mut event.attempt;
+    attempt.mark(Flag::Managed, true);
+    attempt.mark(Flag::Assumed, true);
+    attempt.served = sheet.served.clone();
+    attempt.cost = NanoUsd(12_345);
+    attempt.sheet = Some(sheet);
+    event
+}
+
+static SHEET: LazyLock<Sheet> = LazyLock::new(|| Sheet {
+    source: "catalog".into(),
+    since: 1_760_227_200,
+    served: Context::default().with(tollgate_wire::report::Dimension::ServiceTier, "priority"),
+    fee: 50_000,
+    rates: vec![(tollgate_wire::report::Unit::Input, 5_000_000)],
+});
+
+/// What databases of versions before 0.2 have: these bytes were written by form 3.
 #[test]
-fn form_2_is_read_for_ever_and_form_3_is_written() {
-    let ids = EventIds::new(7);
-    let mut event = sample(&ids, "r1");
-    event.key_source = KeyKind::Managed;
-    event.assumed = true;
-    event.served =
-        Context::default().with(tollgate_wire::report::Dimension::ServiceTier, "priority");
-    event.total_cost = 12_345;
-    event.sheet = Some(Arc::new(Sheet {
-        source: "catalog".into(),
-        since: 1_760_227_200,
-        served: event.served.clone(),
-        fee: 50_000,
-        rates: vec![(tollgate_wire::report::Unit::Input, 5_000_000)],
-    }));
-    let form_2 = "0201070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e6169064f\
-                  70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e000107636174616c6f67\
-                  80dfabc70615736572766963655f746965723d7072696f72697479d086030100c096b10201000000027231000102030405\
-                  060149c80107080500050104020109040a0315736572766963655f746965723d7072696f72697479f2c0010100090a0178\
-                  d00f";
-    let mut batch = encode(&[Arc::new(event.clone())]).unwrap();
-    batch.bytes = bytes(form_2);
-    assert_eq!(json(&decode(&batch).unwrap()), json(&[event.clone()]));
-    event.provider_request_id = "req_7".into();
-    let batch = encode(&[Arc::new(event)]).unwrap();
-    let all = batch.bytes.iter();
-    let hex: String = all.map(|byte| format!("{byte:02x}")).collect();
-    let form_3 = form_2.replacen("02", "03", 1) + "057265715f37";
-    assert_eq!(hex, form_3, "form 3 names the request after each row");
+fn form_3_is_read_for_ever() {
+    let event = charge(&EventIds::new(7), &SHEET);
+    let batch = Events {
+        count: 1,
+        from_ms: event.at_ms,
+        to_ms: event.at_ms,
+        bytes: bytes(
+            "0301070b036170700764656661756c74176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e6169064f\
+             70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e000107636174616c6f67\
+             80dfabc70615736572766963655f746965723d7072696f72697479d086030100c096b10201000000027231000102030405\
+             060149c80107080500050104020109040a0315736572766963655f746965723d7072696f72697479f2c0010100090a0178\
+             d00f057265715f37",
+        ),
+    };
+    let read = decode(&batch).unwrap();
+    assert_eq!(json(&read), json(&[event.clone()]));
+    let flags = Flags::default()
+        .with(Flag::Final, true)
+        .with(Flag::Streaming, true)
+        .with(Flag::Managed, true)
+        .with(Flag::Assumed, true);
+    let [read] = &read[..] else {
+        panic!("one event")
+    };
+    assert_eq!(read.attempt.flags, flags);
+    assert_eq!(read.attempt.key.id, event.attempt.key.id);
+    assert_eq!(read.attempt.sheet.as_deref(), event.attempt.sheet);
+}
+
+/// The form on disk must not change by accident: these bytes were written by form 4, and later ones add to them.
+#[test]
+fn form_4_is_read_for_ever_and_its_rows_are_written() {
+    let event = charge(&EventIds::new(7), &SHEET);
+    let form_4 = bytes(
+        "0401070b0764656661756c7403617070176f70656e61692f636861742d636f6d706c6574696f6e73066f70656e6169064f70656e\
+         4149066770742d346f064750542d346f0b6f70656e61692d6d61696e11736b2d70726f6a2d61622a2a2a7778797a026f6b0473746f\
+         700107636174616c6f6780dfabc70615736572766963655f746965723d7072696f72697479d086030100c096b10201450000010272\
+         3102057265715f3700000304050607080154c801090a0500050104020109040a0315736572766963655f746965723d7072696f7269\
+         7479f2c00101000178d00f",
+    );
+    let mut batch = encode(&[event.clone()]).unwrap();
+    assert_eq!(batch.bytes[0], VERSION);
+    assert_eq!(batch.bytes[1..], form_4[1..]);
+    batch.bytes = form_4;
+    assert_eq!(decode(&batch).unwrap()[0].borrowed(), event);
 }

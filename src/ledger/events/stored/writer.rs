@@ -3,18 +3,18 @@
 //! Invariants: `rows` has `count` rows, in the order in which events came; each is told after `from_ms`.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::quality::RandomState;
 use postcard::ser_flavors::Flavor;
 
-use super::{Row, StoredEvent, VERSION, decode, index};
+use super::{Row, VERSION, decode};
 use crate::bank::Events;
 use crate::cost::Sheet;
-
-/// Fields that are texts with a place.
-const FIELDS: usize = 11;
+use crate::events::{EventId, Flag, UsageEvent};
 
 /// About what a batch takes beside its rows, bytes.
 const ROOM: usize = 256;
@@ -23,17 +23,23 @@ const ROOM: usize = 256;
 #[derive(Default)]
 pub struct Writer {
     origins: Vec<u64>,
-    texts: Vec<Box<str>>,
-    places: HashMap<Box<str>, u32, RandomState>,
-    /// The place of what each field had last: most events of a batch share most of their texts.
-    last: [u32; FIELDS],
-    sheets: Vec<Arc<Sheet>>,
-    sheet_places: HashMap<Arc<Sheet>, u32, RandomState>,
-    /// The rows, one after the other.
+    texts: Table<str>,
+    sheets: Table<Sheet>,
+    /// The rows, one after the other, each after its length.
     rows: Vec<u8>,
+    /// The row that is being written.
+    row: Vec<u8>,
     count: usize,
     from_ms: u64,
     to_ms: u64,
+}
+
+/// Things that are written once, and told by their places.
+struct Table<T: ?Sized> {
+    all: Vec<Arc<T>>,
+    places: HashMap<Arc<T>, u32, RandomState>,
+    /// The place of what each field had last: most events of a batch share most of what they say.
+    last: Vec<u32>,
 }
 
 impl Writer {
@@ -56,7 +62,7 @@ impl Writer {
     }
 
     /// Adds an event.
-    pub fn push(&mut self, event: &StoredEvent<'_>) {
+    pub fn push(&mut self, event: &UsageEvent<'_>) {
         if self.is_empty() {
             (self.from_ms, self.to_ms) = (event.at_ms, event.at_ms);
         } else if event.at_ms < self.from_ms {
@@ -85,17 +91,25 @@ impl Writer {
             .fold(from_ms, |from, event| from.min(event.at_ms));
         for event in kept {
             self.to_ms = self.to_ms.max(event.at_ms);
-            self.append(event);
+            self.append(&event.borrowed());
         }
     }
 
-    fn append(&mut self, event: &StoredEvent<'_>) {
-        let row = (self.row(event), event.provider_request_id);
-        match postcard::serialize_with_flavor(&row, Rows(&mut self.rows)) {
+    fn append(&mut self, event: &UsageEvent<'_>) {
+        let row = self.row(event);
+        match self.write(&row) {
             Ok(()) => self.count += 1,
             // Writing to memory cannot fail; if it did, the totals are stored all the same.
             Err(_) => *self = Writer::default(),
         }
+    }
+
+    fn write(&mut self, row: &Row<'_>) -> postcard::Result<()> {
+        self.row.clear();
+        postcard::serialize_with_flavor(row, Rows(&mut self.row))?;
+        postcard::serialize_with_flavor(&self.row.len(), Rows(&mut self.rows))?;
+        self.rows.extend_from_slice(&self.row);
+        Ok(())
     }
 
     /// The batch; `None` if there are no events.
@@ -104,7 +118,13 @@ impl Writer {
             return None;
         }
         let room = Vec::with_capacity(ROOM + self.rows.len());
-        let head = (VERSION, self.origins, self.texts, self.sheets, self.count);
+        let head = (
+            VERSION,
+            self.origins,
+            self.texts.all,
+            self.sheets.all,
+            self.count,
+        );
         let mut bytes = postcard::to_extend(&head, room).ok()?;
         bytes.extend_from_slice(&self.rows);
         Some(Events {
@@ -112,40 +132,6 @@ impl Writer {
             from_ms: self.from_ms,
             to_ms: self.to_ms,
             bytes: Bytes::from(bytes),
-        })
-    }
-
-    /// The place of a field's text, the same one each time.
-    fn place(&mut self, field: usize, text: &str) -> u32 {
-        let last = self.last[field];
-        if self
-            .texts
-            .get(index(last))
-            .is_some_and(|last| **last == *text)
-        {
-            return last;
-        }
-        let place = self.places.get(text).copied().unwrap_or_else(|| {
-            let place = place(self.texts.len());
-            self.texts.push(text.into());
-            self.places.insert(text.into(), place);
-            place
-        });
-        self.last[field] = place;
-        place
-    }
-
-    fn sheet(&mut self, sheet: &Arc<Sheet>) -> u32 {
-        let last = self.sheets.last().filter(|last| *last == sheet);
-        if last.is_some() {
-            return place(self.sheets.len() - 1);
-        }
-        let known = self.sheet_places.get(sheet).copied();
-        known.unwrap_or_else(|| {
-            let place = place(self.sheets.len());
-            self.sheets.push(sheet.clone());
-            self.sheet_places.insert(sheet.clone(), place);
-            place
         })
     }
 
@@ -157,48 +143,58 @@ impl Writer {
         }))
     }
 
-    fn row<'a>(&mut self, event: &StoredEvent<'a>) -> Row<'a> {
-        let (origin, sequence) = event.id.parts();
-        let flags = [
-            event.is_final_attempt,
-            event.timed_out,
-            event.is_error,
-            event.is_streaming,
-            event.estimated,
-            event.orphaned,
-            event.assumed,
-            event.held,
-            event.user_key.is_some(),
-        ];
-        let (key_id, key_name) = event.user_key.unwrap_or((event.managed_key, ""));
-        Row {
-            origin: self.origin(origin),
-            sequence,
-            after: event.at_ms - self.from_ms,
-            request_id: event.request_id,
-            access_key_id: self.place(0, event.access_key_id),
-            account: self.place(1, event.account),
-            surface: self.place(2, event.surface),
-            provider: self.place(3, event.provider),
-            provider_display_name: self.place(4, event.provider_display_name),
-            model: self.place(5, event.model),
-            model_display_name: self.place(6, event.model_display_name),
-            attempt_number: event.attempt_number,
-            flags: (0..)
-                .zip(flags)
-                .fold(0, |all, (bit, flag)| all | u16::from(flag) << bit),
-            status_code: event.status_code,
-            outcome: self.place(7, event.outcome),
-            stop_reason: self.place(8, event.stop_reason),
-            tokens: event.tokens,
-            served: event.served.clone(),
-            total_cost: event.total_cost.0,
-            sheet: event.sheet.as_ref().map(|sheet| self.sheet(sheet)),
-            key_id: self.place(9, key_id),
-            key_name: self.place(10, key_name),
-            latency_to_commit_ms: event.latency_to_commit_ms,
-            latency_ms: event.latency_ms,
+    fn row<'a>(&mut self, event: &UsageEvent<'a>) -> Row<'a> {
+        let mut field = 0;
+        let text = |text: &&str| {
+            let place = self.texts.place(field, text, |text| text.into());
+            field += 1;
+            Ok::<_, Infallible>(place)
+        };
+        let sheet = |sheet: &&Sheet| {
+            let shared = |sheet: &Sheet| Arc::new(sheet.clone());
+            Ok(self.sheets.place(0, sheet, shared))
+        };
+        let Ok(mut row) = event.try_map(text, sheet, |id| Ok(*id));
+        row.at_ms -= self.from_ms;
+        let (origin, sequence) = row.attempt.id.parts();
+        row.attempt.id = EventId::made_up(self.origin(origin).into(), sequence);
+        row.attempt.flags = row.attempt.flags.turned(Flag::Final);
+        row
+    }
+}
+
+impl<T: ?Sized> Default for Table<T> {
+    fn default() -> Self {
+        Table {
+            all: Vec::new(),
+            places: HashMap::default(),
+            last: Vec::new(),
         }
+    }
+}
+
+impl<T: ?Sized + Eq + Hash> Table<T> {
+    /// Returns the place of what a field says, the same one each time; fields are asked for in their order.
+    fn place(&mut self, field: usize, one: &T, shared: impl FnOnce(&T) -> Arc<T>) -> u32 {
+        let last = self.last.get(field).copied();
+        let same = |place: &u32| {
+            let all = usize::try_from(*place).ok().and_then(|at| self.all.get(at));
+            all.is_some_and(|known| **known == *one)
+        };
+        if let Some(place) = last.filter(same) {
+            return place;
+        }
+        let place = self.places.get(one).copied().unwrap_or_else(|| {
+            let (place, one) = (place(self.all.len()), shared(one));
+            self.all.push(one.clone());
+            self.places.insert(one, place);
+            place
+        });
+        match self.last.get_mut(field) {
+            Some(last) => *last = place,
+            None => self.last.push(place),
+        }
+        place
     }
 }
 

@@ -58,7 +58,7 @@ fn four_threads_append_at_once_and_each_ones_order_is_kept() {
         for name in ["a", "b", "c", "d"] {
             let of_one: Vec<_> = read
                 .iter()
-                .filter(|record| matches!(record, Entry::Cut { account, .. } if account == name))
+                .filter(|record| matches!(record, Entry::Cut { account, .. } if **account == *name))
                 .collect();
             let expected: Vec<_> = (0..each).map(|number| cut(name, number)).collect();
             assert!(of_one.into_iter().eq(&expected), "thread {name}, {fsync:?}");
@@ -158,4 +158,22 @@ fn a_record_that_is_too_long_is_refused_and_nothing_else_happens() {
         [longest.clone(), longest],
         "the longest fits into the shortest segment"
     );
+}
+
+proptest! {
+    #[test]
+    fn what_an_attempt_of_a_version_that_knew_less_ends_without_is_zero(mut attempt in any_attempt()) {
+        attempt.latency = Latency::default();
+        let record: OwnedRecord = Entry::Settled {
+            id: 1,
+            at_ms: 2,
+            attempt: Some(attempt),
+        };
+        let mut bytes = postcard::to_stdvec(&record).unwrap();
+        for _ in 0..2 {
+            prop_assert_eq!(bytes.pop(), Some(0));
+            prop_assert!(record::is_record(&bytes));
+            prop_assert_eq!(record::decode(&bytes).as_ref(), Some(&record));
+        }
+    }
 }

@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::NanoUsd;
 use crate::cost::Sheet;
+use crate::events::{Attempt, EventId, Flag, Flags, Latency, Named, Request};
 use std::sync::Arc;
 use tollgate_wire::report::{Context, Unit, Usage};
 
@@ -63,158 +65,22 @@ fn open(dir: &Path) -> (Journal, Vec<Life>) {
 /// A record whose account is as long as one likes.
 fn cut(account: &str, number: u64) -> OwnedRecord {
     Entry::Cut {
-        account: account.to_owned(),
+        account: account.into(),
         number,
     }
 }
 
 fn append(journal: &Journal, record: &OwnedRecord) -> Segment {
-    let subjects = match record {
-        Entry::Hold { subjects, .. } => subjects.iter().map(String::as_str).collect(),
-        _ => Vec::new(),
-    };
     journal
-        .append(&borrowed(record, &subjects))
+        .append(record)
         .unwrap_or_else(|error| panic!("cannot append: {error}"))
 }
 
-fn borrowed<'a>(record: &'a OwnedRecord, subjects: &'a [&'a str]) -> Record<'a> {
-    match record {
-        Entry::Hold {
-            id,
-            at_ms,
-            account,
-            access_key,
-            request_id,
-            surface,
-            provider,
-            model,
-            estimate,
-            prompt_tokens,
-            ..
-        } => Entry::Hold {
-            id: *id,
-            at_ms: *at_ms,
-            account,
-            access_key,
-            request_id,
-            surface,
-            provider,
-            model,
-            estimate: *estimate,
-            prompt_tokens: *prompt_tokens,
-            subjects,
-        },
-        Entry::Settle {
-            id,
-            at_ms,
-            cost,
-            provider,
-            model,
-            managed,
-            estimated,
-            status,
-            usage,
-        } => Entry::Settle {
-            id: *id,
-            at_ms: *at_ms,
-            cost: *cost,
-            provider,
-            model,
-            managed: *managed,
-            estimated: *estimated,
-            status: *status,
-            usage: *usage,
-        },
-        Entry::Cut { account, number } => Entry::Cut {
-            account,
-            number: *number,
-        },
-        Entry::Acked { account, number } => Entry::Acked {
-            account,
-            number: *number,
-        },
-        Entry::Settled { id, at_ms, attempt } => Entry::Settled {
-            id: *id,
-            at_ms: *at_ms,
-            attempt: attempt.as_ref().map(borrowed_attempt),
-        },
-        Entry::Charged {
-            at_ms,
-            account,
-            access_key,
-            request_id,
-            surface,
-            attempt,
-        } => Entry::Charged {
-            at_ms: *at_ms,
-            account,
-            access_key,
-            request_id,
-            surface,
-            attempt: borrowed_attempt(attempt),
-        },
-        Entry::Told {
-            account,
-            replica,
-            number,
-            marks,
-            total,
-        } => Entry::Told {
-            account,
-            replica: *replica,
-            number: *number,
-            marks: *marks,
-            total: *total,
-        },
-        Entry::Heard {
-            account,
-            replica,
-            number,
-        } => Entry::Heard {
-            account,
-            replica: *replica,
-            number: *number,
-        },
-        Entry::Renamed {
-            account,
-            replica,
-            nonce,
-            after,
-        } => Entry::Renamed {
-            account,
-            replica: *replica,
-            nonce: *nonce,
-            after: *after,
-        },
-    }
-}
-
-fn borrowed_attempt(attempt: &Attempt<String, Arc<Sheet>>) -> Attempt<&str, &Sheet> {
-    fn pair((one, other): &(String, String)) -> (&str, &str) {
-        (one, other)
-    }
-    Attempt {
-        id: attempt.id,
-        provider: pair(&attempt.provider),
-        model: pair(&attempt.model),
-        key: pair(&attempt.key),
-        number: attempt.number,
-        flags: attempt.flags,
-        status: attempt.status,
-        outcome: &attempt.outcome,
-        stop_reason: &attempt.stop_reason,
-        usage: attempt.usage,
-        served: attempt.served.clone(),
-        cost: attempt.cost,
-        sheet: attempt.sheet.as_deref(),
-        latency_ms: attempt.latency_ms,
-    }
-}
-
-fn any_attempt() -> impl Strategy<Value = Attempt<String, Arc<Sheet>>> {
+fn any_attempt() -> impl Strategy<Value = Attempt<Arc<str>, Arc<Sheet>>> {
     let text = || "[ -~é€]{0,20}";
-    let pair = || (text(), text());
+    let shared = || text().prop_map(Arc::from);
+    let pair = || (shared(), shared());
+    let named = || pair().prop_map(|(id, name)| Named { id, name });
     let usage = any::<[u64; 5]>().prop_map(|n| Usage::of(n[0], n[1], n[2], n[3], n[4]));
     let rates = prop::collection::vec((0..Unit::ALL.len(), any::<u64>()), 0..4);
     let sheet =
@@ -228,12 +94,12 @@ fn any_attempt() -> impl Strategy<Value = Attempt<String, Arc<Sheet>>> {
                 .map(|(unit, pico)| (Unit::ALL[unit], pico))
                 .collect(),
         });
-    let numbers = any::<((u64, u64), u32, u16, u16, i64, (Option<u64>, u64))>();
+    let numbers = any::<((u64, u64), u32, [bool; 3], u16, i64, (Option<u64>, u64))>();
     let served = prop::sample::select(vec!["standard", "service_tier=priority", "speed=fast"]);
     let parts = (
-        pair(),
-        pair(),
-        pair(),
+        named(),
+        named(),
+        named(),
         pair(),
         usage,
         prop::option::of(sheet),
@@ -241,21 +107,32 @@ fn any_attempt() -> impl Strategy<Value = Attempt<String, Arc<Sheet>>> {
         served,
     );
     parts.prop_map(
-        |(provider, model, key, (outcome, stop_reason), usage, sheet, numbers, served)| Attempt {
-            id: numbers.0,
-            provider,
-            model,
-            key,
-            number: numbers.1,
-            flags: numbers.2,
-            status: numbers.3,
-            outcome,
-            stop_reason,
-            usage,
-            served: served.parse().unwrap(),
-            cost: numbers.4,
-            sheet: sheet.map(Arc::new),
-            latency_ms: numbers.5,
+        |(provider, model, key, (outcome, stop_reason), usage, sheet, numbers, served)| {
+            let (id, number, [streaming, managed, orphaned], status, cost, latency) = numbers;
+            let mut attempt = Attempt {
+                id: EventId::made_up(id.0, id.1),
+                provider,
+                model,
+                key,
+                number,
+                flags: Flags::default()
+                    .with(Flag::Streaming, streaming)
+                    .with(Flag::Managed, managed)
+                    .with(Flag::Orphaned, orphaned),
+                status,
+                outcome,
+                stop_reason,
+                usage,
+                served: served.parse().unwrap(),
+                cost: NanoUsd(cost),
+                sheet: sheet.map(Arc::new),
+                ..Attempt::default()
+            };
+            attempt.latency = Latency {
+                to_commit_ms: latency.0,
+                total_ms: latency.1,
+            };
+            attempt
         },
     )
 }
@@ -292,24 +169,28 @@ fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn any_record() -> impl Strategy<Value = OwnedRecord> {
-    let text = || "[ -~é€]{0,40}";
+    let text = || "[ -~é€]{0,40}".prop_map(Arc::from);
     let usage = any::<[u64; 5]>();
     let hold = (
         any::<(u64, u64, i64, u64)>(),
         [text(), text(), text(), text(), text(), text()],
-        prop::collection::vec(text(), 0..4),
+        prop::collection::vec("[ -~é€]{0,40}", 0..4),
     );
     let hold = hold.prop_map(|(numbers, texts, subjects)| {
         let [account, access_key, request_id, surface, provider, model] = texts;
         Entry::Hold {
             id: numbers.0,
             at_ms: numbers.1,
-            account,
-            access_key,
-            request_id,
-            surface,
-            provider,
-            model,
+            who: Held {
+                request: Request {
+                    account,
+                    access_key,
+                    id: request_id,
+                    surface,
+                },
+                provider,
+                model,
+            },
             estimate: numbers.2,
             prompt_tokens: numbers.3,
             subjects,
@@ -335,7 +216,7 @@ fn any_record() -> impl Strategy<Value = OwnedRecord> {
     // Up to lengths of which only a few fit into a segment.
     let long = prop_oneof![9 => 0..100_usize, 1 => 0..60_000_usize];
     let cut = (long, any::<u64>()).prop_map(|(long, number)| Entry::Cut {
-        account: "x".repeat(long),
+        account: "x".repeat(long).into(),
         number,
     });
     let acked =
@@ -351,10 +232,12 @@ fn any_record() -> impl Strategy<Value = OwnedRecord> {
         let [account, access_key, request_id, surface] = texts;
         Entry::Charged {
             at_ms,
-            account,
-            access_key,
-            request_id,
-            surface,
+            request: Request {
+                account,
+                access_key,
+                id: request_id,
+                surface,
+            },
             attempt,
         }
     });

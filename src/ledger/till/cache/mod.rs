@@ -27,14 +27,13 @@ use records::Unwritten;
 use super::bank_clock::BankClock;
 use super::batch::Totals;
 use super::bucket::Bucket;
-use super::recovered::Held;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
 use crate::NanoUsd;
 use crate::bank::{Exchange, Limit, Meter};
-use crate::events::UsageEvent;
-use crate::events::stored;
-use crate::journal::{Journal, Segment};
+use crate::events::{Flag, Request, UsageEvent, stored};
+use crate::journal::{Held, Journal, Segment};
+use tollgate_wire::Surface;
 
 /// One account.
 pub(crate) struct AccountCache {
@@ -124,8 +123,11 @@ pub(crate) struct Taken {
     held: NanoUsd,
     /// What it may cost beyond that, out of the account's overdraft.
     exposed: NanoUsd,
-    /// For whom.
-    pub(in crate::till) who: Held,
+    access_key: Arc<str>,
+    request_id: Arc<str>,
+    surface: Surface,
+    provider: Arc<str>,
+    model: Arc<str>,
     /// The prompt's, as admission knew them.
     pub prompt_tokens: u64,
     tokens: i64,
@@ -137,6 +139,20 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// What is told of its request.
+    pub(crate) fn who<'a>(&'a self, account: &'a str) -> Held<&'a str> {
+        Held {
+            request: Request {
+                account,
+                access_key: &self.access_key,
+                id: &self.request_id,
+                surface: self.surface.name(),
+            },
+            provider: &self.provider,
+            model: &self.model,
+        }
+    }
+
     /// The message after which it is known whether there is more money; `None` if none is asked for.
     pub(crate) fn asked(&self) -> Option<u64> {
         self.asked.map(|(_, message)| message)
@@ -233,14 +249,11 @@ impl AccountCache {
             estimate: ask.estimate,
             held,
             exposed,
-            who: Held {
-                account: ask.account.clone(),
-                access_key: ask.access_key.clone(),
-                request_id: ask.request_id.clone(),
-                surface: ask.surface,
-                provider: ask.provider.clone(),
-                model: ask.model.clone(),
-            },
+            access_key: ask.access_key.clone(),
+            request_id: ask.request_id.clone(),
+            surface: ask.surface,
+            provider: ask.provider.clone(),
+            model: ask.model.clone(),
             prompt_tokens: ask.prompt_tokens,
             tokens,
             limits: ask.limits.clone(),
@@ -260,40 +273,40 @@ impl AccountCache {
     pub(crate) fn settle(
         &self,
         taken: &Taken,
-        events: Vec<UsageEvent>,
+        events: &[UsageEvent<'_>],
         journal: &Journal,
         wall: SystemTime,
     ) -> NanoUsd {
         let cost = events
             .iter()
-            .map(|event| NanoUsd(event.total_cost))
+            .map(|event| event.attempt.cost)
             .sum::<NanoUsd>();
         let at_ms = tollgate_base::clock::unix_ms(wall);
         // A limit on tokens counts the answer that the caller got.
-        let last = events.last().filter(|event| event.is_final_attempt);
-        let tokens = last.map_or(0, |event| event.tokens.total());
+        let last = events.last().filter(|event| event.attempt.is(Flag::Final));
+        let tokens = last.map_or(0, |event| event.attempt.usage.total());
         let mut state = self.state.lock();
         state.release(taken, cost, Some(countable(tokens)));
         state
             .releases
             .extend(taken.segment.map(|segment| (segment, 1)));
         state.write(Some(taken.id), at_ms, last, &self.account, journal);
-        for event in &events {
+        for event in events {
             state.add_charge(event);
         }
         (cost - taken.held).or_zero()
     }
 
     /// Charges what nothing was held for.
-    pub(crate) fn charge(&self, event: &UsageEvent, journal: &Journal) {
+    pub(crate) fn charge(&self, event: &UsageEvent<'_>, journal: &Journal) {
         let mut state = self.state.lock();
-        state.money.settle(0, event.total_cost);
-        state.write(None, event.at_ms(), Some(event), &self.account, journal);
+        state.money.settle(0, event.attempt.cost.0);
+        state.write(None, event.at_ms, Some(event), &self.account, journal);
         state.add_charge(event);
     }
 
     /// Keeps an event that sums up to nothing.
-    pub(crate) fn note(&self, event: &UsageEvent) {
+    pub(crate) fn note(&self, event: &UsageEvent<'_>) {
         self.state.lock().add_event(event);
     }
 

@@ -1,11 +1,8 @@
 //! Writes what a cache settles into the journal, and into the next message to the bank.
 
-use std::sync::Arc;
-
 use super::super::batch::content_of;
 use super::AccountState;
-use crate::events::UsageEvent;
-use crate::events::stored::StoredEvent;
+use crate::events::{OwnedEvent, Request, UsageEvent};
 use crate::journal::{Journal, Record, Segment};
 
 /// The most usage events that are kept while the bank is away; then the older half goes. Charges and totals are never
@@ -20,7 +17,7 @@ pub(super) struct Unwritten {
     /// In Unix time (ms).
     at_ms: u64,
     /// The attempt that the request ended with; `None` if it ended without one.
-    event: Option<Arc<UsageEvent>>,
+    event: Option<OwnedEvent>,
 }
 
 impl AccountState {
@@ -30,8 +27,14 @@ impl AccountState {
     /// When it still cannot take one: that one and the rest stay.
     pub(super) fn write_rest(&mut self, account: &str, journal: &Journal) -> std::io::Result<()> {
         while let Some(waiting) = self.unwritten.last() {
-            let event = waiting.event.as_deref();
-            let segment = append(journal, account, waiting.hold, waiting.at_ms, event)?;
+            let event = waiting.event.as_ref().map(OwnedEvent::borrowed);
+            let segment = append(
+                journal,
+                account,
+                waiting.hold,
+                waiting.at_ms,
+                event.as_ref(),
+            )?;
             self.releases.push((segment, 1));
             self.unwritten.pop();
         }
@@ -43,7 +46,7 @@ impl AccountState {
         &mut self,
         hold: Option<u64>,
         at_ms: u64,
-        event: Option<&UsageEvent>,
+        event: Option<&UsageEvent<'_>>,
         account: &str,
         journal: &Journal,
     ) {
@@ -57,26 +60,26 @@ impl AccountState {
                 log::error!(
                     "a settlement is kept in memory: the journal cannot be written: {error}"
                 );
-                let event = event.cloned().map(Arc::new);
+                let event = event.map(UsageEvent::owned);
                 self.unwritten.push(Unwritten { hold, at_ms, event });
             }
         }
     }
 
     /// Adds an event to the next message, and to the totals there.
-    pub(super) fn add_charge(&mut self, event: &UsageEvent) {
+    pub(super) fn add_charge(&mut self, event: &UsageEvent<'_>) {
         self.settled.add(event);
         self.add_event(event);
     }
 
     /// Adds an event to the next message, and to no total.
-    pub(super) fn add_event(&mut self, event: &UsageEvent) {
+    pub(super) fn add_event(&mut self, event: &UsageEvent<'_>) {
         if self.events.len() >= MOST_EVENTS {
             let half = MOST_EVENTS / 2;
             self.events.forget(half);
             self.events_dropped += half as u64;
         }
-        self.events.push(&StoredEvent::from(event));
+        self.events.push(event);
     }
 }
 
@@ -86,21 +89,21 @@ fn append(
     account: &str,
     hold: Option<u64>,
     at_ms: u64,
-    event: Option<&UsageEvent>,
+    event: Option<&UsageEvent<'_>>,
 ) -> std::io::Result<Segment> {
     match (hold, event) {
         (Some(id), event) => journal.append(&Record::Settled {
             id,
             at_ms,
-            attempt: event.map(UsageEvent::journalled),
+            attempt: event.map(|event| &event.attempt),
         }),
         (None, Some(event)) => journal.append(&Record::Charged {
             at_ms,
-            account,
-            access_key: &event.access_key_id,
-            request_id: &event.request_id,
-            surface: event.surface.name(),
-            attempt: event.journalled(),
+            request: Request {
+                account,
+                ..event.request.clone()
+            },
+            attempt: &event.attempt,
         }),
         // No caller does that.
         (None, None) => Err(std::io::Error::other("nothing was charged")),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::batch::content_of;
 use crate::NanoUsd;
 use crate::bank::{Holder, Mark};
-use crate::events::UsageEvent;
+use crate::events::OwnedEvent;
 
 /// One account.
 pub(in crate::till) struct PastAccount {
@@ -32,7 +32,7 @@ pub(in crate::till) struct PastMessage {
 
 /// A charge, and the budgets that it counts towards.
 pub(in crate::till) struct PastCharge {
-    pub event: UsageEvent,
+    pub event: OwnedEvent,
     pub subjects: Vec<String>,
 }
 
@@ -91,13 +91,13 @@ impl PastAccount {
 /// What these charges add up to.
 pub(in crate::till) fn spent(charges: &[PastCharge]) -> NanoUsd {
     let costs = charges.iter();
-    NanoUsd::saturating_sum(costs.map(|charge| NanoUsd(charge.event.total_cost)))
+    NanoUsd::saturating_sum(costs.map(|charge| charge.event.attempt.cost))
 }
 
 /// What tells these charges from others, in any order.
 pub(in crate::till) fn content(charges: &[PastCharge]) -> u64 {
     let contents = charges
         .iter()
-        .map(|charge| content_of(&charge.event, charge.event.at_ms()));
+        .map(|charge| content_of(&charge.event, charge.event.at_ms));
     contents.fold(0, u64::wrapping_add)
 }

@@ -24,7 +24,7 @@ fn a_request_is_held_settled_and_told() {
     drop(waiting);
     let hold = till.admit_now(&ask, clock).unwrap();
     assert_eq!(cache.figures().held, NanoUsd(100));
-    hold.settle(vec![charge(40)]);
+    hold.settle(&[charge(40)]);
     let figures = cache.figures();
     assert_eq!((figures.held, figures.untold), (NanoUsd(0), NanoUsd(40)));
     assert!(till.exchange(Occasion::Flush, &mut bank, clock));
@@ -44,7 +44,7 @@ fn a_lost_answer_is_repeated_and_counted_once() {
     till.wait_once(&waiting_ask, &mut bank, clock);
     till.admit_now(&waiting_ask, clock)
         .unwrap()
-        .settle(vec![charge(60)]);
+        .settle(&[charge(60)]);
     let message = till.outgoing(Occasion::Flush, clock).unwrap();
     bank.exchange(&message, clock.ms);
     till.acknowledge(Err(StoreError::Away("lost".to_owned())), clock.now());
@@ -66,15 +66,13 @@ fn orphans_are_charged_at_their_estimates_once() {
         let ask = request.ask(100);
         let three = request.ask(300);
         till.wait_once(&three, &mut bank, clock);
-        till.admit_now(&ask, clock)
-            .unwrap()
-            .settle(vec![charge(30)]);
+        till.admit_now(&ask, clock).unwrap().settle(&[charge(30)]);
         // The bank has applied it, and the till has died before it heard so.
         let message = till.outgoing(Occasion::Flush, clock).unwrap();
         bank.exchange(&message, clock.ms);
         till.admit_now(&ask, clock).unwrap().forget();
         let held = till.admit_now(&ask, clock).unwrap();
-        held.settle(vec![charge(1)]);
+        held.settle(&[charge(1)]);
     }
     // Died again while it was telling.
     {
@@ -122,7 +120,7 @@ fn limits_hold_across_two_tills() {
         match admitted {
             Ok(hold) => {
                 served += 1;
-                hold.settle(vec![charge(1)]);
+                hold.settle(&[charge(1)]);
             }
             Err(refusal) => refused = Some(refusal),
         }
@@ -155,7 +153,7 @@ fn without_enforcement_everything_is_counted_and_nothing_refused() {
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
     till.admit_now(&request.ask(500), clock)
         .unwrap()
-        .settle(vec![charge(123)]);
+        .settle(&[charge(123)]);
     till.exchange(Occasion::Flush, &mut bank, clock);
     assert_eq!((bank.spent, bank.debt), (NanoUsd(123), NanoUsd(123)));
 }
@@ -173,14 +171,12 @@ fn while_the_bank_is_away_the_allotment_goes_on_and_then_the_overdraft() {
     let ask = request.ask(10);
     till.wait_once(&ask, &mut bank, clock);
     let allotment = bank.holders.values().map(|b| b.allotment.0).sum::<i64>();
-    till.admit_now(&ask, clock)
-        .unwrap()
-        .settle(vec![charge(10)]);
+    till.admit_now(&ask, clock).unwrap().settle(&[charge(10)]);
     till.outgoing(Occasion::Flush, clock).unwrap();
     till.acknowledge(Err(StoreError::Away("gone".to_owned())), clock.now());
     let mut served = 10;
     while let Ok(hold) = till.admit_now(&ask, clock) {
-        hold.settle(vec![charge(10)]);
+        hold.settle(&[charge(10)]);
         served += 10;
         assert!(served <= 200, "it must end");
     }
@@ -272,7 +268,7 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
             till.journal.release(segment, 1);
         }
         assert_eq!(till.journal.maintain().deleted, 1, "all of it was told");
-        till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
+        till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
         till.admit_now(&ask, clock).unwrap().forget();
     }
     let before = bank.spent;
@@ -297,7 +293,7 @@ fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
     let waiting = cache.wait(ask, ENFORCED, 0);
     till.exchange(Occasion::Urgent, bank, clock);
     drop(waiting);
-    till.admit_now(ask, clock).unwrap().settle(vec![charge(7)]);
+    till.admit_now(ask, clock).unwrap().settle(&[charge(7)]);
     till.exchange(Occasion::Flush, bank, clock);
 }
 
@@ -316,7 +312,7 @@ fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
     for _ in 0..3 {
         spend(&till, &mut bank, &ask, clock);
     }
-    till.admit_now(&ask, clock).unwrap().settle(vec![charge(7)]);
+    till.admit_now(&ask, clock).unwrap().settle(&[charge(7)]);
     till.outgoing(Occasion::Flush, clock).unwrap();
     till.acknowledge(Err(StoreError::Away("gone".to_owned())), clock.now());
     let mut told = 0;
@@ -387,7 +383,7 @@ fn a_hold_that_was_dropped_does_not_keep_the_journal() {
     let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
     till.admit_now(&request.ask(500), clock)
         .unwrap()
-        .settle(Vec::new());
+        .settle(&[]);
     till.exchange(Occasion::Flush, &mut bank, clock);
     assert_eq!(till.journal.lag().records, 0);
     assert!(!till.exchange(Occasion::Flush, &mut bank, clock), "idle");
@@ -443,7 +439,8 @@ fn a_hold_that_is_dropped_is_charged_as_after_a_crash() {
     );
     let events = message.events.expect("its event goes with it");
     let told = crate::events::stored::decode(&events).unwrap();
-    assert!(told[0].orphaned && told[0].held && told[0].total_cost == NanoUsd(30));
+    let told = &told[0].attempt;
+    assert!(told.is(Flag::Orphaned) && told.is(Flag::Held) && told.cost == NanoUsd(30));
 }
 
 /// What failed attempts cost on managed keys is charged to an account of its own, without a hold.
@@ -479,9 +476,7 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
     let ask = request.ask(10);
     let mut spent = 0;
     for _ in 0..50 {
-        let unused = till
-            .admit_now(&ask, clock)
-            .map(|hold| hold.settle(Vec::new()));
+        let unused = till.admit_now(&ask, clock).map(|hold| hold.settle(&[]));
         assert!(unused.is_err() || spent > 0);
         till.wait_once(&ask, &mut bank, clock);
         let Ok(mut hold) = till.admit_now(&ask, clock) else {
@@ -490,7 +485,7 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
         while hold.extend(NanoUsd(5)) != Extension::Granted {
             till.exchange(Occasion::Flush, &mut bank, clock);
         }
-        hold.settle(vec![charge(15)]);
+        hold.settle(&[charge(15)]);
         spent += 15;
         till.exchange(Occasion::Flush, &mut bank, clock);
     }
@@ -539,7 +534,7 @@ fn what_requests_in_flight_may_cost_beyond_their_holds_is_bounded_over_all_repli
     }
     assert_eq!(holds.len(), 3, "3 x 300 beyond their holds fit into 1,000");
     for hold in holds.drain(..) {
-        hold.settle(vec![charge(301)]);
+        hold.settle(&[charge(301)]);
     }
     for till in &tills {
         till.exchange(Occasion::Close, &mut bank, clock);
@@ -576,7 +571,7 @@ fn what_does_not_fit_into_the_overdraft_is_held_at_its_worst_case() {
             (hold.estimate(), till.cache(ask.account).figures().held),
             (NanoUsd(10), NanoUsd(300))
         );
-        hold.settle(vec![charge(299)]);
+        hold.settle(&[charge(299)]);
         assert_eq!(till.worst(), NanoUsd::ZERO);
         till.exchange(Occasion::Close, &mut bank, clock);
         assert_eq!((bank.spent, bank.free), (NanoUsd(299), NanoUsd(701)));

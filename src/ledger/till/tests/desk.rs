@@ -171,7 +171,7 @@ async fn a_refusal_asks_the_bank_once_at_most() {
         Request::new(vec![Limit { meter, most: 60 }]),
     );
     let hold = desk.admit(&limited.ask(50)).await.ok().unwrap();
-    hold.settle(vec![charge(50)]);
+    hold.settle(&[charge(50)]);
     let (calls, refused) = desk.calls(desk.admit(&free.ask(90))).await;
     assert!(matches!(refused, Err(Refusal::OutOfCredits { .. })));
     assert_eq!(calls, 1, "after its answer nothing else can help");
@@ -180,7 +180,7 @@ async fn a_refusal_asks_the_bank_once_at_most() {
     assert_eq!(calls, 0, "what is used stays used");
     let (calls, admitted) = desk.calls(desk.admit(&limited.ask(10))).await;
     assert!(admitted.is_ok() && calls <= 1, "{calls}");
-    admitted.ok().unwrap().settle(vec![charge(10)]);
+    admitted.ok().unwrap().settle(&[charge(10)]);
     assert_eq!(desk.close().await.spent, NanoUsd(60));
 }
 
@@ -203,7 +203,7 @@ async fn a_call_that_breaks_off_is_repeated() {
         .await
         .ok()
         .unwrap()
-        .settle(vec![charge(4)]);
+        .settle(&[charge(4)]);
     let account = desk.close().await;
     assert_eq!((account.spent, account.free), (NanoUsd(4), NanoUsd(96)));
 }
@@ -231,7 +231,7 @@ async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
             },
         );
         let hold = till.admit_now(&Request::new(Vec::new()).ask(10), Clock::new());
-        hold.unwrap().settle(vec![charge(4)]);
+        hold.unwrap().settle(&[charge(4)]);
     }
     let (journal, lives) = open(old.path());
     flusher.settle_past(lives).await;

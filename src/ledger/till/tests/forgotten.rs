@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bank::Mark;
+use crate::events::OwnedEvent;
 
 /// More messages than a till has under way at any time.
 const MANY: i64 = 60;
@@ -91,11 +92,10 @@ fn a_life_that_has_ended_is_told_again_by_the_next() {
 }
 
 /// A charge whose record is so long that a few fill a segment.
-fn long(cost: i64) -> UsageEvent {
-    UsageEvent {
-        request_id: "r".repeat(9_000).into(),
-        ..charge(cost)
-    }
+fn long(cost: i64) -> OwnedEvent {
+    let mut event = charge(cost).owned();
+    event.request.id = "r".repeat(9_000).into();
+    event
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn what_cannot_be_had_any_more_is_reported_with_its_amount() {
         till.flush(&mut bank, clock);
         let old = bank.clone();
         for cost in 1..=MANY {
-            till.charge(&long(cost));
+            till.charge(&long(cost).borrowed());
             till.flush(&mut bank, clock);
             assert!(till.journal.maintain().fault.is_none());
         }
@@ -146,7 +146,7 @@ fn a_segment_is_kept_for_a_lease_after_it_was_told() {
     let till = till(Arc::new(journal), ENFORCED);
     let mut bank = Account::default();
     for cost in 1..=MANY {
-        till.charge(&long(cost));
+        till.charge(&long(cost).borrowed());
         till.flush(&mut bank, clock);
         assert_eq!(till.journal.maintain().deleted, 0);
     }
@@ -160,14 +160,11 @@ fn a_segment_is_kept_for_a_lease_after_it_was_told() {
 /// What version 2 left: numbers without marks, and what was settled after them.
 #[test]
 fn a_life_of_an_older_version_is_told_once_whatever_the_bank_has() {
-    fn written(event: &UsageEvent) -> Record<'_> {
+    fn written<'a>(event: &'a UsageEvent<'static>) -> Record<'a> {
         Record::Charged {
-            at_ms: 1_700_000_000_000,
-            account: "a",
-            access_key: "app",
-            request_id: "req_1",
-            surface: "openai/chat-completions",
-            attempt: event.journalled(),
+            at_ms: event.at_ms,
+            request: event.request.clone(),
+            attempt: &event.attempt,
         }
     }
     let clock = Clock::new();

@@ -113,7 +113,7 @@ impl World {
                 let gateway = &mut self.gateways[which % count];
                 self.owed += NanoUsd(cost);
                 match gateway.holds.pop() {
-                    Some(hold) => hold.settle(vec![charge(cost)]),
+                    Some(hold) => hold.settle(&[charge(cost)]),
                     None => gateway.till.charge(&charge(cost)),
                 }
             }
@@ -137,7 +137,7 @@ impl World {
             }
             Step::Copy { which } if count < MOST => {
                 let gateway = &self.gateways[which % count];
-                self.shared += gateway.till.cache(&"a".into()).figures().untold;
+                self.shared += gateway.till.cache("a").figures().untold;
                 self.shared += NanoUsd(10 * gateway.holds.len() as i64);
                 // To the copy, these were under way when it died.
                 self.owed += NanoUsd::ZERO;

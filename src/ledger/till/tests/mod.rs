@@ -20,7 +20,8 @@ use super::*;
 use crate::bank::Limit;
 use crate::bank::account::Account;
 use crate::bank::{Exchange, NewGrant};
-use crate::journal::{Fsync, Options};
+use crate::events::{self, Flag};
+use crate::journal::{Fsync, Held, Options};
 use tollgate_wire::report::Usage;
 
 const RHYTHM: Rhythm = Rhythm {
@@ -143,7 +144,7 @@ impl Till {
 
     /// The next message about the account `a`.
     fn outgoing(&self, occasion: Occasion, clock: Clock) -> Option<Exchange> {
-        let cache = self.cache(&"a".into());
+        let cache = self.cache("a");
         let borrows = self.policy.read().enforced;
         cache.outgoing(
             occasion,
@@ -160,7 +161,7 @@ impl Till {
         answer: Result<super::super::bank::Reply, StoreError>,
         sent: Instant,
     ) -> Next {
-        let cache = self.cache(&"a".into());
+        let cache = self.cache("a");
         let next = cache.acknowledge(answer, (sent, sent), RHYTHM.lease, &self.journal);
         if next == Next::Remind {
             let gaps = Gaps::from([("a".to_owned(), cache.gap().unwrap())]);
@@ -198,25 +199,24 @@ impl Hold {
     }
 }
 
-fn charge(cost: i64) -> UsageEvent {
-    let who = recovered::Held {
-        account: "a".into(),
-        access_key: "app".into(),
-        request_id: "req_1".into(),
-        surface: Surface::ChatCompletions,
-        provider: "openai".into(),
-        model: "gpt-4o".into(),
+fn charge(cost: i64) -> UsageEvent<'static> {
+    let who = Held {
+        request: events::Request {
+            account: "a",
+            access_key: "app",
+            id: "req_1",
+            surface: "openai/chat-completions",
+        },
+        provider: "openai",
+        model: "gpt-4o",
     };
-    UsageEvent {
-        status_code: 200,
-        tokens: Usage::tokens(10, 5),
-        total_cost: cost,
-        key_source: crate::KeyKind::Managed,
-        ..who.event(
-            EventId::made_up(1, tollgate_base::random::bits64()),
-            1_700_000_000_000,
-        )
-    }
+    let id = EventId::made_up(1, tollgate_base::random::bits64());
+    let mut event = who.event(id, 1_700_000_000_000);
+    let attempt = &mut event.attempt;
+    attempt.mark(Flag::Managed, true);
+    (attempt.status, attempt.cost) = (200, NanoUsd(cost));
+    attempt.usage = Usage::tokens(10, 5);
+    event
 }
 
 fn credit(bank: &mut Account, id: &str, amount: i64, clock: Clock) {
@@ -254,7 +254,7 @@ fn recover_and_keep(
         assert!(told, "the bank refuses nothing");
     }
     *bank = memory.close();
-    let lost = till.cache(&"a".into()).figures().lost;
+    let lost = till.cache("a").figures().lost;
     (journal, lives, lost)
 }
 
@@ -285,12 +285,12 @@ impl Till {
         // As many as it takes to be told that another one has the name.
         for _ in 0..5 {
             if let Ok(hold) = self.admit_now(&ask, clock) {
-                return hold.settle(vec![charge(cost)]);
+                return hold.settle(&[charge(cost)]);
             }
             self.wait_once(&ask, bank, clock);
         }
         let hold = self.admit_now(&ask, clock).unwrap();
-        hold.settle(vec![charge(cost)]);
+        hold.settle(&[charge(cost)]);
     }
 
     /// Tells the bank all there is to say, and what it asks for.
@@ -305,7 +305,7 @@ impl Till {
 
     /// The account's figures.
     fn lost(&self) -> NanoUsd {
-        self.cache(&"a".into()).figures().lost
+        self.cache("a").figures().lost
     }
 }
 

@@ -140,7 +140,7 @@ impl World {
             } => {
                 let replica = &mut self.replicas[replica];
                 if which < replica.holds.len() {
-                    replica.holds.swap_remove(which).settle(vec![charge(cost)]);
+                    replica.holds.swap_remove(which).settle(&[charge(cost)]);
                     self.owed += NanoUsd(cost);
                 }
             }
@@ -254,7 +254,7 @@ impl World {
         for index in 0..REPLICAS {
             for hold in std::mem::take(&mut self.replicas[index].holds) {
                 self.owed += NanoUsd(1);
-                hold.settle(vec![charge(1)]);
+                hold.settle(&[charge(1)]);
             }
             for _ in 0..3 {
                 self.exchange(index, Occasion::Flush, Fate::Arrives);

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tollgate_ledger::events::stored;
+use tollgate_ledger::events::{Flag, stored};
 
 use super::*;
 use crate::common::client::Chunk;
@@ -98,10 +98,12 @@ async fn all_told(bank: &Arc<dyn Bank>) -> HashMap<String, Charged> {
     let events = batches
         .iter()
         .flat_map(|batch| stored::decode(batch).unwrap());
-    let told = events.filter(|event| event.is_final_attempt).map(|event| {
-        let (id, cost) = (event.request_id.to_owned(), event.total_cost.0);
-        let (estimated, attempt) = (event.estimated, event.attempt_number);
-        let json = serde_json::to_value(event).unwrap();
+    let finals = events.filter(|event| event.attempt.is(Flag::Final));
+    let told = finals.map(|event| {
+        let (id, cost) = (event.request.id.to_owned(), event.attempt.cost.0);
+        let estimated = event.attempt.is(Flag::Estimated);
+        let attempt = event.attempt.number;
+        let json = serde_json::to_value(event.shown()).unwrap();
         let tokens = |name: &str| json[name].as_i64().unwrap();
         let told = Charged {
             input: tokens("inputTokens"),
