@@ -63,7 +63,10 @@ impl ShutdownSignalWatch for OnSignal {
         let office = self.office.clone();
         tokio::spawn(async move {
             let finished = async {
-                while shared.metrics.in_flight_now() > 0 && clock::now() < last {
+                let metrics = &shared.metrics;
+                // A WebSocket is told to be closed after its last turn.
+                let busy = || metrics.in_flight_now() > 0 || metrics.websockets_now() > 0;
+                while busy() && clock::now() < last {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 // What was answered last is still on its way out of the sockets.

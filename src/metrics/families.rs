@@ -50,6 +50,7 @@ pub(super) struct Families {
     pub in_flight: IntGauge,
     pub abandoned: IntCounterVec,
     pub read_on: IntGauge,
+    pub websockets: IntGauge,
     pub cool_downs: IntCounterVec,
     pub keys_cooling: IntGaugeVec,
     pub breaker: IntGaugeVec,
@@ -164,6 +165,7 @@ impl Families {
                 "answers_read_on",
                 "Answers that are read on for their usage, since their client has left.",
             )?,
+            websockets: make.gauge("websockets_open", "Open WebSocket connections.")?,
             cool_downs: make.counters(
                 "key_cool_downs_total",
                 "Times a provider key began to cool down.",

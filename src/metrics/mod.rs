@@ -34,6 +34,7 @@ pub struct Metrics {
     families: Families,
     in_flight: IntGauge,
     read_on: IntGauge,
+    websockets: IntGauge,
     overhead: [Histogram; Surface::ALL.len()],
     access_log_dropped: IntCounter,
     routes: ArcSwap<HashMap<RouteKey, CachedRoute>>,
@@ -73,6 +74,7 @@ impl Metrics {
         Ok(Metrics {
             in_flight: families.in_flight.clone(),
             read_on: families.read_on.clone(),
+            websockets: families.websockets.clone(),
             overhead: Surface::ALL
                 .map(|surface| families.overhead.with_label_values(&[surface.name()])),
             access_log_dropped: families.access_log_dropped.clone(),
@@ -172,6 +174,18 @@ impl Metrics {
         self.read_on.inc();
         let place = ReadOn(self.read_on.clone());
         (self.read_on.get() <= most).then_some(place)
+    }
+
+    /// Counts a WebSocket connection as open until the guard is dropped.
+    #[must_use = "the connection counts as open until this is dropped"]
+    pub fn websocket(&self) -> InFlight {
+        self.websockets.inc();
+        InFlight(self.websockets.clone())
+    }
+
+    /// Open WebSocket connections.
+    pub fn websockets_now(&self) -> i64 {
+        self.websockets.get()
     }
 
     /// Counts an answer whose client left before its end. `ended` is a label from a fixed set.
@@ -330,7 +344,7 @@ impl Metrics {
     }
 }
 
-/// A request under way; dropping it counts it as over.
+/// A request under way, or an open connection; dropping it counts it as over.
 #[derive(Debug)]
 pub struct InFlight(IntGauge);
 

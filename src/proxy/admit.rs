@@ -41,12 +41,18 @@ pub fn enter(
         let account = &caller.key.account;
         let supply = caller.supply(most.saturating_add(shared.metrics.read_on()));
         let take = || shared.scarce.lines.take(account, 1, supply);
-        // The requests of a connection of HTTP/2 share one.
-        if head.version != Version::HTTP_2 {
-            has.push(take().ok_or_else(GatewayError::overloaded)?);
-        } else if let Some(keeps) = keeps
-            && !keeps.counts_for(account, take)
-        {
+        // The requests of a connection of HTTP/2 share one, and so do the turns of a WebSocket.
+        let enters = match keeps {
+            Some(keeps) => keeps.counts_for(account, take),
+            None if head.version == Version::HTTP_2 => true,
+            None => {
+                let share = take();
+                let taken = share.is_some();
+                has.extend(share);
+                taken
+            }
+        };
+        if !enters {
             return Err(GatewayError::overloaded());
         }
     }

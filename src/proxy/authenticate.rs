@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pingora_http::RequestHeader;
+use http::HeaderMap;
 
 use super::names;
 use tollgate_base::clock;
@@ -11,8 +11,8 @@ use tollgate_wire::GatewayError;
 
 /// The access key that the request carries. Of two credentials one may be another service's, left in the client's
 /// environment, so the first that is known here counts.
-pub fn caller(head: &RequestHeader, snapshot: &Snapshot) -> Result<Arc<AccessKey>, GatewayError> {
-    let sent = [api_key(head), bearer(head)];
+pub fn caller(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<AccessKey>, GatewayError> {
+    let sent = [api_key(headers), bearer(headers)];
     let mut sent = sent.into_iter().flatten().peekable();
     if sent.peek().is_none() {
         return Err(GatewayError::key_missing());
@@ -33,14 +33,14 @@ pub fn caller(head: &RequestHeader, snapshot: &Snapshot) -> Result<Arc<AccessKey
 }
 
 /// `x-api-key`.
-fn api_key(head: &RequestHeader) -> Option<&str> {
-    let value = head.headers.get(&names::X_API_KEY)?;
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(&names::X_API_KEY)?;
     value.to_str().ok().map(str::trim)
 }
 
 /// `Authorization: Bearer`.
-fn bearer(head: &RequestHeader) -> Option<&str> {
-    let value = head.headers.get(http::header::AUTHORIZATION)?;
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(http::header::AUTHORIZATION)?;
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -36,7 +36,7 @@ const TRUSTED_LENGTH: usize = 1 << 20;
 const MOST_PAUSES: u32 = 10;
 
 /// Most that bodies under way come to, as a multiple of `max_body`; those that come in one piece do not count.
-const MOST_BODIES: usize = 64;
+pub const MOST_BODIES: usize = 64;
 
 /// Longest target, in bytes: behind a provider's base URL it must still be a URL, which has 64 KiB at most, or the attempt
 /// would fail and the provider be blamed.

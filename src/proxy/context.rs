@@ -43,7 +43,7 @@ pub struct Context {
     pub received: Option<Received>,
     /// What it has, until its end, of what accounts share.
     pub has: Vec<Share>,
-    /// It keeps its connection, if that is one of HTTP/2 and there may be only so many.
+    /// It keeps its connection, if others share that and there may be only so many.
     pub keeps: Option<Busy>,
     /// How it crosses to candidates of other APIs than the client's.
     pub translation: RequestTranslation,

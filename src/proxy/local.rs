@@ -52,7 +52,7 @@ pub fn destination(head: &RequestHeader) -> Result<Destination, GatewayError> {
     if let Some(endpoint) = Endpoint::of_path(path) {
         return match head.method {
             Method::POST => Ok(Destination::Provider(endpoint)),
-            // Codex asks for a WebSocket first, and falls back to POST at this very status.
+            // One that is served is not seen here. Codex falls back to POST at this very status.
             Method::GET if head.headers.contains_key(header::UPGRADE) => {
                 Err(GatewayError::upgrade_required())
             }

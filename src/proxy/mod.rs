@@ -49,6 +49,7 @@ mod shares;
 mod timer;
 mod translation;
 mod trust;
+mod websocket;
 mod worded;
 
 use std::time::Duration;

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pingora_error::Result;
-use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::local::Destination;
 use super::shared::Shared;
 use super::shares::{COUNT_EVERY, COUNTS};
+use super::websocket::kept;
 use super::{admit, authenticate, body, cors, credits, local, names, reply, route};
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
@@ -28,7 +28,7 @@ pub async fn request(
 ) -> Result<bool> {
     let snapshot = shared.snapshot.load_full();
     ctx.dialect = local::dialect(session.req_header());
-    ctx.request_id = request_id(session.req_header());
+    ctx.request_id = request_id(&session.req_header().headers);
     ctx.cors = cors::headers(snapshot.config.proxy.cors.as_ref(), session.req_header());
     let patience = snapshot.config.proxy.read_timeout;
     session.set_write_timeout(Some(patience));
@@ -38,6 +38,7 @@ pub async fn request(
     if session.downstream_session.get_keepalive().is_some() {
         session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
     }
+    ctx.keeps = kept(session.req_header_mut());
     if snapshot.config.proxy.max_connections.is_some() && session.is_http2() {
         let address = session.client_addr().and_then(|address| address.as_inet());
         ctx.keeps = address.and_then(|address| shared.crowd.busy(*address));
@@ -76,7 +77,7 @@ async fn walk(
     if shared.drain.ends().is_some() {
         session.set_keepalive(None);
     }
-    let key = authenticate::caller(session.req_header(), &snapshot)?;
+    let key = authenticate::caller(&session.req_header().headers, &snapshot)?;
     let caller = &*ctx.caller.insert(Caller {
         aside: shared.room.of(&key.account),
         key,
@@ -148,8 +149,8 @@ async fn answer(
 }
 
 /// The client's own id for the request, or one that is made.
-fn request_id(head: &RequestHeader) -> Arc<str> {
-    head.headers
+pub fn request_id(headers: &HeaderMap) -> Arc<str> {
+    headers
         .get(&names::X_REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| {

@@ -4,8 +4,8 @@
 //! once, `report` reads what providers say of usage and failures, and `payload` has the types of what they answer with.
 //! On them stand [`tokens`], which observes answers and counts, and [`translate`], which carries requests and answers from one
 //! API to another. [`mask`] takes credentials out of what leaves, [`headers`] says which headers cross, and [`coding`]
-//! undoes what is compressed. [`error`], [`models`] and [`stop`] are what the gateway itself writes. [`capabilities`] and
-//! [`vendor`] say what is known of those who answer.
+//! undoes what is compressed. [`error`], [`models`] and [`stop`] are what the gateway itself writes, [`websocket`] what
+//! it says on one. [`capabilities`] and [`vendor`] say what is known of those who answer.
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
@@ -28,6 +28,7 @@ mod surface;
 pub mod tokens;
 pub mod translate;
 pub mod vendor;
+pub mod websocket;
 mod words;
 
 pub use error::GatewayError;

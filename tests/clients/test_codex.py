@@ -8,6 +8,7 @@ whose input is JavaScript.
 """
 
 import json
+import time
 
 import pytest
 
@@ -28,8 +29,8 @@ MODELS = {
     "gpt-5.6-sol": ("exec", f"text(await tools.exec_command({json.dumps(SHELL)}))"),
 }
 
-# A provider entry of one's own, and the built-in one with another address. The latter first asks for a WebSocket
-# (GET /v1/responses) and goes on to POST when it is answered 426.
+# A provider entry of one's own, and the built-in one with another address. The latter asks for a WebSocket (GET
+# /v1/responses), prepares its first turn there, and sends only what is new in the next one.
 CUSTOM = """
 check_for_update_on_startup = false
 model_provider = "tollgate"
@@ -113,12 +114,20 @@ def test_writes_a_file(run, provider, charges, to, model):
 
 
 @pytest.mark.parametrize("to", PROVIDERS)
-def test_the_built_in_provider_with_another_address(run, provider, charges, to):
+def test_the_built_in_provider_with_another_address(run, gateway, provider, charges, to):
+    sockets = lambda: [line for line in gateway.log() if line.get("status") == 101]
+    before = len(sockets())
     provider.script = script_of("scripted")
     run(BUILT_IN, to, "scripted")
     assert (run.work / "greeting.txt").read_text() == GREETING
     valid_for(to, provider)
     charges(to, 2)
+    deadline = time.monotonic() + 5
+    while len(sockets()) == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(sockets()) > before, "its turns are a WebSocket's"
+    turns = [line for line in gateway.log() if line["request_id"].startswith(sockets()[-1]["request_id"] + "-")]
+    assert len(turns) == 2, turns
 
 
 @pytest.mark.parametrize("to", PROVIDERS)

@@ -24,3 +24,4 @@ mod ledger;
 mod operations;
 mod policy;
 mod reconcile;
+mod websocket;

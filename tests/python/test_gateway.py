@@ -72,16 +72,6 @@ def test_invalid_body(gateway, body):
     assert (status, error["code"]) == (400, "ERR_TOLLGATE_3801"), error
 
 
-def test_the_websocket_form_of_responses_is_declined_so_that_clients_fall_back(gateway):
-    request = urllib.request.Request(
-        gateway.url + "/v1/responses",
-        headers={"authorization": f"Bearer {gateway.key}", "connection": "Upgrade", "upgrade": "websocket"},
-    )
-    with pytest.raises(urllib.error.HTTPError) as error:
-        urllib.request.urlopen(request, timeout=10)
-    assert error.value.code == 426
-
-
 def test_a_provider_sees_its_own_key_and_not_the_caller_s(client, gateway, stub):
     client.chat.completions.create(
         model="stub:anything",

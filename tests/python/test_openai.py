@@ -131,6 +131,30 @@ def test_responses_tool(client, stream):
     assert call.name == "get_weather" and "city" in json.loads(call.arguments)
 
 
+def test_responses_over_a_websocket(client):
+    with client.responses.connect() as connection:
+
+        def turn(**fields):
+            connection.response.create(model="demo:echo", store=False, **fields)
+            for event in connection:
+                assert event.type != "error", event
+                if event.type == "response.completed":
+                    return event
+
+        prepared = turn(input="Never answered", generate=False)
+        assert prepared.response.output == []
+        first = turn(input="Hello there", previous_response_id=prepared.response.id)
+        assert first.response.output_text == "You said: Hello there"
+        tokens = first.response.usage.input_tokens
+        other = turn(input="Hello there", stream_id="other")
+        assert other.stream_id == "other" and other.response.usage.input_tokens < tokens
+        more = turn(input="More", previous_response_id=first.response.id)
+        assert more.response.output_text == "You said: More" and more.response.usage.input_tokens > tokens
+        connection.response.create(model="demo:echo", input="x", previous_response_id="resp_of_nobody")
+        error = next(iter(connection))
+        assert error.type == "error" and error.error.code == "previous_response_not_found"
+
+
 def test_models(client, gateway):
     models = {model.id: model for model in client.models.list()}
     echo = next(id for id in models if id.endswith("echo"))

@@ -43,7 +43,7 @@ pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
     AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Cors, Ledger, Origin, PriceFeed,
-    PriceFeeds, Proxy, Retry, Timeouts, Tls, WhenUnreachable,
+    PriceFeeds, Proxy, Retry, Timeouts, Tls, WebSocket, WhenUnreachable,
 };
 pub use watch::{Environment, WatchedFiles, Watcher, reload_on_hangup};
 

@@ -126,8 +126,19 @@ pub struct Proxy {
     pub keepalive: Duration,
     /// How long running answers may go on after SIGTERM.
     pub drain: Duration,
+    /// WebSocket connections; `None` is none.
+    pub websocket: Option<WebSocket>,
     /// Which applications in browsers may call; `None` is none.
     pub cors: Option<Cors>,
+}
+
+/// WebSocket connections. Both are never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebSocket {
+    /// How long one may be open without a turn.
+    pub idle: Duration,
+    /// How long one may be open.
+    pub max_age: Duration,
 }
 
 /// Applications in browsers that may call.

@@ -242,6 +242,14 @@ impl Drop for Busy {
     }
 }
 
+/// Waits until the connection has to give way to another; for ever if places are not counted.
+pub async fn given_away(place: &mut Option<Place>) {
+    match place {
+        Some(place) => place.given_away().await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

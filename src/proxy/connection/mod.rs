@@ -28,14 +28,16 @@ use tokio::io::AsyncWriteExt as _;
 use super::opening::id_headers;
 use super::receive::new_request_id;
 use super::shared::Shared;
+use super::websocket;
 use crate::metrics::StatusClass;
 use crate::metrics::access_log::Entry;
-pub use crowd::{Busy, Crowd};
+pub use crowd::{Busy, Crowd, Place, given_away};
+pub(super) use stream::Connection;
 pub use tls::Tls;
 
-use crowd::Place;
-use stream::{Begun, Connection, Refused};
+use stream::{Begun, Refused};
 use tollgate_base::{Timestamp, clock};
+use tollgate_wire::Dialect;
 use tollgate_wire::error::Code;
 
 /// The longest head that is allowed, in bytes: what Pingora's parser takes (1 MiB), less 4 KiB for what is not counted.
@@ -111,7 +113,36 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
                     return None;
                 }
             }
-            let _busy = place.as_ref().map(Place::busy);
+            let mut busy = place.as_ref().map(Place::busy);
+            let asked = connection.whole_head();
+            let opened = asked.and_then(|head| websocket::open(&self.shared, head, busy.as_mut()));
+            match opened {
+                None => {}
+                Some(Ok(opened)) => {
+                    // It waits for its client while it has no turn under way.
+                    drop(busy);
+                    let served = websocket::serve(
+                        &self.app,
+                        &self.shared,
+                        connection,
+                        opened,
+                        &mut place,
+                        shutdown,
+                    );
+                    Box::pin(served).await;
+                    return None;
+                }
+                Some(Err(error)) => {
+                    let refused = Refused {
+                        error,
+                        dialect: Dialect::OpenAi,
+                        method: "GET".to_owned(),
+                        path: websocket::PATH.to_owned(),
+                    };
+                    refuse(&self.shared, &mut connection, &refused).await;
+                    return None;
+                }
+            }
             let mut session = ServerSession::new_http1(Box::new(connection));
             if let Some(kept) = kept.take() {
                 kept.apply_to_session(&mut session);
@@ -129,14 +160,6 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
 
     async fn cleanup(&self) {
         self.app.cleanup().await;
-    }
-}
-
-/// Waits until the connection has to give way to another; for ever if places are not counted.
-async fn given_away(place: &mut Option<Place>) {
-    match place {
-        Some(place) => place.given_away().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -45,7 +45,7 @@ const LINGER_BYTES: usize = 16 << 20;
 type Clock = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// Reads and writes a client's connection, a request at a time.
-pub(super) struct Connection {
+pub(in crate::proxy) struct Connection {
     pub(super) inner: Stream,
     /// How long the client may take for a head, and leave unread what is written.
     patience: Duration,
@@ -68,6 +68,8 @@ enum Reading {
     Request(usize, Body),
     /// HTTP/2.
     Frames,
+    /// What follows a WebSocket's handshake.
+    Messages,
 }
 
 /// What a client begins with.
@@ -196,6 +198,24 @@ impl Connection {
         }
     }
 
+    /// The head of the request that has begun, if nothing of it was read and it has no body.
+    pub(super) fn whole_head(&self) -> Option<&[u8]> {
+        match &self.reading {
+            Reading::Request(length, body) if body.is_over() => self.ahead.get(..*length),
+            _ => None,
+        }
+    }
+
+    /// From here on the client sends a WebSocket's messages: what follows its request's head is handed on as it comes.
+    pub(in crate::proxy) fn switch(&mut self) {
+        if let Reading::Request(head, _) = self.reading {
+            self.ahead.advance(head);
+            // A socket may be idle for hours, and needs no room for what has been read.
+            self.ahead = BytesMut::from(&self.ahead[..]);
+        }
+        self.reading = Reading::Messages;
+    }
+
     fn refused(&self, head: &Head, error: GatewayError) -> Begun {
         let (method, path) = head.asked(&self.ahead).unwrap_or(("-", "-"));
         let dialect = Endpoint::of_path(path)
@@ -212,7 +232,7 @@ impl Connection {
     /// Whether the client may still be sending a request.
     fn is_sending(&self) -> bool {
         match &self.reading {
-            Reading::Head => true,
+            Reading::Head | Reading::Messages => true,
             Reading::Request(head, body) => *head > 0 || !body.is_over(),
             Reading::Frames => false,
         }
@@ -222,7 +242,7 @@ impl Connection {
     fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.reading {
             Reading::Head => Ok(0),
-            Reading::Frames => Ok(bytes.len()),
+            Reading::Frames | Reading::Messages => Ok(bytes.len()),
             Reading::Request(head, body) => {
                 let first = bytes.len().min(*head);
                 *head -= first;

@@ -37,7 +37,7 @@ pub enum Code {
     UnknownPath,
     /// The path exists, but not for this method.
     MethodNotAllowed,
-    /// A WebSocket upgrade, which is not spoken: use `POST`.
+    /// An upgrade to what is not spoken: use `POST`.
     UpgradeRequired,
     /// The request's head is too large.
     HeadTooLarge,

@@ -7,6 +7,7 @@
 //! leave, without a copy.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -64,6 +65,30 @@ impl BadRequest {
             param: Some(param),
         }
     }
+}
+
+/// A member of a JSON object, as byte ranges of its text.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// Its key, as it is meant.
+    pub key: String,
+    /// Key and value.
+    pub all: Range<usize>,
+    /// Its value.
+    pub value: Range<usize>,
+}
+
+/// Validates a whole text as one JSON object, and finds its members, duplicates included.
+pub(crate) fn parts(bytes: &[u8]) -> Result<Vec<Part>, BadRequest> {
+    let text = index::text(bytes)?;
+    let members =
+        index::members(text, |_| Name::Other).map_err(|fault| index::refusal(text, fault))?;
+    let parts = members.into_iter().map(|member| Part {
+        key: member.key(bytes).into_owned(),
+        all: member.start..member.value.end,
+        value: member.value,
+    });
+    Ok(parts.collect())
 }
 
 /// A validated request body with an index of its top-level members.

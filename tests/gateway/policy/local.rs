@@ -246,7 +246,7 @@ async fn what_is_not_served_is_refused_in_words() {
             "3821",
             Some("GET, HEAD"),
         ),
-        (upgrade("/v1/responses"), 426, "3822", None),
+        (upgrade("/v1/chat/completions"), 426, "3822", None),
     ] {
         let answer = ask(&gateway, &request).await;
         let what = format!("{} {}: {}", request.method, request.path, answer.text());

@@ -13,7 +13,7 @@ use crate::yaml::document::beside;
 use crate::yaml::place::Place;
 use crate::yaml::types;
 use crate::yaml::units::{ByteSize, Span};
-use crate::yaml::valid::{AccessLog, Cors, Proxy, Timeouts, Tls};
+use crate::yaml::valid::{AccessLog, Cors, Proxy, Timeouts, Tls, WebSocket};
 
 const PROXY_DEFAULT: SocketAddr = loopback(8080);
 pub(super) const ADMIN_DEFAULT: SocketAddr = loopback(9090);
@@ -61,11 +61,20 @@ impl Checker<'_> {
             keepalive: self.span(&place.key("keepalive"), proxy.keepalive, 75),
             // No grace at all is a choice, too.
             drain: proxy.drain.map_or(Duration::from_secs(600), Span::duration),
+            websocket: self.websocket(&place.key("websocket"), &proxy.websocket),
             cors: proxy
                 .cors
                 .as_ref()
                 .map(|cors| self.cors(&place.key("cors"), cors)),
         }
+    }
+
+    fn websocket(&mut self, place: &Place, written: &types::WebSocket) -> Option<WebSocket> {
+        let allowed = WebSocket {
+            idle: self.span(&place.key("idle"), written.idle, 600),
+            max_age: self.span(&place.key("max_age"), written.max_age, 3600),
+        };
+        written.enabled.unwrap_or(true).then_some(allowed)
     }
 
     fn cors(&mut self, place: &Place, cors: &types::Cors) -> Cors {

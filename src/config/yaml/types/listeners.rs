@@ -34,8 +34,22 @@ pub struct Proxy {
     pub keepalive: Option<Span>,
     /// How long running answers may go on after SIGTERM. Default 10m.
     pub drain: Option<Span>,
+    /// WebSocket connections to `/v1/responses`.
+    pub websocket: WebSocket,
     /// Which applications in browsers may call; absent is none.
     pub cors: Option<Cors>,
+}
+
+/// WebSocket connections to `/v1/responses`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebSocket {
+    /// Whether there are any; where not, they are answered 426, at which clients go on with `POST`. Default true.
+    pub enabled: Option<bool>,
+    /// How long one may be open without a turn. Default 10m.
+    pub idle: Option<Span>,
+    /// How long one may be open; a turn under way may end. Default 60m.
+    pub max_age: Option<Span>,
 }
 
 /// Applications in browsers, of other origins than the gateway.

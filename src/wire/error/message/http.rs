@@ -31,11 +31,12 @@ impl GatewayError {
         )
     }
 
-    /// 426: a WebSocket upgrade.
+    /// 426: an upgrade that is not served.
     pub fn upgrade_required() -> Self {
         Self::new(
             Code::UpgradeRequired,
-            "WebSocket is not offered here. Send `POST /v1/responses` with `\"stream\": true` instead.",
+            "No WebSocket is offered for this: there is one at /v1/responses only, with a handshake of version 13 (RFC 6455), \
+             and an operator may switch it off. Send `POST` with `\"stream\": true` instead.",
         )
     }
 
