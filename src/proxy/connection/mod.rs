@@ -32,7 +32,7 @@ use super::websocket;
 use crate::metrics::StatusClass;
 use crate::metrics::access_log::Entry;
 pub use crowd::{Busy, Crowd, Place, given_away};
-pub(super) use stream::Connection;
+pub(super) use stream::{Connection, Gathers};
 pub use tls::Tls;
 
 use stream::{Begun, Refused};

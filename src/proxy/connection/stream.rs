@@ -44,6 +44,9 @@ const LINGER_BYTES: usize = 16 << 20;
 
 type Clock = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
+/// Hears how many bytes were read, and says whether there is room for them.
+pub(in crate::proxy) type Gathers = Box<dyn FnMut(usize) -> bool + Send + Sync>;
+
 /// Reads and writes a client's connection, a request at a time.
 pub(in crate::proxy) struct Connection {
     pub(super) inner: Stream,
@@ -69,7 +72,7 @@ enum Reading {
     /// HTTP/2.
     Frames,
     /// What follows a WebSocket's handshake.
-    Messages,
+    Messages(Gathers),
 }
 
 /// What a client begins with.
@@ -206,14 +209,15 @@ impl Connection {
         }
     }
 
-    /// From here on the client sends a WebSocket's messages: what follows its request's head is handed on as it comes.
-    pub(in crate::proxy) fn switch(&mut self) {
+    /// From here on the client sends a WebSocket's messages: what follows its request's head is handed on as it comes, as
+    /// long as there is room for it.
+    pub(in crate::proxy) fn switch(&mut self, gathers: Gathers) {
         if let Reading::Request(head, _) = self.reading {
             self.ahead.advance(head);
             // A socket may be idle for hours, and needs no room for what has been read.
             self.ahead = BytesMut::from(&self.ahead[..]);
         }
-        self.reading = Reading::Messages;
+        self.reading = Reading::Messages(gathers);
     }
 
     fn refused(&self, head: &Head, error: GatewayError) -> Begun {
@@ -232,7 +236,7 @@ impl Connection {
     /// Whether the client may still be sending a request.
     fn is_sending(&self) -> bool {
         match &self.reading {
-            Reading::Head | Reading::Messages => true,
+            Reading::Head | Reading::Messages(_) => true,
             Reading::Request(head, body) => *head > 0 || !body.is_over(),
             Reading::Frames => false,
         }
@@ -242,7 +246,11 @@ impl Connection {
     fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.reading {
             Reading::Head => Ok(0),
-            Reading::Frames | Reading::Messages => Ok(bytes.len()),
+            Reading::Frames => Ok(bytes.len()),
+            Reading::Messages(gathers) => match gathers(bytes.len()) {
+                true => Ok(bytes.len()),
+                false => Err(io::ErrorKind::OutOfMemory.into()),
+            },
             Reading::Request(head, body) => {
                 let first = bytes.len().min(*head);
                 *head -= first;

@@ -11,6 +11,7 @@
 
 mod answer;
 mod history;
+mod memory;
 mod socket;
 mod turn;
 
@@ -33,6 +34,7 @@ use super::shares::Supply;
 use super::{authenticate, receive};
 use crate::metrics::StatusClass;
 use crate::metrics::access_log::Entry;
+use memory::{Gathering, Memory};
 use socket::Socket;
 use tollgate_base::{Timestamp, clock};
 use tollgate_config::WebSocket;
@@ -185,7 +187,12 @@ pub async fn serve<A: HttpServerApp + Send + Sync + 'static>(
     let client_ip = address
         .as_ref()
         .and_then(|address| Some(address.as_inet()?.ip()));
-    connection.switch();
+    let memory = Memory {
+        shared: shared.clone(),
+        account: key.account.clone(),
+    };
+    let gathering = Gathering::default();
+    connection.switch(gathering.counted(memory.clone()));
     let greeted = connection.write_all(&opened.answer).await.is_ok();
     if greeted && connection.flush().await.is_ok() {
         let turns = turn::Turns {
@@ -196,8 +203,7 @@ pub async fn serve<A: HttpServerApp + Send + Sync + 'static>(
             address,
             begun: 0,
         };
-        let account = opened.key.account.clone();
-        let socket = Socket::new(shared, turns, account, connection, opened.limits).await;
+        let socket = Socket::new(memory, gathering, turns, connection, opened.limits).await;
         socket.run(place).await;
     }
     let surface = Surface::Responses;

@@ -3,6 +3,7 @@
 mod lanes;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::GOODBYE;
 use super::answer::Running;
 use super::history::History;
+use super::memory::{Gathering, Memory};
 use super::turn::{Piece, Turns};
 use crate::proxy::connection::{Connection, Place, given_away};
-use crate::proxy::shared::Shared;
 use crate::proxy::timer::Timer;
 use lanes::{Answer, Waiting};
 use tollgate_base::clock;
@@ -43,10 +44,10 @@ const LONGEST_FRAME: usize = 16 << 10;
 const PING: Duration = Duration::from_secs(30);
 
 /// A connection under way.
-pub(super) struct Socket<'a, A> {
-    shared: &'a Arc<Shared>,
+pub(super) struct Socket<A> {
+    memory: Memory,
+    gathering: Gathering,
     turns: Turns<A>,
-    account: Arc<str>,
     limits: WebSocket,
     most_bytes: usize,
     ws: WebSocketStream<Connection>,
@@ -91,6 +92,9 @@ impl From<Error> for Over {
     fn from(error: Error) -> Over {
         match error {
             Error::Capacity(_) => Over::Close(CloseCode::Size, "a message is longer than max_body"),
+            Error::Io(error) if error.kind() == ErrorKind::OutOfMemory => {
+                Over::Close(CloseCode::Again, "the account's messages take all the room")
+            }
             Error::Utf8(_) => Over::Close(CloseCode::Invalid, "a text is not UTF-8"),
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Over::Gone,
             Error::Protocol(_) => Over::Close(CloseCode::Protocol, "this is not RFC 6455"),
@@ -99,16 +103,16 @@ impl From<Error> for Over {
     }
 }
 
-impl<'a, A: HttpServerApp + Send + Sync + 'static> Socket<'a, A> {
+impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
     /// A socket on a connection whose handshake is done.
     pub(super) async fn new(
-        shared: &'a Arc<Shared>,
+        memory: Memory,
+        gathering: Gathering,
         turns: Turns<A>,
-        account: Arc<str>,
         connection: Connection,
         limits: WebSocket,
     ) -> Self {
-        let most_bytes = shared.snapshot.load().config.proxy.max_body;
+        let most_bytes = memory.shared.snapshot.load().config.proxy.max_body;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
             .write_buffer_size(WRITE)
@@ -117,9 +121,9 @@ impl<'a, A: HttpServerApp + Send + Sync + 'static> Socket<'a, A> {
         let ws = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         let now = clock::now();
         Socket {
-            shared,
+            memory,
+            gathering,
             turns,
-            account,
             limits,
             most_bytes,
             ws,
@@ -177,7 +181,7 @@ impl<'a, A: HttpServerApp + Send + Sync + 'static> Socket<'a, A> {
             None => tokio::select! {
                 Some((number, piece)) = self.answers.next(), if !self.answers.is_empty() => Woken::Answer(number, piece),
                 message = self.ws.next() => Woken::Message(message),
-                () = self.shared.drain.begun(), if !self.draining => Woken::Drain,
+                () = self.memory.shared.drain.begun(), if !self.draining => Woken::Drain,
                 () = given_away(place) => Woken::GivenAway,
                 () = self.timer.sleep(now, wake) => Woken::Time,
             },

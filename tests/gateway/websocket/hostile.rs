@@ -133,6 +133,40 @@ async fn fragments_pings_and_early_messages_are_understood() {
     );
 }
 
+/// Messages that never become whole take no more memory than large bodies do.
+#[tokio::test]
+async fn what_is_gathered_for_all_sockets_is_bounded() {
+    let fake = provider().await;
+    // Large bodies take 16 MiB at most.
+    let small = json!({"proxy": {"max_body": "256KiB"}});
+    let gateway = builder(&fake).config(small).start().await;
+    let part = frame(LAST | TEXT, &vec![b' '; 250 << 10]);
+    let mut sockets = Vec::new();
+    for _ in 0..100 {
+        let mut socket = Socket::open(&gateway).await;
+        // All but the last byte.
+        socket.raw(&part[..part.len() - 1]).await;
+        sockets.push(socket);
+    }
+    let mut refused = None;
+    let end = tollgate_base::clock::now() + PATIENCE;
+    while refused.is_none() && tollgate_base::clock::now() < end {
+        for socket in &mut sockets {
+            let next = timeout(Duration::from_millis(2), socket.0.next()).await;
+            if let Ok(Some(Ok(Message::Close(frame)))) = next {
+                refused = frame.map(|frame| u16::from(frame.code));
+            }
+        }
+    }
+    assert_eq!(refused, Some(1013), "one of them at least");
+    drop(sockets);
+    assert!(eventually(PATIENCE, || open_sockets(&gateway).ends_with(" 0")).await);
+    let mut socket = Socket::open(&gateway).await;
+    socket
+        .completed(json!({"input": "x".repeat(200 << 10)}))
+        .await;
+}
+
 /// Its provider is not read for it without end, and it does not keep its turn.
 #[tokio::test]
 async fn who_never_reads_is_given_up() {

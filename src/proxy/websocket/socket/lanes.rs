@@ -13,10 +13,8 @@ use tokio::sync::mpsc;
 use super::{Over, Socket};
 use crate::proxy::aside::LARGE;
 use crate::proxy::authenticate;
-use crate::proxy::body::MOST_BODIES;
 use crate::proxy::connection::Place;
-use crate::proxy::shared::Shared;
-use crate::proxy::shares::{Share, Supply};
+use crate::proxy::shares::Share;
 use crate::proxy::websocket::answer::Running;
 use crate::proxy::websocket::history::Said;
 use crate::proxy::websocket::turn::Piece;
@@ -30,9 +28,6 @@ const MOST_RUNNING: usize = 16;
 /// Most turns that wait.
 const MOST_WAITING: usize = 16;
 
-/// Messages and bodies up to this length are not counted among large ones.
-const SMALL: usize = 64 << 10;
-
 /// The pieces of a turn's answer, with its number; `None` is their end.
 pub(super) type Answer = BoxStream<'static, (u64, Option<Piece>)>;
 
@@ -43,11 +38,12 @@ pub(super) struct Waiting {
     share: Option<Share>,
 }
 
-impl<A: HttpServerApp + Send + Sync + 'static> Socket<'_, A> {
+impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
     /// What its client says.
     pub(super) async fn event(&mut self, text: Bytes) -> Result<(), Over> {
+        let share = self.gathering.whole();
         let parsed = if text.len() > LARGE {
-            let aside = self.shared.room.of(&self.account);
+            let aside = self.memory.shared.room.of(&self.memory.account);
             let parsed = match aside.has_room() {
                 Ok(()) => aside.run(move || ClientEvent::parse(text)).await,
                 Err(error) => Ok(Err((Refusal::from(&error), None))),
@@ -64,7 +60,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<'_, A> {
         self.active = clock::now();
         let lane: Option<Arc<str>> = create.stream_id.as_deref().map(Arc::from);
         match self.enter(&lane, &create) {
-            Ok(share) => {
+            Ok(()) => {
                 let waiting = Waiting {
                     lane,
                     create,
@@ -77,12 +73,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<'_, A> {
         }
     }
 
-    /// Whether there is room for one more turn, and what it takes of what all accounts share.
-    fn enter(
-        &mut self,
-        lane: &Option<Arc<str>>,
-        create: &Create,
-    ) -> Result<Option<Share>, Refusal> {
+    /// Whether there is room for one more turn.
+    fn enter(&mut self, lane: &Option<Arc<str>>, create: &Create) -> Result<(), Refusal> {
         if self.draining {
             return Err(Refusal::from(&GatewayError::shutting_down()));
         }
@@ -107,24 +99,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<'_, A> {
         if is_full {
             return Err(Refusal::too_many_waiting(MOST_WAITING));
         }
-        let mut share = None;
-        let taken = self.takes(&mut share, create.size());
-        taken.map(|()| share).map_err(|error| Refusal::from(&error))
-    }
-
-    /// Takes so many bytes more of what there is for large bodies of all accounts.
-    fn takes(&self, share: &mut Option<Share>, bytes: usize) -> Result<(), GatewayError> {
-        if bytes <= SMALL {
-            return Ok(());
-        }
-        let taken = match share {
-            Some(share) => share.grow(bytes, supply(self.shared)),
-            None => {
-                *share = take(self.shared, &self.account, bytes);
-                share.is_some()
-            }
-        };
-        taken.then_some(()).ok_or_else(GatewayError::overloaded)
+        Ok(())
     }
 
     /// Begins what waits, as far as its lane is free and there is room.
@@ -176,7 +151,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<'_, A> {
         let busy = place.map(Place::busy);
         let body = create.body(&said).map_err(GatewayError::from);
         let begun = body.and_then(|body| {
-            self.takes(&mut share, body.len())?;
+            if !self.memory.add(&mut share, body.len()) {
+                return Err(GatewayError::overloaded());
+            }
             let begun = self.turns.begin(body, busy);
             begun.map_err(|_| GatewayError::internal())
         });
@@ -232,7 +209,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<'_, A> {
         before: Option<Arc<Said>>,
         lane: &Option<Arc<str>>,
     ) -> Result<[String; 2], GatewayError> {
-        authenticate::caller(&self.turns.head.headers, &self.shared.snapshot.load())?;
+        authenticate::caller(
+            &self.turns.head.headers,
+            &self.memory.shared.snapshot.load(),
+        )?;
         let items = create.items()?.into_owned();
         let mut id = "resp_".to_owned();
         tollgate_base::random::push_hex96(&mut id);
@@ -255,8 +235,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<'_, A> {
         items: Vec<u8>,
         lane: Option<Arc<str>>,
     ) {
-        let (shared, account) = (self.shared, &self.account);
-        let share = |bytes| take(shared, account, bytes);
+        let share = |bytes| self.memory.take(bytes);
         self.history.keep(id, before, items, lane, share);
     }
 
@@ -285,19 +264,6 @@ fn answer(number: u64, mut pieces: mpsc::Receiver<Piece>) -> Answer {
     let pieces = stream::poll_fn(move |context| pieces.poll_recv(context));
     let pieces = pieces.map(Some).chain(stream::iter([None]));
     pieces.map(move |piece| (number, piece)).boxed()
-}
-
-/// So many bytes of what there is for large bodies of all accounts.
-fn take(shared: &Shared, account: &Arc<str>, bytes: usize) -> Option<Share> {
-    shared.scarce.bodies.take(account, bytes, supply(shared))
-}
-
-fn supply(shared: &Shared) -> Supply {
-    let snapshot = shared.snapshot.load();
-    Supply {
-        most: snapshot.config.proxy.max_body.saturating_mul(MOST_BODIES),
-        several: snapshot.has_several_accounts(),
-    }
 }
 
 /// A turn's own items and those of its output.
