@@ -92,6 +92,7 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Catalog(command) => cli::catalog::run(&command),
         cli::Command::Credits(command) => cli::credits::run(&command),
         cli::Command::Secrets(command) => cli::secrets::run(&command),
+        cli::Command::Import(command) => cli::import::run(&command),
         cli::Command::Usage(usage) => cli::usage::run(&usage),
         cli::Command::Reconcile(reconcile) => cli::reconcile::run(&reconcile),
         cli::Command::Ledger(cli::LedgerCommand::Verify(verify)) => cli::ledger::verify(&verify),

@@ -6,6 +6,7 @@ pub mod credits;
 mod events;
 mod explain;
 pub mod export;
+pub mod import;
 pub mod key;
 pub mod ledger;
 mod progress;
@@ -93,6 +94,9 @@ and as the first line of a configuration, for editors with yaml-language-server:
   tollgate usage explain REQUEST                    a charge, line by line
   tollgate usage export --help                      files for other programs")]
     Usage(usage::Usage),
+    /// Write another gateway's configuration as one of Tollgate's.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Compare what the ledger charged with what a provider billed.
     ///
     /// By day, model and key, of what was used with the operator's own (managed) keys, without the processing fee. Of

@@ -20,6 +20,7 @@ mod fuzz_corpora;
 #[path = "../guests/mod.rs"]
 mod guests;
 mod harness;
+mod import;
 mod ledger;
 mod operations;
 mod policy;

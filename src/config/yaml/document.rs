@@ -80,10 +80,36 @@ impl Document {
         }
     }
 
+    /// Reads a file of another program, whose shape is not ours to check and whose references mean something else.
+    pub(super) fn of_another(file: &Path, text: &str) -> Document {
+        let mut document = Document::empty(file);
+        if let Some(value) = document.tree(text) {
+            document.value = value;
+        }
+        document
+    }
+
     fn parse(&mut self, text: &str, env: Option<Environment<'_>>) {
+        let Some(mut value) = self.tree(text) else {
+            return;
+        };
+        shape::complete_lists(&mut value);
+        let mut referred = BTreeSet::new();
+        if let Some(env) = env {
+            self.resolve(&mut value, &Place::default(), env, &mut referred);
+        }
+        self.check_shape(&mut value, &referred);
+        self.value = value;
+    }
+
+    /// What is written, with the line of everything; `None`, with a fault, if it is not YAML.
+    fn tree(&mut self, text: &str) -> Option<Value> {
         match Lines::of(text) {
             Ok(lines) => self.lines = lines,
-            Err((line, info)) => return self.not_yaml(Some(line), &info),
+            Err((line, info)) => {
+                self.not_yaml(Some(line), &info);
+                return None;
+            }
         }
         for (place, line) in std::mem::take(&mut self.lines.duplicates) {
             self.fault(
@@ -104,22 +130,15 @@ impl Document {
             // The duplicate keys are the reason.
             Err(_) if !self.faults.is_empty() => {
                 self.lost_ids = true;
-                return;
+                return None;
             }
             Err(error) => {
-                return self.not_yaml(error.location().map(|at| at.line()), &error.to_string());
+                self.not_yaml(error.location().map(|at| at.line()), &error.to_string());
+                return None;
             }
         };
-        let mut value = self
-            .json(yaml, &Place::default())
-            .unwrap_or_else(|| Value::Object(Map::new()));
-        shape::complete_lists(&mut value);
-        let mut referred = BTreeSet::new();
-        if let Some(env) = env {
-            self.resolve(&mut value, &Place::default(), env, &mut referred);
-        }
-        self.check_shape(&mut value, &referred);
-        self.value = value;
+        let value = self.json(yaml, &Place::default());
+        Some(value.unwrap_or_else(|| Value::Object(Map::new())))
     }
 
     fn not_yaml(&mut self, line: Option<usize>, info: &str) {

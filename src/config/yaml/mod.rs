@@ -12,6 +12,7 @@ mod document;
 pub mod expiry;
 pub mod fault;
 pub(crate) mod feed;
+pub mod foreign;
 mod glob;
 mod lines;
 mod load;

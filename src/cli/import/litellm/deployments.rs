@@ -1,0 +1,311 @@
+//! `model_list`: each entry is one model somewhere, under a public name.
+
+use std::collections::BTreeMap;
+
+use tollgate_config::Fault;
+use tollgate_config::catalog::Catalog;
+use tollgate_config::foreign::Node;
+
+use super::super::Note;
+use super::super::plan::Route;
+use super::super::values::{Values, is_no_key};
+use super::super::vendors::{self, Vendor};
+use super::details::details;
+
+/// One entry.
+pub struct Deployment {
+    /// What clients call it.
+    pub name: String,
+    /// The lower the earlier, and then the heavier the earlier.
+    pub order: i64,
+    /// Its part of the traffic.
+    pub weight: f64,
+    /// What it becomes; `None` if it has no counterpart.
+    pub route: Option<Route>,
+    /// Why it has none.
+    pub left_out: Option<Note>,
+}
+
+/// What a surface of ours serves; any other mode is left out.
+const MODES: [&str; 4] = ["chat", "completion", "embedding", "responses"];
+
+/// Models of OpenAI that make no text, where no `mode` says so.
+const NO_TEXT: [&str; 6] = [
+    "dall-e",
+    "gpt-image",
+    "whisper",
+    "tts-",
+    "sora",
+    "omni-moderation",
+];
+
+/// Members of `litellm_params` that need no remark: they are read, or mean the default.
+const READ: [&str; 22] = [
+    "model",
+    "api_key",
+    "api_base",
+    "base_url",
+    "custom_llm_provider",
+    "timeout",
+    "stream_timeout",
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
+    "organization",
+    "extra_headers",
+    "headers",
+    "order",
+    "weight",
+    "drop_params",
+    "additional_drop_params",
+    "model_info",
+    "tags",
+    "litellm_credential_name",
+    "description",
+];
+
+/// Reads all entries. What is no entry at all is a fault.
+pub fn read(
+    list: &Node<'_>,
+    credentials: &BTreeMap<&str, Node<'_>>,
+    faults: &mut Vec<Fault>,
+) -> Vec<Deployment> {
+    if !list.value().is_array() {
+        faults.push(list.fault(
+            "`model_list` is no list",
+            "write `- model_name: …` for each model",
+        ));
+    }
+    let mut reader = Reader {
+        catalog: Catalog::built_in(),
+        credentials,
+        values: Values::new("os.environ/"),
+    };
+    let items = list.items();
+    items
+        .iter()
+        .filter_map(|entry| reader.entry(entry, faults))
+        .collect()
+}
+
+struct Reader<'a> {
+    catalog: Catalog,
+    /// `credential_list`, by name.
+    credentials: &'a BTreeMap<&'a str, Node<'a>>,
+    values: Values,
+}
+
+impl Reader<'_> {
+    fn entry(&mut self, entry: &Node<'_>, faults: &mut Vec<Fault>) -> Option<Deployment> {
+        let hint = "write a `model_name`, and `litellm_params` with a `model`";
+        let name = entry.get("model_name").and_then(|name| name.text());
+        let params = entry.get("litellm_params");
+        let model = params
+            .as_ref()
+            .and_then(|params| params.get("model")?.text());
+        let (Some(name), Some(params), Some(model)) = (name, &params, model) else {
+            let missing = match (name, &params) {
+                (None, _) => "`model_name` is missing",
+                (_, None) => "`litellm_params` is missing",
+                _ => "`litellm_params.model` is missing",
+            };
+            faults.push(entry.fault(missing, hint));
+            return None;
+        };
+        let info = entry.get("model_info");
+        let number = |name: &str| {
+            let inside = |node: &Node<'_>| node.get(name)?.value().as_f64();
+            inside(params).or_else(|| info.as_ref().and_then(inside))
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "an order is a small number"
+        )]
+        let order = number("order").map_or(i64::MAX, |order| order as i64);
+        let (route, left_out) = match self.route(entry, params, info.as_ref(), model, faults) {
+            Ok(route) => (Some(route), None),
+            Err(why) => (
+                None,
+                Some(Note::at(
+                    entry.line(),
+                    format!("`{name}` is left out: {why}"),
+                )),
+            ),
+        };
+        Some(Deployment {
+            name: name.to_owned(),
+            order,
+            weight: number("weight").unwrap_or(0.0),
+            route,
+            left_out,
+        })
+    }
+
+    /// What an entry becomes, or why nothing.
+    fn route(
+        &mut self,
+        entry: &Node<'_>,
+        params: &Node<'_>,
+        info: Option<&Node<'_>>,
+        model: &str,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Route, String> {
+        let mode = info.and_then(|info| info.get("mode")?.text());
+        if let Some(mode) = mode.filter(|mode| !MODES.contains(mode)) {
+            return Err(format!("there is no API for the mode `{mode}`"));
+        }
+        let mut notes = Vec::new();
+        let credential = params
+            .get("litellm_credential_name")
+            .and_then(|name| name.text());
+        let credentials = self.credentials;
+        let credential = credential.and_then(|name| credentials.get(name));
+        let param = |name: &str| {
+            let own = params.get(name);
+            own.or_else(|| credential?.get("credential_values")?.get(name))
+        };
+        let base_node = param("api_base").or_else(|| param("base_url"));
+        let asked = param("custom_llm_provider").and_then(|name| name.text());
+        let (prefix, id) = self.split(model, asked, base_node.is_some())?;
+        if prefix == "openai" && NO_TEXT.iter().any(|known| id.starts_with(known)) {
+            return Err("it makes no text, and there is no API for it".to_owned());
+        }
+        let (vendor, usual) = vendors::vendor(&prefix).ok_or_else(|| {
+            format!("`{prefix}` is no provider that is known here; if it has an API of OpenAI's or Anthropic's, declare it under `providers`")
+        })?;
+        let base = match &base_node {
+            Some(node) => Some(self.values.base(node, &mut notes).map_err(|fault| {
+                faults.push(fault);
+                "its `api_base` is no address"
+            })?),
+            None => None,
+        };
+        let mut endpoint = vendors::endpoint(&vendor, base.as_deref())
+            .ok_or("its `api_base` is not said: LiteLLM reads it from the environment")?;
+        if base.as_ref().is_some_and(|base| base.ends_with('}'))
+            && matches!(vendor, Vendor::Azure | Vendor::Local("ollama", _))
+        {
+            notes.push(Note::at(
+                entry.line(),
+                "the variable of `api_base` must hold no path and no slash at its end",
+            ));
+        }
+        let called = base.as_ref().and_then(|base| base.split("://").nth(1));
+        let whole = called.is_some_and(|rest| !rest.trim_end_matches('/').contains('/'));
+        if whole
+            && !matches!(
+                vendor,
+                Vendor::Azure | Vendor::Local("ollama", _) | Vendor::BuiltIn("anthropic")
+            )
+        {
+            let words = "LiteLLM calls an address without a path as it is; here it gets the usual one (`/v1`)";
+            notes.push(Note::at(entry.line(), words));
+        }
+        let mut variables = Vec::new();
+        let key = param("api_key");
+        let value = key.as_ref().and_then(|key| key.text());
+        let local = matches!(vendor, Vendor::Local(..) | Vendor::Own(_))
+            || endpoint.base_url.is_some() && base.is_some();
+        match value {
+            Some(value) if self.values.variable(value).is_some() => {
+                variables.extend(self.values.variable(value))
+            }
+            Some(value) if local && (value.is_empty() || is_no_key(value)) => {
+                endpoint.keyless = true
+            }
+            None if matches!(vendor, Vendor::Local(..)) => endpoint.keyless = true,
+            None => variables.push(usual.to_owned()),
+            Some(value) => {
+                let name = self.values.literal(value, &endpoint.name);
+                let words = format!(
+                    "a key stands in the file: put it into the environment variable {name}"
+                );
+                notes.push(Note::at(
+                    key.as_ref().map_or(entry.line(), Node::line),
+                    words,
+                ));
+                variables.push(name);
+            }
+        }
+        if let Some(organization) = param("organization").and_then(|own| own.text()) {
+            let organization = self.values.text(organization);
+            endpoint
+                .headers
+                .insert("openai-organization".to_owned(), organization);
+        }
+        for node in ["extra_headers", "headers"].into_iter().filter_map(param) {
+            self.values
+                .headers(&node, &mut endpoint.headers, &mut notes);
+        }
+        let details = details(params, info, &mut notes);
+        let id = id.strip_prefix("responses/").unwrap_or(&id).to_owned();
+        let model = (!id.contains('*')).then(|| self.values.text(&id));
+        if self.values.variable(&id).is_some() {
+            notes.push(Note::at(
+                entry.line(),
+                "the variable of `model` must hold the provider's own id, without a prefix",
+            ));
+        }
+        let lost: Vec<&str> = params
+            .members()
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| !READ.contains(name))
+            .collect();
+        if !lost.is_empty() {
+            let lost = lost
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            notes.push(Note::at(
+                params.line(),
+                format!("without a counterpart: {lost}"),
+            ));
+        }
+        Ok(Route {
+            endpoint,
+            model,
+            variables,
+            details,
+            notes,
+        })
+    }
+
+    /// The provider's prefix, and the id as the provider knows it.
+    fn split(
+        &self,
+        model: &str,
+        asked: Option<&str>,
+        has_base: bool,
+    ) -> Result<(String, String), String> {
+        if let Some(asked) = asked {
+            let id = model.strip_prefix(&format!("{asked}/")).unwrap_or(model);
+            return Ok((asked.to_owned(), id.to_owned()));
+        }
+        if self.values.variable(model).is_some() {
+            return Ok(("openai".to_owned(), model.to_owned()));
+        }
+        if let Some((prefix, id)) = model.split_once('/')
+            && !id.is_empty()
+        {
+            return Ok((prefix.to_owned(), id.to_owned()));
+        }
+        if model == "*" {
+            return Err("it stands for every provider: built-in ones answer by their models' ids once they have a key under `providers`".to_owned());
+        }
+        let found = self.catalog.resolve(model).ok();
+        let first = found.as_ref().and_then(|found| found.first());
+        let known = first.map(|found| &*found.provider.id);
+        match known {
+            Some(id @ ("openai" | "anthropic" | "deepseek")) => Ok((id.to_owned(), model.to_owned())),
+            _ if model.starts_with("claude") => Ok(("anthropic".to_owned(), model.to_owned())),
+            _ if model.starts_with("gemini") => Err("without a prefix it is Vertex AI's, whose identity is not supported; `gemini/…` is Google's AI Studio".to_owned()),
+            _ if has_base || ["gpt-", "o1", "o3", "o4", "chatgpt", "text-embedding", "ft:"].iter().any(|known| model.starts_with(known)) => {
+                Ok(("openai".to_owned(), model.to_owned()))
+            }
+            _ => Err("LiteLLM would guess its provider: write one in front, as in `openai/…`".to_owned()),
+        }
+    }
+}
