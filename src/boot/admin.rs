@@ -33,10 +33,11 @@ pub fn serve(
     });
     let state = AdminState::new(control.clone(), process.clone(), database)
         .with_public_url(config.admin.public_url.as_deref());
-    let refreshed = shared.clone();
-    shared
-        .metrics
-        .refresh_with(move |metrics| export_health(&refreshed, metrics));
+    let (refreshed, read) = (shared.clone(), control.clone());
+    shared.metrics.refresh_with(move |metrics| {
+        metrics.store_read(read.read_at_ms());
+        export_health(&refreshed, metrics);
+    });
     let tls = config.proxy.tls.iter().flat_map(|tls| &tls.listen);
     let proxy: Vec<SocketAddr> = config.proxy.listen.iter().chain(tls).copied().collect();
     beside("admin", async move {

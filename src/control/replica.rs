@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -75,6 +76,8 @@ pub struct Control {
     pub(super) writing: SingleFlight<StoreError>,
     clear: Mutex<Option<Clear>>,
     pub(super) marks: Mutex<Marks>,
+    /// When the store was last read (Unix time, ms); 0 is never.
+    read_at: AtomicU64,
 }
 
 impl Control {
@@ -99,6 +102,7 @@ impl Control {
             writing: SingleFlight::default(),
             clear: Mutex::default(),
             marks: Mutex::default(),
+            read_at: AtomicU64::new(0),
         };
         control.serve();
         control
@@ -191,7 +195,17 @@ impl Control {
         let Some(store) = &self.store else {
             return Ok(());
         };
-        self.reading.share(|| self.read(&**store)).await
+        let read = self.reading.share(|| self.read(&**store)).await;
+        if read.is_ok() {
+            self.read_at.store(clock::wall_ms(), Ordering::Relaxed);
+        }
+        read
+    }
+
+    /// When the store was last read, in Unix time (ms): what others have changed since then is not served yet. 0 without a
+    /// store, or before it was read once.
+    pub fn read_at_ms(&self) -> u64 {
+        self.read_at.load(Ordering::Relaxed)
     }
 
     async fn read(&self, store: &dyn Store) -> Result<(), StoreError> {

@@ -63,6 +63,7 @@ pub(super) struct Families {
     pub feed_failures: IntCounterVec,
     pub access_log_dropped: IntCounter,
     pub headers_left_out: IntCounter,
+    pub store_read: IntGauge,
     pub clock_jumps: IntCounter,
     pub clock_disagreement: IntGaugeVec,
     pub cost: CounterVec,
@@ -102,6 +103,10 @@ impl Families {
                 &["operation", "status_class"],
             )?,
             ledger: Money::new(&make)?,
+            store_read: make.gauge(
+                "store_last_read_timestamp_seconds",
+                "When the resources of the admin API were last read from their store, in Unix time; 0 without one. What others have changed since is not served.",
+            )?,
             clock_jumps: make.counter(
                 "clock_jumps_total",
                 "How often the machine's clock has moved by more than a minute against the one that runs since it was started.",

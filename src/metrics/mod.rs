@@ -306,6 +306,12 @@ impl Metrics {
         families.feed_failures.remove_label_values(&[feed]).ok();
     }
 
+    /// When the store was last read (Unix time, ms).
+    pub fn store_read(&self, at_ms: u64) {
+        let seconds = i64::try_from(at_ms / 1_000).unwrap_or(i64::MAX);
+        self.families.store_read.set(seconds);
+    }
+
     /// By how many seconds a clock is ahead of the time that is gone by, and how often it has jumped anew.
     pub fn clock(&self, clock: &str, ahead: i64, jumps: u64) {
         let families = &self.families;

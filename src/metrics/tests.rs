@@ -217,9 +217,14 @@ fn the_rest_of_the_table() {
     metrics.abandoned("usage");
     metrics.clock("machine", 34_560_000, 1);
     metrics.clock("redis", -120, 0);
+    metrics.store_read(1_700_000_000_999);
     let text = metrics.render();
     for (series, expected) in [
         ("tollgate_clock_jumps_total", 1.0),
+        (
+            "tollgate_store_last_read_timestamp_seconds",
+            1_700_000_000.0,
+        ),
         (
             r#"tollgate_clock_disagreement_seconds{clock="machine"}"#,
             34_560_000.0,
