@@ -55,19 +55,57 @@ pub fn feed(url: &str) -> Result<Vec<u8>, String> {
     within(url, PATIENCE)
 }
 
-fn within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
-    let late = || format!("it does not come within {} s", patience.as_secs());
-    let config = settings(certificates(None)?, patience, Whose::Publisher);
-    let agent = Agent::with_parts(config, DefaultConnector::default(), Allowed::default());
-    // Compressed, it could be larger than it seems.
-    let request = agent.get(url).header("accept-encoding", "identity");
-    let answer = request.call().map_err(|error| match error {
-        Error::Timeout(_) => late(),
+/// The status and the `Date` that a provider answers to a GET with these headers; nothing of the body is read. It trusts
+/// the authorities of `ca` (PEM), or else the system's.
+///
+/// # Errors
+/// When it cannot be reached in time, or is where nothing may be called. Never shows the address or a header.
+pub fn status(
+    url: &str,
+    headers: &[(&str, String)],
+    ca: Option<&str>,
+    patience: Duration,
+) -> Result<(u16, Option<String>), String> {
+    let certificates = ca.map_or_else(of_system, |pem| of_pem(pem.as_bytes()));
+    let agent = careful(certificates, patience);
+    let mut request = agent.get(url);
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let answer = request.call().map_err(|error| why(error, patience))?;
+    let date = answer
+        .headers()
+        .get("date")
+        .and_then(|date| date.to_str().ok());
+    Ok((answer.status().as_u16(), date.map(str::to_owned)))
+}
+
+/// A client that calls only what may be called.
+fn careful(certificates: Vec<Certificate<'static>>, patience: Duration) -> Agent {
+    let config = settings(certificates, patience, Whose::Publisher);
+    Agent::with_parts(config, DefaultConnector::default(), Allowed::default())
+}
+
+/// Why something could not be had.
+fn why(error: Error, patience: Duration) -> String {
+    match error {
+        Error::Timeout(_) => late(patience),
         // Some errors show the address.
         Error::BadUri(_) => "its address is not understood".to_owned(),
         Error::HostNotFound => "its name stands for no address that may be called".to_owned(),
         other => format!("it cannot be fetched: {other}"),
-    })?;
+    }
+}
+
+fn late(patience: Duration) -> String {
+    format!("it does not come within {} s", patience.as_secs())
+}
+
+fn within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
+    let agent = careful(certificates(None)?, patience);
+    // Compressed, it could be larger than it seems.
+    let request = agent.get(url).header("accept-encoding", "identity");
+    let answer = request.call().map_err(|error| why(error, patience))?;
     let status = answer.status();
     if status.is_redirection() {
         return Err(format!(
@@ -95,7 +133,7 @@ fn within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
     let body = answer.into_body().into_reader();
     let read = body.take(most.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| match Error::from(error) {
-        Error::Timeout(_) => late(),
+        Error::Timeout(_) => late(patience),
         other => format!("it breaks off: {other}"),
     })?;
     match bytes.len() > LARGEST {
@@ -154,16 +192,20 @@ fn of_system() -> Vec<Certificate<'static>> {
 fn of_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     let pem = std::fs::read(path)
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
+    let certificates = of_pem(&pem);
     if certificates.is_empty() {
         return Err(format!("{} has no certificate (PEM)", path.display()));
     }
     Ok(certificates)
+}
+
+fn of_pem(pem: &[u8]) -> Vec<Certificate<'static>> {
+    parse_pem(pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod check;
 pub mod credits;
+pub mod doctor;
 mod events;
 mod explain;
 pub mod export;
@@ -62,6 +63,19 @@ Examples:
   tollgate check && kill -HUP $(pidof tollgate)"
     )]
     Check(From),
+    /// Look at a gateway as support would: its configuration, machine, store, providers and books.
+    #[command(
+        after_help = "Each finding says what to do. Nothing is changed. Provider keys are tried with --probe only.
+
+Exit codes: 0 no errors, 1 errors, 2 the command line is not valid.
+
+Examples:
+  tollgate doctor                                    conf/tollgate.yaml, on this machine
+  tollgate doctor --config tollgate.yaml --probe
+  TOLLGATE_ADMIN_KEY=… tollgate doctor --url http://127.0.0.1:9090
+  tollgate doctor --json | jq '.findings[] | select(.level != \"ok\")'"
+    )]
+    Doctor(doctor::Doctor),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = "Examples:
   tollgate schema > tollgate.schema.json

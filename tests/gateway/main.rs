@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod crossing;
 mod demo;
+mod doctor;
 mod faults;
 mod feeds;
 mod fleet;

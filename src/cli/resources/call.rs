@@ -54,21 +54,32 @@ impl Client {
                         to one that `tollgate api-keys create` made"
                 .to_owned());
         }
+        let url = text("url").unwrap_or_default();
+        Ok(Client::new(&url, &key, text("account")))
+    }
+
+    /// Returns a client of the gateway whose admin listener is at `url`, with an API key, for an account.
+    pub fn new(url: &str, key: &str, account: Option<String>) -> Client {
         // No redirects and no proxy: the key goes to nobody but the gateway.
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
             .max_redirects(0)
             .proxy(None);
-        Ok(Client {
+        Client {
             agent: config.build().into(),
-            url: text("url")
-                .unwrap_or_default()
-                .trim_end_matches('/')
-                .to_owned(),
-            key,
-            account: text("account"),
-        })
+            url: url.trim_end_matches('/').to_owned(),
+            key: key.to_owned(),
+            account,
+        }
+    }
+
+    /// Gets what is no JSON: health, metrics.
+    ///
+    /// # Errors
+    /// When the gateway cannot be reached.
+    pub fn text(&self, path: &str) -> Result<(StatusCode, String), String> {
+        self.exchange("GET", &format!("{}{path}", self.url), None)
     }
 
     /// Makes one call. `id` stands for `{id}` in `path`.
@@ -144,11 +155,36 @@ impl Client {
     }
 
     fn send(&self, method: &str, url: &str, body: Option<&Value>) -> Result<Answer, String> {
+        let (status, text) = self.exchange(method, url, body)?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Answer::Nothing);
+        }
+        let value: Value = serde_json::from_str(&text).map_err(|_| {
+            format!(
+                "{} answers {status} and no JSON: is it a gateway's admin listener?",
+                self.url
+            )
+        })?;
+        Ok(if status.is_success() {
+            Answer::Value(value)
+        } else {
+            Answer::Refused(refusal(status, &value))
+        })
+    }
+
+    fn exchange(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, String), String> {
         let mut request = Request::builder()
             .method(method)
             .uri(url)
-            .header("authorization", format!("Bearer {}", self.key))
             .header("accept", "application/json");
+        if !self.key.is_empty() {
+            request = request.header("authorization", format!("Bearer {}", self.key));
+        }
         if let Some(account) = &self.account {
             request = request.header("x-tollgate-account", account);
         }
@@ -171,20 +207,7 @@ impl Client {
             .limit(LONGEST)
             .read_to_string()
             .map_err(|error| wrong(&error))?;
-        if status == StatusCode::NO_CONTENT {
-            return Ok(Answer::Nothing);
-        }
-        let value: Value = serde_json::from_str(&text).map_err(|_| {
-            format!(
-                "{} answers {status} and no JSON: is it a gateway's admin listener?",
-                self.url
-            )
-        })?;
-        Ok(if status.is_success() {
-            Answer::Value(value)
-        } else {
-            Answer::Refused(refusal(status, &value))
-        })
+        Ok((status, text))
     }
 }
 

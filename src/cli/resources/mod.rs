@@ -3,7 +3,7 @@
 //! The commands are made from the API's own OpenAPI document: the first word of a path is the noun, what is done to
 //! it the verb, and the fields of what is sent are the options. A new operation of the API is a command at once.
 
-mod call;
+pub mod call;
 mod options;
 mod show;
 

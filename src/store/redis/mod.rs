@@ -12,6 +12,7 @@
 mod answer;
 mod client;
 mod cooldowns;
+mod described;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod keys;
