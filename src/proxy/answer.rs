@@ -124,7 +124,8 @@ fn judge(
 ) -> Result<Answer> {
     let (status, phase) = (head.status.as_u16(), planned.gate.phase());
     attempt.status = Some(status);
-    attempt.provider_request_id = request_id(head);
+    let mask = planned.candidates[attempt.candidate].key.mask();
+    attempt.provider_request_id = request_id(head, mask);
     planned.bill.named(attempt.provider_request_id.clone());
     if !head.status.is_success() {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -181,11 +182,17 @@ const REQUEST_IDS: [&str; 5] = [
     "x-generation-id",
 ];
 
-/// Returns the provider's own id of the request, unless it is too long to keep.
-fn request_id(head: &ResponseHeader) -> Option<Arc<str>> {
+/// Returns the provider's own id of the request, masked since it is logged, unless it is too long to keep.
+fn request_id(head: &ResponseHeader, mask: &Mask) -> Option<Arc<str>> {
     let header = |name: &&str| head.headers.get(*name)?.to_str().ok();
     let id = REQUEST_IDS.iter().find_map(header)?;
-    (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.into())
+    if id.is_empty() || id.len() > LONGEST_ID {
+        return None;
+    }
+    Some(match mask.text(id.as_bytes()) {
+        Some(masked) => String::from_utf8_lossy(&masked).into(),
+        None => id.into(),
+    })
 }
 
 /// Returns the provider's headers as the client gets them, changed where the body is, with the list of dropped fields.
