@@ -18,7 +18,7 @@ pub fn bits64() -> u64 {
 }
 
 /// Returns 128 bits as two halves, see [`bits64`].
-pub(crate) fn bits128() -> (u64, u64) {
+pub fn bits128() -> (u64, u64) {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     (HASHERS.0.hash_one(count), HASHERS.1.hash_one(count))
 }

@@ -80,6 +80,14 @@ pub fn status(
     Ok((answer.status().as_u16(), date.map(str::to_owned)))
 }
 
+/// A client of one who takes what the gateway tells by itself, at an address that was checked, each call within `patience`.
+///
+/// # Errors
+/// When the system's authorities cannot be read.
+pub fn receiver(patience: Duration) -> Result<Agent, String> {
+    Ok(careful(certificates(None)?, patience))
+}
+
 /// A client that calls only what may be called.
 fn careful(certificates: Vec<Certificate<'static>>, patience: Duration) -> Agent {
     let config = settings(certificates, patience, Whose::Publisher);
@@ -102,7 +110,7 @@ fn late(patience: Duration) -> String {
 }
 
 fn within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
-    let agent = careful(certificates(None)?, patience);
+    let agent = receiver(patience)?;
     // Compressed, it could be larger than it seems.
     let request = agent.get(url).header("accept-encoding", "identity");
     let answer = request.call().map_err(|error| why(error, patience))?;

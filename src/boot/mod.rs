@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use self::feeds::Feeder;
 use crate::metrics::access_log::{AccessLog, Target};
+use crate::metrics::traces::{self, Traces};
 use crate::metrics::{Metrics, process_log};
 use crate::proxy::{Drain, Notices, Peers, Publisher, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
@@ -81,6 +82,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     metrics.config_loaded(clock::wall());
     let access_log = AccessLog::start(&target(&config.log), metrics.access_log_dropped())
         .map_err(system("cannot open the access log"))?;
+    let traces = trace(&config, &metrics)?;
     let config = Arc::new(config);
     let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
     let (control, database) = control::start(&config, office.as_deref(), &metrics)?;
@@ -94,6 +96,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         drain: Arc::new(Drain::default()),
         metrics: metrics.clone(),
         access_log: access_log.clone(),
+        traces,
         ledger: office.as_ref().map(|office| office.ledger()),
         publisher: office.as_ref().filter(|o| o.shares()).map(|_| publisher),
         room: Room::open(config.proxy.threads.div_ceil(2))
@@ -132,6 +135,16 @@ fn warn(config: &Config, control: &Control) {
     for warning in warnings.filter(|warning| !(has_keys && warning.path == "access_keys")) {
         log::warn!("{warning}");
     }
+}
+
+/// What tells a tracing backend of requests, if one is named.
+fn trace(config: &Config, metrics: &Metrics) -> Result<Option<Traces>, BootError> {
+    let Some(settings) = &config.traces else {
+        return Ok(None);
+    };
+    let agent = fetch::receiver(traces::PATIENCE).map_err(BootError::Internal)?;
+    let traces = Traces::start(settings, agent, &metrics.trace_spans());
+    traces.map(Some).map_err(system("cannot start a thread"))
 }
 
 fn target(log: &LogTarget) -> Target {

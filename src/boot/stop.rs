@@ -15,7 +15,7 @@ use tollgate_base::clock;
 /// What running streams need after the drain to hear that it is over, and to say so to their clients.
 pub const SLACK: Duration = Duration::from_secs(5);
 
-/// Longest time for writing out the access log.
+/// Longest time for writing out the access log, and for sending what is left of traces.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// Waits for the signal on behalf of Pingora.
@@ -82,6 +82,9 @@ impl ShutdownSignalWatch for OnSignal {
                 office.close().await;
             }
             shared.access_log.flush(FLUSH);
+            if let Some(traces) = &shared.traces {
+                traces.flush(FLUSH);
+            }
             log::info!("stopped with {left} requests under way");
             std::process::exit(0);
         });

@@ -64,6 +64,8 @@ pub(super) struct Families {
     pub access_log_dropped: IntCounter,
     pub headers_left_out: IntCounter,
     pub store_read: IntGauge,
+    pub trace_spans_sent: IntCounter,
+    pub trace_spans_dropped: IntCounterVec,
     pub clock_jumps: IntCounter,
     pub clock_disagreement: IntGaugeVec,
     pub cost: CounterVec,
@@ -222,6 +224,15 @@ impl Families {
             headers_left_out: make.counter(
                 "headers_left_out_total",
                 "Headers of requests that no provider was sent, being none that its API is known to read.",
+            )?,
+            trace_spans_sent: make.counter(
+                "trace_spans_sent_total",
+                "Spans that the receiver of traces has taken.",
+            )?,
+            trace_spans_dropped: make.counters(
+                "trace_spans_dropped_total",
+                "Spans that never reached the receiver of traces: the queue was full, it was unreachable or refused a batch, or rejected some of it.",
+                &["reason"],
             )?,
             access_log_dropped: make.counter(
                 "access_log_dropped_total",

@@ -1,4 +1,4 @@
-//! What the operator sees: Prometheus metrics, the access log, the process log.
+//! What the operator sees: Prometheus metrics, the access log, the process log, traces.
 //!
 //! Invariant: every label comes from a fixed or configured set (the operator's providers and models, or
 //! `other`, surfaces, status classes, outcomes), and a request's path touches handles that were
@@ -10,6 +10,7 @@ mod ledger;
 mod make;
 pub mod process_log;
 mod route;
+pub mod traces;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -325,6 +326,14 @@ impl Metrics {
     /// Lines that the access log had no room for; hand it to the log.
     pub fn access_log_dropped(&self) -> IntCounter {
         self.access_log_dropped.clone()
+    }
+
+    /// Spans that were sent and lost; hand it to the traces.
+    pub fn trace_spans(&self) -> traces::Counters {
+        traces::Counters {
+            sent: self.families.trace_spans_sent.clone(),
+            dropped: self.families.trace_spans_dropped.clone(),
+        }
     }
 
     /// Has `refresh` called before each rendering, to set gauges that change with time alone

@@ -214,6 +214,9 @@ fn the_rest_of_the_table() {
     }
     metrics.access_log_dropped().inc();
     metrics.headers_left_out(3);
+    let spans = metrics.trace_spans();
+    spans.sent.inc_by(5);
+    spans.dropped.with_label_values(&["queue_full"]).inc_by(2);
     metrics.abandoned("usage");
     metrics.clock("machine", 34_560_000, 1);
     metrics.clock("redis", -120, 0);
@@ -268,6 +271,11 @@ fn the_rest_of_the_table() {
         ),
         ("tollgate_access_log_dropped_total", 1.0),
         ("tollgate_headers_left_out_total", 3.0),
+        ("tollgate_trace_spans_sent_total", 5.0),
+        (
+            r#"tollgate_trace_spans_dropped_total{reason="queue_full"}"#,
+            2.0,
+        ),
         (r#"tollgate_abandoned_answers_total{ended="usage"}"#, 1.0),
         (
             concat!(

@@ -15,6 +15,7 @@ use super::line::Line;
 use super::shared::Shared;
 use super::worded::worded_aside;
 use super::{count, peers};
+use crate::metrics::traces;
 use tollgate_base::clock;
 use tollgate_config::Timeouts;
 use tollgate_config::catalog::ErrorCause;
@@ -176,6 +177,7 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
     candidate.key.used.mark(clock::wall_ms());
     Some(Attempt {
         candidate: index,
+        span: ctx.trace.map_or(0, |_| traces::span_id()),
         started: now,
         by,
         fair_by: ends(&shared_ones).max(half(&shared_ones)),
@@ -250,6 +252,9 @@ pub fn end(
     ended(&ctx.request_id, candidate, attempt, Some(&outcome));
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
+        span: attempt.span,
+        started: attempt.started,
+        ended: now,
         status: attempt.status,
         provider_request_id: attempt.provider_request_id.clone(),
         outcome: Some(outcome.clone()),

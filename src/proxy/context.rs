@@ -16,6 +16,7 @@ use super::session::Unwrap;
 use super::shares::{Share, Supply};
 use super::translation::RequestTranslation;
 use crate::metrics::InFlight;
+use crate::metrics::traces::Trace;
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::{Timeouts, effective};
@@ -31,6 +32,8 @@ pub struct Context {
     pub started: Instant,
     /// The client's `x-request-id` if it is sane, else ours.
     pub request_id: Arc<str>,
+    /// Its place in its trace; `None` without traces.
+    pub trace: Option<Trace>,
     /// Whose error shape the client reads.
     pub dialect: Dialect,
     /// What every answer to it says to a browser.
@@ -142,6 +145,8 @@ pub struct Planned {
 pub struct Attempt {
     /// Index among the candidates.
     pub candidate: usize,
+    /// The id of its span; 0 without traces.
+    pub span: u64,
     /// When it began.
     pub started: Instant,
     /// When it ends, unless its stream shows life.
@@ -184,6 +189,12 @@ pub struct Attempt {
 pub struct PastAttempt {
     /// Index among the candidates.
     pub candidate: usize,
+    /// The id of its span; 0 without traces.
+    pub span: u64,
+    /// When it began.
+    pub started: Instant,
+    /// When it ended.
+    pub ended: Instant,
     /// The provider's status, if it answered one.
     pub status: Option<u16>,
     /// The provider's own id of the request, if it named one.
@@ -215,6 +226,7 @@ impl Context {
         Context {
             started: now,
             request_id: "".into(),
+            trace: None,
             dialect: Dialect::OpenAi,
             cors: cors::Headers::new(),
             endpoint: None,

@@ -10,6 +10,7 @@ use super::context::{Attempt, Context};
 use super::gate::ended_by_gateway;
 use super::names;
 use super::shared::Shared;
+use crate::metrics::traces::{TRACEPARENT, TRACESTATE};
 use tollgate_config::catalog::Auth;
 use tollgate_wire::{Surface, headers};
 
@@ -17,7 +18,7 @@ use tollgate_wire::{Surface, headers};
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// Headers that we add at most, besides configured ones.
-const OURS: usize = 6;
+const OURS: usize = 7;
 
 /// Pingora's `upstream_request_filter`.
 ///
@@ -63,6 +64,15 @@ pub fn head(shared: &Shared, head: &mut RequestHeader, ctx: &mut Context) -> Res
         HeaderValue::from_static("identity"),
     );
     headers.insert(&names::X_REQUEST_ID, value(&ctx.request_id)?);
+    if let Some(trace) = &ctx.trace {
+        if let Some(parent) = trace.traceparent(attempt.span) {
+            headers.insert(&TRACEPARENT, parent);
+        }
+        // It belongs to a trace that this one is not part of.
+        if trace.parent.is_none() {
+            headers.remove(&TRACESTATE);
+        }
+    }
     authorize(
         &mut headers,
         &provider.auth_on(endpoint.surface()),

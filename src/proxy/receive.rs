@@ -28,7 +28,9 @@ pub async fn request(
 ) -> Result<bool> {
     let snapshot = shared.snapshot.load_full();
     ctx.dialect = local::dialect(session.req_header());
-    ctx.request_id = request_id(&session.req_header().headers);
+    let headers = &session.req_header().headers;
+    ctx.request_id = request_id(headers);
+    ctx.trace = shared.traces.as_ref().map(|traces| traces.begin(headers));
     ctx.cors = cors::headers(snapshot.config.proxy.cors.as_ref(), session.req_header());
     let patience = snapshot.config.proxy.read_timeout;
     session.set_write_timeout(Some(patience));

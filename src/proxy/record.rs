@@ -18,6 +18,8 @@ use tollgate_wire::report::Usage;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Settled;
 
+mod spans;
+
 /// A request that has ended, and what it came to.
 pub struct Record<'a> {
     pub shared: &'a Shared,
@@ -164,6 +166,7 @@ impl Record<'_> {
         self.shared.access_log.write(&Entry {
             time: Timestamp(self.wall.checked_sub(total).unwrap_or(self.wall)),
             request_id: &ctx.request_id,
+            trace_id: ctx.trace.map(|trace| trace.id),
             access_key: key.map(|key| &*key.id),
             account: key.map(|key| &*key.account),
             configuration: configuration.map(|configuration| &*configuration.id),

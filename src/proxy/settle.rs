@@ -41,6 +41,7 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
     };
     record.attempts();
     record.log(session);
+    record.trace(session);
     // The place among the requests under way is given back with the context.
 }
 
@@ -71,6 +72,9 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
     ended(&ctx.request_id, candidate, &attempt, outcome.as_ref());
     ctx.past.push(PastAttempt {
         candidate: attempt.candidate,
+        span: attempt.span,
+        started: attempt.started,
+        ended: now,
         status: attempt.status,
         provider_request_id: attempt.provider_request_id,
         outcome,

@@ -14,6 +14,7 @@ use super::peers::Peers;
 use super::shares::Scarce;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
+use crate::metrics::traces::Traces;
 use tollgate_config::access::Snapshot;
 use tollgate_failover::{Candidate, Class, Health, Outcome, Shut};
 use tollgate_ledger::Ledger;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// A line a request.
     pub access_log: AccessLog,
+    /// Tells a tracing backend of requests; `None` where the configuration names none.
+    pub traces: Option<Traces>,
     /// Credits and limits; `None` where the configuration turns them off.
     pub ledger: Option<Arc<Ledger>>,
     /// Where other replicas are told which keys cool down; `None` if there are none.
@@ -160,6 +163,7 @@ mod tests {
             drain: Arc::default(),
             metrics: Arc::new(Metrics::new().expect("every metric has a name of its own")),
             access_log: AccessLog::off(),
+            traces: None,
             ledger: None,
             publisher: Some(publisher),
             room: Room::open(1).expect("the system has threads"),

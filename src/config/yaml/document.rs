@@ -352,8 +352,8 @@ pub(super) fn beside(file: &Path, mentioned: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(mentioned)
 }
 
-/// `providers[].keys[].value`, `providers[].managed_keys[].value`, `ledger.redis.password`, `secrets.master_key` and
-/// `secrets.previous_keys[]`.
+/// `providers[].keys[].value`, `providers[].managed_keys[].value`, `ledger.redis.password`, `secrets.master_key`,
+/// `secrets.previous_keys[]` and `telemetry.traces.headers.*`.
 fn is_credential(place: &Place) -> bool {
     use Seg::{Index, Key};
     match &place.0[..] {
@@ -364,6 +364,9 @@ fn is_credential(place: &Place) -> bool {
         }
         [Key(ledger), Key(redis), Key(password)] => {
             ledger == "ledger" && redis == "redis" && password == "password"
+        }
+        [Key(telemetry), Key(traces), Key(headers), Key(_)] => {
+            telemetry == "telemetry" && traces == "traces" && headers == "headers"
         }
         [Key(secrets), Key(key)] => secrets == "secrets" && key == "master_key",
         [Key(secrets), Key(keys), Index(_)] => secrets == "secrets" && keys == "previous_keys",

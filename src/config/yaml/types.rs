@@ -14,6 +14,7 @@ mod listeners;
 mod prices;
 mod providers;
 mod secrets;
+mod telemetry;
 
 pub(crate) use admin::Admin;
 pub use admin::{ApiKey, Quotas};
@@ -31,6 +32,7 @@ pub use listeners::{Cors, Log, Proxy, Tls, WebSocket};
 pub use prices::{PricePeriod, PriceTier, PriceVariant, Prices, UnitPrices};
 pub use providers::{Capabilities, Model, Provider, ProviderKey};
 pub use secrets::Secrets;
+pub(crate) use telemetry::Telemetry;
 
 /// Tollgate's configuration file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +56,8 @@ pub struct File {
     pub retry: Retry,
     /// What is written about each request.
     pub log: Log,
+    /// What tracing backends are told of each request.
+    pub telemetry: Telemetry,
     /// Where money is kept, and what requests are charged.
     pub ledger: Ledger,
     /// Where prices come from besides the built-in catalog.

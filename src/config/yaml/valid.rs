@@ -19,11 +19,13 @@ use tollgate_ledger::bank::NewGrant;
 mod admin;
 mod feeds;
 mod ledger;
+mod telemetry;
 
 pub(crate) use admin::Admin;
 pub use admin::ApiKey;
 pub use feeds::{Origin, PriceFeed, PriceFeeds};
 pub use ledger::{BankChoice, Ledger, WhenUnreachable};
+pub use telemetry::{Keep, Traces};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct Config {
     pub retry: Retry,
     /// Where a line about each request goes.
     pub log: AccessLog,
+    /// Where traces are sent, and of which requests; `None` is of none.
+    pub traces: Option<Traces>,
     /// Where money is kept, and what requests are charged.
     pub ledger: Ledger,
     /// Who owns keys and credits; `default` is always among them.
@@ -89,6 +93,7 @@ impl Config {
                 opens_store && new.ledger.credits == Credits::Off,
             ),
             ("log.access", self.log != new.log),
+            ("telemetry.traces", self.traces != new.traces),
             ("demo.listen", self.demo != new.demo),
         ]
         .into_iter()

@@ -17,6 +17,8 @@ pub struct Entry<'a> {
     pub time: Timestamp,
     /// As in the `x-request-id` of the answer.
     pub request_id: &'a str,
+    /// The request's trace, whether or not it is sent to anybody; `None` without traces.
+    pub trace_id: Option<u128>,
     /// The access key's id, never its token.
     pub access_key: Option<&'a str>,
     /// Who owns the access key.
@@ -82,6 +84,9 @@ impl Entry<'_> {
         line.raw(self.time.ascii());
         line.raw(r#"""#);
         line.text(r#","request_id":"#, self.request_id);
+        if let Some(id) = self.trace_id {
+            line.raw(format!(r#","trace_id":"{id:032x}""#));
+        }
         line.some(r#","access_key":"#, self.access_key);
         line.some(r#","account":"#, self.account);
         line.some(r#","configuration":"#, self.configuration);

@@ -22,6 +22,7 @@ fn entry<'a>(model: &'a str, attempts: &'a [Attempt<'a>]) -> Entry<'a> {
     Entry {
         time: Timestamp(UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)),
         request_id: "req-1",
+        trace_id: None,
         access_key: Some("app"),
         account: Some("default"),
         configuration: None,
@@ -70,6 +71,17 @@ fn one_line_says_it_all() {
     ];
     let line = written(&entry("demo:429", &attempts));
     insta::assert_snapshot!(line, @r#"{"time":"2023-11-14T22:13:20.123Z","request_id":"req-1","access_key":"app","account":"default","method":"POST","path":"/v1/chat/completions","surface":"openai/chat-completions","requested_model":"demo:429","provider":"demo","model":"echo","attempts":[{"provider":"demo","model":"429","outcome":"status_429"},{"provider":"demo","model":"echo","outcome":"ok"}],"status":200,"stream":true,"bytes_in":300,"bytes_out":4096,"tokens":{"input":3,"cached_read":0,"cache_write":0,"output":5,"reasoning":0},"commit_ms":12,"total_ms":250,"client_ip":"::1"}"#);
+}
+
+#[test]
+fn a_trace_is_named_as_tracing_backends_do() {
+    let traced = Entry {
+        trace_id: Some(0xabc),
+        ..entry("m", &[])
+    };
+    let line = written(&traced);
+    let named = r#""request_id":"req-1","trace_id":"00000000000000000000000000000abc","#;
+    assert!(line.contains(named), "{line}");
 }
 
 #[test]
@@ -265,6 +277,7 @@ proptest! {
         let line = written(&Entry {
             time,
             request_id: text(0).unwrap_or_default(),
+            trace_id: None,
             access_key: text(1),
             account: text(2),
             configuration: text(3),

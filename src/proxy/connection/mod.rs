@@ -210,6 +210,7 @@ async fn refuse(shared: &Shared, connection: &mut Connection, refused: &Refused)
     shared.access_log.write(&Entry {
         time: Timestamp(began),
         request_id: &id,
+        trace_id: None,
         access_key: None,
         account: None,
         configuration: None,

@@ -14,5 +14,6 @@ mod segments;
 mod slow;
 mod start;
 mod stop;
+mod traces;
 mod trust;
 mod upstream;

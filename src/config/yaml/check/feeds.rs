@@ -121,8 +121,22 @@ impl Checker<'_> {
         })
     }
 
-    /// What is wrong is said without repeating the address, which may hold a credential.
     fn feed_url(&mut self, place: &Place, written: &Secret) -> Option<Origin> {
+        let url = self.called(place, written)?;
+        let scheme = if url.tls { "https" } else { "http" };
+        let path = written.expose().split_once("://");
+        let path = path.map_or("", |(_, rest)| rest);
+        let path = path.split('?').next().unwrap_or_default();
+        let path = path.find('/').map_or("", |slash| &path[slash..]);
+        Some(Origin::Url {
+            url: written.clone(),
+            shown: format!("{scheme}://{}{path}", url.authority),
+        })
+    }
+
+    /// Somebody else's address that the gateway calls by itself. What is wrong is said without repeating it, which may
+    /// hold a credential.
+    pub(super) fn called(&mut self, place: &Place, written: &Secret) -> Option<BaseUrl> {
         let text = written.expose();
         if text.contains(['@', '#']) {
             let message = "an address has no user, password or fragment here";
@@ -157,14 +171,7 @@ impl Checker<'_> {
                 Some("write https:// if it does not".to_owned()),
             );
         }
-        let scheme = if url.tls { "https" } else { "http" };
-        let path = text.split_once("://").map_or("", |(_, rest)| rest);
-        let path = path.split('?').next().unwrap_or_default();
-        let path = path.find('/').map_or("", |slash| &path[slash..]);
-        Some(Origin::Url {
-            url: written.clone(),
-            shown: format!("{scheme}://{}{path}", url.authority),
-        })
+        Some(url)
     }
 
     /// What is kept of the feeds, for the catalog. What cannot be read is no fault: a gateway starts all the same.

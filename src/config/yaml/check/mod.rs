@@ -11,6 +11,7 @@ mod limits;
 mod listeners;
 mod providers;
 mod secrets;
+mod telemetry;
 
 pub use providers::is_private_name;
 
@@ -233,6 +234,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     let proxy = checker.proxy(&file.proxy);
     let demo = checker.demo(&file.demo);
     let log = checker.access_log(&file.log);
+    let traces = checker.traces(&file.telemetry);
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
     checker.retry(&Place::top("retry"), &file.retry);
@@ -277,6 +279,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         secrets,
         timeouts: listeners::timeouts(&file.timeouts),
         log,
+        traces,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),
         retry: Retry::default().with(&file.retry),

@@ -1,0 +1,60 @@
+//! The names of OpenTelemetry's GenAI conventions, version 0.1.0
+//! (<https://github.com/open-telemetry/semantic-conventions-genai>), and of the conventions 1.45.0 that they build on.
+//! Another version of them is another file, named after it.
+
+use tollgate_wire::vendor::Vendor;
+use tollgate_wire::{Endpoint, Surface};
+
+pub const OPERATION: &str = "gen_ai.operation.name";
+pub const PROVIDER: &str = "gen_ai.provider.name";
+pub const REQUEST_MODEL: &str = "gen_ai.request.model";
+pub const REQUEST_STREAM: &str = "gen_ai.request.stream";
+pub const RESPONSE_ID: &str = "gen_ai.response.id";
+pub const RESPONSE_MODEL: &str = "gen_ai.response.model";
+pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+/// Seconds from the start of an attempt.
+pub const FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+/// All of the prompt, cached parts included.
+pub const INPUT: &str = "gen_ai.usage.input_tokens";
+/// All of the answer, reasoning included.
+pub const OUTPUT: &str = "gen_ai.usage.output_tokens";
+pub const CACHE_READ: &str = "gen_ai.usage.cache_read.input_tokens";
+pub const CACHE_WRITE: &str = "gen_ai.usage.cache_write.input_tokens";
+pub const REASONING: &str = "gen_ai.usage.reasoning.output_tokens";
+pub const ERROR_TYPE: &str = "error.type";
+pub const HTTP_METHOD: &str = "http.request.method";
+/// As it was sent, where `HTTP_METHOD` is `_OTHER`.
+pub const HTTP_METHOD_SENT: &str = "http.request.method_original";
+pub const HTTP_ROUTE: &str = "http.route";
+pub const HTTP_STATUS: &str = "http.response.status_code";
+pub const SERVER_ADDRESS: &str = "server.address";
+pub const SERVER_PORT: &str = "server.port";
+pub const SERVICE_INSTANCE: &str = "service.instance.id";
+pub const SERVICE_NAME: &str = "service.name";
+pub const SERVICE_VERSION: &str = "service.version";
+pub const URL_PATH: &str = "url.path";
+pub const URL_SCHEME: &str = "url.scheme";
+
+/// What an endpoint does, one of the convention's words where it has one.
+pub fn operation(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Generate(Surface::Completions) => "text_completion",
+        Endpoint::Generate(Surface::Embeddings) => "embeddings",
+        Endpoint::Generate(_) => "chat",
+        Endpoint::CountTokens => "count_tokens",
+    }
+}
+
+/// Whose API a provider speaks, one of the convention's words where it has one, else the provider's id.
+pub fn provider(vendor: Option<Vendor>, id: &str) -> &str {
+    match vendor {
+        Some(Vendor::Openai) => "openai",
+        Some(Vendor::Anthropic) => "anthropic",
+        Some(Vendor::Google) => "gcp.gemini",
+        Some(Vendor::Deepseek) => "deepseek",
+        Some(Vendor::Moonshotai) => "moonshot_ai",
+        Some(Vendor::Mistral) => "mistral_ai",
+        Some(Vendor::Groq) => "groq",
+        Some(Vendor::ZAi | Vendor::Openrouter) | None => id,
+    }
+}
