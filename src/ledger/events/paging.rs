@@ -82,6 +82,12 @@ pub struct Wanted<'a> {
     pub access_key: Option<&'a str>,
     /// Those of one client request, by its id.
     pub request: Option<&'a str>,
+    /// Those of one provider, by its id.
+    pub provider: Option<&'a str>,
+    /// Those of one model, as its provider knows it.
+    pub model: Option<&'a str>,
+    /// Those that failed, or those that did not.
+    pub failed: Option<bool>,
     /// Attempts that were not the last ones of their requests, too.
     pub retries: bool,
     /// Those after this position.
@@ -206,6 +212,9 @@ impl Wanted<'_> {
                 .access_key
                 .is_none_or(|id| event.request.access_key == id)
             && self.request.is_none_or(|id| event.request.id == id)
+            && self.provider.is_none_or(|id| event.attempt.provider.id == id)
+            && self.model.is_none_or(|id| event.attempt.model.id == id)
+            && self.failed.is_none_or(|failed| event.attempt.is(Flag::Error) == failed)
             && (self.retries || event.attempt.is(Flag::Final))
     }
 }
@@ -316,6 +325,9 @@ mod tests {
                 to_ms,
                 access_key: filtered.then_some("app"),
                 request: None,
+                provider: None,
+                model: None,
+                failed: None,
                 retries,
                 after: None,
                 limit,

@@ -53,6 +53,8 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
     assert_eq!(api.get(&path).await, made);
     assert_eq!(ids(&api.get("/providers").await, ITEMS), [id(&made)]);
     let known = api.get("/catalog/models/my-vllm:llama-3").await;
+    let found = api.get("/catalog/models?search=VLLM:LLAMA").await;
+    assert_eq!(ids(&found, "models"), ["my-vllm:llama-3"]);
     assert_eq!(known["modelId"], "llama-3", "it is in force at once");
 
     let kept = models[1]["id"].clone();

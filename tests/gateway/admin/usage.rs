@@ -223,6 +223,38 @@ async fn days_are_added_up_by_provider_and_by_access_key() {
     assert_eq!(by_key["buckets"].as_array().unwrap().len(), 1);
     assert_eq!(by_key["buckets"][0]["groupKey"], "test");
     assert_eq!(by_key["totals"], totals);
+    let by_model = api
+        .get(&format!(
+            "/usage/overview?{ALL}&groupBy=model&extended=true"
+        ))
+        .await;
+    let good = &by_model["buckets"][1];
+    assert_eq!(good["groupKey"], "good:m");
+    let tokens = json!([14, 0, 6]);
+    for tokens_of in [good, &by_model["totals"]] {
+        let of = ["inputTokens", "cacheReadTokens", "outputTokens"].map(|name| &tokens_of[name]);
+        assert_eq!(json!(of), tokens, "{by_model}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_narrowed_by_provider_model_and_outcome() {
+    let (api, _fakes) = start().await;
+    for model in ["good:m", "good:m", "bad:m"] {
+        api.chat(model).await;
+    }
+    listed(&api, &format!("/usage?{ALL}"), 3).await;
+    for (filter, count) in [
+        ("provider=good", 2),
+        ("provider=bad&isError=true", 1),
+        ("provider=good&isError=true", 0),
+        ("model=m", 3),
+        ("model=nothing", 0),
+        ("isError=false&limit=1", 1),
+    ] {
+        let page = api.get(&format!("/usage?{ALL}&{filter}")).await;
+        assert_eq!(events(&page).len(), count, "{filter}: {page}");
+    }
 }
 
 #[tokio::test]
@@ -249,7 +281,7 @@ async fn what_is_not_valid_and_who_may_look() {
             .await;
         assert!(answer["details"][field].is_string(), "{query}: {answer}");
     }
-    let wrong = format!("/usage/overview?{ALL}&groupBy=model");
+    let wrong = format!("/usage/overview?{ALL}&groupBy=colour");
     let answer = api.expect(422, "GET", &wrong, None).await;
     assert!(answer["details"]["groupBy"].is_string(), "{answer}");
 

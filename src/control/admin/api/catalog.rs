@@ -110,6 +110,9 @@ struct CatalogModel {
 struct ModelsQuery {
     /// Only returns models of this provider.
     provider: Option<String>,
+    /// Only returns models whose id, name or alias has this text, whatever its case.
+    #[schemars(length(max = 200))]
+    search: Option<String>,
     #[serde(flatten)]
     page: PageQuery,
 }
@@ -147,6 +150,11 @@ async fn list_models(
         .providers()
         .iter()
         .filter(|provider| is_visible(&context, provider) && wanted(&provider.id));
+    let search = query.search.as_deref().unwrap_or_default().to_lowercase();
+    let has = |text: &str| text.to_lowercase().contains(&search);
+    let found = |(id, _, model): &(String, &Provider, &Model)| {
+        has(id) || has(&model.display_name) || model.aliases.iter().any(|alias| has(alias))
+    };
     let mut all: Vec<(String, &Provider, &Model)> = providers
         .flat_map(|provider| {
             let models = provider.models.iter();
@@ -158,6 +166,7 @@ async fn list_models(
                 )
             })
         })
+        .filter(found)
         .collect();
     all.sort_by(|(one, ..), (other, ..)| other.cmp(one));
     let page = context.page(&query.page, all, |(id, ..)| id);

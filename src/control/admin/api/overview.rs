@@ -49,7 +49,7 @@ struct AIGatewayUsageOverviewBucket {
     /// Start of the UTC day bucket.
     #[schemars(extend("format" = "date-time"))]
     bucket_start: String,
-    /// Provider ID or access key ID, depending on groupBy.
+    /// Provider ID, access key ID or `provider:model`, depending on groupBy.
     group_key: String,
     /// Cost in US dollars as a decimal string, summed over all attempts.
     cost: String,
@@ -57,6 +57,23 @@ struct AIGatewayUsageOverviewBucket {
     requests: u64,
     /// Errored final-attempt count.
     errors: u64,
+    #[serde(flatten)]
+    tokens: Option<Tokens>,
+}
+
+/// What `extended=true` adds: tokens of final attempts.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Tokens {
+    /// Input tokens, cached ones included. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    /// Of them, those read from a provider's cache. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_read_tokens: Option<u64>,
+    /// Output tokens, reasoning included. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
 }
 
 /// All buckets together; the cost is exact before it is rounded to five places.
@@ -68,6 +85,8 @@ struct AIGatewayUsageOverviewTotals {
     requests: u64,
     /// Total errored final-attempt count over the window.
     errors: u64,
+    #[serde(flatten)]
+    tokens: Option<Tokens>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -81,6 +100,8 @@ struct OverviewQuery {
     end_time: Option<String>,
     /// Dimension to break the series down by. Defaults to provider.
     group_by: Option<GroupBy>,
+    /// When true, buckets and totals have tokens, too. Defaults to false.
+    extended: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
@@ -90,6 +111,7 @@ enum GroupBy {
     #[default]
     Provider,
     AccessKey,
+    Model,
 }
 
 /// What was used in all.
@@ -98,6 +120,9 @@ struct Total {
     cost: NanoUsd,
     requests: u64,
     errors: u64,
+    input: u64,
+    cached_read: u64,
+    output: u64,
 }
 
 impl Total {
@@ -105,6 +130,17 @@ impl Total {
         self.cost += rollup.cost;
         self.requests = self.requests.saturating_add(rollup.requests);
         self.errors = self.errors.saturating_add(rollup.failed);
+        self.input = self.input.saturating_add(rollup.input);
+        self.cached_read = self.cached_read.saturating_add(rollup.cached_read);
+        self.output = self.output.saturating_add(rollup.output);
+    }
+
+    fn tokens(&self) -> Tokens {
+        Tokens {
+            input_tokens: Some(self.input),
+            cache_read_tokens: Some(self.cached_read),
+            output_tokens: Some(self.output),
+        }
     }
 }
 
@@ -120,15 +156,17 @@ async fn overview(
         None => Ok(Vec::new()),
     };
     let by = query.group_by.unwrap_or_default();
+    let extended = query.extended == Some(true);
     let mut total = Total::default();
     let mut days: BTreeMap<(Day, String), Total> = BTreeMap::new();
     for rollup in rollups.map_err(bank_error)? {
         let key = match by {
-            GroupBy::Provider => &rollup.provider,
-            GroupBy::AccessKey => &rollup.access_key,
+            GroupBy::Provider => rollup.provider.to_string(),
+            GroupBy::AccessKey => rollup.access_key.to_string(),
+            GroupBy::Model => format!("{}:{}", rollup.provider, rollup.model),
         };
         total.add(&rollup);
-        let bucket = days.entry((rollup.day, key.to_string())).or_default();
+        let bucket = days.entry((rollup.day, key)).or_default();
         bucket.add(&rollup);
     }
     let bucket = |((day, group_key), total): ((Day, String), Total)| AIGatewayUsageOverviewBucket {
@@ -137,6 +175,7 @@ async fn overview(
         cost: dollars(total.cost.0),
         requests: total.requests,
         errors: total.errors,
+        tokens: extended.then(|| total.tokens()),
     };
     Ok(AIGatewayUsageOverview {
         uri: context.here(),
@@ -145,6 +184,7 @@ async fn overview(
             cost: dollars(total.cost.0),
             requests: total.requests,
             errors: total.errors,
+            tokens: extended.then(|| total.tokens()),
         },
     })
 }

@@ -223,6 +223,14 @@ struct UsageQuery {
     /// Filter results to a single client request: all its attempts, with `includeRetries`.
     #[schemars(length(max = 200))]
     request_id: Option<String>,
+    /// Filter results to a single provider, by its canonical ID.
+    #[schemars(length(max = 200))]
+    provider: Option<String>,
+    /// Filter results to a single model, by its canonical ID.
+    #[schemars(length(max = 200))]
+    model: Option<String>,
+    /// Filter results to errors, or to what were none.
+    is_error: Option<bool>,
     /// Cursor from a previous response's `nextPageUri`. Pass to fetch the next page.
     #[schemars(length(max = 200))]
     cursor: Option<String>,
@@ -294,6 +302,9 @@ async fn list(
                 to_ms,
                 access_key: query.access_key_id.as_deref(),
                 request: query.request_id.as_deref(),
+                provider: query.provider.as_deref(),
+                model: query.model.as_deref(),
+                failed: query.is_error,
                 retries: query.include_retries == Some(true),
                 after,
                 limit,
