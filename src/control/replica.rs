@@ -173,11 +173,15 @@ impl Control {
 
     /// Who has this token of the admin API.
     pub fn caller(&self, token: &str) -> Option<Caller> {
-        let digest = token::digest(token);
+        self.caller_by(&token::digest(token))
+    }
+
+    /// Who has the token of the admin API with this digest.
+    pub fn caller_by(&self, digest: &[u8; 32]) -> Option<Caller> {
         let known = self.known.read();
-        let declared = known.declared.api_key(&digest);
+        let declared = known.declared.api_key(digest);
         let is_hidden = |id: &str| known.declared.api_keys.get(id).is_some();
-        let stored = known.stored.api_key(&digest);
+        let stored = known.stored.api_key(digest);
         let (id, key) = declared.or(stored.filter(|(id, _)| !is_hidden(id)))?;
         Some(Caller {
             id: id.to_string(),

@@ -24,7 +24,16 @@ pub(super) fn caller(
     headers: &HeaderMap,
     now: Instant,
 ) -> Result<Caller, ApiError> {
-    let key = bearer(headers);
+    caller_with(state, address, bearer(headers), now)
+}
+
+/// The caller who has this key.
+pub(super) fn caller_with(
+    state: &AdminState,
+    address: IpAddr,
+    key: Option<&str>,
+    now: Instant,
+) -> Result<Caller, ApiError> {
     if let Some(caller) = key.and_then(|key| state.login(key)) {
         return Ok(caller);
     }

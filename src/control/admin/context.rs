@@ -131,6 +131,11 @@ impl Context {
     }
 }
 
+/// A text as a segment of a path, or as a value of a query.
+pub(super) fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
 /// Where clients reach this listener: as configured, or else as they asked for it.
 pub(super) fn base(public_url: Option<&str>, uri: &Uri, headers: &HeaderMap) -> String {
     if let Some(url) = public_url {

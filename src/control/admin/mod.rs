@@ -1,10 +1,11 @@
-//! The operators' listener: the admin API, and `/metrics`, `/healthz`, `/readyz`, `/openapi.json`, `/docs` and `/`,
-//! which need no key.
+//! The operators' listener: the admin API, its console at `/`, and `/metrics`, `/healthz`, `/readyz`, `/openapi.json`,
+//! `/docs` and `/reference`, which need no key.
 //!
 //! ```text
 //!   router: route ─► auth ─► role ─► account ─► query ─► body ─► handler (api/…) ─► answer
 //!                     │                          └ validate ┘ by the schemas of the document
 //!                    pace
+//!   console: session ─► page ─► the same, for the session's caller ─► HTML
 //! ```
 //!
 //! Everything that clients see is made from one table of `operation`s. Invariants: nothing here waits for a provider
@@ -12,6 +13,7 @@
 
 mod api;
 mod auth;
+mod console;
 mod context;
 mod docs;
 mod document;
@@ -69,7 +71,10 @@ async fn serve_table(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let router = router::router(table, open::routes(table), state);
+    let operations = router::operations(table);
+    let console = console::routes(router::serving(operations.clone(), state.clone()));
+    let routes = operations.merge(open::routes(table)).merge(console);
+    let router = router::serving(routes, state);
     listener::serve(listener, router, shutdown).await;
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(super) fn routes(table: &Table) -> Router<AdminState> {
     let openapi = Bytes::from(document.to_string());
     let page = Bytes::from(docs::page(&document));
     Router::new()
-        .route("/", get(index))
+        .route("/reference", get(index))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -50,6 +50,7 @@ pub(super) fn routes(table: &Table) -> Router<AdminState> {
 
 async fn index() -> &'static str {
     "Tollgate, the operators' listener\n\n\
+     /              the console\n\
      /healthz       200 while the process lives\n\
      /readyz        200 while new requests are welcome, 503 and why otherwise\n\
      /metrics       Prometheus metrics\n\

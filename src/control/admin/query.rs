@@ -22,8 +22,16 @@ pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
             "the query is longer than 8 KiB",
         ));
     }
-    query
-        .split('&')
+    form(query)
+}
+
+/// The pairs of a form's body, decoded; as long as it is.
+///
+/// # Errors
+///
+/// 400 when it is not UTF-8.
+pub(super) fn form(text: &str) -> Result<Vec<(String, String)>, ApiError> {
+    text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -37,7 +45,7 @@ fn decoded(text: &str) -> Result<String, ApiError> {
     percent_decode_str(&spaced)
         .decode_utf8()
         .map(Cow::into_owned)
-        .map_err(|_| ApiError::new(Code::BadRequest, "the query is not UTF-8"))
+        .map_err(|_| ApiError::new(Code::BadRequest, "the query or the form is not UTF-8"))
 }
 
 /// Takes all values of a parameter out of a query.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header, request::Parts};
 use axum::middleware::{Next, from_fn_with_state};
@@ -22,7 +22,7 @@ use super::operation::{Needs, Scope};
 use super::rest::Rest;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
-use crate::DEFAULT_ACCOUNT;
+use crate::{Caller, DEFAULT_ACCOUNT};
 use tollgate_base::{clock, random};
 
 /// Largest body, in bytes.
@@ -44,9 +44,9 @@ struct Served {
 #[derive(Clone)]
 struct RequestId(Arc<str>);
 
-/// Routes `table` beside the routes of `open`, which need no key.
-pub(super) fn router(table: &Table, open: Router<AdminState>, state: AdminState) -> Router {
-    let mut router = open;
+/// The routes of `table`.
+pub(super) fn operations(table: &Table) -> Router<AdminState> {
+    let mut router = Router::new();
     for (path, entries) in table.by_path() {
         let mut methods = MethodRouter::new();
         for entry in entries {
@@ -59,6 +59,11 @@ pub(super) fn router(table: &Table, open: Router<AdminState>, state: AdminState)
         router = router.route(path, methods);
     }
     router
+}
+
+/// Answers by `routes`, and with an error where there is none.
+pub(super) fn serving(routes: Router<AdminState>, state: AdminState) -> Router {
+    routes
         .fallback(|| async { ApiError::new(Code::UnknownPath, "there is no such path; see /docs") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(
@@ -92,6 +97,11 @@ async fn envelope(State(state): State<AdminState>, request: Request, next: Next)
     let id: Arc<str> = id.into();
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
+    // Pages read much, and again and again.
+    let level = match request.extensions().get::<Caller>() {
+        Some(_) if method == Method::GET => log::Level::Debug,
+        _ => log::Level::Info,
+    };
     let mut response = next.run(request).await;
     rest.finish(&mut response).await;
 
@@ -114,7 +124,10 @@ async fn envelope(State(state): State<AdminState>, request: Request, next: Next)
         let caller = caller.as_deref().unwrap_or("-");
         let ms = started.elapsed().as_millis();
         // The template, not the path: a token may have been sent where an id belongs.
-        log::info!("admin: {method} {path} {status} caller={caller} request={id} {ms}ms");
+        log::log!(
+            level,
+            "admin: {method} {path} {status} caller={caller} request={id} {ms}ms"
+        );
     }
     response
 }
@@ -153,7 +166,11 @@ async fn handled(
     let (mut parts, body) = request.into_parts();
     let address = address(&parts.extensions);
     let now = clock::now();
-    let caller = auth::caller(&state, address, &parts.headers, now)?;
+    // The console has asked already who it is.
+    let caller = match parts.extensions.remove::<Caller>() {
+        Some(caller) => caller,
+        None => auth::caller(&state, address, &parts.headers, now)?,
+    };
     served.caller = Some(caller.id.as_str().into());
     auth::allow(&caller, operation.needs)?;
     auth::pace(&state, (&caller, operation.needs), now)?;
@@ -284,12 +301,8 @@ async fn json(headers: &HeaderMap, body: Body) -> Result<Value, ApiError> {
             "send JSON with `Content-Type: application/json`, not compressed",
         ));
     }
-    let body = tokio::time::timeout(BODY_TIME, collect(body))
-        .await
-        .map_err(|_| ApiError::new(Code::TooSlow, "the body did not arrive within 30 seconds"))??;
-    let text = std::str::from_utf8(&body)
-        .map_err(|_| ApiError::new(Code::BadRequest, "the body is not UTF-8"))?;
-    serde_json::from_str(text).map_err(|error| {
+    let text = text(body, BODY_MAX).await?;
+    serde_json::from_str(&text).map_err(|error| {
         // The error's own text may show what it found.
         let (line, column) = (error.line(), error.column());
         let what = format!("the body is not JSON, at line {line}, column {column}");
@@ -297,18 +310,33 @@ async fn json(headers: &HeaderMap, body: Body) -> Result<Value, ApiError> {
     })
 }
 
-async fn collect(body: Body) -> Result<Bytes, ApiError> {
+/// The body as text, of at most so many bytes.
+pub(super) async fn text(body: Body, most: usize) -> Result<String, ApiError> {
+    let body = tokio::time::timeout(BODY_TIME, at_most(body, most))
+        .await
+        .map_err(|_| ApiError::new(Code::TooSlow, "the body did not arrive within 30 seconds"))??;
+    let body = body.ok_or_else(|| {
+        let what = format!("the body is larger than {} KiB", most >> 10);
+        ApiError::new(Code::TooLarge, what)
+    })?;
+    String::from_utf8(body).map_err(|_| ApiError::new(Code::BadRequest, "the body is not UTF-8"))
+}
+
+/// All of an answer of ours.
+pub(super) async fn whole(body: Body) -> Result<Vec<u8>, ApiError> {
+    Ok(at_most(body, usize::MAX).await?.unwrap_or_default())
+}
+
+/// The body, unless it has more than `most` bytes.
+async fn at_most(body: Body, most: usize) -> Result<Option<Vec<u8>>, ApiError> {
     let mut stream = body.into_data_stream();
     let mut all = Vec::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| ApiError::new(Code::BadRequest, "the body broke off"))?;
-        if all.len() + chunk.len() > BODY_MAX {
-            return Err(ApiError::new(
-                Code::TooLarge,
-                "the body is larger than 1 MiB",
-            ));
+        if all.len() + chunk.len() > most {
+            return Ok(None);
         }
         all.extend_from_slice(&chunk);
     }
-    Ok(all.into())
+    Ok(Some(all))
 }

@@ -9,6 +9,7 @@ use crate::resource::ApiKey;
 use crate::{Caller, Control};
 use tollgate_base::Pace;
 use tollgate_config::catalog::Catalog;
+use tollgate_config::secrets::token;
 use tollgate_ledger::bank::{self, Bank};
 use tollgate_store::Database;
 use tollgate_store::redis::Cooldowns;
@@ -106,7 +107,12 @@ impl AdminState {
 
     /// Whose key this is; notes that it was used.
     pub(super) fn login(&self, key: &str) -> Option<Caller> {
-        let caller = self.control.caller(key)?;
+        self.login_by(&token::digest(key))
+    }
+
+    /// The same, by the key's digest.
+    pub(super) fn login_by(&self, digest: &[u8; 32]) -> Option<Caller> {
+        let caller = self.control.caller_by(digest)?;
         self.control.mark_api_key(&caller.id);
         Some(caller)
     }

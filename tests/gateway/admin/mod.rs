@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod configurations;
+mod console;
 mod gateway_config;
 mod help;
 mod money;

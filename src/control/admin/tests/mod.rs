@@ -211,7 +211,7 @@ async fn says_how_the_process_is_and_stops_when_told() {
         (200, EXPOSITION)
     );
     assert!(metrics.body.contains("none 503 1\n"), "{}", metrics.body);
-    let index = listener.get("/").await;
+    let index = listener.get("/reference").await;
     assert!(index.status == 200 && index.body.contains("/metrics"));
 
     stop.send(()).unwrap();

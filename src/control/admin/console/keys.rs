@@ -1,0 +1,352 @@
+//! Access keys and API keys: listed, made, shown, revoked.
+
+use std::collections::BTreeMap;
+
+use axum::http::{Method, StatusCode};
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+use super::api::Fault;
+use super::format::{away, day, list, text};
+use super::forms::{Form, put};
+use super::limits;
+use super::view::{self, badge, facts};
+use super::visit::{self, Answer, Answered, Visit};
+use crate::admin::operation::Needs;
+use tollgate_config::secrets::Role;
+
+/// One of the two kinds.
+pub(super) struct Kind {
+    segment: &'static str,
+    /// Of the API's list.
+    items: &'static str,
+    title: &'static str,
+    one: &'static str,
+    many: &'static str,
+    /// What is said where there are none.
+    first: &'static str,
+    /// Whether applications use it, rather than operators.
+    serves: bool,
+}
+
+/// What applications send.
+pub(super) const ACCESS: Kind = Kind {
+    segment: "access-keys",
+    items: "aiGatewayAccessKeys",
+    title: "Access keys",
+    one: "access key",
+    many: "access keys",
+    first: "Make one for each application: it says who calls, what it may call, and how much it may spend.",
+    serves: true,
+};
+
+/// What operators send.
+pub(super) const API: Kind = Kind {
+    segment: "api-keys",
+    items: "aiGatewayApiKeys",
+    title: "API keys",
+    one: "API key",
+    many: "API keys",
+    first: "Make one for each person or program that manages this gateway, with no more of a role than it needs.",
+    serves: false,
+};
+
+/// The fields of a form that makes one, besides limits.
+const FIELDS: [&str; 4] = ["name", "description", "accessKeyConfigurationId", "role"];
+
+pub(super) async fn answer(visit: &Visit, kind: &Kind, post: bool, rest: &[&str]) -> Answered {
+    match (post, rest) {
+        (false, []) => all(visit, kind, None).await,
+        (true, []) => create(visit, kind).await,
+        (false, [id]) => one(visit, kind, id).await,
+        (false, [id, "revoke"]) => {
+            let (title, key) = named(visit, kind, id).await?;
+            let what = format!(
+                "Revoke {title} ({})? It is refused by every gateway within a second, and cannot be brought back. \
+                 Requests under way are finished.",
+                text(&key, "keyRedacted"),
+            );
+            let back = visit::page(kind.segment, id);
+            let title = format!("Revoke {title}");
+            Ok(view::confirm(visit, &title, &what, "Revoke", &back).await)
+        }
+        (true, [id, "revoke"]) => {
+            visit
+                .send(Method::DELETE, &visit::resource(kind.segment, id), None)
+                .await?;
+            Ok(Answer::See(
+                visit.to(&section(kind), &[("done", "revoked")]),
+            ))
+        }
+        _ => Err(super::not_there(post)),
+    }
+}
+
+fn section(kind: &Kind) -> String {
+    format!("/console/{}", kind.segment)
+}
+
+async fn named(visit: &Visit, kind: &Kind, id: &str) -> Result<(String, Value), Fault> {
+    let key = visit.own(&visit::resource(kind.segment, id), &[]).await?;
+    let name = key["name"].as_str().unwrap_or(id);
+    Ok((format!("the {} “{name}”", kind.one), key))
+}
+
+async fn all(visit: &Visit, kind: &Kind, fault: Option<&Fault>) -> Answered {
+    let pairs = [("beforeId", visit.asked("beforeId"))];
+    let answer = visit.own(&format!("/{}", kind.segment), &pairs).await?;
+    let keys = list(&answer, kind.items);
+    let configurations = match kind.serves {
+        true => visit.own("/access-key-configurations", &[]).await?,
+        false => Value::Null,
+    };
+    let main = html! {
+        @if keys.is_empty() {
+            (view::empty(&format!("No {} yet", kind.many), &html! { p { (kind.first) } }))
+        } @else {
+            (view::to_form(visit, &format!("New {}", kind.one)))
+            (table(visit, kind, keys))
+        }
+        (view::paging(visit, &answer))
+        @if visit.may_change() { (form(visit, kind, &configurations, fault)) }
+    };
+    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
+    Ok(view::with_status(visit, status, kind.title, main).await)
+}
+
+fn table(visit: &Visit, kind: &Kind, keys: &[Value]) -> Markup {
+    let columns = [
+        ("Name", ""),
+        ("Key", ""),
+        (if kind.serves { "Configuration" } else { "Role" }, ""),
+        ("Limits", "wide"),
+        ("Last used", ""),
+        ("Made", "wide"),
+    ];
+    let columns: Vec<_> = columns
+        .into_iter()
+        .filter(|(name, _)| kind.serves || *name != "Limits")
+        .collect();
+    view::table(
+        "The newest first",
+        &columns,
+        &html! {
+            @for key in keys {
+                tr {
+                    th scope="row" {
+                        a href=(visit.to(&visit::page(kind.segment, text(key, "id")), &[])) { (name(key)) }
+                        @if view::is_declared(key) { " " (badge("plain", "in the file")) }
+                    }
+                    td { code { (text(key, "keyRedacted")) } }
+                    td { (scope(visit, kind, key)) }
+                    @if kind.serves { td.wide { (limits::shown(key)) } }
+                    td { (used(key)) }
+                    td.wide { (day(text(key, "createdAt"))) }
+                }
+            }
+        },
+    )
+}
+
+/// The names of access keys by their ids, of the newest ones.
+pub(super) async fn names(visit: &Visit) -> BTreeMap<String, String> {
+    if !visit.may(Needs::Read) {
+        return BTreeMap::new();
+    }
+    // Without them ids are shown.
+    let keys = visit.own("/access-keys", &[]).await.unwrap_or_default();
+    let named = list(&keys, ACCESS.items).iter();
+    let named = named.map(|key| (text(key, "id").to_owned(), name(key).to_owned()));
+    named.collect()
+}
+
+fn name(key: &Value) -> &str {
+    key["name"].as_str().unwrap_or_else(|| text(key, "id"))
+}
+
+fn used(key: &Value) -> Markup {
+    match key["lastUsed"].as_str() {
+        Some(used) => away(used),
+        None => html! { span.quiet { "never" } },
+    }
+}
+
+fn scope(visit: &Visit, kind: &Kind, key: &Value) -> Markup {
+    let configuration = &key["accessKeyConfiguration"];
+    html! {
+        @if !kind.serves {
+            (key["role"].as_str().unwrap_or(Role::Full.as_str()))
+        } @else if configuration.is_null() {
+            span.quiet { "allows all" }
+        } @else {
+            a href=(visit.to(&visit::page("configurations", text(configuration, "id")), &[])) { (text(configuration, "name")) }
+        }
+    }
+}
+
+async fn one(visit: &Visit, kind: &Kind, id: &str) -> Answered {
+    let key = visit.own(&visit::resource(kind.segment, id), &[]).await?;
+    let limits = limits::words(&key);
+    let declared = view::is_declared(&key);
+    let mut all = vec![
+        ("Id", html! { code { (text(&key, "id")) } }),
+        ("Key", html! { code { (text(&key, "keyRedacted")) } }),
+        (
+            if kind.serves { "Configuration" } else { "Role" },
+            scope(visit, kind, &key),
+        ),
+        ("Last used", used(&key)),
+        (
+            "Made",
+            html! { (day(text(&key, "createdAt"))) " by " (text(&key["createdBy"], "id")) },
+        ),
+    ];
+    if kind.serves {
+        let limits = if limits.is_empty() {
+            "none of its own".to_owned()
+        } else {
+            limits.join(", ")
+        };
+        all.push(("Limits", html! { (limits) }));
+    }
+    if let Some(description) = key["description"].as_str() {
+        all.push(("Description", html! { (description) }));
+    }
+    let main = html! {
+        (facts(&all))
+        div.buttons {
+            @if kind.serves {
+                a.button href=(visit.to("/console/requests", &[("key", id)])) { "Its requests" }
+            }
+            @if visit.may_change() && !declared {
+                a.button.danger href=(visit.to(&format!("{}/revoke", visit::page(kind.segment, id)), &[])) { "Revoke" }
+            }
+        }
+        @if declared { p.quiet { "It is declared in the configuration file, and changed there." } }
+        @if kind.serves {
+            h2 { "How to use it" }
+            (snippets(&visit.proxy, "YOUR_TOKEN"))
+        }
+    };
+    Ok(view::shown(visit, name(&key), main).await)
+}
+
+fn form(visit: &Visit, kind: &Kind, configurations: &Value, fault: Option<&Fault>) -> Markup {
+    let form = Form::new(visit, fault, &[]);
+    let configurations = list(configurations, "aiGatewayAccessKeyConfigurations");
+    let mut choices = vec![("", "None: all is allowed")];
+    choices.extend(
+        configurations
+            .iter()
+            .map(|one| (text(one, "id"), name(one))),
+    );
+    let roles = [
+        (Role::Full.as_str(), "full: reads and changes everything"),
+        (Role::ReadOnly.as_str(), "read-only: reads everything"),
+        (
+            Role::UsageOnly.as_str(),
+            "usage-only: reads usage and the balance",
+        ),
+    ];
+    let names = limits::names(&[limits::RATES]);
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(FIELDS).collect();
+    html! {
+        section.card aria-labelledby="new" {
+            h2 #new { "New " (kind.one) }
+            (form.others(&names))
+            form method="post" action=(visit.to(&section(kind), &[])) {
+                (view::token(visit))
+                (form.line("name", "Name", "For people, as in Web app", false))
+                (form.line("description", "Description", "", false))
+                @if kind.serves {
+                    (form.choice("accessKeyConfigurationId", "Configuration", "What it may call, and with whose keys", &choices))
+                    (limits::fields(&form, &[limits::RATES]))
+                } @else {
+                    (form.choice("role", "Role", "", &roles))
+                }
+                button.primary type="submit" { "Create" }
+            }
+        }
+    }
+}
+
+async fn create(visit: &Visit, kind: &Kind) -> Answered {
+    let mut body = Map::new();
+    for name in FIELDS {
+        put(&mut body, name, visit.sent(name));
+    }
+    if let Some(limits) = limits::sent(visit, &[limits::RATES]) {
+        body.insert("limits".to_owned(), limits);
+    }
+    let path = format!("/{}", kind.segment);
+    let made = match visit.send(Method::POST, &path, Some(&body.into())).await {
+        Ok(made) => made,
+        Err(fault) => {
+            let fault = limits::at_fields(visit, fault.of_form()?);
+            return all(visit, kind, Some(&fault)).await;
+        }
+    };
+    let token = text(&made, "token");
+    let main = html! {
+        p.notice role="status" {
+            strong { "Keep this token now." } " It is shown only this once, and works on every gateway within a second."
+        }
+        p.token { code #token { (token) } " " button type="button" data-copy="token" hidden { "Copy" } }
+        div.buttons {
+            a.button href=(visit.to(&section(kind), &[])) { "To all " (kind.many) }
+        }
+        @if kind.serves {
+            h2 { "How to use it" }
+            (snippets(&visit.proxy, token))
+        }
+    };
+    Ok(view::shown(visit, name(&made), main).await)
+}
+
+/// How programs use a key.
+fn snippets(proxy: &str, token: &str) -> Markup {
+    let all = [
+        (
+            "curl",
+            format!(
+                "curl {proxy}/v1/chat/completions \\\n  -H 'Authorization: Bearer {token}' \\\n  -H 'Content-Type: \
+                 application/json' \\\n  -d '{{\"model\": \"openai:gpt-4o\", \"messages\": [{{\"role\": \"user\", \
+                 \"content\": \"Hello\"}}]}}'"
+            ),
+        ),
+        (
+            "OpenAI SDK (Python)",
+            format!(
+                "from openai import OpenAI\n\nclient = OpenAI(\n    base_url=\"{proxy}/v1\",\n    api_key=\"{token}\",\n)"
+            ),
+        ),
+        (
+            "Anthropic SDK (Python)",
+            format!(
+                "from anthropic import Anthropic\n\nclient = Anthropic(\n    base_url=\"{proxy}\",\n    api_key=\"{token}\",\n)"
+            ),
+        ),
+        (
+            "Claude Code",
+            format!(
+                "export ANTHROPIC_BASE_URL={proxy}\nexport ANTHROPIC_AUTH_TOKEN='{token}'\nclaude"
+            ),
+        ),
+        (
+            "Codex",
+            format!(
+                "# ~/.codex/config.toml\nmodel_provider = \"tollgate\"\n\n[model_providers.tollgate]\nname = \"Tollgate\"\n\
+                 base_url = \"{proxy}/v1\"\nenv_key = \"TOLLGATE_KEY\"\nwire_api = \"responses\"\n\n# in the shell\n\
+                 export TOLLGATE_KEY='{token}'"
+            ),
+        ),
+    ];
+    html! {
+        @for (place, (what, text)) in all.iter().enumerate() {
+            details open[place == 0] {
+                summary { (what) }
+                pre tabindex="0" { (text) }
+            }
+        }
+    }
+}

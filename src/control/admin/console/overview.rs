@@ -1,0 +1,325 @@
+//! What was used lately, beside the time before.
+
+use std::collections::BTreeMap;
+
+use futures::try_join;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::api::Fault;
+use super::chart::{Bar, bars, share};
+use super::format::{change, count, list, number, rough, short, text, usd};
+use super::view;
+use super::visit::{Answered, Visit};
+use tollgate_base::clock;
+use tollgate_base::time::civil;
+
+/// A time to look at: its name in the query, its days, what it and the time before it are called.
+struct Period {
+    name: &'static str,
+    days: u64,
+    label: &'static str,
+    before: &'static str,
+}
+
+const PERIODS: [Period; 5] = [
+    Period {
+        name: "day",
+        days: 1,
+        label: "Today",
+        before: "all of yesterday",
+    },
+    Period {
+        name: "week",
+        days: 7,
+        label: "7 days",
+        before: "the 7 days before",
+    },
+    Period {
+        name: "month",
+        days: 30,
+        label: "30 days",
+        before: "the 30 days before",
+    },
+    Period {
+        name: "quarter",
+        days: 90,
+        label: "90 days",
+        before: "the 90 days before",
+    },
+    Period {
+        name: "year",
+        days: 365,
+        label: "365 days",
+        before: "the 365 days before",
+    },
+];
+
+const DEFAULT: &Period = &PERIODS[1];
+
+/// Most rows of a table.
+const ROWS: usize = 10;
+
+pub(super) async fn show(visit: &Visit) -> Answered {
+    let asked = visit.asked("period");
+    let period = PERIODS.iter().find(|period| period.name == asked);
+    let period = period.unwrap_or(DEFAULT);
+    let today = clock::wall_ms() / 86_400_000;
+    let first = (today + 1).saturating_sub(period.days);
+    let earlier = first.saturating_sub(period.days);
+    let (start, before, end) = (midnight(first), midnight(earlier), midnight(first));
+    let (providers, models, keys, before) = try_join!(
+        usage(visit, "provider", &start, ""),
+        usage(visit, "model", &start, ""),
+        usage(visit, "accessKey", &start, ""),
+        usage(visit, "provider", &before, &end),
+    )?;
+    let names = super::keys::names(visit).await;
+    let (now, before) = (&providers["totals"], &before["totals"]);
+    let main = html! {
+        (choice(visit, period))
+        (figures(now, before, period))
+        @if number(now, "requests") == 0 {
+            (view::empty("No requests in this time", &html! {
+                p {
+                    "Point an SDK at " code { (visit.proxy) } " with an access key. "
+                    a href=(visit.to("/console/access-keys", &[])) { "Access keys" } " shows how."
+                }
+            }))
+        } @else {
+            (charts(&providers, first, period))
+            (ranking("By provider", "Provider", &providers, |key| {
+                html! { a href=(visit.to("/console/requests", &[("provider", key)])) { (key) } }
+            }))
+            (ranking("By model", "Model", &models, |key| {
+                let (provider, model) = key.split_once(':').unwrap_or(("", key));
+                let target = visit.to("/console/requests", &[("provider", provider), ("model", model)]);
+                html! { a href=(target) { (key) } }
+            }))
+            (ranking("By access key", "Access key", &keys, |key| {
+                let name = names.get(key).map_or(key, String::as_str);
+                html! { a href=(visit.to("/console/requests", &[("key", key)])) { (name) } }
+            }))
+        }
+    };
+    Ok(view::shown(visit, "Overview", main).await)
+}
+
+async fn usage(visit: &Visit, by: &str, start: &str, end: &str) -> Result<Value, Fault> {
+    let pairs = [
+        ("startTime", start),
+        ("endTime", end),
+        ("groupBy", by),
+        ("extended", "true"),
+    ];
+    visit.own("/usage/overview", &pairs).await
+}
+
+/// A day's begin; days are counted from 1970.
+fn midnight(day: u64) -> String {
+    format!("{}T00:00:00Z", date(day))
+}
+
+fn date(day: u64) -> String {
+    let (year, month, day) = civil(day);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+fn choice(visit: &Visit, now: &Period) -> Markup {
+    html! {
+        nav.choice aria-label="Time" {
+            @for period in &PERIODS {
+                a href=(visit.here_with("period", period.name))
+                    aria-current=[(period.name == now.name).then_some("true")] { (period.label) }
+            }
+        }
+    }
+}
+
+fn figures(now: &Value, before: &Value, period: &Period) -> Markup {
+    let figure = |name: &str, shown: String, now: f64, before: f64, less_is_good: Option<bool>| {
+        let change = change(now, before);
+        let class = match less_is_good {
+            Some(less) if change.is_some() && now < before => {
+                if less {
+                    "good"
+                } else {
+                    "worse"
+                }
+            }
+            Some(less) if change.is_some() && now > before => {
+                if less {
+                    "worse"
+                } else {
+                    "good"
+                }
+            }
+            _ => "quiet",
+        };
+        html! {
+            div.figure {
+                dt { (name) }
+                dd { (shown) }
+                @if let Some(change) = change { dd.change.(class) { (change) } }
+            }
+        }
+    };
+    let counted = |name: &str, label: &str, less_is_good| {
+        let (now, before) = (number(now, name), number(before, name));
+        let (shown, now, before) = (
+            short(now),
+            rough(&now.to_string()),
+            rough(&before.to_string()),
+        );
+        figure(label, shown, now, before, less_is_good)
+    };
+    let (cost, cost_before) = (text(now, "cost"), text(before, "cost"));
+    html! {
+        dl.figures {
+            (counted("requests", "Requests", None))
+            (counted("errors", "Errors", Some(true)))
+            (counted("inputTokens", "Tokens in", None))
+            (counted("outputTokens", "Tokens out", None))
+            (figure("Cost", usd(cost), rough(cost), rough(cost_before), None))
+        }
+        p.quiet {
+            @if number(before, "requests") > 0 { "Compared with " (period.before) "." } @else { "There were no requests in " (period.before) "." }
+            " Days are UTC."
+        }
+    }
+}
+
+/// What one day, provider, model or key comes to.
+#[derive(Default)]
+struct Sum {
+    requests: u64,
+    errors: u64,
+    tokens: u64,
+    cost: f64,
+}
+
+impl Sum {
+    fn add(&mut self, bucket: &Value) {
+        self.requests += number(bucket, "requests");
+        self.errors += number(bucket, "errors");
+        self.tokens += number(bucket, "inputTokens") + number(bucket, "outputTokens");
+        self.cost += rough(text(bucket, "cost"));
+    }
+
+    fn cost(&self) -> String {
+        usd(&format!("{:.5}", self.cost))
+    }
+}
+
+fn charts(usage: &Value, first: u64, period: &Period) -> Markup {
+    // A year of days is more than a chart can show: weeks, then.
+    let step = if period.days > 90 { 7 } else { 1 };
+    let mut days: BTreeMap<u64, Sum> = (0..period.days)
+        .step_by(step)
+        .map(|day| (day, Sum::default()))
+        .collect();
+    let place: BTreeMap<String, u64> = (0..period.days)
+        .map(|day| (date(first + day), day))
+        .collect();
+    for bucket in list(usage, "buckets") {
+        let day = text(bucket, "bucketStart").get(..10).unwrap_or_default();
+        if let Some(day) = place.get(day) {
+            let step = u64::try_from(step).unwrap_or(1);
+            days.entry(day - day % step).or_default().add(bucket);
+        }
+    }
+    if days.len() < 2 {
+        return html! {};
+    }
+    let ends = (date(first), date(first + period.days - 1));
+    let ends = (&*ends.0, &*ends.1);
+    let what = if step > 1 { "week" } else { "day" };
+    let most = |value: fn(&Sum) -> f64| {
+        days.values()
+            .max_by(|one, other| value(one).total_cmp(&value(other)))
+    };
+    let requests = |sum: &Sum| rough(&sum.requests.to_string());
+    let bar = |value: f64, bad: u64, day: u64, said: String| Bar {
+        value,
+        bad: rough(&bad.to_string()),
+        words: format!("{}: {said}", date(first + day)),
+    };
+    let by_requests: Vec<Bar> = days
+        .iter()
+        .map(|(day, sum)| {
+            let said = format!(
+                "{} requests, {} errors",
+                count(sum.requests),
+                count(sum.errors)
+            );
+            bar(requests(sum), sum.errors, *day, said)
+        })
+        .collect();
+    let by_cost: Vec<Bar> = days
+        .iter()
+        .map(|(day, sum)| bar(sum.cost, 0, *day, sum.cost()))
+        .collect();
+    let most_requests = most(requests).map_or(0, |sum| sum.requests);
+    let most_cost = most(|sum| sum.cost).map(Sum::cost).unwrap_or_default();
+    html! {
+        div.charts {
+            (bars(&format!("Requests by {what}, errors in red"), &by_requests, &short(most_requests), ends))
+            (bars(&format!("Cost by {what}"), &by_cost, &most_cost, ends))
+        }
+        details {
+            summary { "The charts as a table" }
+            (view::table(&format!("By {what}"), &[("From", ""), ("Requests", "n"), ("Errors", "n"), ("Tokens", "n"), ("Cost", "n")], &html! {
+                @for (day, sum) in days.iter().rev() {
+                    tr {
+                        th scope="row" { (date(first + day)) }
+                        td.n { (count(sum.requests)) }
+                        td.n { (count(sum.errors)) }
+                        td.n { (count(sum.tokens)) }
+                        td.n { (sum.cost()) }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+/// The rows with the most requests.
+fn ranking(caption: &str, heading: &str, usage: &Value, name: impl Fn(&str) -> Markup) -> Markup {
+    let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
+    for bucket in list(usage, "buckets") {
+        sums.entry(text(bucket, "groupKey"))
+            .or_default()
+            .add(bucket);
+    }
+    let mut rows: Vec<(&str, Sum)> = sums.into_iter().collect();
+    rows.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.requests));
+    let all: u64 = rows.iter().map(|(_, sum)| sum.requests).sum();
+    let left_out = rows.len().saturating_sub(ROWS);
+    let columns = [
+        (heading, ""),
+        ("Share", "wide"),
+        ("Requests", "n"),
+        ("Errors", "n"),
+        ("Tokens", "n wide"),
+        ("Cost", "n"),
+    ];
+    html! {
+        (view::table(caption, &columns, &html! {
+            @for (key, sum) in rows.iter().take(ROWS) {
+                tr {
+                    th scope="row" { (name(key)) }
+                    td.wide { (share(rough(&sum.requests.to_string()), rough(&all.to_string()))) }
+                    td.n { (count(sum.requests)) }
+                    td.n { (count(sum.errors)) }
+                    td.n.wide { (short(sum.tokens)) }
+                    td.n { (sum.cost()) }
+                }
+            }
+        }))
+        @if left_out > 0 { p.quiet { "The " (ROWS) " with the most requests; " (count(count_of(left_out))) " more are not shown." } }
+    }
+}
+
+fn count_of(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

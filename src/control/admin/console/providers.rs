@@ -1,0 +1,253 @@
+//! Providers: which there are, their keys, and which of these rest.
+
+use axum::http::{Method, StatusCode};
+use futures::try_join;
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+use super::api::Fault;
+use super::format::{away, count, list, number, text, texts};
+use super::forms::{Form, put};
+use super::view::{self, badge};
+use super::visit::{self, Answer, Answered, Visit};
+use crate::admin::context::escaped;
+
+const HERE: &str = "/console/providers";
+const FIELDS: [&str; 4] = ["providerId", "name", "value", "keySource"];
+
+pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered {
+    match (post, rest) {
+        (false, []) => all(visit, None).await,
+        (true, []) => create(visit).await,
+        (_, ["keys", id, change @ ("rotate" | "delete")]) => {
+            let path = visit::resource("provider-keys", id);
+            let key = visit.own(&path, &[]).await?;
+            match (post, *change) {
+                (false, "rotate") => rotate_form(visit, &key, None).await,
+                (false, _) => {
+                    let title = format!("Delete “{}”", text(&key, "name"));
+                    let what = format!(
+                        "Delete the provider key “{}” ({}) of {}? Requests that need it fail from then on.",
+                        text(&key, "name"),
+                        text(&key, "keyRedacted"),
+                        text(&key, "providerId"),
+                    );
+                    Ok(view::confirm(visit, &title, &what, "Delete", HERE).await)
+                }
+                (true, "rotate") => {
+                    let body = json!({"name": text(&key, "name"), "value": visit.sent("value")});
+                    let path = format!("{path}/rotate");
+                    match visit.send(Method::POST, &path, Some(&body)).await {
+                        Ok(_) => Ok(done(visit, "rotated")),
+                        Err(fault) => rotate_form(visit, &key, Some(&fault.of_form()?)).await,
+                    }
+                }
+                (true, _) => {
+                    visit.send(Method::DELETE, &path, None).await?;
+                    Ok(done(visit, "deleted"))
+                }
+            }
+        }
+        (true, ["keys", id, "clear"]) => {
+            let path = visit::resource("cool-downs", id);
+            visit.change(Method::DELETE, &path, None).await?;
+            Ok(done(visit, "cleared"))
+        }
+        _ => Err(super::not_there(post)),
+    }
+}
+
+fn done(visit: &Visit, what: &str) -> Answer {
+    Answer::See(visit.to(HERE, &[("done", what)]))
+}
+
+async fn all(visit: &Visit, fault: Option<&Fault>) -> Answered {
+    let pairs = [("beforeId", visit.asked("beforeId"))];
+    let (providers, keys, resting) = try_join!(
+        visit.get("/catalog/providers", &[]),
+        visit.own("/provider-keys", &pairs),
+        visit.get("/cool-downs", &[]),
+    )?;
+    let mut providers: Vec<&Value> = list(&providers, "providers").iter().collect();
+    providers.sort_by_key(|provider| text(provider, "id"));
+    let resting = list(&resting, "coolDowns");
+    let main = html! {
+        div #resting data-live="5000" { (cool_downs(visit, resting)) }
+        (view::to_form(visit, "New provider key"))
+        (keys_table(visit, list(&keys, "aiGatewayProviderKeys"), resting))
+        (view::paging(visit, &keys))
+        @if visit.may_change() { (form(visit, &providers, fault)) }
+        (table(visit, &providers))
+    };
+    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
+    Ok(view::with_status(visit, status, "Providers", main).await)
+}
+
+fn cool_downs(visit: &Visit, resting: &[Value]) -> Markup {
+    let columns = [
+        ("Provider key", ""),
+        ("For", ""),
+        ("Why", ""),
+        ("Ends", ""),
+        ("Change", ""),
+    ];
+    html! {
+        @if resting.is_empty() {
+            p.notice { "No provider key rests: each is tried in its turn." }
+        } @else {
+            (view::table("Provider keys that rest, and are tried last", &columns, &html! {
+                @for one in resting {
+                    @let key = text(one, "providerKeyId");
+                    tr {
+                        th scope="row" { (key) " " span.quiet { (text(one, "providerId")) } }
+                        td { @match one["modelId"].as_str() { Some(model) => { (model) }, None => "all models" } }
+                        td { (badge("bad", text(one, "reason"))) }
+                        td { (away(text(one, "until"))) }
+                        td { @if visit.may_change() { (view::action(visit, &format!("{HERE}/keys/{}/clear", escaped(key)), "", "Clear")) } }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+fn keys_table(visit: &Visit, keys: &[Value], resting: &[Value]) -> Markup {
+    let columns = [
+        ("Key", ""),
+        ("Provider", ""),
+        ("Value", "wide"),
+        ("Whose", "wide"),
+        ("Last used", ""),
+        ("State", ""),
+        ("Change", ""),
+    ];
+    if keys.is_empty() {
+        return view::empty(
+            "No provider keys yet",
+            &html! {
+                p { "Without one a provider that needs a key is not called. Add one below, or in the configuration file." }
+            },
+        );
+    }
+    let rests = |id: &str| resting.iter().any(|one| text(one, "providerKeyId") == id);
+    view::table(
+        "Provider keys",
+        &columns,
+        &html! {
+            @for key in keys {
+                @let id = text(key, "id");
+                @let changes = visit.may_change() && !view::is_declared(key);
+                tr {
+                    th scope="row" { (text(key, "name")) }
+                    td { (text(key, "providerId")) }
+                    td.wide { code { (text(key, "keyRedacted")) } }
+                    td.wide { @if text(key, "keySource") == "managed" { "managed" } @else { "user" } }
+                    td { @match key["lastUsed"].as_str() { Some(used) => { (away(used)) }, None => { span.quiet { "never" } } } }
+                    td {
+                        @if rests(id) { (badge("bad", "rests")) } @else { (badge("good", "ready")) }
+                        @if view::is_declared(key) { " " (badge("plain", "in the file")) }
+                    }
+                    td {
+                        @if changes {
+                            @for (word, change) in [("Rotate", "rotate"), ("Delete", "delete")] {
+                                a.button href=(visit.to(&format!("{HERE}/keys/{}/{change}", escaped(id)), &[])) {
+                                    (word) span.hidden { " " (text(key, "name")) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn table(visit: &Visit, providers: &[&Value]) -> Markup {
+    let columns = [
+        ("Provider", ""),
+        ("Address", "wide"),
+        ("APIs", "wide"),
+        ("Models", "n"),
+        ("Kind", ""),
+    ];
+    view::table(
+        "Providers of the catalog",
+        &columns,
+        &html! {
+            @for provider in providers {
+                @let id = text(provider, "id");
+                tr {
+                    th scope="row" {
+                        a href=(visit.to("/console/catalog", &[("provider", id)])) { (text(provider, "displayName")) }
+                        " " span.quiet { (id) }
+                    }
+                    td.wide { code { (text(provider, "baseUrl")) } }
+                    td.wide { (texts(provider, "surfaces").join(", ")) }
+                    td.n { (count(number(provider, "modelCount"))) }
+                    td { @if provider["builtIn"] == true { (badge("plain", "built in")) } @else { (badge("plain", "custom")) } }
+                }
+            }
+        },
+    )
+}
+
+fn form(visit: &Visit, providers: &[&Value], fault: Option<&Fault>) -> Markup {
+    let form = Form::new(visit, fault, &[]);
+    let choices: Vec<(&str, &str)> = providers
+        .iter()
+        .map(|provider| (text(provider, "id"), text(provider, "displayName")))
+        .collect();
+    html! {
+        section.card aria-labelledby="new" {
+            h2 #new { "New provider key" }
+            (form.others(&FIELDS))
+            form method="post" action=(visit.to(HERE, &[])) {
+                (view::token(visit))
+                (form.choice("providerId", "Provider", "", &choices))
+                (form.line("name", "Name", "", true))
+                (form.secret("value", "Value", "It is encrypted before it is stored, and never shown again"))
+                @if visit.is_for_all() {
+                    (form.choice("keySource", "Whose", "A managed key serves every account, and credits pay the price",
+                        &[("user", "This account's own"), ("managed", "Managed: the operator's")]))
+                }
+                button.primary type="submit" { "Add" }
+            }
+        }
+    }
+}
+
+async fn create(visit: &Visit) -> Answered {
+    let mut body = Map::new();
+    for name in FIELDS {
+        put(&mut body, name, visit.sent(name));
+    }
+    match visit
+        .send(Method::POST, "/provider-keys", Some(&body.into()))
+        .await
+    {
+        Ok(_) => Ok(done(visit, "created")),
+        Err(fault) => all(visit, Some(&fault.of_form()?)).await,
+    }
+}
+
+async fn rotate_form(visit: &Visit, key: &Value, fault: Option<&Fault>) -> Answered {
+    let form = Form::new(visit, fault, &[]);
+    let main = html! {
+        section.card {
+            p {
+                "The provider key " strong { (text(key, "name")) } " of " (text(key, "providerId"))
+                " gets another value. Requests under way finish with the one they began with; a rest of the key ends."
+            }
+            (form.others(&["value"]))
+            form method="post" action=(visit.to(&visit.path, &[])) {
+                (view::token(visit))
+                (form.secret("value", "New value", ""))
+                button.primary type="submit" { "Rotate" }
+                " " a.button href=(visit.to(HERE, &[])) { "Cancel" }
+            }
+        }
+    };
+    let title = format!("Rotate “{}”", text(key, "name"));
+    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
+    Ok(view::with_status(visit, status, &title, main).await)
+}
