@@ -9,9 +9,10 @@ OUT := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,$(PR
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 # The demo configuration's access key, which it documents in a comment.
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
+ADMIN_KEY = $(shell grep -om1 'tga-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients test-upgrade lint format clippy doc map figures catalog deny \
+.PHONY: help run test test-rust test-sdk test-clients test-browser screenshots test-upgrade lint format clippy doc map figures catalog deny \
   coverage fuzz profiled release bench tools clean
 
 help: ## List these commands
@@ -28,11 +29,13 @@ run: tools ## Build the gateway and start it with conf/demo.yaml
 	@echo "      -H 'Content-Type: application/json' \\"
 	@echo "      -d '{\"model\": \"demo:echo\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'"
 	@echo
+	@echo "    and open the console, http://127.0.0.1:9090/, with the API key $(ADMIN_KEY)"
+	@echo
 	@exec $(OUT)/tollgate run --config $(CONFIG)
 
-test: ## Run every test: Rust, then SDKs and coding agents against the real binary
+test: ## Run every test: Rust, then SDKs, coding agents and a browser against the real binary
 	@.ci/tools test
-	@$(MAKE) --no-print-directory test-rust test-sdk test-clients
+	@$(MAKE) --no-print-directory test-rust test-sdk test-clients test-browser
 
 # The bank of a fleet is tried on whichever of the two is there.
 test-rust: export TOLLGATE_TEST_REDIS ?= $(shell command -v redis-server || command -v valkey-server)
@@ -51,6 +54,17 @@ test-sdk:
 test-clients:
 	@cargo build --locked --profile $(PROFILE) --bin tollgate
 	@TOLLGATE_BIN=$(abspath $(OUT)/tollgate) .venv/bin/python -m pytest tests/clients
+
+# The console, where Chromium and Playwright could be installed.
+test-browser:
+	@cargo build --locked --profile $(PROFILE) --bin tollgate
+	@TOLLGATE_BIN=$(abspath $(OUT)/tollgate) .venv/bin/python -m pytest tests/browser
+
+SHOTS ?= $(abspath $(OUT)/screenshots)
+screenshots: ## Keep every page of the console as it looks, in SHOTS (a folder)
+	@.ci/tools test
+	@TOLLGATE_SCREENSHOTS=$(SHOTS) $(MAKE) --no-print-directory test-browser
+	@echo "==> $(SHOTS)"
 
 # Which commit's gateway this one must get on with: the last release, or the commit before. What is built is kept.
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD~1)

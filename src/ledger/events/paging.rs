@@ -212,9 +212,13 @@ impl Wanted<'_> {
                 .access_key
                 .is_none_or(|id| event.request.access_key == id)
             && self.request.is_none_or(|id| event.request.id == id)
-            && self.provider.is_none_or(|id| event.attempt.provider.id == id)
+            && self
+                .provider
+                .is_none_or(|id| event.attempt.provider.id == id)
             && self.model.is_none_or(|id| event.attempt.model.id == id)
-            && self.failed.is_none_or(|failed| event.attempt.is(Flag::Error) == failed)
+            && self
+                .failed
+                .is_none_or(|failed| event.attempt.is(Flag::Error) == failed)
             && (self.retries || event.attempt.is(Flag::Final))
     }
 }
