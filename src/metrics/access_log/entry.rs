@@ -97,7 +97,14 @@ impl Entry<'_> {
             None => line.text(r#","path":"#, &veil(self.path)),
         }
         line.some(r#","surface":"#, self.surface.map(Surface::name));
-        line.some(r#","requested_model":"#, self.requested_model);
+        match self.model {
+            Some(_) => line.some(r#","requested_model":"#, self.requested_model),
+            // So may a model's id that stands for none.
+            None => {
+                let asked = self.requested_model.map(veil);
+                line.some(r#","requested_model":"#, asked.as_deref());
+            }
+        }
         line.some(r#","provider":"#, self.provider);
         line.some(r#","model":"#, self.model);
         line.attempts(self.attempts);
