@@ -247,7 +247,8 @@ impl Console {
                 return Ok(html(fault.status, view::sign_in(next, Some(&fault))));
             }
         };
-        let id = self.sessions.begin(token::digest(key), now);
+        let (digest, account) = (token::digest(key), caller.account.clone());
+        let id = self.sessions.begin(digest, account, now);
         let id = id.map_err(|error| Fault::of(super::error::ApiError::internal(error)))?;
         log::info!("console: {} signed in from {}", caller.id, address.ip());
         Ok(with_cookie(

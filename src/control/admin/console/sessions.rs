@@ -4,6 +4,7 @@
 //! ends with its key. Invariants: what is kept opens no session (ids are kept as digests); the memory is bounded.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -18,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 /// Most sessions of one API key; a further one ends the one that was idle the longest.
 const PER_KEY: usize = 16;
-/// Most sessions in all; the same.
+/// Most sessions in all; a further one ends one of whoever has the most.
 const MOST: usize = 1_024;
 
 type Digest = [u8; 32];
@@ -77,6 +78,8 @@ fn decoded(text: &str) -> Option<[u8; 32]> {
 struct Session {
     /// Of the API key.
     key: Digest,
+    /// The account that the API key is bound to, if it is.
+    account: Option<Arc<str>>,
     begun: Instant,
     used: Instant,
 }
@@ -93,19 +96,28 @@ impl Session {
 pub(super) struct Sessions(Mutex<HashMap<Digest, Session>>);
 
 impl Sessions {
-    /// Begins a session of the API key with this digest.
+    /// Begins a session of the API key with this digest, which acts for `account` alone, or for all.
     ///
     /// # Errors
     ///
     /// If the system has no random numbers.
-    pub(super) fn begin(&self, key: Digest, now: Instant) -> Result<Id, getrandom::Error> {
+    pub(super) fn begin(
+        &self,
+        key: Digest,
+        account: Option<Arc<str>>,
+        now: Instant,
+    ) -> Result<Id, getrandom::Error> {
         let id = Id::random()?;
         let mut all = self.0.lock();
         all.retain(|_, session| session.lasts(now));
         make_room(&mut all, PER_KEY, |session| session.key == key);
-        make_room(&mut all, MOST, |_| true);
+        if all.len() >= MOST {
+            let whose = greediest(&all);
+            end_oldest(&mut all, |session| session.account == whose);
+        }
         let session = Session {
             key,
+            account,
             begun: now,
             used: now,
         };
@@ -138,13 +150,27 @@ impl Sessions {
 /// Leaves fewer than `most` of those that count.
 fn make_room(all: &mut HashMap<Digest, Session>, most: usize, counts: impl Fn(&Session) -> bool) {
     while all.values().filter(|session| counts(session)).count() >= most {
-        let counted = all.iter().filter(|(_, session)| counts(session));
-        let Some(oldest) = counted.min_by_key(|(_, session)| session.used) else {
-            return;
-        };
-        let oldest = *oldest.0;
+        end_oldest(all, &counts);
+    }
+}
+
+/// Ends the one that was idle the longest, of those that count.
+fn end_oldest(all: &mut HashMap<Digest, Session>, counts: impl Fn(&Session) -> bool) {
+    let counted = all.iter().filter(|(_, session)| counts(session));
+    let oldest = counted.min_by_key(|(_, session)| session.used);
+    if let Some((&oldest, _)) = oldest {
         all.remove(&oldest);
     }
+}
+
+/// Whose sessions are the most: an account's, or those of keys for all accounts.
+fn greediest(all: &HashMap<Digest, Session>) -> Option<Arc<str>> {
+    let mut counts: HashMap<&Option<Arc<str>>, usize> = HashMap::new();
+    for session in all.values() {
+        *counts.entry(&session.account).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.and_then(|(account, _)| account.clone())
 }
 
 #[cfg(test)]
@@ -158,19 +184,19 @@ mod tests {
     fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
         let sessions = Sessions::default();
         let start = clock::now();
-        let id = sessions.begin([1; 32], start).unwrap();
+        let id = sessions.begin([1; 32], None, start).unwrap();
         assert_eq!(
             sessions.find(&id, false, start + 29 * MINUTE),
             Some([1; 32])
         );
         assert_eq!(sessions.find(&id, true, start + 30 * MINUTE), None, "idle");
-        let id = sessions.begin([1; 32], start).unwrap();
+        let id = sessions.begin([1; 32], None, start).unwrap();
         for minute in (0..720).step_by(20) {
             let now = start + minute * MINUTE;
             assert_eq!(sessions.find(&id, true, now), Some([1; 32]), "{minute}");
         }
         assert_eq!(sessions.find(&id, true, start + 720 * MINUTE), None, "old");
-        let id = sessions.begin([1; 32], start).unwrap();
+        let id = sessions.begin([1; 32], None, start).unwrap();
         sessions.end(&id);
         assert_eq!(sessions.find(&id, true, start), None, "signed out");
     }
@@ -181,17 +207,20 @@ mod tests {
         let start = clock::now();
         let after = |n: usize| start + Duration::from_millis(n as u64);
         let ids: Vec<Id> = (0..=PER_KEY)
-            .map(|n| sessions.begin([1; 32], after(n)).unwrap())
+            .map(|n| sessions.begin([1; 32], None, after(n)).unwrap())
             .collect();
         assert!(sessions.find(&ids[0], false, after(99)).is_none());
         assert!(sessions.find(&ids[1], false, after(99)).is_some());
         for n in 0..MOST {
             let mut key = [2; 32];
             key[..8].copy_from_slice(&n.to_be_bytes());
-            sessions.begin(key, after(100 + n)).unwrap();
+            sessions
+                .begin(key, Some("greedy".into()), after(100 + n))
+                .unwrap();
         }
         assert_eq!(sessions.0.lock().len(), MOST);
-        assert!(sessions.find(&ids[PER_KEY], false, after(9_999)).is_none());
+        let kept = |id| sessions.find(id, false, after(9_999)).is_some();
+        assert!(ids[1..].iter().all(kept), "others keep theirs");
     }
 
     #[test]
