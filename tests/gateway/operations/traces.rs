@@ -268,52 +268,9 @@ async fn what_became_of_a_stream_is_told() {
     let to = receiver().await;
     let word = || chat_word("some ");
     let cut = Fake::start(Wire::H1, Script::sse().data(word()).wait(50).cut()).await;
-    let slow = Fake::start(Wire::H1, slow_words(1_000, 20)).await;
-    let gateway = tracing(&to, &json!({}))
-        .config(json!({"ledger": {"usage_grace": "0s"}}))
-        .fake("cut", &cut)
-        .fake("slow", &slow)
-        .start()
-        .await;
-    assert_eq!(
-        ask(&gateway, "cut", Request::chat(&["cut:m"], true)).await,
-        200
-    );
-    let (root, below) = trace(&to, "cut").await;
-    assert!(is_error(&root) && is_error(&below[0]));
-    assert_eq!(of(&root, "error.type"), "ERR_TOLLGATE_3832");
-    assert_eq!(of(&below[0], "error.type"), "broken");
-    assert_eq!(of(&below[0], "tollgate.usage_estimated"), true);
-
-    let mut client = Client::connect(Version::H1, gateway.address).await;
-    let request = Request::chat(&["slow:m"], true).header("x-request-id", "gone");
-    client.begin(&request).await.unwrap();
-    client.read_until("w1 ").await;
-    drop(client);
-    let (root, below) = trace(&to, "gone").await;
-    assert_eq!(of(&root, "tollgate.client_gone"), true);
-    assert_eq!(of(&below[0], "tollgate.outcome"), "client_gone");
-    assert!(!is_error(&root), "nothing of the gateway's failed");
-}
-
-#[tokio::test]
-async fn only_a_share_is_traced_and_what_is_to_be_kept() {
-    let (to, good) = (receiver().await, Fake::good(Wire::H1, "hello").await);
-    let bad = Fake::start(Wire::H1, Script::error(500, "no")).await;
-    let slow = Fake::start(
-        Wire::H1,
-        Script::new()
-            .wait(300)
-            .length()
-            .head(200, &[("content-type", "application/json")])
-            .data(chat_answer("hello").to_string()),
-    )
-    .await;
-    let keep = json!({"sample": 0.0, "keep": {"slow": "250ms"}});
-    let gateway = tracing(&to, &keep)
+    let gateway = tracing(&to, &json!({"sample": 0.0}))
         .fake("good", &good)
         .fake("bad", &bad)
-        .fake("slow", &slow)
         .start()
         .await;
     let chat = |models: &[&str]| Request::chat(models, false);
@@ -325,21 +282,30 @@ async fn only_a_share_is_traced_and_what_is_to_be_kept() {
         ("refused", chat(&["no-such-model"])),
         ("moved-on", traced(chat(&["bad:m", "good:m"]), "00")),
         ("failed", chat(&["bad:m"])),
-        ("slow", chat(&["slow:m"])),
     ] {
         ask(&gateway, name, request).await;
     }
-    trace(&to, "slow").await;
+    trace(&to, "failed").await;
     let told = |span: &Span| {
         let id = of(span, "tollgate.request_id");
         id.as_str().map(str::to_owned)
     };
     let mut told: Vec<String> = spans(&to).iter().filter_map(told).collect();
     told.sort();
-    assert_eq!(told, ["failed", "moved-on", "refused", "slow", "theirs"]);
+    assert_eq!(told, ["failed", "moved-on", "refused", "theirs"]);
     // Who is called hears whether it is traced by its share.
     let flags =
         |seen: &crate::common::fake::Seen| seen.header("traceparent").unwrap()[53..].to_owned();
     let flags: Vec<String> = good.seen().iter().map(flags).collect();
     assert_eq!(flags, ["00", "00", "01", "00"]);
+
+    let answer = chat_answer("hello").to_string();
+    let json = [("content-type", "application/json")];
+    let script = Script::new().wait(50).length().head(200, &json);
+    let slow = Fake::start(Wire::H1, script.data(answer)).await;
+    let keep =
+        json!({"sample": 0.0, "keep": {"errors": false, "failed_over": false, "slow": "20ms"}});
+    let gateway = tracing(&to, &keep).fake("slow", &slow).start().await;
+    ask(&gateway, "slow", chat(&["slow:m"])).await;
+    trace(&to, "slow").await;
 }
