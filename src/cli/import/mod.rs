@@ -1,7 +1,7 @@
 //! `tollgate import`: another gateway's configuration as one of ours.
 //!
 //! A reader (one a gateway) makes chains of [`plan::Route`]s and [`Settings`]; [`plan`] makes providers of them, and
-//! [`write`] the YAML. No text of the file is repeated that may be a credential: keys become references to the environment.
+//! [`mod@write`] the YAML. No text of the file is repeated that may be a credential: keys become references to the environment.
 
 mod bifrost;
 mod litellm;
@@ -113,11 +113,11 @@ pub struct Import {
 }
 
 pub fn run(command: &ImportCommand) -> io::Result<ExitCode> {
-    let (file, reader): (_, fn(&Foreign) -> Result<Import, Faults>) = match command {
-        ImportCommand::Litellm(File { file }) => (file, litellm::read),
-        ImportCommand::Bifrost(File { file }) => (file, bifrost::read),
-    };
-    let read = Foreign::read(file).and_then(|foreign| reader(&foreign));
+    let (ImportCommand::Litellm(File { file }) | ImportCommand::Bifrost(File { file })) = command;
+    let read = Foreign::read(file).and_then(|foreign| match command {
+        ImportCommand::Litellm(_) => litellm::read(&foreign),
+        ImportCommand::Bifrost(_) => bifrost::read(&foreign),
+    });
     let import = match read {
         Ok(import) => import,
         Err(faults) => return check::report(file, &faults),

@@ -212,6 +212,7 @@ pub async fn serve<A: HttpServerApp + Send + Sync + 'static>(
     shared.access_log.write(&Entry {
         time: Timestamp(wall),
         request_id: &request_id,
+        trace_id: None,
         access_key: Some(&key.id),
         account: Some(&key.account),
         configuration: key

@@ -81,8 +81,8 @@ pub(crate) struct Part {
 /// Validates a whole text as one JSON object, and finds its members, duplicates included.
 pub(crate) fn parts(bytes: &[u8]) -> Result<Vec<Part>, BadRequest> {
     let text = index::text(bytes)?;
-    let members =
-        index::members(text, |_| Name::Other).map_err(|fault| index::refusal(text, fault))?;
+    let members = index::members(text, usize::MAX, |_| Name::Other)
+        .map_err(|fault| index::refusal(text, fault))?;
     let parts = members.into_iter().map(|member| Part {
         key: member.key(bytes).into_owned(),
         all: member.start..member.value.end,

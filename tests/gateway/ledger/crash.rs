@@ -79,7 +79,7 @@ async fn whatever_is_killed_is_charged_once() {
     let mut cost = NanoUsd::ZERO;
     for batch in &batches {
         for event in stored::decode(batch).unwrap() {
-            let event = serde_json::to_value(event).unwrap();
+            let event = serde_json::to_value(event.shown()).unwrap();
             if event["isFinalAttempt"] != true {
                 continue;
             }

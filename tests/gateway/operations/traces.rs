@@ -268,6 +268,38 @@ async fn what_became_of_a_stream_is_told() {
     let to = receiver().await;
     let word = || chat_word("some ");
     let cut = Fake::start(Wire::H1, Script::sse().data(word()).wait(50).cut()).await;
+    let slow = Fake::start(Wire::H1, slow_words(1_000, 20)).await;
+    let gateway = tracing(&to, &json!({}))
+        .config(json!({"ledger": {"usage_grace": "0s"}}))
+        .fake("cut", &cut)
+        .fake("slow", &slow)
+        .start()
+        .await;
+    assert_eq!(
+        ask(&gateway, "cut", Request::chat(&["cut:m"], true)).await,
+        200
+    );
+    let (root, below) = trace(&to, "cut").await;
+    assert!(is_error(&root) && is_error(&below[0]));
+    assert_eq!(of(&root, "error.type"), "ERR_TOLLGATE_3832");
+    assert_eq!(of(&below[0], "error.type"), "broken");
+    assert_eq!(of(&below[0], "tollgate.usage_estimated"), true);
+
+    let mut client = Client::connect(Version::H1, gateway.address).await;
+    let request = Request::chat(&["slow:m"], true).header("x-request-id", "gone");
+    client.begin(&request).await.unwrap();
+    client.read_until("w1 ").await;
+    drop(client);
+    let (root, below) = trace(&to, "gone").await;
+    assert_eq!(of(&root, "tollgate.client_gone"), true);
+    assert_eq!(of(&below[0], "tollgate.outcome"), "client_gone");
+    assert!(!is_error(&root), "nothing of the gateway's failed");
+}
+
+#[tokio::test]
+async fn only_a_share_is_traced_and_what_is_to_be_kept() {
+    let (to, good) = (receiver().await, Fake::good(Wire::H1, "hello").await);
+    let bad = Fake::start(Wire::H1, Script::error(500, "no")).await;
     let gateway = tracing(&to, &json!({"sample": 0.0}))
         .fake("good", &good)
         .fake("bad", &bad)

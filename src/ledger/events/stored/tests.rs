@@ -255,7 +255,7 @@ fn form_3_is_read_for_ever() {
         ),
     };
     let read = decode(&batch).unwrap();
-    assert_eq!(json(&read), json(&[event.clone()]));
+    assert_eq!(json(&read), json(std::slice::from_ref(&event)));
     let flags = Flags::default()
         .with(Flag::Final, true)
         .with(Flag::Streaming, true)
@@ -280,7 +280,7 @@ fn form_4_is_read_for_ever_and_its_rows_are_written() {
          3102057265715f3700000304050607080154c801090a0500050104020109040a0315736572766963655f746965723d7072696f7269\
          7479f2c00101000178d00f",
     );
-    let mut batch = encode(&[event.clone()]).unwrap();
+    let mut batch = encode(std::slice::from_ref(&event)).unwrap();
     assert_eq!(batch.bytes[0], VERSION);
     assert_eq!(batch.bytes[1..], form_4[1..]);
     batch.bytes = form_4;

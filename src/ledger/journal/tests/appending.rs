@@ -173,7 +173,8 @@ proptest! {
         for _ in 0..2 {
             prop_assert_eq!(bytes.pop(), Some(0));
             prop_assert!(record::is_record(&bytes));
-            prop_assert_eq!(record::decode(&bytes).as_ref(), Some(&record));
+            let read = record::decode(&bytes);
+            prop_assert_eq!(read.as_ref(), Some(&record));
         }
     }
 }
