@@ -142,7 +142,7 @@ fn judge(told: &BTreeMap<String, String>, save: Option<&str>, findings: &mut Fin
         ),
         policy if most == 0 => findings.warning(
             "redis",
-            format!("maxmemory-policy is {policy}, without a maxmemory for now"),
+            format!("maxmemory-policy is {policy}, without a maxmemory: nothing is evicted until one is set"),
             "set maxmemory-policy noeviction: it holds money",
         ),
         policy => findings.error(
