@@ -83,14 +83,15 @@ impl Document {
     /// Reads a file of another program, whose shape is not ours to check and whose references mean something else.
     pub(super) fn of_another(file: &Path, text: &str) -> Document {
         let mut document = Document::empty(file);
-        if let Some(value) = document.tree(text) {
+        if let Some(value) = document.content(text) {
             document.value = value;
         }
         document
     }
 
     fn parse(&mut self, text: &str, env: Option<Environment<'_>>) {
-        let Some(mut value) = self.tree(text) else {
+        let Some(mut value) = self.content(text) else {
+            self.lost_ids = true;
             return;
         };
         shape::complete_lists(&mut value);
@@ -102,8 +103,8 @@ impl Document {
         self.value = value;
     }
 
-    /// What is written, with the line of everything; `None`, with a fault, if it is not YAML.
-    fn tree(&mut self, text: &str) -> Option<Value> {
+    /// Reads a text; `None` if what is wrong with it leaves nothing to go by.
+    fn content(&mut self, text: &str) -> Option<Value> {
         match Lines::of(text) {
             Ok(lines) => self.lines = lines,
             Err((line, info)) => {
@@ -128,10 +129,7 @@ impl Document {
         let yaml = match parsed {
             Ok(yaml) => yaml,
             // The duplicate keys are the reason.
-            Err(_) if !self.faults.is_empty() => {
-                self.lost_ids = true;
-                return None;
-            }
+            Err(_) if !self.faults.is_empty() => return None,
             Err(error) => {
                 self.not_yaml(error.location().map(|at| at.line()), &error.to_string());
                 return None;
@@ -142,7 +140,6 @@ impl Document {
     }
 
     fn not_yaml(&mut self, line: Option<usize>, info: &str) {
-        self.lost_ids = true;
         self.faults.push(Fault {
             file: self.file.clone(),
             line,
@@ -373,3 +370,6 @@ fn is_credential(place: &Place) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
