@@ -117,7 +117,7 @@ mod tests {
             ..key(Some("no"), false)
         };
         let yaml = format!("{}\n", entry(&key, &token));
-        let file: File = serde_yaml::from_str(&yaml).unwrap();
+        let file: File = tollgate_config::from_yaml(&yaml).unwrap();
         let entry = &file.access_keys[0];
         assert_eq!(
             (entry.id.as_str(), entry.name.as_deref()),
@@ -140,7 +140,7 @@ mod tests {
             ..key(None, true)
         };
         let yaml = format!("{}\n", entry(&key, &token));
-        let file: File = serde_yaml::from_str(&yaml).unwrap();
+        let file: File = tollgate_config::from_yaml(&yaml).unwrap();
         let entry = &file.admin.api_keys[0];
         assert_eq!(entry.id.as_deref(), Some("root"), "the default");
         assert_eq!(entry.name.as_deref(), Some("Web: \"app\" #1"));

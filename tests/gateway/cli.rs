@@ -148,7 +148,7 @@ async fn a_new_key_authenticates_once_its_entry_is_pasted() {
     assert!(token.starts_with("tg-web-1-g1-"), "{token}");
     assert_eq!(text.matches(token).count(), 1, "shown once");
     let (_, entry) = text.split_once("\naccess_keys:\n").expect("an entry");
-    let entry: Value = serde_yaml::from_str(&format!("access_keys:\n{entry}")).unwrap();
+    let entry: Value = tollgate_config::from_yaml(&format!("access_keys:\n{entry}")).unwrap();
     assert_eq!(entry["access_keys"][0]["name"], "Web: \"app\" #1");
 
     let gateway = Gateway::builder().config(entry).start().await;

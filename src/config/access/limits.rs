@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_written_becomes_meters_with_units() {
-        let written: RateLimits = serde_yaml::from_str(
+        let written: RateLimits = crate::from_yaml(
             "{ requests_per_minute: 600, concurrent_requests: 3,
                budget: [{ usd: 20, per: total }, { usd: 0.000001, per: day }] }",
         )

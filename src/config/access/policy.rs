@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn configuration(yaml: &str) -> Configuration {
-        Configuration::from(&serde_yaml::from_str::<types::Configuration>(yaml).unwrap())
+        Configuration::from(&crate::from_yaml::<types::Configuration>(yaml).unwrap())
     }
 
     #[test]

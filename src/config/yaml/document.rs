@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::lines::Lines;
+use super::parse::{from_yaml, parse};
 use super::place::{Faulty, Place, Seg};
 use super::reference::{ReferenceError, expand};
 use super::{shape, sources};
@@ -105,48 +106,17 @@ impl Document {
 
     /// Reads a text; `None` if what is wrong with it leaves nothing to go by.
     fn content(&mut self, text: &str) -> Option<Value> {
-        match Lines::of(text) {
-            Ok(lines) => self.lines = lines,
-            Err((line, info)) => {
-                self.not_yaml(Some(line), &info);
-                return None;
-            }
+        let parsed = parse(text);
+        self.lines = parsed.lines;
+        for (place, line, message, hint) in parsed.faults {
+            let fault = self.about(&place, message, hint.map(str::to_owned));
+            self.faulty.insert(place);
+            self.faults.push(Fault {
+                line: Some(line),
+                ..fault
+            });
         }
-        for (place, line) in std::mem::take(&mut self.lines.duplicates) {
-            self.fault(
-                &place,
-                "this key stands here twice".to_owned(),
-                Some("remove one of them".to_owned()),
-            );
-            if let Some(fault) = self.faults.last_mut() {
-                fault.line = Some(line);
-            }
-        }
-        let parsed = serde_yaml::from_str::<serde_yaml::Value>(text).and_then(|mut value| {
-            value.apply_merge()?;
-            Ok(value)
-        });
-        let yaml = match parsed {
-            Ok(yaml) => yaml,
-            // The duplicate keys are the reason.
-            Err(_) if !self.faults.is_empty() => return None,
-            Err(error) => {
-                self.not_yaml(error.location().map(|at| at.line()), &error.to_string());
-                return None;
-            }
-        };
-        let value = self.json(yaml, &Place::default());
-        Some(value.unwrap_or_else(|| Value::Object(Map::new())))
-    }
-
-    fn not_yaml(&mut self, line: Option<usize>, info: &str) {
-        self.faults.push(Fault {
-            file: self.file.clone(),
-            line,
-            path: String::new(),
-            message: format!("not YAML: {info}"),
-            hint: None,
-        });
+        parsed.value
     }
 
     /// Notes a fault at a place.
@@ -164,56 +134,6 @@ impl Document {
             message,
             hint,
         }
-    }
-
-    /// Converts to JSON. A field without a value is absent, as `limits:` with everything under it commented out.
-    fn json(&mut self, yaml: serde_yaml::Value, place: &Place) -> Option<Value> {
-        Some(match yaml {
-            serde_yaml::Value::Null => return None,
-            serde_yaml::Value::Bool(truth) => Value::Bool(truth),
-            serde_yaml::Value::Number(number) => {
-                match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                    (Some(number), _, _) => number.into(),
-                    (_, Some(number), _) => number.into(),
-                    // JSON knows no infinity; as a text it is refused wherever a number belongs.
-                    (_, _, float) => float
-                        .and_then(Number::from_f64)
-                        .map_or_else(|| Value::String(number.to_string()), Value::Number),
-                }
-            }
-            serde_yaml::Value::String(text) => Value::String(text),
-            serde_yaml::Value::Sequence(list) => list
-                .into_iter()
-                .enumerate()
-                .map(|(i, item)| self.json(item, &place.index(i)).unwrap_or(Value::Null))
-                .collect(),
-            serde_yaml::Value::Mapping(mapping) => {
-                let mut object = Map::new();
-                for (key, item) in mapping {
-                    let key = match key {
-                        serde_yaml::Value::String(key) => key,
-                        serde_yaml::Value::Number(key) => key.to_string(),
-                        serde_yaml::Value::Bool(key) => key.to_string(),
-                        _ => {
-                            self.fault(place, "a key here is not text".to_owned(), None);
-                            continue;
-                        }
-                    };
-                    if let Some(item) = self.json(item, &place.key(&key)) {
-                        object.insert(key, item);
-                    }
-                }
-                Value::Object(object)
-            }
-            serde_yaml::Value::Tagged(tagged) => {
-                self.fault(
-                    place,
-                    format!("the tag `{}` means nothing here", tagged.tag),
-                    Some("remove it".to_owned()),
-                );
-                return self.json(tagged.value, place);
-            }
-        })
     }
 
     /// Resolves references in every text, and notes where there were some.
@@ -308,7 +228,7 @@ impl Document {
         {
             if let Some(at @ Value::String(_)) = misshape.place.find(value)
                 && let Ok(scalar @ (Value::Number(_) | Value::Bool(_))) =
-                    serde_yaml::from_str(at.as_str().unwrap_or_default())
+                    from_yaml(at.as_str().unwrap_or_default())
             {
                 *at = scalar;
                 converted = true;

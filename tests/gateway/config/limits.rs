@@ -189,7 +189,7 @@ fn editors_take_what_is_taken_here() {
         ("limits: { requests_per_minute: 5 }", true),
     ] {
         let yaml = format!("configurations: [{{ id: c, {yaml} }}]");
-        let json: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+        let json: serde_json::Value = tollgate_config::from_yaml(&yaml).unwrap();
         assert_eq!(validator.is_valid(&json), fine, "{yaml}");
         assert_eq!(
             Files::one(&yaml).load_with(&|_| None).is_ok(),

@@ -788,7 +788,7 @@ fn the_schema_knows_every_field_and_takes_references() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     for file in ["conf/demo.yaml", "conf/tollgate.yaml", "conf/team.yaml"] {
         let yaml: serde_json::Value =
-            serde_yaml::from_str(&fs::read_to_string(root(file)).unwrap()).unwrap();
+            tollgate_config::from_yaml(&fs::read_to_string(root(file)).unwrap()).unwrap();
         assert!(
             validator.is_valid(&yaml),
             "{file}: {:?}",

@@ -176,7 +176,7 @@ fn catalog(feeds: &[(&str, &str, &str, &str)]) -> Catalog {
 }
 
 fn declared(catalog: &Catalog, yaml: &str) -> Catalog {
-    let declared: Vec<types::Provider> = serde_yaml::from_str(yaml).unwrap();
+    let declared: Vec<types::Provider> = crate::from_yaml(yaml).unwrap();
     catalog.with(&declared, |_| Err(String::new())).unwrap()
 }
 

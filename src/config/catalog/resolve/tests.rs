@@ -4,7 +4,7 @@ use super::*;
 use crate::yaml::types;
 
 fn with(yaml: &str) -> Catalog {
-    let declared: Vec<types::Provider> = serde_yaml::from_str(yaml).expect(yaml);
+    let declared: Vec<types::Provider> = crate::from_yaml(yaml).expect(yaml);
     Catalog::built_in()
         .with(&declared, |_| Err("no files here".to_owned()))
         .expect(yaml)

@@ -48,7 +48,7 @@ fn every_built_in_figure_has_an_origin() {
 #[test]
 fn declared_prices_come_from_the_configuration() {
     let yaml = "[{id: openai, models: [{id: gpt-4o, prices: {input: 3}}]}]";
-    let declared: Vec<types::Provider> = serde_yaml::from_str(yaml).unwrap();
+    let declared: Vec<types::Provider> = crate::from_yaml(yaml).unwrap();
     let catalog = Catalog::built_in()
         .with(&declared, |_| Err("no files here".to_owned()))
         .unwrap();

@@ -163,7 +163,7 @@ providers:
   - id: house
     models: [{ id: alias, prices: { input: 1 } }, { id: m, prices: { periods: [ { daily: '01:00-02:00', prices: { input: 1 } } ] } }]
 ";
-    let as_json: Value = serde_yaml::from_str(yaml).unwrap();
+    let as_json: Value = crate::from_yaml(yaml).unwrap();
     for feed in [yaml.to_owned(), as_json.to_string()] {
         let read = try_read(PriceFormat::Tollgate, &feed).unwrap();
         assert_eq!(

@@ -13,7 +13,7 @@ const NOW: u64 = 1_795_953_600;
 
 fn catalog() -> Catalog {
     let yaml = "[{id: house, base_url: 'http://127.0.0.1:1', models: [{id: m, aliases: [alias]}, {id: n, prices: {input: 2, output: 4}}]}]";
-    let declared: Vec<types::Provider> = serde_yaml::from_str(yaml).unwrap();
+    let declared: Vec<types::Provider> = crate::from_yaml(yaml).unwrap();
     Catalog::built_in()
         .with(&declared, |_| Err(String::new()))
         .unwrap()

@@ -211,10 +211,15 @@ fn what_would_take_gigabytes_is_refused() {
         text += &format!("- &a{} [{}]\n", i + 1, format!("*a{i},").repeat(10));
         assert_eq!(
             refused(&text).is_some(),
-            i >= 3,
+            i >= 4,
             "{i}: {:?}",
             refused(&text)
         );
+    }
+    let long = format!("- &x {}\n", "x".repeat(256_000));
+    for (times, fine) in [(50, true), (100, false)] {
+        let text = format!("{long}- [{}]\n", "*x,".repeat(times));
+        assert_eq!(refused(&text).is_none(), fine, "{times} long texts");
     }
     let told = refused(&text).unwrap();
     assert!(

@@ -6,7 +6,7 @@ use tollgate_wire::Surface;
 use tollgate_wire::report::Unit;
 
 fn declared(yaml: &str) -> Vec<types::Provider> {
-    serde_yaml::from_str(yaml).expect(yaml)
+    crate::from_yaml(yaml).expect(yaml)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -137,7 +137,7 @@ fn chat_extensions_are_said_of_a_provider_with_chat_completions() {
     assert_eq!(faults[0].path, "providers[0].chat_extensions");
     for value in ["often", "1", "[true]", "{}"] {
         let yaml = format!("{{id: a, chat_extensions: {value}}}");
-        let read = serde_yaml::from_str::<crate::yaml::types::Provider>(&yaml);
+        let read = crate::from_yaml::<crate::yaml::types::Provider>(&yaml);
         assert!(read.is_err(), "{value}");
     }
 }
