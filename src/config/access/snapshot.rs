@@ -80,12 +80,12 @@ pub struct WrittenKey<'a> {
 impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
     fn from(key: &'a yaml::AccessKey) -> Self {
         WrittenKey {
-            id: &key.id,
-            name: key.name.as_deref(),
-            account: &key.account,
-            configuration: key.configuration.as_deref(),
+            id: &key.spec.id,
+            name: key.spec.name.as_deref(),
+            account: key.account(),
+            configuration: key.spec.configuration.as_deref(),
             digest: &key.digest,
-            limits: Cow::Borrowed(&key.limits),
+            limits: Cow::Borrowed(&key.spec.limits),
             newer: false,
         }
     }

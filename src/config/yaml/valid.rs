@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::sources::Sources;
 use super::types::{self, Credits};
 use super::units::Span;
+use crate::DEFAULT_ACCOUNT;
 use crate::catalog::Catalog;
 use crate::secrets::Keyring;
 use tollgate_ledger::bank::NewGrant;
@@ -266,20 +267,19 @@ pub struct Account {
 }
 
 /// What an application sends, by its digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct AccessKey {
-    /// The part of the token between `tg-` and `-g1-`.
-    pub id: String,
-    /// For people.
-    pub name: Option<String>,
-    /// The account it belongs to; exists.
-    pub account: String,
-    /// The configuration it is held to; exists. `None` allows all.
-    pub configuration: Option<String>,
+    /// As it is written; what it refers to exists.
+    pub spec: types::AccessKey,
     /// SHA-256 of the whole token.
     pub digest: [u8; 32],
-    /// What it may use over time, besides what its configuration limits; checked.
-    pub limits: types::RateLimits,
+}
+
+impl AccessKey {
+    /// Returns the account it belongs to.
+    pub fn account(&self) -> &str {
+        self.spec.account.as_deref().unwrap_or(DEFAULT_ACCOUNT)
+    }
 }
 
 #[cfg(test)]

@@ -173,7 +173,7 @@ router_settings: {{ model_group_alias: {{ gpt-4: house }} }}
     fs::write(&file, text).unwrap();
     let output = import("litellm", &file);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    let mut imported: Value = serde_yaml::from_str(&out(&output)).unwrap();
+    let mut imported: Value = tollgate_config::from_yaml(&out(&output)).unwrap();
     let reference = imported["providers"][0]["keys"][0]["value"]
         .as_str()
         .unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Checker;
+use crate::DEFAULT_ACCOUNT;
 use crate::yaml::expiry::Expiry;
 use crate::yaml::place::Place;
 use crate::yaml::types;
@@ -11,7 +12,6 @@ use crate::yaml::valid::Account;
 use tollgate_ledger::HOUSE;
 use tollgate_ledger::bank::NewGrant;
 
-pub(super) const DEFAULT_ACCOUNT: &str = "default";
 const LONGEST: Duration = NewGrant::LONGEST;
 const LONGEST_ID: usize = NewGrant::LONGEST_ID;
 

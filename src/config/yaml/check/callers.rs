@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use tollgate_wire::request::Paid;
 
 use super::Checker;
-use super::accounts::DEFAULT_ACCOUNT;
 use crate::catalog::ModelRef;
 use crate::secrets::token;
 use crate::yaml::nearest::did_you_mean_or_list;
@@ -317,15 +316,8 @@ impl Checker<'_> {
                 );
             }
             all.push(AccessKey {
-                id: key.id.clone(),
-                name: key.name.clone(),
-                account: key
-                    .account
-                    .clone()
-                    .unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()),
-                configuration: key.configuration.clone(),
+                spec: key.clone(),
                 digest,
-                limits: key.limits.clone(),
             });
         }
         all

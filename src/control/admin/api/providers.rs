@@ -4,82 +4,19 @@ mod models;
 mod surfaces;
 mod written;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::managed::{Change, Managed, New, NoFilter, Seen, Shown};
 use super::words::{Words, words};
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::operation::Tag;
 use crate::admin::page::page;
-use crate::admin::patch::Patch;
-use crate::resource::{Configuration, Open, Provider, ProviderKey, forms};
+use crate::resource::{Configuration, Provider, ProviderKey, forms};
 use crate::{Draft, View};
-use models::{AIGatewayProviderModel, AIGatewayProviderModelCreate};
-use surfaces::SupportedAPISurface;
-use tollgate_config::catalog::ModelRef;
-use tollgate_config::catalog::Vendor;
-use tollgate_config::catalog::{Auth, BaseUrl};
+use tollgate_config::catalog::{BaseUrl, ModelRef};
 use tollgate_config::{Config, DEMO_PROVIDER};
+use written::{Own, Sent};
 
 page! { "A page of custom providers." AIGatewayProviderList { ai_gateway_providers: Shown<Provider> } }
-
-/// A custom provider, as it is sent.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Sent {
-    /// Provider identifier used as the address segment in model strings (for example "internal-vllm"): lowercase
-    /// letters, digits, `-`, `_` and `.`. No other provider of the gateway may have it.
-    #[schemars(length(min = 1, max = 255))]
-    provider_id: Option<String>,
-    /// User-friendly label for this provider; without one its `providerId` is shown.
-    #[schemars(length(min = 1, max = 255))]
-    name: Patch<String>,
-    /// Human-readable description.
-    #[schemars(length(max = 255))]
-    description: Patch<String>,
-    /// Base URL of the provider's API endpoint: https, or http to loopback and private addresses. Without a path,
-    /// `/v1` is appended.
-    #[schemars(length(min = 1, max = 2048))]
-    base_url: Option<String>,
-    /// Arbitrary user-defined metadata.
-    #[schemars(length(max = 4096))]
-    metadata: Patch<String>,
-    /// API surfaces supported by this provider. Defaults to `openai/chat-completions`.
-    supported_api_surfaces: Patch<Vec<SupportedAPISurface>>,
-    /// The models exposed by this provider, all of them. Others can be called too, as `providerId:model`. A model id
-    /// that other providers have goes to them first, unless it is called as `providerId:model`.
-    models: Patch<Vec<AIGatewayProviderModelCreate>>,
-    /// How a key travels to it. Defaults to what the surface's format does.
-    auth: Patch<Auth>,
-    /// Whose rules its API follows, so that requests are adapted to it as to that vendor's own API.
-    vendor: Patch<Vendor>,
-}
-
-/// A custom provider.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Own {
-    /// Provider identifier used as the address segment in model strings (for example "internal-vllm").
-    provider_id: String,
-    /// Base URL of the provider's API endpoint.
-    base_url: String,
-    /// API surfaces supported by this provider; if none is said, `openai/chat-completions`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    supported_api_surfaces: Vec<SupportedAPISurface>,
-    /// Models exposed by this provider.
-    models: Vec<AIGatewayProviderModel>,
-    /// How a key travels to it, if not as the surface's format has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    auth: Option<Open<Auth>>,
-    /// Whose rules its API follows, if any vendor's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vendor: Option<Open<Vendor>>,
-    /// The account it belongs to, if that is not `default`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account_id: Option<String>,
-}
 
 impl Managed for Provider {
     type Sent = Sent;
@@ -167,16 +104,7 @@ impl Managed for Provider {
     }
 
     fn own(&self, context: &Context, _: View<'_>, _: Seen) -> Own {
-        let spec = &self.spec;
-        Own {
-            provider_id: spec.id.clone(),
-            base_url: spec.base_url.clone().unwrap_or_default(),
-            supported_api_surfaces: surfaces::shown(&self.surfaces),
-            models: models::shown(self, &context.state.catalog()),
-            auth: spec.auth.clone(),
-            vendor: spec.vendor.clone(),
-            account_id: context.other_account(&self.meta),
-        }
+        written::own(self, context)
     }
 
     fn label(&self, _: &str) -> String {

@@ -1,12 +1,73 @@
-//! A custom provider as clients write it becomes one that the catalog takes.
+//! A custom provider as clients write and see it; what they write becomes one that the catalog takes.
 
-use super::{Sent, models, surfaces};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::models::{self, AIGatewayProviderModel, AIGatewayProviderModelCreate};
+use super::surfaces::{self, SupportedAPISurface};
+use crate::admin::Context;
 use crate::admin::api::faults::Faults;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
-use crate::resource::Provider;
-use tollgate_config::catalog::{BaseUrl, is_public};
+use crate::resource::{Open, Provider};
+use tollgate_config::catalog::{Auth, BaseUrl, Vendor, is_public};
 use tollgate_config::{Config, is_private_name, is_provider_id};
+
+/// A custom provider, as it is sent.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(in crate::admin::api) struct Sent {
+    /// Provider identifier used as the address segment in model strings (for example "internal-vllm"): lowercase
+    /// letters, digits, `-`, `_` and `.`. No other provider of the gateway may have it.
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) provider_id: Option<String>,
+    /// User-friendly label for this provider; without one its `providerId` is shown.
+    #[schemars(length(min = 1, max = 255))]
+    name: Patch<String>,
+    /// Human-readable description.
+    #[schemars(length(max = 255))]
+    description: Patch<String>,
+    /// Base URL of the provider's API endpoint: https, or http to loopback and private addresses. Without a path,
+    /// `/v1` is appended.
+    #[schemars(length(min = 1, max = 2048))]
+    pub(super) base_url: Option<String>,
+    /// Arbitrary user-defined metadata.
+    #[schemars(length(max = 4096))]
+    metadata: Patch<String>,
+    /// API surfaces supported by this provider. Defaults to `openai/chat-completions`.
+    supported_api_surfaces: Patch<Vec<SupportedAPISurface>>,
+    /// The models exposed by this provider, all of them. Others can be called too, as `providerId:model`. A model id
+    /// that other providers have goes to them first, unless it is called as `providerId:model`.
+    models: Patch<Vec<AIGatewayProviderModelCreate>>,
+    /// How a key travels to it. Defaults to what the surface's format does.
+    auth: Patch<Auth>,
+    /// Whose rules its API follows, so that requests are adapted to it as to that vendor's own API.
+    vendor: Patch<Vendor>,
+}
+
+/// A custom provider.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin::api) struct Own {
+    /// Provider identifier used as the address segment in model strings (for example "internal-vllm").
+    provider_id: String,
+    /// Base URL of the provider's API endpoint.
+    base_url: String,
+    /// API surfaces supported by this provider; if none is said, `openai/chat-completions`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    supported_api_surfaces: Vec<SupportedAPISurface>,
+    /// Models exposed by this provider.
+    models: Vec<AIGatewayProviderModel>,
+    /// How a key travels to it, if not as the surface's format has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<Open<Auth>>,
+    /// Whose rules its API follows, if any vendor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<Open<Vendor>>,
+    /// The account it belongs to, if that is not `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
+}
 
 /// The provider with changes; all of it is checked, as the catalog will have it. What a caller who is `scoped` to one
 /// account points it to must not be on our own network.
@@ -62,6 +123,20 @@ pub(super) fn applied(
     }
     faults.none()?;
     Ok(new)
+}
+
+/// A provider as clients see it.
+pub(super) fn own(provider: &Provider, context: &Context) -> Own {
+    let spec = &provider.spec;
+    Own {
+        provider_id: spec.id.clone(),
+        base_url: spec.base_url.clone().unwrap_or_default(),
+        supported_api_surfaces: surfaces::shown(&provider.surfaces),
+        models: models::shown(provider, &context.state.catalog()),
+        auth: spec.auth.clone(),
+        vendor: spec.vendor.clone(),
+        account_id: context.other_account(&provider.meta),
+    }
 }
 
 /// Whether a base URL cannot be on the public internet: plain http is spoken on our own network only.
