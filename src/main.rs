@@ -9,12 +9,12 @@
 //! ```
 //!
 //! [`cli`] reads the command line. [`boot`] wires every room and takes it down again. [`proxy`] is the walk: one hook
-//! of Pingora a line, one phase a file. [`metrics`] tells the operator what happened. What these four decide nothing
+//! of Pingora a line, one phase a file. [`metrics`] reports what happened. What these four decide nothing
 //! of is a crate of its own, in the folder of its name:
 //!
 //! | crate | what it answers |
 //! | --- | --- |
-//! | [`tollgate_config`] | What is the gateway told to be? Who is calling, and what may they call? What does a model id mean? |
+//! | [`tollgate_config`] | How is it configured? Who is calling, and what may they call? What does a model id mean? |
 //! | [`tollgate_failover`] | What is tried, in which order? What does a failure mean? (Purely.) |
 //! | [`tollgate_wire`] | What does a body, an event, an error say? How is it said on another API? How many tokens is it? (Purely.) |
 //! | [`tollgate_ledger`] | What may be spent, and what was it? |

@@ -288,7 +288,7 @@ fn take_in(config: &Config, place: usize, feed: &PriceFeed) -> Result<Taken, Str
     Ok(taken)
 }
 
-/// Logs what a feed changes, and what of it is held back unless that is the same as what was `told`.
+/// Logs what a feed changes, and what of it is held back unless that is the same as what was logged (`told`).
 fn tell(feed: &PriceFeed, taken: &Taken, told: &[Name]) {
     let id = &feed.id;
     let changed: HashSet<&Name> = taken.changes.iter().map(|change| &change.name).collect();

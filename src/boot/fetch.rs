@@ -80,7 +80,8 @@ pub fn status(
     Ok((answer.status().as_u16(), date.map(str::to_owned)))
 }
 
-/// A client of one who takes what the gateway tells by itself, at an address that was checked, each call within `patience`.
+/// A client of one who takes what the gateway sends by itself, at an address that was checked, each call within
+/// `patience`.
 ///
 /// # Errors
 /// When the system's authorities cannot be read.

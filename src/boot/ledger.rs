@@ -21,7 +21,7 @@ use tollgate_store::{Access, Database, StoreError};
 /// How often old usage events are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
 
-/// Longest time for telling the bank at the end.
+/// Longest time for the last reports to the bank.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What a new configuration changes while the ledger works.

@@ -65,7 +65,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
     move |source| BootError::System { what, source }
 }
 
-/// Runs the gateway until it is told to stop.
+/// Runs the gateway until it is signalled to stop.
 ///
 /// # Errors
 ///
@@ -137,7 +137,7 @@ fn warn(config: &Config, control: &Control) {
     }
 }
 
-/// What tells a tracing backend of requests, if one is named.
+/// What exports requests to a tracing backend, if one is named.
 fn trace(config: &Config, metrics: &Metrics) -> Result<Option<Traces>, BootError> {
     let Some(settings) = &config.traces else {
         return Ok(None);

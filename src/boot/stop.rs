@@ -64,7 +64,7 @@ impl ShutdownSignalWatch for OnSignal {
         tokio::spawn(async move {
             let finished = async {
                 let metrics = &shared.metrics;
-                // A WebSocket is told to be closed after its last turn.
+                // A WebSocket is marked to be closed after its last turn.
                 let busy = || metrics.in_flight_now() > 0 || metrics.websockets_now() > 0;
                 while busy() && clock::now() < last {
                     tokio::time::sleep(Duration::from_millis(20)).await;

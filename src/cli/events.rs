@@ -71,7 +71,8 @@ impl<'a> Read<'a> {
     pub fn charged(&self) -> Option<Charged> {
         let nothing = self.parts.is_empty() && self.cost == NanoUsd::ZERO;
         let attempt = &self.event.attempt;
-        // What an attempt used that failed before its caller got anything is told again by what the house was charged.
+        // What an attempt used that failed before its caller got anything is counted again by what the house was
+        // charged.
         let houses =
             attempt.is(Flag::Error) && attempt.sheet.is_none() && attempt.cost == NanoUsd::ZERO;
         if attempt.key_kind() == KeyKind::User || nothing || houses {
@@ -159,7 +160,7 @@ fn named(context: &Context) -> String {
 }
 
 /// Every attempt of an account from one time to another (Unix time, ms), the newest first, a page at a time; `done` is
-/// told what each page made and when its oldest event was.
+/// given what each page made and when its oldest event was.
 pub async fn every<T>(
     bank: &dyn Bank,
     account: &str,

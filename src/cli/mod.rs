@@ -189,7 +189,7 @@ Examples:
     New(key::NewKey),
 }
 
-/// Runs the gateway until it is told to stop.
+/// Runs the gateway until it is signalled to stop.
 pub fn run(config: &Path) -> io::Result<ExitCode> {
     match crate::boot::run(config) {
         Ok(()) => Ok(ExitCode::SUCCESS),

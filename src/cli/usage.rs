@@ -333,7 +333,7 @@ fn read(batches: &[Events], from_ms: u64) -> Result<Vec<StoredEvent<'_>>, Failur
         all.extend(events.into_iter().filter(|event| event.at_ms >= from_ms));
     }
     all.sort_by_key(|event| Reverse((event.at_ms, event.attempt.id)));
-    // A journal that is replayed may tell an event again.
+    // A journal that is replayed may report an event again.
     all.dedup_by_key(|event| event.attempt.id);
     Ok(all)
 }

@@ -1,4 +1,4 @@
-//! What a gateway is told to be: YAML in, an always-valid [`Config`] out, and who may call what.
+//! How a gateway is configured: YAML in, an always-valid [`Config`] out, and who may call what.
 //!
 //! From the ground up: [`secrets`] keeps credentials at rest and makes tokens; [`catalog`] says what a model id means;
 //! the YAML is read, checked as a whole and laid over the catalog; [`access`] answers who is calling and what they

@@ -67,8 +67,8 @@ pub struct Audited {
     pub after: Value,
 }
 
-/// A resource as it is kept. Of a large one each large member is told by its length and its digest, so that it shows
-/// whether it changed; what tells who may see the entry is small.
+/// A resource as it is kept. Of a large one each large member is replaced by its length and its digest, so that it
+/// shows whether it changed; what says who may see the entry is small.
 pub(super) fn bounded(mut resource: Value) -> Value {
     if resource.to_string().len() <= WHOLE {
         return resource;

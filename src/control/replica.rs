@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(400);
 /// Clear texts of provider keys by what they are sealed for and the sealed text; `None` does not open.
 type OpenedValues = HashMap<(String, String), Option<Secret>>;
 
-/// Is told the id of a provider key whose cool-down is to be forgotten; `*` for all.
+/// Receives the id of a provider key whose cool-down is to be forgotten; `*` for all.
 type Clear = Box<dyn Fn(&str) + Send>;
 
 /// What this replica knows.
@@ -118,7 +118,7 @@ impl Control {
         self.store.as_ref()
     }
 
-    /// Is told the id of each provider key whose cool-down is to be forgotten; `*` for all.
+    /// Receives the id of each provider key whose cool-down is to be forgotten; `*` for all.
     pub fn clear_with(&self, clear: impl Fn(&str) + Send + 'static) {
         *self.clear.lock() = Some(Box::new(clear));
     }

@@ -174,7 +174,7 @@ pub(super) struct Stranger {
 }
 
 impl Resources {
-    /// Everything that a store holds, which was known as `last`. Of what that had told, no more is said.
+    /// Everything that a store holds, which was known as `last`. What that had reported is not reported again.
     pub(super) fn of(contents: &Contents, keyring: &Keyring, last: &Resources) -> Resources {
         let has_seal = contents.records.iter().any(|record| record.kind == SEAL);
         let mut state = Resources {

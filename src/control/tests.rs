@@ -294,7 +294,7 @@ async fn what_cannot_be_read_is_refused_and_not_written_over() {
         ("configuration", "akc_1", AuthError::Newer),
         ("settings", "acme", AuthError::Newer),
         ("account", "acme", AuthError::Newer),
-        // Whose token this is cannot be told any more.
+        // Whose token this is cannot be known any more.
         ("access-key", "ak_1", AuthError::Unknown),
     ] {
         let good = stored(&*store, kind, id).await;

@@ -1,4 +1,4 @@
-//! When credentials were last used: noted in memory, told to the store now and then.
+//! When credentials were last used: noted in memory, written to the store now and then.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::resource::{AccessKey, ApiKey, Document as _, ProviderKey};
 use tollgate_base::clock;
 use tollgate_store::StoreError;
 
-/// How often the store is told.
+/// How often the store is updated.
 const TELL: Duration = Duration::from_secs(10);
 
 /// What a credential is called in the notes.
@@ -61,10 +61,10 @@ impl Control {
             .collect()
     }
 
-    /// Tells the store what was used since it was last told.
+    /// Writes to the store what was used since the last time.
     ///
     /// # Errors
-    /// When the store does not answer; it is told the next time.
+    /// When the store does not answer; it is written the next time.
     pub(crate) async fn tell_used(&self) -> Result<(), StoreError> {
         let Some(store) = self.store() else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Whose fault an error is, as its body tells it: providers say with 400, 402, 403, 404, 413, 422 and 429 also what is
+//! Whose fault an error is, by its body: providers say with 400, 402, 403, 404, 413, 422 and 429 also what is
 //! wrong with a *key*, which another key may not have.
 //!
 //! | cause | what it is about | cools down |
@@ -33,7 +33,7 @@ pub fn is_told(status: u16, rules: &[ErrorRule]) -> bool {
         || rules.iter().any(|rule| rule.statuses.contains(&status))
 }
 
-/// An error as its provider tells it.
+/// An error as its provider sends it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderError {
     /// Every type, code, status and reason in it.
@@ -43,7 +43,7 @@ pub struct ProviderError {
     flagged: bool,
 }
 
-/// What was asked, to tell an echo of it from the provider's own words.
+/// What was asked, to distinguish an echo of it from the provider's own words.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The model's id, as the provider knows it.
@@ -82,7 +82,7 @@ impl ProviderError {
         told
     }
 
-    /// What an error inside a stream tells: its type or code, and its message.
+    /// What an error inside a stream says: its type or code, and its message.
     pub fn event(kind: &str, message: &str) -> ProviderError {
         ProviderError {
             codes: vec![kind.to_owned()],

@@ -320,7 +320,7 @@ impl fmt::Display for ConnectFailure {
     }
 }
 
-/// What the client is told, for example `429 rate limited`. Never a key, never a provider's own prose.
+/// The words for the client, for example `429 rate limited`. Never a key, never a provider's own prose.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

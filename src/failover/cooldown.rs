@@ -29,7 +29,7 @@ use super::classify::Outcome;
 use super::scope::{Class, Scope};
 use tollgate_config::catalog::ErrorCause as Cause;
 
-/// The first cool-down of a key that was rate limited and not told for how long.
+/// The first cool-down of a key that was rate limited without a time to wait.
 pub const FIRST: Duration = Duration::from_secs(1);
 /// The longest such cool-down.
 pub const LONGEST: Duration = Duration::from_secs(60);

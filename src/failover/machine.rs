@@ -212,7 +212,7 @@ impl Machine {
         }
     }
 
-    /// Drops the candidate that [`next`](Machine::next) just gave, without an attempt; for one that cannot be told
+    /// Drops the candidate that [`next`](Machine::next) just gave, without an attempt; for one that cannot be sent
     /// the request at all.
     pub fn decline(&mut self) {
         if matches!(self.state, State::Attempting(_)) {
@@ -221,7 +221,7 @@ impl Machine {
         }
     }
 
-    /// Drops, of the candidates that are left, those that cannot be told the request; `can` is given their index
+    /// Drops, of the candidates that are left, those that cannot be sent the request; `can` is given their index
     /// in the plan.
     pub fn keep(&mut self, mut can: impl FnMut(usize) -> bool) {
         self.drop_past();

@@ -18,7 +18,7 @@ pub enum Class {
 impl Class {
     const ALL: [Class; 3] = [Class::Answers, Class::Embeddings, Class::Counting];
 
-    /// Its name where replicas tell each other.
+    /// Its name between replicas.
     fn name(self) -> &'static str {
         match self {
             Class::Answers => "answers",

@@ -9,7 +9,7 @@ use crate::events::Explanation;
 use crate::events::stored::{Writer, decode};
 pub use crate::journal::fuzz::journal;
 
-/// Stored usage events are refused, or told, explained, and written again as they were.
+/// Stored usage events are refused, or shown, explained, and written again as they were.
 pub fn events(bytes: &[u8]) {
     for from_ms in [0, 1_800_000_000_000, u64::MAX] {
         let stored = Events {

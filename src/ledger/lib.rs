@@ -16,7 +16,7 @@
 //! Invariant, for every account and at every moment, to the nano-dollar:
 //!
 //! ```text
-//! granted = spent + expired + free + Σ allotments          and an allotment = held + unspent + settled but not yet told
+//! granted = spent + expired + free + Σ allotments          and an allotment = held + unspent + settled but not yet sent
 //! ```
 
 #![warn(unreachable_pub)]

@@ -1,6 +1,6 @@
 //! Names, units, labels and buckets of every metric, in one table.
 //!
-//! Label order matters: the `prometheus` crate tells label sets apart by a hash over their values
+//! Label order matters: the `prometheus` crate distinguishes label sets by a hash over their values
 //! joined without a separator, so that two free-form values side by side (`a` + `bc`, `ab` + `c`)
 //! would share one counter. The surface, from a fixed set, always stands between provider and model.
 

@@ -272,7 +272,7 @@ impl Metrics {
     }
 
     /// A price feed is configured. Until it is read for the first time it was read at 0, so that one that never was can be
-    /// told from none.
+    /// distinguished from none.
     pub fn feed_known(&self, feed: &str) {
         let families = &self.families;
         families.feed_time.with_label_values(&[feed]).add(0);

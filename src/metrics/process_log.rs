@@ -13,16 +13,16 @@ use tollgate_base::clock;
 pub const VARIABLE: &str = "TOLLGATE_LOG";
 
 /// The prefix of the libraries that log everyday business of a gateway (a client that hangs up, a
-/// provider that refuses) as warnings; the failover machine and the access log tell those better.
+/// provider that refuses) as warnings; the failover machine and the access log report those better.
 /// `TOLLGATE_LOG=info,pingora=info` hears them all the same. What is below that is never written: there they tell
 /// whole heads and bodies, with every key and prompt.
 const QUIET: &str = "pingora";
 
-/// Whose level decides whether is told what Pingora says of one client.
+/// Whose level decides whether Pingora's messages about one client are logged.
 const QUIET_AS: &str = "tollgate::proxy";
 
 /// The library that watches the configuration's directory: where the log is in the same one, each of its lines would
-/// be an event to tell of.
+/// be an event to log.
 const WATCHER: &str = "notify";
 
 /// Starts the process log. Levels come from `TOLLGATE_LOG`, else `RUST_LOG`, in `env_logger`'s syntax

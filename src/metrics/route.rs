@@ -11,7 +11,7 @@ use super::families::Families;
 use tollgate_ledger::NanoUsd;
 use tollgate_wire::report::Usage;
 
-/// Outcomes a route tells apart; further ones are looked up by label each time.
+/// Outcomes a route distinguishes; further ones are looked up by label each time.
 const OUTCOMES: usize = 32;
 
 /// The class of the status that a client got.

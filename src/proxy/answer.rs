@@ -56,7 +56,7 @@ pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     }
     let coding = coding.ok().flatten();
     if !head.status.is_success() {
-        // An error is relayed if no other candidate is left: those that cannot be told the request must not count.
+        // An error is relayed if no other candidate is left: those that cannot take the request must not count.
         let (aside, body, key) = (&caller.aside, &received.body, &caller.key);
         let (candidates, machine) = (&planned.candidates, &mut planned.machine);
         let prune = (ctx.translation).prune(aside, body, key, candidates, machine);
@@ -245,7 +245,7 @@ pub fn last_touch(session: &Session, head: &mut ResponseHeader) {
     }
 }
 
-/// Says how a success is looked at: what generates is told by its first byte, anything else is a document.
+/// Says how a success is looked at: what generates is known by its first byte, anything else is a document.
 fn success(
     head: &ResponseHeader,
     attempt: &mut Attempt,
@@ -272,7 +272,7 @@ fn success(
                 blank: BytesMut::new(),
             })))
         }
-        // The client was already told that events will follow.
+        // The client was already promised events.
         _ if phase != Phase::Held => Err(ended_by_gateway()),
         endpoint => Ok(Answer::Whole(Observer::whole(endpoint))),
     }

@@ -67,7 +67,7 @@ impl<W: FnOnce() -> T + Send, T: Send> Work for Piece<W, T> {
 
     fn run(self: Box<Self>) {
         let Piece { work, done } = *self;
-        // Else who waits is told by the end of the channel.
+        // Else who waits learns it by the end of the channel.
         if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
             drop(done.send(result));
         }

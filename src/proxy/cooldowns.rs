@@ -1,4 +1,4 @@
-//! What other replicas are told of provider keys that cool down.
+//! What other replicas learn of provider keys that cool down.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -246,7 +246,7 @@ impl Order<'_> {
         })
     }
 
-    /// Tokens that a candidate's answers will have, as far as earlier ones tell.
+    /// Tokens that a candidate's answers will have, as far as earlier ones show.
     fn expected(&self, candidate: &Candidate) -> u64 {
         if self.surface == Surface::Embeddings {
             return 0;

@@ -32,7 +32,7 @@ impl Drain {
 
     /// Waits until the process is stopping.
     pub async fn begun(&self) {
-        // Whoever is told from here on is told for certain.
+        // Whoever waits from here on is woken for certain.
         let told = self.told.notified();
         if self.ends().is_none() {
             told.await;

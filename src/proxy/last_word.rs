@@ -117,7 +117,7 @@ async fn counted(
     Some(local::count(&caller.aside, model, &received.body).await)
 }
 
-/// What to tell the client.
+/// What to answer the client.
 struct Verdict {
     error: GatewayError,
     /// What is sent in its stead where nothing was said yet: the provider's words.
@@ -276,7 +276,7 @@ async fn write_pending(session: &mut Session) -> pingora_error::Result<()> {
     Ok(())
 }
 
-/// After the client was told `200`: an error event in its dialect, unless it was `told` already, and no clean end.
+/// After the client got `200`: an error event in its dialect, unless it was sent already (`told`), and no clean end.
 async fn say_in_stream(
     session: &mut Session,
     ctx: &mut Context,

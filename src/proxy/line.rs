@@ -22,7 +22,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// The connection with this descriptor, which is open; `None` if the kernel tells nothing of it.
+    /// The connection with this descriptor, which is open; `None` if the kernel says nothing of it.
     pub fn of(fd: RawFd) -> Option<Line> {
         // Where the kernel does not know, all is zero.
         let info = get_tcp_info(fd).ok().filter(|info| info.tcpi_state > 0)?;

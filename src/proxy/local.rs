@@ -37,7 +37,7 @@ pub enum ModelsQuery {
     One(String),
 }
 
-/// Whose errors and lists the client reads: the path tells, and on `/v1/models` the `anthropic-version` header.
+/// Whose errors and lists the client reads: the path says, and on `/v1/models` the `anthropic-version` header.
 pub fn dialect(head: &RequestHeader) -> Dialect {
     match Endpoint::of_path(head.uri.path()) {
         Some(endpoint) => endpoint.surface().dialect(),

@@ -1,4 +1,4 @@
-//! What the operator is told at `warn` of keys and providers that go out and come back: a few lines a minute, however
+//! What is logged at `warn` of keys and providers that go out and come back: a few lines a minute, however
 //! many requests meet them.
 
 use std::fmt;
@@ -17,7 +17,7 @@ pub struct Notices(Mutex<Window>);
 
 #[derive(Default)]
 struct Window {
-    /// When the time began in which `told` lines were written.
+    /// When the time began in which `told` lines were logged.
     since: Option<Instant>,
     told: u32,
     left_out: u32,

@@ -29,7 +29,7 @@ pub struct Opening {
     pub dialect: Dialect,
     /// Whether the client's HTTP knows chunks.
     pub chunked: bool,
-    /// What the client's browser is told.
+    /// What the client's browser gets.
     pub cors: cors::Headers,
 }
 

@@ -95,7 +95,7 @@ pub async fn settle(ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
         return (None, NanoUsd::ZERO);
     };
     let Some(last) = ctx.past.last_mut() else {
-        // Nothing went upstream: its time was over, or no candidate could be told the request.
+        // Nothing went upstream: its time was over, or no candidate could take the request.
         planned.bill.abandon();
         return (None, NanoUsd::ZERO);
     };

@@ -40,7 +40,7 @@ pub struct Shared {
     pub traces: Option<Traces>,
     /// Credits and limits; `None` where the configuration turns them off.
     pub ledger: Option<Arc<Ledger>>,
-    /// Where other replicas are told which keys cool down; `None` if there are none.
+    /// Where other replicas learn which keys cool down; `None` if there are none.
     pub publisher: Option<Publisher>,
     /// Where work is done that keeps a core busy.
     pub room: Arc<Room>,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     /// Requests under way when a key reaches its limit, and those that try it because no other is left, each made its
-    /// replica tell the others what they knew: in a storm of refusals there were as many messages as requests.
+    /// replica send the others what they knew: in a storm of refusals there were as many messages as requests.
     #[test]
     fn a_cool_down_is_published_when_it_begins_and_when_its_end_moves() {
         let (shared, candidate, mut published) = shared();

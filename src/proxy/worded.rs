@@ -145,7 +145,7 @@ fn render(body: &RequestBody, key: &AccessKey, candidate: &Candidate) -> Rendere
     }
 }
 
-/// How the body says how long its answer may be, if that is how the candidate is told.
+/// How the body says how long its answer may be, if that is how the candidate takes it.
 fn limit_name(body: &RequestBody, candidate: &Candidate) -> Option<&'static str> {
     match body.endpoint() {
         Endpoint::Generate(Surface::ChatCompletions) if target(candidate, None).openai => {

@@ -26,7 +26,7 @@ impl Vendor {
     }
 }
 
-/// A figure of a report: of a day, as finely as the report tells things apart. `None` is what it does not say.
+/// A figure of a report: of a day, as finely as the report splits things. `None` is what it does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Billed {
     /// The day, UTC.

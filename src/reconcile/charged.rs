@@ -76,7 +76,7 @@ pub enum Overfull {
 /// The most money that either side may come to, so that no sum, and no difference of both, overflows.
 pub(crate) const MOST_MONEY: NanoUsd = NanoUsd(NanoUsd::TOTAL.0 / 4);
 
-/// What rows are told apart by.
+/// What distinguishes rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kind {
     pub(crate) hour: Hour,

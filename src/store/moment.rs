@@ -2,7 +2,7 @@
 
 use tollgate_base::clock::{self, Reading, SLACK, millis};
 
-/// A moment, twice, as [`clock::Steady`] tells it apart. Unix time in milliseconds.
+/// A moment, twice, as [`clock::Steady`] has it. Unix time in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// What can be put right goes by this.

@@ -16,7 +16,7 @@ pub struct Capabilities {
     pub makes: Option<Modalities>,
     /// Whether it can reason before it answers.
     pub reasoning: Option<bool>,
-    /// Whether it can be told not to reason.
+    /// Whether its reasoning can be turned off.
     pub toggle: Option<bool>,
     /// The efforts of reasoning that it takes.
     pub efforts: Option<Efforts>,

@@ -1,6 +1,6 @@
 //! Content codings, undone within bounds: a few bytes may stand for gigabytes.
 //!
-//! A request's body may be compressed. An answer should not be, as its provider was told; one that is all the same is
+//! A request's body may be compressed. An answer should not be, as its provider was asked; one that is all the same is
 //! undone before anything looks at it, so that every bound on answers counts what it becomes.
 
 use std::io;
@@ -102,7 +102,7 @@ impl Undoing {
         }
     }
 
-    /// What the next piece becomes: all that can be told so far. The end of an answer needs no word: what it says is
+    /// What the next piece becomes: all that can be decoded so far. The end of an answer needs no word: what it says is
     /// whole or not, whatever its coding says of it.
     pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, Fault> {
         self.came += piece.len() as u64;

@@ -15,7 +15,7 @@ enum For {
     All,
     /// The vendor of this dialect, by the very API that was called: which version and which betas of it are meant.
     Api(Dialect),
-    /// The vendor of this dialect, by any of its APIs: what its own clients tell it.
+    /// The vendor of this dialect, by any of its APIs: what its own clients send it.
     Vendor(Dialect),
     /// Whoever speaks the dialect that the client speaks.
     SameDialect,

@@ -1,4 +1,4 @@
-//! How a model reasons: how hard it can be told to, and where it wants its thoughts back.
+//! How a model reasons: how hard it can be asked to, and where it wants its thoughts back.
 //!
 //! The invariant: what is not known forbids nothing.
 

@@ -6,7 +6,7 @@
 //!     └──────────────────────┴───────────────────────────────────────────┴────────────┘
 //! ```
 //!
-//! Two times are told. [`Reading::told`] is what everything goes by that can be put right: dates, windows, what is
+//! Two times are given. [`Reading::told`] is what everything goes by that can be put right: dates, windows, what is
 //! lent, who is let in. [`Reading::sure`] is what must have come before something is lost for good: a grant, a float,
 //! a record. They are the same, but for a while after a jump and after a time that nobody has watched.
 //!
@@ -93,7 +93,7 @@ impl Steady {
                 self.told.by
             }
         };
-        // It is no doubt once the earlier time is told again.
+        // It is no doubt once the earlier time is given again.
         self.doubt = self.doubt.filter(|doubt| doubt.by < told);
         let sure = self.doubt.map_or(told, |doubt| doubt.by);
         Reading {

@@ -91,7 +91,7 @@ async fn server(redis: &Redis, findings: &mut Findings) -> Result<(), StoreError
     Ok(())
 }
 
-/// Judges what `INFO` says, and the server's `save` points, if it tells them.
+/// Judges what `INFO` says, and the server's `save` points, if it shows them.
 fn judge(told: &BTreeMap<String, String>, save: Option<&str>, findings: &mut Findings) {
     let text = |name: &str| told.get(name).map_or("", String::as_str);
     let number = |name: &str| text(name).parse::<u64>().unwrap_or(0);

@@ -132,7 +132,7 @@ fn sent(field: &Field, matches: &ArgMatches) -> Result<Option<Value>, String> {
                 Some(Value::String(text))
             } else {
                 let value = serde_json::from_str(&text);
-                // The text may hold a secret, so only the place of the fault is told.
+                // The text may hold a secret, so only the place of the fault is shown.
                 Some(value.map_err(|error| {
                     format!(
                         "--{option} must be JSON: line {}, column {}",

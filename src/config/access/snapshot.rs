@@ -100,7 +100,7 @@ struct KeyRing {
     keyless: Vec<Arc<ProviderKey>>,
 }
 
-/// Why a token was refused. The caller of the API is told the same for the first two.
+/// Why a token was refused. The caller of the API gets the same answer for the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// It does not have a token's form.
@@ -229,7 +229,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// When the token has the wrong form, nobody has it, or its key must not be used here. An unknown id costs the same hash and compare as a
-    /// known one, so that time does not tell which ids exist.
+    /// known one, so that time does not show which ids exist.
     pub fn authenticate(&self, token: &str) -> Result<Arc<AccessKey>, AuthError> {
         const NOBODY: [u8; 32] = [0; 32];
         let parts = token::parse(token).ok_or(AuthError::Malformed)?;

@@ -106,8 +106,8 @@ impl Search<'_> {
         edits.max(start)
     }
 
-    /// How alike two texts are by the edits between them; 0 if that is less than [`ALIKE`]. Most pairs are told apart by
-    /// their letters, which is a hundred times cheaper.
+    /// How alike two texts are by the edits between them; 0 if that is less than [`ALIKE`]. Most pairs are
+    /// distinguished by their letters, which is a hundred times cheaper.
     fn by_edits(&mut self, name: &str) -> f64 {
         let asked = self.asked;
         if name.len() > LONGEST || self.compared >= COMPARED {

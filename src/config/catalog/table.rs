@@ -185,7 +185,7 @@ fn differs(prices: &Prices, unit: Unit) -> bool {
     tiers || from_now.any(|period| period.rates.get(unit) != base)
 }
 
-/// The last word of each surface's name, which is enough to tell them apart.
+/// The last word of each surface's name, which is enough to distinguish them.
 fn surfaces(surfaces: &[Surface]) -> String {
     let short = |surface: &Surface| surface.name().rsplit('/').next().unwrap_or_default();
     surfaces.iter().map(short).collect::<Vec<_>>().join(" ")

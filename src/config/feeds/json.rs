@@ -27,7 +27,7 @@ impl<'a> Json<'a> {
             .map_err(|error| format!("it is not JSON: {error}"))
     }
 
-    /// Hands over the members of an object. What `each` refuses is told with its key.
+    /// Hands over the members of an object. What `each` refuses is reported with its key.
     ///
     /// # Errors
     /// When it is no object, or has a key twice.

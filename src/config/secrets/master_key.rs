@@ -82,7 +82,7 @@ impl MasterKey {
         key
     }
 
-    /// 8 hexadecimal digits that tell keys apart; not secret.
+    /// 8 hexadecimal digits that distinguish keys; not secret.
     pub fn id(&self) -> &str {
         &self.id
     }

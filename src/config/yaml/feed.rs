@@ -9,7 +9,7 @@ use super::place::Place;
 use super::types;
 use tollgate_ledger::tariff::Prices;
 
-/// The most faults that are told.
+/// The most faults that are reported.
 const TOLD: usize = 3;
 
 /// What may stand in a feed, level by level: what else a configuration says is nothing that a feed may change.

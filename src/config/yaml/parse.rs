@@ -231,7 +231,7 @@ impl<'t> Reader<'t> {
     }
 
     fn fault(&mut self, place: &Place, line: usize, message: String, hint: Option<&'static str>) {
-        // What is wrong behind an alias is told at its anchor.
+        // What is wrong behind an alias is reported at its anchor.
         if !self.repeats {
             self.parsed
                 .faults

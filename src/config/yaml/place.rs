@@ -55,7 +55,7 @@ impl Place {
         })
     }
 
-    /// Reads a JSON pointer, with the document it points into to tell indices from keys.
+    /// Reads a JSON pointer, with the document it points into to distinguish indices from keys.
     pub(super) fn from_pointer(pointer: &str, document: &Value) -> Place {
         let mut place = Place::default();
         let mut at = Some(document);

@@ -1,4 +1,4 @@
-//! Whether a document has the shape of the types, told in an operator's words.
+//! Whether a document has the shape of the types; faults are worded for operators.
 //!
 //! The JSON Schema that editors get is also what finds the faults, all of them at once.
 

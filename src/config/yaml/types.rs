@@ -56,7 +56,7 @@ pub struct File {
     pub retry: Retry,
     /// What is written about each request.
     pub log: Log,
-    /// What tracing backends are told of each request.
+    /// What is exported to tracing backends of each request.
     pub telemetry: Telemetry,
     /// Where money is kept, and what requests are charged.
     pub ledger: Ledger,

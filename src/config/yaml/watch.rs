@@ -3,7 +3,7 @@
 //! Directories are watched, not files, so that a file replaced by renaming (editors) or behind a symbolic link
 //! that is swapped (Kubernetes) is noticed. Events are only a reason to look: what decides is whether the content
 //! of a source changed, so that a log written beside the configuration reloads nothing. As file systems exist
-//! that tell no events, there is a look every few seconds anyway.
+//! that report no events, there is a look every few seconds anyway.
 //!
 //! Invariant: what is reported last was read from what the files hold, once they have been quiet for a moment.
 

@@ -1,4 +1,4 @@
-//! What went wrong, as clients of the admin API are told.
+//! What went wrong, as clients of the admin API see it.
 //!
 //! Invariant: every answer that is no success has the published shape `{ errorCode, statusCode, msg, details }`, and
 //! nothing that the client sent or that the process keeps inside is echoed in it.

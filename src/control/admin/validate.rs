@@ -1,4 +1,4 @@
-//! Checks what clients send against the schemas that the document shows, and tells all faults at once.
+//! Checks what clients send against the schemas that the document shows, and reports all faults at once.
 //!
 //! Invariant: no message contains a value of the request; it may be a secret. Names of fields are shown only if they
 //! look like names.
@@ -164,7 +164,7 @@ impl Checker {
         }
     }
 
-    /// Tells it of its place, unless something else was told of it.
+    /// Notes it for its place, unless something else was noted there.
     fn tell(&self, path: String, error: &ValidationError<'_>, details: &mut Details) {
         let path = if path.is_empty() {
             WHOLE.to_owned()
@@ -265,7 +265,7 @@ fn meant<'a>(
     }
 }
 
-/// The constants by which several forms tell themselves apart, and where they stand; `None` if there are none.
+/// The constants by which several forms are distinguished, and where they stand; `None` if there are none.
 fn tags<'a>(forms: &'a [Vec<ValidationError<'static>>]) -> Option<(&'a str, Value)> {
     let mut place = None;
     let mut choices = Vec::new();

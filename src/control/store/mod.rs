@@ -26,7 +26,7 @@ use sqlite::SqliteStore;
 
 /// How many commits a store knows again, the last ones.
 pub const REMEMBERED_COMMITS: u64 = 10_000;
-/// About how many deletions [`Store::since`] can tell, the last ones: whole revisions of them are forgotten.
+/// About how many deletions [`Store::since`] can report, the last ones: whole revisions of them are forgotten.
 pub const REMEMBERED_DELETIONS: u64 = 10_000;
 
 /// A resource as it is stored.

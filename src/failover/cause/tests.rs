@@ -152,7 +152,7 @@ fn a_prompt_that_was_flagged_is_no_keys_fault() {
 }
 
 proptest! {
-    /// Whatever is in an error or in a request, reading it does not panic, and a body that says all that is told is
+    /// Whatever is in an error or in a request, reading it does not panic, and a body that says all that is read is
     /// never believed.
     #[test]
     fn no_text_panics_and_no_echo_is_believed(text in "\\PC{0,60}", pattern in "[a-z*{} ]{0,12}", model in "[a-z*{}]{0,4}") {

@@ -45,7 +45,7 @@ impl Mark {
     }
 }
 
-/// What tells a charge from others, in 64 bits.
+/// What distinguishes a charge from others, in 64 bits.
 pub(crate) fn content(numbers: &[u64], text: &str) -> u64 {
     let numbers = numbers.iter().copied();
     let text = text.bytes().map(u64::from);

@@ -1,4 +1,4 @@
-//! One attempt, as the usage list tells it.
+//! One attempt, as the usage list shows it.
 //!
 //! [`Event`] is the one definition of it, over the types of its texts and rates: the proxy borrows them, a journal owns
 //! them, a batch of the bank refers to them by their places. The order of the fields is how they are stored. So a field is
@@ -66,7 +66,7 @@ pub struct Attempt<S, R> {
     pub provider: Named<S>,
     /// The model, by its id as the provider knows it; its name is the id where the catalog does not know it.
     pub model: Named<S>,
-    /// The provider key, whose name is its redacted text. Only operators are told a managed one.
+    /// The provider key, whose name is its redacted text. Only operators see a managed one.
     pub key: Named<S>,
     /// Its place in its request, from 1.
     pub number: u32,

@@ -1,4 +1,4 @@
-//! What tells one usage event from all others.
+//! What distinguishes one usage event from all others.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ impl EventId {
         EventId { origin, sequence }
     }
 
-    /// The id of an event that a hold alone tells of: the same each time.
+    /// The id of an event of which there is a hold alone: the same each time.
     pub(crate) fn of_hold(replica: u64, epoch: u64, hold: u64) -> EventId {
         EventId::made_up(replica.rotate_left(32) ^ epoch, hold)
     }

@@ -3,7 +3,7 @@
 //! Events are ordered by when they ended and then by their ids: no two are equal. A page ends at a [`Position`], and
 //! the next one holds what comes after it in that order. Invariants: what was stored when the first page was read is
 //! on exactly one page; nothing is on two. What arrives meanwhile is on a later page if it belongs after the position
-//! (replicas tell the bank their events some time after they ended), and else on none.
+//! (replicas report their events to the bank some time after they ended), and else on none.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -172,7 +172,7 @@ fn cut<T>(
         }));
     }
     found.sort_unstable_by_key(|event| std::cmp::Reverse(key(event)));
-    // A journal that is replayed may tell an event again.
+    // A journal that is replayed may report an event again.
     found.dedup_by_key(|event| event.attempt.id);
     let full = found.len() > wanted.limit;
     found.truncate(wanted.limit);

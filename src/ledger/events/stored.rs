@@ -4,7 +4,7 @@
 //!
 //! The form: a version byte, then [`postcard`] of `Batch`. Names and rates repeat within a batch, so each is written
 //! once and referred to by its place; an event takes about 70 bytes, most of them its request's id and its own. A row is
-//! told with its length: one of before a field was added ends without it, and reads as if that were zero.
+//! written with its length: one of before a field was added ends without it, and reads as if that were zero.
 
 mod older;
 mod writer;
@@ -58,9 +58,9 @@ struct Batch<'a> {
     rows: Vec<&'a [u8]>,
 }
 
-/// An event whose texts and rates are told by their places, but for ids, which rarely repeat; so is the first part of its
-/// own id, by the place in [`Batch::origins`]. Its time is counted from the earliest of the batch. Nearly all are final,
-/// so the others are marked.
+/// An event whose texts and rates are given by their places, but for ids, which rarely repeat; so is the first part of
+/// its own id, by the place in [`Batch::origins`]. Its time is counted from the earliest of the batch. Nearly all are
+/// final, so the others are marked.
 type Row<'a> = Event<u32, u32, &'a str>;
 
 /// Writes a batch; `None` if there are no events.

@@ -11,7 +11,8 @@ use tollgate_store::redis::EXACT;
 /// Added to the name of a life's directory before it is deleted, so that half of one is never replayed.
 const FINISHED: &str = ".finished";
 
-/// Added to the name of a life's directory when all of it is told: it is kept for a while, and passed over by a start.
+/// Added to the name of a life's directory when all of it is reported: it is kept for a while, and passed over by a
+/// start.
 pub(super) const TOLD: &str = ".told";
 
 /// Holds the journal for this process, as long as it lives.

@@ -3,7 +3,7 @@
 //! The check is the CRC-32 of length and record, turned by where the frame lies (segment and offset). So a frame is
 //! valid in its own place only, and bytes of a text, of another segment, or left from before never pass for one.
 //!
-//! A *seal* is a frame without a record: the segment is finished, and there is a next one. It is what tells a
+//! A *seal* is a frame without a record: the segment is finished, and there is a next one. It is what distinguishes a
 //! segment that was filled from one whose end was lost.
 
 use std::io;

@@ -15,7 +15,7 @@ use super::record::{self, OwnedRecord};
 use super::segment::{self, BadHeader, HEADER, Header};
 use crate::bank::Holder;
 
-/// Earlier lives that are kept though all in them is told.
+/// Earlier lives that are kept though all in them is reported.
 const MOST_TOLD: usize = 8;
 
 /// An earlier life whose records are still there.
@@ -172,8 +172,8 @@ impl Life {
         self.truncated.clone()
     }
 
-    /// Everything in it is told: keeps it in case the bank forgets that, where a start passes over it; of those that
-    /// are kept so, the newest.
+    /// Everything in it is reported: keeps it in case the bank forgets that, where a start passes over it; of those
+    /// that are kept so, the newest.
     ///
     /// # Errors
     /// What the file system says. The life may be listed again at the next start.

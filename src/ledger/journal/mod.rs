@@ -4,7 +4,7 @@
 //! <dir>/lock                one process at a time
 //! <dir>/replica             who this replica is, and its last epoch
 //! <dir>/<epoch>/<n>.log     a life's segments, each preallocated
-//! <dir>/<epoch>.told/       a life that the bank has been told, kept for a while
+//! <dir>/<epoch>.told/       a life that the bank has all of, kept for a while
 //! ```
 //!
 //! Each start is a new *life* with a directory and a random nonce of its own; earlier lives are read, and deleted when
@@ -205,8 +205,8 @@ impl Journal {
         self.holder
     }
 
-    /// In which name the bank is told of accounts from now on, and its nonce: this life's own, until somebody else is
-    /// found to use it.
+    /// In which name accounts are reported to the bank from now on, and its nonce: this life's own, until somebody else
+    /// is found to use it.
     pub(crate) fn name(&self) -> (Holder, u64) {
         *self.name.lock()
     }
@@ -236,7 +236,7 @@ impl Journal {
         JournalError::io("write to the journal in", &self.dir)(error)
     }
 
-    /// Earlier lives that were told and set aside, oldest first. One that cannot be read is left out.
+    /// Earlier lives that were reported and set aside, oldest first. One that cannot be read is left out.
     ///
     /// # Errors
     /// The directory cannot be listed.
@@ -371,7 +371,7 @@ impl Journal {
         let who = (self.holder, self.nonce);
         let made = loop {
             match Fresh::create(&self.dir, who, number, self.segment_bytes) {
-                // What is only kept in case the bank forgets gives way to what is not told yet.
+                // What is only kept in case the bank forgets gives way to what is not reported yet.
                 Err(_) if self.delete_oldest(Duration::ZERO, 0)? => {}
                 made => break made,
             }
@@ -392,7 +392,7 @@ impl Journal {
         }
         let (finished, _) = self.tail.lock().unsynced(false);
         for (number, file) in finished {
-            // A failure is told once: trying again would only pretend.
+            // A failure is reported once: trying again would only pretend.
             self.tail.lock().synced(number);
             file.sync_data()
                 .map_err(saying("write out", &segment::path(&self.dir, number)))?;

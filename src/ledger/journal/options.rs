@@ -15,8 +15,8 @@ pub struct Options {
     /// The epoch of this life is at least this. Pass the time (Unix time, s): a directory that comes back from an
     /// old backup then does not repeat epochs, whose messages the bank would take for repeats.
     pub least_epoch: u64,
-    /// How long a segment is kept after the last of its records was released, in case the bank forgets what they told;
-    /// of such segments no more than 16, and fewer where the disk is full.
+    /// How long a segment is kept after the last of its records was released, in case the bank forgets what they
+    /// reported; of such segments no more than 16, and fewer where the disk is full.
     pub keep: Duration,
 }
 

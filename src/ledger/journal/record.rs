@@ -2,7 +2,7 @@
 //!
 //! So the order of variants and fields is the format: a change to them is a new format version
 //! ([`super::segment::VERSION`]), as is a field at the end of an [`Attempt`], without being read anew. Version 2 added
-//! [`Entry::Settled`], which tells its usage event, and [`Entry::Charged`]; version 3 [`Entry::Told`] and
+//! [`Entry::Settled`], which holds its usage event, and [`Entry::Charged`]; version 3 [`Entry::Told`] and
 //! [`Entry::Heard`], in the place of [`Entry::Cut`] and [`Entry::Acked`], and [`Entry::Renamed`]. [`Entry::Settle`] and
 //! those two are read, and not written any more.
 
@@ -127,7 +127,7 @@ pub enum Entry<S, L, A> {
     },
 }
 
-/// What a hold tells of its request.
+/// What a hold says of its request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held<S> {
     /// Whose it is.

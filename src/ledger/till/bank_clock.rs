@@ -1,7 +1,7 @@
 //! What time it is to the bank, as its answers say. Pure.
 //!
 //! Invariant: it is never ahead of the bank, so that no window is named before the bank has come to it, and nobody is
-//! told to come back too early.
+//! asked to come back too early.
 
 use std::time::{Duration, Instant};
 

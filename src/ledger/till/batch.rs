@@ -1,4 +1,4 @@
-//! What was settled since the last message, and how it is told.
+//! What was settled since the last message, and how it is reported.
 
 use std::borrow::Borrow;
 
@@ -7,7 +7,7 @@ use crate::bank::{Day, Rollup, content};
 use crate::events::{Event, Flag, UsageEvent};
 use crate::{NanoUsd, OTHER};
 
-/// What tells a charge from others: as it is journalled, with when it was settled (Unix time, ms).
+/// What distinguishes a charge from others: as it is journalled, with when it was settled (Unix time, ms).
 pub(super) fn content_of<S: Borrow<str>, R>(event: &Event<S, R>, at_ms: u64) -> u64 {
     let (origin, sequence) = event.attempt.id.parts();
     let cost = event.attempt.cost.0.cast_unsigned();
@@ -29,8 +29,8 @@ impl Totals {
         self.rollups.is_empty()
     }
 
-    /// Adds a request's last attempt, or a charge, to the day on which it was settled. Attempts before it are told in
-    /// events alone: the house pays them, and they die with the process.
+    /// Adds a request's last attempt, or a charge, to the day on which it was settled. Attempts before it are reported
+    /// in events alone: the house pays them, and they die with the process.
     pub(super) fn add(&mut self, event: &UsageEvent<'_>) {
         let attempt = &event.attempt;
         let is_final = attempt.is(Flag::Final);

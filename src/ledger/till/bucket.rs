@@ -12,7 +12,7 @@ pub(super) struct Bucket {
     pub unspent: i64,
     /// Promised to requests in flight.
     pub held: i64,
-    /// Settled, and not yet told to the bank.
+    /// Settled, and not yet reported to the bank.
     pub used: i64,
     /// What requests wait for, each of them perhaps for as much as one may cost: wider than an account's money.
     pub needed: i128,
@@ -101,7 +101,7 @@ impl Bucket {
         self.used == 0 && self.needed == 0 && self.unspent == 0 && self.held == 0
     }
 
-    /// The answer to a message: what the bank has lent, everything told so far taken into account.
+    /// The answer to a message: what the bank has lent, everything reported so far taken into account.
     pub(super) fn told(&mut self, allotment: i64) {
         self.unspent = allotment - self.held - self.used;
     }

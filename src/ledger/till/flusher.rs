@@ -134,7 +134,7 @@ impl Flusher {
             behind: Vec::new(),
             broken_off: "the call broke off: this is a fault of the gateway".to_owned(),
         };
-        // The journal first: a power cut must not take out of it what the bank was told.
+        // The journal first: a power cut must not take out of it what the bank was sent.
         if let Err(error) = self.till.on_disk().await {
             pending.broken_off =
                 format!("it is not asked while the journal is not on disk: {error}");
@@ -217,7 +217,7 @@ impl Flusher {
         answers
     }
 
-    /// Tells the bank what was settled and returns every allotment. What it does not answer is told after the next
+    /// Reports what was settled to the bank and returns every allotment. What it does not answer is sent after the next
     /// start.
     async fn close(&self) {
         // An account repeats what was not answered before it closes, so that one round may not be enough.

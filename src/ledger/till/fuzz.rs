@@ -8,8 +8,8 @@ use crate::journal::OwnedRecord;
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// What an earlier life left to tell is the same however often it is made up, each message is one that a bank takes or
-/// refuses, and so is what a bank has forgotten.
+/// What an earlier life left to report is the same however often it is made up, each message is one that a bank takes
+/// or refuses, and so is what a bank has forgotten.
 pub(crate) fn replayed(holder: Holder, nonce: u64, records: &[OwnedRecord]) {
     let all = || records.iter().cloned().map(Ok);
     let rests = || {

@@ -19,7 +19,7 @@ use crate::journal::{Held, JournalError, Life, OwnedRecord};
 use tollgate_wire::report::Usage;
 
 /// Most charges that are read into memory for messages which the bank has forgotten; the rest is read after they are
-/// told.
+/// sent.
 const AT_ONCE: usize = 50_000;
 
 /// Messages that a bank has forgotten, by account: the first and the last.
@@ -122,7 +122,7 @@ impl History {
                 };
                 self.holds.insert(id, hold);
             }
-            // Its hold may have been deleted with its segment: then what settles it was told long ago.
+            // Its hold may have been deleted with its segment: then what settles it was reported long ago.
             OwnedRecord::Settled { id, at_ms, attempt } => {
                 if let (Some(hold), Some(attempt)) = (self.holds.remove(&id), attempt) {
                     let event = Event {
@@ -244,7 +244,7 @@ impl History {
             Some(Some((first, last))) => {
                 let wanted = (*first..=*last).contains(&number);
                 if wanted && !room {
-                    // What comes after it would be told out of order.
+                    // What comes after it would be reported out of order.
                     *last = number.saturating_sub(1);
                 }
                 wanted && room

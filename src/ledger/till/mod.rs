@@ -76,7 +76,7 @@ pub struct Policy {
 /// How a till talks to its bank.
 #[derive(Clone, Copy, Debug)]
 pub struct Rhythm {
-    /// How often what was settled is told.
+    /// How often what was settled is reported.
     pub flush: Duration,
     /// How long allotments are borrowed for.
     pub lease: Duration,

@@ -16,7 +16,7 @@ use tollgate_store::StoreError;
 /// What has been reported as lost of a life, by account.
 pub(super) type Reported = HashMap<Arc<str>, NanoUsd>;
 
-/// How far an account's messages were told.
+/// How far an account's messages were sent.
 enum Delivery {
     /// All of them; this is the last answer.
     Wholly(Reply),
@@ -24,13 +24,13 @@ enum Delivery {
     Refused,
     /// Up to a gap: the bank has forgotten these numbers.
     Behind(u64, u64),
-    /// Somebody else has told other ones in this name.
+    /// Somebody else has sent other ones in this name.
     Foreign(Reply),
 }
 
 impl Flusher {
-    /// Tells the bank what earlier lives of this replica left in their journals; repeats until it is told. What is told is
-    /// told once more a lease later, by when the bank may have forgotten it, and deleted then.
+    /// Reports to the bank what earlier lives of this replica left in their journals, until it has it. What is reported
+    /// is sent once more a lease later, by when the bank may have forgotten it, and deleted then.
     ///
     /// The bank counts each message once, so that it does no harm to be stopped half-way.
     pub async fn settle_past(&self, lives: Vec<Life>) {
@@ -104,7 +104,7 @@ impl Flusher {
     }
 
     /// One account's messages, in their order, each until it is applied. If the bank refuses one, those after it are not
-    /// told, either.
+    /// sent, either.
     async fn insist(&self, rest: &mut Rest) -> Delivery {
         let mut last = None;
         while let Some(message) = rest.next() {
@@ -162,7 +162,7 @@ impl Flusher {
         Ok(())
     }
 
-    /// What the bank has not charged, though all that there is was told, is lost.
+    /// What the bank has not charged, though all that there is was sent, is lost.
     fn balance(&self, rest: &Rest, reply: &Reply, reported: &mut Reported) {
         let (Some(total), Some(message)) = (rest.total, rest.messages.last()) else {
             return;
@@ -177,7 +177,7 @@ impl Flusher {
     }
 }
 
-/// Somebody else has spoken in the name of an earlier life. What is left of it, to be told in another one.
+/// Somebody else has spoken in the name of an earlier life. What is left of it, to be reported in another one.
 fn part(life: &Life, rest: Rest, reply: &Reply) -> Option<Rest> {
     let (account, holder) = (rest.account().clone(), life.holder());
     let total = rest.total.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Messages that are made up from a journal: what an earlier life left to tell, and what a bank has forgotten.
+//! Messages that are made up from a journal: what an earlier life left to report, and what a bank has forgotten.
 //!
 //! Invariant: the messages are the same however often they are made up from one journal, so whatever was charged is
 //! charged once.
@@ -15,7 +15,7 @@ use crate::bank::{Exchange, Holder, Mark, Meter, MeterExchange, Reply};
 use crate::events::{Flag, stored};
 use crate::journal::{JournalError, Life, OwnedRecord};
 
-/// What is left to tell of an account in one name; the last message closes its allotment.
+/// What is left to report of an account in one name; the last message closes its allotment.
 pub(super) struct Rest {
     account: Arc<str>,
     pub messages: Vec<Exchange>,
@@ -25,11 +25,11 @@ pub(super) struct Rest {
     sure: usize,
     /// The last message's number.
     pub highest: u64,
-    /// What is charged in this name once all is told; `None` if the journal does not show it any more.
+    /// What is charged in this name once all is reported; `None` if the journal does not show it any more.
     pub total: Option<NanoUsd>,
 }
 
-/// Messages that a bank has forgotten, and what tells the charges of each from others.
+/// Messages that a bank has forgotten, and what distinguishes the charges of each from others.
 pub(super) struct Forgotten {
     pub messages: Vec<(Exchange, u64)>,
     /// There are no others before or between them.
@@ -37,7 +37,7 @@ pub(super) struct Forgotten {
 }
 
 impl History {
-    /// How many settlements are to be told, and how many of them are orphans.
+    /// How many settlements are to be reported, and how many of them are orphans.
     pub(super) fn counts(&self) -> (usize, usize) {
         let charges = || {
             self.accounts.values().flat_map(|account| {
@@ -99,8 +99,8 @@ impl History {
 }
 
 impl Rest {
-    /// The segments of a journal are deleted as what is in them is told, and so may be all that shows how far an
-    /// account's messages were counted. Then nothing is left of it but what was in no message: that is told in the
+    /// The segments of a journal are deleted as what is in them is reported, and so may be all that shows how far an
+    /// account's messages were counted. Then nothing is left of it but what was in no message: that is reported in the
     /// name of the holder's [`heir`], and the allotment goes back when its lease ends.
     fn of(account: Arc<str>, past: PastAccount, lease: Duration) -> Rest {
         let known = past.marked > 0 || past.mark != Mark::NONE;
@@ -144,7 +144,7 @@ impl Rest {
         &self.account
     }
 
-    /// The next message to tell.
+    /// The next message to send.
     pub(super) fn next(&self) -> Option<&Exchange> {
         self.messages.get(self.told)
     }
@@ -213,7 +213,8 @@ fn heir(holder: Holder) -> Holder {
     }
 }
 
-/// What an earlier life has to tell the bank, if that has forgotten nothing: each account's messages, in their order.
+/// What an earlier life has to report to the bank, if that has forgotten nothing: each account's messages, in their
+/// order.
 ///
 /// # Errors
 /// When its journal is corrupt; nothing is changed then.

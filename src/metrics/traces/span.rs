@@ -1,4 +1,4 @@
-//! What is told of a request: a SERVER span, and below it a CLIENT span for each attempt.
+//! What is exported of a request: a SERVER span, and below it a CLIENT span for each attempt.
 //!
 //! Invariant: nothing of a body, no key, and no text longer than 256 bytes. What a provider said of itself (ids, its
 //! model, why it stopped) is masked as answers are.
@@ -333,7 +333,7 @@ fn nanos(at: SystemTime, before: Duration) -> u64 {
     u64::try_from(since.saturating_sub(before).as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// As much of a text as is told.
+/// As much of a text as is exported.
 fn cut(text: &str) -> &str {
     if text.len() <= LONGEST {
         return text;

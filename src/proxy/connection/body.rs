@@ -1,4 +1,4 @@
-//! Where the body of an HTTP/1 request ends, told from its bytes as they pass.
+//! Where the body of an HTTP/1 request ends, found in its bytes as they pass.
 //!
 //! What follows it is the next request, and must not be taken for a part of this one.
 

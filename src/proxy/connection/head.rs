@@ -52,7 +52,7 @@ impl Head {
     /// what follows it, once it is whole.
     ///
     /// # Errors
-    /// What is wrong with it, as soon as that can be told.
+    /// What is wrong with it, as soon as that is known.
     pub(super) fn look(&mut self, all: &[u8]) -> Result<Option<(usize, Body)>, GatewayError> {
         while let Some(at) = memchr::memchr(b'\n', &all[self.seen..]) {
             let end = self.seen + at;

@@ -255,7 +255,7 @@ impl Connection {
                 let first = bytes.len().min(*head);
                 *head -= first;
                 let malformed = |why| io::Error::new(io::ErrorKind::InvalidData, why);
-                // A fault in chunks must not take their head along, or nobody could be told of it.
+                // A fault in chunks must not take their head along, or nobody could be answered.
                 let alone = first > 0 && matches!(body, Body::Chunks(_));
                 let rest = if alone { &[] } else { &bytes[first..] };
                 Ok(first + body.take(rest).map_err(malformed)?)
@@ -386,7 +386,7 @@ impl AsyncWrite for Connection {
 
 #[async_trait]
 impl Peek for Connection {
-    /// What Pingora asks for to tell HTTP/2 by its preface, which has been read by then.
+    /// What Pingora asks for to recognize HTTP/2 by its preface, which has been read by then.
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         let Some(ahead) = self.ahead.get(..buffer.len()) else {
             return Ok(false);

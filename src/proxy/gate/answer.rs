@@ -187,7 +187,7 @@ pub struct Unseen {
 }
 
 impl Unseen {
-    /// Some of the body: what the answer is, as soon as it can be told, and the body so far. `None` beside a body is an
+    /// Some of the body: what the answer is, as soon as that is known, and the body so far. `None` beside a body is an
     /// answer that its client could not read.
     pub(super) fn push(&mut self, data: &[u8]) -> Option<(Option<Answer>, Bytes)> {
         let looked_at = self.blank.len();

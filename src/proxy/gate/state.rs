@@ -210,7 +210,7 @@ impl GateState {
     }
 
     /// The law of the machine: after this, never another attempt. What is no stream fails the attempt instead once its
-    /// client was told that events follow: it would read an error as one of them, and a clean end after it.
+    /// client was promised events: it would read an error as one of them, and a clean end after it.
     pub(super) fn commit(&mut self, now: Instant) -> Result<(), Stop> {
         if self.phase == Phase::Committed {
             return Ok(());

@@ -9,7 +9,7 @@ use crate::metrics::traces::{Attempt, Fate, Request};
 use tollgate_wire::Endpoint;
 
 impl Record<'_> {
-    /// Its trace, if it is one of those that are told.
+    /// Its trace, if it is one of those that are exported.
     pub fn trace(&self, session: &Session) {
         let (Some(traces), Some(trace)) = (&self.shared.traces, &self.ctx.trace) else {
             return;

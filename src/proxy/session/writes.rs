@@ -75,7 +75,8 @@ impl HeldSession {
         self.written(written)
     }
 
-    /// Finishes what an interrupted write began, and then tells the client what is due. May be dropped and called again.
+    /// Finishes what an interrupted write began, and then sends the client what is due. May be dropped and called
+    /// again.
     pub(super) async fn tell(&mut self, due: Tick) -> Result<Tick> {
         if due == Tick::Wait && self.unread_by.is_none() {
             return Ok(due);

@@ -28,8 +28,8 @@ pub struct Carried {
     pub reply: Reply,
 }
 
-/// Whom a request is told, whichever key is used for it. So a large body is translated once for a model, however
-/// many keys there are.
+/// For whom a request is translated, whichever key is used for it. So a large body is translated once for a model,
+/// however many keys there are.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Addressee {
     provider: Arc<str>,
@@ -50,7 +50,7 @@ pub(super) struct Job {
 /// What a job came to.
 pub(super) struct Done {
     pub read: Arc<Read>,
-    /// Else why the nearest of its APIs cannot be told; `None` if it has none.
+    /// Else why the nearest of its APIs cannot take it; `None` if it has none.
     pub carried: Result<Carried, Option<Refusal>>,
 }
 
@@ -68,7 +68,7 @@ impl Job {
         self.bytes.len() > LARGE
     }
 
-    /// Reads the request, if it was not, and writes it on the nearest of the candidate's APIs that can be told it.
+    /// Reads the request, if it was not, and writes it on the nearest of the candidate's APIs that can take it.
     pub fn run(self) -> Done {
         let read = self
             .read

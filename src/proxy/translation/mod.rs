@@ -1,7 +1,7 @@
 //! Requests that cross from the client's API to another one of a candidate's.
 //!
 //! A body is read into the neutral model at most once, and only if a candidate needs it; it is written for a
-//! candidate when its turn comes. A candidate that cannot be told the request is no candidate: passing over it
+//! candidate when its turn comes. A candidate that cannot take the request is no candidate: passing over it
 //! is no attempt, and nothing is learned of it. No large body is read or written on the proxy's own threads.
 
 mod job;
@@ -27,14 +27,14 @@ pub struct RequestTranslation {
     ready: Option<(usize, Carried)>,
     /// Why the first candidate that was passed over was.
     refusal: Option<Refusal>,
-    /// Whether candidates can be told, as far as that was found out.
+    /// Whether candidates can take it, as far as that was found out.
     known: Vec<(Addressee, bool)>,
     /// The candidates that are left have been looked at.
     pruned: bool,
 }
 
 impl RequestTranslation {
-    /// Passes over candidates until one can be told the request.
+    /// Passes over candidates until one can take the request.
     ///
     /// # Errors
     /// A refusal that names the field at fault, if none can.
@@ -70,7 +70,7 @@ impl RequestTranslation {
         Ok(())
     }
 
-    /// Whether the candidate of this index can be told the request. What crosses is ready for [`Self::take`] then.
+    /// Whether the candidate of this index can take the request. What crosses is ready for [`Self::take`] then.
     pub async fn ready(
         &mut self,
         aside: &Aside,
@@ -97,7 +97,7 @@ impl RequestTranslation {
             .map(|(_, carried)| carried)
     }
 
-    /// Passes over the candidates left that cannot be told the request, so that it is known whether an attempt that
+    /// Passes over the candidates left that cannot take the request, so that it is known whether an attempt that
     /// has failed with an answer is the last one, whose answer is relayed.
     pub async fn prune(
         &mut self,
@@ -131,7 +131,7 @@ impl RequestTranslation {
     }
 
     /// The same where nobody can wait: of a large body's candidates only those are passed over that are known not
-    /// to be told it. The others are when their turn comes; without an answer to relay that comes to the same.
+    /// to take it. The others are when their turn comes; without an answer to relay that comes to the same.
     pub fn prune_known(
         &mut self,
         body: &RequestBody,
@@ -163,7 +163,7 @@ impl RequestTranslation {
         self.pruned = all_known;
     }
 
-    /// The refusal when no candidate could be told the request, which was made on the API `called`.
+    /// The refusal when no candidate could take the request, which was made on the API `called`.
     pub fn refusal(&self, called: Surface) -> GatewayError {
         match &self.refusal {
             Some(refusal) => GatewayError::not_carried(refusal, called),

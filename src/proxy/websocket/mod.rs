@@ -3,7 +3,7 @@
 //! A handshake is answered here, once its caller is known, and what follows it on the connection is a WebSocket's
 //! ([`socket`]). Every event that asks for a response becomes a request that Pingora handles as any other, except that it
 //! comes from memory and is answered into memory ([`turn`]): authenticated against what is configured now, planned, held,
-//! failed over, settled, logged. What its stream says is told as messages ([`answer`]). What was said before is kept
+//! failed over, settled, logged. What its stream says is sent as messages ([`answer`]). What was said before is kept
 //! ([`history`]), since no provider but the one that answered could look it up.
 //!
 //! There is no compression: the library has no `permessage-deflate`, and to decline an extension is always allowed (RFC
@@ -61,7 +61,7 @@ pub struct Opened {
 /// Looks at the head of a request: `None` if it is no WebSocket handshake that may be served here.
 ///
 /// # Errors
-/// What its caller is told instead, over HTTP.
+/// What its caller gets instead, over HTTP.
 pub fn open(
     shared: &Shared,
     head: &[u8],

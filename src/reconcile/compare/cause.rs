@@ -212,7 +212,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// What the line itself tells.
+    /// What the line itself shows.
     fn of_line(
         &self,
         day: Day,
@@ -232,7 +232,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether the provider tells the quantities of a line.
+    /// Whether the provider reports the quantities of a line.
     fn quantities_known(&self, billed: &Side) -> bool {
         billed.has_usage || self.request.reading.has_usage && !billed.has_cost
     }

@@ -20,7 +20,7 @@ pub(super) struct Keys {
     pairs: BTreeMap<String, String>,
     /// The provider's keys that are nobody's.
     pub(super) strangers: BTreeSet<String>,
-    /// Whether every key of the gateway is paired, so that lines can be told apart by key.
+    /// Whether every key of the gateway is paired, so that lines can be split by key.
     pub(super) known: bool,
     /// What is worth saying about it.
     pub(super) notes: Vec<String>,

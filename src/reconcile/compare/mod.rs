@@ -1,6 +1,6 @@
 //! Puts what the ledger charged beside what a provider billed, and says why they differ.
 //!
-//! Lines are told apart by day and model, and by key where the provider's costs are. What decides is money, if there is a
+//! Lines are split by day and model, and by key where the provider's costs are. What decides is money, if there is a
 //! cost report, else quantities. Of each line that is off, the most probable cause is named; what is asked, in order:
 //!
 //! 1. Do the ledger's hours, put into the days of another time zone, give what was billed on every day? Or do days beside

@@ -1,8 +1,8 @@
 //! One name for a model that both sides name differently.
 //!
 //! The ledger has what was asked for (`gpt-4o`), providers bill what answered (`gpt-4o-2024-08-06`), and a console shows
-//! a name for people (`Claude Haiku 4.5`). Names of a family are told apart as long as both sides use the same ones, and
-//! taken together as soon as one side has a name that the other does not.
+//! a name for people (`Claude Haiku 4.5`). Names of a family are distinguished as long as both sides use the same ones,
+//! and taken together as soon as one side has a name that the other does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 

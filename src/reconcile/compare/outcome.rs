@@ -30,7 +30,7 @@ pub enum Cause {
     TimeZone,
     /// One side has nothing of the day.
     MissingDays,
-    /// What is known does not tell.
+    /// What is known does not decide it.
     Unknown,
 }
 
@@ -87,7 +87,7 @@ pub struct Line {
     pub day: Day,
     /// The model; `(tools)` are those that no model is named for, `(all)` is everything.
     pub model: String,
-    /// The key, if lines are told apart by it: the gateway's id, or the provider's if it is none of the gateway's.
+    /// The key, if lines are split by it: the gateway's id, or the provider's if it is none of the gateway's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// What the ledger charged for the model, without the processing fee.

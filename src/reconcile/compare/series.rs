@@ -45,14 +45,14 @@ impl Series {
     }
 }
 
-/// What series are told apart by.
+/// What distinguishes series.
 pub(super) type What = (Thing, Option<String>);
 
 /// Both sides.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sides {
     pub(super) series: BTreeMap<What, Series>,
-    /// Whether lines are told apart by key.
+    /// Whether lines are split by key.
     pub(super) by_key: bool,
     /// The provider's keys that are not the gateway's.
     pub(super) strangers: BTreeSet<String>,
@@ -92,7 +92,7 @@ impl Sides {
                 side.charge(variant, sum, sum.cost, |_| true);
                 continue;
             }
-            // What tools cost stands with them, if it can be told from what the model cost.
+            // What tools cost stands with them, if it can be separated from what the model cost.
             let mut tools = sum.units.iter().filter(|(unit, _)| unit.is_tool());
             let tools = tools.try_fold(0u128, |all, (_, used)| {
                 Some(all.saturating_add(used.picos?))
@@ -119,7 +119,7 @@ impl Sides {
     }
 
     fn bill(&mut self, request: &Request<'_>, names: &Names, keys: &Keys, by_model: bool) {
-        // Where usage is told by itself, what costs say of quantities would count twice.
+        // Where usage is reported by itself, what costs say of quantities would count twice.
         let counted: BTreeSet<(Day, What)> = request
             .reading
             .rows
@@ -197,7 +197,7 @@ fn bill(side: &mut Side, row: &Billed, key: Option<&str>, twice: bool) {
     }
 }
 
-/// Whether lines can be told apart by model: not if costs do not say what they are for.
+/// Whether lines can be split by model: not if costs do not say what they are for.
 fn by_model(request: &Request<'_>, notes: &mut Vec<String>) -> bool {
     let mut rows = request.reading.rows.iter();
     let costs = request.reading.has_costs;
@@ -216,7 +216,7 @@ fn by_model(request: &Request<'_>, notes: &mut Vec<String>) -> bool {
     !vague
 }
 
-/// Whether lines can be told apart by key: if what decides, costs or else usage, is told by key.
+/// Whether lines can be split by key: if what decides, costs or else usage, is reported by key.
 fn by_key(request: &Request<'_>) -> bool {
     let costs = request.reading.has_costs;
     let mut rows = request.reading.rows.iter();
@@ -254,7 +254,7 @@ fn keys(request: &Request<'_>, names: &Names) -> Keys {
     Keys::pair(&ours, &theirs, request.keys, &request.tolerance)
 }
 
-/// Not told apart by how long a cache was written for.
+/// Not split by how long a cache was written for.
 fn vague(unit: Unit) -> Unit {
     if unit.is_cache_write() {
         Unit::CacheWriteAny

@@ -10,7 +10,7 @@ use crate::unit::Unit;
 /// Pico-dollars in a nano-dollar.
 const PICOS: u128 = 1_000;
 
-/// What one side says; of a provider, only as far as its reports tell.
+/// What one side says; of a provider, only as far as its reports go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Side {
     /// What was charged or billed.
@@ -29,7 +29,7 @@ pub(super) struct Side {
     pub(super) undivided: bool,
     /// Quantities by the context that they were served in.
     pub(super) variants: BTreeMap<String, u64>,
-    /// Contexts that costs are told apart by, but for the ordinary one.
+    /// Contexts that costs are split by, but for the ordinary one.
     pub(super) billed_as: BTreeSet<String>,
     /// Quantities of which no context is said.
     pub(super) unsaid: u64,
@@ -118,8 +118,8 @@ pub(super) struct Beside {
     pub(super) billed: Used,
 }
 
-/// The units of both sides beside each other. If one side does not say for how long a cache was written, it is not told
-/// apart on the other either.
+/// The units of both sides beside each other. If one side does not say for how long a cache was written, it is not
+/// split on the other either.
 pub(super) fn beside(ledger: &Side, billed: &Side) -> Vec<Beside> {
     let vague = [ledger, billed]
         .iter()

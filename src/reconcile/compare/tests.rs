@@ -75,7 +75,7 @@ struct Bills {
     units: fn(&Served) -> [u64; 3],
     /// Hours that its time is ahead of UTC.
     ahead: i64,
-    /// The tier it says; `None` if its report is not told apart by tier.
+    /// The tier it says; `None` if its report is not split by tier.
     tier: fn(&Served) -> Option<&'static str>,
     /// Whether it reports quantities, costs, keys, single units.
     usage: bool,

@@ -3,7 +3,7 @@
 //! Sources: the Admin API reference of `GET /v1/organizations/usage_report/messages` and
 //! `GET /v1/organizations/cost_report` (<https://platform.claude.com/docs/en/api/admin/usage_report/retrieve_messages>,
 //! <https://platform.claude.com/docs/en/api/admin/cost_report/retrieve>). An `amount` is decimal text in the lowest unit
-//! of its currency: `"123.45"` in `USD` is 1.2345 dollars. Costs are told apart by model and kind of token if they were
+//! of its currency: `"123.45"` in `USD` is 1.2345 dollars. Costs are split by model and kind of token if they were
 //! grouped by `description`, by workspace if grouped by that, and never by API key. The Priority Tier is in the usage
 //! report only: it is not billed by the token. Usage has no count of requests.
 

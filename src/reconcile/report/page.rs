@@ -12,7 +12,7 @@ use super::fault::{Fault, shown};
 use crate::billed::{Billed, Vendor};
 use crate::day::{DAY, Period, day_of, show_day};
 
-/// What a page tells of.
+/// What a page is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// Money.
@@ -137,7 +137,7 @@ fn follows(page: &Page, pages: &[Page]) -> Result<(), Fault> {
     )))
 }
 
-/// Nothing is told by two pages.
+/// Nothing is reported by two pages.
 fn repeated(pages: &[Page]) -> Result<(), Fault> {
     let mut seen: BTreeMap<(&Option<Kind>, u64, &str), usize> = BTreeMap::new();
     for (number, page) in pages.iter().enumerate() {

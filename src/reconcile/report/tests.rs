@@ -520,7 +520,7 @@ fn a_page_given_twice_counts_once_by_being_refused() {
     );
     let fault = read_all(&[ANTHROPIC_COSTS_CSV, ANTHROPIC_COSTS_CSV], first()).unwrap_err();
     assert!(fault.what.contains("repeats"), "{fault}");
-    // Pages of other projects tell of something else.
+    // Pages of other projects are about something else.
     let other = COMPLETIONS
         .replace("proj_abc", "proj_other")
         .replace("null", "\"x\"");

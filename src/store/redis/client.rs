@@ -156,7 +156,7 @@ impl Redis {
         let answer = self.send(&key, &question, deadline).await?;
         let noted = read::<Option<u64>>(answer)?;
         self.time(&key, noted, deadline).await?;
-        // Of calls at the same time, only the first tells this process's own clock.
+        // Of calls at the same time, only the first corrects this process's own clock.
         if let Some(noted) = noted.filter(|_| !self.recalled.swap(true, Ordering::AcqRel)) {
             clock::recall(noted);
         }

@@ -1,6 +1,6 @@
 //! The cool-downs of provider keys that replicas share. Each replica asks for them about once a second.
 //!
-//! Invariant: the longest wins, and what has ended, by the server's clock, is not told any more.
+//! Invariant: the longest wins, and what has ended, by the server's clock, is not reported any more.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Cooldowns {
     /// that ends no earlier, or if that time has passed.
     ///
     /// # Errors
-    /// [`StoreError::Away`]: it was perhaps not told; this replica has its own cool-down all the same.
+    /// [`StoreError::Away`]: it was perhaps not stored; this replica has its own cool-down all the same.
     pub async fn publish(
         &self,
         provider_key: &str,

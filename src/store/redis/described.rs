@@ -1,4 +1,4 @@
-//! What a server says of itself, for people: which version it is, whether it keeps what it is told.
+//! What a server says of itself, for people: which version it is, whether it persists what it is sent.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::read;
 use crate::StoreError;
 
 impl Redis {
-    /// Returns what the server tells of itself (`INFO`), by the names that it uses; of a Cluster, one of its nodes.
+    /// Returns what the server reports of itself (`INFO`), by the names that it uses; of a Cluster, one of its nodes.
     ///
     /// # Errors
     /// [`StoreError::Away`] if it does not answer, [`StoreError::Refused`] if the user may not ask.
@@ -26,7 +26,7 @@ impl Redis {
     /// Returns one of the server's settings (`CONFIG GET`); `None` if it has none of that name.
     ///
     /// # Errors
-    /// As [`Redis::described`]: many servers tell their settings to nobody.
+    /// As [`Redis::described`]: many servers show their settings to nobody.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         let key = self.keys.shared("clock");
         let question = redis::cmd("CONFIG").arg("GET").arg(name).clone();

@@ -1,7 +1,7 @@
 //! One connection to one server (or to whichever the sentinels name), made when it is needed.
 //!
 //! Invariants: nothing takes longer than the deadline it is given; at most one connection is being made at a time,
-//! and tries that fail are ever farther apart, up to [`LONGEST`]. Between them callers are told at once.
+//! and tries that fail are ever farther apart, up to [`LONGEST`]. Between them callers get an error at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// late says little about it.
 const SILENCE: Duration = Duration::from_millis(250);
 
-/// Connections are numbered, to tell a new one from an old one.
+/// Connections are numbered, to distinguish a new one from an old one.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Where a link leads.
@@ -154,7 +154,7 @@ impl Link {
         }
     }
 
-    /// Gives a connection up; whoever still waits for an answer on it is told.
+    /// Gives a connection up; whoever still waits for an answer on it gets an error.
     fn lose(&self, lost: &Live) {
         let mut live = self.live.lock();
         if live.as_ref().is_some_and(|live| live.number == lost.number) {

@@ -1,4 +1,4 @@
-//! Hears of commits: a connection of its own, subscribed to the channel that `commit.lua` tells.
+//! Hears of commits: a connection of its own, subscribed to the channel that `commit.lua` publishes to.
 //!
 //! It is a hint: own commits are heard, too, and while there is no such connection nothing is; where the server's
 //! user may not subscribe (`+@pubsub`, and the channel `{tollgate}:1:changed`), nothing ever.
@@ -31,7 +31,7 @@ pub struct News {
     redis: Arc<Redis>,
     /// Counts what was heard.
     heard: watch::Sender<u64>,
-    /// How much of it was told to who waits.
+    /// How much of it was passed to who waits.
     told: AtomicU64,
     listener: Mutex<Option<AbortHandle>>,
 }
@@ -47,7 +47,7 @@ impl News {
         }
     }
 
-    /// Waits for something that was not told yet.
+    /// Waits for something that was not passed on yet.
     pub async fn next(&self) {
         self.listen();
         let told = self.told.load(Ordering::Relaxed);

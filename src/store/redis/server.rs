@@ -29,7 +29,7 @@ pub(super) struct Connected {
 }
 
 impl Connected {
-    /// Closes it: who waits for an answer is told that it is gone.
+    /// Closes it: who waits for an answer gets an error.
     pub(super) fn end(&self) {
         self.driver.abort();
     }

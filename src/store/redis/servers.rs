@@ -70,7 +70,7 @@ impl Servers {
     }
 
     /// Subscribes to a channel at the server that has `key`, on a connection of its own, unless the user may not;
-    /// also says to which connection for calls it belongs. In a Cluster all nodes tell what one was told.
+    /// also says to which connection for calls it belongs. In a Cluster all nodes pass on what one received.
     pub(super) async fn subscribe(
         &self,
         key: &str,
@@ -218,7 +218,7 @@ impl Cluster {
         });
     }
 
-    /// Asks all nodes who has which slot, and believes the first that answers; what is wrong then, `MOVED` tells.
+    /// Asks all nodes who has which slot, and believes the first that answers; what is wrong then, `MOVED` corrects.
     async fn refresh(&self, deadline: Instant) -> Result<(), Trouble> {
         let late = || {
             Trouble::away(

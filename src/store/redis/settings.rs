@@ -40,7 +40,7 @@ pub enum Topology {
         /// The name that they have for the primary; not empty.
         master: String,
     },
-    /// A Cluster; some of its nodes, at least one, which tell of the others.
+    /// A Cluster; some of its nodes, at least one, which name the others.
     Cluster(Vec<Address>),
 }
 

@@ -1,6 +1,6 @@
 //! The thread that owns the connection: takes what is asked, carries out together what waits together.
 //!
-//! Invariant: nobody is told that something was done before it is committed, and nothing is carried out outside
+//! Invariant: nobody is answered that something was done before it is committed, and nothing is carried out outside
 //! a transaction.
 
 use std::cell::RefCell;

@@ -36,7 +36,7 @@ pub struct GatewayError {
     pub rate_limit: Option<RateLimit>,
 }
 
-/// A limit, as the `x-ratelimit-*` headers tell it.
+/// A limit, as the `x-ratelimit-*` headers show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// `requests` or `tokens`.

@@ -41,7 +41,7 @@ impl Fault {
     }
 }
 
-/// The failure that JSON tells which has no place for an answer: under any name that providers have for it.
+/// The failure in JSON that has no place for an answer: under any name that providers have for it.
 pub(crate) fn of_document(json: &[u8]) -> Option<StreamFailure> {
     let document: Value = serde_json::from_slice(json).ok()?;
     let tells = match &document {
@@ -63,8 +63,8 @@ fn tells_failure(document: &Value) -> bool {
     is_bare || ERRORS.iter().any(has) || is_error("object") || is_error("type")
 }
 
-/// What an error's body says, whatever its shape: `status` is what it came with. A body without words is told by its
-/// status.
+/// What an error's body says, whatever its shape: `status` is what it came with. A body without words is described by
+/// its status.
 pub(crate) fn of_body(status: u16, body: &[u8]) -> StreamFailure {
     let said = match serde_json::from_slice::<Value>(body) {
         Ok(value) => ErrorDetails::of(&value, 0).or_else(|| match &value {
@@ -83,7 +83,7 @@ pub(crate) fn of_body(status: u16, body: &[u8]) -> StreamFailure {
 /// Errors inside errors are read so deep.
 const DEPTH: usize = 4;
 
-/// Problems of one list that are told.
+/// Problems of one list that are passed on.
 const PROBLEMS: usize = 8;
 
 /// What an error says, wherever it stands.

@@ -139,7 +139,7 @@ pub(crate) enum Overlong {
 }
 
 impl Overlong {
-    /// The figures in an error's words, if they can be told apart.
+    /// The figures in an error's words, if they can be distinguished.
     pub(crate) fn of(message: &str) -> Option<Overlong> {
         let figures = figures(message);
         let lower = message.to_ascii_lowercase();

@@ -4,7 +4,7 @@
 //! has been read in full, the next one that has the same bytes before and after its text needs no
 //! reading: its text is all that it says.
 //!
-//! Invariant: a match tells exactly what reading in full would. It holds because every other effect
+//! Invariant: a match finds exactly what reading in full would. It holds because every other effect
 //! of an event (model, finish reason, usage, content seen) is the same when the same bytes are read
 //! again, and because an event is learnt only if this text is all that it added. Two things that no reader looks
 //! at may differ too: the number that OpenAI's Responses give their events, and the padding they add.

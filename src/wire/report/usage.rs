@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Unit {
-    /// Prompt tokens that none of the other units counts: text, and whatever a provider does not tell from it.
+    /// Prompt tokens that none of the other units counts: text, and whatever a provider does not count apart from it.
     Input = 0,
     /// Prompt tokens read from the provider's cache, but for audio and images.
     CachedRead = 1,

@@ -115,7 +115,7 @@ fn named(key: &str, name: &impl Fn(&str) -> Name) -> Option<Name> {
     key.get(1..key.len().checked_sub(1)?).map(name)
 }
 
-/// What is told to the sender of a body that is not one JSON object.
+/// The message for the sender of a body that is not one JSON object.
 pub(super) fn refusal(text: &str, fault: Fault) -> BadRequest {
     let why = match (fault.what, text.trim_ascii_start().as_bytes()) {
         (What::Depth, _) => {

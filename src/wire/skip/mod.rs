@@ -115,7 +115,7 @@ pub(crate) fn places<'a>(
     nothing(json, end)
 }
 
-/// The index after the object at `at`. `member` is told each key, between its quotes as it is written, and
+/// The index after the object at `at`. `member` is given each key, between its quotes as it is written, and
 /// where its value is, and says where that ends: it passes over it with [`value`], or looks into it.
 pub(crate) fn object<'a>(
     json: &'a [u8],
@@ -138,7 +138,7 @@ pub(crate) fn object<'a>(
     expect(json, at, b'}', "expected `,` or `}`")
 }
 
-/// The index after the array at `at`; `element` is told where each element is, and says where it ends.
+/// The index after the array at `at`; `element` is given where each element is, and says where it ends.
 pub(crate) fn array(
     json: &[u8],
     at: usize,

@@ -1,6 +1,6 @@
 //! Steps over a JSON document that comes in pieces, and validates it on the way.
 //!
-//! Invariant: however a document is cut into pieces, [`Look`] is told the same and the verdict is the same; and it is the
+//! Invariant: however a document is cut into pieces, [`Look`] gets the same and the verdict is the same; and it is the
 //! verdict of serde_json, to a depth of [`MAX_LEVELS`] levels. Property tests hold both. Memory is a byte for each level
 //! that is open, and a key of [`LONGEST_KEY`] bytes.
 //!
@@ -19,21 +19,21 @@ pub(crate) const MAX_LEVELS: usize = 1 << 16;
 /// More levels than any document has.
 const NONE: usize = usize::MAX;
 
-/// The longest key that is told, in bytes; a longer one is told as an empty one.
+/// The longest key that is passed on, in bytes; a longer one is passed as an empty one.
 const LONGEST_KEY: usize = 64;
 
-/// Is told what a [`Scanner`] finds, with the piece it finds it in. `levels` are the arrays and objects around it, `true`
-/// for an object.
+/// Receives what a [`Scanner`] finds, with the piece it finds it in. `levels` are the arrays and objects around it,
+/// `true` for an object.
 pub(crate) trait Look {
     /// The key of the member whose value comes next, as it is written between its quotes.
     fn key(&mut self, key: &[u8], levels: &[bool]);
-    /// A value begins at `at`. Whether what is inside it shall be told, if it is an array or an object.
+    /// A value begins at `at`. Whether what is inside it shall be reported, if it is an array or an object.
     fn begin(&mut self, piece: &[u8], at: usize, levels: &[bool]) -> bool;
     /// The value has ended before `at`.
     fn end(&mut self, piece: &[u8], at: usize, levels: &[bool]);
 }
 
-/// Is not told what is passed over.
+/// Receives nothing of what is passed over.
 struct Untold;
 
 impl Look for Untold {
@@ -229,7 +229,7 @@ impl Scanner {
         }
     }
 
-    /// An array or an object begins at `at`; whether it is told.
+    /// An array or an object begins at `at`; whether it is reported.
     fn open<L: Look>(
         &mut self,
         piece: &[u8],
@@ -369,7 +369,7 @@ impl Scanner {
     }
 
     fn keep_key(&mut self, part: &[u8]) {
-        // One byte more than is told, so that a longer key is known for one.
+        // One byte more than is passed on, so that a longer key is known for one.
         let room = LONGEST_KEY + 1 - self.key.len();
         self.key.extend_from_slice(&part[..part.len().min(room)]);
     }

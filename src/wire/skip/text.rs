@@ -133,7 +133,7 @@ impl Seen {
 }
 
 /// The bytes of a block that a backslash before them escapes, and whether its last byte escapes the one after it.
-/// In a run of backslashes each second one is escaped; runs are told apart by whether they begin at an even or an
+/// In a run of backslashes each second one is escaped; runs are distinguished by whether they begin at an even or an
 /// odd place, and all at once: adding a bit where a run begins carries it to where the run ends.
 fn escaped(backslash: u64) -> (u64, bool) {
     const EVEN: u64 = u64::MAX / 3;

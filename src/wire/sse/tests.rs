@@ -228,7 +228,7 @@ proptest! {
         prop_assert_eq!(&whole.0, &split.0, "one chunk, and split");
         prop_assert_eq!(&whole.1, &single.1, "ends, byte by byte");
         prop_assert_eq!(&whole.1, &split.1, "ends, split");
-        // A boundary is told when its last byte comes, or with the next byte if an LF could follow.
+        // A boundary is reported when its last byte comes, or with the next byte if an LF could follow.
         for boundary in whole.2.iter().chain(&split.2) {
             prop_assert!(single.2.contains(boundary), "boundary {} is one, byte by byte: {:?}", boundary, single.2);
         }

@@ -1,4 +1,4 @@
-//! What chunks of chat completions and of text completions tell.
+//! Reads the chunks of chat completions and of text completions.
 
 use super::facts::{Facts, Read};
 use crate::Dialect;

@@ -153,7 +153,7 @@ fn cut(text: &str) -> Option<usize> {
         }
         before = after;
     }
-    // One byte more than the longest segment tells that its last character is whole.
+    // One byte more than the longest segment shows that its last character is whole.
     (text.len() > LONGEST).then_some(to)
 }
 

@@ -67,7 +67,7 @@ struct Ran {
     containers: Vec<String>,
 }
 
-/// The most containers that are told apart.
+/// The most containers that are distinguished.
 const CONTAINERS: usize = 64;
 
 /// What an event added that reading it again would not.
@@ -199,7 +199,7 @@ impl Facts {
         }
     }
 
-    /// What a usage object tells beside the usage.
+    /// What a usage object says beside the usage.
     pub(super) fn serve_all(&mut self, figures: &Figures) {
         self.again = figures.passes().saturating_sub(1);
         let served = figures.served();

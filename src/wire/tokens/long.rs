@@ -11,7 +11,7 @@ use crate::report::StreamFailure;
 use crate::report::failure::event;
 use crate::report::template::Template;
 
-/// The longest name of a field or of an event that is told from others, in bytes.
+/// The longest name of a field or of an event that is distinguished from others, in bytes.
 const LONGEST_NAME: usize = 64;
 
 /// An event, as far as it has passed.

@@ -1,4 +1,4 @@
-//! What the events of Anthropic's messages tell.
+//! Reads the events of Anthropic's messages.
 
 use super::facts::{Facts, Read};
 use crate::payload::messages::{Block, Delta, Event};

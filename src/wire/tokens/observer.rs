@@ -62,7 +62,7 @@ pub struct Seen {
     pub out: Bytes,
     /// Whether content was seen at any time so far, before any failure: the attempt may commit.
     pub content: bool,
-    /// The first failure among the events this chunk completed. [`Seen::content`] tells whether
+    /// The first failure among the events this chunk completed. [`Seen::content`] says whether
     /// content came before it.
     pub failure: Option<StreamFailure>,
     /// An event, or a part of one, was longer than [`crate::sse::MAX_EVENT`], and was not handed on to `each`.

@@ -1,4 +1,4 @@
-//! What the events of OpenAI's responses tell.
+//! Reads the events of OpenAI's responses.
 
 use super::facts::{Facts, Read};
 use crate::Dialect;

@@ -13,7 +13,7 @@ pub(super) fn schema() -> Value {
     })
 }
 
-/// What to tell the model of a custom tool: its description and its grammar, which nothing else can carry.
+/// What to say to the model of a custom tool: its description and its grammar, which nothing else can carry.
 pub(super) fn description(own: Option<&str>, format: Option<&Value>) -> Option<String> {
     let grammar = format.and_then(|format| {
         let definition = format.get("definition")?.as_str()?;

@@ -1,4 +1,4 @@
-//! How hard to think, as OpenAI's surfaces are told.
+//! How hard to think, in the words of OpenAI's surfaces.
 
 use super::neutral::{Conversation, Field, Reasoning};
 use super::target::Thinks;

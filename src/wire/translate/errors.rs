@@ -23,7 +23,7 @@ pub fn error(to: Dialect, status: u16, body: &[u8], request_id: &str) -> Vec<u8>
     .into_bytes()
 }
 
-/// An error that a provider told in a stream, as an error body of the client's dialect.
+/// An error that a provider sent in a stream, as an error body of the client's dialect.
 pub fn failure_body(to: Dialect, failure: &StreamFailure, request_id: &str) -> Vec<u8> {
     value(to, &of_stream(failure.clone()), Some(request_id))
         .to_string()

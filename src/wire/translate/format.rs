@@ -19,7 +19,7 @@ pub(super) fn asked(format: &Format) -> String {
     }
 }
 
-/// The format that one of OpenAI's surfaces is told, or the prompt that asks for it where the model takes no schemas.
+/// The format for one of OpenAI's surfaces, or the prompt that asks for it where the model takes no schemas.
 pub(super) fn told<'c>(
     c: &'c Conversation,
     target: &Target<'_>,
@@ -36,7 +36,7 @@ pub(super) fn told<'c>(
     }
 }
 
-/// Whether OpenAI's strict mode is told to hold to a schema. One that it refuses, as one with optional members, which
+/// Whether OpenAI's strict mode is asked to hold to a schema. One that it refuses, as one with optional members, which
 /// Anthropic's takes, is a hint there.
 pub(super) fn strict(
     schema: &Value,

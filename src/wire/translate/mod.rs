@@ -1,7 +1,7 @@
 //! Translation between dialects, so that any client may be served by any provider. Pure; no I/O.
 //!
 //! Every surface has a reader and a writer for requests, whole answers and streams; what one reads is said in
-//! the neutral model (`neutral`), and another writes it. `README.md`, beside this file, tells field by
+//! the neutral model (`neutral`), and another writes it. `README.md`, beside this file, says field by
 //! field what survives.
 //!
 //! Invariants: what a target cannot carry is named ([`Translated::dropped`]), or refused if the request would
@@ -112,7 +112,7 @@ pub fn read(from: Surface, body: &[u8]) -> Result<Conversation, Refusal> {
 /// Writes a request for a provider that is called on `to`.
 ///
 /// # Errors
-/// A [`Refusal`] of what the target cannot be told.
+/// A [`Refusal`] of what the target's API cannot say.
 pub fn write(
     conversation: &Conversation,
     to: Surface,
@@ -162,7 +162,7 @@ pub fn answer_of_stream(reply: &Reply, stream: &[u8], created: u64) -> Result<Ve
     written(reply, stream::collect(reply, stream), created)
 }
 
-/// The stream that tells a provider's whole answer, for a client that asked for one.
+/// The stream of a provider's whole answer, for a client that asked for one.
 ///
 /// # Errors
 /// A [`Refusal`] if the answer is not what the provider's surface answers with.
@@ -203,7 +203,7 @@ fn written(reply: &Reply, answer: Option<Answer>, created: u64) -> Result<Vec<u8
     })
 }
 
-/// Most names that are told.
+/// Most names that are listed.
 const MAX_DROPPED: usize = 64;
 
 /// A name of the client's own choosing, as a header may have it.

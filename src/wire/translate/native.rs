@@ -1,9 +1,9 @@
 //! Requests that go to the client's own surface, where bytes pass untouched but for what failing over makes necessary.
 //!
 //! A conversation that one provider answered one turn may be another's the next: what a thought of the one proves, the
-//! other refuses, and some want thoughts of a turn that they never had. And a model that cannot think refuses to be told
-//! how hard. A model that the client named second is told as it takes it (`second`). Everything else is between the client
-//! and its provider.
+//! other refuses, and some want thoughts of a turn that they never had. And a model that cannot think refuses a setting
+//! of how hard. A model that the client named second gets the settings that it takes (`second`). Everything else is
+//! between the client and its provider.
 
 mod second;
 

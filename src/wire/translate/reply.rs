@@ -40,7 +40,7 @@ fn called(conversation: &Conversation) -> Arc<[String]> {
     ids.into()
 }
 
-/// The ids that calls of one answer were given, as the client is told them.
+/// The ids that calls of one answer were given, as the client sees them.
 #[derive(Debug, Default)]
 pub(super) struct Given {
     ids: HashSet<String>,
@@ -129,7 +129,7 @@ impl Reply {
         stem.to_owned()
     }
 
-    /// An id as the client is told it.
+    /// An id as the client sees it.
     fn told(&self, id: &str) -> String {
         match self.client {
             Surface::Messages => names::call_id(id),

@@ -28,8 +28,8 @@ pub struct Stream {
 
 /// Passes over reading events that differ from the last one in their text only, as nearly all do.
 ///
-/// Invariant: a match is what reading would have told. It holds because an event is learnt only if one
-/// fragment of text was all that it told, and is forgotten with the next event that is read, which may have
+/// Invariant: a match is what reading would have found. It holds because an event is learnt only if one
+/// fragment of text was all that it said, and is forgotten with the next event that is read, which may have
 /// changed what the same bytes mean.
 #[derive(Debug, Default)]
 struct Shortcut {
@@ -38,7 +38,7 @@ struct Shortcut {
     block: Option<u32>,
 }
 
-/// What one event told.
+/// What one event said.
 #[derive(Clone, Copy, Debug, Default)]
 struct Emitted {
     events: u32,
@@ -54,7 +54,7 @@ impl Emitted {
         }
     }
 
-    /// The only thing told, as a block and the offset and length of its text in `data`.
+    /// The only thing said, as a block and the offset and length of its text in `data`.
     fn only(&self, data: &[u8]) -> Option<(u32, usize, usize)> {
         let (block, address, len) = self.fragment.filter(|_| self.events == 1)?;
         let at = address.wrapping_sub(data.as_ptr().addr());

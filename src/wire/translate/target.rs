@@ -17,7 +17,7 @@ pub struct Target<'a> {
     pub model: &'a str,
     /// Most tokens of its answers, if known; the request's own limit is lowered to it.
     pub max_output_tokens: Option<u64>,
-    /// How an Anthropic model is told to think.
+    /// How an Anthropic model is asked to think.
     pub thinking: ThinkingStyle,
     /// Whether temperature, `top_p` and `top_k` are taken.
     pub sampling: bool,
@@ -32,7 +32,7 @@ pub struct Target<'a> {
     pub unsupported: [&'a [String]; 2],
     /// Whether a chat target takes `thinking_blocks` and `cache_control`, as other gateways do.
     pub extensions: bool,
-    /// Whether it thinks, and whether that can be told.
+    /// Whether it thinks, and whether that can be set.
     pub thinks: Thinks,
     /// What is known of the model besides.
     pub capabilities: Capabilities,
@@ -45,17 +45,17 @@ pub struct Target<'a> {
 pub enum Thinks {
     /// It is not known.
     Perhaps,
-    /// It cannot, and refuses to be told how hard.
+    /// It cannot, and refuses a setting of how hard.
     Never,
-    /// When it is told to.
+    /// When it is asked to.
     Asked,
-    /// Unless it is told not to.
+    /// Unless it is asked not to.
     Unasked,
-    /// Whatever it is told.
+    /// Whatever it is asked.
     Always,
 }
 
-/// How an Anthropic model is told to think.
+/// How an Anthropic model is asked to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThinkingStyle {
     /// `{"type": "enabled", "budget_tokens": n}`.
@@ -170,7 +170,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A tool call's id as it is told.
+    /// A tool call's id as it is sent.
     pub(super) fn call_id(&self, id: &str) -> String {
         match self.rules.nine_letter_ids {
             true => names::nine_letters(id),

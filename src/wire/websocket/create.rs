@@ -56,7 +56,7 @@ impl ClientEvent {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, and on which lane, as far as that can be told.
+    /// What is wrong with it, and on which lane, as far as that can be known.
     pub fn parse(text: Bytes) -> Result<ClientEvent, (Refusal, Option<String>)> {
         let refused = |bad: BadRequest| -> (Refusal, Option<String>) {
             (Refusal::from(&GatewayError::from(bad)), None)

@@ -75,7 +75,7 @@ fn an_error_says_which_key_is_missing_and_what_to_do() {
 }
 
 /// What is stored today must open tomorrow. This was made by another implementation (Python's `cryptography`, and
-/// HChaCha20 by hand), so the form is the one that the documentation tells.
+/// HChaCha20 by hand), so the form is the one that the documentation describes.
 #[test]
 fn what_another_implementation_sealed_opens() {
     let sealed: Sealed =

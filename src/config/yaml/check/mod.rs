@@ -45,7 +45,7 @@ pub(super) struct Checker<'a> {
     merged: &'a Merged,
     /// What settings that are not written may default to.
     env: &'a dyn Fn(&str) -> Option<String>,
-    /// What is known without being told.
+    /// What is known without being configured.
     built_in: Catalog,
     /// Whether unknown ids prove nothing.
     pub lost_ids: bool,

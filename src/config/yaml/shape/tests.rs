@@ -69,7 +69,7 @@ fn one_thing_may_stand_where_a_list_of_such_belongs() {
         })
     );
     assert_eq!(said(document), Vec::<String>::new());
-    // What no list may hold is told as before.
+    // What no list may hold is reported as before.
     let mut document = serde_json::json!({ "proxy": { "listen": 8080 }, "providers": "openai", "failover": ["x"] });
     let before = document.clone();
     complete_lists(&mut document);

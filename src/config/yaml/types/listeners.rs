@@ -58,7 +58,7 @@ pub struct WebSocket {
 pub struct Cors {
     /// Their origins: scheme, host and port, as in `https://app.example.com`; `*` is any.
     pub origins: Vec<String>,
-    /// How long a browser may remember what it was told. Default 10m.
+    /// How long a browser may cache an answer to a preflight. Default 10m.
     pub max_age: Option<Span>,
 }
 

@@ -164,7 +164,7 @@ impl UnitPrices {
     }
 }
 
-// By hand, and not flattened: so a fault is told with the price at which it is.
+// By hand, and not flattened: so a fault is reported with the price at which it is.
 impl<'de> Deserialize<'de> for Prices {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;

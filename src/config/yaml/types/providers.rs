@@ -108,7 +108,7 @@ pub struct Capabilities {
     /// Whether it reasons before it answers. With false, efforts and thinking are not sent to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<bool>,
-    /// Whether it can be told not to reason.
+    /// Whether its reasoning can be turned off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub toggle: Option<bool>,
     /// The efforts of reasoning that it takes; another one becomes the nearest of them.

@@ -1,4 +1,4 @@
-//! What tracing backends are told.
+//! What is exported to tracing backends.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::yaml::units::Span;
 use tollgate_base::Secret;
 
-/// What tracing backends are told.
+/// What is exported to tracing backends.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {

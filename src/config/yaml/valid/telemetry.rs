@@ -1,4 +1,4 @@
-//! What tracing backends are told: resolved and checked.
+//! What is exported to tracing backends: resolved and checked.
 
 use std::time::Duration;
 

@@ -136,7 +136,7 @@ async fn update(
             cap(&body.max_output_tokens, &mut new.max_output_tokens);
             body.metadata.clone().apply(&mut new.meta.metadata);
             let held = new.held(&config);
-            // What is above the total is no longer than that; who asks for it is told.
+            // What is above the total is no longer than that; who asks for it gets an error.
             let asks = !matches!((&total, &per_request), (Patch::Absent, Patch::Absent));
             if asks && held.per_request > held.total {
                 return Err(ApiError::invalid(

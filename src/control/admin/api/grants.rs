@@ -1,6 +1,6 @@
 //! Granting credits.
 //!
-//! Invariant: a grant is the bank's, once per id, and the audit log only tells of it.
+//! Invariant: a grant is the bank's, once per id, and the audit log only records it.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ async fn grant(
     let is_new = bank.grant(&context.account, &new).await;
     let is_new = is_new.map_err(|error| lost(&body, &new.id, error))?;
     if is_new {
-        // Before anything else that may fail: a repetition is not told again.
+        // Before anything else that may fail: a repetition is not logged again.
         audit(&context, &new).await;
     }
     let books = bank.books(&context.account).await;

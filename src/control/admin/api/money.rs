@@ -1,4 +1,4 @@
-//! Money, as the API tells it: exact in dollars, rounded in cents.
+//! Money, as the API shows it: exact in dollars, rounded in cents.
 
 use tollgate_ledger::NanoUsd;
 

@@ -41,7 +41,7 @@ pub(super) async fn form(
     query::form(&text).map_err(Fault::of)
 }
 
-/// Whether a form is the console's own, as far as the browser tells where it comes from.
+/// Whether a form is the console's own, as far as the browser says where it comes from.
 pub(super) fn is_own(state: &AdminState, uri: &Uri, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";

@@ -72,7 +72,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(POLICY),
     ),
-    // Forms must tell where they come from.
+    // Forms must say where they come from.
     (
         header::REFERRER_POLICY,
         HeaderValue::from_static("same-origin"),

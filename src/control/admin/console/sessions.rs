@@ -50,7 +50,7 @@ impl Id {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The token that this session's forms carry: nobody can make it who has not the id, and it does not tell the id.
+    /// The token that this session's forms carry: nobody can make it who has not the id, and it does not show the id.
     pub(super) fn form_token(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.digest("form"))
     }

@@ -24,7 +24,7 @@ use crate::Control;
 use tollgate_config::ApiKey;
 use tollgate_config::secrets::{Role, token};
 
-/// The process around the listener: it counts what was answered, and drains when it is told to.
+/// The process around the listener: it counts what was answered, and drains when the test says so.
 #[derive(Default)]
 struct Around {
     answered: Mutex<BTreeMap<String, u32>>,

@@ -33,13 +33,13 @@ tollgate_store::scripts! {
 
 /// More changed resources than these are loaded together with all others.
 const MOST_CHANGES: usize = 5_000;
-/// How many changed resources are told by one call: Redis does nothing else meanwhile.
+/// How many changed resources one call returns: Redis does nothing else meanwhile.
 const AT_ONCE: usize = 500;
 /// About how many resources a page has.
 const PAGE: usize = 500;
-/// How often loading begins anew, because more changed meanwhile than can be told, or on another server.
+/// How often loading begins anew, because more changed meanwhile than can be returned, or on another server.
 const TRIES: u32 = 5;
-/// Of how many revisions it is remembered which commit made them, the last ones that were told.
+/// Of how many revisions it is remembered which commit made them, the last ones that were read.
 const MARKS: usize = 16;
 /// How many marks are sent with one command.
 const MARKED: usize = 1_000;

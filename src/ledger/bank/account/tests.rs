@@ -349,7 +349,7 @@ enum Happening {
         close: bool,
     },
     Wait(u64),
-    /// What is told is so far ahead from now on.
+    /// The told time is so far ahead from now on.
     Jump(u64),
 }
 

@@ -322,7 +322,7 @@ fn read_rollup(row: &[String]) -> Option<Rollup> {
 }
 
 /// Reads what `exchange.lua` stored of a batch of events: `number:from:to:count:bytes`. The number, for which
-/// batches are told apart, comes first.
+/// batches are distinguished, comes first.
 pub(super) fn read_events(stored: &[u8]) -> Result<(u64, Events), StoreError> {
     let read = || {
         let parts: Vec<&[u8]> = stored.splitn(5, |byte| *byte == b':').collect();

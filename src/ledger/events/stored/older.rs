@@ -1,5 +1,5 @@
-//! Forms that earlier versions wrote, whose rows are told field by field. The first had five figures of tokens, and no
-//! rates; the second was never released.
+//! Forms that earlier versions wrote, whose rows are written field by field. The first had five figures of tokens, and
+//! no rates; the second was never released.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ const FLAGS: [Flag; 8] = [
 /// The bit after those, since the third form: the key is its user's.
 const USER: u16 = 1 << FLAGS.len();
 
-/// How each row begins; a text is told by its place.
+/// How each row begins; a text is given by its place.
 #[derive(Deserialize)]
 struct Start<'a> {
     /// The place of its id's first part.

@@ -217,7 +217,7 @@ fn form_1_is_read_for_ever() {
     assert_eq!(json(&decode(&batch).unwrap()), json(&[event]));
 }
 
-/// A charge with all that is told of one.
+/// A charge with every member set.
 fn charge(ids: &EventIds, sheet: &'static Sheet) -> UsageEvent<'static> {
     let mut event = sample(ids, "r1");
     event.provider_request_id = "req_7";

@@ -1,6 +1,6 @@
 //! Writes a batch event by event, so that what an event says is still at hand when it is written.
 //!
-//! Invariants: `rows` has `count` rows, in the order in which events came; each is told after `from_ms`.
+//! Invariants: `rows` has `count` rows, in the order in which events came; each time is relative to `from_ms`.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -34,7 +34,7 @@ pub struct Writer {
     to_ms: u64,
 }
 
-/// Things that are written once, and told by their places.
+/// Things that are written once, and given by their places.
 struct Table<T: ?Sized> {
     all: Vec<Arc<T>>,
     places: HashMap<Arc<T>, u32, RandomState>,
@@ -66,7 +66,7 @@ impl Writer {
         if self.is_empty() {
             (self.from_ms, self.to_ms) = (event.at_ms, event.at_ms);
         } else if event.at_ms < self.from_ms {
-            // The clock was set back, or it is made up late: times are told after the first.
+            // The clock was set back, or it is made up late: times are relative to the first.
             self.rewrite(0, event.at_ms);
         }
         self.to_ms = self.to_ms.max(event.at_ms);
@@ -78,7 +78,7 @@ impl Writer {
         self.rewrite(oldest, u64::MAX);
     }
 
-    /// Writes all but the first `skip` events anew; their times are told after `from_ms`, or the first of theirs.
+    /// Writes all but the first `skip` events anew; their times are relative to `from_ms`, or the first of theirs.
     fn rewrite(&mut self, skip: usize, from_ms: u64) {
         let Some(written) = std::mem::take(self).finish() else {
             return;

@@ -50,7 +50,7 @@ fn four_threads_append_at_once_and_each_ones_order_is_kept() {
             }
         });
         assert_eq!(journal.lag().records, 4 * each);
-        // The last `fdatasync` holds the journal for a moment after it is told.
+        // The last `fdatasync` holds the journal for a moment after its end is known.
         drop(runtime);
         drop(journal);
         let read = replayed(dir.path());

@@ -1,4 +1,4 @@
-//! Damage: a record cut short at the very end is left out and told; anything else is refused, and nothing changes.
+//! Damage: a record cut short at the very end is left out and reported; anything else is refused, and nothing changes.
 
 use super::*;
 use crate::journal::frame::{PREFIX, walk};

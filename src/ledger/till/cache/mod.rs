@@ -78,7 +78,7 @@ struct AccountState {
     in_flight: bool,
     /// What was settled since the last message was written.
     settled: Totals,
-    /// What tells that from other charges.
+    /// What distinguishes that from other charges.
     content: u64,
     /// Settlements that the journal could not take yet.
     unwritten: Vec<Unwritten>,
@@ -95,7 +95,7 @@ struct AccountState {
 struct Outgoing {
     /// What is sent.
     exchange: Exchange,
-    /// What tells its charges from others.
+    /// What distinguishes its charges from others.
     content: u64,
     releases: Vec<(Segment, u32)>,
 }
@@ -139,7 +139,7 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// What is told of its request.
+    /// What is reported of its request.
     pub(crate) fn who<'a>(&'a self, account: &'a str) -> Held<&'a str> {
         Held {
             request: Request {
@@ -211,7 +211,7 @@ impl AccountCache {
             state.check_limits(ask, ask.estimate, tokens, now, wall, may_overdraw.is_none())?;
         let beyond = may_overdraw.unwrap_or_default();
         let (mut held, mut exposed) = (ask.estimate, NanoUsd::ZERO);
-        // Also where nothing is refused for want of credits: what is held and told later has to be countable.
+        // Also where nothing is refused for want of credits: what is held and reported later has to be countable.
         let under_way = [state.money.held, state.money.used, ask.worst.0].map(i128::from);
         if under_way.iter().sum::<i128>() > i128::from(NanoUsd::TOTAL.0 / 2) {
             return Err(Short(Refusal::Held));
@@ -397,7 +397,7 @@ impl AccountState {
     }
 
     /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what
-    /// other replicas have used since they last told is not.
+    /// other replicas have used since they last reported is not.
     fn left(&self) -> NanoUsd {
         self.free + self.allotments - NanoUsd(self.money.used)
     }

@@ -1,5 +1,5 @@
 //! In whose name an account's messages are counted, and what the bank has of them: what it has forgotten, what
-//! somebody else has told in this name, what is lost.
+//! somebody else has reported in this name, what is lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ impl Chain {
         self.holder
     }
 
-    /// The next message's place: what tells its charges from others, and what they add up to.
+    /// The next message's place: what distinguishes its charges from others, and what they add up to.
     pub(super) fn stamp(&self, content: u64, spent: NanoUsd) -> Stamp {
         let number = self.number + 1;
         let after = Chain {
@@ -111,7 +111,7 @@ impl AccountCache {
         self.state.lock().lost += amount;
     }
 
-    /// What the journal has of the messages that the bank has forgotten, to be told again; `None` if it could not be
+    /// What the journal has of the messages that the bank has forgotten, to be sent again; `None` if it could not be
     /// read, and will be again.
     pub(in crate::till) fn repeat(&self, forgotten: Option<Forgotten>) {
         let mut state = self.state.lock();
@@ -147,8 +147,8 @@ impl AccountState {
         *self.chain.get_or_insert_with(|| Chain::new(journal.name()))
     }
 
-    /// A message that no bank applies, whatever it has: its answer says whether the bank has all that it was told. Asked
-    /// on another connection, which may lead to another server, and when nothing was said for half a lease.
+    /// A message that no bank applies, whatever it has: its answer says whether the bank has all that it was sent.
+    /// Asked on another connection, which may lead to another server, and when nothing was said for half a lease.
     pub(super) fn question(
         &self,
         account: &Arc<str>,
@@ -203,7 +203,8 @@ impl AccountState {
         Next::Remind
     }
 
-    /// Somebody else speaks in this account's name: it takes another one, and tells in it what the bank does not have.
+    /// Somebody else speaks in this account's name: it takes another one, and reports in it what the bank does not
+    /// have.
     pub(super) fn rename(&mut self, account: &str, reply: &Reply, journal: &Journal) -> Next {
         let old = self.chain(journal);
         let waiting = self.outbox.len() as u64;
@@ -271,7 +272,7 @@ impl AccountState {
         }
     }
 
-    /// The bank has all that it was told, or can be told: what it has not charged of it is lost.
+    /// The bank has all that it was sent, or can be sent: what it has not charged of it is lost.
     pub(super) fn balance(&mut self, account: &str, reply: &Reply, journal: &Journal) {
         let mut chain = self.chain(journal);
         let lost = (chain.total - reply.charged).or_zero();

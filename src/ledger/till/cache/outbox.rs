@@ -27,7 +27,7 @@ pub(crate) enum Occasion {
 struct Cut {
     /// The message's number and marks.
     stamp: Stamp,
-    /// What tells its charges from others.
+    /// What distinguishes its charges from others.
     content: u64,
     money: Statement,
     meters: Vec<MeterExchange>,
@@ -39,7 +39,7 @@ struct Cut {
 
 impl AccountCache {
     /// Returns the next message to send, if there is one: the oldest that is not acknowledged, else a new one if there
-    /// is anything to say, else a question whether the bank has all that it was told, if that may have changed. There
+    /// is anything to say, else a question whether the bank has all that it was sent, if that may have changed. There
     /// is none until the last one is answered ([`AccountCache::acknowledge`]), nor if the journal cannot be written.
     /// `borrows`: whether money is borrowed; limits are either way. `connection` is the one that leads to the bank.
     pub(crate) fn outgoing(
@@ -145,7 +145,7 @@ impl AccountCache {
 }
 
 impl AccountState {
-    /// Returns whether there is anything to tell the bank on this occasion.
+    /// Returns whether there is anything to report to the bank on this occasion.
     fn has_news(&mut self, occasion: Occasion, lease: Duration, now: Instant) -> bool {
         self.forfeit(now);
         let needed = self.money.needed > 0 || self.meters.values().any(|m| m.bucket.needed > 0);
@@ -175,8 +175,8 @@ impl AccountState {
         }
     }
 
-    /// Takes out everything that is to be told to the bank, and marks the place in the journal. `None` if the journal
-    /// cannot be written: then all of it stays, for later.
+    /// Takes out everything that is to be reported to the bank, and marks the place in the journal. `None` if the
+    /// journal cannot be written: then all of it stays, for later.
     fn cut(&mut self, account: &str, borrows: bool, journal: &Journal) -> Option<Cut> {
         self.write_rest(account, journal).ok()?;
         let content = self.content;

@@ -94,7 +94,7 @@ pub(in crate::till) fn spent(charges: &[PastCharge]) -> NanoUsd {
     NanoUsd::saturating_sum(costs.map(|charge| charge.event.attempt.cost))
 }
 
-/// What tells these charges from others, in any order.
+/// What distinguishes these charges from others, in any order.
 pub(in crate::till) fn content(charges: &[PastCharge]) -> u64 {
     let contents = charges
         .iter()

@@ -74,7 +74,7 @@ fn orphans_are_charged_at_their_estimates_once() {
         let held = till.admit_now(&ask, clock).unwrap();
         held.settle(&[charge(1)]);
     }
-    // Died again while it was telling.
+    // Died again while it was reporting.
     {
         let (_journal, lives) = open(dir.path());
         let history = History::of(&lives[0]).unwrap();
@@ -245,8 +245,8 @@ fn what_requests_need_of_a_second_limit_is_counted_in_and_out() {
     }
 }
 
-/// What a life had told is deleted from its journal, segment by segment, and with it how far it had counted its
-/// messages. What it had not told was then told as message 1, which the bank took for a repeat.
+/// What a life had reported is deleted from its journal, segment by segment, and with it how far it had counted its
+/// messages. What it had not reported was then sent as message 1, which the bank took for a repeat.
 #[test]
 fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_counted() {
     let (dir, clock) = (scratch(), Clock::new());
@@ -258,7 +258,7 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
         for _ in 0..5 {
             spend(&till, &mut bank, &ask, clock);
         }
-        // Other accounts fill the segment, and are told.
+        // Other accounts fill the segment, and are reported.
         let other = Record::Acked {
             account: "b",
             number: 1,
@@ -287,7 +287,7 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
     );
 }
 
-/// A request that waits for its money, gets it, spends 7 of it, and is told.
+/// A request that waits for its money, gets it, spends 7 of it, and is reported.
 fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
     let cache = till.cache(ask.account);
     let waiting = cache.wait(ask, ENFORCED, 0);
@@ -297,7 +297,7 @@ fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
     till.exchange(Occasion::Flush, bank, clock);
 }
 
-/// A bank fails over to a copy that is behind, and is told again what that forgot. Meanwhile it says nothing of what
+/// A bank fails over to a copy that is behind, and is sent again what that forgot. Meanwhile it says nothing of what
 /// is left; requests were decided by what had been said before, as if they had waited for an answer.
 #[test]
 fn a_bank_that_is_told_again_is_away_until_it_is_in_step() {
@@ -370,7 +370,7 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
     assert_eq!(left, 0, "the one place is taken");
 }
 
-/// A request that ended without an attempt has nothing to tell; but its records kept their segment of the journal,
+/// A request that ended without an attempt has nothing to report; but its records kept their segment of the journal,
 /// and all after it, for as long as the account was not used again.
 #[test]
 fn a_hold_that_was_dropped_does_not_keep_the_journal() {

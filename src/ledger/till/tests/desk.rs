@@ -1,4 +1,4 @@
-//! The till with its flusher at work, and a bank that does what it is told to.
+//! The till with its flusher at work, and a bank that does as the test says.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -184,7 +184,7 @@ async fn a_refusal_asks_the_bank_once_at_most() {
     assert_eq!(desk.close().await.spent, NanoUsd(60));
 }
 
-/// A call that panicked left its accounts waiting for an answer for ever: nothing was told or borrowed any more.
+/// A call that panicked left its accounts waiting for an answer for ever: nothing was reported or borrowed any more.
 #[tokio::test]
 async fn a_call_that_breaks_off_is_repeated() {
     let desk = Desk::open(Memory {
@@ -240,7 +240,7 @@ async fn a_journal_is_kept_if_the_bank_refuses_what_it_tells() {
     assert_eq!(lives.len(), 1, "it is still there");
 }
 
-/// A bank that forgets what it was told of a life that has ended, within a lease.
+/// A bank that forgets what was reported of a life that has ended, within a lease.
 #[tokio::test]
 async fn what_a_life_left_is_told_again_a_lease_later() {
     let dir = scratch();

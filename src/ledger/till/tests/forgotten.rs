@@ -7,7 +7,7 @@ use crate::events::OwnedEvent;
 /// More messages than a till has under way at any time.
 const MANY: i64 = 60;
 
-/// A till that has told this many charges of 7, and its bank after each.
+/// A till that has reported this many charges of 7, and its bank after each.
 fn told(dir: &Path, many: i64, clock: Clock) -> (Arc<Till>, Vec<Account>) {
     let till = till(open(dir).0, ENFORCED);
     let mut bank = Account::default();

@@ -59,7 +59,7 @@ struct Gateway {
 
 impl Gateway {
     fn start(dir: tempfile::TempDir, bank: &mut Account, clock: Clock) -> (Gateway, NanoUsd) {
-        // As when the bank may yet forget what was told: nothing is deleted.
+        // As when the bank may yet forget what was reported: nothing is deleted.
         let (journal, lives, lost) = recover_and_keep(dir.path(), bank, clock);
         drop(lives);
         let gateway = Gateway {
@@ -169,7 +169,7 @@ impl World {
         self.gateways.push(gateway);
     }
 
-    /// Everything is settled and told, by lives that have ended, too.
+    /// Everything is settled and reported, by lives that have ended, too.
     fn end(&mut self) {
         for gateway in std::mem::take(&mut self.gateways) {
             self.restart(gateway);

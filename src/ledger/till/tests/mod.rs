@@ -229,7 +229,7 @@ fn credit(bank: &mut Account, id: &str, amount: i64, clock: Clock) {
     bank.grant(&grant, clock.ms);
 }
 
-/// Everything that earlier lives in the directory left, told to the bank; and what is reported as lost.
+/// Reports everything that earlier lives in the directory left to the bank; returns what is lost.
 fn recover(dir: &Path, bank: &mut Account, clock: Clock) -> (Arc<Journal>, NanoUsd) {
     let (journal, lives, lost) = recover_and_keep(dir, bank, clock);
     for life in lives {
@@ -278,11 +278,11 @@ fn copied(from: &Path) -> tempfile::TempDir {
 }
 
 impl Till {
-    /// A request that gets what it needs, costs `cost`, and is not told yet.
+    /// A request that gets what it needs, costs `cost`, and is not reported yet.
     fn serve(self: &Arc<Till>, cost: i64, bank: &mut Account, clock: Clock) {
         let request = Request::new(Vec::new());
         let ask = request.ask(10);
-        // As many as it takes to be told that another one has the name.
+        // As many as it takes to learn that another one has the name.
         for _ in 0..5 {
             if let Ok(hold) = self.admit_now(&ask, clock) {
                 return hold.settle(&[charge(cost)]);

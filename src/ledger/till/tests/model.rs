@@ -249,7 +249,7 @@ impl World {
         assert!(self.bank.spent <= self.owed, "nothing is charged twice");
     }
 
-    /// Everything is settled and told: then what is charged is what is owed.
+    /// Everything is settled and reported: then what is charged is what is owed.
     fn end(&mut self) {
         for index in 0..REPLICAS {
             for hold in std::mem::take(&mut self.replicas[index].holds) {

@@ -13,7 +13,7 @@ use crate::day::{DAY, parse_day};
 use crate::decimal;
 use tollgate_base::time;
 
-/// A form of export: whose, what tells it from others, and all headings that are understood.
+/// A form of export: whose, what distinguishes it from others, and all headings that are understood.
 pub(super) struct Form {
     pub(super) vendor: Vendor,
     pub(super) costs: bool,

@@ -1,4 +1,4 @@
-//! What a caller is told that may not call what it asks for.
+//! Messages for callers that may not call what they ask for.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! What a caller is told who gets no answer, or half of one.
+//! Messages for callers who get no answer, or half of one.
 
 use std::time::Duration;
 

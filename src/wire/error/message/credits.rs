@@ -1,4 +1,4 @@
-//! What a caller is told whose limits or credits do not suffice.
+//! Messages for callers whose limits or credits do not suffice.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a caller is told whose request is no request that is served here.
+//! Messages for callers whose request is none that is served here.
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ impl Figures {
             if let Some(read) = self.cached {
                 usage[Unit::CachedRead] = read;
             }
-            // The end of a stream repeats the sum without its parts, which the start has told.
+            // The end of a stream repeats the sum without its parts, which the start has given.
             let told = self.cache_creation_5m.or(self.cache_creation_1h).is_some();
             let before = earlier[Unit::CacheWrite1h];
             let kept = (!told && self.cache_creation.is_some() && before > 0).then_some(before);

@@ -16,7 +16,7 @@ impl Figures {
         };
         let reasoning = self.outside.reasoning.or(self.reasoning).unwrap_or(0);
         let citations = self.citations.unwrap_or(0);
-        // The answer is what the total says, where that is more: thoughts that are told nowhere else, or reasoning
+        // The answer is what the total says, where that is more: thoughts that are counted nowhere else, or reasoning
         // that is counted beside the completion.
         let mut output = told.max(rest.unwrap_or(0));
         if self.beside {
@@ -84,7 +84,7 @@ impl Figures {
     }
 }
 
-/// Gives each part what it is told to have, as long as the whole has any.
+/// Gives each part what it is said to have, as long as the whole has any.
 fn take(usage: &mut Usage, whole: u64, parts: &[(Unit, u64)]) {
     let of = parts.first().map_or(Unit::Input, |(unit, _)| *unit);
     let taken = if of.is_prompt() {

@@ -106,14 +106,14 @@ impl Figures {
         Some(it)
     }
 
-    /// Adds the counts of tools that are told beside the usage.
+    /// Adds the counts of tools that stand beside the usage.
     pub(crate) fn tools(&mut self, usage: Raw<'_>) {
         if let Some(json) = usage.0 {
             self.read_tools(json);
         }
     }
 
-    /// Adds the counts of tools that the provider ran, wherever they are told.
+    /// Adds the counts of tools that the provider ran, wherever they stand.
     fn read_tools(&mut self, json: &[u8]) {
         let mut add = |place: fn(&mut Figures) -> &mut Option<u64>, value: &[u8]| {
             let place = place(self);

@@ -51,8 +51,8 @@ fn names_sound(json: &[u8]) -> bool {
 
 type Members<'j> = Vec<(Cow<'j, str>, &'j [u8])>;
 
-/// Whether any object of a list is such a one, told its own members; what is no list of objects could be. Passes over what
-/// they hold, which may be megabytes.
+/// Whether any object of a list is such a one, given its own members; what is no list of objects could be. Passes over
+/// what they hold, which may be megabytes.
 fn any(json: &[u8], is_such: impl Fn(&Members<'_>) -> bool) -> bool {
     let mut found = false;
     let mut members = Vec::new();

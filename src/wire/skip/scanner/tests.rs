@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::tests::{serde_accepts, tokens, valid};
 use super::*;
 
-/// Everything that was told, with places in the whole document.
+/// Everything that was reported, with places in the whole document.
 #[derive(Debug, Default, PartialEq)]
 struct Recorder {
     all: Vec<(char, String, usize, usize)>,

@@ -28,7 +28,7 @@ fn account(kept: &Kept) -> impl PartialEq + std::fmt::Debug {
         .iter()
         .map(|slot| {
             let value = String::from_utf8_lossy(kept.bytes(slot)).into_owned();
-            // Of what turned out to be no JSON only the length of the whole is told.
+            // Of what turned out to be no JSON only the length of the whole is reported.
             (
                 slot.name,
                 value,

@@ -1,4 +1,4 @@
-//! However an answer is cut into chunks, an observer tells the same; whatever the bytes, it does not panic.
+//! However an answer is cut into chunks, an observer finds the same; whatever the bytes, it does not panic.
 
 use proptest::prelude::*;
 

@@ -57,7 +57,7 @@ fn lying_usage_neither_panics_nor_wraps() {
     }
 }
 
-/// Images of a hosted tool were free: their tokens are told beside the usage, in `tool_usage.image_gen`.
+/// Images of a hosted tool were free: their tokens stand beside the usage, in `tool_usage.image_gen`.
 #[test]
 fn images_that_a_tool_made_are_counted_beside_the_answer() {
     let response = r#"{"id":"r","object":"response","model":"m","status":"completed","output":[],"usage":{"input_tokens":50,"output_tokens":20,"output_tokens_details":{"reasoning_tokens":5},"total_tokens":70},"tool_usage":{"image_gen":{"input_tokens":12,"input_tokens_details":{"image_tokens":0,"text_tokens":12},"output_tokens":1056,"total_tokens":1068},"web_search":{"num_requests":0}}}"#;

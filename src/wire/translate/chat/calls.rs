@@ -41,7 +41,7 @@ struct Call {
     balance: Balance,
     /// `{}` or `null` came, which is all that there is or the place of what follows.
     empty: bool,
-    /// Some of its arguments were told.
+    /// Some of its arguments were passed on.
     said: bool,
     open: bool,
 }

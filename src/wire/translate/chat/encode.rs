@@ -212,7 +212,7 @@ impl Encoder {
         out.extend_from_slice(TAIL);
     }
 
-    /// A thought's proof can only be told once it is whole.
+    /// A thought's proof can only be sent once it is whole.
     fn close(&mut self, index: u32, out: &mut Vec<u8>) {
         let Some(at) = self.blocks.iter().rposition(|block| block.index == index) else {
             return;

@@ -116,7 +116,7 @@ pub(super) fn extra(call: Option<&str>, content: Raw<'_>, next: &mut u32, sink: 
     }
 }
 
-/// The thoughts of a turn, as its message tells them.
+/// The thoughts of a turn, as its message has them.
 #[derive(Debug, Default)]
 pub(super) struct ReasoningMembers {
     words: String,
@@ -128,7 +128,7 @@ pub(super) struct ReasoningMembers {
 }
 
 impl ReasoningMembers {
-    /// Whether anything is told of them.
+    /// Whether anything is known of them.
     pub(super) fn is_empty(&self) -> bool {
         self.words.is_empty() && self.blocks.is_empty() && self.details.is_empty()
     }

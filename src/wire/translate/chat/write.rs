@@ -108,7 +108,7 @@ fn write_thinking(
     body.insert(key.to_owned(), value);
 }
 
-/// OpenAI takes ids of users of at most 64 characters; a longer one is told by its hash.
+/// OpenAI takes ids of users of at most 64 characters; a longer one is replaced by its hash.
 pub(crate) fn user(id: &str) -> String {
     if id.chars().count() <= 64 {
         return id.to_owned();

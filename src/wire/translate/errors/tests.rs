@@ -104,7 +104,7 @@ fn a_prompt_that_is_too_long_is_told_in_the_clients_words() {
     );
 }
 
-/// A status tells the code, and nothing that has to be said in front of the words.
+/// A status gives the code, and nothing that has to be said in front of the words.
 #[test]
 fn words_stay_as_they_are_where_only_the_status_says_what_is_meant() {
     for (status, code) in [

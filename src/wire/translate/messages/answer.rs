@@ -38,7 +38,7 @@ pub(super) fn stop_names(stop: &Stop, refused: bool) -> (&'static str, Option<&s
     }
 }
 
-/// `usage`, with the tier, which Anthropic tells inside.
+/// `usage`, with the tier, which Anthropic puts inside.
 pub(super) fn usage_value(usage: Option<crate::report::Usage>, tier: Option<&str>) -> Value {
     let mut value = usage::messages(usage.unwrap_or_default());
     value["service_tier"] = match tier {

@@ -11,7 +11,7 @@ use crate::report::Usage;
 use crate::report::figures::Figures;
 use crate::report::lenient::{Content, Maybe, Raw, Text, object, parse};
 
-/// The tier, which Anthropic tells inside the usage.
+/// The tier, which Anthropic puts inside the usage.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Tier<'a> {

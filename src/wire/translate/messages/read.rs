@@ -295,7 +295,7 @@ fn source(block: &mut Fields) -> Result<Source, Refusal> {
     }
 }
 
-/// A document; one of text is told as text, since other APIs read documents from PDF.
+/// A document; one of text becomes text, since other APIs read documents from PDF.
 fn document(
     mut block: Fields,
     cache: Option<CacheMark>,

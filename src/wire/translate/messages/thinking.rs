@@ -1,4 +1,4 @@
-//! How much to think, as Anthropic's models are told.
+//! How much to think, in the words of Anthropic's models.
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +23,7 @@ pub(super) struct Room {
     pub may_think: bool,
 }
 
-/// Says whether and how much to think; whether it will, as far as it is told.
+/// Says whether and how much to think; whether it will, as far as is asked.
 pub(super) fn write_thinking(
     c: &Conversation,
     target: &Target<'_>,
@@ -98,7 +98,7 @@ pub(crate) fn budget_of(effort: Option<Effort>) -> u64 {
     }
 }
 
-/// The effort of a model that is told one: the nearest that it takes.
+/// The effort of a model that takes one: the nearest that it takes.
 pub(crate) fn effort_of(wanted: Effort, target: &Target<'_>) -> Option<Effort> {
     let knows_xhigh = target.thinking == ThinkingStyle::Adaptive { xhigh: true };
     match wanted {

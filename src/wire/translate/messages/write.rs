@@ -103,7 +103,7 @@ fn held_to(schema: &Value, target: &Target<'_>) -> Option<(Value, bool)> {
 const MAX_USER: usize = 256;
 
 /// A user's id. One that is no opaque id, as an address or a number of a telephone, is refused (the reference of
-/// `metadata.user_id`), and so is a long one: both are told by their hash.
+/// `metadata.user_id`), and so is a long one: both are replaced by their hash.
 fn user(id: &str) -> Cow<'_, str> {
     let number = id.trim_start_matches('+').trim();
     let digits = number.bytes().filter(u8::is_ascii_digit).count();

@@ -1,5 +1,5 @@
 //! What is said of thinking to a model that the client named second: it was written for the first one, which may take
-//! other efforts, and be told in another way.
+//! other efforts, and take them in another way.
 
 use serde_json::{Map, Value, json};
 
@@ -37,7 +37,7 @@ pub(super) fn effort(
     true
 }
 
-/// Tells a Claude model to think as its version is told; whether anything is changed.
+/// Asks a Claude model to think in the way of its version; whether anything is changed.
 pub(super) fn claude(body: &mut Map<String, Value>, target: &Target<'_>, lost: &mut Lost) -> bool {
     if !target.is_claude() {
         return false;

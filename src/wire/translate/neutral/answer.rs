@@ -41,7 +41,7 @@ pub enum Stop {
     /// It was done.
     #[default]
     Done,
-    /// This sequence came, if it is told.
+    /// This sequence came, if it is known.
     Sequence(Option<String>),
     /// As long as was allowed.
     Length,
@@ -51,7 +51,7 @@ pub enum Stop {
     Refused,
 }
 
-/// A piece of a stream. Blocks are told apart by their index, and several may be open at once.
+/// A piece of a stream. Blocks are distinguished by their index, and several may be open at once.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<'a> {
     /// The answer begins; the id is empty if the provider gives none.
@@ -87,7 +87,7 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// The beginning of an answer of which nothing is told.
+    /// The beginning of an answer of which nothing is known.
     pub(crate) const UNTOLD_START: Event<'static> = Event::Start {
         id: "",
         model: "",

@@ -55,7 +55,7 @@ impl Pairs {
     }
 }
 
-/// Lets what belongs to calls of a turn follow their ids. Clients know the ids as they were told.
+/// Lets what belongs to calls of a turn follow their ids. Clients know the ids as they received them.
 fn rename_proofs(blocks: &mut [Block], renamed: &[(String, String)]) {
     let of_calls = blocks
         .iter_mut()

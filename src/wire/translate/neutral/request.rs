@@ -38,7 +38,7 @@ pub struct Conversation {
     pub(crate) stream: bool,
     /// Whether a chat stream is to end with its usage.
     pub(crate) include_usage: bool,
-    /// Who asks, as the client's own users are told apart.
+    /// Who asks, as the client distinguishes its own users.
     pub user: Option<String>,
     /// The client's own notes, strings by name.
     pub(crate) metadata: Option<Map<String, Value>>,
@@ -328,7 +328,7 @@ pub(crate) struct Sampling {
     pub(crate) presence_penalty: Option<Value>,
     /// By token.
     pub(crate) logit_bias: Option<Value>,
-    /// Whether to tell the probabilities.
+    /// Whether to return the probabilities.
     pub(crate) logprobs: bool,
     /// Of how many alternatives.
     pub(crate) top_logprobs: Option<u64>,

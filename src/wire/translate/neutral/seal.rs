@@ -1,6 +1,6 @@
 //! What makes a provider believe that a thought is its model's own.
 //!
-//! Anthropic signs thinking, OpenAI encrypts it, Google signs calls, OpenRouter tells what any of them gave; none
+//! Anthropic signs thinking, OpenAI encrypts it, Google signs calls, OpenRouter passes on what any of them gave; none
 //! believes another's. So that it survives being carried by a client of another dialect, it travels *sealed*: marked as
 //! whose it is, in the opaque field that the client's dialect has for such things. Invariant: [`Proof::open`] of
 //! [`Proof::seal`] is the same proof, and what a provider made itself is never taken for a seal.

@@ -1,8 +1,8 @@
 //! The blocks of a response's stream, by where its events say that they are.
 //!
 //! An event names its item by place and by id, and providers leave out either, or give the same place to all; so a block
-//! is known by whatever both its events and it say. What was told is remembered, since items and the whole response say
-//! everything again.
+//! is known by whatever both its events and it say. What was passed on is remembered, since items and the whole
+//! response say everything again.
 
 use super::super::neutral::{Delta, Event, Kind};
 use super::super::sink::Sink;
@@ -25,7 +25,7 @@ impl Place<'_> {
     }
 }
 
-/// The blocks of a stream: those that are open, and those that were told.
+/// The blocks of a stream: those that are open, and those that were passed on.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     next: u32,
@@ -40,9 +40,9 @@ struct Block {
     content: u64,
     index: u32,
     what: What,
-    /// Some of its text was told.
+    /// Some of its text was passed on.
     said: bool,
-    /// The part of a thought that was told last.
+    /// The part of a thought that was passed on last.
     part: u64,
 }
 
@@ -72,7 +72,7 @@ impl Block {
         both.is_none_or(|(own, other)| own == other)
     }
 
-    /// Whether nothing that both say tells them apart.
+    /// Whether nothing that both say distinguishes them.
     fn may_be(&self, place: Place<'_>) -> bool {
         let both = self.item.as_deref().zip(place.item);
         both.is_none_or(|(own, other)| own == other) && self.is_beside(place)
@@ -101,7 +101,7 @@ impl Blocks {
         self.open[at].index
     }
 
-    /// Whether some of an open block was told.
+    /// Whether some of an open block was passed on.
     pub(super) fn has_said(&self, at: usize) -> bool {
         self.open[at].said
     }
@@ -161,8 +161,8 @@ impl Blocks {
             .position(|block| is_item(block) && block.is(place))
     }
 
-    /// Whether an item was told to its end. `last` says that it stands in the whole response, whose places and ids may
-    /// be others.
+    /// Whether an item was passed on to its end. `last` says that it stands in the whole response, whose places and ids
+    /// may be others.
     pub(super) fn was_told(&self, place: Place<'_>, last: bool) -> bool {
         self.told.iter().any(|block| match last {
             true => block.is(place),
@@ -170,7 +170,7 @@ impl Blocks {
         })
     }
 
-    /// Whether a part of a message was told to its end.
+    /// Whether a part of a message was passed on to its end.
     pub(super) fn part_was_told(&self, place: Place<'_>) -> bool {
         let told = |block: &Block| block.is(place) && block.content == place.content;
         self.told.iter().any(told)
@@ -186,7 +186,7 @@ impl Blocks {
         sink(&Event::Delta(block.index, Delta::Text(text)));
     }
 
-    /// All of the text, which is told if no fragment of it was.
+    /// All of the text, which is passed on if no fragment of it was.
     pub(super) fn rest(&mut self, at: usize, text: &str, sink: Sink<'_>) {
         if !self.open[at].said {
             self.text(at, text, sink);

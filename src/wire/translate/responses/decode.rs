@@ -187,7 +187,7 @@ impl Decoder {
         }
     }
 
-    /// The end, which says everything again: what of it was not told yet is told now.
+    /// The end, which says everything again: what of it was not passed on yet is passed on now.
     fn stop(&mut self, response: Option<&Response<'_>>, sink: Sink<'_>) {
         let items = response.map(|response| response.output.elements());
         let mut at = 0;
@@ -257,7 +257,7 @@ impl Decoder {
         })
     }
 
-    /// An item is whole; what of it was not told yet is told. `last` says that nothing else will be.
+    /// An item is whole; what of it was not passed on yet is. `last` says that nothing else will be.
     fn item_done(&mut self, place: Place<'_>, item: &Item<'_>, last: bool, sink: Sink<'_>) {
         let is_call = matches!(&*item.kind.0, "function_call" | "custom_tool_call");
         if !is_call && item.kind.0 != "reasoning" {

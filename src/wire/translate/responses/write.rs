@@ -104,7 +104,7 @@ fn reasoning(c: &Conversation, target: &Target<'_>, lost: &mut Lost) -> Option<M
     };
     let mut map = Map::new();
     put(&mut map, "effort", effort.map(Effort::name));
-    // Thinking of a budget is shown unless told otherwise.
+    // Thinking of a budget is shown unless asked otherwise.
     let shown = thinks && r.shown.unwrap_or(r.budget.is_some());
     let summary = r.summary.clone().or(shown.then(|| "auto".to_owned()));
     put(&mut map, "summary", summary);
@@ -213,7 +213,7 @@ fn write_turn(
     Ok(())
 }
 
-/// Whether a cache mark can be told: OpenAI's own, on a part of a message.
+/// Whether a cache mark can be sent: OpenAI's own, on a part of a message.
 fn is_marked(block: &Block, role: Role, lost: &Lost) -> bool {
     let part = matches!(
         block.content,

@@ -1,5 +1,5 @@
 //! What providers send that keep to no reference: the inputs of `tests/field`, and members that are anything but what they
-//! should be, which streams and whole answers tell alike.
+//! should be, which streams and whole answers say alike.
 
 use proptest::prelude::*;
 

@@ -156,7 +156,7 @@ fn stream_of(surface: Surface, answer: &Answer, cuts: &[Index], interleaved: boo
     String::from_utf8(out).expect("UTF-8")
 }
 
-/// Ids follow the surface's prefix, and Anthropic tells no tier at the end of a stream.
+/// Ids follow the surface's prefix, and Anthropic gives no tier at the end of a stream.
 fn comparable(mut answer: Answer) -> Answer {
     answer.id = String::new();
     answer
@@ -261,7 +261,7 @@ proptest! {
     fn a_stream_that_breaks_off_has_no_end(answer in answer(), cut in any::<Index>()) {
         for (client, provider) in pairs() {
             let stream = stream_of(provider, &answer, &[cut], false);
-            // Up to where the reason is told.
+            // Up to where the reason stands.
             let end = ["\"finish_reason\":\"", "event: message_delta", "event: response.completed", "event: response.incomplete"]
                 .iter().find_map(|end| stream.find(end)).expect("an end");
 let before = &stream.as_bytes()[..cut.index(end)];
@@ -372,7 +372,7 @@ proptest! {
             let written = write(&c, surface, &target).expect("it can be said");
             prop_assert_eq!(&written.dropped, &Vec::<String>::new(), "{:?}", surface);
             let mut back = read(surface, &written.body).expect("it can be read");
-            // What a dialect must be told, or tells by default.
+            // What a dialect requires, or says by default.
             back.surface = CHAT;
             back.include_usage = false;
             if surface == MESSAGES && c.max_output_tokens.is_none() {

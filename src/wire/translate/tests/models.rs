@@ -1,11 +1,11 @@
-//! What is known of a model decides what it is told.
+//! What is known of a model decides what is sent to it.
 
 use super::*;
 use crate::capabilities::Capabilities;
 use crate::reasoning::Efforts;
 use crate::vendor::Vendor;
 
-/// What a target is told of thinking, and what got lost.
+/// What is sent to a target of thinking, and what got lost.
 fn told(from: Surface, to: Surface, more: &Value, target: &Target<'_>) -> (Value, String) {
     let mut body = match from {
         RESPONSES => json!({"model": "m", "input": "hi"}),

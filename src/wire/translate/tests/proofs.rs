@@ -23,7 +23,7 @@ fn said(deltas: &[Value], message: &Value) -> [Vec<u8>; 2] {
     [stream.into_bytes(), whole.to_string().into_bytes()]
 }
 
-/// The next request of a client that was answered by a chat provider: its history is what it was told.
+/// The next request of a client that was answered by a chat provider: its history is what it received.
 fn next(client: Surface, answer: &[u8]) -> Value {
     let reply = reply(client, CHAT);
     let told = match answer.starts_with(b"data:") {

@@ -53,7 +53,7 @@ pub(super) struct ModelCapabilities {
     /// Whether it reasons before it answers. With false, efforts and thinking are not sent to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reasoning: Option<bool>,
-    /// Whether it can be told not to reason.
+    /// Whether its reasoning can be turned off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     toggle: Option<bool>,
     /// The efforts of reasoning that it takes; another one becomes the nearest of them.
