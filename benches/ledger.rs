@@ -1,7 +1,7 @@
 //! The ledger: what a request pays for its hold and its settlement, and how many messages a bank takes in a second.
 //!
 //! Times of `admit` and `settle` are those of the request's own thread, with a real journal on disk and with money in
-//! the cache; what is told to the bank in the background is not in them. Exchanges are waited for one after the
+//! the cache; what is reported to the bank in the background is not in them. Exchanges are waited for one after the
 //! other, as each replica does with those of one account.
 
 #[path = "../tests/common/process.rs"]

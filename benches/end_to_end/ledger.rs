@@ -2,7 +2,7 @@
 //!
 //! Invariant: every repetition is made of short slices, in each of which all gateways take their turns, each time
 //! beginning with another, so drift of the machine falls on all. Comparisons are made within a repetition. CPU is that
-//! of the whole gateway, the ledger's own thread included; Redis's is told, but is not the gateway's.
+//! of the whole gateway, the ledger's own thread included; Redis's is shown, but is not the gateway's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -24,7 +24,7 @@ pub const NAME: &str = "ledger";
 const CONNECTIONS: usize = 16;
 /// Slices of a repetition: a neighbour of this machine may be busy for seconds, and seldom changes faster.
 const SLICES: u32 = 12;
-/// A gateway has told its bank by then what it was asked last.
+/// A gateway has reported to its bank by then what it was asked last.
 const BATCH: Duration = Duration::from_secs(1);
 /// A second, where the load is steady: slow enough that what Redis is asked by the clock shows.
 const STEADY: u32 = 500;

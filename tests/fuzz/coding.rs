@@ -29,7 +29,7 @@ pub fn coding(data: &[u8]) {
     }
 }
 
-/// What an answer becomes, as far as it can be told.
+/// What an answer becomes, as far as it can be decoded.
 fn undone<'a>(coding: Coding, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut undoing = Undoing::new(coding);
     let (mut all, mut came) = (Vec::new(), 0);

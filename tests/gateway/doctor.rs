@@ -254,7 +254,7 @@ async fn a_running_gateway_is_asked() {
         "{found:#}"
     );
 
-    // What it is told next has a fault: it keeps what it has, and says so.
+    // The next configuration has a fault: it keeps what it has, and says so.
     fs::write(gateway.path("tollgate.yaml"), "proxy: { threds: 1 }").unwrap();
     crate::common::gateway::signal(gateway.pid(), "HUP");
     let end = tollgate_base::clock::now() + crate::common::PATIENCE;

@@ -17,7 +17,7 @@ use crate::common::requests::{Request, from};
 /// Requests that the key may make in a minute.
 const LIMIT: usize = 20;
 
-/// How long a minute lasts when the gateways are told to start (s): they take a while, and nobody waits for a whole one.
+/// How long a minute lasts when the gateways are started (s): they take a while, and nobody waits for a whole one.
 const LEFT: u64 = 30;
 
 async fn ask(gateway: &Gateway) -> Answer {
@@ -51,7 +51,7 @@ async fn served(gateway: &Gateway) -> bool {
     false
 }
 
-/// A gateway an hour ahead began the windows of all others, which were refused for an hour and told to come back in a
+/// A gateway an hour ahead began the windows of all others, which were refused for an hour and asked to come back in a
 /// minute.
 #[tokio::test]
 async fn a_gateway_that_is_an_hour_off_moves_no_window_of_others() {
@@ -87,7 +87,7 @@ async fn a_gateway_that_is_an_hour_off_moves_no_window_of_others() {
             gateway.output()
         );
     }
-    // All of it is used up, by whomever; each is told then when the minute ends.
+    // All of it is used up, by whomever; each answer says then when the minute ends.
     let mut waits = [None; 3];
     let patience = clock::now() + Duration::from_secs(50);
     while waits.contains(&None) {

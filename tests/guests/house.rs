@@ -44,7 +44,7 @@ const CALM: Duration = Duration::from_secs(1);
 /// What is forgiven besides twice as long: other tests share the machine.
 const FLOOR: Duration = Duration::from_millis(100);
 
-/// An attacker breathes: how much a gateway bears of one kind is told by the kind, not by the volume.
+/// An attacker breathes: how much a gateway bears of one kind depends on the kind, not on the volume.
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Fewest answers during an attack that say anything.
@@ -127,8 +127,8 @@ impl House {
 
     /// Carries out an attack, which must last a second at least, and fails if the victim notices: by an error, or by
     /// answers that take more than twice as long as before, at the 99th percentile, in three of four parts of the attack.
-    /// What the machine itself does to anybody is told by one who asks the provider directly meanwhile, and is not held
-    /// against the gateway.
+    /// What the machine itself does to anybody is measured by one who asks the provider directly meanwhile, and is not
+    /// held against the gateway.
     pub async fn withstands<T>(&self, attack: impl Future<Output = T>) -> T {
         let before = self.watch();
         tokio::time::sleep(CALM).await;

@@ -1,4 +1,4 @@
-//! Who writes to the store, and what is told of secrets that are in the wrong place.
+//! Who writes to the store, and what is said of secrets that are in the wrong place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +134,7 @@ async fn who_writes_to_the_store_learns_and_forges_nothing() {
                 house.gateway.output()
             );
             for model in ["victim-own:own", "attacker-own:own", "own"] {
-                // What is told in the log is served from a moment later.
+                // What is said in the log is served from a moment later.
                 let end = clock::now() + PATIENCE;
                 while house.ask(VICTIM, asks(model)).await == Ok(200) {
                     assert!(clock::now() < end, "{model} is served");

@@ -240,7 +240,7 @@ pub async fn holders_are_told_apart<S: Store>(case: Case<S>) {
     case.balances().await;
 }
 
-/// One account may owe nine billion dollars, and no more: it was told wrong figures before it was refused.
+/// One account may owe nine billion dollars, and no more: it got wrong figures before it was refused.
 pub async fn what_cannot_be_counted_is_refused<S: Store>(case: Case<S>) {
     case.grant("a", "g", NanoUsd::MOST.0).await;
     let mut teller = Teller::new("a", 1);

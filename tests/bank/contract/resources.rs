@@ -64,7 +64,7 @@ async fn load(store: &dyn Resources) -> (u64, Vec<Record>) {
     sorted(store.load().await.unwrap())
 }
 
-/// The changes after a revision, which must be known; told in the order of revisions.
+/// The changes after a revision, which must be known; in the order of revisions.
 async fn changes(store: &dyn Resources, revision: u64) -> (u64, Vec<Record>) {
     let Since::Changes(contents) = store.since(revision).await.unwrap() else {
         panic!("what changed after {revision} is known");

@@ -37,7 +37,7 @@ fn one(id: u64) -> Commit {
     commit(id, vec![put("x", &id.to_string(), "{}")])
 }
 
-/// Waits until everything was told, as nothing more comes.
+/// Waits until everything was published, as nothing more comes.
 pub async fn quiet(store: &dyn Store) {
     timeout(PATIENCE, store.changed()).await.expect("it hears");
     while timeout(Duration::from_millis(200), store.changed())

@@ -17,7 +17,7 @@ enum Left {
     Open,
     /// It is over.
     Closed,
-    /// It is over, and the peer is told with a RST.
+    /// It is over, and the peer gets a RST.
     Reset,
     /// The peer left first.
     Gone,

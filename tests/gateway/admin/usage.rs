@@ -85,7 +85,7 @@ async fn events_have_the_published_fields_and_more_if_asked() {
         assert!(rounds < 5, "all are short: {page}");
         rounds += 1;
         assert_eq!(api.ask(&request).await, 200);
-        // One that is told to the bank in the moment between its settlement and its end is short.
+        // One that is reported to the bank in the moment between its settlement and its end is short.
         page = listed(&api, &format!("/usage?{ALL}"), rounds).await;
     }
     assert_eq!(page["nextPageUri"], Value::Null);

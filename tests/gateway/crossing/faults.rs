@@ -139,7 +139,7 @@ async fn run(wire: Wire, version: Version) {
     for client in Api::ALL {
         for bad in Api::ALL {
             for (index, (name, stream, reading, script)) in faults(bad).into_iter().enumerate() {
-                // Faults of the client's own API are told elsewhere; here some are, before one of another API.
+                // Faults of the client's own API are tested elsewhere; here some are, before one of another API.
                 let some = ["closed", "silent", "error-event", "whole-cut", "429-unread"];
                 if client == bad && !some.contains(&name) {
                     continue;

@@ -1,4 +1,4 @@
-//! Heads: what travels to a provider of another API, and what its client is told.
+//! Heads: what travels to a provider of another API, and what its client gets.
 
 use serde_json::json;
 

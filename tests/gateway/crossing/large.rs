@@ -190,7 +190,7 @@ async fn large_requests_fail_over_as_small_ones_do() {
         .provider(offering("own", &fine, &[Api::Chat]))
         .provider(offering("messages", &fine, &[Api::Messages]))
         .provider(offering("responses", &fine, &[Api::Responses]));
-    // One that was told that it is down is not asked again for a while, so each is asked once. All names are alike
+    // One that is known to be down is not asked again for a while, so each is asked once. All names are alike
     // but for their digits.
     let mut ids = (10..).map(|number| format!("bad{number}"));
     let mut cases = Vec::new();
@@ -215,7 +215,7 @@ async fn large_requests_fail_over_as_small_ones_do() {
                 let models = [first.next().unwrap(), format!("{second}:m")];
                 let mut body = saying(Api::Chat, &[&models[0], &models[1]], &text(bytes));
                 if stop {
-                    body["stop"] = json!("END"); // which Responses cannot be told
+                    body["stop"] = json!("END"); // which Responses has no member for
                 }
                 let before = fine.count();
                 let answer = ask(&gateway, &Api::Chat.post(&body)).await;

@@ -11,7 +11,7 @@ use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::script::Script;
 
-/// Requests that no provider of another API can be told, that API, and the field that says so.
+/// Requests that no provider of another API can take, that API, and the field that says so.
 fn refused() -> Vec<(Api, Api, &'static str, Value)> {
     let with = |api: Api, field: &str, value: Value| {
         let mut body = api.body(&["other:m"], false);
@@ -141,7 +141,7 @@ async fn the_plan_goes_on_to_those_that_can() {
                 "{case}"
             );
         }
-        // It was the only one that could be told: its answer is the client's.
+        // It was the only one that could take it: its answer is the client's.
         body["model"] = json!(format!("bad-{index}:m"));
         body["models"] = json!([format!("other-{index}:m")]);
         let answer = ask(&gateway, &client.post(&body)).await;

@@ -1,4 +1,4 @@
-//! When nothing is left: what the client is told.
+//! When nothing is left: what the client gets.
 
 use serde_json::{Value, json};
 

@@ -43,7 +43,7 @@ fn word(word: &str) -> Value {
     json!([{"index": 0, "delta": {"content": word}, "finish_reason": null}])
 }
 
-/// What a provider does: answers, breaks off before or after its answer has begun, or fails with its usage told.
+/// What a provider does: answers, breaks off before or after its answer has begun, or fails with its usage reported.
 fn act(seen: &Seen, number: u64) -> Script {
     let body = seen.json();
     let stream = body["stream"].as_bool() == Some(true);
@@ -115,7 +115,7 @@ fn builder(own: &Fake, managed: &Fake) -> crate::common::gateway::Builder {
         )
 }
 
-/// Asks at random until it is told to stop: streams and documents, over several candidates, and leaves some answers.
+/// Asks at random until it is stopped: streams and documents, over several candidates, and leaves some answers.
 async fn client(gateways: Vec<std::net::SocketAddr>, asked: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
     const ROUTES: [&[&str]; 5] = [
         &["own:m"],
@@ -248,7 +248,7 @@ async fn agree(mut gateways: Vec<Gateway>) {
         client.await.unwrap();
     }
     let asked = asked.load(Ordering::Relaxed);
-    // What is read on for callers that left, and what is told last.
+    // What is read on for callers that left, and what is reported last.
     for gateway in &mut gateways {
         gateway.stop().await;
     }

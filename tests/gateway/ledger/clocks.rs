@@ -56,8 +56,8 @@ async fn served(gateways: &[&Gateway], time: Duration) -> i64 {
     count
 }
 
-/// What must be so whatever the clock has done: all is told, nothing has expired, nobody's allotment is gone, every event
-/// is there, and the windows of limits are of now.
+/// What must be so whatever the clock has done: all is reported, nothing has expired, nobody's allotment is gone, every
+/// event is there, and the windows of limits are of now.
 async fn unharmed(gateway: &Gateway, requests: i64) {
     let books = books(gateway, NanoUsd(requests * COST.0)).await;
     assert_eq!(books.expired, NanoUsd::ZERO, "{books:#?}");

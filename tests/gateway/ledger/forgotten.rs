@@ -1,4 +1,5 @@
-//! A Redis that has forgotten, under gateways that live: it is told again, by itself, all that their journals have.
+//! A Redis that has forgotten, under gateways that live: they send it again, by themselves, all that their journals
+//! have.
 
 use std::fs;
 
@@ -6,7 +7,7 @@ use super::*;
 use crate::common::fake::{Fake, Wire};
 use crate::common::process::Process;
 
-/// Rounds of a request each, told one by one: more than any gateway has under way.
+/// Rounds of a request each, reported one by one: more than any gateway has under way.
 const ROUNDS: usize = 24;
 
 struct Fleet {
@@ -84,7 +85,7 @@ async fn an_old_dump_under_two_gateways() {
     fleet.serve(2).await;
     fleet.save();
     fleet.serve(ROUNDS).await;
-    // Nobody asks anything any more: what is missing is told all the same.
+    // Nobody asks anything any more: what is missing is sent all the same.
     fleet.restore();
     fleet.charged().await;
     fleet.serve(2).await;
@@ -110,7 +111,7 @@ async fn an_old_dump_under_a_gateway_that_had_died() {
     fleet.restore();
     fleet.gateways[1].restart().await;
     fleet.charged().await;
-    // Once more, by when that life was told: it is kept for a lease, and told again then.
+    // Once more, by when that life was reported: it is kept for a lease, and sent again then.
     fleet.restore();
     fleet.gateways[1].kill();
     fleet.gateways[1].restart().await;

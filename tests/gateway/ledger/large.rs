@@ -85,7 +85,7 @@ async fn a_large_whole_answer_is_charged_by_what_it_says_or_by_its_text() {
     verified(&gateway);
 }
 
-/// The totals once another request was told.
+/// The totals once another request was reported.
 async fn told(gateway: &Gateway, before: u64) -> Rollup {
     let end = tollgate_base::clock::now() + common::PATIENCE;
     loop {

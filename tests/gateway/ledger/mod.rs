@@ -59,7 +59,7 @@ pub fn bank(gateway: &Gateway) -> Arc<dyn Bank> {
     bank::on(&gateway.database())
 }
 
-/// The books once everything that was settled is told.
+/// The books once everything that was settled is reported.
 pub async fn books(gateway: &Gateway, spent: NanoUsd) -> Books {
     let bank = bank(gateway);
     let end = tollgate_base::clock::now() + common::PATIENCE;

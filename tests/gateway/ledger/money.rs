@@ -72,7 +72,7 @@ async fn every_kind_of_answer_is_charged_once_and_shown() {
     ask(&gateway, &count).await;
     books(&gateway, spent).await;
 
-    // What costs nothing is told a little later.
+    // What costs nothing is reported a little later.
     let mut total = totals(&gateway).await;
     while total.requests < 4 {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -66,7 +66,7 @@ async fn replicas_never_promise_the_same_money_twice() {
 /// More than the estimate of the request above, in nano-dollars.
 const ESTIMATE_AT_MOST: i64 = 200 * FEE;
 
-/// Does what it is told by 429 and `Retry-After`.
+/// Does as 429 and `Retry-After` say.
 async fn until_decided(address: std::net::SocketAddr, request: &Request) -> (Answer, usize) {
     let mut waits = 0;
     loop {

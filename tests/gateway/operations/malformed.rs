@@ -1,4 +1,4 @@
-//! What is no HTTP request is told so: one answer that SDKs do not take for a reason to send it again, one line in the
+//! What is no HTTP request is refused: one answer that SDKs do not take for a reason to send it again, one line in the
 //! access log, and none that alarms. The kinds are those of Http11Probe (MDA2AV/Http11Probe).
 
 use std::time::Duration;
@@ -320,7 +320,7 @@ async fn pipelined_requests_are_answered_in_their_order() {
         }
     }
 
-    // What follows a good one and is none is told so after it.
+    // What follows a good one and is none is refused after it.
     let mut raw = Raw::connect(gateway.address).await;
     raw.send(format!("{}GET /\r\n\r\n", chat(7, &length)).as_bytes())
         .await;

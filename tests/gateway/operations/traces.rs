@@ -189,7 +189,7 @@ async fn a_request_and_each_of_its_attempts_have_a_span() {
     assert!(of(&below[2], "gen_ai.usage.output_tokens").as_i64() > Some(0));
     assert!(of(&below[2], "gen_ai.response.time_to_first_chunk").is_f64());
 
-    // Each provider is told of the attempt that calls it.
+    // Each provider gets the id of the attempt that calls it.
     for (fake, span) in [&limited, &cut, &good].into_iter().zip(&below) {
         let seen = &fake.seen()[0];
         let own = format!("00-{TRACE}-{}-01", hex(&span.span_id));

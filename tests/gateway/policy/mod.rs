@@ -48,7 +48,7 @@ async fn provider() -> Fake {
     Fake::answering(Wire::H1, |seen| Script::json(200, &shape(&seen.path))).await
 }
 
-/// The answer of an endpoint, told by the end of its path.
+/// The answer of an endpoint, chosen by the end of its path.
 fn shape(path: &str) -> Value {
     let path = path.split('?').next().unwrap_or_default();
     if path.ends_with("/chat/completions") {

@@ -162,19 +162,19 @@ async fn send(gateways: &[&Gateway], numbers: Range<usize>) {
     }
 }
 
-/// Sends the first requests of the mix, and waits until they are told to the bank.
+/// Sends the first requests of the mix, and waits until they are reported to the bank.
 async fn traffic(gateways: &[&Gateway], vendor: &Vendor, requests: usize) {
     send(gateways, 0..requests).await;
     done(gateways[0], vendor, requests).await;
 }
 
-/// Waits until all that was sent is told to the bank.
+/// Waits until all that was sent is reported to the bank.
 async fn done(gateway: &Gateway, vendor: &Vendor, requests: usize) {
     assert_eq!(vendor.count(), requests, "every request was served once");
     told(gateway, requests as u64).await;
 }
 
-/// Kills the gateway when everything is settled, and hardly anything of it told to the bank; starts it again.
+/// Kills the gateway when everything is settled, and hardly anything of it reported to the bank; starts it again.
 async fn crash(gateway: &mut Gateway) {
     let end = clock::now() + PATIENCE;
     let busy = |gateway: &Gateway| {
@@ -191,7 +191,7 @@ async fn crash(gateway: &mut Gateway) {
     gateway.restart().await;
 }
 
-/// Waits until so many final attempts are told to the bank: attempts that failed are told with them.
+/// Waits until so many final attempts are reported to the bank: attempts that failed are reported with them.
 async fn told(gateway: &Gateway, requests: u64) {
     let bank = bank::on(&gateway.database());
     let end = clock::now() + PATIENCE;

@@ -119,7 +119,7 @@ async fn all_told(bank: &Arc<dyn Bank>) -> HashMap<String, Charged> {
     told.collect()
 }
 
-/// What is told of this request, once it is.
+/// What is reported of this request, once it is.
 async fn told(bank: &Arc<dyn Bank>, id: &str) -> Charged {
     let end = tollgate_base::clock::now() + PATIENCE;
     loop {
