@@ -3,6 +3,8 @@
 //! A [`Snapshot`] is everything a request needs to know, immutable and swapped whole when something changes: a request
 //! keeps the one it began with. Invariant: callers' tokens are compared in constant time, as digests, and never kept.
 
+mod accounts;
+mod key_ring;
 mod limits;
 mod policy;
 mod settings;

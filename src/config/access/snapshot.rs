@@ -5,17 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use super::accounts::Accounts;
+use super::key_ring::{KeyRing, KeysById};
 use super::sharded::ShardedKeys;
 use super::{AccessKey, AccountSettings, Configuration, ProviderKey, Used, limits};
-use crate::catalog::Auth;
 use crate::catalog::Catalog;
 use crate::secrets::token;
 use crate::yaml;
 use crate::yaml::Config;
 use crate::yaml::types;
-use tollgate_base::Secret;
 use tollgate_ledger::KeyKind;
 
 /// Keys, configurations, catalog and settings, as of one moment.
@@ -35,7 +35,7 @@ pub struct Snapshot {
     configurations: Arc<Configurations>,
     accounts: Arc<Accounts>,
     provider_keys: Arc<HashMap<Arc<str>, KeyRing>>,
-    by_id: Arc<HashMap<Arc<str>, Arc<ProviderKey>>>,
+    by_id: Arc<KeysById>,
 }
 
 type Configurations = HashMap<Arc<str>, Arc<Configuration>>;
@@ -89,15 +89,6 @@ impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
             newer: false,
         }
     }
-}
-
-/// One provider's keys, in the order in which they are written.
-#[derive(Clone, Debug, Default)]
-struct KeyRing {
-    user: HashMap<Arc<str>, Vec<Arc<ProviderKey>>>,
-    managed: Vec<Arc<ProviderKey>>,
-    /// For a provider that needs no credential: the implicit key, for every account that has none of its own.
-    keyless: Vec<Arc<ProviderKey>>,
 }
 
 /// Why a token was refused. The caller of the API gets the same answer for the first two.
@@ -161,20 +152,18 @@ impl Snapshot {
             }
         }
 
+        let last = last.map(|last| &*last.by_id);
         let provider_keys: HashMap<Arc<str>, KeyRing> = contents
             .providers
             .iter()
-            .map(|(provider, owner)| key_ring(provider, *owner, &mut accounts, last))
+            .map(|(provider, owner)| {
+                let ring = KeyRing::of(provider, *owner, &mut accounts, last);
+                (provider.id.as_str().into(), ring)
+            })
             .collect();
         let by_id = provider_keys
             .values()
-            .flat_map(|ring| {
-                ring.user
-                    .values()
-                    .flatten()
-                    .chain(&ring.managed)
-                    .chain(&ring.keyless)
-            })
+            .flat_map(KeyRing::all)
             .map(|key| (key.id.clone(), key.clone()))
             .collect();
         Snapshot {
@@ -267,13 +256,8 @@ impl Snapshot {
         account: &str,
         kind: KeyKind,
     ) -> &[Arc<ProviderKey>] {
-        let Some(ring) = self.provider_keys.get(provider) else {
-            return &[];
-        };
-        match kind {
-            KeyKind::Managed => &ring.managed,
-            KeyKind::User => ring.user.get(account).unwrap_or(&ring.keyless),
-        }
+        let ring = self.provider_keys.get(provider);
+        ring.map_or(&[], |ring| ring.usable(account, kind))
     }
 
     /// The provider key with this id, whoever may use it.
@@ -335,96 +319,6 @@ fn access_key(
         limits,
         used,
     })
-}
-
-/// Equal account ids share one allocation, and one account's keys share its settings.
-#[derive(Debug)]
-struct Accounts {
-    common: Arc<AccountSettings>,
-    /// All that have settings of their own, and more.
-    known: HashMap<Arc<str>, Arc<AccountSettings>>,
-}
-
-impl Accounts {
-    fn new(config: &Config, own: Vec<(&str, AccountSettings)>) -> Accounts {
-        let own = own.into_iter();
-        Accounts {
-            common: Arc::new(AccountSettings::common(config)),
-            known: own
-                .map(|(id, settings)| (id.into(), Arc::new(settings)))
-                .collect(),
-        }
-    }
-
-    fn look(&self, id: &str) -> (Arc<str>, Arc<AccountSettings>) {
-        match self.known.get_key_value(id) {
-            Some((id, settings)) => (id.clone(), settings.clone()),
-            None => (id.into(), self.common.clone()),
-        }
-    }
-
-    fn get(&mut self, id: &str) -> (Arc<str>, Arc<AccountSettings>) {
-        let (id, settings) = self.look(id);
-        if !self.known.contains_key(&id) {
-            self.known.insert(id.clone(), settings.clone());
-        }
-        (id, settings)
-    }
-}
-
-fn key_ring(
-    provider: &types::Provider,
-    owner: Option<&str>,
-    accounts: &mut Accounts,
-    last: Option<&Snapshot>,
-) -> (Arc<str>, KeyRing) {
-    let id: Arc<str> = provider.id.as_str().into();
-    let mut key = |key_id: &str, kind, account: Option<&str>, value: &Secret| {
-        let known = last.and_then(|last| last.by_id.get_key_value(key_id));
-        let (key_id, used) = match known {
-            Some((id, known)) => (id.clone(), known.used.clone()),
-            None => (Arc::from(key_id), Used::default()),
-        };
-        Arc::new(ProviderKey {
-            id: key_id,
-            provider: id.clone(),
-            kind,
-            account: accounts.get(account.unwrap_or("default")).0,
-            shared: kind == KeyKind::Managed,
-            value: value.clone(),
-            masked: OnceLock::new(),
-            used,
-        })
-    };
-    let mut ring = KeyRing::default();
-    for written in &provider.keys {
-        let account = written.account.as_deref();
-        let key = key(&written.id, KeyKind::User, account, &written.value);
-        ring.user.entry(key.account.clone()).or_default().push(key);
-    }
-    for written in &provider.managed_keys {
-        let account = written.account.as_deref();
-        ring.managed
-            .push(key(&written.id, KeyKind::Managed, account, &written.value));
-    }
-    // Whoever adds a key of its own takes nothing from the others; the operator's serve all.
-    if provider.auth == Some(Auth::None) && ring.managed.is_empty() {
-        let implicit = key(
-            &format!("{id}-none"),
-            KeyKind::User,
-            owner,
-            &Secret::default(),
-        );
-        match owner {
-            Some(owner) if ring.user.contains_key(owner) => {}
-            Some(_) => drop(ring.user.insert(implicit.account.clone(), vec![implicit])),
-            None => ring.keyless.push(Arc::new(ProviderKey {
-                shared: true,
-                ..ProviderKey::clone(&implicit)
-            })),
-        }
-    }
-    (id, ring)
 }
 
 #[cfg(test)]

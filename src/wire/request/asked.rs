@@ -3,20 +3,16 @@
 //! occurrence. Sources: the API references of OpenAI, Anthropic, xAI, Perplexity and OpenRouter.
 
 mod kept;
-
-use std::borrow::Cow;
-use std::ops::Range;
-use std::sync::LazyLock;
+mod parts;
+mod tools;
 
 use serde_json::Value;
 
-use self::kept::{is_kept, is_letter, refers};
+use self::kept::refers;
+pub(super) use self::parts::{FILE, IMAGE};
 use super::RequestBody;
-use super::index::Member;
 use super::names::Name;
-use super::scan::unescape;
 use crate::report::{Context, Dimension, Unit};
-use crate::words::Words;
 use crate::{Endpoint, Surface, skip};
 
 /// What a request orders besides text.
@@ -105,53 +101,6 @@ impl Paid {
     ];
 }
 
-/// An image that is pointed to has as many tokens at most, about (Anthropic: width × height / 750, at most 4,784).
-pub(super) const IMAGE: u64 = 4_784;
-
-/// A file that is pointed to, or the turns that a provider keeps, about.
-pub(super) const FILE: u64 = 32_768;
-
-/// The largest container that is to be had (OpenAI).
-const MOST_GB: u64 = 64;
-
-/// What shows parts of a prompt that are not text. A name in quotes is a key or a value of its own: inside a text its
-/// quotes would be escaped.
-const PARTS: [(&str, Part); 16] = [
-    ("\"input_audio\"", Part::Audio),
-    ("\"audio_url\"", Part::Audio),
-    ("\"image_url\"", Part::Image),
-    ("\"input_image\"", Part::Image),
-    ("\"image\"", Part::Image),
-    ("\"file_id\"", Part::File),
-    ("\"file_url\"", Part::File),
-    ("\"video_url\"", Part::File),
-    ("\"https://", Part::Pointer),
-    ("\"http://", Part::Pointer),
-    ("\"cache_control\"", Part::CacheMark),
-    ("\"ttl\"", Part::CacheTime),
-    ("\"file_ids\"", Part::Kept),
-    ("\"item_reference\"", Part::Kept),
-    ("\"container_upload\"", Part::Kept),
-    ("\\u00", Part::Escape),
-];
-
-#[derive(Clone, Copy)]
-enum Part {
-    Audio,
-    Image,
-    File,
-    Pointer,
-    CacheMark,
-    CacheTime,
-    Kept,
-    Escape,
-}
-
-/// Finds them all in one pass.
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
-static FINDER: LazyLock<Words> =
-    LazyLock::new(|| Words::new(PARTS.map(|(text, _)| text)).expect("a few short words"));
-
 /// The most that `n` and `best_of` are believed.
 const MOST_ANSWERS: u64 = 128;
 
@@ -230,27 +179,6 @@ impl RequestBody {
     }
 }
 
-impl RequestBody {
-    /// Whether it says that one of the provider's own tools must be used.
-    fn forces_hosted_tool(&self) -> bool {
-        let is_choice = |member: &&Member| {
-            let other = member.name == Name::Other;
-            other && member.key(&self.bytes).eq_ignore_ascii_case("tool_choice")
-        };
-        self.members.iter().filter(is_choice).any(|member| {
-            let choice = serde_json::from_slice::<Value>(&self.bytes[member.value.clone()]);
-            let choice = choice.unwrap_or_default();
-            let named = |key: &str| {
-                choice[key].as_str().is_some_and(|kind| {
-                    !matches!(kind, "tool" | "any" | "auto" | "none" | "allowed_tools")
-                        && billed(kind).is_some()
-                })
-            };
-            named("type") || named("name")
-        })
-    }
-}
-
 impl Asked {
     /// Searches of the web that every answer takes: chat completions do not report theirs.
     pub fn searches(&self) -> u64 {
@@ -277,46 +205,6 @@ impl Asked {
         }
     }
 
-    fn tools(&mut self, value: &[u8], forced: bool) {
-        let (mut place, mut hosted, mut own) = (0, Vec::new(), false);
-        if value.first() != Some(&b'[') {
-            return;
-        }
-        // The body was validated.
-        let _read = skip::array(value, 0, |at| {
-            let end = skip::value(value, at)?;
-            // A tool that says twice what it is, is whatever of it may be billed.
-            let (mut kinds, mut kept) = (Vec::new(), false);
-            skip::members(&value[at..end], |key, value| match &*key_of(key) {
-                "type" => kinds.push(value),
-                "container" | "environment" => {
-                    self.container_gb = self.container_gb.max(gigabytes(value));
-                    kept |= is_kept(value);
-                }
-                "vector_store_ids" | "server_url" | "connector_id" => kept = true,
-                _ => {}
-            })
-            .unwrap_or_default();
-            let read = |kind| serde_json::from_slice::<String>(kind).unwrap_or_default();
-            match kinds.into_iter().find_map(|kind| billed(&read(kind))) {
-                Some(what) => hosted.push((what, format!("tools[{place}].type"))),
-                None => own = true,
-            }
-            if kept {
-                self.add(Paid::Kept, format!("tools[{place}]"));
-            }
-            place += 1;
-            Ok(end)
-        });
-        // Agents offer hosted tools beside their own with every request, and hardly ever use them: what is used is
-        // charged all the same. One that stands alone, is forced, or is not known is ordered.
-        for (what, param) in hosted {
-            if !own || forced || what == Paid::Tool {
-                self.add(what, param);
-            }
-        }
-    }
-
     fn modalities(&mut self, value: &[u8]) {
         let all: Vec<String> = serde_json::from_slice(value).unwrap_or_default();
         for modality in all {
@@ -329,89 +217,6 @@ impl Asked {
             self.add(Paid::Unit(unit), "modalities".to_owned());
         }
     }
-
-    /// Parts that are not text.
-    fn content(&mut self, body: &[u8], value: &Range<usize>) {
-        let mut counts = [0_u64; 8];
-        let value = &body[value.clone()];
-        FINDER.each(value, |word, at| {
-            let (_, part) = PARTS[word];
-            let plain = matches!(part, Part::Escape) && !is_letter(&value[at.end..]);
-            counts[part as usize] += u64::from(!plain);
-        });
-        let count = |part: Part| counts[part as usize];
-        if count(Part::Audio) > 0 {
-            let param = "messages[].content".to_owned();
-            self.add(Paid::Unit(Unit::InputAudio), param);
-        }
-        self.is_doubtful = count(Part::File) + count(Part::Kept) + count(Part::Escape) > 0;
-        let (images, pointers) = (count(Part::Image), count(Part::Pointer));
-        self.unseen = self
-            .unseen
-            .saturating_add(images.min(pointers.max(images / 2)).saturating_mul(IMAGE))
-            .saturating_add(count(Part::File).saturating_mul(FILE));
-        if count(Part::CacheMark) > 0 {
-            let hour = count(Part::CacheTime) > 0;
-            let unit = if hour {
-                Unit::CacheWrite1h
-            } else {
-                Unit::CacheWrite
-            };
-            self.prompt = self.prompt.max(unit);
-        }
-    }
-}
-
-/// Which unit a tool is billed by; `None` if the client runs it, or it costs no more than its tokens.
-fn billed(kind: &str) -> Option<Paid> {
-    let starts = |names: &[&str]| names.iter().any(|name| kind.starts_with(name));
-    if matches!(kind, "" | "function" | "custom" | "namespace")
-        || starts(&[
-            "local_shell",
-            "apply_patch",
-            "tool_search",
-            "bash",
-            "text_editor",
-            "computer",
-            "memory",
-            "mcp",
-            "web_fetch",
-        ])
-    {
-        return None;
-    }
-    let unit = if starts(&["web_search", "x_search", "live_search", "openrouter:web"]) {
-        Unit::WebSearch
-    } else if starts(&["file_search", "collections_search", "document_"]) {
-        Unit::FileSearch
-    } else if starts(&["code_interpreter", "code_execution", "shell"]) {
-        Unit::CodeContainer
-    } else if starts(&["image_generation"]) {
-        Unit::OutputImage
-    } else {
-        return Some(Paid::Tool);
-    };
-    Some(Paid::Unit(unit))
-}
-
-/// How large the container is that this orders, as in `{"memory_limit": "4g"}`; what is not understood is the largest.
-fn gigabytes(container: &[u8]) -> u64 {
-    let container = serde_json::from_slice::<Value>(container).unwrap_or_default();
-    let said = match &container["memory_limit"] {
-        Value::Null => return 1,
-        Value::String(text) => text.trim_end_matches(['g', 'G', 'b', 'B', ' ']).parse(),
-        other => other.to_string().parse(),
-    };
-    said.unwrap_or(MOST_GB).clamp(1, MOST_GB)
-}
-
-/// What a key says that stands between its quotes.
-fn key_of(written: &[u8]) -> Cow<'_, str> {
-    if written.contains(&b'\\') {
-        let quoted = [b"\"", written, b"\""].concat();
-        return Cow::Owned(unescape(&quoted).into_owned());
-    }
-    String::from_utf8_lossy(written)
 }
 
 /// A number of answers. Some providers take one that is written as a float or a text; what cannot be read may be any.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::key_of;
+use crate::request::scan::unescape;
 use crate::{Surface, skip};
 
 /// Whether any object says so, however its keys are written and however often. What a client's own tools were called
@@ -164,4 +164,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
+}
+
+/// What a key says that stands between its quotes.
+pub(super) fn key_of(written: &[u8]) -> Cow<'_, str> {
+    if written.contains(&b'\\') {
+        let quoted = [b"\"", written, b"\""].concat();
+        return Cow::Owned(unescape(&quoted).into_owned());
+    }
+    String::from_utf8_lossy(written)
 }
