@@ -230,18 +230,15 @@ async fn tend(working: &Working, now: &Change) {
 
 /// Every grant of the configuration, until the bank has it.
 async fn give(bank: &dyn Bank, accounts: &[Account]) {
-    for account in accounts {
-        let mut pause = Duration::from_millis(100);
-        while let Err(error) = grant(bank, &account.id, &account.grants).await {
+    for Account { spec, grants } in accounts {
+        let (id, mut pause) = (&spec.id, Duration::from_millis(100));
+        while let Err(error) = grant(bank, id, grants).await {
             // What does not pass must not keep the others waiting.
             if !matches!(error, StoreError::Away(_)) {
-                log::error!("account `{}`: a grant is not given: {error}", account.id);
+                log::error!("account `{id}`: a grant is not given: {error}");
                 break;
             }
-            log::warn!(
-                "account `{}`: grants are not given yet: {error}",
-                account.id
-            );
+            log::warn!("account `{id}`: grants are not given yet: {error}");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
@@ -272,6 +269,7 @@ async fn forget(working: &Working, retention: Duration) -> Result<(), StoreError
 mod tests {
     use async_trait::async_trait;
     use parking_lot::Mutex;
+    use tollgate_config::types;
     use tollgate_ledger::NanoUsd;
     use tollgate_ledger::bank::{Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
 
@@ -322,7 +320,10 @@ mod tests {
 
     fn change(accounts: &[&str]) -> Change {
         let with_grant = |id: &&str| Account {
-            id: (*id).to_owned(),
+            spec: types::Account {
+                id: (*id).to_owned(),
+                ..types::Account::default()
+            },
             grants: vec![NewGrant {
                 id: "welcome".to_owned(),
                 amount: NanoUsd::DOLLAR,

@@ -141,7 +141,10 @@ pub async fn known(
     config: &Config,
     asked: &str,
 ) -> Result<(), Failure> {
-    let declared = config.accounts.iter().map(|account| account.id.clone());
+    let declared = config
+        .accounts
+        .iter()
+        .map(|account| account.spec.id.clone());
     let mut all: Vec<String> = stored.into_iter().chain(declared).collect();
     let is_asked = |account: &String| *account == asked;
     if all.iter().any(is_asked) {

@@ -19,8 +19,9 @@ pub(crate) fn declared(config: &Config, loaded_ms: u64) -> Resources {
     };
     let mut state = Resources::default();
     for account in &config.accounts {
-        let meta = meta(&account.id, None);
-        state.accounts.insert(&account.id, Account { meta });
+        let id = &account.spec.id;
+        let resource = Account::declared(meta(id, None), account);
+        state.accounts.insert(id, resource);
     }
     for key in &config.access_keys {
         let meta = meta(key.account(), key.spec.name.as_deref());
@@ -63,8 +64,9 @@ pub(crate) fn declared(config: &Config, loaded_ms: u64) -> Resources {
         }
     }
     for key in &config.admin.api_keys {
-        let account = key.account.as_deref().unwrap_or(super::DEFAULT_ACCOUNT);
-        let meta = meta(account, Some(key.name.as_deref().unwrap_or(&key.id)));
+        let account = key.spec.account.as_deref();
+        let name = key.spec.name.as_deref().unwrap_or(&key.id);
+        let meta = meta(account.unwrap_or(super::DEFAULT_ACCOUNT), Some(name));
         state.declare_api_key(&key.id, ApiKey::declared(meta, key));
     }
     state

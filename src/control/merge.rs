@@ -308,11 +308,7 @@ fn add_keys(
         let Some(value) = open(catalog, &found.id, key) else {
             continue;
         };
-        let written = types::ProviderKey {
-            id: found.id.to_string(),
-            value,
-            account: Some(key.meta.account.clone()),
-        };
+        let written = key.laid(&found.id, value);
         if key.managed {
             provider.managed_keys.push(written);
         } else {

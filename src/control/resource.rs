@@ -38,6 +38,7 @@ use forms::Form as _;
 pub(crate) use newer::{Open, Rest};
 pub use settings::Settings;
 pub(crate) use settings::{Cap, Held};
+use tollgate_base::Secret;
 use tollgate_config::secrets::{Role, Sealed, token};
 use tollgate_config::types;
 use tollgate_wire::Surface;
@@ -150,6 +151,13 @@ pub struct Account {
     /// What all resources have.
     #[serde(flatten)]
     pub meta: Meta,
+}
+
+impl Account {
+    /// One that the configuration files declare, which say nothing of it but who it is and what it is granted.
+    pub(crate) fn declared(meta: Meta, _: &tollgate_config::Account) -> Account {
+        Account { meta }
+    }
 }
 
 /// What an application sends, by its digest.
@@ -294,6 +302,15 @@ impl ProviderKey {
             redacted: key.value.redacted().to_string(),
         }
     }
+
+    /// The same as the configuration files would have it.
+    pub(crate) fn laid(&self, id: &str, value: Secret) -> types::ProviderKey {
+        types::ProviderKey {
+            id: id.to_owned(),
+            value,
+            account: Some(self.meta.account.clone()),
+        }
+    }
 }
 
 /// What a program sends to the admin API, by its digest.
@@ -322,8 +339,8 @@ impl ApiKey {
             meta,
             sha256: key.digest,
             redacted: format!("{}***", key.id),
-            role: key.role.into(),
-            scope: key.account.clone(),
+            role: key.spec.role.unwrap_or_default().into(),
+            scope: key.spec.account.clone(),
         }
     }
 }

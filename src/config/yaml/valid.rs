@@ -257,11 +257,11 @@ pub enum AccessLog {
 }
 
 /// Who owns keys and credits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Account {
-    /// Unique, and not the house; at most 128 bytes, without `/`, braces and control characters, so that every bank and
-    /// every store can keep it.
-    pub id: String,
+    /// As it is written. Its id is unique, and not the house; at most 128 bytes, without `/`, braces and control
+    /// characters, so that every bank and every store can keep it.
+    pub spec: types::Account,
     /// Credits that it is given, once each; their ids are unique.
     pub grants: Vec<NewGrant>,
 }

@@ -92,7 +92,7 @@ impl Files {
 }
 
 fn account_ids(config: &Config) -> Vec<&str> {
-    let ids = config.accounts.iter().map(|account| &*account.id);
+    let ids = config.accounts.iter().map(|account| &*account.spec.id);
     ids.collect()
 }
 

@@ -44,13 +44,16 @@ impl Checker<'_> {
                 );
             }
             all.push(Account {
-                id: account.id.clone(),
+                spec: account.clone(),
                 grants: self.grants(&place.key("grants"), &account.grants),
             });
         }
-        if !all.iter().any(|account| account.id == DEFAULT_ACCOUNT) {
+        if !all.iter().any(|account| account.spec.id == DEFAULT_ACCOUNT) {
             let default = Account {
-                id: DEFAULT_ACCOUNT.to_owned(),
+                spec: types::Account {
+                    id: DEFAULT_ACCOUNT.to_owned(),
+                    ..types::Account::default()
+                },
                 grants: Vec::new(),
             };
             all.insert(0, default);

@@ -112,10 +112,8 @@ impl Checker<'_> {
             }
             all.push(ApiKey {
                 id,
-                name: key.name.clone(),
+                spec: key.clone(),
                 digest,
-                role: key.role.unwrap_or_default(),
-                account: key.account.clone(),
             });
         }
         all.extend(environment);
@@ -158,10 +156,11 @@ impl Checker<'_> {
         }
         Some(ApiKey {
             id: ApiKey::ENVIRONMENT.to_owned(),
-            name: None,
+            spec: types::ApiKey {
+                role: Some(Role::Full),
+                ..types::ApiKey::default()
+            },
             digest: token::digest(&key),
-            role: Role::Full,
-            account: None,
         })
     }
 }

@@ -241,7 +241,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     checker.token_limits(&Place::top("limits"), &file.limits);
     let ledger = checker.ledger(&file.ledger);
     let accounts = checker.accounts(&file.accounts);
-    let account_ids: Vec<&str> = accounts.iter().map(|account| &*account.id).collect();
+    let account_ids: Vec<&str> = accounts.iter().map(|account| &*account.spec.id).collect();
     let admin = checker.admin(&file.admin, &account_ids);
     let secrets = checker.secrets(&file.secrets);
     checker.providers(&mut file.providers, &account_ids, demo.is_some());

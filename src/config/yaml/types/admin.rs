@@ -66,7 +66,7 @@ impl Quotas {
 }
 
 /// Who may call the admin API. Make one with `tollgate key new --admin`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiKey {
     /// The part of the token between `tga-` and `-g1-`. Default: `name`.

@@ -4,8 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::secrets::Role;
-use crate::yaml::types::Quotas;
+use crate::yaml::types::{self, Quotas};
 
 /// The listener for operators, and who may call its API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +31,10 @@ pub struct Admin {
 pub struct ApiKey {
     /// `[a-z0-9][a-z0-9_-]{0,62}`; unique.
     pub id: String,
-    /// For people.
-    pub name: Option<String>,
+    /// As it is written; the account that it names exists.
+    pub spec: types::ApiKey,
     /// SHA-256 of the whole token, whatever its form.
     pub digest: [u8; 32],
-    /// What its holder may do.
-    pub role: Role,
-    /// The one account it is for; exists. `None` is all.
-    pub account: Option<String>,
 }
 
 impl ApiKey {
@@ -51,9 +46,9 @@ impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiKey")
             .field("id", &self.id)
-            .field("name", &self.name)
-            .field("role", &self.role)
-            .field("account", &self.account)
+            .field("name", &self.spec.name)
+            .field("role", &self.spec.role)
+            .field("account", &self.spec.account)
             .finish_non_exhaustive()
     }
 }

@@ -21,8 +21,8 @@ use serde_json::Value;
 use super::open::EXPOSITION;
 use super::*;
 use crate::Control;
-use tollgate_config::ApiKey;
 use tollgate_config::secrets::{Role, token};
+use tollgate_config::{ApiKey, types};
 
 /// The process around the listener: it counts what was answered, and drains when the test says so.
 #[derive(Default)]
@@ -161,14 +161,16 @@ impl Listener {
 fn caller(name: &str) -> ApiKey {
     ApiKey {
         id: name.to_owned(),
-        name: None,
-        digest: token::digest(name),
-        role: match name {
-            "read-only" => Role::ReadOnly,
-            "usage-only" => Role::UsageOnly,
-            _ => Role::Full,
+        spec: types::ApiKey {
+            role: Some(match name {
+                "read-only" => Role::ReadOnly,
+                "usage-only" => Role::UsageOnly,
+                _ => Role::Full,
+            }),
+            account: (name == "acme").then(|| name.to_owned()),
+            ..types::ApiKey::default()
         },
-        account: (name == "acme").then(|| name.to_owned()),
+        digest: token::digest(name),
     }
 }
 

@@ -93,10 +93,9 @@ fn made(
     };
     let key = ProviderKey {
         meta,
-        provider: String::new(),
         managed: source.is_managed(),
-        sealed: None,
         redacted: value.redacted().to_string(),
+        ..ProviderKey::default()
     };
     Ok(Some((id, key, value.clone())))
 }
