@@ -1,5 +1,6 @@
 //! What the audit log keeps of each change: who, what, before and after, without secrets.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -14,26 +15,28 @@ const WHOLE: usize = 16 * 1_024;
 /// Bytes of a member of a larger one.
 const MEMBER: usize = 1_024;
 
-/// Who changes something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who changed something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AuditActor")]
 pub struct Actor {
     /// The API key's id.
     pub id: String,
-    /// Its name, for people.
+    /// Its name at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Where the request came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// The request's id, as in the log.
+    /// The request's `x-request-id`, as in the gateway's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
 /// What was done to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "AuditAction")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Action {
     Create,

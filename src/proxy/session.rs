@@ -36,6 +36,33 @@ use super::timer::Timer;
 use left::Left;
 use tollgate_base::clock;
 
+/// What would come or leave beside HTTP.
+pub(in crate::proxy) type MessageReader =
+    Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync>;
+pub(in crate::proxy) type MessageWriter = Box<dyn CustomMessageWrite>;
+
+/// Implements what a session needs for messages beside HTTP, of which there are none.
+macro_rules! no_custom_messages {
+    () => {
+        fn take_custom_message_reader(&mut self) -> Option<MessageReader> {
+            None
+        }
+
+        fn restore_custom_message_reader(&mut self, _: MessageReader) -> Result<()> {
+            Ok(())
+        }
+
+        fn take_custom_message_writer(&mut self) -> Option<MessageWriter> {
+            None
+        }
+
+        fn restore_custom_message_writer(&mut self, _: MessageWriter) -> Result<()> {
+            Ok(())
+        }
+    };
+}
+pub(in crate::proxy) use no_custom_messages;
+
 /// Where the real session waits after the wrapper is gone.
 type Slot = Arc<Mutex<Option<ServerSession>>>;
 
@@ -357,33 +384,9 @@ impl CustomSession for HeldSession {
         self.real.to_h1_raw()
     }
 
-    // No custom messages travel beside HTTP here.
-
     async fn finish_custom(&mut self) -> Result<()> {
         Ok(())
     }
 
-    fn take_custom_message_reader(
-        &mut self,
-    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
-        None
-    }
-
-    fn restore_custom_message_reader(
-        &mut self,
-        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
-        None
-    }
-
-    fn restore_custom_message_writer(
-        &mut self,
-        _writer: Box<dyn CustomMessageWrite>,
-    ) -> Result<()> {
-        Ok(())
-    }
+    no_custom_messages!();
 }

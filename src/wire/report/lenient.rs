@@ -32,6 +32,19 @@ macro_rules! unit_is_default {
     };
 }
 
+/// The same for what most types have no use for.
+macro_rules! scalars_are_default {
+    () => {
+        otherwise_default!(
+            visit_bool(bool),
+            visit_i64(i64),
+            visit_u64(u64),
+            visit_f64(f64)
+        );
+        unit_is_default!();
+    };
+}
+
 mod content;
 mod raw;
 
@@ -63,14 +76,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
         struct Object<T>(PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
             type Value = Maybe<T>;
-            unit_is_default!();
-            otherwise_default!(
-                visit_bool(bool),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64),
-                visit_str(&str)
-            );
+            scalars_are_default!();
+            otherwise_default!(visit_str(&str));
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Maybe<T>, A::Error> {
                 skip_list(list).map(|()| Maybe(None))
             }
@@ -116,14 +123,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
         struct List<T>(PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
             type Value = Few<T>;
-            unit_is_default!();
-            otherwise_default!(
-                visit_bool(bool),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64),
-                visit_str(&str)
-            );
+            scalars_are_default!();
+            otherwise_default!(visit_str(&str));
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
                 let mut few = Few {
                     present: true,
@@ -173,13 +174,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
         struct Words<'a>(PhantomData<&'a ()>);
         impl<'de: 'a, 'a> Visitor<'de> for Words<'a> {
             type Value = Text<'a>;
-            unit_is_default!();
-            otherwise_default!(
-                visit_bool(bool),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64)
-            );
+            scalars_are_default!();
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'a>, E> {
                 Ok(Text(Cow::Borrowed(text)))
             }

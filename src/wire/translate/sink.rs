@@ -7,7 +7,17 @@ use crate::report::failure;
 /// Where a decoder puts what it reads.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(&Event<'_>);
 
-/// Tells the failure of an event that names itself an error, or that is none of its surface's own; says whether it is one.
+/// Returns whether an event is past the end of its answer, or is the error that ends it.
+pub(super) fn is_over(ended: &mut bool, name: &[u8], data: &[u8], sink: Sink<'_>) -> bool {
+    if !*ended && name == b"error" {
+        *ended = failed(name, data, sink);
+        return true;
+    }
+    *ended
+}
+
+/// Passes on the failure of an event that names itself an error, or that is none of its surface's own; returns whether
+/// it is one.
 pub(super) fn failed(name: &[u8], data: &[u8], sink: Sink<'_>) -> bool {
     let failure = match name {
         b"error" => Some(failure::of_body(500, data)),

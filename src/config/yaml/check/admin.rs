@@ -94,10 +94,7 @@ impl Checker<'_> {
         for (i, (key, (at, id))) in keys.iter().zip(ids).enumerate() {
             let place = top.index(i);
             self.api_key_id(&at, &id);
-            if let Some(account) = &key.account {
-                let at = place.key("account");
-                self.known(&at, "account", account, accounts.iter().copied());
-            }
+            self.known_account(&place, key.account.as_deref(), accounts);
             let Some(digest) = self.digest(&place, &key.sha256) else {
                 continue;
             };

@@ -285,14 +285,7 @@ impl Checker<'_> {
                     hint,
                 );
             }
-            if let Some(account) = &key.account {
-                self.known(
-                    &place.key("account"),
-                    "account",
-                    account,
-                    accounts.iter().copied(),
-                );
-            }
+            self.known_account(&place, key.account.as_deref(), accounts);
             if let Some(id) = &key.configuration {
                 let ids = file
                     .configurations

@@ -122,6 +122,14 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Checks the account that something says it belongs to, if it does.
+    fn known_account(&mut self, place: &Place, account: Option<&str>, accounts: &[&str]) {
+        if let Some(account) = account {
+            let place = place.key("account");
+            self.known(&place, "account", account, accounts.iter().copied());
+        }
+    }
+
     /// Checks a PEM file's content, which `holds` must accept; `what` is as in "a certificate". Returns the content's
     /// SHA-256, `None` if it was a fault.
     fn pem(

@@ -38,14 +38,7 @@ impl Checker<'_> {
             self.provider(&place, provider, demo);
             for (place, key) in key_places(&place, provider) {
                 self.kept_id(&place.key("id"), "a provider key's id", &key.id);
-                if let Some(account) = &key.account {
-                    self.known(
-                        &place.key("account"),
-                        "account",
-                        account,
-                        accounts.iter().copied(),
-                    );
-                }
+                self.known_account(&place, key.account.as_deref(), accounts);
             }
             self.models(&place.key("models"), &provider.models);
         }

@@ -13,7 +13,7 @@ use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
 use crate::resource::{ApiKey, Open};
 use crate::store::{Entry, Store};
-use crate::{Action, Audited, Document};
+use crate::{Action, Actor, Audited, Document};
 use tollgate_store::StoreError;
 
 /// Entries that are read at once.
@@ -56,9 +56,9 @@ struct AuditEntry {
     #[schemars(extend("format" = "date-time"))]
     at: String,
     /// Who changed it.
-    actor: AuditActor,
+    actor: Actor,
     /// What was done.
-    action: Open<AuditAction>,
+    action: Open<Action>,
     /// The kind of resource, as in `access-key`.
     kind: String,
     /// The resource.
@@ -69,50 +69,6 @@ struct AuditEntry {
     before: Value,
     /// What it is, without secrets; null if it is not there any more.
     after: Value,
-}
-
-/// Who changed something.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct AuditActor {
-    /// The API key's id.
-    id: String,
-    /// Its name at that time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// Where the request came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
-    /// The request's `x-request-id`, as in the gateway's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
-}
-
-/// What was done to a resource.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum AuditAction {
-    Create,
-    Update,
-    Rotate,
-    Delete,
-    Grant,
-    Clear,
-    Reseal,
-}
-
-impl From<Action> for AuditAction {
-    fn from(action: Action) -> AuditAction {
-        match action {
-            Action::Create => AuditAction::Create,
-            Action::Update => AuditAction::Update,
-            Action::Rotate => AuditAction::Rotate,
-            Action::Delete => AuditAction::Delete,
-            Action::Grant => AuditAction::Grant,
-            Action::Clear => AuditAction::Clear,
-            Action::Reseal => AuditAction::Reseal,
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -235,13 +191,8 @@ fn shown(entry: Entry, query: &AuditQuery, reader: Reader<'_>) -> Option<AuditEn
     query.takes(reader, &audited).then(|| AuditEntry {
         id: entry.position,
         at: time(entry.at_ms),
-        actor: AuditActor {
-            id: audited.actor.id,
-            name: audited.actor.name,
-            address: audited.actor.address,
-            request_id: audited.actor.request_id,
-        },
-        action: audited.action.map(|action| (*action).into()),
+        actor: audited.actor,
+        action: audited.action,
         kind: audited.kind,
         resource_id: audited.id,
         account_id: audited.account,

@@ -131,13 +131,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         struct Any<'a>(PhantomData<&'a ()>);
         impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
             type Value = Content<'a>;
-            unit_is_default!();
-            otherwise_default!(
-                visit_bool(bool),
-                visit_i64(i64),
-                visit_u64(u64),
-                visit_f64(f64)
-            );
+            scalars_are_default!();
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Content<'a>, E> {
                 Ok(Content::Text(Text(Cow::Borrowed(text))))
             }

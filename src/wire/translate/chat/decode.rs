@@ -3,7 +3,7 @@
 use super::super::errors;
 use super::super::json::Fields;
 use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop, Thinking};
-use super::super::sink::{Sink, failed};
+use super::super::sink::{Sink, failed, is_over};
 use super::answer::stop;
 use super::calls::Calls;
 use super::opaque::{Details, extra};
@@ -43,11 +43,7 @@ struct Open {
 impl Decoder {
     /// Reads one event.
     pub(crate) fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
-        if self.ended {
-            return;
-        }
-        if name == b"error" {
-            self.ended = failed(name, data, sink);
+        if is_over(&mut self.ended, name, data, sink) {
             return;
         }
         if data.trim_ascii() == b"[DONE]" {

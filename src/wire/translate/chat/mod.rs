@@ -21,4 +21,4 @@ pub(super) use opaque::{THOUGHTS, stand_in};
 pub(super) use parts::{mark as read_mark, thinking_block, thinking_value};
 pub(super) use read::{choice as read_choice, read_request};
 pub(super) use turns::breakpoint;
-pub(super) use write::{hashed, user, write_request};
+pub(super) use write::{hashed, write_common, write_request};

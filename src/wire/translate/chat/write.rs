@@ -68,16 +68,7 @@ pub(crate) fn write_request(
     put(&mut body, "response_format", format);
     write_thinking(c, target, &mut body, lost);
     put(&mut body, "verbosity", c.verbosity.clone());
-    put(&mut body, "user", c.user.as_deref().map(user));
-    put(&mut body, "metadata", c.metadata.clone());
-    put(&mut body, "service_tier", c.tier.clone());
-    put(&mut body, "prompt_cache_key", c.cache_key.clone());
-    put(
-        &mut body,
-        "prompt_cache_retention",
-        c.cache_retention.clone(),
-    );
-    lost.add_if(Field::CacheControl, c.cache.is_some());
+    write_common(c, &mut body, lost);
     if c.stream {
         body.insert("stream".to_owned(), true.into());
         body.insert("stream_options".to_owned(), json!({"include_usage": true}));
@@ -108,8 +99,18 @@ fn write_thinking(
     body.insert(key.to_owned(), value);
 }
 
+/// Writes what both of OpenAI's surfaces have under the same names.
+pub(crate) fn write_common(c: &Conversation, body: &mut Map<String, Value>, lost: &mut Lost) {
+    put(body, "user", c.user.as_deref().map(user));
+    put(body, "metadata", c.metadata.clone());
+    put(body, "service_tier", c.tier.clone());
+    put(body, "prompt_cache_key", c.cache_key.clone());
+    put(body, "prompt_cache_retention", c.cache_retention.clone());
+    lost.add_if(Field::CacheControl, c.cache.is_some());
+}
+
 /// OpenAI takes ids of users of at most 64 characters; a longer one is replaced by its hash.
-pub(crate) fn user(id: &str) -> String {
+fn user(id: &str) -> String {
     if id.chars().count() <= 64 {
         return id.to_owned();
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop};
-use super::super::sink::{Sink, failed};
+use super::super::sink::{Sink, failed, is_over};
 use super::answer::{stop, tier};
 use crate::payload::messages::{self as wire, Block, Message};
 use crate::report::Usage;
@@ -46,11 +46,7 @@ struct Open {
 impl Decoder {
     /// Reads one event.
     pub(crate) fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
-        if self.ended {
-            return;
-        }
-        if name == b"error" {
-            self.ended = failed(name, data, sink);
+        if is_over(&mut self.ended, name, data, sink) {
             return;
         }
         object(data, &mut |data| {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::errors;
 use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Stop};
-use super::super::sink::{Sink, failed};
+use super::super::sink::{Sink, failed, is_over};
 use super::answer::stop;
 use super::blocks::{Blocks, Place};
 use super::items::proof;
@@ -26,11 +26,7 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// Reads one event.
     pub(crate) fn read(&mut self, name: &[u8], data: &[u8], sink: Sink<'_>) {
-        if self.ended {
-            return;
-        }
-        if name == b"error" {
-            self.ended = failed(name, data, sink);
+        if is_over(&mut self.ended, name, data, sink) {
             return;
         }
         object(data, &mut |data| {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::super::chat::{breakpoint, user};
+use super::super::chat::{breakpoint, write_common};
 use super::super::effort::{self, Setting};
 use super::super::json::{bytes, put};
 use super::super::neutral::{
@@ -77,16 +77,7 @@ pub(crate) fn write_request(
     if !text.is_empty() {
         body.insert("text".to_owned(), text.into());
     }
-    put(&mut body, "user", c.user.as_deref().map(user));
-    put(&mut body, "metadata", c.metadata.clone());
-    put(&mut body, "service_tier", c.tier.clone());
-    put(&mut body, "prompt_cache_key", c.cache_key.clone());
-    put(
-        &mut body,
-        "prompt_cache_retention",
-        c.cache_retention.clone(),
-    );
-    lost.add_if(Field::CacheControl, c.cache.is_some());
+    write_common(c, &mut body, lost);
     body.insert("store".to_owned(), false.into());
     if c.stream {
         body.insert("stream".to_owned(), true.into());
