@@ -177,7 +177,7 @@ impl Control {
     }
 
     /// Who has the token of the admin API with this digest.
-    pub fn caller_by(&self, digest: &[u8; 32]) -> Option<Caller> {
+    pub(crate) fn caller_by(&self, digest: &[u8; 32]) -> Option<Caller> {
         let known = self.known.read();
         let declared = known.declared.api_key(digest);
         let is_hidden = |id: &str| known.declared.api_keys.get(id).is_some();

@@ -48,7 +48,7 @@ impl View<'_> {
     }
 
     /// Whether there is one with this id that this gateway cannot read.
-    pub fn is_unreadable<T: Document>(&self, id: &str) -> bool {
+    pub(crate) fn is_unreadable<T: Document>(&self, id: &str) -> bool {
         self.stored.is_unreadable(T::KIND, id)
     }
 
@@ -62,7 +62,7 @@ impl View<'_> {
     ///
     /// # Errors
     /// When there is no master key.
-    pub fn seal_value(
+    pub(crate) fn seal_value(
         &self,
         (keyring, catalog): (&Keyring, &Catalog),
         key: (&str, &ProviderKey),

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use tollgate_wire::report::{Context, Unit};
 
-pub use dollars::{parse_rate, rate_of, show_rate};
+use dollars::parse_rate;
+pub use dollars::{rate_of, show_rate};
 pub use holds::{Days, Holds};
 
 /// What a model costs.

@@ -143,7 +143,7 @@ pub fn parse_usd(text: &str) -> Result<NanoUsd, String> {
 }
 
 /// US dollars as decimal text, exact, for programs: `-1.500000001`.
-pub fn show_usd(amount: NanoUsd) -> String {
+pub(crate) fn show_usd(amount: NanoUsd) -> String {
     amount.to_string().replacen('$', "", 1)
 }
 

@@ -34,6 +34,6 @@ pub use billed::{Billed, Vendor};
 pub use charged::{Charged, Hour, Ledger, Overfull, Used};
 pub use compare::{Outcome, Request, compare};
 pub use day::{Period, day_of, parse_day, show_day};
-pub use decimal::{parse_usd, show_count, show_usd};
+pub use decimal::{parse_usd, show_count};
 pub use unit::Unit;
 pub use variant::variant;

@@ -27,7 +27,7 @@ pub const MOST_STREAM_IDS: usize = 32;
 const LONGEST_STREAM_ID: usize = 256;
 
 /// Whether a text may name a lane.
-pub fn is_stream_id(id: &str) -> bool {
+pub(crate) fn is_stream_id(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     (1..=LONGEST_STREAM_ID).contains(&id.len()) && id.bytes().all(allowed)
 }

@@ -131,7 +131,7 @@ impl Entry {
     /// A unit that is named is replaced, with its prices of long prompts. Prices without days or hours change what
     /// holds when they are taken in: what is known of later days and of hours stays. Prices with them are all periods
     /// that there are.
-    pub fn lay(&self, feed: &str, prices: &mut Prices) {
+    pub(crate) fn lay(&self, feed: &str, prices: &mut Prices) {
         let own = &self.prices;
         match &own.standard[..] {
             [] => {}

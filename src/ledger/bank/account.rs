@@ -93,7 +93,7 @@ impl Account {
     ///
     /// # Errors
     /// [`StoreError::Refused`].
-    pub fn admits_grant(&self, amount: NanoUsd) -> Result<(), StoreError> {
+    pub(crate) fn admits_grant(&self, amount: NanoUsd) -> Result<(), StoreError> {
         room(self.granted, amount, "grants")
     }
 

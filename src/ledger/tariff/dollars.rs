@@ -13,7 +13,7 @@ const MOST_EACH: u64 = 1_000_000_000_000_000;
 ///
 /// # Errors
 /// Says what is wrong with the text.
-pub fn parse_rate(unit: Unit, text: &str) -> Result<u64, String> {
+pub(crate) fn parse_rate(unit: Unit, text: &str) -> Result<u64, String> {
     rate_of(unit, parse_price(text)?)
 }
 
@@ -38,7 +38,7 @@ pub fn rate_of(unit: Unit, micros: u64) -> Result<u64, String> {
     })
 }
 
-/// The price of a unit as price lists have it: the inverse of [`parse_rate`].
+/// The price of a unit as price lists have it: the inverse of `parse_rate`.
 pub fn show_rate(unit: Unit, pico: u64) -> String {
     if unit.is_tokens() {
         return show_price(pico);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Something that providers bill, each defined once: no token is counted by two of them.
 ///
 /// The numbers are stored (in journals and usage events): a unit is only ever added, at the end. Their order also says
-/// what counts tokens: a new unit of tokens has to be named in [`Unit::is_tokens`], and in [`Unit::is_prompt`] if it is
+/// what counts tokens: a new unit of tokens has to be named in [`Unit::is_tokens`], and in `Unit::is_prompt` if it is
 /// of the prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -112,7 +112,7 @@ impl Unit {
     }
 
     /// Returns whether it counts tokens of the prompt.
-    pub const fn is_prompt(self) -> bool {
+    pub(crate) const fn is_prompt(self) -> bool {
         (self as u8) < Unit::Output as u8
     }
 
@@ -232,12 +232,12 @@ impl Usage {
 
     /// Makes the whole prompt this long: what is missing is added to [`Unit::Input`]; what is too much is taken from
     /// that first, then from its other units.
-    pub fn set_input(&mut self, tokens: u64) {
+    pub(crate) fn set_input(&mut self, tokens: u64) {
         self.set_whole(tokens, self.input(), Unit::Input, Unit::is_prompt);
     }
 
     /// Makes the whole answer this long, as [`Usage::set_input`] does with the prompt, by [`Unit::Output`].
-    pub fn set_output(&mut self, tokens: u64) {
+    pub(crate) fn set_output(&mut self, tokens: u64) {
         self.set_whole(tokens, self.output(), Unit::Output, Unit::is_answer);
     }
 

@@ -289,7 +289,7 @@ fn the_report_is_json_with_exact_amounts() {
     assert_eq!(line["cause"], "price");
     assert_eq!(line["key"], "house");
     let drift = outcome.lines[0].drift.unwrap();
-    assert_eq!(line["driftUsd"], crate::show_usd(drift));
+    assert_eq!(line["driftUsd"], crate::decimal::show_usd(drift));
     assert_eq!(line["units"][0]["unit"], "input");
 }
 
