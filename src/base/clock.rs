@@ -17,13 +17,14 @@ pub use watched::Watched;
 /// What this process has seen of its clocks.
 static STEADY: Lazy<Mutex<Steady>> = Lazy::new(|| Mutex::new(Steady::new(raw(), since_boot())));
 
-/// The monotonic clock, for durations and deadlines.
+/// Returns the monotonic clock, for durations and deadlines.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// The wall clock, for time stamps that leave the process: what the machine says, unless that has jumped just now.
+/// Returns the wall clock, for time stamps that leave the process: what the machine says, unless that has jumped just
+/// now.
 pub fn wall() -> SystemTime {
     UNIX_EPOCH + unix()
 }
@@ -33,18 +34,18 @@ pub fn unix() -> Duration {
     read().told
 }
 
-/// Milliseconds since the Unix epoch; zero before 1970.
+/// Returns milliseconds since the Unix epoch; zero before 1970.
 pub fn unix_ms(wall: SystemTime) -> u64 {
     let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     millis(since)
 }
 
-/// Milliseconds since the Unix epoch by the wall clock.
+/// Returns milliseconds since the Unix epoch by the wall clock.
 pub fn wall_ms() -> u64 {
     millis(unix())
 }
 
-/// A duration's milliseconds.
+/// Returns a duration's milliseconds.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,7 +6,7 @@ use crate::random;
 /// Crockford's base 32: no `i`, `l`, `o`, `u`.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// A new id, made at `now_ms` (Unix time).
+/// Returns a new id, made at `now_ms` (Unix time).
 pub fn new(prefix: &str, now_ms: u64) -> String {
     let (high, low) = random::bits128();
     let random = (u128::from(high) << 64 | u128::from(low)) & ((1 << 80) - 1);

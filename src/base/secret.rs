@@ -24,7 +24,7 @@ impl Secret {
         Secret { value, shown }
     }
 
-    /// The credential itself; for the upstream request only.
+    /// Returns the credential itself; for the upstream request only.
     pub fn expose(&self) -> &str {
         &self.value
     }

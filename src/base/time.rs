@@ -18,7 +18,7 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl Timestamp {
-    /// The text, in ASCII. Written digit by digit: every request has one.
+    /// Returns the text, in ASCII. Written digit by digit: every request has one.
     pub fn ascii(&self) -> [u8; 24] {
         let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since.as_secs();
@@ -87,8 +87,8 @@ pub fn days(year: u64, month: u64, day: u64) -> i64 {
     (era * 146_097 + day_of_era).cast_signed() - 719_468 - 146_097
 }
 
-/// An RFC 3339 time as nanoseconds of Unix time, negative before 1970; `None` if it is none. Digits beyond the ninth
-/// of a second's fraction are cut off, and a leap second is the first one of the next minute.
+/// Returns an RFC 3339 time as nanoseconds of Unix time, negative before 1970; `None` if it is none. Digits beyond the
+/// ninth of a second's fraction are cut off, and a leap second is the first one of the next minute.
 pub fn instant(text: &str) -> Option<i128> {
     let text = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<u64> {

@@ -29,8 +29,9 @@ const RUN: usize = 20;
 /// What our own tokens have before their secret.
 const OWN: &str = "-g1-";
 
-/// The text with `***` in the place of every word that looks like a credential: by its beginning, as one of our tokens, or
-/// by 20 letters and digits in a row. Words end at white space and at what separates parts of paths, URLs and YAML.
+/// Returns the text with `***` in the place of every word that looks like a credential: by its beginning, as one of our
+/// tokens, or by 20 letters and digits in a row. Words end at white space and at what separates parts of paths, URLs
+/// and YAML.
 pub fn veil(text: &str) -> Cow<'_, str> {
     let words = text.split(separates);
     if !words.into_iter().any(is_credential) {

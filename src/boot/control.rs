@@ -95,7 +95,7 @@ fn seal_note(config: &Config) -> PathBuf {
     path.into()
 }
 
-/// Whether this gateway has noted that the store was sealed.
+/// Returns whether this gateway has noted that the store was sealed.
 pub fn was_sealed(config: &Config) -> bool {
     seal_note(config).exists()
 }

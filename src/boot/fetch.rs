@@ -16,8 +16,8 @@ use ureq::{Agent, Error, Proxy};
 /// Longest time for a feed, from looking its name up to its last byte.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A client of providers' APIs: https only, each call within `patience`. It trusts the authorities in `ca`, or else the
-/// system's.
+/// Returns a client of providers' APIs: https only, each call within `patience`. It trusts the authorities in `ca`, or
+/// else the system's.
 ///
 /// # Errors
 /// When `ca` cannot be read or holds no certificate.
@@ -46,7 +46,7 @@ fn settings(certificates: Vec<Certificate<'static>>, patience: Duration, whose: 
         .build()
 }
 
-/// The bytes of a price feed at an address that was checked.
+/// Returns the bytes of a price feed at an address that was checked.
 ///
 /// # Errors
 /// When it cannot be had within a minute, is larger than a feed may be, is somewhere else, or is where nothing may be
@@ -55,8 +55,8 @@ pub fn feed(url: &str) -> Result<Vec<u8>, String> {
     within(url, PATIENCE)
 }
 
-/// The status and the `Date` that a provider answers to a GET with these headers; nothing of the body is read. It trusts
-/// the authorities of `ca` (PEM), or else the system's.
+/// Returns the status and the `Date` that a provider answers to a GET with these headers; nothing of the body is read.
+/// It trusts the authorities of `ca` (PEM), or else the system's.
 ///
 /// # Errors
 /// When it cannot be reached in time, or is where nothing may be called. Never shows the address or a header.
@@ -80,7 +80,7 @@ pub fn status(
     Ok((answer.status().as_u16(), date.map(str::to_owned)))
 }
 
-/// A client of one who takes what the gateway sends by itself, at an address that was checked, each call within
+/// Returns a client of one who takes what the gateway sends by itself, at an address that was checked, each call within
 /// `patience`.
 ///
 /// # Errors

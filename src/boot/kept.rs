@@ -39,7 +39,7 @@ impl Shelf<'_> {
         Ok(Shelf { feeds, _lock: lock })
     }
 
-    /// What is kept of a feed; `None` if nothing is.
+    /// Returns what is kept of a feed; `None` if nothing is.
     ///
     /// # Errors
     /// When there is something that cannot be read, with its file and line.
@@ -73,7 +73,7 @@ pub fn make(directory: &Path) -> io::Result<()> {
         .create(directory)
 }
 
-/// What is kept of a feed at this moment; `None` if nothing is.
+/// Returns what is kept of a feed at this moment; `None` if nothing is.
 ///
 /// # Errors
 /// When there is something that cannot be read, with its file and line.

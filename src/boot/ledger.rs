@@ -110,12 +110,12 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
 }
 
 impl Office {
-    /// What requests need of it.
+    /// Returns what requests need of it.
     pub fn ledger(&self) -> Arc<Ledger> {
         self.ledger.clone()
     }
 
-    /// Where money is durable.
+    /// Returns where money is durable.
     pub fn database(&self) -> &Database {
         &self.database
     }
@@ -130,7 +130,7 @@ impl Office {
         }
     }
 
-    /// Whether there may be other replicas.
+    /// Returns whether there may be other replicas.
     pub fn shares(&self) -> bool {
         self.cooldowns.is_some()
     }

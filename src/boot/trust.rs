@@ -23,7 +23,7 @@ impl Bundle {
         Bundle::write(&std::env::temp_dir()).map(Some)
     }
 
-    /// The file's path.
+    /// Returns the file's path.
     pub fn path(&self) -> String {
         self.0.to_string_lossy().into_owned()
     }

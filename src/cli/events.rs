@@ -67,7 +67,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// What the ledger charged for what the operator's key paid; `None` if it paid nothing.
+    /// Returns what the ledger charged for what the operator's key paid; `None` if it paid nothing.
     pub fn charged(&self) -> Option<Charged> {
         let nothing = self.parts.is_empty() && self.cost == NanoUsd::ZERO;
         let attempt = &self.event.attempt;
@@ -159,8 +159,8 @@ fn named(context: &Context) -> String {
     )
 }
 
-/// Every attempt of an account from one time to another (Unix time, ms), the newest first, a page at a time; `done` is
-/// given what each page made and when its oldest event was.
+/// Returns every attempt of an account from one time to another (Unix time, ms), the newest first, a page at a time;
+/// `done` is given what each page made and when its oldest event was.
 pub async fn every<T>(
     bank: &dyn Bank,
     account: &str,

@@ -74,7 +74,7 @@ pub fn with_bank(
     })
 }
 
-/// The same for the resources, which are there without a ledger as well.
+/// Returns the same for the resources, which are there without a ledger as well.
 pub fn with_store(
     path: &Path,
     work: impl AsyncFnOnce(&Opened, &Config) -> Result<ExitCode, Failure>,
@@ -112,7 +112,7 @@ fn open(
     }
 }
 
-/// The accounts that a command is about: one that is asked for, or all that the bank has.
+/// Returns the accounts that a command is about: one that is asked for, or all that the bank has.
 pub async fn accounts(
     opened: &Opened,
     config: &Config,
@@ -133,8 +133,8 @@ async fn created_accounts(store: &dyn Store) -> Result<Vec<String>, StoreError> 
     Ok(accounts.map(|record| record.id).collect())
 }
 
-/// Whether there is such an account: one that the bank has, that the configuration declares, or that the admin API
-/// created. Those are read only if it is none of the others.
+/// Returns whether there is such an account: one that the bank has, that the configuration declares, or that the admin
+/// API created. Those are read only if it is none of the others.
 pub async fn known(
     store: &dyn Store,
     stored: Vec<String>,

@@ -201,7 +201,8 @@ pub fn run(config: &Path) -> io::Result<ExitCode> {
     }
 }
 
-/// What a command comes to whose last words were `written`. That somebody has read enough of them changes no exit code.
+/// Returns what a command comes to whose last words were `written`. That somebody has read enough of them changes no
+/// exit code.
 pub fn ended(written: io::Result<()>, code: ExitCode) -> io::Result<ExitCode> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),

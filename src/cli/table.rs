@@ -18,7 +18,7 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
-/// A Unix time (s), as text; `None` if it is out of any calendar's range.
+/// Returns a Unix time (s), as text; `None` if it is out of any calendar's range.
 pub fn timestamp(seconds: u64) -> Option<String> {
     const LAST: u64 = 253_402_300_799;
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;

@@ -108,12 +108,12 @@ impl Control {
         control
     }
 
-    /// What requests are served from; swapped whole.
+    /// Returns what requests are served from; swapped whole.
     pub fn served(&self) -> Arc<ArcSwap<Snapshot>> {
         self.served.clone()
     }
 
-    /// Where resources are durable.
+    /// Returns where resources are durable.
     pub fn store(&self) -> Option<&Arc<dyn Store>> {
         self.store.as_ref()
     }
@@ -136,7 +136,7 @@ impl Control {
         self.serve()
     }
 
-    /// Whether what the store holds is served: not before it has been read once.
+    /// Returns whether what the store holds is served: not before it has been read once.
     pub fn is_complete(&self) -> bool {
         self.served.load().is_complete()
     }
@@ -146,12 +146,12 @@ impl Control {
         self.known.write().stored.sealed = true;
     }
 
-    /// Whether what has no good check is refused.
+    /// Returns whether what has no good check is refused.
     pub fn is_sealed(&self) -> bool {
         self.known.read().stored.sealed
     }
 
-    /// Whether the store has documents and is not sealed.
+    /// Returns whether the store has documents and is not sealed.
     pub fn is_open(&self) -> bool {
         let known = self.known.read();
         known.stored.revision > 0 && !known.stored.sealed
@@ -166,12 +166,12 @@ impl Control {
         })
     }
 
-    /// The configuration in force.
+    /// Returns the configuration in force.
     pub fn config(&self) -> Arc<Config> {
         self.known.read().config.clone()
     }
 
-    /// Who has this token of the admin API.
+    /// Returns who has this token of the admin API.
     pub fn caller(&self, token: &str) -> Option<Caller> {
         self.caller_by(&token::digest(token))
     }
@@ -206,8 +206,8 @@ impl Control {
         read
     }
 
-    /// When the store was last read, in Unix time (ms): what others have changed since then is not served yet. 0 without a
-    /// store, or before it was read once.
+    /// Returns when the store was last read, in Unix time (ms): what others have changed since then is not served yet.
+    /// 0 without a store, or before it was read once.
     pub fn read_at_ms(&self) -> u64 {
         self.read_at.load(Ordering::Relaxed)
     }

@@ -86,7 +86,7 @@ impl Guard<'_> {
     }
 }
 
-/// A document with its check, as it is stored by the commit that makes `revision`.
+/// Returns a document with its check, as it is stored by the commit that makes `revision`.
 ///
 /// # Errors
 /// When there is no master key.
@@ -102,7 +102,7 @@ pub fn sign(
     Ok(format!("{open}{MEMBER}{}\"}}", mac.as_str()))
 }
 
-/// A stored document without its check.
+/// Returns a stored document without its check.
 pub fn content(body: &str) -> Cow<'_, str> {
     split(body).0
 }

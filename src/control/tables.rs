@@ -24,12 +24,12 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// The resource with this id.
+    /// Returns the resource with this id.
     pub fn get(&self, id: &str) -> Option<&Arc<T>> {
         self.0.get(id)
     }
 
-    /// The same, with the id as it is kept.
+    /// Returns the same, with the id as it is kept.
     pub fn entry(&self, id: &str) -> Option<(&Arc<str>, &Arc<T>)> {
         self.0.get_key_value(id)
     }
@@ -49,12 +49,12 @@ impl<T> Table<T> {
         self.0.range::<str, _>((Unbounded, end))
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -22,7 +22,7 @@ impl Control {
         marks.api_keys.insert(id.to_owned(), clock::wall_ms());
     }
 
-    /// When credentials of a kind were last used (Unix time, ms), as far as anybody knows.
+    /// Returns when credentials of a kind were last used (Unix time, ms), as far as anybody knows.
     pub async fn last_used(&self, kind: &str, ids: &[&str]) -> Vec<Option<u64>> {
         let names: Vec<String> = ids.iter().map(|id| name(kind, id)).collect();
         let told = match self.store() {

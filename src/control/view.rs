@@ -34,7 +34,7 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// The resource with this id.
+    /// Returns the resource with this id.
     pub fn get<T: Tabled>(&self, id: &str) -> Option<Found<T>> {
         let of = |state, declared| {
             let (id, resource) = T::table(state).entry(id)?;
@@ -72,7 +72,7 @@ impl View<'_> {
         seals::seal_value((keyring, catalog), key, secret, bound)
     }
 
-    /// All of a kind, with ids below `before` if there is one; the highest id first.
+    /// Returns all of a kind, with ids below `before` if there is one; the highest id first.
     pub fn below<T: Tabled>(&self, before: Option<&str>) -> impl Iterator<Item = Found<T>> {
         let found = |declared| {
             move |(id, resource): (&Arc<str>, &Arc<T>)| Found {
@@ -96,7 +96,7 @@ impl View<'_> {
         })
     }
 
-    /// All of a kind, the highest id first.
+    /// Returns all of a kind, the highest id first.
     pub fn all<T: Tabled>(&self) -> impl Iterator<Item = Found<T>> {
         self.below(None)
     }
@@ -118,7 +118,7 @@ impl Draft {
         Draft::default()
     }
 
-    /// Whether nothing is written.
+    /// Returns whether nothing is written.
     pub fn is_empty(&self) -> bool {
         self.commit.writes.is_empty() && self.commit.audit.is_empty()
     }

@@ -112,7 +112,7 @@ pub async fn serve(
     }
 }
 
-/// The demo provider's routes.
+/// Returns the demo provider's routes.
 pub fn router() -> Router {
     Router::new()
         .route("/v1/chat/completions", post(generate::<chat::Chat>))

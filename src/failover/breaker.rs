@@ -51,7 +51,7 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
-    /// A name for metrics and the operator.
+    /// Returns a name for metrics and the operator.
     pub fn label(self) -> &'static str {
         match self {
             BreakerState::Closed => "closed",
@@ -245,7 +245,7 @@ impl Breakers {
         }
     }
 
-    /// Until when this account had better leave the provider alone, see `Breaker::until`.
+    /// Returns until when this account had better leave the provider alone, see `Breaker::until`.
     pub fn until(&self, provider: &str, account: &str, now: Instant) -> Option<Instant> {
         if self.all_closed() {
             return None;
@@ -298,7 +298,7 @@ impl Breakers {
         }
     }
 
-    /// The provider's state.
+    /// Returns the provider's state.
     pub fn state(&self, provider: &str, now: Instant) -> BreakerState {
         self.providers
             .lock()

@@ -27,7 +27,7 @@ use tollgate_config::catalog::{ErrorCause as Cause, ErrorRule};
 /// The longest error that is read, in bytes.
 pub const LONGEST: usize = 64 << 10;
 
-/// Whether errors of this status are worth reading before they are judged.
+/// Returns whether errors of this status are worth reading before they are judged.
 pub fn is_told(status: u16, rules: &[ErrorRule]) -> bool {
     matches!(status, 400 | 402..=404 | 413 | 422 | 429)
         || rules.iter().any(|rule| rule.statuses.contains(&status))
@@ -82,7 +82,7 @@ impl ProviderError {
         told
     }
 
-    /// What an error inside a stream says: its type or code, and its message.
+    /// Returns what an error inside a stream says: its type or code, and its message.
     pub fn event(kind: &str, message: &str) -> ProviderError {
         ProviderError {
             codes: vec![kind.to_owned()],
@@ -118,7 +118,7 @@ impl ProviderError {
         self.flagged = !object["metadata"]["flagged_input"].is_null();
     }
 
-    /// Whose fault it is, if that is known: by the operator's own rules first, then by the table.
+    /// Returns whose fault it is, if that is known: by the operator's own rules first, then by the table.
     pub fn cause(&self, status: u16, rules: &[ErrorRule], asked: Asked<'_>) -> Option<Cause> {
         let own = rules.iter().find(|rule| {
             let statuses = &rule.statuses;

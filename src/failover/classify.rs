@@ -103,7 +103,7 @@ pub enum Verdict {
 }
 
 impl Outcome {
-    /// The outcome of an answer with this status; `None` for 2xx, which is a success so far.
+    /// Returns the outcome of an answer with this status; `None` for 2xx, which is a success so far.
     pub fn of_status(status: u16, retry_after: Option<Duration>) -> Option<Outcome> {
         (!matches!(status, 200..=299)).then_some(Outcome::Status {
             status,
@@ -111,7 +111,7 @@ impl Outcome {
         })
     }
 
-    /// The same, with what its body says is at fault.
+    /// Returns the same, with what its body says is at fault.
     pub fn because(self, cause: Option<ErrorCause>) -> Outcome {
         match (self, cause) {
             (
@@ -129,7 +129,7 @@ impl Outcome {
         }
     }
 
-    /// The table above.
+    /// Returns the table above.
     pub fn verdict(&self) -> Verdict {
         match self {
             Outcome::ClientGone | Outcome::Drained | Outcome::CutOff => Verdict::Stop,
@@ -155,7 +155,7 @@ impl Outcome {
         }
     }
 
-    /// The status the provider answered with, or that its error event stands for.
+    /// Returns the status the provider answered with, or that its error event stands for.
     pub fn status(&self) -> Option<u16> {
         match self {
             Outcome::ErrorEvent { status, .. } => *status,
@@ -171,7 +171,7 @@ impl Outcome {
         }
     }
 
-    /// What the provider says is at fault.
+    /// Returns what the provider says is at fault.
     pub fn cause(&self) -> Option<ErrorCause> {
         match self {
             Outcome::Refused { cause, .. } => Some(*cause),
@@ -180,7 +180,7 @@ impl Outcome {
         }
     }
 
-    /// How long the provider asks us to wait.
+    /// Returns how long the provider asks us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Outcome::Status { retry_after, .. } | Outcome::Refused { retry_after, .. } => {
@@ -212,18 +212,18 @@ impl Outcome {
         }
     }
 
-    /// Whether a deadline ended the attempt.
+    /// Returns whether a deadline ended the attempt.
     pub fn timed_out(&self) -> bool {
         matches!(self, Outcome::Timeout | Outcome::Silent)
     }
 
-    /// Whether the provider answered, so that there is something to relay verbatim: an error status,
+    /// Returns whether the provider answered, so that there is something to relay verbatim: an error status,
     /// or a stream that begins with its error event.
     pub fn answered(&self) -> bool {
         self.http_status().is_some() || matches!(self, Outcome::ErrorEvent { .. })
     }
 
-    /// Whether no byte of an answer was seen because the provider could not be reached. A deadline
+    /// Returns whether no byte of an answer was seen because the provider could not be reached. A deadline
     /// that passes does not count: the provider may have been at work.
     pub fn unreachable(&self) -> bool {
         matches!(
@@ -246,7 +246,7 @@ impl Outcome {
         }
     }
 
-    /// A name for metrics and events, from a small fixed set.
+    /// Returns a name for metrics and events, from a small fixed set.
     pub fn label(&self) -> &'static str {
         match self {
             Outcome::Connect(failure) => failure.label(),
@@ -294,7 +294,7 @@ impl Outcome {
 }
 
 impl ConnectFailure {
-    /// A name for metrics and events.
+    /// Returns a name for metrics and events.
     pub fn label(self) -> &'static str {
         match self {
             ConnectFailure::Refused => "connect_refused",

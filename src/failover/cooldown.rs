@@ -135,7 +135,7 @@ impl Cooldowns {
         }
     }
 
-    /// Until when the key cools down for what is asked; `None` if it does not.
+    /// Returns until when the key cools down for what is asked; `None` if it does not.
     pub fn until(&self, key: &str, model: &str, class: Class, now: Instant) -> Option<Instant> {
         if self.untroubled() {
             return None;
@@ -232,7 +232,7 @@ impl Cooldowns {
         is_back
     }
 
-    /// Every cool-down, the soonest to end first.
+    /// Returns every cool-down, the soonest to end first.
     pub fn list(&self, now: Instant) -> Vec<Cooling> {
         let mut by_key = self.by_key.lock();
         self.sweep(&mut by_key, now);

@@ -31,8 +31,8 @@ impl Health {
         }
     }
 
-    /// Until when this account had better leave the candidate's key, or its provider, alone, whichever is later; `None`
-    /// if neither. This is what [`plan`](super::plan()) wants to know.
+    /// Returns until when this account had better leave the candidate's key, or its provider, alone, whichever is
+    /// later; `None` if neither. This is what [`plan`](super::plan()) wants to know.
     pub fn cooling(
         &self,
         candidate: &Candidate,
@@ -47,8 +47,8 @@ impl Health {
             .max(self.breakers.until(&candidate.provider.id, account, now))
     }
 
-    /// An attempt of this account is about to begin. False when the provider had better be left alone: another request
-    /// has just become the probe of its half-open breaker, or it has opened since the plan was made.
+    /// An attempt of this account is about to begin. False when the provider had better be left alone: another
+    /// request has just become the probe of its half-open breaker, or it has opened since the plan was made.
     /// Then [`Machine::postpone`](super::Machine::postpone) it; if that says no, attempt it all the same.
     pub fn begin(&self, candidate: &Candidate, account: &str, now: Instant) -> bool {
         self.breakers.begin(&candidate.provider.id, account, now)

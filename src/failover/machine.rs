@@ -110,7 +110,7 @@ pub enum Ending {
 }
 
 impl Machine {
-    /// A machine for `plan`, for a request that arrived at `started` and must commit within `total`.
+    /// Returns a machine for `plan`, for a request that arrived at `started` and must commit within `total`.
     /// A (model, key) that the plan holds twice is attempted once.
     pub fn new(plan: &[Candidate], started: Instant, total: Duration) -> Machine {
         let first = |at: usize| !plan[..at].iter().any(|earlier| earlier.same_as(&plan[at]));
@@ -147,7 +147,7 @@ impl Machine {
         }
     }
 
-    /// The same, with candidates that are tried again.
+    /// Returns the same, with candidates that are tried again.
     #[must_use]
     pub fn retrying(mut self, retry: Retry) -> Machine {
         let slots = self.queue.iter_mut();
@@ -156,14 +156,14 @@ impl Machine {
         self
     }
 
-    /// The same; a request that a content filter refused is not shown to other models.
+    /// Returns the same; a request that a content filter refused is not shown to other models.
     #[must_use]
     pub fn stopping_at_filters(mut self, stops: bool) -> Machine {
         self.stops_at_filters = stops;
         self
     }
 
-    /// The index in the plan of the candidate to attempt now. `None` when there is none left, when the
+    /// Returns the index in the plan of the candidate to attempt now. `None` when there is none left, when the
     /// total deadline has passed, after commit, and while an attempt is open.
     pub fn next(&mut self, now: Instant) -> Option<usize> {
         if self.state != State::Waiting {
@@ -182,12 +182,12 @@ impl Machine {
         Some(slot.candidate)
     }
 
-    /// Until when to wait with the attempt that [`next`](Machine::next) just gave, if it is to be waited for.
+    /// Returns until when to wait with the attempt that [`next`](Machine::next) just gave, if it is to be waited for.
     pub fn take_wait(&mut self) -> Option<Instant> {
         self.not_before.take()
     }
 
-    /// The candidate whose attempt is open.
+    /// Returns the candidate whose attempt is open.
     pub fn current(&self) -> Option<usize> {
         match self.state {
             State::Attempting(slot) => Some(slot.candidate),
@@ -230,13 +230,13 @@ impl Machine {
         self.candidates -= before - self.queue.len();
     }
 
-    /// When the request must have committed. An attempt's own deadline is never later.
+    /// Returns when the request must have committed. An attempt's own deadline is never later.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Whether the answer of the open attempt will be the client's if the attempt fails with `outcome` at `now`.
-    /// Ask before the answer's body is discarded. True means that [`failed`](Machine::failed) with the
+    /// Returns whether the answer of the open attempt will be the client's if the attempt fails with `outcome` at
+    /// `now`. Ask before the answer's body is discarded. True means that [`failed`](Machine::failed) with the
     /// same outcome, then, ends in [`Ending::RelayLast`]. (Whether a header has gone out meanwhile, so that there
     /// is no status left to relay, is the caller's to know.)
     pub fn would_relay(&self, outcome: &Outcome, now: Instant) -> bool {
@@ -298,23 +298,23 @@ impl Machine {
         }
     }
 
-    /// Whether an attempt was committed.
+    /// Returns whether an attempt was committed.
     pub fn committed(&self) -> bool {
         self.state == State::Committed
     }
 
-    /// The attempts that failed, in order.
+    /// Returns the attempts that failed, in order.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// How many candidates were attempted, the open or committed one included.
+    /// Returns how many candidates were attempted, the open or committed one included.
     pub fn attempted(&self) -> usize {
         let open = matches!(self.state, State::Attempting(_) | State::Committed);
         self.attempts.len() + usize::from(open)
     }
 
-    /// What the client gets when nothing was committed. Meant for when the machine has ended; before
+    /// Returns what the client gets when nothing was committed. Meant for when the machine has ended; before
     /// that, it is what the attempts so far would amount to.
     pub fn ending(&self) -> Ending {
         match self.state {

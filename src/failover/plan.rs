@@ -74,7 +74,8 @@ impl Candidate {
             && self.provider.id == other.provider.id
     }
 
-    /// The model in what is kept for long, and so must not be whatever callers write: its id, if the catalog knows it.
+    /// Returns the model in what is kept for long, and so must not be whatever callers write: its id, if the catalog
+    /// knows it.
     pub fn known_model(&self) -> &Arc<str> {
         match &self.model {
             Some(_) => &self.upstream_model,
@@ -82,7 +83,7 @@ impl Candidate {
         }
     }
 
-    /// Whether it can be called on `surface`.
+    /// Returns whether it can be called on `surface`.
     pub fn offers(&self, surface: Surface) -> bool {
         let own = self
             .model
@@ -106,7 +107,7 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// The candidates of a request, in order; at most `MAX_CANDIDATES`, empty if no target has a key.
+/// Returns the candidates of a request, in order; at most `MAX_CANDIDATES`, empty if no target has a key.
 ///
 /// `cooling` says until when a candidate had better be left alone. With `failover` off the
 /// plan is the first candidate, cooling or not: another model or key is what the caller declined.

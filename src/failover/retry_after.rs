@@ -48,7 +48,7 @@ const ANTHROPIC: [(&str, &str); 4] = [
     ),
 ];
 
-/// The longest of the waits that the headers ask for, at most [`LONGEST`]; `None` when none asks.
+/// Returns the longest of the waits that the headers ask for, at most [`LONGEST`]; `None` when none asks.
 ///
 /// `header` is asked for names in lower case; `wall` is the current wall-clock time.
 pub fn retry_after<'a>(

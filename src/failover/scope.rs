@@ -53,8 +53,8 @@ impl Scope {
             && self.model.as_ref().is_none_or(|own| **own == *model)
     }
 
-    /// The name under which replicas share the key's cool-down. A whole key's is its id; gateways that know no other scope
-    /// take the rest for those of keys that they do not have.
+    /// Returns the name under which replicas share the key's cool-down. A whole key's is its id; gateways that know no
+    /// other scope take the rest for those of keys that they do not have.
     pub fn name(&self, key: &str) -> String {
         if *self == Scope::default() {
             return key.to_owned();
@@ -64,7 +64,7 @@ impl Scope {
         [key, "\n", model, "\n", class].concat()
     }
 
-    /// The key's id and the scope that a name stands for.
+    /// Returns the key's id and the scope that a name stands for.
     pub fn of_name(name: &str) -> (&str, Scope) {
         let Some((key, rest)) = name.split_once('\n') else {
             return (name, Scope::default());

@@ -69,7 +69,7 @@ pub struct Bill {
 }
 
 impl Sheet {
-    /// What this usage costs at these rates.
+    /// Returns what this usage costs at these rates.
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
         rounded(self.picos(usage))
     }
@@ -98,7 +98,7 @@ fn exact(picos: u128) -> Option<NanoUsd> {
 }
 
 impl Terms<'_> {
-    /// What this usage is charged, served so.
+    /// Returns what this usage is charged, served so.
     ///
     /// # Errors
     /// When the model has no price at all.
@@ -135,7 +135,7 @@ impl Terms<'_> {
         })
     }
 
-    /// The most that this usage is charged, if the request may be served as usual or as it asks.
+    /// Returns the most that this usage is charged, if the request may be served as usual or as it asks.
     ///
     /// # Errors
     /// When the model has no price at all.
@@ -189,8 +189,8 @@ fn unknown(unit: Unit) -> UnknownPrice {
     UnknownPrice(if unit.is_answer() { "output" } else { "input" })
 }
 
-/// Whether any request to a model can be priced, before its tokens are known: a managed request to one that cannot
-/// is refused. `answers` is whether the answer has tokens of its own, as all have but embeddings.
+/// Returns whether any request to a model can be priced, before its tokens are known: a managed request to one that
+/// cannot is refused. `answers` is whether the answer has tokens of its own, as all have but embeddings.
 ///
 /// # Errors
 /// Which price is missing, for a prompt of whatever length, at any time.

@@ -99,7 +99,7 @@ impl Default for Estimates {
 }
 
 impl Estimates {
-    /// How many tokens the answer is expected to have: the 95th percentile (rounded up by at most an eighth) of
+    /// Returns how many tokens the answer is expected to have: the 95th percentile (rounded up by at most an eighth) of
     /// what this access key was answered by this model, or `UNLEARNED` before there were 20 answers; never more
     /// than the request allows. What is long is expected less and less while no answer comes. `at` is Unix time, s.
     pub fn expected_output(&self, answers: &Answers<'_>, asked_max: Option<u64>, at: u64) -> u64 {

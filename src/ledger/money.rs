@@ -31,7 +31,7 @@ impl NanoUsd {
     /// equation, and the sum of any two sides, is then within an `i64`.
     pub const TOTAL: NanoUsd = NanoUsd(9_000_000_000 * 1_000_000_000);
 
-    /// An amount of whole micro-dollars, if it is one.
+    /// Returns an amount of whole micro-dollars, if it is one.
     pub fn from_micros(micros: u64) -> Option<NanoUsd> {
         let nanos = micros.checked_mul(1_000)?;
         i64::try_from(nanos).ok().map(NanoUsd)

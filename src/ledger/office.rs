@@ -26,7 +26,7 @@ pub(crate) const REASONS: [&str; 6] = [
 ];
 
 impl Ledger {
-    /// A ledger whose estimates know nothing yet.
+    /// Returns a ledger whose estimates know nothing yet.
     pub fn new(till: Arc<Till>) -> Ledger {
         Ledger {
             till,
@@ -48,7 +48,7 @@ impl Ledger {
         self.refusals[reason].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many requests were refused, by reason.
+    /// Returns how many requests were refused, by reason.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         REASONS.into_iter().zip(
             self.refusals

@@ -75,7 +75,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The same for prompts of every length.
+    /// Returns the same for prompts of every length.
     pub const fn flat(pico: u64) -> Rate {
         Rate {
             base: Some(pico),
@@ -83,8 +83,8 @@ impl Rate {
         }
     }
 
-    /// What it is for a prompt that has so many tokens, cached ones included. A tier holds *above* its threshold: a
-    /// prompt of exactly that length is not in it.
+    /// Returns what it is for a prompt that has so many tokens, cached ones included. A tier holds *above* its
+    /// threshold: a prompt of exactly that length is not in it.
     pub fn at(&self, prompt_tokens: u64) -> Option<u64> {
         let mut tiers = self.tiers.iter().rev();
         let reached = tiers.find(|(above, _)| prompt_tokens > *above);
@@ -116,13 +116,13 @@ impl Rate {
 }
 
 impl Rates {
-    /// A unit's rate.
+    /// Returns a unit's rate.
     pub fn get(&self, unit: Unit) -> Option<&Rate> {
         let found = self.0.binary_search_by_key(&unit, |(unit, _)| *unit).ok();
         found.map(|place| &self.0[place].1)
     }
 
-    /// A unit's rate, to change it; an unknown one if it has none yet.
+    /// Returns a unit's rate, to change it; an unknown one if it has none yet.
     pub fn entry(&mut self, unit: Unit) -> &mut Rate {
         let place = match self.0.binary_search_by_key(&unit, |(unit, _)| *unit) {
             Ok(place) => place,
@@ -134,12 +134,12 @@ impl Rates {
         &mut self.0[place].1
     }
 
-    /// Every unit that has a rate, in the order of their numbers.
+    /// Returns every unit that has a rate, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (Unit, &Rate)> {
         self.0.iter().map(|(unit, rate)| (*unit, rate))
     }
 
-    /// The prompt lengths above which something costs otherwise, rising.
+    /// Returns the prompt lengths above which something costs otherwise, rising.
     pub fn thresholds(&self) -> Vec<u64> {
         let tiers = self.0.iter().flat_map(|(_, rate)| &rate.tiers);
         let mut all: Vec<u64> = tiers.map(|(above, _)| *above).collect();
@@ -148,7 +148,7 @@ impl Rates {
         all
     }
 
-    /// Whether no unit has a rate.
+    /// Returns whether no unit has a rate.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -177,7 +177,7 @@ impl Rates {
         self.get(unit)?.at(prompt_tokens)
     }
 
-    /// What a unit costs when the prompt has so many tokens; `None` if it is not known.
+    /// Returns what a unit costs when the prompt has so many tokens; `None` if it is not known.
     pub fn price(&self, unit: Unit, prompt_tokens: u64) -> Option<u64> {
         self.own(unit, prompt_tokens)
             .or_else(|| self.stand_in(unit, prompt_tokens))
@@ -258,7 +258,7 @@ impl Prices {
         }
     }
 
-    /// What is charged as usual at a moment (Unix time, s); `None` if no price is known.
+    /// Returns what is charged as usual at a moment (Unix time, s); `None` if no price is known.
     pub fn standard_at(&self, now: u64) -> Option<&Period> {
         let holding = self
             .standard
@@ -268,7 +268,7 @@ impl Prices {
         holding.or_else(|| self.standard.first())
     }
 
-    /// The variants that hold at a moment for what is served so.
+    /// Returns the variants that hold at a moment for what is served so.
     pub fn variants_at(&self, served: &Context, now: u64) -> impl Iterator<Item = &Variant> {
         let fits = move |variant: &&Variant| {
             !served.is_standard() && variant.holds.at(now) && served.includes(&variant.when)
@@ -276,7 +276,7 @@ impl Prices {
         self.variants.iter().filter(fits)
     }
 
-    /// Whether everything that is not standard about `served` has a price of its own.
+    /// Returns whether everything that is not standard about `served` has a price of its own.
     pub fn covers(&self, served: &Context, now: u64) -> bool {
         served.iter().all(|(dimension, _)| {
             let mut fitting = self.variants_at(served, now);
@@ -284,8 +284,8 @@ impl Prices {
         })
     }
 
-    /// What a unit costs that is served so, at a moment (Unix time, s), with a prompt of so many tokens. `None` if
-    /// the model has no price at all.
+    /// Returns what a unit costs that is served so, at a moment (Unix time, s), with a prompt of so many tokens. `None`
+    /// if the model has no price at all.
     ///
     /// What has no price costs the dearest that is known: of the unit in any variant and tier, or of the model's
     /// tokens; and where it is served in a way that has none, no less than what that way costs at most elsewhere.

@@ -87,7 +87,7 @@ impl AccessLog {
         Ok(AccessLog(Some(shared)))
     }
 
-    /// A log that is off.
+    /// Returns a log that is off.
     pub fn off() -> Self {
         AccessLog(None)
     }

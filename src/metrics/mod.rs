@@ -86,7 +86,7 @@ impl Metrics {
         })
     }
 
-    /// The handles of one route; look them up once per attempt.
+    /// Returns the handles of one route; look them up once per attempt.
     ///
     /// `provider` and `model` must be the catalog's own ids, so that they are few and live long:
     /// pass `None` for a model that the catalog does not know, which is counted as `other`.
@@ -123,7 +123,7 @@ impl Metrics {
         metrics
     }
 
-    /// What a provider is called in labels: those that tenants made have one name.
+    /// Returns what a provider is called in labels: those that tenants made have one name.
     pub fn label<'a>(&'a self, provider: &'a Provider) -> &'a Arc<str> {
         match provider.is_tenants() {
             true => &self.other,
@@ -344,7 +344,7 @@ impl Metrics {
         }
     }
 
-    /// Every metric in Prometheus' text exposition format.
+    /// Returns every metric in Prometheus' text exposition format.
     pub fn render(&self) -> String {
         if let Some(refresh) = self.refresh.get() {
             refresh(self);

@@ -39,7 +39,7 @@ impl StatusClass {
         StatusClass::ClientGone,
     ];
 
-    /// The class of an HTTP status.
+    /// Returns the class of an HTTP status.
     pub fn of(status: u16) -> Self {
         match status {
             200..=299 => StatusClass::Success,
@@ -49,7 +49,7 @@ impl StatusClass {
         }
     }
 
-    /// The label: `2xx`, `4xx`, `5xx`, `other`, `client_gone`.
+    /// Returns the label: `2xx`, `4xx`, `5xx`, `other`, `client_gone`.
     pub fn label(self) -> &'static str {
         match self {
             StatusClass::Success => "2xx",

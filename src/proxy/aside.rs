@@ -75,7 +75,7 @@ impl<W: FnOnce() -> T + Send, T: Send> Work for Piece<W, T> {
 }
 
 impl Room {
-    /// A room with this many threads, which stay for as long as the process runs.
+    /// Returns a room with this many threads, which stay for as long as the process runs.
     ///
     /// # Errors
     /// What the system says that has no more threads.
@@ -99,7 +99,7 @@ impl Room {
         Ok(room)
     }
 
-    /// The same for an account.
+    /// Returns the same for an account.
     pub fn of(self: &Arc<Room>, account: &Arc<str>) -> Aside {
         Aside {
             room: self.clone(),

@@ -285,8 +285,8 @@ pub fn ended(
     );
 }
 
-/// Whether the caller's own wishes may have made the attempt fail: timeouts shorter than the operator's, a service of
-/// its own that has limits of its own, headers that only it sends. Its own keys suffer that by themselves.
+/// Returns whether the caller's own wishes may have made the attempt fail: timeouts shorter than the operator's, a
+/// service of its own that has limits of its own, headers that only it sends. Its own keys suffer that by themselves.
 pub fn is_provoked(
     attempt: &Attempt,
     candidate: &Candidate,

@@ -9,8 +9,8 @@ use tollgate_base::clock;
 use tollgate_config::access::{AccessKey, AuthError, Snapshot};
 use tollgate_wire::GatewayError;
 
-/// The access key that the request carries. Of two credentials one may be another service's, left in the client's
-/// environment, so the first that is known here counts.
+/// Returns the access key that the request carries. Of two credentials one may be another service's, left in the
+/// client's environment, so the first that is known here counts.
 pub fn caller(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<AccessKey>, GatewayError> {
     let sent = [api_key(headers), bearer(headers)];
     let mut sent = sent.into_iter().flatten().peekable();

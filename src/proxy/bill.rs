@@ -118,7 +118,7 @@ pub struct Closed {
 const MORE: u64 = 64;
 
 impl Bill {
-    /// A request whose credits are held for an answer of `covered` tokens.
+    /// Returns a request whose credits are held for an answer of `covered` tokens.
     pub fn new(about: About, hold: Hold, covered: u64) -> Bill {
         let state = OpenBill {
             hold: Some(hold),
@@ -131,7 +131,7 @@ impl Bill {
         }
     }
 
-    /// A request that costs nothing; its events go to the till, if there is a ledger.
+    /// Returns a request that costs nothing; its events go to the till, if there is a ledger.
     pub fn free(about: About, till: Option<Arc<Till>>) -> Bill {
         let state = OpenBill {
             till,
@@ -170,8 +170,8 @@ impl Bill {
         }
     }
 
-    /// Whether credits can be had for an answer of this many tokens. What is missing is asked for, and the answer
-    /// goes on meanwhile; false once it is known that there is no more.
+    /// Returns whether credits can be had for an answer of this many tokens. What is missing is asked for, and the
+    /// answer goes on meanwhile; false once it is known that there is no more.
     pub fn affords(&self, output: u64) -> bool {
         let mut state = self.state.lock();
         if output <= state.covered {
@@ -232,7 +232,7 @@ impl Bill {
         self.state.lock().blind = true;
     }
 
-    /// Whether it does.
+    /// Returns whether it does.
     #[cfg(test)]
     pub fn is_blind(&self) -> bool {
         self.state.lock().blind
@@ -306,29 +306,29 @@ impl Bill {
         });
     }
 
-    /// How many answers it asks for, at least 1.
+    /// Returns how many answers it asks for, at least 1.
     pub fn answers(&self) -> u64 {
         self.about.answers
     }
 
-    /// Where its credits are held, until it is closed.
+    /// Returns where its credits are held, until it is closed.
     pub fn till(&self) -> Option<Arc<Till>> {
         let state = self.state.lock();
         state.hold.as_ref().map(|hold| hold.till().clone())
     }
 
-    /// How it was settled, if it was.
+    /// Returns how it was settled, if it was.
     pub fn closed(&self) -> Option<Closed> {
         self.state.lock().closed.clone()
     }
 
-    /// Who serves the attempt under way.
+    /// Returns who serves the attempt under way.
     pub fn candidate(&self) -> Option<Candidate> {
         let state = self.state.lock();
         state.payee.as_ref().map(|payee| payee.candidate.clone())
     }
 
-    /// Whether there is nothing left to settle.
+    /// Returns whether there is nothing left to settle.
     pub fn is_closed(&self) -> bool {
         let state = self.state.lock();
         state.closed.is_some() || state.hold.is_none()
@@ -370,8 +370,8 @@ fn terms(candidate: &Candidate, fee: u64, at: u64) -> Terms<'_> {
     }
 }
 
-/// The most that a candidate would charge for this usage, served as usual or as asked; `None` if its price is not
-/// known.
+/// Returns the most that a candidate would charge for this usage, served as usual or as asked; `None` if its price is
+/// not known.
 pub fn quote(
     candidate: &Candidate,
     usage: &Usage,

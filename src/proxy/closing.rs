@@ -34,7 +34,7 @@ pub struct Closing {
 }
 
 impl Closing {
-    /// Whether the account can pay for what the answer under way has become. Without a cut-off, always.
+    /// Returns whether the account can pay for what the answer under way has become. Without a cut-off, always.
     pub fn affords(&self, gate: &Gate) -> bool {
         if !self.cut_off {
             return true;
@@ -112,8 +112,8 @@ impl Closing {
         settled
     }
 
-    /// The client has left. The answer's place among those that are read on for their usage; `None` if it ends here,
-    /// with what is known of it.
+    /// The client has left. The answer's place among those that are read on for their usage; `None` if it ends
+    /// here, with what is known of it.
     pub fn left(&self, gate: &Gate) -> Option<ReadOn> {
         let now = clock::now();
         if !gate.leave(self.grace, now) || self.bill.is_closed() {

@@ -71,7 +71,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// How much there is of something for all accounts: `most`.
+    /// Returns the supply of something of which all accounts together have `most`.
     pub fn supply(&self, most: usize) -> Supply {
         Supply {
             most,
@@ -79,7 +79,7 @@ impl Caller {
         }
     }
 
-    /// The most specific timeouts for a candidate.
+    /// Returns the most specific timeouts for a candidate.
     pub fn timeouts(&self, candidate: Option<&Candidate>) -> Timeouts {
         let none = TimeoutOverrides::default();
         let (configured, key) = (&self.snapshot.config, &self.key);
@@ -100,8 +100,8 @@ impl Caller {
         }
     }
 
-    /// The timeouts for a candidate that hold for everybody, without those that the caller's account or configuration
-    /// has for itself.
+    /// Returns the timeouts for a candidate that hold for everybody, without those that the caller's account or
+    /// configuration has for itself.
     pub fn shared_timeouts(&self, candidate: &Candidate) -> Timeouts {
         let none = TimeoutOverrides::default();
         let model = candidate.model.as_ref();
@@ -221,7 +221,7 @@ pub struct Answered {
 }
 
 impl Context {
-    /// A request whose head has just been read.
+    /// Returns a request whose head has just been read.
     pub fn new(now: Instant) -> Context {
         Context {
             started: now,

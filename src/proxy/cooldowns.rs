@@ -24,7 +24,7 @@ pub struct Published {
 pub struct Publisher(mpsc::Sender<Published>);
 
 impl Publisher {
-    /// The publisher, and where what it sends arrives.
+    /// Returns the publisher, and where what it sends arrives.
     pub fn channel() -> (Publisher, mpsc::Receiver<Published>) {
         let (send, heard) = mpsc::channel(MOST);
         (Publisher(send), heard)

@@ -20,7 +20,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 /// What an application may call with.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 
-/// What every answer to this request says to its browser; nothing if no origin is let in.
+/// Returns what every answer to this request says to its browser; nothing if no origin is let in.
 pub fn headers(cors: Option<&Cors>, head: &RequestHeader) -> Headers {
     let Some(cors) = cors else {
         return Headers::new();
@@ -36,7 +36,7 @@ pub fn headers(cors: Option<&Cors>, head: &RequestHeader) -> Headers {
     headers
 }
 
-/// The answer to a browser that asks before it sends an application's request; `None` for all other requests.
+/// Returns the answer to a browser that asks before it sends an application's request; `None` for all other requests.
 pub fn preflight(cors: Option<&Cors>, head: &RequestHeader) -> Option<Headers> {
     let cors = cors?;
     let asks = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD);

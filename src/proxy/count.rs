@@ -9,7 +9,7 @@ use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{Encoding, Observer, PromptCounter, Settled};
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
-/// Our own count of a prompt's tokens, or a figure over `enough` as soon as it is known to be over.
+/// Returns our own count of a prompt's tokens, or a figure over `enough` as soon as it is known to be over.
 ///
 /// # Errors
 /// If the count panics.
@@ -25,7 +25,7 @@ pub async fn prompt(
         .await
 }
 
-/// The same for a request that was not let in yet.
+/// Returns the same for a request that was not let in yet.
 ///
 /// # Errors
 /// A refusal while as much of its account's work waits as may.
@@ -40,7 +40,7 @@ pub async fn before(
     counted.map_err(|_| GatewayError::internal())
 }
 
-/// Our own count of what an answer used. Without one, `bill` costs its hold.
+/// Returns our own count of what an answer used. Without one, `bill` costs its hold.
 pub async fn answer(
     aside: &Aside,
     bill: &Bill,
@@ -69,7 +69,7 @@ async fn counted<T: Send + 'static>(
     counted.ok()
 }
 
-/// What the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
+/// Returns what the provider reported; estimated while it said that more would come. A failed attempt costs nothing,
 /// unless its provider reported usage all the same.
 pub fn reported(observer: &Observer) -> Option<Settled> {
     observer.usage().map(|usage| Settled {

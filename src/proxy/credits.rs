@@ -21,8 +21,8 @@ use tollgate_wire::report::{Context, Dimension, Unit, Usage};
 use tollgate_wire::request::{Asked, Extra, Paid, RequestBody};
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
-/// What the request orders besides text, if anybody asks: it has a price, the caller's configuration says what may be
-/// ordered, or others share the keys.
+/// Returns what the request orders besides text, if anybody asks: it has a price, the caller's configuration says what
+/// may be ordered, or others share the keys.
 pub fn asked(shared: &Shared, caller: &Caller, body: &RequestBody) -> Asked {
     let configuration = caller.key.configuration.as_deref();
     let restricted = configuration.is_some_and(|configuration| configuration.options.is_some())

@@ -22,7 +22,7 @@ impl Drain {
         self.told.notify_waiters();
     }
 
-    /// When running streams are ended, if the process is stopping.
+    /// Returns when running streams are ended, if the process is stopping.
     pub fn ends(&self) -> Option<Instant> {
         if !self.begun.load(Ordering::Acquire) {
             return None;

@@ -22,7 +22,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// The connection with this descriptor, which is open; `None` if the kernel says nothing of it.
+    /// Returns the connection with this descriptor, which is open; `None` if the kernel says nothing of it.
     pub fn of(fd: RawFd) -> Option<Line> {
         // Where the kernel does not know, all is zero.
         let info = get_tcp_info(fd).ok().filter(|info| info.tcpi_state > 0)?;
@@ -33,19 +33,19 @@ impl Line {
         })
     }
 
-    /// Whether the peer had closed it.
+    /// Returns whether the peer had closed it.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Whether the peer has closed it by now.
+    /// Returns whether the peer has closed it by now.
     pub fn has_closed(&self) -> bool {
         get_tcp_info(self.fd).is_ok_and(|info| info.tcpi_state == CLOSE_WAIT)
     }
 
-    /// Whether the peer had received nothing of what was written since, when it closed the connection in the way of
-    /// `error`; the connection is still there. The segment that closes it acknowledges what was received. A reset
-    /// need not, so after one nothing is known.
+    /// Returns whether the peer had received nothing of what was written since, when it closed the connection in the
+    /// way of `error`; the connection is still there. The segment that closes it acknowledges what was received. A
+    /// reset need not, so after one nothing is known.
     pub fn is_unread(&self, error: &Error) -> bool {
         let closed = matches!(
             error.etype(),

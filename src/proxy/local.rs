@@ -37,7 +37,7 @@ pub enum ModelsQuery {
     One(String),
 }
 
-/// Whose errors and lists the client reads: the path says, and on `/v1/models` the `anthropic-version` header.
+/// Returns whose errors and lists the client reads: the path says, and on `/v1/models` the `anthropic-version` header.
 pub fn dialect(head: &RequestHeader) -> Dialect {
     match Endpoint::of_path(head.uri.path()) {
         Some(endpoint) => endpoint.surface().dialect(),
@@ -46,7 +46,7 @@ pub fn dialect(head: &RequestHeader) -> Dialect {
     }
 }
 
-/// Where the request goes, by path and method.
+/// Returns where the request goes, by path and method.
 pub fn destination(head: &RequestHeader) -> Result<Destination, GatewayError> {
     let path = head.uri.path();
     if let Some(endpoint) = Endpoint::of_path(path) {
@@ -69,15 +69,15 @@ pub fn destination(head: &RequestHeader) -> Result<Destination, GatewayError> {
     }
 }
 
-/// What may be asked of the gateway as a whole (`OPTIONS *`; RFC 9110, 9.3.7).
+/// Returns what may be asked of the gateway as a whole (`OPTIONS *`; RFC 9110, 9.3.7).
 pub fn options(head: &RequestHeader) -> Option<cors::Headers> {
     let asked = head.method == Method::OPTIONS && head.raw_path() == b"*";
     let methods = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
     asked.then(|| vec![(header::ALLOW, methods)])
 }
 
-/// Our own count of a prompt's tokens, for models whose providers do not count: of its texts, and of its pictures,
-/// documents and tools as the vendors document them.
+/// Returns our own count of a prompt's tokens, for models whose providers do not count: of its texts, and of its
+/// pictures, documents and tools as the vendors document them.
 pub async fn count(
     aside: &Aside,
     model: &Arc<str>,
@@ -112,7 +112,7 @@ impl Row<'_> {
     }
 }
 
-/// The models that the caller may call, in the client's dialect.
+/// Returns the models that the caller may call, in the client's dialect.
 pub fn models(
     caller: &Caller,
     dialect: Dialect,

@@ -10,7 +10,7 @@ use pingora_http::ResponseHeader;
 use super::{cors, names};
 use tollgate_wire::Dialect;
 
-/// The headers that carry the request's id; Anthropic's SDKs read theirs from one of another name.
+/// Returns the headers that carry the request's id; Anthropic's SDKs read theirs from one of another name.
 pub fn id_headers(dialect: Dialect) -> impl Iterator<Item = &'static HeaderName> {
     let second = (dialect == Dialect::Anthropic).then_some(&names::REQUEST_ID);
     iter::once(&names::X_REQUEST_ID).chain(second)
@@ -34,7 +34,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The head; no candidate has answered yet, so it names none.
+    /// Returns the head; no candidate has answered yet, so it names none.
     pub fn head(&self) -> Result<ResponseHeader> {
         let mut head = ResponseHeader::build(StatusCode::OK, Some(5))?;
         head.insert_header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")?;

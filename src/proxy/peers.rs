@@ -40,7 +40,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// The provider's addresses, the one to try first at the end. Only addresses that may be called.
+    /// Returns the provider's addresses, the one to try first at the end. Only addresses that may be called.
     pub async fn lookup(
         &self,
         provider: &Provider,
@@ -156,7 +156,7 @@ fn checked(
     }
 }
 
-/// The connection that an attempt needs; `left` is what remains of its time.
+/// Returns the connection that an attempt needs; `left` is what remains of its time.
 pub fn peer(
     peers: &Peers,
     provider: &Provider,

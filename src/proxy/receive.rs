@@ -150,7 +150,7 @@ async fn answer(
     Ok(Walked::Answered)
 }
 
-/// The client's own id for the request, or one that is made.
+/// Returns the client's own id for the request, or one that is made.
 pub fn request_id(headers: &HeaderMap) -> Arc<str> {
     headers
         .get(&names::X_REQUEST_ID)

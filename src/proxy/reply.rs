@@ -12,7 +12,7 @@ use super::opening::name_request;
 use tollgate_wire::error::Code;
 use tollgate_wire::{Endpoint, GatewayError};
 
-/// A refusal in the caller's dialect.
+/// Returns a refusal in the caller's dialect.
 pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayError) -> Result<()> {
     ctx.answered.code = Some(error.code.code());
     let body = error.body(ctx.dialect, &ctx.request_id);
@@ -37,7 +37,7 @@ pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayEr
     send(session, ctx, head, body).await
 }
 
-/// A JSON document.
+/// Returns a JSON document.
 pub async fn json(
     session: &mut Session,
     ctx: &mut Context,
@@ -48,7 +48,7 @@ pub async fn json(
     send(session, ctx, head, body).await
 }
 
-/// An answer that is all in its headers.
+/// Returns an answer that is all in its headers.
 pub async fn nothing(
     session: &mut Session,
     ctx: &mut Context,

@@ -81,7 +81,7 @@ impl Resolver {
         }
     }
 
-    /// A host's addresses, the best one first; at least one. Waits for them as long as `patience`.
+    /// Returns a host's addresses, the best one first; at least one. Waits for them as long as `patience`.
     ///
     /// # Errors
     /// When there are none, or none in time.

@@ -15,7 +15,7 @@ use tollgate_wire::error::Code;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
 
-/// The candidates for a parsed request, at least one.
+/// Returns the candidates for a parsed request, at least one.
 pub fn plan(
     health: &Health,
     head: &RequestHeader,
@@ -67,9 +67,9 @@ pub fn plan(
     })
 }
 
-/// The model, as its provider knows it, whose tokens are to be counted and whose provider has no endpoint for that:
-/// one that messages are translated for. `refused` is why none of its providers can be asked to count: where one that has
-/// the endpoint has no key, another must have one, or messages would be refused as well.
+/// Returns the model, as its provider knows it, whose tokens are to be counted and whose provider has no endpoint for
+/// that: one that messages are translated for. `refused` is why none of its providers can be asked to count: where one
+/// that has the endpoint has no key, another must have one, or messages would be refused as well.
 pub fn countable(caller: &Caller, body: &RequestBody, refused: Code) -> Option<Arc<str>> {
     if body.endpoint() != Endpoint::CountTokens {
         return None;

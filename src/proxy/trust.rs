@@ -68,7 +68,7 @@ impl Trust {
         })
     }
 
-    /// Whether a server is known by its own certificate, and rustls is not to judge it.
+    /// Returns whether a server is known by its own certificate, and rustls is not to judge it.
     pub fn is_own(&self) -> bool {
         !self.own.is_empty()
     }

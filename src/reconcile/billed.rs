@@ -17,7 +17,7 @@ pub enum Vendor {
 }
 
 impl Vendor {
-    /// Its name, for people.
+    /// Returns its name, for people.
     pub fn name(self) -> &'static str {
         match self {
             Vendor::OpenAi => "OpenAI",

@@ -28,7 +28,7 @@ pub fn show_day(day: Day) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The day of a Unix time (s); the last one there is if it is beyond that.
+/// Returns the day of a Unix time (s); the last one there is if it is beyond that.
 pub fn day_of(seconds: u64) -> Day {
     Day(u32::try_from(seconds / DAY).unwrap_or(u32::MAX))
 }
@@ -50,17 +50,17 @@ pub struct Period {
 }
 
 impl Period {
-    /// Whether it has this day.
+    /// Returns whether it has this day.
     pub fn has(&self, day: Day) -> bool {
         (self.from..=self.to).contains(&day)
     }
 
-    /// Its days, in order.
+    /// Returns its days, in order.
     pub fn days(&self) -> impl Iterator<Item = Day> + use<> {
         (self.from.0..=self.to.0).map(Day)
     }
 
-    /// The Unix time (s) at which it begins, and that at which it has ended.
+    /// Returns the Unix time (s) at which it begins, and that at which it has ended.
     pub fn seconds(&self) -> (u64, u64) {
         (
             u64::from(self.from.0) * DAY,

@@ -147,7 +147,7 @@ pub(crate) fn show_usd(amount: NanoUsd) -> String {
     amount.to_string().replacen('$', "", 1)
 }
 
-/// A count with its separators: `12,345,678`.
+/// Returns a count with its separators: `12,345,678`.
 pub fn show_count(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::new();

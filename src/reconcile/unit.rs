@@ -87,12 +87,12 @@ const ALL: [Unit; 24] = [
 ];
 
 impl Unit {
-    /// The unit of this name.
+    /// Returns the unit of this name.
     pub fn named(name: &str) -> Option<Unit> {
         ALL.into_iter().find(|unit| unit.name() == name)
     }
 
-    /// Its name, for programs.
+    /// Returns its name, for programs.
     pub fn name(self) -> &'static str {
         match self {
             Unit::Input => "input",
@@ -122,7 +122,7 @@ impl Unit {
         }
     }
 
-    /// What it is, for people, in the plural.
+    /// Returns what it is, for people, in the plural.
     pub fn words(self) -> &'static str {
         match self {
             Unit::Input => "prompt tokens",
@@ -152,7 +152,7 @@ impl Unit {
         }
     }
 
-    /// Whether it is one of tokens.
+    /// Returns whether it is one of tokens.
     pub fn is_tokens(self) -> bool {
         !self.is_tool()
             && !matches!(

@@ -3,8 +3,8 @@
 /// The ordinary one.
 pub(crate) const STANDARD: &str = "standard";
 
-/// One name for a tier, a speed and a place: `standard`, `priority`, `batch`, `fast`, `batch+us`. Words that mean the
-/// ordinary are left out: `default`, `auto`, `standard`, `global`, `not_available`.
+/// Returns one name for a tier, a speed and a place: `standard`, `priority`, `batch`, `fast`, `batch+us`. Words that
+/// mean the ordinary are left out: `default`, `auto`, `standard`, `global`, `not_available`.
 pub fn variant(tier: Option<&str>, speed: Option<&str>, place: Option<&str>) -> String {
     let words = [tier, speed, place].map(|word| word.map(str::trim).map(str::to_lowercase));
     let mut kept: Vec<&str> = Vec::new();

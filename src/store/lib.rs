@@ -25,7 +25,7 @@ pub enum Database {
 }
 
 impl Database {
-    /// What to go by about what it keeps, noted there for the next process; a gateway asks every minute.
+    /// Returns what to go by about what it keeps, noted there for the next process; a gateway asks every minute.
     ///
     /// # Errors
     /// [`StoreError::Away`]: then nothing may be lost for good.
@@ -42,7 +42,7 @@ impl Database {
         }
     }
 
-    /// The cool-downs that replicas share; a file has one replica, and nothing to share.
+    /// Returns the cool-downs that replicas share; a file has one replica, and nothing to share.
     pub fn cooldowns(&self) -> Option<redis::Cooldowns> {
         match self {
             Database::Sqlite(_) => None,

@@ -21,7 +21,7 @@ pub struct Now {
 }
 
 impl Now {
-    /// What must have ended before this is old enough to be forgotten (Unix time, ms).
+    /// Returns what must have ended before this is old enough to be forgotten (Unix time, ms).
     pub fn older_than(&self, kept: std::time::Duration) -> u64 {
         self.moment.sure.saturating_sub(millis(kept))
     }
@@ -49,7 +49,7 @@ impl Moment {
         clock::read().into()
     }
 
-    /// Where the clock of another machine is asked as well: what both agree on, else the earlier of them.
+    /// Returns where the clock of another machine is asked as well: what both agree on, else the earlier of them.
     #[must_use]
     pub fn agreed(self, other: u64) -> Moment {
         let least = |ours: u64| {

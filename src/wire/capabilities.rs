@@ -37,7 +37,7 @@ pub struct Capabilities {
 pub struct Modalities(u8);
 
 impl Modalities {
-    /// Whether a modality is among them.
+    /// Returns whether a modality is among them.
     pub const fn contains(self, modality: Modality) -> bool {
         self.0 & (1 << modality as u8) != 0
     }

@@ -51,7 +51,7 @@ pub enum Fault {
 }
 
 impl Coding {
-    /// The coding of a message with this head; `None` if it is plain.
+    /// Returns the coding of a message with this head; `None` if it is plain.
     pub fn of(headers: &HeaderMap) -> Result<Option<Coding>, Unknown> {
         let mut coding = None;
         for value in headers.get_all(header::CONTENT_ENCODING) {
@@ -93,7 +93,7 @@ pub struct Undoing {
 }
 
 impl Undoing {
-    /// The beginning of an answer.
+    /// Returns the beginning of an answer.
     pub fn new(coding: Coding) -> Undoing {
         Undoing {
             decoder: Decoder::new(coding),
@@ -102,8 +102,8 @@ impl Undoing {
         }
     }
 
-    /// What the next piece becomes: all that can be decoded so far. The end of an answer needs no word: what it says is
-    /// whole or not, whatever its coding says of it.
+    /// Returns what the next piece becomes: all that can be decoded so far. The end of an answer needs no word: what it
+    /// says is whole or not, whatever its coding says of it.
     pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, Fault> {
         self.came += piece.len() as u64;
         let most = PIECE as u64 + self.came.saturating_mul(MOST_TIMES);

@@ -88,9 +88,9 @@ fn is_own(name: &str) -> bool {
     )
 }
 
-/// The client's headers as its provider gets them, from the API that was called to the one that is. `forwarded` are the
-/// names that the configuration lets through besides; one that ends in `-` is the beginning of many. What is left out is
-/// handed to `left_out`.
+/// Returns the client's headers as its provider gets them, from the API that was called to the one that is. `forwarded`
+/// are the names that the configuration lets through besides; one that ends in `-` is the beginning of many. What is
+/// left out is handed to `left_out`.
 pub fn asked(
     sent: &HeaderMap,
     (called, calls): (Surface, Surface),
@@ -130,7 +130,7 @@ pub fn asked(
     kept
 }
 
-/// Whether the client sent a header that is let through for this provider's sake.
+/// Returns whether the client sent a header that is let through for this provider's sake.
 pub fn forwards(sent: &HeaderMap, forwarded: &[String]) -> bool {
     sent.keys()
         .any(|name| forwarded.iter().any(|known| is(known, name.as_str())))
@@ -140,8 +140,8 @@ fn is(known: &str, name: &str) -> bool {
     known == name || (known.ends_with('-') && name.starts_with(known))
 }
 
-/// Whether the client may read this header of a provider's answer; `own_key` is whether the key that was used is its
-/// account's own, so that the provider's limits are.
+/// Returns whether the client may read this header of a provider's answer; `own_key` is whether the key that was used
+/// is its account's own, so that the provider's limits are.
 pub fn may_return(name: &HeaderName, own_key: bool) -> bool {
     match name.as_str() {
         // No `content-encoding`: a body leaves as it would be without.

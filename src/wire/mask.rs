@@ -52,7 +52,7 @@ impl fmt::Debug for Mask {
 }
 
 impl Mask {
-    /// A mask for this credential. One of less than 8 bytes is no secret, and nothing is masked.
+    /// Returns a mask for this credential. One of less than 8 bytes is no secret, and nothing is masked.
     pub fn new(credential: &str) -> Mask {
         let secret = credential.as_bytes();
         if secret.len() < SHORTEST {
@@ -92,7 +92,7 @@ impl Mask {
         }
     }
 
-    /// The text without it; `None` if it is not in it.
+    /// Returns the text without it; `None` if it is not in it.
     pub fn text(&self, text: &[u8]) -> Option<Vec<u8>> {
         let forms = self.0.as_ref()?;
         if text.len() < forms.secret.len() || forms.find(text).is_empty() {
@@ -181,7 +181,7 @@ impl Masking {
         }
     }
 
-    /// A piece; its end may be kept until the next one.
+    /// Returns a piece; its end may be kept until the next one.
     pub fn push(&mut self, piece: Bytes) -> Bytes {
         let Some(forms) = &self.mask.0 else {
             return piece;
@@ -211,7 +211,7 @@ impl Masking {
         masked.into()
     }
 
-    /// What was kept.
+    /// Returns what was kept.
     pub fn finish(&mut self) -> Bytes {
         std::mem::take(&mut self.rest).into()
     }

@@ -77,24 +77,24 @@ impl Page {
     }
 }
 
-/// The id in a path `/v1/models/{id}`, percent-decoded. Ids may contain slashes.
+/// Returns the id in a path `/v1/models/{id}`, percent-decoded. Ids may contain slashes.
 pub fn id_of_path(path: &str) -> Option<String> {
     let id = path.strip_prefix("/v1/models/")?;
     (!id.is_empty()).then(|| decode(id))
 }
 
-/// Every model in OpenAI's shape.
+/// Returns every model in OpenAI's shape.
 pub fn openai_list<'a>(models: impl IntoIterator<Item = Listed<'a>>) -> Bytes {
     let data: Vec<Value> = models.into_iter().map(openai_value).collect();
     Bytes::from(json!({ "object": "list", "data": data }).to_string())
 }
 
-/// One model in OpenAI's shape.
+/// Returns one model in OpenAI's shape.
 pub fn openai_one(model: Listed<'_>) -> Bytes {
     Bytes::from(openai_value(model).to_string())
 }
 
-/// A page of models in Anthropic's shape.
+/// Returns a page of models in Anthropic's shape.
 ///
 /// # Errors
 ///
@@ -141,7 +141,7 @@ pub fn anthropic_list<'a>(
     Ok(Bytes::from(body.to_string()))
 }
 
-/// One model in Anthropic's shape.
+/// Returns one model in Anthropic's shape.
 pub fn anthropic_one(model: Listed<'_>) -> Bytes {
     Bytes::from(anthropic_value(model).to_string())
 }

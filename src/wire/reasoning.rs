@@ -53,7 +53,7 @@ impl Effort {
         }
     }
 
-    /// The effort of a name; `None` if there is none of it.
+    /// Returns the effort of a name; `None` if there is none of it.
     pub fn named(name: &str) -> Option<Effort> {
         Effort::ALL.into_iter().find(|effort| effort.name() == name)
     }
@@ -64,7 +64,7 @@ impl Effort {
 pub struct Efforts(u8);
 
 impl Efforts {
-    /// Whether an effort is among them.
+    /// Returns whether an effort is among them.
     pub const fn contains(self, effort: Effort) -> bool {
         self.0 & (1 << effort as u8) != 0
     }
@@ -76,8 +76,8 @@ impl Efforts {
             .filter(move |effort| self.contains(*effort))
     }
 
-    /// The one among them that comes nearest to `wanted`: itself, or the next below it at which the model reasons, or
-    /// the least; `None` if there are none.
+    /// Returns the one among them that comes nearest to `wanted`: itself, or the next below it at which the model
+    /// reasons, or the least; `None` if there are none.
     pub fn nearest(self, wanted: Effort) -> Option<Effort> {
         if self.contains(wanted) {
             return Some(wanted);
@@ -171,7 +171,7 @@ impl Thoughts {
         Thoughts::Signature,
     ];
 
-    /// The field's name.
+    /// Returns the field's name.
     pub const fn name(self) -> &'static str {
         match self {
             Thoughts::Nowhere => "none",

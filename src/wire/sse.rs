@@ -156,7 +156,7 @@ impl Default for Parser {
 }
 
 impl Parser {
-    /// A parser at the start of a stream.
+    /// Returns a parser at the start of a stream.
     pub fn new() -> Parser {
         Parser::up_to(MAX_EVENT)
     }
@@ -207,7 +207,7 @@ impl Parser {
         })
     }
 
-    /// Whether nothing of an unfinished block has been consumed.
+    /// Returns whether nothing of an unfinished block has been consumed.
     pub fn at_boundary(&self) -> bool {
         self.carry.is_empty() && !self.long && !self.dead
     }

@@ -27,7 +27,7 @@ pub struct Stopped<'a> {
     pub wants_usage: bool,
 }
 
-/// The events that end the stream, the protocol's own end included.
+/// Returns the events that end the stream, the protocol's own end included.
 pub fn stop(surface: Surface, at: &Stopped<'_>) -> Bytes {
     match surface {
         Surface::ChatCompletions | Surface::Embeddings => {

@@ -53,7 +53,7 @@ impl Surface {
         Surface::Messages,
     ];
 
-    /// The name used in configuration, metrics and usage events, for example `openai/responses`.
+    /// Returns the name used in configuration, metrics and usage events, for example `openai/responses`.
     pub fn name(self) -> &'static str {
         match self {
             Surface::ChatCompletions => "openai/chat-completions",
@@ -76,7 +76,7 @@ impl Surface {
         }
     }
 
-    /// Whose conventions the surface follows.
+    /// Returns whose conventions the surface follows.
     pub fn dialect(self) -> Dialect {
         match self {
             Surface::Messages => Dialect::Anthropic,
@@ -84,7 +84,7 @@ impl Surface {
         }
     }
 
-    /// The surfaces on which a call of this one may be served, itself first, then those it is translated to.
+    /// Returns the surfaces on which a call of this one may be served, itself first, then those it is translated to.
     ///
     /// The nearest translation comes first. What a model thought travels between messages and responses with its
     /// proof, and chat completions have no place for it; so those two prefer each other. Chat completions prefer
@@ -102,7 +102,7 @@ impl Surface {
 }
 
 impl Endpoint {
-    /// The endpoint a request path names, `None` for any other path.
+    /// Returns the endpoint a request path names, `None` for any other path.
     pub fn of_path(path: &str) -> Option<Endpoint> {
         Some(match path {
             "/v1/chat/completions" => Endpoint::Generate(Surface::ChatCompletions),
@@ -115,7 +115,7 @@ impl Endpoint {
         })
     }
 
-    /// The surface a provider must have to serve this endpoint.
+    /// Returns the surface a provider must have to serve this endpoint.
     pub fn surface(self) -> Surface {
         match self {
             Endpoint::Generate(surface) => surface,
@@ -123,7 +123,7 @@ impl Endpoint {
         }
     }
 
-    /// The surfaces on which a call of this endpoint may be served, the best first.
+    /// Returns the surfaces on which a call of this endpoint may be served, the best first.
     pub fn served_by(self) -> &'static [Surface] {
         match self {
             Endpoint::Generate(surface) => surface.served_by(),
@@ -131,7 +131,7 @@ impl Endpoint {
         }
     }
 
-    /// The path below a provider's base URL, which itself ends in the version (`/v1`).
+    /// Returns the path below a provider's base URL, which itself ends in the version (`/v1`).
     pub fn upstream_path(self) -> &'static str {
         match self {
             Endpoint::Generate(Surface::ChatCompletions) => "/chat/completions",

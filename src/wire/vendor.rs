@@ -102,12 +102,12 @@ impl Vendor {
         }
     }
 
-    /// The vendor of a name; `None` if there is none of it.
+    /// Returns the vendor of a name; `None` if there is none of it.
     pub fn named(name: &str) -> Option<Vendor> {
         Vendor::ALL.into_iter().find(|vendor| vendor.name() == name)
     }
 
-    /// What a vendor's API wants; of no vendor, what the surface says.
+    /// Returns what a vendor's API wants; of no vendor, what the surface says.
     pub const fn rules(vendor: Option<Vendor>) -> Rules {
         let Some(vendor) = vendor else {
             return UNKNOWN;

@@ -118,7 +118,7 @@ impl Refusal {
         }
     }
 
-    /// The event that says so.
+    /// Returns the event that says so.
     pub fn event(&self, stream_id: Option<&str>) -> String {
         let error = json!({
             "type": self.kind,
@@ -130,8 +130,8 @@ impl Refusal {
     }
 }
 
-/// The event for an answer that is an error: its status, what its `body` says, and those of its headers that its reader
-/// acts upon.
+/// Returns the event for an answer that is an error: its status, what its `body` says, and those of its headers that
+/// its reader acts upon.
 pub fn relayed(status: u16, body: &[u8], headers: &HeaderMap, stream_id: Option<&str>) -> String {
     let said = serde_json::from_slice::<Map<String, Value>>(body).ok();
     let error = said.and_then(|mut body| body.remove("error").filter(Value::is_object));
@@ -260,7 +260,8 @@ pub fn read(name: &[u8], data: &[u8]) -> Told {
     }
 }
 
-/// The message for an event of a stream: as it came, and on which lane. `None` if it is no JSON object, as `[DONE]` is not.
+/// Returns the message for an event of a stream: as it came, and on which lane. `None` if it is no JSON object, as
+/// `[DONE]` is not.
 pub fn message(data: &[u8], stream_id: Option<&str>) -> Option<String> {
     let data = str::from_utf8(data).ok()?.trim();
     let inner = data.strip_prefix('{')?;
@@ -272,7 +273,7 @@ pub fn message(data: &[u8], stream_id: Option<&str>) -> Option<String> {
     Some(format!(r#"{{"stream_id":"{id}"{comma}{inner}"#))
 }
 
-/// The message for an error inside a stream, with the status and the object that its reader looks for.
+/// Returns the message for an error inside a stream, with the status and the object that its reader looks for.
 pub fn error_message(data: &[u8], stream_id: Option<&str>) -> String {
     let mut event: Map<String, Value> = serde_json::from_slice(data).unwrap_or_default();
     if !event.get("error").is_some_and(Value::is_object) {
@@ -321,8 +322,9 @@ fn status_of(kind: Option<&str>) -> u16 {
     }
 }
 
-/// The items of a response's output as they can be sent back, with commas between them. A thought without what proves it
-/// is found again only where it is kept: of a response that is not, it is left out, and nothing else refers to it then.
+/// Returns the items of a response's output as they can be sent back, with commas between them. A thought without what
+/// proves it is found again only where it is kept: of a response that is not, it is left out, and nothing else refers
+/// to it then.
 pub fn carried(output: &[Bytes], kept: bool) -> Vec<u8> {
     let is_lost = |item: &Bytes| {
         let item: Map<String, Value> = serde_json::from_slice(item).unwrap_or_default();
@@ -353,7 +355,8 @@ fn without_id(item: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&item).ok()
 }
 
-/// The events of a turn that only prepares what is to be continued, and has no output. `created` is Unix time in seconds.
+/// Returns the events of a turn that only prepares what is to be continued, and has no output. `created` is Unix time
+/// in seconds.
 pub fn prepared(
     id: &str,
     model: &str,

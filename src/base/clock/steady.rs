@@ -72,7 +72,7 @@ impl Steady {
         }
     }
 
-    /// What to go by now.
+    /// Returns what to go by now.
     pub fn read(&mut self, wall: Duration, other: Duration) -> Reading {
         let now = nanos(other);
         let by = nanos(wall) - now;

@@ -27,7 +27,7 @@ impl Watched {
         self.hear_at(said, noted, unix(), since_boot())
     }
 
-    /// What to go by now; `None` until something was heard.
+    /// Returns what to go by now; `None` until something was heard.
     pub fn read(&self) -> Option<Reading> {
         self.read_at(since_boot())
     }

@@ -196,7 +196,7 @@ pub fn prices(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// A time in its largest unit.
+/// Returns a time in its largest unit.
 pub fn rough(time: Duration) -> String {
     match time.as_secs() {
         seconds if seconds < 120 => format!("{seconds} s"),

@@ -64,7 +64,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether both are the same model of the same endpoint, whatever the keys.
+    /// Returns whether both are the same model of the same endpoint, whatever the keys.
     pub fn is_like(&self, other: &Route) -> bool {
         self.endpoint == other.endpoint
             && self.model == other.model

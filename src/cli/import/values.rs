@@ -97,7 +97,7 @@ impl Values {
         }
     }
 
-    /// The variable that takes the place of a key that stands in the file.
+    /// Returns the variable that takes the place of a key that stands in the file.
     pub fn literal(&mut self, value: &str, provider: &str) -> String {
         if let Some((_, name)) = self.literals.iter().find(|(known, _)| known == value) {
             return name.clone();
@@ -154,7 +154,7 @@ impl Values {
     }
 }
 
-/// Whether a value stands for no key, as people write where a server wants none.
+/// Returns whether a value stands for no key, as people write where a server wants none.
 pub fn is_no_key(value: &str) -> bool {
     NO_KEY
         .iter()

@@ -18,7 +18,8 @@ pub enum Vendor {
     Own(bool),
 }
 
-/// What a prefix stands for, and the variable that LiteLLM reads its key from; `None` if there is no counterpart.
+/// Returns what a prefix stands for, and the variable that LiteLLM reads its key from; `None` if there is no
+/// counterpart.
 pub fn vendor(prefix: &str) -> Option<(Vendor, &'static str)> {
     use Vendor::{Azure, BuiltIn, Hosted, Local, Own};
     Some(match prefix {
@@ -97,8 +98,8 @@ pub const OPENAI: [&str; 3] = [
 /// What Azure offers below `/openai/v1`.
 const AZURE: [&str; 4] = [OPENAI[0], OPENAI[1], OPENAI[2], "openai/responses"];
 
-/// Where a deployment is: its vendor's endpoint, moved to `base` (as the YAML says it) if one is given. `None` if one is
-/// needed.
+/// Returns where a deployment is: its vendor's endpoint, moved to `base` (as the YAML says it) if one is given. `None`
+/// if one is needed.
 pub fn endpoint(vendor: &Vendor, base: Option<&str>) -> Option<Endpoint> {
     let own = |name: &str, base: &str| Endpoint {
         name: name.to_owned(),

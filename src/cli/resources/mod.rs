@@ -102,7 +102,7 @@ fn about(document: &Value, operation: &Value) -> String {
     about.unwrap_or_default().to_owned()
 }
 
-/// The command line with a command for every kind of resource.
+/// Returns the command line with a command for every kind of resource.
 pub fn with_resources(command: Command) -> Command {
     let document = document();
     let nouns = nouns(&document);

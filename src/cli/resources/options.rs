@@ -20,7 +20,7 @@ struct Field {
     nullable: bool,
 }
 
-/// The options of an operation: the fields of its body, and its query parameters.
+/// Returns the options of an operation: the fields of its body, and its query parameters.
 pub fn of(document: &Value, operation: &Value) -> Vec<Arg> {
     let body = fields(document, operation);
     let mut args: Vec<Arg> = body.iter().map(arg).collect();
@@ -62,7 +62,7 @@ fn arg(field: &Field) -> Arg {
     }
 }
 
-/// The body that the options make; `None` if the operation takes none.
+/// Returns the body that the options make; `None` if the operation takes none.
 ///
 /// # Errors
 /// When a file cannot be read, or JSON is none.
@@ -89,7 +89,7 @@ pub fn body(
     Ok(Some(Value::Object(body)))
 }
 
-/// The query that the options make.
+/// Returns the query that the options make.
 ///
 /// # Errors
 /// When a file cannot be read.

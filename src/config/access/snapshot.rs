@@ -180,8 +180,8 @@ impl Snapshot {
         }
     }
 
-    /// The same with these access keys changed, or taken away where there is `None`; all else stays as it is. Costs
-    /// as much as the changed ones, not as all. Pure.
+    /// Returns the same with these access keys changed, or taken away where there is `None`; all else stays as it is.
+    /// Costs as much as the changed ones, not as all. Pure.
     #[must_use]
     pub fn with_access_keys<'a>(
         &self,
@@ -213,7 +213,7 @@ impl Snapshot {
         }
     }
 
-    /// The access key that a token is for.
+    /// Returns the access key that a token is for.
     ///
     /// # Errors
     ///
@@ -239,17 +239,17 @@ impl Snapshot {
         }
     }
 
-    /// Whether more than one account has access keys, as far as is known.
+    /// Returns whether more than one account has access keys, as far as is known.
     pub fn has_several_accounts(&self) -> bool {
         self.several
     }
 
-    /// The configuration with this id.
+    /// Returns the configuration with this id.
     pub fn configuration(&self, id: &str) -> Option<&Arc<Configuration>> {
         self.configurations.get(id)
     }
 
-    /// A provider's keys of one kind that an account may use, in order; empty if there are none.
+    /// Returns a provider's keys of one kind that an account may use, in order; empty if there are none.
     pub fn provider_keys(
         &self,
         provider: &str,
@@ -260,27 +260,27 @@ impl Snapshot {
         ring.map_or(&[], |ring| ring.usable(account, kind))
     }
 
-    /// The provider key with this id, whoever may use it.
+    /// Returns the provider key with this id, whoever may use it.
     pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
         self.by_id.get(id)
     }
 
-    /// Whether all keys are known.
+    /// Returns whether all keys are known.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// The access key with this id.
+    /// Returns the access key with this id.
     pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
         self.access_keys.get(id)
     }
 
-    /// All access keys, in no particular order.
+    /// Returns all access keys, in no particular order.
     pub fn access_keys(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
         self.access_keys.values()
     }
 
-    /// All provider keys, in no particular order.
+    /// Returns all provider keys, in no particular order.
     pub fn all_provider_keys(&self) -> impl Iterator<Item = &Arc<ProviderKey>> {
         self.by_id.values()
     }

@@ -13,7 +13,7 @@ impl Used {
         self.0.store(now_ms, Ordering::Relaxed);
     }
 
-    /// When it was last used (Unix time, ms).
+    /// Returns when it was last used (Unix time, ms).
     pub fn last(&self) -> Option<u64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
     }

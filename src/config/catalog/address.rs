@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why nothing may ever connect to `ip`, over `http` or `https`; `None` if it may.
+/// Returns why nothing may ever connect to `ip`, over `http` or `https`; `None` if it may.
 ///
 /// Forbidden are link-local addresses (169.254.0.0/16 with the metadata service of most clouds, fe80::/10),
 /// the metadata services that live elsewhere, unspecified and "this network" addresses, multicast and
@@ -17,7 +17,7 @@ pub fn forbidden_address(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Whether `http` without TLS may be spoken to `ip`: loopback and private ranges (10/8, 172.16/12,
+/// Returns whether `http` without TLS may be spoken to `ip`: loopback and private ranges (10/8, 172.16/12,
 /// 192.168/16, 100.64/10, fc00::/7), as far as they are not forbidden altogether.
 pub fn plain_http_allowed(ip: IpAddr) -> bool {
     forbidden_address(ip).is_none()
@@ -27,9 +27,9 @@ pub fn plain_http_allowed(ip: IpAddr) -> bool {
         }
 }
 
-/// Whether `ip` is one of the public internet's, where a provider may be that one of many tenants made: not our own
-/// network, nor kept for documentation, benchmarks, protocols or later use (IANA's special-purpose registries), where a
-/// network may have anything.
+/// Returns whether `ip` is one of the public internet's, where a provider may be that one of many tenants made: not our
+/// own network, nor kept for documentation, benchmarks, protocols or later use (IANA's special-purpose registries),
+/// where a network may have anything.
 pub fn is_public(ip: IpAddr) -> bool {
     forbidden_address(ip).is_none()
         && !plain_http_allowed(ip)

@@ -109,7 +109,7 @@ impl BaseUrl {
         joined
     }
 
-    /// The host as an address, if it is one rather than a name.
+    /// Returns the host as an address, if it is one rather than a name.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }

@@ -53,7 +53,7 @@ static BUILT_IN: LazyLock<Parts> = LazyLock::new(|| match read(TABLES) {
 });
 
 impl Catalog {
-    /// The built-in providers and models.
+    /// Returns the built-in providers and models.
     pub fn built_in() -> Catalog {
         let (providers, wire_aliases) = &*BUILT_IN;
         Catalog::of(providers.clone(), wire_aliases.clone())

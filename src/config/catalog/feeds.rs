@@ -43,7 +43,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// The name of a model.
+    /// Returns the name of a model.
     pub fn of(provider: &Arc<str>, model: &Arc<str>) -> Name {
         Name {
             provider: provider.clone(),
@@ -205,7 +205,7 @@ impl Entry {
         known.insert(place, laid);
     }
 
-    /// What the prices call themselves: `feed litellm 2026-11-29`.
+    /// Returns what the prices call themselves: `feed litellm 2026-11-29`.
     pub fn source(&self, feed: &str) -> String {
         let (year, month, day) = civil(self.since / 86_400);
         format!("feed {feed} {year:04}-{month:02}-{day:02}")
@@ -337,7 +337,7 @@ impl Kept {
         Ok(())
     }
 
-    /// The same with the models of these providers only.
+    /// Returns the same with the models of these providers only.
     #[must_use]
     pub fn of(mut self, providers: Option<&[String]>) -> Kept {
         if let Some(providers) = providers {

@@ -39,7 +39,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A model about which nothing is known but its id.
+    /// Returns a model about which nothing is known but its id.
     pub fn new(id: &str) -> Model {
         Model {
             id: Arc::from(id),
@@ -57,7 +57,7 @@ impl Model {
         }
     }
 
-    /// Whether one of the aliases is `name`, without regard to ASCII case.
+    /// Returns whether one of the aliases is `name`, without regard to ASCII case.
     pub fn has_alias(&self, name: &str) -> bool {
         self.aliases
             .iter()

@@ -59,7 +59,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// How a key travels on `surface`: the provider's own way, or else the dialect's.
+    /// Returns how a key travels on `surface`: the provider's own way, or else the dialect's.
     pub fn auth_on(&self, surface: Surface) -> Auth {
         match (&self.auth, surface.dialect()) {
             (Some(auth), _) => auth.clone(),
@@ -68,7 +68,7 @@ impl Provider {
         }
     }
 
-    /// Whether a top-level request field goes to `surface`, as far as the list of supported ones says.
+    /// Returns whether a top-level request field goes to `surface`, as far as the list of supported ones says.
     pub fn takes(&self, surface: Surface, field: &str) -> bool {
         let list = self.supported_parameters.iter();
         let mut list = list.filter(|(listed, _)| *listed == surface);
@@ -77,18 +77,19 @@ impl Provider {
         })
     }
 
-    /// Whether a tenant says where it is: an account that is not the operator's own, or an API key of one account.
+    /// Returns whether a tenant says where it is: an account that is not the operator's own, or an API key of one
+    /// account.
     pub fn is_tenants(&self) -> bool {
         let of_tenant = |owner: &Arc<str>| **owner != *crate::DEFAULT_ACCOUNT;
         self.public_only || self.owner.as_ref().is_some_and(of_tenant)
     }
 
-    /// Whether calls need one of the provider's keys.
+    /// Returns whether calls need one of the provider's keys.
     pub fn needs_key(&self) -> bool {
         self.auth != Some(Auth::None)
     }
 
-    /// The model with this id or alias, compared without regard to ASCII case. Ids win over aliases.
+    /// Returns the model with this id or alias, compared without regard to ASCII case. Ids win over aliases.
     /// Scans the provider's models: for setup; requests go through [`super::Catalog::resolve`].
     pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
         let by_id = self

@@ -114,12 +114,12 @@ impl fmt::Display for Unknown {
 impl std::error::Error for Unknown {}
 
 impl Resolved {
-    /// Whether the model can be called on `surface` at this provider.
+    /// Returns whether the model can be called on `surface` at this provider.
     pub fn offers(&self, surface: Surface) -> bool {
         self.surfaces().contains(&surface)
     }
 
-    /// The API shapes the model is offered on: its own, or else the provider's.
+    /// Returns the API shapes the model is offered on: its own, or else the provider's.
     pub fn surfaces(&self) -> &[Surface] {
         let own = self
             .model
@@ -192,21 +192,21 @@ impl Catalog {
         }
     }
 
-    /// Every provider, in the order in which a bare id tries them: the YAML's, then the built-in ones, then those that
-    /// were made at run time, the eldest first.
+    /// Returns every provider, in the order in which a bare id tries them: the YAML's, then the built-in ones, then
+    /// those that were made at run time, the eldest first.
     pub fn providers(&self) -> &[Arc<Provider>] {
         &self.providers
     }
 
-    /// The provider with exactly this id.
+    /// Returns the provider with exactly this id.
     pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
         self.by_id
             .get(id)
             .and_then(|position| self.providers.get(*position))
     }
 
-    /// The providers that a model's id or alias goes to without a provider in front, in their order, as if the catalog
-    /// had only those that `may` accepts.
+    /// Returns the providers that a model's id or alias goes to without a provider in front, in their order, as if the
+    /// catalog had only those that `may` accepts.
     pub fn bare(&self, name: &str, may: impl Fn(&Provider) -> bool) -> Vec<&Arc<Provider>> {
         let named = self.named(name).unwrap_or_default().iter();
         let bare = named.filter(|named| named.model.bare);
@@ -239,7 +239,7 @@ impl Catalog {
         &self.wire_aliases
     }
 
-    /// What `requested` names, at least one provider; the rules are this module's documentation.
+    /// Returns what `requested` names, at least one provider; the rules are this module's documentation.
     ///
     /// # Errors
     /// [`Unknown`] when it names nothing; only then are suggestions searched for.
@@ -247,7 +247,7 @@ impl Catalog {
         self.resolve_among(requested, |_| true)
     }
 
-    /// The same, as if the catalog had only those providers that `may` accepts: what one account calls its own
+    /// Returns the same, as if the catalog had only those providers that `may` accepts: what one account calls its own
     /// providers and models changes nothing for others.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use tollgate_wire::modality::Modality;
 use tollgate_wire::reasoning::{Effort, Thoughts};
 use tollgate_wire::report::{Context, Unit};
 
-/// All that `catalog` knows of a model that `provider` serves, as text for people or as JSON for programs.
+/// Returns all that `catalog` knows of a model that `provider` serves, as text for people or as JSON for programs.
 pub fn show(catalog: &Catalog, provider: &Provider, model: &Model, json: bool) -> String {
     let figures = figures(catalog, provider, model);
     if json {

@@ -95,7 +95,7 @@ pub enum OpenError {
 }
 
 impl Keyring {
-    /// A keyring that seals with `current` and opens with all. A key that is given twice counts once.
+    /// Returns a keyring that seals with `current` and opens with all. A key that is given twice counts once.
     pub fn new(current: Option<MasterKey>, mut previous: Vec<MasterKey>) -> Keyring {
         let mut seen: Vec<String> = current.iter().map(|key| key.id().to_owned()).collect();
         previous.retain(|key| {
@@ -189,27 +189,28 @@ impl Keyring {
         self.keys.current.iter().chain(&self.keys.previous)
     }
 
-    /// The id of the key that seals; `None` without one.
+    /// Returns the id of the key that seals; `None` without one.
     pub fn current_id(&self) -> Option<&str> {
         self.keys.current.as_ref().map(MasterKey::id)
     }
 
-    /// The ids of the keys that only open.
+    /// Returns the ids of the keys that only open.
     pub fn previous_ids(&self) -> impl Iterator<Item = &str> {
         self.keys.previous.iter().map(MasterKey::id)
     }
 
-    /// Whether it was sealed with the key that seals now, in a form that is known here; what was not is to be sealed again when keys rotate.
+    /// Returns whether it was sealed with the key that seals now, in a form that is known here; what was not is to be
+    /// sealed again when keys rotate.
     pub fn is_current(&self, sealed: &Sealed) -> bool {
         [NAMED, BOUND].contains(&sealed.form()) && self.current_id() == Some(sealed.key_id())
     }
 
-    /// Whether it has no key at all: then nothing that is sealed can be checked.
+    /// Returns whether it has no key at all: then nothing that is sealed can be checked.
     pub fn is_empty(&self) -> bool {
         self.all().next().is_none()
     }
 
-    /// Whether both have the same keys, in the same parts.
+    /// Returns whether both have the same keys, in the same parts.
     pub fn is_same(&self, other: &Keyring) -> bool {
         self.current_id() == other.current_id() && self.previous_ids().eq(other.previous_ids())
     }

@@ -62,7 +62,7 @@ impl MasterKey {
         }
     }
 
-    /// A new key from the system's random numbers.
+    /// Returns a new key from the system's random numbers.
     ///
     /// # Errors
     ///

@@ -32,12 +32,12 @@ impl Sealed {
         Sealed(format!("{form}.{key_id}.{payload}"))
     }
 
-    /// Whether it is bound to more than its resource's name.
+    /// Returns whether it is bound to more than its resource's name.
     pub fn is_bound(&self) -> bool {
         self.form() == BOUND
     }
 
-    /// The stored text.
+    /// Returns the stored text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -48,7 +48,7 @@ pub enum GenerateError {
     Random(getrandom::Error),
 }
 
-/// Whether `id` is `[a-z0-9][a-z0-9_-]{0,62}`.
+/// Returns whether `id` is `[a-z0-9][a-z0-9_-]{0,62}`.
 pub fn is_id(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     id.len() <= ID_MAX
@@ -83,7 +83,7 @@ pub fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Whether two digests are equal, in time that does not depend on where they differ.
+/// Returns whether two digests are equal, in time that does not depend on where they differ.
 pub fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.ct_eq(b).into()
 }
@@ -106,7 +106,7 @@ pub fn from_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 impl Token {
-    /// A new token of an access key, with 256 bits from the system's random numbers.
+    /// Returns a new token of an access key, with 256 bits from the system's random numbers.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Token {
         Token::make(ACCESS_PREFIX, id)
     }
 
-    /// The same of an admin API key.
+    /// Returns the same of an admin API key.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl Token {
         Ok(Token(format!("{prefix}{id}{GENERATION}-{secret}")))
     }
 
-    /// The token itself, to be shown once.
+    /// Returns the token itself, to be shown once.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -25,7 +25,7 @@ impl Expiry {
     /// A year, as unspent credits have unless something else is said.
     pub const DEFAULT: Expiry = Expiry::After(Span(Duration::from_secs(365 * 24 * 60 * 60)));
 
-    /// The duration; `None` is for ever.
+    /// Returns the duration; `None` is for ever.
     pub fn duration(self) -> Option<Duration> {
         match self {
             Expiry::After(span) => Some(span.duration()),

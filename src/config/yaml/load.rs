@@ -20,7 +20,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
     finish(Merged::read(path, None, env), env)
 }
 
-/// The same for text that is in no file; what it mentions is relative to the working directory.
+/// Returns the same for text that is in no file; what it mentions is relative to the working directory.
 ///
 /// # Errors
 ///

@@ -3,7 +3,7 @@
 /// Bytes; longer texts are no typing mistakes, and comparing costs time and memory of the product of both lengths.
 const LONGEST: usize = 96;
 
-/// A hint that names the nearest candidate; `None` if none is near.
+/// Returns a hint that names the nearest candidate; `None` if none is near.
 pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,

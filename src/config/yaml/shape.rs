@@ -24,7 +24,7 @@ pub(super) struct Misshape {
     pub scalar_as_text: bool,
 }
 
-/// The JSON Schema (draft 2020-12) of the YAML, for editors.
+/// Returns the JSON Schema (draft 2020-12) of the YAML, for editors.
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(types::File).to_value();
     walk(&mut schema, &|node| {

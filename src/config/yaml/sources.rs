@@ -24,7 +24,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Every directory in which a change may change the configuration.
+    /// Returns every directory in which a change may change the configuration.
     pub fn watched(&self) -> BTreeSet<PathBuf> {
         let files = self.files.iter().chain(&self.kept);
         let parents = files.map(|file| match file.parent() {
@@ -46,7 +46,7 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The content of a regular file: no link is followed, and nothing waits for a pipe or a device.
+/// Returns the content of a regular file: no link is followed, and nothing waits for a pipe or a device.
 ///
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger than `most` bytes.
@@ -54,7 +54,7 @@ pub fn read_regular(file: &Path, most: usize) -> io::Result<Vec<u8>> {
     read_bounded(file, most, OFlags::NOFOLLOW)
 }
 
-/// The same, of a file that may be a link to a regular one, as files are that Kubernetes mounts.
+/// Returns the same, of a file that may be a link to a regular one, as files are that Kubernetes mounts.
 ///
 /// # Errors
 /// When it cannot be read, does not lead to a regular file, or is larger than `most` bytes.

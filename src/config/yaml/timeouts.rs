@@ -3,7 +3,7 @@
 use crate::catalog::TimeoutOverrides;
 use crate::yaml::Timeouts;
 
-/// The timeouts that hold: each by itself, the most specific scope that sets it wins
+/// Returns the timeouts that hold: each by itself, the most specific scope that sets it wins
 /// (configuration, then model, then provider, then account, then global).
 pub fn effective(
     global: &Timeouts,

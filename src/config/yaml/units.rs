@@ -25,7 +25,7 @@ const SPAN_HELP: &str =
 const SIZE_HELP: &str =
     "is not a size: write a number and a unit (B, kB, KiB, MB, MiB, GB, GiB), as in 32MiB";
 impl Span {
-    /// The duration.
+    /// Returns the duration.
     pub fn duration(self) -> Duration {
         self.0
     }

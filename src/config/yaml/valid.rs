@@ -103,7 +103,7 @@ impl Config {
         .collect()
     }
 
-    /// Whether a store is needed: for credits, or to manage resources at run time with the admin API.
+    /// Returns whether a store is needed: for credits, or to manage resources at run time with the admin API.
     pub fn needs_store(&self) -> bool {
         self.ledger.credits != Credits::Off || !self.admin.api_keys.is_empty()
     }
@@ -213,7 +213,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// What a narrower scope says, and where it is silent this.
+    /// Returns what a narrower scope says, and where it is silent this.
     #[must_use]
     pub fn with(self, own: &types::Retry) -> Retry {
         Retry {

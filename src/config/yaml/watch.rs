@@ -148,7 +148,7 @@ impl Watcher {
         })
     }
 
-    /// A handle that asks for a load.
+    /// Returns a handle that asks for a load.
     pub fn trigger(&self) -> Trigger {
         self.trigger.clone()
     }

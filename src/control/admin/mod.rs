@@ -40,7 +40,7 @@ pub(crate) use context::Context;
 use std::future::Future;
 use std::io;
 
-/// The OpenAPI 3.1 document of this API, as at `/openapi.json`.
+/// Returns the OpenAPI 3.1 document of this API, as at `/openapi.json`.
 ///
 /// # Errors
 ///

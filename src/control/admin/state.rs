@@ -88,7 +88,7 @@ impl AdminState {
         }
     }
 
-    /// Where clients reach the listener, as in `https://gate.example`; `None`: as each request says.
+    /// Returns where clients reach the listener, as in `https://gate.example`; `None`: as each request says.
     #[must_use]
     pub fn with_public_url(mut self, url: Option<&str>) -> Self {
         self.public_url = url.map(Into::into);

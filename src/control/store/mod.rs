@@ -65,7 +65,7 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Whether a store may take it; every store asks this first.
+    /// Returns whether a store may take it; every store asks this first.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if a kind or an id has what it must not, a document is empty, or two writes are of
@@ -168,7 +168,7 @@ pub trait Store: Send + Sync {
     async fn last_used(&self, ids: &[String]) -> Result<Vec<Option<u64>>, StoreError>;
 }
 
-/// The store that a database keeps; all of one database share its connection.
+/// Returns the store that a database keeps; all of one database share its connection.
 pub fn on(database: &Database) -> Arc<dyn Store> {
     match database {
         Database::Sqlite(worker) => Arc::new(SqliteStore::new(worker.clone())),

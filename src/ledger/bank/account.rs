@@ -97,7 +97,7 @@ impl Account {
         room(self.granted, amount, "grants")
     }
 
-    /// Whether the totals have room for what a message charges.
+    /// Returns whether the totals have room for what a message charges.
     ///
     /// # Errors
     /// [`StoreError::Refused`].
@@ -204,7 +204,7 @@ impl Account {
         self.expire(now.sure);
     }
 
-    /// The books; `rolled_up` is the sum of the daily totals' costs.
+    /// Returns the books; `rolled_up` is the sum of the daily totals' costs.
     pub fn books(&self, rolled_up: NanoUsd, now: impl Into<Moment>) -> Books {
         let now = now.into().sure;
         let allotments = self.holders.iter().map(|(holder, borrower)| Allotment {

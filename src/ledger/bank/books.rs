@@ -25,8 +25,8 @@ impl NewGrant {
     /// Most bytes of an id.
     pub const LONGEST_ID: usize = 128;
 
-    /// Whether people may ask for it: besides what a bank takes, that its id is fit to be kept everywhere, and its time to
-    /// be one.
+    /// Returns whether people may ask for it: besides what a bank takes, that its id is fit to be kept everywhere, and
+    /// its time to be one.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if not.
@@ -47,7 +47,7 @@ impl NewGrant {
         Err(StoreError::Refused(what.to_owned()))
     }
 
-    /// Whether a bank may take it; every bank asks this first.
+    /// Returns whether a bank may take it; every bank asks this first.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if the amount is not positive or over [`NanoUsd::MOST`].
@@ -118,7 +118,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// What was lent.
+    /// Returns what was lent.
     pub fn lent(&self) -> NanoUsd {
         self.allotments
             .iter()
@@ -126,7 +126,7 @@ impl Books {
             .sum()
     }
 
-    /// What must be equal, both sides.
+    /// Returns what must be equal, both sides.
     pub fn laws(&self) -> [Law; 5] {
         let [amounts, remaining, expired] = [
             |grant: &Grant| grant.amount,
@@ -162,7 +162,7 @@ impl Books {
         .map(|(name, left, right)| Law::of(name, left, right))
     }
 
-    /// What of it does not balance, in words; empty if all does.
+    /// Returns what of it does not balance, in words; empty if all does.
     pub fn faults(&self) -> Vec<String> {
         self.laws()
             .iter()
@@ -204,7 +204,7 @@ impl Law {
         }
     }
 
-    /// Whether both sides are equal.
+    /// Returns whether both sides are equal.
     pub fn holds(&self) -> bool {
         self.equal
     }

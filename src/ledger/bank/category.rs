@@ -19,7 +19,7 @@ pub enum Category {
 const PURCHASE: &str = "[purchase]";
 
 impl Category {
-    /// What a grant's note says of it: the category, and the words for people.
+    /// Returns what a grant's note says of it: the category, and the words for people.
     pub fn of(note: &str) -> (Category, &str) {
         match note.strip_prefix(PURCHASE) {
             Some(words) => (Category::Purchase, words.strip_prefix(' ').unwrap_or(words)),
@@ -27,7 +27,7 @@ impl Category {
         }
     }
 
-    /// The note of a grant of this category; `None` if these words, in it, would say another one.
+    /// Returns the note of a grant of this category; `None` if these words, in it, would say another one.
     pub fn note(self, words: &str) -> Option<String> {
         match self {
             Category::Purchase if words.is_empty() => Some(PURCHASE.to_owned()),

@@ -11,12 +11,12 @@ impl Mark {
     /// Of those who have none: lives of older versions, and messages before which something is not known any more.
     pub const NONE: Mark = Mark(0);
 
-    /// What comes before a life's first message.
+    /// Returns what comes before a life's first message.
     pub fn first(nonce: u64) -> Mark {
         Mark::of(mix(nonce))
     }
 
-    /// What was kept as a number.
+    /// Returns what was kept as a number.
     pub fn kept(number: u64) -> Mark {
         Mark(number & (u64::MAX >> 1))
     }
@@ -35,7 +35,7 @@ impl Mark {
         Mark::of(mix(mix(self.0 ^ mix(number)) ^ content))
     }
 
-    /// Whether both are of one history, as far as is known.
+    /// Returns whether both are of one history, as far as is known.
     pub fn fits(self, other: Mark) -> bool {
         self == other || self == Mark::NONE || other == Mark::NONE
     }

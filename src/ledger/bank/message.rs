@@ -83,7 +83,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Whether a bank may apply it; every bank asks this first.
+    /// Returns whether a bank may apply it; every bank asks this first.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if an amount is negative or beyond what can be counted, if daily totals do not add up to

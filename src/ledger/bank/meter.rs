@@ -81,7 +81,7 @@ impl Measure {
         Measure::BudgetTotal,
     ];
 
-    /// Whether it counts nano-dollars.
+    /// Returns whether it counts nano-dollars.
     pub fn is_budget(self) -> bool {
         matches!(
             self,
@@ -94,7 +94,7 @@ impl Measure {
         !matches!(self, Measure::ConcurrentRequests | Measure::BudgetTotal)
     }
 
-    /// Its name in configuration, headers and messages.
+    /// Returns its name in configuration, headers and messages.
     pub fn name(self) -> &'static str {
         match self {
             Measure::RequestsPerMinute => "requests_per_minute",

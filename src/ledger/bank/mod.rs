@@ -80,7 +80,7 @@ pub trait Bank: Send + Sync {
     async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError>;
 }
 
-/// The bank that a database keeps.
+/// Returns the bank that a database keeps.
 pub fn on(database: &Database) -> Arc<dyn Bank> {
     match database {
         Database::Sqlite(worker) => Arc::new(sqlite::SqliteBank::new(worker.clone())),

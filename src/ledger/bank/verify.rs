@@ -16,7 +16,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// What an account's books come to.
+    /// Returns what an account's books come to.
     pub fn of(account: String, books: &Books) -> Verified {
         Verified {
             account,
@@ -24,7 +24,7 @@ impl Verified {
         }
     }
 
-    /// Whether both sides of all are equal.
+    /// Returns whether both sides of all are equal.
     pub fn balanced(&self) -> bool {
         self.laws.iter().all(Law::holds)
     }

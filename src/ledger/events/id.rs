@@ -21,7 +21,7 @@ impl fmt::Display for EventId {
 }
 
 impl EventId {
-    /// The id of an event that is made up again from a journal: the same each time.
+    /// Returns the id of an event that is made up again from a journal: the same each time.
     pub fn made_up(origin: u64, sequence: u64) -> EventId {
         EventId { origin, sequence }
     }
@@ -53,7 +53,7 @@ impl EventIds {
         }
     }
 
-    /// An id that was not handed out before.
+    /// Returns an id that was not handed out before.
     pub fn next(&self) -> EventId {
         EventId {
             origin: self.origin,

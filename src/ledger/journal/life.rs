@@ -132,7 +132,7 @@ impl Life {
         }))
     }
 
-    /// Who lived it.
+    /// Returns who lived it.
     pub fn holder(&self) -> Holder {
         self.holder
     }
@@ -147,17 +147,17 @@ impl Life {
         self.whole
     }
 
-    /// How many records it left.
+    /// Returns how many records it left.
     pub fn len(&self) -> u64 {
         self.records
     }
 
-    /// Whether all that it left is a record cut short.
+    /// Returns whether all that it left is a record cut short.
     pub fn is_empty(&self) -> bool {
         self.records == 0
     }
 
-    /// Its records, in the order in which they were appended.
+    /// Returns its records, in the order in which they were appended.
     ///
     /// # Errors
     /// What was readable when the journal was opened is not now.

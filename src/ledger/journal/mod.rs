@@ -200,7 +200,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Who this life of the replica is.
+    /// Returns who this life of the replica is.
     pub fn holder(&self) -> Holder {
         self.holder
     }
@@ -336,14 +336,14 @@ impl Journal {
         done
     }
 
-    /// Whether the journal takes new promises: the next segment is there, and appending works. If not, what is under
-    /// way still has the room that is left in the current segment. It becomes true again by itself, through
+    /// Returns whether the journal takes new promises: the next segment is there, and appending works. If not, what is
+    /// under way still has the room that is left in the current segment. It becomes true again by itself, through
     /// [`Journal::maintain`], unless an `fdatasync` failed: that ends with a restart.
     pub fn ready(&self) -> bool {
         !self.cramped.load(Ordering::Relaxed) && !self.failed.load(Ordering::Relaxed)
     }
 
-    /// What is in this life's journal.
+    /// Returns what is in this life's journal.
     pub fn lag(&self) -> Lag {
         self.tail.lock().lag()
     }

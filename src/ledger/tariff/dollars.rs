@@ -38,7 +38,7 @@ pub fn rate_of(unit: Unit, micros: u64) -> Result<u64, String> {
     })
 }
 
-/// The price of a unit as price lists have it: the inverse of `parse_rate`.
+/// Returns the price of a unit as price lists have it: the inverse of `parse_rate`.
 pub fn show_rate(unit: Unit, pico: u64) -> String {
     if unit.is_tokens() {
         return show_price(pico);

@@ -64,7 +64,7 @@ impl fmt::Display for Days {
 }
 
 impl Holds {
-    /// Whether they hold at a moment (Unix time, s).
+    /// Returns whether they hold at a moment (Unix time, s).
     pub fn at(self, now: u64) -> bool {
         match self {
             Holds::Always => true,

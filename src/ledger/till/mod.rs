@@ -146,7 +146,7 @@ pub enum Extension {
 }
 
 impl Till {
-    /// A till with empty caches.
+    /// Returns a till with empty caches.
     pub fn new(journal: Arc<Journal>, policy: Policy, rhythm: Rhythm) -> Till {
         Till {
             journal,
@@ -160,7 +160,7 @@ impl Till {
         }
     }
 
-    /// Who borrows this till's allotments.
+    /// Returns who borrows this till's allotments.
     pub fn holder(&self) -> Holder {
         self.journal.holder()
     }
@@ -170,12 +170,12 @@ impl Till {
         *self.policy.write() = policy;
     }
 
-    /// The most that one answer has cost more than its hold, since the start.
+    /// Returns the most that one answer has cost more than its hold, since the start.
     pub fn worst(&self) -> NanoUsd {
         NanoUsd(self.worst.load(Ordering::Relaxed))
     }
 
-    /// Every account that this till has dealt with, with its figures.
+    /// Returns every account that this till has dealt with, with its figures.
     pub fn figures(&self) -> Vec<(Arc<str>, Figures)> {
         let caches = self.caches.read();
         caches
@@ -184,7 +184,7 @@ impl Till {
             .collect()
     }
 
-    /// The replica's journal.
+    /// Returns the replica's journal.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -199,12 +199,12 @@ impl Till {
         self.admit_by(ask, now, self.deadline(now)).await
     }
 
-    /// When a request that begins to ask now is answered at last: the call that is under way, and the next one.
+    /// Returns when a request that begins to ask now is answered at last: the call that is under way, and the next one.
     pub fn deadline(&self, now: Instant) -> Instant {
         now + self.rhythm.timeout * 2
     }
 
-    /// The same, by a deadline.
+    /// Returns the same, by a deadline.
     ///
     /// # Errors
     /// As [`Till::admit`].
@@ -338,17 +338,17 @@ impl Till {
 const ROUNDS: usize = 3;
 
 impl Hold {
-    /// What was set aside.
+    /// Returns what was set aside.
     pub fn estimate(&self) -> NanoUsd {
         self.taken.estimate
     }
 
-    /// Tokens of its prompt, as admission knew them.
+    /// Returns the tokens of its prompt, as admission knew them.
     pub fn prompt_tokens(&self) -> u64 {
         self.taken.prompt_tokens
     }
 
-    /// Where it was set aside.
+    /// Returns where it was set aside.
     pub fn till(&self) -> &Arc<Till> {
         &self.till
     }

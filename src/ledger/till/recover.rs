@@ -213,8 +213,8 @@ fn heir(holder: Holder) -> Holder {
     }
 }
 
-/// What an earlier life has to report to the bank, if that has forgotten nothing: each account's messages, in their
-/// order.
+/// Returns what an earlier life has to report to the bank, if that has forgotten nothing: each account's messages, in
+/// their order.
 ///
 /// # Errors
 /// When its journal is corrupt; nothing is changed then.

@@ -6,7 +6,7 @@ use tollgate_base::time::civil;
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * 60;
 
-/// The start of the window that a moment (Unix time, s) is in, and its end; (0, `u64::MAX`) for measures that
+/// Returns the start of the window that a moment (Unix time, s) is in, and its end; (0, `u64::MAX`) for measures that
 /// have none.
 pub fn window(measure: Measure, now: u64) -> (u64, u64) {
     let fixed = |length: u64| (now - now % length, now - now % length + length);
@@ -25,7 +25,7 @@ pub fn window(measure: Measure, now: u64) -> (u64, u64) {
     }
 }
 
-/// The day that a moment (Unix time, ms) is in.
+/// Returns the day that a moment (Unix time, ms) is in.
 pub fn day(ms: u64) -> Day {
     Day(u32::try_from(ms / 1000 / DAY).unwrap_or(u32::MAX))
 }

@@ -35,7 +35,7 @@ pub const SERVICE_VERSION: &str = "service.version";
 pub const URL_PATH: &str = "url.path";
 pub const URL_SCHEME: &str = "url.scheme";
 
-/// What an endpoint does, one of the convention's words where it has one.
+/// Returns what an endpoint does, one of the convention's words where it has one.
 pub fn operation(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Generate(Surface::Completions) => "text_completion",
@@ -45,7 +45,7 @@ pub fn operation(endpoint: Endpoint) -> &'static str {
     }
 }
 
-/// Whose API a provider speaks, one of the convention's words where it has one, else the provider's id.
+/// Returns whose API a provider speaks, one of the convention's words where it has one, else the provider's id.
 pub fn provider(vendor: Option<Vendor>, id: &str) -> &str {
     match vendor {
         Some(Vendor::Openai) => "openai",

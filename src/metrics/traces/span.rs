@@ -97,7 +97,7 @@ pub struct Attempt<'a> {
 }
 
 impl Request<'_> {
-    /// Whether the gateway, or a provider, failed it: what a client did wrong is no failure of a server.
+    /// Returns whether the gateway, or a provider, failed it: what a client did wrong is no failure of a server.
     pub fn failed(&self) -> bool {
         self.status >= 500 || (self.status < 400 && self.error.is_some())
     }

@@ -65,7 +65,7 @@ pub struct Busy {
 }
 
 impl Crowd {
-    /// A place among `most` for a connection that waits from now on; `None` if all are taken by requests.
+    /// Returns a place among `most` for a connection that waits from now on; `None` if all are taken by requests.
     pub fn enter(self: &Arc<Crowd>, address: SocketAddr, most: usize) -> Option<Place> {
         let mut state = self.0.lock();
         while state.guests.len() >= most {

@@ -20,7 +20,7 @@ use tollgate_wire::{Dialect, Surface};
 pub struct Translator(translate::Stream);
 
 impl Translator {
-    /// A translation of the answer to a request that crossed; `created` is in Unix time (s).
+    /// Returns a translation of the answer to a request that crossed; `created` is in Unix time (s).
     pub fn new(reply: &Reply, created: u64) -> Translator {
         Translator(translate::Stream::new(reply, created))
     }
@@ -42,7 +42,7 @@ impl Translator {
         number(&self.cut(Usage::default()))
     }
 
-    /// The events that end the client's stream where it stands, as at a token limit.
+    /// Returns the events that end the client's stream where it stands, as at a token limit.
     pub fn cut(mut self, usage: Usage) -> Bytes {
         let mut out = Vec::new();
         self.0.cut(Some(usage), &mut out);
@@ -145,7 +145,7 @@ enum Into {
 pub struct NotAnAnswer;
 
 impl Gathered {
-    /// An answer of at most `most` bytes that becomes another.
+    /// Returns an answer of at most `most` bytes that becomes another.
     pub fn answer(observer: Observer, becomes: Becomes, most: usize) -> Gathered {
         Gathered {
             into: Into::Answer(Box::new(observer), Box::new(becomes)),
@@ -156,7 +156,7 @@ impl Gathered {
         }
     }
 
-    /// An error of a provider that speaks another dialect.
+    /// Returns an error of a provider that speaks another dialect.
     pub fn error(dialect: Dialect, id: Arc<str>, status: u16, most: usize) -> Gathered {
         Gathered {
             into: Into::Error(dialect, id, status),

@@ -51,7 +51,7 @@ impl Answer {
         }
     }
 
-    /// Whether the client gets it in other words than the provider's.
+    /// Returns whether the client gets it in other words than the provider's.
     pub fn is_reworded(&self) -> bool {
         match self {
             Answer::Gathered(_) => true,

@@ -32,7 +32,7 @@ fn is_json(content_type: &[u8]) -> bool {
         .any(|part| part == b"json")
 }
 
-/// Whether a content type is that of a stream.
+/// Returns whether a content type is that of a stream.
 pub fn is_stream(content_type: &[u8]) -> bool {
     let kind = b"text/event-stream";
     content_type.len() >= kind.len() && content_type[..kind.len()].eq_ignore_ascii_case(kind)

@@ -39,7 +39,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// A name for metrics.
+    /// Returns a name for metrics.
     pub fn label(self) -> &'static str {
         match self {
             Ended::Usage => "usage",
@@ -53,8 +53,8 @@ impl Ended {
         }
     }
 
-    /// Whether nobody has said what the answer used, and it did not break either: there may be more of it than was
-    /// seen.
+    /// Returns whether nobody has said what the answer used, and it did not break either: there may be more of it than
+    /// was seen.
     pub fn is_blind(self) -> bool {
         !matches!(self, Ended::Usage | Ended::Broken)
     }
@@ -70,8 +70,8 @@ pub(super) struct Left {
 }
 
 impl Gate {
-    /// The client has left. Whether its answer is worth reading on, for `grace` at most: it is under way, and has not
-    /// failed.
+    /// The client has left. Whether its answer is worth reading on, for `grace` at most: it is under way, and
+    /// has not failed.
     pub fn leave(&self, grace: Duration, now: Instant) -> bool {
         let mut state = self.state.lock();
         let failed = state.fault.is_some();
@@ -120,13 +120,13 @@ impl Gate {
         state.left_by(now, self.drain.ends().is_some())
     }
 
-    /// What has ended the reading by now, if something has.
+    /// Returns what has ended the reading by now, if something has.
     pub fn left_by(&self, now: Instant) -> Option<Ended> {
         let stops = self.drain.ends().is_some();
         self.state.lock().left_by(now, stops)
     }
 
-    /// Until when the wrapper may sleep while it reads on, unless the process stops.
+    /// Returns until when the wrapper may sleep while it reads on, unless the process stops.
     pub fn left_until(&self, now: Instant) -> Instant {
         let state = self.state.lock();
         let Some(left) = &state.left else { return now };

@@ -148,7 +148,7 @@ struct GateState {
 }
 
 impl Gate {
-    /// A request that has just been received.
+    /// Returns a request that has just been received.
     pub fn new(limits: Limits, drain: Arc<Drain>, now: Instant) -> Gate {
         Gate {
             state: Mutex::new(GateState {
@@ -232,7 +232,7 @@ impl Gate {
         self.state.lock().corked = Some(connection);
     }
 
-    /// Whether the head waits.
+    /// Returns whether the head waits.
     pub fn is_corked(&self) -> bool {
         self.state.lock().corked.is_some()
     }
@@ -249,17 +249,18 @@ impl Gate {
         }
     }
 
-    /// Whether it is known that the provider received nothing of the request; `None` if its connection did not fail.
+    /// Returns whether it is known that the provider received nothing of the request; `None` if its connection did not
+    /// fail.
     pub fn is_unread(&self) -> Option<bool> {
         self.state.lock().unread
     }
 
-    /// Whether some of the answer's body has come.
+    /// Returns whether some of the answer's body has come.
     pub fn is_alive(&self) -> bool {
         self.state.lock().alive
     }
 
-    /// Whether the answer has come to its protocol's end.
+    /// Returns whether the answer has come to its protocol's end.
     pub fn is_complete(&self) -> bool {
         let state = self.state.lock();
         let complete = state
@@ -275,22 +276,22 @@ impl Gate {
         self.state.lock().delivered = true;
     }
 
-    /// Whether the client has all of the answer.
+    /// Returns whether the client has all of the answer.
     pub fn is_delivered(&self) -> bool {
         self.state.lock().delivered
     }
 
-    /// Where the request stands.
+    /// Returns where the request stands.
     pub fn phase(&self) -> Phase {
         self.state.lock().phase
     }
 
-    /// When an answer committed.
+    /// Returns when an answer committed.
     pub fn committed_at(&self) -> Option<Instant> {
         self.state.lock().committed_at
     }
 
-    /// Why the gateway ended the attempt, if it did.
+    /// Returns why the gateway ended the attempt, if it did.
     pub fn fault(&self) -> Option<Fault> {
         self.state.lock().fault.clone()
     }
@@ -316,7 +317,7 @@ impl Gate {
         self.state.lock().answer = Some(Answer::Whole(observer));
     }
 
-    /// What the observer saw of the last answer.
+    /// Returns what the observer saw of the last answer.
     pub fn take_observer(&self) -> Option<Observer> {
         let mut state = self.state.lock();
         let (mut observer, translator) = state.answer.take()?.into_parts();
@@ -329,7 +330,7 @@ impl Gate {
         observer
     }
 
-    /// What translated the last answer, if it was a stream of another API than the client's.
+    /// Returns what translated the last answer, if it was a stream of another API than the client's.
     pub fn take_translator(&self) -> Option<Box<Translator>> {
         self.state.lock().translator.take()
     }
@@ -415,7 +416,7 @@ enum Stop {
     Translate(Translation),
 }
 
-/// The error that carries the gateway's own decision through Pingora; the reason is in the gate.
+/// Returns the error that carries the gateway's own decision through Pingora; the reason is in the gate.
 pub fn ended_by_gateway() -> Box<Error> {
     Error::new_up(ErrorType::Custom("attempt ended by the gateway"))
 }

@@ -20,7 +20,7 @@ impl Numbers {
         self.events += 1;
     }
 
-    /// The number of the event that would be next.
+    /// Returns the number of the event that would be next.
     pub fn next(&self) -> u64 {
         self.first.saturating_add(self.events)
     }

@@ -34,7 +34,7 @@ pub enum Tick {
 }
 
 impl Gate {
-    /// When the attempt under way ends, if nothing happens before.
+    /// Returns when the attempt under way ends, if nothing happens before.
     pub fn ends_at(&self) -> Instant {
         self.ends(&self.state.lock())
     }
@@ -44,7 +44,7 @@ impl Gate {
         self.drain.ends().map_or(at, |ends| at.min(ends))
     }
 
-    /// Until when the wrapper may sleep.
+    /// Returns until when the wrapper may sleep.
     pub fn wake_at(&self, now: Instant) -> Instant {
         let state = self.state.lock();
         let mut at = self.ends(&state).min(now + TICK);

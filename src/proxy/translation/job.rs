@@ -63,7 +63,7 @@ impl Job {
         }
     }
 
-    /// Whether it is too much for the proxy's threads.
+    /// Returns whether it is too much for the proxy's threads.
     pub fn is_large(&self) -> bool {
         self.bytes.len() > LARGE
     }
@@ -107,7 +107,7 @@ impl Job {
     }
 }
 
-/// What is known of a candidate's model; `most` is the most tokens that its answer may have.
+/// Returns what is known of a candidate's model; `most` is the most tokens that its answer may have.
 pub fn target(candidate: &Candidate, most: Option<u64>) -> Target<'_> {
     let Candidate {
         provider, model, ..

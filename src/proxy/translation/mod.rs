@@ -70,7 +70,7 @@ impl RequestTranslation {
         Ok(())
     }
 
-    /// Whether the candidate of this index can take the request. What crosses is ready for [`Self::take`] then.
+    /// Returns whether the candidate of this index can take the request. What crosses is ready for [`Self::take`] then.
     pub async fn ready(
         &mut self,
         aside: &Aside,
@@ -90,7 +90,7 @@ impl RequestTranslation {
         self.ready.is_some()
     }
 
-    /// What is ready for the candidate of this index; `None` if the request reaches it as it is.
+    /// Returns what is ready for the candidate of this index; `None` if the request reaches it as it is.
     pub fn take(&mut self, index: usize) -> Option<Carried> {
         self.ready
             .take_if(|(of, _)| *of == index)
@@ -163,7 +163,7 @@ impl RequestTranslation {
         self.pruned = all_known;
     }
 
-    /// The refusal when no candidate could take the request, which was made on the API `called`.
+    /// Returns the refusal when no candidate could take the request, which was made on the API `called`.
     pub fn refusal(&self, called: Surface) -> GatewayError {
         match &self.refusal {
             Some(refusal) => GatewayError::not_carried(refusal, called),
@@ -216,7 +216,7 @@ impl RequestTranslation {
     }
 }
 
-/// The most tokens that a candidate's answer may have, if anything limits them.
+/// Returns the most tokens that a candidate's answer may have, if anything limits them.
 pub fn most_output(key: &AccessKey, candidate: &Candidate) -> Option<u64> {
     let model = candidate.model.as_deref();
     let model = model.and_then(|model| model.max_output_tokens);

@@ -35,7 +35,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Its name, for people.
+    /// Returns its name, for people.
     pub fn words(self) -> &'static str {
         match self {
             Cause::TierOrVariant => "tier or variant",
@@ -178,7 +178,7 @@ impl Outcome {
         }
     }
 
-    /// Whether every line is within the tolerance.
+    /// Returns whether every line is within the tolerance.
     pub fn agrees(&self) -> bool {
         self.total.drifted == 0
     }

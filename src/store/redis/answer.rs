@@ -15,7 +15,7 @@ pub fn read<T: FromRedisValue>(answer: Value) -> Result<T, StoreError> {
     from_redis_value(answer).map_err(|_| strange("an answer"))
 }
 
-/// What to say of an answer that is not `what` it should be.
+/// Returns what to say of an answer that is not `what` it should be.
 pub fn strange(what: &str) -> StoreError {
     StoreError::Corrupt(format!(
         "Redis has something under the ledger's keys that is not {what}: has something else written there?"

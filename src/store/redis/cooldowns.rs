@@ -40,7 +40,7 @@ impl Cooldowns {
         Cooldowns { redis }
     }
 
-    /// What time it is to the server (Unix time, ms).
+    /// Returns what time it is to the server (Unix time, ms).
     pub fn now_ms(&self) -> u64 {
         self.redis.moment().told
     }
@@ -65,7 +65,7 @@ impl Cooldowns {
         read(answer)
     }
 
-    /// The provider keys that cool down now, sorted by when they end.
+    /// Returns the provider keys that cool down now, sorted by when they end.
     ///
     /// # Errors
     /// [`StoreError::Away`]: nothing is known of other replicas.

@@ -35,17 +35,17 @@ impl Keys {
         Ok(Keys { prefix })
     }
 
-    /// One key of an account.
+    /// Returns one key of an account.
     pub fn of(&self, account: &str, name: &str) -> String {
         format!("{}:1:{{{}}}:{name}", self.prefix, escaped(account))
     }
 
-    /// One key of the ledger.
+    /// Returns one key of the ledger.
     pub fn shared(&self, name: &str) -> String {
         format!("{{{}}}:1:{name}", self.prefix)
     }
 
-    /// Where the newest schema is.
+    /// Returns where the newest schema is.
     pub fn schema(&self) -> String {
         format!("{{{}}}:schema", self.prefix)
     }

@@ -10,15 +10,15 @@ pub struct Script {
 }
 
 impl Script {
-    /// A script of these parts, named for its readers. The first line makes Redis refuse the whole script where it must not or cannot write (a replica, no memory,
-    /// no disk), rather than fail in its middle.
+    /// Returns a script of these parts, named for its readers. The first line makes Redis refuse the whole script where
+    /// it must not or cannot write (a replica, no memory, no disk), rather than fail in its middle.
     pub fn new(name: &str, parts: &[&str]) -> Script {
         let text = format!("#!lua\n-- {name}\n{}", parts.join("\n"));
         let hash = redis::Script::new(&text).get_hash().to_owned();
         Script { text, hash }
     }
 
-    /// What the server is given.
+    /// Returns what the server is given.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -52,7 +52,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call without arguments about these keys.
+    /// Returns a call without arguments about these keys.
     pub fn new(script: &'static Script, keys: Vec<String>) -> Call {
         Call {
             script,
@@ -72,7 +72,7 @@ impl Call {
         self
     }
 
-    /// The key that says to which node the call goes.
+    /// Returns the key that says to which node the call goes.
     pub fn key(&self) -> &str {
         self.keys.first().map_or("", String::as_str)
     }

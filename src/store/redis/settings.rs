@@ -79,7 +79,7 @@ impl fmt::Display for Address {
 }
 
 impl RedisSettings {
-    /// The defaults: no TLS and no login, one second, keys that begin with `tollgate`.
+    /// Returns the defaults: no TLS and no login, one second, keys that begin with `tollgate`.
     pub fn new(topology: Topology) -> RedisSettings {
         RedisSettings {
             topology,

@@ -64,7 +64,7 @@ impl RedisUrl {
         })
     }
 
-    /// Whether it says more than where the server is.
+    /// Returns whether it says more than where the server is.
     pub fn says_more(&self) -> bool {
         self.username.is_some() || self.password.is_some() || self.database.is_some()
     }

@@ -173,7 +173,7 @@ impl Worker {
         })
     }
 
-    /// Where the file is.
+    /// Returns where the file is.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -140,12 +140,12 @@ impl Code {
         }
     }
 
-    /// The stable code, for example `ERR_TOLLGATE_3807`.
+    /// Returns the stable code, for example `ERR_TOLLGATE_3807`.
     pub fn code(self) -> &'static str {
         self.row().0
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(self) -> StatusCode {
         self.row().1
     }

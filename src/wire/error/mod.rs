@@ -50,7 +50,7 @@ pub struct RateLimit {
 }
 
 impl GatewayError {
-    /// An error with a message of its own.
+    /// Returns an error with a message of its own.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         GatewayError {
             code,
@@ -82,12 +82,12 @@ impl GatewayError {
         self
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.code.status()
     }
 
-    /// The value of a `Retry-After` header: whole seconds, rounded up, at least 1.
+    /// Returns the value of a `Retry-After` header: whole seconds, rounded up, at least 1.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         self.retry_after.map(|after| {
             let up = u64::from(after.subsec_nanos() > 0);
@@ -95,12 +95,12 @@ impl GatewayError {
         })
     }
 
-    /// The response body in a dialect.
+    /// Returns the response body in a dialect.
     pub fn body(&self, dialect: Dialect, request_id: &str) -> Bytes {
         body(dialect, self, request_id)
     }
 
-    /// The server-sent event that ends a stream which has already begun; `sequence` is its number among the
+    /// Returns the server-sent event that ends a stream which has already begun; `sequence` is its number among the
     /// stream's events.
     pub fn stream_event(&self, surface: Surface, request_id: &str, sequence: u64) -> Bytes {
         stream_event(surface, self, request_id, sequence)

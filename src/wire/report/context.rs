@@ -30,7 +30,7 @@ impl Dimension {
         Dimension::Route,
     ];
 
-    /// Its name in configurations, and in requests where they have it.
+    /// Returns its name in configurations, and in requests where they have it.
     pub const fn name(self) -> &'static str {
         match self {
             Dimension::ServiceTier => "service_tier",
@@ -42,7 +42,7 @@ impl Dimension {
         }
     }
 
-    /// The dimension with this name.
+    /// Returns the dimension with this name.
     pub fn named(name: &str) -> Option<Dimension> {
         Dimension::ALL
             .into_iter()
@@ -100,32 +100,32 @@ impl Context {
         }
     }
 
-    /// The same with a dimension set.
+    /// Returns the same with a dimension set.
     #[must_use]
     pub fn with(mut self, dimension: Dimension, value: &str) -> Context {
         self.set(dimension, value);
         self
     }
 
-    /// The value of a dimension; `None` if it is the standard one.
+    /// Returns the value of a dimension; `None` if it is the standard one.
     pub fn get(&self, dimension: Dimension) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| *known == dimension);
         found.map(|(_, value)| &**value)
     }
 
-    /// Whether nothing is other than standard.
+    /// Returns whether nothing is other than standard.
     pub fn is_standard(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What is not standard, in the order of dimensions.
+    /// Returns what is not standard, in the order of dimensions.
     pub fn iter(&self) -> impl Iterator<Item = (Dimension, &str)> {
         self.0
             .iter()
             .map(|(dimension, value)| (*dimension, &**value))
     }
 
-    /// Whether everything in `other` is so here too.
+    /// Returns whether everything in `other` is so here too.
     pub fn includes(&self, other: &Context) -> bool {
         other
             .iter()

@@ -65,7 +65,7 @@ pub enum Paid {
 }
 
 impl Paid {
-    /// Its name in a configuration's `access.options`.
+    /// Returns its name in a configuration's `access.options`.
     pub fn option(&self) -> &'static str {
         match self {
             Paid::Served(dimension) => dimension.name(),
@@ -120,7 +120,7 @@ impl Default for Asked {
 }
 
 impl RequestBody {
-    /// What it orders besides text.
+    /// Returns what it orders besides text.
     pub fn asked(&self) -> Asked {
         let mut asked = Asked::default();
         let (mut several, mut prompts) = (1, 1);

@@ -155,12 +155,12 @@ impl RequestBody {
         })
     }
 
-    /// The bytes as they arrived.
+    /// Returns the bytes as they arrived.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The endpoint that the body was sent to.
+    /// Returns the endpoint that the body was sent to.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
@@ -175,12 +175,12 @@ impl RequestBody {
         &self.read.fallbacks
     }
 
-    /// Whether the answer is to be a stream. Always false for embeddings and token counts.
+    /// Returns whether the answer is to be a stream. Always false for embeddings and token counts.
     pub fn stream(&self) -> bool {
         self.read.stream
     }
 
-    /// Whether the client itself asked for the usage chunk (`stream_options.include_usage`) of an
+    /// Returns whether the client itself asked for the usage chunk (`stream_options.include_usage`) of an
     /// OpenAI stream. False for surfaces that always report usage.
     pub fn wants_usage_chunk(&self) -> bool {
         self.read.stream
@@ -193,13 +193,13 @@ impl RequestBody {
             )
     }
 
-    /// The request's own limit on answer tokens: `max_tokens`, `max_completion_tokens` or
+    /// Returns the request's own limit on answer tokens: `max_tokens`, `max_completion_tokens` or
     /// `max_output_tokens`, whichever the surface has; the larger if a chat completion gives both.
     pub fn max_output_tokens(&self) -> Option<u64> {
         self.read.max_output_tokens
     }
 
-    /// An upper bound of the prompt's tokens without counting: every token is at least one byte.
+    /// Returns an upper bound of the prompt's tokens without counting: every token is at least one byte.
     ///
     /// Media that a body only points to (a URL, a file id, a previous response) are outside the bound.
     pub fn prompt_bound(&self) -> u64 {
@@ -214,14 +214,15 @@ impl RequestBody {
         text::prompt(self, sink)
     }
 
-    /// The names of the top-level members that routing does not read, as they are meant (unescaped), in their order.
+    /// Returns the names of the top-level members that routing does not read, as they are meant (unescaped), in their
+    /// order.
     pub fn other_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let others = self.members.iter();
         let others = others.filter(|member| member.name == Name::Other);
         others.map(|member| member.key(&self.bytes))
     }
 
-    /// Whether the body has a top-level member of this name that [`Edit::strip`] would remove.
+    /// Returns whether the body has a top-level member of this name that [`Edit::strip`] would remove.
     pub fn can_strip(&self, name: &str) -> bool {
         self.members.iter().any(|member| match member.name {
             Name::Shadow | Name::Read(Field::Model | Field::Models | Field::Stream) => false,
@@ -230,7 +231,7 @@ impl RequestBody {
         })
     }
 
-    /// The bytes for one candidate: the same [`Bytes`] if nothing must change, else a spliced copy in
+    /// Returns the bytes for one candidate: the same [`Bytes`] if nothing must change, else a spliced copy in
     /// which every member that `edit` does not concern is kept byte for byte, in its place.
     pub fn render(&self, edit: &Edit<'_>) -> Bytes {
         render::render(self, edit)

@@ -34,7 +34,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding of a model id, with or without a provider's prefix (`openai:`, `openai/`) and
+    /// Returns the encoding of a model id, with or without a provider's prefix (`openai:`, `openai/`) and
     /// that of a fine-tuned model (`ft:`). An unknown model has [`Encoding::O200k`].
     pub fn of_model(model: &str) -> Encoding {
         let name = model.rsplit('/').next().unwrap_or(model);
@@ -69,7 +69,7 @@ impl Encoding {
         }
     }
 
-    /// Tokens of a text. Names of special tokens in it (`<|endoftext|>`) are counted as plain text.
+    /// Returns the tokens of a text. Names of special tokens in it (`<|endoftext|>`) are counted as plain text.
     pub fn count(self, text: &str) -> u64 {
         let mut rest = text;
         let mut total = 0;
@@ -94,7 +94,7 @@ impl Encoding {
     }
 }
 
-/// Tokens of a text as the model's own tokenizer counts them, or the estimate of [`Encoding::O200k`].
+/// Returns the tokens of a text as the model's own tokenizer counts them, or the estimate of [`Encoding::O200k`].
 pub fn count(model: &str, text: &str) -> u64 {
     Encoding::of_model(model).count(text)
 }
@@ -109,7 +109,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter at zero.
+    /// Returns a counter at zero.
     pub fn new(encoding: Encoding) -> Counter {
         Counter {
             encoding,
@@ -129,7 +129,7 @@ impl Counter {
         self.rest.drain(..done);
     }
 
-    /// Tokens of everything pushed so far.
+    /// Returns the tokens of everything pushed so far.
     pub fn total(&self) -> u64 {
         self.counted + self.encoding.segment(&self.rest)
     }

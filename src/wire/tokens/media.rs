@@ -28,7 +28,7 @@ const BEGINNING: usize = 512 << 10;
 /// Values inside each other that are looked into.
 const DEPTH: usize = 16;
 
-/// Tokens of a messages body for this model that no text of it shows.
+/// Returns the tokens of a messages body for this model that no text of it shows.
 pub fn beside_text(model: &str, body: &[u8]) -> u64 {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return 0;

@@ -72,7 +72,7 @@ pub struct Seen {
 }
 
 impl Observer {
-    /// An observer for a `text/event-stream` answer. `strip_usage_chunk` cuts out the chunk that a chat
+    /// Returns an observer for a `text/event-stream` answer. `strip_usage_chunk` cuts out the chunk that a chat
     /// or text completion sends because of `stream_options.include_usage`; other surfaces ignore it.
     pub fn stream(surface: Surface, strip_usage_chunk: bool) -> Observer {
         Observer::of(surface, strip_usage_chunk, Parser::new())
@@ -92,7 +92,7 @@ impl Observer {
         })
     }
 
-    /// An observer for an answer that is one JSON document.
+    /// Returns an observer for an answer that is one JSON document.
     pub fn whole(endpoint: Endpoint) -> Observer {
         Observer::new(Kind::Whole(Document::new(endpoint)))
     }
@@ -110,7 +110,7 @@ impl Observer {
         self.feed_each(chunk, |_| {})
     }
 
-    /// The same, and hands each event on to `each`, up to and including the first that fails.
+    /// Returns the same, and hands each event on to `each`, up to and including the first that fails.
     pub fn feed_each(&mut self, chunk: Bytes, mut each: impl FnMut(&Event<'_>)) -> Seen {
         let facts = &mut self.facts;
         let Kind::Stream {
@@ -183,7 +183,7 @@ impl Observer {
         self.finish_each(|_| {})
     }
 
-    /// The same, and hands a last, unterminated event on to `each`.
+    /// Returns the same, and hands a last, unterminated event on to `each`.
     pub fn finish_each(&mut self, mut each: impl FnMut(&Event<'_>)) -> Seen {
         let facts = &mut self.facts;
         match &mut self.kind {
@@ -242,7 +242,7 @@ impl Observer {
         }
     }
 
-    /// Whether an SSE comment may be written after the bytes forwarded so far.
+    /// Returns whether an SSE comment may be written after the bytes forwarded so far.
     pub fn at_boundary(&self) -> bool {
         match &self.kind {
             Kind::Stream {
@@ -255,13 +255,13 @@ impl Observer {
         }
     }
 
-    /// Whether the protocol's own end has been seen: `[DONE]`, `message_stop`, `response.completed`,
+    /// Returns whether the protocol's own end has been seen: `[DONE]`, `message_stop`, `response.completed`,
     /// `.incomplete` or `.failed`; for a whole answer, that it parsed.
     pub fn complete(&self) -> bool {
         self.facts.complete
     }
 
-    /// Whether a clean end of the body here is a whole answer: [`Observer::complete`], or a chat or text
+    /// Returns whether a clean end of the body here is a whole answer: [`Observer::complete`], or a chat or text
     /// completion whose finish reason was seen (some providers send no `[DONE]`).
     pub fn may_end(&self) -> bool {
         let by_reason = matches!(
@@ -274,59 +274,60 @@ impl Observer {
         self.facts.complete || (by_reason && self.facts.finish_reason.is_some())
     }
 
-    /// What the provider reported so far. Before [`Observer::usage_final`] the output may be short.
+    /// Returns what the provider reported so far. Before [`Observer::usage_final`] the output may be short.
     pub fn usage(&self) -> Option<Usage> {
         self.facts.reported().map(|report| report.usage)
     }
 
-    /// Whether [`Observer::usage`] is about the whole answer (Anthropic reports the prompt first, and the
+    /// Returns whether [`Observer::usage`] is about the whole answer (Anthropic reports the prompt first, and the
     /// output only at the end).
     pub fn usage_final(&self) -> bool {
         self.facts.usage_final()
     }
 
-    /// What was not standard about how the answer was served, as far as it says.
+    /// Returns what was not standard about how the answer was served, as far as it says.
     pub fn served(&self) -> &Context {
         &self.facts.served
     }
 
-    /// How often the model ran for the answer, at least once.
+    /// Returns how often the model ran for the answer, at least once.
     pub fn passes(&self) -> u64 {
         self.facts.passes()
     }
 
-    /// The model that the answer names, at most 256 bytes of it.
+    /// Returns the model that the answer names, at most 256 bytes of it.
     pub fn model(&self) -> Option<&str> {
         self.facts.model.as_deref()
     }
 
-    /// The answer's id, at most 256 bytes of it.
+    /// Returns the answer's id, at most 256 bytes of it.
     pub fn id(&self) -> Option<&str> {
         self.facts.id.as_deref()
     }
 
-    /// The content block of a message that has begun and has not ended.
+    /// Returns the content block of a message that has begun and has not ended.
     pub fn open_block(&self) -> Option<u64> {
         self.facts.open_block
     }
 
-    /// What was generated so far, in bytes, text or not; about. Of a whole answer only when it reports no usage.
+    /// Returns what was generated so far, in bytes, text or not; about. Of a whole answer only when it reports no
+    /// usage.
     pub fn output_bytes(&self) -> u64 {
         self.facts.text.len().saturating_add(self.facts.unread)
     }
 
-    /// Whether something was generated that is neither reported nor can be counted: an image, JSON that is too deep to be
-    /// looked into, a form that is not known. It counts as a token for each [`BYTES_PER_TOKEN`] bytes.
+    /// Returns whether something was generated that is neither reported nor can be counted: an image, JSON that is too
+    /// deep to be looked into, a form that is not known. It counts as a token for each [`BYTES_PER_TOKEN`] bytes.
     pub fn blind(&self) -> bool {
         self.facts.unread > 0 && !self.facts.usage_final()
     }
 
-    /// Why the answer ended, in the provider's words (`stop`, `end_turn`, `completed`).
+    /// Returns why the answer ended, in the provider's words (`stop`, `end_turn`, `completed`).
     pub fn finish_reason(&self) -> Option<&str> {
         self.facts.finish_reason.as_deref()
     }
 
-    /// The text generated so far, for counting: text, reasoning, refusals, names and arguments of
+    /// Returns the text generated so far, for counting: text, reasoning, refusals, names and arguments of
     /// tool calls, in the order they came; at most 1 MiB. Of a whole answer only when it reports no
     /// usage.
     pub fn output_text(&self) -> &str {

@@ -71,7 +71,7 @@ impl PromptCounter {
         self.framing = self.framing.saturating_add(tokens);
     }
 
-    /// Tokens of the prompt so far.
+    /// Returns the tokens of the prompt so far.
     pub fn total(&self) -> u64 {
         let per = self.counted.max(1) as u128;
         let beyond = u128::from(self.beyond) * u128::from(self.tokens) / per;

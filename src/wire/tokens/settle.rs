@@ -18,7 +18,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// What `observer` saw, with our own count where the provider reported nothing. `model` chooses the
+    /// Returns what `observer` saw, with our own count where the provider reported nothing. `model` chooses the
     /// tokenizer; `prompt` counts the prompt and is called only when needed.
     ///
     /// This may tokenize a whole answer (tens of milliseconds per megabyte): call it after the last

@@ -8,8 +8,8 @@ use crate::report::StreamFailure;
 use crate::report::failure;
 use crate::report::meaning::{Meaning, Overlong};
 
-/// A provider's error body, whatever its dialect and shape, in the client's dialect. `status` is the answer's HTTP
-/// status.
+/// Returns a provider's error body, whatever its dialect and shape, in the client's dialect. `status` is the answer's
+/// HTTP status.
 ///
 /// What clients act upon (a prompt that is too long, a key that is none, …) has their dialect's own name, and begins
 /// with its own words; the provider's follow.
@@ -23,7 +23,7 @@ pub fn error(to: Dialect, status: u16, body: &[u8], request_id: &str) -> Vec<u8>
     .into_bytes()
 }
 
-/// An error that a provider sent in a stream, as an error body of the client's dialect.
+/// Returns an error that a provider sent in a stream, as an error body of the client's dialect.
 pub fn failure_body(to: Dialect, failure: &StreamFailure, request_id: &str) -> Vec<u8> {
     value(to, &of_stream(failure.clone()), Some(request_id))
         .to_string()

@@ -154,7 +154,7 @@ pub fn answer(reply: &Reply, body: &[u8], created: u64) -> Result<Vec<u8>, Refus
     written(reply, answer, created)
 }
 
-/// The whole answer that a provider's stream amounts to, for a client that asked for one. The stream is whole.
+/// Returns the whole answer that a provider's stream amounts to, for a client that asked for one. The stream is whole.
 ///
 /// # Errors
 /// A [`Refusal`] if it does not come to the end that the provider's surface has, or reports a failure.
@@ -162,7 +162,7 @@ pub fn answer_of_stream(reply: &Reply, stream: &[u8], created: u64) -> Result<Ve
     written(reply, stream::collect(reply, stream), created)
 }
 
-/// The stream of a provider's whole answer, for a client that asked for one.
+/// Returns the stream of a provider's whole answer, for a client that asked for one.
 ///
 /// # Errors
 /// A [`Refusal`] if the answer is not what the provider's surface answers with.
@@ -174,8 +174,8 @@ pub fn stream_of_answer(reply: &Reply, body: &[u8], created: u64) -> Result<Vec<
     }
 }
 
-/// What is known of a request that reached its provider as it is, for an answer whose form is not the one that was asked
-/// for.
+/// Returns what is known of a request that reached its provider as it is, for an answer whose form is not the one that
+/// was asked for.
 ///
 /// # Errors
 /// A [`Refusal`] of what cannot be understood.
@@ -183,8 +183,8 @@ pub fn untranslated(surface: Surface, body: &[u8]) -> Result<Reply, Refusal> {
     Ok(Reply::new(&read(surface, body)?, surface))
 }
 
-/// The members of a request for a response that the response repeats, as they were asked for, with what the schema of
-/// responses wants in them; none if the body is no JSON object.
+/// Returns the members of a request for a response that the response repeats, as they were asked for, with what the
+/// schema of responses wants in them; none if the body is no JSON object.
 pub fn response_echo(body: &[u8]) -> serde_json::Map<String, serde_json::Value> {
     responses::echo_of(body)
 }

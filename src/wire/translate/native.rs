@@ -24,8 +24,8 @@ pub struct Adapted {
     pub dropped: Vec<String>,
 }
 
-/// The body as the target takes it; `None` if it does already, which costs no more than a search through the bytes.
-/// `second` says that the client named another model first.
+/// Returns the body as the target takes it; `None` if it does already, which costs no more than a search through the
+/// bytes. `second` says that the client named another model first.
 pub fn adapted(
     surface: Surface,
     body: &[u8],

@@ -66,7 +66,8 @@ pub(super) struct Own<'a> {
 }
 
 impl Reply {
-    /// What the writer of an answer needs to know of a request that was not translated; a response repeats `echo`.
+    /// Returns what the writer of an answer needs to know of a request that was not translated; a response repeats
+    /// `echo`.
     pub fn untranslated(client: Surface, include_usage: bool, echo: Map<String, Value>) -> Reply {
         Reply {
             client,

@@ -138,7 +138,7 @@ pub(super) fn collect(reply: &Reply, stream: &[u8]) -> Option<Answer> {
 }
 
 impl Stream {
-    /// A translation of the answer to a translated request. `created` is in Unix time (s).
+    /// Returns a translation of the answer to a translated request. `created` is in Unix time (s).
     pub fn new(reply: &Reply, created: u64) -> Stream {
         Stream {
             decoder: Decoder::of(reply.provider),

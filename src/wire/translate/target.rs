@@ -68,7 +68,7 @@ pub enum ThinkingStyle {
 }
 
 impl<'a> Target<'a> {
-    /// What is known by a model's id.
+    /// Returns what is known by a model's id.
     pub fn of_model(model: &'a str, max_output_tokens: Option<u64>) -> Target<'a> {
         // Without a number it is an alias of the newest.
         let version = name(model).map(|name| version(name).unwrap_or((4, 7)));
@@ -110,7 +110,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The same with what is known of the model and its provider, which is believed more than the id.
+    /// Returns the same with what is known of the model and its provider, which is believed more than the id.
     #[must_use]
     pub fn knowing(self, capabilities: Capabilities, vendor: Option<Vendor>) -> Target<'a> {
         let off = capabilities

@@ -112,19 +112,19 @@ impl ClientEvent {
 }
 
 impl Create {
-    /// How many bytes it keeps.
+    /// Returns how many bytes it keeps.
     pub fn size(&self) -> usize {
         self.text.len()
     }
 
-    /// The model that it names; empty if it names none.
+    /// Returns the model that it names; empty if it names none.
     pub fn model(&self) -> String {
         let model = self.last("model");
         let model = model.and_then(|raw| serde_json::from_slice(raw).ok());
         model.unwrap_or_default()
     }
 
-    /// The items of its input: JSON values with commas between them. A text is what a user says.
+    /// Returns the items of its input: JSON values with commas between them. A text is what a user says.
     ///
     /// # Errors
     ///
@@ -145,8 +145,8 @@ impl Create {
         }
     }
 
-    /// The body of the request: what the event says, streamed, its own items behind those that came before, which are
-    /// given as [`items`](Self::items) gives them. What is not concerned keeps its bytes and its order.
+    /// Returns the body of the request: what the event says, streamed, its own items behind those that came before,
+    /// which are given as [`items`](Self::items) gives them. What is not concerned keeps its bytes and its order.
     ///
     /// # Errors
     ///

@@ -177,7 +177,7 @@ pub(super) fn key_places<'p>(
     )
 }
 
-/// Whether a host's name can only stand for something near: `localhost`, `*.internal`, `*.local`, bare names.
+/// Returns whether a host's name can only stand for something near: `localhost`, `*.internal`, `*.local`, bare names.
 pub fn is_private_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next().unwrap_or(host);

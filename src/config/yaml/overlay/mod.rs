@@ -56,13 +56,13 @@ impl Catalog {
         Ok(self.made_of(laid.into_iter().chain(self.untouched(declared))))
     }
 
-    /// The same with providers that were [`made`](Catalog::made) at run time, and come after all others: a bare id that
-    /// others have goes to those first.
+    /// Returns the same with providers that were [`made`](Catalog::made) at run time, and come after all others: a bare
+    /// id that others have goes to those first.
     pub fn with_last(&self, made: Vec<Arc<Provider>>) -> Catalog {
         self.made_of(self.providers().iter().cloned().chain(made))
     }
 
-    /// A provider that is made at run time, as this catalog has it.
+    /// Returns a provider that is made at run time, as this catalog has it.
     ///
     /// # Errors
     /// Every fault at once.

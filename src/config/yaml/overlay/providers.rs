@@ -139,7 +139,7 @@ fn check_id(id: &str, path: &str, faults: &mut Faults) {
     }
 }
 
-/// Whether it can be a custom provider's id: what stands before the first `:` or `/` of a model's.
+/// Returns whether it can be a custom provider's id: what stands before the first `:` or `/` of a model's.
 pub fn is_provider_id(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     id.len() <= 63

@@ -43,7 +43,7 @@ impl Retry {
 }
 
 impl Timeouts {
-    /// The same, as the rest of the program counts time.
+    /// Returns the same, as the rest of the program counts time.
     pub fn overrides(&self) -> TimeoutOverrides {
         TimeoutOverrides {
             per_request: self.per_request.map(Span::duration),

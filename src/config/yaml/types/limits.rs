@@ -42,7 +42,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The part that is about one request.
+    /// Returns the part that is about one request.
     pub fn tokens(&self) -> TokenLimits {
         TokenLimits {
             max_input_tokens: self.max_input_tokens,
@@ -50,7 +50,7 @@ impl Limits {
         }
     }
 
-    /// The part that is counted over time.
+    /// Returns the part that is counted over time.
     pub fn rates(&self) -> RateLimits {
         RateLimits {
             requests_per_minute: self.requests_per_minute,
@@ -116,7 +116,7 @@ impl Default for Budgets {
 }
 
 impl Budgets {
-    /// All of them.
+    /// Returns all of them.
     pub fn list(&self) -> &[Budget] {
         match self {
             Budgets::One(budget) => std::slice::from_ref(budget),

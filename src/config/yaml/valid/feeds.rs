@@ -31,7 +31,7 @@ impl Default for PriceFeeds {
 }
 
 impl PriceFeeds {
-    /// Where the last good prices of a feed are kept.
+    /// Returns where the last good prices of a feed are kept.
     pub fn kept(&self, feed: &str) -> PathBuf {
         self.directory.join(format!("{feed}.tsv"))
     }

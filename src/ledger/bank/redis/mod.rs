@@ -54,7 +54,7 @@ struct Known {
 }
 
 impl RedisBank {
-    /// A bank on servers.
+    /// Returns a bank on servers.
     pub fn new(redis: Arc<Redis>) -> RedisBank {
         RedisBank {
             redis,

@@ -28,7 +28,7 @@ pub struct SqliteBank {
 const FORGOTTEN_AT_ONCE: usize = 500;
 
 impl SqliteBank {
-    /// A bank in an open file.
+    /// Returns a bank in an open file.
     pub fn new(worker: Arc<Worker>) -> SqliteBank {
         SqliteBank { worker }
     }

@@ -43,7 +43,7 @@ struct Table<T: ?Sized> {
 }
 
 impl Writer {
-    /// The batch after this one, which is likely to be about as long.
+    /// Returns the batch after this one, which is likely to be about as long.
     pub fn next(&self) -> Writer {
         Writer {
             rows: Vec::with_capacity(self.rows.len()),
@@ -51,12 +51,12 @@ impl Writer {
         }
     }
 
-    /// How many events there are.
+    /// Returns how many events there are.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -112,7 +112,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The batch; `None` if there are no events.
+    /// Returns the batch; `None` if there are no events.
     pub fn finish(self) -> Option<Events> {
         if self.is_empty() {
             return None;

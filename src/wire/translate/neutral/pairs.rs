@@ -150,8 +150,8 @@ impl Conversation {
         }
     }
 
-    /// Whether every call has its result, right behind the turn that it was made in, and every result its call, all
-    /// by unlike ids. Every request that is read has this, and then it must be kept.
+    /// Returns whether every call has its result, right behind the turn that it was made in, and every result its call,
+    /// all by unlike ids. Every request that is read has this, and then it must be kept.
     pub fn calls_are_answered(&self) -> bool {
         let mut open: Vec<&str> = Vec::new();
         let mut seen: Vec<&str> = Vec::new();
