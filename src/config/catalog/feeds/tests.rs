@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::kept::{COLUMNS, HEAD};
 use super::*;
 use crate::catalog::{Catalog, show};
 use crate::yaml::types;
