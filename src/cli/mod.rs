@@ -210,6 +210,17 @@ pub fn ended(written: io::Result<()>, code: ExitCode) -> io::Result<ExitCode> {
     }
 }
 
+/// Escapes a text for a path's segment or a query: all but RFC 3986's unreserved characters.
+fn escaped(text: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
+    utf8_percent_encode(text, PLAIN).to_string()
+}
+
 /// Prints the JSON Schema.
 pub fn schema() -> io::Result<ExitCode> {
     writeln!(io::stdout(), "{:#}", tollgate_config::schema())?;

@@ -3,7 +3,10 @@
 //! The catalog does not know when models were made, so `created` is the Unix epoch, as Anthropic's
 //! reference says for an unknown release date.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::request::BadRequest;
@@ -172,28 +175,8 @@ fn anthropic_value(model: Listed<'_>) -> Value {
 
 /// Undoes percent-encoding; what is not a valid escape, or not UTF-8 afterwards, stays as it is.
 fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let escaped = match tail {
-            [high, low, ..] if byte == b'%' => {
-                hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low)
-            }
-            _ => None,
-        };
-        out.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use ureq::http::{Request, StatusCode};
 
 use super::{Api, REPORT, Reconcile};
 use crate::boot::fetch::agent;
+use crate::cli::escaped;
 use crate::cli::progress::Progress;
 use crate::cli::table::plain;
 
@@ -314,20 +315,12 @@ impl Client {
 }
 
 fn address(base: &str, report: &Report, page: Option<&str>) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~');
     let mut url = format!("{base}{}", report.path);
     let page = page.map(|page| ("page", page.to_owned()));
     let all = report.query.iter().cloned().chain(page);
     for (place, (name, value)) in all.enumerate() {
         url.push(if place == 0 { '?' } else { '&' });
-        url.push_str(name);
-        url.push('=');
-        url.extend(utf8_percent_encode(&value, PLAIN));
+        url.push_str(&format!("{name}={}", escaped(&value)));
     }
     url
 }

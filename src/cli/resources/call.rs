@@ -7,6 +7,8 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Request, StatusCode};
 
+use crate::cli::escaped;
+
 /// Most items of a page.
 pub const PAGE: u64 = 100;
 
@@ -234,15 +236,4 @@ fn refusal(status: StatusCode, error: &Value) -> String {
         ));
     }
     words
-}
-
-/// Escapes a text for a path's segment or a query: all but RFC 3986's unreserved characters.
-fn escaped(text: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~');
-    utf8_percent_encode(text, PLAIN).to_string()
 }

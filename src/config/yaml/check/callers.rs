@@ -80,12 +80,7 @@ impl Checker<'_> {
             self.known(&options.index(i), "option", name, Paid::OPTIONS);
         }
         for (i, id) in access.providers.allow.iter().flatten().enumerate() {
-            self.known(
-                &providers.index(i),
-                "provider",
-                id,
-                provider_ids.iter().map(String::as_str),
-            );
+            self.known_provider(&providers.index(i), id, provider_ids);
         }
         for (i, text) in access.models.allow.iter().flatten().enumerate() {
             let Some(model) = self.model_ref(&models.index(i), text, provider_ids) else {
@@ -100,6 +95,10 @@ impl Checker<'_> {
                 self.warn(&models.index(i), message, None);
             }
         }
+    }
+
+    fn known_provider(&mut self, place: &Place, id: &str, ids: &[String]) {
+        self.known(place, "provider", id, ids.iter().map(String::as_str));
     }
 
     fn model_ref(
@@ -117,12 +116,7 @@ impl Checker<'_> {
             );
             return None;
         };
-        self.known(
-            place,
-            "provider",
-            &model.provider,
-            provider_ids.iter().map(String::as_str),
-        );
+        self.known_provider(place, &model.provider, provider_ids);
         Some(model)
     }
 
@@ -135,12 +129,7 @@ impl Checker<'_> {
     ) -> Option<(String, String)> {
         match (&rule.provider, &rule.model) {
             (Some(provider), None) => {
-                self.known(
-                    &place.key("provider"),
-                    "provider",
-                    provider,
-                    provider_ids.iter().map(String::as_str),
-                );
+                self.known_provider(&place.key("provider"), provider, provider_ids);
                 Some((provider.clone(), provider.clone()))
             }
             (None, Some(text)) => {
