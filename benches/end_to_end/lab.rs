@@ -265,7 +265,8 @@ providers:
     managed_keys: [{{ id: bench-key, value: "sk-bench-0123456789abcdefghijklmn" }}]
     models: [{{ id: bench-model, prices: {{ input: 3, output: 15 }} }}]
 access_keys:
-  - {{ id: bench, sha256: "{digest}" }}
+  - id: bench
+    sha256: "{digest}"
 "#,
             provider = self.provider,
         )
