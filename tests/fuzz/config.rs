@@ -99,7 +99,7 @@ fn usable(config: Config) {
         config
             .accounts
             .iter()
-            .any(|account| account.id == "default")
+            .any(|account| account.spec.id == "default")
     );
     assert!(config.proxy.threads > 0, "someone works");
     static BUILT_IN: OnceLock<Catalog> = OnceLock::new();

@@ -22,21 +22,24 @@ accounts: [{{ id: sales }}]
 "
     ))
     .load();
-    let key = |id: &str, name: &str, digest, role, account: Option<&str>| ApiKey {
-        id: id.to_owned(),
-        name: Some(name.to_owned()),
-        digest: [digest; 32],
-        role,
-        account: account.map(str::to_owned),
-    };
+    let keys: Vec<_> = config
+        .admin
+        .api_keys
+        .iter()
+        .map(|ApiKey { id, spec, digest }| {
+            let role = spec.role.unwrap_or_default();
+            let (name, account) = (spec.name.as_deref(), spec.account.as_deref());
+            (&**id, name, *digest, role, account)
+        })
+        .collect();
     assert_eq!(
-        config.admin.api_keys,
+        keys,
         [
-            key("root", "root", 0x11, Role::Full, None),
-            key(
+            ("root", Some("root"), [0x11; 32], Role::Full, None),
+            (
                 "reports",
-                "Monthly reports",
-                0x22,
+                Some("Monthly reports"),
+                [0x22; 32],
                 Role::UsageOnly,
                 Some("sales")
             ),
@@ -62,8 +65,9 @@ fn the_environment_brings_a_key_with_every_right() {
     let [key] = &config.admin.api_keys[..] else {
         panic!("one key: {:?}", config.admin)
     };
-    assert_eq!((&*key.id, key.role), (ApiKey::ENVIRONMENT, Role::Full));
-    assert_eq!((&key.name, &key.account), (&None, &None));
+    let ApiKey { id, spec, .. } = key;
+    assert_eq!((&**id, spec.role), (ApiKey::ENVIRONMENT, Some(Role::Full)));
+    assert_eq!((&spec.name, &spec.account), (&None, &None));
     assert_eq!(key.digest, token::digest("correct-horse-battery"));
     let shown = format!("{config:?}");
     assert!(!shown.contains("correct-horse"), "the text is not kept");

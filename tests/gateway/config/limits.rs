@@ -42,16 +42,17 @@ fn accounts_are_given_credits() {
         expires_after: days.map(|days| Duration::from_secs(days * 24 * 60 * 60)),
         note: note.to_owned(),
     };
-    let account = |id: &str, grants| Account {
-        id: id.to_owned(),
-        grants,
-    };
+    let accounts: Vec<_> = config
+        .accounts
+        .into_iter()
+        .map(|Account { spec, grants }| (spec.id, grants))
+        .collect();
     assert_eq!(
-        config.accounts,
+        accounts,
         [
-            account("default", vec![]),
-            account(
-                "team",
+            ("default".to_owned(), vec![]),
+            (
+                "team".to_owned(),
                 vec![
                     grant("welcome", 5_000_000_000, Some(365), ""),
                     grant("2026-q1", 1_000, Some(90), "first quarter"),

@@ -855,8 +855,8 @@ fn the_command_line_checks_prints_and_makes_keys() {
     let entry = &rest[rest.find("admin:").unwrap()..];
     let config = Files::one(entry).load();
     let key = &config.admin.api_keys[0];
-    assert_eq!((&*key.id, key.role), ("root", Role::ReadOnly));
-    assert_eq!(key.name.as_deref(), Some("On call"));
+    assert_eq!((&*key.id, key.spec.role), ("root", Some(Role::ReadOnly)));
+    assert_eq!(key.spec.name.as_deref(), Some("On call"));
     assert_eq!(key.digest, tollgate_config::secrets::token::digest(token));
     assert_eq!(
         tollgate_config::secrets::token::parse_admin(token)
