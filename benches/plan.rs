@@ -9,7 +9,8 @@ use tollgate_base::Secret;
 use tollgate_base::clock;
 use tollgate_config::access::ProviderKey;
 use tollgate_config::catalog::{BaseUrl, Provider, TimeoutOverrides};
-use tollgate_failover::{Class, Health, Machine, Outcome, Target, plan};
+use tollgate_config::types::KeySelection;
+use tollgate_failover::{Class, Health, Machine, Outcome, Selection, Session, Target, plan};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
@@ -107,6 +108,7 @@ fn bench(c: &mut Criterion) {
                 b.iter(|| {
                     plan(
                         black_box(&targets),
+                        &Selection::ORDERED,
                         |candidate| health.cooling(candidate, "a", Class::Answers, now),
                         now,
                         true,
@@ -114,7 +116,7 @@ fn bench(c: &mut Criterion) {
                 });
             });
         }
-        let made = plan(&targets, |_| None, now, true);
+        let made = plan(&targets, &Selection::ORDERED, |_| None, now, true);
         group.bench_function(format!("{name}, machine to commit"), |b| {
             b.iter(|| {
                 let mut machine = Machine::new(black_box(&made), now, Duration::from_secs(120));
@@ -124,13 +126,39 @@ fn bench(c: &mut Criterion) {
             });
         });
     }
+    for keys in [2, 4, 16] {
+        let upstream = upstream("a", keys);
+        let session = Session::named("default", b"0199a213-81c0-7800-8aa1-bbab2a035a53");
+        for (chosen, otherwise) in [
+            ("in order", KeySelection::Ordered),
+            ("by session", KeySelection::Session),
+        ] {
+            let selection = Selection {
+                otherwise,
+                session: &|| session,
+            };
+            group.bench_function(format!("{keys} keys {chosen}"), |b| {
+                b.iter(|| {
+                    let targets = [target(0, &upstream)];
+                    plan(black_box(&targets), &selection, |_| None, now, true)
+                });
+            });
+        }
+    }
     group.finish();
 
     let upstream = upstream("a", 1);
-    let one = plan(&[target(0, &upstream)], |_| None, now, true).remove(0);
+    let made = plan(
+        &[target(0, &upstream)],
+        &Selection::ORDERED,
+        |_| None,
+        now,
+        true,
+    );
+    let one = &made[0];
     for (state, health) in [("nothing cools", &warm), ("one cools", &cold)] {
         c.bench_function(&format!("cool-down check, {state}"), |b| {
-            b.iter(|| health.cooling(black_box(&one), "a", Class::Answers, now));
+            b.iter(|| health.cooling(black_box(one), "a", Class::Answers, now));
         });
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The files in the order in which a request meets them:
 //!
-//! 1. [`mod@plan`] turns resolved models into an ordered list of candidates;
+//! 1. [`mod@plan`] turns resolved models into an ordered list of candidates, with [`session`] where keys stand equal;
 //! 2. [`machine`] walks that list, one attempt after another, until commit or until nothing is left;
 //! 3. [`cause`] reads in an error's body whose fault it is;
 //! 4. `classify` says what an attempt's outcome means: next candidate, provider or model, or stop;
@@ -26,6 +26,7 @@ pub mod machine;
 pub mod plan;
 pub mod retry_after;
 pub mod scope;
+pub mod session;
 #[cfg(test)]
 mod testing;
 
@@ -35,7 +36,8 @@ pub use classify::{ConnectFailure, Outcome};
 pub use cooldown::Cooldowns;
 pub use health::{Health, Learnt};
 pub use machine::{Attempt, Ending, Machine, Step};
-pub use plan::{Candidate, Target, plan};
+pub use plan::{Candidate, Selection, Target, plan};
 pub use retry_after::retry_after;
 pub use scope::{Class, Scope};
+pub use session::{Session, SessionHasher};
 pub use tollgate_config::Retry;

@@ -1,8 +1,9 @@
 //! The plan: candidates in the order in which they are tried.
 //!
 //! Models in the order the request lists them; for each model the routing rule's steps in order; for
-//! each step its keys in order; without a rule the account's own keys, then managed ones. Then those
-//! that are cooling down move to the end, ordered by how soon they end. Nothing is dropped for cooling.
+//! each step its keys in order, or in the session's order if the step leaves the choice to it; without a rule the
+//! account's own keys, then managed ones. Then those that are cooling down move to the end, ordered by how soon they
+//! end, so that a session is back with its key when that has ended. Nothing is dropped for cooling.
 //!
 //! Invariant: a plan never holds the same (provider, upstream model, key) twice, and all candidates of
 //! one (provider, upstream model) carry the same `model_index`.
@@ -12,8 +13,10 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use super::session::Session;
 use tollgate_config::access::{ProviderKey, Step};
 use tollgate_config::catalog::{Model, Provider};
+use tollgate_config::types::KeySelection;
 use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
@@ -107,18 +110,36 @@ impl fmt::Display for Candidate {
     }
 }
 
+/// Which of several keys is tried first.
+pub struct Selection<'a> {
+    /// How keys are chosen where a step does not say, and without a rule.
+    pub otherwise: KeySelection,
+    /// The session of the request; asked for only where it decides something, which may be more than once.
+    pub session: &'a dyn Fn() -> Session,
+}
+
+impl Selection<'_> {
+    /// Keys in their order, whatever the session, unless a step says otherwise.
+    pub const ORDERED: Selection<'static> = Selection {
+        otherwise: KeySelection::Ordered,
+        session: &|| Session::alone(0),
+    };
+}
+
 /// Returns the candidates of a request, in order; at most `MAX_CANDIDATES`, empty if no target has a key.
 ///
 /// `cooling` says until when a candidate had better be left alone. With `failover` off the
 /// plan is the first candidate, cooling or not: another model or key is what the caller declined.
 pub fn plan(
     targets: &[Target<'_>],
+    selection: &Selection<'_>,
     cooling: impl Fn(&Candidate) -> Option<Instant>,
     now: Instant,
     failover: bool,
 ) -> Vec<Candidate> {
     let most = if failover { MAX_CANDIDATES } else { 1 };
     let mut builder = Builder {
+        selection,
         plan: Vec::new(),
         most,
         index: None,
@@ -158,7 +179,8 @@ fn cooling_last(
 }
 
 /// Collects candidates, each once.
-struct Builder {
+struct Builder<'a> {
+    selection: &'a Selection<'a>,
     plan: Vec<Candidate>,
     most: usize,
     /// Built when the plan grows beyond [`SEARCHED`].
@@ -183,7 +205,7 @@ impl Index {
     }
 }
 
-impl Builder {
+impl Builder<'_> {
     fn full(&self) -> bool {
         self.plan.len() >= self.most
     }
@@ -196,29 +218,53 @@ impl Builder {
             KeyKind::Managed => target.managed_keys,
         };
         let Some(steps) = target.steps else {
-            self.add_keys(target, model_index, target.user_keys.iter());
-            self.add_keys(target, model_index, target.managed_keys.iter());
+            for keys in [target.user_keys, target.managed_keys] {
+                self.add_keys(target, model_index, keys, None);
+            }
             return;
         };
         for step in steps {
-            let keys = of_kind(step.kind);
-            match &step.keys {
-                None => self.add_keys(target, model_index, keys.iter()),
-                Some(ids) => {
-                    let named = ids
-                        .iter()
-                        .filter_map(|id| keys.iter().find(|key| key.id == *id));
-                    self.add_keys(target, model_index, named);
+            self.add_keys(target, model_index, of_kind(step.kind), Some(step));
+        }
+    }
+
+    /// The keys that a step names, in its order or in the session's; without a step all of them.
+    fn add_keys(
+        &mut self,
+        target: &Target<'_>,
+        model_index: usize,
+        keys: &[Arc<ProviderKey>],
+        step: Option<&Step>,
+    ) {
+        let names = step.and_then(|step| step.keys.as_deref());
+        let selection = step.and_then(|step| step.selection);
+        let session = match selection.unwrap_or(self.selection.otherwise) {
+            KeySelection::Session if names.map_or(keys.len(), <[_]>::len) > 1 => {
+                Some((self.selection.session)())
+            }
+            KeySelection::Session | KeySelection::Ordered => None,
+        };
+        let named = |ids: &'_ [Arc<str>]| -> Vec<&Arc<ProviderKey>> {
+            let found = ids.iter().map(|id| keys.iter().find(|key| key.id == *id));
+            found.flatten().collect()
+        };
+        match (names, session) {
+            (None, None) => self.add_all(target, model_index, keys),
+            (names, session) => {
+                let mut chosen = names.map_or_else(|| keys.iter().collect(), named);
+                if let Some(session) = session {
+                    session.sort(&mut chosen, |key| (&*key.id, weight(step, &key.id)));
                 }
+                self.add_all(target, model_index, chosen);
             }
         }
     }
 
-    fn add_keys<'k>(
+    fn add_all<'k>(
         &mut self,
         target: &Target<'_>,
         model_index: usize,
-        keys: impl Iterator<Item = &'k Arc<ProviderKey>>,
+        keys: impl IntoIterator<Item = &'k Arc<ProviderKey>>,
     ) {
         for key in keys {
             if self.full() {
@@ -265,6 +311,13 @@ impl Builder {
             .get(&(target.provider.id.clone(), target.upstream_model.clone()))
             .copied()
     }
+}
+
+/// A key's share of the sessions among the step's keys.
+fn weight(step: Option<&Step>, key: &str) -> u32 {
+    let weights = step.map_or(&[][..], |step| &*step.weights);
+    let own = weights.iter().find(|(id, _)| **id == *key);
+    own.map_or(1, |(_, weight)| *weight)
 }
 
 #[cfg(test)]

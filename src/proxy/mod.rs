@@ -22,6 +22,7 @@ mod body;
 mod closing;
 mod connection;
 mod context;
+mod conversation;
 mod cooldowns;
 mod cors;
 mod count;

@@ -23,6 +23,8 @@ pub static X_TOLLGATE_COMMIT: HeaderName = HeaderName::from_static("x-tollgate-c
 pub static X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
 /// Whether a client declines failover.
 pub static X_TOLLGATE_FAILOVER: HeaderName = HeaderName::from_static("x-tollgate-failover");
+/// What a client calls the conversation, so that its turns meet their prompt cache.
+pub static X_TOLLGATE_SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
 /// After which refusal a client wants no other model: `content_filter` or `none`.
 pub static X_TOLLGATE_STOP_ON: HeaderName = HeaderName::from_static("x-tollgate-stop-on");
 /// The model that answers, as its provider knows it.

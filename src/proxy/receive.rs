@@ -12,7 +12,7 @@ use super::local::Destination;
 use super::shared::Shared;
 use super::shares::{COUNT_EVERY, COUNTS};
 use super::websocket::kept;
-use super::{admit, authenticate, body, cors, credits, local, names, reply, route};
+use super::{admit, authenticate, body, conversation, cors, credits, local, names, reply, route};
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
 use tollgate_wire::{Endpoint, GatewayError};
@@ -129,6 +129,8 @@ async fn walk(
     admit::check(aside, key, body, asked.unseen, &planned).await?;
     credits::payable(shared, caller, body, &asked, &mut planned)?;
     let translation = &mut ctx.translation;
+    let head = session.req_header();
+    translation.hints = conversation::hints(head, caller, body, &planned);
     translation.prepare(aside, body, key, &mut planned).await?;
     let bill = credits::open(shared, caller, &ctx.request_id, body, asked, &planned).await?;
     if let Err(refusal) = admit::place(shared, caller, &mut ctx.has) {

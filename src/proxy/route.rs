@@ -5,11 +5,12 @@ use std::sync::Arc;
 use pingora_http::RequestHeader;
 
 use super::context::Caller;
+use super::conversation;
 use super::names;
 use tollgate_base::clock;
 use tollgate_config::access::{AccessKey, Snapshot, Step};
 use tollgate_config::catalog::{Provider, Resolved, Unknown};
-use tollgate_failover::{Candidate, Class, Health, Target};
+use tollgate_failover::{Candidate, Class, Health, Selection, Target};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::error::Code;
 use tollgate_wire::request::RequestBody;
@@ -52,7 +53,11 @@ pub fn plan(
     let class = Class::from(endpoint);
     let cooling = |candidate: &Candidate| health.cooling(candidate, &key.account, class, now);
     let failover = failover_wanted(snapshot, key, head);
-    let candidates = tollgate_failover::plan(&targets, cooling, now, failover);
+    let selection = Selection {
+        otherwise: snapshot.config.key_selection,
+        session: &conversation::once(head, caller, body),
+    };
+    let candidates = tollgate_failover::plan(&targets, &selection, cooling, now, failover);
     if !candidates.is_empty() {
         return Ok(candidates);
     }

@@ -83,7 +83,7 @@ fn worded(
 /// Whether a member of a translated body is the translation's own, so that the client misses nothing without it.
 fn is_added(client: &RequestBody, name: &str) -> bool {
     match name {
-        "stream_options" | "store" | "include" => !client.can_strip(name),
+        "stream_options" | "store" | "include" | "prompt_cache_key" => !client.can_strip(name),
         "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
             client.max_output_tokens().is_none()
         }

@@ -85,6 +85,7 @@ fn is_own(name: &str) -> bool {
             | "x-api-key"
             | "x-request-id"
             | "x-tollgate-failover"
+            | "x-tollgate-session"
     )
 }
 

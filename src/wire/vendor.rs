@@ -58,6 +58,8 @@ pub struct Rules {
     pub nine_letter_ids: bool,
     /// Whether a user's message may not follow a tool's.
     pub assistant_after_tool: bool,
+    /// Whether requests of one conversation are kept together by a `prompt_cache_key`.
+    pub cache_key: bool,
     /// Whether the names of what a tool takes are 1 to 64 letters, digits, `_`, `.` and `-`.
     pub plain_properties: bool,
 }
@@ -70,6 +72,7 @@ const UNKNOWN: Rules = Rules {
     prefers_chat: false,
     nine_letter_ids: false,
     assistant_after_tool: false,
+    cache_key: false,
     plain_properties: false,
 };
 
@@ -113,9 +116,11 @@ impl Vendor {
             return UNKNOWN;
         };
         match vendor {
-            // Members of messages that are not in the reference are refused.
+            // Members of messages that are not in the reference are refused. "Prompt caching": requests of one prefix and one
+            // key go to the machine that has them.
             Vendor::Openai => Rules {
                 thoughts: Some(Thoughts::Nowhere),
+                cache_key: true,
                 ..UNKNOWN
             },
             // The same; and what its API answers to other names (anthropics/claude-code#79418).

@@ -10,7 +10,7 @@ use tollgate_wire::coding::Coding;
 use tollgate_wire::headers::{asked, may_return};
 
 /// What belongs to one connection or one side, and is never the other side's.
-const OWN: [&str; 22] = [
+const OWN: [&str; 23] = [
     "alt-svc",
     "api-key",
     "authorization",
@@ -33,6 +33,7 @@ const OWN: [&str; 22] = [
     "x-api-key",
     "x-forwarded-for",
     "x-tollgate-failover",
+    "x-tollgate-session",
 ];
 
 /// Lines `name: value`.

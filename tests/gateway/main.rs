@@ -26,4 +26,5 @@ mod ledger;
 mod operations;
 mod policy;
 mod reconcile;
+mod sessions;
 mod websocket;

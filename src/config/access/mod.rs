@@ -64,6 +64,9 @@ pub struct Configuration {
     pub rules: Vec<Rule>,
     /// Whether failed requests go on to another candidate; `None` leaves it to the global `failover`.
     pub failover: Option<bool>,
+    /// Whether providers are told what to keep of a translated prompt, where the client does not say; `None` leaves it to
+    /// the global `cache_hints`.
+    pub cache_hints: Option<bool>,
     /// Overrides the global retries.
     pub retry: types::Retry,
     /// When an answer begins to leave: from then on no other candidate is tried.
@@ -135,6 +138,10 @@ pub struct Step {
     pub kind: KeyKind,
     /// Their ids, in the order to try; `None`: all of this kind that the provider has.
     pub keys: Option<Vec<Arc<str>>>,
+    /// Which of them is tried first; `None` leaves it to the global `key_selection`.
+    pub selection: Option<types::KeySelection>,
+    /// Keys whose share of the sessions is not 1; 1 to 1,000.
+    pub weights: Box<[(Arc<str>, u32)]>,
 }
 
 /// A credential that a provider accepts.

@@ -117,6 +117,7 @@ impl From<&types::Configuration> for Configuration {
             options: written.access.options.allow.clone(),
             rules: written.router.rules.iter().filter_map(rule).collect(),
             failover: written.failover,
+            cache_hints: written.cache_hints,
             retry: written.retry.clone(),
             commit: written.commit.unwrap_or_default(),
             stop_on: written.stop_on.clone(),
@@ -142,15 +143,19 @@ fn rule(written: &types::Rule) -> Option<Rule> {
         (None, None) => return None,
     };
     let steps = written.steps.iter().map(|step| {
-        let (kind, keys) = match step {
-            types::Step::User { keys } => (KeyKind::User, keys),
-            types::Step::Managed { keys } => (KeyKind::Managed, keys),
+        let (kind, chosen) = match step {
+            types::Step::User(chosen) => (KeyKind::User, chosen),
+            types::Step::Managed(chosen) => (KeyKind::Managed, chosen),
         };
+        let weights = chosen.weights.iter();
         Step {
             kind,
-            keys: keys
-                .as_ref()
+            keys: (chosen.keys.as_ref())
                 .map(|ids| ids.iter().map(|id| Arc::from(id.as_str())).collect()),
+            selection: chosen.key_selection,
+            weights: weights
+                .map(|(id, weight)| (Arc::from(id.as_str()), *weight))
+                .collect(),
         }
     });
     Some(Rule {

@@ -20,7 +20,8 @@ pub(crate) use admin::Admin;
 pub use admin::{ApiKey, Quotas};
 pub use bounds::{Retry, Timeouts};
 pub use callers::{
-    Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, Router, Rule, Step, StopOn,
+    Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, KeySelection, Router,
+    Rule, Step, StepKeys, StopOn,
 };
 pub use feeds::{PriceFeed, PriceFeeds, PriceFormat};
 pub(crate) use ledger::BankKind;
@@ -52,6 +53,11 @@ pub struct File {
     pub limits: TokenLimits,
     /// Whether a failed candidate is followed by the next one. Default true.
     pub failover: Option<bool>,
+    /// Which of several keys is tried first, where a routing rule's step does not say. Default `ordered`.
+    pub key_selection: Option<KeySelection>,
+    /// Whether providers are told what to keep of a translated prompt, where the client does not say: Anthropic by
+    /// `cache_control`, OpenAI by `prompt_cache_key`. Default true.
+    pub cache_hints: Option<bool>,
     /// Whether a candidate is tried again.
     pub retry: Retry,
     /// What is written about each request.

@@ -43,6 +43,10 @@ pub struct Config {
     pub limits: types::TokenLimits,
     /// Whether a failed candidate is followed by the next one.
     pub failover: bool,
+    /// Which of several keys is tried first, where a step does not say.
+    pub key_selection: types::KeySelection,
+    /// Whether providers are told what to keep of a translated prompt, where the client does not say.
+    pub cache_hints: bool,
     /// Whether a candidate is tried again.
     pub retry: Retry,
     /// Where a line about each request goes.

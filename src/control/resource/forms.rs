@@ -30,6 +30,8 @@ forms! {
         access: Access,
         router: Router,
         failover: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_hints: Option<bool>,
         #[serde(skip_serializing_if = "Retry::says_nothing")]
         retry: Retry,
         #[serde(skip_serializing_if = "Option::is_none")]

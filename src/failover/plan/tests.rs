@@ -48,6 +48,8 @@ fn step(kind: KeyKind, keys: Option<&[&str]>) -> Step {
     Step {
         kind,
         keys: keys.map(|ids| ids.iter().map(|&id| id.into()).collect()),
+        selection: None,
+        weights: Box::default(),
     }
 }
 
@@ -70,6 +72,7 @@ fn without_a_rule_user_keys_come_before_managed_ones() {
     );
     let plan = plan(
         &[a.target(0, None), b.target(1, None)],
+        &Selection::ORDERED,
         warm,
         tollgate_base::clock::now(),
         true,
@@ -92,6 +95,7 @@ fn a_rule_says_which_keys_in_which_order() {
     ];
     let all = plan(
         &[a.target(0, Some(&steps))],
+        &Selection::ORDERED,
         warm,
         tollgate_base::clock::now(),
         true,
@@ -104,6 +108,7 @@ fn a_rule_says_which_keys_in_which_order() {
     );
     let none = plan(
         &[a.target(0, Some(&[]))],
+        &Selection::ORDERED,
         warm,
         tollgate_base::clock::now(),
         true,
@@ -123,7 +128,13 @@ fn a_model_listed_twice_is_planned_once_under_its_first_place() {
         b.target(1, None),
         a.target(2, None),
     ];
-    let plan = plan(&targets, warm, tollgate_base::clock::now(), true);
+    let plan = plan(
+        &targets,
+        &Selection::ORDERED,
+        warm,
+        tollgate_base::clock::now(),
+        true,
+    );
     assert_eq!(
         names(&plan),
         ["m a-u1", "m b-u1", "m a-u2"],
@@ -149,7 +160,13 @@ fn cooling_goes_to_the_end_soonest_first() {
         (_, "b") => at(5),
         _ => None,
     };
-    let all = plan(&[a.target(0, None), b.target(1, None)], cooling, now, true);
+    let all = plan(
+        &[a.target(0, None), b.target(1, None)],
+        &Selection::ORDERED,
+        cooling,
+        now,
+        true,
+    );
     let expected = ["m a-u1", "m a-u2", "n b-u1", "n b-u2", "m a-u3"];
     assert_eq!(
         names(&all),
@@ -168,6 +185,7 @@ fn without_failover_the_first_candidate_stays_the_first() {
     let all_cool = |_: &Candidate| Some(now + Duration::from_secs(9));
     let only = plan(
         &[a.target(0, None), b.target(1, None)],
+        &Selection::ORDERED,
         all_cool,
         now,
         false,
@@ -176,6 +194,7 @@ fn without_failover_the_first_candidate_stays_the_first() {
     let keyless = fixture("c", "o", &[], &[]);
     let next = plan(
         &[keyless.target(0, None), b.target(1, None)],
+        &Selection::ORDERED,
         warm,
         now,
         false,
@@ -198,7 +217,13 @@ fn a_request_that_lists_ten_thousand_models() {
         .enumerate()
         .map(|(i, f)| f.target(i, None))
         .collect();
-    let plan = plan(&targets, warm, tollgate_base::clock::now(), true);
+    let plan = plan(
+        &targets,
+        &Selection::ORDERED,
+        warm,
+        tollgate_base::clock::now(),
+        true,
+    );
     assert_eq!(plan.len(), MAX_CANDIDATES);
     assert_eq!(plan[MAX_CANDIDATES - 1].model_index, MAX_CANDIDATES / 2 - 1);
 }
@@ -208,6 +233,7 @@ fn a_candidate_shows_neither_its_key_nor_control_characters() {
     let a = fixture("a", "m\r\n\u{1b}[31m", &["u"], &[]);
     let plan = plan(
         &[a.target(0, None)],
+        &Selection::ORDERED,
         warm,
         tollgate_base::clock::now(),
         true,
@@ -216,6 +242,7 @@ fn a_candidate_shows_neither_its_key_nor_control_characters() {
     let a = fixture("a", &"é".repeat(10_000), &["u"], &[]);
     let plan = super::plan(
         &[a.target(0, None)],
+        &Selection::ORDERED,
         warm,
         tollgate_base::clock::now(),
         true,
@@ -295,7 +322,7 @@ proptest! {
         let now = tollgate_base::clock::now();
         let cooling = |c: &Candidate| Some(now + Duration::from_secs(until(&c.key)));
 
-        let made = plan(&targets, cooling, now, true);
+        let made = plan(&targets, &Selection::ORDERED, cooling, now, true);
         prop_assert_eq!(names(&made), reference(&targets, until));
         for (i, a) in made.iter().enumerate() {
             for b in &made[..i] {
@@ -303,7 +330,136 @@ proptest! {
                 prop_assert_eq!(a.upstream_model == b.upstream_model, a.model_index == b.model_index);
             }
         }
-        let first = plan(&targets, warm, now, true);
-        prop_assert_eq!(names(&plan(&targets, cooling, now, false)), names(&first[..first.len().min(1)]));
+        let first = plan(&targets, &Selection::ORDERED, warm, now, true);
+        prop_assert_eq!(names(&plan(&targets, &Selection::ORDERED, cooling, now, false)), names(&first[..first.len().min(1)]));
+    }
+}
+
+/// A provider's keys `0`, `1`, …, of which some are there.
+fn keys_of(there: impl Iterator<Item = usize>) -> Fixture {
+    let ids: Vec<String> = there.map(|id| id.to_string()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    fixture("p", "m", &ids, &[])
+}
+
+fn chosen(
+    keys: &Fixture,
+    steps: Option<&[Step]>,
+    session: Session,
+    cooling: impl Fn(&Candidate) -> Option<Instant>,
+    failover: bool,
+) -> Vec<String> {
+    let selection = Selection {
+        otherwise: KeySelection::Session,
+        session: &|| session,
+    };
+    let target = [keys.target(0, steps)];
+    let now = tollgate_base::clock::now();
+    names(&plan(&target, &selection, cooling, now, failover))
+}
+
+/// The weights of keys `p-0`, `p-1`, …, which are left to the session.
+fn weighted(weights: &[u32]) -> Step {
+    let weights = weights.iter().enumerate();
+    Step {
+        selection: Some(KeySelection::Session),
+        weights: weights
+            .map(|(id, weight)| (format!("p-{id}").into(), *weight))
+            .collect(),
+        ..step(KeyKind::User, None)
+    }
+}
+
+#[test]
+fn a_step_that_says_ordered_stays_plain() {
+    let keys = keys_of(0..4);
+    let steps = [Step {
+        selection: Some(KeySelection::Ordered),
+        ..step(KeyKind::User, Some(&["p-2", "p-0", "p-3"]))
+    }];
+    for session in 0..100 {
+        let made = chosen(&keys, Some(&steps), Session::alone(session), warm, true);
+        assert_eq!(made, ["m p-2", "m p-0", "m p-3"]);
+    }
+}
+
+#[test]
+fn no_session_is_asked_for_where_there_is_no_choice() {
+    let (one, two) = (keys_of(0..1), keys_of(0..2));
+    let asked = std::cell::Cell::new(0);
+    let selection = Selection {
+        otherwise: KeySelection::Session,
+        session: &|| {
+            asked.set(asked.get() + 1);
+            Session::alone(1)
+        },
+    };
+    let now = tollgate_base::clock::now();
+    plan(&[one.target(0, None)], &selection, warm, now, true);
+    assert_eq!(asked.get(), 0);
+    plan(&[two.target(0, None)], &selection, warm, now, true);
+    assert_eq!(asked.get(), 1);
+}
+
+/// Within five standard deviations of what its weight promises, of sessions that are not random at all.
+#[test]
+fn keys_serve_sessions_by_their_weights() {
+    const SESSIONS: u32 = 20_000;
+    for weights in [&[1, 1, 1, 1][..], &[1, 3], &[5, 1, 2], &[1000, 1000, 500]] {
+        let (keys, steps) = (keys_of(0..weights.len()), [weighted(weights)]);
+        let mut served = vec![0_u32; weights.len()];
+        for number in 0..SESSIONS {
+            let session = Session::named("default", format!("session {number}").as_bytes());
+            let made = chosen(&keys, Some(&steps), session, warm, false);
+            let first: usize = made[0].strip_prefix("m p-").unwrap().parse().unwrap();
+            served[first] += 1;
+        }
+        let all: u32 = weights.iter().sum();
+        for (served, weight) in served.iter().zip(weights) {
+            let share = f64::from(*weight) / f64::from(all);
+            let expected = share * f64::from(SESSIONS);
+            let off = (f64::from(*served) - expected).abs();
+            let deviation = (expected * (1.0 - share)).sqrt();
+            assert!(off < 5.0 * deviation, "{weights:?}: {served} of {expected}");
+        }
+    }
+}
+
+proptest! {
+    /// What the rest of the order is, none that comes, goes or cools changes: a lost key moves its own sessions only,
+    /// each to the key that is next in its order, and they are back when it is.
+    #[test]
+    fn a_key_moves_no_sessions_but_its_own(
+        session in any::<u64>(),
+        weights in prop::collection::vec(1_u32..1000, 2..12),
+        gone in any::<prop::sample::Index>(),
+        named in any::<bool>(),
+    ) {
+        let session = Session::alone(session);
+        let gone = gone.index(weights.len());
+        let ids: Vec<String> = (0..weights.len()).rev().map(|id| format!("p-{id}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let step = Step { keys: step(KeyKind::User, named.then_some(&ids)).keys, ..weighted(&weights) };
+        let steps = [step];
+        let (all, fewer) = (keys_of(0..weights.len()), keys_of((0..weights.len()).filter(|id| *id != gone)));
+        let whole = chosen(&all, Some(&steps), session, warm, true);
+        prop_assert_eq!(whole.len(), weights.len());
+
+        let name = format!("m p-{gone}");
+        let mut rest = whole.clone();
+        rest.retain(|key| *key != name);
+        prop_assert_eq!(&chosen(&fewer, Some(&steps), session, warm, true), &rest);
+        let until = tollgate_base::clock::now() + Duration::from_secs(60);
+        let cooling = |candidate: &Candidate| (names(std::slice::from_ref(candidate))[0] == name).then_some(until);
+        rest.push(name.clone());
+        prop_assert_eq!(&chosen(&all, Some(&steps), session, cooling, true), &rest);
+        prop_assert_eq!(&chosen(&all, Some(&steps), session, warm, false)[..], &whole[..1]);
+    }
+
+    #[test]
+    fn one_account_does_not_steer_another(name in "[a-z]{1,12}", one in "[a-z]{1,8}", other in "[a-z]{1,8}") {
+        prop_assume!(one != other);
+        prop_assert_ne!(Session::named(&one, name.as_bytes()), Session::named(&other, name.as_bytes()));
+        prop_assert_eq!(Session::named(&one, name.as_bytes()), Session::named(&one, name.as_bytes()));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::CacheHints;
 use crate::proxy::aside::LARGE;
 use tollgate_config::catalog::Capabilities;
 use tollgate_failover::Candidate;
@@ -45,6 +46,8 @@ pub(super) struct Job {
     pub candidate: Candidate,
     /// The most tokens that its answer may have.
     pub most: Option<u64>,
+    /// What its provider is told for the sake of its prompt cache.
+    pub hints: CacheHints,
 }
 
 /// What a job came to.
@@ -82,7 +85,12 @@ impl Job {
     }
 
     fn write(&self, conversation: &Conversation) -> Result<Carried, Option<Refusal>> {
-        let target = target(&self.candidate, self.most);
+        let cache_key = self.hints.session.map(|session| session.to_string());
+        let target = Target {
+            cache_marks: self.hints.wanted,
+            cache_key: cache_key.as_deref(),
+            ..target(&self.candidate, self.most)
+        };
         let mut first = None;
         for surface in self.surfaces() {
             let written = translate::write(conversation, surface, &target);

@@ -14,7 +14,7 @@ use job::{Addressee, Done, Job, Read};
 
 use super::aside::{Aside, LARGE};
 use tollgate_config::access::{AccessKey, least};
-use tollgate_failover::{Candidate, Machine};
+use tollgate_failover::{Candidate, Machine, Session};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::translate::Refusal;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
@@ -31,6 +31,17 @@ pub struct RequestTranslation {
     known: Vec<(Addressee, bool)>,
     /// The candidates that are left have been looked at.
     pruned: bool,
+    /// What providers are told for the sake of their prompt caches.
+    pub hints: CacheHints,
+}
+
+/// What providers are told for the sake of their prompt caches where the client says nothing.
+#[derive(Clone, Copy, Default)]
+pub struct CacheHints {
+    /// Whether they are told anything.
+    pub wanted: bool,
+    /// The conversation, for those that keep requests of one together.
+    pub session: Option<Session>,
 }
 
 impl RequestTranslation {
@@ -177,6 +188,7 @@ impl RequestTranslation {
             bytes: body.bytes().clone(),
             read: self.read.clone(),
             candidate: candidate.clone(),
+            hints: self.hints,
             most: most_output(key, candidate),
         }
     }

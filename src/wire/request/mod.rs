@@ -20,6 +20,7 @@ mod index;
 mod names;
 mod render;
 mod scan;
+mod session;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -44,6 +44,18 @@ pub(super) fn prompt(body: &RequestBody, sink: &mut dyn FnMut(&str)) -> u64 {
     known
 }
 
+/// Hands the texts of a value to `sink`, which may end anywhere.
+pub(super) fn texts(json: &[u8], sink: &mut dyn FnMut(&str)) {
+    let mut walk = Walk {
+        json,
+        at: 0,
+        frames: Vec::new(),
+        media: 0,
+        sink,
+    };
+    walk.run();
+}
+
 /// The most tokens of one picture, and of one file or sealed thought, about; as in [`super::asked`].
 const PICTURE: u64 = super::asked::IMAGE;
 const FILE: u64 = super::asked::FILE;

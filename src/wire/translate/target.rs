@@ -38,6 +38,11 @@ pub struct Target<'a> {
     pub capabilities: Capabilities,
     /// What the provider wants besides.
     pub rules: Rules,
+    /// Whether an Anthropic model is told what to keep of the prompt, where the client says nothing of it.
+    pub cache_marks: bool,
+    /// What the conversation is called towards a provider that keeps requests of one together, if the client has no name
+    /// for it.
+    pub cache_key: Option<&'a str>,
 }
 
 /// Whether a model thinks before it answers.
@@ -107,6 +112,8 @@ impl<'a> Target<'a> {
             },
             capabilities: Capabilities::default(),
             rules: Vendor::rules(None),
+            cache_marks: false,
+            cache_key: None,
         }
     }
 
@@ -193,6 +200,15 @@ impl<'a> Target<'a> {
             Thinks::Never => Thoughts::Nowhere,
             _ => known,
         })
+    }
+
+    /// What requests of the conversation have in common: the client's word for it, or ours.
+    pub(super) fn cache_key(&self, clients: Option<&str>) -> Option<String> {
+        let made = || {
+            let taken = self.rules.cache_key && self.takes("prompt_cache_key");
+            self.cache_key.filter(|_| taken)
+        };
+        clients.or_else(made).map(str::to_owned)
     }
 
     /// Whether a top-level field stays in the request.

@@ -118,6 +118,41 @@ async fn a_configuration_is_made_shown_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_step_s_keys_are_chosen_by_session_and_weight() {
+    let api = Api::start(builder()).await;
+    let key = |name: &str, weight: Value| {
+        let mut key = json!({"name": name, "value": VALUE});
+        if !weight.is_null() {
+            key["weight"] = weight;
+        }
+        key
+    };
+    let body = |strategy: &str, weight: Value| {
+        let keys = [key("big", weight), key("small", Value::Null)];
+        let step = json!({"type": "user", "keys": keys, "keySelectionStrategy": strategy});
+        json!({"name": "n", "router": {"rules": [{"provider": "openai", "steps": [step]}]}})
+    };
+    let made = api.create(PATH, body("session", json!(3))).await;
+    let step = &made["router"]["rules"][0]["steps"][0];
+    assert_eq!(step["keySelectionStrategy"], "session");
+    assert_eq!(
+        (&step["keys"][0]["weight"], &step["keys"][1]["weight"]),
+        (&json!(3), &Value::Null)
+    );
+    let path = format!("{PATH}/{}", id(&made));
+    assert_eq!(api.get(&path).await, made);
+    for (strategy, weight) in [
+        ("ordered", json!(3)),
+        ("session", json!(0)),
+        ("session", json!(1001)),
+        ("random", Value::Null),
+    ] {
+        api.expect(422, "POST", PATH, Some(body(strategy, weight)))
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_a_configuration_is_told_at_once() {
     let api = Api::start(builder()).await;
     let made = async |provider: &str, source: &str, account: &str| {

@@ -9,7 +9,7 @@ use crate::secrets::token;
 use crate::yaml::nearest::did_you_mean_or_list;
 use crate::yaml::place::Place;
 use crate::yaml::types;
-use crate::yaml::types::Step;
+use crate::yaml::types::{KeySelection, Step, StepKeys};
 use crate::yaml::valid::AccessKey;
 
 /// What an id that stands in a token is.
@@ -172,11 +172,12 @@ impl Checker<'_> {
             );
         }
         for (i, step) in steps.iter().enumerate() {
-            let (kind, other, keys) = match step {
-                Step::User { keys } => ("user", "managed", keys),
-                Step::Managed { keys } => ("managed", "user", keys),
+            let (kind, other, chosen) = match step {
+                Step::User(chosen) => ("user", "managed", chosen),
+                Step::Managed(chosen) => ("managed", "user", chosen),
             };
-            let place = place.index(i).key("keys");
+            let step = place.index(i);
+            let (place, keys) = (step.key("keys"), &chosen.keys);
             if keys.as_ref().is_some_and(Vec::is_empty) {
                 let hint = Some("leave it out for all of the provider's keys".to_owned());
                 self.warn(
@@ -187,6 +188,43 @@ impl Checker<'_> {
             }
             for (i, key) in keys.iter().flatten().enumerate() {
                 self.step_key(&place.index(i), key, (kind, other), provider_id, providers);
+            }
+            self.weights(
+                &step.key("weights"),
+                chosen,
+                (kind, other),
+                provider_id,
+                providers,
+            );
+        }
+    }
+
+    /// Weights are of the step's own keys, and of sessions only.
+    fn weights(
+        &mut self,
+        place: &Place,
+        chosen: &StepKeys,
+        kinds: (&str, &str),
+        provider_id: &str,
+        providers: &[types::Provider],
+    ) {
+        if chosen.key_selection == Some(KeySelection::Ordered) && !chosen.weights.is_empty() {
+            let hint = Some("write `key_selection: session`, or leave `weights` out".to_owned());
+            self.fault(place, "keys that are tried in order have no weights", hint);
+        }
+        for (id, weight) in &chosen.weights {
+            let place = place.key(id);
+            if !(1..=1000).contains(weight) {
+                let hint = Some("a key that is to serve nothing is left out of `keys`".to_owned());
+                self.fault(&place, format!("{weight} is not between 1 and 1000"), hint);
+            }
+            match &chosen.keys {
+                Some(keys) if !keys.contains(id) => {
+                    let hint = Some("name it under `keys` as well".to_owned());
+                    self.fault(&place, format!("`{id}` is no key of the step"), hint);
+                }
+                Some(_) => {}
+                None => self.step_key(&place, id, kinds, provider_id, providers),
             }
         }
     }

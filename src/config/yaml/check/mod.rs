@@ -290,6 +290,8 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         traces,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),
+        key_selection: file.key_selection.unwrap_or_default(),
+        cache_hints: file.cache_hints.unwrap_or(true),
         retry: Retry::default().with(&file.retry),
         ledger,
         accounts,

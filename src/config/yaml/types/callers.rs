@@ -1,6 +1,7 @@
 //! Who calls, what they may call, and which credentials serve them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,9 @@ pub struct Configuration {
     pub router: Router,
     /// Overrides the global `failover`.
     pub failover: Option<bool>,
+    /// Overrides the global `cache_hints`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_hints: Option<bool>,
     /// Overrides the global `retry`.
     #[serde(skip_serializing_if = "Retry::says_nothing")]
     pub retry: Retry,
@@ -151,21 +155,38 @@ pub struct Rule {
 
 /// A step of a routing rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub enum Step {
-    /// The account's own keys, in this order; without `keys`, all of the provider's.
-    User {
-        /// Ids of the provider's `keys`.
-        #[serde(default)]
-        keys: Option<Vec<String>>,
-    },
-    /// The operator's keys, in this order; without `keys`, all of the provider's.
+    /// The account's own keys: the provider's `keys`.
+    User(StepKeys),
+    /// The operator's keys: the provider's `managed_keys`.
     #[serde(alias = "ngrok")]
-    Managed {
-        /// Ids of the provider's `managed_keys`.
-        #[serde(default)]
-        keys: Option<Vec<String>>,
-    },
+    Managed(StepKeys),
+}
+
+/// The keys of a step, and which of them is tried first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepKeys {
+    /// Their ids; without it, all that the provider has of the kind.
+    pub keys: Option<Vec<String>>,
+    /// Overrides the global `key_selection`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_selection: Option<KeySelection>,
+    /// Shares of the sessions by key, 1 to 1000; of a key that is not named, 1.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, u32>,
+}
+
+/// Which of a step's keys is tried first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySelection {
+    /// The first, and the others in their order.
+    #[default]
+    Ordered,
+    /// One for each session, so that its prompt cache is met; sessions are spread over the keys by their weights.
+    Session,
 }
 
 /// By hand, because a flat schema finds the one field that is wrong where a choice of two would only say that
@@ -178,7 +199,7 @@ impl JsonSchema for Step {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
-            "description": "A step of a routing rule: keys of one kind, in order.",
+            "description": "A step of a routing rule: keys of one kind.",
             "properties": {
                 "type": {
                     "description": "`user`: the account's own keys. `managed`: the operator's.",
@@ -189,6 +210,17 @@ impl JsonSchema for Step {
                     "description": "Ids of the provider's `keys` (or `managed_keys`); without it, all of them.",
                     "type": ["array", "null"],
                     "items": { "type": "string" },
+                },
+                "key_selection": {
+                    "description": "Which is tried first. `ordered`: in their order. `session`: one for each session. \
+                        Default: the global `key_selection`.",
+                    "type": "string",
+                    "enum": ["ordered", "session"],
+                },
+                "weights": {
+                    "description": "Shares of the sessions by key; of a key that is not named, 1.",
+                    "type": "object",
+                    "additionalProperties": { "type": "integer", "minimum": 1, "maximum": 1000 },
                 },
             },
             "required": ["type"],

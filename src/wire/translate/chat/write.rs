@@ -68,7 +68,7 @@ pub(crate) fn write_request(
     put(&mut body, "response_format", format);
     write_thinking(c, target, &mut body, lost);
     put(&mut body, "verbosity", c.verbosity.clone());
-    write_common(c, &mut body, lost);
+    write_common(c, target, &mut body, lost);
     if c.stream {
         body.insert("stream".to_owned(), true.into());
         body.insert("stream_options".to_owned(), json!({"include_usage": true}));
@@ -100,11 +100,17 @@ fn write_thinking(
 }
 
 /// Writes what both of OpenAI's surfaces have under the same names.
-pub(crate) fn write_common(c: &Conversation, body: &mut Map<String, Value>, lost: &mut Lost) {
+pub(crate) fn write_common(
+    c: &Conversation,
+    target: &Target<'_>,
+    body: &mut Map<String, Value>,
+    lost: &mut Lost,
+) {
     put(body, "user", c.user.as_deref().map(user));
     put(body, "metadata", c.metadata.clone());
     put(body, "service_tier", c.tier.clone());
-    put(body, "prompt_cache_key", c.cache_key.clone());
+    let cache_key = target.cache_key(c.cache_key.as_deref());
+    put(body, "prompt_cache_key", cache_key);
     put(body, "prompt_cache_retention", c.cache_retention.clone());
     lost.add_if(Field::CacheControl, c.cache.is_some());
 }

@@ -77,7 +77,7 @@ pub(crate) fn write_request(
     if !text.is_empty() {
         body.insert("text".to_owned(), text.into());
     }
-    write_common(c, &mut body, lost);
+    write_common(c, target, &mut body, lost);
     body.insert("store".to_owned(), false.into());
     if c.stream {
         body.insert("stream".to_owned(), true.into());

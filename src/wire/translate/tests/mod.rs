@@ -5,6 +5,7 @@ mod adapted;
 mod answers;
 mod anthropic;
 mod bodies;
+mod caching;
 mod field;
 mod histories;
 mod hostile;

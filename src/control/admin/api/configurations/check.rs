@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 use super::inline::Inline;
 use super::router::{
-    AccessScope, RouterRuleWrite, RouterStepKeyWrite, RouterStepWrite, RouterWrite,
+    AccessScope, KeySelectionStrategy, RouterRuleWrite, RouterStepKeyWrite, RouterStepWrite,
+    RouterWrite,
 };
 use crate::admin::api::faults::Faults;
 use crate::admin::api::known::{Known, KnownProvider};
 use crate::admin::api::provider_keys::TENANTS;
 use crate::resource::forms::{self, Step, StepKind};
-use crate::resource::{ProviderKey, Rest};
+use crate::resource::{Open, ProviderKey, Rest};
 use tollgate_config::catalog::ModelRef;
+use tollgate_config::types::KeySelection;
 use tollgate_wire::request::Paid;
 
 /// The steps of all rules together at most, and their keys: each is compared with what there is, while others wait.
@@ -239,10 +241,24 @@ struct StepCheck<'a> {
 impl StepCheck<'_> {
     fn checked(&mut self) -> Step {
         let sent = self.step.keys.as_deref();
+        let strategy = self.step.key_selection_strategy;
+        let selection = strategy.map(KeySelectionStrategy::stored);
+        let mut weights = BTreeMap::new();
         let keys = sent.map(|keys| {
-            let ids = keys.iter().enumerate();
-            ids.filter_map(|(place, key)| self.key(format!("{}.keys.{place}", self.field), key))
-                .collect::<Vec<String>>()
+            let mut ids = Vec::with_capacity(keys.len());
+            for (place, key) in keys.iter().enumerate() {
+                let field = format!("{}.keys.{place}", self.field);
+                if key.weight.is_some() && selection == Some(KeySelection::Ordered) {
+                    let what = "has no meaning for keys that are tried in order; select by session";
+                    self.faults.at(format!("{field}.weight"), what);
+                }
+                let Some(id) = self.key(field, key) else {
+                    continue;
+                };
+                weights.extend(key.weight.map(|weight| (id.clone(), weight)));
+                ids.push(id);
+            }
+            ids
         });
         let none = sent.is_none_or(<[_]>::is_empty);
         let managed = self.step.r#type.is_managed();
@@ -269,6 +285,8 @@ impl StepCheck<'_> {
             kind: kind.into(),
             // An empty list would be a step that serves nothing.
             keys: keys.filter(|_| !none),
+            key_selection: selection.map(Open::Known),
+            weights,
             rest: Rest::default(),
         }
     }

@@ -9,6 +9,7 @@ use crate::admin::api::managed::Managed;
 use crate::resource::forms::{self, StepKind};
 use crate::resource::{Open, ProviderKey};
 use tollgate_base::Secret;
+use tollgate_config::types::KeySelection;
 
 /// Which providers and models are reachable. What is absent restricts nothing.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -82,9 +83,9 @@ pub(super) struct RouterStep {
     /// The keys, in the order in which they are tried; absent: all of the provider's.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<RouterStepKey>>,
-    /// How one of `keys` is selected: in their order.
+    /// How one of `keys` is selected; absent: as the gateway's `key_selection` says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    key_selection_strategy: Option<KeySelectionStrategy>,
+    key_selection_strategy: Option<Open<KeySelectionStrategy>>,
 }
 
 /// A provider key of a step.
@@ -97,6 +98,9 @@ pub(super) struct RouterStepKey {
     name: String,
     /// Redacted display form of the key value.
     key_redacted: String,
+    /// Its share of the sessions; absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
 }
 
 /// How a key is selected.
@@ -105,6 +109,26 @@ pub(super) struct RouterStepKey {
 pub(super) enum KeySelectionStrategy {
     /// Keys are tried in list order.
     Ordered,
+    /// Each session has its own order of the keys, so that its prompt cache is met again; keys serve sessions by their
+    /// weights.
+    Session,
+}
+
+impl KeySelectionStrategy {
+    /// As it is stored.
+    pub(super) fn stored(self) -> KeySelection {
+        match self {
+            KeySelectionStrategy::Ordered => KeySelection::Ordered,
+            KeySelectionStrategy::Session => KeySelection::Session,
+        }
+    }
+
+    fn shown(stored: &KeySelection) -> KeySelectionStrategy {
+        match stored {
+            KeySelection::Ordered => KeySelectionStrategy::Ordered,
+            KeySelection::Session => KeySelectionStrategy::Session,
+        }
+    }
 }
 
 impl Router {
@@ -126,23 +150,29 @@ fn step(view: View<'_>, step: &forms::Step) -> RouterStep {
         StepKind::Managed => KeySource::Managed,
     });
     let keys = &step.keys;
-    let key = |id: &String| match view.get::<ProviderKey>(id) {
-        Some(found) => RouterStepKey {
-            id: id.clone(),
-            name: found.resource.label(id),
-            key_redacted: found.resource.redacted.clone(),
-        },
-        // The configuration file declared it, and does not any more.
-        None => RouterStepKey {
-            id: id.clone(),
-            name: id.clone(),
-            key_redacted: "***".to_owned(),
-        },
+    let key = |id: &String| {
+        let weight = step.weights.get(id).copied();
+        match view.get::<ProviderKey>(id) {
+            Some(found) => RouterStepKey {
+                id: id.clone(),
+                name: found.resource.label(id),
+                key_redacted: found.resource.redacted.clone(),
+                weight,
+            },
+            // The configuration file declared it, and does not any more.
+            None => RouterStepKey {
+                id: id.clone(),
+                name: id.clone(),
+                key_redacted: "***".to_owned(),
+                weight,
+            },
+        }
     };
+    let selection = step.key_selection.as_ref();
     RouterStep {
         r#type,
         keys: keys.as_ref().map(|ids| ids.iter().map(key).collect()),
-        key_selection_strategy: keys.as_ref().map(|_| KeySelectionStrategy::Ordered),
+        key_selection_strategy: selection.map(|stored| stored.map(KeySelectionStrategy::shown)),
     }
 }
 
@@ -183,9 +213,8 @@ pub(super) struct RouterStepWrite {
     /// Provider keys for this step. Required when type is `user`; a `managed` step without it has all.
     #[schemars(length(max = 100))]
     pub(super) keys: Option<Vec<RouterStepKeyWrite>>,
-    /// How to select among `keys`.
-    #[expect(dead_code, reason = "there is one strategy only")]
-    key_selection_strategy: Option<KeySelectionStrategy>,
+    /// How to select among the step's keys; left out: as the gateway's `key_selection` says.
+    pub(super) key_selection_strategy: Option<KeySelectionStrategy>,
 }
 
 /// Either attach an existing provider key by `id`, or create a new one with `name` and `value`.
@@ -199,4 +228,7 @@ pub(super) struct RouterStepKeyWrite {
     /// Plaintext key value for a new key. Write-only; never returned on read.
     #[schemars(length(min = 1, max = 16384))]
     pub(super) value: Option<Secret>,
+    /// Its share of the sessions, where they are spread over the keys. Default 1.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) weight: Option<u32>,
 }
