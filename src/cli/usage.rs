@@ -9,9 +9,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tollgate_base::clock;
+use tollgate_config::catalog::Catalog;
 use tollgate_config::units::Span;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Bank, Day, Events, Rollup};
+use tollgate_ledger::cost::cache_savings;
 use tollgate_ledger::events::stored;
 use tollgate_ledger::events::stored::StoredEvent;
 
@@ -122,7 +124,7 @@ pub fn run(usage: &Usage) -> io::Result<ExitCode> {
             let text = if usage.events {
                 events(bank, &accounts, start, usage).await?
             } else {
-                totals(bank, &accounts, start, usage).await?
+                totals(bank, &config.catalog, &accounts, start, usage).await?
             };
             writeln!(io::stdout(), "{text}")?;
             Ok(ExitCode::SUCCESS)
@@ -142,10 +144,12 @@ struct Total {
     output: u64,
     reasoning: u64,
     cost: NanoUsd,
+    /// What caches of providers saved, of the models whose prices are known.
+    saved: NanoUsd,
 }
 
 impl Total {
-    fn add(&mut self, rollup: &Rollup) {
+    fn add(&mut self, rollup: &Rollup, catalog: &Catalog) {
         for (sum, part) in [
             (&mut self.requests, rollup.requests),
             (&mut self.failed, rollup.failed),
@@ -159,6 +163,22 @@ impl Total {
             *sum = sum.saturating_add(part);
         }
         self.cost += rollup.cost;
+        let provider = catalog.provider(&rollup.provider);
+        let model = provider.and_then(|provider| provider.model(&rollup.model));
+        let saved = model.and_then(|model| {
+            let at = u64::from(rollup.day.0) * 86_400;
+            cache_savings(&model.prices, rollup.cached_read, rollup.cache_write, at)
+        });
+        let saved = saved.unwrap_or_default();
+        self.saved = NanoUsd(self.saved.0.saturating_add(saved.0));
+    }
+
+    /// Returns the share of the prompts' tokens that caches had, 0 to 1.
+    fn hits(&self) -> f64 {
+        match self.input {
+            0 => 0.0,
+            input => self.cached_read as f64 / input as f64,
+        }
     }
 }
 
@@ -168,6 +188,7 @@ type Line = ((String, String), Total);
 /// Returns the totals from the day of `start` on (Unix time), as text.
 async fn totals(
     bank: &dyn Bank,
+    catalog: &Catalog,
     accounts: &[String],
     start: Duration,
     usage: &Usage,
@@ -177,7 +198,7 @@ async fn totals(
     for account in accounts {
         for rollup in bank.rollups(account, first, Day(u32::MAX)).await? {
             let group = (usage.by.value_of(&rollup), account.clone());
-            sums.entry(group).or_default().add(&rollup);
+            sums.entry(group).or_default().add(&rollup, catalog);
         }
     }
     let mut sums: Vec<Line> = sums.into_iter().collect();
@@ -206,6 +227,8 @@ fn totals_as_json(by: By, sums: &[Line]) -> String {
             "inputTokens": total.input,
             "cacheReadTokens": total.cached_read,
             "cacheWriteTokens": total.cache_write,
+            "cacheHitRatio": (total.hits() * 1e4).round() / 1e4,
+            "cacheSavings": usd(total.saved),
             "outputTokens": total.output,
             "reasoningTokens": total.reasoning,
             "totalCost": usd(total.cost),
@@ -223,6 +246,8 @@ fn totals_as_table(by: By, sums: &[Line]) -> String {
         "FAILED",
         "INPUT",
         "CACHED",
+        "HITS",
+        "SAVED",
         "OUTPUT",
         "REASONING",
         "COST",
@@ -237,13 +262,15 @@ fn totals_as_table(by: By, sums: &[Line]) -> String {
                 total.failed.to_string(),
                 total.input.to_string(),
                 total.cached_read.to_string(),
+                format!("{:.1} %", total.hits() * 100.0),
+                total.saved.to_string(),
                 total.output.to_string(),
                 total.reasoning.to_string(),
                 total.cost.to_string(),
             ]
         })
         .collect();
-    table(head, &rows, &[2, 3, 4, 5, 6, 7, 8])
+    table(head, &rows, &[2, 3, 4, 5, 6, 7, 8, 9, 10])
 }
 
 /// Returns the newest events from `start` on (Unix time), as text.

@@ -185,6 +185,21 @@ impl Terms<'_> {
     }
 }
 
+/// Returns what tokens `read` from a provider's cache saved beside a prompt without it, less what those `written` cost more:
+/// below zero where what was kept was not read again. At the standard prices of short prompts at `at` (Unix time, s);
+/// `None` if these are not known.
+pub fn cache_savings(prices: &Prices, read: u64, written: u64, at: u64) -> Option<NanoUsd> {
+    let rate = |unit| {
+        let found = prices.find(unit, &Context::STANDARD, 0, at)?;
+        (!found.assumed).then_some(i128::from(found.pico))
+    };
+    let plain = rate(Unit::Input)?;
+    let saved = i128::from(read).checked_mul(plain - rate(Unit::CachedRead)?)?;
+    let spent = i128::from(written).checked_mul(rate(Unit::CacheWrite)? - plain)?;
+    let nanos = saved.checked_sub(spent)? / 1_000;
+    i64::try_from(nanos).ok().map(NanoUsd)
+}
+
 fn unknown(unit: Unit) -> UnknownPrice {
     UnknownPrice(if unit.is_answer() { "output" } else { "input" })
 }

@@ -504,3 +504,26 @@ proptest! {
         prop_assert!(unheard_of.assumed || usage == Usage::default());
     }
 }
+
+#[test]
+fn a_cache_saves_what_is_read_less_what_writing_cost_more() {
+    let anthropic = flat("input=3 cached_read=0.3 cache_write=3.75 output=15");
+    for (read, written, nanos) in [
+        (1_000_000, 0, 2_700_000_000),
+        (0, 1_000_000, -750_000_000),
+        (1_000, 1_000, 1_950_000),
+        (0, 0, 0),
+    ] {
+        let saved = cache_savings(&anthropic, read, written, 0);
+        assert_eq!(
+            saved,
+            Some(NanoUsd(nanos)),
+            "{read} read, {written} written"
+        );
+    }
+    // What has no price of its own costs what the prompt does, and saves nothing.
+    let plain = flat("input=3 output=15");
+    assert_eq!(cache_savings(&plain, 9, 9, 0), Some(NanoUsd::ZERO));
+    assert_eq!(cache_savings(&Prices::default(), 9, 9, 0), None);
+    assert_eq!(cache_savings(&anthropic, u64::MAX, 0, 0), None);
+}

@@ -12,8 +12,10 @@ use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
 use crate::admin::operation::{Needs, Operation, get};
+use tollgate_config::catalog::Catalog;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Day, Rollup};
+use tollgate_ledger::cost::cache_savings;
 use tollgate_ledger::events::dollars;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -74,6 +76,10 @@ struct Tokens {
     /// Output tokens, reasoning included. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<u64>,
+    /// What tokens read from providers' caches saved, less what those written to them cost more, in US dollars as a decimal
+    /// string: at the standard prices of each day, of the models whose prices are known. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_savings: Option<String>,
 }
 
 /// All buckets together; the cost is exact before it is rounded to five places.
@@ -123,16 +129,18 @@ struct Total {
     input: u64,
     cached_read: u64,
     output: u64,
+    saved: NanoUsd,
 }
 
 impl Total {
-    fn add(&mut self, rollup: &Rollup) {
+    fn add(&mut self, rollup: &Rollup, saved: NanoUsd) {
         self.cost += rollup.cost;
         self.requests = self.requests.saturating_add(rollup.requests);
         self.errors = self.errors.saturating_add(rollup.failed);
         self.input = self.input.saturating_add(rollup.input);
         self.cached_read = self.cached_read.saturating_add(rollup.cached_read);
         self.output = self.output.saturating_add(rollup.output);
+        self.saved = NanoUsd(self.saved.0.saturating_add(saved.0));
     }
 
     fn tokens(&self) -> Tokens {
@@ -140,6 +148,7 @@ impl Total {
             input_tokens: Some(self.input),
             cache_read_tokens: Some(self.cached_read),
             output_tokens: Some(self.output),
+            cache_savings: Some(dollars(self.saved.0)),
         }
     }
 }
@@ -157,6 +166,7 @@ async fn overview(
     };
     let by = query.group_by.unwrap_or_default();
     let extended = query.extended == Some(true);
+    let catalog = context.state.catalog();
     let mut total = Total::default();
     let mut days: BTreeMap<(Day, String), Total> = BTreeMap::new();
     for rollup in rollups.map_err(bank_error)? {
@@ -165,9 +175,10 @@ async fn overview(
             GroupBy::AccessKey => rollup.access_key.to_string(),
             GroupBy::Model => format!("{}:{}", rollup.provider, rollup.model),
         };
-        total.add(&rollup);
+        let saved = saved(&catalog, &rollup);
+        total.add(&rollup, saved);
         let bucket = days.entry((rollup.day, key)).or_default();
-        bucket.add(&rollup);
+        bucket.add(&rollup, saved);
     }
     let bucket = |((day, group_key), total): ((Day, String), Total)| AIGatewayUsageOverviewBucket {
         bucket_start: time(u64::from(day.0) * 86_400_000),
@@ -187,6 +198,17 @@ async fn overview(
             tokens: extended.then(|| total.tokens()),
         },
     })
+}
+
+/// What providers' caches saved; nothing where the model's prices are not known.
+fn saved(catalog: &Catalog, rollup: &Rollup) -> NanoUsd {
+    let provider = catalog.provider(&rollup.provider);
+    let model = provider.and_then(|provider| provider.model(&rollup.model));
+    let saved = model.and_then(|model| {
+        let at = u64::from(rollup.day.0) * 86_400;
+        cache_savings(&model.prices, rollup.cached_read, rollup.cache_write, at)
+    });
+    saved.unwrap_or_default()
 }
 
 /// The days that a window of time (nanoseconds) touches, both included; the last is `None` if it is before 1970.
