@@ -97,5 +97,8 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Usage(usage) => cli::usage::run(&usage),
         cli::Command::Reconcile(reconcile) => cli::reconcile::run(&reconcile),
         cli::Command::Ledger(cli::LedgerCommand::Verify(verify)) => cli::ledger::verify(&verify),
+        cli::Command::Claude(tool) => cli::launch::claude(&tool),
+        cli::Command::Codex(tool) => cli::launch::codex(&tool),
+        cli::Command::Exec(exec) => cli::launch::exec(&exec),
     }
 }

@@ -9,6 +9,7 @@ mod explain;
 pub mod export;
 pub mod import;
 pub mod key;
+pub mod launch;
 pub mod ledger;
 mod progress;
 pub mod reconcile;
@@ -142,6 +143,35 @@ Examples:
     /// The books behind the credits.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Start Claude Code with the gateway as its provider.
+    #[command(
+        after_help = "Options of Tollgate stand before those of the tool. The key is in the tool's environment only.
+
+Examples:
+  TOLLGATE_KEY=… tollgate claude
+  tollgate claude --key-file ~/.tollgate-key --url https://gateway.example -p 'Explain this repository'"
+    )]
+    Claude(launch::Tool),
+    /// Start Codex with the gateway as its provider.
+    #[command(
+        after_help = "Options of Tollgate stand before those of the tool. The key is in the tool's environment only.
+
+Examples:
+  TOLLGATE_KEY=… tollgate codex
+  tollgate codex --key-file ~/.tollgate-key exec 'Explain this repository'"
+    )]
+    Codex(launch::Tool),
+    /// Start any tool with the gateway's address and key in its environment.
+    #[command(
+        after_help = "It gets OPENAI_BASE_URL, OPENAI_API_KEY, ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_CUSTOM_HEADERS,
+TOLLGATE_URL, TOLLGATE_KEY and TOLLGATE_SESSION. Its exit code is this command's; 127 if there is no such
+tool, 1 if the gateway does not answer or does not know the key.
+
+Examples:
+  TOLLGATE_KEY=… tollgate exec -- aider --model openai/gpt-4o
+  tollgate exec --key-file ~/.tollgate-key -- python agent.py"
+    )]
+    Exec(launch::Exec),
 }
 
 #[derive(Debug, Subcommand)]

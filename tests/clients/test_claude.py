@@ -4,6 +4,8 @@ Told 400, claude 2.1.330 asks again up to five times with ever less: without the
 `thinking.display`, and then without `advanced-tool-use`, which makes 12 tools 21 and 87 KB of request 119 KB.
 """
 
+import os
+
 import pytest
 
 import cli
@@ -81,6 +83,21 @@ def test_writes_a_file(run, script, provider, charges, to):
     proof = {"messages": ["c2lnbmVkIGJ5IHRoZSBzY3JpcHQ="], "responses": ["sealed-by-the-script"], "chat": []}
     assert second.thoughts == proof[to], "what proves a thought goes through claude and back to who made it"
     charges(to, 2)
+
+
+def test_is_launched(claude, gateway, provider, tmp_path):
+    provider.script = lambda asked: Say(FINAL)
+    home = cli.Home(tmp_path)
+    (home.home / "claude").symlink_to(claude)
+    key = tmp_path / "key"
+    key.write_text(gateway.key_for("chat"))
+    access = ["--url", f"{gateway.url}/v1", "--key-file", str(key)]
+    where = f"{home.home}:{os.environ['PATH']}"
+    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1"}
+    command = [gateway.binary, "claude", *access, "-p", TASK, "--model", "claude-sonnet-5"]
+    done = home.run(command, PATH=where, **quiet)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip() == FINAL
 
 
 @pytest.mark.parametrize("to", PROVIDERS)

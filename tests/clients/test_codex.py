@@ -8,6 +8,7 @@ whose input is JavaScript.
 """
 
 import json
+import os
 import time
 
 import pytest
@@ -128,6 +129,19 @@ def test_the_built_in_provider_with_another_address(run, gateway, provider, char
     assert len(sockets()) > before, "its turns are a WebSocket's"
     turns = [line for line in gateway.log() if line["request_id"].startswith(sockets()[-1]["request_id"] + "-")]
     assert len(turns) == 2, turns
+
+
+def test_is_launched(codex, gateway, provider, tmp_path):
+    provider.script = script_of("scripted")
+    home = cli.Home(tmp_path)
+    (home.home / "codex").symlink_to(codex)
+    flags = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-m", "scripted"]
+    command = [gateway.binary, "codex", "--url", gateway.url, "exec", *flags, TASK]
+    where = f"{home.home}:{os.environ['PATH']}"
+    done = home.run(command, TOLLGATE_KEY=gateway.key_for("messages"), PATH=where)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (home.work / "greeting.txt").read_text() == GREETING
+    assert len(provider.asked) == 2
 
 
 @pytest.mark.parametrize("to", PROVIDERS)

@@ -22,6 +22,7 @@ mod fuzz_corpora;
 mod guests;
 mod harness;
 mod import;
+mod launch;
 mod ledger;
 mod operations;
 mod policy;
