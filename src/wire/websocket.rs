@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::GatewayError;
 use crate::error::Code;
+use crate::report::meaning::CONTEXT_LENGTH_EXCEEDED;
 pub use create::{ClientEvent, Create};
 
 /// Most lanes with names on one connection.
@@ -130,8 +131,9 @@ impl Refusal {
     }
 }
 
-/// Returns the event for an answer that is an error: its status, what its `body` says, and those of its headers that
-/// its reader acts upon.
+/// Returns the event for an answer that is an error: its status, what its `body` says, and those of its headers that its
+/// reader acts upon. A prompt that is too long is told as the end of a response that has failed, as OpenAI's own streams tell it:
+/// agents shorten it then.
 pub fn relayed(status: u16, body: &[u8], headers: &HeaderMap, stream_id: Option<&str>) -> String {
     let said = serde_json::from_slice::<Map<String, Value>>(body).ok();
     let error = said.and_then(|mut body| body.remove("error").filter(Value::is_object));
@@ -139,12 +141,27 @@ pub fn relayed(status: u16, body: &[u8], headers: &HeaderMap, stream_id: Option<
         let message = format!("The request failed with status {status}.");
         json!({"type": kind_of(status), "code": null, "message": message, "param": null})
     });
+    if error["code"] == CONTEXT_LENGTH_EXCEEDED {
+        return failed(&error, stream_id);
+    }
     let told = headers.iter().filter(|(name, _)| is_told(name.as_str()));
     let told = told.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let told: Map<String, Value> = told
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
     error_event(status, error, stream_id, Some(told))
+}
+
+fn failed(error: &Value, stream_id: Option<&str>) -> String {
+    let mut event = json!({"type": "response.failed", "sequence_number": 0});
+    if let Some(id) = stream_id {
+        event["stream_id"] = id.into();
+    }
+    event["response"] = json!({
+        "id": "", "object": "response", "status": "failed", "output": [],
+        "error": {"code": error["code"], "message": error["message"]},
+    });
+    event.to_string()
 }
 
 fn is_told(name: &str) -> bool {

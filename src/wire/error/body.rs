@@ -1,9 +1,12 @@
 //! Error bodies and in-protocol error events.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::GatewayError;
+use crate::report::meaning::CONTEXT_LENGTH_EXCEEDED;
 use crate::{Dialect, Surface};
 
 /// The body of an error response.
@@ -30,8 +33,8 @@ pub(crate) fn stream_event(
     if surface == Surface::Responses {
         data = json!({
             "type": "error",
-            "code": error.code.code(),
-            "message": error.message,
+            "code": openai_code(error),
+            "message": openai_message(error),
             "param": error.param,
             "sequence_number": sequence,
             "error": data["error"],
@@ -41,14 +44,33 @@ pub(crate) fn stream_event(
     Bytes::from(format!("{named}data: {data}\n\n"))
 }
 
+/// A prompt that is too long is told in OpenAI's own words.
+fn openai_message(error: &GatewayError) -> Cow<'_, str> {
+    match error.overlong {
+        Some(overlong) => {
+            let words = overlong.in_words(Dialect::OpenAi);
+            format!("{words}. `max_input_tokens` allows no more.").into()
+        }
+        None => error.message.as_str().into(),
+    }
+}
+
+/// The code, or what OpenAI's clients look for in its place.
+fn openai_code(error: &GatewayError) -> &'static str {
+    match error.overlong {
+        Some(_) => CONTEXT_LENGTH_EXCEEDED,
+        None => error.code.code(),
+    }
+}
+
 fn value(dialect: Dialect, error: &GatewayError, request_id: &str) -> Value {
     match dialect {
         Dialect::OpenAi => json!({
             "error": {
-                "message": error.message,
+                "message": openai_message(error),
                 "type": error.code.openai_type(),
                 "param": error.param,
-                "code": error.code.code(),
+                "code": openai_code(error),
             },
         }),
         Dialect::Anthropic => json!({

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::report::meaning::Overlong;
 use super::{Dialect, Surface};
 
 mod body;
@@ -34,6 +35,8 @@ pub struct GatewayError {
     pub retry_after: Option<Duration>,
     /// The limit that was reached, for the `x-ratelimit-*` headers.
     pub rate_limit: Option<RateLimit>,
+    /// The prompt that is too long, which each dialect has its own words for: agents that read these shorten it.
+    pub(crate) overlong: Option<Overlong>,
 }
 
 /// A limit, as the `x-ratelimit-*` headers show it.
@@ -58,6 +61,7 @@ impl GatewayError {
             param: None,
             retry_after: None,
             rate_limit: None,
+            overlong: None,
         }
     }
 

@@ -4,6 +4,8 @@
 //! Azure, Anthropic, Google, Mistral, Groq, xAI, DeepSeek, Moonshot and OpenRouter, and the messages of vLLM, SGLang and
 //! llama.cpp as their sources have them.
 
+use crate::Dialect;
+
 /// What an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -70,6 +72,9 @@ impl Meaning {
         }
     }
 }
+
+/// OpenAI's `code` of a prompt that is too long.
+pub(crate) const CONTEXT_LENGTH_EXCEEDED: &str = "context_length_exceeded";
 
 const CONTEXT_LENGTH: [&str; 18] = [
     "prompt is too long",
@@ -139,6 +144,41 @@ pub(crate) enum Overlong {
 }
 
 impl Overlong {
+    /// The same in the words of a dialect's own API, by which its clients know that their prompt must be shortened.
+    pub(crate) fn in_words(self, dialect: Dialect) -> String {
+        match (self, dialect) {
+            (Overlong::Prompt { tokens, most }, Dialect::OpenAi) => format!(
+                "This model's maximum context length is {most} tokens. However, your messages resulted in {tokens} tokens"
+            ),
+            (Overlong::Prompt { tokens, most }, Dialect::Anthropic) => {
+                format!("prompt is too long: {tokens} tokens > {most} maximum")
+            }
+            (
+                Overlong::WithAnswer {
+                    prompt,
+                    answer,
+                    most,
+                },
+                Dialect::OpenAi,
+            ) => format!(
+                "This model's maximum context length is {most} tokens. However, you requested {} tokens ({prompt} in the \
+                 messages, {answer} in the completion)",
+                prompt.saturating_add(answer)
+            ),
+            (
+                Overlong::WithAnswer {
+                    prompt,
+                    answer,
+                    most,
+                },
+                Dialect::Anthropic,
+            ) => format!(
+                "input length and `max_tokens` exceed context limit: {prompt} + {answer} > {most}, decrease input length or \
+                 `max_tokens` and try again"
+            ),
+        }
+    }
+
     /// The figures in an error's words, if they can be distinguished.
     pub(crate) fn of(message: &str) -> Option<Overlong> {
         let figures = figures(message);

@@ -6,7 +6,7 @@ use super::Dialect;
 use super::neutral::Fault;
 use crate::report::StreamFailure;
 use crate::report::failure;
-use crate::report::meaning::{Meaning, Overlong};
+use crate::report::meaning::{CONTEXT_LENGTH_EXCEEDED, Meaning, Overlong};
 
 /// Returns a provider's error body, whatever its dialect and shape, in the client's dialect. `status` is the answer's
 /// HTTP status.
@@ -89,7 +89,7 @@ pub(super) fn value(to: Dialect, fault: &Fault, request_id: Option<&str>) -> Val
 /// OpenAI's `code`: its own word for what clients act upon, else the provider's, unless that is no more than a type.
 fn code(fault: &Fault, meaning: Meaning) -> Value {
     match meaning {
-        Meaning::ContextLength => "context_length_exceeded".into(),
+        Meaning::ContextLength => CONTEXT_LENGTH_EXCEEDED.into(),
         Meaning::ContentPolicy => "content_policy_violation".into(),
         Meaning::Quota => "insufficient_quota".into(),
         Meaning::Authentication => "invalid_api_key".into(),
@@ -122,35 +122,14 @@ fn in_words(to: Dialect, meaning: Meaning, said: &str) -> String {
         (Meaning::ContextLength, figures) if openai => (
             &["maximum context length", "context window of this model"],
             match figures {
-                Some(Overlong::Prompt { tokens, most }) => format!(
-                    "This model's maximum context length is {most} tokens. However, your messages resulted in {tokens} tokens"
-                ),
-                Some(Overlong::WithAnswer {
-                    prompt,
-                    answer,
-                    most,
-                }) => format!(
-                    "This model's maximum context length is {most} tokens. However, you requested {} tokens ({prompt} in \
-                     the messages, {answer} in the completion)",
-                    prompt.saturating_add(answer)
-                ),
+                Some(figures) => figures.in_words(to),
                 None => "Your input exceeds the context window of this model".to_owned(),
             },
         ),
         (Meaning::ContextLength, figures) => (
             &["prompt is too long", "exceed context limit"],
             match figures {
-                Some(Overlong::Prompt { tokens, most }) => {
-                    format!("prompt is too long: {tokens} tokens > {most} maximum")
-                }
-                Some(Overlong::WithAnswer {
-                    prompt,
-                    answer,
-                    most,
-                }) => format!(
-                    "input length and `max_tokens` exceed context limit: {prompt} + {answer} > {most}, decrease input \
-                     length or `max_tokens` and try again"
-                ),
+                Some(figures) => figures.in_words(to),
                 None => "prompt is too long".to_owned(),
             },
         ),

@@ -60,6 +60,25 @@ fn an_error_that_was_answered_keeps_its_words_its_status_and_what_is_acted_upon(
     }
 }
 
+/// openai/codex shortens its prompt at this event only, whatever the status.
+#[test]
+fn a_prompt_that_is_too_long_is_a_response_that_has_failed() {
+    let theirs = br#"{"error":{"type":"invalid_request_error","code":"context_length_exceeded","message":"m"}}"#;
+    let error = crate::GatewayError::input_too_large(9000, 8192);
+    let ours = error.body(crate::Dialect::OpenAi, "r");
+    for (status, body) in [(400, &theirs[..]), (413, &ours)] {
+        let event = parsed(&relayed(status, body, &HeaderMap::new(), Some("l")));
+        assert_eq!(
+            (&event["type"], &event["stream_id"]),
+            (&json!("response.failed"), &json!("l"))
+        );
+        assert_eq!(
+            event["response"]["error"]["code"],
+            "context_length_exceeded"
+        );
+    }
+}
+
 #[test]
 fn an_error_inside_a_stream_gets_the_status_that_it_stands_for() {
     for (data, status) in [

@@ -395,7 +395,7 @@ async fn long_prompts_are_counted_only_when_their_length_does_not_tell() {
         assert_eq!(answer.status(), 200, "{words}: {}", answer.text());
     }
     let answer = client.ask(&saying(" hello".repeat(400))).await;
-    refused(&answer, 413, "ERR_TOLLGATE_3811", "400 words");
+    refused(&answer, 413, "context_length_exceeded", "400 words");
     let said = answer.json()["error"]["message"]
         .as_str()
         .unwrap()

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use super::super::{Code, GatewayError};
+use super::super::{Code, Dialect, GatewayError, Overlong};
 use super::Seconds;
 
 impl GatewayError {
     /// 413: more prompt tokens than allowed.
     pub fn input_too_large(tokens: u64, limit: u64) -> Self {
-        Self::new(
-            Code::TooLarge,
-            format!(
-                "The prompt is too long: {tokens} tokens > {limit} maximum. `max_input_tokens` allows no more."
-            ),
-        )
+        let overlong = Overlong::Prompt {
+            tokens,
+            most: limit,
+        };
+        let words = overlong.in_words(Dialect::Anthropic);
+        let message = format!("The {words}. `max_input_tokens` allows no more.");
+        GatewayError {
+            overlong: Some(overlong),
+            ..Self::new(Code::TooLarge, message)
+        }
     }
 
     /// 429: a limit or budget is reached; `what` names it with its figure, for example
