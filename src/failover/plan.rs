@@ -112,7 +112,7 @@ impl fmt::Display for Candidate {
 
 /// Which of several keys is tried first.
 pub struct Selection<'a> {
-    /// How keys are chosen where a step does not say, and without a rule.
+    /// How keys are chosen without a rule, and in a step that neither says so nor names its keys.
     pub otherwise: KeySelection,
     /// The session of the request; asked for only where it decides something, which may be more than once.
     pub session: &'a dyn Fn() -> Session,
@@ -237,8 +237,10 @@ impl Builder<'_> {
         step: Option<&Step>,
     ) {
         let names = step.and_then(|step| step.keys.as_deref());
+        // An order that is written is meant.
+        let otherwise = names.map_or(self.selection.otherwise, |_| KeySelection::Ordered);
         let selection = step.and_then(|step| step.selection);
-        let session = match selection.unwrap_or(self.selection.otherwise) {
+        let session = match selection.unwrap_or(otherwise) {
             KeySelection::Session if names.map_or(keys.len(), <[_]>::len) > 1 => {
                 Some((self.selection.session)())
             }

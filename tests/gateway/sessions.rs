@@ -185,9 +185,7 @@ async fn clients_name_their_sessions_and_steps_choose_their_keys() {
     let chat = |body: Value| Request::post("/v1/chat/completions", body.to_string());
     let first = |words: usize| json!({"model": "p:m", "messages": [{"role": "user", "content": format!("words {words}")}]});
     let plain = |request: Request| crate::common::requests::from("plain", request);
-    let running = gateway(step(json!({"key_selection": "ordered"})))
-        .start()
-        .await;
+    let running = gateway(step(json!({}))).start().await;
     for name in [
         "x-tollgate-session",
         "x-claude-code-session-id",
@@ -237,9 +235,11 @@ async fn clients_name_their_sessions_and_steps_choose_their_keys() {
         );
     }
     drop(running);
-    let weighted = gateway(step(json!({"weights": {"three": 1000}})))
-        .start()
-        .await;
+    let weighted = gateway(step(
+        json!({"key_selection": "session", "weights": {"three": 1000}}),
+    ))
+    .start()
+    .await;
     let mut served = BTreeMap::new();
     for words in 0..40 {
         let request = crate::common::requests::from("a", chat(first(words)));
@@ -341,7 +341,7 @@ configurations:
     };
     for good in [
         "key_selection: session, weights: { two: 3 }",
-        "keys: [two, one], weights: { one: 1000 }",
+        "keys: [two, one], key_selection: session, weights: { one: 1000 }",
         "key_selection: ordered",
     ] {
         assert_eq!(faults(good), "", "{good}");
@@ -352,11 +352,11 @@ configurations:
         ("weights: { one: 1001 }", "steps[0].weights.one"),
         ("weights: { three: 2 }", "steps[0].weights.three"),
         (
-            "keys: [one], weights: { two: 2 }",
+            "keys: [one], key_selection: session, weights: { two: 2 }",
             "`two` is no key of the step",
         ),
         (
-            "key_selection: ordered, weights: { one: 2 }",
+            "keys: [one, two], weights: { one: 2 }",
             "keys that are tried in order have no weights",
         ),
     ] {

@@ -138,7 +138,7 @@ pub struct Step {
     pub kind: KeyKind,
     /// Their ids, in the order to try; `None`: all of this kind that the provider has.
     pub keys: Option<Vec<Arc<str>>>,
-    /// Which of them is tried first; `None` leaves it to the global `key_selection`.
+    /// Which of them is tried first; `None`: keys that are named in their order, of all as the global `key_selection` says.
     pub selection: Option<types::KeySelection>,
     /// Keys whose share of the sessions is not 1; 1 to 1,000.
     pub weights: Box<[(Arc<str>, u32)]>,

@@ -53,7 +53,8 @@ pub struct File {
     pub limits: TokenLimits,
     /// Whether a failed candidate is followed by the next one. Default true.
     pub failover: Option<bool>,
-    /// Which of several keys is tried first, where a routing rule's step does not say. Default `ordered`.
+    /// Which of several keys is tried first without a routing rule, and in steps that neither say so nor name their `keys`.
+    /// Default `ordered`.
     pub key_selection: Option<KeySelection>,
     /// Whether providers are told what to keep of a translated prompt, where the client does not say: Anthropic by
     /// `cache_control`, OpenAI by `prompt_cache_key`. Default true.

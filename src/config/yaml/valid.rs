@@ -43,7 +43,7 @@ pub struct Config {
     pub limits: types::TokenLimits,
     /// Whether a failed candidate is followed by the next one.
     pub failover: bool,
-    /// Which of several keys is tried first, where a step does not say.
+    /// Which of several keys is tried first without a rule, and in steps that neither say so nor name their keys.
     pub key_selection: types::KeySelection,
     /// Whether providers are told what to keep of a translated prompt, where the client does not say.
     pub cache_hints: bool,

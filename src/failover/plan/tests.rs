@@ -371,15 +371,22 @@ fn weighted(weights: &[u32]) -> Step {
 }
 
 #[test]
-fn a_step_that_says_ordered_stays_plain() {
+fn a_step_that_says_ordered_or_writes_an_order_stays_plain() {
     let keys = keys_of(0..4);
-    let steps = [Step {
+    let named = step(KeyKind::User, Some(&["p-2", "p-0", "p-3"]));
+    let says = Step {
         selection: Some(KeySelection::Ordered),
-        ..step(KeyKind::User, Some(&["p-2", "p-0", "p-3"]))
-    }];
-    for session in 0..100 {
-        let made = chosen(&keys, Some(&steps), Session::alone(session), warm, true);
-        assert_eq!(made, ["m p-2", "m p-0", "m p-3"]);
+        ..step(KeyKind::User, None)
+    };
+    for (step, expected) in [
+        (named, &["m p-2", "m p-0", "m p-3"][..]),
+        (says, &["m p-0", "m p-1", "m p-2", "m p-3"]),
+    ] {
+        let steps = [step];
+        for session in 0..100 {
+            let made = chosen(&keys, Some(&steps), Session::alone(session), warm, true);
+            assert_eq!(made, expected);
+        }
     }
 }
 

@@ -208,16 +208,14 @@ impl Checker<'_> {
         provider_id: &str,
         providers: &[types::Provider],
     ) {
-        if chosen.key_selection == Some(KeySelection::Ordered) && !chosen.weights.is_empty() {
+        let otherwise = chosen.keys.as_ref().map(|_| KeySelection::Ordered);
+        let ordered = chosen.key_selection.or(otherwise) == Some(KeySelection::Ordered);
+        if ordered && !chosen.weights.is_empty() {
             let hint = Some("write `key_selection: session`, or leave `weights` out".to_owned());
             self.fault(place, "keys that are tried in order have no weights", hint);
         }
-        for (id, weight) in &chosen.weights {
+        for id in chosen.weights.keys() {
             let place = place.key(id);
-            if !(1..=1000).contains(weight) {
-                let hint = Some("a key that is to serve nothing is left out of `keys`".to_owned());
-                self.fault(&place, format!("{weight} is not between 1 and 1000"), hint);
-            }
             match &chosen.keys {
                 Some(keys) if !keys.contains(id) => {
                     let hint = Some("name it under `keys` as well".to_owned());

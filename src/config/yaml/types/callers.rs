@@ -170,7 +170,7 @@ pub enum Step {
 pub struct StepKeys {
     /// Their ids; without it, all that the provider has of the kind.
     pub keys: Option<Vec<String>>,
-    /// Overrides the global `key_selection`.
+    /// Which is tried first. Default: those of `keys` in their order, of all as the global `key_selection` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_selection: Option<KeySelection>,
     /// Shares of the sessions by key, 1 to 1000; of a key that is not named, 1.
@@ -213,7 +213,7 @@ impl JsonSchema for Step {
                 },
                 "key_selection": {
                     "description": "Which is tried first. `ordered`: in their order. `session`: one for each session. \
-                        Default: the global `key_selection`.",
+                        Default: those of `keys` in their order, of all as the global `key_selection` says.",
                     "type": "string",
                     "enum": ["ordered", "session"],
                 },

@@ -248,7 +248,7 @@ impl StepCheck<'_> {
             let mut ids = Vec::with_capacity(keys.len());
             for (place, key) in keys.iter().enumerate() {
                 let field = format!("{}.keys.{place}", self.field);
-                if key.weight.is_some() && selection == Some(KeySelection::Ordered) {
+                if key.weight.is_some() && selection != Some(KeySelection::Session) {
                     let what = "has no meaning for keys that are tried in order; select by session";
                     self.faults.at(format!("{field}.weight"), what);
                 }

@@ -83,7 +83,7 @@ pub(super) struct RouterStep {
     /// The keys, in the order in which they are tried; absent: all of the provider's.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<RouterStepKey>>,
-    /// How one of `keys` is selected; absent: as the gateway's `key_selection` says.
+    /// How one of the keys is selected; absent where all of the provider's are: as the gateway's `key_selection` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_selection_strategy: Option<Open<KeySelectionStrategy>>,
 }
@@ -172,7 +172,10 @@ fn step(view: View<'_>, step: &forms::Step) -> RouterStep {
     RouterStep {
         r#type,
         keys: keys.as_ref().map(|ids| ids.iter().map(key).collect()),
-        key_selection_strategy: selection.map(|stored| stored.map(KeySelectionStrategy::shown)),
+        key_selection_strategy: match (selection, keys) {
+            (Some(stored), _) => Some(stored.map(KeySelectionStrategy::shown)),
+            (None, keys) => keys.as_ref().map(|_| KeySelectionStrategy::Ordered.into()),
+        },
     }
 }
 
@@ -213,7 +216,7 @@ pub(super) struct RouterStepWrite {
     /// Provider keys for this step. Required when type is `user`; a `managed` step without it has all.
     #[schemars(length(max = 100))]
     pub(super) keys: Option<Vec<RouterStepKeyWrite>>,
-    /// How to select among the step's keys; left out: as the gateway's `key_selection` says.
+    /// How to select among the step's keys. Default: `keys` in their order, of all as the gateway's `key_selection` says.
     pub(super) key_selection_strategy: Option<KeySelectionStrategy>,
 }
 
