@@ -24,7 +24,7 @@ static NAMED_BY: [HeaderName; 7] = [
     HeaderName::from_static("x-grok-conv-id"),
 ];
 
-/// The request's session, which is found out at the first call.
+/// Returns what tells the request's session, which is found out at the first call.
 pub fn once<'a>(
     head: &'a RequestHeader,
     caller: &'a Caller,
@@ -54,7 +54,7 @@ fn of(headers: &HeaderMap, account: &str, body: &RequestBody) -> Session {
     }
 }
 
-/// What providers are told of the request that is translated for them.
+/// Returns what providers are told for the sake of their prompt caches, of a request that is translated for them.
 pub fn hints(
     head: &RequestHeader,
     caller: &Caller,

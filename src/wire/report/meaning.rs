@@ -144,7 +144,7 @@ pub(crate) enum Overlong {
 }
 
 impl Overlong {
-    /// The same in the words of a dialect's own API, by which its clients know that their prompt must be shortened.
+    /// Returns the same in the words of a dialect's own API, by which its clients know that their prompt must be shortened.
     pub(crate) fn in_words(self, dialect: Dialect) -> String {
         match (self, dialect) {
             (Overlong::Prompt { tokens, most }, Dialect::OpenAi) => format!(

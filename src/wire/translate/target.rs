@@ -202,7 +202,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// What requests of the conversation have in common: the client's word for it, or ours.
+    /// Returns what requests of the conversation have in common: the client's word for it, or ours.
     pub(super) fn cache_key(&self, clients: Option<&str>) -> Option<String> {
         let made = || {
             let taken = self.rules.cache_key && self.takes("prompt_cache_key");
