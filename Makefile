@@ -15,7 +15,7 @@ ADMIN_KEY = $(shell grep -om1 'tga-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 SYNC := $(if $(filter output-sync,$(.FEATURES)),-Otarget)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients test-browser screenshots test-upgrade lint format clippy doc map figures catalog deny \
+.PHONY: help run test test-rust test-sdk test-clients test-browser screenshots test-upgrade soak lint format clippy doc map figures catalog deny \
   coverage fuzz profiled release bench tools clean
 
 help: ## List these commands
@@ -88,6 +88,14 @@ test-upgrade: ## Run this gateway and the one of BASE (a commit) side by side on
 	fi; \
 	TOLLGATE_PREVIOUS_BIN="$$place/tollgate" cargo test --locked --test gateway side_by_side -- --nocapture
 
+# TIME is in seconds; 60 shows that it works. TOLLGATE_BIN is another program to run.
+soak: TIME ?= 3600
+soak: ## Run gateways for an hour (TIME) through all that breaks, and judge memory, books and latency
+	@.ci/tools test
+	@[ -n "$(TOLLGATE_BIN)" ] || cargo build --locked --release --bin tollgate
+	@TOLLGATE_BIN=$(abspath $(or $(TOLLGATE_BIN),$(or $(CARGO_TARGET_DIR),target)/release/tollgate)) \
+	  .venv/bin/python tests/soak/soak.py --time $(TIME)
+
 lint: tools format clippy ## Check the format, the lints, and that no stray file is tracked
 
 format:
@@ -129,7 +137,7 @@ coverage: tools ## Say which lines the Rust tests reach
 
 # tests/fuzz/README.md lists the targets. TIME is in seconds.
 TARGET ?= request
-TIME   ?= 60
+fuzz: TIME ?= 60
 fuzz: ## Fuzz one target for some seconds: make fuzz TARGET=request TIME=60
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked"; exit 1; }
 	@mkdir -p target/fuzz/$(TARGET)

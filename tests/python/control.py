@@ -157,22 +157,26 @@ def configuration(stub, bank, redis=None):
 
 
 class Redis:
-    """A redis-server of its own."""
+    """A redis-server of its own; a durable one keeps in `directory` what it holds, so that it can be started again."""
 
-    def __init__(self, directory):
-        self.port = free_port()
+    def __init__(self, directory, port=None, durable=False):
+        self.port = port or free_port()
         program = os.environ.get("TOLLGATE_TEST_REDIS") or shutil.which("redis-server") or shutil.which("valkey-server")
         if not program:
             pytest.skip("needs redis-server")
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen([program, *arguments], cwd=directory, stdout=subprocess.DEVNULL)
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes" if durable else "no"]
+        self.process = subprocess.Popen(
+            [program, *arguments], cwd=directory, stdout=subprocess.DEVNULL, start_new_session=durable
+        )
         self.url = f"redis://127.0.0.1:{self.port}"
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
+            # It may still be loading what it has kept.
+            with contextlib.suppress(OSError, AssertionError):
                 assert self.ask("PING") == b"PONG"
                 return
             time.sleep(0.02)
+        self.stop()
         raise AssertionError("redis-server did not start")
 
     def ask(self, *words):
