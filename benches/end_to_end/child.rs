@@ -22,8 +22,8 @@ pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// How often a process is given 10 ms to end by itself.
 const GOODBYE: u32 = 500;
 
-/// Open files needed: 1,000 streams take two in each proxy, and some more.
-const FILES: u32 = 4096;
+/// Open files wanted: 10,000 streams take two in each proxy, and some more.
+const FILES: u32 = 24_000;
 /// Set in the process that [`prepare_self`] starts: the CPUs, or nothing.
 const PREPARED: &str = "TOLLGATE_BENCH_PREPARED";
 

@@ -5,13 +5,15 @@
 //! database, journal and access log. In a self check bare Pingora also plays the gateway, and no gateway has a
 //! ledger: every ratio should be near 1, and how far it is tells the noise of the machine.
 
+use std::cell::Cell;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tollgate_base::clock;
 use tollgate_wire::Surface;
 
 use crate::child::{self, Child, Pins};
@@ -22,14 +24,18 @@ use crate::{Options, Outcome};
 
 /// The access key that requests carry; it opens nothing but this run's gateway.
 const TOKEN: &str = "tg-bench-g1-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+/// SQLite's file, in the directory of a gateway's state.
+pub const DATABASE: &str = "ledger.db";
 /// The surfaces that generate text.
 pub const SURFACES: [Surface; 3] = [
     Surface::ChatCompletions,
     Surface::Messages,
     Surface::Responses,
 ];
-const READY_TRIES: u32 = 150;
-const READY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest that a proxy may take until it answers: a million keys are read by then.
+const READY: Duration = Duration::from_secs(60);
+/// Between two tries.
+const READY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Which proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +71,8 @@ pub struct Proxy {
     pub address: SocketAddr,
     /// Where a gateway tells its metrics.
     pub admin: Option<SocketAddr>,
+    /// From its start to its first answer.
+    pub ready_after: Duration,
 }
 
 /// The provider, and what is needed to start proxies in front of it.
@@ -76,6 +84,8 @@ pub struct Lab {
     model: String,
     dir: TempDir,
     pins: Option<Pins>,
+    /// How many servers of Redis were started.
+    redis: Cell<u32>,
 }
 
 impl Lab {
@@ -93,12 +103,18 @@ impl Lab {
                 .prefix("tollgate-bench-")
                 .tempdir()?,
             pins,
+            redis: Cell::new(0),
         })
     }
 
     /// A request that either proxy answers; its body has `length` bytes.
     pub fn request(&self, length: usize, events: Option<Events>) -> Vec<u8> {
         prompts::request(TOKEN, &self.model, length, 0, events)
+    }
+
+    /// A short one without a stream, with another access key.
+    pub fn request_of(&self, token: &str) -> Vec<u8> {
+        prompts::request(token, &self.model, 300, 0, None)
     }
 
     /// The same without a stream, offering so many tools.
@@ -131,7 +147,29 @@ impl Lab {
             Kind::Crowded => config = crowded(config),
             _ => {}
         }
-        self.ready(self.start_gateway(config)?, kind).await
+        self.ready(self.start_gateway(&config, None)?, kind).await
+    }
+
+    /// Starts a gateway whose configuration is changed, and whose state is kept in a directory that the caller has filled.
+    pub async fn start_changed(
+        &self,
+        credits: Credits,
+        state: Option<&Path>,
+        change: impl FnOnce(String) -> String,
+    ) -> Outcome<Proxy> {
+        let config = change(self.config(credits, &SURFACES[..1]));
+        self.ready(self.start_gateway(&config, state)?, Kind::Gateway(credits))
+            .await
+    }
+
+    /// A new directory for a gateway's state, in which SQLite's file is [`DATABASE`].
+    pub fn state(&self) -> Outcome<PathBuf> {
+        Ok(tempfile::tempdir_in(self.dir.path())?.keep())
+    }
+
+    /// What all gateways run.
+    pub fn binary(&self) -> &Path {
+        &self.gateway
     }
 
     /// Starts the proxy that bare Pingora is compared with.
@@ -152,8 +190,9 @@ impl Lab {
 
     async fn ready(&self, mut proxy: Proxy, kind: Kind) -> Outcome<Proxy> {
         let request = self.request(300, None);
-        let mut fault = String::new();
-        for _ in 0..READY_TRIES {
+        let mut fault = "it takes too long".to_owned();
+        let started = clock::now();
+        while clock::now() - started < READY {
             if !proxy.child.is_running() {
                 fault = "it has ended".to_owned();
                 break;
@@ -161,7 +200,10 @@ impl Lab {
             // `/readyz` may come before the listener does and tells nothing of the configuration; an answer tells both.
             let answer = async { Conn::open(proxy.address).await?.ask(&request).await };
             match answer.await {
-                Ok(_) => return Ok(proxy),
+                Ok(_) => {
+                    proxy.ready_after = clock::now() - started;
+                    return Ok(proxy);
+                }
                 Err(error) => fault = error.to_string(),
             }
             tokio::time::sleep(READY_PAUSE).await;
@@ -201,15 +243,17 @@ impl Lab {
             child,
             address,
             admin: None,
+            ready_after: Duration::ZERO,
         })
     }
 
     /// Starts a gateway with a configuration whose `LISTEN`, `ADMIN` and `STATE` are filled in here.
-    fn start_gateway(&self, config: String) -> Outcome<Proxy> {
+    fn start_gateway(&self, config: &str, state: Option<&Path>) -> Outcome<Proxy> {
         let (address, admin) = (child::free_port()?, child::free_port()?);
         let dir = self.dir.path().join(address.port().to_string());
         // Beside the configuration, every write of the state would wake the watcher of its directory.
-        let state = dir.join("state");
+        fs::create_dir_all(&dir)?;
+        let state = state.map_or_else(|| dir.join("state"), Path::to_path_buf);
         fs::create_dir_all(&state)?;
         let config = config
             .replace("LISTEN", &address.to_string())
@@ -223,13 +267,16 @@ impl Lab {
             child,
             address,
             admin: Some(admin),
+            ready_after: Duration::ZERO,
         })
     }
 
     /// Starts a `redis-server` beside the load, in a directory of its own, as a fleet's would be kept: with a log
     /// on disk. `None` if it is not installed.
     pub async fn start_redis(&self) -> Outcome<Option<Redis>> {
-        Redis::start(&self.dir.path().join("redis"), self.load_cpu(), &self.log()).await
+        self.redis.set(self.redis.get() + 1);
+        let dir = format!("redis-{}", self.redis.get());
+        Redis::start(&self.dir.path().join(dir), self.load_cpu(), &self.log()).await
     }
 
     /// Authentication, planning, observer, metrics and access log are all on; the model is in the catalog and has prices,
@@ -237,14 +284,12 @@ impl Lab {
     fn config(&self, credits: Credits, surfaces: &[Surface]) -> String {
         let surfaces: Vec<&str> = surfaces.iter().map(|surface| surface.name()).collect();
         let surfaces = surfaces.join(", ");
-        let digest: String = Sha256::digest(TOKEN)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = digest(TOKEN);
         let bank = match credits {
             Credits::Off => "credits: off".to_owned(),
             Credits::Sqlite => {
-                r#"credits: enforced, journal: "STATE/journal", bank: sqlite, sqlite: { path: "STATE/ledger.db" }"#.to_owned()
+                r#"credits: enforced, journal: "STATE/journal", bank: sqlite, sqlite: { path: "STATE/ledger.db" }"#
+                    .to_owned()
             }
             Credits::Redis(server) => format!(
                 r#"credits: enforced, journal: "STATE/journal", bank: redis, redis: {{ url: "redis://{server}" }}"#
@@ -271,6 +316,14 @@ access_keys:
             provider = self.provider,
         )
     }
+}
+
+/// As an access key's entry has it.
+pub fn digest(token: &str) -> String {
+    Sha256::digest(token)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Appended to the last access key: limits and a budget that are never reached.

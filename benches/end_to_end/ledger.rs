@@ -56,11 +56,11 @@ struct Sample {
 
 /// What Redis was asked, and what it took.
 #[derive(Clone, Copy)]
-struct Asked {
+pub struct Asked {
     /// CPU time a request, µs.
-    cpu: f64,
+    pub cpu: f64,
     /// Commands for 1,000 requests.
-    sent: f64,
+    pub sent: f64,
     /// Those, and what scripts ran.
     all: f64,
 }
@@ -206,7 +206,7 @@ struct Reading {
 }
 
 /// The counters of a Redis at one moment.
-struct Asking {
+pub struct Asking {
     commands: Commands,
     cpu: Cpu,
 }
@@ -222,7 +222,8 @@ impl Reading {
 }
 
 impl Asking {
-    fn of(server: &Redis) -> Outcome<Asking> {
+    /// Now.
+    pub fn of(server: &Redis) -> Outcome<Asking> {
         Ok(Asking {
             commands: server.commands()?,
             cpu: Cpu::read(server.child.pid())?,
@@ -246,7 +247,8 @@ impl Sample {
 }
 
 impl Asked {
-    fn between(before: &Asking, after: &Asking, requests: u64) -> Asked {
+    /// For so many `requests`.
+    pub fn between(before: &Asking, after: &Asking, requests: u64) -> Asked {
         let of_1000 = |count: u64| as_f64(count) * 1000.0 / as_f64(requests);
         Asked {
             cpu: per(after.cpu.since(&before.cpu).total, requests),

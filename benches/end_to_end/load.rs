@@ -4,6 +4,7 @@
 //! under way, so CPU time read before and after a loop belongs to exactly the requests that it counted.
 //! Any answer but a `200` fails the measure: a fast error is no throughput.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -139,7 +140,24 @@ pub async fn closed_loop(
     request: &Rc<[u8]>,
     window: Duration,
 ) -> Outcome<Tally> {
-    each(conns, request, Duration::ZERO, Duration::ZERO, window, MOST).await
+    closed_loop_of(conns, std::slice::from_ref(request), window).await
+}
+
+/// The same, where connections ask different things: they take turns in `requests`, of which there is one at least.
+pub async fn closed_loop_of(
+    conns: &mut Vec<Conn>,
+    requests: &[Rc<[u8]>],
+    window: Duration,
+) -> Outcome<Tally> {
+    each(
+        conns,
+        requests,
+        Duration::ZERO,
+        Duration::ZERO,
+        window,
+        MOST,
+    )
+    .await
 }
 
 /// Together the connections ask `per_second` times a second until `window` has passed; one whose answer is late asks
@@ -151,7 +169,8 @@ pub async fn paced(
     window: Duration,
 ) -> Outcome<Tally> {
     let pace = Duration::from_secs(1) * u32::try_from(conns.len())? / per_second;
-    each(conns, request, pace, pace, window, MOST).await
+    let requests = std::slice::from_ref(request);
+    each(conns, requests, pace, pace, window, MOST).await
 }
 
 /// Every connection asks once, the starts spread evenly over `spread`.
@@ -160,12 +179,13 @@ pub async fn once_each(
     request: &Rc<[u8]>,
     spread: Duration,
 ) -> Outcome<Tally> {
-    each(conns, request, spread, Duration::ZERO, spread + PATIENCE, 1).await
+    let (requests, window) = (std::slice::from_ref(request), spread + PATIENCE);
+    each(conns, requests, spread, Duration::ZERO, window, 1).await
 }
 
 async fn each(
     conns: &mut Vec<Conn>,
-    request: &Rc<[u8]>,
+    requests: &[Rc<[u8]>],
     spread: Duration,
     pace: Duration,
     window: Duration,
@@ -175,7 +195,7 @@ async fn each(
     let until = started + window;
     let count = u32::try_from(conns.len().max(1))?;
     let mut tasks = JoinSet::new();
-    for (index, mut conn) in conns.drain(..).enumerate() {
+    for ((index, mut conn), request) in conns.drain(..).enumerate().zip(requests.iter().cycle()) {
         let request = request.clone();
         let delay = spread * u32::try_from(index)? / count;
         tasks.spawn_local(async move {
@@ -236,6 +256,8 @@ pub async fn first_events(
 /// Streams that stay open until this value is dropped.
 pub struct OpenStreams {
     tasks: JoinSet<Outcome<Answer>>,
+    /// The events of all of them.
+    seen: Rc<Cell<u64>>,
 }
 
 impl OpenStreams {
@@ -248,15 +270,18 @@ impl OpenStreams {
     ) -> Outcome<OpenStreams> {
         let (ready, mut readies) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
+        let all_seen = Rc::new(Cell::new(0));
         for _ in 0..count {
             let request = request.clone();
-            let ready = ready.clone();
+            let (ready, all_seen) = (ready.clone(), all_seen.clone());
             tasks.spawn_local(async move {
                 let mut conn = Conn::open(address).await?;
                 // A thousand large buffers would be the load's memory, not the proxy's, but still too much.
                 conn.buffer = vec![0; 4096];
-                let mut told = false;
+                let (mut told, mut before) = (false, 0);
                 conn.exchange(&request, |seen| {
+                    all_seen.set(all_seen.get() + seen - before);
+                    before = seen;
                     if seen >= events && !told {
                         told = ready.send(()).is_ok();
                     }
@@ -276,9 +301,17 @@ impl OpenStreams {
         tokio::time::timeout(PATIENCE, all)
             .await
             .map_err(|_| "the streams did not all start in time")?;
-        let mut streams = OpenStreams { tasks };
+        let mut streams = OpenStreams {
+            tasks,
+            seen: all_seen,
+        };
         streams.check()?;
         Ok(streams)
+    }
+
+    /// How many events all of them have brought so far.
+    pub fn seen(&self) -> u64 {
+        self.seen.get()
     }
 
     /// Fails if any of them has ended.

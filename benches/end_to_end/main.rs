@@ -12,6 +12,9 @@
 //! `redis-server` of this run's own. So is what a translated stream costs (`--only crossing`): the gateway whose provider
 //! offers the client's API beside itself with a provider that only offers another one, for every two of the three.
 //!
+//! How cost grows with access keys, candidates, open streams, accounts and gateways (`--only scale`, or `keys` and so on),
+//! and what the program takes when it is not asked (`--only footprint`), is measured when it is named.
+//!
 //! # How to read it
 //!
 //! - Run it on a quiet machine with two cores or more. With `taskset` installed, load and provider share the
@@ -26,7 +29,7 @@
 //!
 //! # The files
 //!
-//! `measures.rs`, `crossing.rs` and `ledger.rs` say what is measured, `lab.rs` and `redis_server.rs` what is started,
+//! `measures.rs`, `crossing.rs`, `ledger.rs`, `scale/` and `footprint.rs` say what is measured, `lab.rs` and `redis_server.rs` what is started,
 //! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs` and
 //! `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
 //! used, `report.rs` prints it.
@@ -34,6 +37,7 @@
 mod answers;
 mod child;
 mod crossing;
+mod footprint;
 mod lab;
 mod ledger;
 mod load;
@@ -44,6 +48,7 @@ mod prompts;
 mod provider;
 mod redis_server;
 mod report;
+mod scale;
 mod wire;
 
 use std::net::SocketAddr;
@@ -74,7 +79,9 @@ const PASSTHROUGH: &str = "passthrough";
 /// All measures, in the order in which they run.
 fn names() -> Vec<&'static str> {
     let mut names = measures::NAMES.to_vec();
-    names.extend([crossing::NAME, ledger::NAME]);
+    names.extend([crossing::NAME, ledger::NAME, scale::NAME]);
+    names.extend(scale::NAMES);
+    names.push(footprint::NAME);
     names
 }
 
@@ -136,7 +143,12 @@ impl Options {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == name)
+        self.only.is_empty() || self.names(name)
+    }
+
+    /// Whether it was asked for by its name.
+    fn names(&self, name: &str) -> bool {
+        self.only.iter().any(|only| only == name)
     }
 
     /// How the figures came about, for whoever reads them later.
@@ -270,6 +282,37 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
                 println!("\n{table}\n{}", options.conditions(pins, sides));
             }
             Err(error) => failed.push(format!("{} could not be measured: {error}", ledger::NAME)),
+        }
+    }
+    for name in scale::NAMES {
+        if options.names(name) || options.names(scale::NAME) {
+            match scale::measure(name, &lab, options).await {
+                Ok(rows) => {
+                    let sides = "300 B prompts; the gateway, with `credits: off` for open streams, else enforced";
+                    let table = Report {
+                        sides: scale::SIDES,
+                        rows,
+                    };
+                    println!("\n{table}\n{name}: {}", options.conditions(pins, sides));
+                }
+                Err(error) => failed.push(format!("{name} could not be measured: {error}")),
+            }
+        }
+    }
+    if options.names(footprint::NAME) {
+        match footprint::measure(&lab, options).await {
+            Ok(rows) => {
+                let sides = "the gateway with `credits: enforced` on SQLite";
+                let table = Report {
+                    sides: ["bare Pingora", "gateway"],
+                    rows,
+                };
+                println!("\n{table}\n{}", options.conditions(pins, sides));
+            }
+            Err(error) => failed.push(format!(
+                "{} could not be measured: {error}",
+                footprint::NAME
+            )),
         }
     }
     if failed.is_empty() {

@@ -14,8 +14,8 @@ use crate::prompts::Events;
 use crate::report::{Compare, Metric, Row};
 use crate::{Options, Outcome};
 
-/// Streams open at once in the measure of memory.
-const STREAMS: u64 = 1000;
+/// Streams open at once in the measures of memory.
+pub const STREAMS: u64 = 1000;
 /// Content events of an unpaced stream.
 pub const BURST: Events = Events {
     count: 500,
@@ -34,7 +34,7 @@ pub const SHORT: Events = Events {
     pace_us: 0,
 };
 /// A stream that is still open when memory is read.
-const OPEN: Events = Events {
+pub const OPEN: Events = Events {
     count: 1000,
     pace_us: 250_000,
 };

@@ -99,6 +99,14 @@ pub fn resident_kib(pid: u32) -> Outcome<f64> {
         .ok_or_else(|| format!("no VmRSS for process {pid}").into())
 }
 
+/// How many files this process, and what it starts, may open.
+pub fn files() -> Outcome<u64> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    field(&limits, "Max open files")
+        .map(|soft| soft.parse().unwrap_or(u64::MAX))
+        .ok_or_else(|| "no limit of open files in /proc/self/limits".into())
+}
+
 /// The CPUs this process may run on, in order.
 pub fn allowed_cpus() -> Vec<u32> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
