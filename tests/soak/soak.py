@@ -143,8 +143,10 @@ class Soak:
 
     def judge(self, faults):
         """(excused, not excused)"""
-        excused = [fault for fault in faults if self.windows.excuse(fault)]
-        return excused, [fault for fault in faults if fault not in excused]
+        excused, real = [], []
+        for fault in faults:
+            (excused if self.windows.excuse(fault) else real).append(fault)
+        return excused, real
 
     def sample(self, begun, probes, seen):
         """One row a gateway."""
