@@ -14,8 +14,10 @@ pub mod ledger;
 mod progress;
 pub mod reconcile;
 pub mod resources;
+mod samples;
 pub mod secrets;
 mod table;
+pub mod top;
 pub mod usage;
 
 use std::io::{self, Write};
@@ -77,6 +79,17 @@ Examples:
   tollgate doctor --json | jq '.findings[] | select(.level != \"ok\")'"
     )]
     Doctor(doctor::Doctor),
+    /// Watch a running gateway: its requests, providers, keys and money.
+    #[command(
+        after_help = "q or Ctrl-C ends it. Rates and percentiles are those of the last 10 seconds.
+
+Examples:
+  TOLLGATE_ADMIN_KEY=… tollgate top
+  tollgate top --url http://127.0.0.1:9090 --interval 5
+  tollgate top --once                    one look, as text; with --json, as JSON
+  tollgate top --json | jq .requests.perSecond"
+    )]
+    Top(top::Top),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = "Examples:
   tollgate schema > tollgate.schema.json

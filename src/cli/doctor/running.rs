@@ -1,6 +1,5 @@
 //! A gateway that runs, by what its admin listener says: health, readiness, metrics, the books.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tollgate_base::clock;
@@ -8,6 +7,7 @@ use tollgate_base::clock;
 use super::Findings;
 use super::machine::rough;
 use crate::cli::resources::call::{Answer, Client};
+use crate::cli::samples::{Sample, samples};
 
 /// The age of what is known of the store, which is read every 400 ms.
 const BEHIND: Duration = Duration::from_secs(10);
@@ -44,33 +44,6 @@ pub fn look(url: &str, key: Option<&str>, findings: &mut Findings) {
     }
     metrics(&client, findings);
     books(&client, key.is_some(), findings);
-}
-
-/// One line of the metrics.
-struct Sample<'t> {
-    name: &'t str,
-    labels: BTreeMap<&'t str, &'t str>,
-    value: f64,
-}
-
-/// Reads the text form of Prometheus, as far as our own metrics use it.
-fn samples(text: &str) -> Vec<Sample<'_>> {
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let (name, inside) = series.split_once('{').unwrap_or((series, "}"));
-            let pairs = inside.trim_end_matches('}').split("\",");
-            let labels = pairs.filter_map(|pair| pair.split_once("=\""));
-            Some(Sample {
-                name,
-                labels: labels
-                    .map(|(label, value)| (label, value.trim_end_matches('"')))
-                    .collect(),
-                value: value.parse().ok()?,
-            })
-        })
-        .collect()
 }
 
 fn metrics(client: &Client, findings: &mut Findings) {
@@ -192,8 +165,8 @@ fn judge(samples: &[Sample<'_>], findings: &mut Findings) {
         }
     }
     let open = of("tollgate_breaker_state").filter(|sample| sample.value == 1.0);
-    for sample in open.filter(|sample| sample.labels.get("state") == Some(&"open")) {
-        let provider = sample.labels.get("provider").copied().unwrap_or_default();
+    for sample in open.filter(|sample| sample.label("state") == "open") {
+        let provider = sample.label("provider");
         let advice = "look at its `base_url`, `ca` and the network; it is tried again by itself";
         findings.warning(
             "providers",
@@ -213,7 +186,7 @@ fn judge(samples: &[Sample<'_>], findings: &mut Findings) {
         }
     }
     for sample in of("tollgate_catalog_feed_last_success_timestamp_seconds") {
-        let feed = sample.labels.get("feed").copied().unwrap_or_default();
+        let feed = sample.label("feed");
         let age = clock::unix().as_secs_f64() - sample.value;
         let age = Duration::try_from_secs_f64(age).unwrap_or_default();
         match (sample.value > 0.0, age > OLD) {

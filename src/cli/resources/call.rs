@@ -62,10 +62,15 @@ impl Client {
 
     /// Returns a client of the gateway whose admin listener is at `url`, with an API key, for an account.
     pub fn new(url: &str, key: &str, account: Option<String>) -> Client {
+        Client::within(PATIENCE, url, key, account)
+    }
+
+    /// Returns the same, which waits no longer than `patience` for each answer. An empty key is none.
+    pub fn within(patience: Duration, url: &str, key: &str, account: Option<String>) -> Client {
         // No redirects and no proxy: the key goes to nobody but the gateway.
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(patience))
             .max_redirects(0)
             .proxy(None);
         Client {
@@ -74,6 +79,16 @@ impl Client {
             key: key.to_owned(),
             account,
         }
+    }
+
+    /// Where the gateway is, without a `/` at its end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether it has an API key.
+    pub fn has_key(&self) -> bool {
+        !self.key.is_empty()
     }
 
     /// Gets what is no JSON: health, metrics.
