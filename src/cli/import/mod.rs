@@ -153,6 +153,11 @@ fn refused(file: &std::path::Path, faults: &Faults) -> io::Result<ExitCode> {
     check::report(file, &faults)
 }
 
+/// `1 provider`, `2 providers`.
+fn many(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 fn summary(import: &Import, providers: &[plan::Provider], written: &write::Written) -> String {
     let (served, empty): (Vec<_>, Vec<_>) = import
         .chains
@@ -160,12 +165,11 @@ fn summary(import: &Import, providers: &[plan::Provider], written: &write::Writt
         .partition(|(_, routes)| !routes.is_empty());
     let variables: BTreeSet<&String> = written.variables.iter().collect();
     let mut lines = vec![format!(
-        "imported {} of {} model names by {} providers; {} things have no counterpart or were read otherwise (see the \
-         comments)",
+        "imported {} of {}, by {}; the comments say in {} what has no counterpart or was read otherwise",
         served.len(),
-        import.chains.len(),
-        providers.len(),
-        written.notes
+        many(import.chains.len(), "model name"),
+        many(providers.len(), "provider"),
+        many(written.notes, "remark"),
     )];
     let list = |names: Vec<&str>| names.join(", ");
     if !empty.is_empty() {

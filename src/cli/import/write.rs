@@ -213,7 +213,10 @@ impl Out {
             self.line(4, "models:");
         }
         for model in &provider.models {
-            self.notes(6, &model.notes);
+            // What was said of the provider is not said again.
+            let said = |note: &&Note| !provider.notes.contains(note);
+            let notes: Vec<Note> = model.notes.iter().filter(said).cloned().collect();
+            self.notes(6, &notes);
             self.line(6, &format!("- id: {}", quoted(&model.id)));
             if !model.aliases.is_empty() {
                 self.line(8, &format!("aliases: {}", list(&escaped(&model.aliases))));
@@ -299,7 +302,12 @@ impl Out {
         self.text.push('\n');
         self.line(0, "configurations:");
         self.line(2, &format!("- id: {}", import.configuration));
-        if providers.iter().any(|provider| provider.open.is_some()) {
+        let is_open = |provider: &Provider| provider.open.is_some();
+        if providers.iter().any(is_open) {
+            if !providers.iter().all(is_open) {
+                let why = "a list of models cannot name all of a provider's, so each provider is allowed whole";
+                self.notes(4, &[Note::general(why)]);
+            }
             let ids: Vec<&String> = providers.iter().map(|provider| &provider.id).collect();
             self.line(
                 4,

@@ -117,9 +117,16 @@ impl Reader {
                 timeouts.insert("per_request", span);
                 with_total(&mut timeouts);
             }
+            // All providers share one number: the highest.
             let retries = network
                 .get("max_retries")
                 .and_then(|retries| retries.value().as_u64());
+            if let Some(asked) = retries.filter(|asked| *asked > MOST_RETRIES) {
+                let words = format!(
+                    "`max_retries` of `{name}` is {asked}; the same model is tried again {MOST_RETRIES} times at most"
+                );
+                notes.push(Note::at(network.line(), words));
+            }
             let most = self
                 .settings
                 .retries
