@@ -3,9 +3,12 @@
 //! A reader (one a gateway) makes chains of [`plan::Route`]s and [`Settings`]; [`plan`] makes providers of them, and
 //! [`mod@write`] the YAML. No text of the file is repeated that may be a credential: keys become references to the environment.
 
+mod agentgateway;
 mod bifrost;
 mod litellm;
 mod plan;
+mod portkey;
+mod target;
 mod values;
 mod vendors;
 mod write;
@@ -50,6 +53,31 @@ Examples:
   tollgate key new --id app --configuration bifrost"
     )]
     Bifrost(File),
+    /// Write a Portkey config, or several by their names, as a configuration of Tollgate's, to standard output.
+    #[command(
+        after_help = "A target that overrides the model becomes that model's name, and its config's; one that does not, all
+models of its provider. Virtual keys are in Portkey: their providers' keys become references to the
+environment. What has no counterpart is a comment, with the file's line.
+
+Exit codes: 0 done, 1 the file is not such a configuration; each fault has its line.
+
+Examples:
+  tollgate import portkey config.json > tollgate.yaml && tollgate check --config tollgate.yaml
+  tollgate key new --id app --configuration portkey"
+    )]
+    Portkey(File),
+    /// Write agentgateway's file (not Kubernetes resources) as a configuration of Tollgate's, to standard output.
+    #[command(
+        after_help = "Models of `llm` keep their names, virtual ones too; routes to AI backends become models, and paths
+are no longer what chooses. What has no counterpart is a comment, with the file's line.
+
+Exit codes: 0 done, 1 the file is not such a configuration; each fault has its line.
+
+Examples:
+  tollgate import agentgateway config.yaml > tollgate.yaml && tollgate check --config tollgate.yaml
+  tollgate key new --id app --configuration agentgateway"
+    )]
+    Agentgateway(File),
 }
 
 /// Which file.
@@ -113,10 +141,15 @@ pub struct Import {
 }
 
 pub fn run(command: &ImportCommand) -> io::Result<ExitCode> {
-    let (ImportCommand::Litellm(File { file }) | ImportCommand::Bifrost(File { file })) = command;
+    let (ImportCommand::Litellm(File { file })
+    | ImportCommand::Bifrost(File { file })
+    | ImportCommand::Portkey(File { file })
+    | ImportCommand::Agentgateway(File { file })) = command;
     let read = Foreign::read(file).and_then(|foreign| match command {
         ImportCommand::Litellm(_) => litellm::read(&foreign),
         ImportCommand::Bifrost(_) => bifrost::read(&foreign),
+        ImportCommand::Portkey(_) => portkey::read(&foreign),
+        ImportCommand::Agentgateway(_) => agentgateway::read(&foreign),
     });
     let import = match read {
         Ok(import) => import,

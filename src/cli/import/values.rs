@@ -66,6 +66,12 @@ impl Values {
     /// Returns the variable that a value refers to, as it may be called here.
     pub fn variable(&self, value: &str) -> Option<String> {
         let name = value.strip_prefix(self.reference)?;
+        // `${NAME}`, and `${NAME:-otherwise}`.
+        let name = name
+            .strip_prefix('{')
+            .and_then(|name| name.strip_suffix('}'))
+            .unwrap_or(name);
+        let name = name.split(':').next().unwrap_or_default();
         let plain = |c: char| match c {
             c if c.is_ascii_alphanumeric() || c == '_' => c,
             _ => '_',

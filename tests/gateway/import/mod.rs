@@ -1,6 +1,6 @@
 //! `tollgate import`: other gateways' configurations, by the real binary.
 //!
-//! The files in `litellm/` and `bifrost/` have the shapes of configurations that people publish, written anew; every value is made up.
+//! The files in `litellm/`, `bifrost/`, `portkey/` and `agentgateway/` have the shapes of configurations that people publish, written anew; every value is made up.
 //! What begins with `planted` in them is a credential.
 
 use std::fs;
@@ -97,6 +97,16 @@ fn what_people_have_for_bifrost_becomes_a_valid_configuration() {
 }
 
 #[test]
+fn what_people_have_for_portkey_becomes_a_valid_configuration() {
+    assert_imported("portkey", 5);
+}
+
+#[test]
+fn what_people_have_for_agentgateway_becomes_a_valid_configuration() {
+    assert_imported("agentgateway", 5);
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_its_line() {
     let dir = tempfile::tempdir().unwrap();
     for (text, wanted) in [
@@ -143,6 +153,41 @@ fn what_cannot_be_read_is_told_with_its_line() {
         said.contains("this is no configuration of Bifrost's; give Bifrost's config.json"),
         "{said}"
     );
+    for (gateway, text, wanted) in [
+        (
+            "portkey",
+            "{\"retry\": {\"attempts\": 3}}",
+            "this is no config of Portkey's",
+        ),
+        (
+            "portkey",
+            "{\"provider\": \"openai\", \"api_key\": \"planted\",\n\"custom_host\": \"ftp://host\"}",
+            ":2: custom_host: ",
+        ),
+        (
+            "agentgateway",
+            "mcp: { targets: [] }\n",
+            "give the file of `agentgateway -f`",
+        ),
+        (
+            "agentgateway",
+            "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayBackend\n",
+            "a resource of Kubernetes",
+        ),
+        (
+            "agentgateway",
+            "llm:\n  models:\n  - provider: openAI\n",
+            ":3: llm.models[0]: `name` is missing",
+        ),
+    ] {
+        let file = dir.path().join("other.yaml");
+        fs::write(&file, text).unwrap();
+        let output = import(gateway, &file);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}: {said}");
+        assert!(said.contains(wanted), "{wanted} is missing:\n{said}");
+        assert!(!said.contains("planted"), "{said}");
+    }
     let missing = import("litellm", &dir.path().join("none.yaml"));
     assert!(
         err(&missing).contains("none.yaml: cannot be read: "),
