@@ -14,7 +14,9 @@ use super::resource::{
 use super::tables::Resources;
 use super::view::{Found, View};
 use tollgate_base::Secret;
-use tollgate_config::access::{AccountSettings, Configuration, Contents, Snapshot, WrittenKey};
+use tollgate_config::access::{
+    AccountSettings, Configuration, Contents, FormerToken, Snapshot, WrittenKey,
+};
 use tollgate_config::catalog::{Catalog, Provider as CatalogProvider, TimeoutOverrides};
 use tollgate_config::{Config, types};
 
@@ -68,6 +70,10 @@ impl Base<'_> {
             account: &key.meta.account,
             configuration: key.configuration.as_deref(),
             digest: &key.sha256,
+            former: key.former.as_ref().map(|former| FormerToken {
+                digest: former.sha256,
+                until_ms: former.until,
+            }),
             limits: Cow::Owned(key.limits.read().unwrap_or_default()),
             newer: key.newer().is_some() || self.is_unreadable_account(&key.meta.account),
         }

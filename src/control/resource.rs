@@ -25,6 +25,7 @@
 
 mod form;
 pub(crate) mod forms;
+mod hex;
 mod newer;
 mod settings;
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub(crate) use newer::{Open, Rest};
 pub use settings::Settings;
 pub(crate) use settings::{Cap, Held};
 use tollgate_base::Secret;
-use tollgate_config::secrets::{Role, Sealed, token};
+use tollgate_config::secrets::{Role, Sealed};
 use tollgate_config::types;
 use tollgate_wire::Surface;
 
@@ -97,6 +98,9 @@ pub trait Document: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
         let mut value = serde_json::to_value(known).unwrap_or_default();
         if let Some(fields) = value.as_object_mut() {
             fields.retain(|name, _| name != "sha256" && name != "sealed");
+            if let Some(former) = fields.get_mut("former").and_then(Value::as_object_mut) {
+                former.retain(|name, _| name == "until");
+            }
         }
         value
     }
@@ -175,9 +179,25 @@ pub struct AccessKey {
     pub sha256: [u8; 32],
     /// How the token is shown.
     pub redacted: String,
+    /// The token before this one, which works for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
     /// What it may use over time.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) limits: forms::RateLimits,
+}
+
+/// A token that was replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// SHA-256 of the whole token.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    /// Until when it works (Unix time, ms).
+    pub until: u64,
+    /// What is not known here.
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 impl AccessKey {
@@ -188,6 +208,7 @@ impl AccessKey {
             configuration: key.spec.configuration.clone(),
             sha256: key.digest,
             redacted: format!("tg-{}-g1-***", key.spec.id),
+            former: None,
             limits: forms::RateLimits::of(&key.spec.limits),
         }
     }
@@ -355,25 +376,4 @@ pub struct CoolDownCleared {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// A digest as 64 hexadecimal digits.
-mod hex {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    use super::token;
-
-    pub(super) fn serialize<S: Serializer>(
-        digest: &[u8; 32],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&token::to_hex(digest))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<[u8; 32], D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
-        token::from_hex(&text).ok_or_else(|| de::Error::custom("not a SHA-256 digest"))
-    }
 }

@@ -209,6 +209,7 @@ mod tests {
             settings: Arc::default(),
             configuration: None,
             digest: [0; 32],
+            former: None,
             limits: Arc::from([]),
             newer: false,
             used: Default::default(),

@@ -40,6 +40,8 @@ pub struct AccessKey {
     pub configuration: Option<Arc<Configuration>>,
     /// SHA-256 of the whole token.
     pub digest: [u8; 32],
+    /// The token before this one, which works for a while.
+    pub former: Option<FormerToken>,
     /// All limits over time that its requests count towards: its own, then its configuration's.
     pub limits: Arc<[Limit]>,
     /// Whether it, its configuration or its account's settings hold something that only a newer gateway understands:
@@ -47,6 +49,15 @@ pub struct AccessKey {
     pub newer: bool,
     /// When it was last used.
     pub used: Used,
+}
+
+/// A token that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormerToken {
+    /// SHA-256 of the whole token.
+    pub digest: [u8; 32],
+    /// Until when it works (Unix time, ms).
+    pub until_ms: u64,
 }
 
 /// What an access key may call, and which credentials serve it.

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::accounts::Accounts;
 use super::key_ring::{KeyRing, KeysById};
 use super::sharded::ShardedKeys;
-use super::{AccessKey, AccountSettings, Configuration, ProviderKey, Used, limits};
+use super::{AccessKey, AccountSettings, Configuration, FormerToken, ProviderKey, Used, limits};
 use crate::catalog::Catalog;
 use crate::secrets::token;
 use crate::yaml;
 use crate::yaml::Config;
 use crate::yaml::types;
+use tollgate_base::clock;
 use tollgate_ledger::KeyKind;
 
 /// Keys, configurations, catalog and settings, as of one moment.
@@ -71,6 +72,8 @@ pub struct WrittenKey<'a> {
     pub configuration: Option<&'a str>,
     /// SHA-256 of the whole token.
     pub digest: &'a [u8; 32],
+    /// The token before this one, which works for a while.
+    pub former: Option<FormerToken>,
     /// What it may use over time.
     pub limits: Cow<'a, types::RateLimits>,
     /// Whether it says what only a newer gateway understands, so that its requests are refused.
@@ -85,6 +88,7 @@ impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
             account: key.account(),
             configuration: key.spec.configuration.as_deref(),
             digest: &key.digest,
+            former: None,
             limits: Cow::Borrowed(&key.spec.limits),
             newer: false,
         }
@@ -225,6 +229,9 @@ impl Snapshot {
         let digest = token::digest(token);
         let key = self.access_keys.get(parts.id);
         let same = token::same(key.map_or(&NOBODY, |key| &key.digest), &digest);
+        let former = key.and_then(|key| key.former.as_ref());
+        let was = token::same(former.map_or(&NOBODY, |former| &former.digest), &digest);
+        let same = same || was && former.is_some_and(|former| former.until_ms > clock::wall_ms());
         let unknown = || {
             if self.complete {
                 AuthError::Unknown
@@ -316,6 +323,7 @@ fn access_key(
         settings,
         configuration,
         digest: *written.digest,
+        former: written.former,
         limits,
         used,
     })

@@ -55,6 +55,7 @@ fn documents() -> Vec<(&'static str, Value)> {
             "access-key",
             json!({
                 "configuration": "akc_1", "sha256": digest, "redacted": "tg-***",
+                "former": {"sha256": digest, "until": 5},
                 "limits": {
                     "requests_per_minute": 1, "tokens_per_minute": null, "concurrent_requests": 2, "budget": budgets,
                 },

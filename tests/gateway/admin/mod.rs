@@ -1,6 +1,7 @@
 //! The admin API: resources that are managed at run time, and what becomes of requests when they change. Against
 //! the real binary, over sockets, with the store of its SQLite bank.
 
+mod access_keys;
 mod accounts;
 mod audit;
 mod configurations;

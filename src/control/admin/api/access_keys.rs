@@ -1,21 +1,94 @@
 //! Access keys: what applications send.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::crud;
 use super::limits::RateLimits;
 use super::managed::{Change, Managed, New, NoFilter, Seen, Shown};
-use super::resource::Labels;
+use super::resource::{Labels, time};
 use super::words::{Words, words};
 use crate::admin::Context;
-use crate::admin::error::ApiError;
-use crate::admin::operation::Tag;
+use crate::admin::error::{ApiError, Code};
+use crate::admin::go_duration;
+use crate::admin::input::{Body, Id};
+use crate::admin::operation::{Operation, Tag, post};
 use crate::admin::page::page;
 use crate::admin::patch::Patch;
-use crate::resource::{AccessKey, Configuration};
-use crate::{Document, Draft, View};
-use tollgate_base::redact;
+use crate::resource::{AccessKey, Configuration, Former, Rest};
+use crate::{Action, Document, Draft, View};
+use tollgate_base::{clock, redact};
 use tollgate_config::secrets::Token;
+
+/// How long a replaced token may work on.
+const LONGEST_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut all = crud::operations::<AccessKey>();
+    all.push(
+        post("/access-keys/{id}/rotate", "RotateAIGatewayAccessKey")
+            .tag(AccessKey::TAG)
+            .summary("Rotate an AI Gateway access key")
+            .description(
+                "Gives the key another token: the answer holds it, and it is shown only this once. The token before \
+                 works on for `gracePeriod`, so that applications can be changed meanwhile; one that was replaced earlier \
+                 stops now.",
+            )
+            .status(http::StatusCode::OK)
+            .errors(&[Code::Declared])
+            .handler(rotate),
+    );
+    all
+}
+
+/// How a key's token is replaced.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct AIGatewayAccessKeyRotate {
+    /// How long the token before works on, as a Go duration string (`1h30m`), at most `720h`. Defaults to `0s`: every
+    /// replica refuses it within a second.
+    grace_period: Option<String>,
+}
+
+async fn rotate(
+    context: Context,
+    Id(id): Id,
+    Body(body): Body<AIGatewayAccessKeyRotate>,
+) -> Result<Shown<AccessKey>, ApiError> {
+    // Whether there is such a key comes before whether the time is fine.
+    context.refresh().await;
+    context.look(|view| context.find::<AccessKey>(view, &id))?;
+    let grace = grace(body.grace_period.as_deref())
+        .map_err(|what| ApiError::invalid("gracePeriod", what))?;
+    let token = Token::generate(&id).map_err(ApiError::internal)?;
+    let replace = |key: &mut AccessKey, _: &Change<'_, AccessKey>, _: &mut Draft| {
+        let until = clock::wall_ms().saturating_add(grace);
+        key.former = (grace > 0).then(|| Former {
+            sha256: key.sha256,
+            until,
+            rest: Rest::default(),
+        });
+        key.sha256 = token.digest();
+        key.redacted = redact(token.expose());
+        Ok(())
+    };
+    crud::change(&context, &id, Action::Rotate, replace).await?;
+    crud::show_once(context, Id(id), Some(token.expose().to_owned())).await
+}
+
+/// A grace in milliseconds.
+fn grace(text: Option<&str>) -> Result<u64, &'static str> {
+    let Some(text) = text else {
+        return Ok(0);
+    };
+    let grace = go_duration::parse(text).ok_or("must be a Go duration, as in 30m or 24h")?;
+    if grace > LONGEST_GRACE {
+        return Err("must be at most 720h");
+    }
+    u64::try_from(grace.as_millis()).map_err(|_| "must be at most 720h")
+}
 
 page! { "A page of access keys." AIGatewayAccessKeyList { ai_gateway_access_keys: Shown<AccessKey> } }
 
@@ -35,11 +108,15 @@ pub(super) struct Sent {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Own {
-    /// Plaintext access key token. Only returned when the key is first created.
+    /// Plaintext access key token. Only returned when the key is first created, and when it is rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     /// Redacted display form of the access key token.
     key_redacted: String,
+    /// Until when the token before the last rotation works, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    former_token_until: Option<String>,
     /// Timestamp when the access key was last used, within ten seconds; null if it never was.
     #[schemars(extend("format" = "date-time"))]
     last_used: Option<String>,
@@ -124,9 +201,12 @@ impl Managed for AccessKey {
                 None => id.to_owned(),
             },
         });
+        let former = self.former.as_ref();
+        let former = former.filter(|former| former.until > clock::wall_ms());
         Own {
             token: seen.token,
             key_redacted: self.redacted.clone(),
+            former_token_until: former.map(|former| time(former.until)),
             last_used: seen.last_used,
             access_key_configuration: linked,
             account_id: context.other_account(self.meta()),

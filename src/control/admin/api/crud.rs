@@ -93,11 +93,23 @@ async fn list<K: Managed>(
 ///
 /// # Errors
 /// 404; 503 if it cannot be read.
-pub(super) async fn show<K: Managed>(context: Context, Id(id): Id) -> Result<Shown<K>, ApiError> {
+pub(super) async fn show<K: Managed>(context: Context, id: Id) -> Result<Shown<K>, ApiError> {
     context.refresh().await;
+    show_once(context, id, None).await
+}
+
+/// The same, with a token that is shown only this once.
+///
+/// # Errors
+/// As [`show`].
+pub(super) async fn show_once<K: Managed>(
+    context: Context,
+    Id(id): Id,
+    token: Option<String>,
+) -> Result<Shown<K>, ApiError> {
     let found = [context.look(|view| context.find::<K>(view, &id))?];
     let used = last_used(&context, &found).await.into_iter().flatten();
-    Ok(context.look(|view| shown(&context, view, &found[0], used.last(), None)))
+    Ok(context.look(|view| shown(&context, view, &found[0], used.last(), token)))
 }
 
 async fn create<K: Managed>(

@@ -28,12 +28,12 @@ mod usage;
 mod words;
 
 use super::operation::Operation;
-use crate::resource::{AccessKey, Account, ApiKey, Configuration, Provider};
+use crate::resource::{Account, ApiKey, Configuration, Provider};
 
 /// Every operation, in the order of the document.
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
-    all.extend(crud::operations::<AccessKey>());
+    all.extend(access_keys::operations());
     all.extend(crud::operations::<Configuration>());
     all.extend(provider_keys::operations());
     all.extend(crud::operations::<Provider>());
