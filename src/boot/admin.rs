@@ -1,6 +1,6 @@
 //! The admin listener, and what it shows of this process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::{BootError, beside, listen};
-use crate::metrics::{Metrics, StatusClass};
-use crate::proxy::Shared;
+use super::{BootError, beside, fetch, listen};
+use crate::metrics::{Metrics, Seen, Spread, StatusClass};
+use crate::proxy::{self, Shared};
 use tollgate_base::clock;
 use tollgate_config::Config;
 use tollgate_control::Control;
 use tollgate_control::admin;
+use tollgate_control::admin::chat::{Answered, Chat};
+use tollgate_control::admin::health::{Health, Healths, Latency, Shut, Trial, Tried};
+use tollgate_control::admin::plan::{Asked, Planned};
 use tollgate_control::admin::{AdminState, CoolingKey, Readiness};
+use tollgate_failover::BreakerState;
 use tollgate_store::Database;
 
 /// Starts it, on a thread of its own.
@@ -29,6 +33,11 @@ pub fn serve(
     let process = Arc::new(Process {
         shared: shared.clone(),
         control: control.clone(),
+        plain: config
+            .proxy
+            .listen
+            .first()
+            .map(|address| reachable(*address)),
         listening: AtomicBool::new(false),
     });
     let state = AdminState::new(control.clone(), process.clone(), database)
@@ -74,6 +83,8 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 struct Process {
     shared: Arc<Shared>,
     control: Arc<Control>,
+    /// Where the proxy listens without TLS, as this machine reaches it.
+    plain: Option<SocketAddr>,
     /// Whether the proxy accepts connections.
     listening: AtomicBool,
 }
@@ -109,6 +120,68 @@ impl admin::Process for Process {
             status: cooling.status,
         });
         keys.collect()
+    }
+
+    fn plan(&self, asked: &Asked) -> Planned {
+        proxy::explain(&self.shared, asked)
+    }
+
+    fn health(&self) -> Healths {
+        health(&self.shared)
+    }
+
+    fn probe(&self, trial: &Trial) -> Vec<Tried> {
+        super::trial::probe(trial)
+    }
+
+    fn converse(&self, chat: &Chat) -> Result<Answered, String> {
+        let Some(address) = self.plain else {
+            return Err(
+                "The proxy listens with TLS only: the playground needs an address in `proxy.listen`, such as 127.0.0.1:8080."
+                    .to_owned(),
+            );
+        };
+        fetch::converse(address, chat)
+    }
+}
+
+/// Providers that were called, or cannot be reached. Those that tenants made are one.
+fn health(shared: &Shared) -> Healths {
+    let now = clock::now();
+    let mut seen = shared.metrics.seen();
+    let snapshot = shared.snapshot.load();
+    let providers = snapshot.catalog.providers().iter();
+    let mut shut = BTreeMap::new();
+    for provider in providers.filter(|provider| !provider.is_tenants()) {
+        let breakers = &shared.health.breakers;
+        let half_open = match breakers.state(&provider.id, now) {
+            BreakerState::Closed => continue,
+            state => state == BreakerState::HalfOpen,
+        };
+        let until = breakers.ends(&provider.id, now);
+        shut.insert(provider.id.to_string(), Shut { half_open, until });
+        seen.entry(provider.id.to_string()).or_default();
+    }
+    let latency = |spread: &Spread| Latency {
+        p50: spread.quantile(0.5),
+        p95: spread.quantile(0.95),
+    };
+    let (mut first_token, mut duration) = (Spread::default(), Spread::default());
+    for seen in seen.values() {
+        first_token.join(&seen.first_token);
+        duration.join(&seen.duration);
+    }
+    let one = |(provider, seen): (String, Seen)| Health {
+        shut: shut.get(&provider).copied(),
+        first_token: latency(&seen.first_token),
+        duration: latency(&seen.duration),
+        attempts: seen.attempts,
+        provider,
+    };
+    Healths {
+        providers: seen.into_iter().map(one).collect(),
+        first_token: latency(&first_token),
+        duration: latency(&duration),
     }
 }
 

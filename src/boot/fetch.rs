@@ -1,13 +1,15 @@
 //! Fetches what others publish: over TLS, within a deadline and a bound, without following redirects.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use tollgate_config::catalog::{forbidden_address, plain_http_allowed};
+use tollgate_config::catalog::{forbidden_address, is_public, plain_http_allowed};
 use tollgate_config::feeds::LARGEST;
+use tollgate_control::admin::chat::{Answered, Chat};
 use ureq::config::Config;
-use ureq::http::Uri;
+use ureq::http::{HeaderValue, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
@@ -15,6 +17,9 @@ use ureq::{Agent, Error, Proxy};
 
 /// Longest time for a feed, from looking its name up to its last byte.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longest time for a chat, from its message to the last word of its answer: the admin listener waits no longer.
+const LONGEST_CHAT: Duration = Duration::from_secs(110);
 
 /// Returns a client of providers' APIs: https only, each call within `patience`. It trusts the authorities in `ca`, or
 /// else the system's.
@@ -55,29 +60,95 @@ pub fn feed(url: &str) -> Result<Vec<u8>, String> {
     within(url, PATIENCE)
 }
 
-/// Returns the status and the `Date` that a provider answers to a GET with these headers; nothing of the body is read.
-/// It trusts the authorities of `ca` (PEM), or else the system's.
+/// A call of a provider.
+pub struct Call<'a> {
+    /// Where.
+    pub url: &'a str,
+    /// Its headers.
+    pub headers: &'a [(String, String)],
+    /// JSON to post; `None`: it is a GET.
+    pub body: Option<&'a str>,
+    /// The authorities (PEM) to trust instead of the system's.
+    pub ca: Option<&'a str>,
+    /// Whether only what is on the public internet may be called.
+    pub public_only: bool,
+    /// The longest that it may take.
+    pub patience: Duration,
+    /// The most that is read of the answer, in bytes.
+    pub most: u64,
+}
+
+/// What a provider answers.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Its clock.
+    pub date: Option<String>,
+    /// As much as was to be read of it.
+    pub body: Vec<u8>,
+}
+
+/// Returns what a provider answers to a call, whatever its status. Redirects are not followed.
 ///
 /// # Errors
-/// When it cannot be reached in time, or is where nothing may be called. Never shows the address or a header.
-pub fn status(
-    url: &str,
-    headers: &[(&str, String)],
-    ca: Option<&str>,
-    patience: Duration,
-) -> Result<(u16, Option<String>), String> {
-    let certificates = ca.map_or_else(of_system, |pem| of_pem(pem.as_bytes()));
-    let agent = careful(certificates, patience);
-    let mut request = agent.get(url);
-    for (name, value) in headers {
-        request = request.header(*name, value);
+/// When it cannot be reached in time, breaks off, or is where nothing may be called. Never shows the address or a header.
+pub fn call(call: &Call<'_>) -> Result<Answer, String> {
+    let certificates = call.ca.map_or_else(of_system, |pem| of_pem(pem.as_bytes()));
+    let agent = careful(certificates, call.patience, call.public_only);
+    let why = |error| why(error, call.patience);
+    let answer = match call.body {
+        None => {
+            let mut request = agent.get(call.url);
+            for (name, value) in call.headers {
+                request = request.header(name, value);
+            }
+            request.header("accept-encoding", "identity").call()
+        }
+        Some(body) => {
+            let mut request = agent.post(call.url);
+            for (name, value) in call.headers {
+                request = request.header(name, value);
+            }
+            let request = request.header("content-type", "application/json");
+            request.header("accept-encoding", "identity").send(body)
+        }
+    };
+    let answer = answer.map_err(why)?;
+    let status = answer.status().as_u16();
+    let date = answer.headers().get("date");
+    let date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    let mut read = answer.into_body().into_reader().take(call.most);
+    if let Err(error) = read.read_to_end(&mut body) {
+        return Err(match Error::from(error) {
+            Error::Timeout(_) => late(call.patience),
+            other => format!("it breaks off: {other}"),
+        });
     }
-    let answer = request.call().map_err(|error| why(error, patience))?;
-    let date = answer
-        .headers()
-        .get("date")
-        .and_then(|date| date.to_str().ok());
-    Ok((answer.status().as_u16(), date.map(str::to_owned)))
+    Ok(Answer { status, date, body })
+}
+
+/// Returns what the proxy of this process answers to a chat completion, as it comes.
+///
+/// # Errors
+/// When it cannot be reached. Never shows the token.
+pub fn converse(proxy: SocketAddr, chat: &Chat) -> Result<Answered, String> {
+    let agent: Agent = settings(Vec::new(), LONGEST_CHAT, Whose::Publisher).into();
+    let request = agent
+        .post(format!("http://{proxy}/v1/chat/completions"))
+        .header("authorization", format!("Bearer {}", chat.token))
+        .header("content-type", "application/json");
+    let answer = request.send(&*chat.body);
+    let answer = answer.map_err(|error| why(error, LONGEST_CHAT))?;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = answer.headers().iter();
+    Ok(Answered {
+        status: answer.status().as_u16(),
+        headers: headers
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
+        body: Box::new(answer.into_body().into_reader()),
+    })
 }
 
 /// Returns a client of one who takes what the gateway sends by itself, at an address that was checked, each call within
@@ -86,13 +157,21 @@ pub fn status(
 /// # Errors
 /// When the system's authorities cannot be read.
 pub fn receiver(patience: Duration) -> Result<Agent, String> {
-    Ok(careful(certificates(None)?, patience))
+    Ok(careful(certificates(None)?, patience, false))
 }
 
 /// A client that calls only what may be called.
-fn careful(certificates: Vec<Certificate<'static>>, patience: Duration) -> Agent {
+fn careful(
+    certificates: Vec<Certificate<'static>>,
+    patience: Duration,
+    public_only: bool,
+) -> Agent {
     let config = settings(certificates, patience, Whose::Publisher);
-    Agent::with_parts(config, DefaultConnector::default(), Allowed::default())
+    let allowed = Allowed {
+        names: DefaultResolver::default(),
+        public_only,
+    };
+    Agent::with_parts(config, DefaultConnector::default(), allowed)
 }
 
 /// Why something could not be had.
@@ -152,8 +231,12 @@ fn within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
 }
 
 /// Names stand only for addresses that may be called, judged each time that one is looked up.
-#[derive(Debug, Default)]
-struct Allowed(DefaultResolver);
+#[derive(Debug)]
+struct Allowed {
+    names: DefaultResolver,
+    /// Whether only the public internet may be called.
+    public_only: bool,
+}
 
 impl Resolver for Allowed {
     fn resolve(
@@ -163,9 +246,13 @@ impl Resolver for Allowed {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
         let tls = uri.scheme_str() == Some("https");
-        let may = |ip| forbidden_address(ip).is_none() && (tls || plain_http_allowed(ip));
+        let may = |ip| {
+            forbidden_address(ip).is_none()
+                && (tls || plain_http_allowed(ip))
+                && (!self.public_only || is_public(ip))
+        };
         let mut allowed = self.empty();
-        for address in self.0.resolve(uri, config, timeout)?.iter() {
+        for address in self.names.resolve(uri, config, timeout)?.iter() {
             if may(address.ip()) {
                 allowed.push(*address);
             }
@@ -301,6 +388,34 @@ mod tests {
             let told = fetched(&says, more, pause).expect_err(&says);
             assert!(told.contains(fault), "{says:?}: {told}");
         }
+    }
+
+    #[test]
+    fn what_a_tenant_names_is_called_on_the_public_internet_only() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let answered = |public_only| {
+            call(&Call {
+                url: &url,
+                headers: &[("x-test-a".to_owned(), "b".to_owned())],
+                body: Some("{}"),
+                ca: None,
+                public_only,
+                patience: Duration::from_secs(2),
+                most: 1,
+            })
+        };
+        let told = answered(true).err().expect("it is refused");
+        assert!(told.contains("no address that may be called"), "{told}");
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = [0; 4096];
+            drop(stream.read(&mut head));
+            drop(stream.write_all(b"HTTP/1.1 418 No\r\ncontent-length: 2\r\n\r\nab"));
+        });
+        let answer = answered(false).expect("it answers");
+        assert_eq!((answer.status, &*answer.body), (418, &b"a"[..]));
+        server.join().unwrap();
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod ledger;
 mod proxy;
 mod reload;
 mod stop;
+pub mod trial;
 mod trust;
 
 /// Why the gateway did not start.

@@ -306,6 +306,14 @@ impl Breakers {
             .map_or(BreakerState::Closed, |breaker| breaker.state(now))
     }
 
+    /// Returns until when anybody had better leave the provider alone, if only one account.
+    pub fn ends(&self, provider: &str, now: Instant) -> Option<Instant> {
+        let providers = self.providers.lock();
+        let breaker = providers.get(provider)?;
+        // `None` is less than any `Some`.
+        breaker.all.until(now).max(breaker.alone.until(now))
+    }
+
     fn all_closed(&self) -> bool {
         self.entries.load(Ordering::Relaxed) == 0
     }

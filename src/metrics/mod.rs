@@ -6,6 +6,7 @@
 
 pub mod access_log;
 mod families;
+mod health;
 mod ledger;
 mod make;
 pub mod process_log;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwap;
 use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, TextEncoder};
 
 use families::Families;
+pub use health::{Seen, Spread};
 pub use route::{RouteMetrics, StatusClass};
 use tollgate_config::catalog::Provider;
 use tollgate_failover::BreakerState;

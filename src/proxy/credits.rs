@@ -100,6 +100,16 @@ fn foreign(caller: &Caller, asked: &Asked) -> Option<GatewayError> {
         })
 }
 
+/// Returns why credits cannot pay a candidate of a request that orders nothing but text.
+pub fn unpriced(
+    candidate: &Candidate,
+    configuration: Option<&Configuration>,
+    surface: Surface,
+) -> Option<GatewayError> {
+    let (asked, answers) = (Asked::default(), surface != Surface::Embeddings);
+    unpayable(candidate, configuration, surface, &asked, answers, now())
+}
+
 /// Why credits cannot pay a candidate. A user key's provider bills its owner.
 fn unpayable(
     candidate: &Candidate,

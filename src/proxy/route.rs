@@ -8,13 +8,27 @@ use super::context::Caller;
 use super::conversation;
 use super::names;
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, Snapshot, Step};
+use tollgate_config::access::{AccessKey, Configuration, Snapshot, Step};
 use tollgate_config::catalog::{Provider, Resolved, Unknown};
-use tollgate_failover::{Candidate, Class, Health, Selection, Target};
+use tollgate_failover::{Candidate, Class, Health, Selection, Session, Target};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::error::Code;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, GatewayError, Surface};
+
+/// Who asks for what: what a plan is made of besides the models.
+pub struct Wanted<'a> {
+    /// What holds for the request.
+    pub snapshot: &'a Snapshot,
+    /// Who sends it.
+    pub key: &'a AccessKey,
+    /// What is called.
+    pub endpoint: Endpoint,
+    /// Whether a failed candidate is followed by the next one.
+    pub failover: bool,
+    /// The session that it belongs to; asked for where it decides which key is first.
+    pub session: &'a dyn Fn() -> Session,
+}
 
 /// Returns the candidates for a parsed request, at least one.
 pub fn plan(
@@ -23,11 +37,28 @@ pub fn plan(
     caller: &Caller,
     body: &RequestBody,
 ) -> Result<Vec<Candidate>, GatewayError> {
-    let (snapshot, key, endpoint) = (&*caller.snapshot, &*caller.key, body.endpoint());
+    let (snapshot, key) = (&*caller.snapshot, &*caller.key);
+    let wanted = Wanted {
+        snapshot,
+        key,
+        endpoint: body.endpoint(),
+        failover: failover(snapshot, key) && !declines_failover(head),
+        session: &conversation::once(head, caller, body),
+    };
     let models = std::iter::once(body.model()).chain(body.fallbacks().iter().map(String::as_str));
-    let mut resolved = Vec::with_capacity(1 + body.fallbacks().len());
+    planned(health, &wanted, models)
+}
+
+/// Returns the candidates for these models, at least one.
+pub fn planned<'m>(
+    health: &Health,
+    wanted: &Wanted<'_>,
+    models: impl Iterator<Item = &'m str>,
+) -> Result<Vec<Candidate>, GatewayError> {
+    let (key, endpoint) = (wanted.key, wanted.endpoint);
+    let mut resolved = Vec::with_capacity(models.size_hint().0);
     for (index, requested) in models.enumerate() {
-        for found in allowed(snapshot, key, requested)? {
+        for found in allowed(wanted.snapshot, key, requested)? {
             resolved.push((index, requested, found));
         }
     }
@@ -36,12 +67,10 @@ pub fn plan(
     let mut lacking_key = None;
     let mut lacking_surface = None;
     for (index, requested, found) in &resolved {
-        let mut served_by = endpoint.served_by().iter().copied();
-        let Some(surface) = served_by.find(|surface| found.offers(*surface)) else {
+        let Some(target) = wanted.target(*index, found) else {
             lacking_surface.get_or_insert((*requested, found));
             continue;
         };
-        let target = target(snapshot, key, *index, found, surface);
         if target.user_keys.is_empty() && target.managed_keys.is_empty() {
             lacking_key.get_or_insert(found);
             continue;
@@ -52,12 +81,12 @@ pub fn plan(
     let now = clock::now();
     let class = Class::from(endpoint);
     let cooling = |candidate: &Candidate| health.cooling(candidate, &key.account, class, now);
-    let failover = failover_wanted(snapshot, key, head);
     let selection = Selection {
-        otherwise: snapshot.config.key_selection,
-        session: &conversation::once(head, caller, body),
+        otherwise: wanted.snapshot.config.key_selection,
+        session: wanted.session,
     };
-    let candidates = tollgate_failover::plan(&targets, &selection, cooling, now, failover);
+    let candidates =
+        tollgate_failover::plan(&targets, &selection, cooling, now, wanted.failover);
     if !candidates.is_empty() {
         return Ok(candidates);
     }
@@ -117,15 +146,12 @@ fn allowed(
     key: &AccessKey,
     requested: &str,
 ) -> Result<Vec<Resolved>, GatewayError> {
-    let mut found = snapshot
-        .catalog
-        .resolve_among(requested, |provider| may_name(snapshot, key, provider))
-        .map_err(|unknown| match &unknown {
-            Unknown::Model { nearest } => GatewayError::model_unknown(requested, nearest),
-            Unknown::NotPassedThrough { provider, nearest } => {
-                GatewayError::model_not_passed_through(requested, provider, nearest)
-            }
-        })?;
+    let mut found = named(snapshot, key, requested).map_err(|unknown| match &unknown {
+        Unknown::Model { nearest } => GatewayError::model_unknown(requested, nearest),
+        Unknown::NotPassedThrough { provider, nearest } => {
+            GatewayError::model_not_passed_through(requested, provider, nearest)
+        }
+    })?;
     let Some(configuration) = &key.configuration else {
         return Ok(found);
     };
@@ -133,11 +159,7 @@ fn allowed(
         .iter()
         .find(|f| !configuration.allows_provider(&f.provider.id))
         .map(|f| f.provider.id.clone());
-    found.retain(|f| {
-        let model = f.model.as_ref().map_or(&*f.upstream_id, |model| &*model.id);
-        configuration.allows_provider(&f.provider.id)
-            && configuration.allows_model(&f.provider.id, model)
-    });
+    found.retain(|f| allows(Some(configuration), f));
     if !found.is_empty() {
         return Ok(found);
     }
@@ -145,6 +167,24 @@ fn allowed(
         Some(provider) => GatewayError::provider_not_allowed(&provider, requested),
         None => GatewayError::model_not_allowed(requested),
     })
+}
+
+/// Returns whether a configuration, if there is one, allows what a model id was resolved to.
+pub fn allows(configuration: Option<&Configuration>, found: &Resolved) -> bool {
+    let id = model_id(found);
+    configuration.is_none_or(|configuration| configuration.allows_model(&found.provider.id, id))
+}
+
+/// The model as allow lists and rules name it.
+fn model_id(found: &Resolved) -> &str {
+    let known = found.model.as_ref();
+    known.map_or(&*found.upstream_id, |model| &*model.id)
+}
+
+/// What a model id names for this key, whether it is allowed or not.
+fn named(snapshot: &Snapshot, key: &AccessKey, requested: &str) -> Result<Vec<Resolved>, Unknown> {
+    let may = |provider: &Provider| may_name(snapshot, key, provider);
+    snapshot.catalog.resolve_among(requested, may)
 }
 
 /// Whether the provider is the account's, or everybody's. One that another account made, and that has no managed key,
@@ -155,45 +195,46 @@ fn may_name(snapshot: &Snapshot, key: &AccessKey, provider: &Provider) -> bool {
     provider.owner.as_ref().is_none_or(own) || !managed().is_empty()
 }
 
-fn target<'a>(
-    snapshot: &'a Snapshot,
-    key: &'a AccessKey,
-    index: usize,
-    found: &'a Resolved,
-    surface: Surface,
-) -> Target<'a> {
-    let provider = &found.provider;
-    let keys = |kind| snapshot.provider_keys(&provider.id, &key.account, kind);
-    let model = found
-        .model
-        .as_ref()
-        .map_or(&*found.upstream_id, |model| &*model.id);
-    let rule = key
-        .configuration
-        .as_ref()
-        .and_then(|c| c.rule_for(&provider.id, model));
-    Target {
-        provider,
-        model: found.model.as_ref(),
-        upstream_model: &found.upstream_id,
-        surface,
-        model_index: index,
-        user_keys: keys(KeyKind::User),
-        managed_keys: keys(KeyKind::Managed),
-        steps: rule.map(|rule| -> &[Step] { &rule.steps }),
+impl<'a> Wanted<'a> {
+    /// Returns what a model id names for this key, whether it is allowed or not.
+    pub fn named(&self, requested: &str) -> Result<Vec<Resolved>, Unknown> {
+        named(self.snapshot, self.key, requested)
+    }
+
+    /// Returns what was resolved, with the keys that may serve it; `None` if it is not offered on the API that is called.
+    pub fn target(&self, index: usize, found: &'a Resolved) -> Option<Target<'a>> {
+        let mut served_by = self.endpoint.served_by().iter().copied();
+        let surface = served_by.find(|surface| found.offers(*surface))?;
+        let provider = &found.provider;
+        let keys = |kind| {
+            let account = &self.key.account;
+            self.snapshot.provider_keys(&provider.id, account, kind)
+        };
+        let configuration = self.key.configuration.as_ref();
+        let rule = configuration.and_then(|c| c.rule_for(&provider.id, model_id(found)));
+        Some(Target {
+            provider,
+            model: found.model.as_ref(),
+            upstream_model: &found.upstream_id,
+            surface,
+            model_index: index,
+            user_keys: keys(KeyKind::User),
+            managed_keys: keys(KeyKind::Managed),
+            steps: rule.map(|rule| -> &[Step] { &rule.steps }),
+        })
     }
 }
 
-/// The configuration's switch, or else the global one; a request can only decline.
-fn failover_wanted(snapshot: &Snapshot, key: &AccessKey, head: &RequestHeader) -> bool {
-    let off = head
-        .headers
-        .get(&names::X_TOLLGATE_FAILOVER)
-        .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"off"));
-    let configured = key
-        .configuration
-        .as_ref()
-        .and_then(|c| c.failover)
-        .unwrap_or(snapshot.config.failover);
-    configured && !off
+/// Returns whether a failed candidate is followed by the next one, unless the request declines: the configuration's switch, or
+/// else the global one.
+pub fn failover(snapshot: &Snapshot, key: &AccessKey) -> bool {
+    let configuration = key.configuration.as_ref();
+    configuration
+        .and_then(|configuration| configuration.failover)
+        .unwrap_or(snapshot.config.failover)
+}
+
+fn declines_failover(head: &RequestHeader) -> bool {
+    let asked = head.headers.get(&names::X_TOLLGATE_FAILOVER);
+    asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
 }

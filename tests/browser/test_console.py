@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import ACME, ADMIN_KEY, MARKUP, READER, SEEN, TOKEN, address, ask
+from conftest import ACME, ADMIN_KEY, MARKUP, READER, SEEN, TOKEN, address, ask, call
 from gateways import PLANTED
 
 WAYS = {
@@ -132,6 +132,24 @@ def test_a_key_is_made_used_and_revoked(visit, fresh, pictures):
     page.goto("/console/access-keys")
     assert token not in page.content(), "it is shown once"
     page.get_by_role("link", name="Newsletter").click()
+    page.get_by_label("Description").fill("Sent on Mondays")
+    page.get_by_label("US dollars a day").fill("")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    assert page.get_by_text("Sent on Mondays").count() > 0
+    assert page.get_by_text("$3.50 a day").count() == 0
+    page.get_by_role("link", name="Rotate").click()
+    assert_accessible(page, "the rotation")
+    page.get_by_role("button", name="Rotate").click()
+    rotated = page.locator("#token").inner_text()
+    assert rotated != token
+    for either in (token, rotated):
+        ask(fresh, either, "demo:echo")
+    page.goto("/console/requests?status=ok")
+    page.wait_for_function("document.querySelectorAll('tbody tr').length === 3")
+    page.goto("/console/access-keys")
+    page.get_by_role("link", name="Newsletter").click()
+    assert page.get_by_text("works on, ends").count() == 1
     page.get_by_role("link", name="Revoke").click()
     assert_accessible(page, "the question")
     page.get_by_role("button", name="Revoke").click()
@@ -158,6 +176,99 @@ def test_a_configuration_is_made_and_changed(visit, fresh):
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_text("Deleted.").wait_for()
+
+
+def test_rules_are_edited_as_a_form_and_the_plan_shows_what_becomes_of_them(visit, fresh, pictures):
+    page = visit(fresh, ADMIN_KEY)
+    page.goto("/console/configurations")
+    page.get_by_label("Name").fill("Routed")
+    rule = page.get_by_role("group", name="Another rule")
+    rule.get_by_label("For", exact=True).fill("nobody")
+    rule.get_by_label("First").select_option("first-main of first, the account's")
+    page.get_by_role("button", name="Create").click()
+    rule = page.get_by_role("group", name="Rule 1")
+    assert rule.get_by_label("For", exact=True).get_attribute("aria-invalid") == "true"
+    assert rule.get_by_label("First").input_value() == "user:first-main"
+    rule.get_by_label("For", exact=True).fill("first")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("heading", level=1, name="Routed").wait_for()
+    page.get_by_label("Model", exact=True).fill("first:echo")
+    page.get_by_role("button", name="Show", exact=True).last.click()
+    tried = page.get_by_role("region", name="Tried, in this order")
+    passed_over = page.get_by_role("region", name="Not tried")
+    assert "first-main" in tried.inner_text() and passed_over.count() == 0
+    rule = page.get_by_role("group", name="Rule 1")
+    rule.get_by_label("First").select_option("All of the operator's keys")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    # The plan of the same request, by the new rule.
+    assert tried.count() == 0 and page.get_by_text("It would be refused with 400").count() == 1
+    assert "The routing rule does not name this key" in passed_over.inner_text()
+    assert_sound(page, "a plan")
+    pictures(page, "desk-plan")
+    rule.get_by_label("First").select_option("Nothing")
+    rule.get_by_label("For", exact=True).fill("")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("It has no routing rules").wait_for()
+    assert "first-main" in tried.inner_text()
+
+
+def test_a_provider_is_made_and_tested(visit, fresh, pictures):
+    demo = next(one for one in call(fresh, "GET", "/catalog/providers")["providers"] if one["id"] == "second")["baseUrl"]
+    page = visit(fresh, ADMIN_KEY)
+    page.goto("/console/providers")
+    page.get_by_label("Provider id").fill("openai")
+    page.get_by_label("Label").fill("My own")
+    page.get_by_label("Base URL").fill(demo)
+    page.get_by_label("Its models").fill("echo")
+    page.get_by_label("How a key travels").select_option("It needs none")
+    page.get_by_label("APIs that it has").fill("openai/chat-completions\nopenai/embeddings")
+    page.get_by_role("button", name="Create").click()
+    # Another has this id.
+    assert page.get_by_label("Provider id").get_attribute("aria-invalid") == "true"
+    assert page.get_by_label("Its models").input_value() == "echo"
+    page.get_by_label("Provider id").fill("mine")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("heading", level=1, name="My own").wait_for()
+    page.get_by_label("Model", exact=True).fill("echo")
+    page.get_by_role("button", name="Test").click()
+    tried = page.get_by_role("region", name="What was tried")
+    tried.wait_for()
+    assert "yes" in tried.get_by_role("row").filter(has_text="openai/chat-completions").inner_text()
+    assert_sound(page, "a test")
+    pictures(page, "desk-test")
+    ask(fresh, TOKEN, "first:503", "mine:echo")
+    page.goto("/console/providers")
+    health = page.get_by_role("region", name="Health, since this gateway was started")
+    assert "503" in health.get_by_role("row", name=re.compile("^first ")).inner_text()
+    assert_sound(page, "health")
+
+
+def test_a_chat_is_streamed_and_shows_its_attempts(visit, fresh, pictures):
+    page = visit(fresh, ADMIN_KEY)
+    page.goto("/console/playground")
+    page.get_by_label("Access key").fill(TOKEN)
+    page.get_by_label("Model", exact=True).fill("first:503")
+    page.get_by_label("Message").fill("Hello there")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("alert").wait_for()
+    assert page.get_by_label("Message").input_value() == "Hello there", "it can be sent again"
+    page.get_by_label("Model", exact=True).fill("second:echo")
+    page.get_by_role("button", name="Send").click()
+    page.locator(".turn .said").last.filter(has_text="Hello there").wait_for()
+    page.locator(".turn").last.get_by_role("region", name="Attempts").wait_for()
+    assert "x-tollgate-provider: second" in page.locator(".about").last.inner_text()
+    assert_sound(page, "a chat")
+    pictures(page, "desk-chat")
+    assert TOKEN not in page.content()
+    page = visit(fresh, ADMIN_KEY, java_script_enabled=False)
+    page.goto("/console/playground")
+    page.get_by_label("Access key").fill(TOKEN)
+    page.get_by_label("Model", exact=True).fill("second:echo")
+    page.get_by_label("Message").fill("Without a script")
+    page.get_by_role("button", name="Send").click()
+    page.locator(".said").filter(has_text="Without a script").wait_for()
+    page.get_by_role("link", name="Its attempts and its charge").wait_for()
 
 
 def test_credits_are_granted_once(visit, fresh):

@@ -5,10 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use tollgate_base::clock;
 use tollgate_config::Config;
 use tollgate_config::catalog::{Auth, Provider};
-use tollgate_wire::{Dialect, Surface};
+use tollgate_wire::Surface;
 
 use super::Findings;
-use crate::boot::fetch;
+use crate::boot::fetch::{self, Call};
+use crate::boot::trial;
 
 /// Longest wait for a provider.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ pub fn look(config: &Config, findings: &mut Findings) {
         let auth = provider.auth_on(surface);
         if auth == Auth::None {
             tried += 1;
-            call(provider, surface, &auth, None, findings);
+            call(provider, surface, None, findings);
             continue;
         }
         for key in written.keys.iter().chain(&written.managed_keys) {
@@ -39,7 +40,6 @@ pub fn look(config: &Config, findings: &mut Findings) {
             call(
                 provider,
                 surface,
-                &auth,
                 Some((&key.id, key.value.expose())),
                 findings,
             );
@@ -54,39 +54,22 @@ pub fn look(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn call(
-    provider: &Provider,
-    surface: Surface,
-    auth: &Auth,
-    key: Option<(&str, &str)>,
-    findings: &mut Findings,
-) {
-    let base = &provider.base_url;
-    let scheme = if base.tls { "https" } else { "http" };
-    let url = format!(
-        "{scheme}://{}{}",
-        base.authority,
-        base.join("/models", None)
-    );
-    let mut headers: Vec<(&str, String)> = provider
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.clone()))
-        .collect();
-    if surface.dialect() == Dialect::Anthropic {
-        headers.push(("anthropic-version", "2023-06-01".to_owned()));
-    }
-    if let Some((_, value)) = key {
-        headers.push(match auth {
-            Auth::XApiKey => ("x-api-key", value.to_owned()),
-            Auth::ApiKey => ("api-key", value.to_owned()),
-            Auth::Bearer | Auth::None => ("authorization", format!("Bearer {value}")),
-        });
-    }
+fn call(provider: &Provider, surface: Surface, key: Option<(&str, &str)>, findings: &mut Findings) {
+    let url = trial::url(provider, "/models");
+    let headers = trial::headers(provider, surface, key.map(|(_, value)| value));
     let name = &provider.id;
     let whose = key.map_or(String::new(), |(id, _)| format!(" with the key {id}"));
-    let (status, date) = match fetch::status(&url, &headers, provider.ca.as_deref(), PATIENCE) {
-        Ok(answer) => answer,
+    let answer = fetch::call(&Call {
+        url: &url,
+        headers: &headers,
+        body: None,
+        ca: provider.ca.as_deref(),
+        public_only: provider.public_only,
+        patience: PATIENCE,
+        most: 0,
+    });
+    let (status, date) = match answer {
+        Ok(answer) => (answer.status, answer.date),
         Err(error) => {
             let advice = "look at `base_url`, `ca` and the network; requests go on to the next candidate meanwhile";
             return findings.error(

@@ -90,6 +90,7 @@ fn verb(method: &str, rest: &[&str], operation: &Value) -> Option<&'static str> 
         ("delete", ["{id}"]) => "delete",
         ("delete", []) => "clear",
         ("post", ["{id}", "rotate"]) => "rotate",
+        ("post", ["{id}", "test"]) => "test",
         _ => return None,
     })
 }

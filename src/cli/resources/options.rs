@@ -107,6 +107,11 @@ pub fn query(
                 let most = most.as_u64().unwrap_or(PAGE).clamp(1, PAGE);
                 pairs.push((field.name, most.to_string()));
             }
+            // Of a list each is a parameter.
+            Some(Value::Array(all)) => pairs.extend(all.into_iter().map(|one| {
+                let text = one.as_str().map_or_else(|| one.to_string(), str::to_owned);
+                (field.name.clone(), text)
+            })),
             Some(value) => pairs.push((field.name, value.to_string())),
             None => {}
         }

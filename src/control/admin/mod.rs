@@ -9,22 +9,25 @@
 //! ```
 //!
 //! Everything that clients see is made from one table of `operation`s. Invariants: nothing here waits for a provider
-//! or a proxy thread, so a gateway that is busy still says so; no answer and no log line repeats what a client sent.
+//! (but whoever tests one) or a proxy thread, so a gateway that is busy still says so; no answer and no log line repeats what a client sent.
 
 mod api;
 mod auth;
+pub mod chat;
 mod console;
 mod context;
 mod docs;
 mod document;
 mod error;
 mod go_duration;
+pub mod health;
 mod input;
 mod listener;
 mod open;
 mod operation;
 mod page;
 mod patch;
+pub mod plan;
 mod query;
 mod rest;
 mod router;

@@ -1,10 +1,16 @@
 //! What the process shares with the admin listener.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
+use super::chat::{Answered, Chat};
+use super::health::{Healths, Trial, Tried};
+use super::plan::{Asked, Planned};
 use crate::resource::ApiKey;
 use crate::{Caller, Control};
 use tollgate_base::Pace;
@@ -21,6 +27,9 @@ const GUESS_EVERY: Duration = Duration::from_secs(6);
 /// Changes that an account may make at once, and how often another one.
 pub(super) const CHANGES: u32 = 500;
 const CHANGE_EVERY: Duration = Duration::from_secs(2);
+
+/// Tests of providers at once.
+const TRIALS: usize = 16;
 
 /// Whether new requests should be sent here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +51,8 @@ pub struct CoolingKey {
     pub status: u16,
 }
 
-/// The process around the admin listener, as far as the listener shows it. None of these may block.
+/// The process around the admin listener, as far as the listener shows it. None of these may block but
+/// [`Process::probe`] and [`Process::converse`].
 pub trait Process: Send + Sync {
     /// Whether new requests should be sent here; asked on each probe.
     fn readiness(&self) -> Readiness;
@@ -55,6 +65,21 @@ pub trait Process: Send + Sync {
 
     /// The provider keys that cool down at this replica.
     fn cooling(&self) -> Vec<CoolingKey>;
+
+    /// Returns how this replica's proxy would serve a request now.
+    fn plan(&self, asked: &Asked) -> Planned;
+
+    /// Returns how providers do.
+    fn health(&self) -> Healths;
+
+    /// Calls a provider to see whether it works. Blocks until it is known, each call for some seconds at most.
+    fn probe(&self, trial: &Trial) -> Vec<Tried>;
+
+    /// Sends a chat completion to this replica's proxy. Blocks until the answer begins.
+    ///
+    /// # Errors
+    /// Why the proxy cannot be asked.
+    fn converse(&self, chat: &Chat) -> Result<Answered, String>;
 }
 
 /// What the admin listener shows and changes. Cheap to clone.
@@ -67,6 +92,20 @@ pub struct AdminState {
     changes: Arc<Pace<Arc<str>>>,
     bank: Option<Arc<dyn Bank>>,
     cooldowns: Option<Cooldowns>,
+    /// The accounts that test a provider now.
+    trials: Arc<Mutex<HashSet<Arc<str>>>>,
+}
+
+/// A test of a provider, while it is under way.
+pub(crate) struct Running {
+    account: Arc<str>,
+    trials: Arc<Mutex<HashSet<Arc<str>>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.trials.lock().remove(&self.account);
+    }
 }
 
 impl AdminState {
@@ -85,6 +124,7 @@ impl AdminState {
             changes: Arc::new(Pace::new(CHANGES, CHANGE_EVERY)),
             bank: database.map(bank::on),
             cooldowns: database.and_then(Database::cooldowns),
+            trials: Arc::default(),
         }
     }
 
@@ -136,6 +176,21 @@ impl AdminState {
     /// The process around the listener.
     pub(crate) fn process(&self) -> &dyn Process {
         &*self.process
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn process_handle(&self) -> Arc<dyn Process> {
+        self.process.clone()
+    }
+
+    /// Begins a test of a provider, unless one of the account, or too many, are under way.
+    pub(crate) fn begin_trial(&self, account: &Arc<str>) -> Option<Running> {
+        let mut trials = self.trials.lock();
+        let begins = trials.len() < TRIALS && trials.insert(account.clone());
+        begins.then(|| Running {
+            account: account.clone(),
+            trials: self.trials.clone(),
+        })
     }
 
     pub(super) fn public_url(&self) -> Option<&str> {

@@ -9,7 +9,7 @@ use crate::common::requests::Request;
 use crate::common::{PATIENCE, TOKEN};
 
 /// Every page that is read.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/",
     "/console/requests",
     "/console/credits",
@@ -18,6 +18,7 @@ const PAGES: [&str; 11] = [
     "/console/configurations",
     "/console/providers",
     "/console/catalog",
+    "/console/playground",
     "/console/accounts",
     "/console/api-keys",
     "/console/audit-log",
@@ -280,7 +281,8 @@ async fn what_a_role_may_not_do_is_not_offered_and_not_done() {
         .await;
     let bill = Browser::sign_in(&api, made["token"].as_str().unwrap()).await;
     for path in PAGES {
-        let offered = ["/", "/console/requests", "/console/credits"].contains(&path);
+        let all = ["/", "/console/requests", "/console/credits"];
+        let offered = all.contains(&path);
         let status = bill.read(path).await.status();
         assert_eq!(status, if offered { 200 } else { 403 }, "{path}");
     }

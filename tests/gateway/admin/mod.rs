@@ -9,6 +9,8 @@ mod console;
 mod gateway_config;
 mod help;
 mod money;
+mod plan;
+mod provider_health;
 mod provider_keys;
 mod providers;
 mod usage;

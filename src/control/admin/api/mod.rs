@@ -19,7 +19,9 @@ mod limits;
 mod managed;
 mod money;
 mod overview;
+mod plan;
 mod prices;
+mod provider_health;
 mod provider_keys;
 mod providers;
 mod resource;
@@ -37,6 +39,8 @@ pub(super) fn operations() -> Vec<Operation> {
     all.extend(crud::operations::<Configuration>());
     all.extend(provider_keys::operations());
     all.extend(crud::operations::<Provider>());
+    all.extend(provider_health::operations());
+    all.extend(plan::operations());
     all.extend(gateway_config::operations());
     all.extend(crud::operations::<ApiKey>());
     all.extend(credits::operations());

@@ -10,16 +10,18 @@ use super::forms::{Form, put, put_or_clear, split};
 use super::limits;
 use super::view::{self, badge, facts};
 use super::visit::{self, Answer, Answered, Visit};
+use super::{plans, rules};
 
 const HERE: &str = "/console/configurations";
 const SEGMENT: &str = "access-key-configurations";
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 7] = [
     "name",
     "description",
     "access.providers",
     "access.models",
     "access.options",
     "failover",
+    rules::FIELDS,
 ];
 
 /// What an allow list may be about, its words, and what a line of it is.
@@ -63,6 +65,7 @@ async fn all(visit: &Visit, fault: Option<&Fault>) -> Answered {
     let pairs = [("beforeId", visit.asked("beforeId"))];
     let answer = visit.own(&format!("/{SEGMENT}"), &pairs).await?;
     let found = list(&answer, "aiGatewayAccessKeyConfigurations");
+    let keys = keys(visit, visit.may_change()).await?;
     let columns = [
         ("Name", ""),
         ("Allows", ""),
@@ -96,7 +99,7 @@ async fn all(visit: &Visit, fault: Option<&Fault>) -> Answered {
         @if visit.may_change() {
             section.card aria-labelledby="new" {
                 h2 #new { "New configuration" }
-                (fields(visit, HERE, fault, &Value::Null, "Create"))
+                (fields(visit, HERE, fault, (&Value::Null, &keys), "Create"))
             }
         }
     };
@@ -131,6 +134,10 @@ async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
     let limits = limits::words(&found);
     let changes = visit.may_change() && !declared;
     let here = visit::page("configurations", id);
+    let keys = keys(visit, changes).await?;
+    let example = texts(&found["access"]["models"], "allow");
+    let example = example.first().copied().unwrap_or_default();
+    let plan = plans::section(visit, ("accessKeyConfigurationId", id), example).await?;
     let failover = match found["failover"].as_bool() {
         Some(true) => "on",
         Some(false) => "off",
@@ -144,12 +151,13 @@ async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
             ("Failover", html! { (failover) }),
             ("Made", html! { (day(text(&found, "createdAt"))) " by " (text(&found["createdBy"], "id")) }),
         ]))
-        (rules(&found))
+        (routes(&found))
+        (plan)
         @if declared { p.quiet { "It is declared in the configuration file, and changed there." } }
         @if changes {
             section.card aria-labelledby="change" {
                 h2 #change { "Change it" }
-                (fields(visit, &here, fault, &found, "Save"))
+                (fields(visit, &here, fault, (&found, &keys), "Save"))
             }
             div.buttons { a.button.danger href=(visit.to(&format!("{here}/delete"), &[])) { "Delete" } }
         }
@@ -158,7 +166,15 @@ async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
     Ok(view::with_status(visit, status, text(&found, "name"), main).await)
 }
 
-fn rules(found: &Value) -> Markup {
+/// The provider keys that a form offers, if there is one.
+async fn keys(visit: &Visit, is_form: bool) -> Result<Vec<Value>, Fault> {
+    match is_form {
+        true => rules::keys(visit).await,
+        false => Ok(Vec::new()),
+    }
+}
+
+fn routes(found: &Value) -> Markup {
     let rules = list(&found["router"], "rules");
     let columns = [("For", ""), ("Whose keys, in this order", "")];
     let step = |step: &Value| {
@@ -184,13 +200,19 @@ fn rules(found: &Value) -> Markup {
                 }
             }))
         }
-        p.quiet { "Rules are changed with " code { "tollgate access-key-configurations update" } " or the API." }
     }
 }
 
-fn fields(visit: &Visit, to: &str, fault: Option<&Fault>, now: &Value, word: &str) -> Markup {
+fn fields(
+    visit: &Visit,
+    to: &str,
+    fault: Option<&Fault>,
+    (now, keys): (&Value, &[Value]),
+    word: &str,
+) -> Markup {
     const LIMITS: &[&[(&str, &str, &str)]] = &[limits::SIZES, limits::RATES];
     let mut begin = limits::begin(now, LIMITS);
+    begin.extend(rules::begin(now));
     for name in ["name", "description"] {
         begin.push((name.to_owned(), text(now, name).to_owned()));
     }
@@ -215,7 +237,7 @@ fn fields(visit: &Visit, to: &str, fault: Option<&Fault>, now: &Value, word: &st
     let names: Vec<&str> = names.iter().map(String::as_str).chain(FIELDS).collect();
     html! {
         (form.others(&names))
-        form method="post" action=(visit.to(to, &[])) {
+        form method="post" action=(visit.to(to, &plans::asked(visit))) {
             (view::token(visit))
             (form.line("name", "Name", "", true))
             (form.line("description", "Description", "", false))
@@ -228,6 +250,7 @@ fn fields(visit: &Visit, to: &str, fault: Option<&Fault>, now: &Value, word: &st
                     }
                 }
             }
+            (rules::fields(visit, &form, fault.is_some(), now, keys))
             (limits::fields(&form, LIMITS))
             (form.choice("failover", "Failover", "Whether a failed candidate is followed by the next one",
                 &[("", "As the gateway has it"), ("true", "On"), ("false", "Off")]))
@@ -244,9 +267,13 @@ fn lines(list: &str) -> String {
     format!("access.{list}")
 }
 
-/// What was sent of a configuration. `clears`: what is empty clears what there is.
-fn sent(visit: &Visit, clears: bool) -> Value {
+/// What was sent of a configuration that is `now` as it is. What is empty clears what there is.
+fn sent(visit: &Visit, now: &Value) -> Value {
+    let clears = !now.is_null();
     let mut body = Map::new();
+    if let Some(router) = rules::sent(visit, now) {
+        body.insert("router".to_owned(), router);
+    }
     put(&mut body, "name", visit.sent("name"));
     match clears {
         true => put_or_clear(&mut body, "description", visit.sent("description")),
@@ -279,27 +306,37 @@ fn sent(visit: &Visit, clears: bool) -> Value {
 async fn create(visit: &Visit) -> Answered {
     let path = format!("/{SEGMENT}");
     match visit
-        .send(Method::POST, &path, Some(&sent(visit, false)))
+        .send(Method::POST, &path, Some(&sent(visit, &Value::Null)))
         .await
     {
         Ok(made) => {
             let page = visit::page("configurations", text(&made, "id"));
             Ok(Answer::See(visit.to(&page, &[("done", "created")])))
         }
-        Err(fault) => all(visit, Some(&limits::at_fields(visit, fault.of_form()?))).await,
+        Err(fault) => all(visit, Some(&at_fields(visit, fault)?)).await,
     }
 }
 
 async fn update(visit: &Visit, id: &str) -> Answered {
     let path = visit::resource(SEGMENT, id);
+    let now = visit.own(&path, &[]).await?;
     match visit
-        .send(Method::PATCH, &path, Some(&sent(visit, true)))
+        .send(Method::PATCH, &path, Some(&sent(visit, &now)))
         .await
     {
         Ok(_) => {
             let page = visit::page("configurations", id);
-            Ok(Answer::See(visit.to(&page, &[("done", "saved")])))
+            let [model, surface] = plans::asked(visit);
+            Ok(Answer::See(
+                visit.to(&page, &[model, surface, ("done", "saved")]),
+            ))
         }
-        Err(fault) => one(visit, id, Some(&limits::at_fields(visit, fault.of_form()?))).await,
+        Err(fault) => one(visit, id, Some(&at_fields(visit, fault)?)).await,
     }
+}
+
+/// The fault of a form, with what is wrong called as the form's fields are.
+fn at_fields(visit: &Visit, fault: Fault) -> Result<Fault, Fault> {
+    let fault = limits::at_fields(visit, fault.of_form()?);
+    Ok(rules::at_fields(visit, fault))
 }

@@ -116,6 +116,11 @@ pub(super) fn day(text: &str) -> Markup {
     html! { time datetime=(text) { (text.get(..10).unwrap_or(text)) } }
 }
 
+/// How long it is to a time, counted down on the page.
+pub(super) fn countdown(text: &str) -> Markup {
+    html! { span data-until=(text) { (away(text)) } }
+}
+
 /// How long ago a time was, or how long it is to it, as in `3 min ago`.
 pub(super) fn away(text: &str) -> Markup {
     let now = i128::from(clock::wall_ms());

@@ -1,4 +1,4 @@
-//! Access keys and API keys: listed, made, shown, revoked.
+//! Access keys and API keys: listed, made, shown, changed, rotated, revoked.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,11 @@ use serde_json::{Map, Value};
 
 use super::api::Fault;
 use super::format::{away, day, list, text};
-use super::forms::{Form, put};
+use super::forms::{Form, put, put_or_clear};
+use super::key_form::{FIELDS, form};
 use super::limits;
+use super::plans;
+use super::snippets::snippets;
 use super::view::{self, badge, facts};
 use super::visit::{self, Answer, Answered, Visit};
 use crate::admin::operation::Needs;
@@ -51,14 +54,14 @@ pub(super) const API: Kind = Kind {
     serves: false,
 };
 
-/// The fields of a form that makes one, besides limits.
-const FIELDS: [&str; 4] = ["name", "description", "accessKeyConfigurationId", "role"];
-
 pub(super) async fn answer(visit: &Visit, kind: &Kind, post: bool, rest: &[&str]) -> Answered {
     match (post, rest) {
         (false, []) => all(visit, kind, None).await,
         (true, []) => create(visit, kind).await,
-        (false, [id]) => one(visit, kind, id).await,
+        (false, [id]) => one(visit, kind, id, None).await,
+        (true, [id]) => update(visit, kind, id).await,
+        (false, [id, "rotate"]) if kind.serves => rotate_form(visit, kind, id, None).await,
+        (true, [id, "rotate"]) if kind.serves => rotate(visit, kind, id).await,
         (false, [id, "revoke"]) => {
             let (title, key) = named(visit, kind, id).await?;
             let what = format!(
@@ -96,10 +99,7 @@ async fn all(visit: &Visit, kind: &Kind, fault: Option<&Fault>) -> Answered {
     let pairs = [("beforeId", visit.asked("beforeId"))];
     let answer = visit.own(&format!("/{}", kind.segment), &pairs).await?;
     let keys = list(&answer, kind.items);
-    let configurations = match kind.serves {
-        true => visit.own("/access-key-configurations", &[]).await?,
-        false => Value::Null,
-    };
+    let configurations = configurations(visit, kind).await?;
     let main = html! {
         @if keys.is_empty() {
             (view::empty(&format!("No {} yet", kind.many), &html! { p { (kind.first) } }))
@@ -108,10 +108,23 @@ async fn all(visit: &Visit, kind: &Kind, fault: Option<&Fault>) -> Answered {
             (table(visit, kind, keys))
         }
         (view::paging(visit, &answer))
-        @if visit.may_change() { (form(visit, kind, &configurations, fault)) }
+        @if visit.may_change() {
+            section.card aria-labelledby="new" {
+                h2 #new { "New " (kind.one) }
+                (form(visit, kind.serves, &section(kind), (&Value::Null, &configurations), fault))
+            }
+        }
     };
     let status = fault.map_or(StatusCode::OK, |fault| fault.status);
     Ok(view::with_status(visit, status, kind.title, main).await)
+}
+
+/// What the form of a key offers to be held to.
+async fn configurations(visit: &Visit, kind: &Kind) -> Result<Value, Fault> {
+    match kind.serves && visit.may_change() {
+        true => visit.own("/access-key-configurations", &[]).await,
+        false => Ok(Value::Null),
+    }
 }
 
 fn table(visit: &Visit, kind: &Kind, keys: &[Value]) -> Markup {
@@ -184,8 +197,13 @@ fn scope(visit: &Visit, kind: &Kind, key: &Value) -> Markup {
     }
 }
 
-async fn one(visit: &Visit, kind: &Kind, id: &str) -> Answered {
+async fn one(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Answered {
     let key = visit.own(&visit::resource(kind.segment, id), &[]).await?;
+    let configurations = configurations(visit, kind).await?;
+    let plan = match kind.serves {
+        true => Some(plans::section(visit, ("accessKeyId", id), "").await?),
+        false => None,
+    };
     let limits = limits::words(&key);
     let declared = view::is_declared(&key);
     let mut all = vec![
@@ -212,6 +230,10 @@ async fn one(visit: &Visit, kind: &Kind, id: &str) -> Answered {
     if let Some(description) = key["description"].as_str() {
         all.push(("Description", html! { (description) }));
     }
+    if let Some(until) = key["formerTokenUntil"].as_str() {
+        all.push(("Token before", html! { "works on, ends " (away(until)) }));
+    }
+    let here = visit::page(kind.segment, id);
     let main = html! {
         (facts(&all))
         div.buttons {
@@ -219,7 +241,8 @@ async fn one(visit: &Visit, kind: &Kind, id: &str) -> Answered {
                 a.button href=(visit.to("/console/requests", &[("key", id)])) { "Its requests" }
             }
             @if visit.may_change() && !declared {
-                a.button.danger href=(visit.to(&format!("{}/revoke", visit::page(kind.segment, id)), &[])) { "Revoke" }
+                @if kind.serves { a.button href=(visit.to(&format!("{here}/rotate"), &[])) { "Rotate" } }
+                a.button.danger href=(visit.to(&format!("{here}/revoke"), &[])) { "Revoke" }
             }
         }
         @if declared { p.quiet { "It is declared in the configuration file, and changed there." } }
@@ -227,46 +250,82 @@ async fn one(visit: &Visit, kind: &Kind, id: &str) -> Answered {
             h2 { "How to use it" }
             (snippets(&visit.proxy, "YOUR_TOKEN"))
         }
-    };
-    Ok(view::shown(visit, name(&key), main).await)
-}
-
-fn form(visit: &Visit, kind: &Kind, configurations: &Value, fault: Option<&Fault>) -> Markup {
-    let form = Form::new(visit, fault, &[]);
-    let configurations = list(configurations, "aiGatewayAccessKeyConfigurations");
-    let mut choices = vec![("", "None: all is allowed")];
-    choices.extend(
-        configurations
-            .iter()
-            .map(|one| (text(one, "id"), name(one))),
-    );
-    let roles = [
-        (Role::Full.as_str(), "full: reads and changes everything"),
-        (Role::ReadOnly.as_str(), "read-only: reads everything"),
-        (
-            Role::UsageOnly.as_str(),
-            "usage-only: reads usage and the balance",
-        ),
-    ];
-    let names = limits::names(&[limits::RATES]);
-    let names: Vec<&str> = names.iter().map(String::as_str).chain(FIELDS).collect();
-    html! {
-        section.card aria-labelledby="new" {
-            h2 #new { "New " (kind.one) }
-            (form.others(&names))
-            form method="post" action=(visit.to(&section(kind), &[])) {
-                (view::token(visit))
-                (form.line("name", "Name", "For people, as in Web app", false))
-                (form.line("description", "Description", "", false))
-                @if kind.serves {
-                    (form.choice("accessKeyConfigurationId", "Configuration", "What it may call, and with whose keys", &choices))
-                    (limits::fields(&form, &[limits::RATES]))
-                } @else {
-                    (form.choice("role", "Role", "", &roles))
-                }
-                button.primary type="submit" { "Create" }
+        @if let Some(plan) = plan { (plan) }
+        @if visit.may_change() && !declared {
+            section.card aria-labelledby="change" {
+                h2 #change { "Change it" }
+                (form(visit, kind.serves, &here, (&key, &configurations), fault))
             }
         }
+    };
+    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
+    Ok(view::with_status(visit, status, name(&key), main).await)
+}
+
+async fn update(visit: &Visit, kind: &Kind, id: &str) -> Answered {
+    let mut body = Map::new();
+    let held = if kind.serves {
+        "accessKeyConfigurationId"
+    } else {
+        "role"
+    };
+    for name in ["name", "description", held] {
+        put_or_clear(&mut body, name, visit.sent(name));
+    }
+    if kind.serves {
+        let limits = limits::sent(visit, &[limits::RATES]);
+        body.insert("limits".to_owned(), limits.unwrap_or_default());
+    }
+    let path = visit::resource(kind.segment, id);
+    match visit.send(Method::PATCH, &path, Some(&body.into())).await {
+        Ok(_) => {
+            let page = visit::page(kind.segment, id);
+            let [model, surface] = plans::asked(visit);
+            Ok(Answer::See(
+                visit.to(&page, &[model, surface, ("done", "saved")]),
+            ))
+        }
+        Err(fault) => {
+            let fault = limits::at_fields(visit, fault.of_form()?);
+            one(visit, kind, id, Some(&fault)).await
+        }
+    }
+}
+
+async fn rotate_form(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Answered {
+    const GRACES: [(&str, &str); 5] = [
+        ("0s", "Not at all: within a second every gateway refuses it"),
+        ("1h", "For an hour"),
+        ("24h", "For a day"),
+        ("168h", "For a week"),
+        ("720h", "For 30 days"),
+    ];
+    let (title, key) = named(visit, kind, id).await?;
+    let begin = [("gracePeriod", "24h".to_owned())];
+    let form = Form::new(visit, fault, &begin);
+    let main = html! {
+        section.card {
+            p { "It gets another token, which is shown once. All else of it stays: its limits, what it has used, its configuration." }
+            (form.others(&["gracePeriod"]))
+            form method="post" action=(visit.to(&visit.path, &[])) {
+                (view::token(visit))
+                (form.choice("gracePeriod", "The token that it has works on", text(&key, "keyRedacted"), &GRACES))
+                button.primary type="submit" { "Rotate" }
+                " " a.button href=(visit.to(&visit::page(kind.segment, id), &[])) { "Cancel" }
+            }
+        }
+    };
+    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
+    Ok(view::with_status(visit, status, &format!("Rotate {title}"), main).await)
+}
+
+async fn rotate(visit: &Visit, kind: &Kind, id: &str) -> Answered {
+    let path = format!("{}/rotate", visit::resource(kind.segment, id));
+    let mut body = Map::new();
+    put(&mut body, "gracePeriod", visit.sent("gracePeriod"));
+    match visit.send(Method::POST, &path, Some(&body.into())).await {
+        Ok(key) => Ok(told(visit, kind, &key).await),
+        Err(fault) => rotate_form(visit, kind, id, Some(&fault.of_form()?)).await,
     }
 }
 
@@ -286,7 +345,12 @@ async fn create(visit: &Visit, kind: &Kind) -> Answered {
             return all(visit, kind, Some(&fault)).await;
         }
     };
-    let token = text(&made, "token");
+    Ok(told(visit, kind, &made).await)
+}
+
+/// The page that shows a token once.
+async fn told(visit: &Visit, kind: &Kind, key: &Value) -> Answer {
+    let token = text(key, "token");
     let main = html! {
         p.notice role="status" {
             strong { "Keep this token now." } " It is shown only this once, and works on every gateway within a second."
@@ -300,53 +364,5 @@ async fn create(visit: &Visit, kind: &Kind) -> Answered {
             (snippets(&visit.proxy, token))
         }
     };
-    Ok(view::shown(visit, name(&made), main).await)
-}
-
-/// How programs use a key.
-fn snippets(proxy: &str, token: &str) -> Markup {
-    let all = [
-        (
-            "curl",
-            format!(
-                "curl {proxy}/v1/chat/completions \\\n  -H 'Authorization: Bearer {token}' \\\n  -H 'Content-Type: \
-                 application/json' \\\n  -d '{{\"model\": \"openai:gpt-4o\", \"messages\": [{{\"role\": \"user\", \
-                 \"content\": \"Hello\"}}]}}'"
-            ),
-        ),
-        (
-            "OpenAI SDK (Python)",
-            format!(
-                "from openai import OpenAI\n\nclient = OpenAI(\n    base_url=\"{proxy}/v1\",\n    api_key=\"{token}\",\n)"
-            ),
-        ),
-        (
-            "Anthropic SDK (Python)",
-            format!(
-                "from anthropic import Anthropic\n\nclient = Anthropic(\n    base_url=\"{proxy}\",\n    api_key=\"{token}\",\n)"
-            ),
-        ),
-        (
-            "Claude Code",
-            format!(
-                "export ANTHROPIC_BASE_URL={proxy}\nexport ANTHROPIC_AUTH_TOKEN='{token}'\nclaude"
-            ),
-        ),
-        (
-            "Codex",
-            format!(
-                "# ~/.codex/config.toml\nmodel_provider = \"tollgate\"\n\n[model_providers.tollgate]\nname = \"Tollgate\"\n\
-                 base_url = \"{proxy}/v1\"\nenv_key = \"TOLLGATE_KEY\"\nwire_api = \"responses\"\n\n# in the shell\n\
-                 export TOLLGATE_KEY='{token}'"
-            ),
-        ),
-    ];
-    html! {
-        @for (place, (what, text)) in all.iter().enumerate() {
-            details open[place == 0] {
-                summary { (what) }
-                pre tabindex="0" { (text) }
-            }
-        }
-    }
+    view::shown(visit, name(key), main).await
 }

@@ -21,12 +21,18 @@ mod configurations;
 mod credits;
 mod format;
 mod forms;
+mod key_form;
 mod keys;
 mod limits;
 mod overview;
+mod plans;
+mod playground;
+mod provider;
 mod providers;
 mod requests;
+mod rules;
 mod sessions;
+mod snippets;
 mod view;
 mod visit;
 
@@ -41,6 +47,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use futures::FutureExt as _;
 use percent_encoding::percent_decode_str;
+use tokio::sync::Semaphore;
 
 use self::api::{Api, Fault, From};
 use self::browser::{
@@ -61,6 +68,9 @@ const LIVE: &str = "x-console-live";
 
 /// Largest form of a sign-in, in bytes.
 const SIGN_IN_MAX: usize = 8 << 10;
+
+/// Chats under way at once.
+const CHATS: usize = 16;
 
 /// What a page may do and refer to: itself.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -92,6 +102,7 @@ pub(super) fn routes(api: Router) -> Router<AdminState> {
     let console = Arc::new(Console {
         api: Api(api),
         sessions: Sessions::default(),
+        chats: Arc::new(Semaphore::new(CHATS)),
     });
     let answer = move |State(state): State<AdminState>, request: Request| {
         let console = console.clone();
@@ -106,6 +117,8 @@ pub(super) fn routes(api: Router) -> Router<AdminState> {
 struct Console {
     api: Api,
     sessions: Sessions,
+    /// How many more chats may be under way.
+    chats: Arc<Semaphore>,
 }
 
 impl Console {
@@ -188,6 +201,8 @@ impl Console {
             query,
             form,
             proxy: proxy(&state.control().config(), &url),
+            process: state.process_handle(),
+            chats: self.chats.clone(),
         };
         let answer = match page(&visit, post).await {
             Ok(answer) => answer,
@@ -196,6 +211,7 @@ impl Console {
         Ok(match answer {
             Answer::Page(status, markup) => html(status, markup),
             Answer::See(target) => see(&target),
+            Answer::Other(response) => response,
         })
     }
 
@@ -280,6 +296,8 @@ async fn page(visit: &Visit, post: bool) -> Answered {
         (false, []) => Ok(Answer::See(visit.to("/", &[]))),
         (false, ["requests"]) => requests::list(visit).await,
         (false, ["requests", id]) => requests::show(visit, id).await,
+        (false, ["playground"]) => playground::show(visit).await,
+        (true, ["playground"]) => playground::send(visit).await,
         (false, ["credits"]) => credits::show(visit).await,
         (true, ["credits"]) => credits::grant(visit).await,
         (false, ["books"]) => books::show(visit).await,

@@ -1,4 +1,4 @@
-//! Providers: which there are, their keys, and which of these rest.
+//! Providers: which there are, how they do, their keys, and which of these rest.
 
 use axum::http::{Method, StatusCode};
 use futures::try_join;
@@ -6,8 +6,9 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::api::Fault;
-use super::format::{away, count, list, number, text, texts};
+use super::format::{away, count, countdown, list, millis, number, text, texts};
 use super::forms::{Form, put};
+use super::provider::{self, page_of};
 use super::view::{self, badge};
 use super::visit::{self, Answer, Answered, Visit};
 use crate::admin::context::escaped;
@@ -17,7 +18,7 @@ const FIELDS: [&str; 4] = ["providerId", "name", "value", "keySource"];
 
 pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered {
     match (post, rest) {
-        (false, []) => all(visit, None).await,
+        (false, []) => all(visit, None, None).await,
         (true, []) => create(visit).await,
         (_, ["keys", id, change @ ("rotate" | "delete")]) => {
             let path = visit::resource("provider-keys", id);
@@ -48,6 +49,11 @@ pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered
                 }
             }
         }
+        (true, ["custom"]) => match provider::create(visit).await {
+            Ok(answer) => Ok(answer),
+            Err(fault) => all(visit, None, Some(&fault.of_form()?)).await,
+        },
+        (_, ["of", rest @ ..]) => provider::answer(visit, post, rest).await,
         (true, ["keys", id, "clear"]) => {
             let path = visit::resource("cool-downs", id);
             visit.change(Method::DELETE, &path, None).await?;
@@ -61,25 +67,40 @@ fn done(visit: &Visit, what: &str) -> Answer {
     Answer::See(visit.to(HERE, &[("done", what)]))
 }
 
-async fn all(visit: &Visit, fault: Option<&Fault>) -> Answered {
+/// The page. `fault`: of the form for a key; `custom`: of the one for a provider.
+async fn all(visit: &Visit, fault: Option<&Fault>, custom: Option<&Fault>) -> Answered {
     let pairs = [("beforeId", visit.asked("beforeId"))];
-    let (providers, keys, resting) = try_join!(
+    let health = async {
+        match visit.is_for_all() {
+            true => visit.get("/provider-health", &[]).await,
+            // It is about all accounts' requests.
+            false => Ok(Value::Null),
+        }
+    };
+    let (providers, keys, resting, health) = try_join!(
         visit.get("/catalog/providers", &[]),
         visit.own("/provider-keys", &pairs),
         visit.get("/cool-downs", &[]),
+        health,
     )?;
     let mut providers: Vec<&Value> = list(&providers, "providers").iter().collect();
     providers.sort_by_key(|provider| text(provider, "id"));
     let resting = list(&resting, "coolDowns");
     let main = html! {
-        div #resting data-live="5000" { (cool_downs(visit, resting)) }
+        div #resting data-live="5000" {
+            (cool_downs(visit, resting))
+            (health_table(visit, list(&health, "providers")))
+        }
         (view::to_form(visit, "New provider key"))
         (keys_table(visit, list(&keys, "aiGatewayProviderKeys"), resting))
         (view::paging(visit, &keys))
         @if visit.may_change() { (form(visit, &providers, fault)) }
         (table(visit, &providers))
+        @if visit.may_change() { (provider::form(visit, custom)) }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
+    let status = fault
+        .or(custom)
+        .map_or(StatusCode::OK, |fault| fault.status);
     Ok(view::with_status(visit, status, "Providers", main).await)
 }
 
@@ -102,13 +123,75 @@ fn cool_downs(visit: &Visit, resting: &[Value]) -> Markup {
                         th scope="row" { (key) " " span.quiet { (text(one, "providerId")) } }
                         td { @match one["modelId"].as_str() { Some(model) => { (model) }, None => "all models" } }
                         td { (badge("bad", text(one, "reason"))) }
-                        td { (away(text(one, "until"))) }
+                        td { (countdown(text(one, "until"))) }
                         td { @if visit.may_change() { (view::action(visit, &format!("{HERE}/keys/{}/clear", escaped(key)), "", "Clear")) } }
                     }
                 }
             }))
         }
     }
+}
+
+/// How providers do, as this gateway has seen it.
+fn health_table(visit: &Visit, providers: &[Value]) -> Markup {
+    const SHOWN: usize = 4;
+    let columns = [
+        ("Provider", ""),
+        ("State", ""),
+        ("Attempts", "n"),
+        ("How they ended", "wide"),
+        ("First token p50", "n wide"),
+        ("p95", "n wide"),
+        ("Answer p50", "n"),
+        ("p95", "n"),
+    ];
+    let latency = |of: &Value, name: &str| match of[name].as_u64() {
+        Some(ms) => millis(ms),
+        None => "–".to_owned(),
+    };
+    let outcomes = |one: &Value| {
+        let all = list(one, "attempts");
+        let shown = all.iter().take(SHOWN);
+        let mut shown: Vec<String> = shown
+            .map(|one| format!("{} {}", count(number(one, "count")), text(one, "outcome")))
+            .collect();
+        if all.len() > SHOWN {
+            shown.push("…".to_owned());
+        }
+        shown.join(", ")
+    };
+    if providers.is_empty() {
+        return html! {};
+    }
+    view::table(
+        "Health, since this gateway was started",
+        &columns,
+        &html! {
+            @for one in providers {
+                @let id = text(one, "providerId");
+                @let attempts = list(one, "attempts").iter().map(|one| number(one, "count")).sum();
+                tr {
+                    th scope="row" {
+                        @if id == "other" { "Those of tenants" } @else { a href=(visit.to(&page_of(id), &[])) { (id) } }
+                    }
+                    td {
+                        @match text(one, "breaker") {
+                            "closed" => (badge("good", "reached")),
+                            "half-open" => (badge("bad", "to be tried")),
+                            _ => (badge("bad", "not reached")),
+                        }
+                        @if let Some(until) = one["breakerUntil"].as_str() { " " (countdown(until)) }
+                    }
+                    td.n { (count(attempts)) }
+                    td.wide { (outcomes(one)) }
+                    td.n.wide { (latency(&one["firstToken"], "p50Ms")) }
+                    td.n.wide { (latency(&one["firstToken"], "p95Ms")) }
+                    td.n { (latency(&one["duration"], "p50Ms")) }
+                    td.n { (latency(&one["duration"], "p95Ms")) }
+                }
+            }
+        },
+    )
 }
 
 fn keys_table(visit: &Visit, keys: &[Value], resting: &[Value]) -> Markup {
@@ -178,12 +261,12 @@ fn table(visit: &Visit, providers: &[&Value]) -> Markup {
                 @let id = text(provider, "id");
                 tr {
                     th scope="row" {
-                        a href=(visit.to("/console/catalog", &[("provider", id)])) { (text(provider, "displayName")) }
+                        a href=(visit.to(&page_of(id), &[])) { (text(provider, "displayName")) }
                         " " span.quiet { (id) }
                     }
                     td.wide { code { (text(provider, "baseUrl")) } }
                     td.wide { (texts(provider, "surfaces").join(", ")) }
-                    td.n { (count(number(provider, "modelCount"))) }
+                    td.n { a href=(visit.to("/console/catalog", &[("provider", id)])) { (count(number(provider, "modelCount"))) span.hidden { " models" } } }
                     td { @if provider["builtIn"] == true { (badge("plain", "built in")) } @else { (badge("plain", "custom")) } }
                 }
             }
@@ -226,7 +309,7 @@ async fn create(visit: &Visit) -> Answered {
         .await
     {
         Ok(_) => Ok(done(visit, "created")),
-        Err(fault) => all(visit, Some(&fault.of_form()?)).await,
+        Err(fault) => all(visit, Some(&fault.of_form()?), None).await,
     }
 }
 

@@ -212,7 +212,7 @@ pub(super) async fn show(visit: &Visit, id: &str) -> Answered {
     };
     let main = html! {
         (summary(visit, last, &attempts))
-        (timeline(&attempts))
+        div #attempts { (timeline(&attempts)) }
         @for attempt in attempts.iter().rev() { (charge(attempt)) }
     };
     Ok(view::shown(visit, "Request", main).await)

@@ -1,14 +1,19 @@
 //! One request of somebody who is signed in: who, for which account, and what was asked or sent.
 
+use std::sync::Arc;
+
 use axum::http::{Method, StatusCode};
+use axum::response::Response;
 use maud::Markup;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::api::{Api, Fault, From};
 use crate::admin::auth;
 use crate::admin::context::escaped;
 use crate::admin::operation::Needs;
 use crate::admin::query;
+use crate::admin::state::Process;
 use tollgate_ledger::HOUSE;
 
 /// The parameters that say where in a list a page begins.
@@ -20,6 +25,8 @@ pub(super) enum Answer {
     Page(StatusCode, Markup),
     /// Another page is to be asked for.
     See(String),
+    /// Something that is no page.
+    Other(Response),
 }
 
 /// What a page comes to, or why it does not.
@@ -37,6 +44,10 @@ pub(super) struct Visit {
     pub(super) form: Vec<(String, String)>,
     /// Where applications reach the proxy, as in `http://127.0.0.1:8080`.
     pub(super) proxy: String,
+    /// The process around the console.
+    pub(super) process: Arc<dyn Process>,
+    /// How many more chats may be under way.
+    pub(super) chats: Arc<Semaphore>,
 }
 
 impl Visit {

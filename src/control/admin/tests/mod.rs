@@ -59,6 +59,22 @@ impl Process for Around {
     fn cooling(&self) -> Vec<CoolingKey> {
         Vec::new()
     }
+
+    fn plan(&self, _: &plan::Asked) -> plan::Planned {
+        plan::Planned::default()
+    }
+
+    fn health(&self) -> health::Healths {
+        health::Healths::default()
+    }
+
+    fn probe(&self, _: &health::Trial) -> Vec<health::Tried> {
+        Vec::new()
+    }
+
+    fn converse(&self, _: &chat::Chat) -> Result<chat::Answered, String> {
+        Err("there is no proxy".to_owned())
+    }
 }
 
 /// What the listener answered.
