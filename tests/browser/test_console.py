@@ -271,6 +271,26 @@ def test_a_chat_is_streamed_and_shows_its_attempts(visit, fresh, pictures):
     page.get_by_role("link", name="Its attempts and its charge").wait_for()
 
 
+def test_usage_is_turned_around_and_taken_along(visit, used):
+    page = visit(used, ADMIN_KEY)
+    page.goto("/console/usage")
+    page.get_by_label("By", exact=True).select_option("Model")
+    page.get_by_label("And by").select_option("Day")
+    page.get_by_role("button", name="Show", exact=True).last.click()
+    row = page.get_by_role("row").filter(has_text="second:echo")
+    assert row.count() == 1 and "24" in row.inner_text()
+    assert_sound(page, "usage by model and day")
+    for kind in ("CSV", "JSON lines"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=kind).click()
+        text = open(download.value.path()).read()
+        assert "second:echo" in text and len(text.splitlines()) > 2, text
+    page.get_by_label("From (day, UTC)").fill("yesterday")
+    page.get_by_role("button", name="Show", exact=True).last.click()
+    assert page.get_by_label("From (day, UTC)").get_attribute("aria-invalid") == "true"
+    assert page.get_by_label("From (day, UTC)").input_value() == "yesterday"
+
+
 def test_credits_are_granted_once(visit, fresh):
     page = visit(fresh, ADMIN_KEY)
     page.goto("/console/credits")

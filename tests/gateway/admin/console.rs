@@ -9,9 +9,10 @@ use crate::common::requests::Request;
 use crate::common::{PATIENCE, TOKEN};
 
 /// Every page that is read.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/console/requests",
+    "/console/usage",
     "/console/credits",
     "/console/books",
     "/console/access-keys",
@@ -281,7 +282,12 @@ async fn what_a_role_may_not_do_is_not_offered_and_not_done() {
         .await;
     let bill = Browser::sign_in(&api, made["token"].as_str().unwrap()).await;
     for path in PAGES {
-        let all = ["/", "/console/requests", "/console/credits"];
+        let all = [
+            "/",
+            "/console/requests",
+            "/console/usage",
+            "/console/credits",
+        ];
         let offered = all.contains(&path);
         let status = bill.read(path).await.status();
         assert_eq!(status, if offered { 200 } else { 403 }, "{path}");
@@ -404,4 +410,59 @@ async fn a_refused_form_says_why_at_its_field_and_keeps_what_was_typed() {
     }
     let balance = api.get("/credits/balance").await;
     assert_eq!(balance["balanceCents"], 100_500, "it was given once");
+}
+
+#[tokio::test]
+async fn a_chat_goes_through_the_proxy_and_its_token_is_not_shown_again() {
+    let fake = Fake::good(Wire::H1, "<b>good</b> day").await;
+    let api = Api::start(builder().fake("good", &fake)).await;
+    let browser = Browser::sign_in(&api, ROOT).await;
+    let path = "/console/playground";
+    let fields = [
+        ("access-token", TOKEN),
+        ("model", "good:m"),
+        ("prompt", "Hello"),
+    ];
+    let answer = browser.send(path, &fields).await;
+    let text = answer.text();
+    assert_eq!(answer.status(), 200, "{text}");
+    assert!(text.contains("&lt;b&gt;good&lt;/b&gt; day"), "{text}");
+    assert!(
+        text.contains("x-tollgate-provider") && !text.contains(TOKEN),
+        "{text}"
+    );
+    let seen = fake.seen().remove(0);
+    assert_eq!(seen.json()["messages"][0]["content"], "Hello");
+    assert_eq!(seen.header("authorization"), Some("Bearer KEY-good"));
+
+    let before = r#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]"#;
+    let more = [&fields[..], &[("history", before)]].concat();
+    let streamed = browser
+        .send(&format!("{path}?stream=1"), &more)
+        .await
+        .text();
+    let (head, rest) = streamed.split_once('\n').unwrap();
+    let head: serde_json::Value = serde_json::from_str(head).unwrap();
+    assert_eq!(head["status"], 200);
+    assert!(
+        rest.contains("data: {") && rest.contains("[DONE]"),
+        "{rest}"
+    );
+    assert_eq!(
+        fake.seen()[1].json()["messages"].as_array().unwrap().len(),
+        3
+    );
+
+    let wrong = [("access-token", "tg-x"), fields[1], fields[2]];
+    let answer = browser.send(path, &wrong).await.text();
+    assert!(
+        answer.contains("class=\"fault\""),
+        "the proxy's refusal: {answer}"
+    );
+    let less = browser.send(path, &[fields[0], ("model", "good:m")]).await;
+    assert_eq!(less.status(), 422);
+    assert!(less.text().contains("prompt-fault") && !less.text().contains(TOKEN));
+    let reader = Browser::sign_in(&api, READER).await;
+    assert_eq!(reader.send(path, &fields).await.status(), 403);
+    assert_eq!(fake.count(), 2);
 }

@@ -1,18 +1,27 @@
 //! Credits: what the account has, what came and went, and granting more.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use super::api::Fault;
-use super::format::{cents, day, list, text, time};
+use super::format::{cents, day, list, rough, text, time, usd};
 use super::forms::{Form, put};
+use super::overview::date;
 use super::view::{self, badge};
 use super::visit::{Answer, Answered, Visit};
 use crate::admin::operation::Needs;
+use tollgate_base::time::instant;
 use tollgate_base::{clock, id};
 
 const HERE: &str = "/console/credits";
+const DAY_MS: u64 = 86_400_000;
+/// Days before today that tell the pace.
+const PACE: u64 = 7;
+/// Days beyond which no day is named.
+const FAR: u64 = 3_650;
 const FIELDS: [&str; 4] = ["usd", "category", "expiresAfter", "note"];
 
 pub(super) async fn show(visit: &Visit) -> Answered {
@@ -27,6 +36,12 @@ async fn page(visit: &Visit, fault: Option<&Fault>) -> Answered {
     };
     let balance = balance["balanceCents"].as_i64().unwrap_or(0);
     let items = list(&known, "items");
+    let today = clock::wall_ms() / DAY_MS;
+    let first = format!("{}T00:00:00Z", date(today.saturating_sub(PACE)));
+    let used = visit
+        .own("/usage/overview", &[("startTime", &*first)])
+        .await?;
+    let end = used_up(balance, &used, clock::wall_ms());
     let grants = visit.may_change() && visit.is_for_all();
     let main = html! {
         dl.figures {
@@ -34,6 +49,13 @@ async fn page(visit: &Visit, fault: Option<&Fault>) -> Answered {
                 dt { "Balance" }
                 dd class=[(balance < 0).then_some("bad-text")] { (cents(balance)) }
                 dd.change.quiet { "granted, and neither spent nor expired" }
+            }
+            @if let Some((pace, day)) = end {
+                div.figure {
+                    dt { "Used up" }
+                    dd { @match day { Some(day) => { (date(day)) }, None => "not soon" } }
+                    dd.change.quiet { "at the pace of the last days, " (usd(&format!("{pace:.2}"))) " a day, if no grant expires before" }
+                }
             }
         }
         @if visit.may(Needs::Read) {
@@ -49,6 +71,24 @@ async fn page(visit: &Visit, fault: Option<&Fault>) -> Answered {
     };
     let status = fault.map_or(axum::http::StatusCode::OK, |fault| fault.status);
     Ok(view::with_status(visit, status, "Credits", main).await)
+}
+
+/// The pace of the last days (US dollars a day), and the day on which it uses the balance up: `None` if that is more than ten
+/// years away. `None` at all without a pace or a balance.
+fn used_up(cents: i64, used: &Value, now_ms: u64) -> Option<(f64, Option<u64>)> {
+    let first = list(used, "buckets").first()?;
+    let begun = instant(text(first, "bucketStart"))?.div_euclid(1_000_000);
+    let passed = i128::from(now_ms).saturating_sub(begun).max(0);
+    let days = rough(&passed.to_string()) / rough(&DAY_MS.to_string());
+    let pace = rough(text(&used["totals"], "cost")) / days.max(1.0);
+    let left = rough(&cents.to_string()) / 100.0 / pace;
+    if cents <= 0 || pace <= 0.0 {
+        return None;
+    }
+    let seconds = Duration::try_from_secs_f64(left * 86_400.0).ok();
+    let days = seconds.map(|time| time.as_secs() / 86_400);
+    let near = days.filter(|days| *days < FAR);
+    Some((pace, near.map(|days| now_ms / DAY_MS + days)))
 }
 
 fn transactions(items: &[Value]) -> Markup {
@@ -125,5 +165,32 @@ pub(super) async fn grant(visit: &Visit) -> Answered {
     {
         Ok(_) => Ok(Answer::See(visit.to(HERE, &[("done", "granted")]))),
         Err(fault) => page(visit, Some(&fault.of_form()?)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_day_on_which_credits_end_is_told_by_the_last_days() {
+        const NOON: u64 = 20_000 * DAY_MS + DAY_MS / 2;
+        let used = |first: &str, cost: &str| json!({"buckets": [{"bucketStart": first}], "totals": {"cost": cost}});
+        // Day 20,000 is 2024-10-04: two and a half days at 4 dollars.
+        let three = used("2024-10-02T00:00:00Z", "10.00000");
+        assert_eq!(used_up(4_000, &three, NOON), Some((4.0, Some(20_010))));
+        let today = used("2024-10-04T00:00:00Z", "2.00000");
+        let pace = used_up(100, &today, NOON);
+        assert_eq!(pace, Some((2.0, Some(20_000))), "half a day counts as one");
+        assert_eq!(used_up(100_000_000, &three, NOON), Some((4.0, None)));
+        for (cents, used) in [
+            (0, &three),
+            (-5, &three),
+            (5, &used("2024-10-02T00:00:00Z", "0.00000")),
+        ] {
+            assert_eq!(used_up(cents, used, NOON), None);
+        }
+        assert_eq!(used_up(5, &json!({"buckets": []}), NOON), None);
     }
 }

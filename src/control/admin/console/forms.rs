@@ -12,6 +12,8 @@ pub(super) struct Form<'a> {
     fault: Option<&'a Fault>,
     /// What its fields begin with.
     begin: &'a [(&'a str, String)],
+    /// Whether they have that also when it was refused: it is sent as a query.
+    is_query: bool,
 }
 
 impl<'a> Form<'a> {
@@ -25,11 +27,25 @@ impl<'a> Form<'a> {
             visit,
             fault,
             begin,
+            is_query: false,
+        }
+    }
+
+    /// A form that is sent as a query: always as `begin` has it.
+    pub(super) fn asked(
+        visit: &'a Visit,
+        fault: Option<&'a Fault>,
+        begin: &'a [(&'a str, String)],
+    ) -> Form<'a> {
+        let is_query = true;
+        Form {
+            is_query,
+            ..Form::new(visit, fault, begin)
         }
     }
 
     fn value(&self, name: &str) -> &str {
-        if self.fault.is_some() {
+        if self.fault.is_some() && !self.is_query {
             return self.visit.sent(name);
         }
         let found = self.begin.iter().find(|(found, _)| *found == name);

@@ -33,6 +33,7 @@ mod requests;
 mod rules;
 mod sessions;
 mod snippets;
+mod usage;
 mod view;
 mod visit;
 
@@ -296,6 +297,7 @@ async fn page(visit: &Visit, post: bool) -> Answered {
         (false, []) => Ok(Answer::See(visit.to("/", &[]))),
         (false, ["requests"]) => requests::list(visit).await,
         (false, ["requests", id]) => requests::show(visit, id).await,
+        (false, ["usage"]) => usage::show(visit).await,
         (false, ["playground"]) => playground::show(visit).await,
         (true, ["playground"]) => playground::send(visit).await,
         (false, ["credits"]) => credits::show(visit).await,

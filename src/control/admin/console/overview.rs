@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::api::Fault;
 use super::chart::{Bar, bars, share};
-use super::format::{change, count, list, number, rough, short, text, usd};
+use super::format::{change, count, list, millis, number, rough, short, text, usd};
 use super::view;
 use super::visit::{Answered, Visit};
+use crate::admin::operation::Needs;
 use tollgate_base::clock;
 use tollgate_base::time::civil;
 
@@ -75,10 +76,15 @@ pub(super) async fn show(visit: &Visit) -> Answered {
         usage(visit, "provider", &before, &end),
     )?;
     let names = super::keys::names(visit).await;
+    let health = match visit.is_for_all() && visit.may(Needs::Read) {
+        true => visit.get("/provider-health", &[]).await?,
+        false => Value::Null,
+    };
     let (now, before) = (&providers["totals"], &before["totals"]);
     let main = html! {
         (choice(visit, period))
         (figures(now, before, period))
+        (latency(&health))
         @if number(now, "requests") == 0 {
             (view::empty("No requests in this time", &html! {
                 p {
@@ -120,7 +126,7 @@ fn midnight(day: u64) -> String {
     format!("{}T00:00:00Z", date(day))
 }
 
-fn date(day: u64) -> String {
+pub(super) fn date(day: u64) -> String {
     let (year, month, day) = civil(day);
     format!("{year:04}-{month:02}-{day:02}")
 }
@@ -174,6 +180,7 @@ fn figures(now: &Value, before: &Value, period: &Period) -> Markup {
         figure(label, shown, now, before, less_is_good)
     };
     let (cost, cost_before) = (text(now, "cost"), text(before, "cost"));
+    let (saved, saved_before) = (text(now, "cacheSavings"), text(before, "cacheSavings"));
     html! {
         dl.figures {
             (counted("requests", "Requests", None))
@@ -181,10 +188,31 @@ fn figures(now: &Value, before: &Value, period: &Period) -> Markup {
             (counted("inputTokens", "Tokens in", None))
             (counted("outputTokens", "Tokens out", None))
             (figure("Cost", usd(cost), rough(cost), rough(cost_before), None))
+            (figure("Saved by caches", usd(saved), rough(saved), rough(saved_before), None))
         }
         p.quiet {
             @if number(before, "requests") > 0 { "Compared with " (period.before) "." } @else { "There were no requests in " (period.before) "." }
-            " Days are UTC."
+            " Days are UTC. What caches saved is told from the prices of now."
+        }
+    }
+}
+
+/// How long answers take at this gateway, if the visitor may know.
+fn latency(health: &Value) -> Markup {
+    let shown = |of: &str, name: &str| health[of][name].as_u64().map(millis);
+    let both = |of| Some((shown(of, "p50Ms")?, shown(of, "p95Ms")?));
+    let all = [
+        ("to the first token of a stream", both("firstToken")),
+        ("to the end of an answer", both("duration")),
+    ];
+    let said = all.into_iter().filter_map(|(what, both)| {
+        let (p50, p95) = both?;
+        Some(format!("{p50} {what} at the median, {p95} for 95 of 100"))
+    });
+    let said: Vec<String> = said.collect();
+    html! {
+        @if !said.is_empty() {
+            p.quiet { "Since this gateway was started it takes " (said.join("; ")) ". " a href="/console/providers" { "By provider" } "." }
         }
     }
 }

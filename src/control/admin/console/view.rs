@@ -24,6 +24,7 @@ const MENU: [(&str, &[Entry]); 3] = [
         &[
             ("/", "Overview", Needs::Usage),
             ("/console/requests", "Requests", Needs::Usage),
+            ("/console/usage", "Usage", Needs::Usage),
             ("/console/credits", "Credits", Needs::Usage),
             ("/console/books", "Books", Needs::Read),
         ],
