@@ -58,6 +58,7 @@ fn written<'a>(id: &'a str, digest: &'a [u8; 32], limits: &'a types::RateLimits)
         digest,
         limits: Cow::Borrowed(limits),
         newer: false,
+        former: None,
     }
 }
 

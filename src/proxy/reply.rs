@@ -20,7 +20,7 @@ pub async fn refusal(session: &mut Session, ctx: &mut Context, error: &GatewayEr
     if let Some(seconds) = error.retry_after_seconds() {
         head.insert_header(header::RETRY_AFTER, seconds.to_string())?;
     }
-    if let Some(rate) = error.rate_limit {
+    if let Some(rate) = &error.rate_limit {
         for (part, value) in [
             ("limit", rate.limit.to_string()),
             ("remaining", rate.remaining.to_string()),

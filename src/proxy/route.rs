@@ -85,8 +85,7 @@ pub fn planned<'m>(
         otherwise: wanted.snapshot.config.key_selection,
         session: wanted.session,
     };
-    let candidates =
-        tollgate_failover::plan(&targets, &selection, cooling, now, wanted.failover);
+    let candidates = tollgate_failover::plan(&targets, &selection, cooling, now, wanted.failover);
     if !candidates.is_empty() {
         return Ok(candidates);
     }

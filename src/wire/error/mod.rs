@@ -34,7 +34,7 @@ pub struct GatewayError {
     /// When to try again, for the `Retry-After` header.
     pub retry_after: Option<Duration>,
     /// The limit that was reached, for the `x-ratelimit-*` headers.
-    pub rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<Box<RateLimit>>,
     /// The prompt that is too long, which each dialect has its own words for: agents that read these shorten it.
     pub(crate) overlong: Option<Overlong>,
 }
@@ -82,7 +82,7 @@ impl GatewayError {
     /// Says which limit was reached.
     #[must_use]
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
-        self.rate_limit = Some(limit);
+        self.rate_limit = Some(Box::new(limit));
         self
     }
 

@@ -257,7 +257,10 @@ fn body(rule: &Rule, known: &[Value]) -> Value {
 
 /// The steps of a rule, each with the places of its uses among the rule's.
 fn steps(rule: &Rule) -> Vec<(Value, Vec<usize>)> {
-    let mut steps: Vec<(&str, Option<Vec<Value>>, Vec<usize>)> = Vec::new();
+    /// Its type, its keys unless it is any key's, and the places of its uses.
+    type Step<'a> = (&'a str, Option<Vec<Value>>, Vec<usize>);
+
+    let mut steps: Vec<Step<'_>> = Vec::new();
     for (place, used) in rule.uses.iter().enumerate() {
         match (used.split_once(':'), steps.last_mut()) {
             (Some((kind, id)), Some((last, Some(keys), places))) if kind == *last => {
@@ -270,7 +273,7 @@ fn steps(rule: &Rule) -> Vec<(Value, Vec<usize>)> {
             (None, _) => steps.push((used, None, vec![place])),
         }
     }
-    let one = |(kind, keys, places): (&str, Option<Vec<Value>>, Vec<usize>)| {
+    let one = |(kind, keys, places): Step<'_>| {
         let mut step = json!({ "type": kind });
         if let Some(keys) = keys {
             step["keys"] = keys.into();
