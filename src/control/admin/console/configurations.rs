@@ -313,7 +313,7 @@ async fn create(visit: &Visit) -> Answered {
             let page = visit::page("configurations", text(&made, "id"));
             Ok(Answer::See(visit.to(&page, &[("done", "created")])))
         }
-        Err(fault) => all(visit, Some(&at_fields(visit, fault)?)).await,
+        Err(fault) => all(visit, Some(&at_fields(visit, &Value::Null, fault)?)).await,
     }
 }
 
@@ -331,12 +331,12 @@ async fn update(visit: &Visit, id: &str) -> Answered {
                 visit.to(&page, &[model, surface, ("done", "saved")]),
             ))
         }
-        Err(fault) => one(visit, id, Some(&at_fields(visit, fault)?)).await,
+        Err(fault) => one(visit, id, Some(&at_fields(visit, &now, fault)?)).await,
     }
 }
 
-/// The fault of a form, with what is wrong called as the form's fields are.
-fn at_fields(visit: &Visit, fault: Fault) -> Result<Fault, Fault> {
+/// The fault of a form for a configuration that is `now` as it is, with what is wrong called as the form's fields are.
+fn at_fields(visit: &Visit, now: &Value, fault: Fault) -> Result<Fault, Fault> {
     let fault = limits::at_fields(visit, fault.of_form()?);
-    Ok(rules::at_fields(visit, fault))
+    Ok(rules::at_fields(visit, now, fault))
 }

@@ -42,25 +42,29 @@ fn use_field(rule: usize, place: usize) -> String {
 /// The rules of a configuration.
 fn of(configuration: &Value) -> Vec<Rule> {
     let rules = list(&configuration["router"], "rules").iter();
-    let uses = |step: &Value| {
-        let kind = text(step, "type");
-        match step["keys"].as_array() {
-            None => vec![kind.to_owned()],
-            Some(keys) => {
-                let keys = keys.iter();
-                keys.map(|key| format!("{kind}:{}", text(key, "id")))
-                    .collect()
-            }
-        }
-    };
     let one = |rule: &Value| Rule {
-        target: match rule["model"].as_str() {
-            Some(model) => model.to_owned(),
-            None => text(rule, "provider").to_owned(),
-        },
+        target: target(rule).to_owned(),
         uses: list(rule, "steps").iter().flat_map(uses).collect(),
     };
     rules.map(one).collect()
+}
+
+/// What a rule is for.
+fn target(rule: &Value) -> &str {
+    let model = rule["model"].as_str();
+    model.unwrap_or_else(|| text(rule, "provider"))
+}
+
+/// What a step uses, in order.
+fn uses(step: &Value) -> Vec<String> {
+    let kind = text(step, "type");
+    match step["keys"].as_array() {
+        None => vec![kind.to_owned()],
+        Some(keys) => {
+            let ids = keys.iter().map(|key| text(key, "id"));
+            ids.map(|id| format!("{kind}:{id}")).collect()
+        }
+    }
 }
 
 /// The rules as they were sent, each with its number in the form; those that say nothing are left out.
@@ -250,46 +254,78 @@ fn body(rule: &Rule, known: &[Value]) -> Value {
     } else if !rule.target.is_empty() {
         body.insert("provider".to_owned(), rule.target.clone().into());
     }
-    let steps: Vec<Value> = steps(rule).into_iter().map(|(step, _)| step).collect();
+    let steps = steps(rule, known).into_iter();
+    let steps: Vec<Value> = steps.map(|(step, _)| step).collect();
     body.insert("steps".to_owned(), steps.into());
     body.into()
 }
 
-/// The steps of a rule, each with the places of its uses among the rule's.
-fn steps(rule: &Rule) -> Vec<(Value, Vec<usize>)> {
-    /// Its type, its keys unless it is any key's, and the places of its uses.
-    type Step<'a> = (&'a str, Option<Vec<Value>>, Vec<usize>);
+/// The steps of a rule, each with the places of its uses among the rule's. One that selects keys in another way than by
+/// their order is as it was, as long as its uses are.
+fn steps(rule: &Rule, known: &[Value]) -> Vec<(Value, Vec<usize>)> {
+    let same = known.iter().find(|known| target(known) == rule.target);
+    let selecting = same.map(|same| list(same, "steps")).unwrap_or_default();
+    let selecting = selecting.iter().filter(|step| selects(step));
+    let selecting: Vec<(&Value, Vec<String>)> = selecting.map(|step| (step, uses(step))).collect();
 
-    let mut steps: Vec<Step<'_>> = Vec::new();
-    for (place, used) in rule.uses.iter().enumerate() {
+    let mut steps: Vec<(Value, Vec<usize>)> = Vec::new();
+    let mut place = 0;
+    // Whether the last step takes more keys of its kind.
+    let mut is_open = false;
+    while let Some(used) = rule.uses.get(place) {
+        let rest = &rule.uses[place..];
+        if let Some((step, uses)) = selecting.iter().find(|(_, uses)| rest.starts_with(uses)) {
+            steps.push((as_sent(step), (place..place + uses.len()).collect()));
+            (place, is_open) = (place + uses.len(), false);
+            continue;
+        }
         match (used.split_once(':'), steps.last_mut()) {
-            (Some((kind, id)), Some((last, Some(keys), places))) if kind == *last => {
-                keys.push(json!({ "id": id }));
+            (Some((kind, id)), Some((last, places))) if is_open && last["type"] == kind => {
+                if let Some(keys) = last["keys"].as_array_mut() {
+                    keys.push(json!({ "id": id }));
+                }
                 places.push(place);
             }
             (Some((kind, id)), _) => {
-                steps.push((kind, Some(vec![json!({ "id": id })]), vec![place]))
+                steps.push((json!({"type": kind, "keys": [{ "id": id }]}), vec![place]));
+                is_open = true;
             }
-            (None, _) => steps.push((used, None, vec![place])),
+            (None, _) => {
+                steps.push((json!({ "type": used }), vec![place]));
+                is_open = false;
+            }
         }
+        place += 1;
     }
-    let one = |(kind, keys, places): Step<'_>| {
-        let mut step = json!({ "type": kind });
-        if let Some(keys) = keys {
-            step["keys"] = keys.into();
-        }
-        (step, places)
-    };
-    steps.into_iter().map(one).collect()
+    steps
 }
 
-/// The fault with the rules called as their fields are.
-pub(super) fn at_fields(visit: &Visit, mut fault: Fault) -> Fault {
-    let typed = typed(visit);
+/// Whether a step selects its keys in another way than by their order.
+fn selects(step: &Value) -> bool {
+    let has_keys = !list(step, "keys").is_empty();
+    has_keys && !matches!(text(step, "keySelectionStrategy"), "" | "ordered")
+}
+
+/// A step that is shown, as it is sent.
+fn as_sent(step: &Value) -> Value {
+    let only = |from: &Value, members: &[&str]| -> Value {
+        let there = members.iter().filter(|member| !from[**member].is_null());
+        let there = there.map(|member| ((*member).to_owned(), from[*member].clone()));
+        Value::Object(there.collect())
+    };
+    let mut sent = only(step, &["type", "keySelectionStrategy"]);
+    let keys = list(step, "keys").iter();
+    sent["keys"] = keys.map(|key| only(key, &["id", "weight"])).collect();
+    sent
+}
+
+/// The fault with the rules called as their fields are, of a configuration as it is.
+pub(super) fn at_fields(visit: &Visit, now: &Value, mut fault: Fault) -> Fault {
+    let (typed, known) = (typed(visit), list(&now["router"], "rules"));
     let details = std::mem::take(&mut fault.details).into_iter();
     let renamed = details.map(|(field, what)| {
         let place = field.strip_prefix("router.rules.");
-        let place = place.and_then(|rest| field_of(visit, &typed, rest));
+        let place = place.and_then(|rest| field_of(visit, &typed, known, rest));
         (place.unwrap_or(field), what)
     });
     fault.details = renamed.collect();
@@ -297,7 +333,7 @@ pub(super) fn at_fields(visit: &Visit, mut fault: Fault) -> Fault {
 }
 
 /// The form's field of what the API calls `router.rules.<rest>`, as in `0.steps.1.keys.0.id`.
-fn field_of(visit: &Visit, typed: &[(usize, Rule)], rest: &str) -> Option<String> {
+fn field_of(visit: &Visit, typed: &[(usize, Rule)], known: &[Value], rest: &str) -> Option<String> {
     let mut parts = rest.split('.');
     let (number, rule) = typed.get(parts.next()?.parse::<usize>().ok()?)?;
     if parts.next() != Some("steps") {
@@ -305,7 +341,7 @@ fn field_of(visit: &Visit, typed: &[(usize, Rule)], rest: &str) -> Option<String
     }
     let step = parts.next().and_then(|step| step.parse::<usize>().ok());
     let key = parts.nth(1).and_then(|key| key.parse::<usize>().ok());
-    let steps = steps(rule);
+    let steps = steps(rule, known);
     let places = step
         .and_then(|step| steps.get(step))
         .map(|(_, places)| places);
@@ -339,5 +375,35 @@ mod tests {
         );
         let known = list(&configuration["router"], "rules");
         assert_eq!(body(&rules[0], known), known[0]);
+    }
+
+    #[test]
+    fn a_step_that_shares_sessions_goes_on_sharing_them() {
+        let shown = |id: &str, weight: u32| json!({"id": id, "name": "n", "keyRedacted": "r", "weight": weight});
+        let configuration = json!({"router": {"rules": [
+            {"model": "openai:x", "steps": [
+                {"type": "user", "keySelectionStrategy": "ordered", "keys": [{"id": "c"}]},
+                {"type": "user", "keySelectionStrategy": "session", "keys": [shown("a", 3), shown("b", 1)]},
+            ]},
+        ]}});
+        let known = list(&configuration["router"], "rules");
+        let sharing = json!({"type": "user", "keySelectionStrategy": "session",
+            "keys": [{"id": "a", "weight": 3}, {"id": "b", "weight": 1}]});
+        let mut rule = of(&configuration).remove(0);
+        rule.uses.push("user:d".to_owned());
+        let one = |id: &str| json!({"type": "user", "keys": [{ "id": id }]});
+        assert_eq!(
+            body(&rule, known)["steps"],
+            json!([one("c"), sharing, one("d")])
+        );
+        let places: Vec<Vec<usize>> = steps(&rule, known).into_iter().map(|(_, at)| at).collect();
+        assert_eq!(places, [vec![0], vec![1, 2], vec![3]]);
+        rule.uses.remove(2);
+        let keys = json!(["c", "a", "d"].map(|id| json!({ "id": id })));
+        assert_eq!(
+            body(&rule, known)["steps"],
+            json!([{"type": "user", "keys": keys}]),
+            "another choice of keys is one in order"
+        );
     }
 }
