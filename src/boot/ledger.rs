@@ -271,7 +271,7 @@ mod tests {
     use parking_lot::Mutex;
     use tollgate_config::types;
     use tollgate_ledger::NanoUsd;
-    use tollgate_ledger::bank::{Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+    use tollgate_ledger::bank::{Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
 
     use super::*;
 
@@ -302,6 +302,9 @@ mod tests {
             Ok(Books::default())
         }
         async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn used(&self, _: &str, _: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
             Ok(Vec::new())
         }
         async fn events(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tollgate_base::clock;
 use tollgate_ledger::bank::account::Account;
-use tollgate_ledger::bank::{Bank, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+use tollgate_ledger::bank::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
 use tollgate_store::StoreError;
 
 use crate::contract::{Opened, Store};
@@ -121,6 +121,12 @@ impl Bank for Plain {
             .filter(|rollup| (from..=to).contains(&rollup.day))
             .cloned()
             .collect())
+    }
+
+    async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
+        let mut all = self.0.lock();
+        let kept = all.entry(account.to_owned()).or_default();
+        Ok(kept.account.used(meters))
     }
 
     async fn events(

@@ -355,6 +355,13 @@ impl Account {
         }
     }
 
+    /// The window that each of these limits was last used in, and what was used in it.
+    pub fn used(&self, meters: &[Meter]) -> Vec<(u64, i64)> {
+        let each = meters.iter().map(|meter| self.meters.get(meter));
+        each.map(|state| state.map_or((0, 0), |state| (state.window, state.used)))
+            .collect()
+    }
+
     fn meter_reply(&self, holder: Holder, part: &MeterExchange) -> MeterReply {
         let nothing = MeterState::default();
         let state = self.meters.get(&part.meter).unwrap_or(&nothing);

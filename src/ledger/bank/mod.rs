@@ -66,6 +66,11 @@ pub trait Bank: Send + Sync {
     /// Daily totals of an account, from one day to another, both included.
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError>;
 
+    /// What was used of each of these limits of an account, in their order, as far as tills have said so: the start of the
+    /// window that it was last used in (Unix time, s), and how much of it, in units of the measure. Both are 0 if it never
+    /// was.
+    async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError>;
+
     /// Batches of usage events that may hold events of `from_ms..=to_ms` (Unix time, ms), newest first, until
     /// they hold `at_least` events.
     async fn events(

@@ -229,7 +229,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bank::{Books, Day, Exchange, NewGrant, Reply, Rollup};
+    use crate::bank::{Books, Day, Exchange, Meter, NewGrant, Reply, Rollup};
     use crate::events::event::tests::sample;
     use crate::events::{EventId, EventIds, Flags};
 
@@ -271,6 +271,9 @@ mod tests {
             Ok(Books::default())
         }
         async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn used(&self, _: &str, _: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
             Ok(Vec::new())
         }
         async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {

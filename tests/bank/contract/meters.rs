@@ -90,6 +90,12 @@ pub async fn lend_up_to_the_limit<S: Store>(mut case: Case<S>) {
     };
     let reply = case.tell(&with(other.next(), higher)).await;
     assert_eq!(figures(&reply), (18, 72, 28), "the limit was raised");
+    let never = Meter {
+        subject: "key:never".into(),
+        measure: Measure::BudgetTotal,
+    };
+    let used = case.used("a", &[never, per_minute()]).await;
+    assert_eq!(used.unwrap(), [(0, 0), (MINUTE, 72)]);
     let no_meter = case.tell(&other.next()).await;
     assert!(no_meter.meters.is_empty(), "{no_meter:?}");
     case.balances().await;

@@ -23,13 +23,16 @@ use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, Redis, read};
 
 use self::scripts::{MEET, ROLLUPS};
-use super::{Bank, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+use super::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
 
 /// How many accounts are introduced with one command.
 const INTRODUCED: usize = 1000;
 
 /// How many daily totals are read with one call: Redis does nothing else meanwhile.
 const ROWS: usize = 100;
+
+/// How many limits are asked for with one command.
+const METERS: usize = 500;
 
 /// How many batches of events are fetched with one command.
 const PAGE: usize = 16;
@@ -219,6 +222,24 @@ impl Bank for RedisBank {
             }
             offset += ROWS;
         }
+    }
+
+    async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
+        self.meet(&[], self.redis.deadline()).await?;
+        let key = self.redis.keys.of(account, "meters");
+        let mut found = Vec::with_capacity(meters.len());
+        for some in meters.chunks(METERS) {
+            let mut question = redis::cmd("HMGET");
+            question.arg(&key);
+            for meter in some {
+                let name = meter.to_string();
+                question.arg(&name).arg(format!("{name}:used"));
+            }
+            let deadline = self.redis.deadline();
+            let answer = self.redis.send(&key, &question, deadline).await?;
+            found.extend(wire::read_used(answer, some.len())?);
+        }
+        Ok(found)
     }
 
     async fn events(

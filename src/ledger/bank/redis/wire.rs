@@ -142,6 +142,23 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
     })
 }
 
+/// Reads what is stored of so many meters: `<window>;<holder>=<lent>…`, and what was used.
+pub(super) fn read_used(answer: Value, meters: usize) -> Result<Vec<(u64, i64)>, StoreError> {
+    let stored: Vec<Option<String>> = read(answer)?;
+    if stored.len() != 2 * meters {
+        return Err(strange("what was used of limits"));
+    }
+    let meter = |pair: &[Option<String>]| {
+        let [Some(state), used] = pair else {
+            return Ok((0, 0));
+        };
+        let window = state.split(';').next().and_then(|start| start.parse().ok());
+        let used = used.as_deref().map_or(Some(0), |used| used.parse().ok());
+        window.zip(used).ok_or_else(|| strange("a meter"))
+    };
+    stored.chunks(2).map(meter).collect()
+}
+
 /// Money, or units of a limit: more than can be counted is nothing that a script of ours has left.
 fn amount(units: i64) -> Result<NanoUsd, StoreError> {
     let most = NanoUsd::TOTAL.0;

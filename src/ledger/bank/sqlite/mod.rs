@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use tollgate_store::StoreError;
 use tollgate_store::sqlite::{At, Worker};
 
-use super::{Bank, Books, Day, Events, Exchange, NewGrant, Reply, Rollup};
+use super::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
 
 /// A bank in a SQLite file.
 #[derive(Debug)]
@@ -80,6 +80,13 @@ impl Bank for SqliteBank {
         let account = account.to_owned();
         self.worker
             .read(move |at| record::rollups(at, &account, from, to))
+            .await
+    }
+
+    async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
+        let (account, meters) = (account.to_owned(), meters.to_vec());
+        self.worker
+            .read(move |at| record::used(at, &account, &meters))
             .await
     }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{Result, params};
+use rusqlite::{OptionalExtension as _, Result, Row, params};
 
-use super::super::{Day, Events, Rollup};
+use super::super::{Day, Events, Meter, Rollup};
 use super::image::number;
 use crate::NanoUsd;
 use tollgate_store::sqlite::At;
@@ -93,6 +93,22 @@ pub(super) fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<V
             })
         })?
         .collect()
+}
+
+/// The window that each of these limits was last used in, and what was used in it.
+pub(super) fn used(at: At<'_>, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>> {
+    let Some(account) = number(at, account)? else {
+        return Ok(vec![(0, 0); meters.len()]);
+    };
+    let mut statement = at.connection.prepare_cached(
+        "SELECT window, used FROM meters WHERE account = ?1 AND subject = ?2 AND measure = ?3",
+    )?;
+    let each = meters.iter().map(|meter| {
+        let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
+        let found = statement.query_row(params![account, meter.subject, meter.measure.name()], row);
+        Ok(found.optional()?.unwrap_or_default())
+    });
+    each.collect()
 }
 
 /// Stores a batch of events.

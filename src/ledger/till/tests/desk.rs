@@ -83,6 +83,13 @@ impl Bank for Memory {
         Ok(Vec::new())
     }
 
+    async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
+        let accounts = self.accounts.lock();
+        Ok(accounts
+            .get(account)
+            .map_or_else(Vec::new, |account| account.used(meters)))
+    }
+
     async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, StoreError> {
         Ok(Vec::new())
     }
