@@ -19,6 +19,7 @@
 //! | [`tollgate_wire`] | What does a body, an event, an error say? How is it said on another API? How many tokens is it? (Purely.) |
 //! | [`tollgate_ledger`] | What may be spent, and what was it? |
 //! | [`tollgate_reconcile`] | Is it what the provider billed? (Purely.) |
+//! | [`tollgate_alerts`] | What are operators alerted to, once? |
 //! | [`tollgate_control`] | What do operators change at run time, on every replica? |
 //! | [`tollgate_store`] | Where does it outlive the process? |
 //! | [`tollgate_demo`] | How does a provider misbehave? |
@@ -92,6 +93,7 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Schema => cli::schema(),
         cli::Command::Key(cli::KeyCommand::New(new)) => cli::key::new(&new),
         cli::Command::Catalog(command) => cli::catalog::run(&command),
+        cli::Command::Alerts(command) => cli::alerts::run(&command),
         cli::Command::Credits(command) => cli::credits::run(&command),
         cli::Command::Secrets(command) => cli::secrets::run(&command),
         cli::Command::Import(command) => cli::import::run(&command),

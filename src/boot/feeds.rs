@@ -282,7 +282,9 @@ fn take_in(config: &Config, place: usize, feed: &PriceFeed) -> Result<Taken, Str
     });
     let earlier = kept.clone().unwrap_or_default();
     let taken = take(&feed.id, &below, &earlier, read, clock::unix().as_secs());
-    if kept.as_ref() != Some(&taken.kept) {
+    if kept.as_ref() == Some(&taken.kept) {
+        shelf.touch(&feed.id);
+    } else {
         shelf.write(&feed.id, &taken.kept)?;
     }
     Ok(taken)

@@ -1,7 +1,7 @@
 //! Fetches what others publish: over TLS, within a deadline and a bound, without following redirects.
 
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct Answer {
     pub status: u16,
     /// Its clock.
     pub date: Option<String>,
+    /// How long it asks to wait.
+    pub retry_after: Option<Duration>,
     /// As much as was to be read of it.
     pub body: Vec<u8>,
 }
@@ -117,6 +119,8 @@ pub fn call(call: &Call<'_>) -> Result<Answer, String> {
     let status = answer.status().as_u16();
     let date = answer.headers().get("date");
     let date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
+    let asked = answer.headers().get("retry-after");
+    let asked = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
     let mut body = Vec::new();
     let mut read = answer.into_body().into_reader().take(call.most);
     if let Err(error) = read.read_to_end(&mut body) {
@@ -125,7 +129,12 @@ pub fn call(call: &Call<'_>) -> Result<Answer, String> {
             other => format!("it breaks off: {other}"),
         });
     }
-    Ok(Answer { status, date, body })
+    Ok(Answer {
+        status,
+        date,
+        retry_after: asked.map(Duration::from_secs),
+        body,
+    })
 }
 
 /// Returns what the proxy of this process answers to a chat completion, as it comes.
@@ -149,6 +158,33 @@ pub fn converse(proxy: SocketAddr, chat: &Chat) -> Result<Answered, String> {
             .collect(),
         body: Box::new(answer.into_body().into_reader()),
     })
+}
+
+/// Returns the addresses that a name stands for and that may be called, with TLS or without.
+///
+/// # Errors
+/// When there is none.
+pub fn addresses(host: &str, port: u16, tls: bool) -> Result<Vec<SocketAddr>, String> {
+    let found = (host, port).to_socket_addrs();
+    let mut found: Vec<_> = found.into_iter().flatten().collect();
+    found.retain(|address| may_be_called(address.ip(), tls));
+    match found.is_empty() {
+        true => Err("its name stands for no address that may be called".to_owned()),
+        false => Ok(found),
+    }
+}
+
+/// Returns the authorities that stand in for the system's, where it has none (DER).
+pub fn bundled() -> Vec<Vec<u8>> {
+    if !rustls_native_certs::load_native_certs().certs.is_empty() {
+        return Vec::new();
+    }
+    let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    all.map(|der| der.to_vec()).collect()
+}
+
+fn may_be_called(address: IpAddr, tls: bool) -> bool {
+    forbidden_address(address).is_none() && (tls || plain_http_allowed(address))
 }
 
 /// Returns a client of one who takes what the gateway sends by itself, at an address that was checked, each call within
@@ -246,11 +282,7 @@ impl Resolver for Allowed {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
         let tls = uri.scheme_str() == Some("https");
-        let may = |ip| {
-            forbidden_address(ip).is_none()
-                && (tls || plain_http_allowed(ip))
-                && (!self.public_only || is_public(ip))
-        };
+        let may = |ip| may_be_called(ip, tls) && (!self.public_only || is_public(ip));
         let mut allowed = self.empty();
         for address in self.names.resolve(uri, config, timeout)?.iter() {
             if may(address.ip()) {
@@ -305,131 +337,4 @@ fn of_pem(pem: &[u8]) -> Vec<Certificate<'static>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::net::{Shutdown, TcpListener};
-
-    use super::*;
-
-    /// What becomes of a feed whose server says this, and then goes on with `more` for as long as it is listened to.
-    fn fetched(says: &str, more: &'static [u8], pause: Duration) -> Result<usize, String> {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!(
-            "http://{}/feed?token=secret",
-            listener.local_addr().unwrap()
-        );
-        let says = says.to_owned();
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut head = [0; 4096];
-            drop(stream.read(&mut head));
-            if stream.write_all(says.as_bytes()).is_ok() && !more.is_empty() {
-                while stream.write_all(more).is_ok() {
-                    std::thread::sleep(pause);
-                }
-            }
-            drop(stream.shutdown(Shutdown::Both));
-        });
-        let fetched = within(&url, Duration::from_secs(2)).map(|bytes| bytes.len());
-        server.join().unwrap();
-        if let Err(fault) = &fetched {
-            assert!(
-                !fault.contains("secret") && !fault.contains('\n'),
-                "{fault}"
-            );
-        }
-        fetched
-    }
-
-    #[test]
-    fn what_does_not_end_or_is_elsewhere_is_given_up() {
-        const NONE: Duration = Duration::ZERO;
-        const OK: &str = "HTTP/1.1 200 OK\r\n";
-        let slow = Duration::from_millis(50);
-        static MUCH: [u8; 1 << 20] = [b' '; 1 << 20];
-        let good = fetched(&format!("{OK}content-length: 2\r\n\r\n{{}}"), b"", NONE);
-        assert_eq!(good, Ok(2));
-        for (says, more, pause, fault) in [
-            (format!("{OK}\r\n"), &b" "[..], slow, "within 2 s"),
-            (OK.to_owned(), b"x: y\r\n", slow, "within 2 s"),
-            (format!("{OK}\r\n"), &MUCH, NONE, "larger than 64 MiB"),
-            (
-                format!("{OK}content-length: 200000000\r\n\r\n"),
-                b"",
-                NONE,
-                "larger than 64 MiB",
-            ),
-            (
-                format!("{OK}content-encoding: gzip\r\n\r\nx"),
-                b"",
-                NONE,
-                "compressed",
-            ),
-            (
-                format!("{OK}content-length: 9\r\n\r\nx"),
-                b"",
-                NONE,
-                "breaks off",
-            ),
-            (
-                "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\n\r\n".to_owned(),
-                b"",
-                NONE,
-                "it answers 302: redirects are not followed",
-            ),
-            (
-                "HTTP/1.1 503 No\r\n\r\n".to_owned(),
-                b"",
-                NONE,
-                "it answers 503",
-            ),
-            ("garbage\r\n\r\n".to_owned(), b"", NONE, "cannot be fetched"),
-        ] {
-            let told = fetched(&says, more, pause).expect_err(&says);
-            assert!(told.contains(fault), "{says:?}: {told}");
-        }
-    }
-
-    #[test]
-    fn what_a_tenant_names_is_called_on_the_public_internet_only() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let answered = |public_only| {
-            call(&Call {
-                url: &url,
-                headers: &[("x-test-a".to_owned(), "b".to_owned())],
-                body: Some("{}"),
-                ca: None,
-                public_only,
-                patience: Duration::from_secs(2),
-                most: 1,
-            })
-        };
-        let told = answered(true).err().expect("it is refused");
-        assert!(told.contains("no address that may be called"), "{told}");
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut head = [0; 4096];
-            drop(stream.read(&mut head));
-            drop(stream.write_all(b"HTTP/1.1 418 No\r\ncontent-length: 2\r\n\r\nab"));
-        });
-        let answer = answered(false).expect("it answers");
-        assert_eq!((answer.status, &*answer.body), (418, &b"a"[..]));
-        server.join().unwrap();
-    }
-
-    #[test]
-    fn nothing_is_called_that_may_not_be() {
-        for url in [
-            "http://169.254.169.254/latest",
-            "https://[fe80::1]/",
-            "http://8.8.8.8/",
-        ] {
-            let told = within(url, Duration::from_secs(2)).expect_err(url);
-            assert!(
-                told.contains("no address that may be called"),
-                "{url}: {told}"
-            );
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use tollgate_base::clock;
 use tollgate_config::PriceFeeds;
 use tollgate_config::catalog::Kept;
 use tollgate_config::sources::{LONGEST, read_regular};
@@ -59,6 +60,14 @@ impl Shelf<'_> {
             false => replace(&path, text.as_bytes()),
         };
         written.map_err(|error| format!("{} cannot be written: {error}", path.display()))
+    }
+
+    /// Notes that the feed still says what is kept: its file's time is that of the last reading.
+    pub fn touch(&self, feed: &str) {
+        let file = File::options().append(true).open(self.feeds.kept(feed));
+        if let Err(error) = file.and_then(|file| file.set_modified(clock::wall())) {
+            log::debug!("when the price feed `{feed}` was read is not kept: {error}");
+        }
     }
 }
 

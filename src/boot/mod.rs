@@ -16,6 +16,7 @@ use tollgate_failover::Health;
 use tollgate_ledger::events::EventIds;
 
 mod admin;
+pub mod alerts;
 mod clocks;
 pub mod control;
 mod cooldowns;
@@ -125,6 +126,7 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     serve_demo(&config)?;
     proxy::try_listeners(&config)?;
     admin::serve(&config, &shared, &control, database.as_ref())?;
+    alerts::start(&shared, &control, database.as_ref())?;
     proxy::serve(&config, &shared, office)
 }
 

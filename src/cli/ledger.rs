@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::boot::database;
 use clap::Args;
 use serde_json::{Value, json};
+use tollgate_alerts::Shelf;
 use tollgate_config::Config;
 use tollgate_config::types::Credits;
 use tollgate_control::Document;
@@ -40,6 +41,8 @@ pub struct Opened {
     pub bank: Arc<dyn Bank>,
     /// Resources.
     pub store: Arc<dyn Store>,
+    /// What operators were alerted to.
+    pub alerts: Shelf,
 }
 
 /// Why a command of the ledger did not do its work.
@@ -99,6 +102,7 @@ fn open(
         let opened = Opened {
             bank: bank::on(&database),
             store: store::on(&database),
+            alerts: Shelf::on(&database),
         };
         work(&opened, &config).await
     });

@@ -1,5 +1,6 @@
 //! What the command line may say.
 
+pub mod alerts;
 pub mod catalog;
 pub mod check;
 pub mod credits;
@@ -107,6 +108,9 @@ and as the first line of a configuration, for editors with yaml-language-server:
   tollgate catalog show gpt-5.5
   tollgate catalog diff --config conf/tollgate.yaml")]
     Catalog(catalog::CatalogCommand),
+    /// What operators are alerted to: list it, or try where it is sent.
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
     /// Prepaid credits: grants, balances, transactions.
     #[command(subcommand)]
     Credits(credits::CreditsCommand),

@@ -66,6 +66,8 @@ pub(super) struct Families {
     pub store_read: IntGauge,
     pub trace_spans_sent: IntCounter,
     pub trace_spans_dropped: IntCounterVec,
+    pub alerts: IntCounterVec,
+    pub alert_deliveries: IntCounterVec,
     pub clock_jumps: IntCounter,
     pub clock_disagreement: IntGaugeVec,
     pub cost: CounterVec,
@@ -108,6 +110,16 @@ impl Families {
             store_read: make.gauge(
                 "store_last_read_timestamp_seconds",
                 "When the resources of the admin API were last read from their store, in Unix time; 0 without one. What others have changed since is not served.",
+            )?,
+            alerts: make.counters(
+                "alerts_total",
+                "Alerts that this gateway has raised, by what they are about.",
+                &["event"],
+            )?,
+            alert_deliveries: make.counters(
+                "alert_deliveries_total",
+                "Tries to send an alert to a channel, by what came of it: sent, failed (it is tried again), given_up.",
+                &["channel", "outcome"],
             )?,
             clock_jumps: make.counter(
                 "clock_jumps_total",

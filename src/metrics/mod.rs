@@ -309,6 +309,17 @@ impl Metrics {
         families.feed_failures.remove_label_values(&[feed]).ok();
     }
 
+    /// An alert was raised.
+    pub fn alert(&self, event: &str) {
+        self.families.alerts.with_label_values(&[event]).inc();
+    }
+
+    /// It was tried to send an alert to a channel of the configuration.
+    pub fn alert_delivery(&self, channel: &str, outcome: &str) {
+        let deliveries = &self.families.alert_deliveries;
+        deliveries.with_label_values(&[channel, outcome]).inc();
+    }
+
     /// When the store was last read (Unix time, ms).
     pub fn store_read(&self, at_ms: u64) {
         let seconds = i64::try_from(at_ms / 1_000).unwrap_or(i64::MAX);

@@ -221,9 +221,16 @@ fn the_rest_of_the_table() {
     metrics.clock("machine", 34_560_000, 1);
     metrics.clock("redis", -120, 0);
     metrics.store_read(1_700_000_000_999);
+    metrics.alert("budget");
+    metrics.alert_delivery("ops", "failed");
     let text = metrics.render();
     for (series, expected) in [
         ("tollgate_clock_jumps_total", 1.0),
+        (r#"tollgate_alerts_total{event="budget"}"#, 1.0),
+        (
+            r#"tollgate_alert_deliveries_total{channel="ops",outcome="failed"}"#,
+            1.0,
+        ),
         (
             "tollgate_store_last_read_timestamp_seconds",
             1_700_000_000.0,

@@ -6,6 +6,7 @@
 #[path = "../common/process.rs"]
 mod process;
 
+mod alerts;
 mod commands;
 mod contract;
 mod plain;

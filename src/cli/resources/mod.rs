@@ -17,7 +17,7 @@ use self::call::{Answer, Client};
 use super::ended;
 
 /// Paths whose commands are made by hand.
-const BY_HAND: [&str; 4] = ["catalog", "credits", "ledger", "usage"];
+const BY_HAND: [&str; 5] = ["alerts", "catalog", "credits", "ledger", "usage"];
 
 /// What is said below the help of every such command.
 const HELP: &str = "\

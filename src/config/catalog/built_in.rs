@@ -96,6 +96,12 @@ pub(super) fn origins(provider: &str, model: &str) -> Vec<Vec<(&'static str, Ori
     .collect()
 }
 
+/// The day from which the newest built-in facts are, as in `2026-11-23`.
+pub fn built_in_date() -> &'static str {
+    let rows = rows::<3>(TABLES.sources).unwrap_or_default().into_iter();
+    rows.map(|[_, _, date]| date).max().unwrap_or_default()
+}
+
 fn origin(sources: &'static str, source: &str) -> Option<Origin> {
     let mut all = rows::<3>(sources).unwrap_or_default().into_iter();
     let found = all.find(|[name, ..]| *name == source);

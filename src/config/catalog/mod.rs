@@ -27,6 +27,7 @@ mod timeouts;
 
 pub use address::{forbidden_address, is_public, plain_http_allowed};
 pub use base_url::BaseUrl;
+pub use built_in::built_in_date;
 pub use columns::aligned;
 pub use error_rule::{ErrorCause, ErrorRule};
 pub(crate) use feeds::sound;

@@ -46,8 +46,9 @@ pub(crate) use sources::Sources;
 pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
-    AccessKey, AccessLog, Account, ApiKey, BankChoice, Config, Cors, Keep, Ledger, Origin,
-    PriceFeed, PriceFeeds, Proxy, Retry, Timeouts, Tls, Traces, WebSocket, WhenUnreachable,
+    AccessKey, AccessLog, Account, AlertChannel, AlertEmail, AlertWay, Alerts, ApiKey, BankChoice,
+    Config, Cors, Keep, Ledger, Origin, PriceFeed, PriceFeeds, Proxy, Retry, Timeouts, Tls, Traces,
+    WebSocket, WhenUnreachable,
 };
 pub use watch::{Environment, WatchedFiles, Watcher, reload_on_hangup};
 

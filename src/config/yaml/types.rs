@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod admin;
+mod alerts;
 mod bounds;
 mod callers;
 mod feeds;
@@ -18,6 +19,8 @@ mod telemetry;
 
 pub(crate) use admin::Admin;
 pub use admin::{ApiKey, Quotas};
+pub(crate) use alerts::{AlertChannel, AlertEmail, AlertWebhook, Alerts};
+pub use alerts::{AlertEvent, SmtpSecurity};
 pub use bounds::{Retry, Timeouts};
 pub use callers::{
     Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, KeySelection, Router,
@@ -65,6 +68,8 @@ pub struct File {
     pub log: Log,
     /// What is exported to tracing backends of each request.
     pub telemetry: Telemetry,
+    /// What operators are alerted to, and where alerts are sent.
+    pub alerts: Alerts,
     /// Where money is kept, and what requests are charged.
     pub ledger: Ledger,
     /// Where prices come from besides the built-in catalog.

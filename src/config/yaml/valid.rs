@@ -18,12 +18,14 @@ use crate::secrets::Keyring;
 use tollgate_ledger::bank::NewGrant;
 
 mod admin;
+mod alerts;
 mod feeds;
 mod ledger;
 mod telemetry;
 
 pub(crate) use admin::Admin;
 pub use admin::ApiKey;
+pub use alerts::{AlertChannel, AlertEmail, AlertWay, Alerts};
 pub use feeds::{Origin, PriceFeed, PriceFeeds};
 pub use ledger::{BankChoice, Ledger, WhenUnreachable};
 pub use telemetry::{Keep, Traces};
@@ -53,6 +55,8 @@ pub struct Config {
     pub log: AccessLog,
     /// Where traces are sent, and of which requests; `None` is of none.
     pub traces: Option<Traces>,
+    /// What operators are alerted to, and where.
+    pub alerts: Alerts,
     /// Where money is kept, and what requests are charged.
     pub ledger: Ledger,
     /// Who owns keys and credits; `default` is always among them.
@@ -95,7 +99,13 @@ impl Config {
             // With credits, `ledger.credits` says it.
             (
                 "admin.api_keys",
-                opens_store && new.ledger.credits == Credits::Off,
+                opens_store && new.ledger.credits == Credits::Off && !new.admin.api_keys.is_empty(),
+            ),
+            (
+                "alerts.channels",
+                opens_store
+                    && new.ledger.credits == Credits::Off
+                    && !new.alerts.channels.is_empty(),
             ),
             ("log.access", self.log != new.log),
             ("telemetry.traces", self.traces != new.traces),
@@ -107,9 +117,11 @@ impl Config {
         .collect()
     }
 
-    /// Returns whether a store is needed: for credits, or to manage resources at run time with the admin API.
+    /// Returns whether a store is needed: for credits, to manage resources at run time with the admin API, or to know which
+    /// alerts were sent.
     pub fn needs_store(&self) -> bool {
-        self.ledger.credits != Credits::Off || !self.admin.api_keys.is_empty()
+        let off = self.ledger.credits == Credits::Off;
+        !off || !self.admin.api_keys.is_empty() || !self.alerts.channels.is_empty()
     }
 }
 

@@ -13,6 +13,7 @@ use super::health::{Healths, Trial, Tried};
 use super::plan::{Asked, Planned};
 use crate::resource::ApiKey;
 use crate::{Caller, Control};
+use tollgate_alerts::Shelf;
 use tollgate_base::Pace;
 use tollgate_config::catalog::Catalog;
 use tollgate_config::secrets::token;
@@ -94,6 +95,7 @@ pub struct AdminState {
     cooldowns: Option<Cooldowns>,
     /// The accounts that test a provider now.
     trials: Arc<Mutex<HashSet<Arc<str>>>>,
+    alerts: Option<Shelf>,
 }
 
 /// A test of a provider, while it is under way.
@@ -125,6 +127,7 @@ impl AdminState {
             bank: database.map(bank::on),
             cooldowns: database.and_then(Database::cooldowns),
             trials: Arc::default(),
+            alerts: database.map(Shelf::on),
         }
     }
 
@@ -165,6 +168,11 @@ impl AdminState {
     /// The cool-downs that replicas share, if they do.
     pub(crate) fn cooldowns(&self) -> Option<&Cooldowns> {
         self.cooldowns.as_ref()
+    }
+
+    /// What operators were alerted to, if it is kept.
+    pub(crate) fn alerts(&self) -> Option<&Shelf> {
+        self.alerts.as_ref()
     }
 
     /// Whether there is any API key.

@@ -9,12 +9,13 @@ use crate::common::requests::Request;
 use crate::common::{PATIENCE, TOKEN};
 
 /// Every page that is read.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "/",
     "/console/requests",
     "/console/usage",
     "/console/credits",
     "/console/books",
+    "/console/alerts",
     "/console/access-keys",
     "/console/configurations",
     "/console/providers",

@@ -7,7 +7,7 @@ mod audit;
 mod configurations;
 mod console;
 mod gateway_config;
-mod help;
+pub mod help;
 mod money;
 mod plan;
 mod provider_health;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin;
+mod alerts;
 mod callers;
 mod feeds;
 mod ledger;
@@ -243,6 +244,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     let demo = checker.demo(&file.demo);
     let log = checker.access_log(&file.log);
     let traces = checker.traces(&file.telemetry);
+    let alerts = checker.alerts(&file.alerts);
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
     checker.retry(&Place::top("retry"), &file.retry);
@@ -288,6 +290,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         timeouts: listeners::timeouts(&file.timeouts),
         log,
         traces,
+        alerts,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),
         key_selection: file.key_selection.unwrap_or_default(),

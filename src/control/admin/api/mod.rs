@@ -3,6 +3,7 @@
 
 mod access_keys;
 mod accounts;
+mod alerts;
 mod api_keys;
 mod audit_log;
 mod catalog;
@@ -50,6 +51,7 @@ pub(super) fn operations() -> Vec<Operation> {
     all.extend(crud::operations::<Account>());
     all.extend(ledger::operations());
     all.extend(cool_downs::operations());
+    all.extend(alerts::operations());
     all.extend(audit_log::operations());
     all.extend(catalog::operations());
     all

@@ -10,6 +10,7 @@
 //! token; a page refers to nothing that is elsewhere, which its policy enforces.
 
 mod accounts;
+mod alerts;
 mod api;
 mod assets;
 mod audit;
@@ -303,6 +304,7 @@ async fn page(visit: &Visit, post: bool) -> Answered {
         (false, ["credits"]) => credits::show(visit).await,
         (true, ["credits"]) => credits::grant(visit).await,
         (false, ["books"]) => books::show(visit).await,
+        (false, ["alerts"]) => alerts::show(visit).await,
         (_, ["access-keys", rest @ ..]) => keys::answer(visit, &keys::ACCESS, post, rest).await,
         (_, ["api-keys", rest @ ..]) => keys::answer(visit, &keys::API, post, rest).await,
         (_, ["configurations", rest @ ..]) => configurations::answer(visit, post, rest).await,

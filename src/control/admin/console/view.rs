@@ -27,6 +27,7 @@ const MENU: [(&str, &[Entry]); 3] = [
             ("/console/usage", "Usage", Needs::Usage),
             ("/console/credits", "Credits", Needs::Usage),
             ("/console/books", "Books", Needs::Read),
+            ("/console/alerts", "Alerts", Needs::Read),
         ],
     ),
     (
