@@ -33,6 +33,7 @@ run: tools ## Build the gateway and start it with conf/demo.yaml
 	@echo "      -d '{\"model\": \"demo:echo\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'"
 	@echo
 	@echo "    and open the console, http://127.0.0.1:9090/, with the API key $(ADMIN_KEY)"
+	@echo "    ($(OUT)/tollgate demo traffic gives it something to show)"
 	@echo
 	@exec $(OUT)/tollgate run --config $(CONFIG)
 

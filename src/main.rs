@@ -94,6 +94,7 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Key(cli::KeyCommand::New(new)) => cli::key::new(&new),
         cli::Command::Catalog(command) => cli::catalog::run(&command),
         cli::Command::Alerts(command) => cli::alerts::run(&command),
+        cli::Command::Demo(command) => cli::demo::run(&command),
         cli::Command::Credits(command) => cli::credits::run(&command),
         cli::Command::Secrets(command) => cli::secrets::run(&command),
         cli::Command::Import(command) => cli::import::run(&command),

@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod catalog;
 pub mod check;
 pub mod credits;
+pub mod demo;
 pub mod doctor;
 mod events;
 mod explain;
@@ -111,6 +112,9 @@ and as the first line of a configuration, for editors with yaml-language-server:
     /// What operators are alerted to: list it, or try where it is sent.
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
+    /// Give the demo something to show.
+    #[command(subcommand)]
+    Demo(demo::DemoCommand),
     /// Prepaid credits: grants, balances, transactions.
     #[command(subcommand)]
     Credits(credits::CreditsCommand),

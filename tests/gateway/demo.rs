@@ -110,3 +110,49 @@ async fn every_failing_model_is_followed_by_echo_on_every_surface() {
         assert!(answers.contains(&(model, tried)), "{model} is never tried");
     }
 }
+
+/// `tollgate demo traffic` against this address: whether it succeeds, and all that it says.
+fn traffic(url: &str, requests: &str) -> (bool, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["demo", "traffic", "--url", url, "--requests", requests])
+        .output()
+        .unwrap();
+    let both = [&output.stdout, &output.stderr];
+    let said = both
+        .map(|it| String::from_utf8_lossy(it).into_owned())
+        .concat();
+    (output.status.success(), said)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_hours_worth_of_traffic_shows_answers_failovers_and_errors() {
+    let written = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/demo.yaml");
+    let written = std::fs::read_to_string(written).unwrap();
+    let demo = format!("127.0.0.1:{}", free_port());
+    let config: Value = serde_yaml::from_str(&written.replace("127.0.0.1:8089", &demo)).unwrap();
+    let gateway = Gateway::builder()
+        .config(config)
+        .env("OPENAI_API_KEY", "")
+        .env("ANTHROPIC_API_KEY", "")
+        .start()
+        .await;
+    let (done, said) = traffic(&format!("http://{}/", gateway.address), "240");
+    assert!(done, "{said}");
+    for words in [
+        "answered by the first candidate",
+        "answered after a failover",
+        "broken off",
+        "answered 400",
+        "240 requests in",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("answered 401"), "{said}");
+
+    let (done, said) = traffic(&format!("http://127.0.0.1:{}", free_port()), "1");
+    assert!(!done && said.contains("no gateway answers at"), "{said}");
+    let other = Gateway::builder().start().await;
+    let (done, said) = traffic(&format!("http://{}", other.address), "1");
+    let words = "does not know the access key `demo` of conf/demo.yaml";
+    assert!(!done && said.contains(words), "{said}");
+}

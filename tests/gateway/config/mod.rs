@@ -823,7 +823,7 @@ fn the_command_line_checks_prints_and_makes_keys() {
     let (code, out, _) = tollgate(&["check", "--config", "conf/demo.yaml"]);
     assert_eq!(code, Some(0));
     assert!(
-        out.starts_with("conf/demo.yaml: valid: 3 providers, "),
+        out.starts_with("conf/demo.yaml: valid: 5 providers, "),
         "{out}"
     );
 
