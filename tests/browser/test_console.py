@@ -240,7 +240,7 @@ def test_a_provider_is_made_and_tested(visit, fresh, pictures):
     ask(fresh, TOKEN, "first:503", "mine:echo")
     page.goto("/console/providers")
     health = page.get_by_role("region", name="Health, since this gateway was started")
-    assert "503" in health.get_by_role("row", name=re.compile("^first ")).inner_text()
+    health.get_by_role("row", name=re.compile("^first .*503")).wait_for()
     assert_sound(page, "health")
 
 

@@ -103,7 +103,7 @@ enum Breaker {
 /// How often attempts ended so.
 #[derive(Debug, Serialize, JsonSchema)]
 struct OutcomeCount {
-    /// As in the metrics: `ok`, `429`, `timeout`, …
+    /// As in the metrics: `ok`, `http_429`, `timeout`, …
     outcome: String,
     /// How often.
     count: u64,

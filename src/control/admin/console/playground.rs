@@ -20,8 +20,10 @@ use super::format::{list, number, text};
 use super::forms::Form;
 use super::view::{self, facts};
 use super::visit::{self, Answer, Answered, Visit};
+use crate::admin::auth;
 use crate::admin::chat::{self, Chat};
 use crate::admin::error::ApiError;
+use crate::admin::operation::Needs;
 
 const HERE: &str = "/console/playground";
 const FIELDS: [&str; 3] = ["access-token", "model", "prompt"];
@@ -52,7 +54,20 @@ enum Role {
 }
 
 pub(super) async fn show(visit: &Visit) -> Answered {
+    allowed(visit, Needs::Read)?;
     Ok(page(visit, None, &html! {}).await)
+}
+
+/// Sees that the visitor may do this for the account, which no call of the API says here.
+///
+/// # Errors
+/// 403.
+fn allowed(visit: &Visit, needs: Needs) -> Result<(), Fault> {
+    let caller = &visit.from.caller;
+    auth::allow(caller, needs).map_err(Fault::of)?;
+    auth::account(caller, visit.account())
+        .map(drop)
+        .map_err(Fault::of)
 }
 
 async fn page(visit: &Visit, fault: Option<&Fault>, answer: &Markup) -> Answer {
@@ -83,10 +98,7 @@ async fn page(visit: &Visit, fault: Option<&Fault>, answer: &Markup) -> Answer {
 
 /// Sends the form's message: the answer is streamed if the page's script asks for it, and a page otherwise.
 pub(super) async fn send(visit: &Visit) -> Answered {
-    if !visit.may_change() {
-        let msg = "A chat is charged to an access key: your role may only read.";
-        return Err(Fault::new(StatusCode::FORBIDDEN, msg));
-    }
+    allowed(visit, Needs::Write)?;
     let streams = !visit.asked("stream").is_empty();
     let chat = match request(visit, streams) {
         Ok(chat) => chat,
