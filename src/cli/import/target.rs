@@ -55,7 +55,10 @@ impl Target<'_, '_> {
             return Err(left_out("the address of its provider is not said"));
         };
         let text = self.key.as_ref().and_then(Node::text).unwrap_or_default();
-        let local = matches!(vendor, Vendor::Local(..) | Vendor::Own(_));
+        // A vendor's usual key goes to nobody else's address.
+        let moved =
+            base.is_some() && endpoint.base_url.is_some() && !matches!(vendor, Vendor::Azure);
+        let local = moved || matches!(vendor, Vendor::Local(..) | Vendor::Own(_));
         endpoint.keyless = local && self.kept.is_none() && (text.is_empty() || is_no_key(text));
         let variables = match (values.variable(text), self.kept) {
             _ if endpoint.keyless => Vec::new(),
