@@ -10,7 +10,7 @@ use tollgate_config::feeds::LARGEST;
 use tollgate_control::admin::chat::{Answered, Chat};
 use ureq::config::Config;
 use ureq::http::{HeaderValue, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error, Proxy};
@@ -28,6 +28,35 @@ const LONGEST_CHAT: Duration = Duration::from_secs(110);
 /// When `ca` cannot be read or holds no certificate.
 pub fn agent(ca: Option<&Path>, patience: Duration) -> Result<Agent, String> {
     Ok(settings(certificates(ca)?, patience, Whose::Provider).into())
+}
+
+/// A client of a gateway's admin listener, each call within `patience`: it trusts the authorities in `ca`, or else the
+/// system's, and shows the certificate of `client` (certificate, key), if there is one. It goes to nobody else: no redirect
+/// is followed, and no proxy is asked.
+///
+/// # Errors
+/// When a file cannot be read, or does not hold what it should.
+pub fn gateway(
+    ca: Option<&Path>,
+    client: Option<(&Path, &Path)>,
+    patience: Duration,
+) -> Result<Agent, String> {
+    let own = client.map(|(certificate, key)| {
+        let pem = read(key)?;
+        let key = PrivateKey::from_pem(&pem)
+            .map_err(|_| format!("{} has no private key (PEM)", key.display()))?;
+        Ok::<_, String>(ClientCert::new_with_certs(&of_file(certificate)?, key))
+    });
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&certificates(ca)?))
+        .client_cert(own.transpose()?);
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(patience))
+        .max_redirects(0)
+        .proxy(None)
+        .tls_config(tls.build());
+    Ok(config.build().into())
 }
 
 /// What is fetched from whom.
@@ -318,13 +347,16 @@ fn of_system() -> Vec<Certificate<'static>> {
 }
 
 fn of_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let pem = std::fs::read(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let pem = read(path)?;
     let certificates = of_pem(&pem);
     if certificates.is_empty() {
         return Err(format!("{} has no certificate (PEM)", path.display()));
     }
     Ok(certificates)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
 }
 
 fn of_pem(pem: &[u8]) -> Vec<Certificate<'static>> {

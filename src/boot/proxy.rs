@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use pingora_core::apps::HttpServerOptions;
-use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::listening::Service;
-use pingora_error::Error;
 use pingora_proxy::http_proxy;
 
 use super::ledger::Office;
@@ -61,22 +59,10 @@ pub fn serve(
     options.h2c = true;
     options.h2_idle_timeout = Some(config.proxy.keepalive);
     app.server_options = Some(options);
-    let tls = config.proxy.tls.as_ref().map(|tls| {
-        let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
-        let mut settings = TlsSettings::intermediate(&cert, &key)?;
-        settings.enable_h2();
-        Ok(Tls::new(
-            settings.build(),
-            &tls.listen,
-            &config.proxy.listen,
-        ))
-    });
     let app = Bounded {
         app: Arc::new(app),
         shared: shared.clone(),
-        tls: tls.transpose().map_err(|error: Box<Error>| {
-            BootError::Internal(format!("cannot use `proxy.tls`: {error}"))
-        })?,
+        tls: Tls::of(&config.proxy),
     };
     let mut proxy = Service::new("proxy".to_owned(), app);
     for address in &config.proxy.listen {

@@ -51,14 +51,33 @@ pub fn watch(
 
 /// Puts a new configuration in force, and logs which settings want a restart.
 fn swap(control: &Control, started_with: &Config, config: Arc<Config>) {
+    let before = control.config();
     let generation = control.reconfigure(config.clone());
     super::warn(&config, control);
+    tell_of_certificates(&before, &config);
     let restart = started_with.needs_restart(&config);
     if !restart.is_empty() {
         let settings = restart.join(", ");
         log::warn!("changed, and in force only after a restart: {settings}");
     }
     log::info!("configuration reloaded (generation {generation})");
+}
+
+/// Logs which listeners show another certificate from now on, or let in others.
+fn tell_of_certificates(before: &Config, now: &Config) {
+    let proxy = |config: &Config| config.proxy.tls.as_ref().map(|tls| tls.identity.clone());
+    let admin = |config: &Config| config.admin.tls.clone();
+    for (setting, before, now) in [
+        ("proxy.tls", proxy(before), proxy(now)),
+        ("admin.tls", admin(before), admin(now)),
+    ] {
+        if let (Some(before), Some(now)) = (before, now)
+            && before != now
+        {
+            let cert = now.cert.display();
+            log::info!("{setting}: renewed; new connections are shown the certificate in {cert}");
+        }
+    }
 }
 
 /// Returns the new configuration, unless the kept prices of a feed could be read for the one in force, and cannot be

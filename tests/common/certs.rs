@@ -59,15 +59,33 @@ pub fn server(alpn: &[&str]) -> Arc<ServerConfig> {
 
 /// A client that trusts only the authority, and offers these protocols.
 pub fn client(alpn: &[&str]) -> Arc<ClientConfig> {
+    client_as(alpn, None)
+}
+
+/// A client that also shows a certificate of the authority to whoever asks for one.
+pub fn known_client(alpn: &[&str]) -> Arc<ClientConfig> {
+    let (certificate, key) = leaf();
+    client_as(alpn, Some((&certificate, &key)))
+}
+
+/// A client that also shows this certificate to whoever asks for one.
+pub fn client_as(alpn: &[&str], own: Option<(&rcgen::Certificate, &KeyPair)>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from(authority().der().to_vec()))
         .unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = vec![certificate.der().clone()];
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
 }

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -37,6 +39,8 @@ pub struct Gateway {
     pub tls: Option<SocketAddr>,
     /// Where operators call.
     pub admin: SocketAddr,
+    /// Whether they do by TLS.
+    admin_tls: bool,
     child: Child,
     binary: PathBuf,
     dir: TempDir,
@@ -129,9 +133,7 @@ impl Gateway {
 
     /// The body of a GET on the operators' listener, whatever its status.
     pub fn admin_get(&self, path: &str) -> String {
-        get(self.admin, path)
-            .map(|(_, body)| body)
-            .unwrap_or_default()
+        get(self, path).map(|(_, body)| body).unwrap_or_default()
     }
 
     /// The process id.
@@ -330,7 +332,8 @@ impl Builder {
         config["admin"]["listen"] = json!(admin.to_string());
         merge(&mut config, json!({"log": {"access": file("access.log")}}));
         if let Some(tls) = tls {
-            config["proxy"]["tls"] = json!({"listen": [tls.to_string()], "cert": file("tls.crt"), "key": file("tls.key")});
+            let own = json!({"listen": [tls.to_string()], "cert": file("tls.crt"), "key": file("tls.key")});
+            merge(&mut config["proxy"]["tls"], own);
         }
         let text = serde_json::to_string_pretty(&config).unwrap();
         write(
@@ -342,6 +345,7 @@ impl Builder {
             address,
             tls,
             admin,
+            admin_tls: config["admin"]["tls"].is_object(),
             child,
             binary: self.binary.clone(),
             dir,
@@ -451,16 +455,26 @@ fn whole_as_stream(timeouts: &mut Value) {
     }
 }
 
+/// All that is answered to this.
+fn exchange(mut stream: impl Read + Write, ask: &str) -> std::io::Result<String> {
+    stream.write_all(ask.as_bytes())?;
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        // The end of a TLS connection may come without a word.
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error),
+        _ => String::from_utf8(answer).map_err(std::io::Error::other),
+    }
+}
+
 async fn ready(gateway: &mut Gateway) -> Result<(), String> {
-    let ready =
-        |gateway: &Gateway| get(gateway.admin, "/readyz").is_ok_and(|answer| answer.0 == 200);
+    let ready = |gateway: &Gateway| get(gateway, "/readyz").is_ok_and(|answer| answer.0 == 200);
     until(gateway, ready).await
 }
 
 async fn listening(gateway: &mut Gateway) -> Result<(), String> {
     let listening = |gateway: &Gateway| {
         let proxy = TcpStream::connect(gateway.address).is_ok();
-        proxy && get(gateway.admin, "/healthz").is_ok_and(|answer| answer.0 == 200)
+        proxy && get(gateway, "/healthz").is_ok_and(|answer| answer.0 == 200)
     };
     until(gateway, listening).await
 }
@@ -481,16 +495,23 @@ async fn until(gateway: &mut Gateway, is_so: impl Fn(&Gateway) -> bool) -> Resul
     }
 }
 
-/// A plain GET: status and body.
-fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+/// A plain GET on the operators' listener: status and body.
+fn get(gateway: &Gateway, path: &str) -> std::io::Result<(u16, String)> {
+    let address = gateway.admin;
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let ask = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let answer = match gateway.admin_tls {
+        true => {
+            let name = ServerName::try_from("localhost").map_err(std::io::Error::other)?;
+            let client = ClientConnection::new(certs::known_client(&["http/1.1"]), name);
+            exchange(
+                StreamOwned::new(client.map_err(std::io::Error::other)?, stream),
+                &ask,
+            )?
+        }
+        false => exchange(stream, &ask)?,
+    };
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head
         .split(' ')

@@ -84,16 +84,19 @@ fn written(directory: &Path) -> std::io::Result<()> {
     done
 }
 
-/// When the certificates that the configuration names end: the proxy's, and the authorities of providers.
+/// When the certificates that the configuration names end: our own, and the authorities of clients and of providers.
 pub fn certificates(config: &Config, findings: &mut Findings) {
     let mut files: Vec<(String, PathBuf)> = Vec::new();
-    files.extend(
-        config
-            .proxy
-            .tls
-            .iter()
-            .map(|tls| ("of the proxy".to_owned(), tls.cert.clone())),
-    );
+    let proxy = config.proxy.tls.as_ref().map(|tls| &tls.identity);
+    for (whose, identity) in [
+        ("the proxy", proxy),
+        ("the admin listener", config.admin.tls.as_ref()),
+    ] {
+        let own = identity.map(|identity| (format!("of {whose}"), identity.cert.clone()));
+        let clients = identity.and_then(|identity| identity.client_ca.clone());
+        files.extend(own);
+        files.extend(clients.map(|ca| (format!("of clients of {whose}"), ca)));
+    }
     for provider in &config.providers {
         files.extend(
             provider

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tollgate_config::types::Credits;
 
 use super::ended;
+use super::resources::call::Tls;
 use super::table::plain;
 
 /// What to look at.
@@ -37,6 +38,8 @@ pub struct Doctor {
         hide_env_values = true
     )]
     pub key: Option<String>,
+    #[command(flatten)]
+    pub tls: Tls,
     /// Call each provider once with each key (GET /models, which costs nothing).
     #[arg(long)]
     pub probe: bool,
@@ -143,7 +146,7 @@ pub fn run(doctor: &Doctor) -> io::Result<ExitCode> {
     }
     if let Some(url) = &doctor.url {
         let key = doctor.key.as_deref().filter(|key| !key.is_empty());
-        running::look(url, key, &mut findings);
+        running::look(url, key, &doctor.tls, &mut findings);
     }
     let code = match findings.worst() {
         Level::Error => ExitCode::FAILURE,

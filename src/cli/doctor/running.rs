@@ -6,7 +6,7 @@ use tollgate_base::clock;
 
 use super::Findings;
 use super::machine::rough;
-use crate::cli::resources::call::{Answer, Client};
+use crate::cli::resources::call::{Answer, Client, Tls};
 use crate::cli::samples::{Sample, samples};
 
 /// The age of what is known of the store, which is read every 400 ms.
@@ -16,8 +16,11 @@ const BEHIND: Duration = Duration::from_secs(10);
 const OLD: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// Looks at the gateway whose admin listener is at `url`.
-pub fn look(url: &str, key: Option<&str>, findings: &mut Findings) {
-    let client = Client::new(url, key.unwrap_or_default(), None);
+pub fn look(url: &str, key: Option<&str>, tls: &Tls, findings: &mut Findings) {
+    let client = match Client::new(url, key.unwrap_or_default(), None, tls) {
+        Ok(client) => client,
+        Err(error) => return findings.error("health", error, "give PEM files"),
+    };
     match client.text("/healthz") {
         Ok((status, _)) if status.is_success() => findings.ok("health", format!("{url} lives")),
         Ok((status, _)) => {

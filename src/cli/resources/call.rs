@@ -1,12 +1,14 @@
 //! Calls a gateway's admin API.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Args, FromArgMatches as _};
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Request, StatusCode};
 
+use crate::boot::fetch;
 use crate::cli::escaped;
 
 /// Most items of a page.
@@ -17,6 +19,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Most bytes of an answer: a page of resources with all their models and metadata.
 const LONGEST: u64 = 64 << 20;
+
+/// TLS to a gateway's admin listener.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Tls {
+    /// The authorities to trust for it (PEM), instead of the system's.
+    #[arg(long, value_name = "PATH", env = "TOLLGATE_ADMIN_CA")]
+    pub ca: Option<PathBuf>,
+    /// The client certificate that it asks for (PEM).
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "TOLLGATE_ADMIN_CLIENT_CERT",
+        requires = "client_key"
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// The key of `--client-cert` (PEM).
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "TOLLGATE_ADMIN_CLIENT_KEY",
+        requires = "client_cert"
+    )]
+    pub client_key: Option<PathBuf>,
+}
 
 /// What the gateway answered.
 pub enum Answer {
@@ -57,28 +83,36 @@ impl Client {
                 .to_owned());
         }
         let url = text("url").unwrap_or_default();
-        Ok(Client::new(&url, &key, text("account")))
+        let tls = Tls::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        Client::new(&url, &key, text("account"), &tls)
     }
 
     /// Returns a client of the gateway whose admin listener is at `url`, with an API key, for an account.
-    pub fn new(url: &str, key: &str, account: Option<String>) -> Client {
-        Client::within(PATIENCE, url, key, account)
+    ///
+    /// # Errors
+    /// When a file of `tls` cannot be read, or does not hold what it should.
+    pub fn new(url: &str, key: &str, account: Option<String>, tls: &Tls) -> Result<Client, String> {
+        Client::within(PATIENCE, url, key, account, tls)
     }
 
     /// Returns the same, which waits no longer than `patience` for each answer. An empty key is none.
-    pub fn within(patience: Duration, url: &str, key: &str, account: Option<String>) -> Client {
-        // No redirects and no proxy: the key goes to nobody but the gateway.
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(patience))
-            .max_redirects(0)
-            .proxy(None);
-        Client {
-            agent: config.build().into(),
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn within(
+        patience: Duration,
+        url: &str,
+        key: &str,
+        account: Option<String>,
+        tls: &Tls,
+    ) -> Result<Client, String> {
+        let client = tls.client_cert.as_deref().zip(tls.client_key.as_deref());
+        Ok(Client {
+            agent: fetch::gateway(tls.ca.as_deref(), client, patience)?,
             url: url.trim_end_matches('/').to_owned(),
             key: key.to_owned(),
             account,
-        }
+        })
     }
 
     /// Where the gateway is, without a `/` at its end.

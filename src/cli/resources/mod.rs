@@ -10,10 +10,10 @@ mod show;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Args as _, Command};
 use serde_json::Value;
 
-use self::call::{Answer, Client};
+use self::call::{Answer, Client, Tls};
 use super::ended;
 
 /// Paths whose commands are made by hand.
@@ -134,11 +134,12 @@ fn verb_command(document: &Value, verb: &Verb) -> Command {
     } else {
         format!("{summary}\n\n{description}")
     };
-    let mut command = Command::new(verb.name)
+    let command = Command::new(verb.name)
         .about(summary)
         .long_about(long)
         .after_help(HELP)
         .args(common());
+    let mut command = Tls::augment_args(command);
     if verb.path.contains("{id}") {
         let id = Arg::new("id").value_name("ID").required(true);
         command = command.arg(id.help("The resource's id"));

@@ -54,6 +54,9 @@ pub struct Top {
     /// The account whose access keys are shown; the default is the API key's own, or `default`.
     #[arg(long)]
     pub account: Option<String>,
+    /// TLS to it.
+    #[command(flatten)]
+    pub tls: Tls,
     /// Seconds between two readings.
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub interval: u64,
@@ -74,7 +77,13 @@ struct Away {
 /// Shows it until somebody has seen enough.
 pub fn run(top: &Top) -> io::Result<ExitCode> {
     let key = top.key.as_deref().unwrap_or_default();
-    let client = Client::within(PATIENCE, &top.url, key, top.account.clone());
+    let client = match Client::within(PATIENCE, &top.url, key, top.account.clone(), &top.tls) {
+        Ok(client) => client,
+        Err(error) => {
+            let said = writeln!(io::stderr(), "tollgate: {error}");
+            return ended(said, ExitCode::from(2));
+        }
+    };
     let interval = Duration::from_secs(top.interval);
     if top.once {
         return once(&client, interval, top.json);

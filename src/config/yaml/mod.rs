@@ -47,7 +47,7 @@ pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
     AccessKey, AccessLog, Account, AlertChannel, AlertEmail, AlertWay, Alerts, ApiKey, BankChoice,
-    Config, Cors, Keep, Ledger, Origin, PriceFeed, PriceFeeds, Proxy, Retry, Timeouts, Tls, Traces,
+    Config, Cors, Identity, Keep, Ledger, Origin, PriceFeed, PriceFeeds, Proxy, Retry, Timeouts, Tls, Traces,
     WebSocket, WhenUnreachable,
 };
 pub use watch::{Environment, WatchedFiles, Watcher, reload_on_hangup};

@@ -32,7 +32,7 @@ pub use ledger::{Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
 pub(crate) use limits::TokenLimits;
 pub use limits::{Budget, Budgets, Limits, Per, RateLimits};
 pub(crate) use listeners::Demo;
-pub use listeners::{Cors, Log, Proxy, Tls, WebSocket};
+pub use listeners::{AdminTls, ClientAuth, Cors, Log, Proxy, Tls, WebSocket};
 pub use prices::{PricePeriod, PriceTier, PriceVariant, Prices, UnitPrices};
 pub use providers::{Capabilities, Model, Provider, ProviderKey};
 pub use secrets::Secrets;

@@ -3,6 +3,7 @@
 //! Invariant: a [`Config`] is always valid. References are resolved, defaults filled in, every id that is
 //! mentioned exists; only [`super::load`] makes one.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,10 +85,11 @@ impl Config {
     pub fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
         let (old, now) = (&self.proxy, &new.proxy);
         let (admin, new_admin) = (&self.admin, &new.admin);
+        let listen = |tls: &Option<Tls>| tls.as_ref().map(|tls| tls.listen.clone());
         let opens_store = !self.needs_store() && new.needs_store();
         [
             ("proxy.listen", old.listen != now.listen),
-            ("proxy.tls", old.tls != now.tls),
+            ("proxy.tls.listen", listen(&old.tls) != listen(&now.tls)),
             ("proxy.threads", old.threads != now.threads),
             (
                 "proxy.keepalive (of HTTP/2)",
@@ -95,6 +97,7 @@ impl Config {
             ),
             ("proxy.drain", old.drain != now.drain),
             ("admin.listen", admin.listen != new_admin.listen),
+            ("admin.tls", admin.tls.is_some() != new_admin.tls.is_some()),
             ("admin.public_url", admin.public_url != new_admin.public_url),
             // With credits, `ledger.credits` says it.
             (
@@ -174,17 +177,43 @@ pub struct Cors {
     pub max_age: Duration,
 }
 
-/// Listeners with TLS; both files were readable and held PEM when the configuration was loaded.
+/// Listeners with TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Addresses; at least one.
     pub listen: Vec<SocketAddr>,
+    /// What is shown to clients there.
+    pub identity: Identity,
+}
+
+/// What a listener shows to its clients, and whom it lets in.
+#[derive(Clone)]
+pub struct Identity {
     /// PEM file with the certificate chain.
     pub cert: PathBuf,
-    /// PEM file with the private key.
-    pub key: PathBuf,
-    /// SHA-256 of what is in both: they are read at the start, so that renewed ones need a restart.
-    pub digests: [[u8; 32]; 2],
+    /// PEM file with the authorities of clients; `None`: clients are not asked for certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Made of what the files held when the configuration was loaded; offers HTTP/2 and HTTP/1.1.
+    pub server: Arc<rustls::ServerConfig>,
+    /// SHA-256 of all that makes the server.
+    pub(super) digest: [u8; 32],
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.cert, self.digest) == (&other.cert, other.digest)
+    }
+}
+
+impl Eq for Identity {}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("cert", &self.cert)
+            .field("client_ca", &self.client_ca)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Timeouts with nothing left open. All but the last are never zero.

@@ -137,10 +137,16 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// Where clients reach this listener: as configured, or else as they asked for it.
-pub(super) fn base(public_url: Option<&str>, uri: &Uri, headers: &HeaderMap) -> String {
-    if let Some(url) = public_url {
-        return url.trim_end_matches('/').to_owned();
+pub(super) fn base(state: &AdminState, uri: &Uri, headers: &HeaderMap) -> String {
+    match state.public_url() {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        // Whoever terminates TLS in front of this listener configures the public URL.
+        None => asked(state.scheme(), uri, headers),
     }
+}
+
+/// Where a request was sent, as it says itself.
+pub(super) fn asked(scheme: &str, uri: &Uri, headers: &HeaderMap) -> String {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
@@ -150,8 +156,7 @@ pub(super) fn base(public_url: Option<&str>, uri: &Uri, headers: &HeaderMap) -> 
         .or(host)
         .filter(|host| host.parse::<Authority>().is_ok())
         .unwrap_or("localhost");
-    // Whoever terminates TLS in front of this listener configures the public URL.
-    format!("http://{authority}")
+    format!("{scheme}://{authority}")
 }
 
 #[cfg(test)]
@@ -159,20 +164,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_base_is_configured_or_asked_for() {
-        let asked = |public: Option<&str>, host: Option<&'static str>, uri: &'static str| {
+    fn the_base_is_where_was_asked() {
+        let base = |host: Option<&'static str>, uri: &'static str| {
             let mut headers = HeaderMap::new();
             if let Some(host) = host {
                 headers.insert(header::HOST, header::HeaderValue::from_static(host));
             }
-            base(public, &Uri::from_static(uri), &headers)
+            asked("http", &Uri::from_static(uri), &headers)
         };
-        assert_eq!(asked(None, Some("a:9090"), "/x"), "http://a:9090");
-        assert_eq!(asked(None, None, "http://b/x"), "http://b", "HTTP/2");
-        assert_eq!(asked(None, Some("a b/<script>"), "/x"), "http://localhost");
-        assert_eq!(
-            asked(Some("https://c/gate/"), Some("a"), "/x"),
-            "https://c/gate"
-        );
+        assert_eq!(base(Some("a:9090"), "/x"), "http://a:9090");
+        assert_eq!(base(None, "http://b/x"), "http://b", "HTTP/2");
+        assert_eq!(base(Some("a b/<script>"), "/x"), "http://localhost");
     }
 }

@@ -1,4 +1,4 @@
-//! The listener's connections: HTTP/1.1 and HTTP/2 with prior knowledge, each of them bounded.
+//! The listener's connections: HTTP/1.1 and HTTP/2, by ALPN or with prior knowledge, each of them bounded.
 //!
 //! Invariant: a client that is slow, silent or greedy costs one connection of [`CONNECTIONS`], for a bounded time.
 
@@ -19,12 +19,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
+
+use super::AdminState;
+use tollgate_base::{Pace, clock};
 
 /// Most connections at once; further ones wait to be accepted.
 const CONNECTIONS: usize = 1_024;
@@ -42,12 +46,29 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 /// How long to wait after the system refused a connection, for example for want of file descriptors.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Notices of clients that TLS did not let in, and how often another one.
+const NOTICES: u32 = 20;
+const NOTICE_EVERY: Duration = Duration::from_secs(3);
+
+/// What a connection is answered with.
+#[derive(Clone)]
+struct Served {
+    state: AdminState,
+    router: Router,
+    notices: Arc<Pace<()>>,
+}
+
 /// Serves until `shutdown` completes and the requests under way are answered.
 pub(super) async fn serve(
     listener: TcpListener,
-    router: Router,
+    (state, router): (AdminState, Router),
     shutdown: impl Future<Output = ()>,
 ) {
+    let served = Served {
+        state,
+        router,
+        notices: Arc::new(Pace::new(NOTICES, NOTICE_EVERY)),
+    };
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let shutdown = shutdown.fuse();
@@ -63,7 +84,11 @@ pub(super) async fn serve(
         };
         match (permit, accepted) {
             (Ok(permit), Ok((stream, address))) => {
-                connection(stream, address, permit, router.clone(), &graceful);
+                let (served, watcher) = (served.clone(), graceful.watcher());
+                tokio::spawn(async move {
+                    connection(stream, address, served, watcher).await;
+                    drop(permit);
+                });
             }
             (_, accepted) => {
                 if let Err(error) = accepted {
@@ -77,13 +102,31 @@ pub(super) async fn serve(
     graceful.shutdown().await;
 }
 
-fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    router: Router,
-    graceful: &GracefulShutdown,
-) {
+async fn connection(stream: TcpStream, address: SocketAddr, served: Served, watcher: Watcher) {
+    let stream = Timed::new(stream);
+    let Some(identity) = served.state.identity() else {
+        return requests(stream, address, served.router, watcher).await;
+    };
+    let acceptor = TlsAcceptor::from(identity.server);
+    // Who is too slow for a handshake is gone without a word.
+    let Ok(shaken) = tokio::time::timeout(HEAD_TIME, acceptor.accept(stream)).await else {
+        return;
+    };
+    match shaken {
+        Ok(stream) => requests(stream, address, served.router, watcher).await,
+        Err(error) => {
+            let told = served.notices.take(&(), clock::now());
+            if identity.client_ca.is_some() && told.is_ok() {
+                log::warn!("{} was not let in at `admin.tls`: {error}", address.ip());
+            }
+        }
+    }
+}
+
+async fn requests<S>(stream: S, address: SocketAddr, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Arc::new(Activity::default());
     let heard = activity.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -110,17 +153,13 @@ fn connection(
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX))
         .max_concurrent_streams(64);
     let connection = builder
-        .serve_connection(TokioIo::new(Timed::new(stream)), service)
+        .serve_connection(TokioIo::new(stream), service)
         .into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        tokio::select! {
-            // What ends a connection early is its client's affair.
-            _ = connection => {}
-            () = activity.ends() => {}
-        }
-        drop(permit);
-    });
+    tokio::select! {
+        // What ends a connection early is its client's affair.
+        _ = watcher.watch(connection) => {}
+        () = activity.ends() => {}
+    }
 }
 
 /// What is under way on one connection.

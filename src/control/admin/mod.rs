@@ -77,8 +77,8 @@ async fn serve_table(
     let operations = router::operations(table);
     let console = console::routes(router::serving(operations.clone(), state.clone()));
     let routes = operations.merge(open::routes(table)).merge(console);
-    let router = router::serving(routes, state);
-    listener::serve(listener, router, shutdown).await;
+    let router = router::serving(routes, state.clone());
+    listener::serve(listener, (state, router), shutdown).await;
     Ok(())
 }
 

@@ -205,7 +205,7 @@ async fn handled(
     };
     let request_id = parts.extensions.get::<RequestId>();
     let context = Context {
-        base: base(state.public_url(), &parts.uri, &parts.headers).into(),
+        base: base(&state, &parts.uri, &parts.headers).into(),
         path: parts.uri.path().into(),
         pairs: all_pairs,
         request_id: request_id.map_or_else(|| "".into(), |id| id.0.clone()),

@@ -15,6 +15,7 @@ use crate::resource::ApiKey;
 use crate::{Caller, Control};
 use tollgate_alerts::Shelf;
 use tollgate_base::Pace;
+use tollgate_config::Identity;
 use tollgate_config::catalog::Catalog;
 use tollgate_config::secrets::token;
 use tollgate_ledger::bank::{self, Bank};
@@ -88,6 +89,8 @@ pub trait Process: Send + Sync {
 pub struct AdminState {
     control: Arc<Control>,
     process: Arc<dyn Process>,
+    /// What the listener showed at the start; `None`: it speaks plain HTTP.
+    identity: Option<Identity>,
     public_url: Option<Arc<str>>,
     guesses: Arc<Pace<IpAddr>>,
     changes: Arc<Pace<Arc<str>>>,
@@ -118,9 +121,11 @@ impl AdminState {
         process: Arc<dyn Process>,
         database: Option<&Database>,
     ) -> Self {
+        let identity = control.config().admin.tls.clone();
         AdminState {
             control,
             process,
+            identity,
             public_url: None,
             guesses: Arc::new(Pace::new(GUESSES, GUESS_EVERY)),
             changes: Arc::new(Pace::new(CHANGES, CHANGE_EVERY)),
@@ -199,6 +204,22 @@ impl AdminState {
             account: account.clone(),
             trials: self.trials.clone(),
         })
+    }
+
+    /// What the listener shows now; `None`: it speaks plain HTTP, whatever the configuration says by now.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let first = self.identity.as_ref()?;
+        let now = self.control.config().admin.tls.clone();
+        Some(now.unwrap_or_else(|| first.clone()))
+    }
+
+    /// How browsers reach the listener, as far as it is known.
+    pub(super) fn scheme(&self) -> &'static str {
+        let public = self.public_url.as_deref().unwrap_or_default();
+        match self.identity.is_some() || public.starts_with("https:") {
+            true => "https",
+            false => "http",
+        }
     }
 
     pub(super) fn public_url(&self) -> Option<&str> {

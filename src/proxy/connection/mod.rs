@@ -77,7 +77,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
         };
         let stream = match &self.tls {
             Some(tls) if tls.is_spoken(&stream) => tokio::select! {
-                stream = timeout(patience, tls.shake_hands(stream)) => stream.ok()??,
+                stream = timeout(patience, tls.shake_hands(&self.shared, stream)) => stream.ok()??,
                 () = given_away(&mut place) => return None,
             },
             _ => stream,

@@ -7,22 +7,29 @@ use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::l4::stream::Stream as Socket;
 
+use super::client_address;
+use crate::proxy::shared::Shared;
+use tollgate_base::clock;
+use tollgate_config::{Identity, Proxy};
+
 /// What makes of a client's connection one that can be read.
 pub struct Tls {
-    acceptor: Acceptor,
+    /// What was shown at the start, for as long as the configuration in force has no TLS.
+    first: Identity,
     /// Where the gateway listens, and whether it speaks TLS there.
     listeners: Vec<(SocketAddr, bool)>,
 }
 
 impl Tls {
-    /// TLS where it is spoken, and not where it is not.
-    pub fn new(acceptor: Acceptor, spoken: &[SocketAddr], plain: &[SocketAddr]) -> Tls {
-        let spoken = spoken.iter().map(|address| (*address, true));
-        let plain = plain.iter().map(|address| (*address, false));
-        Tls {
-            acceptor,
+    /// TLS where it is spoken, and not where it is not; `None` if it is nowhere.
+    pub fn of(proxy: &Proxy) -> Option<Tls> {
+        let tls = proxy.tls.as_ref()?;
+        let spoken = tls.listen.iter().map(|address| (*address, true));
+        let plain = proxy.listen.iter().map(|address| (*address, false));
+        Some(Tls {
+            first: tls.identity.clone(),
             listeners: spoken.chain(plain).collect(),
-        }
+        })
     }
 
     /// Whether the client came to a listener that speaks it.
@@ -33,11 +40,26 @@ impl Tls {
         local.is_some_and(|local| is_spoken(&self.listeners, *local))
     }
 
-    /// The connection after its handshake; `None` if that fails.
-    pub(super) async fn shake_hands(&self, stream: Stream) -> Option<Stream> {
+    /// The connection after its handshake, with what the configuration in force shows; `None` if that fails.
+    pub(super) async fn shake_hands(&self, shared: &Shared, stream: Stream) -> Option<Stream> {
+        let identity = {
+            let snapshot = shared.snapshot.load();
+            let tls = snapshot.config.proxy.tls.as_ref();
+            tls.map_or(&self.first, |tls| &tls.identity).clone()
+        };
+        let client = client_address(&stream).ip();
         let socket = stream.into_any().downcast::<Socket>().ok()?;
-        let stream = self.acceptor.tls_handshake(*socket).await.ok()?;
-        Some(Box::new(stream))
+        let acceptor = Acceptor::from_server_config(identity.server);
+        match acceptor.tls_handshake(*socket).await {
+            Ok(stream) => Some(Box::new(stream)),
+            Err(error) => {
+                if identity.client_ca.is_some() {
+                    let line = format_args!("{client} was not let in at `proxy.tls`: {error}");
+                    shared.notices.warn(line, clock::now());
+                }
+                None
+            }
+        }
     }
 }
 

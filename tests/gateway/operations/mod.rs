@@ -4,6 +4,7 @@
 mod access_log;
 mod admin;
 mod bodies;
+mod certificates;
 mod cors;
 mod framing;
 mod help;

@@ -9,7 +9,7 @@ use super::listeners::ADMIN_DEFAULT;
 use crate::catalog::BaseUrl;
 use crate::secrets::{Role, token};
 use crate::yaml::place::Place;
-use crate::yaml::types;
+use crate::yaml::types::{self, ClientAuth};
 use crate::yaml::valid::{Admin, ApiKey};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,23 +26,39 @@ impl Checker<'_> {
             .as_deref()
             .and_then(|text| self.address(&place, text))
             .unwrap_or(ADMIN_DEFAULT);
-        if !listen.ip().is_loopback() {
-            let hint = Some("keep it on 127.0.0.1, or behind a firewall".to_owned());
-            self.warn(
-                &place,
-                match admin.metrics_need_key {
-                    Some(true) => "the admin listener speaks plain HTTP and can be reached from other machines",
-                    _ => "the admin listener speaks plain HTTP and can be reached from other machines, which may read its metrics",
-                },
-                hint,
-            );
+        let tls = admin.tls.as_ref();
+        let metrics_need_key = admin.metrics_need_key.unwrap_or_default();
+        let asks = tls.is_some_and(|tls| {
+            tls.client_ca.is_some() && tls.client_auth != Some(ClientAuth::Optional)
+        });
+        let open = match (tls.is_some(), metrics_need_key || asks) {
+            (false, true) => {
+                Some("the admin listener speaks plain HTTP and can be reached from other machines")
+            }
+            (false, false) => Some(
+                "the admin listener speaks plain HTTP and can be reached from other machines, which may read its metrics",
+            ),
+            (true, false) => Some(
+                "the admin listener can be reached from other machines, which may read its metrics",
+            ),
+            (true, true) => None,
+        };
+        if let Some(open) = open.filter(|_| !listen.ip().is_loopback()) {
+            let hint = match tls {
+                None => {
+                    "keep it on 127.0.0.1, give it `admin.tls`, or have a firewall in front of it"
+                }
+                Some(_) => "set `admin.metrics_need_key`, or have a firewall in front of it",
+            };
+            self.warn(&place, open, Some(hint.to_owned()));
         }
         let url = admin.public_url.as_deref();
         Admin {
             listen,
+            tls: tls.and_then(|tls| self.admin_tls(&top.key("tls"), tls)),
             api_keys: self.api_keys(&top.key("api_keys"), &admin.api_keys, accounts),
             public_url: url.and_then(|text| self.public_url(&top.key("public_url"), text)),
-            metrics_need_key: admin.metrics_need_key.unwrap_or_default(),
+            metrics_need_key,
             quotas: admin.quotas.clone(),
             audit_retention: self.bounded_span(
                 &top.key("audit_retention"),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use super::Checker;
 use crate::yaml::document::beside;
 use crate::yaml::place::Place;
@@ -228,7 +230,8 @@ impl Checker<'_> {
         let ca = redis.ca.as_ref().map(|ca| {
             let at = place.key("ca");
             let ca = beside(self.merged.file_of(&at), ca);
-            ca_digest = self.pem(&at, &ca, "a certificate", super::listeners::has_certificate);
+            let pem = self.pem(&at, &ca, "a certificate", super::tls::has_certificate);
+            ca_digest = pem.map(|pem| Sha256::digest(pem).into());
             ca
         });
         let prefix = redis

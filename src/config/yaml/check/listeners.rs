@@ -1,19 +1,13 @@
 //! Listeners, and settings that are only filled in.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-
 use super::Checker;
-use crate::yaml::document::beside;
 use crate::yaml::place::Place;
 use crate::yaml::types;
 use crate::yaml::units::{ByteSize, Span};
-use crate::yaml::valid::{AccessLog, Cors, Proxy, Timeouts, Tls, WebSocket};
+use crate::yaml::valid::{AccessLog, Cors, Proxy, Timeouts, WebSocket};
 
 const PROXY_DEFAULT: SocketAddr = loopback(8080);
 pub(super) const ADMIN_DEFAULT: SocketAddr = loopback(9090);
@@ -104,33 +98,6 @@ impl Checker<'_> {
         }
     }
 
-    fn tls(&mut self, place: &Place, tls: &types::Tls) -> Option<Tls> {
-        let listen = self.addresses(&place.key("listen"), &tls.listen);
-        if tls.listen.is_empty() {
-            self.fault(&place.key("listen"), "there is nothing to listen on", None);
-        }
-        let cert = beside(self.merged.file_of(&place.key("cert")), &tls.cert);
-        let key = beside(self.merged.file_of(&place.key("key")), &tls.key);
-        let has_cert = self.pem(&place.key("cert"), &cert, "a certificate", has_certificate);
-        let has_key = self.pem(&place.key("key"), &key, "a private key", |pem| {
-            PrivateKeyDer::from_pem_slice(pem).is_ok()
-        });
-        let (cert_digest, key_digest) = has_cert.zip(has_key)?;
-        if let Err(error) = pair(&cert, &key) {
-            let hint = Some(
-                "`cert` is the chain with the server's own first, `key` is its key".to_owned(),
-            );
-            let message = format!("`cert` and `key` cannot be used together: {error}");
-            self.fault(place, message, hint);
-        }
-        Some(Tls {
-            listen,
-            cert,
-            key,
-            digests: [cert_digest, key_digest],
-        })
-    }
-
     pub(super) fn demo(&mut self, demo: &types::Demo) -> Option<SocketAddr> {
         let place = Place::top("demo").key("listen");
         let address = self.address(&place, demo.listen.as_deref()?)?;
@@ -215,7 +182,7 @@ impl Checker<'_> {
         }
     }
 
-    fn addresses(&mut self, place: &Place, list: &[String]) -> Vec<SocketAddr> {
+    pub(super) fn addresses(&mut self, place: &Place, list: &[String]) -> Vec<SocketAddr> {
         list.iter()
             .enumerate()
             .filter_map(|(i, text)| self.address(&place.index(i), text))
@@ -284,23 +251,6 @@ fn is_origin(text: &str) -> bool {
         && !host.is_empty()
         && host.bytes().all(is_host)
         && !has_usual_port
-}
-
-/// Whether PEM text holds at least one certificate, and nothing that looks like one and is not.
-pub(super) fn has_certificate(pem: &[u8]) -> bool {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    all.is_ok_and(|certificates| !certificates.is_empty())
-}
-
-/// Whether a server can be made of a chain and a key: what would otherwise end the process when it starts.
-fn pair(cert: &Path, key: &Path) -> Result<(), String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect);
-    let chain = chain.map_err(|error| error.to_string())?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| error.to_string())?;
-    let provider = rustls::crypto::ring::default_provider();
-    CertifiedKey::from_der(chain, key, &provider)
-        .map(drop)
-        .map_err(|error| error.to_string())
 }
 
 pub(super) fn timeouts(written: &types::Timeouts) -> Timeouts {

@@ -13,6 +13,7 @@ mod listeners;
 mod providers;
 mod secrets;
 mod telemetry;
+mod tls;
 
 pub use providers::is_private_name;
 
@@ -20,8 +21,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-
-use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
 use super::merge::Merged;
@@ -131,15 +130,15 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks a PEM file's content, which `holds` must accept; `what` is as in "a certificate". Returns the content's
-    /// SHA-256, `None` if it was a fault.
+    /// Checks a PEM file's content, which `holds` must accept; `what` is as in "a certificate". Returns the content,
+    /// `None` if it was a fault.
     fn pem(
         &mut self,
         place: &Place,
         file: &Path,
         what: &str,
         holds: impl Fn(&[u8]) -> bool,
-    ) -> Option<[u8; 32]> {
+    ) -> Option<Vec<u8>> {
         self.sources.files.insert(file.to_path_buf());
         match sources::read(file) {
             Err(error) => {
@@ -150,7 +149,7 @@ impl<'a> Checker<'a> {
                 );
                 None
             }
-            Ok(content) if holds(&content) => Some(Sha256::digest(&content).into()),
+            Ok(content) if holds(&content) => Some(content),
             Ok(_) => {
                 let message = format!(
                     "the file `{}` does not hold {what} in PEM form",

@@ -69,7 +69,7 @@ impl Checker<'_> {
         if let Some(ca) = &mut provider.ca {
             let at = place.key("ca");
             *ca = beside(self.merged.file_of(&at), ca);
-            self.pem(&at, ca, "a certificate", super::listeners::has_certificate);
+            self.pem(&at, ca, "a certificate", super::tls::has_certificate);
         }
         if provider.auth == Some(Auth::None)
             && !(provider.keys.is_empty() && provider.managed_keys.is_empty())

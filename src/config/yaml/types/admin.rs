@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::AdminTls;
 use crate::secrets::Role;
 use crate::yaml::units::{ByteSize, Span};
 
@@ -12,6 +13,8 @@ use crate::yaml::units::{ByteSize, Span};
 pub struct Admin {
     /// Address to listen on. Default `127.0.0.1:9090`.
     pub listen: Option<String>,
+    /// TLS there (HTTP/1.1 and HTTP/2 by ALPN); absent is plain HTTP.
+    pub tls: Option<AdminTls>,
     /// Who may call the admin API, besides whoever has the key in the environment variable `TOLLGATE_ADMIN_KEY`
     /// (at least 16 characters, role `full`, all accounts).
     pub api_keys: Vec<ApiKey>,

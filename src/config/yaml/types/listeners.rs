@@ -72,6 +72,37 @@ pub struct Tls {
     pub cert: PathBuf,
     /// PEM file with the private key, relative to this file.
     pub key: PathBuf,
+    /// PEM file with the authorities that sign clients' certificates, relative to this file; absent: clients are not asked
+    /// for one.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is let in. Default `required`.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// TLS of the operators' listener.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminTls {
+    /// PEM file with the certificate chain, relative to this file.
+    pub cert: PathBuf,
+    /// PEM file with the private key, relative to this file.
+    pub key: PathBuf,
+    /// PEM file with the authorities that sign clients' certificates, relative to this file; absent: clients are not asked
+    /// for one.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is let in; probes and metrics count as clients. Default `required`.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// Whether a client without a certificate is let in. One whose certificate no authority of `client_ca` has signed never is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuth {
+    /// It is not.
+    #[default]
+    Required,
+    /// It is.
+    Optional,
 }
 
 /// What is written about each request.

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::yaml::types::{self, Quotas};
+use crate::yaml::valid::Identity;
 
 /// The listener for operators, and who may call its API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// Its address; changes with a restart only.
     pub listen: SocketAddr,
+    /// What it shows to clients by TLS; `None`: it speaks plain HTTP, which changes with a restart only.
+    pub tls: Option<Identity>,
     /// Who may call: what the YAML declares, and then the environment's key (id [`ApiKey::ENVIRONMENT`]), if there
     /// is one. Ids and digests are unique.
     pub api_keys: Vec<ApiKey>,

@@ -7,7 +7,7 @@ use maud::Markup;
 
 use super::api::Fault;
 use super::sessions::Id;
-use crate::admin::context::{base, escaped};
+use crate::admin::context::{asked, escaped};
 use crate::admin::state::AdminState;
 use crate::admin::{query, router};
 use tollgate_config::Config;
@@ -54,9 +54,9 @@ pub(super) fn is_own(state: &AdminState, uri: &Uri, headers: &HeaderMap) -> bool
         rest.split('/').next().map(str::to_ascii_lowercase)
     };
     let origin = origin.to_str().ok().and_then(host);
-    let asked = host(&base(None, uri, headers));
+    let here = host(&asked(state.scheme(), uri, headers));
     let public = state.public_url().and_then(host);
-    origin.is_some() && (origin == asked || origin == public)
+    origin.is_some() && (origin == here || origin == public)
 }
 
 /// Whether a target is a page of the console, and nothing that leads elsewhere.
@@ -87,16 +87,21 @@ pub(super) fn with_cookie(
     value: &str,
     seconds: u64,
 ) -> Response {
-    let tls = state
-        .public_url()
-        .is_some_and(|url| url.starts_with("https:"));
-    let secure = if tls { "; Secure" } else { "" };
+    let secure = secure(state);
     let cookie =
         format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// What keeps a cookie to TLS, where browsers speak it.
+fn secure(state: &AdminState) -> &'static str {
+    match state.scheme() {
+        "https" => "; Secure",
+        _ => "",
+    }
 }
 
 /// To the sign-in, and from there to what was asked for.

@@ -194,7 +194,7 @@ impl Console {
                 false => Err(no_method()),
             };
         }
-        let url = base(state.public_url(), &parts.uri, &parts.headers);
+        let url = base(state, &parts.uri, &parts.headers);
         let visit = Visit {
             api: self.api.clone(),
             from: From { caller, address },
