@@ -175,6 +175,17 @@ def test_gateways_without_a_redis_that_they_share_are_refused():
             rendered(values)
 
 
+def test_probes_and_metrics_go_by_tls_where_the_admin_listener_does():
+    tls = {"admin": {"tls": {"cert": "/etc/tls/tls.crt", "key": "/etc/tls/tls.key"}}}
+    documents = rendered({"config": tls, "serviceMonitor": {"enabled": True, "tlsConfig": {"serverName": "gate"}}})
+    assert_known_to_kubernetes(documents)
+    container = one(documents, "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    (endpoint,) = one(documents, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", {"serverName": "gate"})
+
+
 def test_the_kustomize_base_is_what_the_chart_makes(tmp_path):
     base = kustomized()
     assert_known_to_kubernetes(base)

@@ -111,8 +111,11 @@ async fn the_admin_listener_speaks_tls_and_its_cookies_keep_to_it() {
         let keys = Request::get("/api-keys")
             .without("authorization")
             .header("authorization", &format!("Bearer {KEY}"));
-        let uri = client.ask(&keys).await.json()["apiKeys"][0]["uri"].to_string();
-        assert!(uri.starts_with("\"https://"), "{version:?}: {uri}");
+        let listed = client.ask(&keys).await.text();
+        assert!(
+            listed.contains(r#""uri":"https://"#),
+            "{version:?}: {listed}"
+        );
     }
     let command = |more: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
@@ -150,13 +153,18 @@ async fn clients_are_let_in_by_their_certificates() {
         for (auth, address) in [(proxy, gateway.tls.unwrap()), (admin, gateway.admin)] {
             let without = shown(address, &none).await;
             assert_eq!(without.is_ok(), auth.is_some(), "{auth:?}: {without:?}");
-            let refused = shown(address, &stranger).await.unwrap_err();
-            assert!(refused.contains("UnknownCA"), "{auth:?}: {refused}");
+            assert!(shown(address, &stranger).await.is_err(), "{auth:?}");
             shown(address, &known).await.unwrap();
         }
-        for setting in ["proxy.tls", "admin.tls"] {
+        for (setting, auth) in [("proxy.tls", proxy), ("admin.tls", admin)] {
             let told = format!("127.0.0.1 was not let in at `{setting}`: ");
-            assert!(gateway.output().contains(&told), "{}", gateway.output());
+            let says = |why: &str| {
+                let output = gateway.output();
+                let mut told = output.lines().filter(|line| line.contains(&told));
+                told.any(|line| line.contains(why))
+            };
+            assert!(eventually(PATIENCE, || says("UnknownIssuer")).await);
+            assert_eq!(says("peer sent no certificates"), auth.is_none());
         }
     }
 }
