@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tollgate_base::clock;
 
 use super::ended;
-use super::resources::call::Client;
+use super::resources::call::{Client, Tls};
 use look::Look;
 use terminal::Screen;
 
