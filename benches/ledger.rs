@@ -114,6 +114,10 @@ impl Bank for Rich {
         Ok(Vec::new())
     }
 
+    async fn used(&self, _: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
+        Ok(vec![(0, 0); meters.len()])
+    }
+
     async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, StoreError> {
         Ok(Vec::new())
     }

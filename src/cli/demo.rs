@@ -215,10 +215,8 @@ impl Sender {
             }
             drop(ends);
             let mut progress = Progress::begin();
-            let mut done = 0_u32;
             let mut lost = None;
-            for end in ended {
-                done += 1;
+            for (done, end) in (1_u32..).zip(ended) {
                 progress.say(|| format!("{done} of {requests} requests"));
                 match end {
                     Ok(end) => *counted.entry(end).or_insert(0) += 1,

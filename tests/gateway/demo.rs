@@ -129,7 +129,8 @@ async fn an_hours_worth_of_traffic_shows_answers_failovers_and_errors() {
     let written = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/demo.yaml");
     let written = std::fs::read_to_string(written).unwrap();
     let demo = format!("127.0.0.1:{}", free_port());
-    let config: Value = serde_yaml::from_str(&written.replace("127.0.0.1:8089", &demo)).unwrap();
+    let config: Value =
+        tollgate_config::from_yaml(&written.replace("127.0.0.1:8089", &demo)).unwrap();
     let gateway = Gateway::builder()
         .config(config)
         .env("OPENAI_API_KEY", "")

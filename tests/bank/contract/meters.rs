@@ -94,7 +94,7 @@ pub async fn lend_up_to_the_limit<S: Store>(mut case: Case<S>) {
         subject: "key:never".into(),
         measure: Measure::BudgetTotal,
     };
-    let used = case.used("a", &[never, per_minute()]).await;
+    let used = case.bank().used("a", &[never, per_minute()]).await;
     assert_eq!(used.unwrap(), [(0, 0), (MINUTE, 72)]);
     let no_meter = case.tell(&other.next()).await;
     assert!(no_meter.meters.is_empty(), "{no_meter:?}");

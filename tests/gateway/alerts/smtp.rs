@@ -11,10 +11,13 @@ use tokio_rustls::server::TlsStream;
 
 use crate::common::certs;
 
-/// Mails that came: what was said before each, and the mail.
+/// What was said before a mail, and the mail.
+type Mail = (Vec<String>, String);
+
+/// Mails that came.
 pub struct Smtp {
     pub address: SocketAddr,
-    mails: Arc<Mutex<Vec<(Vec<String>, String)>>>,
+    mails: Arc<Mutex<Vec<Mail>>>,
 }
 
 impl Smtp {
@@ -38,7 +41,7 @@ impl Smtp {
         Smtp { address, mails }
     }
 
-    pub fn mails(&self) -> Vec<(Vec<String>, String)> {
+    pub fn mails(&self) -> Vec<Mail> {
         self.mails.lock().clone()
     }
 }
@@ -47,7 +50,7 @@ async fn accept(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<T
     acceptor.accept(stream).await.ok()
 }
 
-async fn take(stream: Option<TlsStream<TcpStream>>) -> Option<(Vec<String>, String)> {
+async fn take(stream: Option<TlsStream<TcpStream>>) -> Option<Mail> {
     let (read, mut write) = tokio::io::split(stream?);
     let mut lines = BufReader::new(read).lines();
     write.write_all(b"220 tests\r\n").await.ok()?;
