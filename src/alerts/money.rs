@@ -223,7 +223,7 @@ impl Account<'_> {
     fn forecast(&self, left: NanoUsd, spend: &Spend) -> Option<u64> {
         let soon = self.settings.forecast?;
         let ms = spend.reaches(left, self.now_ms % DAY_MS)?;
-        let told = left > NanoUsd::ZERO && ms <= millis(soon);
+        let told = left > NanoUsd::ZERO && ms < millis(soon);
         told.then(|| self.now_ms.saturating_add(ms))
     }
 

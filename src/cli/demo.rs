@@ -64,8 +64,8 @@ const LONGEST: u64 = 16 << 20;
 pub enum DemoCommand {
     /// Send an hour's worth of mixed requests to a gateway that runs conf/demo.yaml.
     #[command(
-        after_help = "Chat completions, completions, responses, messages and embeddings, streamed or not, of three access keys:
-most are answered, some after a failover, some fail, and some are refused for a budget that is used up. Nothing
+        after_help = "Chat completions, completions, responses, messages and embeddings, streamed or not, of three access keys: \
+most are answered, some after a failover, some fail, and some are refused for a budget that is used up. Nothing \
 leaves this machine.
 
 Exit codes: 0 all were sent, 1 the gateway is not there or refuses the keys.

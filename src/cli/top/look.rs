@@ -339,6 +339,7 @@ mod tests {
     fn two_readings_make_rates_and_percentiles() {
         let first = "tollgate_requests_total{provider=\"p\",status=\"2xx\"} 10
 tollgate_request_duration_seconds_bucket{provider=\"p\",le=\"0.1\"} 10
+tollgate_request_duration_seconds_bucket{provider=\"p\",le=\"0.3\"} 10
 tollgate_request_duration_seconds_bucket{provider=\"p\",le=\"+Inf\"} 10
 tollgate_cost_usd_total{provider=\"p\"} 5
 tollgate_attempts_total{provider=\"p\",outcome=\"ok\"} 10

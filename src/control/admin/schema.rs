@@ -89,7 +89,10 @@ fn normalize(schema: &mut Value) {
             close(node);
             node.values_mut().for_each(normalize);
             node.remove(NULLABLE);
-            node.remove("title");
+            // The schema's own, which is a text: a field may be called so, too.
+            if node.get("title").is_some_and(Value::is_string) {
+                node.remove("title");
+            }
             if node.get("default").is_some_and(Value::is_null) {
                 node.remove("default");
             }

@@ -52,9 +52,12 @@ async fn use_up(gateway: &Gateway, key: &str) {
     let request = from(key, Request::post("/v1/chat/completions", body.to_string()));
     for _ in 0..1_000 {
         let answer = client.ask(&request).await;
-        if answer.status() != 200 {
-            assert_eq!(answer.status(), 429, "{}", answer.text());
-            return;
+        match answer.status() {
+            200 => {}
+            429 => return,
+            // So many ask for the last of it that the bank's word is late.
+            503 => assert_eq!(answer.code(), "ERR_TOLLGATE_3814", "{}", answer.text()),
+            other => panic!("{other}: {}", answer.text()),
         }
     }
     panic!("the budget of {key} does not end");
@@ -178,7 +181,8 @@ async fn of_four_replicas_one_tells_and_another_follows_it() {
     assert_eq!(banks(), 1, "once for all three");
 }
 
-#[tokio::test]
+// Commands are waited for while the channels answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_kind_of_channel_gets_what_it_wants_to_hear_of() {
     let (chat, mail) = (Fake::start(Wire::H1, taken()).await, Smtp::start().await);
     let deaf = Fake::start(Wire::H1, taken()).await;
@@ -200,8 +204,8 @@ async fn each_kind_of_channel_gets_what_it_wants_to_hear_of() {
         .provider(provider_at("dead", &dead))
         .start()
         .await;
-    let mut client = Client::connect(Version::H1, gateway.address).await;
     for _ in 0..5 {
+        let mut client = Client::connect(Version::H1, gateway.address).await;
         let answer = client
             .ask(&from("one", Request::chat(&["dead:m"], false)))
             .await;

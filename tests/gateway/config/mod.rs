@@ -31,6 +31,8 @@ fn everything(name: &str) -> Option<String> {
         // A key may have any digits, but not any length.
         "TOLLGATE_MASTER_KEY" => "0123456789abcdef".repeat(4),
         "TOLLGATE_MASTER_KEY_PREVIOUS" => "fedcba9876543210".repeat(4),
+        "ALERTS_SECRET" => "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+        "SLACK_WEBHOOK" => "https://hooks.example.com/services/T0/B0/x".to_owned(),
         name => format!("value-of-{name}"),
     })
 }
