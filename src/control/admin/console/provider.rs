@@ -224,6 +224,11 @@ pub(super) async fn create(visit: &Visit) -> Answered {
             fault.details = details
                 .map(|(field, what)| (format!("custom.{field}"), what))
                 .collect();
+            // Of all that it says, only its id can be another's.
+            if fault.status == StatusCode::CONFLICT {
+                let field = "custom.providerId".to_owned();
+                fault.details.insert(field, fault.msg.clone());
+            }
             Err(fault)
         }
     }
