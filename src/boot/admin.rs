@@ -41,7 +41,8 @@ pub fn serve(
         listening: AtomicBool::new(false),
     });
     let state = AdminState::new(control.clone(), process.clone(), database)
-        .with_public_url(config.admin.public_url.as_deref());
+        .with_public_url(config.admin.public_url.as_deref())
+        .with_fetch(Arc::new(fetch::exchange));
     let (refreshed, read) = (shared.clone(), control.clone());
     shared.metrics.refresh_with(move |metrics| {
         metrics.store_read(read.read_at_ms());

@@ -9,7 +9,7 @@ use tollgate_config::catalog::{forbidden_address, is_public, plain_http_allowed}
 use tollgate_config::feeds::LARGEST;
 use tollgate_control::admin::chat::{Answered, Chat};
 use ureq::config::Config;
-use ureq::http::{HeaderValue, Uri};
+use ureq::http::{HeaderValue, Request, Response, Uri};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
@@ -17,6 +17,10 @@ use ureq::{Agent, Error, Proxy};
 
 /// Longest time for a feed, from looking its name up to its last byte.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longest time for an answer of an identity provider, and the longest answer, in bytes.
+const SOON: Duration = Duration::from_secs(10);
+const ANSWER: u64 = 1 << 20;
 
 /// Longest time for a chat, from its message to the last word of its answer: the admin listener waits no longer.
 const LONGEST_CHAT: Duration = Duration::from_secs(110);
@@ -214,6 +218,29 @@ pub fn bundled() -> Vec<Vec<u8>> {
 
 fn may_be_called(address: IpAddr, tls: bool) -> bool {
     forbidden_address(address).is_none() && (tls || plain_http_allowed(address))
+}
+
+/// Returns what an identity provider answers. It trusts the authorities of `ca` (PEM), or else the system's.
+///
+/// # Errors
+/// When it cannot be reached in time, answers more than 1 MiB, or is where nothing may be called. Never shows the address.
+pub fn exchange(ca: Option<&str>, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
+    let certificates = ca.map_or_else(of_system, |pem| of_pem(pem.as_bytes()));
+    let agent = careful(certificates, SOON, false);
+    let answer = match request.body().is_empty() {
+        true => agent.run(request.map(drop)),
+        false => agent.run(request),
+    };
+    let (head, body) = answer.map_err(|error| why(error, SOON))?.into_parts();
+    let mut bytes = Vec::new();
+    let read = body.into_reader().take(ANSWER + 1).read_to_end(&mut bytes);
+    match read {
+        Err(error) => Err(why(Error::from(error), SOON)),
+        Ok(_) if bytes.len() as u64 > ANSWER => {
+            Err(format!("it answers more than {} MiB", ANSWER >> 20))
+        }
+        Ok(_) => Ok(Response::from_parts(head, bytes)),
+    }
 }
 
 /// Returns a client of one who takes what the gateway sends by itself, at an address that was checked, each call within

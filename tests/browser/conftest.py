@@ -83,12 +83,18 @@ def call(gateway, method, path, body=None, key=ADMIN_KEY):
         return json.loads(answer.read() or b"null")
 
 
-def started(directory):
+def started(directory, admin=None):
+    """A gateway; `admin` is added to that section."""
     if "TOLLGATE_BIN" not in os.environ:
         pytest.exit("set TOLLGATE_BIN to the binary to test (or use `make test`)", returncode=2)
     env = {"TOLLGATE_ADMIN_KEY": ADMIN_KEY, "TOLLGATE_MASTER_KEY": MASTER_KEY}
     secrets = (TOKEN, ACME_TOKEN, READER, ACME, UPSTREAM)
-    return gateways.running(directory, configuration, env, TOKEN, secrets=secrets)
+
+    def with_admin(demo):
+        made = configuration(demo)
+        return {**made, "admin": {**made["admin"], **(admin or {})}}
+
+    return gateways.running(directory, with_admin, env, TOKEN, secrets=secrets)
 
 
 @pytest.fixture(scope="session")

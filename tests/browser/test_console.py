@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from conftest import ACME, ADMIN_KEY, MARKUP, READER, SEEN, TOKEN, address, ask, call
+from conftest import ACME, ADMIN_KEY, MARKUP, READER, SEEN, TOKEN, address, ask, call, started
 from gateways import PLANTED
+from identity import CLIENT, SECRET, Identity
 
 WAYS = {
     "desk-light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
@@ -367,3 +368,29 @@ def test_all_can_be_done_with_the_keyboard(visit, used):
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_somebody_signs_in_by_the_identity_provider(visit, tmp_path, pictures):
+    identity = Identity()
+    roles = [{"group": "team-a", "role": "read-only"}]
+    oidc = {"issuer": identity.issuer, "client_id": CLIENT, "client_secret": SECRET, "roles": roles}
+    with started(tmp_path, {"oidc": oidc}) as gateway:
+        page = visit(gateway)
+        page.goto("/console/books")
+        by = page.get_by_role("link", name="Sign in by 127.0.0.1")
+        by.wait_for()
+        assert_sound(page, "the sign-in with a provider")
+        pictures(page, "desk-light-sign-in-by-provider")
+        by.click()
+        page.get_by_role("link", name="Continue as Ann").click()
+        page.get_by_role("heading", level=1, name="Books").wait_for()
+        assert page.get_by_text("ann@example.com").count() == 1
+        page.get_by_role("button", name="Sign out").click()
+        by.wait_for()
+        identity.person["groups"] = ["guests"]
+        by.click()
+        page.get_by_role("link", name="Continue as Ann").click()
+        page.get_by_role("heading", level=1, name="No role here").wait_for()
+        page.get_by_text("guests").wait_for()
+        assert_sound(page, "somebody without a role")
+    identity.close()

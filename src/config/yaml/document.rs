@@ -270,7 +270,7 @@ pub(super) fn beside(file: &Path, mentioned: &Path) -> PathBuf {
 }
 
 /// `providers[].keys[].value`, `providers[].managed_keys[].value`, `ledger.redis.password`, `secrets.master_key`,
-/// `secrets.previous_keys[]` and `telemetry.traces.headers.*`.
+/// `secrets.previous_keys[]`, `admin.oidc.client_secret` and `telemetry.traces.headers.*`.
 fn is_credential(place: &Place) -> bool {
     use Seg::{Index, Key};
     match &place.0[..] {
@@ -279,8 +279,12 @@ fn is_credential(place: &Place) -> bool {
                 && (keys == "keys" || keys == "managed_keys")
                 && value == "value"
         }
-        [Key(ledger), Key(redis), Key(password)] => {
-            ledger == "ledger" && redis == "redis" && password == "password"
+        [Key(section), Key(part), Key(secret)] => {
+            let known = [
+                ["ledger", "redis", "password"],
+                ["admin", "oidc", "client_secret"],
+            ];
+            known.contains(&[section, part, secret].map(String::as_str))
         }
         [Key(telemetry), Key(traces), Key(headers), Key(_)] => {
             telemetry == "telemetry" && traces == "traces" && headers == "headers"

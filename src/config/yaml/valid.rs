@@ -22,6 +22,7 @@ mod admin;
 mod alerts;
 mod feeds;
 mod ledger;
+mod oidc;
 mod telemetry;
 
 pub(crate) use admin::Admin;
@@ -29,6 +30,7 @@ pub use admin::ApiKey;
 pub use alerts::{AlertChannel, AlertEmail, AlertWay, Alerts};
 pub use feeds::{Origin, PriceFeed, PriceFeeds};
 pub use ledger::{BankChoice, Ledger, WhenUnreachable};
+pub use oidc::Oidc;
 pub use telemetry::{Keep, Traces};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
@@ -87,6 +89,7 @@ impl Config {
         let (admin, new_admin) = (&self.admin, &new.admin);
         let listen = |tls: &Option<Tls>| tls.as_ref().map(|tls| tls.listen.clone());
         let opens_store = !self.needs_store() && new.needs_store();
+        let opens = opens_store && new.ledger.credits == Credits::Off;
         [
             ("proxy.listen", old.listen != now.listen),
             ("proxy.tls.listen", listen(&old.tls) != listen(&now.tls)),
@@ -100,16 +103,9 @@ impl Config {
             ("admin.tls", admin.tls.is_some() != new_admin.tls.is_some()),
             ("admin.public_url", admin.public_url != new_admin.public_url),
             // With credits, `ledger.credits` says it.
-            (
-                "admin.api_keys",
-                opens_store && new.ledger.credits == Credits::Off && !new.admin.api_keys.is_empty(),
-            ),
-            (
-                "alerts.channels",
-                opens_store
-                    && new.ledger.credits == Credits::Off
-                    && !new.alerts.channels.is_empty(),
-            ),
+            ("admin.api_keys", opens && !new_admin.api_keys.is_empty()),
+            ("admin.oidc", opens && new_admin.oidc.is_some()),
+            ("alerts.channels", opens && !new.alerts.channels.is_empty()),
             ("log.access", self.log != new.log),
             ("telemetry.traces", self.traces != new.traces),
             ("demo.listen", self.demo != new.demo),
@@ -123,8 +119,8 @@ impl Config {
     /// Returns whether a store is needed: for credits, to manage resources at run time with the admin API, or to know which
     /// alerts were sent.
     pub fn needs_store(&self) -> bool {
-        let off = self.ledger.credits == Credits::Off;
-        !off || !self.admin.api_keys.is_empty() || !self.alerts.channels.is_empty()
+        let is_managed = !self.admin.api_keys.is_empty() || self.admin.oidc.is_some();
+        self.ledger.credits != Credits::Off || is_managed || !self.alerts.channels.is_empty()
     }
 }
 

@@ -37,12 +37,8 @@ pub(super) fn caller_with(
     if let Some(caller) = key.and_then(|key| state.login(key)) {
         return Ok(caller);
     }
-    let client = client(address);
-    if let Some(wait) = state.guesses().wait(&client, now) {
-        return Err(too_often(
-            "too many unknown API keys came from this address; wait before you try again",
-            wait,
-        ));
+    if let Some(error) = slow_down(state, address, now) {
+        return Err(error);
     }
     if key.is_some() && !state.control().is_complete() {
         // The store may know it: this is no failed login.
@@ -53,11 +49,23 @@ pub(super) fn caller_with(
     } else if key.is_none() {
         "an API key is needed: send `Authorization: Bearer <API key>`"
     } else {
-        state.guesses().count(&client, now);
+        guessed(state, address, now);
         log::warn!("admin: an unknown API key from {address}");
         "this API key is unknown; it may have been deleted"
     };
     Err(ApiError::new(Code::Unauthorized, why))
+}
+
+/// Why an address may present nothing more for now, if it may not.
+pub(super) fn slow_down(state: &AdminState, address: IpAddr, now: Instant) -> Option<ApiError> {
+    let wait = state.guesses().wait(&client(address), now)?;
+    let why = "too many unknown API keys, or sign-ins in vain, came from this address; wait before you try again";
+    Some(too_often(why, wait))
+}
+
+/// Counts what an address presented in vain.
+pub(super) fn guessed(state: &AdminState, address: IpAddr, now: Instant) {
+    state.guesses().count(&client(address), now);
 }
 
 /// One client: an IPv4 address, or the /64 that one IPv6 host can choose its addresses from.

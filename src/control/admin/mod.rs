@@ -36,7 +36,7 @@ mod state;
 mod table;
 mod validate;
 
-pub use state::{AdminState, CoolingKey, Process, Readiness};
+pub use state::{AdminState, CoolingKey, Fetch, Process, Readiness};
 
 pub(crate) use context::Context;
 

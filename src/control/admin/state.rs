@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::{Request, Response};
 use parking_lot::Mutex;
 
 use super::chat::{Answered, Chat};
@@ -84,6 +85,11 @@ pub trait Process: Send + Sync {
     fn converse(&self, chat: &Chat) -> Result<Answered, String>;
 }
 
+/// Asks an identity provider, whose authorities are those of a PEM text, or else the system's. It may block; what it says of
+/// a failure shows neither address nor body.
+pub type Fetch =
+    Arc<dyn Fn(Option<&str>, Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> + Send + Sync>;
+
 /// What the admin listener shows and changes. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminState {
@@ -99,6 +105,7 @@ pub struct AdminState {
     /// The accounts that test a provider now.
     trials: Arc<Mutex<HashSet<Arc<str>>>>,
     alerts: Option<Shelf>,
+    fetch: Option<Fetch>,
 }
 
 /// A test of a provider, while it is under way.
@@ -133,6 +140,7 @@ impl AdminState {
             cooldowns: database.and_then(Database::cooldowns),
             trials: Arc::default(),
             alerts: database.map(Shelf::on),
+            fetch: None,
         }
     }
 
@@ -141,6 +149,17 @@ impl AdminState {
     pub fn with_public_url(mut self, url: Option<&str>) -> Self {
         self.public_url = url.map(Into::into);
         self
+    }
+
+    /// Returns the state with what asks identity providers; without it nobody signs in by one.
+    #[must_use]
+    pub fn with_fetch(mut self, fetch: Fetch) -> Self {
+        self.fetch = Some(fetch);
+        self
+    }
+
+    pub(super) fn fetch(&self) -> Option<Fetch> {
+        self.fetch.clone()
     }
 
     /// The resources.

@@ -53,10 +53,12 @@ impl Checker<'_> {
             self.warn(&place, open, Some(hint.to_owned()));
         }
         let url = admin.public_url.as_deref();
+        let oidc = admin.oidc.as_ref();
         Admin {
             listen,
             tls: tls.and_then(|tls| self.admin_tls(&top.key("tls"), tls)),
             api_keys: self.api_keys(&top.key("api_keys"), &admin.api_keys, accounts),
+            oidc: oidc.and_then(|oidc| self.oidc(&top.key("oidc"), oidc, accounts)),
             public_url: url.and_then(|text| self.public_url(&top.key("public_url"), text)),
             metrics_need_key,
             quotas: admin.quotas.clone(),

@@ -10,6 +10,7 @@ mod feeds;
 mod ledger;
 mod limits;
 mod listeners;
+mod oidc;
 mod providers;
 mod secrets;
 mod telemetry;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AdminTls;
+use super::{AdminTls, Oidc};
 use crate::secrets::Role;
 use crate::yaml::units::{ByteSize, Span};
 
@@ -18,6 +18,8 @@ pub struct Admin {
     /// Who may call the admin API, besides whoever has the key in the environment variable `TOLLGATE_ADMIN_KEY`
     /// (at least 16 characters, role `full`, all accounts).
     pub api_keys: Vec<ApiKey>,
+    /// Sign-in to the console by an identity provider, besides API keys.
+    pub oidc: Option<Oidc>,
     /// Where clients reach the admin API, as in `https://tollgate.example.com`; what `uri` fields begin with.
     /// Absent: they are relative.
     pub public_url: Option<String>,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::yaml::types::{self, Quotas};
-use crate::yaml::valid::Identity;
+use crate::yaml::valid::{Identity, Oidc};
 
 /// The listener for operators, and who may call its API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Admin {
     /// Who may call: what the YAML declares, and then the environment's key (id [`ApiKey::ENVIRONMENT`]), if there
     /// is one. Ids and digests are unique.
     pub api_keys: Vec<ApiKey>,
+    /// Who signs people in to the console besides API keys; `None`: nobody.
+    pub oidc: Option<Oidc>,
     /// What absolute `uri` fields begin with: `http` or `https`, a host, no slash at the end. `None`: they are
     /// relative.
     pub public_url: Option<String>,

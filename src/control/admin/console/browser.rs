@@ -16,6 +16,8 @@ use tollgate_config::Config;
 const COOKIE: &str = "tollgate-console";
 /// Where to sign in.
 pub(super) const SIGN_IN: &str = "/console/sign-in";
+/// Where the way to the identity provider begins.
+pub(super) const BEGIN: &str = "/console/sign-in/oidc";
 
 /// The fields of a form of at most so many bytes; none if nothing was posted.
 ///
@@ -70,13 +72,18 @@ pub(super) fn is_page(target: &str) -> bool {
 
 /// The session that a request names.
 pub(super) fn cookie(headers: &HeaderMap) -> Option<Id> {
+    value(headers, COOKIE).and_then(Id::read)
+}
+
+/// The value of a cookie of a request.
+pub(super) fn value<'a>(headers: &'a HeaderMap, cookie: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter();
     let mut pairs = cookies
         .filter_map(|cookies| cookies.to_str().ok())
         .flat_map(|cookies| cookies.split(';'));
     pairs.find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
-        (name == COOKIE).then(|| Id::read(value))?
+        (name == cookie).then_some(value)
     })
 }
 
@@ -91,13 +98,13 @@ pub(super) fn with_cookie(
     let cookie =
         format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
 
 /// What keeps a cookie to TLS, where browsers speak it.
-fn secure(state: &AdminState) -> &'static str {
+pub(super) fn secure(state: &AdminState) -> &'static str {
     match state.scheme() {
         "https" => "; Secure",
         _ => "",

@@ -20,12 +20,15 @@ mod catalog;
 mod chart;
 mod configurations;
 mod credits;
+mod entrance;
 mod format;
 mod forms;
 mod key_form;
 mod keys;
 mod limits;
+mod oidc;
 mod overview;
+mod person;
 mod plans;
 mod playground;
 mod provider;
@@ -55,7 +58,9 @@ use self::api::{Api, Fault, From};
 use self::browser::{
     SIGN_IN, cookie, form, html, is_own, is_page, proxy, see, to_sign_in, with_cookie,
 };
-use self::sessions::{Id, Sessions};
+use self::oidc::Signing;
+use self::person::Acting;
+use self::sessions::{Id, Sessions, Who};
 use self::visit::{Answer, Answered, Visit};
 use super::context::base;
 use super::operation::Needs;
@@ -105,6 +110,7 @@ pub(super) fn routes(api: Router) -> Router<AdminState> {
         api: Api(api),
         sessions: Sessions::default(),
         chats: Arc::new(Semaphore::new(CHATS)),
+        signing: Signing::default(),
     });
     let answer = move |State(state): State<AdminState>, request: Request| {
         let console = console.clone();
@@ -121,6 +127,7 @@ struct Console {
     sessions: Sessions,
     /// How many more chats may be under way.
     chats: Arc<Semaphore>,
+    signing: Signing,
 }
 
 impl Console {
@@ -128,12 +135,12 @@ impl Console {
         let answered = AssertUnwindSafe(self.answered(state, request));
         let mut response = match answered.catch_unwind().await {
             Ok(Ok(response)) => response,
-            Ok(Err(fault)) => html(fault.status, view::refused(&fault)),
+            Ok(Err(fault)) => html(fault.status, entrance::refused(&fault)),
             Err(_) => {
                 log::error!("console: a page panicked");
                 let msg = "A fault of the gateway; its log says more.";
                 let fault = Fault::new(StatusCode::INTERNAL_SERVER_ERROR, msg);
-                html(fault.status, view::refused(&fault))
+                html(fault.status, entrance::refused(&fault))
             }
         };
         response.headers_mut().extend(HEADERS);
@@ -164,14 +171,22 @@ impl Console {
             .get::<ConnectInfo<SocketAddr>>()
             .unwrap_or(&ConnectInfo(SocketAddr::from(([0; 4], 0))));
         let live = parts.headers.contains_key(LIVE);
-        let signed_in = self.signed_in(state, &parts.headers, !live);
+        let asked = query.iter().find(|(name, _)| name == "account");
+        let asked = asked.map(|(_, account)| &**account);
+        let signed_in = self.signed_in(state, &parts.headers, asked, !live);
+        if oidc::is_way(path) {
+            return match post {
+                true => Err(no_method()),
+                false => self.by_provider(state, address.ip(), &parts, &query).await,
+            };
+        }
         if path == SIGN_IN {
             // Whoever is not known yet is not listened to for long.
             let form = form(post, &parts.headers, (body, SIGN_IN_MAX)).await?;
             let is_in = signed_in.is_some();
             return self.sign_in(state, address, post.then_some(&form), (&query, is_in));
         }
-        let Some((id, caller)) = signed_in else {
+        let Some((id, Acting { caller, accounts })) = signed_in else {
             if live {
                 return Ok(StatusCode::UNAUTHORIZED.into_response());
             }
@@ -198,6 +213,7 @@ impl Console {
         let visit = Visit {
             api: self.api.clone(),
             from: From { caller, address },
+            accounts,
             form_token: id.form_token(),
             path: path.to_owned(),
             query,
@@ -217,20 +233,32 @@ impl Console {
         })
     }
 
-    /// Whose session this is.
+    /// Whose session this is, and what they are for the account that is asked for.
     fn signed_in(
         &self,
         state: &AdminState,
         headers: &HeaderMap,
+        asked: Option<&str>,
         used: bool,
-    ) -> Option<(Id, Caller)> {
+    ) -> Option<(Id, Acting)> {
         let id = cookie(headers)?;
-        let key = self.sessions.find(&id, used, clock::now())?;
-        let caller = state.login_by(&key);
-        if caller.is_none() && state.control().is_complete() {
+        let (acting, is_sure) = match self.sessions.find(&id, used, clock::now())? {
+            Who::Key(key) => {
+                let accounts = Vec::new();
+                let caller = state.login_by(&key);
+                let acting = caller.map(|caller| Acting { caller, accounts });
+                (acting, state.control().is_complete())
+            }
+            Who::Person(person) => {
+                let config = state.control().config();
+                let oidc = config.admin.oidc.as_ref();
+                (oidc.and_then(|oidc| person.acting(oidc, asked)), true)
+            }
+        };
+        if acting.is_none() && is_sure {
             self.sessions.end(&id);
         }
-        Some((id, caller?))
+        Some((id, acting?))
     }
 
     /// The sign-in page, and what its form does. `is_in`: there is a session already.
@@ -245,12 +273,17 @@ impl Console {
             let found = pairs.iter().find(|(found, _)| found == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
+        let config = state.control().config();
+        let oidc = config.admin.oidc.as_ref();
         let next = field(form.map_or(query, Vec::as_slice), "next");
         let next = if is_page(&next) { &*next } else { "/" };
         let Some(form) = form else {
             return Ok(match is_in {
                 true => see(next),
-                false => html(StatusCode::OK, view::sign_in(next, None)),
+                false => html(
+                    StatusCode::OK,
+                    entrance::sign_in(next, None, oidc.map(|oidc| (oidc, None))),
+                ),
             });
         };
         let key = field(form, "key");
@@ -262,11 +295,14 @@ impl Console {
             Ok(caller) => caller,
             Err(error) => {
                 let fault = Fault::of(error);
-                return Ok(html(fault.status, view::sign_in(next, Some(&fault))));
+                return Ok(html(
+                    fault.status,
+                    entrance::sign_in(next, Some(&fault), oidc.map(|oidc| (oidc, None))),
+                ));
             }
         };
-        let (digest, account) = (token::digest(key), caller.account.clone());
-        let id = self.sessions.begin(digest, account, now);
+        let (who, account) = (Who::Key(token::digest(key)), caller.account.clone());
+        let id = self.sessions.begin(who, account, now);
         let id = id.map_err(|error| Fault::of(super::error::ApiError::internal(error)))?;
         log::info!("console: {} signed in from {}", caller.id, address.ip());
         Ok(with_cookie(

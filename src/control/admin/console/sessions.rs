@@ -1,7 +1,8 @@
 //! Who is signed in: sessions in this process's memory.
 //!
-//! A session keeps the digest of the API key that began it, and the caller is resolved by that anew for each request: it
-//! ends with its key. Invariants: what is kept opens no session (ids are kept as digests); the memory is bounded.
+//! A session keeps the digest of the API key that began it, or who an identity provider says it is, and the caller is
+//! resolved by that anew for each request: it ends with its key, or when its groups have no role any more. Invariants: what
+//! is kept opens no session (ids are kept as digests); the memory is bounded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+
+use super::person::Person;
 use tollgate_config::secrets::token;
 
 /// How long a session lasts that nobody uses.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 /// How long a session lasts at most.
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// Most sessions of one API key; a further one ends the one that was idle the longest.
+/// Most sessions of one API key, or of one person; a further one ends the one that was idle the longest.
 const PER_KEY: usize = 16;
 /// Most sessions in all; a further one ends one of whoever has the most.
 const MOST: usize = 1_024;
@@ -34,7 +37,7 @@ impl Id {
     /// # Errors
     ///
     /// If the system has no random numbers.
-    fn random() -> Result<Id, getrandom::Error> {
+    pub(super) fn random() -> Result<Id, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         Ok(Id(bytes))
@@ -52,7 +55,7 @@ impl Id {
 
     /// The token that this session's forms carry: nobody can make it who has not the id, and it does not show the id.
     pub(super) fn form_token(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.digest("form"))
+        self.text_of("form")
     }
 
     /// Whether `token` is this session's, in time that does not depend on where it differs.
@@ -60,7 +63,18 @@ impl Id {
         decoded(token).is_some_and(|token| token::same(&token, &self.digest("form")))
     }
 
-    fn digest(&self, of: &str) -> Digest {
+    /// A secret made of this one, as text.
+    pub(super) fn text_of(&self, of: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.digest(of))
+    }
+
+    /// Reads what [`Id::text_of`] wrote.
+    pub(super) fn digest_in(text: &str) -> Option<Digest> {
+        decoded(text)
+    }
+
+    /// A secret made of this one: nobody can make it who has not this one, and it does not tell it.
+    pub(super) fn digest(&self, of: &str) -> Digest {
         Sha256::new()
             .chain_update(of)
             .chain_update(self.0)
@@ -75,10 +89,28 @@ fn decoded(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok().filter(|_| text.len() == 43)
 }
 
+/// Whose a session is.
+#[derive(Clone)]
+pub(super) enum Who {
+    /// Whoever has the API key with this digest.
+    Key(Digest),
+    /// Somebody whom the identity provider knows.
+    Person(Arc<Person>),
+}
+
+impl Who {
+    fn is(&self, other: &Who) -> bool {
+        match (self, other) {
+            (Who::Key(one), Who::Key(other)) => one == other,
+            (Who::Person(one), Who::Person(other)) => one.is(other),
+            _ => false,
+        }
+    }
+}
+
 struct Session {
-    /// Of the API key.
-    key: Digest,
-    /// The account that the API key is bound to, if it is.
+    who: Who,
+    /// The account that it was bound to when it began, if it was.
     account: Option<Arc<str>>,
     begun: Instant,
     used: Instant,
@@ -96,27 +128,27 @@ impl Session {
 pub(super) struct Sessions(Mutex<HashMap<Digest, Session>>);
 
 impl Sessions {
-    /// Begins a session of the API key with this digest, which acts for `account` alone, or for all.
+    /// Begins a session, which acts for `account` alone, or for all.
     ///
     /// # Errors
     ///
     /// If the system has no random numbers.
     pub(super) fn begin(
         &self,
-        key: Digest,
+        who: Who,
         account: Option<Arc<str>>,
         now: Instant,
     ) -> Result<Id, getrandom::Error> {
         let id = Id::random()?;
         let mut all = self.0.lock();
         all.retain(|_, session| session.lasts(now));
-        make_room(&mut all, PER_KEY, |session| session.key == key);
+        make_room(&mut all, PER_KEY, |session| session.who.is(&who));
         if all.len() >= MOST {
             let whose = greediest(&all);
             end_oldest(&mut all, |session| session.account == whose);
         }
         let session = Session {
-            key,
+            who,
             account,
             begun: now,
             used: now,
@@ -125,9 +157,8 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Returns the digest of the API key of a session that lasts. `used`: whether it is used by that, so that it lasts
-    /// longer.
-    pub(super) fn find(&self, id: &Id, used: bool, now: Instant) -> Option<Digest> {
+    /// Returns whose a session that lasts is. `used`: whether it is used by that, so that it lasts longer.
+    pub(super) fn find(&self, id: &Id, used: bool, now: Instant) -> Option<Who> {
         let mut all = self.0.lock();
         let digest = id.digest("id");
         let session = all.get_mut(&digest)?;
@@ -138,7 +169,7 @@ impl Sessions {
         if used {
             session.used = now;
         }
-        Some(session.key)
+        Some(session.who.clone())
     }
 
     /// Ends a session.
@@ -184,21 +215,22 @@ mod tests {
     fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
         let sessions = Sessions::default();
         let start = clock::now();
-        let id = sessions.begin([1; 32], None, start).unwrap();
-        assert_eq!(
-            sessions.find(&id, false, start + 29 * MINUTE),
-            Some([1; 32])
-        );
-        assert_eq!(sessions.find(&id, true, start + 30 * MINUTE), None, "idle");
-        let id = sessions.begin([1; 32], None, start).unwrap();
+        let id = sessions.begin(Who::Key([1; 32]), None, start).unwrap();
+        let is_found = |id: &Id, used: bool, now: Instant| match sessions.find(id, used, now) {
+            Some(Who::Key(key)) => key == [1; 32],
+            _ => false,
+        };
+        assert!(is_found(&id, false, start + 29 * MINUTE));
+        assert!(!is_found(&id, true, start + 30 * MINUTE), "idle");
+        let id = sessions.begin(Who::Key([1; 32]), None, start).unwrap();
         for minute in (0..720).step_by(20) {
             let now = start + minute * MINUTE;
-            assert_eq!(sessions.find(&id, true, now), Some([1; 32]), "{minute}");
+            assert!(is_found(&id, true, now), "{minute}");
         }
-        assert_eq!(sessions.find(&id, true, start + 720 * MINUTE), None, "old");
-        let id = sessions.begin([1; 32], None, start).unwrap();
+        assert!(!is_found(&id, true, start + 720 * MINUTE), "old");
+        let id = sessions.begin(Who::Key([1; 32]), None, start).unwrap();
         sessions.end(&id);
-        assert_eq!(sessions.find(&id, true, start), None, "signed out");
+        assert!(!is_found(&id, true, start), "signed out");
     }
 
     #[test]
@@ -207,7 +239,7 @@ mod tests {
         let start = clock::now();
         let after = |n: usize| start + Duration::from_millis(n as u64);
         let ids: Vec<Id> = (0..=PER_KEY)
-            .map(|n| sessions.begin([1; 32], None, after(n)).unwrap())
+            .map(|n| sessions.begin(Who::Key([1; 32]), None, after(n)).unwrap())
             .collect();
         assert!(sessions.find(&ids[0], false, after(99)).is_none());
         assert!(sessions.find(&ids[1], false, after(99)).is_some());
@@ -215,7 +247,7 @@ mod tests {
             let mut key = [2; 32];
             key[..8].copy_from_slice(&n.to_be_bytes());
             sessions
-                .begin(key, Some("greedy".into()), after(100 + n))
+                .begin(Who::Key(key), Some("greedy".into()), after(100 + n))
                 .unwrap();
         }
         assert_eq!(sessions.0.lock().len(), MOST);

@@ -72,7 +72,12 @@ const DONE: [(&str, &str); 8] = [
 ];
 
 /// A page's frame without a menu.
-fn document(title: &str, body: &Markup) -> Markup {
+pub(super) fn document(title: &str, body: &Markup) -> Markup {
+    framed(title, &html! {}, body)
+}
+
+/// The same, with more in its head.
+pub(super) fn framed(title: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -84,6 +89,7 @@ fn document(title: &str, body: &Markup) -> Markup {
                 link rel="icon" href=(assets::ICON);
                 link rel="stylesheet" href=(assets::style());
                 script type="module" src=(assets::script()) {}
+                (head)
             }
             (body)
         }
@@ -113,7 +119,7 @@ fn page(visit: &Visit, accounts: &Value, title: &str, main: &Markup) -> Markup {
     document(title, &body)
 }
 
-fn mark() -> Markup {
+pub(super) fn mark() -> Markup {
     html! {
         svg.mark viewBox="0 0 16 16" aria-hidden="true" {
             path d="M2 3h12v2H2zM4 5h2v9H4zM10 5h2v9h-2z" {}
@@ -149,17 +155,21 @@ fn menu(visit: &Visit) -> Markup {
 }
 
 fn account(visit: &Visit, known: &Value) -> Markup {
-    if let Some(own) = &visit.from.caller.account {
+    let own = visit.from.caller.account.as_deref();
+    if let Some(own) = own.filter(|_| visit.accounts.len() < 2) {
         return html! { p.account { span.quiet { "Account " } strong { (own) } } };
     }
     let accounts = list(known, "accounts");
-    if accounts.is_empty() {
+    if accounts.is_empty() && own.is_none() {
         return html! {};
     }
     let has_more = known["nextPageUri"].is_string();
-    let now = visit.account().unwrap_or(crate::DEFAULT_ACCOUNT);
+    let now = own.or(visit.account()).unwrap_or(crate::DEFAULT_ACCOUNT);
     let mut ids: Vec<&str> = accounts.iter().map(|account| text(account, "id")).collect();
-    ids.push(HOUSE);
+    match own {
+        Some(_) => ids.extend(visit.accounts.iter().map(|account| &**account)),
+        None => ids.push(HOUSE),
+    }
     if !ids.contains(&now) {
         ids.push(now);
     }
@@ -238,7 +248,7 @@ pub(super) async fn failed(visit: &Visit, fault: Fault) -> Answer {
 }
 
 /// A status in words.
-fn reason(status: StatusCode) -> &'static str {
+pub(super) fn reason(status: StatusCode) -> &'static str {
     match status.as_u16() {
         403 => "Not allowed",
         404 => "Not found",
@@ -249,49 +259,6 @@ fn reason(status: StatusCode) -> &'static str {
         503 => "Not reachable just now",
         _ => "That did not work",
     }
-}
-
-/// The page for whoever is not signed in.
-pub(super) fn sign_in(next: &str, fault: Option<&Fault>) -> Markup {
-    let said = fault.map(|fault| &*fault.msg);
-    let body = html! {
-        body.alone {
-            main #main {
-                h1 { (mark()) "Tollgate" }
-                form.card method="post" action="/console/sign-in" {
-                    input type="hidden" name="next" value=(next);
-                    div.field {
-                        label for="key" { "API key" }
-                        input #key name="key" type="password" required autocomplete="current-password" autofocus
-                            aria-describedby=(if said.is_some() { "key-fault key-hint" } else { "key-hint" })
-                            aria-invalid=[said.map(|_| "true")];
-                        @if let Some(said) = said { p.fault #key-fault role="alert" { (said) } }
-                        p.hint #key-hint {
-                            "A key of the admin API, " code { "tga-…" } ", or " code { "TOLLGATE_ADMIN_KEY" }
-                            ". It is exchanged for a session of at most 12 hours, and not kept."
-                        }
-                    }
-                    button.primary type="submit" { "Sign in" }
-                }
-                p.quiet { a href="/docs" { "The admin API" } " · " a href="/reference" { "What else is here" } }
-            }
-        }
-    };
-    document("Sign in", &body)
-}
-
-/// A page of what went wrong for whoever is not signed in.
-pub(super) fn refused(fault: &Fault) -> Markup {
-    let body = html! {
-        body.alone {
-            main #main {
-                h1 { (reason(fault.status)) }
-                p.fault role="alert" { (fault.msg) }
-                p { a href="/" { "To the console" } }
-            }
-        }
-    };
-    document(reason(fault.status), &body)
 }
 
 /// A table's column: its heading and its class (`n` for numbers, `wide` for what small screens leave out).

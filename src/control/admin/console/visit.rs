@@ -36,6 +36,8 @@ pub(super) type Answered = Result<Answer, Fault>;
 pub(super) struct Visit {
     pub(super) api: Api,
     pub(super) from: From,
+    /// The accounts that are chosen from, if not all.
+    pub(super) accounts: Vec<Arc<str>>,
     /// What the session's forms carry.
     pub(super) form_token: String,
     /// The request's path.
