@@ -192,7 +192,7 @@ fn figures(now: &Value, before: &Value, period: &Period) -> Markup {
         }
         p.quiet {
             @if number(before, "requests") > 0 { "Compared with " (period.before) "." } @else { "There were no requests in " (period.before) "." }
-            " Days are UTC. What caches saved is told from the prices of now."
+            " Days are UTC. What caches saved is by the prices of each day, less what writing to them cost more."
         }
     }
 }
