@@ -240,8 +240,13 @@ impl Order<'_> {
             .is_err_and(|refusal| self.depends_on_prompt(refusal))
         {
             let model = &self.candidates[0].upstream_model;
+            let begun = clock::now();
             match count::before(aside, model, body, bound).await {
-                Ok(exact) if exact < bound => asked = self.ask(exact, by).await,
+                Ok(exact) if exact < bound => {
+                    // Whoever counts does not wait for the bank meanwhile.
+                    let by = by + clock::now().saturating_duration_since(begun);
+                    asked = self.ask(exact, by).await;
+                }
                 Ok(_) => {}
                 // Without a count nobody knows that the credits do not cover it; the others say to come again anyway.
                 Err(busy) if matches!(asked, Err(Refusal::OutOfCredits { .. })) => {
