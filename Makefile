@@ -11,9 +11,6 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 ADMIN_KEY = $(shell grep -om1 'tga-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
-# What is made beside each other is printed one after the other, by a make that can.
-SYNC := $(if $(filter output-sync,$(.FEATURES)),-Otarget)
-
 .DEFAULT_GOAL := help
 .PHONY: help run test test-rust test-sdk test-clients test-browser screenshots test-upgrade soak lint format clippy doc map figures catalog deny \
   coverage fuzz profiled release bench tools clean
@@ -39,9 +36,7 @@ run: tools ## Build the gateway and start it with conf/demo.yaml
 
 test: ## Run every test: Rust, then SDKs, coding agents and a browser against the real binary
 	@.ci/tools test
-	@$(MAKE) --no-print-directory test-rust test-sdk
-	@echo "==> coding agents and the browser, beside each other"
-	@$(MAKE) --no-print-directory -j2 $(SYNC) test-clients test-browser
+	@$(MAKE) --no-print-directory test-rust test-sdk test-clients test-browser
 
 # The bank of a fleet is tried on whichever of the two is there.
 test-rust: export TOLLGATE_TEST_REDIS ?= $(shell command -v redis-server || command -v valkey-server)
