@@ -56,7 +56,7 @@ pub(super) fn caller_with(
     Err(ApiError::new(Code::Unauthorized, why))
 }
 
-/// Why an address may present nothing more for now, if it may not.
+/// Why an address has to wait before it presents anything more; `None` if it need not.
 pub(super) fn slow_down(state: &AdminState, address: IpAddr, now: Instant) -> Option<ApiError> {
     let wait = state.guesses().wait(&client(address), now)?;
     let why = "too many unknown API keys, or sign-ins in vain, came from this address; wait before you try again";
