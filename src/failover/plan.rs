@@ -8,7 +8,6 @@
 //! Invariant: a plan never holds the same (provider, upstream model, key) twice, and all candidates of
 //! one (provider, upstream model) carry the same `model_index`.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -25,9 +24,6 @@ use tollgate_wire::Surface;
 pub(crate) const MAX_CANDIDATES: usize = 256;
 
 static OTHER_MODEL: LazyLock<Arc<str>> = LazyLock::new(|| tollgate_ledger::OTHER.into());
-
-/// From this length on duplicates are looked up instead of searched for.
-const SEARCHED: usize = 16;
 
 /// A (model, provider, provider key) that may serve a request.
 #[derive(Clone, Debug)]
@@ -70,11 +66,18 @@ pub struct Target<'a> {
 }
 
 impl Candidate {
-    /// Whether both are the same (provider, upstream model, key).
+    /// Whether both are the same (provider, upstream model, key). A key is its provider's and stands in a snapshot once, so
+    /// that its address tells: every candidate is compared with all before it.
     pub(crate) fn same_as(&self, other: &Candidate) -> bool {
-        self.key.id == other.key.id
+        Arc::ptr_eq(&self.key, &other.key) && self.upstream_model == other.upstream_model
+    }
+
+    /// Returns whether the same usage costs the same on both.
+    pub fn priced_as(&self, other: &Candidate) -> bool {
+        Arc::ptr_eq(&self.provider, &other.provider)
             && self.upstream_model == other.upstream_model
-            && self.provider.id == other.provider.id
+            && self.key.kind == other.key.kind
+            && self.surface == other.surface
     }
 
     /// Returns the model in what is kept for long, and so must not be whatever callers write: its id, if the catalog
@@ -142,7 +145,6 @@ pub fn plan(
         selection,
         plan: Vec::new(),
         most,
-        index: None,
     };
     for target in targets {
         if builder.full() {
@@ -183,26 +185,6 @@ struct Builder<'a> {
     selection: &'a Selection<'a>,
     plan: Vec<Candidate>,
     most: usize,
-    /// Built when the plan grows beyond [`SEARCHED`].
-    index: Option<Index>,
-}
-
-/// What is in a long plan. Requests choose how many models they list, so this must not be quadratic.
-#[derive(Default)]
-struct Index {
-    keys: HashSet<(Arc<str>, Arc<str>, Arc<str>)>,
-    models: HashMap<(Arc<str>, Arc<str>), usize>,
-}
-
-impl Index {
-    fn insert(&mut self, candidate: &Candidate) -> bool {
-        let (provider, model) = (&candidate.provider.id, &candidate.upstream_model);
-        self.models
-            .entry((provider.clone(), model.clone()))
-            .or_insert(candidate.model_index);
-        self.keys
-            .insert((provider.clone(), model.clone(), candidate.key.id.clone()))
-    }
 }
 
 impl Builder<'_> {
@@ -284,34 +266,17 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, candidate: Candidate) {
-        let new = match &mut self.index {
-            Some(index) => index.insert(&candidate),
-            None => !self.plan.iter().any(|earlier| earlier.same_as(&candidate)),
-        };
-        if !new {
-            return;
-        }
-        self.plan.push(candidate);
-        if self.index.is_none() && self.plan.len() >= SEARCHED {
-            let index = self.index.insert(Index::default());
-            for candidate in &self.plan {
-                index.insert(candidate);
-            }
+        if !self.plan.iter().any(|earlier| earlier.same_as(&candidate)) {
+            self.plan.push(candidate);
         }
     }
 
     /// The `model_index` under which the target's model is in the plan already.
     fn first_place(&self, target: &Target<'_>) -> Option<usize> {
-        let Some(index) = &self.index else {
-            let same = |c: &&Candidate| {
-                c.upstream_model == *target.upstream_model && c.provider.id == target.provider.id
-            };
-            return self.plan.iter().find(same).map(|c| c.model_index);
+        let same = |c: &&Candidate| {
+            c.upstream_model == *target.upstream_model && c.provider.id == target.provider.id
         };
-        index
-            .models
-            .get(&(target.provider.id.clone(), target.upstream_model.clone()))
-            .copied()
+        self.plan.iter().find(same).map(|c| c.model_index)
     }
 }
 

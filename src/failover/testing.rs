@@ -1,5 +1,6 @@
 //! Providers, keys and candidates for this room's tests.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::plan::Candidate;
@@ -42,17 +43,31 @@ pub(crate) fn provider(id: &str) -> Arc<Provider> {
     })
 }
 
-/// A key whose value is as secret as its id.
+thread_local! {
+    static KEYS: RefCell<Vec<Arc<ProviderKey>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A key whose value is as secret as its id; the same one whenever it is asked for, as in a snapshot.
 pub(crate) fn key(provider: &str, id: &str, kind: KeyKind) -> Arc<ProviderKey> {
-    Arc::new(ProviderKey {
-        used: Default::default(),
-        masked: Default::default(),
-        id: id.into(),
-        provider: provider.into(),
-        kind,
-        account: "default".into(),
-        shared: kind == KeyKind::Managed,
-        value: Secret::new(format!("secret-{id}")),
+    let same =
+        |key: &&Arc<ProviderKey>| *key.provider == *provider && *key.id == *id && key.kind == kind;
+    let known = KEYS.with_borrow(|keys| keys.iter().find(same).cloned());
+    let new = || {
+        Arc::new(ProviderKey {
+            used: Default::default(),
+            masked: Default::default(),
+            id: id.into(),
+            provider: provider.into(),
+            kind,
+            account: "default".into(),
+            shared: kind == KeyKind::Managed,
+            value: Secret::new(format!("secret-{id}")),
+        })
+    };
+    known.unwrap_or_else(|| {
+        let key = new();
+        KEYS.with_borrow_mut(|keys| keys.push(key.clone()));
+        key
     })
 }
 

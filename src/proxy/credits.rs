@@ -293,10 +293,10 @@ impl Order<'_> {
     /// What usage costs, whichever candidate serves it.
     fn dearest(&self, of: impl Fn(&Candidate) -> Usage) -> NanoUsd {
         let context = &self.asked.context;
-        let quotes = self
-            .candidates
-            .iter()
-            .filter_map(|candidate| quote(candidate, &of(candidate), context, self.fee, self.at));
+        // Keys of one model are asked for their price once.
+        let distinct = self.candidates.chunk_by(Candidate::priced_as);
+        let quotes =
+            distinct.filter_map(|same| quote(&same[0], &of(&same[0]), context, self.fee, self.at));
         quotes.max().unwrap_or(NanoUsd::ZERO)
     }
 

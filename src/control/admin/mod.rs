@@ -42,6 +42,7 @@ pub(crate) use context::Context;
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 /// Returns the OpenAPI 3.1 document of this API, as at `/openapi.json`.
 ///
@@ -63,20 +64,22 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let table = table::Table::new(api::operations()).map_err(io::Error::other)?;
-    serve_table(listener, state, &table, shutdown).await
+    serve_table(listener, state, table, shutdown).await
 }
 
 async fn serve_table(
     listener: std::net::TcpListener,
     state: AdminState,
-    table: &table::Table,
+    table: table::Table,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let operations = router::operations(table);
+    let operations = router::operations(&table);
     let console = console::routes(router::serving(operations.clone(), state.clone()));
-    let routes = operations.merge(open::routes(table)).merge(console);
+    let routes = operations
+        .merge(open::routes(Arc::new(table)))
+        .merge(console);
     let router = router::serving(routes, state.clone());
     listener::serve(listener, (state, router), shutdown).await;
     Ok(())

@@ -1,5 +1,7 @@
 //! What needs no key, unless it is asked for: how the process is, and what the API is.
 
+use std::sync::{Arc, LazyLock};
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -22,10 +24,14 @@ use tollgate_base::clock;
 pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The routes.
-pub(super) fn routes(table: &Table) -> Router<AdminState> {
-    let document = document(table);
-    let openapi = Bytes::from(document.to_string());
-    let page = Bytes::from(docs::page(&document));
+pub(super) fn routes(table: Arc<Table>) -> Router<AdminState> {
+    // Made when it is first asked for: it would be half of what a start takes.
+    let published = Arc::new(LazyLock::new(move || {
+        let document = document(&table);
+        let page = docs::page(&document);
+        (Bytes::from(document.to_string()), Bytes::from(page))
+    }));
+    let openapi = published.clone();
     Router::new()
         .route("/reference", get(index))
         .route("/healthz", get(healthz))
@@ -33,7 +39,10 @@ pub(super) fn routes(table: &Table) -> Router<AdminState> {
         .route("/metrics", get(metrics))
         .route(
             "/openapi.json",
-            get(|| async move { ([(header::CONTENT_TYPE, "application/json")], openapi) }),
+            get(|| async move {
+                let json = [(header::CONTENT_TYPE, "application/json")];
+                (json, openapi.0.clone())
+            }),
         )
         .route(
             "/docs",
@@ -43,7 +52,7 @@ pub(super) fn routes(table: &Table) -> Router<AdminState> {
                     (header::CONTENT_SECURITY_POLICY, docs::policy()),
                     (header::REFERRER_POLICY, "no-referrer".to_owned()),
                 ];
-                (headers, page)
+                (headers, published.1.clone())
             }),
         )
 }

@@ -133,7 +133,7 @@ impl Listener {
             let stopped = async {
                 stopped.await.ok();
             };
-            serve_table(listener, state, &table, stopped).await.unwrap();
+            serve_table(listener, state, table, stopped).await.unwrap();
         });
         Listener {
             address,
