@@ -174,14 +174,10 @@ pub async fn every<T>(
             account,
             from_ms,
             to_ms,
-            access_key: None,
-            request: None,
-            provider: None,
-            model: None,
-            failed: None,
             retries: true,
             after,
             limit: PAGE,
+            ..Wanted::default()
         };
         let page = paging::page(bank, wanted, |event| (event.at_ms, show(event))).await;
         let page = page.map_err(|error| Failure::Words(error.to_string()))?;

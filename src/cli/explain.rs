@@ -53,16 +53,11 @@ pub fn run(explain: &Explain) -> io::Result<ExitCode> {
             for account in &accounts {
                 let wanted = Wanted {
                     account,
-                    from_ms: 0,
                     to_ms: u64::MAX,
-                    access_key: None,
                     request: Some(&explain.request),
-                    provider: None,
-                    model: None,
-                    failed: None,
                     retries: true,
-                    after: None,
                     limit: MOST,
+                    ..Wanted::default()
                 };
                 found.extend(of_account(&*opened.bank, wanted).await?);
             }

@@ -84,14 +84,10 @@ impl Office {
                 provider: "p".into(),
                 model: "m".into(),
                 requests: 1,
-                failed: 0,
-                orphaned: 0,
                 input: 1,
-                cached_read: 0,
-                cache_write: 0,
                 output: 1,
-                reasoning: 0,
                 cost: spent,
+                ..Rollup::default()
             }],
             events: None,
         };

@@ -184,7 +184,7 @@ impl Reply {
 pub struct Day(pub u32);
 
 /// Totals of one day, by what they were used with. Each combination of the first four fields is one total.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollup {
     /// Which day.
     pub day: Day,

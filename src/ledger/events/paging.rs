@@ -70,7 +70,7 @@ impl std::str::FromStr for Position {
 pub struct NoPosition;
 
 /// Which events.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
     /// Whose.
     pub account: &'a str,
@@ -331,13 +331,9 @@ mod tests {
                 from_ms,
                 to_ms,
                 access_key: filtered.then_some("app"),
-                request: None,
-                provider: None,
-                model: None,
-                failed: None,
                 retries,
-                after: None,
                 limit,
+                ..Wanted::default()
             };
             let there = keys(&bank.0, &wanted);
             let (mut seen, mut position) = (Vec::new(), None);

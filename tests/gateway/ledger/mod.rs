@@ -80,21 +80,7 @@ pub async fn totals(gateway: &Gateway) -> Rollup {
         .rollups("default", Day(0), Day(u32::MAX))
         .await
         .unwrap();
-    let mut sum = Rollup {
-        day: Day(0),
-        access_key: "".into(),
-        provider: "".into(),
-        model: "".into(),
-        requests: 0,
-        failed: 0,
-        orphaned: 0,
-        input: 0,
-        cached_read: 0,
-        cache_write: 0,
-        output: 0,
-        reasoning: 0,
-        cost: NanoUsd::ZERO,
-    };
+    let mut sum = Rollup::default();
     for one in all {
         sum.requests += one.requests;
         sum.failed += one.failed;

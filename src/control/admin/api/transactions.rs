@@ -199,14 +199,8 @@ mod tests {
             provider: "p".into(),
             model: "m".into(),
             requests: 1,
-            failed: 0,
-            orphaned: 0,
-            input: 0,
-            cached_read: 0,
-            cache_write: 0,
-            output: 0,
-            reasoning: 0,
             cost: NanoUsd(cost),
+            ..Rollup::default()
         }
     }
 

@@ -382,14 +382,9 @@ async fn absurd_counts_of_tokens_stop_at_a_bound() {
         provider: "p".into(),
         model: "m".into(),
         requests: 1,
-        failed: 0,
-        orphaned: 0,
         input: u64::MAX,
-        cached_read: 0,
-        cache_write: 0,
         output: u64::MAX / 2,
-        reasoning: 0,
-        cost: NanoUsd::ZERO,
+        ..Rollup::default()
     };
     for number in 1..=9 {
         let message = Exchange {
