@@ -6,6 +6,11 @@ use tollgate_base::Timestamp;
 pub use tollgate_config::catalog::aligned as table;
 use tollgate_ledger::NanoUsd;
 
+/// `1 provider`, `2 providers`.
+pub fn many(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// US dollars as decimal text, exact, for programs.
 pub fn usd(amount: NanoUsd) -> String {
     amount.to_string().replacen('$', "", 1)

@@ -1,13 +1,14 @@
 //! `tollgate import`: another gateway's configuration as one of ours.
 //!
-//! A reader (one a gateway) makes chains of [`plan::Route`]s and [`Settings`]; [`plan`] makes providers of them, and
-//! [`mod@write`] the YAML. No text of the file is repeated that may be a credential: keys become references to the environment.
+//! A [`reader`], by what one gateway's room knows of its file, makes chains of [`plan::Route`]s and [`Settings`]; [`plan`]
+//! makes providers of them, and [`mod@write`] the YAML. No text of the file is repeated that may be a credential: keys become references to the environment.
 
 mod agentgateway;
 mod bifrost;
 mod litellm;
 mod plan;
 mod portkey;
+mod reader;
 mod target;
 mod values;
 mod vendors;
@@ -22,6 +23,7 @@ use clap::{Args, Subcommand};
 use tollgate_config::foreign::Foreign;
 use tollgate_config::{Fault, Faults};
 
+use super::table::{many, plain};
 use super::{check, ended};
 use plan::Route;
 
@@ -186,11 +188,6 @@ fn refused(file: &std::path::Path, faults: &Faults) -> io::Result<ExitCode> {
     check::report(file, &faults)
 }
 
-/// `1 provider`, `2 providers`.
-fn many(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 fn summary(import: &Import, providers: &[plan::Provider], written: &write::Written) -> String {
     let (served, empty): (Vec<_>, Vec<_>) = import
         .chains
@@ -206,7 +203,7 @@ fn summary(import: &Import, providers: &[plan::Provider], written: &write::Writt
     )];
     let list = |names: Vec<&str>| names.join(", ");
     if !empty.is_empty() {
-        let names = empty.iter().map(|(name, _)| super::table::plain(name));
+        let names = empty.iter().map(|(name, _)| plain(name));
         lines.push(format!(
             "left out: {}",
             names.collect::<Vec<_>>().join(", ")

@@ -5,19 +5,15 @@
 //!
 //! Facts: <https://portkey.ai/docs/api-reference/inference-api/config-object>.
 
-use std::collections::BTreeMap;
-
+use tollgate_config::Faults;
 use tollgate_config::foreign::{Foreign, Node};
-use tollgate_config::{Fault, Faults};
 
 use super::plan::{Route, join};
-use super::target::{Target, Without};
-use super::values::{Values, seconds, with_total};
+use super::reader::{Reader, heaviest_first};
+use super::target::Target;
+use super::values::{seconds, whole_answer};
 use super::vendors;
-use super::{Import, Note, Settings};
-
-/// Most tries of the same model with the same key.
-const MOST_RETRIES: u64 = 3;
+use super::{Import, Note};
 
 /// How deep targets may stand in targets.
 const DEEPEST: usize = 16;
@@ -41,12 +37,7 @@ const CONFIG: [&str; 8] = [
 /// Everything in it that cannot be read, with its line.
 pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
     let top = foreign.top();
-    let mut reader = Reader {
-        values: Values::new("$"),
-        settings: Settings::default(),
-        faults: Vec::new(),
-        chains: Vec::new(),
-    };
+    let mut reader = Reader::new("$");
     // As the API answers it.
     let inner = top.get("data").unwrap_or_else(|| top.clone());
     let config = inner.get("config").unwrap_or_else(|| inner.clone());
@@ -68,18 +59,7 @@ pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
                 .push(top.fault("this is no config of Portkey's", hint));
         }
     }
-    if reader.faults.is_empty() {
-        return Ok(Import {
-            gateway: "Portkey",
-            configuration: "portkey",
-            chains: reader.chains,
-            settings: reader.settings,
-        });
-    }
-    Err(Faults {
-        faults: reader.faults,
-        sources: Default::default(),
-    })
+    reader.done("Portkey", "portkey")
 }
 
 fn is_config(node: &Node<'_>) -> bool {
@@ -107,13 +87,6 @@ struct Inherited<'f> {
     timeout: Option<String>,
 }
 
-struct Reader {
-    values: Values,
-    settings: Settings,
-    faults: Vec<Fault>,
-    chains: Vec<(String, Vec<Route>)>,
-}
-
 impl Reader {
     fn config(&mut self, name: Option<&str>, config: &Node<'_>) {
         let mut routes = Vec::new();
@@ -137,13 +110,6 @@ impl Reader {
         }
     }
 
-    fn add(&mut self, name: &str, route: Route) {
-        match self.chains.iter_mut().find(|(known, _)| known == name) {
-            Some((_, routes)) => join(routes, route),
-            None => self.chains.push((name.to_owned(), vec![route])),
-        }
-    }
-
     /// Adds what a config or a target stands for, in the order in which it is tried.
     fn targets<'f>(
         &mut self,
@@ -159,17 +125,12 @@ impl Reader {
             return self.target(node, &own, routes);
         };
         let strategy = node.get("strategy");
-        let mode = strategy.as_ref().and_then(|strategy| strategy.get("mode"));
-        match mode.as_ref().and_then(Node::text).unwrap_or("single") {
+        let mode = strategy
+            .as_ref()
+            .and_then(|strategy| strategy.text_of("mode"));
+        match mode.unwrap_or("single") {
             "loadbalance" => {
-                let weight = |target: &Node<'_>| {
-                    let weight = target
-                        .get("weight")
-                        .and_then(|weight| weight.value().as_f64());
-                    weight.unwrap_or(1.0)
-                };
-                // Stable: what weighs the same stays in the file's order.
-                targets.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+                heaviest_first(&mut targets);
                 self.note(
                     node,
                     "`loadbalance`: the heaviest target is tried first, and the others after it",
@@ -184,11 +145,8 @@ impl Reader {
                 for target in targets {
                     let mut own_routes = Vec::new();
                     self.targets(&target, &own, &mut own_routes, depth + 1);
-                    let name = target
-                        .get("name")
-                        .and_then(|name| name.text().map(str::to_owned));
                     for route in own_routes {
-                        match name.as_ref().filter(|_| route.model.is_some()) {
+                        match target.text_of("name").filter(|_| route.model.is_some()) {
                             Some(name) => self.add(name, route),
                             None => routes.push(route),
                         }
@@ -226,19 +184,8 @@ impl Reader {
         }
         if let Some(attempts) = node.get("retry").and_then(|retry| retry.get("attempts")) {
             let asked = attempts.value().as_u64().unwrap_or(0);
-            if asked > MOST_RETRIES {
-                let words = format!(
-                    "`retry.attempts` is {asked}; the same model is tried again {MOST_RETRIES} times at most"
-                );
-                self.note(&attempts, words);
-            }
-            // All share one number: the highest.
-            let most = self
-                .settings
-                .retries
-                .unwrap_or(0)
-                .max(asked.min(MOST_RETRIES));
-            self.settings.retries = (most > 0).then_some(most);
+            let note = self.retries(&attempts, "`retry.attempts`", asked);
+            self.settings.notes.extend(note);
         }
         for (name, value) in node.members() {
             match name {
@@ -304,27 +251,11 @@ impl Reader {
                 .map(|resource| format!("https://{resource}.openai.azure.com")),
             model: deployment.or(model),
         };
-        match target.route(&mut self.values, notes) {
-            Ok(mut route) => {
-                if let Some(span) = &own.timeout {
-                    let timeouts = &mut route.endpoint.timeouts;
-                    timeouts.extend(BTreeMap::from([
-                        ("whole_answer", span.clone()),
-                        ("per_request", span.clone()),
-                    ]));
-                    with_total(timeouts);
-                }
-                join(routes, route);
+        if let Some(mut route) = self.route(&target, notes) {
+            if let Some(span) = &own.timeout {
+                route.endpoint.timeouts = whole_answer(span);
             }
-            Err(Without::Remark(note)) => self.settings.notes.push(note),
-            Err(Without::Fault(fault)) => self.faults.push(fault),
-        }
-    }
-
-    fn note(&mut self, node: &Node<'_>, words: impl Into<String>) {
-        let note = Note::at(node.line(), words);
-        if !self.settings.notes.contains(&note) {
-            self.settings.notes.push(note);
+            join(routes, route);
         }
     }
 }

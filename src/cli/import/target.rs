@@ -73,13 +73,8 @@ impl Target<'_, '_> {
             }
             (None, None) if text.is_empty() || is_no_key(text) => vec![usual.to_owned()],
             (None, None) => {
-                let variable = values.literal(text, &endpoint.name);
                 let line = self.key.as_ref().map_or(self.at.line(), Node::line);
-                let words = format!(
-                    "a key stands in the file: put it into the environment variable {variable}"
-                );
-                notes.push(Note::at(line, words));
-                vec![variable]
+                vec![values.moved(text, &endpoint.name, line, &mut notes)]
             }
         };
         Ok(Route {

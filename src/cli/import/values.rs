@@ -103,7 +103,22 @@ impl Values {
         }
     }
 
-    /// Returns the variable that takes the place of a key that stands in the file.
+    /// Returns the variable that takes the place of a key that stands in a line of the file, which is remarked.
+    pub fn moved(
+        &mut self,
+        key: &str,
+        provider: &str,
+        line: usize,
+        notes: &mut Vec<Note>,
+    ) -> String {
+        let variable = self.literal(key, provider);
+        let words =
+            format!("a key stands in the file: put it into the environment variable {variable}");
+        notes.push(Note::at(line, words));
+        variable
+    }
+
+    /// Returns the variable that takes the place of a key.
     pub fn literal(&mut self, value: &str, provider: &str) -> String {
         if let Some((_, name)) = self.literals.iter().find(|(known, _)| known == value) {
             return name.clone();
@@ -180,6 +195,14 @@ pub fn seconds(value: &Value) -> Option<String> {
             _ => format!("{millis}ms"),
         }
     })
+}
+
+/// Returns the timeouts of whole answers that take no longer than `span`.
+pub fn whole_answer(span: &str) -> BTreeMap<&'static str, String> {
+    let members = ["whole_answer", "per_request"].map(|name| (name, span.to_owned()));
+    let mut timeouts = BTreeMap::from(members);
+    with_total(&mut timeouts);
+    timeouts
 }
 
 /// The time within which attempts begin must not end before the first of them has had its own.

@@ -98,6 +98,21 @@ impl<'f> Node<'f> {
             .collect()
     }
 
+    /// Returns the text of the member with this name, if it has one that is text.
+    pub fn text_of(&self, name: &str) -> Option<&'f str> {
+        self.value.get(name)?.as_str()
+    }
+
+    /// Returns the number of the member with this name, if it has one that is a number.
+    pub fn number_of(&self, name: &str) -> Option<f64> {
+        self.value.get(name)?.as_f64()
+    }
+
+    /// Returns the elements of the member with this name, in their order; none if it is no list.
+    pub fn items_of(&self, name: &str) -> Vec<Node<'f>> {
+        self.get(name).map_or_else(Vec::new, |list| list.items())
+    }
+
     fn at(&self, place: Place, value: &'f Value) -> Node<'f> {
         Node {
             document: self.document,

@@ -7,17 +7,15 @@ mod routes;
 
 use std::collections::BTreeMap;
 
+use tollgate_config::Faults;
 use tollgate_config::foreign::{Foreign, Node};
 use tollgate_config::units::Span;
-use tollgate_config::{Fault, Faults};
 
-use super::plan::{Route, join};
-use super::target::{Target, Without};
-use super::values::{Values, with_total};
-use super::{Import, Note, Settings};
-
-/// Most tries of the same model with the same key.
-const MOST_RETRIES: u64 = 3;
+use super::plan::Route;
+use super::reader::Reader;
+use super::target::Target;
+use super::values::whole_answer;
+use super::{Import, Note};
 
 /// Reads a configuration.
 ///
@@ -26,12 +24,7 @@ const MOST_RETRIES: u64 = 3;
 /// Everything in it that cannot be read, with its line.
 pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
     let top = foreign.top();
-    let mut reader = Reader {
-        values: Values::new("$"),
-        settings: Settings::default(),
-        faults: Vec::new(),
-        chains: Vec::new(),
-    };
+    let mut reader = Reader::new("$");
     if top.get("apiVersion").is_some() {
         let hint = "give the file of `agentgateway -f`; a resource's `spec` has another form";
         reader
@@ -52,8 +45,9 @@ pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
             "llm" => reader.models(&node),
             "routes" => reader.routes(&node),
             "binds" => {
-                for listener in node.items().iter().filter_map(|bind| bind.get("listeners")) {
-                    for routes in listener.items().iter().filter_map(|one| one.get("routes")) {
+                let binds = node.items();
+                for listener in binds.iter().flat_map(|bind| bind.items_of("listeners")) {
+                    if let Some(routes) = listener.get("routes") {
                         reader.routes(&routes);
                     }
                 }
@@ -75,25 +69,7 @@ pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
             _ => reader.note(&node, format!("`{section}` has no counterpart")),
         }
     }
-    if reader.faults.is_empty() {
-        return Ok(Import {
-            gateway: "agentgateway",
-            configuration: "agentgateway",
-            chains: reader.chains,
-            settings: reader.settings,
-        });
-    }
-    Err(Faults {
-        faults: reader.faults,
-        sources: Default::default(),
-    })
-}
-
-struct Reader {
-    values: Values,
-    settings: Settings,
-    faults: Vec<Fault>,
-    chains: Vec<(String, Vec<Route>)>,
+    reader.done("agentgateway", "agentgateway")
 }
 
 /// What is said of one provider, wherever it stands.
@@ -111,28 +87,13 @@ struct Said<'t, 'f> {
 }
 
 impl Reader {
-    fn note(&mut self, node: &Node<'_>, words: impl Into<String>) {
-        let note = Note::at(node.line(), words);
-        if !self.settings.notes.contains(&note) {
-            self.settings.notes.push(note);
-        }
-    }
-
-    /// Adds what serves a name.
-    fn add(&mut self, name: &str, route: Route) {
-        match self.chains.iter_mut().find(|(known, _)| known == name) {
-            Some((_, routes)) => join(routes, route),
-            None => self.chains.push((name.to_owned(), vec![route])),
-        }
-    }
-
     /// Adds what serves all models of a provider.
     fn add_open(&mut self, route: Route) {
         self.add(&format!("{}/*", route.endpoint.name), route);
     }
 
     /// Makes a route of what is said; without one it is remarked why.
-    fn route(&mut self, said: Said<'_, '_>) -> Option<Route> {
+    fn entry(&mut self, said: Said<'_, '_>) -> Option<Route> {
         let (word, own) = match &said.provider {
             None => (String::new(), None),
             Some(node) => match node.text() {
@@ -144,11 +105,10 @@ impl Reader {
                 }
             },
         };
-        let text = |name: &str| own.as_ref().and_then(|own| own.get(name)?.text());
-        let resource = text("resourceName")
-            .or_else(|| said.at.get("params")?.get("azureResourceName")?.text());
-        let kind = text("resourceType")
-            .or_else(|| said.at.get("params")?.get("azureResourceType")?.text());
+        let text = |name: &str| own.as_ref().and_then(|own| own.text_of(name));
+        let param = |name: &str| said.at.get("params")?.text_of(name);
+        let resource = text("resourceName").or_else(|| param("azureResourceName"));
+        let kind = text("resourceType").or_else(|| param("azureResourceType"));
         let address = match (&said.host, resource) {
             (Some((host, true)), _) => Some(format!("https://{host}")),
             (Some((host, false)), _) => Some(format!("http://{host}")),
@@ -168,20 +128,9 @@ impl Reader {
             address,
             model,
         };
-        match target.route(&mut self.values, said.notes) {
-            Ok(mut route) => {
-                route.endpoint.timeouts = said.timeouts;
-                Some(route)
-            }
-            Err(Without::Remark(note)) => {
-                self.settings.notes.push(note);
-                None
-            }
-            Err(Without::Fault(fault)) => {
-                self.faults.push(fault);
-                None
-            }
-        }
+        let mut route = self.route(&target, said.notes)?;
+        route.endpoint.timeouts = said.timeouts;
+        Some(route)
     }
 
     /// Reads policies: those with a counterpart into `timeouts` and the settings, and a remark for each other one.
@@ -199,47 +148,19 @@ impl Reader {
                         .or_else(|| node.get("backendRequestTimeout"));
                     let text = whole.as_ref().and_then(Node::text);
                     if let Some(span) = text.filter(|text| text.parse::<Span>().is_ok()) {
-                        timeouts.insert("whole_answer", span.to_owned());
-                        timeouts.insert("per_request", span.to_owned());
-                        with_total(timeouts);
+                        timeouts.extend(whole_answer(span));
                     }
                 }
                 "retry" => {
                     let asked = node
                         .get("attempts")
                         .and_then(|attempts| attempts.value().as_u64());
-                    let asked = asked.unwrap_or(1);
-                    if asked > MOST_RETRIES {
-                        let words = format!(
-                            "`retry.attempts` is {asked}; the same model is tried again {MOST_RETRIES} times at most"
-                        );
-                        self.note(&node, words);
-                    }
-                    // All share one number: the highest.
-                    let most = self
-                        .settings
-                        .retries
-                        .unwrap_or(0)
-                        .max(asked.min(MOST_RETRIES));
-                    self.settings.retries = (most > 0).then_some(most);
+                    let note = self.retries(&node, "`retry.attempts`", asked.unwrap_or(1));
+                    self.settings.notes.extend(note);
                 }
                 "cors" => {
-                    let origins = node
-                        .get("allowOrigins")
-                        .map(|origins| origins.items())
-                        .unwrap_or_default();
-                    let origins: Vec<String> = origins
-                        .iter()
-                        .filter_map(|origin| {
-                            Some(
-                                serde_json::Value::from(self.values.text(origin.text()?))
-                                    .to_string(),
-                            )
-                        })
-                        .collect();
-                    if !origins.is_empty() {
-                        let cors = format!("{{ origins: [{}] }}", origins.join(", "));
-                        self.settings.proxy.insert("cors", cors);
+                    if let Some(origins) = node.get("allowOrigins") {
+                        self.origins(&origins);
                     }
                 }
                 "localRateLimit" | "remoteRateLimit" => {
@@ -279,15 +200,10 @@ fn prefix(word: &str, own: Option<&Node<'_>>) -> &'static str {
         ("fireworks", "fireworks_ai"),
     ];
     if word == "custom" {
-        let formats = own
-            .and_then(|own| own.get("formats"))
-            .map(|formats| formats.items());
-        let formats = formats.unwrap_or_default();
+        let formats = own.map_or_else(Vec::new, |own| own.items_of("formats"));
         let has = |kind: &str| {
-            let mut kinds = formats
-                .iter()
-                .filter_map(|format| format.get("type")?.text());
-            kinds.any(|format| format == kind)
+            let mut kinds = formats.iter().map(|format| format.text_of("type"));
+            kinds.any(|format| format == Some(kind))
         };
         return match has("messages") && !has("completions") {
             true => "anthropic",
@@ -306,7 +222,7 @@ fn host(node: &Node<'_>, tls: bool) -> Option<(String, bool)> {
         Some(text) => text.to_owned(),
         None => format!(
             "{}:{}",
-            node.get("host")?.text()?,
+            node.text_of("host")?,
             node.get("port")?.value().as_u64()?
         ),
     };

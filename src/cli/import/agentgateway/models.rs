@@ -6,7 +6,8 @@ use tollgate_config::foreign::Node;
 
 use super::super::Note;
 use super::super::plan::Route;
-use super::{Reader, Said};
+use super::super::reader::{Reader, heaviest_first};
+use super::Said;
 
 impl Reader {
     /// Reads the section.
@@ -23,17 +24,10 @@ impl Reader {
                 _ => self.note(&node, format!("`llm.{name}` has no counterpart")),
             }
         }
-        let providers = llm
-            .get("providers")
-            .map(|providers| providers.items())
-            .unwrap_or_default();
+        let providers = llm.items_of("providers");
         let mut made: Vec<(&str, Route)> = Vec::new();
-        for model in llm
-            .get("models")
-            .map(|models| models.items())
-            .unwrap_or_default()
-        {
-            let Some(name) = model.get("name").and_then(|name| name.text()) else {
+        for model in llm.items_of("models") {
+            let Some(name) = model.text_of("name") else {
                 let hint = "write the name that clients ask for";
                 self.faults.push(model.fault("`name` is missing", hint));
                 continue;
@@ -42,8 +36,7 @@ impl Reader {
                 continue;
             };
             made.push((name, route.clone()));
-            let visibility = model.get("visibility");
-            if visibility.as_ref().and_then(Node::text) == Some("internal") {
+            if model.text_of("visibility") == Some("internal") {
                 continue;
             }
             match route.model {
@@ -51,11 +44,7 @@ impl Reader {
                 None => self.add_open(route),
             }
         }
-        for model in llm
-            .get("virtualModels")
-            .map(|models| models.items())
-            .unwrap_or_default()
-        {
+        for model in llm.items_of("virtualModels") {
             self.virtual_model(&model, &made);
         }
     }
@@ -70,11 +59,8 @@ impl Reader {
         // What a provider of the file's own says holds where the model says nothing.
         let word = model.get("provider");
         let shared = word.as_ref().and_then(|word| {
-            let named = word
-                .get("reference")
-                .and_then(|one| one.text())
-                .or_else(|| word.text())?;
-            let is_it = |one: &&Node<'_>| one.get("name").and_then(|own| own.text()) == Some(named);
+            let named = word.text_of("reference").or_else(|| word.text())?;
+            let is_it = |one: &&Node<'_>| one.text_of("name") == Some(named);
             providers.iter().find(is_it).cloned()
         });
         let param = |name: &str| {
@@ -111,7 +97,7 @@ impl Reader {
             Some(shared) => shared.get("provider"),
             None => word,
         };
-        self.route(Said {
+        self.entry(Said {
             at: model,
             provider,
             key: param("apiKey").or(key),
@@ -125,8 +111,7 @@ impl Reader {
 
     fn virtual_model(&mut self, model: &Node<'_>, made: &[(&str, Route)]) {
         let routing = model.get("routing");
-        let (Some(name), Some(routing)) = (model.get("name").and_then(|name| name.text()), routing)
-        else {
+        let (Some(name), Some(routing)) = (model.text_of("name"), routing) else {
             let hint = "write its name, and `routing`";
             return self
                 .faults
@@ -135,23 +120,17 @@ impl Reader {
         let Some((mode, how)) = routing.members().into_iter().next() else {
             return self.note(model, format!("left out: `{name}` has no targets"));
         };
-        let mut targets = how
-            .get("targets")
-            .map(|targets| targets.items())
-            .unwrap_or_default();
-        let number = |target: &Node<'_>, name: &str| {
-            let number = target.get(name).and_then(|number| number.value().as_f64());
-            number.unwrap_or_default()
-        };
+        let mut targets = how.items_of("targets");
         let mut note = None;
         match mode {
             "weighted" => {
-                targets.sort_by(|a, b| number(b, "weight").total_cmp(&number(a, "weight")));
+                heaviest_first(&mut targets);
                 note =
                     Some("`weighted`: the heaviest target is tried first, and the others after it");
             }
             "failover" => {
-                targets.sort_by(|a, b| number(a, "priority").total_cmp(&number(b, "priority")));
+                let order = |target: &Node<'_>| target.number_of("priority").unwrap_or_default();
+                targets.sort_by(|a, b| order(a).total_cmp(&order(b)));
             }
             "conditional" => {
                 note = Some("`when` has no counterpart: the targets are tried in the file's order");
@@ -163,10 +142,7 @@ impl Reader {
             }
         }
         for target in &targets {
-            let wanted = target
-                .get("model")
-                .and_then(|model| model.text())
-                .unwrap_or_default();
+            let wanted = target.text_of("model").unwrap_or_default();
             let found: Vec<Route> = made
                 .iter()
                 .filter(|(known, route)| *known == wanted && route.model.is_some())

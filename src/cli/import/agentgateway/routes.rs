@@ -6,7 +6,8 @@ use tollgate_config::foreign::Node;
 
 use super::super::Note;
 use super::super::plan::Route;
-use super::{Reader, Said};
+use super::super::reader::{Reader, heaviest_first};
+use super::Said;
 
 impl Reader {
     /// Reads routes; those to other backends are left out with a remark.
@@ -19,10 +20,7 @@ impl Reader {
     fn one_route(&mut self, route: &Node<'_>) {
         let policies = route.get("policies");
         let mut timeouts = BTreeMap::new();
-        let mut backends = route
-            .get("backends")
-            .map(|backends| backends.items())
-            .unwrap_or_default();
+        let mut backends = route.items_of("backends");
         backends.retain(|backend| backend.get("ai").is_some());
         if backends.is_empty() {
             return self.note(route, "a route is left out: it leads to no model");
@@ -39,14 +37,7 @@ impl Reader {
                 _ => self.note(&node, format!("`ai.{name}` has no counterpart")),
             }
         }
-        // The heaviest first; what weighs the same stays in the file's order.
-        let weight = |backend: &Node<'_>| {
-            let weight = backend
-                .get("weight")
-                .and_then(|weight| weight.value().as_f64());
-            weight.unwrap_or(1.0)
-        };
-        backends.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+        heaviest_first(&mut backends);
         let mut made = Vec::new();
         for backend in &backends {
             self.backend(backend, policies.as_ref(), &timeouts, &mut made);
@@ -89,14 +80,8 @@ impl Reader {
         made: &mut Vec<Route>,
     ) {
         let Some(ai) = backend.get("ai") else { return };
-        let groups = ai
-            .get("groups")
-            .map(|groups| groups.items())
-            .unwrap_or_default();
-        let grouped = groups
-            .iter()
-            .filter_map(|group| group.get("providers"))
-            .flat_map(|providers| providers.items());
+        let groups = ai.items_of("groups");
+        let grouped = groups.iter().flat_map(|group| group.items_of("providers"));
         let mut providers: Vec<Node<'_>> = grouped.collect();
         if providers.is_empty() {
             providers.push(ai.clone());
@@ -120,9 +105,9 @@ impl Reader {
                 .get("hostOverride")
                 .and_then(|node| super::host(&node, tls));
             let prefix = provider
-                .get("pathOverride")
-                .or_else(|| provider.get("pathPrefix"));
-            let prefix = prefix.as_ref().and_then(Node::text).unwrap_or("/v1");
+                .text_of("pathOverride")
+                .or_else(|| provider.text_of("pathPrefix"))
+                .unwrap_or("/v1");
             let prefix = ["/chat/completions", "/messages", "/responses"]
                 .iter()
                 .find_map(|end| prefix.strip_suffix(end))
@@ -138,7 +123,7 @@ impl Reader {
                 timeouts: timeouts.clone(),
                 notes: Vec::new(),
             };
-            made.extend(self.route(said));
+            made.extend(self.entry(said));
         }
     }
 }
@@ -146,6 +131,6 @@ impl Reader {
 /// The path that a route is for, if there is one besides the root.
 fn path<'f>(route: &Node<'f>) -> Option<&'f str> {
     let path = route.get("matches")?.items().first()?.get("path")?;
-    let said = path.get("pathPrefix").or_else(|| path.get("exact"))?;
-    said.text().filter(|path| *path != "/")
+    let said = path.text_of("pathPrefix").or_else(|| path.text_of("exact"));
+    said.filter(|path| *path != "/")
 }

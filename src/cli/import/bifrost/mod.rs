@@ -6,21 +6,18 @@ mod settings;
 
 use std::collections::BTreeMap;
 
+use tollgate_config::Faults;
 use tollgate_config::foreign::{Foreign, Node};
-use tollgate_config::{Fault, Faults};
 
 use super::plan::{Details, Endpoint, Route, join};
-use super::values::{Values, is_no_key, seconds, with_total};
+use super::reader::{Reader, heaviest_first};
+use super::values::{is_no_key, seconds, whole_answer};
 use super::vendors::{self, Vendor};
-use super::{Import, Note, Settings};
-
-/// Most tries of the same model with the same key.
-const MOST_RETRIES: u64 = 3;
+use super::{Import, Note};
 
 /// A credential, and which models it serves.
 struct Key<'f> {
     node: Node<'f>,
-    weight: f64,
     /// `None` is all of them.
     models: Option<Vec<&'f str>>,
     /// Names of models, and what they are called upstream.
@@ -34,12 +31,7 @@ struct Key<'f> {
 /// Everything in it that cannot be read, with its line.
 pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
     let top = foreign.top();
-    let mut reader = Reader {
-        values: Values::new("env."),
-        settings: Settings::default(),
-        faults: Vec::new(),
-        chains: Vec::new(),
-    };
+    let mut reader = Reader::new("env.");
     match top.get("providers") {
         Some(providers) if providers.value().is_object() => {
             for (name, provider) in providers.members() {
@@ -52,41 +44,16 @@ pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
             reader.faults.push(fault);
         }
     }
-    settings::read(&top, &mut reader.settings);
-    if reader.faults.is_empty() {
-        return Ok(Import {
-            gateway: "Bifrost",
-            configuration: "bifrost",
-            chains: reader.chains,
-            settings: reader.settings,
-        });
-    }
-    Err(Faults {
-        faults: reader.faults,
-        sources: Default::default(),
-    })
-}
-
-struct Reader {
-    values: Values,
-    settings: Settings,
-    faults: Vec<Fault>,
-    chains: Vec<(String, Vec<Route>)>,
+    settings::read(&top, &mut reader);
+    reader.done("Bifrost", "bifrost")
 }
 
 impl Reader {
-    fn note(&mut self, node: &Node<'_>, words: impl Into<String>) {
-        self.settings.notes.push(Note::at(node.line(), words));
-    }
-
     fn provider(&mut self, name: &str, provider: &Node<'_>) {
         let network = provider.get("network_config");
         let custom = provider.get("custom_provider_config");
         let vendor = match &custom {
-            Some(custom) => match custom
-                .get("base_provider_type")
-                .and_then(|base| base.text())
-            {
+            Some(custom) => match custom.text_of("base_provider_type") {
                 Some("anthropic") => Some((Vendor::BuiltIn("anthropic"), "")),
                 Some("openai") => Some((Vendor::Own(false), "")),
                 _ => None,
@@ -99,11 +66,9 @@ impl Reader {
             );
             return self.note(provider, words);
         };
-        let mut keys = keys(provider);
+        let keys = keys(provider);
         let keyless =
             custom.and_then(|custom| custom.get("is_key_less")?.value().as_bool()) == Some(true);
-        // Stable: what weighs the same stays in the file's order.
-        keys.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let mut notes = Vec::new();
         let mut headers = BTreeMap::new();
         let mut timeouts = BTreeMap::new();
@@ -113,26 +78,13 @@ impl Reader {
             }
             let timeout = network.get("default_request_timeout_in_seconds");
             if let Some(span) = timeout.and_then(|timeout| seconds(timeout.value())) {
-                timeouts.insert("whole_answer", span.clone());
-                timeouts.insert("per_request", span);
-                with_total(&mut timeouts);
+                timeouts = whole_answer(&span);
             }
-            // All providers share one number: the highest.
             let retries = network
                 .get("max_retries")
                 .and_then(|retries| retries.value().as_u64());
-            if let Some(asked) = retries.filter(|asked| *asked > MOST_RETRIES) {
-                let words = format!(
-                    "`max_retries` of `{name}` is {asked}; the same model is tried again {MOST_RETRIES} times at most"
-                );
-                notes.push(Note::at(network.line(), words));
-            }
-            let most = self
-                .settings
-                .retries
-                .unwrap_or(0)
-                .max(retries.unwrap_or(0).min(MOST_RETRIES));
-            self.settings.retries = (most > 0).then_some(most);
+            let said = format!("`max_retries` of `{name}`");
+            notes.extend(self.retries(network, &said, retries.unwrap_or(0)));
         }
         let mut at = Placed {
             name,
@@ -152,7 +104,7 @@ impl Reader {
                 vec![usual.to_owned()]
             };
             if let Some(endpoint) = self.endpoint(&mut at, None, keyless) {
-                self.add(&at, "*", None, endpoint, variables);
+                self.serve(&at, "*", None, endpoint, variables);
             }
         }
         for key in &keys {
@@ -193,9 +145,7 @@ impl Reader {
     fn key(&mut self, at: &mut Placed<'_, '_>, key: &Key<'_>) {
         let value = key.node.get("value");
         // As the API shows it: an object that names its variable, with `env.` or without.
-        let named = value
-            .as_ref()
-            .and_then(|value| value.get("env_var")?.text());
+        let named = value.as_ref().and_then(|value| value.text_of("env_var"));
         let named = named.filter(|name| !name.is_empty());
         let text = match named {
             Some(name) => format!("env.{}", name.trim_start_matches("env.")),
@@ -216,26 +166,21 @@ impl Reader {
             None if keyless => Vec::new(),
             None if text.is_empty() => vec![at.usual.to_owned()],
             None => {
-                let variable = self.values.literal(text, &endpoint.name);
                 let line = value.as_ref().map_or(key.node.line(), Node::line);
-                let words = format!(
-                    "a key stands in the file: put it into the environment variable {variable}"
-                );
-                at.notes.push(Note::at(line, words));
-                vec![variable]
+                vec![self.values.moved(text, &endpoint.name, line, &mut at.notes)]
             }
         };
         for (alias, model) in &key.aliases {
-            self.add(at, alias, Some(*model), endpoint.clone(), variables.clone());
+            self.serve(at, alias, Some(*model), endpoint.clone(), variables.clone());
         }
         match &key.models {
-            None => self.add(at, "*", None, endpoint, variables),
+            None => self.serve(at, "*", None, endpoint, variables),
             Some(models) => {
                 for model in models
                     .iter()
                     .filter(|model| !key.aliases.contains_key(*model))
                 {
-                    self.add(at, model, Some(*model), endpoint.clone(), variables.clone());
+                    self.serve(at, model, Some(*model), endpoint.clone(), variables.clone());
                 }
             }
         }
@@ -292,7 +237,7 @@ impl Reader {
     }
 
     /// Adds what serves a model, or all of a provider, under its public name.
-    fn add(
+    fn serve(
         &mut self,
         at: &Placed<'_, '_>,
         model: &str,
@@ -313,10 +258,7 @@ impl Reader {
             details: Details::default(),
             notes,
         };
-        match self.chains.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, routes)) => join(routes, route),
-            None => self.chains.push((name, vec![route])),
-        }
+        self.add(&name, route);
     }
 }
 
@@ -345,15 +287,10 @@ fn vendor(name: &str) -> Option<(Vendor, &'static str)> {
 }
 
 fn keys<'f>(provider: &Node<'f>) -> Vec<Key<'f>> {
-    let items = provider
-        .get("keys")
-        .map(|keys| keys.items())
-        .unwrap_or_default();
+    let mut items = provider.items_of("keys");
+    heaviest_first(&mut items);
     let read = |node: Node<'f>| {
-        let listed = node
-            .get("models")
-            .map(|models| models.items())
-            .unwrap_or_default();
+        let listed = node.items_of("models");
         let models: Vec<&str> = listed.iter().filter_map(Node::text).collect();
         let deployments = node
             .get("azure_key_config")
@@ -361,10 +298,6 @@ fn keys<'f>(provider: &Node<'f>) -> Vec<Key<'f>> {
         let maps = [node.get("aliases"), deployments];
         let pairs = maps.into_iter().flatten().flat_map(|map| map.members());
         Key {
-            weight: node
-                .get("weight")
-                .and_then(|weight| weight.value().as_f64())
-                .unwrap_or(1.0),
             models: (!models.is_empty() && !models.contains(&"*")).then_some(models),
             aliases: pairs
                 .filter_map(|(name, model)| Some((name, model.text()?)))

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_config::Fault;
 use tollgate_config::catalog::Catalog;
 use tollgate_config::foreign::Node;
 
 use super::super::Note;
 use super::super::plan::Route;
-use super::super::values::{Values, is_no_key};
+use super::super::reader::Reader;
+use super::super::values::is_no_key;
 use super::super::vendors::{self, Vendor};
 use super::details::details;
 
@@ -69,61 +69,59 @@ const READ: [&str; 22] = [
 pub fn read(
     list: &Node<'_>,
     credentials: &BTreeMap<&str, Node<'_>>,
-    faults: &mut Vec<Fault>,
+    reader: &mut Reader,
 ) -> Vec<Deployment> {
     if !list.value().is_array() {
-        faults.push(list.fault(
-            "`model_list` is no list",
-            "write `- model_name: …` for each model",
-        ));
+        let hint = "write `- model_name: …` for each model";
+        reader
+            .faults
+            .push(list.fault("`model_list` is no list", hint));
     }
-    let mut reader = Reader {
+    let mut entries = Entries {
         catalog: Catalog::built_in(),
         credentials,
-        values: Values::new("os.environ/"),
+        reader,
     };
     let items = list.items();
     items
         .iter()
-        .filter_map(|entry| reader.entry(entry, faults))
+        .filter_map(|entry| entries.entry(entry))
         .collect()
 }
 
-struct Reader<'a> {
+struct Entries<'a> {
     catalog: Catalog,
     /// `credential_list`, by name.
     credentials: &'a BTreeMap<&'a str, Node<'a>>,
-    values: Values,
+    reader: &'a mut Reader,
 }
 
-impl Reader<'_> {
-    fn entry(&mut self, entry: &Node<'_>, faults: &mut Vec<Fault>) -> Option<Deployment> {
+impl Entries<'_> {
+    fn entry(&mut self, entry: &Node<'_>) -> Option<Deployment> {
         let hint = "write a `model_name`, and `litellm_params` with a `model`";
-        let name = entry.get("model_name").and_then(|name| name.text());
+        let name = entry.text_of("model_name");
         let params = entry.get("litellm_params");
-        let model = params
-            .as_ref()
-            .and_then(|params| params.get("model")?.text());
+        let model = params.as_ref().and_then(|params| params.text_of("model"));
         let (Some(name), Some(params), Some(model)) = (name, &params, model) else {
             let missing = match (name, &params) {
                 (None, _) => "`model_name` is missing",
                 (_, None) => "`litellm_params` is missing",
                 _ => "`litellm_params.model` is missing",
             };
-            faults.push(entry.fault(missing, hint));
+            self.reader.faults.push(entry.fault(missing, hint));
             return None;
         };
         let info = entry.get("model_info");
         let number = |name: &str| {
-            let inside = |node: &Node<'_>| node.get(name)?.value().as_f64();
-            inside(params).or_else(|| info.as_ref().and_then(inside))
+            let info = || info.as_ref().and_then(|info| info.number_of(name));
+            params.number_of(name).or_else(info)
         };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "an order is a small number"
         )]
         let order = number("order").map_or(i64::MAX, |order| order as i64);
-        let (route, left_out) = match self.route(entry, params, info.as_ref(), model, faults) {
+        let (route, left_out) = match self.route(entry, params, info.as_ref(), model) {
             Ok(route) => (Some(route), None),
             Err(why) => (
                 None,
@@ -149,16 +147,13 @@ impl Reader<'_> {
         params: &Node<'_>,
         info: Option<&Node<'_>>,
         model: &str,
-        faults: &mut Vec<Fault>,
     ) -> Result<Route, String> {
-        let mode = info.and_then(|info| info.get("mode")?.text());
+        let mode = info.and_then(|info| info.text_of("mode"));
         if let Some(mode) = mode.filter(|mode| !MODES.contains(mode)) {
             return Err(format!("there is no API for the mode `{mode}`"));
         }
         let mut notes = Vec::new();
-        let credential = params
-            .get("litellm_credential_name")
-            .and_then(|name| name.text());
+        let credential = params.text_of("litellm_credential_name");
         let credentials = self.credentials;
         let credential = credential.and_then(|name| credentials.get(name));
         let param = |name: &str| {
@@ -175,8 +170,8 @@ impl Reader<'_> {
             format!("`{prefix}` is no provider that is known here; if it has an API of OpenAI's or Anthropic's, declare it under `providers`")
         })?;
         let base = match &base_node {
-            Some(node) => Some(self.values.base(node, &mut notes).map_err(|fault| {
-                faults.push(fault);
+            Some(node) => Some(self.reader.values.base(node, &mut notes).map_err(|fault| {
+                self.reader.faults.push(fault);
                 "its `api_base` is no address"
             })?),
             None => None,
@@ -208,8 +203,8 @@ impl Reader<'_> {
         let local = matches!(vendor, Vendor::Local(..) | Vendor::Own(_))
             || endpoint.base_url.is_some() && base.is_some();
         match value {
-            Some(value) if self.values.variable(value).is_some() => {
-                variables.extend(self.values.variable(value))
+            Some(value) if self.reader.values.variable(value).is_some() => {
+                variables.extend(self.reader.values.variable(value))
             }
             Some(value) if local && (value.is_empty() || is_no_key(value)) => {
                 endpoint.keyless = true
@@ -217,31 +212,29 @@ impl Reader<'_> {
             None if matches!(vendor, Vendor::Local(..)) => endpoint.keyless = true,
             None => variables.push(usual.to_owned()),
             Some(value) => {
-                let name = self.values.literal(value, &endpoint.name);
-                let words = format!(
-                    "a key stands in the file: put it into the environment variable {name}"
+                let line = key.as_ref().map_or(entry.line(), Node::line);
+                variables.push(
+                    self.reader
+                        .values
+                        .moved(value, &endpoint.name, line, &mut notes),
                 );
-                notes.push(Note::at(
-                    key.as_ref().map_or(entry.line(), Node::line),
-                    words,
-                ));
-                variables.push(name);
             }
         }
         if let Some(organization) = param("organization").and_then(|own| own.text()) {
-            let organization = self.values.text(organization);
+            let organization = self.reader.values.text(organization);
             endpoint
                 .headers
                 .insert("openai-organization".to_owned(), organization);
         }
         for node in ["extra_headers", "headers"].into_iter().filter_map(param) {
-            self.values
+            self.reader
+                .values
                 .headers(&node, &mut endpoint.headers, &mut notes);
         }
         let details = details(params, info, &mut notes);
         let id = id.strip_prefix("responses/").unwrap_or(&id).to_owned();
-        let model = (!id.contains('*')).then(|| self.values.text(&id));
-        if self.values.variable(&id).is_some() {
+        let model = (!id.contains('*')).then(|| self.reader.values.text(&id));
+        if self.reader.values.variable(&id).is_some() {
             notes.push(Note::at(
                 entry.line(),
                 "the variable of `model` must hold the provider's own id, without a prefix",
@@ -284,7 +277,7 @@ impl Reader<'_> {
             let id = model.strip_prefix(&format!("{asked}/")).unwrap_or(model);
             return Ok((asked.to_owned(), id.to_owned()));
         }
-        if self.values.variable(model).is_some() {
+        if self.reader.values.variable(model).is_some() {
             return Ok(("openai".to_owned(), model.to_owned()));
         }
         if let Some((prefix, id)) = model.split_once('/')

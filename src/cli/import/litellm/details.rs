@@ -40,10 +40,7 @@ pub fn details(params: &Node<'_>, info: Option<&Node<'_>>, notes: &mut Vec<Note>
     let most = info.and_then(|info| info.get("max_output_tokens")?.value().as_u64());
     details.max_output_tokens = most.filter(|most| *most > 0);
     for name in ["drop_params", "additional_drop_params"] {
-        let list = params
-            .get(name)
-            .map(|list| list.items())
-            .unwrap_or_default();
+        let list = params.items_of(name);
         let fields = list.iter().filter_map(|field| field.text());
         // Those below the top level are named by a path.
         details.unsupported.extend(

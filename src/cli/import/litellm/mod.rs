@@ -7,10 +7,11 @@ mod settings;
 use std::collections::BTreeMap;
 
 use tollgate_config::foreign::{Foreign, Node};
-use tollgate_config::{Fault, Faults, did_you_mean};
+use tollgate_config::{Faults, did_you_mean};
 
 use super::plan::{Route, join};
-use super::{Import, Note, Settings};
+use super::reader::Reader;
+use super::{Import, Note};
 use deployments::Deployment;
 
 /// What one failure may lead to: LiteLLM follows the fallbacks of fallbacks so far.
@@ -23,7 +24,7 @@ const DEEPEST: usize = 5;
 /// Everything in it that cannot be read, with its line.
 pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
     let top = foreign.top();
-    let mut faults = Vec::new();
+    let mut reader = Reader::new("os.environ/");
     let known = [
         "model_list",
         "litellm_settings",
@@ -32,52 +33,36 @@ pub fn read(foreign: &Foreign) -> Result<Import, Faults> {
     ];
     if !known.iter().any(|section| top.get(section).is_some()) {
         let hint = "give the file of `litellm --config`, which has a `model_list`";
-        faults.push(top.fault("this is no configuration of LiteLLM's proxy", hint));
+        let fault = top.fault("this is no configuration of LiteLLM's proxy", hint);
+        reader.faults.push(fault);
     }
-    let list = top
-        .get("credential_list")
-        .map(|list| list.items())
-        .unwrap_or_default();
-    let named = list
-        .iter()
-        .filter_map(|node| Some((node.get("credential_name")?.text()?, node.clone())));
+    let list = top.items_of("credential_list").into_iter();
+    let named = list.filter_map(|node| Some((node.text_of("credential_name")?, node)));
     let credentials: BTreeMap<&str, Node<'_>> = named.collect();
     let models = top.get("model_list");
     let deployments = models
         .as_ref()
-        .map(|list| deployments::read(list, &credentials, &mut faults));
+        .map(|list| deployments::read(list, &credentials, &mut reader));
     let deployments = deployments.unwrap_or_default();
-    let mut settings = settings::read(&top);
-    if deployments.is_empty() && faults.is_empty() {
-        settings.notes.push(Note::general(
+    settings::read(&top, &mut reader);
+    if deployments.is_empty() && reader.faults.is_empty() {
+        reader.settings.notes.push(Note::general(
             "the file names no models: those in LiteLLM's database are not in it",
         ));
     }
-    let groups = groups(deployments, &mut settings);
-    let chains = chains(&top, &groups, &mut settings, &mut faults);
-    if faults.is_empty() {
-        return Ok(Import {
-            gateway: "LiteLLM",
-            configuration: "litellm",
-            chains,
-            settings,
-        });
-    }
-    faults.sort_by_key(|fault| fault.line);
-    Err(Faults {
-        faults,
-        sources: Default::default(),
-    })
+    let groups = groups(deployments, &mut reader);
+    reader.chains = chains(&top, &groups, &mut reader);
+    reader.done("LiteLLM", "litellm")
 }
 
 /// A public name with its routes, in order.
 type Group = (String, Vec<Route>);
 
 /// Entries by their names, in the order of the file.
-fn groups(mut deployments: Vec<Deployment>, settings: &mut Settings) -> Vec<Group> {
+fn groups(mut deployments: Vec<Deployment>, reader: &mut Reader) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for deployment in &deployments {
-        settings.notes.extend(deployment.left_out.clone());
+        reader.settings.notes.extend(deployment.left_out.clone());
         if !groups.iter().any(|(name, _)| *name == deployment.name) {
             groups.push((deployment.name.clone(), Vec::new()));
         }
@@ -101,13 +86,8 @@ struct Fallbacks<'f> {
 }
 
 /// Groups, and aliases of groups, each with what follows when all of it has failed.
-fn chains(
-    top: &Node<'_>,
-    groups: &[Group],
-    settings: &mut Settings,
-    faults: &mut Vec<Fault>,
-) -> Vec<Group> {
-    let fallbacks = fallbacks(top, groups, settings, faults);
+fn chains(top: &Node<'_>, groups: &[Group], reader: &mut Reader) -> Vec<Group> {
+    let fallbacks = fallbacks(top, groups, reader);
     let mut chains: Vec<Group> = groups
         .iter()
         .map(|(name, _)| (name.clone(), chain(name, groups, &fallbacks)))
@@ -125,20 +105,14 @@ fn chains(
                 let routes = routes.clone();
                 chains.push((alias.to_owned(), routes));
             }
-            Some(_) => settings.notes.push(Note::at(
-                node.line(),
-                format!(
-                    "the alias `{}` is a model's name as well, which wins",
-                    short(alias)
-                ),
-            )),
-            None => settings.notes.push(Note::at(
-                node.line(),
-                format!(
-                    "the alias `{}` stands for no model of the file",
-                    short(alias)
-                ),
-            )),
+            Some(_) => {
+                let words = "is a model's name as well, which wins";
+                reader.note(&node, format!("the alias `{}` {words}", short(alias)));
+            }
+            None => {
+                let words = "stands for no model of the file";
+                reader.note(&node, format!("the alias `{}` {words}", short(alias)));
+            }
         }
     }
     for (name, routes) in &mut chains {
@@ -162,15 +136,10 @@ fn sections<'f>(top: &Node<'f>) -> impl Iterator<Item = Node<'f>> + use<'f> {
         .filter_map(move |section| top.get(section))
 }
 
-fn fallbacks<'f>(
-    top: &Node<'f>,
-    groups: &[Group],
-    settings: &mut Settings,
-    faults: &mut Vec<Fault>,
-) -> Fallbacks<'f> {
+fn fallbacks<'f>(top: &Node<'f>, groups: &[Group], reader: &mut Reader) -> Fallbacks<'f> {
     let mut all = Fallbacks::default();
     let known = |name: &str| groups.iter().any(|(group, _)| group == name);
-    let names = |node: &Node<'f>, settings: &mut Settings| -> Vec<&'f str> {
+    let names = |node: &Node<'f>, reader: &mut Reader| -> Vec<&'f str> {
         let one = node.text().into_iter();
         let listed = node.items();
         let all = one.chain(listed.iter().filter_map(Node::text));
@@ -182,7 +151,7 @@ fn fallbacks<'f>(
                 "falls back on `{}`, which is no model of the file {hint}",
                 short(name)
             );
-            settings.notes.push(Note::at(node.line(), words));
+            reader.note(node, words);
         }
         there
     };
@@ -196,10 +165,9 @@ fn fallbacks<'f>(
                 continue;
             };
             if !list.value().is_array() && !list.value().is_object() {
-                faults.push(list.fault(
-                    format!("`{kind}` is no list"),
-                    "write `- model: [other, …]`",
-                ));
+                let hint = "write `- model: [other, …]`";
+                let fault = list.fault(format!("`{kind}` is no list"), hint);
+                reader.faults.push(fault);
             }
             let entries = list
                 .items()
@@ -208,7 +176,7 @@ fn fallbacks<'f>(
                 .flat_map(|entry| entry.members());
             let mut any = false;
             for (name, node) in entries {
-                let mut others = names(&node, settings);
+                let mut others = names(&node, reader);
                 any |= !others.is_empty();
                 if name == "*" {
                     all.otherwise.append(&mut others);
@@ -219,11 +187,11 @@ fn fallbacks<'f>(
             if any && kind != "fallbacks" {
                 let words =
                     format!("`{kind}` are tried after every failure, not after that one alone");
-                settings.notes.push(Note::at(list.line(), words));
+                reader.note(&list, words);
             }
         }
         if let Some(list) = section.get("default_fallbacks") {
-            all.otherwise.extend(names(&list, settings));
+            all.otherwise.extend(names(&list, reader));
         }
     }
     all

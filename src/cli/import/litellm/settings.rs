@@ -3,11 +3,8 @@
 use tollgate_config::foreign::Node;
 use tollgate_config::units::Usd;
 
+use super::super::reader::Reader;
 use super::super::values::{seconds, with_total};
-use super::super::{Note, Settings};
-
-/// Most tries of the same model with the same key.
-const MOST_RETRIES: u64 = 3;
 
 /// What is there instead of a setting.
 const INSTEAD: &[(&[&str], &str)] = &[
@@ -120,8 +117,7 @@ const SILENT: &[&str] = &[
 ];
 
 /// Reads all sections but the models.
-pub fn read(top: &Node<'_>) -> Settings {
-    let mut settings = Settings::default();
+pub fn read(top: &Node<'_>, reader: &mut Reader) {
     let sections = ["litellm_settings", "router_settings", "general_settings"];
     for (section, node) in top.members() {
         match section {
@@ -133,21 +129,17 @@ pub fn read(top: &Node<'_>) -> Settings {
                         "set in the environment what stands under `environment_variables`: {}",
                         names.join(", ")
                     );
-                    settings.notes.push(Note::at(node.line(), words));
+                    reader.note(&node, words);
                 }
             }
-            _ if sections.contains(&section) => section_of(section, &node, &mut settings),
-            _ => settings.notes.push(Note::at(
-                node.line(),
-                format!("`{section}` has no counterpart"),
-            )),
+            _ if sections.contains(&section) => section_of(section, &node, reader),
+            _ => reader.note(&node, format!("`{section}` has no counterpart")),
         }
     }
-    with_total(&mut settings.timeouts);
-    settings
+    with_total(&mut reader.settings.timeouts);
 }
 
-fn section_of(section: &str, node: &Node<'_>, settings: &mut Settings) {
+fn section_of(section: &str, node: &Node<'_>, reader: &mut Reader) {
     let mut said: Vec<usize> = Vec::new();
     let mut lost: Vec<String> = Vec::new();
     for (name, value) in node.members() {
@@ -155,25 +147,27 @@ fn section_of(section: &str, node: &Node<'_>, settings: &mut Settings) {
             // The router's own wins over the library's.
             "request_timeout" | "timeout" => {
                 if let Some(span) = seconds(value.value()) {
-                    settings.timeouts.insert("whole_answer", span.clone());
-                    settings.timeouts.entry("per_request").or_insert(span);
+                    let timeouts = &mut reader.settings.timeouts;
+                    timeouts.insert("whole_answer", span.clone());
+                    timeouts.entry("per_request").or_insert(span);
                 }
             }
             "stream_timeout" => {
                 if let Some(span) = seconds(value.value()) {
-                    settings.timeouts.insert("per_request", span);
+                    reader.settings.timeouts.insert("per_request", span);
                 }
             }
-            "num_retries" => retries(&value, settings),
-            "max_budget" if section == "litellm_settings" => budget(node, &value, settings),
-            "max_request_size_mb" => {
-                if let Some(size) = value.value().as_u64().filter(|size| *size > 0) {
-                    settings.proxy.insert("max_body", format!("{size}MiB"));
-                }
+            "num_retries" => {
+                let asked = value.value().as_u64().unwrap_or(0);
+                let note = reader.retries(&value, "`num_retries`", asked);
+                reader.settings.notes.extend(note);
             }
+            "max_budget" if section == "litellm_settings" => budget(node, &value, reader),
+            "max_request_size_mb" => reader.max_body(&value),
             "global_max_parallel_requests" => {
                 if let Some(most) = value.value().as_u64() {
-                    settings.proxy.insert("max_in_flight", most.to_string());
+                    let proxy = &mut reader.settings.proxy;
+                    proxy.insert("max_in_flight", most.to_string());
                 }
             }
             _ if SILENT.contains(&name) => {}
@@ -181,8 +175,7 @@ fn section_of(section: &str, node: &Node<'_>, settings: &mut Settings) {
                 Some(at) if said.contains(&at) => {}
                 Some(at) => {
                     said.push(at);
-                    let words = format!("`{section}.{name}`: {}", INSTEAD[at].1);
-                    settings.notes.push(Note::at(value.line(), words));
+                    reader.note(&value, format!("`{section}.{name}`: {}", INSTEAD[at].1));
                 }
                 None => lost.push(format!("`{name}`")),
             },
@@ -193,38 +186,21 @@ fn section_of(section: &str, node: &Node<'_>, settings: &mut Settings) {
             "`{section}` says without a counterpart: {}",
             lost.join(", ")
         );
-        settings.notes.push(Note::at(node.line(), words));
+        reader.note(node, words);
     }
-}
-
-fn retries(value: &Node<'_>, settings: &mut Settings) {
-    let Some(asked) = value.value().as_u64().filter(|asked| *asked > 0) else {
-        return;
-    };
-    if asked > MOST_RETRIES {
-        let words = format!(
-            "`num_retries` is {asked}; the same model is tried again {MOST_RETRIES} times at most"
-        );
-        settings.notes.push(Note::at(value.line(), words));
-    }
-    settings.retries = Some(asked.min(MOST_RETRIES));
 }
 
 /// `max_budget` for `budget_duration`, of the whole proxy.
-fn budget(section: &Node<'_>, value: &Node<'_>, settings: &mut Settings) {
+fn budget(section: &Node<'_>, value: &Node<'_>, reader: &mut Reader) {
     let text = match value.text() {
         Some(text) => text.to_owned(),
         None => value.value().to_string(),
     };
     let Some(usd) = text.parse::<Usd>().ok().filter(|usd| usd.micros() > 0) else {
-        settings.notes.push(Note::at(
-            value.line(),
-            "`max_budget` is no amount of dollars that can be limited",
-        ));
-        return;
+        let words = "`max_budget` is no amount of dollars that can be limited";
+        return reader.note(value, words);
     };
-    let duration = section.get("budget_duration");
-    let per = match duration.as_ref().and_then(|duration| duration.text()) {
+    let per = match section.text_of("budget_duration") {
         None => "total",
         Some("1d" | "24h") => "day",
         Some("30d" | "1mo" | "31d") => "month",
@@ -233,15 +209,13 @@ fn budget(section: &Node<'_>, value: &Node<'_>, settings: &mut Settings) {
                 "there is no budget for `{}`: the one below is for a month",
                 super::short(other)
             );
-            settings.notes.push(Note::at(value.line(), words));
+            reader.note(value, words);
             "month"
         }
     };
     if per == "month" {
-        settings.notes.push(Note::at(
-            value.line(),
-            "days and months of budgets are the calendar's, UTC",
-        ));
+        let words = "days and months of budgets are the calendar's, UTC";
+        reader.note(value, words);
     }
-    settings.budget = Some((usd.to_string(), per));
+    reader.settings.budget = Some((usd.to_string(), per));
 }
