@@ -11,7 +11,7 @@ use tollgate_config::AlertChannel;
 
 use super::ledger::with_store;
 use super::table::{plain, table, time, timestamp};
-use super::{From, check, ended};
+use super::{From, check, failed};
 use crate::boot::alerts::send::send;
 
 /// Alerts that are read at once.
@@ -93,8 +93,7 @@ fn try_channels(test: &Test) -> io::Result<ExitCode> {
             }
             _ => format!("{} has no `alerts.channels`", path.display()),
         };
-        let written = writeln!(io::stderr(), "tollgate: {words}");
-        return ended(written, ExitCode::FAILURE);
+        return failed(words, ExitCode::FAILURE);
     }
     let mut code = ExitCode::SUCCESS;
     for channel in channels {

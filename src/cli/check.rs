@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tollgate_config::{Config, Faults};
 
 use super::ended;
+use super::table::many;
 
 /// Prints the faults to standard error. If there are none, prints warnings there, and one line about what is valid to
 /// standard output.
@@ -31,10 +32,9 @@ pub fn run(path: &Path) -> io::Result<ExitCode> {
 /// Prints one line for each fault to standard error, and how many there are; returns exit code 1.
 pub fn report(path: &Path, faults: &Faults) -> io::Result<ExitCode> {
     let mut err = io::stderr().lock();
-    let count = faults.faults.len();
-    let noun = if count == 1 { "fault" } else { "faults" };
-    let written = writeln!(err, "{faults}")
-        .and_then(|()| writeln!(err, "{}: {count} {noun}", path.display()));
+    let count = many(faults.faults.len(), "fault");
+    let written =
+        writeln!(err, "{faults}").and_then(|()| writeln!(err, "{}: {count}", path.display()));
     ended(written, ExitCode::FAILURE)
 }
 
@@ -51,6 +51,6 @@ fn summary(config: &Config) -> String {
         (config.configurations.len(), "configuration"),
         (config.access_keys.len(), "access key"),
     ]
-    .map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }))
+    .map(|(count, what)| many(count, what))
     .join(", ")
 }

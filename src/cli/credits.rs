@@ -14,7 +14,7 @@ use tollgate_ledger::bank::{Bank, Books, Day, NewGrant};
 use tollgate_store::StoreError;
 
 use super::From;
-use super::ledger::{Failure, accounts, known, with_bank};
+use super::ledger::{Failure, Whose, accounts, known, with_bank};
 use super::table::{date, plain, table, time, timestamp, usd};
 
 #[derive(Debug, Subcommand)]
@@ -39,7 +39,7 @@ Examples:
   tollgate credits balance
   tollgate credits balance --account sales --json     amounts are US dollars, exact, as text"
     )]
-    Balance(Balance),
+    Balance(Whose),
     /// List an account's grants, expiries, and charges per day, newest first.
     #[command(after_help = "Days are UTC.
 
@@ -69,19 +69,6 @@ pub struct Grant {
     /// For people.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub note: String,
-}
-
-/// Whose balance.
-#[derive(Debug, Args)]
-pub struct Balance {
-    #[command(flatten)]
-    pub from: From,
-    /// Only this account.
-    #[arg(long, short)]
-    pub account: Option<String>,
-    /// As JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Whose transactions.
@@ -162,7 +149,7 @@ fn given(account: &str, new: &NewGrant, is_new: bool, books: &Books) -> String {
     }
 }
 
-fn show(balance: &Balance) -> io::Result<ExitCode> {
+fn show(balance: &Whose) -> io::Result<ExitCode> {
     with_bank(
         &balance.from.config,
         ExitCode::FAILURE,

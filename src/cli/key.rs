@@ -7,6 +7,8 @@ use clap::Args;
 use tollgate_config::secrets::token::{Token, to_hex};
 use tollgate_config::secrets::{Role, UnknownRole};
 
+use super::failed;
+
 /// A new access key, or an admin API key.
 #[derive(Debug, Args)]
 pub struct NewKey {
@@ -43,10 +45,7 @@ pub fn new(key: &NewKey) -> io::Result<ExitCode> {
     };
     let token = match token {
         Ok(token) => token,
-        Err(error) => {
-            writeln!(io::stderr(), "tollgate: {error}")?;
-            return Ok(ExitCode::from(2));
-        }
+        Err(error) => return failed(error, ExitCode::from(2)),
     };
     let whose = match key.admin {
         true => "Give it to the operator",

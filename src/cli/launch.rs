@@ -16,6 +16,8 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
 use tollgate_base::{Secret, random};
 
+use super::failed;
+
 /// Longest wait for the gateway's word on the key.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -145,7 +147,7 @@ fn launch<'t>(
 ) -> io::Result<ExitCode> {
     let gateway = match gateway(access) {
         Ok(gateway) => gateway,
-        Err(why) => return refused(&why),
+        Err(why) => return failed(why, ExitCode::FAILURE),
     };
     let (mut command, remedy) = of(&gateway);
     command.env("TOLLGATE_URL", &gateway.url);
@@ -158,17 +160,12 @@ fn launch<'t>(
         io::ErrorKind::NotFound => format!("`{name}` is not on the PATH: {remedy}"),
         _ => format!("`{name}` cannot be started: {error}"),
     };
-    writeln!(io::stderr(), "tollgate: {why}")?;
     // As shells have it.
-    Ok(ExitCode::from(match error.kind() {
+    let code = match error.kind() {
         io::ErrorKind::NotFound => 127,
         _ => 126,
-    }))
-}
-
-fn refused(why: &str) -> io::Result<ExitCode> {
-    writeln!(io::stderr(), "tollgate: {why}")?;
-    Ok(ExitCode::FAILURE)
+    };
+    failed(why, ExitCode::from(code))
 }
 
 /// The gateway, which has said that it knows the key.

@@ -20,11 +20,11 @@ use tollgate_ledger::bank::{Bank, Law, Verified};
 use tollgate_store::{Access, StoreError};
 
 use super::table::{plain, usd};
-use super::{From, check, ended};
+use super::{From, check, ended, failed};
 
-/// What to verify.
+/// Which accounts of which gateway, and how they are shown.
 #[derive(Debug, Args)]
-pub struct Verify {
+pub struct Whose {
     #[command(flatten)]
     pub from: From,
     /// Only this account.
@@ -60,13 +60,13 @@ pub enum Failure {
 }
 
 /// Loads a configuration, opens its bank beside a gateway that may be running, and works with it. Every failure
-/// before or at the bank ends with `failed`.
+/// before or at the bank ends with `code`.
 pub fn with_bank(
     path: &Path,
-    failed: ExitCode,
+    code: ExitCode,
     work: impl AsyncFnOnce(&Opened, &Config) -> Result<ExitCode, Failure>,
 ) -> io::Result<ExitCode> {
-    open(path, failed, async |opened, config| {
+    open(path, code, async |opened, config| {
         if config.ledger.credits == Credits::Off {
             return Err(Failure::Words(format!(
                 "{} has no ledger: `ledger.credits` is off",
@@ -87,12 +87,12 @@ pub fn with_store(
 
 fn open(
     path: &Path,
-    failed: ExitCode,
+    code: ExitCode,
     work: impl AsyncFnOnce(&Opened, &Config) -> Result<ExitCode, Failure>,
 ) -> io::Result<ExitCode> {
     let config = match tollgate_config::load(path, &tollgate_config::environment) {
         Ok(config) => config,
-        Err(faults) => return check::report(path, &faults).map(|_| failed),
+        Err(faults) => return check::report(path, &faults).map(|_| code),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -109,10 +109,7 @@ fn open(
     match done {
         Ok(code) => Ok(code),
         Err(Failure::Output(error)) => Err(error),
-        Err(failure) => {
-            let written = writeln!(io::stderr(), "tollgate: {failure}");
-            ended(written, failed)
-        }
+        Err(failure) => failed(failure, code),
     }
 }
 
@@ -170,7 +167,7 @@ pub async fn known(
 }
 
 /// Compares both sides of every equation.
-pub fn verify(verify: &Verify) -> io::Result<ExitCode> {
+pub fn verify(verify: &Whose) -> io::Result<ExitCode> {
     with_bank(
         &verify.from.config,
         ExitCode::from(2),

@@ -22,6 +22,7 @@ mod table;
 pub mod top;
 pub mod usage;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -208,7 +209,7 @@ Examples:
   tollgate ledger verify
   tollgate ledger verify --account sales --json"
     )]
-    Verify(ledger::Verify),
+    Verify(ledger::Whose),
 }
 
 /// Where the configuration is.
@@ -245,10 +246,7 @@ pub fn run(config: &Path) -> io::Result<ExitCode> {
     match crate::boot::run(config) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(BootError::Config(faults)) => check::report(config, &faults),
-        Err(error) => {
-            let written = writeln!(io::stderr(), "tollgate: {error}");
-            ended(written, ExitCode::FAILURE)
-        }
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 
@@ -259,6 +257,11 @@ pub fn ended(written: io::Result<()>, code: ExitCode) -> io::Result<ExitCode> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(code),
     }
+}
+
+/// Says on standard error why a command came to nothing; returns its exit code.
+pub fn failed(why: impl Display, code: ExitCode) -> io::Result<ExitCode> {
+    ended(writeln!(io::stderr(), "tollgate: {why}"), code)
 }
 
 /// Escapes a text for a path's segment or a query: all but RFC 3986's unreserved characters.

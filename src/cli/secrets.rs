@@ -10,6 +10,7 @@ use tollgate_control::{Actor, Control, Resealed};
 
 use crate::boot::control::was_sealed;
 
+use super::failed;
 use super::ledger::{Failure, with_store};
 
 #[derive(Debug, Subcommand)]
@@ -117,10 +118,7 @@ fn reseal(path: &Path, whole: bool) -> io::Result<ExitCode> {
 fn generate() -> io::Result<ExitCode> {
     let key = match MasterKey::generate() {
         Ok(key) => key,
-        Err(error) => {
-            writeln!(io::stderr(), "tollgate: {error}")?;
-            return Ok(ExitCode::FAILURE);
-        }
+        Err(error) => return failed(error, ExitCode::FAILURE),
     };
     writeln!(io::stdout(), "{}", *key.expose_hex())?;
     writeln!(

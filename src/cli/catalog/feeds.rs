@@ -17,6 +17,7 @@ use tollgate_ledger::tariff::{Holds, show_rate};
 
 use crate::boot::feeds::{below, look};
 use crate::boot::kept::{self, Shelf};
+use crate::cli::failed;
 use crate::cli::table::{plain, table};
 
 /// The most faulty models that are named, for each feed.
@@ -68,12 +69,6 @@ pub struct Accept {
     models: Vec<String>,
 }
 
-/// Prints what went wrong to standard error and returns exit code 2.
-fn failed(fault: &str) -> io::Result<ExitCode> {
-    writeln!(io::stderr(), "tollgate: {}", plain(fault))?;
-    Ok(ExitCode::from(2))
-}
-
 /// A configuration, and those of its feeds that the command is for, with their positions among all.
 type Chosen<'c> = (&'c Config, Vec<(usize, &'c PriceFeed)>);
 
@@ -117,7 +112,7 @@ impl Diff {
         };
         let compared: Vec<(String, Taken)> = match compared {
             Ok(compared) => compared,
-            Err(fault) => return failed(&fault),
+            Err(fault) => return failed(plain(&fault), ExitCode::from(2)),
         };
         let changes = || {
             compared
@@ -309,11 +304,10 @@ impl Accept {
             }
         }
         if let Err(fault) = done {
-            return failed(&fault);
+            return failed(plain(&fault), ExitCode::from(2));
         }
         if accepted.is_empty() {
-            writeln!(io::stderr(), "tollgate: nothing of that is held back")?;
-            return Ok(ExitCode::FAILURE);
+            return failed("nothing of that is held back", ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use tollgate_config::types::Credits;
 
 use super::ended;
-use super::resources::call::Tls;
-use super::table::plain;
+use super::resources::call::Gateway;
+use super::table::{many, plain};
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -27,19 +27,9 @@ pub struct Doctor {
     /// The configuration file of the gateway.
     #[arg(long, short, value_name = "PATH", env = "TOLLGATE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// A running gateway's admin listener, as http://127.0.0.1:9090.
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
-    /// Its API key, for what it asks one for.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "TOLLGATE_ADMIN_KEY",
-        hide_env_values = true
-    )]
-    pub key: Option<String>,
+    /// A running one, which is asked if its address is said.
     #[command(flatten)]
-    pub tls: Tls,
+    pub gateway: Gateway,
     /// Call each provider once with each key (GET /models, which costs nothing).
     #[arg(long)]
     pub probe: bool,
@@ -136,7 +126,8 @@ pub fn run(doctor: &Doctor) -> io::Result<ExitCode> {
     let mut findings = Findings::default();
     let default = PathBuf::from("conf/tollgate.yaml");
     // A gateway that runs may be far from its file.
-    let path = match (&doctor.config, &doctor.url) {
+    let running = doctor.gateway.named();
+    let path = match (&doctor.config, running) {
         (Some(path), _) => Some(path),
         (None, Some(_)) => None,
         (None, None) => Some(&default),
@@ -144,9 +135,8 @@ pub fn run(doctor: &Doctor) -> io::Result<ExitCode> {
     if let Some(path) = path {
         configured(path, doctor.probe, &mut findings)?;
     }
-    if let Some(url) = &doctor.url {
-        let key = doctor.key.as_deref().filter(|key| !key.is_empty());
-        running::look(url, key, &doctor.tls, &mut findings);
+    if running.is_some() {
+        running::look(&doctor.gateway, &mut findings);
     }
     let code = match findings.worst() {
         Level::Error => ExitCode::FAILURE,
@@ -209,8 +199,6 @@ fn as_text(findings: &Findings) -> String {
         }
     }
     let (errors, warnings) = (findings.count(Level::Error), findings.count(Level::Warning));
-    let many =
-        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     lines.push(format!(
         "{}, {}",
         many(errors, "error"),

@@ -6,8 +6,11 @@ use tollgate_base::clock;
 
 use super::Findings;
 use super::machine::rough;
-use crate::cli::resources::call::{Answer, Client, Tls};
+use crate::cli::resources::call::{Answer, Client, Gateway};
 use crate::cli::samples::{Sample, samples};
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The age of what is known of the store, which is read every 400 ms.
 const BEHIND: Duration = Duration::from_secs(10);
@@ -15,12 +18,13 @@ const BEHIND: Duration = Duration::from_secs(10);
 /// The age of a price feed that is no longer fetched.
 const OLD: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
-/// Looks at the gateway whose admin listener is at `url`.
-pub fn look(url: &str, key: Option<&str>, tls: &Tls, findings: &mut Findings) {
-    let client = match Client::new(url, key.unwrap_or_default(), None, tls) {
+/// Looks at a gateway by its admin listener.
+pub fn look(gateway: &Gateway, findings: &mut Findings) {
+    let client = match gateway.client(PATIENCE, None) {
         Ok(client) => client,
-        Err(error) => return findings.error("health", error, "give PEM files"),
+        Err(error) => return findings.error("health", error, "give files that can be read"),
     };
+    let url = client.url();
     match client.text("/healthz") {
         Ok((status, _)) if status.is_success() => findings.ok("health", format!("{url} lives")),
         Ok((status, _)) => {
@@ -46,7 +50,7 @@ pub fn look(url: &str, key: Option<&str>, tls: &Tls, findings: &mut Findings) {
         Err(error) => findings.error("health", error, "try again"),
     }
     metrics(&client, findings);
-    books(&client, key.is_some(), findings);
+    books(&client, findings);
 }
 
 fn metrics(client: &Client, findings: &mut Findings) {
@@ -241,8 +245,8 @@ fn judge(samples: &[Sample<'_>], findings: &mut Findings) {
 }
 
 /// Whether the books balance, as the gateway itself verifies them.
-fn books(client: &Client, has_key: bool, findings: &mut Findings) {
-    if !has_key {
+fn books(client: &Client, findings: &mut Findings) {
+    if !client.has_key() {
         let advice = "set TOLLGATE_ADMIN_KEY, or give --key";
         return findings.warning(
             "books",

@@ -26,7 +26,7 @@ use super::export::period;
 use super::ledger::{Failure, Opened, with_bank};
 use super::progress::Progress;
 use super::table::{date, plain};
-use super::{From, ended};
+use super::{From, ended, failed};
 
 /// What could not be compared, ends with this; clap's own exit code for a wrong command line is the same.
 const FAILED: u8 = 2;
@@ -139,10 +139,7 @@ pub fn run(asked: &Reconcile) -> io::Result<ExitCode> {
     // The report comes first: what cannot be read is refused before anything is opened.
     let reading = match read(asked) {
         Ok(reading) => reading,
-        Err(words) => {
-            writeln!(io::stderr(), "tollgate: {words}")?;
-            return Ok(ExitCode::from(FAILED));
-        }
+        Err(words) => return failed(words, ExitCode::from(FAILED)),
     };
     with_bank(
         &asked.config.config,

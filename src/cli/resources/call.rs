@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, FromArgMatches as _};
+use clap::Args;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Request, StatusCode};
@@ -14,18 +14,34 @@ use crate::cli::escaped;
 /// Most items of a page.
 pub const PAGE: u64 = 100;
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Most bytes of an answer: a page of resources with all their models and metadata.
 const LONGEST: u64 = 64 << 20;
 
-/// TLS to a gateway's admin listener.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Tls {
+/// Which running gateway, and who asks it.
+#[derive(Debug, Args)]
+pub struct Gateway {
+    /// A running gateway's admin listener; http://127.0.0.1:9090 where a command needs one.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TOLLGATE_ADMIN_URL",
+        hide_env_values = true
+    )]
+    url: Option<String>,
+    /// An API key of its, which a file or the environment shows to fewer.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "TOLLGATE_ADMIN_KEY",
+        hide_env_values = true
+    )]
+    key: Option<String>,
+    /// A file with the API key, instead.
+    #[arg(long, value_name = "PATH")]
+    api_key_file: Option<PathBuf>,
     /// The authorities to trust for it (PEM), instead of the system's.
     #[arg(long, value_name = "PATH", env = "TOLLGATE_ADMIN_CA")]
-    pub ca: Option<PathBuf>,
+    ca: Option<PathBuf>,
     /// The client certificate that it asks for (PEM).
     #[arg(
         long,
@@ -33,7 +49,7 @@ pub struct Tls {
         env = "TOLLGATE_ADMIN_CLIENT_CERT",
         requires = "client_key"
     )]
-    pub client_cert: Option<PathBuf>,
+    client_cert: Option<PathBuf>,
     /// The key of `--client-cert` (PEM).
     #[arg(
         long,
@@ -41,7 +57,7 @@ pub struct Tls {
         env = "TOLLGATE_ADMIN_CLIENT_KEY",
         requires = "client_cert"
     )]
-    pub client_key: Option<PathBuf>,
+    client_key: Option<PathBuf>,
 }
 
 /// What the gateway answered.
@@ -59,62 +75,44 @@ pub struct Client {
     agent: Agent,
     /// Without a `/` at its end.
     url: String,
+    /// Empty without one.
     key: String,
     /// The account to act for; `None`: the API key's own, or `default`.
     account: Option<String>,
 }
 
-impl Client {
-    /// Returns a client of the gateway that the command line names.
+impl Gateway {
+    /// Returns where its admin listener is, if that is said.
+    pub fn named(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// Returns a client of it, for an account, which waits no longer than `patience` for each answer.
     ///
     /// # Errors
-    /// When there is no API key, or its file cannot be read.
-    pub fn of(matches: &ArgMatches) -> Result<Client, String> {
-        let text = |name: &str| matches.get_one::<String>(name).cloned();
-        let key = match text("api-key-file") {
-            Some(path) => std::fs::read_to_string(&path)
-                .map_err(|error| format!("the API key cannot be read from {path}: {error}"))?,
-            None => std::env::var("TOLLGATE_ADMIN_KEY").unwrap_or_default(),
+    /// When a file cannot be read, or does not hold what it should.
+    pub fn client(&self, patience: Duration, account: Option<String>) -> Result<Client, String> {
+        let key = match &self.api_key_file {
+            Some(path) => std::fs::read_to_string(path).map_err(|error| {
+                format!(
+                    "the API key cannot be read from {}: {error}",
+                    path.display()
+                )
+            })?,
+            None => self.key.clone().unwrap_or_default(),
         };
-        let key = key.trim().to_owned();
-        if key.is_empty() {
-            return Err("an API key is needed: set TOLLGATE_ADMIN_KEY to the one that the gateway was started with, or \
-                        to one that `tollgate api-keys create` made"
-                .to_owned());
-        }
-        let url = text("url").unwrap_or_default();
-        let tls = Tls::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        Client::new(&url, &key, text("account"), &tls)
-    }
-
-    /// Returns a client of the gateway whose admin listener is at `url`, with an API key, for an account.
-    ///
-    /// # Errors
-    /// When a file of `tls` cannot be read, or does not hold what it should.
-    pub fn new(url: &str, key: &str, account: Option<String>, tls: &Tls) -> Result<Client, String> {
-        Client::within(PATIENCE, url, key, account, tls)
-    }
-
-    /// Returns the same, which waits no longer than `patience` for each answer. An empty key is none.
-    ///
-    /// # Errors
-    /// As [`Client::new`].
-    pub fn within(
-        patience: Duration,
-        url: &str,
-        key: &str,
-        account: Option<String>,
-        tls: &Tls,
-    ) -> Result<Client, String> {
-        let client = tls.client_cert.as_deref().zip(tls.client_key.as_deref());
+        let own = self.client_cert.as_deref().zip(self.client_key.as_deref());
+        let url = self.named().unwrap_or("http://127.0.0.1:9090");
         Ok(Client {
-            agent: fetch::gateway(tls.ca.as_deref(), client, patience)?,
+            agent: fetch::gateway(self.ca.as_deref(), own, patience)?,
             url: url.trim_end_matches('/').to_owned(),
-            key: key.to_owned(),
+            key: key.trim().to_owned(),
             account,
         })
     }
+}
 
+impl Client {
     /// Where the gateway is, without a `/` at its end.
     pub fn url(&self) -> &str {
         &self.url

@@ -9,15 +9,19 @@ mod show;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Args as _, Command};
+use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, FromArgMatches as _};
 use serde_json::Value;
 
-use self::call::{Answer, Client, Tls};
-use super::ended;
+use self::call::{Answer, Gateway};
+use super::failed;
 
 /// Paths whose commands are made by hand.
 const BY_HAND: [&str; 5] = ["alerts", "catalog", "credits", "ledger", "usage"];
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is said below the help of every such command.
 const HELP: &str = "\
@@ -139,7 +143,7 @@ fn verb_command(document: &Value, verb: &Verb) -> Command {
         .long_about(long)
         .after_help(HELP)
         .args(common());
-    let mut command = Tls::augment_args(command);
+    let mut command = Gateway::augment_args(command);
     if verb.path.contains("{id}") {
         let id = Arg::new("id").value_name("ID").required(true);
         command = command.arg(id.help("The resource's id"));
@@ -148,18 +152,8 @@ fn verb_command(document: &Value, verb: &Verb) -> Command {
 }
 
 /// What every command takes.
-fn common() -> [Arg; 4] {
+fn common() -> [Arg; 2] {
     [
-        Arg::new("url")
-            .long("url")
-            .env("TOLLGATE_ADMIN_URL")
-            .default_value("http://127.0.0.1:9090")
-            .hide_env_values(true)
-            .help("Where the admin listener is"),
-        Arg::new("api-key-file")
-            .long("api-key-file")
-            .value_name("PATH")
-            .help("A file with the API key, instead of TOLLGATE_ADMIN_KEY"),
         Arg::new("account")
             .long("account")
             .value_name("ID")
@@ -184,10 +178,7 @@ pub fn run(noun: &str, matches: &ArgMatches) -> Option<io::Result<ExitCode>> {
 fn done(document: &Value, verb: &Verb, matches: &ArgMatches) -> io::Result<ExitCode> {
     match carry_out(document, verb, matches) {
         Ok(code) => code,
-        Err(words) => {
-            let written = writeln!(io::stderr(), "tollgate: {words}");
-            ended(written, ExitCode::FAILURE)
-        }
+        Err(words) => failed(words, ExitCode::FAILURE),
     }
 }
 
@@ -196,7 +187,14 @@ fn carry_out(
     verb: &Verb,
     matches: &ArgMatches,
 ) -> Result<io::Result<ExitCode>, String> {
-    let client = Client::of(matches)?;
+    let gateway = Gateway::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    let account = matches.get_one::<String>("account").cloned();
+    let client = gateway.client(PATIENCE, account)?;
+    if !client.has_key() {
+        return Err("an API key is needed: set TOLLGATE_ADMIN_KEY to the one that the gateway was started with, or \
+                    to one that `tollgate api-keys create` made"
+            .to_owned());
+    }
     let body = options::body(document, &verb.operation, matches)?;
     let query = options::query(document, &verb.operation, matches)?;
     let id = matches.try_get_one::<String>("id").ok().flatten();
@@ -210,10 +208,7 @@ fn carry_out(
     };
     let json = matches.get_flag("json");
     Ok(match answer {
-        Answer::Refused(words) => ended(
-            writeln!(io::stderr(), "tollgate: {words}"),
-            ExitCode::FAILURE,
-        ),
+        Answer::Refused(words) => failed(words, ExitCode::FAILURE),
         Answer::Nothing => Ok(ExitCode::SUCCESS),
         Answer::Value(value) if json => {
             writeln!(io::stdout(), "{value:#}").map(|()| ExitCode::SUCCESS)

@@ -9,7 +9,14 @@ use serde_json::{Map, Value};
 use super::call::PAGE;
 
 /// Options that all commands have; a field of the same name is left out.
-const COMMON: [&str; 5] = ["url", "api-key-file", "account", "json", "account-id"];
+const COMMON: [&str; 6] = [
+    "url",
+    "key",
+    "api-key-file",
+    "account",
+    "json",
+    "account-id",
+];
 
 /// A field that is sent.
 struct Field {

@@ -18,8 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tollgate_base::clock;
 
-use super::ended;
-use super::resources::call::{Client, Tls};
+use super::resources::call::{Client, Gateway};
+use super::{ended, failed};
 use look::Look;
 use terminal::Screen;
 
@@ -35,28 +35,12 @@ const PLAIN: (usize, usize) = (80, usize::MAX);
 /// What to look at.
 #[derive(Debug, Args)]
 pub struct Top {
-    /// The gateway's admin listener.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "TOLLGATE_ADMIN_URL",
-        default_value = "http://127.0.0.1:9090"
-    )]
-    pub url: String,
-    /// Its API key: without one, access keys are not shown.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "TOLLGATE_ADMIN_KEY",
-        hide_env_values = true
-    )]
-    pub key: Option<String>,
+    /// Without an API key, access keys are not shown.
+    #[command(flatten)]
+    pub gateway: Gateway,
     /// The account whose access keys are shown; the default is the API key's own, or `default`.
     #[arg(long)]
     pub account: Option<String>,
-    /// TLS to it.
-    #[command(flatten)]
-    pub tls: Tls,
     /// Seconds between two readings.
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub interval: u64,
@@ -76,13 +60,9 @@ struct Away {
 
 /// Shows it until somebody has seen enough.
 pub fn run(top: &Top) -> io::Result<ExitCode> {
-    let key = top.key.as_deref().unwrap_or_default();
-    let client = match Client::within(PATIENCE, &top.url, key, top.account.clone(), &top.tls) {
+    let client = match top.gateway.client(PATIENCE, top.account.clone()) {
         Ok(client) => client,
-        Err(error) => {
-            let said = writeln!(io::stderr(), "tollgate: {error}");
-            return ended(said, ExitCode::from(2));
-        }
+        Err(error) => return failed(error, ExitCode::from(2)),
     };
     let interval = Duration::from_secs(top.interval);
     if top.once {
@@ -92,13 +72,13 @@ pub fn run(top: &Top) -> io::Result<ExitCode> {
         return stream(&client, interval);
     }
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        let words = "tollgate: this is no terminal; use --once, or --json";
-        return ended(writeln!(io::stderr(), "{words}"), ExitCode::from(2));
+        let words = "this is no terminal; use --once, or --json";
+        return failed(words, ExitCode::from(2));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let done = runtime.block_on(live(client, &top.url, interval));
+    let done = runtime.block_on(live(client, interval));
     // A reading that is under way is waited for by nobody.
     runtime.shutdown_background();
     done.map(|()| ExitCode::SUCCESS)
@@ -111,12 +91,7 @@ fn once(client: &Client, interval: Duration, json: bool) -> io::Result<ExitCode>
     });
     let view = match both {
         Ok((first, second)) => look::compare(&first, &second),
-        Err(words) => {
-            return ended(
-                writeln!(io::stderr(), "tollgate: {words}"),
-                ExitCode::FAILURE,
-            );
-        }
+        Err(words) => return failed(words, ExitCode::FAILURE),
     };
     let written = if json {
         writeln!(io::stdout(), "{view:#}")
@@ -169,7 +144,7 @@ impl History {
 }
 
 /// Draws, and asks again and again, until a key or a signal ends it.
-async fn live(client: Client, url: &str, interval: Duration) -> io::Result<()> {
+async fn live(client: Client, interval: Duration) -> io::Result<()> {
     let client = std::sync::Arc::new(client);
     let screen = Screen::enter()?;
     let mut keys = terminal::keys();
@@ -186,7 +161,7 @@ async fn live(client: Client, url: &str, interval: Duration) -> io::Result<()> {
     let mut reading: Option<JoinHandle<Result<Look, String>>> = None;
     let mut due = clock::now();
     loop {
-        let lines = frame::lines(url, view.as_ref(), away.as_ref(), screen.size());
+        let lines = frame::lines(client.url(), view.as_ref(), away.as_ref(), screen.size());
         screen.draw(&lines)?;
         let ended = futures::future::select_all(signals.iter_mut().map(|one| Box::pin(one.recv())));
         let idle = reading.is_none();
