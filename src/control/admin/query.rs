@@ -48,6 +48,12 @@ fn decoded(text: &str) -> Result<String, ApiError> {
         .map_err(|_| ApiError::new(Code::BadRequest, "the query or the form is not UTF-8"))
 }
 
+/// The first value of a parameter.
+pub(super) fn first<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p str> {
+    let found = pairs.iter().find(|(found, _)| found == name);
+    found.map(|(_, value)| &**value)
+}
+
 /// Takes all values of a parameter out of a query.
 pub(super) fn take(pairs: &mut Vec<(String, String)>, name: &str) -> Vec<String> {
     pairs

@@ -2,11 +2,10 @@
 
 use axum::http::{Method, StatusCode};
 use maud::html;
-use serde_json::Map;
 
 use super::api::Fault;
 use super::format::{day, list, text};
-use super::forms::{Form, put};
+use super::forms::Form;
 use super::view::{self, badge};
 use super::visit::{Answer, Answered, Visit};
 
@@ -61,10 +60,7 @@ async fn page(visit: &Visit, fault: Option<&Fault>) -> Answered {
 }
 
 pub(super) async fn create(visit: &Visit) -> Answered {
-    let mut body = Map::new();
-    for name in FIELDS {
-        put(&mut body, name, visit.sent(name));
-    }
+    let body = visit.body(FIELDS);
     match visit
         .change(Method::POST, "/accounts", Some(&body.into()))
         .await

@@ -6,14 +6,18 @@ use axum::response::{IntoResponse as _, Response};
 use maud::Markup;
 
 use super::api::Fault;
-use super::sessions::Id;
 use crate::admin::context::{asked, escaped};
 use crate::admin::state::AdminState;
 use crate::admin::{query, router};
 use tollgate_config::Config;
 
+/// A cookie: its name, the paths that it goes to, whether it goes along from elsewhere.
+pub(super) struct Cookie(&'static str, &'static str, &'static str);
+
 /// The cookie of a session.
-const COOKIE: &str = "tollgate-console";
+pub(super) const SESSION: Cookie = Cookie("tollgate-console", "/", "Strict");
+/// The cookie of a sign-in by the identity provider, whose step leads back.
+pub(super) const SIGNING: Cookie = Cookie("tollgate-sign-in", SIGN_IN, "Lax");
 /// Where to sign in.
 pub(super) const SIGN_IN: &str = "/console/sign-in";
 /// Where the way to the identity provider begins.
@@ -70,44 +74,39 @@ pub(super) fn is_page(target: &str) -> bool {
     plain && known
 }
 
-/// The session that a request names.
-pub(super) fn cookie(headers: &HeaderMap) -> Option<Id> {
-    value(headers, COOKIE).and_then(Id::read)
-}
-
-/// The value of a cookie of a request.
-pub(super) fn value<'a>(headers: &'a HeaderMap, cookie: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(header::COOKIE).iter();
-    let mut pairs = cookies
-        .filter_map(|cookies| cookies.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'));
-    pairs.find_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        (name == cookie).then_some(value)
-    })
-}
-
-/// The answer with a session's cookie that lasts so many seconds.
-pub(super) fn with_cookie(
-    mut response: Response,
-    state: &AdminState,
-    value: &str,
-    seconds: u64,
-) -> Response {
-    let secure = secure(state);
-    let cookie =
-        format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
+impl Cookie {
+    /// Its value in a request.
+    pub(super) fn of<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let cookies = headers.get_all(header::COOKIE).iter();
+        let mut pairs = cookies
+            .filter_map(|cookies| cookies.to_str().ok())
+            .flat_map(|cookies| cookies.split(';'));
+        pairs.find_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == self.0).then_some(value)
+        })
     }
-    response
-}
 
-/// What keeps a cookie to TLS, where browsers speak it.
-pub(super) fn secure(state: &AdminState) -> &'static str {
-    match state.scheme() {
-        "https" => "; Secure",
-        _ => "",
+    /// The answer with it, for so many seconds; where browsers speak TLS, for TLS alone.
+    pub(super) fn on(
+        &self,
+        mut response: Response,
+        state: &AdminState,
+        value: &str,
+        seconds: u64,
+    ) -> Response {
+        let Cookie(name, path, same_site) = self;
+        let secure = match state.scheme() {
+            "https" => "; Secure",
+            _ => "",
+        };
+        let cookie = format!(
+            "{name}={value}; Path={path}; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}"
+        );
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
     }
 }
 
@@ -177,12 +176,10 @@ mod tests {
     fn a_cookie_is_found_among_others() {
         let id = "A".repeat(43);
         let mut headers = HeaderMap::new();
-        let found = |headers: &HeaderMap| cookie(headers).map(|id| id.text());
+        let found = |headers: &HeaderMap| SESSION.of(headers).map(str::to_owned);
         assert_eq!(found(&headers), None);
-        let cookies = format!("a=b; {COOKIE}={id};c=d");
+        let cookies = format!("a=b; tollgate-console={id};c=d");
         headers.insert(header::COOKIE, cookies.parse().unwrap());
         assert_eq!(found(&headers), Some(id));
-        headers.insert(header::COOKIE, format!("{COOKIE}=x").parse().unwrap());
-        assert_eq!(found(&headers), None);
     }
 }

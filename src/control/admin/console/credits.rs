@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::http::Method;
 use maud::{Markup, html};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::api::Fault;
 use super::format::{cents, day, list, rough, text, time, usd};
-use super::forms::{Form, put};
+use super::forms::Form;
 use super::overview::date;
 use super::view::{self, badge};
 use super::visit::{Answer, Answered, Visit};
@@ -155,10 +155,7 @@ fn form(visit: &Visit, fault: Option<&Fault>) -> Markup {
 }
 
 pub(super) async fn grant(visit: &Visit) -> Answered {
-    let mut body = Map::new();
-    for name in FIELDS.into_iter().chain(["id"]) {
-        put(&mut body, name, visit.sent(name));
-    }
+    let body = visit.body(FIELDS.into_iter().chain(["id"]));
     match visit
         .send(Method::POST, "/credits/grants", Some(&body.into()))
         .await

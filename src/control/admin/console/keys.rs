@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::api::Fault;
 use super::format::{away, day, list, text};
-use super::forms::{Form, put, put_or_clear};
+use super::forms::{Form, put_or_clear};
 use super::key_form::{FIELDS, form};
 use super::limits;
 use super::plans;
@@ -321,8 +321,7 @@ async fn rotate_form(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>
 
 async fn rotate(visit: &Visit, kind: &Kind, id: &str) -> Answered {
     let path = format!("{}/rotate", visit::resource(kind.segment, id));
-    let mut body = Map::new();
-    put(&mut body, "gracePeriod", visit.sent("gracePeriod"));
+    let body = visit.body(["gracePeriod"]);
     match visit.send(Method::POST, &path, Some(&body.into())).await {
         Ok(key) => Ok(told(visit, kind, &key).await),
         Err(fault) => rotate_form(visit, kind, id, Some(&fault.of_form()?)).await,
@@ -330,10 +329,7 @@ async fn rotate(visit: &Visit, kind: &Kind, id: &str) -> Answered {
 }
 
 async fn create(visit: &Visit, kind: &Kind) -> Answered {
-    let mut body = Map::new();
-    for name in FIELDS {
-        put(&mut body, name, visit.sent(name));
-    }
+    let mut body = visit.body(FIELDS);
     if let Some(limits) = limits::sent(visit, &[limits::RATES]) {
         body.insert("limits".to_owned(), limits);
     }

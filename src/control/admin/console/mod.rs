@@ -37,6 +37,7 @@ mod requests;
 mod rules;
 mod sessions;
 mod snippets;
+mod sum;
 mod usage;
 mod view;
 mod visit;
@@ -55,9 +56,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 
 use self::api::{Api, Fault, From};
-use self::browser::{
-    SIGN_IN, cookie, form, html, is_own, is_page, proxy, see, to_sign_in, with_cookie,
-};
+use self::browser::{SESSION, SIGN_IN, form, html, is_own, is_page, proxy, see, to_sign_in};
 use self::oidc::Signing;
 use self::person::Acting;
 use self::sessions::{Id, Sessions, Who};
@@ -171,8 +170,7 @@ impl Console {
             .get::<ConnectInfo<SocketAddr>>()
             .unwrap_or(&ConnectInfo(SocketAddr::from(([0; 4], 0))));
         let live = parts.headers.contains_key(LIVE);
-        let asked = query.iter().find(|(name, _)| name == "account");
-        let asked = asked.map(|(_, account)| &**account);
+        let asked = query::first(&query, "account");
         let signed_in = self.signed_in(state, &parts.headers, asked, !live);
         if oidc::is_way(path) {
             return match post {
@@ -198,8 +196,8 @@ impl Console {
             return Ok(to_sign_in(&parts.uri));
         };
         let form = form(post, &parts.headers, (body, router::BODY_MAX)).await?;
-        let field = |name: &str| form.iter().find(|(found, _)| found == name);
-        if post && !field("form-token").is_some_and(|(_, token)| id.has_form_token(token)) {
+        let token = query::first(&form, "form-token");
+        if post && !token.is_some_and(|token| id.has_form_token(token)) {
             let msg = "This form is of another session: go back, load the page again, and send it once more.";
             return Err(Fault::new(StatusCode::FORBIDDEN, msg));
         }
@@ -241,7 +239,7 @@ impl Console {
         asked: Option<&str>,
         used: bool,
     ) -> Option<(Id, Acting)> {
-        let id = cookie(headers)?;
+        let id = SESSION.of(headers).and_then(Id::read)?;
         let (acting, is_sure) = match self.sessions.find(&id, used, clock::now())? {
             Who::Key(key) => {
                 let accounts = Vec::new();
@@ -269,25 +267,17 @@ impl Console {
         form: Option<&Vec<(String, String)>>,
         (query, is_in): (&[(String, String)], bool),
     ) -> Result<Response, Fault> {
-        let field = |pairs: &[(String, String)], name: &str| {
-            let found = pairs.iter().find(|(found, _)| found == name);
-            found.map(|(_, value)| value.clone()).unwrap_or_default()
-        };
         let config = state.control().config();
-        let oidc = config.admin.oidc.as_ref();
-        let next = field(form.map_or(query, Vec::as_slice), "next");
-        let next = if is_page(&next) { &*next } else { "/" };
+        let oidc = config.admin.oidc.as_ref().map(|oidc| (oidc, None));
+        let next = query::first(form.map_or(query, Vec::as_slice), "next");
+        let next = next.filter(|next| is_page(next)).unwrap_or("/");
         let Some(form) = form else {
             return Ok(match is_in {
                 true => see(next),
-                false => html(
-                    StatusCode::OK,
-                    entrance::sign_in(next, None, oidc.map(|oidc| (oidc, None))),
-                ),
+                false => html(StatusCode::OK, entrance::sign_in(next, None, oidc)),
             });
         };
-        let key = field(form, "key");
-        let key = key.trim();
+        let key = query::first(form, "key").unwrap_or_default().trim();
         let now = clock::now();
         let caller = auth::caller_with(state, address.ip(), Some(key), now)
             .and_then(|caller| auth::allow(&caller, Needs::Usage).map(|()| caller));
@@ -295,28 +285,22 @@ impl Console {
             Ok(caller) => caller,
             Err(error) => {
                 let fault = Fault::of(error);
-                return Ok(html(
-                    fault.status,
-                    entrance::sign_in(next, Some(&fault), oidc.map(|oidc| (oidc, None))),
-                ));
+                let page = entrance::sign_in(next, Some(&fault), oidc);
+                return Ok(html(fault.status, page));
             }
         };
         let (who, account) = (Who::Key(token::digest(key)), caller.account.clone());
         let id = self.sessions.begin(who, account, now);
         let id = id.map_err(|error| Fault::of(super::error::ApiError::internal(error)))?;
         log::info!("console: {} signed in from {}", caller.id, address.ip());
-        Ok(with_cookie(
-            see(next),
-            state,
-            &id.text(),
-            sessions::LONGEST.as_secs(),
-        ))
+        let lasts = sessions::LONGEST.as_secs();
+        Ok(SESSION.on(see(next), state, &id.text(), lasts))
     }
 
     fn sign_out(&self, state: &AdminState, id: &Id, caller: &Caller) -> Response {
         self.sessions.end(id);
         log::info!("console: {} signed out", caller.id);
-        with_cookie(see(SIGN_IN), state, "", 0)
+        SESSION.on(see(SIGN_IN), state, "", 0)
     }
 }
 

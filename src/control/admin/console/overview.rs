@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::api::Fault;
 use super::chart::{Bar, bars, share};
 use super::format::{change, count, list, millis, number, rough, short, text, usd};
+use super::sum::Sum;
 use super::view;
 use super::visit::{Answered, Visit};
 use crate::admin::operation::Needs;
@@ -217,28 +218,6 @@ fn latency(health: &Value) -> Markup {
     }
 }
 
-/// What one day, provider, model or key comes to.
-#[derive(Default)]
-struct Sum {
-    requests: u64,
-    errors: u64,
-    tokens: u64,
-    cost: f64,
-}
-
-impl Sum {
-    fn add(&mut self, bucket: &Value) {
-        self.requests += number(bucket, "requests");
-        self.errors += number(bucket, "errors");
-        self.tokens += number(bucket, "inputTokens") + number(bucket, "outputTokens");
-        self.cost += rough(text(bucket, "cost"));
-    }
-
-    fn cost(&self) -> String {
-        usd(&format!("{:.5}", self.cost))
-    }
-}
-
 fn charts(usage: &Value, first: u64, period: &Period) -> Markup {
     // A year of days is more than a chart can show: weeks, then.
     let step = if period.days > 90 { 7 } else { 1 };
@@ -262,11 +241,6 @@ fn charts(usage: &Value, first: u64, period: &Period) -> Markup {
     let ends = (date(first), date(first + period.days - 1));
     let ends = (&*ends.0, &*ends.1);
     let what = if step > 1 { "week" } else { "day" };
-    let most = |value: fn(&Sum) -> f64| {
-        days.values()
-            .max_by(|one, other| value(one).total_cmp(&value(other)))
-    };
-    let requests = |sum: &Sum| rough(&sum.requests.to_string());
     let bar = |value: f64, bad: u64, day: u64, said: String| Bar {
         value,
         bad: rough(&bad.to_string()),
@@ -280,18 +254,19 @@ fn charts(usage: &Value, first: u64, period: &Period) -> Markup {
                 count(sum.requests),
                 count(sum.errors)
             );
-            bar(requests(sum), sum.errors, *day, said)
+            bar(rough(&sum.requests.to_string()), sum.errors, *day, said)
         })
         .collect();
     let by_cost: Vec<Bar> = days
         .iter()
-        .map(|(day, sum)| bar(sum.cost, 0, *day, sum.cost()))
+        .map(|(day, sum)| bar(rough(&sum.cost()), 0, *day, usd(&sum.cost())))
         .collect();
-    let most_requests = most(requests).map_or(0, |sum| sum.requests);
-    let most_cost = most(|sum| sum.cost).map(Sum::cost).unwrap_or_default();
+    let busiest = days.values().map(|sum| sum.requests).max();
+    let dearest = days.values().max_by_key(|sum| sum.cost);
+    let most_cost = dearest.map(|sum| usd(&sum.cost())).unwrap_or_default();
     html! {
         div.charts {
-            (bars(&format!("Requests by {what}, errors in red"), &by_requests, &short(most_requests), ends))
+            (bars(&format!("Requests by {what}, errors in red"), &by_requests, &short(busiest.unwrap_or_default()), ends))
             (bars(&format!("Cost by {what}"), &by_cost, &most_cost, ends))
         }
         details {
@@ -302,8 +277,8 @@ fn charts(usage: &Value, first: u64, period: &Period) -> Markup {
                         th scope="row" { (date(first + day)) }
                         td.n { (count(sum.requests)) }
                         td.n { (count(sum.errors)) }
-                        td.n { (count(sum.tokens)) }
-                        td.n { (sum.cost()) }
+                        td.n { (count(sum.tokens())) }
+                        td.n { (usd(&sum.cost())) }
                     }
                 }
             }))
@@ -339,8 +314,8 @@ fn ranking(caption: &str, heading: &str, usage: &Value, name: impl Fn(&str) -> M
                     td.wide { (share(rough(&sum.requests.to_string()), rough(&all.to_string()))) }
                     td.n { (count(sum.requests)) }
                     td.n { (count(sum.errors)) }
-                    td.n.wide { (short(sum.tokens)) }
-                    td.n { (sum.cost()) }
+                    td.n.wide { (short(sum.tokens())) }
+                    td.n { (usd(&sum.cost())) }
                 }
             }
         }))

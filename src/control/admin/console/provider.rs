@@ -33,10 +33,7 @@ pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered
     match (post, rest) {
         (false, [id]) => show(visit, id, None, None).await,
         (true, [id, "test"]) => {
-            let mut body = Map::new();
-            for name in TESTED {
-                put(&mut body, name, visit.sent(name));
-            }
+            let body = visit.body(TESTED);
             let path = format!("{}/test", visit::resource("providers", id));
             match visit.send(Method::POST, &path, Some(&body.into())).await {
                 Ok(result) => show(visit, id, None, Some(&result)).await,

@@ -3,11 +3,11 @@
 use axum::http::{Method, StatusCode};
 use futures::try_join;
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::api::Fault;
 use super::format::{away, count, countdown, list, millis, number, text, texts};
-use super::forms::{Form, put};
+use super::forms::Form;
 use super::provider::{self, page_of};
 use super::view::{self, badge};
 use super::visit::{self, Answer, Answered, Visit};
@@ -300,10 +300,7 @@ fn form(visit: &Visit, providers: &[&Value], fault: Option<&Fault>) -> Markup {
 }
 
 async fn create(visit: &Visit) -> Answered {
-    let mut body = Map::new();
-    for name in FIELDS {
-        put(&mut body, name, visit.sent(name));
-    }
+    let body = visit.body(FIELDS);
     match visit
         .send(Method::POST, "/provider-keys", Some(&body.into()))
         .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use maud::Markup;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use super::api::{Api, Fault, From};
@@ -55,12 +55,20 @@ pub(super) struct Visit {
 impl Visit {
     /// A parameter of the query; empty if it is not there.
     pub(super) fn asked(&self, name: &str) -> &str {
-        first(&self.query, name)
+        query::first(&self.query, name).unwrap_or_default()
     }
 
     /// A field of the form; empty if it is not there.
     pub(super) fn sent(&self, name: &str) -> &str {
-        first(&self.form, name).trim()
+        query::first(&self.form, name).unwrap_or_default().trim()
+    }
+
+    /// What was sent in these fields, as a body; nothing of those that were left empty.
+    pub(super) fn body<'n>(&self, fields: impl IntoIterator<Item = &'n str>) -> Map<String, Value> {
+        let sent = fields.into_iter().map(|name| (name, self.sent(name)));
+        sent.filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| (name.to_owned(), text.into()))
+            .collect()
     }
 
     /// The account that is acted for, where the caller may choose one.
@@ -151,15 +159,9 @@ impl Visit {
 pub(super) fn cursor(answer: &Value) -> Option<(&'static str, String)> {
     let (_, next) = answer["nextPageUri"].as_str()?.split_once('?')?;
     let pairs = query::pairs(next).ok()?;
-    CURSORS.into_iter().find_map(|name| {
-        let (_, value) = pairs.iter().find(|(found, _)| found == name)?;
-        Some((name, value.clone()))
-    })
-}
-
-fn first<'a>(pairs: &'a [(String, String)], name: &str) -> &'a str {
-    let found = pairs.iter().find(|(found, _)| found == name);
-    found.map_or("", |(_, value)| value)
+    CURSORS
+        .into_iter()
+        .find_map(|name| Some((name, query::first(&pairs, name)?.to_owned())))
 }
 
 /// The parameters that have a value.

@@ -13,21 +13,22 @@ mod provider;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 
 use self::provider::{Failure, Provider, Sign};
 use super::api::{self, Fault};
-use super::browser::{self, BEGIN, SIGN_IN, html, is_page, see};
+use super::browser::{BEGIN, SESSION, SIGNING, html, is_page, see};
 use super::person::plain;
 use super::sessions::{self, Id, Who};
 use super::{Console, entrance};
 use crate::admin::auth;
 use crate::admin::context::{base, escaped};
 use crate::admin::error::ApiError;
+use crate::admin::query;
 use crate::admin::state::AdminState;
 use tollgate_base::clock;
 use tollgate_config::Oidc;
@@ -35,8 +36,7 @@ use tollgate_config::secrets::token;
 
 /// Where the provider leads back to.
 const CALLBACK: &str = "/console/sign-in/callback";
-/// The cookie in between, and how many seconds it lasts.
-const COOKIE: &str = "tollgate-sign-in";
+/// How many seconds the cookie in between lasts.
 const LASTS: u64 = 600;
 /// Longest code of a provider, in bytes.
 const CODE_MAX: usize = 4_096;
@@ -77,8 +77,7 @@ pub(super) fn is_way(path: &str) -> bool {
 
 impl Step<'_> {
     fn field(&self, name: &str) -> &str {
-        let found = self.query.iter().find(|(found, _)| found == name);
-        found.map_or("", |(_, value)| value)
+        query::first(self.query, name).unwrap_or_default()
     }
 
     /// The sign-in again, with what is wrong.
@@ -109,7 +108,7 @@ impl Console {
         let config = state.control().config();
         let oidc = config.admin.oidc.as_ref().ok_or_else(api::missing)?;
         let begins = parts.uri.path() == BEGIN;
-        let cookie = browser::value(&parts.headers, COOKIE).unwrap_or_default();
+        let cookie = SIGNING.of(&parts.headers).unwrap_or_default();
         let (id, kept) = cookie.split_once('.').unwrap_or((cookie, ""));
         let mut step = Step {
             state,
@@ -129,7 +128,7 @@ impl Console {
             (true, _) => self.goes(&step).await,
             (false, Some(id)) if step.is_of(&id) => {
                 let answer = self.returns(&step, id).await?;
-                Ok(with_cookie(answer, state, "", 0))
+                Ok(SIGNING.on(answer, state, "", 0))
             }
             (false, _) => Ok(step.refused(&stale())),
         }
@@ -142,7 +141,7 @@ impl Console {
         Ok(match asked.await {
             Ok(to) => {
                 let value = format!("{}.{}", id.text(), escaped(&step.next));
-                with_cookie(see(&to), step.state, &value, LASTS)
+                SIGNING.on(see(&to), step.state, &value, LASTS)
             }
             Err(fault) => step.refused(&fault),
         })
@@ -182,7 +181,7 @@ impl Console {
         // After a redirect it would still be the provider's step, with which the session's cookie does not go.
         let page = html(StatusCode::OK, entrance::onwards(&step.next));
         let lasts = sessions::LONGEST.as_secs();
-        Ok(browser::with_cookie(page, state, &session.text(), lasts))
+        Ok(SESSION.on(page, state, &session.text(), lasts))
     }
 
     /// Asks the provider, on a thread that may wait.
@@ -245,17 +244,4 @@ fn stale() -> Fault {
     let msg =
         "This sign-in was not begun in this browser, or more than ten minutes ago. Try again.";
     Fault::new(StatusCode::FORBIDDEN, msg)
-}
-
-/// The answer with the cookie of a sign-in under way that lasts so many seconds.
-fn with_cookie(mut response: Response, state: &AdminState, value: &str, seconds: u64) -> Response {
-    let secure = browser::secure(state);
-    // It must go with the provider's step, too, which leads back.
-    let cookie = format!(
-        "{COOKIE}={value}; Path={SIGN_IN}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"
-    );
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
 }
