@@ -1,4 +1,4 @@
-//! The journal's directory: `lock`, `replica`, and one directory for each life, `<epoch>/<n>.log`.
+//! The journal's directory: `lock`, `replica`, and one directory for each life, `<epoch>/lock` and `<epoch>/<n>.log`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
@@ -15,11 +15,9 @@ const FINISHED: &str = ".finished";
 /// start.
 pub(super) const TOLD: &str = ".told";
 
-/// Holds the journal for this process, as long as it lives.
+/// Holds the journal for this process, as long as it lives, and for one that it is handed to.
 #[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
-}
+pub(super) struct Lock(pub(super) File);
 
 impl Lock {
     /// Takes it; the directory is made if need be.
@@ -34,12 +32,43 @@ impl Lock {
             .open(&path)
             .map_err(JournalError::io("open", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(JournalError::InUse {
                 dir: dir.to_owned(),
             }),
             Err(TryLockError::Error(error)) => Err(JournalError::io("lock", &path)(error)),
         }
+    }
+}
+
+/// Who has the directory of a life.
+pub(super) enum Claim {
+    /// This process, as long as the file is open; older versions made none.
+    Ours(Option<File>),
+    /// Another process, which lives it or replays it: it has let go of it once this file can be locked.
+    Theirs(File),
+}
+
+/// Has a new life's directory held for whoever lives it.
+pub(super) fn hold(life: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600);
+    let file = file.open(life.join("lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Claims the directory of an earlier life, to replay it.
+pub(super) fn claim(life: &Path) -> Result<Claim, JournalError> {
+    let path = life.join("lock");
+    let file = match OpenOptions::new().write(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Claim::Ours(None)),
+        opened => opened.map_err(JournalError::io("open", &path))?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Claim::Ours(Some(file))),
+        Err(TryLockError::WouldBlock) => Ok(Claim::Theirs(file)),
+        Err(TryLockError::Error(error)) => Err(JournalError::io("lock", &path)(error)),
     }
 }
 
@@ -74,7 +103,11 @@ pub(super) fn numbers(dir: &Path, suffix: &str) -> Result<Vec<u64>, JournalError
 pub(super) fn sweep(dir: &Path) -> Result<(), JournalError> {
     for epoch in numbers(dir, FINISHED)? {
         let path = dir.join(format!("{epoch}{FINISHED}"));
-        fs::remove_dir_all(&path).map_err(JournalError::io("delete", &path))?;
+        match fs::remove_dir_all(&path) {
+            // Another process of this replica is deleting it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(JournalError::io("delete", &path))?,
+        }
     }
     Ok(())
 }

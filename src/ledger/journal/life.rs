@@ -4,6 +4,7 @@
 //! Examining and reading change nothing on disk: a record that was cut short stays where it is until the life is
 //! finished.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,8 +29,10 @@ pub struct Life {
     whole: bool,
     truncated: Option<Truncated>,
     records: u64,
-    /// While this exists, no other process takes the journal.
+    /// While this exists, no other process takes the journal,
     _lock: Arc<Lock>,
+    /// nor this life of it.
+    _held: Option<File>,
 }
 
 /// A record at the end of a life that was cut short, and so is left out.
@@ -92,11 +95,12 @@ impl Pages {
 }
 
 impl Life {
-    /// Examines the directory of a life: `None` if nothing was ever recorded there.
+    /// Examines the directory of a life, which is `held`: `None` if nothing was ever recorded there.
     pub(super) fn examine(
         dir: PathBuf,
         epoch: u64,
         lock: Arc<Lock>,
+        held: Option<File>,
     ) -> Result<Option<Life>, JournalError> {
         let numbers = directory::numbers(&dir, ".log")?;
         let whole = numbers.first() == Some(&1);
@@ -129,6 +133,7 @@ impl Life {
             truncated: examined.truncated,
             records: examined.records,
             _lock: lock,
+            _held: held,
         }))
     }
 

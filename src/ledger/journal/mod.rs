@@ -1,11 +1,15 @@
 //! A replica's append-only record of what it promised and settled; what a restart replays.
 //!
 //! ```text
-//! <dir>/lock                one process at a time
+//! <dir>/lock                one gateway at a time
 //! <dir>/replica             who this replica is, and its last epoch
+//! <dir>/<epoch>/lock        whoever lives a life, or replays it
 //! <dir>/<epoch>/<n>.log     a life's segments, each preallocated
 //! <dir>/<epoch>.told/       a life that the bank has all of, kept for a while
 //! ```
+//!
+//! A gateway is one process, or several of which one has taken over from the other: the lock is handed on, each has a life
+//! and a replica's name of its own, and what one leaves the next replays once it has ended ([`Journal::succeed`]).
 //!
 //! Each start is a new *life* with a directory and a random nonce of its own; earlier lives are read, and deleted when
 //! they have been dealt with, but never written to. A record is in the kernel when [`Journal::append`] returns, so that the
@@ -21,7 +25,9 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod life;
+mod living;
 mod mapping;
+mod open;
 mod options;
 mod record;
 mod replica;
@@ -48,11 +54,12 @@ pub(crate) use error::JournalError;
 pub(crate) use frame::MAX_RECORD;
 pub(crate) use life::Pages;
 pub use life::{Life, Truncated};
+pub use living::Living;
 pub use options::{Fsync, Options};
 pub(crate) use record::OwnedRecord;
 pub use record::{Entry, Held, Record};
 
-use directory::Lock;
+use directory::{Claim, Lock};
 use durable::Durable;
 use frame::{Frame, PREFIX};
 use segment::{Fresh, HEADER};
@@ -117,6 +124,8 @@ pub struct Journal {
     /// An append failed.
     failed: AtomicBool,
     lock: Arc<Lock>,
+    /// Keeps others from replaying this life.
+    _held: fs::File,
 }
 
 thread_local! {
@@ -125,81 +134,6 @@ thread_local! {
 }
 
 impl Journal {
-    /// Takes the directory for this process, begins a new life, and lists the earlier ones whose records are still
-    /// there, oldest first.
-    ///
-    /// # Errors
-    /// `JournalError`; nothing was changed then, unless it is the file system that failed while the new life began.
-    /// A full disk is such a failure: without a first segment there is no life.
-    pub fn open(dir: &Path, options: Options) -> Result<(Journal, Vec<Life>), JournalError> {
-        let lock = Arc::new(Lock::take(dir)?);
-        let last = replica::read(dir)?;
-        let epochs = directory::numbers(dir, "")?;
-        let (mut lives, mut empty) = (Vec::new(), Vec::new());
-        for epoch in &epochs {
-            let path = dir.join(epoch.to_string());
-            match Life::examine(path.clone(), *epoch, Arc::clone(&lock))? {
-                Some(life) => lives.push(life),
-                None => empty.push(path),
-            }
-        }
-        directory::sweep(dir)?;
-        // Nothing was recorded there. Without this, a gateway that cannot start fills the disk with preallocated room.
-        for path in empty {
-            directory::discard(&path).map_err(JournalError::io("delete", &path))?;
-        }
-        let before = epochs.last().copied().max(last.map(|last| last.epoch));
-        let holder = Holder {
-            replica: match last {
-                Some(last) => last.replica,
-                None => random(dir)?,
-            },
-            epoch: (before.unwrap_or(0) + 1).max(options.least_epoch),
-        };
-        replica::write(dir, holder)?;
-        let journal = Journal::begin(dir, holder, options, lock)?;
-        Ok((journal, lives))
-    }
-
-    fn begin(
-        dir: &Path,
-        holder: Holder,
-        options: Options,
-        lock: Arc<Lock>,
-    ) -> Result<Journal, JournalError> {
-        let life = dir.join(holder.epoch.to_string());
-        // Within bounds that fit.
-        let segment_bytes = options.segment_bytes.clamp(LEAST, MOST);
-        let segment_bytes = u32::try_from(segment_bytes).unwrap_or(u32::MAX);
-        let nonce = random(dir)?;
-        let first = || {
-            directory::make(&life)?;
-            fs::File::open(dir)?.sync_all()?;
-            Fresh::create(&life, (holder, nonce), 1, segment_bytes)
-        };
-        let first = first().map_err(JournalError::io("make the first segment in", &life))?;
-        let journal = Journal {
-            tail: Mutex::new(Tail::new(first, segment_bytes.into())),
-            dir: life,
-            holder,
-            nonce,
-            name: Mutex::new((holder, nonce)),
-            keep: options.keep,
-            reading: Mutex::new(()),
-            fsync: options.fsync,
-            segment_bytes,
-            durable: Durable::default(),
-            upkeep: Mutex::new(()),
-            cramped: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-            lock,
-        };
-        if let Err(error) = journal.prepare() {
-            log::warn!("journal: {error}");
-        }
-        Ok(journal)
-    }
-
     /// Returns who this life of the replica is.
     pub fn holder(&self) -> Holder {
         self.holder
@@ -244,7 +178,12 @@ impl Journal {
         let dir = self.dir();
         let examine = |epoch: u64| {
             let path = dir.join(format!("{epoch}{}", directory::TOLD));
-            Life::examine(path, epoch, Arc::clone(&self.lock))
+            let examined = match directory::claim(&path) {
+                Ok(Claim::Theirs(_)) => Ok(None),
+                Ok(Claim::Ours(held)) => Life::examine(path, epoch, Arc::clone(&self.lock), held),
+                Err(error) => Err(error),
+            };
+            examined
                 .inspect_err(|error| log::warn!("{error}"))
                 .ok()
                 .flatten()

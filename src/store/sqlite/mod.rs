@@ -7,7 +7,8 @@
 //! can lose the last transactions, never the file's consistency. [`Synchronous::Full`] loses none of them, for an
 //! fsync each.
 //!
-//! One gateway opens a database at a time and holds a lock on `<path>.lock`; commands work beside it. Time is
+//! One gateway opens a database at a time and holds a lock on `<path>.lock`; commands work beside it, and so does a process
+//! that takes over from it, to which it hands the lock: as replicas share a Redis. Time is
 //! the process's ([`crate::Moment`]); the file says what it was last.
 
 mod error;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use crate::Access;
 
-pub use open::STATEMENTS;
+pub use open::{STATEMENTS, lock_path};
 pub use worker::{At, Worker};
 
 /// How [`Worker::open`] opens.

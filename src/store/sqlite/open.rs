@@ -47,7 +47,12 @@ pub(super) struct Opened {
     pub lock: Option<File>,
 }
 
-pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> {
+/// Opens it; a gateway takes the lock, unless the one before it has handed that over.
+pub(super) fn open(
+    path: &Path,
+    options: Options,
+    handed: Option<File>,
+) -> Result<Opened, StoreError> {
     let failed = |error: io::Error| {
         StoreError::Away(format!(
             "the database {} cannot be opened: {error}",
@@ -55,9 +60,10 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
         ))
     };
     let path = make(path).map_err(failed)?;
-    let lock = match options.access {
-        Access::Gateway => Some(lock(&path)?),
-        Access::Command => None,
+    let lock = match (handed, options.access) {
+        (Some(handed), _) => Some(handed),
+        (None, Access::Gateway) => Some(lock(&path)?),
+        (None, Access::Command) => None,
     };
     let connection = connect(&path, options)?;
     Ok(Opened {
@@ -88,10 +94,15 @@ fn private() -> OpenOptions {
     options
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+/// Returns where the lock of a database is, whose path is without links.
+pub fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let name = PathBuf::from(name);
+    name.into()
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let name = lock_path(path);
     let away = |error: io::Error| {
         StoreError::Away(format!(
             "the lock {} cannot be taken: {error}",
@@ -238,7 +249,7 @@ mod tests {
             timeout: Duration::from_secs(10),
             synchronous: Synchronous::Normal,
         };
-        let opened = open(&path, options).unwrap();
+        let opened = open(&path, options, None).unwrap();
         seen(&opened.connection).unwrap()
     }
 

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -126,7 +127,7 @@ pub struct Worker {
     path: PathBuf,
     timeout: Duration,
     /// Let go after the thread has ended, so that the next gateway finds the file closed.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Worker {
@@ -137,11 +138,23 @@ impl Worker {
     /// [`StoreError::Corrupt`] if it is not a database, or one of a newer version of this program;
     /// [`StoreError::Away`] if the file cannot be opened or written.
     pub fn open(path: &Path, options: Options) -> Result<Worker, StoreError> {
+        Worker::succeed(path, options, None)
+    }
+
+    /// Opens a database beside the gateway that has `handed` over its [`Worker::lock`], if one has.
+    ///
+    /// # Errors
+    /// As [`Worker::open`].
+    pub fn succeed(
+        path: &Path,
+        options: Options,
+        handed: Option<File>,
+    ) -> Result<Worker, StoreError> {
         let open::Opened {
             connection,
             path,
             lock,
-        } = open::open(path, options)?;
+        } = open::open(path, options, handed)?;
         let timeout = options.timeout;
         let (jobs, inbox) = mpsc::channel();
         // A damaged file says so when it is used.
@@ -169,13 +182,22 @@ impl Worker {
             thread: Some(thread),
             path,
             timeout,
-            _lock: lock,
+            lock,
         })
     }
 
     /// Returns where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the path of a gateway's lock, and the lock, for a process that takes over; `None` for a command.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn lock(&self) -> io::Result<Option<(PathBuf, File)>> {
+        let lock = self.lock.as_ref().map(File::try_clone).transpose()?;
+        Ok(lock.map(|lock| (open::lock_path(&self.path), lock)))
     }
 
     /// Carries out something that only reads, unless it takes too long.

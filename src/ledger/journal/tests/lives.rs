@@ -92,8 +92,50 @@ fn a_life_without_records_leaves_nothing() {
         .into_iter()
         .map(|(path, _)| path.strip_prefix(dir.path()).unwrap().to_owned())
         .collect();
-    let expected = ["6", "6/1.log", "6/2.log", "lock", "replica"].map(PathBuf::from);
+    let expected = ["6", "6/1.log", "6/2.log", "6/lock", "lock", "replica"].map(PathBuf::from);
     assert_eq!(names, expected);
+}
+
+#[test]
+fn what_is_lived_beside_a_successor_is_its_to_replay_at_the_end() {
+    let dir = dir();
+    let (old, _) = open(dir.path());
+    append(&old, &cut("a", 1));
+    let succeed = |lock| Journal::succeed(dir.path(), SMALL, lock).unwrap();
+    let (new, lives, mut living) = succeed(old.lock().unwrap());
+    let own = old.holder();
+    assert!(lives.is_empty() && living.len() == 1);
+    assert_ne!(new.holder().replica, own.replica);
+    assert!(new.holder().epoch > own.epoch);
+    let first = living.remove(0);
+    assert!(!first.has_ended());
+    append(&old, &cut("a", 2));
+    let (newest, lives, living) = succeed(new.lock().unwrap());
+    assert!(lives.is_empty() && living.len() == 2);
+    drop(old);
+    assert!(first.has_ended());
+    let life = first.left().unwrap().unwrap();
+    assert_eq!(life.holder(), own);
+    assert_eq!(records(&life), [cut("a", 1), cut("a", 2)]);
+    assert!(
+        living.iter().all(|living| !living.has_ended()),
+        "it is being replayed"
+    );
+    life.set_aside().unwrap();
+    drop(new);
+    for living in living {
+        assert!(living.has_ended());
+        assert!(
+            living.left().unwrap().is_none(),
+            "nothing was recorded, or it was dealt with"
+        );
+    }
+    let taken = Journal::open(dir.path(), SMALL).err();
+    assert!(
+        matches!(taken, Some(JournalError::InUse { .. })),
+        "{taken:?}"
+    );
+    drop(newest);
 }
 
 #[test]
