@@ -90,6 +90,7 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Check(from) => cli::check::run(&from.config),
         cli::Command::Doctor(doctor) => cli::doctor::run(&doctor),
         cli::Command::Top(top) => cli::top::run(&top),
+        cli::Command::Upgrade(upgrade) => cli::upgrade::run(&upgrade),
         cli::Command::Schema => cli::schema(),
         cli::Command::Key(cli::KeyCommand::New(new)) => cli::key::new(&new),
         cli::Command::Catalog(command) => cli::catalog::run(&command),

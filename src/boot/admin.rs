@@ -1,16 +1,13 @@
 //! The admin listener, and what it shows of this process.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use tokio::net::TcpStream;
-
-use super::{BootError, beside, fetch, listen};
+use super::upgrade::Upgrade;
+use super::{BootError, beside, fetch};
 use crate::metrics::{Metrics, Seen, Spread, StatusClass};
-use crate::proxy::{self, Shared};
+use crate::proxy::{self, Drain, Shared, Stage};
 use tollgate_base::clock;
 use tollgate_config::Config;
 use tollgate_control::Control;
@@ -28,8 +25,9 @@ pub fn serve(
     shared: &Arc<Shared>,
     control: &Arc<Control>,
     database: Option<&Database>,
+    listener: TcpListener,
+    upgrade: Arc<Upgrade>,
 ) -> Result<(), BootError> {
-    let listener = listen(config.admin.listen, "admin.listen")?;
     let process = Arc::new(Process {
         shared: shared.clone(),
         control: control.clone(),
@@ -38,9 +36,9 @@ pub fn serve(
             .listen
             .first()
             .map(|address| reachable(*address)),
-        listening: AtomicBool::new(false),
+        upgrade,
     });
-    let state = AdminState::new(control.clone(), process.clone(), database)
+    let state = AdminState::new(control.clone(), process, database)
         .with_public_url(config.admin.public_url.as_deref())
         .with_fetch(Arc::new(fetch::exchange));
     let (refreshed, read) = (shared.clone(), control.clone());
@@ -48,24 +46,19 @@ pub fn serve(
         metrics.store_read(read.read_at_ms());
         export_health(&refreshed, metrics);
     });
-    let tls = config.proxy.tls.iter().flat_map(|tls| &tls.listen);
-    let proxy: Vec<SocketAddr> = config.proxy.listen.iter().chain(tls).copied().collect();
+    let drain = shared.drain.clone();
     beside("admin", async move {
-        tokio::spawn(async move {
-            accepting(&proxy).await;
-            process.listening.store(true, Ordering::Release);
-        });
-        admin::serve(listener, state, std::future::pending()).await
+        // Until what was asked last is answered.
+        let _line = drain.line();
+        admin::serve(listener, state, left(drain.clone())).await
     })
 }
 
-/// Waits until something listens on each of the addresses.
-async fn accepting(addresses: &[SocketAddr]) {
-    for address in addresses {
-        let address = reachable(*address);
-        while TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+/// Waits until another process has taken over; one that stops answers to the end.
+pub async fn left(drain: Arc<Drain>) {
+    let leaves = |stage: &Stage| *stage == Stage::Leaving;
+    if drain.watch().wait_for(leaves).await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -86,8 +79,7 @@ struct Process {
     control: Arc<Control>,
     /// Where the proxy listens without TLS, as this machine reaches it.
     plain: Option<SocketAddr>,
-    /// Whether the proxy accepts connections.
-    listening: AtomicBool,
+    upgrade: Arc<Upgrade>,
 }
 
 impl admin::Process for Process {
@@ -95,8 +87,6 @@ impl admin::Process for Process {
         let because = |reason: &str| Readiness::NotReady(vec![reason.to_owned()]);
         if self.shared.drain.ends().is_some() {
             because("shutting down")
-        } else if !self.listening.load(Ordering::Acquire) {
-            because("starting: the proxy does not listen yet")
         } else if !self.control.is_complete() {
             because("the store of keys cannot be read yet")
         } else {
@@ -133,6 +123,10 @@ impl admin::Process for Process {
 
     fn probe(&self, trial: &Trial) -> Vec<Tried> {
         super::trial::probe(trial)
+    }
+
+    fn upgrade(&self) -> Result<u32, String> {
+        self.upgrade.start()
     }
 
     fn converse(&self, chat: &Chat) -> Result<Answered, String> {

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::handover::Handover;
 use super::ledger::Office;
 use super::{BootError, clocks, database, system};
 use crate::metrics::Metrics;
 use tollgate_config::Config;
 use tollgate_control::{Control, store};
-use tollgate_store::{Access, Database, StoreError};
+use tollgate_store::{Database, StoreError};
 
 /// Pause between two sweeps of old entries out of the audit log.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
@@ -35,6 +36,7 @@ pub fn start(
     config: &Arc<Config>,
     office: Option<&Office>,
     metrics: &Arc<Metrics>,
+    handover: &Handover,
 ) -> Result<Started, BootError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,7 +48,7 @@ pub fn start(
         None if config.needs_store() => {
             // Opening may spawn tasks, which needs the runtime.
             let _entered = runtime.enter();
-            Some(database::open(&config.ledger, Access::Gateway).map_err(ledger)?)
+            Some(database::take(&config.ledger, handover).map_err(ledger)?)
         }
         None => None,
     };

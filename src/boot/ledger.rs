@@ -1,10 +1,15 @@
 //! Opens the ledger, and keeps it working on a thread of its own: grants, the past, the flusher, retention.
 
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
+use super::handover::Handover;
 use super::{BootError, cooldowns, database, system};
 use crate::proxy::{Published, Shared};
 use tollgate_base::clock;
@@ -13,13 +18,16 @@ use tollgate_config::{Account, Config, WhenUnreachable};
 use tollgate_ledger::Ledger;
 use tollgate_ledger::bank;
 use tollgate_ledger::bank::Bank;
-use tollgate_ledger::journal::{Fsync, Journal, Life, Options};
+use tollgate_ledger::journal::{Fsync, Journal, Life, Living, Options};
 use tollgate_ledger::till::{Flusher, Observer, Policy, Rhythm, Till, WhenAway, grant};
 use tollgate_store::redis::Cooldowns;
-use tollgate_store::{Access, Database, StoreError};
+use tollgate_store::{Database, StoreError};
 
 /// How often old usage events are forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// Pause between two looks whether another process has ended.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Longest time for the last reports to the bank.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -46,7 +54,11 @@ pub struct Office {
 /// # Errors
 /// When the bank's store or the journal is in use by another process, is corrupt, or is of a newer version.
 /// A bank that only cannot be reached is no error: requests are refused until it can.
-pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Office>, BootError> {
+pub fn open(
+    config: &Config,
+    observer: Arc<dyn Observer>,
+    handover: &Handover,
+) -> Result<Option<Office>, BootError> {
     let settings = &config.ledger;
     if settings.credits == Credits::Off {
         return Ok(None);
@@ -57,8 +69,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
         .map_err(system("cannot start a runtime"))?;
     let database = {
         let _entered = runtime.enter();
-        database::open(settings, Access::Gateway)
-            .map_err(|error| BootError::Ledger(error.to_string()))?
+        database::take(settings, handover).map_err(|error| BootError::Ledger(error.to_string()))?
     };
     let bank = bank::on(&database);
     let options = Options {
@@ -71,8 +82,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Option<Offic
         keep: settings.lease,
         ..Options::default()
     };
-    let (journal, past) = Journal::open(&settings.journal, options)
-        .map_err(|error| BootError::Ledger(error.to_string()))?;
+    let (journal, past) = journal(&settings.journal, options, handover)?;
     let rhythm = Rhythm {
         flush: settings.flush,
         lease: settings.lease,
@@ -156,6 +166,36 @@ impl Office {
     }
 }
 
+/// What earlier lives left, and those that another process still lives.
+type Past = (Vec<Life>, Vec<Living>);
+
+/// Begins a life in the journal, beside the process that has handed it over if one has.
+fn journal(
+    dir: &Path,
+    options: Options,
+    handover: &Handover,
+) -> Result<(Journal, Past), BootError> {
+    let failed = |error: &dyn Display| BootError::Ledger(error.to_string());
+    let lock_path = |dir: PathBuf| dir.join("lock");
+    let handed = fs::canonicalize(dir).ok();
+    let handed = handed.and_then(|dir| handover.lock(&lock_path(dir)));
+    let (journal, past) = match handed {
+        Some(lock) => {
+            let taken = Journal::succeed(dir, options, lock);
+            let (journal, lives, living) = taken.map_err(|error| failed(&error))?;
+            (journal, (lives, living))
+        }
+        None => {
+            let (journal, lives) = Journal::open(dir, options).map_err(|error| failed(&error))?;
+            (journal, (lives, Vec::new()))
+        }
+    };
+    let kept = || io::Result::Ok((fs::canonicalize(dir)?, journal.lock()?));
+    let (path, lock) = kept().map_err(system("the journal's lock cannot be handed on"))?;
+    handover.keep_lock(&lock_path(path), lock);
+    Ok((journal, past))
+}
+
 fn policy(config: &Config) -> Policy {
     Policy {
         enforced: config.ledger.credits == Credits::Enforced,
@@ -184,7 +224,7 @@ struct Working {
 async fn work(
     working: Working,
     flusher: Arc<Flusher>,
-    past: Vec<Life>,
+    (past, living): Past,
     first: Change,
     changes: mpsc::UnboundedReceiver<Change>,
     stopping: watch::Receiver<bool>,
@@ -193,6 +233,10 @@ async fn work(
         let flusher = flusher.clone();
         tokio::spawn(async move { flusher.settle_past(past).await })
     };
+    let mut heirs = JoinSet::new();
+    for living in living {
+        heirs.spawn(inherit(flusher.clone(), living));
+    }
     let audit = {
         let flusher = flusher.clone();
         tokio::spawn(async move { flusher.audit().await })
@@ -200,8 +244,21 @@ async fn work(
     let keep = tokio::spawn(keep(working, first, changes));
     flusher.run(stopping).await;
     replay.abort();
+    heirs.abort_all();
     audit.abort();
     keep.abort();
+}
+
+/// Replays what another process of this gateway leaves, once it has ended.
+async fn inherit(flusher: Arc<Flusher>, living: Living) {
+    while !living.has_ended() {
+        tokio::time::sleep(LOOK).await;
+    }
+    match tokio::task::spawn_blocking(move || living.left()).await {
+        Ok(Ok(left)) => flusher.settle_past(left.into_iter().collect()).await,
+        Ok(Err(error)) => log::error!("what the process before this one left is not told: {error}"),
+        Err(error) => log::error!("what the process before this one left is not read: {error}"),
+    }
 }
 
 /// Gives grants as the newest configuration names them, and forgets old events.
@@ -266,116 +323,4 @@ async fn forget(working: &Working, retention: Duration) -> Result<(), StoreError
 }
 
 #[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-    use parking_lot::Mutex;
-    use tollgate_config::types;
-    use tollgate_ledger::NanoUsd;
-    use tollgate_ledger::bank::{Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
-
-    use super::*;
-
-    /// Is away for one account, has lost another's books, and notes who of the rest was given something.
-    #[derive(Default)]
-    struct Fickle(Mutex<Vec<String>>);
-
-    #[async_trait]
-    impl Bank for Fickle {
-        async fn grant(&self, account: &str, _: &NewGrant) -> Result<bool, StoreError> {
-            match account {
-                "away" => Err(StoreError::Away("away".to_owned())),
-                "spoilt" => Err(StoreError::Corrupt("spoilt".to_owned())),
-                _ => {
-                    self.0.lock().push(account.to_owned());
-                    Ok(true)
-                }
-            }
-        }
-
-        async fn exchange(&self, _: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
-            Vec::new()
-        }
-        async fn accounts(&self) -> Result<Vec<String>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn books(&self, _: &str) -> Result<Books, StoreError> {
-            Ok(Books::default())
-        }
-        async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn used(&self, _: &str, _: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn events(
-            &self,
-            _: &str,
-            _: u64,
-            _: u64,
-            _: usize,
-        ) -> Result<Vec<Events>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
-            Ok(())
-        }
-    }
-
-    fn change(accounts: &[&str]) -> Change {
-        let with_grant = |id: &&str| Account {
-            spec: types::Account {
-                id: (*id).to_owned(),
-                ..types::Account::default()
-            },
-            grants: vec![NewGrant {
-                id: "welcome".to_owned(),
-                amount: NanoUsd::DOLLAR,
-                expires_after: None,
-                note: String::new(),
-            }],
-        };
-        Change {
-            accounts: accounts.iter().map(with_grant).collect(),
-            retention: Duration::from_secs(60),
-        }
-    }
-
-    #[tokio::test]
-    async fn one_account_without_books_does_not_keep_the_others_waiting() {
-        let bank = Fickle::default();
-        give(&bank, &change(&["a", "spoilt", "b"]).accounts).await;
-        assert_eq!(*bank.0.lock(), ["a", "b"]);
-    }
-
-    #[tokio::test]
-    async fn only_the_newest_configuration_is_given() {
-        let dir = tempfile::tempdir().unwrap();
-        let settings = tollgate_config::Ledger {
-            bank: tollgate_config::BankChoice::Sqlite {
-                path: dir.path().join("tollgate.db"),
-            },
-            ..Default::default()
-        };
-        let bank = Arc::new(Fickle::default());
-        let working = Working {
-            bank: bank.clone(),
-            database: database::open(&settings, Access::Gateway).unwrap(),
-        };
-        let (changes, changed) = mpsc::unbounded_channel();
-        let keep = tokio::spawn(keep(working, change(&["away", "first"]), changed));
-        // It waits for a bank that is away when the next ones come.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        for accounts in [&["second"], &["third"]] {
-            assert!(changes.send(change(accounts)).is_ok());
-        }
-        for _ in 0..500 {
-            if !bank.0.lock().is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(*bank.0.lock(), ["third"]);
-        drop(changes);
-        keep.await.unwrap();
-    }
-}
+mod tests;

@@ -1,10 +1,12 @@
 //! Starts every part of the gateway, in the order in which they depend on each other, and stops them again.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use self::feeds::Feeder;
+use self::handover::Handover;
+use self::upgrade::Upgrade;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::traces::{self, Traces};
 use crate::metrics::{Metrics, process_log};
@@ -23,13 +25,16 @@ mod cooldowns;
 pub mod database;
 pub mod feeds;
 pub mod fetch;
+mod handover;
 pub mod kept;
 mod ledger;
 mod proxy;
 mod reload;
 mod stop;
+mod systemd;
 pub mod trial;
 mod trust;
+pub mod upgrade;
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,15 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> BootError {
 /// When the configuration has faults, an address is taken, or the system refuses something.
 pub fn run(path: &Path) -> Result<(), BootError> {
     process_log::init().map_err(|error| BootError::Internal(error.to_string()))?;
+    let handover = Arc::new(Handover::receive()?);
+    let served = start(path, &handover);
+    if let Err(error) = &served {
+        handover.fail(error);
+    }
+    served
+}
+
+fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
     if let Err(error) = tollgate_base::forbid_core_dumps() {
         log::warn!("core dumps, which would hold keys, cannot be forbidden: {error}");
     }
@@ -86,8 +100,8 @@ pub fn run(path: &Path) -> Result<(), BootError> {
         .map_err(system("cannot open the access log"))?;
     let traces = trace(&config, &metrics)?;
     let config = Arc::new(config);
-    let office = ledger::open(&config, metrics.clone())?.map(Arc::new);
-    let (control, database) = control::start(&config, office.as_deref(), &metrics)?;
+    let office = ledger::open(&config, metrics.clone(), handover)?.map(Arc::new);
+    let (control, database) = control::start(&config, office.as_deref(), &metrics, handover)?;
     warn(&config, &control);
     let (publisher, published) = Publisher::channel();
     let shared = Arc::new(Shared {
@@ -123,11 +137,33 @@ pub fn run(path: &Path) -> Result<(), BootError> {
     )?;
     // Only now: what it writes to disk has to be watched.
     feed_reader.start()?;
-    serve_demo(&config)?;
-    proxy::try_listeners(&config)?;
-    admin::serve(&config, &shared, &control, database.as_ref())?;
-    alerts::start(&shared, &control, database.as_ref())?;
-    proxy::serve(&config, &shared, office)
+    let demo = config.demo.map(|at| handover.listen(at, "demo.listen"));
+    let demo = demo.transpose()?;
+    let sockets = proxy::listen(&config, handover)?;
+    let listener = handover.listen(config.admin.listen, "admin.listen")?;
+    handover.close_rest();
+    let server = proxy::server(&config, &shared, sockets)?;
+    if handover.succeeds() {
+        upgrade::wait_for(&control, database.as_ref())?;
+        handover.ready()?;
+    } else {
+        systemd::notify("READY=1");
+    }
+    let upgrade = Arc::new(Upgrade::new(handover.clone(), shared.drain.clone()));
+    if let Some(demo) = demo {
+        let leaving = admin::left(shared.drain.clone());
+        beside("demo", async move {
+            tollgate_demo::serve(tokio::net::TcpListener::from_std(demo)?, leaving).await?;
+            // Answers under way go on.
+            std::future::pending().await
+        })?;
+    }
+    let (database, again) = (database.as_ref(), upgrade.clone());
+    admin::serve(&config, &shared, &control, database, listener, again)?;
+    alerts::start(&shared, &control, database)?;
+    let on_signal = stop::OnSignal::new(shared, office, upgrade, config.proxy.drain);
+    proxy::run(server, on_signal);
+    Ok(())
 }
 
 /// Logs the configuration's warnings: what is legal and probably not meant. That it has no access keys is left out if
@@ -187,26 +223,4 @@ where
         })
         .map_err(system("cannot start a thread"))?;
     Ok(())
-}
-
-fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BootError> {
-    TcpListener::bind(address).map_err(|source| BootError::Listen {
-        address,
-        setting,
-        source,
-    })
-}
-
-fn serve_demo(config: &Config) -> Result<(), BootError> {
-    let Some(address) = config.demo else {
-        return Ok(());
-    };
-    let listener = listen(address, "demo.listen")?;
-    listener
-        .set_nonblocking(true)
-        .map_err(system("cannot serve the demo provider"))?;
-    beside("demo", async move {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        tollgate_demo::serve(listener, std::future::pending()).await
-    })
 }

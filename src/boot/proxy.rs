@@ -1,41 +1,76 @@
 //! The proxy's listeners, and the server that runs until a signal says stop.
 
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd as _;
 use std::sync::Arc;
 
-use pingora_core::apps::HttpServerOptions;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora_core::apps::{HttpServerOptions, ServerApp};
 use pingora_core::server::configuration::ServerConf;
-use pingora_core::server::{RunArgs, Server};
+use pingora_core::server::{Fds, ListenFds, RunArgs, Server, ShutdownWatch};
+use pingora_core::services;
 use pingora_core::services::listening::Service;
 use pingora_proxy::http_proxy;
 
-use super::ledger::Office;
-use super::{BootError, listen, stop, system, trust};
+use super::handover::Handover;
+use super::stop::{self, OnSignal};
+use super::{BootError, system, trust};
 use crate::proxy::{Bounded, Gateway, Shared, Tls};
 use tollgate_config::Config;
 
 /// Idle upstream connections kept, over all providers.
 const UPSTREAM_POOL: usize = 1024;
 
-/// Tries the proxy's addresses, as Pingora would not say that one cannot be had. To be done before anybody looks whether the
-/// proxy listens. All are held at once: two of which one covers the other could each be had alone.
+/// The proxy's sockets, by their addresses.
+pub type Sockets = Vec<(SocketAddr, TcpListener)>;
+
+/// Listens on the proxy's addresses; whoever connects waits until [`run`] accepts.
 ///
 /// # Errors
 /// The address that cannot be listened on.
-pub fn try_listeners(config: &Config) -> Result<(), BootError> {
+pub fn listen(config: &Config, handover: &Handover) -> Result<Sockets, BootError> {
     let plain = config.proxy.listen.iter();
     let plain = plain.map(|address| (*address, "proxy.listen"));
     let tls = config.proxy.tls.iter().flat_map(|tls| &tls.listen);
     let all = plain.chain(tls.map(|address| (*address, "proxy.tls.listen")));
-    let tried: Result<Vec<_>, _> = all.map(|(at, setting)| listen(at, setting)).collect();
-    tried.map(drop)
+    all.map(|(at, setting)| Ok((at, handover.listen(at, setting)?)))
+        .collect()
 }
 
-/// Serves until a signal says stop; does not return before the process ends.
-pub fn serve(
+/// A service on sockets that are listened on already: Pingora passes on what it was handed by ways of its own.
+struct Bound<A> {
+    service: Service<A>,
+    sockets: ListenFds,
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> services::Service for Bound<A> {
+    async fn start_service(
+        &mut self,
+        _: Option<ListenFds>,
+        shutdown: ShutdownWatch,
+        listeners_per_fd: usize,
+    ) {
+        let sockets = Some(self.sockets.clone());
+        let service = &mut self.service;
+        services::Service::start_service(service, sockets, shutdown, listeners_per_fd).await;
+    }
+
+    fn name(&self) -> &str {
+        services::Service::name(&self.service)
+    }
+}
+
+/// Makes all that serves on these sockets; [`run`] sets it to work.
+///
+/// # Errors
+/// When the system refuses a file.
+pub fn server(
     config: &Config,
     shared: &Arc<Shared>,
-    office: Option<Arc<Office>>,
-) -> Result<(), BootError> {
+    sockets: Sockets,
+) -> Result<Server, BootError> {
     let authorities = trust::Bundle::if_needed()
         .map_err(system("cannot write the bundled certificate authorities"))?;
     let conf = ServerConf {
@@ -64,25 +99,29 @@ pub fn serve(
         shared: shared.clone(),
         tls: Tls::of(&config.proxy),
     };
-    let mut proxy = Service::new("proxy".to_owned(), app);
-    for address in &config.proxy.listen {
-        proxy.add_tcp(&address.to_string());
-        log::info!("listening on http://{address}");
-    }
-    if let Some(tls) = &config.proxy.tls {
-        for address in &tls.listen {
+    let mut service = Service::new("proxy".to_owned(), app);
+    let mut bound = Fds::new();
+    for (address, socket) in sockets {
+        let scheme = match config.proxy.listen.contains(&address) {
+            true => "http",
             // Pingora would wait for handshakes by a clock of its own, before a connection is counted.
-            proxy.add_tcp(&address.to_string());
-            log::info!("listening on https://{address}");
-        }
+            false => "https",
+        };
+        let name = address.to_string();
+        service.add_tcp(&name);
+        bound.add(name, socket.into_raw_fd());
+        log::info!("listening on {scheme}://{address}");
     }
-    server.add_service(proxy);
-    server.run(RunArgs {
-        shutdown_signal: Box::new(stop::OnSignal::new(
-            shared.clone(),
-            office,
-            config.proxy.drain,
-        )),
+    server.add_service(Bound {
+        service,
+        sockets: Arc::new(Mutex::new(bound)),
     });
-    Ok(())
+    Ok(server)
+}
+
+/// Serves until a signal says stop, or another process takes over; does not return before the process ends.
+pub fn run(server: Server, on_signal: OnSignal) {
+    server.run(RunArgs {
+        shutdown_signal: Box::new(on_signal),
+    });
 }

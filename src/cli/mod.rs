@@ -20,6 +20,7 @@ mod samples;
 pub mod secrets;
 mod table;
 pub mod top;
+pub mod upgrade;
 pub mod usage;
 
 use std::fmt::Display;
@@ -53,6 +54,7 @@ pub enum Command {
     #[command(after_help = "Signals:
   SIGHUP     load the configuration again (a changed file is noticed by itself)
   SIGTERM    stop accepting, let running answers finish (proxy.drain), then end
+  SIGUSR2    have a new process take over (tollgate upgrade says what becomes of it)
 
 Examples:
   tollgate run
@@ -93,6 +95,20 @@ Examples:
   tollgate top --json | jq .requests.perSecond"
     )]
     Top(top::Top),
+    /// Have a new process of the program take over from the running one, without a cut.
+    ///
+    /// It is started as the running one was, from the same path, which may be another version by now. Both serve until
+    /// the old one's last answer has ended, or `proxy.drain` has passed.
+    #[command(
+        after_help = "Exit codes: 0 the new process serves, 1 it did not come up (the old one goes on) or the gateway was not
+reached, 2 the command line is not valid.
+
+Examples:
+  install tollgate-new /usr/local/bin/tollgate && TOLLGATE_ADMIN_KEY=… tollgate upgrade
+  tollgate upgrade --url http://127.0.0.1:9090
+  systemctl kill --signal=USR2 --kill-whom=main tollgate     without a key; the log says the rest"
+    )]
+    Upgrade(upgrade::Upgrade),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = "Examples:
   tollgate schema > tollgate.schema.json

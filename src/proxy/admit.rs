@@ -33,7 +33,7 @@ pub fn enter(
     keeps: Option<&mut Busy>,
     has: &mut Vec<Share>,
 ) -> Result<InFlight, GatewayError> {
-    if shared.drain.ends().is_some() {
+    if shared.drain.refuses() {
         return Err(GatewayError::shutting_down());
     }
     let connections = caller.snapshot.config.proxy.max_connections;

@@ -69,7 +69,7 @@ pub use aside::Room;
 pub use connection::{Bounded, Tls};
 pub use context::Context;
 pub use cooldowns::{Published, Publisher};
-pub use drain::Drain;
+pub use drain::{Drain, Stage};
 pub use explain::explain;
 pub use notices::Notices;
 pub use peers::Peers;

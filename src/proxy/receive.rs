@@ -37,7 +37,9 @@ pub async fn request(
     // Pingora's own is a minute, which would end the pauses that a longer one allows.
     session.set_read_timeout(Some(patience));
     // Off already if the client wants it closed, or its framing makes it unsafe to go on.
-    if session.downstream_session.get_keepalive().is_some() {
+    if shared.drain.ends().is_some() {
+        session.set_keepalive(None);
+    } else if session.downstream_session.get_keepalive().is_some() {
         session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
     }
     ctx.keeps = kept(session.req_header_mut());
@@ -76,9 +78,6 @@ async fn walk(
         return Ok(Walked::Answered);
     }
     let destination = local::destination(session.req_header())?;
-    if shared.drain.ends().is_some() {
-        session.set_keepalive(None);
-    }
     let key = authenticate::caller(&session.req_header().headers, &snapshot)?;
     let caller = &*ctx.caller.insert(Caller {
         aside: shared.room.of(&key.account),

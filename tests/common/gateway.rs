@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tollgate_store::{Access, Database};
 use super::client::Version;
 use super::fake::{Fake, Wire};
 use super::faketime::Clock;
+use super::process::is_alive;
 use super::requests::token;
 use super::{PATIENCE, TOKEN, certs, free_port};
 
@@ -29,6 +31,9 @@ const TRIES: usize = 3;
 
 /// What a gateway says whose port somebody else has.
 const TAKEN: &str = "Address already in use";
+
+/// Runs a program whose standard input is a socket with that as descriptor 3.
+const ACTIVATED: &str = r#"exec 3<&0 </dev/null; export LISTEN_PID=$$; exec "$0" "$@""#;
 
 /// A running gateway; dropping it ends the process, and shows its output if the test is failing. If it is not, no
 /// credential may be in what the process wrote.
@@ -42,6 +47,8 @@ pub struct Gateway {
     /// Whether they do by TLS.
     admin_tls: bool,
     child: Child,
+    /// Processes that took over, the newest last.
+    successors: Vec<u32>,
     binary: PathBuf,
     dir: TempDir,
     env: Vec<(String, String)>,
@@ -54,6 +61,8 @@ pub struct Builder {
     binary: PathBuf,
     config: Value,
     tls: bool,
+    linked: bool,
+    activated: bool,
     env: Vec<(String, String)>,
 }
 
@@ -71,6 +80,8 @@ impl Gateway {
             binary: env!("CARGO_BIN_EXE_tollgate").into(),
             config,
             tls: false,
+            linked: false,
+            activated: false,
             env: Vec::new(),
         }
     }
@@ -136,9 +147,10 @@ impl Gateway {
         get(self, path).map(|(_, body)| body).unwrap_or_default()
     }
 
-    /// The process id.
+    /// The id of the process, or of the one that took over last.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        let newest = self.successors.last().copied();
+        newest.unwrap_or_else(|| self.child.id())
     }
 
     /// Whether the process still runs.
@@ -156,12 +168,32 @@ impl Gateway {
 
     /// Asks the process to stop (SIGTERM), and waits until it has.
     pub async fn stop(&mut self) {
-        signal(self.pid(), "TERM");
-        let child = &mut self.child;
+        let pid = self.pid();
+        signal(pid, "TERM");
         assert!(
-            super::eventually(PATIENCE, || matches!(child.try_wait(), Ok(Some(_)))).await,
+            super::eventually(PATIENCE, || !is_alive(pid)).await,
             "it does not stop"
         );
+    }
+
+    /// Waits until one more process has taken over, which is the gateway's from then on; returns the one before.
+    pub async fn succeeded(&mut self) -> u32 {
+        let (before, known) = (self.pid(), self.successors.len());
+        let mut all = Vec::new();
+        let more = super::eventually(PATIENCE, || {
+            let output = self.output();
+            let lines = output.lines();
+            let parts = lines.filter_map(|line| {
+                line.split_once("upgrade: process ")?
+                    .1
+                    .split_once(" has taken over")
+            });
+            all = parts.map(|(pid, _)| pid.parse().unwrap()).collect();
+            all.len() > known
+        });
+        assert!(more.await, "nobody has taken over:\n{}", self.output());
+        self.successors = all;
+        before
     }
 
     /// Starts the process again where it was, after [`Gateway::kill`] or [`Gateway::stop`].
@@ -169,7 +201,8 @@ impl Gateway {
         let end = tollgate_base::clock::now() + PATIENCE;
         loop {
             let before = self.output().matches(TAKEN).count();
-            self.child = launch(&self.binary, &self.dir, &self.env);
+            self.child = launch(&self.binary, &self.dir, &self.env, None);
+            self.successors.clear();
             let Err(why) = ready(self).await else { return };
             // Somebody else has the port for a moment, as another test's connection may.
             let taken = self.output().matches(TAKEN).count() > before;
@@ -217,6 +250,9 @@ impl Drop for Gateway {
         }
         drop(self.child.kill());
         drop(self.child.wait());
+        for pid in self.successors.iter().filter(|pid| is_alive(**pid)) {
+            signal(*pid, "KILL");
+        }
         if !std::thread::panicking() {
             self.assert_discreet();
         }
@@ -247,6 +283,18 @@ impl Builder {
     /// Another binary than this build's.
     pub fn binary(mut self, binary: impl Into<PathBuf>) -> Builder {
         self.binary = binary.into();
+        self
+    }
+
+    /// Runs the binary through the link `tollgate` in the gateway's directory.
+    pub fn linked(mut self) -> Builder {
+        self.linked = true;
+        self
+    }
+
+    /// Hands the process the socket that it listens on, as systemd does.
+    pub fn activated(mut self) -> Builder {
+        self.activated = true;
         self
     }
 
@@ -340,14 +388,21 @@ impl Builder {
             "tollgate.yaml",
             &text.replace("{dir}", dir.path().to_str().unwrap()),
         );
-        let child = launch(&self.binary, &dir, &self.env);
+        let mut binary = self.binary.clone();
+        if self.linked {
+            std::os::unix::fs::symlink(&binary, file("tollgate")).unwrap();
+            binary = file("tollgate");
+        }
+        let socket = self.activated.then(|| TcpListener::bind(address).unwrap());
+        let child = launch(&binary, &dir, &self.env, socket);
         Gateway {
             address,
             tls,
             admin,
             admin_tls: config["admin"]["tls"].is_object(),
             child,
-            binary: self.binary.clone(),
+            successors: Vec::new(),
+            binary,
             dir,
             env: self.env.clone(),
             credentials: credentials(&self.config),
@@ -368,7 +423,12 @@ fn credentials(config: &Value) -> Vec<String> {
 }
 
 /// Starts the binary in its directory; what it writes is added to what is there.
-fn launch(binary: &Path, dir: &TempDir, env: &[(String, String)]) -> Child {
+fn launch(
+    binary: &Path,
+    dir: &TempDir,
+    env: &[(String, String)],
+    socket: Option<TcpListener>,
+) -> Child {
     let output = |name: &str| {
         let file = File::options()
             .create(true)
@@ -376,13 +436,25 @@ fn launch(binary: &Path, dir: &TempDir, env: &[(String, String)]) -> Child {
             .open(dir.path().join(name));
         file.unwrap()
     };
-    Command::new(binary)
+    let mut command = match socket {
+        None => Command::new(binary),
+        Some(_) => Command::new("sh"),
+    };
+    let input = match socket {
+        None => Stdio::null(),
+        Some(socket) => {
+            command.args(["-c", ACTIVATED]).arg(binary);
+            command.env("LISTEN_FDS", "1");
+            OwnedFd::from(socket).into()
+        }
+    };
+    command
         .arg("run")
         .arg("--config")
         .arg(dir.path().join("tollgate.yaml"))
         .current_dir(dir.path())
         .envs(env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(output("stdout"))
         .stderr(output("stderr"))
         .spawn()

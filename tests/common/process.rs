@@ -52,6 +52,12 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Whether a process lives; one that has ended need not be waited for.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 fn spawn(dir: &Path, arguments: &[String], env: &[(&str, String)]) -> (Child, u32) {
     let program =
         std::env::var("TOLLGATE_TEST_REDIS").unwrap_or_else(|_| "redis-server".to_owned());
@@ -144,8 +150,7 @@ impl Process {
     }
 
     fn is_alive(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
-        stat.is_ok_and(|stat| !stat.contains(") Z "))
+        is_alive(self.pid)
     }
 
     pub fn url(&self) -> String {

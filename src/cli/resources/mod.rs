@@ -18,7 +18,7 @@ use self::call::{Answer, Gateway};
 use super::failed;
 
 /// Paths whose commands are made by hand.
-const BY_HAND: [&str; 5] = ["alerts", "catalog", "credits", "ledger", "usage"];
+const BY_HAND: [&str; 6] = ["alerts", "catalog", "credits", "ledger", "upgrade", "usage"];
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -78,6 +78,12 @@ pub trait Process: Send + Sync {
     /// Calls a provider to see whether it works. Blocks until it is known, each call for some seconds at most.
     fn probe(&self, trial: &Trial) -> Vec<Tried>;
 
+    /// Has a new process of the program take over; returns its id. Blocks until it has, for a minute at most.
+    ///
+    /// # Errors
+    /// Why it has not: this process goes on then.
+    fn upgrade(&self) -> Result<u32, String>;
+
     /// Sends a chat completion to this replica's proxy. Blocks until the answer begins.
     ///
     /// # Errors

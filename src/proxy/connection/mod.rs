@@ -25,6 +25,7 @@ use pingora_core::server::ShutdownWatch;
 use pingora_timeout::timeout;
 use tokio::io::AsyncWriteExt as _;
 
+use super::drain::Stage;
 use super::opening::id_headers;
 use super::receive::new_request_id;
 use super::shared::Shared;
@@ -60,6 +61,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
+        let _line = self.shared.drain.line();
         let (patience, most) = {
             let snapshot = self.shared.snapshot.load();
             let limits = &snapshot.config.proxy;
@@ -83,7 +85,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
             _ => stream,
         };
         let mut connection = Connection::new(stream, patience);
-        let mut stopping = shutdown.clone();
+        let mut stage = self.shared.drain.watch();
         // What Pingora keeps from one request to the next.
         let mut kept: Option<HttpPersistentSettings> = None;
         let mut idle = patience;
@@ -95,7 +97,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
             let begun = tokio::select! {
                 biased;
                 begun = connection.next(idle, limit) => begun,
-                _ = stopping.wait_for(|stopping| *stopping) => return None,
+                _ = stage.wait_for(|stage| *stage == Stage::Stopping) => return None,
                 () = given_away(&mut place) => return None,
             };
             match begun {

@@ -117,12 +117,12 @@ impl Gate {
         let mut left = state.left.take()?;
         left.look(state.observer(), now);
         state.left = Some(left);
-        state.left_by(now, self.drain.ends().is_some())
+        state.left_by(now, self.drain.refuses())
     }
 
     /// Returns what has ended the reading by now, if something has.
     pub fn left_by(&self, now: Instant) -> Option<Ended> {
-        let stops = self.drain.ends().is_some();
+        let stops = self.drain.refuses();
         self.state.lock().left_by(now, stops)
     }
 
@@ -138,7 +138,7 @@ impl Gate {
 
     /// Waits until the process is stopping.
     pub async fn draining(&self) {
-        self.drain.begun().await;
+        self.drain.stopping().await;
     }
 }
 

@@ -109,7 +109,7 @@ fn admit(
     busy: Option<&mut Busy>,
 ) -> Result<Arc<AccessKey>, GatewayError> {
     let key = authenticate::caller(headers, snapshot)?;
-    if shared.drain.ends().is_some() {
+    if shared.drain.refuses() {
         return Err(GatewayError::shutting_down());
     }
     if let (Some(most), Some(busy)) = (snapshot.config.proxy.max_connections, busy) {

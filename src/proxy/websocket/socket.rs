@@ -13,6 +13,7 @@ use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use pingora_core::apps::HttpServerApp;
 use pingora_timeout::timeout;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -26,6 +27,7 @@ use super::history::History;
 use super::memory::{Gathering, Memory};
 use super::turn::{Piece, Turns};
 use crate::proxy::connection::{Connection, Place, given_away};
+use crate::proxy::drain::Stage;
 use crate::proxy::timer::Timer;
 use lanes::{Answer, Waiting};
 use tollgate_base::clock;
@@ -63,8 +65,9 @@ pub(super) struct Socket<A> {
     /// When something was asked for, or a turn ended, last.
     active: Instant,
     ping_at: Instant,
-    /// The process is stopping.
-    draining: bool,
+    /// What it has heard that the process is doing, and what it will hear.
+    heard: Stage,
+    stage: watch::Receiver<Stage>,
     /// It has lived for as long as one may.
     too_old: bool,
 }
@@ -120,6 +123,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
             .max_frame_size(Some(most_bytes));
         let ws = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         let now = clock::now();
+        let stage = memory.shared.drain.watch();
         Socket {
             memory,
             gathering,
@@ -137,7 +141,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
             born: now,
             active: now,
             ping_at: now + PING,
-            draining: false,
+            heard: Stage::Serving,
+            stage,
             too_old: false,
         }
     }
@@ -181,7 +186,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
             None => tokio::select! {
                 Some((number, piece)) = self.answers.next(), if !self.answers.is_empty() => Woken::Answer(number, piece),
                 message = self.ws.next() => Woken::Message(message),
-                () = self.memory.shared.drain.begun(), if !self.draining => Woken::Drain,
+                _ = self.stage.wait_for(|stage| *stage > self.heard) => Woken::Drain,
                 () = given_away(place) => Woken::GivenAway,
                 () = self.timer.sleep(now, wake) => Woken::Time,
             },
@@ -191,9 +196,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
             Woken::Answer(number, None) => self.end(number).await?,
             Woken::Message(message) => self.message(message).await?,
             Woken::Drain => {
-                self.draining = true;
-                let refusal = Refusal::from(&GatewayError::shutting_down());
-                self.refuse_waiting(&refusal).await?;
+                self.heard = self.memory.shared.drain.stage();
+                if self.heard == Stage::Stopping {
+                    let refusal = Refusal::from(&GatewayError::shutting_down());
+                    self.refuse_waiting(&refusal).await?;
+                }
             }
             Woken::GivenAway => return Err(Over::Close(CloseCode::Again, "others want its place")),
             Woken::Time => self.look_at_clock().await?,
@@ -202,7 +209,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
         if !self.is_idle() {
             return Ok(());
         }
-        if self.draining {
+        // Who has just come when another process takes over gets its first answer yet.
+        let ends = match self.heard {
+            Stage::Serving => false,
+            Stage::Leaving => self.active > self.born,
+            Stage::Stopping => true,
+        };
+        if ends {
             return Err(Over::Close(CloseCode::Away, "the gateway is shutting down"));
         }
         if self.too_old {

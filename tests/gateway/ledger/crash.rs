@@ -1,11 +1,10 @@
 //! `kill -9` at random moments under load: whoever got a whole answer paid for it once, everybody else
 //! at most once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tollgate_ledger::events::stored;
 
 use super::*;
 use crate::common::fake::{Fake, Wire};
@@ -71,26 +70,8 @@ async fn whatever_is_killed_is_charged_once() {
     let books = bank.books("default").await.unwrap();
     assert_eq!(books.faults(), Vec::<String>::new());
     assert_eq!(books.lent(), NanoUsd::ZERO, "{:#?}", books.allotments);
-    let batches = bank
-        .events("default", 0, u64::MAX, usize::MAX)
-        .await
-        .unwrap();
-    let mut charged: HashMap<String, (usize, bool)> = HashMap::new();
-    let mut cost = NanoUsd::ZERO;
-    for batch in &batches {
-        for event in stored::decode(batch).unwrap() {
-            let event = serde_json::to_value(event.shown()).unwrap();
-            if event["isFinalAttempt"] != true {
-                continue;
-            }
-            let id = event["requestId"].as_str().unwrap().to_owned();
-            let entry = charged.entry(id).or_default();
-            entry.0 += 1;
-            entry.1 |= event["orphaned"] == true;
-        }
-    }
+    let charged = charged(&gateway).await;
     let total = totals(&gateway).await;
-    cost += total.cost;
     let seen = seen.lock();
     let orphans = charged.values().filter(|(_, orphaned)| *orphaned).count();
     println!(
@@ -124,7 +105,7 @@ async fn whatever_is_killed_is_charged_once() {
         .filter(|id| !seen.sent.contains(*id))
         .collect();
     assert!(unknown.is_empty(), "charged and never sent: {unknown:?}");
-    assert_eq!(cost, books.spent);
+    assert_eq!(total.cost, books.spent);
     assert_eq!(
         total.requests,
         charged.len() as u64,

@@ -16,12 +16,14 @@ mod power;
 mod race;
 mod start;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank;
+use tollgate_ledger::events::stored;
 use tollgate_ledger::bank::{Bank, Books, Day, Rollup};
 
 use crate::common;
@@ -72,6 +74,26 @@ pub async fn books(gateway: &Gateway, spent: NanoUsd) -> Books {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// How often each request was charged, by its id, and whether as an orphan.
+pub async fn charged(gateway: &Gateway) -> HashMap<String, (usize, bool)> {
+    let bank = bank(gateway);
+    let events = bank.events("default", 0, u64::MAX, usize::MAX).await;
+    let mut charged: HashMap<String, (usize, bool)> = HashMap::new();
+    for batch in events.unwrap() {
+        for event in stored::decode(&batch).unwrap() {
+            let event = serde_json::to_value(event.shown()).unwrap();
+            if event["isFinalAttempt"] != true {
+                continue;
+            }
+            let id = event["requestId"].as_str().unwrap().to_owned();
+            let entry = charged.entry(id).or_default();
+            entry.0 += 1;
+            entry.1 |= event["orphaned"] == true;
+        }
+    }
+    charged
 }
 
 /// The sum of all totals.

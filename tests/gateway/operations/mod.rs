@@ -17,4 +17,5 @@ mod start;
 mod stop;
 mod traces;
 mod trust;
+mod upgrade;
 mod upstream;

@@ -40,6 +40,36 @@ async fn a_process_that_stops_says_so_and_lets_turns_end() {
 }
 
 #[tokio::test]
+async fn a_process_that_hands_over_serves_what_waits() {
+    let (open, gate) = watch::channel(true);
+    let fake = gated(gate).await;
+    let mut gateway = builder(&fake).start().await;
+    let mut idle = Socket::open(&gateway).await;
+    idle.completed(json!({"input": "hi"})).await;
+    let mut fresh = Socket::open(&gateway).await;
+    let mut busy = Socket::open(&gateway).await;
+    open.send_replace(false);
+    busy.create(json!({"input": "hi"})).await;
+    busy.create(json!({"input": "waits"})).await;
+    assert!(eventually(PATIENCE, || fake.count() == 2).await);
+    signal(gateway.pid(), "USR2");
+    gateway.succeeded().await;
+    assert_eq!(idle.closed().await, Some(1001));
+    open.send_replace(true);
+    for _ in 0..2 {
+        let last = busy.turn().await.pop().unwrap();
+        assert_eq!(kind(&last), "response.completed", "{last}");
+    }
+    assert_eq!(busy.closed().await, Some(1001));
+    fresh.completed(json!({"input": "hi"})).await;
+    assert_eq!(fresh.closed().await, Some(1001));
+    assert!(eventually(PATIENCE, || !gateway.is_running()).await);
+    assert_eq!(gateway.exit_code(), Some(0));
+    let mut next = Socket::open(&gateway).await;
+    next.completed(json!({"input": "hi"})).await;
+}
+
+#[tokio::test]
 async fn one_that_is_old_enough_ends_after_its_turn() {
     let (open, gate) = watch::channel(false);
     let fake = gated(gate).await;

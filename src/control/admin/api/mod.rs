@@ -27,6 +27,7 @@ mod provider_keys;
 mod providers;
 mod resource;
 mod transactions;
+mod upgrade;
 mod usage;
 mod words;
 
@@ -54,5 +55,6 @@ pub(super) fn operations() -> Vec<Operation> {
     all.extend(alerts::operations());
     all.extend(audit_log::operations());
     all.extend(catalog::operations());
+    all.extend(upgrade::operations());
     all
 }

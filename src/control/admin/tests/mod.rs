@@ -72,6 +72,10 @@ impl Process for Around {
         Vec::new()
     }
 
+    fn upgrade(&self) -> Result<u32, String> {
+        Err("there is no program".to_owned())
+    }
+
     fn converse(&self, _: &chat::Chat) -> Result<chat::Answered, String> {
         Err("there is no proxy".to_owned())
     }

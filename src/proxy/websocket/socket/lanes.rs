@@ -14,6 +14,7 @@ use super::{Over, Socket};
 use crate::proxy::aside::LARGE;
 use crate::proxy::authenticate;
 use crate::proxy::connection::Place;
+use crate::proxy::drain::Stage;
 use crate::proxy::shares::Share;
 use crate::proxy::websocket::answer::Running;
 use crate::proxy::websocket::history::Said;
@@ -75,7 +76,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
 
     /// Whether there is room for one more turn.
     fn enter(&mut self, lane: &Option<Arc<str>>, create: &Create) -> Result<(), Refusal> {
-        if self.draining {
+        if self.heard == Stage::Stopping {
             return Err(Refusal::from(&GatewayError::shutting_down()));
         }
         if self.too_old {
