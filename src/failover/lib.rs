@@ -6,7 +6,7 @@
 //! 2. [`machine`] walks that list, one attempt after another, until commit or until nothing is left;
 //! 3. [`cause`] reads in an error's body whose fault it is;
 //! 4. `classify` says what an attempt's outcome means: next candidate, provider or model, or stop;
-//! 5. [`mod@retry_after`] reads from an answer's headers how long a key should cool down;
+//! 5. [`mod@retry_after`] reads from an answer's headers how long a key should cool down, [`mod@limits`] what is left of its limits;
 //! 6. [`cooldown`] remembers which keys cool down, [`breaker`] which providers cannot be reached;
 //! 7. [`health`] is the one door to both.
 //!
@@ -22,6 +22,7 @@ pub mod cause;
 pub(crate) mod classify;
 pub mod cooldown;
 pub mod health;
+pub mod limits;
 pub mod machine;
 pub mod plan;
 pub mod retry_after;
@@ -35,6 +36,7 @@ pub use cause::ProviderError;
 pub use classify::{ConnectFailure, Outcome};
 pub use cooldown::Cooldowns;
 pub use health::{Health, Learnt};
+pub use limits::Limits;
 pub use machine::{Attempt, Ending, Machine, Step};
 pub use plan::{Candidate, Selection, Target, plan};
 pub use retry_after::retry_after;

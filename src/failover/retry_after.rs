@@ -4,8 +4,7 @@
 //! | --- | --- |
 //! | `retry-after` | seconds, or an HTTP date (RFC 9110, 10.2.3) |
 //! | `retry-after-ms` | milliseconds (OpenAI, Azure) |
-//! | `x-ratelimit-reset-{requests,tokens}` | a duration as Go writes it, `6m0s`, `20ms`; or bare seconds (OpenAI and those who follow it) |
-//! | `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-reset` | an RFC 3339 time |
+//! | the resets of [`limits`](super::limits) | a duration, or a time |
 //!
 //! The longest wins. A reset header says when its bucket is *full* again, and providers send it with
 //! every answer, for every bucket. So where a `-remaining` header says that the bucket still holds
@@ -16,37 +15,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::limits::{BUCKETS, reset};
+
 /// No wait is longer than this, whatever a header says.
 pub const LONGEST: Duration = Duration::from_secs(3600);
-
-/// OpenAI's buckets: (when full again, what is left).
-const OPENAI: [(&str, &str); 2] = [
-    (
-        "x-ratelimit-reset-requests",
-        "x-ratelimit-remaining-requests",
-    ),
-    ("x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens"),
-];
-
-/// Anthropic's buckets: (when full again, what is left).
-const ANTHROPIC: [(&str, &str); 4] = [
-    (
-        "anthropic-ratelimit-requests-reset",
-        "anthropic-ratelimit-requests-remaining",
-    ),
-    (
-        "anthropic-ratelimit-tokens-reset",
-        "anthropic-ratelimit-tokens-remaining",
-    ),
-    (
-        "anthropic-ratelimit-input-tokens-reset",
-        "anthropic-ratelimit-input-tokens-remaining",
-    ),
-    (
-        "anthropic-ratelimit-output-tokens-reset",
-        "anthropic-ratelimit-output-tokens-remaining",
-    ),
-];
 
 /// Returns the longest of the waits that the headers ask for, at most [`LONGEST`]; `None` when none asks.
 ///
@@ -67,28 +39,21 @@ pub fn retry_after<'a>(
         quantity(text).or_else(|| httpdate::parse_http_date(text).ok().map(until))
     });
     let asked_ms = header("retry-after-ms").and_then(|text| quantity(text).map(|ms| ms / 1000));
-    let openai = OPENAI
+    let resets = BUCKETS
         .iter()
-        .filter(|(_, left)| exhausted(left))
-        .filter_map(|(reset, _)| {
-            header(reset).and_then(|text| quantity(text).or_else(|| go_duration(text)))
-        });
-    let anthropic = ANTHROPIC
-        .iter()
-        .filter(|(_, left)| exhausted(left))
-        .filter_map(|(reset, _)| header(reset).and_then(rfc3339).map(until));
+        .filter(|bucket| exhausted(bucket.left))
+        .filter_map(|bucket| reset(header(bucket.reset)?, wall));
 
     asked
         .into_iter()
         .chain(asked_ms)
-        .chain(openai)
-        .chain(anthropic)
+        .chain(resets)
         .max()
         .map(|wait| wait.min(LONGEST))
 }
 
 /// A decimal number of whatever unit, `7` or `1.5`, as that many seconds. Saturates.
-fn quantity(text: &str) -> Option<Duration> {
+pub(crate) fn quantity(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
@@ -111,7 +76,7 @@ fn nanos(fraction: &str) -> u32 {
 }
 
 /// A duration as Go's `time.Duration` prints it: `1s`, `6m0s`, `1h2m3.5s`, `20ms`, `150µs`.
-fn go_duration(text: &str) -> Option<Duration> {
+pub(crate) fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut sum = Duration::ZERO;
     while !rest.is_empty() {
@@ -137,7 +102,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 }
 
 /// An RFC 3339 time from 1970 on, `2026-11-23T05:00:00Z`, with or without a fraction or an offset.
-fn rfc3339(text: &str) -> Option<SystemTime> {
+pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
     let number = |from: usize, to: usize| -> Option<u64> {
         let part = text.get(from..to)?;
         part.bytes()
@@ -296,7 +261,8 @@ mod tests {
                 None,
             ),
             ("anthropic-ratelimit-tokens-reset", "2026-11-23", None),
-            ("anthropic-ratelimit-tokens-reset", "30s", None),
+            ("anthropic-ratelimit-tokens-reset", "later", None),
+            ("x-ratelimit-reset", "1795410030000", Some(s(30))),
         ];
         for (name, value, expected) in cases {
             assert_eq!(wait(&[(name, value)]), *expected, "{name}: {value}");
@@ -366,7 +332,8 @@ mod tests {
         fn nonsense_never_panics_and_stays_in_range(
             value in "\\PC{0,24}|[0-9a-zTZ:.+µ-]{0,30}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[.0-9Z+:-]{0,8}",
         ) {
-            for (name, _) in OPENAI.iter().chain(&ANTHROPIC).chain(&[("retry-after", ""), ("retry-after-ms", "")]) {
+            let resets = BUCKETS.iter().map(|bucket| bucket.reset);
+            for name in resets.chain(["retry-after", "retry-after-ms"]) {
                 prop_assert!(wait(&[(name, &value)]).is_none_or(|wait| wait <= LONGEST), "{name}: {value}");
             }
         }

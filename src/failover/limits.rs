@@ -1,0 +1,248 @@
+//! What a provider's headers say of a key's limits: how much there is of what, what is left of it, and when it is full again.
+//!
+//! | headers | of what | filled |
+//! | --- | --- | --- |
+//! | `anthropic-ratelimit-{requests,input-tokens,output-tokens,tokens}-*` (Anthropic) | each | steadily: "fully replenished" |
+//! | `x-ratelimit-*-{requests,tokens}` (OpenAI, Azure, Groq and most others) | each | steadily: "to its initial state" |
+//! | `x-ratelimit-*-requests-day`, `x-ratelimit-*-tokens-minute` (Cerebras) | each | steadily: a token bucket |
+//! | `x-ratelimit-*` (OpenRouter, Together), `ratelimit-*` (IETF draft) | requests | at once, at the reset |
+//!
+//! A reset is a duration as Go writes it (`6m0s`, `20ms`), bare seconds, an RFC 3339 time, or a Unix time (s or ms).
+//!
+//! Invariant: no header makes a reset negative, and none can panic; what cannot be read is passed over.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+mod told;
+
+use super::retry_after::{go_duration, quantity, rfc3339};
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// Requests.
+    Requests,
+    /// Tokens of prompts and answers together.
+    Tokens,
+    /// Tokens of prompts.
+    Input,
+    /// Tokens of answers.
+    Output,
+}
+
+/// How many units there are.
+pub(crate) const UNITS: usize = 4;
+
+impl Unit {
+    /// Each.
+    pub const ALL: [Unit; UNITS] = [Unit::Requests, Unit::Tokens, Unit::Input, Unit::Output];
+
+    /// Returns its name: `requests`, `tokens`, `input-tokens` or `output-tokens`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Requests => "requests",
+            Unit::Tokens => "tokens",
+            Unit::Input => "input-tokens",
+            Unit::Output => "output-tokens",
+        }
+    }
+}
+
+/// How what was used comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refill {
+    /// Evenly, as into a token bucket that is full at the reset.
+    Steadily,
+    /// All of it at the reset, as with a window.
+    AtOnce,
+}
+
+/// What headers say of one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// As much as there can be, if that is said; never 0.
+    pub most: Option<u64>,
+    /// What is left.
+    pub left: u64,
+    /// From the answer to the reset, if that is said.
+    pub reset: Option<Duration>,
+    /// How it comes back.
+    pub refill: Refill,
+}
+
+/// What an answer's headers say, by unit; the provider may say nothing of some of them, or of any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits(pub [Option<Limit>; UNITS]);
+
+/// The headers of one bucket.
+pub(crate) struct Bucket {
+    unit: Unit,
+    refill: Refill,
+    pub(crate) left: &'static str,
+    most: &'static str,
+    pub(crate) reset: &'static str,
+}
+
+const fn bucket(unit: Unit, refill: Refill, [left, most, reset]: [&'static str; 3]) -> Bucket {
+    Bucket {
+        unit,
+        refill,
+        left,
+        most,
+        reset,
+    }
+}
+
+/// All that are known; of each unit the first one counts that an answer has.
+pub(crate) const BUCKETS: [Bucket; 10] = [
+    bucket(
+        Unit::Requests,
+        Refill::Steadily,
+        [
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-reset",
+        ],
+    ),
+    bucket(
+        Unit::Input,
+        Refill::Steadily,
+        [
+            "anthropic-ratelimit-input-tokens-remaining",
+            "anthropic-ratelimit-input-tokens-limit",
+            "anthropic-ratelimit-input-tokens-reset",
+        ],
+    ),
+    bucket(
+        Unit::Output,
+        Refill::Steadily,
+        [
+            "anthropic-ratelimit-output-tokens-remaining",
+            "anthropic-ratelimit-output-tokens-limit",
+            "anthropic-ratelimit-output-tokens-reset",
+        ],
+    ),
+    bucket(
+        Unit::Tokens,
+        Refill::Steadily,
+        [
+            "anthropic-ratelimit-tokens-remaining",
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-tokens-reset",
+        ],
+    ),
+    bucket(
+        Unit::Requests,
+        Refill::Steadily,
+        [
+            "x-ratelimit-remaining-requests",
+            "x-ratelimit-limit-requests",
+            "x-ratelimit-reset-requests",
+        ],
+    ),
+    bucket(
+        Unit::Tokens,
+        Refill::Steadily,
+        [
+            "x-ratelimit-remaining-tokens",
+            "x-ratelimit-limit-tokens",
+            "x-ratelimit-reset-tokens",
+        ],
+    ),
+    bucket(
+        Unit::Requests,
+        Refill::Steadily,
+        [
+            "x-ratelimit-remaining-requests-day",
+            "x-ratelimit-limit-requests-day",
+            "x-ratelimit-reset-requests-day",
+        ],
+    ),
+    bucket(
+        Unit::Tokens,
+        Refill::Steadily,
+        [
+            "x-ratelimit-remaining-tokens-minute",
+            "x-ratelimit-limit-tokens-minute",
+            "x-ratelimit-reset-tokens-minute",
+        ],
+    ),
+    bucket(
+        Unit::Requests,
+        Refill::AtOnce,
+        [
+            "x-ratelimit-remaining",
+            "x-ratelimit-limit",
+            "x-ratelimit-reset",
+        ],
+    ),
+    bucket(
+        Unit::Requests,
+        Refill::AtOnce,
+        ["ratelimit-remaining", "ratelimit-limit", "ratelimit-reset"],
+    ),
+];
+
+/// No reset is later than a day: that is the longest that providers count in.
+const LATEST: Duration = Duration::from_secs(86_400);
+
+/// More of anything than a provider allows in a day.
+const MOST: u64 = 1 << 40;
+
+impl Limits {
+    /// Returns what the headers of an answer say. `header` is asked for names in lower case; `wall` is the current
+    /// wall-clock time.
+    pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, wall: SystemTime) -> Limits {
+        let header = |name: &str| header(name).map(str::trim);
+        let count = |name: &str| Some(quantity(header(name)?)?.as_secs().min(MOST));
+        let mut limits = Limits::default();
+        for bucket in &BUCKETS {
+            let place = &mut limits.0[bucket.unit as usize];
+            if place.is_some() {
+                continue;
+            }
+            let Some(left) = count(bucket.left) else {
+                continue;
+            };
+            let most = count(bucket.most);
+            // Where there is no limit, some say 0.
+            if most == Some(0) {
+                continue;
+            }
+            let reset = header(bucket.reset).and_then(|text| reset(text, wall));
+            *place = Some(Limit {
+                most,
+                left,
+                reset: reset.map(|wait| wait.min(LATEST)),
+                refill: bucket.refill,
+            });
+        }
+        // Anthropic repeats as tokens whichever of the other two is nearer to its end.
+        if limits.0[Unit::Input as usize].is_some() {
+            limits.0[Unit::Tokens as usize] = None;
+        }
+        limits
+    }
+
+    /// Returns whether they say nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
+
+/// How long it is until a reset; zero for one that has passed.
+pub(crate) fn reset(text: &str, wall: SystemTime) -> Option<Duration> {
+    let until = |time: SystemTime| time.duration_since(wall).unwrap_or(Duration::ZERO);
+    if let Some(number) = quantity(text) {
+        let unix = match number.as_secs() {
+            0..1_000_000_000 => return Some(number),
+            1_000_000_000..1_000_000_000_000 => number,
+            _ => number / 1000,
+        };
+        return UNIX_EPOCH.checked_add(unix).map(until);
+    }
+    go_duration(text).or_else(|| rfc3339(text).map(until))
+}
+
+#[cfg(test)]
+mod tests;
