@@ -7,12 +7,14 @@
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 
+mod claims;
 mod moment;
 pub mod redis;
 pub mod sqlite;
 
 use std::sync::Arc;
 
+pub use claims::{Bounds, Claimed, Claims, Ticket};
 pub use moment::{Moment, Now};
 
 /// An open database.

@@ -7,6 +7,7 @@
 mod process;
 
 mod alerts;
+mod claims;
 mod commands;
 mod contract;
 mod plain;
