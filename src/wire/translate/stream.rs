@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::custom::Unwrap;
 use super::encoder::Encoder;
-use super::neutral::{Answer, Collector, Delta, Event, Fault, Kind, Stop};
+use super::neutral::{Answer, Collector, Delta, Event, Fault, Kind, MOST_PARTS, Stop};
 use super::reply::Given;
 use super::sink::Sink;
 use super::{Reply, Surface, chat, messages, responses, sse};
@@ -84,6 +84,8 @@ struct Writer {
 
 /// The most text and proofs that one translated stream may have, in bytes.
 const LONGEST: usize = 32 << 20;
+/// What a part counts for among them, so that there are no more than [`MOST_PARTS`].
+const PART: usize = LONGEST / MOST_PARTS;
 
 impl Decoder {
     fn of(provider: Surface) -> Decoder {
@@ -123,13 +125,16 @@ impl Decoder {
 /// The answer that a provider's whole stream amounts to; `None` if it does not come to its end, or fails.
 pub(super) fn collect(reply: &Reply, stream: &[u8]) -> Option<Answer> {
     let (mut decoder, mut answer) = (Decoder::of(reply.provider), Collector::default());
-    let sink: Sink<'_> = &mut |event| answer.take(event);
     let mut parser = sse::Parser::new();
     let mut events = parser.feed(stream);
     while let Some(event) = events.next() {
-        decoder.read(&event.ok()?, sink);
+        decoder.read(&event.ok()?, &mut |event| answer.take(event));
+        if answer.is_too_long() {
+            return None;
+        }
     }
     drop(events);
+    let sink: Sink<'_> = &mut |event| answer.take(event);
     if let Some(event) = parser.finish() {
         decoder.read(&event, sink);
     }
@@ -159,6 +164,9 @@ impl Stream {
     /// Reads one event of the provider's and appends to `out` what it becomes, whole events only.
     pub fn push(&mut self, event: &sse::Event<'_>, out: &mut Vec<u8>) {
         let (writer, shortcut) = (&mut self.writer, &mut self.shortcut);
+        if writer.is_too_long() {
+            return;
+        }
         if let Some(block) = shortcut.block
             && let Some(text) = shortcut.template.text(event.data)
         {
@@ -219,11 +227,13 @@ impl Stream {
     }
 }
 
-/// How many bytes of text or proof an event has.
+/// How many bytes of text or proof an event has, or counts for.
 fn size(event: &Event<'_>) -> usize {
     match event {
         Event::Delta(_, Delta::Text(text)) => text.len(),
-        Event::Delta(_, Delta::Proof(proof)) | Event::Open(_, Kind::Proof(proof)) => proof.len(),
+        Event::Delta(_, Delta::Proof(proof)) => proof.len(),
+        Event::Open(_, Kind::Proof(proof)) => PART.saturating_add(proof.len()),
+        Event::Open(..) => PART,
         _ => 0,
     }
 }

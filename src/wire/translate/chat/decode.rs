@@ -2,7 +2,9 @@
 
 use super::super::errors;
 use super::super::json::Fields;
-use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop, Thinking};
+use super::super::neutral::{
+    Answer, Collector, Delta, Event, Kind, MOST_PARTS, Proof, Stop, Thinking,
+};
 use super::super::sink::{Sink, failed, is_over};
 use super::answer::stop;
 use super::calls::Calls;
@@ -187,7 +189,7 @@ impl Decoder {
         } else if let Some(thought) = thought {
             self.text(Kind::Thinking, thought, sink);
         }
-        for thinking in &blocks {
+        for thinking in blocks.iter().take(MOST_PARTS + 1) {
             self.thinking(thinking, whole, sink);
         }
     }
@@ -214,7 +216,7 @@ impl Decoder {
         if delta.tool_calls.first.is_some() || delta.function_call.0.is_some() {
             self.close_text(sink);
         }
-        for (at, call) in delta.tool_calls.iter().enumerate() {
+        for (at, call) in delta.tool_calls.iter().take(MOST_PARTS + 1).enumerate() {
             self.calls.read(at, call, whole, &mut self.next, sink);
         }
         if let Some(Function {

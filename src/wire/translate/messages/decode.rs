@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Proof, Stop};
+use super::super::neutral::{Answer, Collector, Delta, Event, Kind, MOST_PARTS, Proof, Stop};
 use super::super::sink::{Sink, failed, is_over};
 use super::answer::{stop, tier};
 use crate::payload::messages::{self as wire, Block, Message};
@@ -160,7 +160,8 @@ impl Decoder {
             }
             return;
         }
-        for block in message.content.read::<Vec<&RawValue>>() {
+        let blocks = message.content.read::<Vec<&RawValue>>().into_iter();
+        for block in blocks.take(MOST_PARTS + 1) {
             Raw::of(block).object(&mut |block| {
                 if let Some(block) = parse(block)? {
                     self.block(&block, sink);

@@ -131,6 +131,9 @@ pub enum Delta<'a> {
     Proof(&'a Proof),
 }
 
+/// The most parts (texts, thoughts, calls) that one answer may have: readers look for a part among all others.
+pub(crate) const MOST_PARTS: usize = 4_096;
+
 /// Puts an answer together from the events of its stream.
 #[derive(Debug, Default)]
 pub(crate) struct Collector {
@@ -138,9 +141,15 @@ pub(crate) struct Collector {
     /// The blocks that are open, and their places among the parts.
     open: Vec<(u32, usize)>,
     ended: bool,
+    is_too_long: bool,
 }
 
 impl Collector {
+    /// Whether it has more parts than are read.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.is_too_long
+    }
+
     /// The next event.
     pub(crate) fn take(&mut self, event: &Event<'_>) {
         let answer = &mut self.answer;
@@ -152,6 +161,7 @@ impl Collector {
                 answer.model = (*model).to_owned();
                 answer.tier = tier.map(str::to_owned);
             }
+            Event::Open(..) if answer.parts.len() >= MOST_PARTS => self.is_too_long = true,
             Event::Open(index, kind) => {
                 self.open.push((*index, answer.parts.len()));
                 answer.parts.push(Part::of(kind));
@@ -175,9 +185,9 @@ impl Collector {
         }
     }
 
-    /// The answer, if it came to its end.
+    /// The answer, if it came to its end, and all of it was read.
     pub(crate) fn finish(self) -> Option<Answer> {
-        self.ended.then_some(self.answer)
+        (self.ended && !self.is_too_long).then_some(self.answer)
     }
 }
 

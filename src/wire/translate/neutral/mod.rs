@@ -11,7 +11,7 @@ mod seal;
 
 pub(crate) use crate::reasoning::Effort;
 pub(crate) use answer::Fault;
-pub(crate) use answer::{Answer, Collector, Part};
+pub(crate) use answer::{Answer, Collector, MOST_PARTS, Part};
 pub use answer::{Delta, Event, Kind, Stop};
 pub(crate) use field::Field;
 pub use request::Conversation;

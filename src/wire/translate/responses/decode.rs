@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::errors;
-use super::super::neutral::{Answer, Collector, Delta, Event, Kind, Stop};
+use super::super::neutral::{Answer, Collector, Delta, Event, Kind, MOST_PARTS, Stop};
 use super::super::sink::{Sink, failed, is_over};
 use super::answer::stop;
 use super::blocks::{Blocks, Place};
@@ -187,7 +187,7 @@ impl Decoder {
     fn stop(&mut self, response: Option<&Response<'_>>, sink: Sink<'_>) {
         let items = response.map(|response| response.output.elements());
         let mut at = 0;
-        for item in items.unwrap_or_default() {
+        for item in items.unwrap_or_default().into_iter().take(MOST_PARTS + 1) {
             let mut is_item = false;
             item.object(&mut |item| {
                 if let Some(item) = parse::<Item<'_>>(item)? {
