@@ -23,8 +23,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank;
-use tollgate_ledger::events::stored;
 use tollgate_ledger::bank::{Bank, Books, Day, Rollup};
+use tollgate_ledger::events::stored;
 
 use crate::common;
 use crate::common::client::{Answer, Client, Version};

@@ -80,17 +80,21 @@ async fn a_prompt_that_a_provider_has_is_paid_whatever_the_caller_waited_for() {
     for wire in [Wire::H1, Wire::TlsH2] {
         let (gateway, fakes) = gateway(wire, json!({}), |_| Script::new().silence()).await;
         let (bank, counts) = (bank(&gateway), all_counted().await);
-        let mut spent = 0;
+        let mut due = Vec::new();
         for (client, provider) in Talk::pairs() {
             let count = counts[client.place()];
             for (stream, version) in [(false, Version::H1), (true, Version::H2)] {
                 let id = format!("{}-{}-{stream}", client.name(), provider.name());
                 let request = client.request(provider, stream, 1_000, &id);
                 leave_once_asked(&gateway, version, &fakes[provider.place()], &request).await;
-                let told = told(&bank, &id).await;
-                spent += pays(&format!("{id} from {wire:?}"), &told, (count, 0, 0));
+                due.push((id, count));
             }
         }
+        let all = told_of(&bank, due.iter().map(|(id, _)| id.as_str())).await;
+        let pays = |(id, count): &(String, i64)| {
+            pays(&format!("{id} from {wire:?}"), &all[id], (*count, 0, 0))
+        };
+        let spent: i64 = due.iter().map(pays).sum();
         at_rest(&gateway).await;
         books(&gateway, NanoUsd(spent)).await;
         assert_eq!(
@@ -113,6 +117,7 @@ async fn what_a_prelude_reports_is_believed() {
         let more = json!({"timeouts": {"hold": "300ms"}});
         let (gateway, _fakes) = gateway(wire, more, prelude).await;
         let (bank, counts) = (bank(&gateway), all_counted().await);
+        let mut due = Vec::new();
         for (client, provider) in Talk::pairs() {
             let want = match provider {
                 Talk::Of(crate::crossing::api::Api::Messages) => (100, 40, 1),
@@ -123,12 +128,12 @@ async fn what_a_prelude_reports_is_believed() {
                 let id = format!("{id}-{version:?}");
                 let request = client.request(provider, true, 1_000, &id);
                 leave(begun(version, &gateway, &request).await).await;
-                pays(
-                    &format!("{id} from {wire:?}"),
-                    &told(&bank, &id).await,
-                    want,
-                );
+                due.push((id, want));
             }
+        }
+        let all = told_of(&bank, due.iter().map(|(id, _)| id.as_str())).await;
+        for (id, want) in due {
+            pays(&format!("{id} from {wire:?}"), &all[&id], want);
         }
         at_rest(&gateway).await;
     }
@@ -206,7 +211,9 @@ async fn an_error_that_was_not_waited_for_costs_nothing() {
         let mut client = Client::connect(Version::H1, gateway.address).await;
         assert_eq!(client.begin(&request).await.unwrap().status, 400);
         drop(client);
-        let told = told(&bank(&gateway), talk.name()).await;
+    }
+    let all = told_of(&bank(&gateway), Talk::ALL.iter().map(|talk| talk.name())).await;
+    for told in all.values() {
         let used = (told.cost, told.input, told.output);
         assert_eq!(used, (0, 0, 0), "{told:?}");
     }

@@ -121,13 +121,23 @@ async fn all_told(bank: &Arc<dyn Bank>) -> HashMap<String, Charged> {
 
 /// What is reported of this request, once it is.
 async fn told(bank: &Arc<dyn Bank>, id: &str) -> Charged {
+    told_of(bank, [id]).await.remove(id).unwrap()
+}
+
+/// What is reported, once all these requests are.
+async fn told_of<'a>(
+    bank: &Arc<dyn Bank>,
+    ids: impl IntoIterator<Item = &'a str>,
+) -> HashMap<String, Charged> {
+    let ids: Vec<&str> = ids.into_iter().collect();
     let end = tollgate_base::clock::now() + PATIENCE;
     loop {
-        if let Some(told) = all_told(bank).await.remove(id) {
+        let told = all_told(bank).await;
+        let Some(missing) = ids.iter().find(|id| !told.contains_key(**id)) else {
             return told;
-        }
-        assert!(tollgate_base::clock::now() < end, "{id} is never told");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert!(tollgate_base::clock::now() < end, "{missing} is never told");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -160,8 +170,8 @@ async fn read_on(gateway: &Gateway, count: usize) {
     assert!(done, "{}", gateway.admin_get("/metrics"));
 }
 
-/// Nothing is held, read on or under way any more, and the books balance.
-async fn at_rest(gateway: &Gateway) {
+/// Waits until nothing is held, read on or under way any more.
+async fn settled(gateway: &Gateway) {
     let series = [
         "tollgate_ledger_holds",
         "tollgate_answers_read_on",
@@ -174,6 +184,11 @@ async fn at_rest(gateway: &Gateway) {
         "{}",
         gateway.admin_get("/metrics")
     );
+}
+
+/// Nothing is held, read on or under way any more, and the books balance.
+async fn at_rest(gateway: &Gateway) {
+    settled(gateway).await;
     verified(gateway);
 }
 
