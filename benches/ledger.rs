@@ -29,8 +29,8 @@ use tollgate_ledger::bank::Limit;
 use tollgate_ledger::bank::redis::RedisBank;
 use tollgate_ledger::bank::sqlite::SqliteBank;
 use tollgate_ledger::bank::{
-    Bank, Books, Day, Events, Exchange, Holder, Mark, Measure, Meter, MeterReply, NewGrant, Reply,
-    Rollup,
+    Bank, Books, Day, Events, Exchange, Holder, Mark, Measure, Meter, MeterReply, NewGrant, Per,
+    Reply, Rollup,
 };
 use tollgate_ledger::cost::{Sheet, Terms};
 use tollgate_ledger::estimate::{Answers, Estimates};
@@ -295,7 +295,7 @@ fn serving(criterion: &mut Criterion) {
     let three = [
         Measure::RequestsPerMinute,
         Measure::TokensPerMinute,
-        Measure::BudgetPerDay,
+        Measure::budget(Per::Day),
     ];
     for measures in [&three[..0], &three[..]] {
         let shop = Shop::open(measures);

@@ -40,6 +40,7 @@ fn build(known: &Known, limits: &types::RateLimits, last: Option<&Snapshot>) -> 
         config,
         providers: Vec::new(),
         configurations: Vec::new(),
+        budgets: Vec::new(),
         access_keys: keys
             .map(|(id, digest)| written(id, digest, limits))
             .collect(),
@@ -56,6 +57,7 @@ fn written<'a>(id: &'a str, digest: &'a [u8; 32], limits: &'a types::RateLimits)
         account: "default",
         configuration: None,
         digest,
+        budget: None,
         limits: Cow::Borrowed(limits),
         newer: false,
         former: None,

@@ -44,8 +44,10 @@ struct Known {
 struct Wanted {
     /// By meter, what may be spent (nano-dollars).
     budgets: BTreeMap<Meter, i64>,
-    /// The access keys of each configuration that has a budget.
-    configurations: HashMap<Arc<str>, Vec<Arc<str>>>,
+    /// The access keys that are charged to each subject that has a budget.
+    keys: HashMap<Arc<str>, Vec<Arc<str>>>,
+    /// How shared budgets are called.
+    names: HashMap<Arc<str>, String>,
 }
 
 /// Remembers between two looks what does not change any more.
@@ -109,12 +111,16 @@ fn wanted(snapshot: &Snapshot) -> HashMap<&str, Wanted> {
             .filter(|limit| limit.meter.measure.is_budget());
         for limit in budgets {
             let wanted = all.entry(&key.account).or_default();
+            let subject = &limit.meter.subject;
+            if let Some((_, Some(budget))) = snapshot.budget(subject)
+                && let Some(name) = &budget.name
+            {
+                wanted.names.insert(subject.clone(), name.clone());
+            }
             wanted.budgets.insert(limit.meter.clone(), limit.most);
-            if let Some(id) = limit.meter.subject.strip_prefix("configuration:") {
-                let keys = wanted.configurations.entry(id.into()).or_default();
-                if keys.last() != Some(&key.id) {
-                    keys.push(key.id.clone());
-                }
+            let keys = wanted.keys.entry(limit.meter.subject.clone()).or_default();
+            if keys.last() != Some(&key.id) {
+                keys.push(key.id.clone());
             }
         }
     }
@@ -174,6 +180,7 @@ impl Account<'_> {
             let budget = Used {
                 account: self.id,
                 meter,
+                name: wanted.names.get(&meter.subject).map(|name| &**name),
                 used: NanoUsd(used),
                 most: NanoUsd(*most),
                 anew_ms,
@@ -203,18 +210,9 @@ impl Account<'_> {
     /// What a budget's access keys have spent.
     fn spend(&self, meter: &Meter, wanted: &Wanted) -> Spend {
         let mut all = Spend::default();
-        let mut add = |key: &str| {
-            if let Some(spend) = self.keys.get(key) {
-                all.add_all(spend);
-            }
-        };
-        match meter.subject.split_once(':') {
-            Some(("key", id)) => add(id),
-            Some((_, id)) => {
-                let keys = wanted.configurations.get(id).into_iter().flatten();
-                keys.for_each(|key| add(key));
-            }
-            None => {}
+        let keys = wanted.keys.get(&meter.subject).into_iter().flatten();
+        for spend in keys.filter_map(|key| self.keys.get(key)) {
+            all.add_all(spend);
         }
         all
     }

@@ -6,7 +6,7 @@ use crate::Alert;
 use tollgate_base::Timestamp;
 use tollgate_config::units::Span;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{Measure, Meter};
+use tollgate_ledger::bank::{Measure, Meter, Per};
 
 /// `2026-12-03 14:05 UTC`
 pub(crate) fn date(at_ms: u64) -> String {
@@ -19,19 +19,21 @@ pub(crate) fn date(at_ms: u64) -> String {
 }
 
 /// `access key `app``
-fn whose(meter: &Meter) -> String {
+fn whose(meter: &Meter, name: Option<&str>) -> String {
     match meter.subject.split_once(':') {
         Some(("key", id)) => format!("access key `{id}`"),
+        Some(("budget", id)) => format!("`{}`", name.unwrap_or(id)),
         Some((kind, id)) => format!("{kind} `{id}`"),
         None => meter.subject.to_string(),
     }
 }
 
-fn time_of(measure: Measure) -> &'static str {
+fn time_of(measure: Measure) -> String {
     match measure {
-        Measure::BudgetPerDay => " a day",
-        Measure::BudgetPerMonth => " a month",
-        _ => "",
+        Measure::Budget(period) if period.per() != Per::Total => {
+            format!(" a {}", period.per().name())
+        }
+        _ => String::new(),
     }
 }
 
@@ -39,6 +41,8 @@ fn time_of(measure: Measure) -> &'static str {
 pub(crate) struct Used<'a> {
     pub(crate) account: &'a str,
     pub(crate) meter: &'a Meter,
+    /// How it is called, if it is a shared one.
+    pub(crate) name: Option<&'a str>,
     pub(crate) used: NanoUsd,
     pub(crate) most: NanoUsd,
     /// When it begins anew (Unix time, ms); `None` is never.
@@ -55,7 +59,7 @@ impl Used<'_> {
 
     /// A share of it is used.
     pub(crate) fn reached(&self, percent: u8) -> Alert {
-        let (whose, per) = (whose(self.meter), time_of(self.meter.measure));
+        let (whose, per) = (whose(self.meter, self.name), time_of(self.meter.measure));
         let (used, most) = (self.used, self.most);
         let title = format!("Budget of {whose}: {percent}% of {most}{per} is used");
         let then = match self.anew_ms {
@@ -76,7 +80,7 @@ impl Used<'_> {
 
     /// It will be used up.
     pub(crate) fn forecast(&self, at_ms: u64) -> Alert {
-        let (whose, per) = (whose(self.meter), time_of(self.meter.measure));
+        let (whose, per) = (whose(self.meter, self.name), time_of(self.meter.measure));
         let (used, most, at) = (self.used, self.most, date(at_ms));
         let title = format!("Budget of {whose}: {most}{per} will be reached on {at}");
         let text = format!(

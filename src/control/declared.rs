@@ -2,7 +2,9 @@
 
 use super::DECLARED;
 use super::resource::forms::{self, Form as _};
-use super::resource::{AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey};
+use super::resource::{
+    AccessKey, Account, ApiKey, Configuration, Meta, Provider, ProviderKey, SharedBudget,
+};
 use super::tables::Resources;
 use tollgate_config::{Config, DEMO_PROVIDER};
 
@@ -27,6 +29,11 @@ pub(crate) fn declared(config: &Config, loaded_ms: u64) -> Resources {
         let meta = meta(key.account(), key.spec.name.as_deref());
         let resource = AccessKey::declared(meta, key);
         state.access_keys.insert(&key.spec.id, resource);
+    }
+    for budget in &config.budgets {
+        let name = budget.name.as_deref().unwrap_or(&budget.id);
+        let resource = SharedBudget::declared(meta(budget.account(), Some(name)), budget);
+        state.budgets.insert(&budget.id, resource);
     }
     for spec in &config.configurations {
         let meta = meta(

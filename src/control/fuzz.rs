@@ -9,6 +9,7 @@ use super::declared::declared;
 use super::merge::{Base, snapshot};
 use super::resource::{
     AccessKey, Account, ApiKey, Configuration, CoolDownCleared, Provider, ProviderKey, Settings,
+    SharedBudget,
 };
 use super::seals::{SEAL, purpose, sign};
 use super::tables::Resources;
@@ -75,6 +76,7 @@ pub fn documents(data: &[u8]) {
     written::<Account>(&open);
     written::<AccessKey>(&open);
     written::<Configuration>(&open);
+    written::<SharedBudget>(&open);
     written::<Provider>(&open);
     written::<ProviderKey>(&open);
     written::<ApiKey>(&open);

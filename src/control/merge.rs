@@ -9,13 +9,13 @@ use parking_lot::Mutex;
 
 use super::resource::forms::Form as _;
 use super::resource::{
-    self, AccessKey, Account, Document as _, Open, Provider, ProviderKey, Settings,
+    self, AccessKey, Account, Document as _, Open, Provider, ProviderKey, Settings, SharedBudget,
 };
 use super::tables::Resources;
 use super::view::{Found, View};
 use tollgate_base::Secret;
 use tollgate_config::access::{
-    AccountSettings, Configuration, Contents, FormerToken, Snapshot, WrittenKey,
+    AccountSettings, Configuration, Contents, FormerToken, Snapshot, WrittenBudget, WrittenKey,
 };
 use tollgate_config::catalog::{Catalog, Provider as CatalogProvider, TimeoutOverrides};
 use tollgate_config::{Config, types};
@@ -74,7 +74,8 @@ impl Base<'_> {
                 digest: former.sha256,
                 until_ms: former.until,
             }),
-            limits: Cow::Owned(key.limits.read().unwrap_or_default()),
+            budget: key.limits.shared.as_deref(),
+            limits: Cow::Owned(key.limits.own.read().unwrap_or_default()),
             newer: key.newer().is_some() || self.is_unreadable_account(&key.meta.account),
         }
     }
@@ -104,6 +105,7 @@ pub(super) fn snapshot(base: &Base<'_>, generation: u64, last: Option<&Snapshot>
         providers: providers(base, &view, &custom, &catalog),
         catalog,
         configurations: configurations(base),
+        budgets: budgets(base),
         access_keys: declared_keys.chain(own).collect(),
         settings: settings(base),
         complete: base.complete,
@@ -153,6 +155,33 @@ fn configurations(base: &Base<'_>) -> Vec<Configuration> {
             newer: true,
             ..Configuration::from(&nothing)
         }
+    });
+    declared.chain(own).chain(unreadable).collect()
+}
+
+/// All budgets that access keys share. What counts towards one that cannot be understood is refused.
+fn budgets<'a>(base: &Base<'a>) -> Vec<WrittenBudget<'a>> {
+    let declared = base.config.budgets.iter().map(WrittenBudget::from);
+    let hidden = &base.declared.budgets;
+    let own = base.stored.budgets.iter();
+    let own = own.filter(|(id, _)| hidden.get(id).is_none());
+    let own = own.map(|(id, own)| WrittenBudget {
+        id,
+        name: own.meta.name.as_deref(),
+        account: &own.meta.account,
+        parent: own.parent.as_deref(),
+        limits: Cow::Owned(own.limits.read().unwrap_or_default()),
+        newer: own.newer().is_some(),
+    });
+    let unreadable = base.stored.unreadable(SharedBudget::KIND);
+    let unreadable = unreadable.filter(|id| hidden.get(id).is_none());
+    let unreadable = unreadable.map(|id| WrittenBudget {
+        id,
+        name: None,
+        account: "",
+        parent: None,
+        limits: Cow::default(),
+        newer: true,
     });
     declared.chain(own).chain(unreadable).collect()
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::resource::{AccessKey, ApiKey, Configuration, Document, Meta, Provider, ProviderKey};
+use super::resource::{
+    AccessKey, ApiKey, Configuration, Document, Meta, Provider, ProviderKey, SharedBudget,
+};
 use super::tables::{Resources, Tabled};
 use tollgate_config::types::Quotas;
 
@@ -31,6 +33,7 @@ pub(super) fn weight<T: Document>(resource: &T) -> Weight {
         kind(Provider::KIND),
         kind(ProviderKey::KIND),
         kind(ApiKey::KIND),
+        kind(SharedBudget::KIND),
         signed(resource.models()),
         signed(texts.map(String::len).sum()),
     ]
@@ -83,6 +86,7 @@ fn used(stored: &Resources, account: &str) -> Weight {
     add_used::<Provider>(stored, account, &mut all);
     add_used::<ProviderKey>(stored, account, &mut all);
     add_used::<ApiKey>(stored, account, &mut all);
+    add_used::<SharedBudget>(stored, account, &mut all);
     all
 }
 

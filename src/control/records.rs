@@ -2,7 +2,7 @@
 
 use super::resource::{
     AccessKey, Account, Configuration, CoolDownCleared, Document as _, Provider, ProviderKey,
-    Settings,
+    Settings, SharedBudget,
 };
 use super::tables::Resources;
 use crate::store::{Commit, Contents, Record, Write};
@@ -29,6 +29,7 @@ pub(super) fn only_access_keys(records: &[Record]) -> Option<Vec<&str>> {
             AccessKey::KIND => ids.push(&*record.id),
             Account::KIND
             | Configuration::KIND
+            | SharedBudget::KIND
             | Provider::KIND
             | ProviderKey::KIND
             | Settings::KIND => {

@@ -8,7 +8,7 @@
 //! |---------------------------------------------|-----------------------------------------------------------------|
 //! | a member that is `null`                     | ignores it: it is not set                                       |
 //! | a member of `access` or `limits`, a budget  | refuses the requests of the key or configuration (503)          |
-//! | a budget's `per`, an account's token limit  | the same: a limit that is not understood is not none            |
+//! | when a budget begins, an account's limits   | the same: a limit that is not understood is not none            |
 //! | another member                              | ignores it                                                      |
 //! | an API key's role                           | grants nothing                                                  |
 //! | a step's type                               | skips the step; a rule without known steps serves nothing       |
@@ -23,6 +23,7 @@
 //!
 //! Invariant: no document holds a secret in clear text. Tokens are SHA-256 digests, provider keys are sealed.
 
+mod budget;
 mod form;
 pub(crate) mod forms;
 mod hex;
@@ -35,6 +36,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use budget::KeyLimits;
+pub use budget::SharedBudget;
 use forms::Form as _;
 pub(crate) use newer::{Open, Rest};
 pub use settings::Settings;
@@ -138,7 +141,9 @@ macro_rules! documents {
 
 documents! {
     Account: "account", "acct_";
-    AccessKey: "access-key", "ak_", unless |key| key.limits.are_understood() => "its requests are refused";
+    AccessKey: "access-key", "ak_", unless |key| key.limits.own.are_understood() => "its requests are refused";
+    SharedBudget: "budget", "bud_", unless |budget| budget.limits.are_understood()
+        => "the requests of its access keys are refused";
     Configuration: "configuration", "akc_", unless |own| own.spec.is_understood()
         => "the requests of its access keys are refused";
     Provider: "provider", "prov_", unless |own| own.spec.is_callable() => "it is not called",
@@ -184,7 +189,7 @@ pub struct AccessKey {
     pub former: Option<Former>,
     /// What it may use over time.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub(crate) limits: forms::RateLimits,
+    pub(crate) limits: KeyLimits,
 }
 
 /// A token that was replaced.
@@ -209,7 +214,10 @@ impl AccessKey {
             sha256: key.digest,
             redacted: format!("tg-{}-g1-***", key.spec.id),
             former: None,
-            limits: forms::RateLimits::of(&key.spec.limits),
+            limits: KeyLimits {
+                shared: key.spec.budget.clone(),
+                own: forms::RateLimits::of(&key.spec.limits),
+            },
         }
     }
 }

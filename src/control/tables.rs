@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::resource::{
     AccessKey, Account, ApiKey, Configuration, CoolDownCleared, Document, Provider, ProviderKey,
-    Settings,
+    Settings, SharedBudget,
 };
 use super::seals::{Guard, SEAL};
 use crate::store::{Contents, Record};
@@ -129,6 +129,7 @@ tables! {
     Account: accounts;
     AccessKey: access_keys;
     Configuration: configurations;
+    SharedBudget: budgets;
     Provider: providers;
     ProviderKey: provider_keys;
     ApiKey: api_keys;
@@ -145,6 +146,7 @@ pub struct Resources {
     pub accounts: Table<Account>,
     pub access_keys: Table<AccessKey>,
     pub configurations: Table<Configuration>,
+    pub budgets: Table<SharedBudget>,
     pub providers: Table<Provider>,
     pub provider_keys: Table<ProviderKey>,
     pub api_keys: Table<ApiKey>,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::resource::{AccessKey, Account, Configuration, Meta, Provider, ProviderKey, Settings};
+use crate::resource::{
+    AccessKey, Account, Configuration, Meta, Provider, ProviderKey, Settings, SharedBudget,
+};
 use crate::store;
 use crate::store::{Commit, Committed, Store, Write};
 use tollgate_base::Secret;
@@ -278,6 +280,13 @@ async fn furnished(control: &Control) -> [Token; 2] {
     let mut held = key(&tokens[0]);
     held.meta.account = "acme".to_owned();
     held.configuration = Some("akc_1".to_owned());
+    for (id, parent) in [("bud_2", None), ("bud_1", Some("bud_2".to_owned()))] {
+        let mut budget = SharedBudget::default();
+        (budget.meta, budget.parent) = (held.meta.clone(), parent);
+        budget.limits.requests_per_minute = Some(5);
+        put(control, id, &budget).await;
+    }
+    held.limits.shared = Some("bud_1".to_owned());
     put(control, "ak_1", &held).await;
     put(control, "ak_2", &key(&tokens[1])).await;
     tokens
@@ -292,6 +301,8 @@ async fn what_cannot_be_read_is_refused_and_not_written_over() {
     plant(&*store, "of-a-newer-program", "ak_1", "{\"x\":1}").await;
     for (kind, id, refused) in [
         ("configuration", "akc_1", AuthError::Newer),
+        ("budget", "bud_1", AuthError::Newer),
+        ("budget", "bud_2", AuthError::Newer),
         ("settings", "acme", AuthError::Newer),
         ("account", "acme", AuthError::Newer),
         // Whose token this is cannot be known any more.
@@ -313,6 +324,7 @@ async fn what_cannot_be_read_is_refused_and_not_written_over() {
                 match kind {
                     "account" => draft.create(&actor(), id, &Account::default()),
                     "settings" => draft.create(&actor(), id, &Settings::default()),
+                    "budget" => draft.create(&actor(), id, &SharedBudget::default()),
                     "configuration" => draft.create(&actor(), id, &Configuration::default()),
                     _ => draft.create(&actor(), id, &AccessKey::default()),
                 }
@@ -354,6 +366,8 @@ async fn what_a_newer_gateway_adds_is_served_unless_it_may_forbid() {
             "[]",
             refused,
         ),
+        ("budget", "bud_2", "", "5", served),
+        ("budget", "bud_2", "/limits", "5", refused),
         ("settings", "acme", "", "5", served),
         ("account", "acme", "", "true", served),
         ("access-key", "ak_1", "", "\"text\"", served),

@@ -1,22 +1,22 @@
 //! Before anything goes upstream: what the request may cost is set aside, or the request is refused.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::aside::Aside;
 use super::bill::{About, Bill, quote};
 use super::context::Caller;
 use super::count;
+use super::refusals::refused;
 use super::shared::Shared;
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, Configuration, least};
+use tollgate_config::access::{AccessKey, Configuration, Snapshot, least};
 use tollgate_failover::Candidate;
-use tollgate_ledger::bank::{Limit, Measure};
+use tollgate_ledger::bank::Measure;
 use tollgate_ledger::cost::priced;
 use tollgate_ledger::estimate::Answers;
 use tollgate_ledger::till::{Ask, Hold, Refusal};
 use tollgate_ledger::{KeyKind, Ledger, NanoUsd};
-use tollgate_wire::error::RateLimit;
 use tollgate_wire::report::{Context, Dimension, Unit, Usage};
 use tollgate_wire::request::{Asked, Extra, Paid, RequestBody};
 use tollgate_wire::{Endpoint, GatewayError, Surface};
@@ -192,6 +192,7 @@ pub async fn open(
     let key = &*caller.key;
     let order = Order {
         ledger,
+        snapshot: &caller.snapshot,
         key,
         request_id,
         surface,
@@ -209,6 +210,7 @@ pub async fn open(
 /// What a request asks credits for.
 struct Order<'a> {
     ledger: &'a Ledger,
+    snapshot: &'a Snapshot,
     key: &'a AccessKey,
     request_id: &'a Arc<str>,
     surface: Surface,
@@ -257,7 +259,7 @@ impl Order<'_> {
         }
         asked.map_err(|refusal| {
             self.ledger.refused(&refusal);
-            refused(refusal)
+            refused(refusal, self.snapshot, self.at)
         })
     }
 
@@ -364,76 +366,5 @@ impl Order<'_> {
             }
             Refusal::BankAway | Refusal::JournalFull => false,
         }
-    }
-}
-
-fn refused(refusal: Refusal) -> GatewayError {
-    match refusal {
-        Refusal::OutOfCredits { estimate, left } => {
-            GatewayError::out_of_credits(&estimate.to_string(), &left.or_zero().to_string())
-        }
-        Refusal::Held => GatewayError::credits_held(Duration::from_secs(1)),
-        Refusal::Exposed {
-            worst,
-            left,
-            overdraft,
-            ..
-        } => GatewayError::overdraft_reached(
-            &worst.to_string(),
-            &left.or_zero().to_string(),
-            &overdraft.to_string(),
-            Duration::from_secs(1),
-        ),
-        Refusal::BankAway => GatewayError::bank_unreachable(),
-        Refusal::JournalFull => GatewayError::journal_full(),
-        Refusal::Limit {
-            limit,
-            left,
-            need,
-            retry_after,
-            reset,
-        } => {
-            let error = GatewayError::limit_reached(&describe(&limit, left, need), retry_after);
-            match unit(limit.meter.measure) {
-                Some(unit) => error.with_rate_limit(RateLimit {
-                    unit,
-                    limit: limit.most,
-                    remaining: left,
-                    reset: reset.unwrap_or_default(),
-                }),
-                None => error,
-            }
-        }
-    }
-}
-
-/// As OpenAI's and Anthropic's headers name it; budgets have no such header.
-fn unit(measure: Measure) -> Option<&'static str> {
-    match measure {
-        Measure::RequestsPerMinute | Measure::ConcurrentRequests => Some("requests"),
-        Measure::TokensPerMinute => Some("tokens"),
-        _ => None,
-    }
-}
-
-fn describe(limit: &Limit, left: i64, need: i64) -> String {
-    let most = limit.most;
-    let dollars = |window: &str| {
-        format!(
-            "a budget of {} {window}, of which {} are left; this request may cost {}",
-            NanoUsd(most),
-            NanoUsd(left),
-            NanoUsd(need)
-        )
-    };
-    match limit.meter.measure {
-        Measure::RequestsPerMinute => format!("{most} requests per minute"),
-        Measure::TokensPerMinute => format!(
-            "{most} tokens per minute, of which {left} are left; this request may use {need}"
-        ),
-        Measure::ConcurrentRequests => format!("{most} requests at the same time"),
-        Measure::BudgetPerDay => dollars("per day"),
-        Measure::BudgetPerMonth => dollars("per month"),
-        Measure::BudgetTotal => dollars("in total"),
     }
 }

@@ -41,6 +41,7 @@ mod outbound;
 mod peers;
 mod receive;
 mod record;
+mod refusals;
 mod reply;
 mod resolver;
 mod route;

@@ -24,7 +24,7 @@ ACME = "acme-admin-" + PLANTED + "-0123456789"
 UPSTREAM = "upstream-credential-" + PLANTED + "-0123456789"
 # What is no markup, wherever it is shown.
 MARKUP = "<img src=x onerror=alert(1)><b>"
-SEEN = ["/", "requests", "usage", "credits", "books", "alerts", "access-keys", "configurations", "providers", "catalog", "playground", "accounts", "api-keys", "audit-log"]
+SEEN = ["/", "requests", "usage", "credits", "books", "alerts", "access-keys", "configurations", "budgets", "providers", "catalog", "playground", "accounts", "api-keys", "audit-log"]
 
 
 def address(page):

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tollgate_config::access::Snapshot;
 use tollgate_config::{Alerts, Config, parse};
 use tollgate_ledger::bank::{
-    self, Exchange, Holder, Mark, Measure, Meter, MeterExchange, NewGrant, Rollup,
+    self, Exchange, Holder, Mark, Measure, Meter, MeterExchange, NewGrant, Per, Rollup,
 };
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database};
@@ -52,7 +52,7 @@ impl Office {
         let meter = |subject: &str| MeterExchange {
             meter: Meter {
                 subject: subject.into(),
-                measure: Measure::BudgetTotal,
+                measure: Measure::budget(Per::Total),
             },
             window: 0,
             limit: i64::MAX,
@@ -77,7 +77,9 @@ impl Office {
             want: NanoUsd::ZERO,
             lease: Duration::from_secs(60),
             close: false,
-            meters: vec![meter("key:app"), meter("configuration:team")],
+            meters: ["key:app", "configuration:team", "budget:research"]
+                .map(meter)
+                .into(),
             rollups: vec![Rollup {
                 day,
                 access_key: "app".into(),
@@ -237,6 +239,32 @@ async fn a_window_that_is_over_and_what_is_off_are_not_told() {
     let found = look(&day, &Alerts::default()).await;
     let of_day = |name: &&str| name.contains("budget_per_day") && !name.ends_with("forecast");
     assert!(!said(&found).iter().any(of_day), "{:?}", said(&found));
+}
+
+#[tokio::test]
+async fn a_budget_that_keys_share_is_called_by_its_name() {
+    let mut office = Office::open();
+    office.spend(TODAY, 900).await;
+    let yaml = format!(
+        "accounts: [{{ id: acme }}]
+budgets: [{{ id: research, name: Research, account: acme, limits: {{ budget: {{ usd: 10, per: total }} }} }}]
+access_keys: [{{ id: app, account: acme, budget: research, sha256: '{SHA}' }}]"
+    );
+    let config: Config = parse(&yaml, &|_| None).unwrap();
+    let catalog = config.catalog.clone();
+    let snapshot = Snapshot::build(Arc::new(config), catalog, 1);
+    let (bank, settings) = (office.bank.clone(), Alerts::default());
+    let found = Money::default()
+        .look(&*bank, &snapshot, &settings, NOON)
+        .await;
+    let found = found.unwrap();
+    let budget = "budget/acme/budget:research/budget_total/0/10000000000";
+    assert_eq!(
+        said(&found),
+        [format!("{budget}/80"), format!("{budget}/forecast")]
+    );
+    let title = &found[0].alert.title;
+    assert_eq!(title, "Budget of `Research`: 80% of $10.00 is used");
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::yaml::types::{Per, RateLimits};
-use tollgate_ledger::bank::{Limit, Measure, Meter};
+use crate::yaml::types::RateLimits;
+use tollgate_ledger::bank::{Limit, Measure, Meter, Period};
 
-/// The limits that are written for `key:<id>` or `configuration:<id>`, in the order of [`Measure`].
+/// The limits that are written for `key:<id>`, `configuration:<id>` or `budget:<id>`, in the order of [`Measure`].
 pub(super) fn of(subject: &str, written: &RateLimits) -> Arc<[Limit]> {
     let subject: Arc<str> = subject.into();
     let counts = [
@@ -17,12 +17,16 @@ pub(super) fn of(subject: &str, written: &RateLimits) -> Arc<[Limit]> {
         .into_iter()
         .filter_map(|(measure, most)| Some((measure, most?)));
     let budgets = written.budget.list().iter().filter_map(|budget| {
-        let measure = match budget.per? {
-            Per::Day => Measure::BudgetPerDay,
-            Per::Month => Measure::BudgetPerMonth,
-            Per::Total => Measure::BudgetTotal,
-        };
-        Some((measure, budget.usd?.micros().saturating_mul(1_000)))
+        let (zone, starts) = (budget.time_zone, budget.week_starts);
+        let period = Period::new(
+            budget.per?,
+            zone.unwrap_or_default(),
+            starts.unwrap_or_default(),
+        );
+        Some((
+            Measure::Budget(period),
+            budget.usd?.micros().saturating_mul(1_000),
+        ))
     });
     let mut limits: Vec<Limit> = counts
         .chain(budgets)
@@ -64,7 +68,8 @@ mod tests {
     fn what_is_written_becomes_meters_with_units() {
         let written: RateLimits = crate::from_yaml(
             "{ requests_per_minute: 600, concurrent_requests: 3,
-               budget: [{ usd: 20, per: total }, { usd: 0.000001, per: day }] }",
+               budget: [{ usd: 20, per: total }, { usd: 0.000001, per: day },
+                        { usd: 2, per: week, time_zone: europe/berlin, week_starts: sunday }] }",
         )
         .unwrap();
         let limits = of("key:app", &written);
@@ -78,6 +83,7 @@ mod tests {
                 "key:app/requests_per_minute 600",
                 "key:app/concurrent_requests 3",
                 "key:app/budget_per_day 1000",
+                "key:app/budget_per_week@Europe/Berlin,sunday 2000000000",
                 "key:app/budget_total 20000000000",
             ]
         );

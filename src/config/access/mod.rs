@@ -4,6 +4,7 @@
 //! keeps the one it began with. Invariant: callers' tokens are compared in constant time, as digests, and never kept.
 
 mod accounts;
+mod budgets;
 mod key_ring;
 mod limits;
 mod policy;
@@ -12,6 +13,7 @@ mod sharded;
 mod snapshot;
 mod used;
 
+pub use budgets::{SharedBudget, WrittenBudget};
 pub use settings::AccountSettings;
 pub use snapshot::{AuthError, Contents, Snapshot, WrittenKey};
 pub use used::Used;
@@ -42,9 +44,10 @@ pub struct AccessKey {
     pub digest: [u8; 32],
     /// The token before this one, which works for a while.
     pub former: Option<FormerToken>,
-    /// All limits over time that its requests count towards: its own, then its configuration's.
+    /// All limits over time that its requests count towards: its own, its configuration's, and those of its shared
+    /// budgets from the innermost on.
     pub limits: Arc<[Limit]>,
-    /// Whether it, its configuration or its account's settings hold something that only a newer gateway understands:
+    /// Whether it, its configuration, its budgets or its account's settings hold something that only a newer gateway understands:
     /// its requests are refused then.
     pub newer: bool,
     /// When it was last used.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
+use super::budgets::{BUDGET, Budgets, SharedBudget, WrittenBudget, budgets};
 use super::key_ring::{KeyRing, KeysById};
 use super::sharded::ShardedKeys;
 use super::{AccessKey, AccountSettings, Configuration, FormerToken, ProviderKey, Used, limits};
@@ -34,6 +35,7 @@ pub struct Snapshot {
     /// Whether they are of more than one account.
     several: bool,
     configurations: Arc<Configurations>,
+    budgets: Arc<Budgets>,
     accounts: Arc<Accounts>,
     provider_keys: Arc<HashMap<Arc<str>, KeyRing>>,
     by_id: Arc<KeysById>,
@@ -51,6 +53,8 @@ pub struct Contents<'a> {
     pub providers: Vec<(Cow<'a, types::Provider>, Option<&'a str>)>,
     /// What access keys may call.
     pub configurations: Vec<Configuration>,
+    /// Budgets that access keys share.
+    pub budgets: Vec<WrittenBudget<'a>>,
     /// What applications send.
     pub access_keys: Vec<WrittenKey<'a>>,
     /// Accounts with settings of their own.
@@ -74,6 +78,8 @@ pub struct WrittenKey<'a> {
     pub digest: &'a [u8; 32],
     /// The token before this one, which works for a while.
     pub former: Option<FormerToken>,
+    /// The shared budget that it is part of.
+    pub budget: Option<&'a str>,
     /// What it may use over time.
     pub limits: Cow<'a, types::RateLimits>,
     /// Whether it says what only a newer gateway understands, so that its requests are refused.
@@ -89,6 +95,7 @@ impl<'a> From<&'a yaml::AccessKey> for WrittenKey<'a> {
             configuration: key.spec.configuration.as_deref(),
             digest: &key.digest,
             former: None,
+            budget: key.spec.budget.as_deref(),
             limits: Cow::Borrowed(&key.spec.limits),
             newer: false,
         }
@@ -129,6 +136,7 @@ impl Snapshot {
                 .iter()
                 .map(Configuration::from)
                 .collect(),
+            budgets: declared.budgets.iter().map(WrittenBudget::from).collect(),
             access_keys: declared.access_keys.iter().map(WrittenKey::from).collect(),
             settings: Vec::new(),
             complete: true,
@@ -146,12 +154,13 @@ impl Snapshot {
             .into_iter()
             .map(|configuration| (configuration.id.clone(), Arc::new(configuration)))
             .collect();
+        let budgets = budgets(&contents.budgets);
         let mut accounts = Accounts::new(&config, contents.settings);
         let mut access_keys = ShardedKeys::default();
         for key in contents.access_keys {
             let known = last.and_then(|last| last.access_keys.entry(key.id));
             let account = accounts.get(key.account);
-            if let Some(key) = access_key(key, &configurations, account, known) {
+            if let Some(key) = access_key(key, (&configurations, &budgets), account, known) {
                 access_keys.insert(key);
             }
         }
@@ -178,6 +187,7 @@ impl Snapshot {
             several: access_keys.of_several_accounts(),
             access_keys,
             configurations: Arc::new(configurations),
+            budgets: Arc::new(budgets),
             accounts: Arc::new(accounts),
             provider_keys: Arc::new(provider_keys),
             by_id: Arc::new(by_id),
@@ -198,7 +208,8 @@ impl Snapshot {
             let key = key.and_then(|key| {
                 let known = self.access_keys.entry(id);
                 let account = self.accounts.look(key.account);
-                access_key(key, &self.configurations, account, known)
+                let above = (&*self.configurations, &*self.budgets);
+                access_key(key, above, account, known)
             });
             match key {
                 Some(key) => {
@@ -256,6 +267,12 @@ impl Snapshot {
         self.configurations.get(id)
     }
 
+    /// Returns the shared budget that is counted under a meter's subject, and its id, if it is one.
+    pub fn budget<'a>(&self, subject: &'a str) -> Option<(&'a str, Option<&SharedBudget>)> {
+        let id = subject.strip_prefix(BUDGET)?;
+        Some((id, self.budgets.get(id)))
+    }
+
     /// Returns a provider's keys of one kind that an account may use, in order; empty if there are none.
     pub fn provider_keys(
         &self,
@@ -293,10 +310,10 @@ impl Snapshot {
     }
 }
 
-/// `None` if its configuration is not there. One that was `known` remembers when it was used.
+/// `None` if its configuration or its budget is not there. One that was `known` remembers when it was used.
 fn access_key(
     written: WrittenKey<'_>,
-    configurations: &Configurations,
+    (configurations, budgets): (&Configurations, &Budgets),
     (account, settings): (Arc<str>, Arc<AccountSettings>),
     known: Option<(&Arc<str>, &Arc<AccessKey>)>,
 ) -> Option<AccessKey> {
@@ -305,16 +322,25 @@ fn access_key(
         Some(id) => Some(configurations.get(id)?.clone()),
         None => None,
     };
-    let own = limits::of_key(written.id, &written.limits);
-    let limits = match &configuration {
-        Some(configuration) => limits::together(&own, &configuration.limits),
-        None => own,
+    let budget = match written.budget {
+        Some(id) => Some(
+            budgets
+                .get(id)
+                .filter(|one| one.newer || one.account == account)?,
+        ),
+        None => None,
     };
+    let mut limits = limits::of_key(written.id, &written.limits);
+    let above = configuration.iter().map(|one| &one.limits);
+    for above in above.chain(budget.map(|one| &one.limits)) {
+        limits = limits::together(&limits, above);
+    }
     let (id, used) = match known {
         Some((id, known)) => (id.clone(), known.used.clone()),
         None => (Arc::from(written.id), Used::default()),
     };
-    let held_to_newer = configuration.as_ref().is_some_and(|held| held.newer);
+    let held_to_newer = configuration.as_ref().is_some_and(|held| held.newer)
+        || budget.is_some_and(|budget| budget.newer);
     Some(AccessKey {
         newer: written.newer || settings.newer || held_to_newer,
         id,
@@ -330,67 +356,4 @@ fn access_key(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::secrets::Token;
-
-    #[test]
-    fn a_key_whose_configuration_is_gone_is_refused_rather_than_free() {
-        let token = Token::generate("app").unwrap();
-        let yaml = format!(
-            "configurations: [{{ id: c, failover: false }}]\naccess_keys: [{{ id: app, configuration: c, sha256: '{}' }}]",
-            token::to_hex(&token.digest())
-        );
-        let mut config = yaml::parse(&yaml, &|_| None).unwrap();
-        let build = |config: &Config| Snapshot::build(Arc::new(config.clone()), Arc::default(), 1);
-        let key = build(&config).authenticate(token.expose()).unwrap();
-        assert_eq!(key.configuration.as_ref().unwrap().failover, Some(false));
-        config.configurations.clear();
-        assert_eq!(
-            build(&config).authenticate(token.expose()).unwrap_err(),
-            AuthError::Unknown
-        );
-    }
-
-    #[test]
-    fn a_provider_that_wants_no_credential_is_keyless_for_whoever_has_none() {
-        let config = yaml::parse(
-            "accounts: [{ id: a }]
-providers:
-  - { id: free, base_url: 'http://127.0.0.1:1', auth: none }
-  - { id: with-key, base_url: 'http://127.0.0.1:1', auth: none, keys: [{ id: k, value: x, account: a }] }
-  - { id: managed, base_url: 'http://127.0.0.1:1', auth: none, managed_keys: [{ id: m, value: x }] }
-  - { id: bearer, base_url: 'http://127.0.0.1:1' }
-",
-            &|_| None,
-        )
-        .unwrap();
-        let snapshot = Snapshot::build(Arc::new(config), Arc::default(), 1);
-        for (provider, account, want) in [
-            ("free", "default", Some("free-none")),
-            ("free", "a", Some("free-none")),
-            ("with-key", "a", Some("k")),
-            ("with-key", "default", Some("with-key-none")),
-            ("managed", "a", None),
-            ("bearer", "default", None),
-        ] {
-            let keys = snapshot.provider_keys(provider, account, KeyKind::User);
-            assert_eq!(
-                keys.first().map(|key| &*key.id),
-                want,
-                "{provider} for {account}"
-            );
-            assert_eq!(
-                keys.iter().any(|key| key.shared),
-                want.is_some_and(|id| id.ends_with("-none")),
-                "{provider} for {account}"
-            );
-            assert_eq!(
-                snapshot
-                    .provider_keys(provider, account, KeyKind::Managed)
-                    .len(),
-                usize::from(provider == "managed")
-            );
-        }
-    }
-}
+mod tests;

@@ -243,6 +243,7 @@ impl Document {
                     "id",
                     "include",
                     "accounts",
+                    "budgets",
                     "providers",
                     "keys",
                     "managed_keys",

@@ -25,13 +25,13 @@ pub use alerts::{AlertEvent, SmtpSecurity};
 pub use bounds::{Retry, Timeouts};
 pub use callers::{
     Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, KeySelection, Router,
-    Rule, Step, StepKeys, StopOn,
+    Rule, SharedBudget, Step, StepKeys, StopOn,
 };
 pub use feeds::{PriceFeed, PriceFeeds, PriceFormat};
 pub(crate) use ledger::BankKind;
 pub use ledger::{Credits, Fsync, Ledger, Redis, Sqlite, Unreachable};
 pub(crate) use limits::TokenLimits;
-pub use limits::{Budget, Budgets, Limits, Per, RateLimits};
+pub use limits::{Budget, Budgets, Limits, Per, RateLimits, Weekday, Zone};
 pub(crate) use listeners::Demo;
 pub use listeners::{AdminTls, ClientAuth, Cors, Log, Proxy, Tls, WebSocket};
 pub use oidc::{Oidc, OidcRole};
@@ -54,7 +54,7 @@ pub struct File {
     pub secrets: Secrets,
     /// How long things may take.
     pub timeouts: Timeouts,
-    /// Token limits for every request. Limits over time belong to access keys and configurations.
+    /// Token limits for every request. Limits over time belong to access keys, configurations and budgets.
     pub limits: TokenLimits,
     /// Whether a failed candidate is followed by the next one. Default true.
     pub failover: Option<bool>,
@@ -78,6 +78,8 @@ pub struct File {
     pub catalog: PriceFeeds,
     /// Who owns keys and credits.
     pub accounts: Vec<Account>,
+    /// Budgets that access keys share.
+    pub budgets: Vec<SharedBudget>,
     /// Providers: credentials for built-in ones, whole definitions of custom ones.
     pub providers: Vec<Provider>,
     /// What access keys may call, and which credentials serve them.

@@ -72,6 +72,8 @@ pub struct Config {
     pub feeds: PriceFeeds,
     /// What access keys may call.
     pub configurations: Vec<types::Configuration>,
+    /// Budgets that access keys share.
+    pub budgets: Vec<types::SharedBudget>,
     /// What applications send.
     pub access_keys: Vec<AccessKey>,
     /// Loopback address of the built-in demo provider; `None` is off.

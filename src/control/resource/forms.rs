@@ -18,7 +18,7 @@ use super::form::forms;
 use super::newer::{Open, Rest};
 use tollgate_config::catalog::{Auth, Effort, ErrorRule, Modality, Thoughts, Vendor};
 use tollgate_config::types;
-use tollgate_config::types::{Commit, Per, StopOn, UnitPrices};
+use tollgate_config::types::{Commit, Per, StopOn, UnitPrices, Weekday, Zone};
 use tollgate_config::units::{Span, Usd};
 use tollgate_wire::Surface;
 
@@ -107,6 +107,10 @@ forms! {
     Budget = types::Budget {
         usd: Option<Usd>,
         per: Option<Open<Per>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        time_zone: Option<Open<Zone>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        week_starts: Option<Open<Weekday>>,
     }
 
     /// What a custom provider is; its keys are resources of their own.
@@ -329,9 +333,13 @@ impl Budgets {
     }
 
     fn are_understood(&self) -> bool {
-        let known = |per: &Option<Open<Per>>| matches!(per, Some(Open::Known(_)));
+        let known = |budget: &Budget| {
+            matches!(budget.per, Some(Open::Known(_)))
+                && !matches!(budget.time_zone, Some(Open::Newer(_)))
+                && !matches!(budget.week_starts, Some(Open::Newer(_)))
+        };
         let mut all = self.list().iter();
-        all.all(|budget| budget.usd.is_some() && known(&budget.per) && budget.rest.is_silent())
+        all.all(|budget| budget.usd.is_some() && known(budget) && budget.rest.is_silent())
     }
 }
 

@@ -8,7 +8,10 @@ use super::*;
 /// Every kind of resource, with everything that it can say.
 fn documents() -> Vec<(&'static str, Value)> {
     let digest = "ab".repeat(32);
-    let budgets = json!([{"usd": "20", "per": "day"}, {"usd": "0.5", "per": "total"}]);
+    let budgets = json!([
+        {"usd": "20", "per": "week", "time_zone": "Europe/Berlin", "week_starts": "sunday"},
+        {"usd": "0.5", "per": "total"},
+    ]);
     let timeouts = json!({
         "per_request": "1s", "whole_answer": "9s", "total": "2s", "stream_idle": null, "hold": null, "keepalive": null,
     });
@@ -58,8 +61,15 @@ fn documents() -> Vec<(&'static str, Value)> {
                 "former": {"sha256": digest, "until": 5},
                 "limits": {
                     "requests_per_minute": 1, "tokens_per_minute": null, "concurrent_requests": 2, "budget": budgets,
+                    "shared": "bud_1",
                 },
             }),
+        ),
+        (
+            "budget",
+            json!({"parent": "bud_2", "limits": {
+                "requests_per_minute": 1, "tokens_per_minute": null, "concurrent_requests": null, "budget": budgets,
+            }}),
         ),
         ("configuration", json!({"says": spec})),
         (
@@ -112,6 +122,7 @@ fn again(kind: &str, document: &Value) -> Result<(Value, Option<&'static str>), 
     match kind {
         Account::KIND => of::<Account>(&text),
         AccessKey::KIND => of::<AccessKey>(&text),
+        SharedBudget::KIND => of::<SharedBudget>(&text),
         Configuration::KIND => of::<Configuration>(&text),
         Provider::KIND => of::<Provider>(&text),
         ProviderKey::KIND => of::<ProviderKey>(&text),
@@ -148,7 +159,7 @@ fn objects<'a>(
 fn may_forbid(kind: &str, way: &str) -> bool {
     let forbids = |part| part == "access" || part == "limits";
     match kind {
-        "access-key" | "configuration" => way.split('/').any(forbids),
+        "access-key" | "budget" | "configuration" => way.split('/').any(forbids),
         "settings" => way == "/maxOutputTokens",
         _ => false,
     }
@@ -190,9 +201,10 @@ fn the_yaml_says_nothing_that_the_forms_do_not_know() {
                     .retain(|name, _| !name.ends_with("keys"));
                 assert_eq!(json!(form), spec);
             }
-            "access-key" => {
-                let yaml: types::RateLimits =
-                    serde_json::from_value(document["limits"].take()).unwrap();
+            "access-key" | "budget" => {
+                let mut limits = document["limits"].take();
+                limits.as_object_mut().unwrap().remove("shared");
+                let yaml: types::RateLimits = serde_json::from_value(limits).unwrap();
                 known::<_, forms::RateLimits>(&yaml);
             }
             _ => {}
@@ -236,6 +248,9 @@ fn an_unknown_word_is_kept_and_what_becomes_of_it_is_told() {
     let all_refused = Some("the requests of its access keys are refused");
     for (kind, way, newer) in [
         ("access-key", "/limits/budget/0/per", refused),
+        ("access-key", "/limits/budget/0/time_zone", refused),
+        ("access-key", "/limits/budget/0/week_starts", refused),
+        ("budget", "/limits/budget/0/per", all_refused),
         ("configuration", "/says/limits/budget/1/per", all_refused),
         ("configuration", "/says/router/rules/0/steps/0/type", None),
         ("provider", "/says/auth", Some("it is not called")),
@@ -344,7 +359,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn whatever_is_added_anywhere_is_written_back(
-        kind in 0..8_usize,
+        kind in 0..9_usize,
         added in proptest::collection::vec((any::<prop::sample::Index>(), "[a-zA-Z_]{1,12}", any_json()), 1..6),
     ) {
         let (kind, mut document) = documents().swap_remove(kind);

@@ -4,12 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use serde::{Deserialize, Serialize};
+use super::period::{Per, Period};
 
 /// What a limit is on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Meter {
-    /// `key:<access key>` or `configuration:<id>`, within its account.
+    /// `key:<access key>`, `configuration:<id>` or `budget:<id>`, within its account.
     pub subject: Arc<str>,
     /// What is counted.
     pub measure: Measure,
@@ -31,10 +31,10 @@ impl Meter {
     }
 }
 
-/// `key:app/requests_per_minute`.
+/// `key:app/requests_per_minute`, `budget:team/budget_per_week@Europe/Berlin`.
 impl fmt::Display for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.subject, self.measure.name())
+        write!(f, "{}/{}", self.subject, self.measure)
     }
 }
 
@@ -42,19 +42,22 @@ impl FromStr for Meter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Meter, String> {
-        let parts = text.rsplit_once('/').and_then(|(subject, name)| {
-            let measure = Measure::ALL.into_iter().find(|m| m.name() == name)?;
+        let parts = |end: usize| {
+            let slash = text[..end].rfind('/')?;
             Some(Meter {
-                subject: subject.into(),
-                measure,
+                subject: text[..slash].into(),
+                measure: text[slash + 1..].parse().ok()?,
             })
-        });
-        parts.ok_or_else(|| format!("`{text}` is not the name of a limit"))
+        };
+        // A time zone has slashes of its own.
+        let zone = text.rfind('@').and_then(parts);
+        zone.or_else(|| parts(text.len()))
+            .ok_or_else(|| format!("`{text}` is not the name of a limit"))
     }
 }
 
 /// What a limit counts, and over which window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Measure {
     /// Requests in a minute.
     RequestsPerMinute,
@@ -62,47 +65,77 @@ pub enum Measure {
     TokensPerMinute,
     /// Requests at the same time.
     ConcurrentRequests,
-    /// Nano-dollars in a day, UTC.
-    BudgetPerDay,
-    /// Nano-dollars in a calendar month, UTC.
-    BudgetPerMonth,
-    /// Nano-dollars, ever.
-    BudgetTotal,
+    /// Nano-dollars in a time.
+    Budget(Period),
 }
 
 impl Measure {
-    /// All of them.
-    pub const ALL: [Measure; 6] = [
+    /// All of them, budgets by UTC.
+    pub const ALL: [Measure; 8] = [
         Measure::RequestsPerMinute,
         Measure::TokensPerMinute,
         Measure::ConcurrentRequests,
-        Measure::BudgetPerDay,
-        Measure::BudgetPerMonth,
-        Measure::BudgetTotal,
+        Measure::budget(Per::Day),
+        Measure::budget(Per::Week),
+        Measure::budget(Per::Month),
+        Measure::budget(Per::Quarter),
+        Measure::budget(Per::Total),
     ];
+
+    /// A budget by UTC.
+    pub const fn budget(per: Per) -> Measure {
+        Measure::Budget(Period::utc(per))
+    }
 
     /// Returns whether it counts nano-dollars.
     pub fn is_budget(self) -> bool {
-        matches!(
-            self,
-            Measure::BudgetPerDay | Measure::BudgetPerMonth | Measure::BudgetTotal
-        )
+        matches!(self, Measure::Budget(_))
     }
 
     /// Whether it begins anew after some time.
     pub(crate) fn has_window(self) -> bool {
-        !matches!(self, Measure::ConcurrentRequests | Measure::BudgetTotal)
-    }
-
-    /// Returns its name in configuration, headers and messages.
-    pub fn name(self) -> &'static str {
         match self {
-            Measure::RequestsPerMinute => "requests_per_minute",
-            Measure::TokensPerMinute => "tokens_per_minute",
-            Measure::ConcurrentRequests => "concurrent_requests",
-            Measure::BudgetPerDay => "budget_per_day",
-            Measure::BudgetPerMonth => "budget_per_month",
-            Measure::BudgetTotal => "budget_total",
+            Measure::RequestsPerMinute | Measure::TokensPerMinute => true,
+            Measure::ConcurrentRequests => false,
+            Measure::Budget(period) => period.per() != Per::Total,
+        }
+    }
+}
+
+const REQUESTS: &str = "requests_per_minute";
+const TOKENS: &str = "tokens_per_minute";
+const CONCURRENT: &str = "concurrent_requests";
+const TOTAL: &str = "budget_total";
+const BUDGET: &str = "budget_per_";
+
+/// Its name in banks and journals: `budget_per_day`.
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Measure::RequestsPerMinute => f.write_str(REQUESTS),
+            Measure::TokensPerMinute => f.write_str(TOKENS),
+            Measure::ConcurrentRequests => f.write_str(CONCURRENT),
+            Measure::Budget(period) if period.per() == Per::Total => f.write_str(TOTAL),
+            Measure::Budget(period) => write!(f, "{BUDGET}{period}"),
+        }
+    }
+}
+
+impl FromStr for Measure {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Measure, ()> {
+        match text {
+            REQUESTS => Ok(Measure::RequestsPerMinute),
+            TOKENS => Ok(Measure::TokensPerMinute),
+            CONCURRENT => Ok(Measure::ConcurrentRequests),
+            TOTAL => Ok(Measure::budget(Per::Total)),
+            _ => {
+                let period = text.strip_prefix(BUDGET).ok_or(())?.parse::<Period>()?;
+                (period.per() != Per::Total)
+                    .then_some(Measure::Budget(period))
+                    .ok_or(())
+            }
         }
     }
 }
@@ -139,4 +172,34 @@ pub struct MeterReply {
     pub used: i64,
     /// What all have borrowed, this one included.
     pub lent: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for name in [
+            "key:app/requests_per_minute",
+            "key:a/b@c/tokens_per_minute",
+            "configuration:a@UTC/budget_total",
+            "budget:team/budget_per_day",
+            "budget:team/budget_per_week@America/Argentina/Buenos_Aires,sunday",
+            "configuration:a@b/budget_per_month@Europe/Berlin",
+        ] {
+            let meter: Meter = name.parse().unwrap();
+            assert_eq!(meter.to_string(), name);
+        }
+        for name in [
+            "",
+            "key:app",
+            "key:app/budget_per_total",
+            "key:app/budget_per_year",
+            "key:app/budget_per_day@Mars/Olympus",
+            "key:app/budget_total@UTC",
+        ] {
+            assert!(name.parse::<Meter>().is_err(), "{name}");
+        }
+    }
 }

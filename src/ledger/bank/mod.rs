@@ -15,6 +15,7 @@ mod limit;
 mod mark;
 mod message;
 mod meter;
+mod period;
 pub mod redis;
 pub mod sqlite;
 mod verify;
@@ -33,6 +34,7 @@ pub(crate) use mark::content;
 pub(crate) use message::Verdict;
 pub use message::{Day, Events, Exchange, Holder, Reply, Rollup};
 pub use meter::{Measure, Meter, MeterExchange, MeterReply};
+pub use period::{Per, Period, UnknownZone, Weekday, Zone};
 pub use verify::{Verified, verify};
 
 /// A place where money is durable.

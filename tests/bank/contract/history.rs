@@ -13,7 +13,9 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::account::{Account, RECALL};
-use tollgate_ledger::bank::{Bank, Exchange, Holder, Mark, Measure, Meter, MeterExchange, Reply};
+use tollgate_ledger::bank::{
+    Bank, Exchange, Holder, Mark, Measure, Meter, MeterExchange, Per, Reply,
+};
 
 use super::{Case, Store, Teller, new_grant, spending, tell, timeless};
 
@@ -99,7 +101,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 /// Each meter at most once, as the trait demands.
 fn meters(parts: &[Part]) -> Vec<MeterExchange> {
-    const MEASURES: [Measure; 2] = [Measure::TokensPerMinute, Measure::BudgetPerDay];
+    const MEASURES: [Measure; 2] = [Measure::TokensPerMinute, Measure::budget(Per::Day)];
     let mut meters: Vec<MeterExchange> = Vec::new();
     for part in parts {
         let meter = Meter {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_ledger::bank::{Exchange, Measure, Meter, MeterExchange, MeterReply, Reply};
+use tollgate_ledger::bank::{
+    Exchange, Measure, Meter, MeterExchange, MeterReply, Per, Period, Reply, Weekday,
+};
 
 use super::{Case, Store, Teller, tell};
 
@@ -92,7 +94,7 @@ pub async fn lend_up_to_the_limit<S: Store>(mut case: Case<S>) {
     assert_eq!(figures(&reply), (18, 72, 28), "the limit was raised");
     let never = Meter {
         subject: "key:never".into(),
-        measure: Measure::BudgetTotal,
+        measure: Measure::budget(Per::Total),
     };
     let used = case.bank().used("a", &[never, per_minute()]).await;
     assert_eq!(used.unwrap(), [(0, 0), (MINUTE, 72)]);
@@ -212,13 +214,18 @@ pub async fn close_and_lease_end_return<S: Store>(case: Case<S>) {
 }
 
 pub async fn are_told_apart<S: Store>(mut case: Case<S>) {
+    let berlin = "Europe/Berlin".parse().unwrap();
     let measures = [
         Measure::RequestsPerMinute,
         Measure::TokensPerMinute,
         Measure::ConcurrentRequests,
-        Measure::BudgetPerDay,
-        Measure::BudgetPerMonth,
-        Measure::BudgetTotal,
+        Measure::budget(Per::Day),
+        Measure::Budget(Period::new(Per::Day, berlin, Weekday::Monday)),
+        Measure::budget(Per::Week),
+        Measure::Budget(Period::new(Per::Week, berlin, Weekday::Sunday)),
+        Measure::budget(Per::Month),
+        Measure::budget(Per::Quarter),
+        Measure::budget(Per::Total),
     ];
     let subjects = [
         "key:app",

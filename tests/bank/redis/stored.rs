@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{Bank, Exchange, Measure, Meter, MeterExchange};
+use tollgate_ledger::bank::{Bank, Exchange, Measure, Meter, MeterExchange, Per};
 use tollgate_store::StoreError;
 use tollgate_store::redis::Topology;
 
@@ -195,7 +195,7 @@ async fn nonsense_is_refused_and_leaves_nothing() {
     let meter = MeterExchange {
         meter: Meter {
             subject: "key:app".into(),
-            measure: Measure::BudgetTotal,
+            measure: Measure::budget(Per::Total),
         },
         window: 0,
         limit: 10,

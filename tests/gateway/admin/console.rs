@@ -9,7 +9,7 @@ use crate::common::requests::Request;
 use crate::common::{PATIENCE, TOKEN};
 
 /// Every page that is read.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/",
     "/console/requests",
     "/console/usage",
@@ -18,6 +18,7 @@ const PAGES: [&str; 14] = [
     "/console/alerts",
     "/console/access-keys",
     "/console/configurations",
+    "/console/budgets",
     "/console/providers",
     "/console/catalog",
     "/console/playground",

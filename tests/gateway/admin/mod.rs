@@ -4,6 +4,7 @@
 mod access_keys;
 mod accounts;
 mod audit;
+mod budgets;
 mod configurations;
 mod console;
 mod gateway_config;

@@ -113,7 +113,7 @@ configurations:
       requests_per_minute: 0
       tokens_per_minute: -1
       concurrent_requests: 18446744073709551615
-      budget: { usd: 0, per: week }
+      budget: { usd: 0, per: year }
   - id: d
     limits:
       budget:
@@ -132,6 +132,35 @@ access_keys:
 }
 
 #[test]
+fn faults_of_budgets_are_reported_at_once() {
+    let deep: String = (1..=9)
+        .map(|i| format!("  - {{ id: d{i}, parent: d{} }}\n", i - 1))
+        .collect();
+    let files = Files::one(&format!(
+        "accounts: [{{ id: sales }}]
+budgets:
+  - {{ id: acme, limits: {{ budget: {{ usd: 5, per: day, week_starts: sunday }} }} }}
+  - {{ id: acme, parent: acmee }}
+  - {{ id: team, account: sales, parent: acme, limits: {{ requests_per_minute: 0 }} }}
+  - {{ id: one, parent: other }}
+  - {{ id: other, parent: one }}
+  - {{ id: 'a/b', account: sale }}
+  - {{ id: d0 }}
+{deep}access_keys:
+  - {{ id: a, budget: teem, sha256: {DIGEST} }}
+  - {{ id: b, budget: team, sha256: '{}' }}
+",
+        "1".repeat(64)
+    ));
+    insta::assert_snapshot!(files.faults());
+    let zone =
+        "budgets: [{ id: a, limits: { budget: { usd: 5, per: week, time_zone: Europe/Berln } } }]";
+    let faults = Files::one(zone).faults();
+    let path = "budgets[0].limits.budget.time_zone: `Europe/Berln` is no time zone";
+    assert!(faults.contains(path), "{faults}");
+}
+
+#[test]
 fn limits_and_grants_without_a_ledger_are_warned_about() {
     let files = Files::one(&format!(
         "ledger: {{ credits: off }}
@@ -140,6 +169,8 @@ accounts:
 configurations:
   - {{ id: a, limits: {{ max_input_tokens: 5 }} }}
   - {{ id: b, limits: {{ tokens_per_minute: 5 }} }}
+budgets:
+  - {{ id: c, limits: {{ requests_per_minute: 5 }} }}
 access_keys:
   - {{ id: demo, sha256: {DIGEST}, limits: {{ budget: {{ usd: 1, per: day }} }} }}
 "
@@ -161,6 +192,7 @@ fn the_reference_leaves_no_setting_out() {
         "Limits",
         "RateLimits",
         "Budget",
+        "SharedBudget",
     ] {
         let fields = schema["$defs"][section]["properties"].as_object();
         for field in fields.unwrap_or_else(|| panic!("{section}")).keys() {
@@ -180,6 +212,10 @@ fn editors_take_what_is_taken_here() {
         ("limits: { budget: { usd: 20, per: day } }", true),
         (
             "limits: { budget: [{ usd: 20, per: month }, { usd: 1, per: total }] }",
+            true,
+        ),
+        (
+            "limits: { budget: { usd: 20, per: week, time_zone: Asia/Tokyo, week_starts: sunday } }",
             true,
         ),
         ("limits: { budget: { per: day } }", false),

@@ -2,6 +2,7 @@
 
 mod bill;
 mod books;
+mod budgets;
 mod clocks;
 mod copies;
 mod crash;

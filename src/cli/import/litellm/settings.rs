@@ -203,6 +203,7 @@ fn budget(section: &Node<'_>, value: &Node<'_>, reader: &mut Reader) {
     let per = match section.text_of("budget_duration") {
         None => "total",
         Some("1d" | "24h") => "day",
+        Some("7d" | "1w") => "week",
         Some("30d" | "1mo" | "31d") => "month",
         Some(other) => {
             let words = format!(
@@ -213,8 +214,8 @@ fn budget(section: &Node<'_>, value: &Node<'_>, reader: &mut Reader) {
             "month"
         }
     };
-    if per == "month" {
-        let words = "days and months of budgets are the calendar's, UTC";
+    if matches!(per, "week" | "month") {
+        let words = "weeks and months of budgets are the calendar's, UTC";
         reader.note(value, words);
     }
     reader.settings.budget = Some((usd.to_string(), per));

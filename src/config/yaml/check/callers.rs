@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use tollgate_wire::request::Paid;
 
 use super::Checker;
+use crate::DEFAULT_ACCOUNT;
 use crate::catalog::ModelRef;
 use crate::secrets::token;
 use crate::yaml::nearest::did_you_mean_or_list;
@@ -319,6 +320,10 @@ impl Checker<'_> {
                 self.known(&place.key("configuration"), "configuration", id, ids);
             }
             self.rate_limits(&place.key("limits"), &key.limits);
+            if let Some(id) = &key.budget {
+                let account = key.account.as_deref().unwrap_or(DEFAULT_ACCOUNT);
+                self.budget_of(&place.key("budget"), id, account, &file.budgets);
+            }
             let Some(digest) = self.digest(&place, &key.sha256) else {
                 continue;
             };

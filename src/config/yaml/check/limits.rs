@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::Checker;
 use crate::yaml::place::Place;
 use crate::yaml::types;
+use crate::yaml::types::Per;
+use crate::yaml::{NoLineage, lineage};
 use tollgate_ledger::NanoUsd;
 
 impl Checker<'_> {
@@ -46,12 +48,73 @@ impl Checker<'_> {
                 }
             }
             if budget.per.is_none() {
-                let hint = Some("write `per: day`, `per: month` or `per: total`".to_owned());
+                let hint =
+                    Some("write `per: day`, `week`, `month`, `quarter` or `total`".to_owned());
                 self.fault(&place, "`per` is missing", hint);
             } else if !seen.insert(budget.per) {
                 let hint = Some("keep the smaller one".to_owned());
                 self.fault(&place, "a second budget for the same time", hint);
             }
+            if budget.week_starts.is_some() && budget.per.is_some_and(|per| per != Per::Week) {
+                let hint = Some("leave it out, or write `per: week`".to_owned());
+                self.fault(
+                    &place.key("week_starts"),
+                    "this is no budget of a week",
+                    hint,
+                );
+            }
+        }
+    }
+
+    /// Budgets that keys share: each is part of one of its account, or of none.
+    pub(super) fn budgets(&mut self, budgets: &[types::SharedBudget], accounts: &[&str]) {
+        let top = Place::top("budgets");
+        let ids = budgets.iter().enumerate();
+        self.unique(
+            "budget",
+            ids.map(|(i, one)| (top.index(i).key("id"), &*one.id)),
+        );
+        for (i, budget) in budgets.iter().enumerate() {
+            let place = top.index(i);
+            self.stored_id(&place.key("id"), "a budget's id", &budget.id);
+            self.kept_id(&place.key("id"), "a budget's id", &budget.id);
+            self.known_account(&place, budget.account.as_deref(), accounts);
+            self.rate_limits(&place.key("limits"), &budget.limits);
+            let Some(parent) = &budget.parent else {
+                continue;
+            };
+            let place = place.key("parent");
+            self.budget_of(&place, parent, budget.account(), budgets);
+            let parent_of = |id: &str| {
+                let one = budgets.iter().find(|one| one.id == id);
+                one.and_then(|one| one.parent.as_deref())
+            };
+            if let Err(fault) = lineage(&budget.id, parent_of) {
+                let hint = Some(match fault {
+                    NoLineage::Circle => "let one of them have no `parent`".to_owned(),
+                    NoLineage::TooDeep => "leave one out".to_owned(),
+                });
+                self.fault(&place, fault.to_string(), hint);
+            }
+        }
+    }
+
+    /// A shared budget that something is part of is there, and of its account.
+    pub(super) fn budget_of(
+        &mut self,
+        place: &Place,
+        id: &str,
+        account: &str,
+        budgets: &[types::SharedBudget],
+    ) {
+        match budgets.iter().find(|one| one.id == id) {
+            None => self.known(place, "budget", id, budgets.iter().map(|one| &*one.id)),
+            Some(one) if one.account() != account => {
+                let message = format!("`{id}` is a budget of the account `{}`", one.account());
+                let hint = Some(format!("name one of the account `{account}`"));
+                self.fault(place, message, hint);
+            }
+            Some(_) => {}
         }
     }
 
@@ -59,12 +122,14 @@ impl Checker<'_> {
     pub(super) fn nothing_is_counted(&mut self, file: &types::File) {
         let hint = || Some("write `ledger: { credits: metered }` to count".to_owned());
         let configurations = Place::top("configurations");
-        let keys = Place::top("access_keys");
+        let (keys, budgets) = (Place::top("access_keys"), Place::top("budgets"));
+        let together = file.budgets.iter().enumerate();
+        let together = together.map(|(i, one)| (budgets.index(i), one.limits.clone()));
         let own = file.access_keys.iter().enumerate();
         let own = own.map(|(i, key)| (keys.index(i), key.limits.clone()));
         let shared = file.configurations.iter().enumerate();
         let shared = shared.map(|(i, one)| (configurations.index(i), one.limits.rates()));
-        for (place, limits) in shared.chain(own) {
+        for (place, limits) in shared.chain(own).chain(together) {
             if limits != types::RateLimits::default() {
                 let message =
                     "with `ledger.credits: off` nothing is counted, so only token limits hold";

@@ -264,6 +264,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         }
     }
     checker.configurations(&file.configurations, &file.providers, &providers);
+    checker.budgets(&file.budgets, &account_ids);
     let access_keys = checker.access_keys(&file, &account_ids);
     if ledger.credits == types::Credits::Off {
         checker.nothing_is_counted(&file);
@@ -302,6 +303,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         catalog,
         feeds,
         configurations: file.configurations,
+        budgets: file.budgets,
         access_keys,
         demo,
         warnings: Vec::new(),

@@ -46,6 +46,9 @@ pub struct Quotas {
     pub provider_keys: Option<u64>,
     /// API keys. Default 100.
     pub api_keys: Option<u64>,
+    /// Budgets that access keys share. Default 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budgets: Option<u64>,
     /// Models of all its providers. Default 5000.
     pub models: Option<u64>,
     /// Names, descriptions and metadata of all of these. Default 8MiB.
@@ -54,7 +57,7 @@ pub struct Quotas {
 
 impl Quotas {
     /// How many there are.
-    pub const MEASURES: usize = 7;
+    pub const MEASURES: usize = 8;
 
     /// Their names, and how much of each there may be.
     pub fn all(&self) -> [(&'static str, u64); Self::MEASURES] {
@@ -64,6 +67,7 @@ impl Quotas {
             ("providers", self.providers.unwrap_or(50)),
             ("provider_keys", self.provider_keys.unwrap_or(1_000)),
             ("api_keys", self.api_keys.unwrap_or(100)),
+            ("budgets", self.budgets.unwrap_or(1_000)),
             ("models", self.models.unwrap_or(5_000)),
             ("metadata", self.metadata.map_or(8 << 20, |size| size.0)),
         ]

@@ -50,6 +50,32 @@ pub struct AccessKey {
     pub sha256: String,
     /// What it may use over time, besides what its configuration limits.
     pub limits: RateLimits,
+    /// The shared budget that it is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
+}
+
+/// What access keys of an account may use together: of a project, a team, an organisation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SharedBudget {
+    /// Referred to by `access_keys[].budget` and `budgets[].parent`.
+    pub id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// The account it belongs to. Default `default`.
+    pub account: Option<String>,
+    /// The budget that it is part of: what it uses counts there, too. At most 8 stand above each other.
+    pub parent: Option<String>,
+    /// What may be used over time by all that is part of it.
+    pub limits: RateLimits,
+}
+
+impl SharedBudget {
+    /// Returns the account it belongs to.
+    pub fn account(&self) -> &str {
+        self.account.as_deref().unwrap_or(crate::DEFAULT_ACCOUNT)
+    }
 }
 
 /// What an access key may call, and which credentials serve it.

@@ -9,6 +9,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::yaml::units::Usd;
+pub use tollgate_ledger::bank::{Per, Weekday, Zone};
 
 /// Token limits of one request. Limits of requests, tokens and dollars over time belong to access keys and
 /// configurations.
@@ -82,22 +83,14 @@ pub struct RateLimits {
 pub struct Budget {
     /// US dollars.
     pub usd: Option<Usd>,
-    /// The time. Days and months are UTC's.
+    /// The time.
     pub per: Option<Per>,
-}
-
-/// How long a budget is for.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Per {
-    /// A day, from 00:00 UTC.
-    Day,
-    /// A calendar month, UTC.
-    Month,
-    /// For ever.
-    Total,
+    /// By whose clocks it begins, as in `Europe/Berlin`. Default UTC. With another one what was used counts from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Zone>,
+    /// The day that a week begins on. Default `monday`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub week_starts: Option<Weekday>,
 }
 
 /// One budget, or a list of them.

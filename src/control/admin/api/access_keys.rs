@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::crud;
+use super::budgets;
+use super::crud::{self, Named};
 use super::limits::RateLimits;
 use super::managed::{Change, Managed, New, NoFilter, Seen, Shown};
 use super::resource::{Labels, time};
@@ -17,7 +18,7 @@ use crate::admin::input::{Body, Id};
 use crate::admin::operation::{Operation, Tag, post};
 use crate::admin::page::page;
 use crate::admin::patch::Patch;
-use crate::resource::{AccessKey, Configuration, Former, Rest};
+use crate::resource::{AccessKey, Configuration, Former, Rest, SharedBudget};
 use crate::{Action, Document, Draft, View};
 use tollgate_base::{clock, redact};
 use tollgate_config::secrets::Token;
@@ -102,6 +103,8 @@ pub(super) struct Sent {
     access_key_configuration_id: Patch<String>,
     /// What it may use over time, besides what its configuration limits. An object replaces all limits.
     limits: Patch<RateLimits>,
+    /// ID of the budget that it is part of.
+    budget_id: Patch<String>,
 }
 
 /// An access key.
@@ -121,24 +124,16 @@ pub(super) struct Own {
     #[schemars(extend("format" = "date-time"))]
     last_used: Option<String>,
     /// Linked access key configuration, or null for allow-all scope.
-    access_key_configuration: Option<ConfigurationRef>,
+    access_key_configuration: Option<Named>,
     /// The account it belongs to, if that is not `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
     /// What it may use over time, if that is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<RateLimits>,
-}
-
-/// The configuration that an access key is held to.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct ConfigurationRef {
-    /// Configuration ID.
-    id: String,
-    /// URI of the linked configuration resource.
-    uri: String,
-    /// Configuration name.
-    name: String,
+    /// The budget that it is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<Named>,
 }
 
 impl Managed for AccessKey {
@@ -186,21 +181,19 @@ impl Managed for AccessKey {
         }
         let id = sent.access_key_configuration_id.clone();
         id.apply(&mut self.configuration);
-        let limits = |limits: RateLimits| limits.checked("limits", &self.limits);
+        let limits = |limits: RateLimits| limits.checked("limits", &self.limits.own);
         let limits = sent.limits.clone().try_map(limits)?;
-        limits.set(&mut self.limits);
+        limits.set(&mut self.limits.own);
+        if let Patch::Value(id) = &sent.budget_id {
+            budgets::owned(change.known.context, change.known.view, "budgetId", id)?;
+        }
+        sent.budget_id.clone().apply(&mut self.limits.shared);
         Ok(())
     }
 
     fn own(&self, context: &Context, view: View<'_>, seen: Seen) -> Own {
-        let linked = self.configuration.as_deref().map(|id| ConfigurationRef {
-            id: id.to_owned(),
-            uri: context.uri(&[Configuration::WORDS.segment, id]),
-            name: match view.get::<Configuration>(id) {
-                Some(found) => found.resource.label(id),
-                None => id.to_owned(),
-            },
-        });
+        let linked = self.configuration.as_deref();
+        let shared = self.limits.shared.as_deref();
         let former = self.former.as_ref();
         let former = former.filter(|former| former.until > clock::wall_ms());
         Own {
@@ -208,9 +201,10 @@ impl Managed for AccessKey {
             key_redacted: self.redacted.clone(),
             former_token_until: former.map(|former| time(former.until)),
             last_used: seen.last_used,
-            access_key_configuration: linked,
+            access_key_configuration: linked.map(|id| context.named::<Configuration>(view, id)),
             account_id: context.other_account(self.meta()),
-            limits: RateLimits::shown(&self.limits),
+            limits: RateLimits::shown(&self.limits.own),
+            budget: shared.map(|id| context.named::<SharedBudget>(view, id)),
         }
     }
 }

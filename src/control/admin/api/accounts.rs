@@ -14,7 +14,9 @@ use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::operation::{Scope, Tag};
 use crate::admin::page::page;
-use crate::resource::{AccessKey, Account, ApiKey, Configuration, Provider, ProviderKey, Settings};
+use crate::resource::{
+    AccessKey, Account, ApiKey, Configuration, Provider, ProviderKey, Settings, SharedBudget,
+};
 use crate::{Draft, View};
 use tollgate_config::secrets::token;
 use tollgate_ledger::{HOUSE, NanoUsd};
@@ -54,7 +56,7 @@ impl Managed for Account {
             "It begins without credits, unless the ledger has books of an earlier account with this id.",
             "",
             "Omit a field to leave it unchanged; send null to clear it.",
-            "Refused while it has keys, configurations, providers or credits. Its usage and its books stay.",
+            "Refused while it has keys, configurations, budgets, providers or credits. Its usage and its books stay.",
         ]
     );
     const FIXED: &'static [&'static str] = &["id"];
@@ -115,6 +117,7 @@ impl Managed for Account {
         unused::<ProviderKey>(view, change.id)?;
         unused::<Provider>(view, change.id)?;
         unused::<Configuration>(view, change.id)?;
+        unused::<SharedBudget>(view, change.id)?;
         unused::<ApiKey>(view, change.id)?;
         if let Some(settings) = view.get::<Settings>(change.id) {
             draft.delete(change.actor, change.id, &*settings.resource);

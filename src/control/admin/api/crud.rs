@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::known::Known;
 use super::managed::{Change, Create, ListQuery, Managed, Seen, Shown, Update};
 use super::resource::time;
@@ -11,6 +14,17 @@ use crate::admin::input::{Body, Id, Query};
 use crate::admin::operation::{self, Operation, delete, get, patch, post};
 use crate::{Action, Actor, Draft, Found, View};
 use tollgate_config::Config;
+
+/// A resource that is referred to, with its name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Named {
+    /// Resource identifier.
+    id: String,
+    /// URI for locating the resource.
+    uri: String,
+    /// Its name.
+    name: String,
+}
 
 /// Listing, creating, showing, updating and deleting a kind.
 pub(super) fn operations<K: Managed>() -> Vec<Operation> {
@@ -184,6 +198,18 @@ async fn remove<K: Managed>(context: Context, Id(id): Id) -> Result<(), ApiError
 }
 
 impl Context {
+    /// What clients see of a resource that is referred to; of one that is gone its id.
+    pub(super) fn named<K: Managed>(&self, view: View<'_>, id: &str) -> Named {
+        Named {
+            id: id.to_owned(),
+            uri: self.uri(&[K::WORDS.segment, id]),
+            name: match view.get::<K>(id) {
+                Some(found) => found.resource.label(id),
+                None => id.to_owned(),
+            },
+        }
+    }
+
     /// The acting account's resource with this id.
     ///
     /// # Errors

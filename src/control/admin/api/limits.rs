@@ -7,7 +7,7 @@ use super::money::amount;
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
 use crate::resource::{Open, forms};
-use tollgate_config::types::Per;
+use tollgate_config::types::{Per, Weekday, Zone};
 use tollgate_config::units::Usd;
 
 /// What may be used over time.
@@ -26,20 +26,29 @@ pub(super) struct RateLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 9_000_000_000_000_000_u64))]
     concurrent_requests: Option<u64>,
-    /// What may be charged: at most one budget a day, one a month and one in total.
+    /// What may be charged: at most one budget of each time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 3))]
+    #[schemars(length(max = 5))]
     budgets: Option<Vec<Budget>>,
 }
 
 /// What may be charged in a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Budget {
     /// US dollars, an exact decimal as in `20.00`.
     #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
     usd: String,
-    /// The time: a UTC day, a UTC month, or for ever.
+    /// The time.
     per: Open<Per>,
+    /// By whose clocks it begins: a time zone of the IANA database, as in `Europe/Berlin`. Defaults to `UTC`. With another
+    /// one what was used counts from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    time_zone: Option<String>,
+    /// The day that a week begins on. Defaults to `monday`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    week_starts: Option<Open<Weekday>>,
 }
 
 impl RateLimits {
@@ -47,7 +56,8 @@ impl RateLimits {
     /// stand in the body.
     ///
     /// # Errors
-    /// 422: two budgets for one time, a budget of nothing, or of more than one amount may be.
+    /// 422: two budgets for one time, a budget of nothing, or of more than one amount may be; no time zone; a week's day
+    /// where there is no week.
     pub(super) fn checked(
         &self,
         field: &str,
@@ -68,10 +78,22 @@ impl RateLimits {
                 return Err(ApiError::invalid(at("per"), "must not be there twice"));
             }
             seen.push(budget.per.clone());
+            let zone = budget.time_zone.as_deref().map(str::parse::<Zone>);
+            let zone = zone.transpose().map_err(|_| {
+                ApiError::invalid(
+                    at("timeZone"),
+                    "must be an IANA time zone, as in Europe/Berlin",
+                )
+            })?;
+            if budget.week_starts.is_some() && budget.per != Open::Known(Per::Week) {
+                return Err(ApiError::invalid(at("weekStarts"), "is only for `week`"));
+            }
             let per = Some(budget.per.clone());
             let same = old.budget.list().iter().find(|old| old.per == per);
             budgets.push(forms::Budget {
                 usd: Some(usd),
+                time_zone: zone.map(Open::Known),
+                week_starts: budget.week_starts.clone(),
                 rest: same.cloned().unwrap_or_default().rest,
                 per,
             });
@@ -107,6 +129,11 @@ impl Budget {
         Some(Budget {
             usd: budget.usd?.to_string(),
             per: budget.per.clone()?,
+            time_zone: budget.time_zone.as_ref().map(|zone| match zone {
+                Open::Known(zone) => zone.name().to_owned(),
+                Open::Newer(other) => other.as_str().unwrap_or_default().to_owned(),
+            }),
+            week_starts: budget.week_starts.clone(),
         })
     }
 }

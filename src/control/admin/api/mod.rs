@@ -6,6 +6,7 @@ mod accounts;
 mod alerts;
 mod api_keys;
 mod audit_log;
+mod budgets;
 mod catalog;
 mod configurations;
 mod cool_downs;
@@ -32,13 +33,14 @@ mod usage;
 mod words;
 
 use super::operation::Operation;
-use crate::resource::{Account, ApiKey, Configuration, Provider};
+use crate::resource::{Account, ApiKey, Configuration, Provider, SharedBudget};
 
 /// Every operation, in the order of the document.
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     all.extend(access_keys::operations());
     all.extend(crud::operations::<Configuration>());
+    all.extend(crud::operations::<SharedBudget>());
     all.extend(provider_keys::operations());
     all.extend(crud::operations::<Provider>());
     all.extend(provider_health::operations());

@@ -99,6 +99,12 @@ impl<'a> Form<'a> {
         })
     }
 
+    /// What is sent back as it is, if there is any.
+    pub(super) fn hidden(&self, name: &str) -> Markup {
+        let value = self.value(name);
+        html! { @if !value.is_empty() { input type="hidden" name=(name) value=(value); } }
+    }
+
     /// One line that is not shown while it is typed, and never again.
     pub(super) fn secret(&self, name: &str, label: &str, hint: &str) -> Markup {
         self.field(name, label, hint, |described, invalid| {

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::api::Fault;
+use super::budgets;
 use super::format::{list, text};
 use super::forms::Form;
 use super::limits;
@@ -13,14 +14,20 @@ use super::visit::Visit;
 use tollgate_config::secrets::Role;
 
 /// The fields, besides limits.
-pub(super) const FIELDS: [&str; 4] = ["name", "description", "accessKeyConfigurationId", "role"];
+pub(super) const FIELDS: [&str; 5] = [
+    "name",
+    "description",
+    "accessKeyConfigurationId",
+    "budgetId",
+    "role",
+];
 
 /// The form of a key that is `now` as it is, `null` for a new one. `serves`: applications use it.
 pub(super) fn form(
     visit: &Visit,
     serves: bool,
     to: &str,
-    (now, configurations): (&Value, &Value),
+    (now, configurations, budgets): (&Value, &Value, &Value),
     fault: Option<&Fault>,
 ) -> Markup {
     let held = &now["accessKeyConfiguration"];
@@ -29,6 +36,7 @@ pub(super) fn form(
         ("name", text(now, "name")),
         ("description", text(now, "description")),
         ("accessKeyConfigurationId", text(held, "id")),
+        ("budgetId", text(&now["budget"], "id")),
         ("role", text(now, "role")),
     ] {
         begin.push((name.to_owned(), value.to_owned()));
@@ -48,6 +56,7 @@ pub(super) fn form(
             .iter()
             .map(|one| (text(one, "id"), text(one, "name"))),
     );
+    let budgets = budgets::choices(budgets, &now["budget"], "");
     let roles = [
         (Role::Full.as_str(), "full: reads and changes everything"),
         (Role::ReadOnly.as_str(), "read-only: reads everything"),
@@ -66,6 +75,7 @@ pub(super) fn form(
             (form.line("description", "Description", "", false))
             @if serves {
                 (form.choice("accessKeyConfigurationId", "Configuration", "What it may call, and with whose keys", &choices))
+                (form.choice("budgetId", "Budget", "What it is part of, as its team's", &budgets))
                 (limits::fields(&form, &[limits::RATES]))
             } @else {
                 (form.choice("role", "Role", "", &roles))

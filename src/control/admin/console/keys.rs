@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use super::api::Fault;
+use super::budgets;
 use super::format::{away, day, list, text};
 use super::forms::{Form, put_or_clear};
 use super::key_form::{FIELDS, form};
@@ -99,7 +100,7 @@ async fn all(visit: &Visit, kind: &Kind, fault: Option<&Fault>) -> Answered {
     let pairs = [("beforeId", visit.asked("beforeId"))];
     let answer = visit.own(&format!("/{}", kind.segment), &pairs).await?;
     let keys = list(&answer, kind.items);
-    let configurations = configurations(visit, kind).await?;
+    let (configurations, budgets) = offered(visit, kind).await?;
     let main = html! {
         @if keys.is_empty() {
             (view::empty(&format!("No {} yet", kind.many), &html! { p { (kind.first) } }))
@@ -111,7 +112,7 @@ async fn all(visit: &Visit, kind: &Kind, fault: Option<&Fault>) -> Answered {
         @if visit.may_change() {
             section.card aria-labelledby="new" {
                 h2 #new { "New " (kind.one) }
-                (form(visit, kind.serves, &section(kind), (&Value::Null, &configurations), fault))
+                (form(visit, kind.serves, &section(kind), (&Value::Null, &configurations, &budgets), fault))
             }
         }
     };
@@ -119,12 +120,13 @@ async fn all(visit: &Visit, kind: &Kind, fault: Option<&Fault>) -> Answered {
     Ok(view::with_status(visit, status, kind.title, main).await)
 }
 
-/// What the form of a key offers to be held to.
-async fn configurations(visit: &Visit, kind: &Kind) -> Result<Value, Fault> {
-    match kind.serves && visit.may_change() {
-        true => visit.own("/access-key-configurations", &[]).await,
-        false => Ok(Value::Null),
+/// What the form of a key offers to be held to: configurations, budgets.
+async fn offered(visit: &Visit, kind: &Kind) -> Result<(Value, Value), Fault> {
+    if !kind.serves || !visit.may_change() {
+        return Ok((Value::Null, Value::Null));
     }
+    let configurations = visit.own("/access-key-configurations", &[]).await?;
+    Ok((configurations, visit.own("/budgets", &[]).await?))
 }
 
 fn table(visit: &Visit, kind: &Kind, keys: &[Value]) -> Markup {
@@ -199,7 +201,7 @@ fn scope(visit: &Visit, kind: &Kind, key: &Value) -> Markup {
 
 async fn one(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Answered {
     let key = visit.own(&visit::resource(kind.segment, id), &[]).await?;
-    let configurations = configurations(visit, kind).await?;
+    let (configurations, budgets) = offered(visit, kind).await?;
     let plan = match kind.serves {
         true => Some(plans::section(visit, ("accessKeyId", id), "").await?),
         false => None,
@@ -226,6 +228,9 @@ async fn one(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Ans
             limits.join(", ")
         };
         all.push(("Limits", html! { (limits) }));
+        if !key["budget"].is_null() {
+            all.push(("Budget", budgets::link(visit, &key["budget"])));
+        }
     }
     if let Some(description) = key["description"].as_str() {
         all.push(("Description", html! { (description) }));
@@ -254,7 +259,7 @@ async fn one(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Ans
         @if visit.may_change() && !declared {
             section.card aria-labelledby="change" {
                 h2 #change { "Change it" }
-                (form(visit, kind.serves, &here, (&key, &configurations), fault))
+                (form(visit, kind.serves, &here, (&key, &configurations, &budgets), fault))
             }
         }
     };
@@ -264,12 +269,11 @@ async fn one(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Ans
 
 async fn update(visit: &Visit, kind: &Kind, id: &str) -> Answered {
     let mut body = Map::new();
-    let held = if kind.serves {
-        "accessKeyConfigurationId"
-    } else {
-        "role"
+    let held = match kind.serves {
+        true => &["accessKeyConfigurationId", "budgetId"][..],
+        false => &["role"],
     };
-    for name in ["name", "description", held] {
+    for name in ["name", "description"].iter().chain(held) {
         put_or_clear(&mut body, name, visit.sent(name));
     }
     if kind.serves {

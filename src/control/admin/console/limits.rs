@@ -1,11 +1,11 @@
 //! Limits of keys and configurations: the fields of a form, what they make of a body, and how they are shown.
 
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::api::Fault;
 use super::format::{count, list, text, usd};
-use super::forms::{Form, number};
+use super::forms::{Form, number, put};
 use super::visit::Visit;
 
 /// What may be limited: the API's name, the words, the hint.
@@ -37,9 +37,11 @@ pub(super) const SIZES: &[Limit] = &[
 ];
 
 /// Times that have a budget, and their words.
-const BUDGETS: [(&str, &str); 3] = [
+const BUDGETS: [(&str, &str); 5] = [
     ("day", "US dollars a day"),
+    ("week", "US dollars a week"),
     ("month", "US dollars a month"),
+    ("quarter", "US dollars a quarter"),
     ("total", "US dollars in total"),
 ];
 
@@ -51,6 +53,13 @@ fn budget(per: &str) -> String {
     format!("budget.{per}")
 }
 
+/// What else a budget says, which stays as it is.
+const CALENDAR: [&str; 2] = ["timeZone", "weekStarts"];
+
+fn calendar(per: &str, name: &str) -> String {
+    format!("{}.{name}", budget(per))
+}
+
 /// The fields.
 pub(super) fn fields(form: &Form<'_>, limits: &[&[Limit]]) -> Markup {
     html! {
@@ -59,7 +68,10 @@ pub(super) fn fields(form: &Form<'_>, limits: &[&[Limit]]) -> Markup {
             p.hint { "What is empty is not limited." }
             div.columns {
                 @for (name, label, hint) in limits.concat() { (form.line(&field(name), label, hint, false)) }
-                @for (per, label) in BUDGETS { (form.line(&budget(per), label, "", false)) }
+                @for (per, label) in BUDGETS {
+                    (form.line(&budget(per), label, "", false))
+                    @for name in CALENDAR { (form.hidden(&calendar(per, name))) }
+                }
             }
         }
     }
@@ -81,7 +93,12 @@ pub(super) fn begin(resource: &Value, limits: &[&[Limit]]) -> Vec<(String, Strin
         Some((field(name), limit.to_string()))
     });
     let budgets = list(now, "budgets").iter();
-    let budgets = budgets.map(|one| (budget(text(one, "per")), text(one, "usd").to_owned()));
+    let budgets = budgets.flat_map(|one| {
+        let per = text(one, "per");
+        let also = CALENDAR.map(|name| (calendar(per, name), text(one, name).to_owned()));
+        also.into_iter()
+            .chain([(budget(per), text(one, "usd").to_owned())])
+    });
     limits.chain(budgets).collect()
 }
 
@@ -95,7 +112,15 @@ pub(super) fn sent(visit: &Visit, limits: &[&[Limit]]) -> Option<Value> {
         }
     }
     let budgets: Vec<Value> = sent_budgets(visit)
-        .map(|(per, usd)| json!({"per": per, "usd": usd}))
+        .map(|(per, usd)| {
+            let mut one = Map::new();
+            put(&mut one, "per", per);
+            put(&mut one, "usd", usd);
+            for name in CALENDAR {
+                put(&mut one, name, visit.sent(&calendar(per, name)));
+            }
+            one.into()
+        })
         .collect();
     if !budgets.is_empty() {
         body.insert("budgets".to_owned(), budgets.into());
@@ -136,7 +161,10 @@ pub(super) fn words(resource: &Value) -> Vec<String> {
     let budgets = list(now, "budgets").iter();
     let budgets = budgets.map(|one| match text(one, "per") {
         "total" => format!("{} in total", usd(text(one, "usd"))),
-        per => format!("{} a {per}", usd(text(one, "usd"))),
+        per => match text(one, "timeZone") {
+            "" => format!("{} a {per}", usd(text(one, "usd"))),
+            zone => format!("{} a {per} ({zone})", usd(text(one, "usd"))),
+        },
     });
     limits.chain(budgets).collect()
 }

@@ -16,6 +16,7 @@ mod assets;
 mod audit;
 mod books;
 mod browser;
+mod budgets;
 mod catalog;
 mod chart;
 mod configurations;
@@ -328,6 +329,7 @@ async fn page(visit: &Visit, post: bool) -> Answered {
         (_, ["access-keys", rest @ ..]) => keys::answer(visit, &keys::ACCESS, post, rest).await,
         (_, ["api-keys", rest @ ..]) => keys::answer(visit, &keys::API, post, rest).await,
         (_, ["configurations", rest @ ..]) => configurations::answer(visit, post, rest).await,
+        (_, ["budgets", rest @ ..]) => budgets::answer(visit, post, rest).await,
         (_, ["providers", rest @ ..]) => providers::answer(visit, post, rest).await,
         (false, ["catalog"]) => catalog::list(visit).await,
         (false, ["catalog", id]) => catalog::show(visit, id).await,

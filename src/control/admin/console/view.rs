@@ -35,6 +35,7 @@ const MENU: [(&str, &[Entry]); 3] = [
         &[
             ("/console/access-keys", "Access keys", Needs::Read),
             ("/console/configurations", "Configurations", Needs::Read),
+            ("/console/budgets", "Budgets", Needs::Read),
             ("/console/providers", "Providers", Needs::Read),
             ("/console/catalog", "Catalog", Needs::Read),
             ("/console/playground", "Playground", Needs::Read),

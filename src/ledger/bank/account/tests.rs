@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bank::Measure;
+use crate::bank::{Measure, Per};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -313,7 +313,7 @@ fn a_recall_and_a_window_of_a_clock_that_was_ahead_are_over_when_it_is_right() {
         meters: vec![MeterExchange {
             meter: Meter {
                 subject: "key:app".into(),
-                measure: Measure::BudgetPerDay,
+                measure: Measure::budget(Per::Day),
             },
             window,
             limit: 10,
@@ -447,7 +447,7 @@ fn holders_print_and_read_back() {
     let subject: Arc<str> = "key:app".into();
     let meter = Meter {
         subject,
-        measure: Measure::BudgetPerDay,
+        measure: Measure::budget(Per::Day),
     };
     assert_eq!(meter.to_string(), "key:app/budget_per_day");
 }

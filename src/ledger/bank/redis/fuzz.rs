@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::wire;
 use crate::NanoUsd;
-use crate::bank::{Exchange, Holder, Mark, Measure, Meter, MeterExchange};
+use crate::bank::{Exchange, Holder, Mark, Measure, Meter, MeterExchange, Per};
 use crate::fuzz::events;
 
 /// An answer is refused, or has amounts that can be counted and added up.
@@ -49,7 +49,7 @@ fn message(meters: usize) -> Exchange {
     let meter = MeterExchange {
         meter: Meter {
             subject: "key:k".into(),
-            measure: Measure::BudgetPerDay,
+            measure: Measure::budget(Per::Day),
         },
         window: 0,
         limit: 1,

@@ -211,7 +211,7 @@ impl Image {
                     .insert(params![
                         self.number,
                         meter.subject,
-                        meter.measure.name(),
+                        meter.measure.to_string(),
                         window,
                         used
                     ])?,
@@ -324,7 +324,7 @@ fn meter(at: At<'_>, number: i64, meter: &Meter) -> Result<Option<(i64, MeterSta
              WHERE account = ?1 AND subject = ?2 AND measure = ?3",
         )?
         .query_row(
-            params![number, meter.subject, meter.measure.name()],
+            params![number, meter.subject, meter.measure.to_string()],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;

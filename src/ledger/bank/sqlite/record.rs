@@ -105,7 +105,8 @@ pub(super) fn used(at: At<'_>, account: &str, meters: &[Meter]) -> Result<Vec<(u
     )?;
     let each = meters.iter().map(|meter| {
         let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
-        let found = statement.query_row(params![account, meter.subject, meter.measure.name()], row);
+        let named = params![account, meter.subject, meter.measure.to_string()];
+        let found = statement.query_row(named, row);
         Ok(found.optional()?.unwrap_or_default())
     });
     each.collect()

@@ -24,6 +24,8 @@ pub(super) struct MeterBucket {
     pub bucket: Bucket,
     /// The start of its window (Unix time, s, by the bank's clock); 0 if it has none.
     pub window: u64,
+    /// The end of it.
+    end: u64,
     /// How often it has begun a window: what was taken before is not given back into this one.
     pub begun: u64,
     /// The limit that was in force last.
@@ -56,11 +58,10 @@ impl AccountState {
         begun.reserve(ask.limits.len());
         for limit in ask.limits.iter() {
             let need = units(limit, held, tokens);
-            let (start, end) = window(limit.meter.measure, seconds);
-            let meter = self.meter(limit, start);
+            let meter = self.meter(limit, seconds);
             begun.push(meter.begun);
             if enforced && meter.bucket.unspent < need {
-                let this = meter.short(limit, need, end.saturating_sub(seconds));
+                let this = meter.short(limit, need, seconds);
                 short = match short {
                     Some(first) if first.is_final() || !this.is_final() => Some(first),
                     _ => Some(this),
@@ -70,12 +71,17 @@ impl AccountState {
         short.map_or(Ok(begun), Err)
     }
 
-    /// The bucket of a limit, in the window that starts at `start`.
-    pub(super) fn meter(&mut self, limit: &Limit, start: u64) -> &mut MeterBucket {
+    /// The bucket of a limit, in the window that a time (Unix time, s, by the bank's clock) is in.
+    pub(super) fn meter(&mut self, limit: &Limit, now: u64) -> &mut MeterBucket {
         let meter = self.meters.entry(limit.meter.clone()).or_default();
         meter.most = limit.most;
-        if start != meter.window {
-            meter.begin(start);
+        if !(meter.window..meter.end).contains(&now) {
+            let (start, end) = window(limit.meter.measure, now);
+            // One that began later for the bank was named by a program that knows the time zone otherwise.
+            if !(start..=now).contains(&meter.window) {
+                meter.begin(start);
+            }
+            meter.end = end;
         }
         meter
     }
@@ -85,13 +91,14 @@ impl MeterBucket {
     /// Another window: nothing used, nothing lent; who waits goes on waiting.
     pub(super) fn begin(&mut self, window: u64) {
         self.window = window;
+        self.end = window;
         self.begun += 1;
         self.used = 0;
         self.bucket.begin();
     }
 
-    /// `end`: seconds to the end of the window.
-    fn short(&self, limit: &Limit, need: i64, end: u64) -> Short {
+    fn short(&self, limit: &Limit, need: i64, now: u64) -> Short {
+        let end = self.end.saturating_sub(now);
         let left = match limit.meter.measure {
             Measure::ConcurrentRequests => self.bucket.unspent.max(0),
             _ => (limit.most - self.used - self.bucket.used).max(0),
@@ -99,7 +106,7 @@ impl MeterBucket {
         let reset = (limit.meter.measure.has_window()).then(|| Duration::from_secs(end.max(1)));
         let retry_after = if left >= need {
             Some(Duration::from_secs(1)) // lent, or held by requests in flight
-        } else if limit.meter.measure == Measure::BudgetTotal {
+        } else if limit.meter.measure.is_budget() && reset.is_none() {
             None
         } else {
             reset.or(Some(Duration::from_secs(1)))
@@ -143,7 +150,7 @@ pub(super) fn used(measure: Measure, cost: NanoUsd, tokens: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::Meter;
+    use crate::bank::{Meter, Per};
 
     /// The clock had been 400 days ahead for a while: minutes stood still, and a day's budget was one of 400 days.
     #[test]
@@ -162,7 +169,7 @@ mod tests {
             let mut begun = Vec::new();
             for time in [NOW, NOW + YEAR, NOW, NOW + YEAR] {
                 let (start, _) = window(measure, time);
-                let meter = state.meter(&limit, start);
+                let meter = state.meter(&limit, time);
                 assert_eq!((meter.window, meter.bucket.held), (start, 0), "{measure:?}");
                 meter.bucket.take(1);
                 begun.push(meter.begun);
@@ -171,6 +178,30 @@ mod tests {
             }
             assert_eq!(begun, [1, 2, 3, 4], "{measure:?}");
         }
+    }
+
+    /// Its time zone has other rules there: the bank's window began after this one's start.
+    #[test]
+    fn a_window_that_the_bank_began_later_is_kept_to_its_end() {
+        let limit = Limit {
+            meter: Meter {
+                subject: "key:app".into(),
+                measure: Measure::budget(Per::Day),
+            },
+            most: 10,
+        };
+        let mut state = AccountState::default();
+        let (start, end) = window(limit.meter.measure, 1_790_000_000);
+        state.meter(&limit, start + 9_000).begin(start + 3_600);
+        let meter = state.meter(&limit, start + 9_001);
+        assert_eq!(
+            (meter.window, meter.end, meter.begun),
+            (start + 3_600, end, 2)
+        );
+        meter.bucket.take(1);
+        assert_eq!(state.meter(&limit, end - 1).bucket.held, 1);
+        let next = state.meter(&limit, end);
+        assert_eq!((next.window, next.bucket.held), (end, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a till does in the situations that have names.
 
 use super::*;
-use crate::bank::{Measure, Meter};
+use crate::bank::{Measure, Meter, Per};
 
 #[test]
 fn a_request_is_held_settled_and_told() {
@@ -470,7 +470,7 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
     credit(&mut bank, "g", 1_000, clock);
     let meter = Meter {
         subject: "key:app".into(),
-        measure: Measure::BudgetTotal,
+        measure: Measure::budget(Per::Total),
     };
     let request = Request::new(vec![Limit { meter, most: 100 }]);
     let ask = request.ask(10);
@@ -549,7 +549,7 @@ fn what_does_not_fit_into_the_overdraft_is_held_at_its_worst_case() {
     let budget = Limit {
         meter: Meter {
             subject: "key:app".into(),
-            measure: Measure::BudgetTotal,
+            measure: Measure::budget(Per::Total),
         },
         most: 1_000,
     };

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::*;
-use crate::bank::{Books, Day, Events, Measure, Meter, Reply, Rollup};
+use crate::bank::{Books, Day, Events, Measure, Meter, Per, Reply, Rollup};
 
 /// The reference bank, in memory.
 #[derive(Default)]
@@ -171,7 +171,7 @@ async fn a_refusal_asks_the_bank_once_at_most() {
     desk.credit(100).await;
     let meter = Meter {
         subject: "key:app".into(),
-        measure: Measure::BudgetTotal,
+        measure: Measure::budget(Per::Total),
     };
     let (free, limited) = (
         Request::new(Vec::new()),
