@@ -40,7 +40,7 @@ impl Ledger {
         let reason = match refusal {
             Refusal::OutOfCredits { .. } => 0,
             Refusal::Held => 1,
-            Refusal::Limit { .. } => 2,
+            Refusal::Limit { .. } | Refusal::TooManyLimits => 2,
             Refusal::BankAway => 3,
             Refusal::JournalFull => 4,
             Refusal::Exposed { .. } => 5,

@@ -38,6 +38,8 @@ pub struct About {
     pub access_key: Arc<str>,
     /// Who pays.
     pub account: Arc<str>,
+    /// What the client says that it is for.
+    pub tags: Option<Arc<str>>,
     /// The API that was called.
     pub surface: Surface,
     /// Whether the client asked for a stream.

@@ -22,6 +22,7 @@ use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::{Timeouts, effective};
 use tollgate_failover::{Candidate, Machine, Outcome};
 use tollgate_wire::request::RequestBody;
+use tollgate_wire::tags::Tags;
 use tollgate_wire::tokens::Observer;
 use tollgate_wire::translate::Reply;
 use tollgate_wire::{Dialect, Endpoint};
@@ -66,6 +67,8 @@ pub struct Caller {
     pub key: Arc<AccessKey>,
     /// What was configured when the request began.
     pub snapshot: Arc<Snapshot>,
+    /// What it says that the request is for.
+    pub tags: Tags,
     /// Where the account's work is done that keeps a core busy.
     pub aside: Aside,
 }

@@ -138,6 +138,7 @@ mod tests {
             request_id: "r".into(),
             access_key: "k".into(),
             account: "a".into(),
+            tags: None,
             surface: Surface::ChatCompletions,
             streams: false,
             answers: 1,

@@ -10,9 +10,9 @@ use super::count;
 use super::refusals::refused;
 use super::shared::Shared;
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, Configuration, Snapshot, least};
+use tollgate_config::access::{AccessKey, Configuration, least};
 use tollgate_failover::Candidate;
-use tollgate_ledger::bank::Measure;
+use tollgate_ledger::bank::{Limit, Measure};
 use tollgate_ledger::cost::priced;
 use tollgate_ledger::estimate::Answers;
 use tollgate_ledger::till::{Ask, Hold, Refusal};
@@ -175,6 +175,7 @@ pub async fn open(
         request_id: request_id.clone(),
         access_key: caller.key.id.clone(),
         account: caller.key.account.clone(),
+        tags: caller.tags.text().cloned(),
         surface: body.endpoint().surface(),
         streams: body.stream(),
         answers: asked.answers,
@@ -192,7 +193,8 @@ pub async fn open(
     let key = &*caller.key;
     let order = Order {
         ledger,
-        snapshot: &caller.snapshot,
+        caller,
+        limits: key.limits_of(&caller.tags),
         key,
         request_id,
         surface,
@@ -210,7 +212,8 @@ pub async fn open(
 /// What a request asks credits for.
 struct Order<'a> {
     ledger: &'a Ledger,
-    snapshot: &'a Snapshot,
+    caller: &'a Caller,
+    limits: Arc<[Limit]>,
     key: &'a AccessKey,
     request_id: &'a Arc<str>,
     surface: Surface,
@@ -259,7 +262,7 @@ impl Order<'_> {
         }
         asked.map_err(|refusal| {
             self.ledger.refused(&refusal);
-            refused(refusal, self.snapshot, self.at)
+            refused(refusal, self.caller, self.at)
         })
     }
 
@@ -350,7 +353,7 @@ impl Order<'_> {
             worst: worst.max(estimate),
             prompt_tokens: prompt,
             tokens: prompt.saturating_add(self.expected(first)),
-            limits: &self.key.limits,
+            limits: &self.limits,
         };
         self.ledger.till.admit_by(&ask, clock::now(), by).await
     }
@@ -364,7 +367,7 @@ impl Order<'_> {
                 let measure = limit.meter.measure;
                 *left > 0 && (measure.is_budget() || measure == Measure::TokensPerMinute)
             }
-            Refusal::BankAway | Refusal::JournalFull => false,
+            Refusal::TooManyLimits | Refusal::BankAway | Refusal::JournalFull => false,
         }
     }
 }

@@ -49,6 +49,7 @@ mod session;
 mod settle;
 mod shared;
 mod shares;
+mod tags;
 mod timer;
 mod translation;
 mod trust;

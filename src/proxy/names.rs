@@ -27,6 +27,8 @@ pub static X_TOLLGATE_FAILOVER: HeaderName = HeaderName::from_static("x-tollgate
 pub static X_TOLLGATE_SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
 /// After which refusal a client wants no other model: `content_filter` or `none`.
 pub static X_TOLLGATE_STOP_ON: HeaderName = HeaderName::from_static("x-tollgate-stop-on");
+/// What a client says that its request is for.
+pub static X_TOLLGATE_TAGS: HeaderName = HeaderName::from_static("x-tollgate-tags");
 /// The model that answers, as its provider knows it.
 pub static X_TOLLGATE_MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 /// The provider that answers.

@@ -12,9 +12,12 @@ use super::local::Destination;
 use super::shared::Shared;
 use super::shares::{COUNT_EVERY, COUNTS};
 use super::websocket::kept;
-use super::{admit, authenticate, body, conversation, cors, credits, local, names, reply, route};
+use super::{
+    admit, authenticate, body, conversation, cors, credits, local, names, reply, route, tags,
+};
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
+use tollgate_wire::tags::Tags;
 use tollgate_wire::{Endpoint, GatewayError};
 
 /// Longest `x-request-id` that is taken over from a client.
@@ -79,7 +82,14 @@ async fn walk(
     }
     let destination = local::destination(session.req_header())?;
     let key = authenticate::caller(&session.req_header().headers, &snapshot)?;
+    let tags = match destination {
+        Destination::Provider(Endpoint::Generate(_)) => {
+            tags::tags(&session.req_header().headers, &key)?
+        }
+        _ => Tags::default(),
+    };
     let caller = &*ctx.caller.insert(Caller {
+        tags,
         aside: shared.room.of(&key.account),
         key,
         snapshot: snapshot.clone(),

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::context::Caller;
 use tollgate_base::Timestamp;
-use tollgate_config::access::Snapshot;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{Limit, Measure, Per, Period};
+use tollgate_ledger::bank::{Limit, Measure, Per, Period, TAG};
 use tollgate_ledger::till::Refusal;
 use tollgate_wire::GatewayError;
 use tollgate_wire::error::RateLimit;
 
 /// Returns what the caller is answered for a refusal at a time (Unix time, s).
-pub fn refused(refusal: Refusal, snapshot: &Snapshot, at: u64) -> GatewayError {
+pub fn refused(refusal: Refusal, caller: &Caller, at: u64) -> GatewayError {
     match refusal {
         Refusal::OutOfCredits { estimate, left } => {
             GatewayError::out_of_credits(&estimate.to_string(), &left.or_zero().to_string())
@@ -28,6 +28,10 @@ pub fn refused(refusal: Refusal, snapshot: &Snapshot, at: u64) -> GatewayError {
             &overdraft.to_string(),
             Duration::from_secs(1),
         ),
+        Refusal::TooManyLimits => {
+            let what = "as many values of tags in use at once as are counted";
+            GatewayError::limit_reached(what, Some(Duration::from_secs(1)))
+        }
         Refusal::BankAway => GatewayError::bank_unreachable(),
         Refusal::JournalFull => GatewayError::journal_full(),
         Refusal::Limit {
@@ -38,9 +42,16 @@ pub fn refused(refusal: Refusal, snapshot: &Snapshot, at: u64) -> GatewayError {
             reset,
         } => {
             let mut what = describe(&limit, left, need);
-            if let Some((id, budget)) = snapshot.budget(&limit.meter.subject) {
+            let subject = &*limit.meter.subject;
+            if let Some((id, budget)) = caller.snapshot.budget(subject) {
                 let name = budget.and_then(|budget| budget.name.as_deref());
                 what = format!("the budget `{}`, {what}", name.unwrap_or(id));
+            }
+            let is_of = |tag: &(&str, &str)| subject.ends_with(&format!(":{}={}", tag.0, tag.1));
+            if subject.starts_with(TAG)
+                && let Some((name, value)) = caller.tags.iter().find(is_of)
+            {
+                what = format!("the tag `{name}={value}`, {what}");
             }
             if let (Measure::Budget(_), Some(reset)) = (limit.meter.measure, reset) {
                 // Budgets begin at minutes; clocks differ by less.

@@ -86,6 +86,7 @@ fn is_own(name: &str) -> bool {
             | "x-request-id"
             | "x-tollgate-failover"
             | "x-tollgate-session"
+            | "x-tollgate-tags"
     )
 }
 

@@ -5,7 +5,7 @@
 //! On them stand [`tokens`], which observes answers and counts, and [`translate`], which carries requests and answers from one
 //! API to another. [`mask`] takes credentials out of what leaves, [`headers`] says which headers cross, and [`coding`]
 //! undoes what is compressed. [`error`], [`models`] and [`stop`] are what the gateway itself writes, [`websocket`] what
-//! it says on one. [`capabilities`] and [`vendor`] say what is known of those who answer.
+//! it says on one. [`tags`] tell apart what requests are for, [`capabilities`] and [`vendor`] say what is known of those who answer.
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
@@ -25,6 +25,7 @@ mod skip;
 pub mod sse;
 pub mod stop;
 mod surface;
+pub mod tags;
 pub mod tokens;
 pub mod translate;
 pub mod vendor;

@@ -1,9 +1,11 @@
 //! What is counted over time, as the till counts it. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::yaml::types::RateLimits;
-use tollgate_ledger::bank::{Limit, Measure, Meter, Period};
+use crate::yaml::types::{Budgets, RateLimits};
+use tollgate_ledger::bank::{Limit, Measure, Meter, Period, TAG};
+use tollgate_wire::tags::Tags;
 
 /// The limits that are written for `key:<id>`, `configuration:<id>` or `budget:<id>`, in the order of [`Measure`].
 pub(super) fn of(subject: &str, written: &RateLimits) -> Arc<[Limit]> {
@@ -49,6 +51,41 @@ pub(super) fn of_key(id: &str, written: &RateLimits) -> Arc<[Limit]> {
     } else {
         of(&format!("key:{id}"), written)
     }
+}
+
+/// The limits of each value of a configuration's tags, by the tag's name; each subject is to end in the value.
+pub(super) fn of_tags(
+    configuration: &str,
+    written: &BTreeMap<String, Budgets>,
+) -> Vec<(Arc<str>, Arc<[Limit]>)> {
+    let each = written.iter().map(|(name, budgets)| {
+        let budgets = RateLimits {
+            budget: budgets.clone(),
+            ..RateLimits::default()
+        };
+        let subject = format!("{TAG}{configuration}:{name}=");
+        (name.as_str().into(), of(&subject, &budgets))
+    });
+    each.collect()
+}
+
+/// The limits that these tags have by their values.
+pub(super) fn of_values(each: &[(Arc<str>, Arc<[Limit]>)], tags: &Tags) -> Arc<[Limit]> {
+    let mut all = Vec::new();
+    for (name, limits) in each {
+        let (Some(value), Some(first)) = (tags.get(name), limits.first()) else {
+            continue;
+        };
+        let subject: Arc<str> = format!("{}{value}", first.meter.subject).into();
+        all.extend(limits.iter().map(|limit| Limit {
+            meter: Meter {
+                subject: subject.clone(),
+                measure: limit.meter.measure,
+            },
+            most: limit.most,
+        }));
+    }
+    all.into()
 }
 
 /// Two lists as one; the same allocation if one of them is empty.

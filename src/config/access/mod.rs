@@ -14,6 +14,7 @@ mod snapshot;
 mod used;
 
 pub use budgets::{SharedBudget, WrittenBudget};
+pub use policy::WrongTag;
 pub use settings::AccountSettings;
 pub use snapshot::{AuthError, Contents, Snapshot, WrittenKey};
 pub use used::Used;
@@ -26,6 +27,7 @@ use tollgate_base::Secret;
 use tollgate_ledger::KeyKind;
 use tollgate_ledger::bank::Limit;
 use tollgate_wire::mask::Mask;
+use tollgate_wire::tags::Tags;
 
 /// The key that an application calls with, as the gateway knows it: never the token, only its digest.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ pub struct Configuration {
     pub models: Option<Vec<ModelRef>>,
     /// Allowed paid options, written as in `access.options`; `None` allows all that have a price.
     pub options: Option<Vec<String>>,
+    /// Names of allowed tags; `None` allows all.
+    pub tags: Option<Vec<Arc<str>>>,
     /// Which credentials serve which provider or model, and in which order.
     pub rules: Vec<Rule>,
     /// Whether failed requests go on to another candidate; `None` leaves it to the global `failover`.
@@ -97,6 +101,8 @@ pub struct Configuration {
     pub bounded: bool,
     /// Limits over time on all its keys together, counted for each account apart.
     pub limits: Arc<[Limit]>,
+    /// Names of the tags that each request must have, and the limits of each of their values; a subject ends in it.
+    pub each: Vec<(Arc<str>, Arc<[Limit]>)>,
     /// Whether it holds something that only a newer gateway understands. The requests of its keys are refused then.
     pub newer: bool,
 }
@@ -119,6 +125,15 @@ impl AccessKey {
         let own = self.configuration.as_ref();
         let own = own.and_then(|configuration| configuration.max_output_tokens);
         least(own, self.settings.max_output_tokens)
+    }
+}
+
+impl AccessKey {
+    /// Returns all limits over time of a request with these tags: those of their values, and then the key's.
+    pub fn limits_of(&self, tags: &Tags) -> Arc<[Limit]> {
+        let each = self.configuration.as_ref().map(|own| &*own.each);
+        let of_values = limits::of_values(each.unwrap_or_default(), tags);
+        limits::together(&of_values, &self.limits)
     }
 }
 

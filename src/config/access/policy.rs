@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Configuration, ModelRef, Rule, RuleTarget, Step, limits};
 use crate::yaml::types;
 use tollgate_ledger::KeyKind;
+use tollgate_wire::tags::Tags;
 
 impl ModelRef {
     /// Reads `provider/model` or `provider:model`. Only the first separator counts: a model's id may contain
@@ -84,12 +85,40 @@ impl Configuration {
             .is_none_or(|list| lists(list, option, value))
     }
 
+    /// Sees that a request may have these tags, and has those whose values have budgets.
+    ///
+    /// # Errors
+    /// The name of the tag that it may not have, or must.
+    pub fn check_tags<'a>(&'a self, tags: &'a Tags) -> Result<(), WrongTag<'a>> {
+        let refused = |name: &str| match &self.tags {
+            Some(allowed) => !allowed.iter().any(|known| **known == *name),
+            None => false,
+        };
+        if let Some((name, _)) = tags.iter().find(|(name, _)| refused(name)) {
+            return Err(WrongTag::NotAllowed(name));
+        }
+        let mut needed = self.each.iter().map(|(name, _)| &**name);
+        match needed.find(|name| tags.get(name).is_none()) {
+            Some(missing) => Err(WrongTag::Missing(missing)),
+            None => Ok(()),
+        }
+    }
+
     /// Returns whether an option is listed by its name alone: one that has no price is served only then.
     pub fn lists_option(&self, option: &str) -> bool {
         self.options
             .as_ref()
             .is_some_and(|list| lists(list, option, None))
     }
+}
+
+/// What is wrong with the tags of a request, by a tag's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongTag<'a> {
+    /// It must not be there.
+    NotAllowed(&'a str),
+    /// It must be there.
+    Missing(&'a str),
 }
 
 /// Returns whether a list has the option: by its name alone, which stands for all values, or as `name=value`.
@@ -115,6 +144,7 @@ impl From<&types::Configuration> for Configuration {
                     .collect()
             }),
             options: written.access.options.allow.clone(),
+            tags: written.access.tags.allow.as_ref().map(shared),
             rules: written.router.rules.iter().filter_map(rule).collect(),
             failover: written.failover,
             cache_hints: written.cache_hints,
@@ -129,6 +159,7 @@ impl From<&types::Configuration> for Configuration {
                 &format!("configuration:{}", written.id),
                 &written.limits.rates(),
             ),
+            each: limits::of_tags(&written.id, &written.limits.tags),
             newer: false,
         }
     }

@@ -48,6 +48,8 @@ forms! {
         models: AllowList,
         #[serde(skip_serializing_if = "AllowList::says_nothing")]
         options: AllowList,
+        #[serde(skip_serializing_if = "AllowList::says_nothing")]
+        tags: AllowList,
     }
 
     /// A list of what is allowed.
@@ -93,6 +95,8 @@ forms! {
         tokens_per_minute: Option<u64>,
         concurrent_requests: Option<u64>,
         budget: Budgets,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        tags: BTreeMap<String, Budgets>,
     }
 
     /// What an access key limits.
@@ -209,10 +213,14 @@ impl Configuration {
             providers,
             models,
             options,
+            tags,
             rest,
         } = &self.access;
-        let mut access = [rest, &providers.rest, &models.rest, &options.rest].into_iter();
-        access.all(Rest::is_silent) && self.limits.rates().are_understood()
+        let lists = [providers, models, options, tags].map(|list| &list.rest);
+        rest.is_silent()
+            && lists.into_iter().all(Rest::is_silent)
+            && self.limits.rates().are_understood()
+            && self.limits.tags.values().all(Budgets::are_understood)
     }
 }
 

@@ -9,11 +9,15 @@ use super::period::{Per, Period};
 /// What a limit is on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Meter {
-    /// `key:<access key>`, `configuration:<id>` or `budget:<id>`, within its account.
+    /// `key:<access key>`, `configuration:<id>`, `budget:<id>` or `tag:<configuration>:<name>=<value>`, within its
+    /// account.
     pub subject: Arc<str>,
     /// What is counted.
     pub measure: Measure,
 }
+
+/// What the subjects of the limits of tags' values begin with: there are as many as clients say.
+pub const TAG: &str = "tag:";
 
 /// Whose overdraft it is: the account's.
 const OVERDRAFT: &str = "overdraft";

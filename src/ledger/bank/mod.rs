@@ -33,7 +33,7 @@ pub use mark::Mark;
 pub(crate) use mark::content;
 pub(crate) use message::Verdict;
 pub use message::{Day, Events, Exchange, Holder, Reply, Rollup};
-pub use meter::{Measure, Meter, MeterExchange, MeterReply};
+pub use meter::{Measure, Meter, MeterExchange, MeterReply, TAG};
 pub use period::{Per, Period, UnknownZone, Weekday, Zone};
 pub use verify::{Verified, verify};
 

@@ -9,6 +9,7 @@
 //! beyond them: account, surface, outcome, cache-write tokens, latencies, `estimated`, `orphaned`.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -20,9 +21,10 @@ use crate::cost::Sheet;
 use crate::{KeyKind, NanoUsd};
 use tollgate_base::Timestamp;
 use tollgate_wire::report::{Context, Usage};
+use tollgate_wire::tags;
 
 /// How often fields were added at the end of [`Attempt`]: each time, batches and journals get a new version.
-pub(crate) const ADDED: u8 = 0;
+pub(crate) const ADDED: u8 = 1;
 
 /// One attempt of one client request, over the types of its texts, of its rates, and of the texts that no two requests
 /// share. Serializes as it is stored; [`Event::shown`] is the JSON form.
@@ -88,6 +90,8 @@ pub struct Attempt<S, R> {
     pub sheet: Option<R>,
     /// How long it took.
     pub latency: Latency,
+    /// What the client says that its request is for, as `Tags` writes it; `None` if it says nothing.
+    pub tags: Option<S>,
 }
 
 /// What has an id, and a name for people.
@@ -126,6 +130,7 @@ impl<S: Default, R> Default for Attempt<S, R> {
             cost: NanoUsd::ZERO,
             sheet: None,
             latency: Latency::default(),
+            tags: None,
         }
     }
 }
@@ -191,6 +196,7 @@ impl<S, R, I> Event<S, R, I> {
             cost: attempt.cost,
             sheet: attempt.sheet.as_ref().map(sheet).transpose()?,
             latency: attempt.latency,
+            tags: attempt.tags.as_ref().map(&mut text).transpose()?,
         };
         Ok(Event {
             at_ms: self.at_ms,
@@ -268,7 +274,16 @@ impl<S: Borrow<str>, R> Event<S, R> {
             assumed: attempt.is(Flag::Assumed),
             held: attempt.is(Flag::Held),
             provider_request_id: self.provider_request_id.borrow(),
+            tags: attempt.tags().collect(),
         }
+    }
+}
+
+impl<S: Borrow<str>, R> Attempt<S, R> {
+    /// Returns its tags, each name with its value.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = self.tags.as_ref().map(|tags| -> &str { tags.borrow() });
+        tags::pairs(text.unwrap_or_default())
     }
 }
 
@@ -318,6 +333,8 @@ pub struct Shown<'a> {
     held: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     provider_request_id: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<&'a str, &'a str>,
 }
 
 fn by_name<S: Serializer>(usage: &Usage, serializer: S) -> Result<S::Ok, S::Error> {

@@ -86,6 +86,8 @@ pub struct Wanted<'a> {
     pub provider: Option<&'a str>,
     /// Those of one model, as its provider knows it.
     pub model: Option<&'a str>,
+    /// Those with one tag: its name and its value.
+    pub tag: Option<(&'a str, &'a str)>,
     /// Those that failed, or those that did not.
     pub failed: Option<bool>,
     /// Attempts that were not the last ones of their requests, too.
@@ -216,6 +218,9 @@ impl Wanted<'_> {
                 .provider
                 .is_none_or(|id| event.attempt.provider.id == id)
             && self.model.is_none_or(|id| event.attempt.model.id == id)
+            && self
+                .tag
+                .is_none_or(|tag| event.attempt.tags().any(|own| own == tag))
             && self
                 .failed
                 .is_none_or(|failed| event.attempt.is(Flag::Error) == failed)

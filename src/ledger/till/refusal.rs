@@ -43,6 +43,8 @@ pub enum Refusal {
         /// When the window ends; `None` if it has none.
         reset: Option<Duration>,
     },
+    /// The account has as many limits in use at once as are counted: those of tags are as many as clients say.
+    TooManyLimits,
     /// The bank does not answer, and the allotment does not cover it.
     BankAway,
     /// The journal cannot be written: the disk is full, or broken.
@@ -61,6 +63,7 @@ impl Short {
             Refusal::Limit {
                 limit, left, need, ..
             } => *left < *need && limit.meter.measure != Measure::ConcurrentRequests,
+            Refusal::TooManyLimits => true,
             _ => false,
         }
     }

@@ -74,6 +74,7 @@ pub(super) fn made<'a>(
                 to_commit_ms: finish.committed.map(since),
                 total_ms: since(finish.now),
             },
+            tags: about.tags.as_deref(),
         },
     }
 }

@@ -16,6 +16,7 @@ mod outage;
 mod power;
 mod race;
 mod start;
+mod tags;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -37,6 +37,7 @@ impl Checker<'_> {
             let limits = place.key("limits");
             self.token_limits(&limits, &configuration.limits.tokens());
             self.rate_limits(&limits, &configuration.limits.rates());
+            self.tags(&place, configuration);
             self.stored_id(&place.key("id"), "a configuration's id", &configuration.id);
             self.allow_lists(&place.key("access"), &configuration.access, provider_ids);
             let mut targets: BTreeMap<String, Place> = BTreeMap::new();

@@ -8,6 +8,7 @@ use crate::yaml::types;
 use crate::yaml::types::Per;
 use crate::yaml::{NoLineage, lineage};
 use tollgate_ledger::NanoUsd;
+use tollgate_wire::tags::{LONGEST_NAME, MOST, is_name};
 
 impl Checker<'_> {
     pub(super) fn token_limits(&mut self, place: &Place, limits: &types::TokenLimits) {
@@ -33,10 +34,52 @@ impl Checker<'_> {
                 self.fault(&place.key(key), format!("more than {most}"), hint);
             }
         }
-        let place = place.key("budget");
+        self.budgets_of(&place.key("budget"), &limits.budget);
+    }
+
+    /// Tags that requests may have, and what each value of some may be charged.
+    pub(super) fn tags(&mut self, place: &Place, configuration: &types::Configuration) {
+        let limits = place.key("limits").key("tags");
+        let allow = place.key("access").key("tags").key("allow");
+        let allowed = configuration.access.tags.allow.as_deref();
+        let names = allowed.into_iter().flatten().enumerate();
+        let named = names.map(|(i, name)| (allow.index(i), name));
+        let budgets = &configuration.limits.tags;
+        let limited = budgets.keys().map(|name| (limits.key(name), name));
+        for (place, name) in named.chain(limited) {
+            if !is_name(name) {
+                let hint = format!(
+                    "use lowercase letters, digits, `_`, `-` and `.`, at most {LONGEST_NAME}"
+                );
+                self.fault(
+                    &place,
+                    format!("`{name}` cannot be a tag's name"),
+                    Some(hint),
+                );
+            }
+        }
+        if budgets.len() > MOST {
+            let hint = Some(format!("keep {MOST} at most: a request has no more tags"));
+            self.fault(&limits, "too many tags that every request needs", hint);
+        }
+        for (name, budgets) in budgets {
+            let place = limits.key(name);
+            self.budgets_of(&place, budgets);
+            if allowed.is_some_and(|allowed| !allowed.contains(name)) {
+                let hint = Some("list it under `access.tags`, too".to_owned());
+                self.fault(
+                    &place,
+                    "every request needs this tag, and none may have it",
+                    hint,
+                );
+            }
+        }
+    }
+
+    fn budgets_of(&mut self, place: &Place, budgets: &types::Budgets) {
         let mut seen = BTreeSet::new();
-        for (i, budget) in limits.budget.list().iter().enumerate() {
-            let place = match limits.budget {
+        for (i, budget) in budgets.list().iter().enumerate() {
+            let place = match budgets {
                 types::Budgets::One(_) => place.clone(),
                 types::Budgets::List(_) => place.index(i),
             };

@@ -143,6 +143,9 @@ pub struct Access {
     /// that has a price; `tools` and `background` only if they are listed.
     #[serde(skip_serializing_if = "AllowList::says_nothing")]
     pub options: AllowList,
+    /// Names of the tags that requests may have (`x-tollgate-tags`).
+    #[serde(skip_serializing_if = "AllowList::says_nothing")]
+    pub tags: AllowList,
 }
 
 /// A list of what is allowed; absent allows all, empty allows nothing.

@@ -1,6 +1,7 @@
 //! How much may be used: tokens of one request, requests and tokens of a minute, dollars of a budget.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -40,6 +41,9 @@ pub struct Limits {
     pub concurrent_requests: Option<u64>,
     /// What may be charged: one budget, or a list of them.
     pub budget: Budgets,
+    /// By the name of a tag, what may be charged for each of its values. Requests without that tag are refused.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Budgets>,
 }
 
 impl Limits {

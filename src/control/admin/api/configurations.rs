@@ -143,6 +143,13 @@ impl Managed for Configuration {
             Patch::Null => spec.timeouts = Default::default(),
             Patch::Value(timeouts) => spec.timeouts = timeouts.read(&spec.timeouts, &mut faults),
         }
+        let allowed = spec.access.tags.allow.as_ref();
+        for name in spec.limits.tags.keys() {
+            if allowed.is_some_and(|allowed| !allowed.contains(name)) {
+                let what = "is of a tag that `access.tags` does not allow";
+                faults.at(format!("limits.tags.{name}"), what);
+            }
+        }
         faults.none()?;
         for (id, key) in &keys {
             draft.create(change.actor, id, key);

@@ -63,10 +63,45 @@ impl RateLimits {
         field: &str,
         old: &forms::RateLimits,
     ) -> Result<forms::RateLimits, ApiError> {
+        let sent = self.budgets.as_deref().unwrap_or_default();
+        let budget = Budget::checked(&format!("{field}.budgets"), sent, &old.budget)?;
+        Ok(forms::RateLimits {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            concurrent_requests: self.concurrent_requests,
+            budget,
+            rest: old.rest.clone(),
+        })
+    }
+
+    /// As clients see them; `None` if nothing is limited.
+    pub(super) fn shown(limits: &forms::RateLimits) -> Option<RateLimits> {
+        let budgets = Budget::all_shown(&limits.budget);
+        let shown = RateLimits {
+            requests_per_minute: limits.requests_per_minute,
+            tokens_per_minute: limits.tokens_per_minute,
+            concurrent_requests: limits.concurrent_requests,
+            budgets: Some(budgets).filter(|budgets| !budgets.is_empty()),
+        };
+        Some(shown).filter(|shown| *shown != RateLimits::default())
+    }
+}
+
+impl Budget {
+    /// These as they are stored, in the place of the `old` ones; what is not shown of those stays. `field` is where they
+    /// stand in the body.
+    ///
+    /// # Errors
+    /// As [`RateLimits::checked`].
+    pub(super) fn checked(
+        field: &str,
+        sent: &[Budget],
+        old: &forms::Budgets,
+    ) -> Result<forms::Budgets, ApiError> {
         let mut budgets = Vec::new();
         let mut seen = Vec::new();
-        for (place, budget) in self.budgets.iter().flatten().enumerate() {
-            let at = |name: &str| format!("{field}.budgets.{place}.{name}");
+        for (place, budget) in sent.iter().enumerate() {
+            let at = |name: &str| format!("{field}.{place}.{name}");
             let usd: Usd = budget
                 .usd
                 .parse()
@@ -89,7 +124,7 @@ impl RateLimits {
                 return Err(ApiError::invalid(at("weekStarts"), "is only for `week`"));
             }
             let per = Some(budget.per.clone());
-            let same = old.budget.list().iter().find(|old| old.per == per);
+            let same = old.list().iter().find(|old| old.per == per);
             budgets.push(forms::Budget {
                 usd: Some(usd),
                 time_zone: zone.map(Open::Known),
@@ -98,32 +133,16 @@ impl RateLimits {
                 per,
             });
         }
-        let hidden = old.budget.list().iter();
+        let hidden = old.list().iter();
         budgets.extend(hidden.filter(|old| Budget::shown(old).is_none()).cloned());
-        Ok(forms::RateLimits {
-            requests_per_minute: self.requests_per_minute,
-            tokens_per_minute: self.tokens_per_minute,
-            concurrent_requests: self.concurrent_requests,
-            budget: forms::Budgets::List(budgets),
-            rest: old.rest.clone(),
-        })
+        Ok(forms::Budgets::List(budgets))
     }
 
-    /// As clients see them; `None` if nothing is limited.
-    pub(super) fn shown(limits: &forms::RateLimits) -> Option<RateLimits> {
-        let budgets = limits.budget.list().iter().filter_map(Budget::shown);
-        let budgets: Vec<Budget> = budgets.collect();
-        let shown = RateLimits {
-            requests_per_minute: limits.requests_per_minute,
-            tokens_per_minute: limits.tokens_per_minute,
-            concurrent_requests: limits.concurrent_requests,
-            budgets: Some(budgets).filter(|budgets| !budgets.is_empty()),
-        };
-        Some(shown).filter(|shown| *shown != RateLimits::default())
+    /// As clients see them.
+    pub(super) fn all_shown(budgets: &forms::Budgets) -> Vec<Budget> {
+        budgets.list().iter().filter_map(Budget::shown).collect()
     }
-}
 
-impl Budget {
     /// As clients see it; `None` if it is not one of dollars in a time.
     fn shown(budget: &forms::Budget) -> Option<Budget> {
         Some(Budget {

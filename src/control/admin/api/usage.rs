@@ -108,6 +108,9 @@ struct UsageExtension {
     /// The API shape that the client called, as in `openai/chat-completions`. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     surface: Option<String>,
+    /// What the client says that the request is for (`x-tollgate-tags`), if it says anything. Only with `extended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<BTreeMap<String, String>>,
     /// The provider's own id of the request, if it named one. Only with `extended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_request_id: Option<String>,
@@ -229,6 +232,9 @@ struct UsageQuery {
     /// Filter results to a single model, by its canonical ID.
     #[schemars(length(max = 200))]
     model: Option<String>,
+    /// Filter results to a single tag, by its name and its value, as in `customer=42`.
+    #[schemars(length(max = 200))]
+    tag: Option<String>,
     /// Filter results to errors, or to what were none.
     is_error: Option<bool>,
     /// Cursor from a previous response's `nextPageUri`. Pass to fetch the next page.
@@ -285,6 +291,12 @@ async fn list(
         ),
         None => None,
     };
+    let tag = query.tag.as_deref().map(|tag| {
+        tag.split_once('=').ok_or_else(|| {
+            ApiError::invalid("tag", "must be a name and a value, as in customer=42")
+        })
+    });
+    let tag = tag.transpose()?;
     let extended = query.extended == Some(true);
     let millis = |nanos: i128| u64::try_from(nanos.div_euclid(MILLI)).ok();
     // Events end at whole milliseconds, at or after the start.
@@ -304,6 +316,7 @@ async fn list(
                 request: query.request_id.as_deref(),
                 provider: query.provider.as_deref(),
                 model: query.model.as_deref(),
+                tag,
                 failed: query.is_error,
                 retries: query.include_retries == Some(true),
                 after,
@@ -365,6 +378,11 @@ fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {
         provider_key_display_name: user_key.map(|key| key.name.to_owned()),
         extended: extended.then(|| UsageExtension {
             surface: Some(request.surface.to_owned()),
+            tags: attempt.tags.is_some().then(|| {
+                let tags = attempt.tags();
+                tags.map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect()
+            }),
             provider_request_id: Some(event.provider_request_id)
                 .filter(|id| !id.is_empty())
                 .map(str::to_owned),

@@ -14,18 +14,19 @@ use super::{plans, rules};
 
 const HERE: &str = "/console/configurations";
 const SEGMENT: &str = "access-key-configurations";
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "name",
     "description",
     "access.providers",
     "access.models",
     "access.options",
+    "access.tags",
     "failover",
     rules::FIELDS,
 ];
 
 /// What an allow list may be about, its words, and what a line of it is.
-const LISTS: [(&str, &str, &str); 3] = [
+const LISTS: [(&str, &str, &str); 4] = [
     ("providers", "Providers", "One a line, as in openai"),
     ("models", "Models", "One a line, as in openai:gpt-4o"),
     (
@@ -33,6 +34,7 @@ const LISTS: [(&str, &str, &str); 3] = [
         "Options that cost more",
         "One a line, as in service_tier, web_search or audio",
     ),
+    ("tags", "Tags", "One a line, as in customer"),
 ];
 
 pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered {
@@ -287,7 +289,12 @@ fn sent(visit: &Visit, now: &Value) -> Value {
         }
     }
     let access = (!access.is_empty()).then(|| access.into());
-    let limits = limits::sent(visit, &[limits::SIZES, limits::RATES]);
+    let mut limits = limits::sent(visit, &[limits::SIZES, limits::RATES]);
+    if let Some(tags) = now["limits"].get("tags") {
+        // They have no fields here.
+        let all = limits.get_or_insert_with(|| Map::new().into());
+        all["tags"] = tags.clone();
+    }
     let failover = visit.sent("failover").parse::<bool>().ok().map(Value::from);
     for (name, value) in [
         ("access", access),

@@ -158,15 +158,23 @@ pub(super) fn words(resource: &Value) -> Vec<String> {
         let limit = now[*name].as_u64()?;
         Some(format!("{label}: {}", count(limit)))
     });
-    let budgets = list(now, "budgets").iter();
-    let budgets = budgets.map(|one| match text(one, "per") {
-        "total" => format!("{} in total", usd(text(one, "usd"))),
-        per => match text(one, "timeZone") {
-            "" => format!("{} a {per}", usd(text(one, "usd"))),
-            zone => format!("{} a {per} ({zone})", usd(text(one, "usd"))),
-        },
+    let budgets = list(now, "budgets").iter().map(spending);
+    let tags = now["tags"].as_object().into_iter().flatten();
+    let tags = tags.flat_map(|(name, budgets)| {
+        let budgets = budgets.as_array().into_iter().flatten();
+        budgets.map(move |one| format!("{} for each {name}", spending(one)))
     });
-    limits.chain(budgets).collect()
+    limits.chain(budgets).chain(tags).collect()
+}
+
+/// A budget in words.
+fn spending(budget: &Value) -> String {
+    let most = usd(text(budget, "usd"));
+    match (text(budget, "per"), text(budget, "timeZone")) {
+        ("total", _) => format!("{most} in total"),
+        (per, "") => format!("{most} a {per}"),
+        (per, zone) => format!("{most} a {per} ({zone})"),
+    }
 }
 
 /// The limits, or that there are none.

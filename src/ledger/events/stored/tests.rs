@@ -74,6 +74,7 @@ prop_compose! {
             served: context,
             cost: NanoUsd(numbers.4),
             sheet: priced[0].then(|| Arc::new(sheet)),
+            tags: priced[1].then(|| "customer=42,feature=search".into()),
             ..Attempt::default()
         };
         attempt.latency = Latency { to_commit_ms: latencies.0, total_ms: latencies.1 };
@@ -188,7 +189,7 @@ fn a_batch_is_compact() {
     let events: Vec<_> = (0..100).map(|_| sample(&ids, request)).collect();
     let size = encode(&events).unwrap().bytes.len() / events.len();
     assert!(
-        size <= 76,
+        size <= 77,
         "{size} bytes an event, 36 of them the request's id"
     );
 }
@@ -282,7 +283,13 @@ fn form_4_is_read_for_ever_and_its_rows_are_written() {
     );
     let mut batch = encode(std::slice::from_ref(&event)).unwrap();
     assert_eq!(batch.bytes[0], VERSION);
-    assert_eq!(batch.bytes[1..], form_4[1..]);
+    // The last row is longer by a zero: there are no tags.
+    let mut form_5 = form_4.to_vec();
+    let length = form_5.len() - 1 - 0x45;
+    assert_eq!(form_5[length], 0x45);
+    form_5[length] += 1;
+    form_5.push(0);
+    assert_eq!(batch.bytes[1..], form_5[1..]);
     batch.bytes = form_4;
     assert_eq!(decode(&batch).unwrap()[0].borrowed(), event);
 }

@@ -126,6 +126,7 @@ fn any_attempt() -> impl Strategy<Value = Attempt<Arc<str>, Arc<Sheet>>> {
                 served: served.parse().unwrap(),
                 cost: NanoUsd(cost),
                 sheet: sheet.map(Arc::new),
+                tags: managed.then(|| "customer=42".into()),
                 ..Attempt::default()
             };
             attempt.latency = Latency {

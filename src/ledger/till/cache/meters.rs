@@ -14,8 +14,13 @@ use super::super::refusal::{Refusal, Short};
 use super::super::window::window;
 use super::AccountState;
 use crate::NanoUsd;
-use crate::bank::Limit;
-use crate::bank::Measure;
+use crate::bank::{Limit, Measure, TAG};
+
+/// Most limits of an account that are in use at once, where a tag's value would be one more.
+const MOST: usize = 4_096;
+
+/// How many limits are kept of which nothing is lent, used or needed.
+pub(super) const KEPT: usize = 1_024;
 
 /// What a till has of one limit.
 #[derive(Default)]
@@ -56,6 +61,11 @@ impl AccountState {
         let ms = self.clock.at(now);
         let seconds = ms.unwrap_or_else(|| tollgate_base::clock::unix_ms(wall)) / 1000;
         begun.reserve(ask.limits.len());
+        let of_tag = |limit: &&Limit| limit.meter.subject.starts_with(TAG);
+        let mut new = ask.limits.iter().filter(of_tag);
+        if self.meters.len() >= MOST && new.any(|limit| !self.meters.contains_key(&limit.meter)) {
+            return Err(Short(Refusal::TooManyLimits));
+        }
         for limit in ask.limits.iter() {
             let need = units(limit, held, tokens);
             let meter = self.meter(limit, seconds);
@@ -202,6 +212,43 @@ mod tests {
         assert_eq!(state.meter(&limit, end - 1).bucket.held, 1);
         let next = state.meter(&limit, end);
         assert_eq!((next.window, next.bucket.held), (end, 0));
+    }
+
+    #[test]
+    fn values_of_tags_are_counted_up_to_a_bound() {
+        let limit = |n: usize| Limit {
+            meter: Meter {
+                subject: format!("{TAG}web:customer={n}").into(),
+                measure: Measure::budget(Per::Month),
+            },
+            most: 10,
+        };
+        let mut state = AccountState::default();
+        for n in 0..MOST {
+            state.meter(&limit(n), 0).bucket.take(1);
+        }
+        let mut check = |n: usize| {
+            let account: std::sync::Arc<str> = "a".into();
+            let limits: std::sync::Arc<[Limit]> = [limit(n)].into();
+            let ask = Ask {
+                account: &account,
+                access_key: &account,
+                request_id: &account,
+                surface: tollgate_wire::Surface::ChatCompletions,
+                provider: &account,
+                model: &account,
+                estimate: NanoUsd(1),
+                worst: NanoUsd(1),
+                prompt_tokens: 1,
+                tokens: 1,
+                limits: &limits,
+            };
+            let (now, wall) = (tollgate_base::clock::now(), tollgate_base::clock::wall());
+            state.check_limits(&ask, NanoUsd(1), 1, now, wall, false)
+        };
+        assert!(check(MOST - 1).is_ok(), "one that is in use");
+        let refused = check(MOST).unwrap_err().refusal();
+        assert_eq!(refused, Refusal::TooManyLimits);
     }
 
     #[test]

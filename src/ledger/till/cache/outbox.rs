@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::batch::Totals;
 use super::super::bucket::{Bucket, Statement};
+use super::meters::KEPT;
 use super::names::Stamp;
 use super::{AccountCache, AccountState, Next, Outgoing};
 use crate::NanoUsd;
@@ -287,6 +288,10 @@ impl AccountState {
                 meter.used = said.used;
                 meter.bucket.told(said.allotment);
             }
+        }
+        // All that was said has been answered: of these the bank has lent nothing here.
+        if self.meters.len() > KEPT {
+            self.meters.retain(|_, meter| !meter.bucket.is_quiet());
         }
         // The bank needs for others what is not held here: return it at once.
         if reply.recall && self.money.unspent > 0 && self.money.needed == 0 {

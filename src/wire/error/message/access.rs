@@ -153,6 +153,32 @@ impl GatewayError {
         .with_param(param)
     }
 
+    /// 400: the tags that the client sent are none; `what` says what to do.
+    pub fn bad_tags(what: &str) -> Self {
+        Self::new(
+            Code::InvalidBody,
+            format!("Bad `x-tollgate-tags`: {what}, as in `feature=search,customer=42`."),
+        )
+    }
+
+    /// 400: each request must have a tag, since each of its values has a budget.
+    pub fn tag_missing(name: &str) -> Self {
+        Self::bad_tags(&format!(
+            "send the tag `{name}`, each of whose values has a budget"
+        ))
+    }
+
+    /// 422: the configuration does not allow a tag.
+    pub fn tag_not_allowed(name: &str) -> Self {
+        Self::new(
+            Code::NotAllowed,
+            format!(
+                "tag not allowed: this access key's configuration does not allow the tag `{name}`. Leave it out of \
+                 `x-tollgate-tags`, or ask the operator to list it under `access.tags`."
+            ),
+        )
+    }
+
     /// 422: what the provider keeps under a key that accounts share is not known to be the caller's.
     pub fn kept_refused(param: &str) -> Self {
         Self::new(

@@ -1,15 +1,18 @@
 //! Limits and timeouts of a configuration.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check::TAG_NAME;
 use crate::admin::api::faults::Faults;
-use crate::admin::api::limits::RateLimits;
+use crate::admin::api::limits::{Budget, RateLimits};
 use crate::admin::go_duration;
 use crate::resource::forms;
 use tollgate_config::units::Span;
+use tollgate_wire::tags::is_name;
 
 /// What may be used by one request, and over time by all keys of the configuration together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +28,10 @@ pub(super) struct ConfigurationLimits {
     max_output_tokens: Option<u64>,
     #[serde(flatten)]
     rates: RateLimits,
+    /// By the name of a tag, what may be charged for each of its values. Requests without that tag are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 8))]
+    tags: Option<BTreeMap<String, Vec<Budget>>>,
 }
 
 impl ConfigurationLimits {
@@ -33,6 +40,19 @@ impl ConfigurationLimits {
         let rates = faults
             .take(self.rates.checked("limits", &old.rates()))
             .unwrap_or_default();
+        let mut tags = BTreeMap::new();
+        for (name, sent) in self.tags.iter().flatten() {
+            let field = format!("limits.tags.{name}");
+            if !is_name(name) {
+                faults.at("limits.tags", format!("a name {TAG_NAME}"));
+                continue;
+            }
+            let nothing = forms::Budgets::default();
+            let before = old.tags.get(name).unwrap_or(&nothing);
+            if let Some(budgets) = faults.take(Budget::checked(&field, sent, before)) {
+                tags.insert(name.clone(), budgets);
+            }
+        }
         forms::Limits {
             max_input_tokens: self.max_input_tokens,
             max_output_tokens: self.max_output_tokens,
@@ -40,16 +60,20 @@ impl ConfigurationLimits {
             tokens_per_minute: rates.tokens_per_minute,
             concurrent_requests: rates.concurrent_requests,
             budget: rates.budget,
+            tags,
             rest: rates.rest,
         }
     }
 
     /// As clients see them; `None` if nothing is limited.
     pub(super) fn shown(limits: &forms::Limits) -> Option<ConfigurationLimits> {
+        let tags = limits.tags.iter();
+        let tags = tags.map(|(name, budgets)| (name.clone(), Budget::all_shown(budgets)));
         let shown = ConfigurationLimits {
             max_input_tokens: limits.max_input_tokens,
             max_output_tokens: limits.max_output_tokens,
             rates: RateLimits::shown(&limits.rates()).unwrap_or_default(),
+            tags: Some(tags.collect()).filter(|tags: &BTreeMap<_, _>| !tags.is_empty()),
         };
         Some(shown).filter(|shown| *shown != ConfigurationLimits::default())
     }

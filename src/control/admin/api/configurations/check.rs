@@ -16,9 +16,13 @@ use crate::resource::{Open, ProviderKey, Rest};
 use tollgate_config::catalog::ModelRef;
 use tollgate_config::types::KeySelection;
 use tollgate_wire::request::Paid;
+use tollgate_wire::tags;
 
 /// The steps of all rules together at most, and their keys: each is compared with what there is, while others wait.
 const MOST: usize = 1_000;
+
+/// What is wrong with a tag's name.
+pub(super) const TAG_NAME: &str = "must be lowercase letters, digits, `_`, `-` and `.`, at most 64";
 
 /// The allow lists, every provider by its `providerId`, in the place of the `old` ones; what is not shown of those
 /// stays.
@@ -65,7 +69,17 @@ pub(super) fn access(
             faults.at(format!("access.options.allow.{place}"), what);
         }
     }
+    let tags = list(&sent.tags);
+    for (place, name) in tags.iter().flatten().enumerate() {
+        if !tags::is_name(name) {
+            faults.at(format!("access.tags.allow.{place}"), TAG_NAME);
+        }
+    }
     forms::Access {
+        tags: forms::AllowList {
+            allow: tags,
+            ..old.tags.clone()
+        },
         options: forms::AllowList {
             allow: options,
             ..old.options.clone()

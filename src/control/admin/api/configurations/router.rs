@@ -23,6 +23,9 @@ pub(super) struct AccessScope {
     /// What requests may order besides text, where it costs more: `service_tier`, `web_search`, `audio`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) options: Option<AccessDimension>,
+    /// Names of the tags that requests may have (`x-tollgate-tags`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tags: Option<AccessDimension>,
 }
 
 /// An allow list.
@@ -46,8 +49,9 @@ impl AccessScope {
             providers: dimension(&access.providers),
             models: dimension(&access.models),
             options: dimension(&access.options),
+            tags: dimension(&access.tags),
         };
-        let any = [&shown.providers, &shown.models, &shown.options]
+        let any = [&shown.providers, &shown.models, &shown.options, &shown.tags]
             .into_iter()
             .any(Option::is_some);
         any.then_some(shown)
