@@ -11,6 +11,7 @@ use super::count;
 use super::gate::{Ended, Gate, NotAnAnswer, Translation};
 use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
+use tollgate_ledger::NanoUsd;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{BYTES_PER_TOKEN, Settled};
 
@@ -54,10 +55,10 @@ impl Closing {
         translated.unwrap_or(Err(NotAnAnswer))
     }
 
-    /// The answer under way has come to its end.
-    pub async fn answer(&self, gate: &Gate) {
+    /// The answer under way has come to its end. Returns what it is charged, if anything is.
+    pub async fn answer(&self, gate: &Gate) -> Option<NanoUsd> {
         if self.bill.is_closed() {
-            return;
+            return None;
         }
         // What the body of an error that is relayed says.
         if let Some(outcome) = gate.judged() {
@@ -85,7 +86,7 @@ impl Closing {
             }
         };
         let till = self.bill.till();
-        self.bill.close(Finish {
+        let closed = self.bill.close(Finish {
             settled,
             status,
             outcome: None,
@@ -94,11 +95,10 @@ impl Closing {
             now: clock::now(),
         });
         // It is charged all the same, and the journal takes no more requests.
-        if let Some(till) = till
-            && let Err(error) = till.on_disk().await
-        {
+        if let Err(error) = till.as_ref()?.on_disk().await {
             log::error!("a settlement may not outlive a power cut: {error}");
         }
+        Some(closed.cost)
     }
 
     /// Our own count of the answer that has come to its end.

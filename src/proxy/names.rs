@@ -19,6 +19,8 @@ pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub static X_TOLLGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 /// When a client wants its answer to begin to leave: `first` or `whole`.
 pub static X_TOLLGATE_COMMIT: HeaderName = HeaderName::from_static("x-tollgate-commit");
+/// What the answer is charged, US dollars.
+pub static X_TOLLGATE_COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 /// Fields of the request that the provider's API has no place for.
 pub static X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
 /// Whether a client declines failover.

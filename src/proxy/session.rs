@@ -31,6 +31,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::closing::Closing;
 use super::gate::{Gate, Pass, Tick, ended_by_gateway};
+use super::names;
 use super::opening::Opening;
 use super::timer::Timer;
 use left::Left;
@@ -258,8 +259,13 @@ impl CustomSession for HeldSession {
         let (tasks, goes_on) = match pass {
             Pass::Hold | Pass::Translate(_) => return Ok(false),
             Pass::Fail(error) => return Err(error),
-            Pass::Last(tasks) => {
-                Box::pin(self.closing.answer(&self.gate)).await;
+            Pass::Last(mut tasks) => {
+                let cost = Box::pin(self.closing.answer(&self.gate)).await;
+                // Where the head is still here, it says so.
+                if let (Some(cost), Some(HttpTask::Header(head, _))) = (cost, tasks.first_mut()) {
+                    let dollars = cost.to_string().replacen('$', "", 1);
+                    head.insert_header(&names::X_TOLLGATE_COST, dollars)?;
+                }
                 (tasks, true)
             }
             Pass::Write(tasks) => {

@@ -67,6 +67,12 @@ async fn each_value_of_a_tag_has_its_budget_and_its_usage() {
     );
     let other = ask(&gateway, &tagged("customer=42")).await;
     assert_eq!(other.status(), 200, "{}", other.text());
+    let cost = COST.to_string().replacen('$', "", 1);
+    assert_eq!(
+        other.header("x-tollgate-cost"),
+        Some(&*cost),
+        "nothing of it has left before"
+    );
     let seen = fake.seen();
     assert!(
         seen.iter()
