@@ -34,17 +34,26 @@ pub struct OnSignal {
     drain: Duration,
 }
 
-/// The signals that stop the process.
-struct Stops {
+/// What the process is told from outside.
+struct Signals {
     term: Signal,
     int: Signal,
+    usr2: Signal,
 }
 
-impl Stops {
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
+impl Signals {
+    /// Waits until the process is told to stop; meanwhile it is upgraded as often as it is told to.
+    async fn stop(&mut self, upgrade: &Arc<Upgrade>) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return,
+                _ = self.int.recv() => return,
+                _ = self.usr2.recv() => {
+                    let upgrade = upgrade.clone();
+                    // The log says what becomes of it.
+                    tokio::task::spawn_blocking(move || upgrade.start().ok());
+                }
+            }
         }
     }
 }
@@ -66,28 +75,19 @@ impl OnSignal {
     }
 
     /// Waits until the process is to end, and says so to everybody.
-    async fn begin(&self, stops: &mut Stops, usr2: &mut Signal) {
-        loop {
-            tokio::select! {
-                () = stops.recv() => {
-                    systemd::notify("STOPPING=1");
-                    stop(&self.shared, self.drain);
-                    return;
-                }
-                () = self.upgrade.done() => {
-                    self.shared.drain.leave(clock::now() + self.drain);
-                    log::info!(
-                        "leaving: {} connections may go on for {:?}",
-                        self.shared.drain.lines(),
-                        self.drain
-                    );
-                    return;
-                }
-                _ = usr2.recv() => {
-                    let upgrade = self.upgrade.clone();
-                    // It logs what becomes of it.
-                    tokio::task::spawn_blocking(move || upgrade.start().ok());
-                }
+    async fn begin(&self, signals: &mut Signals) {
+        tokio::select! {
+            () = signals.stop(&self.upgrade) => {
+                systemd::notify("STOPPING=1");
+                stop(&self.shared, self.drain);
+            }
+            () = self.upgrade.done() => {
+                self.shared.drain.leave(clock::now() + self.drain);
+                log::info!(
+                    "leaving: {} connections may go on for {:?}",
+                    self.shared.drain.lines(),
+                    self.drain
+                );
             }
         }
     }
@@ -96,7 +96,7 @@ impl OnSignal {
 #[async_trait]
 impl ShutdownSignalWatch for OnSignal {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(term), Ok(int), Ok(mut usr2)) = (
+        let (Ok(term), Ok(int), Ok(usr2)) = (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
             signal(SignalKind::user_defined2()),
@@ -104,16 +104,17 @@ impl ShutdownSignalWatch for OnSignal {
             log::error!("cannot catch SIGTERM, SIGINT and SIGUSR2; kill the process to stop it");
             return std::future::pending().await;
         };
-        let mut stops = Stops { term, int };
-        self.begin(&mut stops, &mut usr2).await;
+        let mut signals = Signals { term, int, usr2 };
+        self.begin(&mut signals).await;
         // Pingora stops accepting when this returns, and then sleeps its whole grace period; this ends it
         // as soon as nobody is being served.
         let (shared, office, drain) = (self.shared.clone(), self.office.clone(), self.drain);
+        let upgrade = self.upgrade.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     () = served(&shared) => break,
-                    () = stops.recv() => {}
+                    () = signals.stop(&upgrade) => {}
                 }
                 if shared.drain.refuses() {
                     log::warn!("told to stop again: stopping now");

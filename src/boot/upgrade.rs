@@ -60,8 +60,13 @@ impl Upgrade {
     /// Starts a new process and waits until it has taken over; returns its id. Blocks for a minute at most.
     ///
     /// # Errors
-    /// Why it did not: this process goes on then.
+    /// Why it did not: this process goes on then. The log says so, too.
     pub fn start(&self) -> Result<u32, String> {
+        let started = self.begin();
+        started.inspect_err(|why| log::error!("no upgrade, this process goes on: {why}"))
+    }
+
+    fn begin(&self) -> Result<u32, String> {
         let Some(_one) = self.under_way.try_lock() else {
             return Err("an upgrade is under way: wait until it has ended".to_owned());
         };
@@ -82,9 +87,7 @@ impl Upgrade {
         }
         log::info!("upgrade: starting a new process");
         let begun = clock::now();
-        let pid = self.replace().inspect_err(|why| {
-            log::error!("upgrade: {why}; this process goes on");
-        })?;
+        let pid = self.replace()?;
         log::info!(
             "upgrade: process {pid} has taken over after {:?}",
             clock::now().duration_since(begun)
