@@ -89,6 +89,7 @@ fn carry_out(command: cli::Command) -> io::Result<ExitCode> {
         cli::Command::Run(from) => cli::run(&from.config),
         cli::Command::Check(from) => cli::check::run(&from.config),
         cli::Command::Doctor(doctor) => cli::doctor::run(&doctor),
+        cli::Command::Health(health) => cli::health::run(&health),
         cli::Command::Top(top) => cli::top::run(&top),
         cli::Command::Upgrade(upgrade) => cli::upgrade::run(&upgrade),
         cli::Command::Schema => cli::schema(),

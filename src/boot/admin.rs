@@ -63,7 +63,7 @@ pub async fn left(drain: Arc<Drain>) {
 }
 
 /// The address under which this machine itself reaches a listener.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

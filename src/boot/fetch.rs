@@ -34,14 +34,22 @@ pub fn agent(ca: Option<&Path>, patience: Duration) -> Result<Agent, String> {
     Ok(settings(certificates(ca)?, patience, Whose::Provider).into())
 }
 
-/// A client of a gateway's admin listener, each call within `patience`: it trusts the authorities in `ca`, or else the
-/// system's, and shows the certificate of `client` (certificate, key), if there is one. It goes to nobody else: no redirect
-/// is followed, and no proxy is asked.
+/// Whom a gateway's client believes to be the gateway.
+#[derive(Clone, Copy)]
+pub enum Believed<'a> {
+    /// Whom the authorities of a file, or else the system's, vouch for.
+    Vouched(Option<&'a Path>),
+    /// Whoever answers, which is for those who tell nothing.
+    Anybody,
+}
+
+/// A client of a gateway's admin listener, each call within `patience`, which shows the certificate of `client`
+/// (certificate, key), if there is one. It goes to nobody else: no redirect is followed, and no proxy is asked.
 ///
 /// # Errors
 /// When a file cannot be read, or does not hold what it should.
 pub fn gateway(
-    ca: Option<&Path>,
+    believed: Believed<'_>,
     client: Option<(&Path, &Path)>,
     patience: Duration,
 ) -> Result<Agent, String> {
@@ -51,9 +59,11 @@ pub fn gateway(
             .map_err(|_| format!("{} has no private key (PEM)", key.display()))?;
         Ok::<_, String>(ClientCert::new_with_certs(&of_file(certificate)?, key))
     });
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&certificates(ca)?))
-        .client_cert(own.transpose()?);
+    let tls = TlsConfig::builder().client_cert(own.transpose()?);
+    let tls = match believed {
+        Believed::Vouched(ca) => tls.root_certs(RootCerts::new_with_certs(&certificates(ca)?)),
+        Believed::Anybody => tls.disable_verification(true),
+    };
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(patience))

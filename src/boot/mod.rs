@@ -17,7 +17,7 @@ use tollgate_control::Control;
 use tollgate_failover::Health;
 use tollgate_ledger::events::EventIds;
 
-mod admin;
+pub mod admin;
 pub mod alerts;
 mod clocks;
 pub mod control;

@@ -17,6 +17,7 @@ use serde_json::json;
 use tollgate_base::{Secret, random};
 
 use super::failed;
+use crate::boot::admin::reachable;
 
 /// Longest wait for the gateway's word on the key.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -206,16 +207,10 @@ fn listener(config: Option<&Path>) -> Result<String, String> {
     let config = tollgate_config::load(path, &tollgate_config::environment)
         .map_err(|faults| format!("{faults}\n{name} says no address: correct it, or give --url"))?;
     let listen = config.proxy.listen.first();
-    let mut address = *listen.ok_or_else(|| {
+    let address = listen.ok_or_else(|| {
         format!("{name} has listeners with TLS only: give the name of its certificate with --url")
     })?;
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.is_ipv4() {
-            true => std::net::Ipv4Addr::LOCALHOST.into(),
-            false => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    Ok(format!("http://{address}"))
+    Ok(format!("http://{}", reachable(*address)))
 }
 
 /// The access key: out of a file, else of the environment, else of whoever sits at the terminal.

@@ -9,6 +9,7 @@ pub mod doctor;
 mod events;
 mod explain;
 pub mod export;
+pub mod health;
 pub mod import;
 pub mod key;
 pub mod launch;
@@ -84,6 +85,19 @@ Examples:
   tollgate doctor --json | jq '.findings[] | select(.level != \"ok\")'"
     )]
     Doctor(doctor::Doctor),
+    /// Ask the gateway beside this command whether it lives, by its configuration.
+    #[command(
+        after_help = "What a container's health check runs. It needs no API key, and whatever else is wrong with the
+configuration is none of its business. Where the admin listener lets nobody in without a certificate, it lives
+if it says so; give --client-cert and --client-key to be let in, and to ask with --ready.
+
+Exit codes: 0 yes, 1 no, 2 the command line is not valid.
+
+Examples:
+  tollgate health
+  tollgate health --ready --config /etc/tollgate/tollgate.yaml"
+    )]
+    Health(health::Health),
     /// Watch a running gateway: its requests, providers, keys and money.
     #[command(
         after_help = "q or Ctrl-C ends it. Rates and percentiles are those of the last 10 seconds.

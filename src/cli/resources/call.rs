@@ -8,7 +8,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Request, StatusCode};
 
-use crate::boot::fetch;
+use crate::boot::fetch::{self, Believed};
 use crate::cli::escaped;
 
 /// Most items of a page.
@@ -101,14 +101,26 @@ impl Gateway {
             })?,
             None => self.key.clone().unwrap_or_default(),
         };
-        let own = self.client_cert.as_deref().zip(self.client_key.as_deref());
         let url = self.named().unwrap_or("http://127.0.0.1:9090");
         Ok(Client {
-            agent: fetch::gateway(self.ca.as_deref(), own, patience)?,
+            agent: self.agent(patience)?,
             url: url.trim_end_matches('/').to_owned(),
             key: key.trim().to_owned(),
             account,
         })
+    }
+
+    /// Returns what calls it without an API key; where its address is not said, whoever answers is believed.
+    ///
+    /// # Errors
+    /// As [`Gateway::client`].
+    pub fn agent(&self, patience: Duration) -> Result<Agent, String> {
+        let own = self.client_cert.as_deref().zip(self.client_key.as_deref());
+        let believed = match self.named() {
+            Some(_) => Believed::Vouched(self.ca.as_deref()),
+            None => Believed::Anybody,
+        };
+        fetch::gateway(believed, own, patience)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a path to a valid configuration: read, merge, deserialize, check.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::Value;
@@ -27,6 +28,44 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 /// Every fault of the text and of what it includes, at once.
 pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
     finish(Merged::read(Path::new("(text)"), Some(text), env), env)
+}
+
+/// Returns where the admin listener of the configuration at `path` is, and whether it speaks TLS, whatever else is wrong
+/// there.
+///
+/// # Errors
+///
+/// That the file cannot be read, or what is wrong with that listener.
+pub fn admin_listener(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(SocketAddr, bool), Faults> {
+    let mut merged = Merged::read(path, None, env);
+    let mut value = merged.value.take();
+    if let Value::Object(sections) = &mut value {
+        sections.retain(|section, _| section == "admin");
+    }
+    let mut checker = Checker::new(&merged, env);
+    let admin = deserialize(&mut value, &mut checker).admin;
+    let listen = checker.admin_address(&admin);
+    let Checker {
+        faults, sources, ..
+    } = checker;
+    let documents = merged.documents.iter();
+    let read = documents.flat_map(|document| document.faults.iter().cloned());
+    let about = ["admin.listen", "admin.tls", "include"];
+    let faults: Vec<Fault> = faults
+        .into_iter()
+        .chain(read)
+        .filter(|fault| {
+            let is_whole = fault.path.is_empty() || fault.path == "admin";
+            is_whole || about.iter().any(|part| fault.path.starts_with(part))
+        })
+        .collect();
+    if faults.is_empty() {
+        return Ok((listen, admin.tls.is_some()));
+    }
+    Err(Faults { faults, sources })
 }
 
 fn finish(mut merged: Merged, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {

@@ -38,7 +38,7 @@ pub use demo::DEMO_PROVIDER;
 pub use demo::MODELS as DEMO_MODELS;
 pub use fault::{Fault, Faults};
 pub use lineage::{DEEPEST, NoLineage, lineage};
-pub use load::{load, parse};
+pub use load::{admin_listener, load, parse};
 pub use nearest::did_you_mean;
 pub(crate) use overlay::OverlayFault;
 pub use overlay::is_provider_id;

@@ -170,6 +170,42 @@ async fn clients_are_let_in_by_their_certificates() {
     }
 }
 
+#[tokio::test]
+async fn a_health_check_needs_no_key_whatever_the_listener_speaks() {
+    let own = json!({"cert": "{dir}/tls.crt", "key": "{dir}/tls.key"});
+    let asks =
+        json!({"cert": "{dir}/tls.crt", "key": "{dir}/tls.key", "client_ca": "{dir}/ca.pem"});
+    let shows = ["--client-cert", "tls.crt", "--client-key", "tls.key"];
+    let lives = r#"{"status":"ok"}"#;
+    let unseen = "lives, and lets nobody in without a certificate";
+    for (tls, said) in [(json!({}), lives), (own, lives), (asks, unseen)] {
+        let mut builder = Gateway::builder();
+        if tls != json!({}) {
+            builder = builder.config(json!({"admin": {"tls": tls}}));
+        }
+        let mut gateway = builder.start().await;
+        let health = |gateway: &Gateway, more: &[&str]| {
+            let done = gateway.command(&[&["health"], more].concat());
+            let said = String::from_utf8(done.stdout).unwrap();
+            (done.status.code().unwrap(), said)
+        };
+        let (code, answer) = health(&gateway, &[]);
+        assert!(code == 0 && answer.contains(said), "{code}: {answer}");
+        let (code, answer) = health(&gateway, &["--ready"]);
+        assert_eq!(code == 0, said == lives, "{answer}");
+        let (code, answer) = health(&gateway, &[&["--ready"], &shows[..]].concat());
+        assert!(code == 0 && answer.contains("ready"), "{code}: {answer}");
+        // A file that would be refused, with the same listener.
+        let file = gateway.path("tollgate.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replacen('{', "{\"no_such_section\": 1,", 1)).unwrap();
+        assert_eq!(gateway.command(&["check"]).status.code(), Some(1));
+        assert_eq!(health(&gateway, &[]).0, 0);
+        gateway.kill();
+        assert_eq!(health(&gateway, &[]).0, 1);
+    }
+}
+
 /// A provider that closes each connection after its answer, and the count of sessions that were resumed.
 async fn forgetful() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

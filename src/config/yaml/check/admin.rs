@@ -1,6 +1,7 @@
 //! The admin listener, and who may call its API.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Checker;
@@ -21,11 +22,7 @@ impl Checker<'_> {
     pub(super) fn admin(&mut self, admin: &types::Admin, accounts: &[&str]) -> Admin {
         let top = Place::top("admin");
         let place = top.key("listen");
-        let listen = admin
-            .listen
-            .as_deref()
-            .and_then(|text| self.address(&place, text))
-            .unwrap_or(ADMIN_DEFAULT);
+        let listen = self.admin_address(admin);
         let tls = admin.tls.as_ref();
         let metrics_need_key = admin.metrics_need_key.unwrap_or_default();
         let asks = tls.is_some_and(|tls| {
@@ -69,6 +66,14 @@ impl Checker<'_> {
                 3650 * DAY,
             ),
         }
+    }
+
+    /// Where it listens.
+    pub(in crate::yaml) fn admin_address(&mut self, admin: &types::Admin) -> SocketAddr {
+        let place = Place::top("admin").key("listen");
+        let text = admin.listen.as_deref();
+        text.and_then(|text| self.address(&place, text))
+            .unwrap_or(ADMIN_DEFAULT)
     }
 
     fn public_url(&mut self, place: &Place, text: &str) -> Option<String> {
