@@ -9,6 +9,7 @@ mod flags;
 mod id;
 pub mod paging;
 pub mod stored;
+pub mod totals;
 
 pub(crate) use event::ADDED;
 pub use event::{Attempt, Event, Latency, Named, OwnedEvent, Request, Shown, UsageEvent, dollars};

@@ -29,6 +29,11 @@ pub struct Position {
 }
 
 impl Position {
+    /// Returns when the events that come after it ended, at the latest (Unix time, ms).
+    pub fn at_ms(self) -> u64 {
+        self.at_ms
+    }
+
     fn key(self) -> (u64, (u64, u64)) {
         (self.at_ms, self.id)
     }
@@ -315,6 +320,40 @@ mod tests {
             .filter(|event| wanted.takes(event))
             .map(|event| key(&event))
             .collect()
+    }
+
+    #[test]
+    fn an_hour_is_told_whole_or_not_at_all() {
+        use crate::events::totals::{Hours, by_hour_within};
+        const HOUR: u64 = 3_600_000;
+        let mut next = 0;
+        let at = |hours: [u64; 3]| hours.map(|hour| (hour * HOUR + 7, true, false, 0));
+        let bank = Batches(
+            [[1, 2, 2], [2, 3, 3]]
+                .map(|hours| batch(&at(hours), &mut next))
+                .into(),
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let told = |from_ms, most| {
+            let hours = by_hour_within(&bank, "default", from_ms, 9 * HOUR, most);
+            let Hours { used, from_ms } = runtime.block_on(hours).unwrap();
+            let hours: Vec<u64> = used.iter().map(|(hour, _)| hour / HOUR).collect();
+            assert!(used.iter().all(|(_, rollup)| rollup.requests == 1));
+            (hours, from_ms.map(|ms| ms / HOUR))
+        };
+        assert_eq!(told(0, (2, 100)), (vec![3, 3, 2, 2, 2, 1], None));
+        assert_eq!(
+            told(2 * HOUR + 5, (2, 100)),
+            (vec![3, 3, 2, 2, 2], None),
+            "from its begin"
+        );
+        assert_eq!(
+            told(0, (2, 4)),
+            (vec![3, 3], Some(3)),
+            "of the second there are more"
+        );
     }
 
     proptest! {

@@ -3,9 +3,9 @@
 use std::borrow::Borrow;
 
 use super::window;
+use crate::NanoUsd;
 use crate::bank::{Day, Rollup, content};
-use crate::events::{Event, Flag, UsageEvent};
-use crate::{NanoUsd, OTHER};
+use crate::events::{Event, UsageEvent, totals};
 
 /// What distinguishes a charge from others: as it is journalled, with when it was settled (Unix time, ms).
 pub(super) fn content_of<S: Borrow<str>, R>(event: &Event<S, R>, at_ms: u64) -> u64 {
@@ -33,21 +33,9 @@ impl Totals {
     /// in events alone: the house pays them, and they die with the process.
     pub(super) fn add(&mut self, event: &UsageEvent<'_>) {
         let attempt = &event.attempt;
-        let is_final = attempt.is(Flag::Final);
-        if !is_final && attempt.cost == NanoUsd::ZERO {
-            return;
+        if totals::counts(attempt) {
+            self.total(window::day(event.at_ms), event).add(attempt);
         }
-        let total = self.total(window::day(event.at_ms), event);
-        total.requests += u64::from(is_final);
-        total.failed += u64::from(is_final && attempt.is(Flag::Error));
-        total.orphaned += u64::from(attempt.is(Flag::Orphaned));
-        let add = |sum: &mut u64, tokens: u64| *sum += tokens.min(MOST_TOKENS);
-        add(&mut total.input, attempt.usage.input());
-        add(&mut total.cached_read, attempt.usage.cached_read());
-        add(&mut total.cache_write, attempt.usage.cache_write());
-        add(&mut total.output, attempt.usage.output());
-        add(&mut total.reasoning, attempt.usage.reasoning());
-        total.cost = NanoUsd::saturating_sum([total.cost, attempt.cost]);
     }
 
     /// The totals and their sum.
@@ -59,11 +47,7 @@ impl Totals {
     fn total(&mut self, day: Day, event: &UsageEvent<'_>) -> &mut Rollup {
         let (key, attempt) = (event.request.access_key, &event.attempt);
         let provider = attempt.provider.id;
-        // Rows stay for ever: they name what the catalog names.
-        let model = match attempt.is(Flag::Unlisted) {
-            true => OTHER,
-            false => attempt.model.id,
-        };
+        let model = totals::model(attempt);
         let compare = |total: &Rollup| {
             total
                 .day
@@ -76,21 +60,7 @@ impl Totals {
         if !again.is_some_and(|total| compare(total).is_eq()) {
             let found = self.rollups.binary_search_by(compare);
             self.last = found.unwrap_or_else(|place| {
-                let none = Rollup {
-                    day,
-                    access_key: key.into(),
-                    provider: provider.into(),
-                    model: model.into(),
-                    requests: 0,
-                    failed: 0,
-                    orphaned: 0,
-                    input: 0,
-                    cached_read: 0,
-                    cache_write: 0,
-                    output: 0,
-                    reasoning: 0,
-                    cost: NanoUsd::ZERO,
-                };
+                let none = Rollup::none(day, key, provider, model);
                 self.rollups.insert(place, none);
                 place
             });
@@ -98,6 +68,3 @@ impl Totals {
         &mut self.rollups[self.last]
     }
 }
-
-/// More tokens than any answer has: what is beyond is no report, and no sum of as many requests overflows.
-pub(super) const MOST_TOKENS: u64 = 1_000_000_000_000;

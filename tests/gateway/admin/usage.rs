@@ -217,6 +217,17 @@ async fn days_are_added_up_by_provider_and_by_access_key() {
             .unwrap()
             .ends_with("/usage/overview")
     );
+    let hours = format!("/usage/overview?startTime={midnight}&interval=hour");
+    let hours = api.get(&hours).await;
+    assert_eq!(hours["totals"], totals, "the same by the hour: {hours}");
+    assert_eq!(hours["toldFrom"], Value::Null);
+    for bucket in hours["buckets"].as_array().unwrap() {
+        let hour = bucket["bucketStart"].as_str().unwrap();
+        assert!(hour.starts_with(&midnight[..11]) && hour.ends_with(":00:00.000Z"));
+    }
+    let long = format!("/usage/overview?{ALL}&interval=hour");
+    let answer = api.expect(422, "GET", &long, None).await;
+    assert!(answer["details"]["startTime"].is_string(), "{answer}");
     let by_key = api
         .get(&format!("/usage/overview?{ALL}&groupBy=accessKey"))
         .await;

@@ -1,4 +1,4 @@
-//! Usage by day.
+//! Usage by day, or by the hour.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credits::bank_error;
 use super::resource::time;
-use super::usage::{TAG, window};
+use super::usage::{TAG, page_error, window};
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
@@ -17,6 +17,13 @@ use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Day, Rollup};
 use tollgate_ledger::cost::cache_savings;
 use tollgate_ledger::events::dollars;
+use tollgate_ledger::events::totals::{Hours, by_hour};
+
+const DAY_MS: u64 = 86_400_000;
+/// Nanoseconds.
+const HOUR: i128 = 3_600_000_000_000;
+/// Most hours of a window by the hour.
+const HOURS: i128 = 48;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -26,7 +33,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .description(
                 "Daily cost, requests and errors, and their totals. Days are UTC, and count whole: the day that \
                  `startTime` is in and the day that `endTime` is in, too (of an `endTime` at midnight, the day before). \
-                 Days are kept for ever, also when their events are gone.",
+                 Days are kept for ever, also when their events are gone. With `interval=hour`, the same by the hour, of 48 \
+                 hours at most, as the events tell it: if there are more than 50,000, only the last hours are told, and \
+                 `toldFrom` says from when.",
             )
             .needs(Needs::Usage)
             .errors(&[Code::NotImplemented])
@@ -34,21 +43,25 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Usage by day, and in all.
+/// Usage by day or by the hour, and in all.
 #[derive(Debug, Serialize, JsonSchema)]
 struct AIGatewayUsageOverview {
     /// URI of this overview resource.
     uri: String,
-    /// Daily series ordered by day then group key.
+    /// Series ordered by day, or hour, then group key.
     buckets: Vec<AIGatewayUsageOverviewBucket>,
     totals: AIGatewayUsageOverviewTotals,
+    /// The first hour that is told, if there are more events than can be added up by the hour.
+    #[serde(rename = "toldFrom", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    told_from: Option<String>,
 }
 
-/// One day of one provider or access key.
+/// One day, or hour, of one provider or access key.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct AIGatewayUsageOverviewBucket {
-    /// Start of the UTC day bucket.
+    /// Start of the UTC day, or hour.
     #[schemars(extend("format" = "date-time"))]
     bucket_start: String,
     /// Provider ID, access key ID or `provider:model`, depending on groupBy.
@@ -106,6 +119,8 @@ struct OverviewQuery {
     end_time: Option<String>,
     /// Dimension to break the series down by. Defaults to provider.
     group_by: Option<GroupBy>,
+    /// How long a bucket is. Defaults to day.
+    interval: Option<Interval>,
     /// When true, buckets and totals have tokens, too. Defaults to false.
     extended: Option<bool>,
 }
@@ -118,6 +133,15 @@ enum GroupBy {
     Provider,
     AccessKey,
     Model,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+enum Interval {
+    #[default]
+    Day,
+    Hour,
 }
 
 /// What was used in all.
@@ -159,17 +183,34 @@ async fn overview(
 ) -> Result<AIGatewayUsageOverview, ApiError> {
     let bank = context.ledger()?;
     let (start, end) = window(&query.start_time, query.end_time.as_deref())?;
-    let (first, last) = whole_days(start, end);
-    let rollups = match last {
-        Some(last) => bank.rollups(&context.account, first, last).await,
-        None => Ok(Vec::new()),
+    let (used, told_from): (Vec<(u64, Rollup)>, _) = match query.interval.unwrap_or_default() {
+        Interval::Day => {
+            let (first, last) = whole_days(start, end);
+            let rollups = match last {
+                Some(last) => bank.rollups(&context.account, first, last).await,
+                None => Ok(Vec::new()),
+            };
+            let begun = |rollup: Rollup| (u64::from(rollup.day.0) * DAY_MS, rollup);
+            let rollups = rollups.map_err(bank_error)?.into_iter();
+            (rollups.map(begun).collect(), None)
+        }
+        Interval::Hour => {
+            if end - start > HOURS * HOUR {
+                let why = "must be at most 48 hours before endTime, with interval=hour";
+                return Err(ApiError::invalid("startTime", why));
+            }
+            let ms = |nanos: i128| u64::try_from(nanos.div_euclid(1_000_000)).unwrap_or(0);
+            let hours = by_hour(&*bank, &context.account, ms(start), ms(end)).await;
+            let Hours { used, from_ms } = hours.map_err(page_error)?;
+            (used, from_ms)
+        }
     };
     let by = query.group_by.unwrap_or_default();
     let extended = query.extended == Some(true);
     let catalog = context.state.catalog();
     let mut total = Total::default();
-    let mut days: BTreeMap<(Day, String), Total> = BTreeMap::new();
-    for rollup in rollups.map_err(bank_error)? {
+    let mut buckets: BTreeMap<(u64, String), Total> = BTreeMap::new();
+    for (begun, rollup) in used {
         let key = match by {
             GroupBy::Provider => rollup.provider.to_string(),
             GroupBy::AccessKey => rollup.access_key.to_string(),
@@ -177,26 +218,28 @@ async fn overview(
         };
         let saved = saved(&catalog, &rollup);
         total.add(&rollup, saved);
-        let bucket = days.entry((rollup.day, key)).or_default();
+        let bucket = buckets.entry((begun, key)).or_default();
         bucket.add(&rollup, saved);
     }
-    let bucket = |((day, group_key), total): ((Day, String), Total)| AIGatewayUsageOverviewBucket {
-        bucket_start: time(u64::from(day.0) * 86_400_000),
-        group_key,
-        cost: dollars(total.cost.0),
-        requests: total.requests,
-        errors: total.errors,
-        tokens: extended.then(|| total.tokens()),
-    };
+    let bucket =
+        |((begun, group_key), total): ((u64, String), Total)| AIGatewayUsageOverviewBucket {
+            bucket_start: time(begun),
+            group_key,
+            cost: dollars(total.cost.0),
+            requests: total.requests,
+            errors: total.errors,
+            tokens: extended.then(|| total.tokens()),
+        };
     Ok(AIGatewayUsageOverview {
         uri: context.here(),
-        buckets: days.into_iter().map(bucket).collect(),
+        buckets: buckets.into_iter().map(bucket).collect(),
         totals: AIGatewayUsageOverviewTotals {
             cost: dollars(total.cost.0),
             requests: total.requests,
             errors: total.errors,
             tokens: extended.then(|| total.tokens()),
         },
+        told_from: told_from.map(time),
     })
 }
 
@@ -213,8 +256,7 @@ fn saved(catalog: &Catalog, rollup: &Rollup) -> NanoUsd {
 
 /// The days that a window of time (nanoseconds) touches, both included; the last is `None` if it is before 1970.
 fn whole_days(start: i128, end: i128) -> (Day, Option<Day>) {
-    const DAY: i128 = 86_400_000_000_000;
-    let day = |nanos: i128| u32::try_from(nanos.div_euclid(DAY)).ok().map(Day);
+    let day = |nanos: i128| u32::try_from(nanos.div_euclid(24 * HOUR)).ok().map(Day);
     // A window that ends with a day does not touch the next one.
     let last = if end > start { end - 1 } else { end };
     (day(start.max(0)).unwrap_or_default(), day(last))

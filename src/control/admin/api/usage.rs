@@ -323,10 +323,7 @@ async fn list(
                 limit,
             };
             let page = paging::page(&*bank, wanted, |event| shown(event, extended)).await;
-            page.map_err(|error| match error {
-                PageError::Bank(error) => bank_error(error),
-                PageError::Stored(error) => ApiError::internal(error),
-            })?
+            page.map_err(page_error)?
         }
         // Nothing was used before 1970.
         None => paging::Page {
@@ -342,6 +339,14 @@ async fn list(
             .map(|next| context.here_with("cursor", &next.to_string())),
     };
     Ok(paged.into())
+}
+
+/// Why events are not told.
+pub(super) fn page_error(error: PageError) -> ApiError {
+    match error {
+        PageError::Bank(error) => bank_error(error),
+        PageError::Stored(error) => ApiError::internal(error),
+    }
 }
 
 fn shown(event: &StoredEvent<'_>, extended: bool) -> AIGatewayUsageEvent {

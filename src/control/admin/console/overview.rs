@@ -59,6 +59,10 @@ const PERIODS: [Period; 5] = [
 
 const DEFAULT: &Period = &PERIODS[1];
 
+const HOUR_MS: u64 = 3_600_000;
+/// Hours of the charts of today.
+const HOURS: u64 = 24;
+
 /// Most rows of a table.
 const ROWS: usize = 10;
 
@@ -66,7 +70,8 @@ pub(super) async fn show(visit: &Visit) -> Answered {
     let asked = visit.asked("period");
     let period = PERIODS.iter().find(|period| period.name == asked);
     let period = period.unwrap_or(DEFAULT);
-    let today = clock::wall_ms() / 86_400_000;
+    let now_ms = clock::wall_ms();
+    let today = now_ms / 86_400_000;
     let first = (today + 1).saturating_sub(period.days);
     let earlier = first.saturating_sub(period.days);
     let (start, before, end) = (midnight(first), midnight(earlier), midnight(first));
@@ -76,6 +81,10 @@ pub(super) async fn show(visit: &Visit) -> Answered {
         usage(visit, "accessKey", &start, ""),
         usage(visit, "provider", &before, &end),
     )?;
+    let series = match period.days {
+        1 => Series::of_hours(&hours(visit, now_ms).await?, now_ms),
+        _ => Series::of_days(&providers, first, period),
+    };
     let names = super::keys::names(visit).await;
     let health = match visit.is_for_all() && visit.may(Needs::Read) {
         true => visit.get("/provider-health", &[]).await?,
@@ -94,7 +103,7 @@ pub(super) async fn show(visit: &Visit) -> Answered {
                 }
             }))
         } @else {
-            (charts(&providers, first, period))
+            (charts(&series))
             (ranking("By provider", "Provider", &providers, |key| {
                 html! { a href=(visit.to("/console/requests", &[("provider", key)])) { (key) } }
             }))
@@ -120,6 +129,22 @@ async fn usage(visit: &Visit, by: &str, start: &str, end: &str) -> Result<Value,
         ("extended", "true"),
     ];
     visit.own("/usage/overview", &pairs).await
+}
+
+/// The last 24 hours, the one of now included.
+async fn hours(visit: &Visit, now_ms: u64) -> Result<Value, Fault> {
+    let first = first_hour(now_ms);
+    let start = format!("{}T{:02}:00:00Z", date(first / 24), first % 24);
+    let pairs = [
+        ("startTime", &*start),
+        ("interval", "hour"),
+        ("extended", "true"),
+    ];
+    visit.own("/usage/overview", &pairs).await
+}
+
+fn first_hour(now_ms: u64) -> u64 {
+    (now_ms / HOUR_MS + 1).saturating_sub(HOURS)
 }
 
 /// A day's begin; days are counted from 1970.
@@ -218,63 +243,98 @@ fn latency(health: &Value) -> Markup {
     }
 }
 
-fn charts(usage: &Value, first: u64, period: &Period) -> Markup {
-    // A year of days is more than a chart can show: weeks, then.
-    let step = if period.days > 90 { 7 } else { 1 };
-    let mut days: BTreeMap<u64, Sum> = (0..period.days)
-        .step_by(step)
-        .map(|day| (day, Sum::default()))
-        .collect();
-    let place: BTreeMap<String, u64> = (0..period.days)
-        .map(|day| (date(first + day), day))
-        .collect();
-    for bucket in list(usage, "buckets") {
-        let day = text(bucket, "bucketStart").get(..10).unwrap_or_default();
-        if let Some(day) = place.get(day) {
-            let step = u64::try_from(step).unwrap_or(1);
-            days.entry(day - day % step).or_default().add(bucket);
+/// What the charts show: what a bar stands for, and each bar, the oldest first, with when it begins.
+struct Series {
+    each: &'static str,
+    bars: Vec<(String, Sum)>,
+}
+
+impl Series {
+    /// The days of a time, or its weeks: a year of days is more than a chart can show.
+    fn of_days(usage: &Value, first: u64, period: &Period) -> Series {
+        let step = if period.days > 90 { 7 } else { 1 };
+        let each = if step > 1 { "week" } else { "day" };
+        let days = 0..period.days;
+        let bars = days.map(|day| (date(first + day), date(first + day - day % step)));
+        Series::new(each, usage, bars)
+    }
+
+    /// The last 24 hours, of those that are told.
+    fn of_hours(usage: &Value, now_ms: u64) -> Series {
+        let told = text(usage, "toldFrom").get(..13).unwrap_or_default();
+        let hours = first_hour(now_ms)..=now_ms / HOUR_MS;
+        let bars = hours.map(|hour| {
+            let (day, hour) = (date(hour / 24), hour % 24);
+            (format!("{day}T{hour:02}"), format!("{day} {hour:02}:00"))
+        });
+        Series::new("hour", usage, bars.filter(|(hour, _)| &**hour >= told))
+    }
+
+    /// `bars`: what the begin of a bucket begins with, and the bar that it belongs to.
+    fn new(
+        each: &'static str,
+        usage: &Value,
+        bars: impl Iterator<Item = (String, String)>,
+    ) -> Series {
+        let place: BTreeMap<String, String> = bars.collect();
+        let length = place.keys().next().map_or(0, String::len);
+        let none = |bar: &String| (bar.clone(), Sum::default());
+        let mut sums: BTreeMap<String, Sum> = place.values().map(none).collect();
+        for bucket in list(usage, "buckets") {
+            let begun = text(bucket, "bucketStart").get(..length);
+            let bar = begun.and_then(|begun| place.get(begun));
+            if let Some(sum) = bar.and_then(|bar| sums.get_mut(bar)) {
+                sum.add(bucket);
+            }
+        }
+        Series {
+            each,
+            bars: sums.into_iter().collect(),
         }
     }
-    if days.len() < 2 {
+}
+
+fn charts(series: &Series) -> Markup {
+    let Series { each, bars: all } = series;
+    let (Some((first, _)), Some((last, _))) = (all.first(), all.last()) else {
         return html! {};
-    }
-    let ends = (date(first), date(first + period.days - 1));
-    let ends = (&*ends.0, &*ends.1);
-    let what = if step > 1 { "week" } else { "day" };
-    let bar = |value: f64, bad: u64, day: u64, said: String| Bar {
+    };
+    let ends = (&**first, &**last);
+    let bar = |value: f64, bad: u64, name: &str, said: String| Bar {
         value,
         bad: rough(&bad.to_string()),
-        words: format!("{}: {said}", date(first + day)),
+        words: format!("{name}: {said}"),
     };
-    let by_requests: Vec<Bar> = days
+    let by_requests: Vec<Bar> = all
         .iter()
-        .map(|(day, sum)| {
+        .map(|(name, sum)| {
             let said = format!(
                 "{} requests, {} errors",
                 count(sum.requests),
                 count(sum.errors)
             );
-            bar(rough(&sum.requests.to_string()), sum.errors, *day, said)
+            bar(rough(&sum.requests.to_string()), sum.errors, name, said)
         })
         .collect();
-    let by_cost: Vec<Bar> = days
+    let by_cost: Vec<Bar> = all
         .iter()
-        .map(|(day, sum)| bar(rough(&sum.cost()), 0, *day, usd(&sum.cost())))
+        .map(|(name, sum)| bar(rough(&sum.cost()), 0, name, usd(&sum.cost())))
         .collect();
-    let busiest = days.values().map(|sum| sum.requests).max();
-    let dearest = days.values().max_by_key(|sum| sum.cost);
+    let busiest = all.iter().map(|(_, sum)| sum.requests).max();
+    let dearest = all.iter().map(|(_, sum)| sum).max_by_key(|sum| sum.cost);
     let most_cost = dearest.map(|sum| usd(&sum.cost())).unwrap_or_default();
     html! {
         div.charts {
-            (bars(&format!("Requests by {what}, errors in red"), &by_requests, &short(busiest.unwrap_or_default()), ends))
-            (bars(&format!("Cost by {what}"), &by_cost, &most_cost, ends))
+            (bars(&format!("Requests by {each}, errors in red"), &by_requests, &short(busiest.unwrap_or_default()), ends))
+            (bars(&format!("Cost by {each}"), &by_cost, &most_cost, ends))
         }
+        @if *each == "hour" && all.len() < 24 { p.quiet { "There are too many requests to tell earlier hours." } }
         details {
             summary { "The charts as a table" }
-            (view::table(&format!("By {what}"), &[("From", ""), ("Requests", "n"), ("Errors", "n"), ("Tokens", "n"), ("Cost", "n")], &html! {
-                @for (day, sum) in days.iter().rev() {
+            (view::table(&format!("By {each}"), &[("From", ""), ("Requests", "n"), ("Errors", "n"), ("Tokens", "n"), ("Cost", "n")], &html! {
+                @for (name, sum) in all.iter().rev() {
                     tr {
-                        th scope="row" { (date(first + day)) }
+                        th scope="row" { (name) }
                         td.n { (count(sum.requests)) }
                         td.n { (count(sum.errors)) }
                         td.n { (count(sum.tokens())) }

@@ -8,13 +8,13 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::Ask;
-use super::super::batch::MOST_TOKENS;
 use super::super::bucket::Bucket;
 use super::super::refusal::{Refusal, Short};
 use super::super::window::window;
 use super::AccountState;
 use crate::NanoUsd;
 use crate::bank::{Limit, Measure, TAG};
+use crate::events::totals::MOST_TOKENS;
 
 /// Most limits of an account that are in use at once, where a tag's value would be one more.
 const MOST: usize = 4_096;

@@ -1,0 +1,132 @@
+//! What an event adds to the totals of its day, and what was used by the hour, as events that are still kept tell it.
+
+use std::borrow::Borrow;
+
+use super::paging::{PageError, Position, Wanted, page};
+use super::stored::StoredEvent;
+use super::{Attempt, Flag};
+use crate::bank::{Bank, Day, Rollup};
+use crate::{NanoUsd, OTHER};
+
+/// More tokens than any answer has: what is beyond is no report, and no sum of as many requests overflows.
+pub(crate) const MOST_TOKENS: u64 = 1_000_000_000_000;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// Most events that are looked at for hours.
+pub const MOST_BY_HOUR: usize = 50_000;
+
+/// Events that are read at once.
+const PAGE: usize = 5_000;
+
+/// Whether totals count an attempt: the last one of its request, or one that is charged.
+pub(crate) fn counts<S, R>(attempt: &Attempt<S, R>) -> bool {
+    attempt.is(Flag::Final) || attempt.cost != NanoUsd::ZERO
+}
+
+/// The model that totals name: rows stay for ever, and name what the catalog names.
+pub(crate) fn model<S: Borrow<str>, R>(attempt: &Attempt<S, R>) -> &str {
+    match attempt.is(Flag::Unlisted) {
+        true => OTHER,
+        false => attempt.model.id.borrow(),
+    }
+}
+
+impl Rollup {
+    /// Adds an attempt that [`counts`].
+    pub(crate) fn add<S, R>(&mut self, attempt: &Attempt<S, R>) {
+        let is_final = attempt.is(Flag::Final);
+        self.requests += u64::from(is_final);
+        self.failed += u64::from(is_final && attempt.is(Flag::Error));
+        self.orphaned += u64::from(attempt.is(Flag::Orphaned));
+        let add = |sum: &mut u64, tokens: u64| *sum += tokens.min(MOST_TOKENS);
+        add(&mut self.input, attempt.usage.input());
+        add(&mut self.cached_read, attempt.usage.cached_read());
+        add(&mut self.cache_write, attempt.usage.cache_write());
+        add(&mut self.output, attempt.usage.output());
+        add(&mut self.reasoning, attempt.usage.reasoning());
+        self.cost = NanoUsd::saturating_sum([self.cost, attempt.cost]);
+    }
+
+    /// One to which nothing was added yet.
+    pub(crate) fn none(day: Day, access_key: &str, provider: &str, model: &str) -> Rollup {
+        Rollup {
+            day,
+            access_key: access_key.into(),
+            provider: provider.into(),
+            model: model.into(),
+            ..Rollup::default()
+        }
+    }
+}
+
+/// What was used by the hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hours {
+    /// Each event that counts, with when its hour began (Unix time, ms); the newest first.
+    pub used: Vec<(u64, Rollup)>,
+    /// The first hour that is told, if there are more than [`MOST_BY_HOUR`] events.
+    pub from_ms: Option<u64>,
+}
+
+/// Returns what an account used between two times (Unix time, ms), both included, the hour of the first one whole.
+///
+/// # Errors
+/// When the bank does not answer, or has what cannot be read.
+pub async fn by_hour(
+    bank: &dyn Bank,
+    account: &str,
+    from_ms: u64,
+    to_ms: u64,
+) -> Result<Hours, PageError> {
+    by_hour_within(bank, account, from_ms, to_ms, (PAGE, MOST_BY_HOUR)).await
+}
+
+pub(super) async fn by_hour_within(
+    bank: &dyn Bank,
+    account: &str,
+    from_ms: u64,
+    to_ms: u64,
+    (limit, most): (usize, usize),
+) -> Result<Hours, PageError> {
+    let (mut hours, mut seen, mut after) = (Hours::default(), 0, None::<Position>);
+    loop {
+        let wanted = Wanted {
+            account,
+            from_ms: hour(from_ms),
+            to_ms,
+            retries: true,
+            after,
+            limit,
+            ..Wanted::default()
+        };
+        let some = page(bank, wanted, one).await?;
+        seen += some.events.len();
+        hours.used.extend(some.events.into_iter().flatten());
+        after = some.next;
+        let Some(next) = after else {
+            return Ok(hours);
+        };
+        if seen >= most {
+            // Of the hour in which it ends, some is missing.
+            let first = hour(next.at_ms()) + HOUR_MS;
+            hours.used.retain(|(hour, _)| *hour >= first);
+            hours.from_ms = Some(first);
+            return Ok(hours);
+        }
+    }
+}
+
+fn hour(ms: u64) -> u64 {
+    ms / HOUR_MS * HOUR_MS
+}
+
+/// What one event comes to; `None` if totals do not count it.
+fn one(event: &StoredEvent<'_>) -> Option<(u64, Rollup)> {
+    let attempt = &event.attempt;
+    let day = Day(u32::try_from(event.at_ms / (24 * HOUR_MS)).unwrap_or(u32::MAX));
+    let provider = attempt.provider.id;
+    let mut rollup = Rollup::none(day, event.request.access_key, provider, model(attempt));
+    rollup.add(attempt);
+    counts(attempt).then(|| (hour(event.at_ms), rollup))
+}
