@@ -100,6 +100,7 @@ class Identity:
                     "token_endpoint": f"{at}/token",
                     "userinfo_endpoint": f"{at}/userinfo",
                     "jwks_uri": f"{at}/keys",
+                    "end_session_endpoint": f"{at}/logout?theme=dark",
                     "response_types_supported": ["code"],
                     "subject_types_supported": ["public"],
                     "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
@@ -112,6 +113,8 @@ class Identity:
             return self.answer(request, 200, page, "text/html")
         if path == "/realm/approve":
             return self.answer(request, 303, "", location=self.approve(request.path))
+        if path == "/realm/logout":
+            return self.answer(request, 200, "<!doctype html><title>Logged out</title><h1>Logged out there</h1>", "text/html")
         if path == "/realm/userinfo":
             person = self.tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
             return self.answer(request, 200 if person else 401, {**(person or {}), **self.more})

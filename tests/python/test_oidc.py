@@ -1,6 +1,7 @@
 """Sign-in to the console by OpenID Connect, as a browser's requests see it, against a provider that can be wrong."""
 
 import contextlib
+import html
 import json
 import re
 import time
@@ -108,7 +109,11 @@ def test_a_person_signs_in_is_named_in_the_audit_log_and_signs_out(gateway, iden
         log = client.get("/audit-log?accountId=acme", headers=headers).json()
         assert "ann@example.com" in json.dumps(log) and "oidc:u-1" in json.dumps(log), log
         out = client.post("/console/sign-out", data={"form-token": form_token(page)})
-        assert out.headers["location"] == "/console/sign-in"
+        assert out.status_code == 200 and "tollgate-console=;" in out.headers["set-cookie"]
+        there = html.unescape(re.search('content="0;url=([^"]+)"', out.text)[1])
+        assert there.startswith(f"{identity.issuer}/logout?theme=dark&"), there
+        told = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(there).query))
+        assert told["client_id"] == CLIENT and told["id_token_hint"].count(".") == 2
         assert not is_signed_in(client)
 
 

@@ -82,13 +82,13 @@ pub(super) fn unmapped(person: &Person) -> Markup {
     document("No role here", &body)
 }
 
-/// The page that leads to the console by a step of its own.
-pub(super) fn onwards(next: &str) -> Markup {
+/// The page that leads on by a step of its own: after a redirect it would still be the step before.
+pub(super) fn onwards(done: &str, next: &str) -> Markup {
     let body = html! {
-        body.alone { main #main { h1 { "Signed in" } p { a href=(next) { "To the console" } } } }
+        body.alone { main #main { h1 { (done) } p { a href=(next) { "Go on" } } } }
     };
     let refresh = html! { meta http-equiv="refresh" content=(format!("0;url={next}")); };
-    framed("Signed in", &refresh, &body)
+    framed(done, &refresh, &body)
 }
 
 /// A page of what went wrong for whoever is not signed in.

@@ -204,7 +204,7 @@ impl Console {
         }
         if path == "/console/sign-out" {
             return match post {
-                true => Ok(self.sign_out(state, &id, &caller)),
+                true => Ok(self.sign_out(state, id, &caller).await),
                 false => Err(no_method()),
             };
         }
@@ -298,10 +298,15 @@ impl Console {
         Ok(SESSION.on(see(next), state, &id.text(), lasts))
     }
 
-    fn sign_out(&self, state: &AdminState, id: &Id, caller: &Caller) -> Response {
-        self.sessions.end(id);
+    async fn sign_out(&self, state: &AdminState, id: Id, caller: &Caller) -> Response {
+        let who = self.sessions.find(&id, false, clock::now());
+        self.sessions.end(&id);
         log::info!("console: {} signed out", caller.id);
-        SESSION.on(see(SIGN_IN), state, "", 0)
+        let there = match who {
+            Some(Who::Person(person)) => self.farewell(state, id, person).await,
+            _ => None,
+        };
+        SESSION.on(there.unwrap_or_else(|| see(SIGN_IN)), state, "", 0)
     }
 }
 

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::Caller;
+use tollgate_base::Secret;
 use tollgate_config::Oidc;
 use tollgate_config::secrets::Role;
 
 /// Most groups of a person that are looked at.
 const MOST: usize = 1_000;
+/// Longest ID token that is kept, in bytes.
+const LONGEST_TOKEN: usize = 4_096;
 /// What stands before a subject, so that it is no API key's id.
 const BY: &str = "oidc:";
 
@@ -25,6 +28,8 @@ pub(super) struct Person {
     /// E-mail address, or else what the provider calls them.
     name: Option<String>,
     groups: Vec<String>,
+    /// Their ID token, by which the provider knows whom to sign out.
+    token: Option<Secret>,
 }
 
 /// What somebody is for one request.
@@ -47,7 +52,19 @@ impl Person {
             id: format!("{BY}{}", plain(subject)),
             name: name.map(|name| plain(&name)),
             groups,
+            token: None,
         }
+    }
+
+    /// The same with their ID token, unless it is too long for an address.
+    pub(super) fn with_token(mut self, token: String) -> Person {
+        self.token = (token.len() <= LONGEST_TOKEN).then(|| Secret::new(token));
+        self
+    }
+
+    /// Their ID token, if it is kept.
+    pub(super) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
     }
 
     /// For people.

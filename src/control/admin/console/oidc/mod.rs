@@ -10,7 +10,7 @@
 
 mod provider;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use self::provider::{Failure, Provider, Sign};
 use super::api::{self, Fault};
 use super::browser::{BEGIN, SESSION, SIGNING, html, is_page, see};
-use super::person::plain;
+use super::person::{Person, plain};
 use super::sessions::{self, Id, Who};
 use super::{Console, entrance};
 use crate::admin::auth;
@@ -179,9 +179,32 @@ impl Console {
         let session = self.sessions.begin(who, account, clock::now());
         let session = session.map_err(|error| Fault::of(ApiError::internal(error)))?;
         // After a redirect it would still be the provider's step, with which the session's cookie does not go.
-        let page = html(StatusCode::OK, entrance::onwards(&step.next));
+        let page = html(StatusCode::OK, entrance::onwards("Signed in", &step.next));
         let lasts = sessions::LONGEST.as_secs();
         Ok(SESSION.on(page, state, &session.text(), lasts))
+    }
+
+    /// Signs somebody out at the provider as well, if it can be told: the answer that leads there.
+    pub(super) async fn farewell(
+        &self,
+        state: &AdminState,
+        id: Id,
+        person: Arc<Person>,
+    ) -> Option<Response> {
+        let config = state.control().config();
+        let step = Step {
+            state,
+            oidc: config.admin.oidc.as_ref()?,
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            query: &[],
+            redirect: String::new(),
+            next: String::new(),
+        };
+        let asked = self.asked(&step, id, move |provider, sign| {
+            provider.farewell(sign, &person)
+        });
+        let to = asked.await.ok()??;
+        Some(html(StatusCode::OK, entrance::onwards("Signed out", &to)))
     }
 
     /// Asks the provider, on a thread that may wait.

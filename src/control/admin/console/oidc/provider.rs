@@ -1,7 +1,8 @@
 //! An identity provider: what it says of itself, where it is asked, and whether it is believed.
 //!
 //! All of it blocks. Invariant: nobody is believed whose ID token this provider has not signed, for this client, for this
-//! sign-in (its nonce), with a key that is not ours, and in time. Tokens are read and dropped.
+//! sign-in (its nonce), with a key that is not ours, and in time. Tokens are read and dropped, but for the ID token, which goes
+//! back to the provider when its owner signs out.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,15 +12,16 @@ use chrono::{DateTime, Utc};
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClientAuthMethod,
     CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
-    CoreJwsSigningAlgorithm as Algorithm, CoreProviderMetadata, CoreRevocableToken,
-    CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreJwsSigningAlgorithm as Algorithm, CoreRevocableToken, CoreRevocationErrorResponse,
+    CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
     AdditionalClaims, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
     CsrfToken, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError,
-    StandardErrorResponse, StandardTokenResponse, TokenResponse as _, UserInfoClaims,
+    HttpResponse, IdTokenFields, IssuerUrl, LogoutRequest, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, ProviderMetadataWithLogout, RedirectUrl,
+    RequestTokenError, Scope, SignatureVerificationError, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse as _, UserInfoClaims,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -126,7 +128,7 @@ impl Sign<'_> {
         move |request| (self.fetch)(self.oidc.ca.as_deref(), request).map_err(Unanswered)
     }
 
-    fn client(&self, metadata: &CoreProviderMetadata) -> Result<Client, Failure> {
+    fn client(&self, metadata: &ProviderMetadataWithLogout) -> Result<Client, Failure> {
         let secret = self.oidc.client_secret.as_ref();
         let client = Client::from_provider_metadata(
             metadata.clone(),
@@ -154,7 +156,7 @@ pub(super) struct Provider(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     issuer: String,
-    metadata: Option<(Arc<CoreProviderMetadata>, Instant)>,
+    metadata: Option<(Arc<ProviderMetadataWithLogout>, Instant)>,
     /// When it was last asked in vain, and why that was.
     failed: Option<(Instant, String)>,
 }
@@ -176,6 +178,30 @@ impl Provider {
             .set_pkce_challenge(challenge);
         let (address, ..) = request.url();
         Ok(address.into())
+    }
+
+    /// Where a browser is sent to sign somebody out there as well, as far as the provider has said so.
+    ///
+    /// # Errors
+    ///
+    /// When the provider has said nothing since the start, and cannot be reached.
+    pub(super) fn farewell(
+        &self,
+        sign: &Sign<'_>,
+        person: &Person,
+    ) -> Result<Option<String>, Failure> {
+        let metadata = self.metadata(sign, Duration::MAX)?;
+        let Some(end) = &metadata.additional_metadata().end_session_endpoint else {
+            return Ok(None);
+        };
+        let client = ClientId::new(sign.oidc.client_id.clone());
+        let request = LogoutRequest::from(end.clone()).set_client_id(client);
+        let mut address = request.http_get_url();
+        if let Some(token) = person.token() {
+            let mut query = address.query_pairs_mut();
+            query.append_pair("id_token_hint", token.expose());
+        }
+        Ok(Some(address.into()).filter(|_| is_safe(sign, end.url().scheme())))
     }
 
     /// Who has signed in, by the code that the browser brings back.
@@ -215,7 +241,7 @@ impl Provider {
         &self,
         sign: &Sign<'_>,
         age: Duration,
-    ) -> Result<Arc<CoreProviderMetadata>, Failure> {
+    ) -> Result<Arc<ProviderMetadataWithLogout>, Failure> {
         let mut known = self.0.lock();
         let now = clock::now();
         let since = |then: Instant| now.saturating_duration_since(then);
@@ -252,16 +278,19 @@ impl Provider {
     }
 }
 
-fn discovered(sign: &Sign<'_>) -> Result<CoreProviderMetadata, String> {
+fn discovered(sign: &Sign<'_>) -> Result<ProviderMetadataWithLogout, String> {
     let issuer = IssuerUrl::new(sign.oidc.issuer.clone()).map_err(|error| told(&error))?;
-    let metadata = CoreProviderMetadata::discover(&issuer, &sign.http());
+    let metadata = ProviderMetadataWithLogout::discover(&issuer, &sign.http());
     let metadata = metadata.map_err(|error| told(&error))?;
-    let scheme = metadata.authorization_endpoint().url().scheme();
-    let is_plain = sign.oidc.issuer.starts_with("http:") && scheme == "http";
-    match scheme == "https" || is_plain {
+    match is_safe(sign, metadata.authorization_endpoint().url().scheme()) {
         true => Ok(metadata),
         false => Err("its authorization endpoint is not at https".to_owned()),
     }
+}
+
+/// Whether a browser may be sent to an address of this scheme: by TLS, as the provider itself is asked, or else not.
+fn is_safe(sign: &Sign<'_>, scheme: &str) -> bool {
+    scheme == "https" || scheme == "http" && sign.oidc.issuer.starts_with("http:")
 }
 
 /// Whose tokens these are, if they are believed.
@@ -303,7 +332,8 @@ fn believed(
         }
     }
     let groups = found.unwrap_or_default();
-    Ok(Person::new(sign.oidc, claims.subject(), name, groups))
+    let person = Person::new(sign.oidc, claims.subject(), name, groups);
+    Ok(person.with_token(token.to_string()))
 }
 
 /// The time, less what the provider's clock may be behind.
