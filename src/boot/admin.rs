@@ -3,21 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::upgrade::Upgrade;
 use super::{BootError, beside, fetch};
 use crate::metrics::{Metrics, Seen, Spread, StatusClass};
 use crate::proxy::{self, Drain, Shared, Stage};
-use tollgate_base::clock;
+use tollgate_base::{clock, random};
 use tollgate_config::Config;
 use tollgate_control::Control;
 use tollgate_control::admin;
+use tollgate_control::admin::Process as _;
 use tollgate_control::admin::chat::{Answered, Chat};
+use tollgate_control::admin::fleet::{EVERY, LEASE, Replica};
 use tollgate_control::admin::health::{Health, Healths, Latency, Shut, Trial, Tried};
 use tollgate_control::admin::plan::{Asked, Planned};
 use tollgate_control::admin::{AdminState, CoolingKey, Readiness};
 use tollgate_failover::BreakerState;
 use tollgate_store::Database;
+use tollgate_store::redis::Leases;
 
 /// Starts it, on a thread of its own.
 pub fn serve(
@@ -37,8 +41,11 @@ pub fn serve(
             .first()
             .map(|address| reachable(*address)),
         upgrade,
+        began_ms: clock::wall_ms(),
+        id: random::bits64(),
     });
-    let state = AdminState::new(control.clone(), process, database)
+    let fleet = database.and_then(Database::fleet);
+    let state = AdminState::new(control.clone(), process.clone(), database)
         .with_public_url(config.admin.public_url.as_deref())
         .with_fetch(Arc::new(fetch::exchange));
     let (refreshed, read) = (shared.clone(), control.clone());
@@ -48,10 +55,34 @@ pub fn serve(
     });
     let drain = shared.drain.clone();
     beside("admin", async move {
+        if let Some(fleet) = fleet {
+            tokio::spawn(announce(fleet, process));
+        }
         // Until what was asked last is answered.
         let _line = drain.line();
         admin::serve(listener, state, left(drain.clone())).await
     })
+}
+
+/// Tells the other replicas of this one, at once if its state is another; never ends.
+async fn announce(fleet: Leases, process: Arc<Process>) {
+    let mut told: Option<(String, Instant)> = None;
+    loop {
+        let (own, now) = (process.replica(), clock::now());
+        let is_known = told
+            .as_ref()
+            .is_some_and(|(state, at)| *state == own.state && now - *at < EVERY);
+        if !is_known {
+            let until = fleet.now_ms() + clock::millis(LEASE);
+            let said = serde_json::to_string(&own).unwrap_or_default();
+            // It is only looked at.
+            if let Err(error) = fleet.publish(&own.id, until, &said).await {
+                log::debug!("this gateway is not announced: {error}");
+            }
+            told = Some((own.state, now));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Waits until another process has taken over; one that stops answers to the end.
@@ -80,6 +111,10 @@ struct Process {
     /// Where the proxy listens without TLS, as this machine reaches it.
     plain: Option<SocketAddr>,
     upgrade: Arc<Upgrade>,
+    /// When it began (Unix time, ms).
+    began_ms: u64,
+    /// Who it is, if it has no journal that says so.
+    id: u64,
 }
 
 impl admin::Process for Process {
@@ -121,6 +156,33 @@ impl admin::Process for Process {
         health(&self.shared)
     }
 
+    fn replica(&self) -> Replica {
+        let till = self.shared.ledger.as_ref().map(|ledger| &ledger.till);
+        let id = match till {
+            Some(till) => till.holder().to_string(),
+            None => format!("{:016x}", self.id),
+        };
+        let (state, reason) = match self.readiness() {
+            Readiness::Ready => ("ready", String::new()),
+            Readiness::NotReady(_) if self.shared.drain.ends().is_some() => {
+                ("stopping", String::new())
+            }
+            Readiness::NotReady(reasons) => ("not-ready", reasons.join("; ")),
+        };
+        Replica {
+            id,
+            host: host(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_ms: self.began_ms,
+            state: state.to_owned(),
+            reason,
+            revision: self.control.revision(),
+            read_ms: self.control.read_at_ms(),
+            in_flight: u64::try_from(self.shared.metrics.in_flight_now()).unwrap_or(0),
+            journal_records: till.map(|till| till.journal().lag().records),
+        }
+    }
+
     fn probe(&self, trial: &Trial) -> Vec<Tried> {
         super::trial::probe(trial)
     }
@@ -138,6 +200,12 @@ impl admin::Process for Process {
         };
         fetch::converse(address, chat)
     }
+}
+
+/// What this machine is called.
+fn host() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }
 
 /// Providers that were called, or cannot be reached. Those that tenants made are one.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::proxy::{Published, Shared};
 use tollgate_base::clock;
 use tollgate_failover::retry_after::LONGEST;
-use tollgate_store::redis::Cooldowns;
+use tollgate_store::redis::Leases;
 
 /// How often other replicas' cool-downs are read.
 const LISTEN: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const LISTEN: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(250);
 
 /// Publishes to the others what is sent here; ends when nobody sends any more.
-pub async fn publish(cooldowns: Cooldowns, mut sent: mpsc::Receiver<Published>) {
+pub async fn publish(cooldowns: Leases, mut sent: mpsc::Receiver<Published>) {
     let mut waiting = Vec::new();
     while sent.recv_many(&mut waiting, usize::MAX).await > 0 {
         for cooldown in latest(waiting.drain(..)) {
@@ -50,7 +50,7 @@ fn latest(all: impl IntoIterator<Item = Published>) -> impl Iterator<Item = Publ
 }
 
 /// Reads what the others publish; never ends.
-pub async fn follow(cooldowns: Cooldowns, shared: Arc<Shared>) {
+pub async fn follow(cooldowns: Leases, shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(LISTEN).await;
         let Ok(all) = cooldowns.list().await else {
@@ -63,7 +63,7 @@ pub async fn follow(cooldowns: Cooldowns, shared: Arc<Shared>) {
             shared
                 .health
                 .cooldowns
-                .heard(&cooldown.key, now + left, now);
+                .heard(&cooldown.name, now + left, now);
         }
     }
 }

@@ -20,7 +20,7 @@ use tollgate_ledger::bank;
 use tollgate_ledger::bank::Bank;
 use tollgate_ledger::journal::{Fsync, Journal, Life, Living, Options};
 use tollgate_ledger::till::{Flusher, Observer, Policy, Rhythm, Till, WhenAway, grant};
-use tollgate_store::redis::Cooldowns;
+use tollgate_store::redis::Leases;
 use tollgate_store::{Database, StoreError};
 
 /// How often old usage events are forgotten.
@@ -43,7 +43,7 @@ pub struct Office {
     ledger: Arc<Ledger>,
     database: Database,
     changes: mpsc::UnboundedSender<Change>,
-    cooldowns: Option<Cooldowns>,
+    cooldowns: Option<Leases>,
     runtime: tokio::runtime::Handle,
     stop: watch::Sender<bool>,
     closed: watch::Receiver<bool>,

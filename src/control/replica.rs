@@ -239,8 +239,8 @@ impl Control {
         Ok(())
     }
 
-    /// The revision that is known.
-    fn revision(&self) -> u64 {
+    /// Returns the revision of the store that is served; 0 before the first, and without a store.
+    pub fn revision(&self) -> u64 {
         self.known.read().stored.revision
     }
 

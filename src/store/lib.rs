@@ -45,10 +45,19 @@ impl Database {
     }
 
     /// Returns the cool-downs that replicas share; a file has one replica, and nothing to share.
-    pub fn cooldowns(&self) -> Option<redis::Cooldowns> {
+    pub fn cooldowns(&self) -> Option<redis::Leases> {
+        self.shared().map(redis::Leases::cooldowns)
+    }
+
+    /// Returns the replicas that are there, each with what it says of itself; a file has one.
+    pub fn fleet(&self) -> Option<redis::Leases> {
+        self.shared().map(redis::Leases::fleet)
+    }
+
+    fn shared(&self) -> Option<Arc<redis::Redis>> {
         match self {
             Database::Sqlite(_) => None,
-            Database::Redis(redis) => Some(redis::Cooldowns::new(redis.clone())),
+            Database::Redis(redis) => Some(redis.clone()),
         }
     }
 }

@@ -24,7 +24,7 @@ ACME = "acme-admin-" + PLANTED + "-0123456789"
 UPSTREAM = "upstream-credential-" + PLANTED + "-0123456789"
 # What is no markup, wherever it is shown.
 MARKUP = "<img src=x onerror=alert(1)><b>"
-SEEN = ["/", "requests", "usage", "credits", "books", "alerts", "access-keys", "configurations", "budgets", "providers", "catalog", "playground", "accounts", "api-keys", "audit-log"]
+SEEN = ["/", "requests", "usage", "credits", "books", "alerts", "fleet", "access-keys", "configurations", "budgets", "providers", "catalog", "playground", "accounts", "api-keys", "audit-log"]
 
 
 def address(page):
@@ -169,9 +169,9 @@ def pictures():
     """Keeps a page as it looks, if somebody wants to see it."""
     folder = os.environ.get("TOLLGATE_SCREENSHOTS")
 
-    def keep(page, name):
+    def keep(page, name, full_page=True):
         if folder:
             pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=pathlib.Path(folder) / f"{name}.png", full_page=True)
+            page.screenshot(path=pathlib.Path(folder) / f"{name}.png", full_page=full_page)
 
     return keep

@@ -19,6 +19,7 @@ mod context;
 mod docs;
 mod document;
 mod error;
+pub mod fleet;
 mod go_duration;
 pub mod health;
 mod input;

@@ -10,6 +10,7 @@ use axum::http::{Request, Response};
 use parking_lot::Mutex;
 
 use super::chat::{Answered, Chat};
+use super::fleet::Replica;
 use super::health::{Healths, Trial, Tried};
 use super::plan::{Asked, Planned};
 use crate::resource::ApiKey;
@@ -21,7 +22,7 @@ use tollgate_config::catalog::Catalog;
 use tollgate_config::secrets::token;
 use tollgate_ledger::bank::{self, Bank};
 use tollgate_store::Database;
-use tollgate_store::redis::Cooldowns;
+use tollgate_store::redis::Leases;
 
 /// Unknown API keys that an address may present at once, and how often another one.
 const GUESSES: u32 = 10;
@@ -75,6 +76,9 @@ pub trait Process: Send + Sync {
     /// Returns how providers do.
     fn health(&self) -> Healths;
 
+    /// Returns how this replica is.
+    fn replica(&self) -> Replica;
+
     /// Calls a provider to see whether it works. Blocks until it is known, each call for some seconds at most.
     fn probe(&self, trial: &Trial) -> Vec<Tried>;
 
@@ -107,7 +111,8 @@ pub struct AdminState {
     guesses: Arc<Pace<IpAddr>>,
     changes: Arc<Pace<Arc<str>>>,
     bank: Option<Arc<dyn Bank>>,
-    cooldowns: Option<Cooldowns>,
+    cooldowns: Option<Leases>,
+    fleet: Option<Leases>,
     /// The accounts that test a provider now.
     trials: Arc<Mutex<HashSet<Arc<str>>>>,
     alerts: Option<Shelf>,
@@ -144,6 +149,7 @@ impl AdminState {
             changes: Arc::new(Pace::new(CHANGES, CHANGE_EVERY)),
             bank: database.map(bank::on),
             cooldowns: database.and_then(Database::cooldowns),
+            fleet: database.and_then(Database::fleet),
             trials: Arc::default(),
             alerts: database.map(Shelf::on),
             fetch: None,
@@ -196,8 +202,13 @@ impl AdminState {
     }
 
     /// The cool-downs that replicas share, if they do.
-    pub(crate) fn cooldowns(&self) -> Option<&Cooldowns> {
+    pub(crate) fn cooldowns(&self) -> Option<&Leases> {
         self.cooldowns.as_ref()
+    }
+
+    /// The replicas that are there, if there may be others.
+    pub(crate) fn fleet(&self) -> Option<&Leases> {
+        self.fleet.as_ref()
     }
 
     /// What operators were alerted to, if it is kept.

@@ -2,8 +2,8 @@
 
 use redis::Value;
 
-use super::cooldowns::shared;
 use super::keys::SLOTS;
+use super::leases::leases;
 use super::servers::ranges;
 use super::settings::Address;
 
@@ -13,5 +13,5 @@ pub fn answer(value: &Value) {
     for (from, to, _) in ranges(value, &asked).unwrap_or_default() {
         assert!((from..=to).len() <= usize::from(SLOTS));
     }
-    drop(shared(value.clone()));
+    drop(leases(value.clone()));
 }

@@ -11,11 +11,11 @@
 
 mod answer;
 mod client;
-mod cooldowns;
 mod described;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod keys;
+mod leases;
 mod link;
 mod news;
 mod scripts;
@@ -28,8 +28,8 @@ mod url;
 
 pub use answer::{EXACT, read, strange};
 pub use client::Redis;
-pub use cooldowns::Cooldowns;
 pub use keys::Keys;
+pub use leases::{Lease, Leases};
 pub use news::News;
 pub use scripts::{Call, Script};
 pub use settings::{Address, RedisSettings, Topology};

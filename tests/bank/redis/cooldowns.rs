@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tollgate_base::clock;
 use tollgate_store::Database;
-use tollgate_store::redis::{Cooldowns, Redis, RedisSettings, Topology};
+use tollgate_store::redis::{Leases, Redis, RedisSettings, Topology};
 
 use super::topologies::{address, cluster, settings};
 use crate::process::Process;
@@ -14,15 +14,15 @@ fn now() -> u64 {
     u64::try_from(clock::unix().as_millis()).unwrap()
 }
 
-fn cooldowns(settings: &RedisSettings) -> Cooldowns {
+fn cooldowns(settings: &RedisSettings) -> Leases {
     let redis = Redis::open(settings).unwrap();
     Database::Redis(Arc::new(redis)).cooldowns().unwrap()
 }
 
-async fn keys(cooldowns: &Cooldowns) -> Vec<(String, u64, String)> {
+async fn keys(cooldowns: &Leases) -> Vec<(String, u64, String)> {
     let all = cooldowns.list().await.unwrap();
     all.into_iter()
-        .map(|one| (one.key, one.until_ms, one.reason))
+        .map(|one| (one.name, one.until_ms, one.said))
         .collect()
 }
 

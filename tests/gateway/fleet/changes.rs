@@ -50,6 +50,35 @@ async fn an_access_key_works_and_stops_working_everywhere_within_a_second() {
         );
         deleted.push(until(there.address, &chat(&token), 401, began, "a deleted key").await);
     }
+    // Each is announced with what it serves.
+    let listed = async || {
+        let fleet = ask(one.admin, &admin("GET", "/fleet", None)).await.json();
+        let gateways = fleet["gateways"].as_array().unwrap().clone();
+        let all = |name: &str| {
+            gateways
+                .iter()
+                .map(|one| one[name].clone())
+                .collect::<Vec<_>>()
+        };
+        (
+            all("state"),
+            all("revision"),
+            all("answers"),
+            all("version"),
+        )
+    };
+    let has_both = async || {
+        let (states, revisions, answers, _) = listed().await;
+        let revision = json!(2 * ROUNDS);
+        states == ["ready", "ready"]
+            && revisions == [revision.clone(), revision]
+            && answers.iter().filter(|answers| **answers == true).count() == 1
+    };
+    let end = clock::now() + common::PATIENCE;
+    while !has_both().await {
+        assert!(clock::now() < end, "{:?}", listed().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     assert!(worst("a new access key at the other replica", created) < SOON);
     assert!(worst("a deleted access key at the other replica", deleted) < SOON);
 }

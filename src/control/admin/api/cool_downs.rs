@@ -100,9 +100,9 @@ async fn list(context: Context) -> Result<CoolDownList, ApiError> {
         match shared.list().await {
             Ok(shared) => {
                 for cooldown in shared {
-                    let known = all.get(&cooldown.key).map_or(0, |(until, ..)| *until);
+                    let known = all.get(&cooldown.name).map_or(0, |(until, ..)| *until);
                     let until = cooldown.until_ms.max(known);
-                    all.insert(cooldown.key, (until, cooldown.reason, true));
+                    all.insert(cooldown.name, (until, cooldown.said, true));
                 }
             }
             // What this replica knows is shown all the same.

@@ -13,6 +13,7 @@ mod cool_downs;
 mod credits;
 mod crud;
 mod faults;
+mod fleet;
 mod gateway_config;
 mod grants;
 mod known;
@@ -54,6 +55,7 @@ pub(super) fn operations() -> Vec<Operation> {
     all.extend(crud::operations::<Account>());
     all.extend(ledger::operations());
     all.extend(cool_downs::operations());
+    all.extend(fleet::operations());
     all.extend(alerts::operations());
     all.extend(audit_log::operations());
     all.extend(catalog::operations());

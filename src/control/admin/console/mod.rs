@@ -22,6 +22,7 @@ mod chart;
 mod configurations;
 mod credits;
 mod entrance;
+mod fleet;
 mod format;
 mod forms;
 mod key_form;
@@ -331,6 +332,7 @@ async fn page(visit: &Visit, post: bool) -> Answered {
         (true, ["credits"]) => credits::grant(visit).await,
         (false, ["books"]) => books::show(visit).await,
         (false, ["alerts"]) => alerts::show(visit).await,
+        (false, ["fleet"]) => fleet::show(visit).await,
         (_, ["access-keys", rest @ ..]) => keys::answer(visit, &keys::ACCESS, post, rest).await,
         (_, ["api-keys", rest @ ..]) => keys::answer(visit, &keys::API, post, rest).await,
         (_, ["configurations", rest @ ..]) => configurations::answer(visit, post, rest).await,

@@ -28,6 +28,7 @@ const MENU: [(&str, &[Entry]); 3] = [
             ("/console/credits", "Credits", Needs::Usage),
             ("/console/books", "Books", Needs::Read),
             ("/console/alerts", "Alerts", Needs::Read),
+            ("/console/fleet", "Fleet", Needs::Read),
         ],
     ),
     (
@@ -52,7 +53,7 @@ const MENU: [(&str, &[Entry]); 3] = [
 ];
 
 /// Pages for whoever may act for all accounts.
-const FOR_ALL: &str = "/console/accounts";
+const FOR_ALL: [&str; 2] = ["/console/accounts", "/console/fleet"];
 
 /// What was done, by the parameter `done` of the page that says so.
 const DONE: [(&str, &str); 8] = [
@@ -129,8 +130,9 @@ pub(super) fn mark() -> Markup {
 }
 
 fn menu(visit: &Visit) -> Markup {
-    let shown =
-        |path: &str, needs: Needs| visit.may(needs) && (path != FOR_ALL || visit.is_for_all());
+    let shown = |path: &str, needs: Needs| {
+        visit.may(needs) && (!FOR_ALL.contains(&path) || visit.is_for_all())
+    };
     let here = |path: &str| match path {
         "/" => visit.path == "/",
         path => visit.path.starts_with(path),

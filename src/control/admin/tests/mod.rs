@@ -68,6 +68,10 @@ impl Process for Around {
         health::Healths::default()
     }
 
+    fn replica(&self) -> fleet::Replica {
+        fleet::Replica::default()
+    }
+
     fn probe(&self, _: &health::Trial) -> Vec<health::Tried> {
         Vec::new()
     }
