@@ -79,6 +79,7 @@ impl OnSignal {
         tokio::select! {
             () = signals.stop(&self.upgrade) => {
                 systemd::notify("STOPPING=1");
+                self.upgrade.give_up();
                 stop(&self.shared, self.drain);
             }
             () = self.upgrade.done() => {

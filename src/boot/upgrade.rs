@@ -101,6 +101,11 @@ impl Upgrade {
         Ok(pid)
     }
 
+    /// Lets go of the sockets that were kept for another process: this one stops, and whoever connects is to be refused.
+    pub fn give_up(&self) {
+        self.handover.let_go();
+    }
+
     /// Waits until another process has taken over.
     pub async fn done(&self) {
         self.done.notified().await;
