@@ -7,40 +7,23 @@ use std::time::Duration;
 use clap::Args;
 
 use super::ended;
-use super::resources::call::{Answer, Client, Tls};
+use super::resources::call::{Answer, Gateway};
 use crate::boot::upgrade::PATIENCE;
 
 /// What the answer may take beyond what the new process may.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// Which gateway is upgraded.
+/// Which gateway is upgraded, by an API key of the role `full`, for all accounts.
 #[derive(Debug, Args)]
 pub struct Upgrade {
-    /// The gateway's admin listener.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "TOLLGATE_ADMIN_URL",
-        default_value = "http://127.0.0.1:9090"
-    )]
-    pub url: String,
-    /// An API key of the role `full`, for all accounts.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "TOLLGATE_ADMIN_KEY",
-        hide_env_values = true
-    )]
-    pub key: Option<String>,
-    /// TLS to it.
+    /// Where it is, and who asks.
     #[command(flatten)]
-    pub tls: Tls,
+    pub gateway: Gateway,
 }
 
 /// Has a new process take over, and says which.
 pub fn run(upgrade: &Upgrade) -> io::Result<ExitCode> {
-    let key = upgrade.key.as_deref().unwrap_or_default();
-    let client = Client::within(PATIENCE + SLACK, &upgrade.url, key, None, &upgrade.tls);
+    let client = upgrade.gateway.client(PATIENCE + SLACK, None);
     let answer = client.and_then(|client| client.call("POST", "/upgrade", None, &[], None));
     match answer {
         Ok(Answer::Value(answer)) => {

@@ -9,7 +9,7 @@ use crate::common::requests::Request;
 use crate::common::{PATIENCE, TOKEN};
 
 /// Every page that is read.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/",
     "/console/requests",
     "/console/usage",
