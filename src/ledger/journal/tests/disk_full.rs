@@ -110,9 +110,10 @@ fn a_full_disk_is_noticed_ahead_and_ends_by_itself() {
     let expected: Vec<_> = (0..appended).map(|number| cut(&account, number)).collect();
     assert!(replayed(dir.path()) == expected, "whatever was appended");
     let left = contents(&dir.path().join("1"));
+    let is_whole =
+        |path: &Path| path.ends_with("lock") || path.extension().is_some_and(|it| it == "log");
     assert!(
-        left.iter()
-            .all(|(path, _)| path.extension().is_some_and(|it| it == "log")),
+        left.iter().all(|(path, _)| is_whole(path)),
         "nothing half made"
     );
 }
