@@ -91,6 +91,7 @@ impl Bank for Rich {
                         allotment: PLENTY,
                         used: 0,
                         lent: PLENTY,
+                        recall: false,
                     })
                     .collect(),
             })

@@ -56,7 +56,7 @@ pub struct Account {
     pub grants: Vec<Grant>,
     /// Who has borrowed, or did once.
     pub holders: BTreeMap<Holder, Borrower>,
-    /// Until when holders are asked to return what they do not hold.
+    /// Until when holders are asked to return the money that they do not hold.
     pub recall_until: u64,
     /// Limits that are counted.
     pub(crate) meters: BTreeMap<Meter, MeterState>,
@@ -86,6 +86,8 @@ pub(crate) struct MeterState {
     pub used: i64,
     /// What is lent to whom; no entry is 0.
     pub lent: BTreeMap<Holder, i64>,
+    /// Until when holders are asked to return what they do not hold.
+    pub recall_until: u64,
 }
 
 impl Account {
@@ -180,8 +182,10 @@ impl Account {
             allotment: borrower.allotment,
             free: self.free - self.doubtful(now),
             allotments: self.allotments(),
-            recall: self.recalls(now),
-            meters: meters.map(|part| self.meter_reply(holder, part)).collect(),
+            recall: recalls(self.recall_until, now),
+            meters: meters
+                .map(|part| self.meter_reply(holder, part, now))
+                .collect(),
         }
     }
 
@@ -286,16 +290,11 @@ impl Account {
         remaining.min(self.free.or_zero())
     }
 
-    fn recalls(&self, now: Moment) -> bool {
-        let left = self.recall_until.saturating_sub(now.told);
-        (1..=millis(RECALL)).contains(&left)
-    }
-
     /// Lends at least what is needed, if there is as much; beyond it, a fair share of what is free.
     fn lend(&mut self, holder: Holder, borrower: &mut Borrower, message: &Exchange, now: Moment) {
         let free = self.free.or_zero() - self.doubtful(now);
         let share = NanoUsd(free.0 / SHARE).min(message.want);
-        let asked = if self.recalls(now) {
+        let asked = if recalls(self.recall_until, now) {
             message.need
         } else {
             message.need.max(share)
@@ -313,7 +312,6 @@ impl Account {
     }
 
     fn meter(&mut self, holder: Holder, part: &MeterExchange, close: bool, now: Moment) {
-        let recalled = self.recalls(now);
         let state = self.meters.entry(part.meter.clone()).or_default();
         // A window begins when it is time, whatever the clock of who names it says.
         let latest = now.told / 1000;
@@ -339,7 +337,7 @@ impl Account {
         let free = part.limit.saturating_sub(taken).max(0);
         if !close {
             let share = (free / SHARE).min(part.want);
-            let asked = if recalled {
+            let asked = if recalls(state.recall_until, now) {
                 part.need
             } else {
                 part.need.max(share)
@@ -347,7 +345,7 @@ impl Account {
             let lent = asked.min(free);
             mine += lent;
             if part.need > lent && others > 0 {
-                self.recall_until = now.told + millis(RECALL);
+                state.recall_until = now.told + millis(RECALL);
             }
         }
         if mine > 0 {
@@ -362,7 +360,7 @@ impl Account {
             .collect()
     }
 
-    fn meter_reply(&self, holder: Holder, part: &MeterExchange) -> MeterReply {
+    fn meter_reply(&self, holder: Holder, part: &MeterExchange, now: Moment) -> MeterReply {
         let nothing = MeterState::default();
         let state = self.meters.get(&part.meter).unwrap_or(&nothing);
         MeterReply {
@@ -370,8 +368,14 @@ impl Account {
             allotment: state.lent.get(&holder).copied().unwrap_or_default(),
             used: state.used,
             lent: state.lent.values().sum(),
+            recall: recalls(state.recall_until, now),
         }
     }
+}
+
+/// Whether what is not held is asked back. An end that is further away was written by a clock that was ahead.
+fn recalls(until: u64, now: Moment) -> bool {
+    (1..=millis(RECALL)).contains(&until.saturating_sub(now.told))
 }
 
 fn room(sum: NanoUsd, more: NanoUsd, what: &str) -> Result<(), StoreError> {

@@ -142,7 +142,7 @@ pub struct Reply {
     pub free: NanoUsd,
     /// All allotments of the account, this one included.
     pub allotments: NanoUsd,
-    /// Somebody needs more than is free: return what is not held.
+    /// Somebody needs more money than is free: return what is not held.
     pub recall: bool,
     /// For each meter of the message, in its order.
     pub meters: Vec<MeterReply>,

@@ -176,6 +176,8 @@ pub struct MeterReply {
     pub used: i64,
     /// What all have borrowed, this one included.
     pub lent: i64,
+    /// Somebody needs more of it than is free: return what is not held.
+    pub recall: bool,
 }
 
 #[cfg(test)]

@@ -2,8 +2,15 @@
 //!
 //! Invariant: `allotment = held + unspent + used + sent`, where `sent` is what a message that is not yet answered
 //! gives back. `unspent` is negative when more was used than was lent.
+//!
+//! Beyond what requests hold and wait for it keeps a reserve, out of which it serves while the bank is away: what was
+//! used in [`RESERVE`], and as much again as was held at once; but no more than the part of what is left that leaves
+//! enough to others.
+
+use std::time::{Duration, Instant};
 
 use crate::NanoUsd;
+use crate::bank::account::SHARE;
 
 /// Units of one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,14 +23,27 @@ pub(super) struct Bucket {
     pub used: i64,
     /// What requests wait for, each of them perhaps for as much as one may cost: wider than an account's money.
     pub needed: i128,
-    /// Promised since the last message.
-    taken: i64,
-    /// Promised between two messages, of late.
-    pace: i64,
+    /// How it has been used since `since`, and how in the span before.
+    recent: Span,
+    before: Span,
+    since: Option<Instant>,
+    /// What nobody had borrowed, as the bank said last.
+    free: i64,
+    /// The bank needs for others what is not held.
+    pub recalled: bool,
 }
 
-/// How many messages' worth of promises a till likes to have at hand.
-const RESERVE: i64 = 8;
+/// For how long a bucket that is used evenly serves without the bank; it takes as long to see how it is used.
+const RESERVE: Duration = Duration::from_secs(10);
+
+/// How a bucket is used over some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    /// Settled in it.
+    used: i64,
+    /// The most that was promised at once, and could have been by what it may cost at most.
+    held: i64,
+}
 
 /// What a message says of a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,38 +59,36 @@ pub(super) struct Statement {
 }
 
 impl Bucket {
-    /// Promises `amount`, whether or not it is there.
-    pub(super) fn take(&mut self, amount: i64) {
+    /// Promises `amount`, whether or not it is there, to a request that may use `beyond` in addition.
+    pub(super) fn take(&mut self, amount: i64, beyond: i64) {
         self.unspent -= amount;
         self.held += amount;
-        // Of a pace that is beyond everything, the most there is will do.
-        self.taken = self.taken.saturating_add(amount);
+        self.recent.held = self.recent.held.max(self.held.saturating_add(beyond));
     }
 
     /// Replaces what was promised by what was used.
     pub(super) fn settle(&mut self, promised: i64, used: i64) {
         self.held -= promised;
-        self.unspent += promised - used;
+        self.unspent += promised;
+        self.charge(used);
+        self.recent.used = self.recent.used.saturating_add(used);
+    }
+
+    /// Uses what was not promised, and needs no allotment.
+    pub(super) fn charge(&mut self, used: i64) {
+        self.unspent -= used;
         self.used += used;
     }
 
-    /// What the next message says. What is settled and returned leaves the bucket with it.
-    pub(super) fn tell(&mut self, recalled: bool) -> Statement {
-        let taken = std::mem::take(&mut self.taken);
-        // Follows a rise at once, and a fall within a few messages.
-        self.pace = taken.max(self.pace / 2);
-        let reserve = if recalled {
-            0
-        } else {
-            self.pace.saturating_mul(RESERVE)
-        };
-        let wanted = self.needed + i128::from(reserve);
-        let kept = if reserve == 0 {
-            self.needed
-        } else {
-            wanted * 2
-        };
-        let returned = amount(i128::from(self.unspent) - kept);
+    /// What the next message says. What is settled and returned leaves the bucket with it. `keeps`: whether it keeps a
+    /// reserve.
+    pub(super) fn tell(&mut self, now: Instant, keeps: bool) -> Statement {
+        let left = i128::from(self.free.max(0)) + i128::from(self.unspent.max(0));
+        let reserve = self.lasting(now).min(left / i128::from(SHARE));
+        let reserve = if keeps && !self.recalled { reserve } else { 0 };
+        let wanted = self.needed + reserve;
+        // Not all that is more, so that what comes and goes is not returned and borrowed again.
+        let returned = amount(i128::from(self.unspent) - wanted - reserve);
         self.unspent -= returned;
         let used = std::mem::take(&mut self.used);
         // A deficit is made up for as soon as somebody waits.
@@ -88,12 +106,24 @@ impl Bucket {
         }
     }
 
-    /// Empties it, for a new window; who waits goes on waiting.
-    pub(super) fn begin(&mut self) {
-        *self = Bucket {
-            needed: self.needed,
-            ..Bucket::default()
-        };
+    /// What lasts for [`RESERVE`], beyond what is held. Follows a rise at once, and a fall after two spans.
+    fn lasting(&mut self, now: Instant) -> i128 {
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= RESERVE {
+            self.since = Some(now);
+            self.before = std::mem::take(&mut self.recent);
+            self.recent.held = self.held;
+        }
+        let (recent, before) = (self.recent, self.before);
+        i128::from(recent.used.max(before.used)) + i128::from(recent.held.max(before.held))
+    }
+
+    /// Empties it, for a new window with so many units; who waits goes on waiting. `keeps`: what was lent of the last one
+    /// is used in this one.
+    pub(super) fn begin(&mut self, units: i64, keeps: bool) {
+        self.unspent = if keeps { self.unspent.max(0) } else { 0 };
+        (self.held, self.used) = (0, 0);
+        (self.free, self.recalled) = (units, false);
     }
 
     /// Whether there is nothing to say: a message would change nothing.
@@ -101,9 +131,11 @@ impl Bucket {
         self.used == 0 && self.needed == 0 && self.unspent == 0 && self.held == 0
     }
 
-    /// The answer to a message: what the bank has lent, everything reported so far taken into account.
-    pub(super) fn told(&mut self, allotment: i64) {
+    /// The answer to a message: what the bank has lent, everything reported so far taken into account, what nobody has
+    /// borrowed, and whether it asks back what is not held.
+    pub(super) fn told(&mut self, allotment: i64, free: i64, recalled: bool) {
         self.unspent = allotment - self.held - self.used;
+        (self.free, self.recalled) = (free, recalled);
     }
 }
 
@@ -117,39 +149,65 @@ fn amount(units: i128) -> i64 {
 mod tests {
     use super::*;
 
+    const PLENTY: i64 = 1_000_000;
+
     #[test]
-    fn keeps_a_reserve_while_it_is_used_and_returns_it_after() {
+    fn keeps_what_lasts_for_a_while_and_returns_it_after() {
+        let start = tollgate_base::clock::now();
+        let at = |ms| start + Duration::from_millis(ms);
         let mut bucket = Bucket {
             needed: 10,
             ..Bucket::default()
         };
-        let told = bucket.tell(false);
+        let told = bucket.tell(start, true);
         assert_eq!((told.need, told.want), (10, 10), "{bucket:?}");
-        bucket.told(10);
+        bucket.told(10, PLENTY, false);
         bucket.needed = 0;
-        bucket.take(10);
-        bucket.settle(10, 4);
-        let told = bucket.tell(false);
-        assert_eq!((told.used, told.returned, told.need), (4, 0, 0));
-        assert_eq!(told.want, 80 - 6, "a reserve of eight messages");
-        bucket.told(80);
-        assert_eq!(bucket.unspent, 80);
-        let mut returned = 0;
-        for _ in 0..10 {
-            let told = bucket.tell(false);
-            returned += told.returned;
-            bucket.told(80 - returned);
+        let mut allotment = 10;
+        // Two requests at a time, 20 a second, each of 4, by 10 messages a second.
+        for tenth in 1..=300 {
+            bucket.take(10, 5);
+            bucket.take(10, 5);
+            bucket.settle(10, 4);
+            bucket.settle(10, 4);
+            let told = bucket.tell(at(tenth * 100), true);
+            assert_eq!((told.returned, told.need), (0, 0), "{tenth}");
+            allotment += told.want - told.used;
+            bucket.told(allotment, PLENTY, false);
         }
-        assert_eq!((returned, bucket.unspent), (80, 0), "idle");
+        assert_eq!(bucket.unspent, 20 * 10 * 4 + 25, "10 s, and two at most");
+        let told = bucket.tell(at(35_000), true);
+        assert_eq!((told.want, told.returned), (0, 0), "it may go on");
+        let mut returned = 0;
+        for seconds in 4..7 {
+            let told = bucket.tell(at(seconds * 10_000), true);
+            returned += told.returned;
+            bucket.told(allotment - returned, PLENTY, false);
+        }
+        assert_eq!((returned, bucket.unspent), (allotment, 0), "idle");
+    }
+
+    #[test]
+    fn keeps_a_fair_share_of_what_is_left() {
+        let mut bucket = Bucket::default();
+        bucket.take(600, 0);
+        bucket.told(600, 100, false);
+        let told = bucket.tell(tollgate_base::clock::now(), true);
+        assert_eq!((told.want, told.returned), (25, 0), "and not 600");
+        // Others have taken more meanwhile.
+        bucket.told(700, 60, false);
+        let told = bucket.tell(tollgate_base::clock::now(), true);
+        assert_eq!((told.want, told.returned), (0, 20), "of 160, twice 40");
+        assert_eq!(bucket.unspent, 80);
     }
 
     #[test]
     fn any_number_may_wait_for_any_amount() {
         let mut bucket = Bucket::default();
         bucket.needed += i128::from(NanoUsd::MOST.0) * 1_000_000;
-        bucket.take(i64::MAX);
+        bucket.take(i64::MAX, i64::MAX);
         bucket.settle(i64::MAX, 0);
-        let told = bucket.tell(false);
+        let told = bucket.tell(tollgate_base::clock::now(), true);
         assert_eq!((told.need, told.want), (NanoUsd::TOTAL.0, NanoUsd::TOTAL.0));
         assert_eq!((told.used, told.returned), (0, 0));
     }
@@ -157,9 +215,9 @@ mod tests {
     #[test]
     fn a_recall_returns_all_that_is_not_held() {
         let mut bucket = Bucket::default();
-        bucket.told(100);
-        bucket.take(30);
-        let told = bucket.tell(true);
+        bucket.told(100, PLENTY, true);
+        bucket.take(30, 0);
+        let told = bucket.tell(tollgate_base::clock::now(), true);
         assert_eq!((told.returned, bucket.unspent, bucket.held), (70, 0, 30));
         assert_eq!((told.need, told.want), (0, 0));
     }
@@ -167,12 +225,12 @@ mod tests {
     #[test]
     fn a_deficit_is_part_of_what_is_needed() {
         let mut bucket = Bucket::default();
-        bucket.take(5);
+        bucket.take(5, 0);
         bucket.settle(5, 9);
-        bucket.told(0);
+        bucket.told(0, PLENTY, false);
         assert_eq!(bucket.unspent, -9, "used is not told yet");
         bucket.needed = 3;
-        let told = bucket.tell(false);
+        let told = bucket.tell(tollgate_base::clock::now(), true);
         assert_eq!((told.used, told.need), (9, 12));
     }
 }

@@ -26,8 +26,10 @@ const AGES: u64 = 401 * 24 * 60 * 60;
 /// Moves an account's times ARGV[1] seconds into the past.
 const AGE: &str = r"
 local seconds = tonumber(ARGV[1])
-if redis.call('HEXISTS', KEYS[1], 'recall_until') == 1 then
-  redis.call('HINCRBY', KEYS[1], 'recall_until', -seconds * 1000)
+for _, key in ipairs({ KEYS[1], KEYS[6] }) do
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if field:match('recall_until$') then redis.call('HINCRBY', key, field, -seconds * 1000) end
+  end
 end
 local grants = redis.call('HGETALL', KEYS[2])
 for i = 1, #grants, 2 do
@@ -121,9 +123,9 @@ async fn play(
             Happening::Wait(seconds) if waits < 12 => {
                 waits += 1;
                 now += seconds * 1000;
-                let keys = ["state", "grants", "open", "leases", "ended"];
+                let keys = ["state", "grants", "open", "leases", "ended", "meters"];
                 let keys = keys.map(|name| format!("{prefix}:1:{{{account}}}:{name}"));
-                let mut words = vec!["EVAL", AGE, "5"];
+                let mut words = vec!["EVAL", AGE, "6"];
                 words.extend(keys.iter().map(String::as_str));
                 let seconds = seconds.to_string();
                 words.push(&seconds);

@@ -216,9 +216,10 @@ fn a_meter_lends_no_more_than_its_limit_and_begins_anew_with_its_window() {
         (
             reply.meters[0].allotment,
             reply.meters[0].lent,
+            reply.meters[0].recall,
             reply.recall
         ),
-        (4, 10, true)
+        (4, 10, true, false)
     );
     let reply = account.exchange(&ask(1, 2, 60, 6, 1), NOW).meters[0];
     assert_eq!((reply.allotment, reply.used, reply.lent), (0, 6, 4));

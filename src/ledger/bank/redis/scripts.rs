@@ -3,7 +3,7 @@
 const ACCOUNT: &str = include_str!("lua/account.lua");
 
 tollgate_store::scripts! {
-    EXCHANGE = "tollgate:exchange:3", ACCOUNT, include_str!("lua/exchange.lua");
+    EXCHANGE = "tollgate:exchange:4", ACCOUNT, include_str!("lua/exchange.lua");
     GRANT = "tollgate:grant:3", ACCOUNT, include_str!("lua/grant.lua");
     BOOKS = "tollgate:books:3", ACCOUNT, include_str!("lua/books.lua");
     ROLLUPS = "tollgate:rollups:2", include_str!("lua/rollups.lua");

@@ -113,12 +113,12 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
     else {
         return Err(strange("an answer to an exchange"));
     };
-    if meters.len() != 4 * message.meters.len() {
+    if meters.len() != 5 * message.meters.len() {
         return Err(strange("an answer to an exchange"));
     }
     let number = |figure: i64| u64::try_from(figure).map_err(|_| strange("a number or a time"));
     let meter = |row: &[i64]| {
-        let [window, allotment, used, lent] = *row else {
+        let [window, allotment, used, lent, recall] = *row else {
             return Err(strange("a meter"));
         };
         Ok(MeterReply {
@@ -126,6 +126,7 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
             allotment: amount(allotment)?.0,
             used: amount(used)?.0,
             lent: amount(lent)?.0,
+            recall: recall != 0,
         })
     };
     Ok(Reply {
@@ -138,7 +139,7 @@ pub(super) fn reply(message: &Exchange, answer: Value) -> Result<Reply, StoreErr
         free: amount(*free)?,
         allotments: amount(*allotments)?,
         recall: *recall != 0,
-        meters: meters.chunks(4).map(meter).collect::<Result<_, _>>()?,
+        meters: meters.chunks(5).map(meter).collect::<Result<_, _>>()?,
     })
 }
 

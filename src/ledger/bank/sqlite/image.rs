@@ -189,31 +189,36 @@ impl Image {
         let nothing = MeterState::default();
         for (meter, state) in &self.account.meters {
             let before = self.before.meters.get(meter).unwrap_or(&nothing);
-            let figures = |of: &MeterState| (of.window.cast_signed(), of.used);
-            let (window, used) = figures(state);
+            let figures = |of: &MeterState| {
+                let times = [of.window, of.recall_until].map(u64::cast_signed);
+                (times, of.used)
+            };
+            let ([window, recall_until], used) = figures(state);
             let row = match self.meters.get(meter) {
                 Some(row) => {
                     if figures(state) != figures(before) {
                         at.connection
                             .prepare_cached(
-                                "UPDATE meters SET window = ?2, used = ?3 WHERE number = ?1",
+                                "UPDATE meters SET window = ?2, used = ?3, recall_until = ?4
+                                 WHERE number = ?1",
                             )?
-                            .execute([*row, window, used])?;
+                            .execute([*row, window, used, recall_until])?;
                     }
                     *row
                 }
                 None => at
                     .connection
                     .prepare_cached(
-                        "INSERT INTO meters (account, subject, measure, window, used)
-                         VALUES (?1, ?2, ?3, ?4, ?5)",
+                        "INSERT INTO meters (account, subject, measure, window, used, recall_until)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     )?
                     .insert(params![
                         self.number,
                         meter.subject,
                         meter.measure.to_string(),
                         window,
-                        used
+                        used,
+                        recall_until
                     ])?,
             };
             for (holder, units) in &state.lent {
@@ -320,15 +325,15 @@ fn meter(at: At<'_>, number: i64, meter: &Meter) -> Result<Option<(i64, MeterSta
     let found = at
         .connection
         .prepare_cached(
-            "SELECT number, window, used FROM meters
+            "SELECT number, window, used, recall_until FROM meters
              WHERE account = ?1 AND subject = ?2 AND measure = ?3",
         )?
         .query_row(
             params![number, meter.subject, meter.measure.to_string()],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
         .optional()?;
-    let Some((row, window, used)) = found else {
+    let Some((row, window, used, recall_until)) = found else {
         return Ok(None);
     };
     let lent = at
@@ -340,6 +345,7 @@ fn meter(at: At<'_>, number: i64, meter: &Meter) -> Result<Option<(i64, MeterSta
         window: i64::cast_unsigned(window),
         used,
         lent,
+        recall_until: i64::cast_unsigned(recall_until),
     };
     Ok(Some((row, state)))
 }

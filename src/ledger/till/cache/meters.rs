@@ -83,13 +83,15 @@ impl AccountState {
 
     /// The bucket of a limit, in the window that a time (Unix time, s, by the bank's clock) is in.
     pub(super) fn meter(&mut self, limit: &Limit, now: u64) -> &mut MeterBucket {
+        let away = self.away;
         let meter = self.meters.entry(limit.meter.clone()).or_default();
         meter.most = limit.most;
         if !(meter.window..meter.end).contains(&now) {
             let (start, end) = window(limit.meter.measure, now);
             // One that began later for the bank was named by a program that knows the time zone otherwise.
             if !(start..=now).contains(&meter.window) {
-                meter.begin(start);
+                // Nobody can lend of the new one: what was lent of the last one is used in its stead, and counts in it.
+                meter.begin(start, away);
             }
             meter.end = end;
         }
@@ -98,13 +100,13 @@ impl AccountState {
 }
 
 impl MeterBucket {
-    /// Another window: nothing used, nothing lent; who waits goes on waiting.
-    pub(super) fn begin(&mut self, window: u64) {
+    /// Another window: nothing used, nothing lent, unless it `keeps` what was; who waits goes on waiting.
+    pub(super) fn begin(&mut self, window: u64, keeps: bool) {
         self.window = window;
         self.end = window;
         self.begun += 1;
         self.used = 0;
-        self.bucket.begin();
+        self.bucket.begin(self.most, keeps);
     }
 
     fn short(&self, limit: &Limit, need: i64, now: u64) -> Short {
@@ -181,7 +183,7 @@ mod tests {
                 let (start, _) = window(measure, time);
                 let meter = state.meter(&limit, time);
                 assert_eq!((meter.window, meter.bucket.held), (start, 0), "{measure:?}");
-                meter.bucket.take(1);
+                meter.bucket.take(1, 0);
                 begun.push(meter.begun);
                 let same = state.meter(&limit, start);
                 assert_eq!(same.bucket.held, 1, "as long as it lasts");

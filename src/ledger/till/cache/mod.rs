@@ -55,7 +55,6 @@ struct AccountState {
     /// What the bank said last.
     free: NanoUsd,
     allotments: NanoUsd,
-    recall: bool,
     /// The last call to the bank failed.
     away: bool,
     /// How many messages have been written.
@@ -225,7 +224,7 @@ impl AccountCache {
             }
             let overdraft = state.overdraft(policy.overdraft);
             if exposed.0 <= overdraft.unspent.max(0) {
-                overdraft.take(exposed.0);
+                overdraft.take(exposed.0, 0);
             } else {
                 // It does not fit in: it is held at its worst case, if that is there.
                 let covered = state.money.unspent >= ask.worst.0;
@@ -236,10 +235,11 @@ impl AccountCache {
                 (held, exposed) = (ask.worst, NanoUsd::ZERO);
             }
         }
-        state.money.take(held.0);
+        state.money.take(held.0, exposed.0);
         for limit in ask.limits.iter() {
             if let Some(meter) = state.meters.get_mut(&limit.meter) {
-                meter.bucket.take(units(limit, held, tokens));
+                let [least, most] = [held, held + exposed].map(|money| units(limit, money, tokens));
+                meter.bucket.take(least, most - least);
             }
         }
         state.holds += 1;
@@ -300,7 +300,7 @@ impl AccountCache {
     /// Charges what nothing was held for.
     pub(crate) fn charge(&self, event: &UsageEvent<'_>, journal: &Journal) {
         let mut state = self.state.lock();
-        state.money.settle(0, event.attempt.cost.0);
+        state.money.charge(event.attempt.cost.0);
         state.write(None, event.at_ms, Some(event), &self.account, journal);
         state.add_charge(event);
     }

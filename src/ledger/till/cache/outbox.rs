@@ -61,7 +61,7 @@ impl AccountCache {
             let cut = if let Some(oldest) = state.outbox.front() {
                 Err(oldest.exchange.clone())
             } else if state.has_news(occasion, lease, now) {
-                Ok(state.cut(&self.account, borrows, journal)?)
+                Ok(state.cut(&self.account, borrows, journal, now)?)
             } else {
                 Err(state.question(&self.account, connection, lease, now)?)
             };
@@ -151,7 +151,7 @@ impl AccountState {
         self.forfeit(now);
         let needed = self.money.needed > 0 || self.meters.values().any(|m| m.bucket.needed > 0);
         match occasion {
-            Occasion::Urgent => needed || (self.recall && self.money.unspent > 0),
+            Occasion::Urgent => needed || (self.money.recalled && self.money.unspent > 0),
             Occasion::Close => self.number > 0 || !self.settled.is_empty(),
             Occasion::Flush => {
                 // A lease is renewed while requests hold any of what was lent: else the bank would lend that to others.
@@ -178,7 +178,13 @@ impl AccountState {
 
     /// Takes out everything that is to be reported to the bank, and marks the place in the journal. `None` if the
     /// journal cannot be written: then all of it stays, for later.
-    fn cut(&mut self, account: &str, borrows: bool, journal: &Journal) -> Option<Cut> {
+    fn cut(
+        &mut self,
+        account: &str,
+        borrows: bool,
+        journal: &Journal,
+        now: Instant,
+    ) -> Option<Cut> {
         self.write_rest(account, journal).ok()?;
         let content = self.content;
         let stamp = self.chain(journal).stamp(content, NanoUsd(self.money.used));
@@ -191,15 +197,13 @@ impl AccountState {
         self.number += 1;
         (self.content, self.stale) = (0, false);
         self.newcomers = 0;
-        // Who borrows no money keeps none in reserve.
-        let recalled = self.recall || !borrows;
-        let money = self.money.tell(recalled);
+        let money = self.money.tell(now, borrows);
         let meters = self
             .meters
             .iter_mut()
             .filter(|(_, meter)| !meter.bucket.is_quiet())
             .map(|(name, meter)| {
-                let told = meter.bucket.tell(self.recall);
+                let told = meter.bucket.tell(now, true);
                 MeterExchange {
                     meter: name.clone(),
                     window: meter.window,
@@ -264,7 +268,6 @@ impl AccountState {
         self.notice_newer(account, reply, journal);
         self.free = reply.free;
         self.allotments = reply.allotments;
-        self.recall = reply.recall;
         if !self.outbox.is_empty() {
             return Next::Write;
         }
@@ -274,7 +277,8 @@ impl AccountState {
         let until = self.lease_by.or(self.asked.map(|(sent, _)| sent));
         let is_question = sent_meters.is_none();
         self.lease_by = if is_question { until } else { Some(lease_by) };
-        self.money.told(reply.allotment.0);
+        self.money
+            .told(reply.allotment.0, reply.free.0, reply.recall);
         for (sent, said) in sent_meters.iter().flatten().zip(&reply.meters) {
             let Some(meter) = self.meters.get_mut(&sent.meter) else {
                 continue;
@@ -282,11 +286,13 @@ impl AccountState {
             // The bank is in a later window: this one is over. If it is in an earlier one, it has lent nothing of this
             // one, which is asked for again once it has begun there.
             if said.window > meter.window {
-                meter.begin(said.window);
+                meter.begin(said.window, false);
             }
             if said.window == meter.window {
                 meter.used = said.used;
-                meter.bucket.told(said.allotment);
+                let taken = said.used.saturating_add(said.lent);
+                let free = meter.most.saturating_sub(taken);
+                meter.bucket.told(said.allotment, free, said.recall);
             }
         }
         // All that was said has been answered: of these the bank has lent nothing here.

@@ -83,7 +83,7 @@ impl AccountCache {
             if let Some((needed, _)) = taken.asked.take() {
                 state.money.needed -= i128::from(needed);
             }
-            state.money.take(beyond.0);
+            state.money.take(beyond.0, 0);
             state.extend_budgets(taken, beyond);
             taken.estimate += more;
             taken.held += beyond;
@@ -157,7 +157,7 @@ impl AccountState {
                 let promised = |held| units(limit, held, taken.tokens);
                 meter
                     .bucket
-                    .take(promised(taken.held + more) - promised(taken.held));
+                    .take(promised(taken.held + more) - promised(taken.held), 0);
             }
         }
     }

@@ -6,6 +6,7 @@ mod desk;
 mod forgotten;
 mod lives;
 mod model;
+mod outage;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -293,10 +294,16 @@ impl Till {
         hold.settle(&[charge(cost)]);
     }
 
-    /// Tells the bank all there is to say, and what it asks for.
+    /// Tells the bank all there is to say, and what it asks for; what is kept in reserve stays lent.
     fn flush(&self, bank: &mut Account, clock: Clock) {
         for _ in 0..10_000 {
-            if !self.exchange(Occasion::Flush, bank, clock) {
+            let Some(message) = self.outgoing(Occasion::Flush, clock) else {
+                return;
+            };
+            let reply = bank.exchange(&message, clock.ms);
+            let next = self.acknowledge(Ok(reply), clock.now());
+            let silent = message.rollups.is_empty() && message.want == NanoUsd::ZERO;
+            if silent && next == Next::Rest {
                 return;
             }
         }

@@ -13,7 +13,7 @@
 --          <replica>:newest, its newest life's epoch
 -- LEASES   holders with a lease, scored by its end (ms)
 -- ENDED    holders without, scored by its end: kept so that a late journal is not counted twice
--- METERS   <meter> -> window;holder=lent;holder=lent; and <meter>:used
+-- METERS   <meter> -> window;holder=lent;holder=lent; and <meter>:used, :recall_until (ms)
 local STATE, GRANTS, OPEN, HOLDERS, LEASES, ENDED, METERS =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
@@ -109,8 +109,8 @@ end
 -- Meters
 
 local function read_meter(name)
-  local stored = call('HMGET', METERS, name, name .. ':used')
-  local meter = { window = 0, used = stored[2] or '0', lent = {}, all = 0 }
+  local stored = call('HMGET', METERS, name, name .. ':used', name .. ':recall_until')
+  local meter = { window = 0, used = stored[2] or '0', recall_until = stored[3] or '0', lent = {}, all = 0 }
   if stored[1] then
     meter.window = tonumber(stored[1]:match('^%d+'))
     for holder, lent in stored[1]:gmatch(';([^=]+)=(%d+)') do

@@ -43,12 +43,12 @@ local function share_of(free)
   return (quarter:gsub('^0+(%d)', '%1'))
 end
 
-local function recalled(now)
-  local left = tonumber(get('recall_until')) - now.told
+local function recalls(till, now)
+  local left = tonumber(till) - now.told
   return left > 0 and left <= RECALL
 end
 
-local function recall(now) call('HSET', STATE, 'recall_until', text(now.told + RECALL)) end
+local function recall(key, field, now) call('HSET', key, field, text(now.told + RECALL)) end
 
 -- What is free of grants that have ended by what is told, and not by what is sure, is out of reach meanwhile.
 local function without_doubtful(now, work)
@@ -66,11 +66,11 @@ end
 local function lend(now)
   local free = or_zero(get('free'))
   local asked = need
-  if not recalled(now) then asked = most(need, least(share_of(free), want)) end
+  if not recalls(get('recall_until'), now) then asked = most(need, least(share_of(free), want)) end
   local lent = least(asked, free)
   free_to_float(holder, lent)
   local others = get('floats') ~= float_of(holder)
-  if others and (more(need, lent) or tonumber(get('free')) < 0) then recall(now) end
+  if others and (more(need, lent) or tonumber(get('free')) < 0) then recall(STATE, 'recall_until', now) end
 end
 
 -- How much of a limit is not used; exact below 2^53, which is where it decides.
@@ -85,8 +85,8 @@ local function use_meter(part, now)
   -- A window begins when it is time, whatever the clock of who names it says.
   local latest = now.steady / 1000
   local function begin(window)
-    meter = { window = window, lent = {}, all = 0 }
-    call('HDEL', METERS, part.name .. ':used')
+    meter = { window = window, recall_until = '0', lent = {}, all = 0 }
+    call('HDEL', METERS, part.name .. ':used', part.name .. ':recall_until')
     write_meter(part.name, meter)
   end
   if meter.window > latest then begin(0) end
@@ -102,10 +102,10 @@ local function use_meter(part, now)
   local free = math.max(unused(part.limit, used) - others - mine, 0)
   if not close then
     local asked = part.need
-    if not recalled(now) then asked = math.max(asked, math.min(math.floor(free / SHARE), part.want)) end
+    if not recalls(meter.recall_until, now) then asked = math.max(asked, math.min(math.floor(free / SHARE), part.want)) end
     local lent = math.min(asked, free, MOST_UNITS - others - mine)
     mine = mine + lent
-    if part.need > lent and others > 0 then recall(now) end
+    if part.need > lent and others > 0 then recall(METERS, part.name .. ':recall_until', now) end
   end
   meter.lent[holder] = mine
   write_meter(part.name, meter)
@@ -176,7 +176,7 @@ end
 local function answer(now)
   local reply = {
     call('HGET', HOLDERS, holder) or '0', float_of(holder), get('free'), get('floats'),
-    recalled(now) and '1' or '0',
+    recalls(get('recall_until'), now) and '1' or '0',
     call('HGET', HOLDERS, holder .. ':mark') or '0', call('HGET', HOLDERS, holder .. ':charged') or '0', newest(),
     text(now.steady),
   }
@@ -186,6 +186,7 @@ local function answer(now)
     reply[#reply + 1] = text(meter.lent[holder] or 0)
     reply[#reply + 1] = meter.used
     reply[#reply + 1] = text(meter.all)
+    reply[#reply + 1] = recalls(meter.recall_until, now) and '1' or '0'
   end
   return reply
 end
