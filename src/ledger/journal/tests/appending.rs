@@ -164,6 +164,7 @@ proptest! {
     #[test]
     fn what_an_attempt_of_a_version_that_knew_less_ends_without_is_zero(mut attempt in any_attempt()) {
         attempt.latency = Latency::default();
+        attempt.tags = None;
         let record: OwnedRecord = Entry::Settled {
             id: 1,
             at_ms: 2,

@@ -204,13 +204,13 @@ mod tests {
         };
         let mut state = AccountState::default();
         let (start, end) = window(limit.meter.measure, 1_790_000_000);
-        state.meter(&limit, start + 9_000).begin(start + 3_600);
+        state.meter(&limit, start + 9_000).begin(start + 3_600, false);
         let meter = state.meter(&limit, start + 9_001);
         assert_eq!(
             (meter.window, meter.end, meter.begun),
             (start + 3_600, end, 2)
         );
-        meter.bucket.take(1);
+        meter.bucket.take(1, 0);
         assert_eq!(state.meter(&limit, end - 1).bucket.held, 1);
         let next = state.meter(&limit, end);
         assert_eq!((next.window, next.bucket.held), (end, 0));
@@ -227,7 +227,7 @@ mod tests {
         };
         let mut state = AccountState::default();
         for n in 0..MOST {
-            state.meter(&limit(n), 0).bucket.take(1);
+            state.meter(&limit(n), 0).bucket.take(1, 0);
         }
         let mut check = |n: usize| {
             let account: std::sync::Arc<str> = "a".into();
