@@ -10,7 +10,9 @@ use tollgate_base::clock;
 use tollgate_config::access::ProviderKey;
 use tollgate_config::catalog::{BaseUrl, Provider, TimeoutOverrides};
 use tollgate_config::types::KeySelection;
-use tollgate_failover::{Class, Health, Machine, Outcome, Selection, Session, Target, plan};
+use tollgate_failover::{
+    Class, Health, Limits, Machine, Need, Outcome, Selection, Session, Target, plan,
+};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::Surface;
 
@@ -80,6 +82,15 @@ fn target(model_index: usize, upstream: &Upstream) -> Target<'_> {
     }
 }
 
+fn needs() -> (Need, Need) {
+    let need = Need {
+        requests: 1,
+        bytes: 4096,
+        answer: 500,
+    };
+    (need, Need::default())
+}
+
 fn bench(c: &mut Criterion) {
     let now = clock::now();
     let warm = Health::new(1);
@@ -91,6 +102,11 @@ fn bench(c: &mut Criterion) {
     let (key, model) = ("a-0".into(), "a-large".into());
     cold.cooldowns
         .on_outcome(&key, &model, Class::Answers, &limited, now);
+    let told = Health::new(1);
+    let header = |name: &str| name.starts_with("x-ratelimit-").then_some("1000");
+    let limits = Limits::read(header, clock::wall());
+    let begun = told.headroom.begin(&key, &model, || needs().0, now);
+    told.headroom.learn(&key, &model, &begun, &limits, now);
 
     let mut group = c.benchmark_group("plan");
     for (name, models, keys) in [
@@ -103,13 +119,17 @@ fn bench(c: &mut Criterion) {
             .enumerate()
             .map(|(i, u)| target(i, u))
             .collect();
-        for (state, health) in [("nothing cools", &warm), ("one cools", &cold)] {
+        for (state, health) in [
+            ("nothing cools", &warm),
+            ("one cools", &cold),
+            ("one tells its limits", &told),
+        ] {
             group.bench_function(format!("{name}, {state}"), |b| {
                 b.iter(|| {
                     plan(
                         black_box(&targets),
                         &Selection::ORDERED,
-                        |candidate| health.cooling(candidate, "a", Class::Answers, now),
+                        |candidate| health.wait(candidate, "a", Class::Answers, needs, now),
                         now,
                         true,
                     )
@@ -156,9 +176,13 @@ fn bench(c: &mut Criterion) {
         true,
     );
     let one = &made[0];
-    for (state, health) in [("nothing cools", &warm), ("one cools", &cold)] {
+    for (state, health) in [
+        ("nothing cools", &warm),
+        ("one cools", &cold),
+        ("its limits are told", &told),
+    ] {
         c.bench_function(&format!("cool-down check, {state}"), |b| {
-            b.iter(|| health.cooling(black_box(one), "a", Class::Answers, now));
+            b.iter(|| health.wait(black_box(one), "a", Class::Answers, needs, now));
         });
     }
 }

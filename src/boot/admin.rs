@@ -16,7 +16,7 @@ use tollgate_control::admin;
 use tollgate_control::admin::Process as _;
 use tollgate_control::admin::chat::{Answered, Chat};
 use tollgate_control::admin::fleet::{EVERY, LEASE, Replica};
-use tollgate_control::admin::health::{Health, Healths, Latency, Shut, Trial, Tried};
+use tollgate_control::admin::health::{Health, Healths, Latency, Quota, Shut, Trial, Tried};
 use tollgate_control::admin::plan::{Asked, Planned};
 use tollgate_control::admin::{AdminState, CoolingKey, Readiness};
 use tollgate_failover::BreakerState;
@@ -225,6 +225,22 @@ fn health(shared: &Shared) -> Healths {
         shut.insert(provider.id.to_string(), Shut { half_open, until });
         seen.entry(provider.id.to_string()).or_default();
     }
+    let mut quotas: BTreeMap<String, Vec<Quota>> = BTreeMap::new();
+    for left in shared.health.headroom.list(now) {
+        let Some(key) = snapshot.provider_key(&left.key) else {
+            continue;
+        };
+        let quota = Quota {
+            key: left.key,
+            model: left.model,
+            unit: left.unit.name(),
+            most: left.most,
+            left: left.left,
+            full: left.full,
+        };
+        let of_provider = quotas.entry(key.provider.to_string()).or_default();
+        of_provider.push(quota);
+    }
     let latency = |spread: &Spread| Latency {
         p50: spread.quantile(0.5),
         p95: spread.quantile(0.95),
@@ -235,6 +251,7 @@ fn health(shared: &Shared) -> Healths {
         duration.join(&seen.duration);
     }
     let one = |(provider, seen): (String, Seen)| Health {
+        quotas: quotas.get(&provider).cloned().unwrap_or_default(),
         shut: shut.get(&provider).copied(),
         first_token: latency(&seen.first_token),
         duration: latency(&seen.duration),

@@ -1,4 +1,4 @@
-//! Shares with other replicas which provider keys cool down.
+//! Shares with other replicas which provider keys cool down, and what is left of their quotas.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::proxy::{Published, Shared};
+use crate::proxy::{Published, Shared, TOLD_FOR};
 use tollgate_base::clock;
 use tollgate_failover::retry_after::LONGEST;
+use tollgate_failover::{Limits, Scope};
 use tollgate_store::redis::Leases;
 
 /// How often other replicas' cool-downs are read.
@@ -27,7 +28,7 @@ pub async fn publish(cooldowns: Leases, mut sent: mpsc::Receiver<Published>) {
             let until = cooldowns.now_ms() + left;
             // Only an order of preference is lost with it.
             if let Err(error) = cooldowns
-                .publish(&cooldown.key, until, cooldown.reason)
+                .publish(&cooldown.key, until, &cooldown.reason)
                 .await
             {
                 log::debug!("a cool-down is not shared: {error}");
@@ -50,9 +51,10 @@ fn latest(all: impl IntoIterator<Item = Published>) -> impl Iterator<Item = Publ
 }
 
 /// Reads what the others publish; never ends.
-pub async fn follow(cooldowns: Leases, shared: Arc<Shared>) {
+pub async fn follow(cooldowns: Leases, quotas: Leases, shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(LISTEN).await;
+        hear_quotas(&quotas, &shared).await;
         let Ok(all) = cooldowns.list().await else {
             continue;
         };
@@ -64,6 +66,29 @@ pub async fn follow(cooldowns: Leases, shared: Arc<Shared>) {
                 .health
                 .cooldowns
                 .heard(&cooldown.name, now + left, now);
+        }
+    }
+}
+
+/// Takes in what the others know of quotas.
+async fn hear_quotas(quotas: &Leases, shared: &Shared) {
+    let Ok(all) = quotas.list().await else { return };
+    let (now, there) = (clock::now(), quotas.now_ms());
+    for told in all {
+        let left = Duration::from_millis(told.until_ms.saturating_sub(there));
+        let Some(at) = now.checked_sub(TOLD_FOR.saturating_sub(left)) else {
+            continue;
+        };
+        if let (
+            key,
+            Scope {
+                model: Some(model), ..
+            },
+        ) = Scope::of_name(&told.name)
+        {
+            let limits = Limits::heard(&told.said);
+            let headroom = &shared.health.headroom;
+            headroom.heard(key, &model, at, &limits, now);
         }
     }
 }
@@ -80,7 +105,7 @@ mod tests {
         let cooldown = |key: &str, millis| Published {
             key: key.into(),
             until: now + Duration::from_millis(millis),
-            reason: "http_429",
+            reason: "http_429".into(),
         };
         let storm = (0..1_000).map(|millis| cooldown("a", 1_000 + millis));
         let waiting = storm.chain([cooldown("b", 30_000), cooldown("a", 500)]);

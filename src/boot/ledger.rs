@@ -130,12 +130,18 @@ impl Office {
         &self.database
     }
 
-    /// Shares with other replicas which provider keys cool down, where there may be others: what is sent here is
-    /// published, and what they publish is read.
-    pub fn share(&self, shared: &Arc<Shared>, sent: mpsc::Receiver<Published>) {
-        if let Some(store) = &self.cooldowns {
+    /// Shares with other replicas which provider keys cool down, and what is left of their quotas, where there may be
+    /// others: what is sent here is published, and what they publish is read.
+    pub fn share(
+        &self,
+        shared: &Arc<Shared>,
+        sent: mpsc::Receiver<Published>,
+        told: mpsc::Receiver<Published>,
+    ) {
+        if let (Some(store), Some(quotas)) = (&self.cooldowns, self.database.quotas()) {
             self.runtime.spawn(cooldowns::publish(store.clone(), sent));
-            let follow = cooldowns::follow(store.clone(), shared.clone());
+            self.runtime.spawn(cooldowns::publish(quotas.clone(), told));
+            let follow = cooldowns::follow(store.clone(), quotas, shared.clone());
             self.runtime.spawn(follow);
         }
     }

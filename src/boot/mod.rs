@@ -104,9 +104,12 @@ fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
     let (control, database) = control::start(&config, office.as_deref(), &metrics, handover)?;
     warn(&config, &control);
     let (publisher, published) = Publisher::channel();
+    let (teller, told) = Publisher::channel();
+    let others = office.as_ref().filter(|office| office.shares());
     let shared = Arc::new(Shared {
         snapshot: control.served(),
         health: Health::new(random::bits64()),
+        queue: Arc::default(),
         notices: Notices::default(),
         peers: Peers::default(),
         drain: Arc::new(Drain::default()),
@@ -114,7 +117,8 @@ fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
         access_log: access_log.clone(),
         traces,
         ledger: office.as_ref().map(|office| office.ledger()),
-        publisher: office.as_ref().filter(|o| o.shares()).map(|_| publisher),
+        publisher: others.map(|_| publisher),
+        teller: others.map(|_| teller),
         room: Room::open(config.proxy.threads.div_ceil(2))
             .map_err(system("cannot start a thread"))?,
         scarce: Scarce::default(),
@@ -123,7 +127,7 @@ fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
     });
 
     if let Some(office) = &office {
-        office.share(&shared, published);
+        office.share(&shared, published, told);
     }
     forget_cool_downs(&control, &shared);
     let (feeder, feed_reader) = Feeder::new(config.clone(), metrics.clone());

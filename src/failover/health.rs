@@ -1,6 +1,6 @@
-//! The one door to what is known of keys and providers: cool-downs and breakers.
+//! The one door to what is known of keys and providers: cool-downs, breakers and quotas.
 //!
-//! The proxy asks [`Health::cooling`] while it plans, says [`Health::begin`] before an attempt, and
+//! The proxy asks [`Health::wait`] while it plans, says [`Health::begin`] before an attempt, and
 //! afterwards exactly one of [`Health::on_success`] (at commit) and [`Health::on_outcome`]. It may report
 //! an outcome after commit as well, when a committed answer breaks.
 
@@ -10,7 +10,8 @@ use std::time::Instant;
 use super::breaker::{Breakers, Shut};
 use super::classify::Outcome;
 use super::cooldown::{Cooldown, Cooldowns};
-use super::plan::Candidate;
+use super::headroom::{Headroom, Need};
+use super::plan::{Candidate, Wait};
 use super::scope::Class;
 
 /// What is known of keys and providers.
@@ -20,6 +21,8 @@ pub struct Health {
     pub cooldowns: Cooldowns,
     /// Which providers cannot be reached.
     pub breakers: Breakers,
+    /// What is left of their limits.
+    pub headroom: Headroom,
 }
 
 impl Health {
@@ -28,11 +31,12 @@ impl Health {
         Health {
             cooldowns: Cooldowns::new(seed),
             breakers: Breakers::new(seed),
+            headroom: Headroom::default(),
         }
     }
 
     /// Returns until when this account had better leave the candidate's key, or its provider, alone, whichever is
-    /// later; `None` if neither. This is what [`plan`](super::plan()) wants to know.
+    /// later; `None` if neither.
     pub fn cooling(
         &self,
         candidate: &Candidate,
@@ -45,6 +49,28 @@ impl Health {
         self.cooldowns
             .until(key, model, class, now)
             .max(self.breakers.until(&candidate.provider.id, account, now))
+    }
+
+    /// Returns why this account's request had better leave the candidate alone, and until when; `None` if there is no reason
+    /// to. `needs` is what it needs, and what those need who stand before it. This is what [`plan`](super::plan()) wants to know.
+    pub fn wait(
+        &self,
+        candidate: &Candidate,
+        account: &str,
+        class: Class,
+        needs: impl FnOnce() -> (Need, Need),
+        now: Instant,
+    ) -> Option<Wait> {
+        if let Some(until) = self.cooling(candidate, account, class, now) {
+            return Some(Wait::Cooling(until));
+        }
+        // Counts of tokens have limits of their own, which no header tells.
+        if class == Class::Counting {
+            return None;
+        }
+        let (key, model) = (&candidate.key.id, &candidate.upstream_model);
+        let until = self.headroom.until(key, model, needs, now)?;
+        Some(Wait::Quota(until))
     }
 
     /// An attempt of this account is about to begin. False when the provider had better be left alone: another

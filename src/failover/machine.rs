@@ -20,6 +20,7 @@
 
 use std::time::{Duration, Instant};
 
+mod left;
 mod retry;
 
 use super::classify::{Outcome, Verdict};
@@ -193,41 +194,6 @@ impl Machine {
             State::Attempting(slot) => Some(slot.candidate),
             _ => None,
         }
-    }
-
-    /// Puts the candidate that [`next`](Machine::next) just gave behind all others, without an attempt;
-    /// for one whose provider turns out to be probed by another request. Once per candidate, and not
-    /// when it is the only one left: then it returns false, and the candidate is to be attempted.
-    pub fn postpone(&mut self) -> bool {
-        match self.state {
-            State::Attempting(slot) if !slot.postponed && self.cursor < self.queue.len() => {
-                self.queue.push(Slot {
-                    postponed: true,
-                    ..slot
-                });
-                self.state = State::Waiting;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Drops the candidate that [`next`](Machine::next) just gave, without an attempt; for one that cannot be sent
-    /// the request at all.
-    pub fn decline(&mut self) {
-        if matches!(self.state, State::Attempting(_)) {
-            self.candidates -= 1;
-            self.state = State::Waiting;
-        }
-    }
-
-    /// Drops, of the candidates that are left, those that cannot be sent the request; `can` is given their index
-    /// in the plan.
-    pub fn keep(&mut self, mut can: impl FnMut(usize) -> bool) {
-        self.drop_past();
-        let before = self.queue.len();
-        self.queue.retain(|slot| can(slot.candidate));
-        self.candidates -= before - self.queue.len();
     }
 
     /// Returns when the request must have committed. An attempt's own deadline is never later.

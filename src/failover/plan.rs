@@ -2,8 +2,9 @@
 //!
 //! Models in the order the request lists them; for each model the routing rule's steps in order; for
 //! each step its keys in order, or in the session's order if the step leaves the choice to it; without a rule the
-//! account's own keys, then managed ones. Then those that are cooling down move to the end, ordered by how soon they
-//! end, so that a session is back with its key when that has ended. Nothing is dropped for cooling.
+//! account's own keys, then managed ones. Then those without quota for the request move behind the others, in their order,
+//! and those that are cooling down to the end, ordered by how soon they end, so that a session is back with its key when
+//! that has ended. Nothing is dropped for it.
 //!
 //! Invariant: a plan never holds the same (provider, upstream model, key) twice, and all candidates of
 //! one (provider, upstream model) carry the same `model_index`.
@@ -113,6 +114,32 @@ impl fmt::Display for Candidate {
     }
 }
 
+/// Why a candidate comes late, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// What its provider's limits have left is not enough for the request.
+    Quota(Instant),
+    /// It cools down, or its provider cannot be reached.
+    Cooling(Instant),
+}
+
+impl Wait {
+    /// Returns when it is over.
+    pub fn until(self) -> Instant {
+        match self {
+            Wait::Quota(until) | Wait::Cooling(until) => until,
+        }
+    }
+
+    /// Its place among those that come late: quotas are estimates, so that the plan's order is worth more.
+    fn place(self) -> Option<Instant> {
+        match self {
+            Wait::Quota(_) => None,
+            Wait::Cooling(until) => Some(until),
+        }
+    }
+}
+
 /// Which of several keys is tried first.
 pub struct Selection<'a> {
     /// How keys are chosen without a rule, and in a step that neither says so nor names its keys.
@@ -131,12 +158,12 @@ impl Selection<'_> {
 
 /// Returns the candidates of a request, in order; at most `MAX_CANDIDATES`, empty if no target has a key.
 ///
-/// `cooling` says until when a candidate had better be left alone. With `failover` off the
-/// plan is the first candidate, cooling or not: another model or key is what the caller declined.
+/// `wait` says why a candidate had better be left alone, and until when; it is asked of each once at most, in order. With
+/// `failover` off the plan is the first candidate, cooling or not: another model or key is what the caller declined.
 pub fn plan(
     targets: &[Target<'_>],
     selection: &Selection<'_>,
-    cooling: impl Fn(&Candidate) -> Option<Instant>,
+    wait: impl Fn(&Candidate) -> Option<Wait>,
     now: Instant,
     failover: bool,
 ) -> Vec<Candidate> {
@@ -153,30 +180,35 @@ pub fn plan(
         builder.add_target(target);
     }
     if failover {
-        cooling_last(builder.plan, |c| cooling(c).filter(|&until| until > now))
+        late_last(builder.plan, |candidate| {
+            wait(candidate).filter(|wait| wait.until() > now)
+        })
     } else {
         builder.plan
     }
 }
 
-/// Moves cooling candidates to the end, soonest first, and keeps the order of all others.
-/// When nothing cools, which is the ordinary case, nothing is moved or allocated.
-fn cooling_last(
+/// Moves late candidates to the end, those that cool down last and the soonest of them first, and keeps the order of all
+/// others. When nothing is late, which is the ordinary case, nothing is moved or allocated.
+fn late_last(
     mut plan: Vec<Candidate>,
-    until: impl Fn(&Candidate) -> Option<Instant>,
+    wait: impl Fn(&Candidate) -> Option<Wait>,
 ) -> Vec<Candidate> {
-    let Some(first) = plan.iter().position(|candidate| until(candidate).is_some()) else {
+    let mut waits = plan.iter().map(&wait).enumerate();
+    let found = waits.find_map(|(at, wait)| Some((at, wait?)));
+    let Some((first, why)) = found else {
         return plan;
     };
-    let mut cooling = Vec::new();
-    for candidate in plan.split_off(first) {
-        match until(&candidate) {
-            Some(until) => cooling.push((until, candidate)),
+    let mut rest = plan.split_off(first).into_iter();
+    let mut late: Vec<(Wait, Candidate)> = rest.next().map(|one| (why, one)).into_iter().collect();
+    for candidate in rest {
+        match wait(&candidate) {
+            Some(why) => late.push((why, candidate)),
             None => plan.push(candidate),
         }
     }
-    cooling.sort_by_key(|&(until, _)| until);
-    plan.extend(cooling.into_iter().map(|(_, candidate)| candidate));
+    late.sort_by_key(|(why, _)| why.place());
+    plan.extend(late.into_iter().map(|(_, candidate)| candidate));
     plan
 }
 

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 pub const MOST: usize = 4096;
 
 /// What is expected before enough answers were seen, in tokens, unless the request asks for less.
-pub(crate) const UNLEARNED: u64 = 1024;
+pub const UNLEARNED: u64 = 1024;
 
 /// How many answers are enough.
 const ENOUGH: u32 = 20;

@@ -30,6 +30,9 @@ const OVERHEAD: &[f64] = &[
     0.05, 0.1,
 ];
 
+/// 10 ms to 30 s.
+const QUEUE: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+
 /// A route's labels.
 const ROUTE: [&str; 3] = ["provider", "surface", "model"];
 
@@ -54,6 +57,8 @@ pub(super) struct Families {
     pub cool_downs: IntCounterVec,
     pub keys_cooling: IntGaugeVec,
     pub breaker: IntGaugeVec,
+    pub quota_avoided: IntCounterVec,
+    pub quota_wait: HistogramVec,
     pub config_reloads: IntCounterVec,
     pub config_reload_ok: IntGauge,
     pub config_reload_time: IntGauge,
@@ -199,6 +204,17 @@ impl Families {
                 "breaker_state",
                 "1 for the state that the provider's breaker is in, if only for one account: closed, half_open or open.",
                 &["provider", "state"],
+            )?,
+            quota_avoided: make.counters(
+                "quota_avoided_attempts_total",
+                "Attempts that were not made because the provider's headers told that the key has no quota left for them.",
+                &["provider"],
+            )?,
+            quota_wait: make.histograms(
+                "quota_wait_seconds",
+                "Time that requests waited until a provider key had quota for them.",
+                &["provider"],
+                QUEUE,
             )?,
             config_reloads: make.counters(
                 "config_reloads_total",

@@ -214,6 +214,19 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts an attempt that a provider key without quota was spared.
+    pub fn quota_avoided(&self, provider: &str) {
+        let avoided = &self.families.quota_avoided;
+        avoided.with_label_values(&[provider]).inc();
+    }
+
+    /// Observes the time a request waited until a provider key had quota for it.
+    pub fn quota_waited(&self, provider: &str, time: Duration) {
+        let wait = &self.families.quota_wait;
+        wait.with_label_values(&[provider])
+            .observe(time.as_secs_f64());
+    }
+
     /// Forgets the gauges of all providers, which are then set anew for those that there are.
     pub fn forget_providers(&self) {
         self.families.keys_cooling.reset();

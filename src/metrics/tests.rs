@@ -205,6 +205,8 @@ fn the_rest_of_the_table() {
     metrics.error("ERR_TOLLGATE_27007");
     metrics.cool_down("demo", "status_429");
     metrics.keys_cooling("demo", 2);
+    metrics.quota_avoided("demo");
+    metrics.quota_waited("demo", Duration::from_millis(250));
     metrics.breaker("demo", BreakerState::Open);
     metrics.breaker("demo", BreakerState::HalfOpen);
     metrics.config_reload(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
@@ -226,6 +228,11 @@ fn the_rest_of_the_table() {
     let text = metrics.render();
     for (series, expected) in [
         ("tollgate_clock_jumps_total", 1.0),
+        (
+            r#"tollgate_quota_avoided_attempts_total{provider="demo"}"#,
+            1.0,
+        ),
+        (r#"tollgate_quota_wait_seconds_sum{provider="demo"}"#, 0.25),
         (r#"tollgate_alerts_total{event="budget"}"#, 1.0),
         (
             r#"tollgate_alert_deliveries_total{channel="ops",outcome="failed"}"#,

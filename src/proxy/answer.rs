@@ -12,7 +12,8 @@ use pingora_proxy::Session;
 
 use super::context::{Attempt, Context, Planned, Received};
 use super::gate::{Answer, Gathered, Judged, Phase, Relays, Unseen, ended_by_gateway, is_stream};
-use super::{names, opening};
+use super::shared::Shared;
+use super::{names, opening, quota};
 use tollgate_base::clock;
 use tollgate_config::catalog::ErrorCause;
 use tollgate_failover::cause::is_told;
@@ -36,7 +37,7 @@ const LONGEST_ID: usize = 128;
 const LONGEST_LIST: usize = 1024;
 
 /// Pingora's `upstream_response_filter`. An error fails the attempt.
-pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if head.status.is_informational() && !switches {
         return Ok(());
@@ -50,6 +51,10 @@ pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     ) else {
         return Err(ended_by_gateway());
     };
+    let candidate = &planned.candidates[attempt.candidate];
+    if let Some(begun) = &attempt.begun {
+        quota::learn(shared, candidate, begun, |name| text(head, name));
+    }
     let coding = Coding::of(&head.headers);
     if switches || coding.is_err() {
         return Err(unreadable(head, attempt));
@@ -103,6 +108,11 @@ pub async fn head(head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// A header's value, if it is text.
+fn text<'a>(head: &'a ResponseHeader, name: &str) -> Option<&'a str> {
+    head.headers.get(name)?.to_str().ok()
+}
+
 /// Fails an attempt whose answer nobody can use: it switches the protocol, or its compression is unknown, so that its
 /// body can be neither read nor masked.
 fn unreadable(head: &ResponseHeader, attempt: &mut Attempt) -> Box<Error> {
@@ -128,8 +138,7 @@ fn judge(
     attempt.provider_request_id = request_id(head, mask);
     planned.bill.named(attempt.provider_request_id.clone());
     if !head.status.is_success() {
-        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        attempt.retry_after = retry_after(header, clock::wall());
+        attempt.retry_after = retry_after(|name| text(head, name), clock::wall());
     }
     let Some(outcome) = Outcome::of_status(status, attempt.retry_after) else {
         return success(head, attempt, received, phase, max_body);
@@ -184,8 +193,7 @@ const REQUEST_IDS: [&str; 5] = [
 
 /// Returns the provider's own id of the request, masked since it is logged, unless it is too long to keep.
 fn request_id(head: &ResponseHeader, mask: &Mask) -> Option<Arc<str>> {
-    let header = |name: &&str| head.headers.get(*name)?.to_str().ok();
-    let id = REQUEST_IDS.iter().find_map(header)?;
+    let id = REQUEST_IDS.iter().find_map(|name| text(head, name))?;
     if id.is_empty() || id.len() > LONGEST_ID {
         return None;
     }

@@ -12,6 +12,7 @@ use super::bill::Finish;
 use super::context::{Attempt, Context, PastAttempt};
 use super::gate::{Fault, Gate, Phase, ended_by_gateway};
 use super::line::Line;
+use super::quota::Asking;
 use super::shared::Shared;
 use super::worded::worded_aside;
 use super::{count, peers};
@@ -119,6 +120,14 @@ async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Resu
 async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Option<Attempt> {
     let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
     let (body, key, planned) = (&received.body, &caller.key, ctx.planned.as_mut()?);
+    let asking = Asking {
+        shared,
+        caller,
+        body,
+    };
+    if !asking.order(session, planned).await {
+        return None;
+    }
     let translation = &mut ctx.translation;
     let mut now = clock::now();
     let (index, candidate, worded) = loop {
@@ -187,6 +196,7 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
         reply: worded.reply,
         dropped: worded.dropped,
         strip_usage: worded.strip_usage,
+        begun: asking.begin(candidate, now),
         addresses: Vec::new(),
         stale: 0,
         connection: None,
@@ -201,7 +211,7 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
 
 /// Waits as an attempt does: the client is sent comments meanwhile, and noticed if it leaves. False if it has left, or
 /// the process is at its end; the gate knows which.
-async fn waited(session: &mut Session, gate: &Gate, until: Instant, now: Instant) -> bool {
+pub async fn waited(session: &mut Session, gate: &Gate, until: Instant, now: Instant) -> bool {
     gate.begin(until, now);
     // Boxed, since it is seldom waited for. Whatever ends it is an error, the end of the wait among them.
     let watch = Box::pin(session.downstream_session.read_body_or_idle(true));

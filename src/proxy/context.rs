@@ -20,6 +20,7 @@ use crate::metrics::traces::Trace;
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::{Timeouts, effective};
+use tollgate_failover::headroom::Begun;
 use tollgate_failover::{Candidate, Machine, Outcome};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tags::Tags;
@@ -168,6 +169,8 @@ pub struct Attempt {
     pub dropped: Vec<String>,
     /// Whether the usage chunk was asked for on the client's behalf.
     pub strip_usage: bool,
+    /// What it took of the candidate's quota; `None` where that is not looked at.
+    pub begun: Option<Begun>,
     /// Addresses of the provider that are left to try; the last one is in use.
     pub addresses: Vec<SocketAddr>,
     /// Pooled connections that turned out dead before a byte of the answer.

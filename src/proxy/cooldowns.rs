@@ -1,5 +1,6 @@
-//! What other replicas learn of provider keys that cool down.
+//! What other replicas learn of provider keys: which cool down, and what is left of their quotas.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,15 +10,16 @@ use tokio::sync::mpsc::error::TrySendError;
 /// Cool-downs that wait to be published; more are not.
 const MOST: usize = 1024;
 
-/// A cool-down to publish: a provider key that has to be left alone for a while, for what its scope says.
+/// A cool-down to publish: a provider key that has to be left alone for a while, for what its scope says. Or what is left of
+/// a quota, and until when that is worth anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The name of its id and its scope, see [`Scope::name`](tollgate_failover::Scope::name).
     pub key: Arc<str>,
     /// Until when.
     pub until: Instant,
-    /// The outcome's label.
-    pub reason: &'static str,
+    /// The outcome's label; or what is left, see [`Limits::told`](tollgate_failover::Limits::told).
+    pub reason: Cow<'static, str>,
 }
 
 /// Where cool-downs are published.
@@ -54,7 +56,7 @@ mod tests {
         let cooldown = |number: usize| Published {
             key: number.to_string().into(),
             until: clock::now(),
-            reason: "http_429",
+            reason: "http_429".into(),
         };
         for number in 0..MOST + 10 {
             publisher.publish(cooldown(number));

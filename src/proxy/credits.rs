@@ -7,6 +7,7 @@ use super::aside::Aside;
 use super::bill::{About, Bill, quote};
 use super::context::Caller;
 use super::count;
+use super::quota;
 use super::refusals::refused;
 use super::shared::Shared;
 use tollgate_base::clock;
@@ -14,7 +15,6 @@ use tollgate_config::access::{AccessKey, Configuration, least};
 use tollgate_failover::Candidate;
 use tollgate_ledger::bank::{Limit, Measure};
 use tollgate_ledger::cost::priced;
-use tollgate_ledger::estimate::Answers;
 use tollgate_ledger::till::{Ask, Hold, Refusal};
 use tollgate_ledger::{KeyKind, Ledger, NanoUsd};
 use tollgate_wire::report::{Context, Dimension, Unit, Usage};
@@ -153,7 +153,7 @@ fn unpayable(
 }
 
 /// Unix time, s.
-fn now() -> u64 {
+pub fn now() -> u64 {
     clock::unix_ms(clock::wall()) / 1_000
 }
 
@@ -271,16 +271,7 @@ impl Order<'_> {
         if self.surface == Surface::Embeddings {
             return 0;
         }
-        let one = self.ledger.estimates.expected_output(
-            &Answers {
-                account: &self.key.account,
-                access_key: &self.key.id,
-                provider: &candidate.provider.id,
-                model: candidate.known_model(),
-            },
-            self.most,
-            self.at,
-        );
+        let one = quota::expected(self.ledger, self.key, candidate, self.most, self.at);
         one.saturating_mul(self.asked.answers)
     }
 

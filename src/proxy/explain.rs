@@ -9,7 +9,7 @@ use tollgate_config::catalog::Resolved;
 use tollgate_control::admin::plan::{
     Asked, Candidate as Tried, Cooling, PassedOver, Place, Planned, Why,
 };
-use tollgate_failover::{Candidate, Class, Session, Target};
+use tollgate_failover::{Candidate, Class, Need, Session, Target, Wait};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::{Endpoint, GatewayError};
 
@@ -23,9 +23,10 @@ pub fn explain(shared: &Shared, asked: &Asked) -> Planned {
         failover: route::failover(&asked.snapshot, &asked.key),
         // Of keys that share sessions, one session's order is as good as another's.
         session: &|| Session::alone(0),
+        wait: &|candidate: &Candidate| wait(shared, asked, candidate),
     };
     let models = asked.models.iter().map(String::as_str);
-    let (mut candidates, mut refusal) = match route::planned(&shared.health, &wanted, models) {
+    let (mut candidates, mut refusal) = match route::planned(&wanted, models) {
         Ok(candidates) => (candidates, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
@@ -66,18 +67,18 @@ fn unpriced(
 }
 
 fn tried(shared: &Shared, asked: &Asked, candidates: &[Candidate]) -> Vec<Tried> {
-    let (now, class) = (clock::now(), Class::from(Endpoint::Generate(asked.surface)));
-    let account = &asked.key.account;
+    let (now, account) = (clock::now(), &asked.key.account);
     let one = |candidate: &Candidate| {
-        let until = shared.health.cooling(candidate, account, class, now);
+        let wait = wait(shared, asked, candidate);
         let provider = shared
             .health
             .breakers
             .until(&candidate.provider.id, account, now);
-        let why = match provider {
-            Some(_) if provider == until => Cooling::Provider,
-            _ => Cooling::Key,
-        };
+        let cooling = wait.map(|wait| match wait {
+            Wait::Quota(until) => (Cooling::Quota, until),
+            Wait::Cooling(until) if provider == Some(until) => (Cooling::Provider, until),
+            Wait::Cooling(until) => (Cooling::Key, until),
+        });
         Tried {
             place: Place {
                 index: candidate.model_index,
@@ -86,10 +87,27 @@ fn tried(shared: &Shared, asked: &Asked, candidates: &[Candidate]) -> Vec<Tried>
                 key: Some(candidate.key.clone()),
             },
             surface: candidate.surface,
-            cooling: until.map(|until| (why, until)),
+            cooling,
         }
     };
     candidates.iter().map(one).collect()
+}
+
+/// Why a candidate had better be left alone by a request, however short, and until when.
+fn wait(shared: &Shared, asked: &Asked, candidate: &Candidate) -> Option<Wait> {
+    let class = Class::from(Endpoint::Generate(asked.surface));
+    let (account, now) = (&asked.key.account, clock::now());
+    let health = &shared.health;
+    health.wait(candidate, account, class, at_least, now)
+}
+
+/// What a request needs of whose body nothing is known, with nobody before it.
+fn at_least() -> (Need, Need) {
+    let one = Need {
+        requests: 1,
+        ..Need::default()
+    };
+    (one, Need::default())
 }
 
 /// All that the models name and that is not tried. `refused`: nothing is, for a reason that is not each one's own.

@@ -39,6 +39,7 @@ mod notices;
 mod opening;
 mod outbound;
 mod peers;
+mod quota;
 mod receive;
 mod record;
 mod refusals;
@@ -75,6 +76,7 @@ pub use drain::{Drain, Stage};
 pub use explain::explain;
 pub use notices::Notices;
 pub use peers::Peers;
+pub use quota::TOLD_FOR;
 pub use shared::Shared;
 pub use shares::Scarce;
 
@@ -151,7 +153,7 @@ impl ProxyHttp for Gateway {
         head: &mut ResponseHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        answer::head(head, ctx).await
+        answer::head(&self.0, head, ctx).await
     }
 
     /// Suits the head of an answer to its client.

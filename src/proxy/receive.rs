@@ -122,7 +122,7 @@ async fn walk(
     });
 
     let (key, body) = (&caller.key, &received.body);
-    let mut planned = match route::plan(&shared.health, session.req_header(), caller, body) {
+    let mut planned = match route::plan(shared, session.req_header(), caller, body) {
         Err(refusal) => {
             let Some(model) = route::countable(caller, body, refusal.code) else {
                 return Err(refusal);

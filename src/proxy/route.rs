@@ -1,5 +1,6 @@
 //! From model ids to candidates: resolve, allow, find credentials, plan.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use pingora_http::RequestHeader;
@@ -7,10 +8,12 @@ use pingora_http::RequestHeader;
 use super::context::Caller;
 use super::conversation;
 use super::names;
+use super::quota::Asking;
+use super::shared::Shared;
 use tollgate_base::clock;
 use tollgate_config::access::{AccessKey, Configuration, Snapshot, Step};
 use tollgate_config::catalog::{Provider, Resolved, Unknown};
-use tollgate_failover::{Candidate, Class, Health, Selection, Session, Target};
+use tollgate_failover::{Candidate, Selection, Session, Target, Wait};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::error::Code;
 use tollgate_wire::request::RequestBody;
@@ -28,30 +31,55 @@ pub struct Wanted<'a> {
     pub failover: bool,
     /// The session that it belongs to; asked for where it decides which key is first.
     pub session: &'a dyn Fn() -> Session,
+    /// Why a candidate had better be left alone by it, and until when; asked for in order.
+    pub wait: &'a dyn Fn(&Candidate) -> Option<Wait>,
 }
 
 /// Returns the candidates for a parsed request, at least one.
 pub fn plan(
-    health: &Health,
+    shared: &Shared,
     head: &RequestHeader,
     caller: &Caller,
     body: &RequestBody,
 ) -> Result<Vec<Candidate>, GatewayError> {
     let (snapshot, key) = (&*caller.snapshot, &*caller.key);
+    let asking = Asking {
+        shared,
+        caller,
+        body,
+    };
+    let now = clock::now();
+    let (spared, found) = (RefCell::new(Vec::new()), Cell::new(false));
+    let wait = |candidate: &Candidate| {
+        let wait = asking.wait(candidate, now);
+        match wait {
+            None => found.set(true),
+            Some(Wait::Quota(_)) if !found.get() => spared.borrow_mut().push(candidate.clone()),
+            Some(_) => {}
+        }
+        wait
+    };
     let wanted = Wanted {
         snapshot,
         key,
         endpoint: body.endpoint(),
         failover: failover(snapshot, key) && !declines_failover(head),
         session: &conversation::once(head, caller, body),
+        wait: &wait,
     };
     let models = std::iter::once(body.model()).chain(body.fallbacks().iter().map(String::as_str));
-    planned(health, &wanted, models)
+    let candidates = planned(&wanted, models)?;
+    if found.get() {
+        let spared = spared.borrow();
+        spared
+            .iter()
+            .for_each(|candidate| asking.avoided(candidate));
+    }
+    Ok(candidates)
 }
 
 /// Returns the candidates for these models, at least one.
 pub fn planned<'m>(
-    health: &Health,
     wanted: &Wanted<'_>,
     models: impl Iterator<Item = &'m str>,
 ) -> Result<Vec<Candidate>, GatewayError> {
@@ -78,14 +106,12 @@ pub fn planned<'m>(
         targets.push(target);
     }
 
-    let now = clock::now();
-    let class = Class::from(endpoint);
-    let cooling = |candidate: &Candidate| health.cooling(candidate, &key.account, class, now);
+    let (now, wait) = (clock::now(), wanted.wait);
     let selection = Selection {
         otherwise: wanted.snapshot.config.key_selection,
         session: wanted.session,
     };
-    let candidates = tollgate_failover::plan(&targets, &selection, cooling, now, wanted.failover);
+    let candidates = tollgate_failover::plan(&targets, &selection, wait, now, wanted.failover);
     if !candidates.is_empty() {
         return Ok(candidates);
     }

@@ -31,6 +31,9 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
     }
     conclude_last(shared, ctx, now);
     let (settled, cost) = settle(ctx).await;
+    if let Some(settled) = &settled {
+        weigh(shared, ctx, settled);
+    }
     let record = Record {
         shared,
         ctx,
@@ -81,6 +84,20 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         observer: planned.gate.take_observer(),
         forsaken: false,
     });
+}
+
+/// Takes note of what a prompt counts for at its provider, so that the next one's quota is seen.
+fn weigh(shared: &Shared, ctx: &Context, settled: &Settled) {
+    let (Some(received), Some(planned), Some(last)) =
+        (&ctx.received, &ctx.planned, ctx.past.last())
+    else {
+        return;
+    };
+    let candidate = &planned.candidates[last.candidate];
+    let (key, model) = (&candidate.key.id, &candidate.upstream_model);
+    let prompt = (settled.usage.input(), settled.usage.cached_read());
+    let (headroom, bytes) = (&shared.health.headroom, received.body.prompt_bound());
+    headroom.count(key, model, bytes, prompt);
 }
 
 /// Settles what was not settled before its last byte: an answer that broke off, a request that failed.

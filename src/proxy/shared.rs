@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
 use crate::metrics::traces::Traces;
 use tollgate_config::access::Snapshot;
+use tollgate_failover::queue::Queue;
 use tollgate_failover::{Candidate, Class, Health, Outcome, Shut};
 use tollgate_ledger::Ledger;
 use tollgate_ledger::events::EventIds;
@@ -24,8 +25,10 @@ use tollgate_ledger::events::EventIds;
 pub struct Shared {
     /// What is configured; swapped whole on reload. A request keeps the one it began with.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Provider keys that cool down, and providers that cannot be reached.
+    /// Provider keys that cool down or have no quota, and providers that cannot be reached.
     pub health: Health,
+    /// Whose turn it is where requests wait for quota.
+    pub queue: Arc<Queue>,
     /// Tells the operator what of them goes out and comes back.
     pub notices: Notices,
     /// Where providers are.
@@ -42,6 +45,8 @@ pub struct Shared {
     pub ledger: Option<Arc<Ledger>>,
     /// Where other replicas learn which keys cool down; `None` if there are none.
     pub publisher: Option<Publisher>,
+    /// Where they learn what is left of keys' quotas.
+    pub teller: Option<Publisher>,
     /// Where work is done that keeps a core busy.
     pub room: Arc<Room>,
     /// What accounts share.
@@ -106,7 +111,7 @@ impl Shared {
             publisher.publish(Published {
                 key: cooldown.scope.name(key).into(),
                 until: cooldown.until,
-                reason,
+                reason: reason.into(),
             });
         }
     }
@@ -158,6 +163,7 @@ mod tests {
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             health: Health::new(1),
+            queue: Arc::default(),
             notices: Notices::default(),
             peers: Peers::default(),
             drain: Arc::default(),
@@ -166,6 +172,7 @@ mod tests {
             traces: None,
             ledger: None,
             publisher: Some(publisher),
+            teller: None,
             room: Room::open(1).expect("the system has threads"),
             scarce: Scarce::default(),
             crowd: Arc::default(),

@@ -37,6 +37,8 @@ pub struct Scarce {
     pub lines: Arc<Shares>,
     /// Bytes of large bodies.
     pub bodies: Arc<Shares>,
+    /// Requests that wait for quota.
+    pub queued: Arc<Shares>,
     /// Counts of tokens.
     pub counts: Pace<Arc<str>>,
 }
@@ -47,6 +49,7 @@ impl Default for Scarce {
             places: Arc::default(),
             lines: Arc::default(),
             bodies: Arc::default(),
+            queued: Arc::default(),
             counts: Pace::new(COUNTS, COUNT_EVERY),
         }
     }

@@ -54,6 +54,11 @@ impl Database {
         self.shared().map(redis::Leases::fleet)
     }
 
+    /// Returns what is left of provider keys' quotas, as replicas tell each other; a file has one, and nobody to tell.
+    pub fn quotas(&self) -> Option<redis::Leases> {
+        self.shared().map(redis::Leases::quotas)
+    }
+
     fn shared(&self) -> Option<Arc<redis::Redis>> {
         match self {
             Database::Sqlite(_) => None,

@@ -27,6 +27,7 @@ mod launch;
 mod ledger;
 mod operations;
 mod policy;
+mod quota;
 mod reconcile;
 mod sessions;
 mod websocket;

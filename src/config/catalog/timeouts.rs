@@ -17,6 +17,8 @@ pub struct TimeoutOverrides {
     pub hold: Option<Duration>,
     /// Silence before a keep-alive comment; zero is never.
     pub keepalive: Option<Duration>,
+    /// Waiting for a candidate that has quota; zero is never.
+    pub queue: Option<Duration>,
 }
 
 impl TimeoutOverrides {
@@ -30,6 +32,7 @@ impl TimeoutOverrides {
             stream_idle: self.stream_idle.or(wider.stream_idle),
             hold: self.hold.or(wider.hold),
             keepalive: self.keepalive.or(wider.keepalive),
+            queue: self.queue.or(wider.queue),
         }
     }
 }

@@ -21,6 +21,7 @@ pub fn effective(
             stream_idle: own.stream_idle.unwrap_or(wider.stream_idle),
             hold: own.hold.unwrap_or(wider.hold),
             keepalive: own.keepalive.unwrap_or(wider.keepalive),
+            queue: own.queue.unwrap_or(wider.queue),
         })
 }
 

@@ -214,7 +214,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Timeouts with nothing left open. All but the last are never zero.
+/// Timeouts with nothing left open. All but the last two are never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// From the start of an attempt to the first sign of life of its stream.
@@ -229,6 +229,8 @@ pub struct Timeouts {
     pub hold: Duration,
     /// Silence before a keep-alive comment; zero is never.
     pub keepalive: Duration,
+    /// Waiting for a candidate that has quota; zero is never.
+    pub queue: Duration,
 }
 
 impl Timeouts {
@@ -241,6 +243,7 @@ impl Timeouts {
             total: self.total.min(bounds.total),
             stream_idle: self.stream_idle.min(bounds.stream_idle),
             hold: self.hold.min(bounds.hold),
+            queue: self.queue.min(bounds.queue),
             ..self
         }
     }
@@ -284,6 +287,7 @@ impl Default for Timeouts {
             stream_idle: Duration::from_secs(60),
             hold: Duration::from_secs(10),
             keepalive: Duration::from_secs(15),
+            queue: Duration::ZERO,
         }
     }
 }

@@ -32,6 +32,25 @@ pub struct Health {
     pub first_token: Latency,
     /// From the request to the end of its answer.
     pub duration: Latency,
+    /// What is left of its keys' limits, as far as its headers tell; the nearest to their end first.
+    pub quotas: Vec<Quota>,
+}
+
+/// What is left of one limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The provider key's id.
+    pub key: Arc<str>,
+    /// The model as the provider knows it.
+    pub model: Arc<str>,
+    /// `requests`, `tokens`, `input-tokens` or `output-tokens`.
+    pub unit: &'static str,
+    /// As much as there can be, if that is known.
+    pub most: Option<u64>,
+    /// What is left.
+    pub left: u64,
+    /// When all of it is back.
+    pub full: Instant,
 }
 
 /// A breaker that is not closed.

@@ -66,6 +66,8 @@ pub enum Cooling {
     Key,
     /// The provider could not be reached.
     Provider,
+    /// The provider's limits leave the key nothing for a request.
+    Quota,
 }
 
 /// What would not be tried.

@@ -85,6 +85,8 @@ forms! {
         stream_idle: Option<Span>,
         hold: Option<Span>,
         keepalive: Option<Span>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        queue: Option<Span>,
     }
 
     /// What a configuration limits.

@@ -162,6 +162,20 @@ fn endings() {
 }
 
 #[test]
+fn one_that_is_preferred_comes_first_and_the_others_keep_their_order() {
+    let candidates = ["a", "b", "c", "d"].map(|key| candidate(0, key));
+    let now = tollgate_base::clock::now();
+    let mut machine = Machine::new(&candidates, now, Duration::from_secs(9));
+    assert_eq!(machine.next(now), Some(0));
+    assert_eq!(machine.left().count(), 0, "one is under way");
+    assert_eq!(machine.failed(status(500), now), Step::Next);
+    machine.prefer(2);
+    machine.prefer(0);
+    assert_eq!(machine.left().collect::<Vec<_>>(), [2, 1, 3]);
+    assert_eq!(machine.next(now), Some(2));
+}
+
+#[test]
 fn a_bad_request_skips_the_rest_of_its_model() {
     let plan = [(0, "a"), (0, "b"), (1, "a"), (0, "c"), (1, "b")];
     let (attempted, ending) = run(&plan, &[status(400), status(400)]);

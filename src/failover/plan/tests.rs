@@ -60,7 +60,7 @@ fn names(plan: &[Candidate]) -> Vec<String> {
         .collect()
 }
 
-fn warm(_: &Candidate) -> Option<Instant> {
+fn warm(_: &Candidate) -> Option<Wait> {
     None
 }
 
@@ -153,9 +153,9 @@ fn cooling_goes_to_the_end_soonest_first() {
         fixture("b", "n", &["u1", "u2"], &[]),
     );
     let now = tollgate_base::clock::now();
-    let at = |seconds| Some(now + Duration::from_secs(seconds));
+    let at = |seconds| Some(Wait::Cooling(now + Duration::from_secs(seconds)));
     let cooling = |c: &Candidate| match (&*c.key.id, &*c.provider.id) {
-        ("a-u1", _) => Some(now),
+        ("a-u1", _) => at(0),
         ("a-u3", _) => at(9),
         (_, "b") => at(5),
         _ => None,
@@ -176,13 +176,33 @@ fn cooling_goes_to_the_end_soonest_first() {
 }
 
 #[test]
+fn what_has_no_quota_comes_after_what_has_in_the_plans_order() {
+    let (a, b) = (
+        fixture("a", "m", &["u1", "u2", "u3"], &[]),
+        fixture("b", "n", &["u1", "u2"], &[]),
+    );
+    let now = tollgate_base::clock::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let wait = |c: &Candidate| match &*c.key.id {
+        "a-u1" => Some(Wait::Quota(at(60))),
+        "a-u2" => Some(Wait::Cooling(at(1))),
+        "b-u1" => Some(Wait::Quota(at(5))),
+        _ => None,
+    };
+    let targets = [a.target(0, None), b.target(1, None)];
+    let all = plan(&targets, &Selection::ORDERED, wait, now, true);
+    let expected = ["m a-u3", "n b-u2", "m a-u1", "n b-u1", "m a-u2"];
+    assert_eq!(names(&all), expected);
+}
+
+#[test]
 fn without_failover_the_first_candidate_stays_the_first() {
     let (a, b) = (
         fixture("a", "m", &["u1", "u2"], &[]),
         fixture("b", "n", &["u1"], &[]),
     );
     let now = tollgate_base::clock::now();
-    let all_cool = |_: &Candidate| Some(now + Duration::from_secs(9));
+    let all_cool = |_: &Candidate| Some(Wait::Cooling(now + Duration::from_secs(9)));
     let only = plan(
         &[a.target(0, None), b.target(1, None)],
         &Selection::ORDERED,
@@ -320,7 +340,7 @@ proptest! {
             .collect();
         let until = |key: &ProviderKey| ends[usize::from(key.id.as_bytes()[2]) % 5];
         let now = tollgate_base::clock::now();
-        let cooling = |c: &Candidate| Some(now + Duration::from_secs(until(&c.key)));
+        let cooling = |c: &Candidate| Some(Wait::Cooling(now + Duration::from_secs(until(&c.key))));
 
         let made = plan(&targets, &Selection::ORDERED, cooling, now, true);
         prop_assert_eq!(names(&made), reference(&targets, until));
@@ -346,7 +366,7 @@ fn chosen(
     keys: &Fixture,
     steps: Option<&[Step]>,
     session: Session,
-    cooling: impl Fn(&Candidate) -> Option<Instant>,
+    cooling: impl Fn(&Candidate) -> Option<Wait>,
     failover: bool,
 ) -> Vec<String> {
     let selection = Selection {
@@ -456,7 +476,7 @@ proptest! {
         let mut rest = whole.clone();
         rest.retain(|key| *key != name);
         prop_assert_eq!(&chosen(&fewer, Some(&steps), session, warm, true), &rest);
-        let until = tollgate_base::clock::now() + Duration::from_secs(60);
+        let until = Wait::Cooling(tollgate_base::clock::now() + Duration::from_secs(60));
         let cooling = |candidate: &Candidate| (names(std::slice::from_ref(candidate))[0] == name).then_some(until);
         rest.push(name.clone());
         prop_assert_eq!(&chosen(&all, Some(&steps), session, cooling, true), &rest);

@@ -1,4 +1,5 @@
-//! What replicas tell each other for a while, each thing by its name: which provider keys cool down, and who they are.
+//! What replicas tell each other for a while, each thing by its name: which provider keys cool down, what
+//! is left of their quotas, and who they are.
 //!
 //! Invariant: the longest wins, and what has ended, by the server's clock, is not reported any more.
 
@@ -40,6 +41,12 @@ impl Leases {
     /// The provider keys that cool down.
     pub(crate) fn cooldowns(redis: Arc<Redis>) -> Leases {
         let keys = ["cooldowns", "cooldown-reasons"];
+        Leases { redis, keys }
+    }
+
+    /// What is left of provider keys' quotas, until that is too old to be worth anything.
+    pub(crate) fn quotas(redis: Arc<Redis>) -> Leases {
+        let keys = ["quotas", "quotas-left"];
         Leases { redis, keys }
     }
 

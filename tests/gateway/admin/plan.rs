@@ -7,7 +7,7 @@ use crate::common::client::{Client, Version};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::provider;
 use crate::common::requests::Request;
-use crate::common::script::Script;
+use crate::common::script::{Script, chat_answer};
 
 /// Each candidate as `provider:model key`, in order.
 fn tried(plan: &Value) -> Vec<String> {
@@ -59,6 +59,55 @@ async fn started() -> (Api, Fake, Fake) {
             }),
         ));
     (Api::start(builder).await, bad, good)
+}
+
+/// What a provider's headers say is left decides which key is next, and is shown.
+#[tokio::test]
+async fn a_key_without_quota_comes_late_and_shows_what_is_left() {
+    let told = [
+        ("content-type", "application/json"),
+        ("x-ratelimit-limit-requests", "2"),
+        ("x-ratelimit-remaining-requests", "0"),
+        ("x-ratelimit-reset-requests", "1h0m0s"),
+    ];
+    let told = Script::new().length().head(200, &told);
+    let fake = Fake::start(Wire::H1, told.data(chat_answer("hi").to_string())).await;
+    let mut written = provider("p", &fake);
+    written["keys"] = json!([{"id": "a", "value": "KEY-a"}, {"id": "b", "value": "KEY-b"}]);
+    let api = Api::start(builder().provider(written)).await;
+    assert_eq!(api.chat("p:m").await, 200);
+    let plan = api.get("/plan?model=p:m").await;
+    assert_eq!(tried(&plan), ["p:m b", "p:m a"]);
+    assert_eq!(plan["candidates"][1]["cooling"], "quota");
+    assert!(plan["candidates"][1]["coolingUntil"].is_string(), "{plan}");
+    assert_eq!(api.chat("p:m").await, 200);
+    // All are estimated to have none, and nothing is refused for it: the order is the plan's.
+    let plan = api.get("/plan?model=p:m").await;
+    assert_eq!(tried(&plan), ["p:m a", "p:m b"]);
+    assert_eq!(api.chat("p:m").await, 200);
+    let keys: Vec<String> = fake
+        .seen()
+        .iter()
+        .map(|seen| seen.header("authorization").unwrap().to_owned())
+        .collect();
+    assert_eq!(keys, ["Bearer KEY-a", "Bearer KEY-b", "Bearer KEY-a"]);
+
+    let health = api.get("/provider-health").await;
+    let quotas = health["providers"][0]["quotas"].as_array().unwrap();
+    assert_eq!(quotas.len(), 2, "{health}");
+    let first = &quotas[0];
+    assert_eq!(
+        (&first["providerKeyId"], &first["modelId"]),
+        (&json!("a"), &json!("m"))
+    );
+    assert_eq!(
+        (&first["unit"], &first["limit"]),
+        (&json!("requests"), &json!(2))
+    );
+    assert!(
+        first["remaining"] == 0 && first["fullAt"].is_string(),
+        "{first}"
+    );
 }
 
 #[tokio::test]

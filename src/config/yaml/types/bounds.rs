@@ -23,6 +23,9 @@ pub struct Timeouts {
     pub hold: Option<Span>,
     /// How long an upstream may be silent inside a stream before the client is sent a keep-alive comment; 0s is never. Default 15s.
     pub keepalive: Option<Span>,
+    /// How long a request waits, while all that may serve it rest or have no quota left, for one that soon has. Default 0s, which is never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Span>,
 }
 
 /// Whether the same model with the same key is tried again, when nothing else of the model is left: after a
@@ -52,6 +55,7 @@ impl Timeouts {
             stream_idle: self.stream_idle.map(Span::duration),
             hold: self.hold.map(Span::duration),
             keepalive: self.keepalive.map(Span::duration),
+            queue: self.queue.map(Span::duration),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag(&TAG)
             .summary("Show how a request would be served")
             .description(
-                "Plans as the proxy of this gateway would now, with the cool-downs that it knows of, and sends nothing. \
+                "Plans as the proxy of this gateway would now, with the cool-downs and quotas that it knows of, and sends nothing. \
                  Name an access key, or an access key configuration for a key of the account that has it; with neither, the \
                  plan is that of a key without a configuration. What depends on a request's body (its length, what it \
                  orders besides text, whether it can be translated) is not looked at. Whoever acts for one account is \
@@ -91,7 +91,7 @@ struct PlanCandidate {
     place: PlanPlace,
     /// The API shape that the provider would be called on.
     surface: Surface,
-    /// Why it comes after those that do not cool down; absent if it comes in its turn.
+    /// Why it comes after others; absent if it comes in its turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     cooling: Option<Cooling>,
     /// Until when.

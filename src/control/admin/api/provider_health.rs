@@ -1,7 +1,7 @@
 //! How providers do, and whether one works.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::managed::Managed as _;
 use super::resource::time;
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
-use crate::admin::health::{Health, Latency, Trial, Tried};
+use crate::admin::health::{Health, Latency, Quota, Trial, Tried};
 use crate::admin::input::{Body, Id};
 use crate::admin::operation::{Operation, Scope, Tag, get, post};
 use crate::resource::Provider;
@@ -22,9 +22,12 @@ use tollgate_wire::Surface;
 
 const TAG: Tag = Tag {
     name: "Provider health",
-    description: "How providers do: attempts by outcome, breakers, latency, as one gateway has seen them.",
+    description: "How providers do: attempts by outcome, breakers, latency, quotas, as one gateway has seen them.",
     one: "a provider",
 };
+
+/// Quotas of one provider that are listed, at most.
+const QUOTAS: usize = 100;
 
 /// When a refused trial may be sent again, in seconds.
 const AGAIN: u64 = 5;
@@ -86,6 +89,29 @@ struct ProviderHealth {
     first_token: ProviderLatency,
     /// From the request to the end of its answer.
     duration: ProviderLatency,
+    /// What is left of its keys' limits, as far as its headers tell, estimated; the nearest to their end first, 100 at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    quotas: Vec<ProviderQuota>,
+}
+
+/// What is left of a provider key's limit for a model.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProviderQuota {
+    /// The provider key.
+    provider_key_id: String,
+    /// The model as the provider knows it.
+    model_id: String,
+    /// `requests`, `tokens`, `input-tokens` or `output-tokens`.
+    unit: &'static str,
+    /// As much as there can be, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    /// What is left.
+    remaining: u64,
+    /// When all of it is back.
+    #[schemars(extend("format" = "date-time"))]
+    full_at: String,
 }
 
 /// A breaker's state, if only for one account.
@@ -136,6 +162,18 @@ fn millis(time: Duration) -> u64 {
 
 async fn list(context: Context) -> Result<ProviderHealthList, ApiError> {
     let (now, wall_ms) = (clock::now(), clock::wall_ms());
+    let at = |until: Instant| {
+        let left = millis(until.saturating_duration_since(now));
+        time(wall_ms.saturating_add(left))
+    };
+    let quota = |quota: Quota| ProviderQuota {
+        provider_key_id: quota.key.to_string(),
+        model_id: quota.model.to_string(),
+        unit: quota.unit,
+        limit: quota.most,
+        remaining: quota.left,
+        full_at: at(quota.full),
+    };
     let shown = |health: Health| {
         let until = health.shut.and_then(|shut| shut.until);
         let attempts = health.attempts.into_iter();
@@ -150,11 +188,9 @@ async fn list(context: Context) -> Result<ProviderHealthList, ApiError> {
                 Some(shut) if shut.half_open => Breaker::HalfOpen,
                 Some(_) => Breaker::Open,
             },
-            breaker_until: until.map(|until| {
-                let left = millis(until.saturating_duration_since(now));
-                time(wall_ms.saturating_add(left))
-            }),
+            breaker_until: until.map(at),
             attempts,
+            quotas: health.quotas.into_iter().take(QUOTAS).map(quota).collect(),
             first_token: health.first_token.into(),
             duration: health.duration.into(),
         }

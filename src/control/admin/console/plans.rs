@@ -101,7 +101,11 @@ fn shown(plan: &Value) -> Markup {
                             @match one["coolingUntil"].as_str() {
                                 None => (badge("good", "ready")),
                                 Some(until) => {
-                                    (badge("bad", if text(one, "cooling") == "provider" { "not reached" } else { "rests" }))
+                                    (badge("bad", match text(one, "cooling") {
+                                        "provider" => "not reached",
+                                        "quota" => "no quota",
+                                        _ => "rests",
+                                    }))
                                     " " (away(until))
                                 },
                             }

@@ -98,6 +98,10 @@ pub(super) struct ConfigurationTimeouts {
     /// How long a streaming client waits for a status before it is given `200` and keep-alive comments.
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<String>,
+    /// How long a request waits, while all that may serve it rest or have no quota left, for one that soon has. A gateway
+    /// lets requests of an account wait no longer than its own configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
 }
 
 impl ConfigurationTimeouts {
@@ -115,6 +119,7 @@ impl ConfigurationTimeouts {
             total: time("total", &self.total),
             stream_idle: time("streamIdle", &self.stream_idle),
             hold: time("hold", &self.hold),
+            queue: time("queue", &self.queue),
             ..old.clone()
         };
         if let (Some(per_request), Some(total)) = (times.per_request, times.total)
@@ -134,6 +139,7 @@ impl ConfigurationTimeouts {
             total: show(times.total),
             stream_idle: show(times.stream_idle),
             hold: show(times.hold),
+            queue: show(times.queue),
         };
         Some(shown).filter(|shown| *shown != ConfigurationTimeouts::default())
     }

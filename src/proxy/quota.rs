@@ -1,0 +1,220 @@
+//! Quotas seen ahead: which candidate has room for a request as far as its provider's headers tell, and a short wait for
+//! one that will have some.
+//!
+//! Nothing is refused here: a request that finds no room goes on in the plan's order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pingora_proxy::Session;
+
+use super::attempt::waited;
+use super::context::{Caller, Planned};
+use super::cooldowns::Published;
+use super::credits;
+use super::shared::Shared;
+use tollgate_base::clock;
+use tollgate_config::access::{AccessKey, least};
+use tollgate_failover::headroom::Begun;
+use tollgate_failover::queue::{Place, Queue};
+use tollgate_failover::{Candidate, Class, Limits, Need, Scope, Wait};
+use tollgate_ledger::Ledger;
+use tollgate_ledger::estimate::{Answers, UNLEARNED};
+use tollgate_wire::request::RequestBody;
+use tollgate_wire::{Endpoint, Surface};
+
+/// What is left of a quota is told to other replicas as long as this after its request began: it is too old then.
+pub const TOLD_FOR: Duration = Duration::from_secs(5);
+
+/// Requests that wait for quota at once, of all accounts; others go on at once.
+const WAITING: usize = 1024;
+
+/// A request, as quotas see it.
+pub struct Asking<'a> {
+    /// What all requests share.
+    pub shared: &'a Shared,
+    /// Who sends it.
+    pub caller: &'a Caller,
+    /// What it says.
+    pub body: &'a RequestBody,
+}
+
+/// Takes note of what an answer's headers say of its key's limits, and lets other replicas know now and then.
+pub fn learn<'a>(
+    shared: &Shared,
+    candidate: &Candidate,
+    begun: &Begun,
+    header: impl Fn(&str) -> Option<&'a str>,
+) {
+    let limits = Limits::read(header, clock::wall());
+    let (key, model) = (&candidate.key.id, &candidate.upstream_model);
+    let headroom = &shared.health.headroom;
+    let is_told = headroom.learn(key, model, begun, &limits, clock::now());
+    if let Some(teller) = shared.teller.as_ref().filter(|_| is_told) {
+        let scope = Scope {
+            model: Some(model.clone()),
+            class: None,
+        };
+        teller.publish(Published {
+            key: scope.name(key).into(),
+            until: begun.at + TOLD_FOR,
+            reason: limits.told().into(),
+        });
+    }
+}
+
+impl Asking<'_> {
+    /// Returns why a candidate had better be left alone by the request, and until when; `None` if there is no reason to.
+    pub fn wait(&self, candidate: &Candidate, now: Instant) -> Option<Wait> {
+        self.wait_behind(candidate, self.ahead(candidate), now)
+    }
+
+    /// Takes off what the request needs of a candidate that it is sent to.
+    pub fn begin(&self, candidate: &Candidate, now: Instant) -> Option<Begun> {
+        if self.class() == Class::Counting {
+            return None;
+        }
+        let (key, model) = (&candidate.key.id, &candidate.upstream_model);
+        let headroom = &self.shared.health.headroom;
+        Some(headroom.begin(key, model, || self.need(candidate), now))
+    }
+
+    /// Puts the first candidate that has room before those that have none. If none has, waits as long as is configured
+    /// until one has. False if the client left meanwhile, or the process is at its end.
+    pub async fn order(&self, session: &mut Session, planned: &mut Planned) -> bool {
+        let Some(next) = planned.machine.left().next() else {
+            return true;
+        };
+        let (now, first) = (clock::now(), &planned.candidates[next]);
+        let Some(wait) = self.wait(first, now) else {
+            return true;
+        };
+        let is_free = |index: &usize| self.wait(&planned.candidates[*index], now).is_none();
+        let free = planned.machine.left().find(is_free);
+        match (free, wait) {
+            (Some(free), Wait::Quota(_)) => {
+                self.avoided(first);
+                planned.machine.prefer(free);
+            }
+            (Some(_), Wait::Cooling(_)) => {}
+            (None, _) => {
+                let most = self.caller.timeouts(Some(first)).queue;
+                if !most.is_zero() && planned.machine.attempts().is_empty() {
+                    return self.queue(session, planned, most).await;
+                }
+            }
+        }
+        true
+    }
+
+    /// Counts an attempt that a candidate without quota was spared.
+    pub fn avoided(&self, candidate: &Candidate) {
+        let metrics = &self.shared.metrics;
+        metrics.quota_avoided(metrics.label(&candidate.provider));
+    }
+
+    /// Waits for the turn of the request at whichever candidate has room first, and puts that before the others.
+    async fn queue(&self, session: &mut Session, planned: &mut Planned, most: Duration) -> bool {
+        let (account, shared) = (&self.caller.key.account, self.shared);
+        let supply = self.caller.supply(WAITING);
+        let Some(_share) = shared.scarce.queued.take(account, 1, supply) else {
+            return true;
+        };
+        let began = clock::now();
+        let by = (began + most).min(planned.machine.deadline());
+        let mut place: Option<(usize, Place)> = None;
+        loop {
+            let now = clock::now();
+            let ready = |index: usize| {
+                let candidate = &planned.candidates[index];
+                let wait = match &place {
+                    Some((at, place)) if *at == index => {
+                        self.wait_behind(candidate, place.ahead(), now)
+                    }
+                    _ => self.wait(candidate, now),
+                };
+                (wait.map_or(now, Wait::until), index)
+            };
+            let Some((until, index)) = planned.machine.left().map(ready).min() else {
+                return true;
+            };
+            let candidate = &planned.candidates[index];
+            if until <= now {
+                let own = place.filter(|(at, _)| *at == index);
+                own.into_iter().for_each(|(_, place)| place.go());
+                let label = shared.metrics.label(&candidate.provider);
+                shared
+                    .metrics
+                    .quota_waited(label, now.duration_since(began));
+                planned.machine.prefer(index);
+                return true;
+            }
+            if until > by {
+                return true;
+            }
+            if place.is_none() {
+                let need = self.need(candidate);
+                let joined = shared.queue.join(line(candidate), account, need);
+                place = Some((index, joined));
+            }
+            if !waited(session, &planned.gate, until, now).await {
+                return false;
+            }
+        }
+    }
+
+    fn wait_behind(&self, candidate: &Candidate, ahead: Need, now: Instant) -> Option<Wait> {
+        let account = &self.caller.key.account;
+        let needs = || (self.need(candidate), ahead);
+        let health = &self.shared.health;
+        health.wait(candidate, account, self.class(), needs, now)
+    }
+
+    /// What those need who stand before the request if it comes now.
+    fn ahead(&self, candidate: &Candidate) -> Need {
+        let queue: &Queue = &self.shared.queue;
+        queue.ahead(|| line(candidate), &self.caller.key.account)
+    }
+
+    fn class(&self) -> Class {
+        Class::from(self.body.endpoint())
+    }
+
+    /// What the request needs of a candidate: its prompt, and the answer that is expected.
+    fn need(&self, candidate: &Candidate) -> Need {
+        let key = &self.caller.key;
+        let most = least(self.body.max_output_tokens(), key.max_output_tokens());
+        let answer = match (self.body.endpoint(), &self.shared.ledger) {
+            (Endpoint::CountTokens | Endpoint::Generate(Surface::Embeddings), _) => 0,
+            (_, Some(ledger)) => expected(ledger, key, candidate, most, credits::now()),
+            (_, None) => most.unwrap_or(UNLEARNED).min(UNLEARNED),
+        };
+        Need {
+            requests: 1,
+            bytes: self.body.prompt_bound(),
+            answer,
+        }
+    }
+}
+
+/// Returns how many tokens an answer of a candidate will have, as far as earlier ones show; `most` is the longest that is
+/// allowed, `at` is Unix time, s.
+pub fn expected(
+    ledger: &Ledger,
+    key: &AccessKey,
+    candidate: &Candidate,
+    most: Option<u64>,
+    at: u64,
+) -> u64 {
+    let answers = Answers {
+        account: &key.account,
+        access_key: &key.id,
+        provider: &candidate.provider.id,
+        model: candidate.known_model(),
+    };
+    ledger.estimates.expected_output(&answers, most, at)
+}
+
+fn line(candidate: &Candidate) -> (Arc<str>, Arc<str>) {
+    (candidate.key.id.clone(), candidate.upstream_model.clone())
+}
