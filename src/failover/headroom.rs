@@ -3,15 +3,16 @@
 //!
 //! Every answer says what was left when its request began ([`Limits`]). From that on the estimate is ours: each request that
 //! begins is taken off at once, and what was used comes back, evenly or at a reset. The answer of the latest request to
-//! begin is believed. What it says is taken as of that request's beginning: who counts later, when the head of the answer
-//! leaves, has more requests and more that came back behind it, which is about the same.
+//! begin is believed. What it says is taken as of a moment after that request's beginning: who counts later, when the head of the answer
+//! leaves, has more requests and more that came back behind it, which is about the same. Requests may overtake each other on
+//! their way: of those that began just before it, what is not answered yet may not be in what it says.
 //!
 //! An estimate only orders candidates, or lets a request wait a little; it refuses nothing.
 //!
 //! Invariants: at most `MOST` keys are known, of each at most `MODELS` models; there is room for a request at the time that
 //! [`Headroom::until`] says, and not before. While nothing is known a look costs one atomic load.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -31,6 +32,12 @@ const MODELS: usize = 64;
 const TELL: Duration = Duration::from_millis(250);
 /// What others say is news if nothing is known that is nearly as recent.
 const RECENT: Duration = Duration::from_millis(500);
+/// Requests that begin within this overtake each other.
+const OVERTAKE: Duration = Duration::from_millis(50);
+/// A request is counted no later than this after it began; what came back until then may be in what its answer says.
+const ARRIVES: Duration = Duration::from_secs(1);
+/// Requests of an entry that are remembered until they are answered.
+const RECENT_MOST: usize = 64;
 /// Tokens of a KiB of a request before any was counted.
 const UNLEARNED: u64 = 256;
 
@@ -72,6 +79,8 @@ struct Entry {
     levels: [Option<Level>; UNITS],
     /// What the requests that have begun were expected to use, all together.
     begun: [u64; UNITS],
+    /// The last of them that are not answered: when each began, what had begun until then, and what it needs.
+    recent: VecDeque<(Begun, [u64; UNITS])>,
     /// When the request began whose answer is believed.
     at: Instant,
     /// When others were told.
@@ -81,7 +90,7 @@ struct Entry {
 }
 
 /// An attempt that has begun; its answer's headers are read with this.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begun {
     /// When it began.
     pub at: Instant,
@@ -125,7 +134,37 @@ impl Headroom {
         entry.until(own, ahead).filter(|until| *until > now)
     }
 
-    /// An attempt begins: what it needs is taken off.
+    /// Begins an attempt if there is room for it, see [`Headroom::until`].
+    ///
+    /// # Errors
+    /// If there is none, and until when.
+    pub fn enter(
+        &self,
+        key: &str,
+        model: &str,
+        needs: impl FnOnce() -> (Need, Need),
+        now: Instant,
+    ) -> Result<Begun, Instant> {
+        let unknown = Begun {
+            at: now,
+            before: [0; UNITS],
+        };
+        if self.known.load(Ordering::Relaxed) == 0 {
+            return Ok(unknown);
+        }
+        let mut keys = self.keys.lock();
+        let mut entries = keys.get_mut(key).into_iter().flatten();
+        let Some(entry) = entries.find(|entry| *entry.model == *model) else {
+            return Ok(unknown);
+        };
+        let (own, ahead) = needs();
+        match entry.until(own, ahead).filter(|until| *until > now) {
+            Some(until) => Err(until),
+            None => Ok(entry.begin(own, now)),
+        }
+    }
+
+    /// An attempt begins, whether there is room for it or not: what it needs is taken off.
     pub fn begin(
         &self,
         key: &str,
@@ -133,20 +172,17 @@ impl Headroom {
         need: impl FnOnce() -> Need,
         now: Instant,
     ) -> Begun {
-        let mut begun = Begun {
+        let unknown = Begun {
             at: now,
             before: [0; UNITS],
         };
         if self.known.load(Ordering::Relaxed) == 0 {
-            return begun;
+            return unknown;
         }
         let mut keys = self.keys.lock();
         let mut entries = keys.get_mut(key).into_iter().flatten();
-        if let Some(entry) = entries.find(|entry| *entry.model == *model) {
-            entry.take(need(), now);
-            begun.before = entry.begun;
-        }
-        begun
+        let entry = entries.find(|entry| *entry.model == *model);
+        entry.map_or(unknown, |entry| entry.begin(need(), now))
     }
 
     /// The attempt's answer has come, whose headers say this. Returns whether it is time to tell other replicas.
@@ -275,6 +311,7 @@ impl Entry {
             model,
             levels: [None; UNITS],
             begun: [0; UNITS],
+            recent: VecDeque::new(),
             at,
             told: None,
             per_kib: UNLEARNED,
@@ -300,7 +337,7 @@ impl Entry {
             .max()
     }
 
-    fn take(&mut self, need: Need, now: Instant) {
+    fn begin(&mut self, need: Need, now: Instant) -> Begun {
         let needs = self.needs(need);
         for ((level, sum), need) in self.levels.iter_mut().zip(&mut self.begun).zip(needs) {
             *sum = sum.saturating_add(need);
@@ -308,19 +345,39 @@ impl Entry {
                 level.take(need, now);
             }
         }
+        let begun = Begun {
+            at: now,
+            before: self.begun,
+        };
+        if self.recent.len() >= RECENT_MOST {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((begun, needs));
+        begun
+    }
+
+    /// What those need, of a unit, that began just before a request and are not answered.
+    fn overtaken(&self, by: &Begun, unit: usize) -> u64 {
+        let before = |(other, needs): &(Begun, [u64; UNITS])| {
+            let just = other.at <= by.at && by.at.saturating_duration_since(other.at) <= OVERTAKE;
+            (just && other.before[0] < by.before[0]).then_some(needs[unit])
+        };
+        self.recent.iter().filter_map(before).sum()
     }
 
     /// Says whether what an answer says is the latest.
     fn learn(&mut self, begun: &Begun, limits: &Limits, now: Instant) -> bool {
+        self.recent.retain(|(other, _)| other != begun);
         if begun.at < self.at {
             return false;
         }
         self.at = begun.at;
+        let at = now.min(begun.at + ARRIVES);
         for (unit, limit) in limits.0.iter().enumerate() {
             let Some(limit) = limit else { continue };
-            let mut level = Level::said(limit, self.levels[unit], begun.at, now);
+            let mut level = Level::said(limit, self.levels[unit], at, now);
             let since = self.begun[unit].saturating_sub(begun.before[unit]);
-            level.take(since, now);
+            level.take(since.saturating_add(self.overtaken(begun, unit)), now);
             self.levels[unit] = Some(level);
         }
         true

@@ -125,9 +125,7 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
         caller,
         body,
     };
-    if !asking.order(session, planned).await {
-        return None;
-    }
+    let taken = asking.order(session, planned).await.ok()?;
     let translation = &mut ctx.translation;
     let mut now = clock::now();
     let (index, candidate, worded) = loop {
@@ -196,7 +194,10 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
         reply: worded.reply,
         dropped: worded.dropped,
         strip_usage: worded.strip_usage,
-        begun: asking.begin(candidate, now),
+        begun: match taken {
+            Some((at, begun)) if at == index => Some(begun),
+            _ => asking.begin(candidate, now),
+        },
         addresses: Vec::new(),
         stale: 0,
         connection: None,

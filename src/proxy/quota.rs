@@ -39,6 +39,12 @@ pub struct Asking<'a> {
     pub body: &'a RequestBody,
 }
 
+/// A candidate's index, and what was taken of its quota; `None` if nothing was.
+pub type Taken = Option<(usize, Begun)>;
+
+/// The client has left, or the process is at its end.
+pub struct Gone;
+
 /// Takes note of what an answer's headers say of its key's limits, and lets other replicas know now and then.
 pub fn learn<'a>(
     shared: &Shared,
@@ -79,32 +85,39 @@ impl Asking<'_> {
         Some(headroom.begin(key, model, || self.need(candidate), now))
     }
 
-    /// Puts the first candidate that has room before those that have none. If none has, waits as long as is configured
-    /// until one has. False if the client left meanwhile, or the process is at its end.
-    pub async fn order(&self, session: &mut Session, planned: &mut Planned) -> bool {
+    /// Puts the first candidate that has room before those that have none, and takes off what it needs. If none has, waits
+    /// as long as is configured until one has.
+    ///
+    /// # Errors
+    /// If the client left meanwhile, or the process is at its end.
+    pub async fn order(&self, session: &mut Session, planned: &mut Planned) -> Result<Taken, Gone> {
         let Some(next) = planned.machine.left().next() else {
-            return true;
+            return Ok(None);
         };
         let (now, first) = (clock::now(), &planned.candidates[next]);
-        let Some(wait) = self.wait(first, now) else {
-            return true;
+        let wait = match self.enter(first, self.ahead(first), now) {
+            Ok(begun) => return Ok(begun.map(|begun| (next, begun))),
+            Err(wait) => wait,
         };
-        let is_free = |index: &usize| self.wait(&planned.candidates[*index], now).is_none();
-        let free = planned.machine.left().find(is_free);
-        match (free, wait) {
-            (Some(free), Wait::Quota(_)) => {
-                self.avoided(first);
-                planned.machine.prefer(free);
+        let is_late = |index: usize| self.wait(&planned.candidates[index], now).is_some();
+        if planned.machine.left().all(is_late) {
+            let most = self.caller.timeouts(Some(first)).queue;
+            if !most.is_zero() && planned.machine.attempts().is_empty() {
+                return self.queue(session, planned, most).await;
             }
-            (Some(_), Wait::Cooling(_)) => {}
-            (None, _) => {
-                let most = self.caller.timeouts(Some(first)).queue;
-                if !most.is_zero() && planned.machine.attempts().is_empty() {
-                    return self.queue(session, planned, most).await;
-                }
+        } else if let Wait::Quota(_) = wait {
+            let taken = planned.machine.left().find_map(|index| {
+                let candidate = &planned.candidates[index];
+                let begun = self.enter(candidate, self.ahead(candidate), now).ok()?;
+                Some((index, begun))
+            });
+            if let Some((index, begun)) = taken {
+                self.avoided(first);
+                planned.machine.prefer(index);
+                return Ok(begun.map(|begun| (index, begun)));
             }
         }
-        true
+        Ok(None)
     }
 
     /// Counts an attempt that a candidate without quota was spared.
@@ -114,11 +127,16 @@ impl Asking<'_> {
     }
 
     /// Waits for the turn of the request at whichever candidate has room first, and puts that before the others.
-    async fn queue(&self, session: &mut Session, planned: &mut Planned, most: Duration) -> bool {
+    async fn queue(
+        &self,
+        session: &mut Session,
+        planned: &mut Planned,
+        most: Duration,
+    ) -> Result<Taken, Gone> {
         let (account, shared) = (&self.caller.key.account, self.shared);
         let supply = self.caller.supply(WAITING);
         let Some(_share) = shared.scarce.queued.take(account, 1, supply) else {
-            return true;
+            return Ok(None);
         };
         let began = clock::now();
         let by = (began + most).min(planned.machine.deadline());
@@ -136,10 +154,18 @@ impl Asking<'_> {
                 (wait.map_or(now, Wait::until), index)
             };
             let Some((until, index)) = planned.machine.left().map(ready).min() else {
-                return true;
+                return Ok(None);
             };
             let candidate = &planned.candidates[index];
             if until <= now {
+                let ahead = match &place {
+                    Some((at, place)) if *at == index => place.ahead(),
+                    _ => self.ahead(candidate),
+                };
+                // Somebody else may have taken it just now.
+                let Ok(begun) = self.enter(candidate, ahead, now) else {
+                    continue;
+                };
                 let own = place.filter(|(at, _)| *at == index);
                 own.into_iter().for_each(|(_, place)| place.go());
                 let label = shared.metrics.label(&candidate.provider);
@@ -147,10 +173,10 @@ impl Asking<'_> {
                     .metrics
                     .quota_waited(label, now.duration_since(began));
                 planned.machine.prefer(index);
-                return true;
+                return Ok(begun.map(|begun| (index, begun)));
             }
             if until > by {
-                return true;
+                return Ok(None);
             }
             if place.is_none() {
                 let need = self.need(candidate);
@@ -158,9 +184,30 @@ impl Asking<'_> {
                 place = Some((index, joined));
             }
             if !waited(session, &planned.gate, until, now).await {
-                return false;
+                return Err(Gone);
             }
         }
+    }
+
+    /// Takes off what the request needs of a candidate, unless that had better be left alone.
+    fn enter(
+        &self,
+        candidate: &Candidate,
+        ahead: Need,
+        now: Instant,
+    ) -> Result<Option<Begun>, Wait> {
+        let health = &self.shared.health;
+        let (account, class) = (&self.caller.key.account, self.class());
+        if let Some(until) = health.cooling(candidate, account, class, now) {
+            return Err(Wait::Cooling(until));
+        }
+        if class == Class::Counting {
+            return Ok(None);
+        }
+        let (key, model) = (&candidate.key.id, &candidate.upstream_model);
+        let needs = || (self.need(candidate), ahead);
+        let entered = health.headroom.enter(key, model, needs, now);
+        entered.map(Some).map_err(Wait::Quota)
     }
 
     fn wait_behind(&self, candidate: &Candidate, ahead: Need, now: Instant) -> Option<Wait> {

@@ -99,8 +99,22 @@ fn what_is_used_comes_back_evenly_or_at_once() {
     key.learn(&first, &after_first, now);
     assert_eq!(key.left(Unit::Tokens, now), 200);
     let after_second = says(Unit::Tokens, 1000, 150, 849 * EACH, Refill::Steadily);
-    key.learn(&second, &after_second, now + SECOND);
-    assert_eq!(key.left(Unit::Tokens, now + SECOND), 166, "a second's more");
+    key.learn(&second, &after_second, now + 2 * SECOND);
+    let left = key.left(Unit::Tokens, now + 2 * SECOND);
+    assert_eq!(
+        left, 166,
+        "a second's more: it may have been counted a second late"
+    );
+
+    // One that began just before another, and is not answered, may have been overtaken by it.
+    let later = now + 3 * SECOND;
+    let slow = key.begin(need(50, 0), later);
+    let quick = key.begin(need(10, 0), later + EACH / 6);
+    let after_quick = says(Unit::Tokens, 1000, 150, 849 * EACH, Refill::Steadily);
+    key.learn(&quick, &after_quick, later + EACH);
+    assert_eq!(key.left(Unit::Tokens, later + EACH), 100);
+    key.learn(&slow, &after_quick, later + EACH);
+    assert_eq!(key.left(Unit::Tokens, later + EACH), 100, "an older answer");
 
     let key = Key::new();
     let window = says(Unit::Requests, 20, 1, 10 * SECOND, Refill::AtOnce);
