@@ -10,12 +10,13 @@ use self::upgrade::Upgrade;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::traces::{self, Traces};
 use crate::metrics::{Metrics, process_log};
-use crate::proxy::{Drain, Notices, Peers, Publisher, Room, Scarce, Shared};
+use crate::proxy::{Drain, Notices, Peers, Publisher, Retries, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults, WatchedFiles};
 use tollgate_control::Control;
 use tollgate_failover::Health;
 use tollgate_ledger::events::EventIds;
+use tollgate_store::Claims;
 
 pub mod admin;
 pub mod alerts;
@@ -121,6 +122,7 @@ fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
         teller: others.map(|_| teller),
         room: Room::open(config.proxy.threads.div_ceil(2))
             .map_err(system("cannot start a thread"))?,
+        retries: Arc::new(Retries::new(database.as_ref().map(Claims::on))),
         scarce: Scarce::default(),
         crowd: Arc::default(),
         event_ids: Arc::new(EventIds::new(random::bits64())),

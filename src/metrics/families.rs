@@ -54,6 +54,7 @@ pub(super) struct Families {
     pub abandoned: IntCounterVec,
     pub read_on: IntGauge,
     pub websockets: IntGauge,
+    pub answered_again: IntCounterVec,
     pub cool_downs: IntCounterVec,
     pub keys_cooling: IntGaugeVec,
     pub breaker: IntGaugeVec,
@@ -190,6 +191,11 @@ impl Families {
                 "Answers that are read on for their usage, since their client has left.",
             )?,
             websockets: make.gauge("websockets_open", "Open WebSocket connections.")?,
+            answered_again: make.counters(
+                "answered_again_total",
+                "Requests that got another request's answer and were not charged: one under way (joined), or one that is kept (replayed).",
+                &["how"],
+            )?,
             cool_downs: make.counters(
                 "key_cool_downs_total",
                 "Times a provider key began to cool down.",

@@ -196,6 +196,11 @@ impl Metrics {
         self.families.abandoned.with_label_values(&[ended]).inc();
     }
 
+    /// Counts a request that got another one's answer; `how` is a label from a fixed set.
+    pub fn answered_again(&self, how: &'static str) {
+        self.families.answered_again.with_label_values(&[how]).inc();
+    }
+
     /// Counts headers of a request that its provider is not sent.
     pub fn headers_left_out(&self, count: u64) {
         self.families.headers_left_out.inc_by(count);

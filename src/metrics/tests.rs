@@ -220,6 +220,7 @@ fn the_rest_of_the_table() {
     spans.sent.inc_by(5);
     spans.dropped.with_label_values(&["queue_full"]).inc_by(2);
     metrics.abandoned("usage");
+    metrics.answered_again("joined");
     metrics.clock("machine", 34_560_000, 1);
     metrics.clock("redis", -120, 0);
     metrics.store_read(1_700_000_000_999);
@@ -291,6 +292,7 @@ fn the_rest_of_the_table() {
             2.0,
         ),
         (r#"tollgate_abandoned_answers_total{ended="usage"}"#, 1.0),
+        (r#"tollgate_answered_again_total{how="joined"}"#, 1.0),
         (
             concat!(
                 "tollgate_build_info{version=\"",

@@ -14,6 +14,7 @@ use super::connection::Busy;
 use super::context::{Caller, Context, Planned};
 use super::gate::{Gate, Limits};
 use super::opening::Opening;
+use super::retries::Turn;
 use super::shared::Shared;
 use super::shares::Share;
 use super::{count, names, session};
@@ -128,6 +129,7 @@ pub fn start(
     ctx: &mut Context,
     candidates: Vec<Candidate>,
     bill: Bill,
+    turn: Option<Turn>,
     in_flight: InFlight,
 ) {
     let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
@@ -166,7 +168,7 @@ pub fn start(
         grace: caller.snapshot.config.ledger.usage_grace,
         metrics: shared.metrics.clone(),
     };
-    let unwrap = session::wrap(place, bytes, gate.clone(), opening, closing, patience);
+    let unwrap = session::wrap(place, bytes, gate.clone(), opening, closing, turn, patience);
     ctx.answered.overhead = now.duration_since(received.at);
     ctx.planned = Some(Planned {
         machine: Machine::new(&candidates, ctx.started, timeouts.total)

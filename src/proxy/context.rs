@@ -224,6 +224,8 @@ pub struct Answered {
     pub overhead: Duration,
     /// Whether the client left before the end.
     pub client_gone: bool,
+    /// Whose answer it got, if another request's: `joined` or `replayed`.
+    pub idempotency: Option<&'static str>,
 }
 
 impl Context {

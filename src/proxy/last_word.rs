@@ -31,7 +31,7 @@ pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> F
         return over(CLIENT_CLOSED_REQUEST);
     };
     if let Some(unwrap) = planned.unwrap.take() {
-        unwrap.restore(&mut session.downstream_session);
+        ctx.answered.client_gone |= unwrap.restore(&mut session.downstream_session);
     }
     // Pingora gives up the connection after a failure; the client shall know.
     session.set_keepalive(None);
@@ -40,7 +40,7 @@ pub async fn say(shared: &Shared, session: &mut Session, ctx: &mut Context) -> F
     }
     let (phase, fault) = (planned.gate.phase(), planned.gate.fault());
     if planned.gate.is_delivered() {
-        if fault != Some(Fault::ClientGone) {
+        if fault != Some(Fault::ClientGone) && !ctx.answered.client_gone {
             // Whatever became of the provider's connection: the answer has come to its end.
             drop(end(session).await);
         }
@@ -277,7 +277,7 @@ async fn write_pending(session: &mut Session) -> pingora_error::Result<()> {
 }
 
 /// After the client got `200`: an error event in its dialect, unless it was sent already (`told`), and no clean end.
-async fn say_in_stream(
+pub async fn say_in_stream(
     session: &mut Session,
     ctx: &mut Context,
     error: &GatewayError,

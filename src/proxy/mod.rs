@@ -45,6 +45,7 @@ mod record;
 mod refusals;
 mod reply;
 mod resolver;
+mod retries;
 mod route;
 mod session;
 mod settle;
@@ -77,6 +78,7 @@ pub use explain::explain;
 pub use notices::Notices;
 pub use peers::Peers;
 pub use quota::TOLD_FOR;
+pub use retries::Retries;
 pub use shared::Shared;
 pub use shares::Scarce;
 

@@ -7,6 +7,8 @@ use http::HeaderName;
 pub static API_KEY: HeaderName = HeaderName::from_static("api-key");
 /// Which version of Anthropic's API is meant.
 pub static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// What a client names a request by, to send it again.
+pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Where Anthropic's SDKs read the request's id.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Where the time went.
@@ -15,6 +17,8 @@ pub static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The request's id.
 pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How often an SDK has sent a request before.
+pub static X_STAINLESS_RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 /// How many attempts were made.
 pub static X_TOLLGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 /// When a client wants its answer to begin to leave: `first` or `whole`.
@@ -25,6 +29,8 @@ pub static X_TOLLGATE_COST: HeaderName = HeaderName::from_static("x-tollgate-cos
 pub static X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
 /// Whether a client declines failover.
 pub static X_TOLLGATE_FAILOVER: HeaderName = HeaderName::from_static("x-tollgate-failover");
+/// Whose answer it is: another request's that is under way (`joined`), or was (`replayed`).
+pub static X_TOLLGATE_IDEMPOTENCY: HeaderName = HeaderName::from_static("x-tollgate-idempotency");
 /// What a client calls the conversation, so that its turns meet their prompt cache.
 pub static X_TOLLGATE_SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
 /// After which refusal a client wants no other model: `content_filter` or `none`.

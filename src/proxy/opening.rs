@@ -10,6 +10,9 @@ use pingora_http::ResponseHeader;
 use super::{cors, names};
 use tollgate_wire::Dialect;
 
+/// A comment that no client shows; it keeps idle connections alive.
+pub const COMMENT: &[u8] = b": keep-alive\n\n";
+
 /// Returns the headers that carry the request's id; Anthropic's SDKs read theirs from one of another name.
 pub fn id_headers(dialect: Dialect) -> impl Iterator<Item = &'static HeaderName> {
     let second = (dialect == Dialect::Anthropic).then_some(&names::REQUEST_ID);

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use pingora_error::Result;
+use pingora_error::{Error, Result};
 use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::local::Destination;
+use super::retries::Begun;
 use super::shared::Shared;
 use super::shares::{COUNT_EVERY, COUNTS};
 use super::websocket::kept;
 use super::{
-    admit, authenticate, body, conversation, cors, credits, local, names, reply, route, tags,
+    admit, authenticate, body, conversation, cors, credits, local, names, reply, retries, route,
+    tags,
 };
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
@@ -53,6 +55,7 @@ pub async fn request(
     match walk(shared, snapshot, session, ctx).await {
         Ok(Walked::Planned) => Ok(false),
         Ok(Walked::Answered) => Ok(true),
+        Ok(Walked::Broken(error)) => Err(error),
         Err(refusal) => {
             reply::refusal(session, ctx, &refusal).await?;
             Ok(true)
@@ -63,6 +66,8 @@ pub async fn request(
 enum Walked {
     Planned,
     Answered,
+    /// What was begun cannot be ended.
+    Broken(Box<Error>),
 }
 
 async fn walk(
@@ -116,10 +121,18 @@ async fn walk(
     }
     let bytes = body::read(shared, session, caller, &mut ctx.has).await?;
     let parsed = body::parse(&caller.aside, endpoint, bytes).await?;
-    let received = &*ctx.received.insert(Received {
+    ctx.received = Some(Received {
         body: parsed,
         at: clock::now(),
     });
+    let turn = match retries::begin(shared, session, ctx).await? {
+        Begun::Runs(turn) => turn,
+        Begun::Answered => return Ok(Walked::Answered),
+        Begun::Broken(error) => return Ok(Walked::Broken(error)),
+    };
+    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
+        return Err(GatewayError::internal());
+    };
 
     let (key, body) = (&caller.key, &received.body);
     let mut planned = match route::plan(shared, session.req_header(), caller, body) {
@@ -146,7 +159,7 @@ async fn walk(
         bill.abandon();
         return Err(refusal);
     }
-    admit::start(shared, session, ctx, planned, bill, in_flight);
+    admit::start(shared, session, ctx, planned, bill, turn, in_flight);
     Ok(Walked::Planned)
 }
 

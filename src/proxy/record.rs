@@ -191,6 +191,7 @@ impl Record<'_> {
             total,
             client_ip: address.map(|address| address.ip()),
             client_gone: ctx.answered.client_gone,
+            idempotency: ctx.answered.idempotency,
         });
     }
 

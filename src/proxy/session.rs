@@ -3,17 +3,16 @@
 //! - replays the whole request body to every attempt (Pingora's own replay buffer ends at 64 KiB),
 //! - holds an answer back until it commits, and drops it when the attempt fails,
 //! - watches the clock while an attempt is under way, and ends the attempt when its time is up,
-//! - reads an answer on for its usage when its client has left.
+//! - goes on when its client has left: for whoever asks for the same again, or for the answer's usage.
 //!
 //! What to hold, drop and end is decided in [`Gate`]; this file only carries it out. The real
 //! session goes back to its place ([`Slot`]) when the wrapper is dropped, or keep-alive is lost.
 
 mod left;
+mod watch;
 mod writes;
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -26,16 +25,18 @@ use pingora_core::protocols::http::custom::CustomMessageWrite;
 use pingora_core::protocols::http::custom::server::Session as CustomSession;
 use pingora_core::protocols::http::{HttpTask, ServerSession};
 use pingora_core::protocols::l4::socket::SocketAddr;
-use pingora_error::{Error, ErrorType, Result};
+use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::closing::Closing;
 use super::gate::{Gate, Pass, Tick, ended_by_gateway};
 use super::names;
 use super::opening::Opening;
+use super::retries::Turn;
 use super::timer::Timer;
 use left::Left;
 use tollgate_base::clock;
+use watch::Watched;
 
 /// What would come or leave beside HTTP.
 pub(in crate::proxy) type MessageReader =
@@ -64,32 +65,35 @@ macro_rules! no_custom_messages {
 }
 pub(in crate::proxy) use no_custom_messages;
 
-/// Where the real session waits after the wrapper is gone.
-type Slot = Arc<Mutex<Option<ServerSession>>>;
+/// Where the real session waits after the wrapper is gone, and whether its client had left.
+type Slot = Arc<Mutex<Option<(ServerSession, bool)>>>;
 
 /// Gives the client's session back to Pingora; kept in the request's context.
 pub struct Unwrap(Slot);
 
 impl Unwrap {
-    /// Puts the real session back in its place. Without effect the second time.
-    pub fn restore(self, place: &mut ServerSession) {
+    /// Puts the real session back in its place. Returns whether its client had left.
+    pub fn restore(self, place: &mut ServerSession) -> bool {
         *place = nobody();
-        if let Some(real) = self.0.lock().take() {
-            *place = real;
-        }
+        let Some((real, has_left)) = self.0.lock().take() else {
+            return false;
+        };
+        *place = real;
+        has_left
     }
 }
 
 /// Puts the wrapper around the client's session.
 ///
 /// `opening` is the head for a client that has waited long enough to be given one before any
-/// candidate has answered.
+/// candidate has answered; `turn` is for requests that may be sent again.
 pub fn wrap(
     place: &mut ServerSession,
     body: Bytes,
     gate: Arc<Gate>,
     opening: Opening,
     closing: Closing,
+    turn: Option<Turn>,
     patience: Duration,
 ) -> Unwrap {
     let slot: Slot = Arc::default();
@@ -103,10 +107,14 @@ pub fn wrap(
         gate,
         opening,
         closing,
+        turn,
         patience,
         unread_by: None,
         comment_cut: false,
+        deserted: None,
         left: None,
+        has_left: false,
+        hung_up: false,
         timer: Timer::default(),
         slot: slot.clone(),
     };
@@ -125,14 +133,22 @@ struct HeldSession {
     opening: Opening,
     /// Settles the request before its last byte leaves.
     closing: Closing,
+    /// Records the answer for those that ask for it again.
+    turn: Option<Turn>,
     /// How long the client may leave an answer unread.
     patience: Duration,
     /// Until when the client must have read the write that is under way.
     unread_by: Option<Instant>,
     /// A comment to an HTTP/2 client was begun and not finished.
     comment_cut: bool,
+    /// The client has left, as this says, and its answer goes on for those that ask for it again.
+    deserted: Option<Box<Error>>,
     /// The client has left, and its answer is read on.
     left: Option<Left>,
+    /// The client has left.
+    has_left: bool,
+    /// Its connection, or its stream, was closed on this side, too.
+    hung_up: bool,
     timer: Timer,
     slot: Slot,
 }
@@ -140,72 +156,8 @@ struct HeldSession {
 impl Drop for HeldSession {
     fn drop(&mut self) {
         let real = std::mem::replace(&mut self.real, nobody());
-        *self.slot.lock() = Some(real);
+        *self.slot.lock() = Some((real, self.has_left));
     }
-}
-
-impl HeldSession {
-    /// Sleeps until the gate has something to decide; says what.
-    async fn next_tick(timer: &mut Timer, gate: &Gate) -> Tick {
-        loop {
-            let now = clock::now();
-            match gate.tick(now) {
-                Tick::Wait => {}
-                other => return other,
-            }
-            timer.sleep(now, gate.wake_at(now)).await;
-        }
-    }
-
-    /// Waits until the attempt has to end, or the client leaves, and writes comments meanwhile.
-    async fn watch(&mut self) -> Watched {
-        if self.gate.is_corked() {
-            once_more().await;
-            self.gate.uncork();
-        }
-        let mut due = Tick::Wait;
-        loop {
-            match self.tell(due).await {
-                Ok(Tick::Expire) if self.gate.tick(clock::now()) == Tick::Expire => {
-                    return Watched::Expired;
-                }
-                Ok(_) => {}
-                Err(error) => return Watched::Left(error),
-            }
-            due = tokio::select! {
-                biased;
-                gone = self.real.read_body_or_idle(true) => {
-                    let more = |_| Error::explain(ErrorType::ConnectionClosed, "the client sent more than its request");
-                    return Watched::Left(gone.map_or_else(|error| error, more));
-                }
-                tick = Self::next_tick(&mut self.timer, &self.gate) => tick,
-            };
-            if due == Tick::Expire {
-                return Watched::Expired;
-            }
-        }
-    }
-}
-
-/// Lets what runs beside this in the same task go first: there the request is written, head and body, in one go.
-async fn once_more() {
-    let mut waited = false;
-    poll_fn(|task| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
-        }
-        task.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// What a wait ended with.
-enum Watched {
-    /// The attempt's time, or the process's.
-    Expired,
-    /// The client is gone.
-    Left(Box<Error>),
 }
 
 #[async_trait]
@@ -237,7 +189,7 @@ impl CustomSession for HeldSession {
     }
 
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        if self.left.is_none() {
+        while self.left.is_none() {
             match self.watch().await {
                 Watched::Expired => return Err(ended_by_gateway()),
                 Watched::Left(error) => self.leave(error)?,
@@ -255,6 +207,15 @@ impl CustomSession for HeldSession {
         if let Pass::Translate(translation) = pass {
             let translated = Box::pin(self.closing.translate(translation)).await;
             pass = self.gate.translated(translated, clock::now());
+        }
+        let is_last = matches!(pass, Pass::Last(_));
+        if let Some(turn) = &mut self.turn
+            && let Pass::Last(tasks) | Pass::Write(tasks) = &pass
+            && self.gate.is_complete()
+            && let Some(keeping) = turn.keep(tasks)
+        {
+            // Before it is paid: whoever pays gets it, if not now, then again.
+            Box::pin(keeping).await;
         }
         let (tasks, goes_on) = match pass {
             Pass::Hold | Pass::Translate(_) => return Ok(false),
@@ -277,6 +238,9 @@ impl CustomSession for HeldSession {
         let written = self.write(tasks).await;
         if written.is_ok() && !fails && self.gate.is_complete() {
             self.gate.deliver();
+        }
+        if is_last && let Some(error) = self.deserted.take() {
+            return Err(error);
         }
         match written {
             Ok(_) if !goes_on => Err(ended_by_gateway()),

@@ -27,7 +27,7 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
         .as_mut()
         .and_then(|planned| planned.unwrap.take())
     {
-        unwrap.restore(&mut session.downstream_session);
+        ctx.answered.client_gone |= unwrap.restore(&mut session.downstream_session);
     }
     conclude_last(shared, ctx, now);
     let (settled, cost) = settle(ctx).await;

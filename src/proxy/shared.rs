@@ -11,6 +11,7 @@ use super::cooldowns::{Published, Publisher};
 use super::drain::Drain;
 use super::notices::Notices;
 use super::peers::Peers;
+use super::retries::Retries;
 use super::shares::Scarce;
 use crate::metrics::Metrics;
 use crate::metrics::access_log::AccessLog;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub teller: Option<Publisher>,
     /// Where work is done that keeps a core busy.
     pub room: Arc<Room>,
+    /// Requests that may be sent again.
+    pub retries: Arc<Retries>,
     /// What accounts share.
     pub scarce: Scarce,
     /// Clients' connections, where there may be only so many.
@@ -174,6 +177,7 @@ mod tests {
             publisher: Some(publisher),
             teller: None,
             room: Room::open(1).expect("the system has threads"),
+            retries: Arc::new(Retries::new(None)),
             scarce: Scarce::default(),
             crowd: Arc::default(),
             event_ids: Arc::new(EventIds::new(1)),

@@ -29,5 +29,6 @@ mod operations;
 mod policy;
 mod quota;
 mod reconcile;
+mod retries;
 mod sessions;
 mod websocket;

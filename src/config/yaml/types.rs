@@ -22,10 +22,10 @@ pub(crate) use admin::Admin;
 pub use admin::{ApiKey, Quotas};
 pub(crate) use alerts::{AlertChannel, AlertEmail, AlertWebhook, Alerts};
 pub use alerts::{AlertEvent, SmtpSecurity};
-pub use bounds::{Retry, Timeouts};
+pub use bounds::{KeptAnswers, Retry, Timeouts};
 pub use callers::{
-    Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, KeySelection, Router,
-    Rule, SharedBudget, Step, StepKeys, StopOn,
+    Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, Idempotency, KeySelection,
+    Router, Rule, SharedBudget, Step, StepKeys, StopOn,
 };
 pub use feeds::{PriceFeed, PriceFeeds, PriceFormat};
 pub(crate) use ledger::BankKind;
@@ -66,6 +66,8 @@ pub struct File {
     pub cache_hints: Option<bool>,
     /// Whether a candidate is tried again.
     pub retry: Retry,
+    /// How much is kept of the answers that configurations' `idempotency.store` allows to be kept.
+    pub kept_answers: KeptAnswers,
     /// What is written about each request.
     pub log: Log,
     /// What is exported to tracing backends of each request.

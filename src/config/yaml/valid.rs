@@ -17,6 +17,7 @@ use crate::DEFAULT_ACCOUNT;
 use crate::catalog::Catalog;
 use crate::secrets::Keyring;
 use tollgate_ledger::bank::NewGrant;
+use tollgate_store::Bounds;
 
 mod admin;
 mod alerts;
@@ -54,6 +55,8 @@ pub struct Config {
     pub cache_hints: bool,
     /// Whether a candidate is tried again.
     pub retry: Retry,
+    /// How much is kept of the answers to requests with an idempotency key, of each account.
+    pub kept_answers: Bounds,
     /// Where a line about each request goes.
     pub log: AccessLog,
     /// Where traces are sent, and of which requests; `None` is of none.
@@ -108,6 +111,10 @@ impl Config {
             ("admin.api_keys", opens && !new_admin.api_keys.is_empty()),
             ("admin.oidc", opens && new_admin.oidc.is_some()),
             ("alerts.channels", opens && !new.alerts.channels.is_empty()),
+            (
+                "configurations.idempotency.store",
+                opens && new.keeps_answers(),
+            ),
             ("log.access", self.log != new.log),
             ("telemetry.traces", self.traces != new.traces),
             ("demo.listen", self.demo != new.demo),
@@ -118,11 +125,17 @@ impl Config {
         .collect()
     }
 
-    /// Returns whether a store is needed: for credits, to manage resources at run time with the admin API, or to know which
-    /// alerts were sent.
+    /// Returns whether a store is needed: for credits, to manage resources at run time with the admin API, to know which
+    /// alerts were sent, or to keep answers.
     pub fn needs_store(&self) -> bool {
         let is_managed = !self.admin.api_keys.is_empty() || self.admin.oidc.is_some();
-        self.ledger.credits != Credits::Off || is_managed || !self.alerts.channels.is_empty()
+        let keeps = !self.alerts.channels.is_empty() || self.keeps_answers();
+        self.ledger.credits != Credits::Off || is_managed || keeps
+    }
+
+    fn keeps_answers(&self) -> bool {
+        let mut all = self.configurations.iter();
+        all.any(|configuration| configuration.idempotency.store.is_some())
     }
 }
 

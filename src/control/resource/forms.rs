@@ -38,6 +38,8 @@ forms! {
         commit: Option<Open<Commit>>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         stop_on: Vec<Open<StopOn>>,
+        #[serde(skip_serializing_if = "Idempotency::says_nothing")]
+        idempotency: Idempotency,
         timeouts: Timeouts,
         limits: Limits,
     }
@@ -74,6 +76,12 @@ forms! {
     Retry = types::Retry {
         same: Option<u32>,
         most: Option<Span>,
+    }
+
+    /// Which requests that are sent again are answered again.
+    Idempotency = types::Idempotency {
+        store: Option<Span>,
+        join_retries: Option<bool>,
     }
 
     /// How long things may take.
@@ -229,6 +237,12 @@ impl Configuration {
 impl Retry {
     fn says_nothing(&self) -> bool {
         *self == Retry::default()
+    }
+}
+
+impl Idempotency {
+    fn says_nothing(&self) -> bool {
+        *self == Idempotency::default()
     }
 }
 

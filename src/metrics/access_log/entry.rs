@@ -61,6 +61,8 @@ pub struct Entry<'a> {
     pub client_ip: Option<IpAddr>,
     /// Whether the client left before the answer was over; left out if not.
     pub client_gone: bool,
+    /// Whose answer the client got, if another request's: `joined` or `replayed`.
+    pub idempotency: Option<&'static str>,
 }
 
 /// One attempt of a request.
@@ -140,6 +142,7 @@ impl Entry<'_> {
         if self.client_gone {
             line.raw(r#","client_gone":true"#);
         }
+        line.some(r#","idempotency":"#, self.idempotency);
         line.raw("}");
     }
 }

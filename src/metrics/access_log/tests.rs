@@ -44,6 +44,7 @@ fn entry<'a>(model: &'a str, attempts: &'a [Attempt<'a>]) -> Entry<'a> {
         total: Duration::from_millis(250),
         client_ip: Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
         client_gone: false,
+        idempotency: None,
     }
 }
 
@@ -98,12 +99,14 @@ fn what_is_not_known_is_left_out() {
         to_commit: None,
         client_ip: None,
         client_gone: true,
+        idempotency: Some("joined"),
         error: Some("ERR_TOLLGATE_27007"),
         ..entry("", &[])
     };
     let line = written(&nothing);
     assert!(!line.contains("null"), "{line}");
     assert!(line.contains(r#""client_gone":true"#), "{line}");
+    assert!(line.ends_with(r#","idempotency":"joined"}"#), "{line}");
 }
 
 #[test]
@@ -299,6 +302,7 @@ proptest! {
             total: Duration::from_millis(sample.millis.1),
             client_ip: sample.ip,
             client_gone,
+            idempotency: None,
         });
         prop_assert!(!line.contains(['\n', '\r']), "one line: {line}");
         let back: serde_json::Value = serde_json::from_str(&line).expect(&line);

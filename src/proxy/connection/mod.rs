@@ -234,5 +234,6 @@ async fn refuse(shared: &Shared, connection: &mut Connection, refused: &Refused)
         total: std::time::Duration::ZERO,
         client_ip: address.and_then(|address| Some(address.as_inet()?.ip())),
         client_gone: !told,
+        idempotency: None,
     });
 }

@@ -10,6 +10,7 @@ use pingora_error::{Error, Result};
 use super::HeldSession;
 use crate::metrics::ReadOn;
 use crate::proxy::gate::{Ended, Gate};
+use crate::proxy::retries::Turn;
 use crate::proxy::timer::Timer;
 use tollgate_base::clock;
 
@@ -20,24 +21,31 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Left {
     /// What Pingora will hear.
     error: Box<Error>,
-    /// Whether its connection, or its stream, was closed on this side, too.
-    closed: bool,
     /// Its answer's place among those that are read on.
     _place: ReadOn,
 }
 
 impl HeldSession {
-    /// The client has left, as `error` says.
+    /// The client has left, as `error` says; or nobody asks for its answer again.
     ///
     /// # Errors
-    /// The same error, if its answer is not read on.
+    /// What the client left with, if its answer is not read on.
     pub(super) fn leave(&mut self, error: Box<Error>) -> Result<()> {
+        self.has_left = true;
+        let error = match self.deserted.take() {
+            Some(first) => first,
+            None if self.turn.as_ref().is_some_and(Turn::desert) => {
+                self.deserted = Some(error);
+                return Ok(());
+            }
+            None => error,
+        };
+        self.turn = None;
         let Some(place) = self.closing.left(&self.gate) else {
             return Err(error);
         };
         self.left = Some(Left {
             error,
-            closed: false,
             _place: place,
         });
         Ok(())
@@ -60,15 +68,18 @@ impl HeldSession {
 
     /// Waits while the answer is read on; may be dropped and called again.
     pub(super) async fn wait_for_usage(&mut self) -> Result<Option<Bytes>> {
-        if let Some(left) = &mut self.left
-            && !std::mem::replace(&mut left.closed, true)
-        {
-            // A client that merely does not read, or has closed its half only, must not wait for more.
+        self.hang_up().await;
+        let ended = Self::next_end(&mut self.timer, &self.gate).await;
+        Err(self.over(ended))
+    }
+
+    /// Closes the connection of a client that has left: one that merely does not read, or has closed its half only, must
+    /// not wait for more.
+    pub(super) async fn hang_up(&mut self) {
+        if !std::mem::replace(&mut self.hung_up, true) {
             let closed = pingora_timeout::timeout(GOODBYE, self.real.shutdown()).await;
             drop(closed);
         }
-        let ended = Self::next_end(&mut self.timer, &self.gate).await;
-        Err(self.over(ended))
     }
 
     /// Sleeps until the answer has been read on for long enough; says why.

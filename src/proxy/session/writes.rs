@@ -10,10 +10,8 @@ use pingora_timeout::Elapsed;
 
 use super::HeldSession;
 use crate::proxy::gate::Tick;
+use crate::proxy::opening::COMMENT;
 use tollgate_base::clock;
-
-/// A comment that no client shows; it keeps idle connections alive.
-const COMMENT: &[u8] = b": keep-alive\n\n";
 
 impl HeldSession {
     /// Writes that may be dropped half-way and are then continued by [`Self::settle_writes`].
@@ -65,6 +63,17 @@ impl HeldSession {
 
     /// Writes tasks of the answer.
     pub(super) async fn write(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        if let Some(turn) = &self.turn {
+            turn.record(&tasks);
+            let fails = matches!(tasks.last(), Some(HttpTask::Failed(_)));
+            // Before its end leaves: whoever has it may ask again at once.
+            if !fails && self.gate.is_complete() {
+                turn.finish();
+            }
+        }
+        if self.deserted.is_some() {
+            return Ok(false);
+        }
         let left = self.begin_write();
         let write = async {
             self.settle_writes().await?;
@@ -80,6 +89,14 @@ impl HeldSession {
     pub(super) async fn tell(&mut self, due: Tick) -> Result<Tick> {
         if due == Tick::Wait && self.unread_by.is_none() {
             return Ok(due);
+        }
+        match (&self.turn, &due) {
+            (Some(turn), Tick::Open) => turn.opened(&self.opening.head()?),
+            (Some(turn), Tick::Comment) => turn.commented(),
+            _ => {}
+        }
+        if self.deserted.is_some() {
+            return Ok(Tick::Wait);
         }
         let left = self.begin_write();
         let now = clock::now();

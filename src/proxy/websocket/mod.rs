@@ -147,7 +147,7 @@ fn turn_head(request: &Request) -> pingora_error::Result<RequestHeader> {
     Ok(head)
 }
 
-/// Whether a header is about the connection, or about a body that the handshake did not have.
+/// Whether a header is about the connection or the handshake alone, or about a body that the handshake did not have.
 fn is_connections(name: &str) -> bool {
     matches!(
         name,
@@ -158,7 +158,9 @@ fn is_connections(name: &str) -> bool {
             | "trailer"
             | "transfer-encoding"
             | "expect"
+            | "idempotency-key"
             | "x-request-id"
+            | "x-stainless-retry-count"
     ) || name.starts_with("sec-websocket-")
         || name.starts_with("content-")
 }
@@ -237,6 +239,7 @@ pub async fn serve<A: HttpServerApp + Send + Sync + 'static>(
         total: clock::now().saturating_duration_since(began),
         client_ip,
         client_gone: !greeted,
+        idempotency: None,
     });
 }
 
@@ -257,7 +260,7 @@ mod tests {
     fn a_turn_has_the_handshake_s_head_less_what_is_about_the_connection() {
         let head = head_of(
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Extensions: e\r\n\
-             Content-Length: 0\r\nExpect: 100-continue\r\nX-Request-Id: r\r\nAuthorization: Bearer t\r\nSession-Id: s\r\n\
+             Content-Length: 0\r\nExpect: 100-continue\r\nX-Request-Id: r\r\nIdempotency-Key: k\r\nAuthorization: Bearer t\r\nSession-Id: s\r\n\
              OpenAI-Beta: responses_websockets=2026-02-06, other=v1\r\n",
         );
         assert_eq!(

@@ -49,6 +49,10 @@ pub enum Code {
     Malformed,
     /// The request's target is too long.
     TargetTooLong,
+    /// What the idempotency key stands for is under way, or cannot be answered again.
+    IdempotencyInUse,
+    /// The idempotency key stands for another request.
+    IdempotencyReused,
     /// As many requests as the gateway accepts at once are under way.
     Overloaded,
     /// The gateway is shutting down.
@@ -70,7 +74,7 @@ struct Row(&'static str, StatusCode, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Code; 29] = [
+    pub const ALL: [Code; 31] = [
         Code::Unreachable,
         Code::InvalidBody,
         Code::ProviderKeyMissing,
@@ -93,6 +97,8 @@ impl Code {
         Code::RequestTimeout,
         Code::Malformed,
         Code::TargetTooLong,
+        Code::IdempotencyInUse,
+        Code::IdempotencyReused,
         Code::Overloaded,
         Code::ShuttingDown,
         Code::StreamBroken,
@@ -130,6 +136,8 @@ impl Code {
             Code::RequestTimeout      => Row("ERR_TOLLGATE_3825", S::REQUEST_TIMEOUT, "invalid_request_error", "timeout_error"),
             Code::Malformed           => Row("ERR_TOLLGATE_3826", S::BAD_REQUEST, "invalid_request_error", "invalid_request_error"),
             Code::TargetTooLong       => Row("ERR_TOLLGATE_3827", S::URI_TOO_LONG, "invalid_request_error", "invalid_request_error"),
+            Code::IdempotencyInUse    => Row("ERR_TOLLGATE_3828", S::CONFLICT, "invalid_request_error", "invalid_request_error"),
+            Code::IdempotencyReused   => Row("ERR_TOLLGATE_3829", S::UNPROCESSABLE_ENTITY, "invalid_request_error", "invalid_request_error"),
             Code::Overloaded          => Row("ERR_TOLLGATE_3830", S::SERVICE_UNAVAILABLE, "server_error", "overloaded_error"),
             Code::ShuttingDown        => Row("ERR_TOLLGATE_3831", S::SERVICE_UNAVAILABLE, "server_error", "overloaded_error"),
             Code::StreamBroken        => Row("ERR_TOLLGATE_3832", S::BAD_GATEWAY, "server_error", "api_error"),

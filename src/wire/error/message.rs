@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod credits;
 mod http;
+mod idempotency;
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;

@@ -235,3 +235,30 @@ fn editors_take_what_is_taken_here() {
         );
     }
 }
+
+#[test]
+fn answers_are_kept_sealed_and_within_bounds() {
+    let yaml = |store: &str, kept: &str| {
+        Files::one(&format!(
+            "configurations: [{{ id: c, idempotency: {{ store: {store} }} }}]\nkept_answers: {{ {kept} }}"
+        ))
+    };
+    let good = yaml("24h", "most: 5, max_bytes: 16MiB").load_with(&super::everything);
+    let config = good.unwrap();
+    assert_eq!(
+        (config.kept_answers.names, config.kept_answers.bytes),
+        (5, 16 << 20)
+    );
+    assert!(config.needs_store());
+    for (store, kept, message) in [
+        ("0s", "", "must be more than 0"),
+        ("31d", "", "more than 30d"),
+        ("1h", "most: 0", "must be 1 to 1000000"),
+        ("1h", "max_bytes: 1MiB", "must be at least 16MiB"),
+    ] {
+        let faults = yaml(store, kept).load_with(&super::everything).unwrap_err();
+        assert!(faults.to_string().contains(message), "{faults}");
+    }
+    let faults = yaml("1h", "").load_with(&super::nothing).unwrap_err();
+    assert!(faults.to_string().contains("no master key"), "{faults}");
+}

@@ -7,6 +7,7 @@ mod admin;
 mod alerts;
 mod callers;
 mod feeds;
+mod idempotency;
 mod ledger;
 mod limits;
 mod listeners;
@@ -265,6 +266,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     }
     checker.configurations(&file.configurations, &file.providers, &providers);
     checker.budgets(&file.budgets, &account_ids);
+    let kept_answers = checker.kept_answers(&file, &secrets);
     let access_keys = checker.access_keys(&file, &account_ids);
     if ledger.credits == types::Credits::Off {
         checker.nothing_is_counted(&file);
@@ -297,6 +299,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         key_selection: file.key_selection.unwrap_or_default(),
         cache_hints: file.cache_hints.unwrap_or(true),
         retry: Retry::default().with(&file.retry),
+        kept_answers,
         ledger,
         accounts,
         providers: file.providers,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::TimeoutOverrides;
-use crate::yaml::units::Span;
+use crate::yaml::units::{ByteSize, Span};
 
 /// How long things may take. The most specific wins: configuration, then model, then provider, then global.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +37,16 @@ pub struct Retry {
     pub same: Option<u32>,
     /// The longest `Retry-After` that is waited for, at most 30s. Default 3s.
     pub most: Option<Span>,
+}
+
+/// How much of the answers to requests with an `Idempotency-Key` is kept of each account; the oldest go first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeptAnswers {
+    /// How many, 1 to 1000000. Default 10000.
+    pub most: Option<u64>,
+    /// How large all of them are, sealed, at least 16MiB. Default 256MiB.
+    pub max_bytes: Option<ByteSize>,
 }
 
 impl Retry {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Limits, RateLimits, Retry, Timeouts};
 use crate::yaml::expiry::Expiry;
-use crate::yaml::units::Usd;
+use crate::yaml::units::{Span, Usd};
 
 /// Who owns keys and credits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -104,10 +104,31 @@ pub struct Configuration {
     /// After which refusals no other model is tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop_on: Vec<StopOn>,
+    /// Which requests that are sent again are answered again, and not charged.
+    #[serde(skip_serializing_if = "Idempotency::says_nothing")]
+    pub idempotency: Idempotency,
     /// Overrides for callers with this configuration.
     pub timeouts: Timeouts,
     /// What may be used, by one request and over time.
     pub limits: Limits,
+}
+
+/// Which requests that are sent again are answered again instead of being carried out twice. By default none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Idempotency {
+    /// How long the answer of a request with an `Idempotency-Key` is kept in the ledger's database, sealed with the
+    /// master key; at most 30d. Without it the header means nothing here, and no answer is kept.
+    pub store: Option<Span>,
+    /// Whether a request that an SDK sends again (`x-stainless-retry-count`) gets the answer of the first one while that
+    /// is under way. Default false.
+    pub join_retries: Option<bool>,
+}
+
+impl Idempotency {
+    fn says_nothing(&self) -> bool {
+        *self == Idempotency::default()
+    }
 }
 
 /// When an answer begins to leave: from then on no other candidate is tried.
