@@ -33,6 +33,7 @@ pub mod scope;
 pub mod session;
 #[cfg(test)]
 mod testing;
+mod times;
 
 pub use breaker::{BreakerState, Shut};
 pub use cause::ProviderError;

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod told;
 
-use super::retry_after::{go_duration, quantity, rfc3339};
+use super::times::{go_duration, quantity, rfc3339};
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

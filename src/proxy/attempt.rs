@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
@@ -10,9 +10,9 @@ use pingora_proxy::Session;
 
 use super::bill::Finish;
 use super::context::{Attempt, Context, PastAttempt};
-use super::gate::{Fault, Gate, Phase, ended_by_gateway};
+use super::gate::{Fault, Phase, ended_by_gateway};
 use super::line::Line;
-use super::quota::Asking;
+use super::quota::{Asking, waited};
 use super::shared::Shared;
 use super::worded::worded_aside;
 use super::{count, peers};
@@ -208,16 +208,6 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
         retry_after: None,
         outcome: None,
     })
-}
-
-/// Waits as an attempt does: the client is sent comments meanwhile, and noticed if it leaves. False if it has left, or
-/// the process is at its end; the gate knows which.
-pub async fn waited(session: &mut Session, gate: &Gate, until: Instant, now: Instant) -> bool {
-    gate.begin(until, now);
-    // Boxed, since it is seldom waited for. Whatever ends it is an error, the end of the wait among them.
-    let watch = Box::pin(session.downstream_session.read_body_or_idle(true));
-    drop(watch.await);
-    !matches!(gate.fault(), Some(Fault::Drain | Fault::ClientGone))
 }
 
 /// Records a failed attempt, and says what follows. `is_asked` is whether the provider has the whole request.

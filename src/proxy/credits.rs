@@ -7,7 +7,6 @@ use super::aside::Aside;
 use super::bill::{About, Bill, quote};
 use super::context::Caller;
 use super::count;
-use super::quota;
 use super::refusals::refused;
 use super::shared::Shared;
 use tollgate_base::clock;
@@ -15,6 +14,7 @@ use tollgate_config::access::{AccessKey, Configuration, least};
 use tollgate_failover::Candidate;
 use tollgate_ledger::bank::{Limit, Measure};
 use tollgate_ledger::cost::priced;
+use tollgate_ledger::estimate::Answers;
 use tollgate_ledger::till::{Ask, Hold, Refusal};
 use tollgate_ledger::{KeyKind, Ledger, NanoUsd};
 use tollgate_wire::report::{Context, Dimension, Unit, Usage};
@@ -152,6 +152,24 @@ fn unpayable(
     })
 }
 
+/// Returns how many tokens an answer of a candidate will have, as far as earlier ones show; `most` is the longest that is
+/// allowed, `at` is Unix time, s.
+pub fn expected(
+    ledger: &Ledger,
+    key: &AccessKey,
+    candidate: &Candidate,
+    most: Option<u64>,
+    at: u64,
+) -> u64 {
+    let answers = Answers {
+        account: &key.account,
+        access_key: &key.id,
+        provider: &candidate.provider.id,
+        model: candidate.known_model(),
+    };
+    ledger.estimates.expected_output(&answers, most, at)
+}
+
 /// Unix time, s.
 pub fn now() -> u64 {
     clock::unix_ms(clock::wall()) / 1_000
@@ -271,7 +289,7 @@ impl Order<'_> {
         if self.surface == Surface::Embeddings {
             return 0;
         }
-        let one = quota::expected(self.ledger, self.key, candidate, self.most, self.at);
+        let one = expected(self.ledger, self.key, candidate, self.most, self.at);
         one.saturating_mul(self.asked.answers)
     }
 

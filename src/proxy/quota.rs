@@ -8,18 +8,17 @@ use std::time::{Duration, Instant};
 
 use pingora_proxy::Session;
 
-use super::attempt::waited;
 use super::context::{Caller, Planned};
 use super::cooldowns::Published;
 use super::credits;
+use super::gate::{Fault, Gate};
 use super::shared::Shared;
 use tollgate_base::clock;
-use tollgate_config::access::{AccessKey, least};
+use tollgate_config::access::least;
 use tollgate_failover::headroom::Begun;
 use tollgate_failover::queue::{Place, Queue};
 use tollgate_failover::{Candidate, Class, Limits, Need, Scope, Wait};
-use tollgate_ledger::Ledger;
-use tollgate_ledger::estimate::{Answers, UNLEARNED};
+use tollgate_ledger::estimate::UNLEARNED;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::{Endpoint, Surface};
 
@@ -233,7 +232,7 @@ impl Asking<'_> {
         let most = least(self.body.max_output_tokens(), key.max_output_tokens());
         let answer = match (self.body.endpoint(), &self.shared.ledger) {
             (Endpoint::CountTokens | Endpoint::Generate(Surface::Embeddings), _) => 0,
-            (_, Some(ledger)) => expected(ledger, key, candidate, most, credits::now()),
+            (_, Some(ledger)) => credits::expected(ledger, key, candidate, most, credits::now()),
             (_, None) => most.unwrap_or(UNLEARNED).min(UNLEARNED),
         };
         Need {
@@ -244,22 +243,14 @@ impl Asking<'_> {
     }
 }
 
-/// Returns how many tokens an answer of a candidate will have, as far as earlier ones show; `most` is the longest that is
-/// allowed, `at` is Unix time, s.
-pub fn expected(
-    ledger: &Ledger,
-    key: &AccessKey,
-    candidate: &Candidate,
-    most: Option<u64>,
-    at: u64,
-) -> u64 {
-    let answers = Answers {
-        account: &key.account,
-        access_key: &key.id,
-        provider: &candidate.provider.id,
-        model: candidate.known_model(),
-    };
-    ledger.estimates.expected_output(&answers, most, at)
+/// Waits before an attempt: the client is sent comments meanwhile, and noticed if it leaves. False if it has left, or
+/// the process is at its end; the gate knows which.
+pub async fn waited(session: &mut Session, gate: &Gate, until: Instant, now: Instant) -> bool {
+    gate.begin(until, now);
+    // Boxed, since it is seldom waited for. Whatever ends it is an error, the end of the wait among them.
+    let watch = Box::pin(session.downstream_session.read_body_or_idle(true));
+    drop(watch.await);
+    !matches!(gate.fault(), Some(Fault::Drain | Fault::ClientGone))
 }
 
 fn line(candidate: &Candidate) -> (Arc<str>, Arc<str>) {

@@ -29,7 +29,7 @@ use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::closing::Closing;
-use super::gate::{Gate, Pass, Tick, ended_by_gateway};
+use super::gate::{Gate, Pass, ended_by_gateway};
 use super::names;
 use super::opening::Opening;
 use super::retries::Turn;

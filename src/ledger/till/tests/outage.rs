@@ -1,7 +1,7 @@
 //! A bank that goes away for some seconds, under steady traffic at two replicas that share an account.
 
 use super::*;
-use crate::bank::{Measure, Meter};
+use crate::bank::{Measure, Meter, Per};
 
 const ESTIMATE: i64 = 1_000;
 const COST: i64 = 400;
@@ -161,8 +161,8 @@ fn who_is_served_steadily_does_not_notice_that_the_bank_is_away() {
         limit("app", Measure::RequestsPerMinute, 100_000),
         limit("app", Measure::TokensPerMinute, 10_000_000),
         limit("app", Measure::ConcurrentRequests, 1_000),
-        limit("app", Measure::BudgetPerDay, 100_000_000),
-        limit("app", Measure::BudgetTotal, 100_000_000),
+        limit("app", Measure::budget(Per::Day), 100_000_000),
+        limit("app", Measure::budget(Per::Total), 100_000_000),
     ];
     // Of what may cost 300 times as much as is expected, three fit into the overdraft.
     let overdraft = Policy {
