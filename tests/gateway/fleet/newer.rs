@@ -195,7 +195,8 @@ async fn what_may_forbid_is_refused_until_it_is_understood_or_cleared() {
     let [chat_f, _] = made.chats();
     let limits: fn(&mut Value) = |own| own["says"]["limits"]["tokens_per_day"] = json!(5);
     let access: fn(&mut Value) = |own| own["says"]["access"]["models"]["deny"] = json!(["f:m"]);
-    let budget: fn(&mut Value) = |own| own["says"]["limits"]["budget"][0]["per"] = json!("week");
+    let budget: fn(&mut Value) =
+        |own| own["says"]["limits"]["budget"][0]["per"] = json!("fortnight");
     let measure: fn(&mut Value) = |own| {
         let budgets = own["says"]["limits"]["budget"].as_array_mut().unwrap();
         budgets.push(json!({"joules": 7, "per": "day"}));
@@ -257,9 +258,9 @@ async fn what_may_forbid_is_refused_until_it_is_understood_or_cleared() {
             let now = shown(&gateway, path).await["limits"].take();
             let more = json!({"limits": {"requestsPerMinute": 900}});
             change(&gateway, "PATCH", path, more).await;
-            let week = now.to_string().contains("week");
+            let is_period = now.to_string().contains("fortnight");
             // What is shown is replaced; what cannot be shown stays.
-            let status = if week { 200 } else { 503 };
+            let status = if is_period { 200 } else { 503 };
             expect(&gateway, &chat_f, status, "after a change beside it").await;
         }
         change(&gateway, "PATCH", path, json!({clear: null})).await;
