@@ -3,9 +3,9 @@
 //! Invariant: `allotment = held + unspent + used + sent`, where `sent` is what a message that is not yet answered
 //! gives back. `unspent` is negative when more was used than was lent.
 //!
-//! Beyond what requests hold and wait for it keeps a reserve, out of which it serves while the bank is away: what was
-//! used in [`RESERVE`], and as much again as was held at once; but no more than the part of what is left that leaves
-//! enough to others.
+//! Beyond what requests hold and wait for it keeps a reserve, out of which it serves while the bank is away: what is
+//! used in [`RESERVE`], and as much again as was held at once; if it is used at all, a [`LEAST`] of what is left, for a
+//! rush that nobody saw coming; but no more than the part of it that leaves enough to others.
 
 use std::time::{Duration, Instant};
 
@@ -33,8 +33,14 @@ pub(super) struct Bucket {
     pub recalled: bool,
 }
 
-/// For how long a bucket that is used evenly serves without the bank; it takes as long to see how it is used.
+/// For how long a bucket that is used evenly serves without the bank.
 const RESERVE: Duration = Duration::from_secs(10);
+
+/// It takes as long, at least, to see how fast it is used.
+const SEEN: Duration = Duration::from_secs(1);
+
+/// The part of what is left that is kept wherever something is used: a 64th.
+const LEAST: i128 = 64;
 
 /// How a bucket is used over some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +72,15 @@ impl Bucket {
         self.recent.held = self.recent.held.max(self.held.saturating_add(beyond));
     }
 
+    /// What a request may be promised: all that is there, or, by a newcomer, what those who wait do not need. What the
+    /// bank lends for them would else be gone before they wake.
+    pub(super) fn available(&self, is_newcomer: bool) -> i64 {
+        match is_newcomer && self.needed > 0 {
+            true => self.unspent.saturating_sub(amount(self.needed)),
+            false => self.unspent,
+        }
+    }
+
     /// Replaces what was promised by what was used.
     pub(super) fn settle(&mut self, promised: i64, used: i64) {
         self.held -= promised;
@@ -84,7 +99,10 @@ impl Bucket {
     /// reserve.
     pub(super) fn tell(&mut self, now: Instant, keeps: bool) -> Statement {
         let left = i128::from(self.free.max(0)) + i128::from(self.unspent.max(0));
-        let reserve = self.lasting(now).min(left / i128::from(SHARE));
+        let reserve = match self.lasting(now) {
+            0 => 0,
+            lasting => lasting.max(left / LEAST).min(left / i128::from(SHARE)),
+        };
         let reserve = if keeps && !self.recalled { reserve } else { 0 };
         let wanted = self.needed + reserve;
         // Not all that is more, so that what comes and goes is not returned and borrowed again.
@@ -109,13 +127,22 @@ impl Bucket {
     /// What lasts for [`RESERVE`], beyond what is held. Follows a rise at once, and a fall after two spans.
     fn lasting(&mut self, now: Instant) -> i128 {
         let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= RESERVE {
+        let passed = now.saturating_duration_since(since);
+        if passed >= RESERVE {
             self.since = Some(now);
-            self.before = std::mem::take(&mut self.recent);
+            let recent = std::mem::take(&mut self.recent);
+            self.before = if passed < 2 * RESERVE {
+                recent
+            } else {
+                Span::default()
+            };
             self.recent.held = self.held;
         }
         let (recent, before) = (self.recent, self.before);
-        i128::from(recent.used.max(before.used)) + i128::from(recent.held.max(before.held))
+        let seen = now.saturating_duration_since(self.since.unwrap_or(now));
+        let millis = |time: Duration| i128::try_from(time.as_millis()).unwrap_or(i128::MAX);
+        let used = i128::from(recent.used) * millis(RESERVE) / millis(seen.max(SEEN));
+        used.max(i128::from(before.used)) + i128::from(recent.held.max(before.held))
     }
 
     /// Empties it, for a new window with so many units; who waits goes on waiting. `keeps`: what was lent of the last one
@@ -149,7 +176,7 @@ fn amount(units: i128) -> i64 {
 mod tests {
     use super::*;
 
-    const PLENTY: i64 = 1_000_000;
+    const PLENTY: i64 = 10_000;
 
     #[test]
     fn keeps_what_lasts_for_a_while_and_returns_it_after() {

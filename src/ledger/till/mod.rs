@@ -222,7 +222,7 @@ impl Till {
         let mut now = now;
         for round in 0..ROUNDS {
             let wall = tollgate_base::clock::wall();
-            match cache.take(ask, policy, now, wall) {
+            match cache.take(ask, policy, round, now, wall) {
                 Ok(taken) => return self.promise(cache, taken, ask, wall).await,
                 Err(short) if short.is_final() => return Err(short.refusal()),
                 Err(short) if cache.is_away() => return Err(short.while_away()),
@@ -243,7 +243,7 @@ impl Till {
             now = tollgate_base::clock::now();
         }
         let wall = tollgate_base::clock::wall();
-        match cache.take(ask, policy, now, wall) {
+        match cache.take(ask, policy, ROUNDS, now, wall) {
             Ok(taken) => self.promise(cache, taken, ask, wall).await,
             Err(short) => Err(if cache.is_away() {
                 short.while_away()

@@ -41,8 +41,8 @@ pub(super) struct MeterBucket {
 
 impl AccountState {
     /// Looks at every limit of a request, so that what is short of any of them is borrowed at once; says of each, in
-    /// their order, how often it has begun a window. If `enforced`, one that is short is refused: the first, unless
-    /// another one is final.
+    /// their order, how often it has begun a window. If `enforced`, for a newcomer or for who has waited, one that is short is
+    /// refused: the first, unless another one is final.
     pub(super) fn check_limits(
         &mut self,
         ask: &Ask<'_>,
@@ -50,7 +50,7 @@ impl AccountState {
         tokens: i64,
         now: Instant,
         wall: SystemTime,
-        enforced: bool,
+        enforced: Option<bool>,
     ) -> Result<Vec<u64>, Short> {
         let mut begun = Vec::new();
         if ask.limits.is_empty() {
@@ -70,7 +70,8 @@ impl AccountState {
             let need = units(limit, held, tokens);
             let meter = self.meter(limit, seconds);
             begun.push(meter.begun);
-            if enforced && meter.bucket.unspent < need {
+            let short_of = |is_newcomer| meter.bucket.available(is_newcomer) < need;
+            if enforced.is_some_and(short_of) {
                 let this = meter.short(limit, need, seconds);
                 short = match short {
                     Some(first) if first.is_final() || !this.is_final() => Some(first),
@@ -204,7 +205,9 @@ mod tests {
         };
         let mut state = AccountState::default();
         let (start, end) = window(limit.meter.measure, 1_790_000_000);
-        state.meter(&limit, start + 9_000).begin(start + 3_600, false);
+        state
+            .meter(&limit, start + 9_000)
+            .begin(start + 3_600, false);
         let meter = state.meter(&limit, start + 9_001);
         assert_eq!(
             (meter.window, meter.end, meter.begun),
@@ -246,7 +249,7 @@ mod tests {
                 limits: &limits,
             };
             let (now, wall) = (tollgate_base::clock::now(), tollgate_base::clock::wall());
-            state.check_limits(&ask, NanoUsd(1), 1, now, wall, false)
+            state.check_limits(&ask, NanoUsd(1), 1, now, wall, None)
         };
         assert!(check(MOST - 1).is_ok(), "one that is in use");
         let refused = check(MOST).unwrap_err().refusal();

@@ -191,11 +191,12 @@ impl AccountCache {
         }
     }
 
-    /// Takes what the request asks for out of every bucket, or nothing.
+    /// Takes what the request asks for out of every bucket, or nothing. `round` is how often it has waited for the bank.
     pub(crate) fn take(
         &self,
         ask: &Ask<'_>,
         policy: Policy,
+        round: usize,
         now: Instant,
         wall: SystemTime,
     ) -> Result<Taken, Short> {
@@ -206,8 +207,10 @@ impl AccountCache {
             WhenAway::Allow(most) if state.away => Some(most),
             _ => None,
         };
-        let begun =
-            state.check_limits(ask, ask.estimate, tokens, now, wall, may_overdraw.is_none())?;
+        // While the bank is away, nothing comes for those who wait.
+        let is_newcomer = round == 0 && !state.away;
+        let enforced = may_overdraw.is_none().then_some(is_newcomer);
+        let begun = state.check_limits(ask, ask.estimate, tokens, now, wall, enforced)?;
         let beyond = may_overdraw.unwrap_or_default();
         let (mut held, mut exposed) = (ask.estimate, NanoUsd::ZERO);
         // Also where nothing is refused for want of credits: what is held and reported later has to be countable.
@@ -216,7 +219,8 @@ impl AccountCache {
             return Err(Short(Refusal::Held));
         }
         if policy.enforced {
-            if held > NanoUsd::ZERO && NanoUsd(state.money.unspent) + beyond < held {
+            let available = NanoUsd(state.money.available(is_newcomer));
+            if held > NanoUsd::ZERO && available + beyond < held {
                 return Err(state.short(held));
             }
             if may_overdraw.is_none() {
@@ -227,8 +231,9 @@ impl AccountCache {
                 overdraft.take(exposed.0, 0);
             } else {
                 // It does not fit in: it is held at its worst case, if that is there.
-                let covered = state.money.unspent >= ask.worst.0;
-                let limits = state.check_limits(ask, ask.worst, tokens, now, wall, true);
+                let covered = available >= ask.worst;
+                let enforced = Some(is_newcomer);
+                let limits = state.check_limits(ask, ask.worst, tokens, now, wall, enforced);
                 if !covered || limits.is_err() {
                     return Err(state.exposed(ask, policy.overdraft));
                 }

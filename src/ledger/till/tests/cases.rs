@@ -344,7 +344,7 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
     let ask = request.ask(1);
     let decide = |ask: &Ask<'_>, clock: Clock| {
         let cache = till.cache(ask.account);
-        cache.take(ask, ENFORCED, clock.now(), clock.wall())
+        cache.take(ask, ENFORCED, 0, clock.now(), clock.wall())
     };
     let short = decide(&ask, clock).err().unwrap();
     assert!(!short.is_final(), "the bank has not been asked");
@@ -368,6 +368,39 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
         panic!("a limit");
     };
     assert_eq!(left, 0, "the one place is taken");
+}
+
+/// Requests that come one after another took what the bank had lent for those who waited, again and again, until these
+/// were refused by an account that had plenty.
+#[test]
+fn a_newcomer_leaves_what_others_wait_for() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let till = till(open(dir.path()).0, ENFORCED);
+    let mut bank = Account::default();
+    credit(&mut bank, "g", 1_000, clock);
+    let meter = Meter {
+        subject: "key:app".into(),
+        measure: Measure::TokensPerMinute,
+    };
+    let limited = Request::new(vec![Limit { meter, most: 200 }]);
+    let money = Request::new(Vec::new());
+    for request in [&money, &limited] {
+        let ask = request.ask(30);
+        let cache = till.cache(ask.account);
+        let take = |round| cache.take(&ask, ENFORCED, round, clock.now(), clock.wall());
+        assert!(take(0).is_err(), "nothing is lent");
+        let waiting = [0, 1].map(|round| cache.wait(&ask, ENFORCED, round));
+        till.exchange(Occasion::Urgent, &mut bank, clock);
+        assert!(take(0).is_err(), "all of it is waited for");
+        let mut taken = Vec::new();
+        for one in waiting {
+            assert!(one.answered().now_or_never().is_some());
+            drop(one);
+            taken.push(take(1).expect("lent for it"));
+        }
+        taken.iter().for_each(|taken| cache.give_back(taken));
+        assert!(take(0).is_ok(), "nobody waits");
+    }
 }
 
 /// A request that ended without an attempt has nothing to report; but its records kept their segment of the journal,

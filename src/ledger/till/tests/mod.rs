@@ -136,7 +136,7 @@ impl Till {
         let cache = self.cache(ask.account);
         let policy = *self.policy.read();
         let taken = cache
-            .take(ask, policy, clock.now(), clock.wall())
+            .take(ask, policy, 1, clock.now(), clock.wall())
             .map_err(refusal::Short::refusal)?;
         self.promise(cache, taken, ask, clock.wall())
             .now_or_never()
