@@ -93,6 +93,10 @@ const fn bucket(unit: Unit, refill: Refill, [left, most, reset]: [&'static str; 
     }
 }
 
+/// What the names of all have in common, and the length of the shortest.
+const COMMON: &str = "ratelimit";
+const SHORTEST: usize = "ratelimit-reset".len();
+
 /// All that are known; of each unit the first one counts that an answer has.
 pub(crate) const BUCKETS: [Bucket; 10] = [
     bucket(
@@ -190,6 +194,12 @@ const LATEST: Duration = Duration::from_secs(86_400);
 const MOST: u64 = 1 << 40;
 
 impl Limits {
+    /// Returns whether a header, by its name, may be one of those that are read: most answers have none, and are not asked for
+    /// each.
+    pub fn may_have(name: &str) -> bool {
+        name.len() >= SHORTEST && name.contains(COMMON)
+    }
+
     /// Returns what the headers of an answer say. `header` is asked for names in lower case; `wall` is the current
     /// wall-clock time.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, wall: SystemTime) -> Limits {

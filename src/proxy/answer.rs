@@ -17,7 +17,7 @@ use super::{names, opening, quota};
 use tollgate_base::clock;
 use tollgate_config::catalog::ErrorCause;
 use tollgate_failover::cause::is_told;
-use tollgate_failover::{Outcome, retry_after};
+use tollgate_failover::{Limits, Outcome, retry_after};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::coding::Coding;
 use tollgate_wire::mask::{Mask, Masking};
@@ -52,7 +52,10 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
         return Err(ended_by_gateway());
     };
     let candidate = &planned.candidates[attempt.candidate];
-    if let Some(begun) = &attempt.begun {
+    let mut names = head.headers.keys();
+    if let Some(begun) = &attempt.begun
+        && names.any(|name| Limits::may_have(name.as_str()))
+    {
         quota::learn(shared, candidate, begun, |name| text(head, name));
     }
     let coding = Coding::of(&head.headers);

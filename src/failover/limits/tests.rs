@@ -113,3 +113,13 @@ proptest! {
         Limits::heard(&noise);
     }
 }
+
+#[test]
+fn whatever_is_read_is_looked_for() {
+    for bucket in &BUCKETS {
+        for name in [bucket.left, bucket.most, bucket.reset] {
+            assert!(Limits::may_have(name), "{name}");
+        }
+    }
+    assert!(!Limits::may_have("content-type"));
+}
