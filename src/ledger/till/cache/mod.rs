@@ -207,8 +207,10 @@ impl AccountCache {
             WhenAway::Allow(most) if state.away => Some(most),
             _ => None,
         };
-        // While the bank is away, nothing comes for those who wait.
-        let is_newcomer = round == 0 && !state.away;
+        // While the bank is away, nothing comes for those who wait; and where there is not enough for all of them, who comes
+        // first is first.
+        let is_enough = i128::from(state.left().0) >= state.money.needed;
+        let is_newcomer = round == 0 && !state.away && is_enough;
         let enforced = may_overdraw.is_none().then_some(is_newcomer);
         let begun = state.check_limits(ask, ask.estimate, tokens, now, wall, enforced)?;
         let beyond = may_overdraw.unwrap_or_default();
