@@ -224,7 +224,8 @@ impl CustomSession for HeldSession {
                 let cost = Box::pin(self.closing.answer(&self.gate)).await;
                 // Where the head is still here, it says so.
                 if let (Some(cost), Some(HttpTask::Header(head, _))) = (cost, tasks.first_mut()) {
-                    let dollars = cost.to_string().replacen('$', "", 1);
+                    let dollars = cost.to_string();
+                    let dollars = dollars.trim_start_matches('$');
                     head.insert_header(&names::X_TOLLGATE_COST, dollars)?;
                 }
                 (tasks, true)

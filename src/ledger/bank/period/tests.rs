@@ -222,12 +222,12 @@ fn windows_leave_nothing_out_where_clocks_change() {
         for change in changes.take_while(|at| *at < to) {
             let at = change.as_second().cast_unsigned();
             let day = Period::new(Per::Day, zone, Weekday::Monday);
-            for now in [at - 86_400, at - 1, at, at + 86_400] {
-                let (start, end) = day.window(now);
-                assert!(start <= now && now < end, "{day} {now}");
-                assert_eq!(day.window(start).0, start, "{day} {now}");
-                assert_eq!(day.window(end).0, end, "{day} {now}");
-                assert_eq!(day.window(end - 1), (start, end), "{day} {now}");
+            for time in [at - 86_400, at - 1, at, at + 86_400] {
+                let (start, end) = day.window(time);
+                assert!(start <= time && time < end, "{day} {time}");
+                assert_eq!(day.window(start).0, start, "{day} {time}");
+                assert_eq!(day.window(end).0, end, "{day} {time}");
+                assert_eq!(day.window(end - 1), (start, end), "{day} {time}");
             }
         }
     }
