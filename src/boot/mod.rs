@@ -155,7 +155,11 @@ fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
     } else {
         systemd::notify("READY=1");
     }
-    let upgrade = Arc::new(Upgrade::new(handover.clone(), shared.drain.clone()));
+    let upgrade = Arc::new(Upgrade::new(
+        handover.clone(),
+        shared.drain.clone(),
+        config.proxy.drain,
+    ));
     if let Some(demo) = demo {
         let leaving = admin::left(shared.drain.clone());
         beside("demo", async move {

@@ -83,7 +83,6 @@ impl OnSignal {
                 stop(&self.shared, self.drain);
             }
             () = self.upgrade.done() => {
-                self.shared.drain.leave(clock::now() + self.drain);
                 log::info!(
                     "leaving: {} connections may go on for {:?}",
                     self.shared.drain.lines(),

@@ -40,17 +40,19 @@ const MOST_WORDS: u64 = 16 << 10;
 pub struct Upgrade {
     handover: Arc<Handover>,
     drain: Arc<Drain>,
+    longest: Duration,
     under_way: Mutex<()>,
     successor: OnceLock<u32>,
     done: Notify,
 }
 
 impl Upgrade {
-    /// Returns what hands over what is kept in `handover`.
-    pub fn new(handover: Arc<Handover>, drain: Arc<Drain>) -> Upgrade {
+    /// Returns what hands over what is kept in `handover`; what this process has begun may go on for `longest` then.
+    pub fn new(handover: Arc<Handover>, drain: Arc<Drain>, longest: Duration) -> Upgrade {
         Upgrade {
             handover,
             drain,
+            longest,
             under_way: Mutex::new(()),
             successor: OnceLock::new(),
             done: Notify::new(),
@@ -88,6 +90,8 @@ impl Upgrade {
         log::info!("upgrade: starting a new process");
         let begun = clock::now();
         let pid = self.replace()?;
+        // Before anybody is told, so that who hears of it finds every connection ending with its next answer.
+        self.drain.leave(clock::now() + self.longest);
         log::info!(
             "upgrade: process {pid} has taken over after {:?}",
             clock::now().duration_since(begun)
