@@ -1,8 +1,9 @@
-//! Configuration as an operator meets it: the files we ship, the README, and what is said about mistakes.
+//! Configuration as an operator meets it: the files we ship, the pages for people, and what is said about mistakes.
 
 mod admin;
 mod ledger;
 mod limits;
+mod pages;
 mod secrets;
 
 use std::fs;
@@ -128,30 +129,6 @@ fn the_demo_and_the_starting_point_need_no_environment() {
                 .iter()
                 .all(|provider| provider.keys.is_empty()),
             "{file}: optional keys are left out"
-        );
-    }
-}
-
-#[test]
-fn every_yaml_block_of_the_readme_is_valid() {
-    let Ok(readme) = fs::read_to_string(root("README.md")) else {
-        return;
-    };
-    for block in readme.split("```yaml\n").skip(1) {
-        let yaml = block.split("```").next().unwrap();
-        let files = Files::one(yaml);
-        let Err(faults) = files.load_with(&everything) else {
-            continue;
-        };
-        // A file of the reader's machine is not here.
-        let wrong: Vec<_> = faults
-            .faults
-            .iter()
-            .filter(|fault| !fault.message.contains("cannot be read"))
-            .collect();
-        assert!(
-            wrong.is_empty(),
-            "README.md has a block that is not valid:\n{yaml}\n{faults}"
         );
     }
 }
