@@ -129,8 +129,13 @@ impl admin::Process for Process {
         }
     }
 
-    fn metrics(&self) -> String {
-        self.shared.metrics.render()
+    fn metrics(&self, open: bool) -> String {
+        let metrics = &self.shared.metrics;
+        if open {
+            metrics.render_open()
+        } else {
+            metrics.render()
+        }
     }
 
     fn answered(&self, operation: &'static str, status: u16) {

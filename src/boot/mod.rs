@@ -8,8 +8,8 @@ use self::feeds::Feeder;
 use self::handover::Handover;
 use self::upgrade::Upgrade;
 use crate::metrics::access_log::{AccessLog, Target};
-use crate::metrics::traces::{self, Traces};
-use crate::metrics::{Metrics, process_log};
+use crate::metrics::traces::Traces;
+use crate::metrics::{self, Metrics, Push, process_log};
 use crate::proxy::{Drain, Notices, Peers, Publisher, Retries, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults, WatchedFiles};
@@ -171,7 +171,8 @@ fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
     let (database, again) = (database.as_ref(), upgrade.clone());
     admin::serve(&config, &shared, &control, database, listener, again)?;
     alerts::start(&shared, &control, database)?;
-    let on_signal = stop::OnSignal::new(shared, office, upgrade, config.proxy.drain);
+    let push = push(&config, &metrics)?;
+    let on_signal = stop::OnSignal::new(shared, office, upgrade, push, config.proxy.drain);
     proxy::run(server, on_signal);
     Ok(())
 }
@@ -191,9 +192,19 @@ fn trace(config: &Config, metrics: &Metrics) -> Result<Option<Traces>, BootError
     let Some(settings) = &config.traces else {
         return Ok(None);
     };
-    let agent = fetch::receiver(traces::PATIENCE).map_err(BootError::Internal)?;
+    let agent = fetch::receiver(metrics::PATIENCE).map_err(BootError::Internal)?;
     let traces = Traces::start(settings, agent, &metrics.trace_spans());
     traces.map(Some).map_err(system("cannot start a thread"))
+}
+
+/// What sends metrics to a receiver, if one is named.
+fn push(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Push>, BootError> {
+    let Some(settings) = &config.pushed_metrics else {
+        return Ok(None);
+    };
+    let agent = fetch::receiver(metrics::PATIENCE).map_err(BootError::Internal)?;
+    let push = Push::start(settings, agent, metrics.clone());
+    push.map(Some).map_err(system("cannot start a thread"))
 }
 
 fn target(log: &LogTarget) -> Target {

@@ -14,13 +14,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::ledger::Office;
 use super::systemd;
 use super::upgrade::Upgrade;
+use crate::metrics::Push;
 use crate::proxy::{Shared, Stage};
 use tollgate_base::clock;
 
 /// What running streams need after the drain to hear that it is over, and to say so to their clients.
 pub const SLACK: Duration = Duration::from_secs(5);
 
-/// Longest time for writing out the access log, and for sending what is left of traces.
+/// Longest time for writing out the access log, and for sending what is left of traces and metrics.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// Pause between two looks whether anybody is being served.
@@ -31,6 +32,7 @@ pub struct OnSignal {
     shared: Arc<Shared>,
     office: Option<Arc<Office>>,
     upgrade: Arc<Upgrade>,
+    push: Option<Arc<Push>>,
     drain: Duration,
 }
 
@@ -64,12 +66,14 @@ impl OnSignal {
         shared: Arc<Shared>,
         office: Option<Arc<Office>>,
         upgrade: Arc<Upgrade>,
+        push: Option<Push>,
         drain: Duration,
     ) -> OnSignal {
         OnSignal {
             shared,
             office,
             upgrade,
+            push: push.map(Arc::new),
             drain,
         }
     }
@@ -109,7 +113,7 @@ impl ShutdownSignalWatch for OnSignal {
         // Pingora stops accepting when this returns, and then sleeps its whole grace period; this ends it
         // as soon as nobody is being served.
         let (shared, office, drain) = (self.shared.clone(), self.office.clone(), self.drain);
-        let upgrade = self.upgrade.clone();
+        let (upgrade, push) = (self.upgrade.clone(), self.push.clone());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -129,6 +133,9 @@ impl ShutdownSignalWatch for OnSignal {
             shared.access_log.flush(FLUSH);
             if let Some(traces) = &shared.traces {
                 traces.flush(FLUSH);
+            }
+            if let Some(push) = push {
+                push.flush(FLUSH);
             }
             log::info!("stopped with {left} requests under way");
             std::process::exit(0);

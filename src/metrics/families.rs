@@ -12,7 +12,7 @@ use super::ledger::Money;
 use super::make::Maker;
 
 /// 10 ms to 2 min: a cached small model's first token, a reasoning model's.
-const FIRST_TOKEN: &[f64] = &[
+pub(super) const FIRST_TOKEN: &[f64] = &[
     0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0,
 ];
 /// 1 ms to 2.5 s a token: 1,000 tokens a second down to a crawl.
@@ -21,7 +21,7 @@ const PER_TOKEN: &[f64] = &[
     1.0, 2.5,
 ];
 /// 10 ms to 10 min.
-const DURATION: &[f64] = &[
+pub(super) const DURATION: &[f64] = &[
     0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0,
 ];
 /// 50 µs to 100 ms.
@@ -33,8 +33,32 @@ const OVERHEAD: &[f64] = &[
 /// 10 ms to 30 s.
 const QUEUE: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
+/// One token to 67 million, as OpenTelemetry's GenAI conventions have it.
+const TOKENS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
 /// A route's labels.
-const ROUTE: [&str; 3] = ["provider", "surface", "model"];
+pub(super) const ROUTE: [&str; 3] = ["provider", "surface", "model"];
+
+const TIME_TO_FIRST_TOKEN: &str = "time_to_first_token_seconds";
+const REQUEST_DURATION: &str = "request_duration_seconds";
+
+/// Families whose buckets have exemplars.
+pub(super) const EXEMPLIFIED: [&str; 2] = [TIME_TO_FIRST_TOKEN, REQUEST_DURATION];
 
 /// Every metric, registered.
 pub(super) struct Families {
@@ -44,6 +68,7 @@ pub(super) struct Families {
     pub attempts: IntCounterVec,
     pub tokens: IntCounterVec,
     pub token_parts: IntCounterVec,
+    pub request_tokens: HistogramVec,
     pub usage_missing: IntCounterVec,
     pub charges_assumed: IntCounterVec,
     pub first_token: HistogramVec,
@@ -146,6 +171,12 @@ impl Families {
                 "Tokens that are part of tollgate_tokens_total: cached_read and cache_write of input, reasoning of output.",
                 &["provider", "surface", "model", "part"],
             )?,
+            request_tokens: make.histograms(
+                "request_tokens",
+                "Tokens of a whole prompt (input) and of a whole answer (output), reported or counted.",
+                &["provider", "surface", "model", "kind"],
+                TOKENS,
+            )?,
             usage_missing: make.counters(
                 "usage_missing_total",
                 "Answers whose provider reported no usage, so that the gateway counted.",
@@ -157,7 +188,7 @@ impl Families {
                 &ROUTE,
             )?,
             first_token: make.histograms(
-                "time_to_first_token_seconds",
+                TIME_TO_FIRST_TOKEN,
                 "From the request to the first content of a streamed answer.",
                 &ROUTE,
                 FIRST_TOKEN,
@@ -169,7 +200,7 @@ impl Families {
                 PER_TOKEN,
             )?,
             duration: make.histograms(
-                "request_duration_seconds",
+                REQUEST_DURATION,
                 "From the request to the end of its answer.",
                 &ROUTE,
                 DURATION,

@@ -5,11 +5,16 @@
 //! resolved before: no label is hashed per request.
 
 pub mod access_log;
+mod exemplars;
 mod families;
+mod gen_ai_0_1_0;
 mod health;
 mod ledger;
 mod make;
+mod open_metrics;
+mod otlp;
 pub mod process_log;
+mod push;
 mod route;
 pub mod traces;
 
@@ -19,10 +24,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, TextEncoder};
 
+use exemplars::Known;
 use families::Families;
 pub use health::{Seen, Spread};
+pub use otlp::PATIENCE;
+pub use push::Push;
 pub use route::{RouteMetrics, StatusClass};
 use tollgate_config::catalog::Provider;
 use tollgate_failover::BreakerState;
@@ -375,19 +384,41 @@ impl Metrics {
         }
     }
 
-    /// Returns every metric in Prometheus' text exposition format.
-    pub fn render(&self) -> String {
+    /// Brings everything up to date and returns it.
+    fn gather(&self) -> Gathered {
         if let Some(refresh) = self.refresh.get() {
             refresh(self);
         }
+        let mut exemplars = Known::default();
+        for cached in self.routes.load().values() {
+            cached.metrics.exemplars(&mut exemplars);
+        }
+        Gathered {
+            families: self.families.registry.gather(),
+            exemplars,
+        }
+    }
+
+    /// Returns every metric in Prometheus' text exposition format.
+    pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
-        if let Err(error) =
-            TextEncoder::new().encode_utf8(&self.families.registry.gather(), &mut text)
-        {
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.gather().families, &mut text) {
             log::error!("metrics: cannot render: {error}");
         }
         text
     }
+
+    /// Returns every metric in the form of OpenMetrics 1.0, with exemplars.
+    pub fn render_open(&self) -> String {
+        let gathered = self.gather();
+        open_metrics::encode(&gathered.families, &gathered.exemplars)
+    }
+}
+
+/// Every metric at one time.
+struct Gathered {
+    families: Vec<MetricFamily>,
+    exemplars: Known,
 }
 
 /// A request under way, or an open connection; dropping it counts it as over.

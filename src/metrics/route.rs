@@ -3,11 +3,13 @@
 //! A series is made when it first happens and kept; from then on counting is an atomic add.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
-use super::families::Families;
+use super::exemplars::{Exemplars, Known};
+use super::families::{self, Families};
+use super::traces::Trace;
 use tollgate_ledger::NanoUsd;
 use tollgate_wire::report::Usage;
 
@@ -75,9 +77,13 @@ pub struct RouteMetrics {
     reasoning: OnceLock<IntCounter>,
     cost: OnceLock<Counter>,
     usage_missing: OnceLock<IntCounter>,
+    input_sizes: OnceLock<Histogram>,
+    output_sizes: OnceLock<Histogram>,
     first_token: OnceLock<Histogram>,
     per_token: OnceLock<Histogram>,
     duration: OnceLock<Histogram>,
+    /// As [`families::EXEMPLIFIED`].
+    exemplars: [Exemplars; 2],
 }
 
 /// Where a route's series come from when they first happen.
@@ -87,6 +93,7 @@ struct Source {
     attempts: IntCounterVec,
     tokens: IntCounterVec,
     token_parts: IntCounterVec,
+    request_tokens: HistogramVec,
     cost: CounterVec,
     usage_missing: IntCounterVec,
     charges_assumed: IntCounterVec,
@@ -105,6 +112,7 @@ impl RouteMetrics {
                 attempts: families.attempts.clone(),
                 tokens: families.tokens.clone(),
                 token_parts: families.token_parts.clone(),
+                request_tokens: families.request_tokens.clone(),
                 cost: families.cost.clone(),
                 usage_missing: families.usage_missing.clone(),
                 charges_assumed: families.charges_assumed.clone(),
@@ -121,9 +129,15 @@ impl RouteMetrics {
             reasoning: OnceLock::new(),
             cost: OnceLock::new(),
             usage_missing: OnceLock::new(),
+            input_sizes: OnceLock::new(),
+            output_sizes: OnceLock::new(),
             first_token: OnceLock::new(),
             per_token: OnceLock::new(),
             duration: OnceLock::new(),
+            exemplars: [
+                Exemplars::new(families::FIRST_TOKEN),
+                Exemplars::new(families::DURATION),
+            ],
         }
     }
 
@@ -173,6 +187,18 @@ impl RouteMetrics {
                     .inc_by(tokens);
             }
         }
+        let sizes = &self.source.request_tokens;
+        for (slot, label, tokens) in [
+            (&self.input_sizes, "input", usage.input()),
+            (&self.output_sizes, "output", usage.output()),
+        ] {
+            if tokens > 0 {
+                let [provider, surface, model] = self.labels.each_ref().map(String::as_str);
+                let labels = [provider, surface, model, label];
+                slot.get_or_init(|| sizes.with_label_values(&labels))
+                    .observe(tokens as f64);
+            }
+        }
         if !reported {
             self.usage_missing
                 .get_or_init(|| self.source.usage_missing.with_label_values(&self.labels))
@@ -199,6 +225,29 @@ impl RouteMetrics {
         };
         let gaps = u32::try_from(gaps).unwrap_or(u32::MAX);
         self.observe(&self.per_token, &self.source.per_token, span / gaps);
+    }
+
+    /// Has a traced request that ended at `at` stand for its buckets: it took so long, and to its first content, if it was
+    /// streamed, so long.
+    pub fn exemplify(
+        &self,
+        trace: &Trace,
+        took: Duration,
+        first_token: Option<Duration>,
+        at: SystemTime,
+    ) {
+        let [first_tokens, durations] = &self.exemplars;
+        durations.note(trace, took, at);
+        if let Some(after) = first_token {
+            first_tokens.note(trace, after, at);
+        }
+    }
+
+    /// Adds its exemplars to all that are known.
+    pub(super) fn exemplars(&self, known: &mut Known) {
+        for (family, exemplars) in families::EXEMPLIFIED.into_iter().zip(&self.exemplars) {
+            known.add(family, &self.labels, exemplars);
+        }
     }
 
     fn counter(&self, family: &IntCounterVec, last: &str) -> IntCounter {

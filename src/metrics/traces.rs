@@ -6,7 +6,6 @@
 
 mod context;
 mod export;
-mod gen_ai_0_1_0;
 mod span;
 
 use std::io;
@@ -17,13 +16,11 @@ use http::HeaderMap;
 use prometheus::{IntCounter, IntCounterVec};
 use ureq::Agent;
 
+use super::otlp::Receiver;
 pub use context::{TRACEPARENT, TRACESTATE, Trace, span_id};
 use export::{Queue, Sender};
 pub use span::{Attempt, Request};
 use tollgate_config::{Keep, Traces as Settings};
-
-/// How long the receiver may take for what it is sent at once.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Spans that were sent, and those that were lost, by the reason.
 pub struct Counters {
@@ -56,7 +53,8 @@ impl Traces {
     /// If it cannot be started.
     pub fn start(settings: &Settings, agent: Agent, counters: &Counters) -> io::Result<Traces> {
         let queue = Arc::new(Queue::new(counters));
-        let sender = Sender::new(settings, agent, queue.clone(), counters);
+        let receiver = Receiver::new(&settings.receiver, agent, "traces");
+        let sender = Sender::new(receiver, queue.clone(), counters);
         std::thread::Builder::new()
             .name("traces".to_owned())
             .spawn(move || sender.run())?;

@@ -1,5 +1,6 @@
 //! What is recorded of a request that has ended: metrics, a line in the access log.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use pingora_proxy::Session;
@@ -113,15 +114,25 @@ impl Record<'_> {
         }
     }
 
-    fn measure(&self, planned: &Planned, endpoint: Endpoint, attempt: &Attempt<'_>) {
-        let candidate = attempt.candidate;
+    fn route(&self, candidate: &Candidate, endpoint: Endpoint) -> Arc<RouteMetrics> {
         let metrics = &self.shared.metrics;
         let model = candidate.model.as_ref().map(|model| &model.id);
-        let route = metrics.route(
+        metrics.route(
             metrics.label(&candidate.provider),
             model.filter(|_| !candidate.provider.is_tenants()),
             endpoint.surface(),
-        );
+        )
+    }
+
+    /// The metrics of the last attempt's route, which the request's are.
+    fn last_route(&self) -> Option<Arc<RouteMetrics>> {
+        let (planned, last) = (self.ctx.planned.as_ref()?, self.ctx.past.last()?);
+        let candidate = &planned.candidates[last.candidate];
+        Some(self.route(candidate, self.ctx.endpoint?))
+    }
+
+    fn measure(&self, planned: &Planned, endpoint: Endpoint, attempt: &Attempt<'_>) {
+        let route = self.route(attempt.candidate, endpoint);
         route.attempt(label(attempt.past));
         if let Some(settled) = &attempt.settled {
             route.usage(&settled.usage, !settled.estimated);

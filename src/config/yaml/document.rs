@@ -271,7 +271,7 @@ pub(super) fn beside(file: &Path, mentioned: &Path) -> PathBuf {
 }
 
 /// `providers[].keys[].value`, `providers[].managed_keys[].value`, `ledger.redis.password`, `secrets.master_key`,
-/// `secrets.previous_keys[]`, `admin.oidc.client_secret` and `telemetry.traces.headers.*`.
+/// `secrets.previous_keys[]`, `admin.oidc.client_secret`, `telemetry.traces.headers.*` and `telemetry.metrics.headers.*`.
 fn is_credential(place: &Place) -> bool {
     use Seg::{Index, Key};
     match &place.0[..] {
@@ -287,8 +287,10 @@ fn is_credential(place: &Place) -> bool {
             ];
             known.contains(&[section, part, secret].map(String::as_str))
         }
-        [Key(telemetry), Key(traces), Key(headers), Key(_)] => {
-            telemetry == "telemetry" && traces == "traces" && headers == "headers"
+        [Key(telemetry), Key(signal), Key(headers), Key(_)] => {
+            telemetry == "telemetry"
+                && (signal == "traces" || signal == "metrics")
+                && headers == "headers"
         }
         [Key(secrets), Key(key)] => secrets == "secrets" && key == "master_key",
         [Key(secrets), Key(keys), Index(_)] => secrets == "secrets" && keys == "previous_keys",

@@ -49,8 +49,8 @@ pub use timeouts::effective;
 pub use types::Credits;
 pub use valid::{
     AccessKey, AccessLog, Account, AlertChannel, AlertEmail, AlertWay, Alerts, ApiKey, BankChoice,
-    Config, Cors, Identity, Keep, Ledger, Oidc, Origin, PriceFeed, PriceFeeds, Proxy, Retry,
-    Timeouts, Tls, Traces, WebSocket, WhenUnreachable,
+    Config, Cors, Identity, Keep, Ledger, Oidc, Origin, PriceFeed, PriceFeeds, Proxy,
+    PushedMetrics, Receiver, Retry, Timeouts, Tls, Traces, WebSocket, WhenUnreachable,
 };
 pub use watch::{Environment, WatchedFiles, Watcher, reload_on_hangup};
 

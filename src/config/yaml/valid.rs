@@ -32,7 +32,7 @@ pub use alerts::{AlertChannel, AlertEmail, AlertWay, Alerts};
 pub use feeds::{Origin, PriceFeed, PriceFeeds};
 pub use ledger::{BankChoice, Ledger, WhenUnreachable};
 pub use oidc::Oidc;
-pub use telemetry::{Keep, Traces};
+pub use telemetry::{Keep, PushedMetrics, Receiver, Traces};
 
 /// Everything that the YAML says, resolved and checked. Its `Debug` redacts credentials.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ pub struct Config {
     pub log: AccessLog,
     /// Where traces are sent, and of which requests; `None` is of none.
     pub traces: Option<Traces>,
+    /// Where metrics are sent, and how often; `None` is nowhere.
+    pub pushed_metrics: Option<PushedMetrics>,
     /// What operators are alerted to, and where.
     pub alerts: Alerts,
     /// Where money is kept, and what requests are charged.
@@ -117,6 +119,10 @@ impl Config {
             ),
             ("log.access", self.log != new.log),
             ("telemetry.traces", self.traces != new.traces),
+            (
+                "telemetry.metrics",
+                self.pushed_metrics != new.pushed_metrics,
+            ),
             ("demo.listen", self.demo != new.demo),
         ]
         .into_iter()

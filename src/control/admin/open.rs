@@ -22,6 +22,7 @@ use tollgate_base::clock;
 
 /// Prometheus' text exposition format.
 pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The routes.
 pub(super) fn routes(table: Arc<Table>) -> Router<AdminState> {
@@ -93,6 +94,10 @@ async fn metrics(State(state): State<AdminState>, request: Request) -> Result<Re
         auth::all_accounts(&caller)?;
         auth::allow(&caller, Needs::Usage)?;
     }
-    let exposition = [(header::CONTENT_TYPE, EXPOSITION)];
-    Ok((exposition, state.process().metrics()).into_response())
+    let accepted = request.headers().get(header::ACCEPT);
+    let accepted = accepted.and_then(|accepted| accepted.to_str().ok());
+    let open = accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text"));
+    let exposition = if open { OPEN_METRICS } else { EXPOSITION };
+    let text = state.process().metrics(open);
+    Ok(([(header::CONTENT_TYPE, exposition)], text).into_response())
 }

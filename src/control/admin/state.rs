@@ -61,8 +61,8 @@ pub trait Process: Send + Sync {
     /// Whether new requests should be sent here; asked on each probe.
     fn readiness(&self) -> Readiness;
 
-    /// Every metric in Prometheus' text exposition format.
-    fn metrics(&self) -> String;
+    /// Every metric, in Prometheus' text exposition format or in that of OpenMetrics.
+    fn metrics(&self, open: bool) -> String;
 
     /// An operation was answered; `operation` is its id, or `none`.
     fn answered(&self, operation: &'static str, status: u16);

@@ -4,27 +4,19 @@
 //! being sent; a request that finds no room for its spans drops them. Whatever does not reach the receiver is counted, and
 //! said in the log once a minute at most.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http::header;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use parking_lot::{Condvar, Mutex};
 use prometheus::{IntCounter, IntCounterVec};
 use prost::Message;
-use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body, Error};
 
-use super::gen_ai_0_1_0 as names;
-use super::span::text;
-use super::{Counters, Settings};
-use tollgate_base::{Secret, clock, random};
+use super::Counters;
+use crate::metrics::otlp::{Receiver, Trouble, scope};
 
 /// Spans that wait; those of further requests are dropped.
 const MOST_QUEUED: usize = 4_096;
@@ -38,12 +30,6 @@ const TRIES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// As much of an answer is read, in bytes: a receiver has hardly anything to say.
-const LONGEST_ANSWER: u64 = 64 << 10;
-/// How often the log says that spans are lost.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
-
-const PROTOBUF: &str = "application/x-protobuf";
 
 /// Why spans are dropped, as labels.
 const QUEUE_FULL: &str = "queue_full";
@@ -142,64 +128,21 @@ impl Queue {
 /// The thread that sends them.
 pub(super) struct Sender {
     queue: Arc<Queue>,
-    agent: Agent,
-    endpoint: Secret,
-    /// The endpoint for people.
-    shown: String,
-    headers: Vec<(String, Secret)>,
-    resource: Resource,
+    receiver: Receiver,
     sent: IntCounter,
     dropped: IntCounterVec,
-    /// When the log said last that spans are lost.
-    told: Option<Instant>,
-    /// Whether the log has it that they are.
-    is_failing: bool,
-}
-
-/// Why a batch was not taken.
-enum Trouble {
-    /// It may be tried again, after a while that the receiver may have named.
-    Passing(String, Option<Duration>),
-    /// It never will be.
-    Final(String),
 }
 
 impl Sender {
-    pub fn new(
-        settings: &Settings,
-        agent: Agent,
-        queue: Arc<Queue>,
-        counters: &Counters,
-    ) -> Sender {
+    pub fn new(receiver: Receiver, queue: Arc<Queue>, counters: &Counters) -> Sender {
         for reason in [QUEUE_FULL, UNREACHABLE, REFUSED, REJECTED] {
             counters.dropped.with_label_values(&[reason]).inc_by(0);
         }
-        let mut instance = String::new();
-        random::push_hex96(&mut instance);
-        let own = [
-            (names::SERVICE_NAME, &*settings.service_name),
-            (names::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
-            (names::SERVICE_INSTANCE, &*instance),
-        ];
-        let said = |key: &str| settings.resource.iter().any(|(known, _)| known == key);
-        let own = own.into_iter().filter(|(key, _)| !said(key));
-        let more = settings.resource.iter();
-        let more = more.map(|(key, value)| (&**key, &**value));
-        let attributes = own.chain(more).map(|(key, value)| text(key, value));
         Sender {
             queue,
-            agent,
-            endpoint: settings.endpoint.clone(),
-            shown: settings.shown.clone(),
-            headers: settings.headers.clone(),
-            resource: Resource {
-                attributes: attributes.collect(),
-                ..Resource::default()
-            },
+            receiver,
             sent: counters.sent.clone(),
             dropped: counters.dropped.clone(),
-            told: None,
-            is_failing: false,
         }
     }
 
@@ -217,9 +160,9 @@ impl Sender {
         let body = self.encode(batch);
         let mut wait = FIRST_WAIT;
         for left in (0..TRIES).rev() {
-            match self.post(&body) {
-                Ok(rejected) => {
-                    let rejected = rejected.min(spans);
+            match self.receiver.post(&body) {
+                Ok(answer) => {
+                    let rejected = rejected(answer).min(spans);
                     self.sent.inc_by(spans - rejected);
                     return self.taken(rejected);
                 }
@@ -240,18 +183,13 @@ impl Sender {
     }
 
     fn encode(&self, spans: Vec<Span>) -> Vec<u8> {
-        let scope = InstrumentationScope {
-            name: "tollgate".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..InstrumentationScope::default()
-        };
         let spans = ScopeSpans {
-            scope: Some(scope),
+            scope: Some(scope()),
             spans,
             ..ScopeSpans::default()
         };
         let all = ResourceSpans {
-            resource: Some(self.resource.clone()),
+            resource: Some(self.receiver.resource()),
             scope_spans: vec![spans],
             ..ResourceSpans::default()
         };
@@ -259,50 +197,6 @@ impl Sender {
             resource_spans: vec![all],
         };
         request.encode_to_vec()
-    }
-
-    /// Sends a batch; how many of its spans the receiver did not want.
-    fn post(&self, body: &[u8]) -> Result<u64, Trouble> {
-        let mut request = self
-            .agent
-            .post(self.endpoint.expose())
-            .header("content-type", PROTOBUF)
-            .header("accept-encoding", "identity")
-            .header(
-                "user-agent",
-                concat!("tollgate/", env!("CARGO_PKG_VERSION")),
-            );
-        for (name, value) in &self.headers {
-            request = request.header(name, value.expose());
-        }
-        let answer = request.send(body).map_err(|error| {
-            let why = match error {
-                Error::Timeout(_) => "no answer in time".to_owned(),
-                // Some errors show the address.
-                Error::BadUri(_) => "its address is not understood".to_owned(),
-                Error::HostNotFound => {
-                    "its name stands for no address that may be called".to_owned()
-                }
-                other => other.to_string(),
-            };
-            Trouble::Passing(why, None)
-        })?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(rejected(answer));
-        }
-        let why = format!("it answers {}", status.as_u16());
-        match status {
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => {
-                let after = answer.headers().get(header::RETRY_AFTER);
-                let after = after.and_then(|after| after.to_str().ok()?.trim().parse().ok());
-                Err(Trouble::Passing(why, after.map(Duration::from_secs)))
-            }
-            _ => Err(Trouble::Final(why)),
-        }
     }
 
     fn lose(&self, reason: &str, spans: u64) {
@@ -314,36 +208,22 @@ impl Sender {
     fn taken(&mut self, rejected: u64) {
         if rejected > 0 {
             self.lose(REJECTED, rejected);
-            self.tell(&format_args!("it rejects {rejected} spans of a batch"));
-        } else if self.is_failing {
-            self.is_failing = false;
-            log::info!("traces reach {} again", self.shown);
+            self.tell(&format!("it rejects {rejected} spans of a batch"));
+        } else {
+            self.receiver.reached();
         }
     }
 
-    fn tell(&mut self, why: &dyn fmt::Display) {
-        let now = clock::now();
-        if self.told.is_none_or(|told| now >= told + TOLD_EVERY) {
-            (self.told, self.is_failing) = (Some(now), true);
-            log::warn!(
-                "traces do not reach {}: {why}; what is lost is counted in tollgate_trace_spans_dropped_total",
-                self.shown
-            );
-        }
+    fn tell(&mut self, why: &str) {
+        self.receiver.tell(&format_args!(
+            "{why}; what is lost is counted in tollgate_trace_spans_dropped_total"
+        ));
     }
 }
 
 /// How many spans an answer says that the receiver did not want. One that is not understood says nothing.
-fn rejected(answer: Response<Body>) -> u64 {
-    let kind = answer.headers().get(header::CONTENT_TYPE);
-    if kind.is_none_or(|kind| kind != PROTOBUF) {
-        return 0;
-    }
-    let body = answer.into_body().into_with_config();
-    let body = body.limit(LONGEST_ANSWER).read_to_vec();
-    let said = body
-        .ok()
-        .and_then(|body| ExportTraceServiceResponse::decode(&*body).ok());
+fn rejected(answer: Option<Vec<u8>>) -> u64 {
+    let said = answer.and_then(|body| ExportTraceServiceResponse::decode(&*body).ok());
     let partly = said.and_then(|said| said.partial_success);
     partly.map_or(0, |partly| {
         u64::try_from(partly.rejected_spans).unwrap_or(0)

@@ -13,17 +13,15 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags, Status};
 
 use super::context::{Trace, baggage, state};
-use super::gen_ai_0_1_0 as names;
+use crate::metrics::gen_ai_0_1_0 as names;
 use crate::metrics::ledger::dollars;
+use crate::metrics::otlp::{attribute, cut, text};
 use tollgate_base::veil;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::{KeyKind, NanoUsd};
 use tollgate_wire::Endpoint;
 use tollgate_wire::report::Usage;
 use tollgate_wire::tokens::Observer;
-
-/// The longest text, in bytes.
-const LONGEST: usize = 256;
 
 /// A request that has ended.
 pub struct Request<'a> {
@@ -331,27 +329,6 @@ fn known(method: &str) -> Option<&str> {
 fn nanos(at: SystemTime, before: Duration) -> u64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.saturating_sub(before).as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// As much of a text as is exported.
-fn cut(text: &str) -> &str {
-    if text.len() <= LONGEST {
-        return text;
-    }
-    let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
-}
-
-pub(super) fn text(key: &str, value: &str) -> KeyValue {
-    attribute(key, Value::StringValue(cut(value).to_owned()))
-}
-
-fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
-    }
 }
 
 /// A span's attributes under way.

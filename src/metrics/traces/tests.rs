@@ -67,17 +67,19 @@ fn answer(status: &str, kind: &str, body: &[u8]) -> Vec<u8> {
 
 fn settings(address: SocketAddr) -> Settings {
     Settings {
-        endpoint: Secret::new(format!("http://{address}/v1/traces")),
-        shown: format!("http://{address}"),
-        headers: Vec::new(),
+        receiver: tollgate_config::Receiver {
+            endpoint: Secret::new(format!("http://{address}/v1/traces")),
+            shown: format!("http://{address}"),
+            headers: Vec::new(),
+            service_name: "edge".to_owned(),
+            resource: vec![("a".to_owned(), "1".to_owned())],
+        },
         sample: 1.0,
         keep: Keep {
             errors: true,
             failed_over: true,
             slow: Some(Duration::from_secs(10)),
         },
-        service_name: "edge".to_owned(),
-        resource: vec![("a".to_owned(), "1".to_owned())],
         baggage: vec!["tenant".to_owned()],
     }
 }

@@ -53,6 +53,9 @@ impl Record<'_> {
         if traces.wants(trace, &fate) {
             request.attempts = self.traced();
             traces.write(&request);
+            if let Some(route) = self.last_route() {
+                route.exemplify(trace, took, answered, self.wall);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod framing;
 mod help;
 mod listeners;
 mod malformed;
+mod metrics;
 mod reload;
 mod segments;
 mod slow;

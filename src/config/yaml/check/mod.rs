@@ -245,6 +245,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     let demo = checker.demo(&file.demo);
     let log = checker.access_log(&file.log);
     let traces = checker.traces(&file.telemetry);
+    let pushed_metrics = checker.pushed_metrics(&file.telemetry);
     let alerts = checker.alerts(&file.alerts);
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
@@ -293,6 +294,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
         timeouts: listeners::timeouts(&file.timeouts),
         log,
         traces,
+        pushed_metrics,
         alerts,
         limits: file.limits,
         failover: file.failover.unwrap_or(true),

@@ -1,6 +1,7 @@
-//! Where traces are sent, and of which requests.
+//! Where traces and metrics are sent, and which.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -9,7 +10,7 @@ use super::Checker;
 use crate::yaml::place::Place;
 use crate::yaml::types;
 use crate::yaml::units::Span;
-use crate::yaml::valid::{Keep, Traces};
+use crate::yaml::valid::{Keep, PushedMetrics, Receiver, Traces};
 use tollgate_base::Secret;
 
 /// The most that is said of the process besides its name.
@@ -22,61 +23,119 @@ const LONGEST: usize = 256;
 /// What keys begin with that the gateway itself writes.
 const OURS: [&str; 6] = ["error.", "gen_ai.", "http.", "server.", "tollgate.", "url."];
 
+/// How often metrics may be sent.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// What is written of a receiver.
+struct Written<'a> {
+    endpoint: Option<&'a Secret>,
+    headers: &'a BTreeMap<String, Secret>,
+    service_name: Option<&'a String>,
+    resource: &'a BTreeMap<String, String>,
+}
+
 impl Checker<'_> {
     /// What the section does not say is looked for in the environment, under the names that OpenTelemetry has for it.
     pub(super) fn traces(&mut self, written: &types::Telemetry) -> Option<Traces> {
         let traces = written.traces.as_ref()?;
         let place = Place::top("telemetry").key("traces");
-        let endpoint = self.receiver(&place, traces.endpoint.as_ref());
-        let headers = self.receiver_headers(&place.key("headers"), &traces.headers);
+        let of_receiver = Written {
+            endpoint: traces.endpoint.as_ref(),
+            headers: &traces.headers,
+            service_name: traces.service_name.as_ref(),
+            resource: &traces.resource,
+        };
+        let receiver = self.receiver(&place, "traces", &of_receiver);
         let slow = traces.keep.slow.map(Span::duration);
         if slow.is_some_and(|slow| slow.is_zero()) {
             let hint = Some("leave it out to keep none for being slow".to_owned());
             let at = place.key("keep").key("slow");
             self.fault(&at, "must be more than 0", hint);
         }
-        let service_name = traces.service_name.clone();
-        if service_name.as_deref().is_some_and(str::is_empty) {
-            let hint = Some("leave it out for `tollgate`".to_owned());
-            self.fault(&place.key("service_name"), "the name is empty", hint);
-        }
-        let service_name = service_name.or_else(|| self.variable("OTEL_SERVICE_NAME"));
-        let resource = self.resource(&place.key("resource"), &traces.resource);
         self.baggage(&place.key("baggage"), &traces.baggage);
-        let (endpoint, shown) = endpoint?;
         Some(Traces {
-            endpoint,
-            shown,
-            headers,
+            receiver: receiver?,
             sample: traces.sample.unwrap_or(0.1),
             keep: Keep {
                 errors: traces.keep.errors.unwrap_or(true),
                 failed_over: traces.keep.failed_over.unwrap_or(true),
                 slow,
             },
-            service_name: service_name.unwrap_or_else(|| "tollgate".to_owned()),
-            resource,
             baggage: traces.baggage.clone(),
         })
     }
 
+    /// As for traces.
+    pub(super) fn pushed_metrics(&mut self, written: &types::Telemetry) -> Option<PushedMetrics> {
+        let metrics = written.metrics.as_ref()?;
+        let place = Place::top("telemetry").key("metrics");
+        let of_receiver = Written {
+            endpoint: metrics.endpoint.as_ref(),
+            headers: &metrics.headers,
+            service_name: metrics.service_name.as_ref(),
+            resource: &metrics.resource,
+        };
+        let receiver = self.receiver(&place, "metrics", &of_receiver);
+        let every = metrics.every.map_or(PAUSE, Span::duration);
+        if !(SHORTEST..=LONGEST_PAUSE).contains(&every) {
+            let message = format!(
+                "is not between {} and {}",
+                Span(SHORTEST),
+                Span(LONGEST_PAUSE)
+            );
+            self.fault(&place.key("every"), message, None);
+        }
+        Some(PushedMetrics {
+            receiver: receiver?,
+            every,
+        })
+    }
+
+    fn receiver(&mut self, place: &Place, signal: &str, written: &Written<'_>) -> Option<Receiver> {
+        let endpoint = self.endpoint(place, signal, written.endpoint);
+        let headers = self.receiver_headers(&place.key("headers"), written.headers);
+        let service_name = written.service_name.cloned();
+        if service_name.as_deref().is_some_and(str::is_empty) {
+            let hint = Some("leave it out for `tollgate`".to_owned());
+            self.fault(&place.key("service_name"), "the name is empty", hint);
+        }
+        let service_name = service_name.or_else(|| self.variable("OTEL_SERVICE_NAME"));
+        let resource = self.resource(&place.key("resource"), written.resource);
+        let (endpoint, shown) = endpoint?;
+        Some(Receiver {
+            endpoint,
+            shown,
+            headers,
+            service_name: service_name.unwrap_or_else(|| "tollgate".to_owned()),
+            resource,
+        })
+    }
+
     /// The receiver's whole address, and the part of it that may be shown.
-    fn receiver(&mut self, place: &Place, written: Option<&Secret>) -> Option<(Secret, String)> {
+    fn endpoint(
+        &mut self,
+        place: &Place,
+        signal: &str,
+        written: Option<&Secret>,
+    ) -> Option<(Secret, String)> {
         let at = place.key("endpoint");
-        let own = |name| self.variable(name).map(Secret::new);
-        let (written, appends) = match written {
-            Some(written) => (written.clone(), false),
-            None => match own("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
-                Some(written) => (written, false),
-                None => match own("OTEL_EXPORTER_OTLP_ENDPOINT") {
-                    Some(written) => (written, true),
-                    None => {
-                        let message = "it does not say where traces are sent";
-                        let hint = "add `endpoint: \"http://127.0.0.1:4318\"`, or set OTEL_EXPORTER_OTLP_ENDPOINT";
-                        self.fault(place, message, Some(hint.to_owned()));
-                        return None;
-                    }
-                },
+        let own = |name: &str| self.variable(name).map(Secret::new);
+        let of_signal = format!(
+            "OTEL_EXPORTER_OTLP_{}_ENDPOINT",
+            signal.to_ascii_uppercase()
+        );
+        let (written, appends) = match written.cloned().or_else(|| own(&of_signal)) {
+            Some(written) => (written, false),
+            None => match own("OTEL_EXPORTER_OTLP_ENDPOINT") {
+                Some(written) => (written, true),
+                None => {
+                    let message = format!("it does not say where {signal} are sent");
+                    let hint = "add `endpoint: \"http://127.0.0.1:4318\"`, or set OTEL_EXPORTER_OTLP_ENDPOINT";
+                    self.fault(place, message, Some(hint.to_owned()));
+                    return None;
+                }
             },
         };
         let url = self.called(&at, &written)?;
@@ -85,8 +144,8 @@ impl Checker<'_> {
         let path = before.split_once("://").map_or("", |(_, rest)| rest);
         let path = path.find('/').map_or("", |slash| &path[slash..]);
         let path = match path.trim_end_matches('/') {
-            "" => "/v1/traces".to_owned(),
-            base if appends => format!("{base}/v1/traces"),
+            "" => format!("/v1/{signal}"),
+            base if appends => format!("{base}/v1/{signal}"),
             _ => path.to_owned(),
         };
         let scheme = if url.tls { "https" } else { "http" };
@@ -232,8 +291,8 @@ mod tests {
             ),
         ] {
             let traces = traces(section, &|_| None).unwrap().traces.unwrap();
-            assert_eq!(traces.endpoint.expose(), sent_to);
-            assert_eq!(traces.shown, shown);
+            assert_eq!(traces.receiver.endpoint.expose(), sent_to);
+            assert_eq!(traces.receiver.shown, shown);
             assert!(!format!("{traces:?}").contains("hidden"), "{traces:?}");
         }
     }
@@ -251,7 +310,7 @@ mod tests {
             Some(value.to_owned())
         };
         let filled = traces("{ resource: { a: '2' } }", &env).unwrap();
-        let filled = filled.traces.unwrap();
+        let filled = filled.traces.unwrap().receiver;
         assert_eq!(
             filled.endpoint.expose(),
             "http://localhost:4318/base/v1/traces"
@@ -331,6 +390,33 @@ mod tests {
         }
         let left_out = format!("{{ {at}, headers: {{ x-key: '${{NONE:-}}' }} }}");
         let traces = traces(&left_out, &|_| None).unwrap().traces.unwrap();
-        assert_eq!(traces.headers, []);
+        assert_eq!(traces.receiver.headers, []);
+    }
+
+    #[test]
+    fn metrics_have_a_receiver_of_their_own() {
+        let env = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://localhost:4318/base".to_owned()),
+            _ => None,
+        };
+        let metrics = |section: &str| {
+            let yaml = format!("telemetry: {{ metrics: {section} }}");
+            let config = parse(&yaml, &env).map_err(|faults| faults.to_string());
+            config.map(|config| config.pushed_metrics.unwrap())
+        };
+        let usual = metrics("{}").unwrap();
+        let sent_to = usual.receiver.endpoint.expose();
+        assert_eq!(sent_to, "http://localhost:4318/base/v1/metrics");
+        assert_eq!(usual.every.as_secs(), 60);
+        let own = metrics("{ endpoint: 'http://127.0.0.1:9', every: 10s }").unwrap();
+        let sent_to = own.receiver.endpoint.expose();
+        assert_eq!(sent_to, "http://127.0.0.1:9/v1/metrics");
+        assert_eq!(own.every.as_secs(), 10);
+        for every in ["0s", "2h"] {
+            let faults = metrics(&format!("{{ every: {every} }}")).unwrap_err();
+            assert!(faults.contains("is not between 1s and 1h"), "{faults}");
+        }
+        let faults = metrics("{ headers: { x-key: '' } }").unwrap_err();
+        assert!(faults.contains("the credential is empty"), "{faults}");
     }
 }

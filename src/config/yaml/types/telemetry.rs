@@ -1,4 +1,4 @@
-//! What is exported to tracing backends.
+//! What is exported to OpenTelemetry receivers.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::yaml::units::Span;
 use tollgate_base::Secret;
 
-/// What is exported to tracing backends.
+/// What is exported to OpenTelemetry receivers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
     /// Traces, by OpenTelemetry's protocol (OTLP over HTTP); absent is none.
     pub traces: Option<Traces>,
+    /// Metrics, by the same protocol, beside those that Prometheus can scrape; absent is none.
+    pub metrics: Option<Metrics>,
 }
 
 /// Where traces are sent, and of which requests.
@@ -38,6 +40,23 @@ pub struct Traces {
     pub resource: BTreeMap<String, String>,
     /// Members of the client's `baggage` that become attributes of its request's spans.
     pub baggage: Vec<String>,
+}
+
+/// Where metrics are sent, and how often.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// The receiver, as for traces. Without a path, `/v1/metrics` is meant. Default: what
+    /// `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` says.
+    pub endpoint: Option<Secret>,
+    /// Headers that the receiver is sent, as for traces. Default: those of `OTEL_EXPORTER_OTLP_HEADERS`.
+    pub headers: BTreeMap<String, Secret>,
+    /// How often, `1s` to `1h`. Default `60s`.
+    pub every: Option<Span>,
+    /// `service.name`. Default: what `OTEL_SERVICE_NAME` says, else `tollgate`.
+    pub service_name: Option<String>,
+    /// More of what is said of this process. Default: what `OTEL_RESOURCE_ATTRIBUTES` says.
+    pub resource: BTreeMap<String, String>,
 }
 
 /// Requests that are traced whatever the share.

@@ -40,7 +40,7 @@ impl Process for Around {
         }
     }
 
-    fn metrics(&self) -> String {
+    fn metrics(&self, _: bool) -> String {
         let answered = self.answered.lock();
         answered
             .iter()

@@ -2,6 +2,9 @@
 //! (<https://github.com/open-telemetry/semantic-conventions-genai>), and of the conventions 1.45.0 that they build on.
 //! Another version of them is another file, named after it.
 
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+
+use super::otlp::text;
 use tollgate_wire::vendor::Vendor;
 use tollgate_wire::{Endpoint, Surface};
 
@@ -34,6 +37,45 @@ pub const SERVICE_NAME: &str = "service.name";
 pub const SERVICE_VERSION: &str = "service.version";
 pub const URL_PATH: &str = "url.path";
 pub const URL_SCHEME: &str = "url.scheme";
+
+/// `input` or `output`.
+pub const TOKEN_TYPE: &str = "gen_ai.token.type";
+
+/// Returns what the convention calls a metric of ours, and its unit.
+pub fn metric(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "tollgate_request_duration_seconds" => Some(("gen_ai.server.request.duration", "s")),
+        "tollgate_time_to_first_token_seconds" => Some(("gen_ai.server.time_to_first_token", "s")),
+        "tollgate_time_per_output_token_seconds" => {
+            Some(("gen_ai.server.time_per_output_token", "s"))
+        }
+        "tollgate_request_tokens" => Some(("gen_ai.client.token.usage", "{token}")),
+        _ => None,
+    }
+}
+
+/// Returns the attributes of such a metric, by its labels.
+pub fn attributes<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(5);
+    for (name, value) in labels {
+        match name {
+            "provider" => attributes.extend([
+                text(PROVIDER, provider(Vendor::named(value), value)),
+                text("tollgate.provider", value),
+            ]),
+            "model" => attributes.push(text(REQUEST_MODEL, value)),
+            "kind" => attributes.push(text(TOKEN_TYPE, value)),
+            "surface" => {
+                let surface = Surface::ALL.into_iter().find(|one| one.name() == value);
+                let operation = surface.map_or("chat", |one| operation(Endpoint::Generate(one)));
+                attributes.push(text(OPERATION, operation));
+                attributes.push(text("tollgate.surface", value));
+            }
+            other => attributes.push(text(other, value)),
+        }
+    }
+    attributes
+}
 
 /// Returns what an endpoint does, one of the convention's words where it has one.
 pub fn operation(endpoint: Endpoint) -> &'static str {

@@ -1,0 +1,197 @@
+//! Speaks to a receiver of OpenTelemetry's protocol: OTLP over HTTP, as protobuf.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use http::header;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body, Error};
+
+use super::gen_ai_0_1_0 as names;
+use tollgate_base::{Secret, clock, random};
+use tollgate_config::Receiver as Settings;
+
+/// How long a receiver may take for what it is sent at once.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the log says that something is lost.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// As much of an answer is read, in bytes: a receiver has hardly anything to say.
+const LONGEST_ANSWER: u64 = 64 << 10;
+
+/// The longest text, in bytes.
+const LONGEST: usize = 256;
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// A receiver, and what it is told of this process.
+pub(super) struct Receiver {
+    agent: Agent,
+    endpoint: Secret,
+    /// The endpoint for people.
+    shown: String,
+    headers: Vec<(String, Secret)>,
+    resource: Resource,
+    /// What it is sent, for people.
+    signal: &'static str,
+    /// When the log said last that something is lost.
+    told: Option<Instant>,
+    /// Whether the log has it that something is.
+    is_failing: bool,
+}
+
+/// Why something was not taken.
+pub(super) enum Trouble {
+    /// It may be tried again, after a while that the receiver may have named.
+    Passing(String, Option<Duration>),
+    /// It never will be.
+    Final(String),
+}
+
+impl Receiver {
+    /// Returns the receiver that is called with this client; `signal` is what it is sent, for people.
+    pub fn new(settings: &Settings, agent: Agent, signal: &'static str) -> Receiver {
+        let mut instance = String::new();
+        random::push_hex96(&mut instance);
+        let own = [
+            (names::SERVICE_NAME, &*settings.service_name),
+            (names::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
+            (names::SERVICE_INSTANCE, &*instance),
+        ];
+        let said = |key: &str| settings.resource.iter().any(|(known, _)| known == key);
+        let own = own.into_iter().filter(|(key, _)| !said(key));
+        let more = settings.resource.iter();
+        let more = more.map(|(key, value)| (&**key, &**value));
+        let attributes = own.chain(more).map(|(key, value)| text(key, value));
+        Receiver {
+            agent,
+            endpoint: settings.endpoint.clone(),
+            shown: settings.shown.clone(),
+            headers: settings.headers.clone(),
+            resource: Resource {
+                attributes: attributes.collect(),
+                ..Resource::default()
+            },
+            signal,
+            told: None,
+            is_failing: false,
+        }
+    }
+
+    /// Returns what is said of this process.
+    pub fn resource(&self) -> Resource {
+        self.resource.clone()
+    }
+
+    /// Sends a message; returns the answer's, if it has one that can be read.
+    pub fn post(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        let mut request = self
+            .agent
+            .post(self.endpoint.expose())
+            .header("content-type", PROTOBUF)
+            .header("accept-encoding", "identity")
+            .header(
+                "user-agent",
+                concat!("tollgate/", env!("CARGO_PKG_VERSION")),
+            );
+        for (name, value) in &self.headers {
+            request = request.header(name, value.expose());
+        }
+        let answer = request.send(body).map_err(|error| {
+            let why = match error {
+                Error::Timeout(_) => "no answer in time".to_owned(),
+                // Some errors show the address.
+                Error::BadUri(_) => "its address is not understood".to_owned(),
+                Error::HostNotFound => {
+                    "its name stands for no address that may be called".to_owned()
+                }
+                other => other.to_string(),
+            };
+            Trouble::Passing(why, None)
+        })?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(message(answer));
+        }
+        let why = format!("it answers {}", status.as_u16());
+        match status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => {
+                let after = answer.headers().get(header::RETRY_AFTER);
+                let after = after.and_then(|after| after.to_str().ok()?.trim().parse().ok());
+                Err(Trouble::Passing(why, after.map(Duration::from_secs)))
+            }
+            _ => Err(Trouble::Final(why)),
+        }
+    }
+
+    /// Notes that all of a message was taken.
+    pub fn reached(&mut self) {
+        if self.is_failing {
+            self.is_failing = false;
+            log::info!("{} reach {} again", self.signal, self.shown);
+        }
+    }
+
+    /// Says why something is lost, once a minute at most.
+    pub fn tell(&mut self, why: &dyn fmt::Display) {
+        let now = clock::now();
+        if self.told.is_none_or(|told| now >= told + TOLD_EVERY) {
+            (self.told, self.is_failing) = (Some(now), true);
+            log::warn!("{} do not reach {}: {why}", self.signal, self.shown);
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Trouble::Passing(why, _) | Trouble::Final(why)) = self;
+        f.write_str(why)
+    }
+}
+
+/// Returns who says what follows.
+pub(super) fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: "tollgate".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
+}
+
+/// Returns an attribute.
+pub(super) fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+/// Returns an attribute that is a text, or as much of it as is exported.
+pub(super) fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, Value::StringValue(cut(value).to_owned()))
+}
+
+/// Returns as much of a text as is exported: 256 bytes.
+pub(super) fn cut(text: &str) -> &str {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// The message of an answer; one that is none says nothing.
+fn message(answer: Response<Body>) -> Option<Vec<u8>> {
+    let kind = answer.headers().get(header::CONTENT_TYPE);
+    if kind.is_none_or(|kind| kind != PROTOBUF) {
+        return None;
+    }
+    let body = answer.into_body().into_with_config();
+    body.limit(LONGEST_ANSWER).read_to_vec().ok()
+}
