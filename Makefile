@@ -12,7 +12,7 @@ KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 ADMIN_KEY = $(shell grep -om1 'tga-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients test-browser screenshots test-upgrade soak lint format clippy doc map figures catalog deny \
+.PHONY: help run test test-rust test-sdk test-clients test-browser screenshots test-upgrade soak soak-upgrades lint format clippy doc map figures catalog deny \
   coverage fuzz profiled release bench tools clean
 
 help: ## List these commands
@@ -91,6 +91,12 @@ soak: ## Run gateways for an hour (TIME) through all that breaks, and judge memo
 	@[ -n "$(TOLLGATE_BIN)" ] || cargo build --locked --release --bin tollgate
 	@TOLLGATE_BIN=$(abspath $(or $(TOLLGATE_BIN),$(or $(CARGO_TARGET_DIR),target)/release/tollgate)) \
 	  .venv/bin/python tests/soak/soak.py --time $(TIME)
+
+soak-upgrades: ## Upgrade gateways ten times under 500 streams and 50 WebSockets, and judge answers and charges
+	@.ci/tools test
+	@[ -n "$(TOLLGATE_BIN)" ] || cargo build --locked --release --bin tollgate
+	@TOLLGATE_BIN=$(abspath $(or $(TOLLGATE_BIN),$(or $(CARGO_TARGET_DIR),target)/release/tollgate)) \
+	  .venv/bin/python tests/soak/upgrades.py
 
 lint: tools format clippy ## Check the format, the lints, and that no stray file is tracked
 
