@@ -1,6 +1,8 @@
-//! Budgets that access keys share: four replicas, one Redis.
+//! Budgets that access keys share, and those of tags: four replicas, one Redis.
 
 use super::*;
+use crate::common::PATIENCE;
+use crate::common::eventually;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::access_key;
 use crate::common::process::Process;
@@ -19,10 +21,6 @@ const ALL: i64 = 80;
 async fn what_keys_and_teams_share_is_never_promised_twice() {
     let redis = Process::start(&[]);
     let fake = Fake::good(Wire::H1, "hello").await;
-    let budget = |answers: i64, per: &str| {
-        let micros = answers * COST.0 / 1_000;
-        json!({"budget": {"usd": format!("0.{micros:06}"), "per": per}})
-    };
     let mut acme = budget(ALL, "week");
     acme["budget"]["time_zone"] = json!("Asia/Tokyo");
     let config = json!({
@@ -60,16 +58,102 @@ async fn what_keys_and_teams_share_is_never_promised_twice() {
     verified(&gateways[0]);
 }
 
-/// Asks for far more than there is, at all replicas at once: how many were served, and why one was not.
-async fn spend(addresses: &[std::net::SocketAddr], keys: &[&str]) -> (i64, String) {
+/// A budget that pays for so many answers.
+fn budget(answers: i64, per: &str) -> Value {
+    let micros = answers * COST.0 / 1_000;
+    json!({"budget": {"usd": format!("0.{micros:06}"), "per": per}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_replica_and_an_outage_change_nothing_of_what_tags_and_trees_pay_for() {
+    let redis = Process::start(&[]);
+    let fake = Fake::good(Wire::H1, "hello").await;
+    let own = json!({
+        "id": "own", "access": {"tags": {"allow": ["customer"]}},
+        "limits": {"tags": {"customer": budget(TEAM, "week")["budget"]}},
+    });
+    let config = json!({
+        "ledger": {"bank": "redis", "redis": {"url": redis.url()}},
+        "budgets": [
+            {"id": "acme", "limits": budget(ALL, "total")},
+            {"id": "team", "parent": "acme"},
+            {"id": "project", "parent": "team", "limits": budget(ALL, "month")},
+        ],
+        "configurations": [own],
+        "access_keys": [access_key("one", &json!({"budget": "project", "configuration": "own"}))],
+    });
+    let mut gateways = Vec::new();
+    for _ in 0..REPLICAS {
+        let gateway = Gateway::builder()
+            .fake("f", &fake)
+            .config(money(10_000_000_000))
+            .config(config.clone());
+        gateways.push(gateway.start().await);
+    }
+    let addresses: Vec<_> = gateways.iter().map(|gateway| gateway.address).collect();
+    let mut served = 0;
+    for customer in ["1", "2", "3"] {
+        let left = ALL - i64::try_from(served).unwrap();
+        let request = ask_for("one").header("x-tollgate-tags", &format!("customer={customer}"));
+        let spending = tokio::spawn(spend_by(addresses.clone(), vec![request], true));
+        if customer == "2" {
+            assert!(eventually(PATIENCE, || fake.count() > served + 5).await);
+            gateways[0].kill();
+            redis.signal("STOP");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            redis.signal("CONT");
+            gateways[0].restart().await;
+        }
+        let (answered, refusal) = spending.await.unwrap();
+        println!("customer {customer}: {answered} answered; {refusal}");
+        assert!(
+            answered <= TEAM.min(left),
+            "customer {customer}: {answered}"
+        );
+        served += usize::try_from(answered).unwrap();
+    }
+    for gateway in &mut gateways {
+        gateway.stop().await;
+    }
+    // What the killed one had under way is charged as it was held.
+    let (books, total) = (
+        bank(&gateways[0]).books("default").await.unwrap(),
+        totals(&gateways[0]).await,
+    );
+    let orphans = i64::try_from(total.orphaned).unwrap();
+    let whole = i64::try_from(served).unwrap();
+    assert_eq!(books.faults(), Vec::<String>::new());
+    assert_eq!((books.lent(), total.cost), (NanoUsd::ZERO, books.spent));
+    assert!(books.spent >= NanoUsd(whole * COST.0), "{books:?}");
+    assert!(books.spent <= NanoUsd(ALL * COST.0), "{books:?}");
+    let least = ALL - 3 * ESTIMATE - orphans;
+    assert!(whole >= least, "{whole} answered, {orphans} orphans");
+    verified(&gateways[0]);
+}
+
+fn ask_for(key: &str) -> Request {
     let body =
         json!({"model": "m", "max_tokens": 3, "messages": [{"role": "user", "content": "hi"}]});
-    let request = Request::post("/v1/chat/completions", body.to_string());
+    from(key, Request::post("/v1/chat/completions", body.to_string()))
+}
+
+/// Asks for far more than there is, at all replicas at once: how many were served, and why one was not.
+async fn spend(addresses: &[std::net::SocketAddr], keys: &[&str]) -> (i64, String) {
+    let requests = keys.iter().map(|key| ask_for(key)).collect();
+    spend_by(addresses.to_vec(), requests, false).await
+}
+
+/// The same; `patient` where replicas and their bank may be away.
+async fn spend_by(
+    addresses: Vec<std::net::SocketAddr>,
+    requests: Vec<Request>,
+    patient: bool,
+) -> (i64, String) {
     let tasks: Vec<_> = (0..200)
         .map(|index| {
             let address = addresses[index % addresses.len()];
-            let request = from(keys[index % keys.len()], request.clone());
-            tokio::spawn(async move { until_decided(address, &request).await })
+            let request = requests[index % requests.len()].clone();
+            tokio::spawn(async move { until_decided(address, &request, patient).await })
         })
         .collect();
     let (mut served, mut refusal) = (0, String::new());
@@ -82,13 +166,19 @@ async fn spend(addresses: &[std::net::SocketAddr], keys: &[&str]) -> (i64, Strin
     (served, refusal)
 }
 
-/// Asks again where a budget is lent to others, or held by their requests: there is more in a second.
-async fn until_decided(address: std::net::SocketAddr, request: &Request) -> Answer {
+/// Asks again where a budget is lent to others, or held by their requests: there is more in a second. `patient`: where
+/// nobody listens, or the bank is away, too.
+async fn until_decided(address: std::net::SocketAddr, request: &Request, patient: bool) -> Answer {
     loop {
-        let answer = Client::connect(Version::H1, address)
-            .await
-            .ask(request)
-            .await;
+        let attempt = async { Client::try_connect(address).await?.try_ask(request).await };
+        let answer = match attempt.await {
+            Ok(answer) if !patient || (answer.status() != 503 && answer.clean) => answer,
+            Err(why) if !patient => panic!("{why}"),
+            _ => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
         if answer.status() == 200 {
             return answer;
         }
