@@ -23,6 +23,8 @@ mod verify;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+
+use crate::NanoUsd;
 use tollgate_store::{Database, StoreError};
 
 pub(crate) use books::Allotment;
@@ -67,6 +69,12 @@ pub trait Bank: Send + Sync {
 
     /// Daily totals of an account, from one day to another, both included.
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError>;
+
+    /// The costs of all daily totals of an account together, added up anew.
+    async fn recounted(&self, account: &str) -> Result<NanoUsd, StoreError> {
+        let rows = self.rollups(account, Day(0), Day(u32::MAX)).await?;
+        Ok(NanoUsd::saturating_sum(rows.iter().map(|row| row.cost)))
+    }
 
     /// What was used of each of these limits of an account, in their order, as far as tills have said so: the start of the
     /// window that it was last used in (Unix time, s), and how much of it, in units of the measure. Both are 0 if it never

@@ -1,8 +1,12 @@
 //! Whether the books balance, shown: both sides of every equation.
 
-use super::{Bank, Books, Day, Law};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{Bank, Books, Law};
 use tollgate_store::StoreError;
 
+/// Accounts that are read at once.
+const AT_ONCE: usize = 8;
 /// How often an account is read that is charged meanwhile.
 const READINGS: usize = 5;
 
@@ -35,21 +39,20 @@ impl Verified {
 /// # Errors
 /// Those of [`Bank::books`].
 pub async fn verify(bank: &dyn Bank, accounts: Vec<String>) -> Result<Vec<Verified>, StoreError> {
-    let mut all = Vec::with_capacity(accounts.len());
-    for account in accounts {
+    let verified = |account: String| async move {
         let books = recounted(bank, &account).await?;
-        all.push(Verified::of(account, &books));
-    }
-    Ok(all)
+        Ok(Verified::of(account, &books))
+    };
+    let all = stream::iter(accounts).map(verified).buffered(AT_ONCE);
+    all.try_collect().await
 }
 
-/// An account's books with its daily totals added up anew, page by page. What is charged meanwhile makes both differ, so that
+/// An account's books with its daily totals added up anew. What is charged meanwhile makes both differ, so that
 /// they are read again; of an account that is charged all the while they are as the bank has them.
 async fn recounted(bank: &dyn Bank, account: &str) -> Result<Books, StoreError> {
     let mut books = bank.books(account).await?;
     for _ in 0..READINGS {
-        let rows = bank.rollups(account, Day(0), Day(u32::MAX)).await?;
-        let sum = rows.iter().map(|row| row.cost).sum();
+        let sum = bank.recounted(account).await?;
         let now = bank.books(account).await?;
         if now.spent == books.spent {
             if sum != now.spent {

@@ -154,7 +154,13 @@ async fn page_within<T>(
         if let Some(page) = page {
             return Ok(page);
         }
-        at_least = at_least.saturating_mul(4);
+        let more = at_least.saturating_mul(4);
+        // A page that may not end early yet must go on beyond.
+        at_least = if at_least < most {
+            more.min(most)
+        } else {
+            more
+        };
     }
 }
 

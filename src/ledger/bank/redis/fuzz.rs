@@ -32,10 +32,11 @@ pub fn answer(value: &Value) {
             counted(rows.iter().map(|row| row.cost).sum());
         }
     }
-    if let Value::BulkString(bytes) = value
-        && let Ok((_, batch)) = wire::read_events(bytes)
-    {
-        events(&batch.bytes);
+    if let Ok(batches) = wire::read_batches(value.clone()) {
+        batches
+            .found
+            .iter()
+            .for_each(|(_, batch)| events(&batch.bytes));
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod fuzz;
 mod scripts;
 mod wire;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +22,9 @@ use parking_lot::Mutex;
 use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, Redis, read};
 
-use self::scripts::{MEET, ROLLUPS};
+use self::scripts::{EVENTS, MEET, ROLLUPS};
+use crate::NanoUsd;
+
 use super::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
 
 /// How many accounts are introduced with one command.
@@ -31,11 +33,14 @@ const INTRODUCED: usize = 1000;
 /// How many daily totals are read with one call: Redis does nothing else meanwhile.
 const ROWS: usize = 100;
 
+/// About how many costs of daily totals are read with one command.
+const COSTS: usize = 1_000;
+
 /// How many limits are asked for with one command.
 const METERS: usize = 500;
 
-/// How many batches of events are fetched with one command.
-const PAGE: usize = 16;
+/// How many batches of events are looked at with the first call, and at most with a later one.
+const BATCHES: (usize, usize) = (16, 512);
 
 /// Accounts in Redis.
 pub struct RedisBank {
@@ -224,6 +229,25 @@ impl Bank for RedisBank {
         }
     }
 
+    async fn recounted(&self, account: &str) -> Result<NanoUsd, StoreError> {
+        self.meet(&[], self.redis.deadline()).await?;
+        let key = self.redis.keys.of(account, "costs");
+        // While the table grows or shrinks, a scan may say some twice.
+        let (mut costs, mut cursor) = (HashMap::new(), 0);
+        loop {
+            let mut some = redis::cmd("HSCAN");
+            some.arg(&key).arg(cursor).arg("COUNT").arg(COSTS);
+            // Others wait for a page, not for all of them; so each has a deadline of its own.
+            let answer = self.redis.send(&key, &some, self.redis.deadline()).await?;
+            let (next, page): (u64, Vec<(String, i64)>) = read(answer)?;
+            costs.extend(page);
+            if next == 0 {
+                return wire::summed(costs.into_values().map(NanoUsd));
+            }
+            cursor = next;
+        }
+    }
+
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
         self.meet(&[], self.redis.deadline()).await?;
         let key = self.redis.keys.of(account, "meters");
@@ -251,32 +275,36 @@ impl Bank for RedisBank {
     ) -> Result<Vec<Events>, StoreError> {
         self.meet(&[], self.redis.deadline()).await?;
         let key = self.redis.keys.of(account, "events");
-        let (mut found, mut count, mut offset) = (Vec::new(), 0, 0);
-        // Batches that come in between make pages overlap.
-        let mut seen = HashSet::new();
+        let (mut found, mut count, mut seen) = (Vec::new(), 0, HashSet::new());
+        let (mut some, most) = BATCHES;
+        // A page begins where the last one ended, behind as many of the same end as were looked at.
+        let (mut ended, mut offset) = (None, 0);
         while count < at_least {
-            let mut page = redis::cmd("ZREVRANGEBYSCORE");
-            page.arg(&key)
-                .arg("+inf")
-                .arg(from_ms)
-                .arg("LIMIT")
-                .arg(offset)
-                .arg(PAGE);
+            let highest = ended.map_or("+inf".to_owned(), |ms: u64| ms.to_string());
+            let call = Call::new(&EVENTS, vec![key.clone()])
+                .with(highest)
+                .with(from_ms);
+            let call = call.with(offset).with(some).with(to_ms);
             // Each page has a time of its own: there are as many as there was traffic since.
-            let deadline = self.redis.deadline();
-            let stored: Vec<Vec<u8>> = read(self.redis.send(&key, &page, deadline).await?)?;
-            for stored in &stored {
-                let (batch, events) = wire::read_events(stored)?;
-                if count < at_least && events.from_ms <= to_ms && seen.insert(batch) {
+            let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
+            let page = wire::read_batches(answer)?;
+            // Batches that come in between make pages overlap.
+            for (batch, events) in page.found {
+                if count < at_least && seen.insert(batch) {
                     count =
                         count.saturating_add(usize::try_from(events.count).unwrap_or(usize::MAX));
                     found.push(events);
                 }
             }
-            if stored.len() < PAGE {
+            if page.looked < some {
                 break;
             }
-            offset += PAGE;
+            offset = match ended == Some(page.ended) {
+                true => offset + page.looked,
+                false => page.same,
+            };
+            ended = Some(page.ended);
+            some = most.min(some * 2);
         }
         Ok(found)
     }

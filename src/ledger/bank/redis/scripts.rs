@@ -6,7 +6,8 @@ tollgate_store::scripts! {
     EXCHANGE = "tollgate:exchange:4", ACCOUNT, include_str!("lua/exchange.lua");
     GRANT = "tollgate:grant:3", ACCOUNT, include_str!("lua/grant.lua");
     BOOKS = "tollgate:books:3", ACCOUNT, include_str!("lua/books.lua");
-    ROLLUPS = "tollgate:rollups:2", include_str!("lua/rollups.lua");
+    ROLLUPS = "tollgate:rollups:3", include_str!("lua/rollups.lua");
+    EVENTS = "tollgate:events:1", include_str!("lua/events.lua");
     MEET = "tollgate:meet:1", include_str!("lua/meet.lua");
 }
 

@@ -169,7 +169,7 @@ fn amount(units: i64) -> Result<NanoUsd, StoreError> {
 }
 
 /// Amounts that are added up.
-fn summed(amounts: impl Iterator<Item = NanoUsd>) -> Result<NanoUsd, StoreError> {
+pub(super) fn summed(amounts: impl Iterator<Item = NanoUsd>) -> Result<NanoUsd, StoreError> {
     amount(NanoUsd::saturating_sum(amounts).0)
 }
 
@@ -285,10 +285,16 @@ pub(super) fn place(row: &Rollup) -> Place {
 
 /// Reads the answer of `rollups.lua`.
 pub(super) fn read_rollups(answer: Value) -> Result<Vec<Rollup>, StoreError> {
-    read::<Vec<Vec<String>>>(answer)?
-        .iter()
-        .map(|row| read_rollup(row).ok_or_else(|| strange("a daily total")))
-        .collect()
+    let (figures, costs): (Vec<Option<String>>, Vec<Option<String>>) = read(answer)?;
+    let (rows, rest) = figures.as_chunks::<9>();
+    if rows.len() != costs.len() || !rest.is_empty() {
+        return Err(strange("a page of daily totals"));
+    }
+    let rows = rows.iter().zip(&costs);
+    rows.map(|(row, cost)| {
+        read_rollup(row, cost.as_deref()).ok_or_else(|| strange("a daily total"))
+    })
+    .collect()
 }
 
 /// All daily totals, in their order, if they add up to what can be counted.
@@ -297,18 +303,19 @@ pub(super) fn totals(rows: BTreeMap<Place, Rollup>) -> Result<Vec<Rollup>, Store
     Ok(rows.into_values().collect())
 }
 
-fn read_rollup(row: &[String]) -> Option<Rollup> {
-    let (name, figures) = row.split_first()?;
-    let (day, access_key, provider, model) = serde_json::from_str(name).ok()?;
-    let figures: Vec<i64> = figures
-        .iter()
-        .map(|text| text.parse().ok())
-        .collect::<Option<_>>()?;
-    let (cost, counters) = figures.split_last()?;
-    let counters: Vec<u64> = counters
-        .iter()
-        .map(|count| u64::try_from(*count).ok())
-        .collect::<Option<_>>()?;
+/// A row of its name, its counters, of which one that was never counted is not there, and its cost.
+fn read_rollup([name, counters @ ..]: &[Option<String>; 9], cost: Option<&str>) -> Option<Rollup> {
+    let (day, access_key, provider, model) = serde_json::from_str(name.as_ref()?).ok()?;
+    let mut read = [0; 8];
+    for (counter, text) in read.iter_mut().zip(counters) {
+        *counter = text
+            .as_deref()
+            .unwrap_or("0")
+            .parse::<i64>()
+            .ok()?
+            .try_into()
+            .ok()?;
+    }
     let [
         requests,
         failed,
@@ -318,10 +325,7 @@ fn read_rollup(row: &[String]) -> Option<Rollup> {
         cache_write,
         output,
         reasoning,
-    ] = counters[..]
-    else {
-        return None;
-    };
+    ] = read;
     Some(Rollup {
         day: Day(day),
         access_key,
@@ -335,13 +339,37 @@ fn read_rollup(row: &[String]) -> Option<Rollup> {
         cache_write,
         output,
         reasoning,
-        cost: amount(*cost).ok()?,
+        cost: amount(cost?.parse().ok()?).ok()?,
+    })
+}
+
+/// What `events.lua` found.
+pub(super) struct Batches {
+    /// How many were looked at.
+    pub(super) looked: usize,
+    /// When the last one of those ended (Unix time, ms).
+    pub(super) ended: u64,
+    /// How many of those ended then.
+    pub(super) same: usize,
+    /// Those that begin early enough, each with its number.
+    pub(super) found: Vec<(u64, Events)>,
+}
+
+/// Reads the answer of `events.lua`.
+pub(super) fn read_batches(answer: Value) -> Result<Batches, StoreError> {
+    let (looked, ended, same, found): (usize, u64, usize, Vec<Vec<u8>>) = read(answer)?;
+    let found = found.iter().map(|stored| read_events(stored));
+    Ok(Batches {
+        looked,
+        ended,
+        same,
+        found: found.collect::<Result<_, _>>()?,
     })
 }
 
 /// Reads what `exchange.lua` stored of a batch of events: `number:from:to:count:bytes`. The number, for which
 /// batches are distinguished, comes first.
-pub(super) fn read_events(stored: &[u8]) -> Result<(u64, Events), StoreError> {
+fn read_events(stored: &[u8]) -> Result<(u64, Events), StoreError> {
     let read = || {
         let parts: Vec<&[u8]> = stored.splitn(5, |byte| *byte == b':').collect();
         let [batch, from, to, count, bytes] = parts[..] else {

@@ -16,6 +16,8 @@ use async_trait::async_trait;
 use tollgate_store::StoreError;
 use tollgate_store::sqlite::{At, Worker};
 
+use crate::NanoUsd;
+
 use super::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
 
 /// A bank in a SQLite file.
@@ -80,6 +82,13 @@ impl Bank for SqliteBank {
         let account = account.to_owned();
         self.worker
             .read(move |at| record::rollups(at, &account, from, to))
+            .await
+    }
+
+    async fn recounted(&self, account: &str) -> Result<NanoUsd, StoreError> {
+        let account = account.to_owned();
+        self.worker
+            .read(move |at| record::recounted(at, &account))
             .await
     }
 

@@ -62,11 +62,18 @@ pub(super) fn rolled_up(at: At<'_>, account: i64) -> Result<NanoUsd> {
         .map(NanoUsd)
 }
 
+/// The same, of an account that may not be known.
+pub(super) fn recounted(at: At<'_>, account: &str) -> Result<NanoUsd> {
+    number(at, account)?.map_or(Ok(NanoUsd::ZERO), |account| rolled_up(at, account))
+}
+
 /// Daily totals by day, both days included.
 pub(super) fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>> {
     let Some(account) = number(at, account)? else {
         return Ok(Vec::new());
     };
+    // One row's names are mostly those of the row before.
+    let mut last: [Arc<str>; 3] = [""; 3].map(Arc::from);
     at.connection
         .prepare_cached(
             "SELECT day, access_key, provider, model, requests, failed, orphaned, input, cached_read,
@@ -74,13 +81,19 @@ pub(super) fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<V
              WHERE account = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, access_key, provider, model",
         )?
         .query_map(params![account, from.0, to.0], |row| {
-            let text = |column| row.get::<_, Arc<str>>(column);
+            for (column, last) in last.iter_mut().enumerate() {
+                let name = row.get_ref(column + 1)?.as_str()?;
+                if **last != *name {
+                    *last = name.into();
+                }
+            }
+            let [access_key, provider, model] = last.clone();
             let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
             Ok(Rollup {
                 day: Day(row.get(0)?),
-                access_key: text(1)?,
-                provider: text(2)?,
-                model: text(3)?,
+                access_key,
+                provider,
+                model,
                 requests: count(4)?,
                 failed: count(5)?,
                 orphaned: count(6)?,

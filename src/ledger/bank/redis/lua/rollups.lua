@@ -1,13 +1,14 @@
--- Daily totals of the days ARGV[1] to ARGV[2], at most ARGV[4] after the first ARGV[3]: for each row its name, its
--- counters, its cost.
+-- Daily totals of the days ARGV[1] to ARGV[2], at most ARGV[4] after the first ARGV[3]: of all rows the name and the
+-- counters, one after another, and then the costs.
 local ROLLUPS, DAYS, COSTS = KEYS[1], KEYS[2], KEYS[3]
 
-local rows = {}
-for _, row in ipairs(redis.call('ZRANGEBYSCORE', DAYS, ARGV[1], ARGV[2], 'LIMIT', ARGV[3], ARGV[4])) do
-  local fields = redis.call('HMGET', ROLLUPS, row, row .. ':requests', row .. ':failed', row .. ':orphaned',
-    row .. ':input', row .. ':cached_read', row .. ':cache_write', row .. ':output', row .. ':reasoning')
-  for i = 2, 9 do fields[i] = fields[i] or '0' end
-  fields[10] = redis.call('HGET', COSTS, row)
-  rows[#rows + 1] = fields
+local rows = redis.call('ZRANGEBYSCORE', DAYS, ARGV[1], ARGV[2], 'LIMIT', ARGV[3], ARGV[4])
+if #rows == 0 then return { {}, {} } end
+-- One question for all of them takes half the time of one each.
+local fields = {}
+for _, row in ipairs(rows) do
+  for _, counter in ipairs({ '', ':requests', ':failed', ':orphaned', ':input', ':cached_read', ':cache_write', ':output', ':reasoning' }) do
+    fields[#fields + 1] = row .. counter
+  end
 end
-return rows
+return { redis.call('HMGET', ROLLUPS, unpack(fields)), redis.call('HMGET', COSTS, unpack(rows)) }
