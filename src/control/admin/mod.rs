@@ -16,6 +16,7 @@ mod auth;
 pub mod chat;
 mod console;
 mod context;
+mod daily;
 mod docs;
 mod document;
 mod error;

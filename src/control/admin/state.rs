@@ -10,6 +10,7 @@ use axum::http::{Request, Response};
 use parking_lot::Mutex;
 
 use super::chat::{Answered, Chat};
+use super::daily::Daily;
 use super::fleet::Replica;
 use super::health::{Healths, Trial, Tried};
 use super::plan::{Asked, Planned};
@@ -116,6 +117,7 @@ pub struct AdminState {
     /// The accounts that test a provider now.
     trials: Arc<Mutex<HashSet<Arc<str>>>>,
     alerts: Option<Shelf>,
+    daily: Arc<Daily>,
     fetch: Option<Fetch>,
 }
 
@@ -152,6 +154,7 @@ impl AdminState {
             fleet: database.and_then(Database::fleet),
             trials: Arc::default(),
             alerts: database.map(Shelf::on),
+            daily: Arc::default(),
             fetch: None,
         }
     }
@@ -194,6 +197,11 @@ impl AdminState {
         let caller = self.control.caller_by(digest)?;
         self.control.mark_api_key(&caller.id);
         Some(caller)
+    }
+
+    /// Daily totals that were read lately.
+    pub(crate) fn daily(&self) -> &Daily {
+        &self.daily
     }
 
     /// Where money is durable, if it is.

@@ -1,12 +1,13 @@
 //! Whether the books balance.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::credits::bank_error;
 use super::money::usd;
 use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
+use crate::admin::input::Query;
 use crate::admin::operation::{Operation, Scope, Tag, get};
 use tollgate_ledger::bank::{Law, Verified, verify};
 
@@ -33,13 +34,28 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// Whether the books balance.
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 struct LedgerVerification {
     /// URI of this verification.
     uri: String,
-    /// Whether every equation of every account holds.
+    /// URI of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_uri: Option<String>,
+    /// Whether every equation of every account of the page holds.
     balanced: bool,
     /// Each account that ever had a grant or a request, sorted by id.
     accounts: Vec<VerifiedAccount>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct VerificationQuery {
+    /// Cursor from a previous response's `nextPageUri`. Pass to fetch the next page.
+    #[schemars(length(max = 200))]
+    cursor: Option<String>,
+    /// Maximum number of accounts to verify and return. Defaults to all of them.
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u8>,
 }
 
 /// An account's books.
@@ -67,12 +83,23 @@ struct LedgerEquation {
     balanced: bool,
 }
 
-async fn verification(context: Context) -> Result<LedgerVerification, ApiError> {
+async fn verification(
+    context: Context,
+    Query(query): Query<VerificationQuery>,
+) -> Result<LedgerVerification, ApiError> {
     let bank = context.ledger()?;
     let mut accounts = bank.accounts().await.map_err(bank_error)?;
     if let Some(only) = &context.only {
         accounts.retain(|account| **account == **only);
     }
+    if let Some(cursor) = query.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
+        accounts.retain(|account| **account > *cursor);
+    }
+    let limit = query.limit.map_or(usize::MAX, usize::from);
+    let last = limit.checked_sub(1).and_then(|last| accounts.get(last));
+    let next = last.filter(|_| accounts.len() > limit);
+    let next_page_uri = next.map(|last| context.here_with("cursor", last));
+    accounts.truncate(limit);
     let all = verify(&*bank, accounts).await.map_err(bank_error)?;
     let equation = |law: Law| LedgerEquation {
         equation: law.name,
@@ -87,6 +114,7 @@ async fn verification(context: Context) -> Result<LedgerVerification, ApiError> 
     };
     Ok(LedgerVerification {
         uri: context.here(),
+        next_page_uri,
         balanced: all.iter().all(Verified::balanced),
         accounts: all.iter().map(shown).collect(),
     })

@@ -1,6 +1,7 @@
 //! Usage by day, or by the hour.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,8 @@ pub(super) fn operations() -> Vec<Operation> {
                  `startTime` is in and the day that `endTime` is in, too (of an `endTime` at midnight, the day before). \
                  Days are kept for ever, also when their events are gone. With `interval=hour`, the same by the hour, of 48 \
                  hours at most, as the events tell it: if there are more than 50,000, only the last hours are told, and \
-                 `toldFrom` says from when.",
+                 `toldFrom` says from when. With `interval=total`, one bucket each for the whole window. What was used more than a \
+                 day ago is told as it was known up to a minute ago.",
             )
             .needs(Needs::Usage)
             .errors(&[Code::NotImplemented])
@@ -61,7 +63,7 @@ struct AIGatewayUsageOverview {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct AIGatewayUsageOverviewBucket {
-    /// Start of the UTC day, or hour.
+    /// Start of the UTC day, or hour; with `interval=total` of the first day.
     #[schemars(extend("format" = "date-time"))]
     bucket_start: String,
     /// Provider ID, access key ID or `provider:model`, depending on groupBy.
@@ -119,7 +121,7 @@ struct OverviewQuery {
     end_time: Option<String>,
     /// Dimension to break the series down by. Defaults to provider.
     group_by: Option<GroupBy>,
-    /// How long a bucket is. Defaults to day.
+    /// How long a bucket is; `total` is all of the window. Defaults to day.
     interval: Option<Interval>,
     /// When true, buckets and totals have tokens, too. Defaults to false.
     extended: Option<bool>,
@@ -142,6 +144,7 @@ enum Interval {
     #[default]
     Day,
     Hour,
+    Total,
 }
 
 /// What was used in all.
@@ -183,16 +186,26 @@ async fn overview(
 ) -> Result<AIGatewayUsageOverview, ApiError> {
     let bank = context.ledger()?;
     let (start, end) = window(&query.start_time, query.end_time.as_deref())?;
-    let (used, told_from): (Vec<(u64, Rollup)>, _) = match query.interval.unwrap_or_default() {
-        Interval::Day => {
+    let by = query.group_by.unwrap_or_default();
+    let extended = query.extended == Some(true);
+    let catalog = extended.then(|| context.state.catalog());
+    let mut sums = Sums::new(by, catalog.as_deref());
+    let interval = query.interval.unwrap_or_default();
+    let told_from = match interval {
+        Interval::Day | Interval::Total => {
             let (first, last) = whole_days(start, end);
-            let rollups = match last {
-                Some(last) => bank.rollups(&context.account, first, last).await,
-                None => Ok(Vec::new()),
-            };
-            let begun = |rollup: Rollup| (u64::from(rollup.day.0) * DAY_MS, rollup);
-            let rollups = rollups.map_err(bank_error)?.into_iter();
-            (rollups.map(begun).collect(), None)
+            if let Some(last) = last {
+                let daily = context.state.daily();
+                let days = daily.read(&*bank, &context.account, (first, last)).await;
+                for rollup in days.map_err(bank_error)?.iter() {
+                    let begun = match interval {
+                        Interval::Total => first,
+                        _ => rollup.day,
+                    };
+                    sums.add(u64::from(begun.0) * DAY_MS, rollup);
+                }
+            }
+            None
         }
         Interval::Hour => {
             if end - start > HOURS * HOUR {
@@ -202,34 +215,23 @@ async fn overview(
             let ms = |nanos: i128| u64::try_from(nanos.div_euclid(1_000_000)).unwrap_or(0);
             let hours = by_hour(&*bank, &context.account, ms(start), ms(end)).await;
             let Hours { used, from_ms } = hours.map_err(page_error)?;
-            (used, from_ms)
+            used.iter()
+                .for_each(|(begun, rollup)| sums.add(*begun, rollup));
+            from_ms
         }
     };
-    let by = query.group_by.unwrap_or_default();
-    let extended = query.extended == Some(true);
-    let catalog = context.state.catalog();
-    let mut total = Total::default();
-    let mut buckets: BTreeMap<(u64, String), Total> = BTreeMap::new();
-    for (begun, rollup) in used {
-        let key = match by {
-            GroupBy::Provider => rollup.provider.to_string(),
-            GroupBy::AccessKey => rollup.access_key.to_string(),
-            GroupBy::Model => format!("{}:{}", rollup.provider, rollup.model),
-        };
-        let saved = saved(&catalog, &rollup);
-        total.add(&rollup, saved);
-        let bucket = buckets.entry((begun, key)).or_default();
-        bucket.add(&rollup, saved);
-    }
-    let bucket =
-        |((begun, group_key), total): ((u64, String), Total)| AIGatewayUsageOverviewBucket {
-            bucket_start: time(begun),
-            group_key,
-            cost: dollars(total.cost.0),
-            requests: total.requests,
-            errors: total.errors,
-            tokens: extended.then(|| total.tokens()),
-        };
+    let bucket = |((begun, [group, model]), total): (Group, Total)| AIGatewayUsageOverviewBucket {
+        bucket_start: time(begun),
+        group_key: match by {
+            GroupBy::Model => format!("{group}:{model}"),
+            _ => group.to_string(),
+        },
+        cost: dollars(total.cost.0),
+        requests: total.requests,
+        errors: total.errors,
+        tokens: extended.then(|| total.tokens()),
+    };
+    let Sums { buckets, total, .. } = sums;
     Ok(AIGatewayUsageOverview {
         uri: context.here(),
         buckets: buckets.into_iter().map(bucket).collect(),
@@ -241,6 +243,45 @@ async fn overview(
         },
         told_from: told_from.map(time),
     })
+}
+
+/// When a bucket begins (Unix time, ms), and what it is of: a provider or an access key, or a provider and a model.
+type Group = (u64, [Arc<str>; 2]);
+
+/// What is added up.
+struct Sums<'a> {
+    by: GroupBy,
+    /// Whose prices say what caches saved, if that is told.
+    catalog: Option<&'a Catalog>,
+    none: Arc<str>,
+    buckets: BTreeMap<Group, Total>,
+    total: Total,
+}
+
+impl<'a> Sums<'a> {
+    fn new(by: GroupBy, catalog: Option<&'a Catalog>) -> Sums<'a> {
+        Sums {
+            by,
+            catalog,
+            none: "".into(),
+            buckets: BTreeMap::new(),
+            total: Total::default(),
+        }
+    }
+
+    /// Adds what was used, to the bucket that begins at this time.
+    fn add(&mut self, begun: u64, rollup: &Rollup) {
+        let group = match self.by {
+            GroupBy::Provider => [&rollup.provider, &self.none],
+            GroupBy::AccessKey => [&rollup.access_key, &self.none],
+            GroupBy::Model => [&rollup.provider, &rollup.model],
+        };
+        let saved = self.catalog.map(|catalog| saved(catalog, rollup));
+        let saved = saved.unwrap_or_default();
+        self.total.add(rollup, saved);
+        let bucket = self.buckets.entry((begun, group.map(Arc::clone)));
+        bucket.or_default().add(rollup, saved);
+    }
 }
 
 /// What providers' caches saved; nothing where the model's prices are not known.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::money::{cents, cents_down};
 use super::resource::second;
 use super::resource::time;
+use crate::admin::daily::Daily;
 use tollgate_base::time::{civil, days};
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Bank, Books, Category, Day, Rollup};
@@ -103,15 +104,20 @@ struct MonthsUsage {
 /// When the bank does not answer.
 pub(super) async fn transactions(
     bank: &dyn Bank,
+    daily: &Daily,
     account: &str,
     now_ms: u64,
 ) -> Result<CreditTransactionList, StoreError> {
     let books = bank.books(account).await?;
-    let rollups = bank.rollups(account, Day(0), Day(u32::MAX)).await?;
-    Ok(listed(&books, &rollups, now_ms))
+    let rollups = daily.read(bank, account, (Day(0), Day(u32::MAX))).await?;
+    Ok(listed(&books, rollups.iter(), now_ms))
 }
 
-fn listed(books: &Books, rollups: &[Rollup], now_ms: u64) -> CreditTransactionList {
+fn listed<'a>(
+    books: &Books,
+    rollups: impl Iterator<Item = &'a Rollup>,
+    now_ms: u64,
+) -> CreditTransactionList {
     let mut items: Vec<(u64, CreditTransactionItem)> = Vec::new();
     // Grants are there in the order of their creation; of two of one second, the last one comes first.
     for grant in books.grants.iter().rev() {
@@ -231,7 +237,7 @@ mod tests {
             rollup(20_485, 200_000_000),
         ];
         let now_ms = 20_485 * 86_400_000 + 5;
-        let list = serde_json::to_value(listed(&books, &rollups, now_ms)).unwrap();
+        let list = serde_json::to_value(listed(&books, rollups.iter(), now_ms)).unwrap();
         let items = list["items"].as_array().unwrap();
         let picked: Vec<Value> = items
             .iter()

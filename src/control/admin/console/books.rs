@@ -7,15 +7,15 @@ use super::format::{exact, list, text};
 use super::view::{self, badge};
 use super::visit::{Answered, Visit};
 
-/// Most accounts whose equations are shown.
-const ACCOUNTS: usize = 100;
+/// Accounts on a page.
+const ON_A_PAGE: &str = "50";
 
 pub(super) async fn show(visit: &Visit) -> Answered {
-    let answer = visit.own("/ledger/verification", &[]).await?;
+    let pairs = [("cursor", visit.asked("cursor")), ("limit", ON_A_PAGE)];
+    let answer = visit.own("/ledger/verification", &pairs).await?;
     let mut accounts: Vec<&Value> = list(&answer, "accounts").iter().collect();
     // What is wrong comes first.
     accounts.sort_by_key(|account| account["balanced"] == true);
-    let left_out = accounts.len().saturating_sub(ACCOUNTS);
     let columns = [
         ("Account", ""),
         ("Must be equal", ""),
@@ -25,7 +25,7 @@ pub(super) async fn show(visit: &Visit) -> Answered {
     ];
     let main = html! {
         @if answer["balanced"] == true {
-            p.notice role="status" { strong { "The books balance." } " Every equation holds to the nano-dollar." }
+            p.notice role="status" { strong { "The books balance." } " Every equation of " (accounts.len()) " accounts holds to the nano-dollar." }
         } @else {
             p.fault role="alert" {
                 strong { "The books do not balance." } " The equations that do not hold come first; "
@@ -36,7 +36,7 @@ pub(super) async fn show(visit: &Visit) -> Answered {
             (view::empty("No books yet", &html! { p { "An account has books from its first grant or request on." } }))
         } @else {
             (view::table("Equations, in US dollars", &columns, &html! {
-                @for account in accounts.iter().take(ACCOUNTS) {
+                @for account in &accounts {
                     @for equation in list(account, "equations") {
                         tr {
                             th scope="row" { (text(account, "accountId")) }
@@ -48,8 +48,8 @@ pub(super) async fn show(visit: &Visit) -> Answered {
                     }
                 }
             }))
-            @if left_out > 0 { p.quiet { (left_out) " more accounts are not shown; choose one above to see its own." } }
         }
+        (view::paging(visit, &answer))
     };
     Ok(view::shown(visit, "Books", main).await)
 }

@@ -75,22 +75,21 @@ pub(super) async fn show(visit: &Visit) -> Answered {
     let first = (today + 1).saturating_sub(period.days);
     let earlier = first.saturating_sub(period.days);
     let (start, before, end) = (midnight(first), midnight(earlier), midnight(first));
-    let (providers, models, keys, before) = try_join!(
-        usage(visit, "provider", &start, ""),
-        usage(visit, "model", &start, ""),
-        usage(visit, "accessKey", &start, ""),
-        usage(visit, "provider", &before, &end),
+    let (models, keys, before) = try_join!(
+        usage(visit, "model", "day", (&start, "")),
+        usage(visit, "accessKey", "total", (&start, "")),
+        usage(visit, "provider", "total", (&before, &end)),
     )?;
     let series = match period.days {
         1 => Series::of_hours(&hours(visit, now_ms).await?, now_ms),
-        _ => Series::of_days(&providers, first, period),
+        _ => Series::of_days(&models, first, period),
     };
     let names = super::keys::names(visit).await;
     let health = match visit.is_for_all() && visit.may(Needs::Read) {
         true => visit.get("/provider-health", &[]).await?,
         false => Value::Null,
     };
-    let (now, before) = (&providers["totals"], &before["totals"]);
+    let (now, before) = (&models["totals"], &before["totals"]);
     let main = html! {
         (choice(visit, period))
         (figures(now, before, period))
@@ -104,15 +103,15 @@ pub(super) async fn show(visit: &Visit) -> Answered {
             }))
         } @else {
             (charts(&series))
-            (ranking("By provider", "Provider", &providers, |key| {
+            (ranking("By provider", "Provider", &models, provider, |key| {
                 html! { a href=(visit.to("/console/requests", &[("provider", key)])) { (key) } }
             }))
-            (ranking("By model", "Model", &models, |key| {
+            (ranking("By model", "Model", &models, |key| key, |key| {
                 let (provider, model) = key.split_once(':').unwrap_or(("", key));
                 let target = visit.to("/console/requests", &[("provider", provider), ("model", model)]);
                 html! { a href=(target) { (key) } }
             }))
-            (ranking("By access key", "Access key", &keys, |key| {
+            (ranking("By access key", "Access key", &keys, |key| key, |key| {
                 let name = names.get(key).map_or(key, String::as_str);
                 html! { a href=(visit.to("/console/requests", &[("key", key)])) { (name) } }
             }))
@@ -121,11 +120,17 @@ pub(super) async fn show(visit: &Visit) -> Answered {
     Ok(view::shown(visit, "Overview", main).await)
 }
 
-async fn usage(visit: &Visit, by: &str, start: &str, end: &str) -> Result<Value, Fault> {
+async fn usage(
+    visit: &Visit,
+    by: &str,
+    interval: &str,
+    (start, end): (&str, &str),
+) -> Result<Value, Fault> {
     let pairs = [
         ("startTime", start),
         ("endTime", end),
         ("groupBy", by),
+        ("interval", interval),
         ("extended", "true"),
     ];
     visit.own("/usage/overview", &pairs).await
@@ -346,11 +351,22 @@ fn charts(series: &Series) -> Markup {
     }
 }
 
-/// The rows with the most requests.
-fn ranking(caption: &str, heading: &str, usage: &Value, name: impl Fn(&str) -> Markup) -> Markup {
+/// The provider of `provider:model`.
+fn provider(key: &str) -> &str {
+    key.split_once(':').map_or(key, |(provider, _)| provider)
+}
+
+/// The rows with the most requests, of what `group` says of the usage's keys.
+fn ranking(
+    caption: &str,
+    heading: &str,
+    usage: &Value,
+    group: impl Fn(&str) -> &str,
+    name: impl Fn(&str) -> Markup,
+) -> Markup {
     let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
     for bucket in list(usage, "buckets") {
-        sums.entry(text(bucket, "groupKey"))
+        sums.entry(group(text(bucket, "groupKey")))
             .or_default()
             .add(bucket);
     }

@@ -43,10 +43,13 @@ pub(super) async fn show(visit: &Visit) -> Answered {
         ("each", visit.asked("each").to_owned()),
     ];
     let (start, end) = (format!("{from}T00:00:00Z"), format!("{to}T23:59:59Z"));
+    // Files tell of each day.
+    let daily = visit.asked("each") == "day" || !visit.asked("download").is_empty();
     let pairs = [
         ("startTime", &*start),
         ("endTime", &end),
         ("groupBy", by),
+        ("interval", if daily { "day" } else { "total" }),
         ("extended", "true"),
     ];
     let (usage, fault) = match visit.own("/usage/overview", &pairs).await {
