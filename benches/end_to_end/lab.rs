@@ -48,6 +48,8 @@ pub enum Kind {
     Offering(Surface),
     /// The gateway with everything on: credits enforced with the SQLite bank, limits and a budget on the key.
     Limited,
+    /// The gateway with credits enforced with the SQLite bank, and four levels of budgets above the key.
+    Budgeted,
     /// The gateway without a ledger, with 10,000 access keys and 50 providers.
     Crowded,
 }
@@ -133,7 +135,8 @@ impl Lab {
             Kind::Bare => return self.ready(self.start_bare()?, kind).await,
             Kind::Gateway(_) if self.self_check => Credits::Off,
             Kind::Gateway(credits) => credits,
-            Kind::Limited => Credits::Sqlite,
+            Kind::Budgeted if self.self_check => Credits::Off,
+            Kind::Limited | Kind::Budgeted => Credits::Sqlite,
             Kind::Offering(_) | Kind::Crowded => Credits::Off,
         };
         let surfaces: &[Surface] = match &kind {
@@ -144,6 +147,9 @@ impl Lab {
         let mut config = self.config(credits, surfaces);
         match kind {
             Kind::Limited => config += LIMITS,
+            Kind::Budgeted => {
+                config = config.replace("access_keys:\n", BUDGETS) + "    budget: project\n"
+            }
             Kind::Crowded => config = crowded(config),
             _ => {}
         }
@@ -328,6 +334,15 @@ pub fn digest(token: &str) -> String {
 
 /// Appended to the last access key: limits and a budget that are never reached.
 const LIMITS: &str = "    limits: { requests_per_minute: 100000000, tokens_per_minute: 100000000000, concurrent_requests: 100000, budget: [{ usd: 1000000, per: day }, { usd: 1000000, per: month }] }\n";
+
+/// Budgets that are part of each other, of which none is ever used up.
+const BUDGETS: &str = r#"budgets:
+  - { id: company, limits: { budget: { usd: 1000000, per: month } } }
+  - { id: division, parent: company, limits: { budget: { usd: 1000000, per: month } } }
+  - { id: team, parent: division, limits: { budget: { usd: 1000000, per: week } } }
+  - { id: project, parent: team, limits: { budget: { usd: 1000000, per: day } } }
+access_keys:
+"#;
 
 /// With 10,000 access keys and 50 providers, of which those that are asked come last.
 fn crowded(config: String) -> String {

@@ -1,4 +1,5 @@
-//! What the ledger costs: the gateway with `credits: off` beside itself with credits enforced, on SQLite and on Redis.
+//! What the ledger costs: the gateway with `credits: off` beside itself with credits enforced, on SQLite and on Redis, and on
+//! SQLite with a tree of budgets above the access key.
 //!
 //! Invariant: every repetition is made of short slices, in each of which all gateways take their turns, each time
 //! beginning with another, so drift of the machine falls on all. Comparisons are made within a repetition. CPU is that
@@ -35,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Bench<'a> {
     off: Proxy,
     sqlite: Proxy,
+    /// On SQLite, too.
+    tree: Proxy,
     redis: Option<(Proxy, Redis)>,
     request: Rc<[u8]>,
     options: &'a Options,
@@ -69,11 +72,16 @@ pub struct Asked {
 pub async fn measure(lab: &Lab, options: &Options) -> Outcome<Vec<Row>> {
     let bench = Bench::open(lab, options).await?;
     let mut rows = Vec::new();
-    let (mut sqlite, mut redis) = (compared("SQLite"), compared("Redis"));
+    let [mut sqlite, mut tree, mut redis] = [
+        ("SQLite", 1.1),
+        ("SQLite, four levels of budgets", 1.15),
+        ("Redis", 1.1),
+    ]
+    .map(|(bank, most)| compared(bank, most));
     let mut at_redis = asked("at full speed");
     for repetition in 0..options.repetitions() {
         let samples = bench.repetition().await?;
-        let [off, on, on_redis] = samples;
+        let [off, on, on_tree, on_redis] = samples;
         let off = off.ok_or("the gateway without a ledger was not measured")?;
         let mut line = format!(
             "{NAME} {}/{}: {:.2} µs a request without",
@@ -81,7 +89,11 @@ pub async fn measure(lab: &Lab, options: &Options) -> Outcome<Vec<Row>> {
             options.repetitions(),
             off.total
         );
-        for (name, rows, on) in [("SQLite", &mut sqlite, on), ("Redis", &mut redis, on_redis)] {
+        for (name, rows, on) in [
+            ("SQLite", &mut sqlite, on),
+            ("budgets", &mut tree, on_tree),
+            ("Redis", &mut redis, on_redis),
+        ] {
             let Some(on) = on else { continue };
             push(rows, off, on);
             line += &format!(", × {:.3} with {name}", on.total / off.total);
@@ -92,6 +104,7 @@ pub async fn measure(lab: &Lab, options: &Options) -> Outcome<Vec<Row>> {
         eprintln!("{line}");
     }
     rows.extend(sqlite);
+    rows.extend(tree);
     if bench.redis.is_some() {
         rows.extend(redis);
         rows.extend(at_redis);
@@ -104,6 +117,7 @@ impl<'a> Bench<'a> {
     async fn open(lab: &Lab, options: &'a Options) -> Outcome<Bench<'a>> {
         let off = lab.start(Kind::Gateway(Credits::Off)).await?;
         let sqlite = lab.start(Kind::Gateway(Credits::Sqlite)).await?;
+        let tree = lab.start(Kind::Budgeted).await?;
         let redis = match lab.start_redis().await? {
             Some(server) => {
                 let kind = Kind::Gateway(Credits::Redis(server.address));
@@ -117,9 +131,10 @@ impl<'a> Bench<'a> {
             }
         };
         eprintln!(
-            "{NAME}: the gateway without a ledger is process {}, with SQLite {}, with Redis {}",
+            "{NAME}: the gateway without a ledger is process {}, with SQLite {}, with budgets {}, with Redis {}",
             off.child.pid(),
             sqlite.child.pid(),
+            tree.child.pid(),
             redis.as_ref().map_or_else(
                 || "none".to_owned(),
                 |(proxy, _)| proxy.child.pid().to_string()
@@ -128,19 +143,21 @@ impl<'a> Bench<'a> {
         Ok(Bench {
             off,
             sqlite,
+            tree,
             redis,
             request: lab.request(300, None).into(),
             options,
         })
     }
 
-    /// Without a ledger, with SQLite, with Redis; each slice begins with the next one. What a gateway does while the
+    /// Without a ledger, with SQLite, with budgets, with Redis; each slice begins with the next one. What a gateway does while the
     /// others are asked, as to tell its bank of its last slice, is counted too.
-    async fn repetition(&self) -> Outcome<[Option<Sample>; 3]> {
+    async fn repetition(&self) -> Outcome<[Option<Sample>; 4]> {
         let on_redis = self.redis.as_ref();
         let gateways = [
             Some((&self.off, None)),
             Some((&self.sqlite, None)),
+            Some((&self.tree, None)),
             on_redis.map(|(proxy, server)| (proxy, Some(server))),
         ];
         let window = self.options.window() / SLICES;
@@ -167,7 +184,7 @@ impl<'a> Bench<'a> {
             turns.rotate_left(1);
         }
         tokio::time::sleep(BATCH).await;
-        let mut samples = [None; 3];
+        let mut samples = [None; 4];
         for (which, before) in before {
             let turn = turns.iter().find(|turn| turn.0 == which);
             let Some((_, proxy, server, _, tally)) = turn else {
@@ -258,10 +275,10 @@ impl Asked {
     }
 }
 
-/// The rows of a gateway with a ledger.
-fn compared(bank: &str) -> Vec<Row> {
+/// The rows of a gateway with a ledger, whose CPU should be `most` times that of one without.
+fn compared(bank: &str, most: f64) -> Vec<Row> {
     [
-        Metric::ratio(format!("{bank}: CPU per request"), "µs", Some(1.1)),
+        Metric::ratio(format!("{bank}: CPU per request"), "µs", Some(most)),
         Metric::ratio(format!("{bank}: of it outside the kernel"), "µs", None),
         Metric::ratio(format!("{bank}: throughput"), "/s", None),
         Metric::alone(format!("{bank}: exchanges"), "/s", None),

@@ -13,7 +13,8 @@
 //! offers the client's API beside itself with a provider that only offers another one, for every two of the three.
 //!
 //! How cost grows with access keys, candidates, open streams, accounts and gateways (`--only scale`, or `keys` and so on),
-//! and what the program takes when it is not asked (`--only footprint`), is measured when it is named.
+//! what the program takes when it is not asked (`--only footprint`), and how long the console's pages take after a month with
+//! millions of requests (`--only console`), is measured when it is named.
 //!
 //! # How to read it
 //!
@@ -29,13 +30,14 @@
 //!
 //! # The files
 //!
-//! `measures.rs`, `crossing.rs`, `ledger.rs`, `scale/` and `footprint.rs` say what is measured, `lab.rs` and `redis_server.rs` what is started,
+//! `measures.rs`, `crossing.rs`, `ledger.rs`, `scale/`, `footprint.rs` and `console/` say what is measured, `lab.rs` and `redis_server.rs` what is started,
 //! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs` and
 //! `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
 //! used, `report.rs` prints it.
 
 mod answers;
 mod child;
+mod console;
 mod crossing;
 mod footprint;
 mod lab;
@@ -81,7 +83,7 @@ fn names() -> Vec<&'static str> {
     let mut names = measures::NAMES.to_vec();
     names.extend([crossing::NAME, ledger::NAME, scale::NAME]);
     names.extend(scale::NAMES);
-    names.push(footprint::NAME);
+    names.extend([footprint::NAME, console::NAME]);
     names
 }
 
@@ -98,6 +100,9 @@ struct Options {
     /// How many interleaved pairs of each measure [default: 5; 2 with --quick].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     repetitions: Option<u32>,
+    /// How many usage events there are when the console is measured [default: 10,000,000; 100,000 with --quick].
+    #[arg(long)]
+    events: Option<u64>,
     /// Bare Pingora in both places, and no ledger in any; shows the noise.
     #[arg(long)]
     self_check: bool,
@@ -135,6 +140,11 @@ enum Role {
 impl Options {
     fn repetitions(&self) -> u32 {
         self.repetitions.unwrap_or(if self.quick { 2 } else { 5 })
+    }
+
+    fn events(&self) -> u64 {
+        self.events
+            .unwrap_or(if self.quick { 100_000 } else { 10_000_000 })
     }
 
     /// The length of one closed loop; at full speed the proxy uses about as much CPU time.
@@ -313,6 +323,12 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
                 "{} could not be measured: {error}",
                 footprint::NAME
             )),
+        }
+    }
+    if options.names(console::NAME) {
+        match console::measure(&lab, options).await {
+            Ok(()) => println!("{}", procfs::machine()),
+            Err(error) => failed.push(format!("{} could not be measured: {error}", console::NAME)),
         }
     }
     if failed.is_empty() {

@@ -91,6 +91,20 @@ impl Cpu {
     }
 }
 
+/// CPU time used up to now by a process's threads whose names begin so.
+pub fn cpu_of_threads(pid: u32, begin: &str) -> Outcome<Duration> {
+    let mut used = Duration::ZERO;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+        let read = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        if read("comm").starts_with(begin) {
+            let spent = read("schedstat");
+            let nanos = spent.split_ascii_whitespace().next();
+            used += Duration::from_nanos(nanos.unwrap_or("0").parse()?);
+        }
+    }
+    Ok(used)
+}
+
 /// Resident memory of a process now, in KiB.
 pub fn resident_kib(pid: u32) -> Outcome<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

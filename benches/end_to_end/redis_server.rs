@@ -89,6 +89,27 @@ impl Redis {
         Err(format!("{program} does not answer: {last}").into())
     }
 
+    /// Changes a setting of it.
+    pub fn set(&self, name: &str, value: &str) -> Outcome<()> {
+        let mut connection = self.connection.borrow_mut();
+        let mut command = redis::cmd("CONFIG");
+        Ok(command
+            .arg("SET")
+            .arg(name)
+            .arg(value)
+            .query(&mut *connection)?)
+    }
+
+    /// How much memory it has allocated, bytes.
+    pub fn memory(&self) -> Outcome<u64> {
+        let mut connection = self.connection.borrow_mut();
+        let told: String = redis::cmd("INFO").arg("memory").query(&mut *connection)?;
+        let used = told
+            .lines()
+            .find_map(|line| line.strip_prefix("used_memory:"));
+        Ok(used.ok_or("it does not say")?.trim().parse()?)
+    }
+
     /// What it has done so far.
     pub fn commands(&self) -> Outcome<Commands> {
         let mut connection = self.connection.borrow_mut();
