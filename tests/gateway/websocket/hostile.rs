@@ -218,3 +218,66 @@ async fn thousands_of_events_that_ask_for_nothing_are_answered_one_by_one() {
     tokio::join!(sending, reading);
     assert_eq!(fake.count(), 0);
 }
+
+/// What a lane may not have wait is refused there and then; each turn is told once how it has ended.
+#[tokio::test]
+async fn a_thousand_turns_at_once_are_each_served_or_refused() {
+    let fake = provider().await;
+    let gateway = builder(&fake).start().await;
+    let (mut sink, mut source) = Socket::open(&gateway).await.0.split();
+    let count = 1_000;
+    let sending = async {
+        for turn in 0..count {
+            let event = json!({"type": "response.create", "model": "p:m", "store": false, "input": "hi",
+                "stream_id": (turn % 32).to_string()});
+            sink.feed(Message::text(event.to_string())).await.unwrap();
+        }
+        sink.flush().await.unwrap();
+    };
+    let reading = async {
+        let (mut served, mut refused) = (0, 0);
+        while served + refused < count {
+            let message = timeout(PATIENCE, source.next()).await.unwrap().unwrap();
+            let Message::Text(text) = message.unwrap() else {
+                continue;
+            };
+            let event: Value = serde_json::from_str(&text).unwrap();
+            match kind(&event) {
+                "response.completed" => served += 1,
+                "error" => {
+                    assert_eq!(failure(&event), (429, "websocket_queue_full"));
+                    refused += 1;
+                }
+                _ => {}
+            }
+        }
+        served
+    };
+    let ((), served) = tokio::join!(sending, reading);
+    assert!(served >= 32, "as many as may run and wait: {served}");
+    assert_eq!(fake.count(), served);
+}
+
+/// Who says nothing whole is as idle as who says nothing.
+#[tokio::test]
+async fn a_message_that_never_ends_keeps_no_socket() {
+    let fake = provider().await;
+    let short = json!({"proxy": {"websocket": {"idle": "300ms"}}});
+    let gateway = builder(&fake).config(short).start().await;
+    let mut socket = Socket::open(&gateway).await;
+    socket.raw(&frame(TEXT, b"{")).await;
+    let nothing = [frame(CONTINUED, b""), frame(LAST | 0x9, b"")].concat();
+    let nothing = nothing.repeat(50);
+    let mut code = None;
+    let end = tollgate_base::clock::now() + PATIENCE;
+    while code.is_none() && tollgate_base::clock::now() < end {
+        socket.raw(&nothing).await;
+        while let Ok(Some(Ok(message))) = timeout(Duration::from_millis(1), socket.0.next()).await {
+            if let Message::Close(frame) = message {
+                code = frame.map(|frame| u16::from(frame.code));
+            }
+        }
+    }
+    assert_eq!(code, Some(1000));
+    assert_eq!(fake.count(), 0);
+}
