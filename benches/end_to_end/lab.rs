@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::http::Request as Handshake;
 use tollgate_base::clock;
 use tollgate_wire::Surface;
 
 use crate::child::{self, Child, Pins};
-use crate::load::Conn;
+use crate::load::{Asks as _, Conn};
 use crate::prompts::{self, Events};
 use crate::redis_server::Redis;
 use crate::{Options, Outcome};
@@ -127,6 +128,15 @@ impl Lab {
     /// A short request for a stream on a surface.
     pub fn request_on(&self, surface: Surface, events: Events) -> Vec<u8> {
         prompts::request_on(surface, TOKEN, &self.model, events)
+    }
+
+    /// What opens a WebSocket whose turns are answered with such streams, and what asks for one of them: the same as
+    /// [`request_on`](Self::request_on) asks for on the surface of Responses.
+    ///
+    /// # Errors
+    /// If a header of it cannot be written.
+    pub fn websocket(&self, events: Events) -> Outcome<(Handshake<()>, Vec<u8>)> {
+        prompts::websocket(TOKEN, &self.model, events)
     }
 
     /// Starts a proxy and waits until it has answered a chat completion.

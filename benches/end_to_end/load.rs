@@ -1,4 +1,4 @@
-//! The load generator: HTTP/1.1 keep-alive connections on one thread of their own, in closed loops.
+//! The load generator: connections on one thread of their own, in closed loops, that speak HTTP/1.1 or a WebSocket's turns.
 //!
 //! Invariant: a tally holds whole answers only. A loop starts no request after its deadline and ends the one
 //! under way, so CPU time read before and after a loop belongs to exactly the requests that it counted.
@@ -9,10 +9,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::http::Request;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::Outcome;
 use crate::wire::{self, Body};
@@ -23,7 +28,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The most requests of one connection in one loop.
 const MOST: u64 = 10_000_000;
 
-/// A keep-alive connection.
+/// A connection on which one thing is asked after the other.
+pub trait Asks: Sized + 'static {
+    /// Sends a request and reads its whole answer, telling `progress` how many events there have been whenever some arrive;
+    /// without a time limit.
+    async fn exchange(&mut self, request: &[u8], progress: impl FnMut(u64)) -> Outcome<Answer>;
+
+    /// The same within the time that anything may take here.
+    async fn ask(&mut self, request: &[u8]) -> Outcome<Answer> {
+        tokio::time::timeout(PATIENCE, self.exchange(request, |_| ())).await?
+    }
+}
+
+/// A keep-alive connection of HTTP/1.1.
 pub struct Conn {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -74,12 +91,15 @@ impl Conn {
         Ok(conns)
     }
 
-    /// Sends a request and reads its whole answer.
-    pub async fn ask(&mut self, request: &[u8]) -> Outcome<Answer> {
-        tokio::time::timeout(PATIENCE, self.exchange(request, |_| ())).await?
+    async fn read(&mut self, from: usize) -> Outcome<usize> {
+        match self.stream.read(&mut self.buffer[from..]).await? {
+            0 => Err("the connection closed inside an answer".into()),
+            read => Ok(read),
+        }
     }
+}
 
-    /// The same, telling `progress` how many events there have been whenever bytes arrive; without a time limit.
+impl Asks for Conn {
     async fn exchange(&mut self, request: &[u8], mut progress: impl FnMut(u64)) -> Outcome<Answer> {
         let started = clock::now();
         self.stream.write_all(request).await?;
@@ -125,18 +145,56 @@ impl Conn {
             filled = self.read(0).await?;
         }
     }
+}
 
-    async fn read(&mut self, from: usize) -> Outcome<usize> {
-        match self.stream.read(&mut self.buffer[from..]).await? {
-            0 => Err("the connection closed inside an answer".into()),
-            read => Ok(read),
+/// A WebSocket to `/v1/responses`.
+pub struct Socket(WebSocketStream<TcpStream>);
+
+impl Socket {
+    /// Opens one with this handshake.
+    pub async fn open(address: SocketAddr, handshake: &Request<()>) -> Outcome<Socket> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        // As much as a connection of HTTP reads at once.
+        let config = WebSocketConfig::default().read_buffer_size(64 * 1024);
+        let opening =
+            tokio_tungstenite::client_async_with_config(handshake.clone(), stream, Some(config));
+        let (socket, _) = tokio::time::timeout(PATIENCE, opening).await??;
+        Ok(Socket(socket))
+    }
+}
+
+impl Asks for Socket {
+    /// A turn: the event that asks for it, and one message for each event of its answer.
+    async fn exchange(&mut self, request: &[u8], mut progress: impl FnMut(u64)) -> Outcome<Answer> {
+        let started = clock::now();
+        let asked = String::from_utf8(request.to_vec())?;
+        self.0.send(Message::text(asked)).await?;
+        let (mut events, mut first_event) = (0, None);
+        while let Some(message) = self.0.next().await {
+            let Message::Text(event) = message? else {
+                continue;
+            };
+            if event.starts_with(r#"{"type":"error""#) {
+                return Err(format!("a turn failed: {event}").into());
+            }
+            events += 1;
+            first_event.get_or_insert_with(|| clock::now() - started);
+            progress(events);
+            if event.starts_with(r#"{"type":"response.completed""#) {
+                return Ok(Answer {
+                    events,
+                    first_event,
+                });
+            }
         }
+        Err("the socket ended inside a turn".into())
     }
 }
 
 /// Every connection asks again and again until `window` has passed.
 pub async fn closed_loop(
-    conns: &mut Vec<Conn>,
+    conns: &mut Vec<impl Asks>,
     request: &Rc<[u8]>,
     window: Duration,
 ) -> Outcome<Tally> {
@@ -145,7 +203,7 @@ pub async fn closed_loop(
 
 /// The same, where connections ask different things: they take turns in `requests`, of which there is one at least.
 pub async fn closed_loop_of(
-    conns: &mut Vec<Conn>,
+    conns: &mut Vec<impl Asks>,
     requests: &[Rc<[u8]>],
     window: Duration,
 ) -> Outcome<Tally> {
@@ -163,7 +221,7 @@ pub async fn closed_loop_of(
 /// Together the connections ask `per_second` times a second until `window` has passed; one whose answer is late asks
 /// the next time later.
 pub async fn paced(
-    conns: &mut Vec<Conn>,
+    conns: &mut Vec<impl Asks>,
     request: &Rc<[u8]>,
     per_second: u32,
     window: Duration,
@@ -175,7 +233,7 @@ pub async fn paced(
 
 /// Every connection asks once, the starts spread evenly over `spread`.
 pub async fn once_each(
-    conns: &mut Vec<Conn>,
+    conns: &mut Vec<impl Asks>,
     request: &Rc<[u8]>,
     spread: Duration,
 ) -> Outcome<Tally> {
@@ -183,8 +241,8 @@ pub async fn once_each(
     each(conns, requests, spread, Duration::ZERO, window, 1).await
 }
 
-async fn each(
-    conns: &mut Vec<Conn>,
+async fn each<C: Asks>(
+    conns: &mut Vec<C>,
     requests: &[Rc<[u8]>],
     spread: Duration,
     pace: Duration,
@@ -236,7 +294,7 @@ async fn each(
 
 /// One connection asks again and again for `window`; the times to each first event.
 pub async fn first_events(
-    conn: &mut Conn,
+    conn: &mut impl Asks,
     request: &[u8],
     window: Duration,
 ) -> Outcome<Vec<Duration>> {

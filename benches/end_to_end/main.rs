@@ -10,7 +10,8 @@
 //! Beside bare Pingora the gateway runs without a ledger (`credits: off`). What a ledger adds is measured by
 //! itself (`--only ledger`): the gateway with `credits: off` beside itself with credits enforced, on SQLite and on a
 //! `redis-server` of this run's own. So is what a translated stream costs (`--only crossing`): the gateway whose provider
-//! offers the client's API beside itself with a provider that only offers another one, for every two of the three.
+//! offers the client's API beside itself with a provider that only offers another one, for every two of the three; and what
+//! WebSockets cost (`--only websocket`): turns beside requests over HTTP, idle sockets beside bare Pingora's idle connections.
 //!
 //! How cost grows with access keys, candidates, open streams, accounts and gateways (`--only scale`, or `keys` and so on),
 //! what the program takes when it is not asked (`--only footprint`), and how long the console's pages take after a month with
@@ -30,7 +31,8 @@
 //!
 //! # The files
 //!
-//! `measures.rs`, `crossing.rs`, `ledger.rs`, `scale/`, `footprint.rs` and `console/` say what is measured, `lab.rs` and `redis_server.rs` what is started,
+//! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `footprint.rs` and `console/` say what is measured,
+//! `lab.rs` and `redis_server.rs` what is started,
 //! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs` and
 //! `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
 //! used, `report.rs` prints it.
@@ -51,6 +53,7 @@ mod provider;
 mod redis_server;
 mod report;
 mod scale;
+mod websocket;
 mod wire;
 
 use std::net::SocketAddr;
@@ -81,7 +84,7 @@ const PASSTHROUGH: &str = "passthrough";
 /// All measures, in the order in which they run.
 fn names() -> Vec<&'static str> {
     let mut names = measures::NAMES.to_vec();
-    names.extend([crossing::NAME, ledger::NAME, scale::NAME]);
+    names.extend([crossing::NAME, websocket::NAME, ledger::NAME, scale::NAME]);
     names.extend(scale::NAMES);
     names.extend([footprint::NAME, console::NAME]);
     names
@@ -237,103 +240,144 @@ fn warn_if_busy() {
 /// Every measure asked for, and the tables of those that could be taken.
 async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
     let lab = Lab::open(options, pins)?;
-    let mut failed = Vec::new();
+    let mut tables = Tables {
+        options,
+        pins,
+        failed: Vec::new(),
+    };
     if measures::NAMES.iter().any(|name| options.wants(name)) {
-        let bench = Bench::open(&lab, options).await?;
-        let mut rows = Vec::new();
-        for name in measures::NAMES {
-            if options.wants(name) {
-                match bench.run(name).await {
-                    Ok(more) => rows.extend(more),
-                    Err(error) => failed.push(format!("{name} could not be measured: {error}")),
-                }
-            }
-        }
-        let sides = if options.self_check {
-            "bare Pingora in both places"
-        } else {
-            "authentication, planning, observer, metrics and access log on, without a ledger (`credits: off`)"
-        };
-        let table = Report {
-            sides: ["bare Pingora", "gateway"],
-            rows,
-        };
-        println!("\n{table}\n{}", options.conditions(pins, sides));
+        let rows = beside_bare(&lab, options, &mut tables.failed).await?;
+        let about = "authentication, planning, observer, metrics and access log on, without a ledger (`credits: off`)";
+        tables.show(
+            "",
+            BESIDE_BARE,
+            [about, "bare Pingora in both places"],
+            Ok(rows),
+        );
     }
     if options.wants(crossing::NAME) {
-        match crossing::measure(&lab, options).await {
-            Ok(rows) => {
-                let sides = if options.self_check {
-                    "nothing is translated in any place"
-                } else {
-                    "the gateway whose provider offers the client's API beside the one whose provider offers another; `credits: off`"
-                };
-                let table = Report {
-                    sides: ["untouched", "translated"],
-                    rows,
-                };
-                println!("\n{table}\n{}", options.conditions(pins, sides));
-            }
-            Err(error) => failed.push(format!("{} could not be measured: {error}", crossing::NAME)),
-        }
+        let rows = crossing::measure(&lab, options).await;
+        let about = "the gateway whose provider offers the client's API beside the one whose provider offers another; `credits: off`";
+        let check = "nothing is translated in any place";
+        tables.show(
+            crossing::NAME,
+            ["untouched", "translated"],
+            [about, check],
+            rows,
+        );
+    }
+    if options.wants(websocket::NAME) {
+        let rows = websocket::turns(&lab, options).await;
+        let about = "300 B prompts, streamed by a provider of Responses to 8 clients over HTTP and to 8 over WebSocket; `credits: off`";
+        let check = "over HTTP in both places";
+        tables.show(websocket::NAME, ["HTTP", "WebSocket"], [about, check], rows);
+        let rows = websocket::idle(&lab, options).await;
+        let about =
+            "resident memory a connection, at 1,000 that wait for their client; `credits: off`";
+        tables.show(
+            websocket::NAME,
+            BESIDE_BARE,
+            [about, "bare Pingora in both places"],
+            rows,
+        );
     }
     if options.wants(ledger::NAME) {
-        match ledger::measure(&lab, options).await {
-            Ok(rows) => {
-                let sides = if options.self_check {
-                    "`credits: off` in all places"
-                } else {
-                    "300 B prompts of one account; the gateway with `credits: off` beside itself with `credits: enforced`"
-                };
-                let table = Report {
-                    sides: ["credits off", "enforced"],
-                    rows,
-                };
-                println!("\n{table}\n{}", options.conditions(pins, sides));
-            }
-            Err(error) => failed.push(format!("{} could not be measured: {error}", ledger::NAME)),
-        }
+        let rows = ledger::measure(&lab, options).await;
+        let about = "300 B prompts of one account; the gateway with `credits: off` beside itself with `credits: enforced`";
+        let check = "`credits: off` in all places";
+        tables.show(
+            ledger::NAME,
+            ["credits off", "enforced"],
+            [about, check],
+            rows,
+        );
     }
     for name in scale::NAMES {
         if options.names(name) || options.names(scale::NAME) {
-            match scale::measure(name, &lab, options).await {
-                Ok(rows) => {
-                    let sides = "300 B prompts; the gateway, with `credits: off` for open streams, else enforced";
-                    let table = Report {
-                        sides: scale::SIDES,
-                        rows,
-                    };
-                    println!("\n{table}\n{name}: {}", options.conditions(pins, sides));
-                }
-                Err(error) => failed.push(format!("{name} could not be measured: {error}")),
-            }
+            let rows = scale::measure(name, &lab, options).await;
+            let about =
+                "300 B prompts; the gateway, with `credits: off` for open streams, else enforced";
+            tables.show(name, scale::SIDES, [about; 2], rows);
         }
     }
     if options.names(footprint::NAME) {
-        match footprint::measure(&lab, options).await {
-            Ok(rows) => {
-                let sides = "the gateway with `credits: enforced` on SQLite";
-                let table = Report {
-                    sides: ["bare Pingora", "gateway"],
-                    rows,
-                };
-                println!("\n{table}\n{}", options.conditions(pins, sides));
-            }
-            Err(error) => failed.push(format!(
-                "{} could not be measured: {error}",
-                footprint::NAME
-            )),
-        }
+        let rows = footprint::measure(&lab, options).await;
+        let about = "the gateway with `credits: enforced` on SQLite";
+        tables.show(footprint::NAME, BESIDE_BARE, [about; 2], rows);
     }
     if options.names(console::NAME) {
         match console::measure(&lab, options).await {
             Ok(()) => println!("{}", procfs::machine()),
-            Err(error) => failed.push(format!("{} could not be measured: {error}", console::NAME)),
+            Err(error) => {
+                let why = format!("{} could not be measured: {error}", console::NAME);
+                tables.failed.push(why);
+            }
         }
     }
-    if failed.is_empty() {
+    if tables.failed.is_empty() {
         Ok(())
     } else {
-        Err(failed.join("\n").into())
+        Err(tables.failed.join("\n").into())
+    }
+}
+
+const BESIDE_BARE: [&str; 2] = ["bare Pingora", "gateway"];
+
+/// The measures that compare with bare Pingora, as far as they are asked for; what could not be taken is `failed`.
+async fn beside_bare(
+    lab: &Lab,
+    options: &Options,
+    failed: &mut Vec<String>,
+) -> Outcome<Vec<report::Row>> {
+    let bench = Bench::open(lab, options).await?;
+    let mut rows = Vec::new();
+    for name in measures::NAMES {
+        if options.wants(name) {
+            match bench.run(name).await {
+                Ok(more) => rows.extend(more),
+                Err(error) => failed.push(format!("{name} could not be measured: {error}")),
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// What is shown as it comes.
+struct Tables<'a> {
+    options: &'a Options,
+    pins: Option<Pins>,
+    /// What could not be measured, and why.
+    failed: Vec<String>,
+}
+
+impl Tables<'_> {
+    /// A table, and how it came about: normally, and in a self check.
+    fn show(
+        &mut self,
+        name: &str,
+        sides: [&'static str; 2],
+        [about, check]: [&str; 2],
+        rows: Outcome<Vec<report::Row>>,
+    ) {
+        let about = if self.options.self_check {
+            check
+        } else {
+            about
+        };
+        match rows {
+            Ok(rows) => {
+                let table = Report { sides, rows };
+                let conditions = self.options.conditions(self.pins, about);
+                let name = if name.is_empty() {
+                    ""
+                } else {
+                    &format!("{name}: ")
+                };
+                println!("\n{table}\n{name}{conditions}");
+            }
+            Err(error) => self
+                .failed
+                .push(format!("{name} could not be measured: {error}")),
+        }
     }
 }

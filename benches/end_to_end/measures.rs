@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::lab::{Credits, Kind, Lab, Proxy};
-use crate::load::{self, Conn, OpenStreams, Tally};
+use crate::load::{self, Asks as _, Conn, OpenStreams, Tally};
 use crate::procfs::{self, Cpu};
 use crate::prompts::Events;
 use crate::report::{Compare, Metric, Row};

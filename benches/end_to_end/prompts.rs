@@ -4,8 +4,11 @@
 //! messages and a reader must pass over all of them. Text is made of words, punctuation, line breaks,
 //! quotes and some letters outside ASCII, always the same, so two runs send the same bytes.
 
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::http::Request as Handshake;
 use tollgate_wire::Surface;
 
+use crate::Outcome;
 use crate::provider::{EVENTS, PACE};
 
 /// A streamed answer to ask for.
@@ -50,8 +53,7 @@ pub fn request_on(surface: Surface, token: &str, model: &str, events: Events) ->
     if !matches!(surface, Surface::Messages | Surface::Responses) {
         return request(token, model, 300, 0, Some(events));
     }
-    let mut text = String::new();
-    Text::default().append(&mut text, 200);
+    let text = short_text();
     let (path, agent, key, body) = match surface {
         Surface::Messages => (
             "messages",
@@ -76,6 +78,31 @@ pub fn request_on(surface: Surface, token: &str, model: &str, events: Events) ->
         body.len()
     )
     .into_bytes()
+}
+
+/// A WebSocket's handshake, and the event that asks for what [`request_on`] asks of Responses: the body with a `type`.
+pub fn websocket(token: &str, model: &str, events: Events) -> Outcome<(Handshake<()>, Vec<u8>)> {
+    let handshake = Handshake::get("ws://127.0.0.1/v1/responses")
+        .header("host", "127.0.0.1")
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", generate_key())
+        .header("user-agent", "OpenAI/Python 2.0.0")
+        .header("authorization", format!("Bearer {token}"))
+        .header(EVENTS, events.count)
+        .header(PACE, events.pace_us);
+    let text = short_text();
+    let event = format!(
+        r#"{{"type":"response.create","input":[{{"role":"user","content":"{text}"}}],"model":"{model}"}}"#
+    );
+    Ok((handshake.body(())?, event.into_bytes()))
+}
+
+fn short_text() -> String {
+    let mut text = String::new();
+    Text::default().append(&mut text, 200);
+    text
 }
 
 /// As agents declare them.
