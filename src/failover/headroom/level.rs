@@ -6,6 +6,8 @@ use crate::limits::{Limit, Refill};
 
 /// In what time a bucket fills whose header does not say: limits are counted by the minute.
 const MINUTE: Duration = Duration::from_secs(60);
+/// How soon it is looked again whether what is under way has come.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// How full a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,39 +61,64 @@ impl Level {
         }
     }
 
-    /// When there is room for so much, behind others: for all of it, if it is more than ever fits in.
-    pub(super) fn until(&self, own: u64, ahead: u64) -> Option<Instant> {
+    /// When there is room for so much, behind others: for all of it, if it is more than ever fits in. What is `under_way` is not
+    /// taken yet: it may be counted at any time from now on, and while it is not, a full bucket does not fill.
+    pub(super) fn until(
+        &self,
+        own: u64,
+        ahead: u64,
+        under_way: u64,
+        now: Instant,
+    ) -> Option<Instant> {
+        let others = ahead.saturating_add(under_way);
         match *self {
             Level::Steady { most, each, full } => {
-                let need = own.min(most).saturating_add(ahead);
+                let need = own.min(most).saturating_add(others);
                 let spare = Duration::from_nanos(each.saturating_mul(most.saturating_sub(need)));
-                later(full, each, need.saturating_sub(most)).checked_sub(spare)
+                // The time moves on until some of it has come.
+                let moves = under_way > 0 && full < now;
+                let from = if moves { now } else { full };
+                let until = later(from, each, need.saturating_sub(most)).checked_sub(spare)?;
+                let again = if moves && until > now {
+                    now + AGAIN
+                } else {
+                    until
+                };
+                Some(until.max(again))
             }
             Level::Window { left, until, .. } => {
-                (left < own.saturating_add(ahead)).then_some(until)
+                (left < own.saturating_add(others)).then_some(until)
             }
         }
     }
 
-    pub(super) fn take(&mut self, need: u64, now: Instant) {
+    /// So much is counted at that time.
+    pub(super) fn take(&mut self, need: u64, at: Instant) {
         match self {
             // What is not there cannot be taken.
             Level::Steady { most, each, full } => {
-                let empty = later(now, *each, *most);
-                *full = later((*full).max(now), *each, need).min(empty);
+                let empty = later(at, *each, *most);
+                *full = later((*full).max(at), *each, need).min(empty.max(*full));
             }
             Level::Window { left, .. } => *left = left.saturating_sub(need),
         }
     }
 
     /// As much as there can be, what is left, and when all of it is back; `None` if that is not known any more.
-    pub(super) fn shown(&self, now: Instant) -> Option<(Option<u64>, u64, Instant)> {
+    pub(super) fn shown(
+        &self,
+        under_way: u64,
+        now: Instant,
+    ) -> Option<(Option<u64>, u64, Instant)> {
         match *self {
             Level::Steady { most, each, full } => {
                 let used = nanos(full.saturating_duration_since(now)).div_ceil(each);
-                Some((Some(most), most.saturating_sub(used), full.max(now)))
+                let left = most.saturating_sub(used).saturating_sub(under_way);
+                Some((Some(most), left, later(full.max(now), each, under_way)))
             }
-            Level::Window { most, left, until } => (until > now).then_some((most, left, until)),
+            Level::Window { most, left, until } => {
+                (until > now).then_some((most, left.saturating_sub(under_way), until))
+            }
         }
     }
 }
