@@ -3,9 +3,16 @@
 //! | headers | of what | filled |
 //! | --- | --- | --- |
 //! | `anthropic-ratelimit-{requests,input-tokens,output-tokens,tokens}-*` (Anthropic) | each | steadily: "fully replenished" |
-//! | `x-ratelimit-*-{requests,tokens}` (OpenAI, Azure, Groq and most others) | each | steadily: "to its initial state" |
-//! | `x-ratelimit-*-requests-day`, `x-ratelimit-*-tokens-minute` (Cerebras) | each | steadily: a token bucket |
+//! | `x-ratelimit-*-{requests,tokens,project-tokens}` (OpenAI, Azure, Groq, xAI, SambaNova and most others) | each | steadily: "to its initial state" |
+//! | the same with `-minute`, `-hour`, `-day` behind it (Cerebras; SambaNova's `requests-day`) | each | steadily: a token bucket |
+//! | `x-ratelimit-*-tokens-{prompt,generated}` (Fireworks) | prompts, answers | steadily |
+//! | `x-ratelimit-*-req-minute` (Mistral; tokens as Cerebras) | requests | at once, within a minute |
 //! | `x-ratelimit-*` (OpenRouter, Together), `ratelimit-*` (IETF draft) | requests | at once, at the reset |
+//! | `x-tokenlimit-*` (Together) | tokens | the same |
+//!
+//! Google, DeepSeek, Z.ai and Moonshot tell nothing of the kind (Moonshot a wait, with its 429). Not read is what refuses only
+//! some of a key's requests, or none: `anthropic-priority-*`, `anthropic-fast-*`, `anthropic-ratelimit-unified-*`.
+//! Where an answer tells of several buckets of one unit, the one with the least left counts.
 //!
 //! A reset is a duration as Go writes it (`6m0s`, `20ms`), bare seconds, an RFC 3339 time, or a Unix time (s or ms).
 //!
@@ -94,98 +101,60 @@ const fn bucket(unit: Unit, refill: Refill, [left, most, reset]: [&'static str; 
 }
 
 /// What the names of all have in common, and the length of the shortest.
-const COMMON: &str = "ratelimit";
+const COMMON: &str = "limit-";
 const SHORTEST: usize = "ratelimit-reset".len();
 
-/// All that are known; of each unit the first one counts that an answer has.
-pub(crate) const BUCKETS: [Bucket; 10] = [
-    bucket(
-        Unit::Requests,
-        Refill::Steadily,
+/// The names of what is left, of the most and of the reset, with what stands before and behind those words.
+macro_rules! names {
+    ($before:literal, $after:literal) => {
         [
-            "anthropic-ratelimit-requests-remaining",
-            "anthropic-ratelimit-requests-limit",
-            "anthropic-ratelimit-requests-reset",
-        ],
-    ),
-    bucket(
-        Unit::Input,
-        Refill::Steadily,
+            concat!($before, "remaining", $after),
+            concat!($before, "limit", $after),
+            concat!($before, "reset", $after),
+        ]
+    };
+    ($of:literal) => {
+        names!("x-ratelimit-", $of)
+    };
+}
+
+/// The same as Anthropic has them.
+macro_rules! anthropic {
+    ($of:literal) => {
         [
-            "anthropic-ratelimit-input-tokens-remaining",
-            "anthropic-ratelimit-input-tokens-limit",
-            "anthropic-ratelimit-input-tokens-reset",
-        ],
-    ),
-    bucket(
-        Unit::Output,
-        Refill::Steadily,
-        [
-            "anthropic-ratelimit-output-tokens-remaining",
-            "anthropic-ratelimit-output-tokens-limit",
-            "anthropic-ratelimit-output-tokens-reset",
-        ],
-    ),
-    bucket(
-        Unit::Tokens,
-        Refill::Steadily,
-        [
-            "anthropic-ratelimit-tokens-remaining",
-            "anthropic-ratelimit-tokens-limit",
-            "anthropic-ratelimit-tokens-reset",
-        ],
-    ),
-    bucket(
-        Unit::Requests,
-        Refill::Steadily,
-        [
-            "x-ratelimit-remaining-requests",
-            "x-ratelimit-limit-requests",
-            "x-ratelimit-reset-requests",
-        ],
-    ),
-    bucket(
-        Unit::Tokens,
-        Refill::Steadily,
-        [
-            "x-ratelimit-remaining-tokens",
-            "x-ratelimit-limit-tokens",
-            "x-ratelimit-reset-tokens",
-        ],
-    ),
-    bucket(
-        Unit::Requests,
-        Refill::Steadily,
-        [
-            "x-ratelimit-remaining-requests-day",
-            "x-ratelimit-limit-requests-day",
-            "x-ratelimit-reset-requests-day",
-        ],
-    ),
-    bucket(
-        Unit::Tokens,
-        Refill::Steadily,
-        [
-            "x-ratelimit-remaining-tokens-minute",
-            "x-ratelimit-limit-tokens-minute",
-            "x-ratelimit-reset-tokens-minute",
-        ],
-    ),
-    bucket(
-        Unit::Requests,
-        Refill::AtOnce,
-        [
-            "x-ratelimit-remaining",
-            "x-ratelimit-limit",
-            "x-ratelimit-reset",
-        ],
-    ),
-    bucket(
-        Unit::Requests,
-        Refill::AtOnce,
-        ["ratelimit-remaining", "ratelimit-limit", "ratelimit-reset"],
-    ),
-];
+            concat!("anthropic-ratelimit-", $of, "-remaining"),
+            concat!("anthropic-ratelimit-", $of, "-limit"),
+            concat!("anthropic-ratelimit-", $of, "-reset"),
+        ]
+    };
+}
+
+/// All that are known.
+pub(crate) const BUCKETS: [Bucket; 19] = {
+    use Refill::{AtOnce, Steadily};
+    use Unit::{Input, Output, Requests, Tokens};
+    [
+        bucket(Requests, Steadily, anthropic!("requests")),
+        bucket(Input, Steadily, anthropic!("input-tokens")),
+        bucket(Output, Steadily, anthropic!("output-tokens")),
+        bucket(Tokens, Steadily, anthropic!("tokens")),
+        bucket(Requests, Steadily, names!("-requests")),
+        bucket(Tokens, Steadily, names!("-tokens")),
+        bucket(Tokens, Steadily, names!("-project-tokens")),
+        bucket(Requests, Steadily, names!("-requests-minute")),
+        bucket(Requests, Steadily, names!("-requests-hour")),
+        bucket(Requests, Steadily, names!("-requests-day")),
+        bucket(Tokens, Steadily, names!("-tokens-minute")),
+        bucket(Tokens, Steadily, names!("-tokens-hour")),
+        bucket(Tokens, Steadily, names!("-tokens-day")),
+        bucket(Input, Steadily, names!("-tokens-prompt")),
+        bucket(Output, Steadily, names!("-tokens-generated")),
+        bucket(Requests, AtOnce, names!("-req-minute")),
+        bucket(Requests, AtOnce, names!("")),
+        bucket(Tokens, AtOnce, names!("x-tokenlimit-", "")),
+        bucket(Requests, AtOnce, names!("ratelimit-", "")),
+    ]
+};
 
 /// No reset is later than a day: that is the longest that providers count in.
 const LATEST: Duration = Duration::from_secs(86_400);
@@ -208,12 +177,12 @@ impl Limits {
         let mut limits = Limits::default();
         for bucket in &BUCKETS {
             let place = &mut limits.0[bucket.unit as usize];
-            if place.is_some() {
-                continue;
-            }
             let Some(left) = count(bucket.left) else {
                 continue;
             };
+            if place.is_some_and(|scarcer: Limit| scarcer.left <= left) {
+                continue;
+            }
             let most = count(bucket.most);
             // Where there is no limit, some say 0.
             if most == Some(0) {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `retry-after` | seconds, or an HTTP date (RFC 9110, 10.2.3) |
 //! | `retry-after-ms` | milliseconds (OpenAI, Azure) |
+//! | `msh-cooldown-seconds` | seconds (Moonshot) |
 //! | the resets of [`limits`](super::limits) | a duration, or a time |
 //!
 //! The longest wins. A reset header says when its bucket is *full* again, and providers send it with
@@ -36,6 +37,7 @@ pub fn retry_after<'a>(
     };
     let until = |time: SystemTime| time.duration_since(wall).unwrap_or(Duration::ZERO);
 
+    let cooldown = header("msh-cooldown-seconds").and_then(quantity);
     let asked = header("retry-after").and_then(|text| {
         quantity(text).or_else(|| httpdate::parse_http_date(text).ok().map(until))
     });
@@ -48,6 +50,7 @@ pub fn retry_after<'a>(
     asked
         .into_iter()
         .chain(asked_ms)
+        .chain(cooldown)
         .chain(resets)
         .max()
         .map(|wait| wait.min(LONGEST))
@@ -102,6 +105,7 @@ mod tests {
                 Some(Duration::from_micros(250_500)),
             ),
             ("retry-after-ms", "1s", None),
+            ("msh-cooldown-seconds", "9", Some(s(9))),
             ("x-ratelimit-reset-requests", "1s", Some(s(1))),
             ("x-ratelimit-reset-requests", "20ms", Some(ms(20))),
             ("x-ratelimit-reset-tokens", "6m0s", Some(s(360))),

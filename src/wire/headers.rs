@@ -166,8 +166,9 @@ pub fn may_return(name: &HeaderName, own_key: bool) -> bool {
 }
 
 /// What a provider says of a key's limits.
-const LIMITS: [&str; 4] = [
+const LIMITS: [&str; 5] = [
     "anthropic-ratelimit-",
+    "x-tokenlimit-",
     "ratelimit",
     "x-codex-",
     "x-ratelimit-",

@@ -75,6 +75,64 @@ fn each_providers_headers_say_what_is_left() {
         azure[1].map(|limit| (limit.most, limit.left, limit.reset)),
         Some((None, 12, None))
     );
+    let samba_nova = read(&[
+        ("x-ratelimit-limit-requests", "30"),
+        ("x-ratelimit-remaining-requests", "29"),
+        ("x-ratelimit-reset-requests", "1795410060"),
+        ("x-ratelimit-limit-requests-day", "5000"),
+        ("x-ratelimit-remaining-requests-day", "7"),
+        ("x-ratelimit-reset-requests-day", "1795413600"),
+    ]);
+    assert_eq!(
+        samba_nova[0],
+        limit(5000, 7, s(3600), steadily),
+        "the day's are scarcer"
+    );
+    let project = read(&[
+        ("x-ratelimit-limit-tokens", "150000"),
+        ("x-ratelimit-remaining-tokens", "149984"),
+        ("x-ratelimit-reset-tokens", "6m0s"),
+        ("x-ratelimit-limit-project-tokens", "60000"),
+        ("x-ratelimit-remaining-project-tokens", "57000"),
+        ("x-ratelimit-reset-project-tokens", "3s"),
+    ]);
+    assert_eq!(project[1], limit(60_000, 57_000, s(3), steadily));
+    let mistral = read(&[
+        ("x-ratelimit-limit-req-minute", "60"),
+        ("x-ratelimit-remaining-req-minute", "59"),
+        ("x-ratelimit-limit-tokens-minute", "50000"),
+        ("x-ratelimit-remaining-tokens-minute", "47196"),
+    ]);
+    assert_eq!(
+        mistral[..2]
+            .iter()
+            .flatten()
+            .map(|one| one.left)
+            .collect::<Vec<_>>(),
+        [59, 47_196]
+    );
+    let fireworks = read(&[
+        ("x-ratelimit-limit-tokens-prompt", "60000"),
+        ("x-ratelimit-remaining-tokens-prompt", "59000"),
+        ("x-ratelimit-limit-tokens-generated", "6000"),
+        ("x-ratelimit-remaining-tokens-generated", "5900"),
+    ]);
+    assert_eq!(
+        fireworks[2..]
+            .iter()
+            .flatten()
+            .map(|one| one.left)
+            .collect::<Vec<_>>(),
+        [59_000, 5_900]
+    );
+    let together = read(&[
+        ("x-ratelimit-limit", "60"),
+        ("x-ratelimit-remaining", "57"),
+        ("x-tokenlimit-limit", "100000"),
+        ("x-tokenlimit-remaining", "98500"),
+        ("x-tokenlimit-reset", "1"),
+    ]);
+    assert_eq!(together[1], limit(100_000, 98_500, s(1), Refill::AtOnce));
     let unlimited = [
         ("x-ratelimit-remaining-requests", "0"),
         ("x-ratelimit-limit-requests", "0"),
