@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -9,7 +10,9 @@ use tollgate_base::Secret;
 use tollgate_base::clock;
 use tollgate_config::access::ProviderKey;
 use tollgate_config::catalog::{BaseUrl, Provider, TimeoutOverrides};
-use tollgate_config::types::KeySelection;
+use tollgate_config::types::{KeySelection, Priority};
+use tollgate_failover::headroom::Headroom;
+use tollgate_failover::queue::{Flow, Queue};
 use tollgate_failover::{
     Class, Health, Limits, Machine, Need, Outcome, Selection, Session, Target, plan,
 };
@@ -187,5 +190,66 @@ fn bench(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, bench);
+/// What a request costs that looks at a key's quota, takes of it, and learns from its answer, while so many other threads do the
+/// same with the same key, or with one each; and who stands before it, while so many wait.
+fn quotas(c: &mut Criterion) {
+    let now = clock::now();
+    let header = |name: &str| name.starts_with("x-ratelimit-").then_some("1000000");
+    let limits = Limits::read(header, clock::wall());
+    let model: Arc<str> = "large".into();
+    let request = |headroom: &Headroom, key: &Arc<str>| {
+        let until = headroom.until(key, &model, needs, now);
+        let begun = headroom.enter(key, &model, needs, now);
+        let begun = begun.expect("there is room");
+        (until, headroom.learn(key, &model, &begun, &limits, now))
+    };
+    let mut group = c.benchmark_group("quota");
+    for (name, others, own_keys) in [
+        ("alone", 0, false),
+        ("another thread at the same key", 1, false),
+        ("another thread at another key", 1, true),
+    ] {
+        let headroom = Headroom::default();
+        let (ends, key) = (AtomicBool::new(false), Arc::from("key"));
+        request(&headroom, &key);
+        std::thread::scope(|scope| {
+            for other in 0..others {
+                let key: Arc<str> = if own_keys {
+                    other.to_string().into()
+                } else {
+                    key.clone()
+                };
+                let (ends, headroom, request) = (&ends, &headroom, &request);
+                scope.spawn(move || {
+                    while !ends.load(Ordering::Relaxed) {
+                        black_box(request(headroom, &key));
+                    }
+                });
+            }
+            group.bench_function(format!("a request, {name}"), |b| {
+                b.iter(|| request(&headroom, black_box(&key)));
+            });
+            ends.store(true, Ordering::Relaxed);
+        });
+    }
+    let (account, queue): (Arc<str>, Arc<Queue>) = ("account".into(), Arc::default());
+    let line = || -> (Arc<str>, Arc<str>) { ("key".into(), "large".into()) };
+    let flow = || Flow {
+        account: &account,
+        weight: 1,
+        priority: Priority::Interactive,
+    };
+    let mut places = Vec::new();
+    for waiting in [0, 16, 1024] {
+        while places.len() < waiting {
+            places.push(queue.join(line(), flow(), needs().0));
+        }
+        group.bench_function(format!("who stands before it, of {waiting}"), |b| {
+            b.iter(|| queue.ahead(line, flow));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench, quotas);
 criterion_main!(benches);

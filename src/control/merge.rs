@@ -188,16 +188,23 @@ fn budgets<'a>(base: &Base<'a>) -> Vec<WrittenBudget<'a>> {
 
 /// The settings of the accounts that have their own.
 fn settings<'a>(base: &Base<'a>) -> Vec<(&'a str, AccountSettings)> {
+    let common = AccountSettings::common(base.config);
     let own = base.stored.settings.iter();
-    let own = own.map(|(account, own)| (&**account, settings_of(own, base.config)));
-    let unreadable = base.stored.unreadable(Settings::KIND).map(|account| {
-        let newer = AccountSettings {
-            newer: true,
-            ..AccountSettings::common(base.config)
-        };
-        (account, newer)
-    });
-    own.chain(unreadable).collect()
+    let mut all: HashMap<&str, AccountSettings> = own
+        .map(|(account, own)| (&**account, settings_of(own, base.config)))
+        .collect();
+    for account in base.stored.unreadable(Settings::KIND) {
+        all.entry(account).or_insert(common).newer = true;
+    }
+    let declared = &base.declared.accounts;
+    let own = base.stored.accounts.iter();
+    let own = own.filter(|(id, _)| declared.get(id).is_none());
+    for (id, account) in declared.iter().chain(own) {
+        if let Some(weight) = account.weight {
+            all.entry(id).or_insert(common).weight = weight;
+        }
+    }
+    all.into_iter().collect()
 }
 
 fn stored<T>(all: impl Iterator<Item = Found<T>>) -> impl Iterator<Item = Found<T>> {
@@ -364,6 +371,7 @@ fn settings_of(own: &Settings, config: &Config) -> AccountSettings {
         max_input_tokens: held.max_input_tokens,
         max_output_tokens: held.max_output_tokens,
         newer: own.newer().is_some(),
+        ..AccountSettings::common(config)
     }
 }
 

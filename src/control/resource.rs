@@ -160,12 +160,16 @@ pub struct Account {
     /// What all resources have.
     #[serde(flatten)]
     pub meta: Meta,
+    /// Its share of the turns, where requests wait for quota; `None` is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<u32>,
 }
 
 impl Account {
-    /// One that the configuration files declare, which say nothing of it but who it is and what it is granted.
-    pub(crate) fn declared(meta: Meta, _: &tollgate_config::Account) -> Account {
-        Account { meta }
+    /// One that the configuration files declare.
+    pub(crate) fn declared(meta: Meta, account: &tollgate_config::Account) -> Account {
+        let weight = account.spec.weight;
+        Account { meta, weight }
     }
 }
 

@@ -264,7 +264,15 @@ async fn furnished(control: &Control) -> [Token; 2] {
         account: "acme".to_owned(),
         ..meta()
     };
-    put(control, "acme", &Account { meta: acme() }).await;
+    put(
+        control,
+        "acme",
+        &Account {
+            meta: acme(),
+            ..Account::default()
+        },
+    )
+    .await;
     put(
         control,
         "acme",

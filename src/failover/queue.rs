@@ -1,18 +1,26 @@
-//! Whose turn it is where requests wait for quota: accounts take turns.
+//! Whose turn it is where requests wait for quota: accounts take turns, by their weights, interactive requests before batch.
 //!
-//! Requests for one key and model stand in one line. Each belongs to a round: the one after that of its account's last
-//! request in the line, and none that is over. Earlier rounds go first, and of a round whoever came first. So an account
-//! with a thousand requests has one in each round, as has an account with one.
+//! Requests for one key and model stand in one line. What an account has in it of one priority is a *flow*. Each request has a
+//! tag: its predecessor's in the flow, or the one of the line's last turn if there is none, and on top of it one round, divided
+//! by the account's weight; eight rounds if it is batch. The lowest tag goes first, and of equal ones whoever came first. This
+//! is self-clocked fair queueing (S. J. Golestani, 1994), where all requests are of one size.
 //!
-//! Invariant: who leaves, or is dropped, is in no line any more.
+//! Invariants: the first of a flow is passed over by those of another no more often than their rounds fit into its own, and
+//! once more: so none starves. Who leaves is in no line any more, and who stands behind it moves up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use tollgate_config::types::Priority;
 
 use super::headroom::Need;
+
+/// A round, divided by weights from 1 to 1000.
+const ROUND: u64 = 1 << 20;
+/// Rounds of a batch request.
+const BATCH: u64 = 8;
 
 /// All lines.
 #[derive(Debug, Default)]
@@ -25,16 +33,57 @@ pub struct Queue {
 /// A key, and a model as its provider knows it.
 type Line = (Arc<str>, Arc<str>);
 
-/// A round, and when a request came into it.
+/// A tag, and the request's number.
 type Turn = (u64, u64);
 
+/// Whose a request is, and how it shares turns with others.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'a> {
+    /// The account.
+    pub account: &'a Arc<str>,
+    /// The account's weight, 1 to 1000.
+    pub weight: u32,
+    /// How soon an answer is wanted.
+    pub priority: Priority,
+}
+
+impl Flow<'_> {
+    fn name(&self) -> Name {
+        (self.account.clone(), self.priority)
+    }
+
+    /// What a turn is worth.
+    fn cost(&self) -> u64 {
+        let rounds = match self.priority {
+            Priority::Interactive => 1,
+            Priority::Batch => BATCH,
+        };
+        rounds * ROUND / u64::from(self.weight.max(1))
+    }
+}
+
+/// A flow's account and priority.
+type Name = (Arc<str>, Priority);
+
+/// One line.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// The last that somebody's turn was in.
-    round: u64,
+    /// The tag of the last whose turn it was.
+    now: u64,
     /// How many have come.
     came: u64,
-    turns: BTreeMap<Turn, (Arc<str>, Need)>,
+    flows: HashMap<Name, Standing>,
+}
+
+/// What a flow has in a line.
+#[derive(Debug)]
+struct Standing {
+    /// The tag of the first.
+    first: u64,
+    /// What the next one's is higher by.
+    cost: u64,
+    /// By the number of each, what it needs.
+    requests: VecDeque<(u64, Need)>,
 }
 
 /// A place in a line, given up when it is dropped.
@@ -42,49 +91,81 @@ struct Waiting {
 pub struct Place {
     queue: Arc<Queue>,
     line: Line,
-    turn: Turn,
+    flow: Name,
+    number: u64,
 }
 
 impl Queue {
-    /// Puts a request of the account into a line.
-    pub fn join(self: &Arc<Queue>, line: Line, account: &Arc<str>, need: Need) -> Place {
+    /// Puts a request into a line.
+    pub fn join(self: &Arc<Queue>, line: Line, flow: Flow<'_>, need: Need) -> Place {
         let mut lines = self.lines.lock();
         let waiting = lines.entry(line.clone()).or_default();
-        let turn = waiting.next(account);
+        let (name, number, cost) = (flow.name(), waiting.came, flow.cost());
         waiting.came += 1;
-        waiting.turns.insert(turn, (account.clone(), need));
+        let standing = waiting.flows.entry(name.clone());
+        let standing = standing.or_insert_with(|| Standing::after(waiting.now, cost));
+        standing.cost = cost;
+        standing.requests.push_back((number, need));
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Place {
             queue: self.clone(),
             line,
-            turn,
+            flow: name,
+            number,
         }
     }
 
-    /// Returns what those need, all together, who would stand before a request of the account.
-    pub fn ahead(&self, line: impl FnOnce() -> Line, account: &str) -> Need {
+    /// Returns what those need, all together, who would stand before a request of the flow. `line` and `flow` are asked for only
+    /// if somebody waits.
+    pub fn ahead<'a>(&self, line: impl FnOnce() -> Line, flow: impl FnOnce() -> Flow<'a>) -> Need {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return Need::default();
         }
+        let (line, flow) = (line(), flow());
         let lines = self.lines.lock();
-        let waiting = lines.get(&line());
-        waiting.map_or_else(Need::default, |waiting| {
-            waiting.before(waiting.next(account))
-        })
+        let Some(waiting) = lines.get(&line) else {
+            return Need::default();
+        };
+        let tag = match waiting.flows.get(&flow.name()) {
+            Some(standing) => standing.tag(standing.requests.len()),
+            None => waiting.now.saturating_add(flow.cost()),
+        };
+        waiting.before((tag, waiting.came))
     }
 }
 
 impl Waiting {
-    /// The turn that the account's next request has.
-    fn next(&self, account: &str) -> Turn {
-        let mut turns = self.turns.iter().rev();
-        let last = turns.find(|(_, (owner, _))| **owner == *account);
-        let round = last.map_or(self.round, |((round, _), _)| round + 1);
-        (round.max(self.round), self.came)
+    /// The tag of a request in the line, and its place in its flow.
+    fn find(&self, flow: &Name, number: u64) -> Option<(u64, usize)> {
+        let standing = self.flows.get(flow)?;
+        let requests = &standing.requests;
+        let place = requests.binary_search_by_key(&number, |(number, _)| *number);
+        place.ok().map(|place| (standing.tag(place), place))
     }
 
     fn before(&self, turn: Turn) -> Need {
-        let before = self.turns.range(..turn);
+        let flows = self.flows.values();
+        flows.fold(Need::default(), |sum, flow| sum.and(flow.before(turn)))
+    }
+}
+
+impl Standing {
+    fn after(now: u64, cost: u64) -> Standing {
+        Standing {
+            first: now.saturating_add(cost),
+            cost,
+            requests: VecDeque::new(),
+        }
+    }
+
+    fn tag(&self, place: usize) -> u64 {
+        let before = u64::try_from(place).unwrap_or(u64::MAX);
+        self.first.saturating_add(self.cost.saturating_mul(before))
+    }
+
+    fn before(&self, turn: Turn) -> Need {
+        let requests = self.requests.iter().enumerate();
+        let before = requests.take_while(|(place, (number, _))| (self.tag(*place), *number) < turn);
         before.fold(Need::default(), |sum, (_, (_, need))| sum.and(*need))
     }
 }
@@ -94,13 +175,26 @@ impl Place {
     pub fn ahead(&self) -> Need {
         let lines = self.queue.lines.lock();
         let waiting = lines.get(&self.line);
-        waiting.map_or_else(Need::default, |waiting| waiting.before(self.turn))
+        let before = waiting.and_then(|waiting| {
+            let (tag, _) = waiting.find(&self.flow, self.number)?;
+            Some(waiting.before((tag, self.number)))
+        });
+        before.unwrap_or_default()
     }
 
     /// It is its turn.
     pub fn go(self) {
-        if let Some(waiting) = self.queue.lines.lock().get_mut(&self.line) {
-            waiting.round = waiting.round.max(self.turn.0);
+        let mut lines = self.queue.lines.lock();
+        let Some(waiting) = lines.get_mut(&self.line) else {
+            return;
+        };
+        let Some((tag, _)) = waiting.find(&self.flow, self.number) else {
+            return;
+        };
+        waiting.now = waiting.now.max(tag);
+        // Who moves up keeps its tag.
+        if let Some(standing) = waiting.flows.get_mut(&self.flow) {
+            standing.first = standing.tag(1);
         }
     }
 }
@@ -111,83 +205,21 @@ impl Drop for Place {
         let Some(waiting) = lines.get_mut(&self.line) else {
             return;
         };
-        if waiting.turns.remove(&self.turn).is_some() {
-            self.queue.waiting.fetch_sub(1, Ordering::Relaxed);
+        let Some((_, place)) = waiting.find(&self.flow, self.number) else {
+            return;
+        };
+        self.queue.waiting.fetch_sub(1, Ordering::Relaxed);
+        if let Some(standing) = waiting.flows.get_mut(&self.flow) {
+            standing.requests.remove(place);
+            if standing.requests.is_empty() {
+                waiting.flows.remove(&self.flow);
+            }
         }
-        if waiting.turns.is_empty() {
+        if waiting.flows.is_empty() {
             lines.remove(&self.line);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn line() -> Line {
-        ("key".into(), "model".into())
-    }
-
-    const ONE: Need = Need {
-        requests: 1,
-        bytes: 0,
-        answer: 0,
-    };
-
-    /// Serves whoever has nobody before it.
-    fn serve(places: &mut Vec<(usize, Place)>) -> usize {
-        let first = places
-            .iter()
-            .position(|(_, place)| place.ahead() == Need::default());
-        let (account, place) = places.remove(first.expect("somebody is the first"));
-        place.go();
-        account
-    }
-
-    #[test]
-    fn accounts_take_turns_whoever_has_more_requests() {
-        let queue = Arc::new(Queue::default());
-        let join = |account: usize| {
-            (
-                account,
-                queue.join(line(), &account.to_string().into(), ONE),
-            )
-        };
-        let mut places: Vec<_> = [0, 0, 0, 0, 1, 1, 2].map(join).into();
-        assert_eq!(queue.ahead(line, "0").requests, 7);
-        assert_eq!(queue.ahead(line, "2").requests, 5);
-        assert_eq!(
-            queue.ahead(line, "3").requests,
-            3,
-            "a first one is of the first round"
-        );
-        let served: Vec<usize> = (0..4).map(|_| serve(&mut places)).collect();
-        assert_eq!(served, [0, 1, 2, 0]);
-        places.push(join(2));
-        places.retain(|(account, _)| *account != 1);
-        let served: Vec<usize> = (0..3).map(|_| serve(&mut places)).collect();
-        assert_eq!(served, [2, 0, 0]);
-        assert!(queue.lines.lock().is_empty() && queue.ahead(line, "0") == Need::default());
-    }
-
-    proptest! {
-        /// While accounts wait, none is served twice more than another that has waited all the while.
-        #[test]
-        fn none_is_passed_over(joins in prop::collection::vec(0_usize..4, 8..60)) {
-            let queue = Arc::new(Queue::default());
-            let join = |account: usize| (account, queue.join(line(), &account.to_string().into(), ONE));
-            let mut places: Vec<_> = joins.iter().map(|account| join(*account)).collect();
-            let mut served = [0_usize; 4];
-            while !places.is_empty() {
-                served[serve(&mut places)] += 1;
-                let waits = |account: usize| places.iter().any(|(owner, _)| *owner == account);
-                for (one, count) in served.iter().enumerate() {
-                    let more = served.iter().max().unwrap_or(&0);
-                    prop_assert!(!waits(one) || *more <= count + 1, "{served:?}");
-                }
-            }
-            prop_assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
-        }
-    }
-}
+mod tests;

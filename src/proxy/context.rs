@@ -19,6 +19,7 @@ use crate::metrics::InFlight;
 use crate::metrics::traces::Trace;
 use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
+use tollgate_config::types::Priority;
 use tollgate_config::{Timeouts, effective};
 use tollgate_failover::headroom::Begun;
 use tollgate_failover::{Candidate, Machine, Outcome};
@@ -70,6 +71,8 @@ pub struct Caller {
     pub snapshot: Arc<Snapshot>,
     /// What it says that the request is for.
     pub tags: Tags,
+    /// How soon it wants its answer, as far as its head and its configuration say.
+    pub priority: Priority,
     /// Where the account's work is done that keeps a core busy.
     pub aside: Aside,
 }

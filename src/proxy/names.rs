@@ -31,6 +31,8 @@ pub static X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-
 pub static X_TOLLGATE_FAILOVER: HeaderName = HeaderName::from_static("x-tollgate-failover");
 /// Whose answer it is: another request's that is under way (`joined`), or was (`replayed`).
 pub static X_TOLLGATE_IDEMPOTENCY: HeaderName = HeaderName::from_static("x-tollgate-idempotency");
+/// Whether nobody waits for the answer: `batch`.
+pub static X_TOLLGATE_PRIORITY: HeaderName = HeaderName::from_static("x-tollgate-priority");
 /// What a client calls the conversation, so that its turns meet their prompt cache.
 pub static X_TOLLGATE_SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
 /// After which refusal a client wants no other model: `content_filter` or `none`.

@@ -6,17 +6,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use pingora_proxy::Session;
 
 use super::context::{Caller, Planned};
 use super::cooldowns::Published;
 use super::credits;
 use super::gate::{Fault, Gate};
+use super::names;
 use super::shared::Shared;
 use tollgate_base::clock;
-use tollgate_config::access::least;
+use tollgate_config::access::{AccessKey, least};
+use tollgate_config::types::Priority;
 use tollgate_failover::headroom::Begun;
-use tollgate_failover::queue::{Place, Queue};
+use tollgate_failover::queue::{Flow, Place, Queue};
 use tollgate_failover::{Candidate, Class, Limits, Need, Scope, Wait};
 use tollgate_ledger::estimate::UNLEARNED;
 use tollgate_wire::request::RequestBody;
@@ -43,6 +46,18 @@ pub type Taken = Option<(usize, Begun)>;
 
 /// The client has left, or the process is at its end.
 pub struct Gone;
+
+/// Returns how soon a request wants its answer: `x-tollgate-priority: batch` says that nobody waits for it, as its access key's
+/// configuration may.
+pub fn priority(headers: &HeaderMap, key: &AccessKey) -> Priority {
+    let own = key.configuration.as_ref();
+    let own = own.map_or_else(Priority::default, |own| own.priority);
+    let said = headers.get(&names::X_TOLLGATE_PRIORITY);
+    match said.map(|value| value.as_bytes().trim_ascii()) {
+        Some(word) if word.eq_ignore_ascii_case(b"batch") => Priority::Batch,
+        _ => own,
+    }
+}
 
 /// Takes note of what an answer's headers say of its key's limits, and lets other replicas know now and then.
 pub fn learn<'a>(
@@ -179,7 +194,7 @@ impl Asking<'_> {
             }
             if place.is_none() {
                 let need = self.need(candidate);
-                let joined = shared.queue.join(line(candidate), account, need);
+                let joined = shared.queue.join(line(candidate), self.flow(), need);
                 place = Some((index, joined));
             }
             if !waited(session, &planned.gate, until, now).await {
@@ -219,7 +234,20 @@ impl Asking<'_> {
     /// What those need who stand before the request if it comes now.
     fn ahead(&self, candidate: &Candidate) -> Need {
         let queue: &Queue = &self.shared.queue;
-        queue.ahead(|| line(candidate), &self.caller.key.account)
+        queue.ahead(|| line(candidate), || self.flow())
+    }
+
+    /// How it shares turns. Who orders slower processing of its provider does not wait for it either.
+    fn flow(&self) -> Flow<'_> {
+        let key = &self.caller.key;
+        Flow {
+            account: &key.account,
+            weight: key.settings.weight,
+            priority: match self.caller.priority {
+                Priority::Interactive if self.body.is_batch() => Priority::Batch,
+                known => known,
+            },
+        }
     }
 
     fn class(&self) -> Class {

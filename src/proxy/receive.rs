@@ -14,8 +14,8 @@ use super::shared::Shared;
 use super::shares::{COUNT_EVERY, COUNTS};
 use super::websocket::kept;
 use super::{
-    admit, authenticate, body, conversation, cors, credits, local, names, reply, retries, route,
-    tags,
+    admit, authenticate, body, conversation, cors, credits, local, names, quota, reply, retries,
+    route, tags,
 };
 use tollgate_base::clock;
 use tollgate_config::access::Snapshot;
@@ -95,6 +95,7 @@ async fn walk(
     };
     let caller = &*ctx.caller.insert(Caller {
         tags,
+        priority: quota::priority(&session.req_header().headers, &key),
         aside: shared.room.of(&key.account),
         key,
         snapshot: snapshot.clone(),

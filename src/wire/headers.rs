@@ -84,10 +84,7 @@ fn is_own(name: &str) -> bool {
             | "upgrade"
             | "x-api-key"
             | "x-request-id"
-            | "x-tollgate-failover"
-            | "x-tollgate-session"
-            | "x-tollgate-tags"
-    )
+    ) || name.starts_with("x-tollgate-")
 }
 
 /// Returns the client's headers as its provider gets them, from the API that was called to the one that is. `forwarded`
@@ -168,10 +165,10 @@ pub fn may_return(name: &HeaderName, own_key: bool) -> bool {
 /// What a provider says of a key's limits.
 const LIMITS: [&str; 5] = [
     "anthropic-ratelimit-",
-    "x-tokenlimit-",
     "ratelimit",
     "x-codex-",
     "x-ratelimit-",
+    "x-tokenlimit-",
 ];
 
 #[cfg(test)]

@@ -103,14 +103,15 @@ impl Limited {
     }
 }
 
-/// A gateway whose accounts share managed keys.
-fn shared(fake: &Fake, keys: usize, accounts: &[&str]) -> Builder {
+/// A gateway whose accounts, by their weights, share managed keys.
+fn shared(fake: &Fake, keys: usize, accounts: &[(&str, u32)]) -> Builder {
     let mut entry = provider("p", fake);
     let keys = (0..keys).map(|id| json!({"id": format!("k{id}"), "value": format!("KEY-{id}")}));
     entry["keys"] = json!([]);
     entry["managed_keys"] = keys.collect();
-    let key = |account: &&str| access_key(account, &json!({"account": account}));
-    let ids = accounts.iter().map(|account| json!({"id": account}));
+    let key = |(account, _): &(&str, u32)| access_key(account, &json!({"account": account}));
+    let ids = accounts.iter();
+    let ids = ids.map(|(account, weight)| json!({"id": account, "weight": weight}));
     Gateway::builder().provider(entry).config(json!({
         "ledger": {"credits": "off"},
         "accounts": ids.collect::<Vec<Value>>(),
@@ -119,8 +120,13 @@ fn shared(fake: &Fake, keys: usize, accounts: &[&str]) -> Builder {
 }
 
 async fn ask(gateway: &Gateway, account: &str) -> u16 {
+    ask_with(gateway, account, "interactive").await
+}
+
+async fn ask_with(gateway: &Gateway, account: &str, priority: &str) -> u16 {
     let mut client = Client::connect(Version::H1, gateway.address).await;
     let request = from(account, Request::chat(&["p:m"], false));
+    let request = request.header("x-tollgate-priority", priority);
     client.ask(&request).await.status()
 }
 
@@ -171,7 +177,7 @@ async fn a_provider_that_tells_its_limits_hardly_refuses_anything() {
     let run = async |tells: bool| {
         let (fake, limited) = Limited::start(20, PER_SECOND, tells).await;
         let queue = if tells { "2s" } else { "0s" };
-        let gateway = shared(&fake, 3, &["large", "middle", "small"])
+        let gateway = shared(&fake, 3, &[("large", 1), ("middle", 1), ("small", 1)])
             .config(json!({"timeouts": {"queue": queue, "per_request": "10s"}}))
             .start()
             .await;
@@ -207,13 +213,16 @@ async fn a_provider_that_tells_its_limits_hardly_refuses_anything() {
     assert!(avoided > Some(100.0), "{avoided:?}");
 }
 
-/// An account that sends forty requests at once fills a line, in which another's three do not stand behind them; who
-/// leaves it is never sent on.
+/// An account that sends forty requests at once fills a line, in which another's three do not stand behind them, nor behind its
+/// own that are batch; who leaves it is never sent on.
+///
+/// On a busy machine a few met a 429: what had been sent after a pause was on its way for longer than the bucket takes to fill
+/// by one, and stayed full meanwhile, while it was already reckoned to fill again.
 #[tokio::test]
 async fn accounts_wait_in_turns_and_clients_that_leave_give_up_their_place() {
     const GREEDY: usize = 40;
     let (fake, limited) = Limited::start(10, 20, true).await;
-    let gateway = shared(&fake, 1, &["greedy", "modest"])
+    let gateway = shared(&fake, 1, &[("greedy", 1), ("modest", 3)])
         .config(json!({"timeouts": {"queue": "20s", "per_request": "10s"}}))
         .start()
         .await;
@@ -231,17 +240,24 @@ async fn accounts_wait_in_turns_and_clients_that_leave_give_up_their_place() {
     };
     assert!(eventually(PATIENCE, is_full).await);
     let before = limited.lock().asked;
-    let done: Arc<Mutex<Vec<(&str, u16)>>> = Arc::default();
-    let send = |account: &'static str| {
+    let done: Arc<Mutex<Vec<(&str, &str, u16)>>> = Arc::default();
+    let send = |account: &'static str, priority: &'static str| {
         let (gateway, done) = (gateway.clone(), done.clone());
         tokio::spawn(async move {
-            let status = ask(&gateway, account).await;
-            done.lock().push((account, status));
+            let status = ask_with(&gateway, account, priority).await;
+            done.lock().push((account, priority, status));
         })
     };
-    let mut greedy: Vec<_> = (0..GREEDY).map(|_| send("greedy")).collect();
+    let mut greedy: Vec<_> = (0..GREEDY).map(|_| send("greedy", "first")).collect();
     assert!(eventually(PATIENCE, || done.lock().len() >= 10).await);
-    let modest: Vec<_> = (0..3).map(|_| send("modest")).collect();
+    let modest = [
+        "batch",
+        "batch",
+        "interactive",
+        "interactive",
+        "interactive",
+    ];
+    let modest: Vec<_> = modest.map(|priority| send("modest", priority)).into();
     let leaving = greedy.iter().enumerate().rev();
     let leaving: Vec<usize> = leaving
         .filter(|(_, one)| !one.is_finished())
@@ -255,18 +271,23 @@ async fn accounts_wait_in_turns_and_clients_that_leave_give_up_their_place() {
         one.await.unwrap();
     }
     let done = done.lock();
-    // What is left is estimated; on a busy machine requests overtake each other.
-    let refused = done.iter().filter(|(_, status)| *status != 200).count();
-    assert!(refused * 10 <= done.len(), "{done:?}");
+    // None, but on a machine that stands still for longer than a second.
+    let refused = done.iter().filter(|(.., status)| *status != 200).count();
+    assert!(refused <= 1, "{done:?}");
     let metrics = gateway.admin_get("/metrics");
     assert!(metrics.contains("tollgate_quota_wait_seconds_count{provider=\"p\"}"));
-    let last = done
-        .iter()
-        .rposition(|(account, _)| *account == "modest")
-        .unwrap();
-    assert!(last < 25, "at {last} of {done:?}");
+    let last = |who: &str| {
+        let found = done.iter().rposition(|(_, priority, _)| *priority == who);
+        found.unwrap()
+    };
+    assert!(last("interactive") < 25, "{done:?}");
+    assert!(last("interactive") < last("batch"), "{done:?}");
+    assert!(
+        last("batch") < last("first"),
+        "batch does not starve: {done:?}"
+    );
     let limited = limited.lock();
-    assert_eq!(limited.asked - before, GREEDY - 5 + 3);
+    assert_eq!(limited.asked - before, GREEDY - 5 + 5);
 }
 
 /// A replica that has sent a key nothing knows from another that it has no quota left.

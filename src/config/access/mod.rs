@@ -91,6 +91,8 @@ pub struct Configuration {
     pub commit: types::Commit,
     /// After which refusals no other model is tried.
     pub stop_on: Vec<types::StopOn>,
+    /// How soon answers are wanted.
+    pub priority: types::Priority,
     /// Which requests that are sent again are answered again.
     pub idempotency: types::Idempotency,
     /// Timeouts that override the global ones, the account's, the provider's and the model's; see `bounded`.

@@ -151,6 +151,7 @@ impl From<&types::Configuration> for Configuration {
             retry: written.retry.clone(),
             commit: written.commit.unwrap_or_default(),
             stop_on: written.stop_on.clone(),
+            priority: written.priority.unwrap_or_default(),
             idempotency: written.idempotency.clone(),
             timeouts: written.timeouts.overrides(),
             max_input_tokens: written.limits.max_input_tokens,

@@ -138,7 +138,15 @@ impl Snapshot {
                 .collect(),
             budgets: declared.budgets.iter().map(WrittenBudget::from).collect(),
             access_keys: declared.access_keys.iter().map(WrittenKey::from).collect(),
-            settings: Vec::new(),
+            settings: declared
+                .accounts
+                .iter()
+                .filter_map(|account| {
+                    let weight = account.spec.weight?;
+                    let common = AccountSettings::common(&declared);
+                    Some((&*account.spec.id, AccountSettings { weight, ..common }))
+                })
+                .collect(),
             complete: true,
         };
         Snapshot::of(contents, generation, None)

@@ -25,7 +25,7 @@ pub use alerts::{AlertEvent, SmtpSecurity};
 pub use bounds::{KeptAnswers, Retry, Timeouts};
 pub use callers::{
     Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, Idempotency, KeySelection,
-    Router, Rule, SharedBudget, Step, StepKeys, StopOn,
+    Priority, Router, Rule, SharedBudget, Step, StepKeys, StopOn,
 };
 pub use feeds::{PriceFeed, PriceFeeds, PriceFormat};
 pub(crate) use ledger::BankKind;

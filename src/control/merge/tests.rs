@@ -61,6 +61,9 @@ proptest! {
             let spec = forms::Configuration { id: id.clone(), failover: Some(number == 0), ..Default::default() };
             stored.configurations.insert(&id, resource::Configuration { meta: meta(0), spec });
         }
+        for number in 0..3 {
+            stored.accounts.insert(&format!("a{number}"), Account { meta: meta(number), weight: None });
+        }
         let own = Settings { meta: meta(1), max_input_tokens: Cap::from(5).into(), ..Settings::default() };
         stored.settings.insert("a1", own);
         let (empty, laid) = (stored.clone(), Mutex::default());
@@ -99,4 +102,43 @@ proptest! {
             last = patched;
         }
     }
+}
+
+#[test]
+fn an_account_has_its_weight_and_what_is_declared_hides_what_is_stored() {
+    let sha256 = token::to_hex(&[9; 32]);
+    let yaml = format!(
+        "accounts: [{{ id: a0, weight: 5 }}, {{ id: a1 }}]\n\
+         access_keys: [{{ id: k0, account: a0, sha256: '{sha256}' }}]"
+    );
+    let config = Arc::new(tollgate_config::parse(&yaml, &|_| None).unwrap());
+    let declared = declared(&config, 1);
+    let mut stored = Resources::default();
+    for number in 0..4 {
+        let (id, meta) = (format!("a{number}"), meta(number));
+        let weight = (number < 3).then_some(7);
+        let account = meta.account.clone();
+        stored.accounts.insert(&id, Account { meta, weight });
+        let mut key = AccessKey::default();
+        (key.meta.account, key.sha256) = (account, [number; 32]);
+        stored.access_keys.insert(&format!("own{number}"), key);
+    }
+    let own = Settings {
+        meta: meta(2),
+        max_input_tokens: Cap::from(5).into(),
+        ..Settings::default()
+    };
+    stored.settings.insert("a2", own);
+    let laid = Mutex::default();
+    let snapshot = snapshot(&base(&config, (&declared, &stored), &laid), 1, None);
+    let settings = |key: &str| *snapshot.access_key(key).unwrap().settings;
+    let weights = ["k0", "own0", "own1", "own2", "own3"].map(|key| settings(key).weight);
+    assert_eq!(weights, [5, 5, 1, 7, 1]);
+    assert_eq!(
+        settings("own2").max_input_tokens,
+        Some(5),
+        "beside its settings"
+    );
+    let built = Snapshot::build(config.clone(), config.catalog.clone(), 1);
+    assert_eq!(built.access_key("k0").unwrap().settings.weight, 5);
 }

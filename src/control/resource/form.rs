@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::newer::Open;
 use tollgate_config::catalog::{Auth, Effort, ErrorRule, Modality, Thoughts, Vendor};
-use tollgate_config::types::{Commit, Per, StopOn, UnitPrices, Weekday, Zone};
+use tollgate_config::types::{Commit, Per, Priority, StopOn, UnitPrices, Weekday, Zone};
 use tollgate_config::units::{Span, Usd};
 use tollgate_wire::Surface;
 
@@ -34,7 +34,7 @@ macro_rules! plain {
 
 plain!(
     String, bool, u32, u64, PathBuf, Span, Usd, Per, Surface, Modality, Auth, Effort, Thoughts,
-    Vendor, UnitPrices, Commit, StopOn, ErrorRule, Zone, Weekday
+    Vendor, UnitPrices, Commit, StopOn, Priority, ErrorRule, Zone, Weekday
 );
 
 impl<Y, T: Form<Y>> Form<Y> for Open<T> {

@@ -18,7 +18,7 @@ use super::form::forms;
 use super::newer::{Open, Rest};
 use tollgate_config::catalog::{Auth, Effort, ErrorRule, Modality, Thoughts, Vendor};
 use tollgate_config::types;
-use tollgate_config::types::{Commit, Per, StopOn, UnitPrices, Weekday, Zone};
+use tollgate_config::types::{Commit, Per, Priority, StopOn, UnitPrices, Weekday, Zone};
 use tollgate_config::units::{Span, Usd};
 use tollgate_wire::Surface;
 
@@ -38,6 +38,8 @@ forms! {
         commit: Option<Open<Commit>>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         stop_on: Vec<Open<StopOn>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        priority: Option<Open<Priority>>,
         #[serde(skip_serializing_if = "Idempotency::says_nothing")]
         idempotency: Idempotency,
         timeouts: Timeouts,

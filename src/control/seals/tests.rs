@@ -140,7 +140,15 @@ async fn a_store_that_says_that_it_was_never_sealed_is_not_believed() {
         assert_eq!(knows(control, &free), Ok(()));
     }
     // The next change says it again.
-    put(&started, "acme", &Account { meta: meta() }).await;
+    put(
+        &started,
+        "acme",
+        &Account {
+            meta: meta(),
+            ..Account::default()
+        },
+    )
+    .await;
     assert!(stored(&*store, "seal", "store").await.contains("mac"));
 }
 
@@ -319,7 +327,14 @@ async fn without_a_master_key_a_sealed_store_is_read_and_not_changed() {
     keyless.catch_up().await.unwrap();
     assert_eq!(knows(&keyless, &free), Ok(()));
     let change = keyless.change(|_, draft| {
-        draft.create(&actor(), "b", &Account { meta: meta() });
+        draft.create(
+            &actor(),
+            "b",
+            &Account {
+                meta: meta(),
+                ..Account::default()
+            },
+        );
         Ok::<_, ()>(())
     });
     assert!(matches!(change.await, Err(ChangeError::Unsigned(_))));

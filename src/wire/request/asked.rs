@@ -120,6 +120,19 @@ impl Default for Asked {
 }
 
 impl RequestBody {
+    /// Returns whether it orders slower processing for less money: a `service_tier` of `flex` or `batch`.
+    pub fn is_batch(&self) -> bool {
+        let tiers = self.members.iter().filter(|member| {
+            member.name == Name::Other
+                && member.key(&self.bytes).eq_ignore_ascii_case("service_tier")
+        });
+        tiers
+            .map(|member| &self.bytes[member.value.clone()])
+            .any(|value| {
+                value.eq_ignore_ascii_case(b"\"flex\"") || value.eq_ignore_ascii_case(b"\"batch\"")
+            })
+    }
+
     /// Returns what it orders besides text.
     pub fn asked(&self) -> Asked {
         let mut asked = Asked::default();

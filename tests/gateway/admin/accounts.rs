@@ -16,9 +16,11 @@ async fn an_account_is_made_used_changed_and_deleted() {
         )
         .await;
     assert_eq!(made["id"], "sales");
-    let changed = api
-        .update("/accounts/sales", json!({"name": null, "description": "d"}))
-        .await;
+    let heavy = api.update("/accounts/sales", json!({"weight": 3})).await;
+    assert_eq!(heavy["weight"], 3);
+    let changed = json!({"name": null, "description": "d", "weight": null});
+    let changed = api.update("/accounts/sales", changed).await;
+    assert_eq!(changed.get("weight"), None);
     assert_eq!(
         (changed.get("name"), &changed["description"]),
         (None, &json!("d"))
@@ -34,6 +36,11 @@ async fn an_account_is_made_used_changed_and_deleted() {
     for taken in ["sales", "default", "acme"] {
         api.expect(409, "POST", "/accounts", Some(json!({"id": taken})))
             .await;
+    }
+    for weight in [0, 1001] {
+        let path = "/accounts/sales";
+        let faults = api.faults("PATCH", path, json!({"weight": weight})).await;
+        assert_eq!(faults, ["weight"], "{weight}");
     }
     for bad in ["", "Sales", "a b", "-a", "house"] {
         assert_eq!(

@@ -1,5 +1,6 @@
 //! Accounts, and the credits they are given.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Checker;
@@ -14,6 +15,7 @@ use tollgate_ledger::bank::NewGrant;
 
 const LONGEST: Duration = NewGrant::LONGEST;
 const LONGEST_ID: usize = NewGrant::LONGEST_ID;
+const WEIGHTS: RangeInclusive<u32> = 1..=1000;
 
 impl Checker<'_> {
     /// All accounts, the one that always exists included.
@@ -42,6 +44,12 @@ impl Checker<'_> {
                     "`house` is who pays for failed attempts with managed keys",
                     hint,
                 );
+            }
+            if account
+                .weight
+                .is_some_and(|weight| !WEIGHTS.contains(&weight))
+            {
+                self.fault(&place.key("weight"), "is not between 1 and 1000", None);
             }
             all.push(Account {
                 spec: account.clone(),
@@ -124,6 +132,8 @@ mod tests {
         for (yaml, path) in [
             ("accounts: [{ id: a/b }]", "accounts[0].id"),
             ("accounts: [{ id: house }]", "accounts[0].id"),
+            ("accounts: [{ id: a, weight: 0 }]", "accounts[0].weight"),
+            ("accounts: [{ id: a, weight: 1001 }]", "accounts[0].weight"),
             (
                 "providers: [{ id: openai, keys: [{ id: a/b, value: x }] }]",
                 "providers[0].keys[0].id",

@@ -18,6 +18,9 @@ pub struct Account {
     pub id: String,
     /// Credits that the account is given, once each.
     pub grants: Vec<Grant>,
+    /// Its share of the turns beside other accounts', where requests wait for quota: 1 to 1000. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// Credits that an account is given once, when a gateway first sees them here.
@@ -104,6 +107,9 @@ pub struct Configuration {
     /// After which refusals no other model is tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop_on: Vec<StopOn>,
+    /// How soon answers are wanted, where requests wait for quota. Default `interactive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
     /// Which requests that are sent again are answered again, and not charged.
     #[serde(skip_serializing_if = "Idempotency::says_nothing")]
     pub idempotency: Idempotency,
@@ -140,6 +146,17 @@ pub enum Commit {
     First,
     /// When it is whole: a stream is held to its end, with comments meanwhile, and then sent at once.
     Whole,
+}
+
+/// How soon an answer is wanted, where requests wait for quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Somebody waits for it.
+    #[default]
+    Interactive,
+    /// Nobody does: interactive requests go first, of the same account all that wait, of others eight for one.
+    Batch,
 }
 
 /// A refusal after which no other model is tried.

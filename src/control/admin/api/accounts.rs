@@ -14,6 +14,7 @@ use crate::admin::Context;
 use crate::admin::error::{ApiError, Code};
 use crate::admin::operation::{Scope, Tag};
 use crate::admin::page::page;
+use crate::admin::patch::Patch;
 use crate::resource::{
     AccessKey, Account, ApiKey, Configuration, Provider, ProviderKey, Settings, SharedBudget,
 };
@@ -32,11 +33,18 @@ pub(super) struct Sent {
     id: Option<String>,
     #[serde(flatten)]
     labels: Labels,
+    /// Its share of the turns beside other accounts', where requests wait for providers' quotas; 1 if absent.
+    #[schemars(range(min = 1, max = 1000))]
+    weight: Patch<u32>,
 }
 
 /// An account.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Own {}
+pub(super) struct Own {
+    /// Its share of the turns, where requests wait for providers' quotas, if that is not 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
+}
 
 impl Managed for Account {
     type Sent = Sent;
@@ -91,6 +99,7 @@ impl Managed for Account {
             return Err(ApiError::conflict("there is an account with this id"));
         }
         sent.labels.apply(&mut self.meta);
+        sent.weight.clone().apply(&mut self.weight);
         Ok(())
     }
 
@@ -126,7 +135,9 @@ impl Managed for Account {
     }
 
     fn own(&self, _: &Context, _: View<'_>, _: Seen) -> Own {
-        Own {}
+        Own {
+            weight: self.weight,
+        }
     }
 
     fn is_visible(&self, _: &Context) -> bool {

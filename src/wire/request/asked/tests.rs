@@ -136,6 +136,16 @@ fn of_two_spellings_the_one_that_is_not_the_standard_counts() {
 }
 
 #[test]
+fn who_orders_slower_processing_is_batch() {
+    for (tier, is_batch) in [("flex", true), ("batch", true), ("priority", false)] {
+        let body = format!(r#"{{"model":"m","service_tier":"{tier}","metadata":{{"flex":1}}}}"#);
+        let endpoint = Endpoint::Generate(Surface::Responses);
+        let body = RequestBody::parse(endpoint, Bytes::from(body)).unwrap();
+        assert_eq!(body.is_batch(), is_batch, "{tier}");
+    }
+}
+
+#[test]
 fn a_tool_that_says_twice_what_it_is_is_what_is_billed() {
     for tool in [
         r#"{"type":"function","type":"web_search"}"#,
