@@ -34,6 +34,7 @@ fn hold(id: u64) -> Record<'static> {
         estimate: 12_345_678,
         prompt_tokens: 1_234,
         subjects: &["key:app", "configuration:team-a"],
+        named: false,
     }
 }
 

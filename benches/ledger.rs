@@ -203,6 +203,7 @@ impl Shop {
             prompt_tokens: USAGE.input(),
             tokens: USAGE.total(),
             limits: &self.limits,
+            named: false,
         };
         let admitted = self.till.admit(black_box(&ask), clock::now()).await;
         admitted.expect("money in the cache")

@@ -186,6 +186,7 @@ pub async fn open(
     body: &RequestBody,
     asked: Asked,
     candidates: &[Candidate],
+    named: bool,
 ) -> Result<Bill, GatewayError> {
     let fee = caller.snapshot.config.ledger.processing_fee;
     let at = now();
@@ -221,6 +222,7 @@ pub async fn open(
         most: least(body.max_output_tokens(), key.max_output_tokens()),
         fee,
         at,
+        named,
     };
     let covered = candidates.first().map_or(0, |first| order.expected(first));
     let hold = order.hold(&caller.aside, body).await?;
@@ -244,6 +246,8 @@ struct Order<'a> {
     fee: u64,
     /// When it is admitted (Unix time, s).
     at: u64,
+    /// Whether it has a name by which it may be sent again.
+    named: bool,
 }
 
 /// The longest answer of a model whose limits are not known.
@@ -363,6 +367,7 @@ impl Order<'_> {
             prompt_tokens: prompt,
             tokens: prompt.saturating_add(self.expected(first)),
             limits: &self.limits,
+            named: self.named,
         };
         self.ledger.till.admit_by(&ask, clock::now(), by).await
     }

@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 
 use super::context::{Caller, Context, Received};
 use super::local::Destination;
-use super::retries::Begun;
+use super::retries::{Begun, Turn};
 use super::shared::Shared;
 use super::shares::{COUNT_EVERY, COUNTS};
 use super::websocket::kept;
@@ -155,7 +155,8 @@ async fn walk(
     let head = session.req_header();
     translation.hints = conversation::hints(head, caller, body, &planned);
     translation.prepare(aside, body, key, &mut planned).await?;
-    let bill = credits::open(shared, caller, &ctx.request_id, body, asked, &planned).await?;
+    let (id, named) = (&ctx.request_id, turn.as_ref().is_some_and(Turn::is_named));
+    let bill = credits::open(shared, caller, id, body, asked, &planned, named).await?;
     if let Err(refusal) = admit::place(shared, caller, &mut ctx.has) {
         bill.abandon();
         return Err(refusal);

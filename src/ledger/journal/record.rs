@@ -4,7 +4,7 @@
 //! ([`super::segment::VERSION`]), as is a field at the end of an [`Attempt`], without being read anew. Version 2 added
 //! [`Entry::Settled`], which holds its usage event, and [`Entry::Charged`]; version 3 [`Entry::Told`] and
 //! [`Entry::Heard`], in the place of [`Entry::Cut`] and [`Entry::Acked`], and [`Entry::Renamed`]. [`Entry::Settle`] and
-//! those two are read, and not written any more.
+//! those two are read, and not written any more. Version 4 added the end of [`Entry::Hold`].
 
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub enum Entry<S, L, A> {
         prompt_tokens: u64,
         /// The budgets that it is charged to, as meters are named: `key:<access key>/budget_per_day`.
         subjects: L,
+        /// Whether its client may send it again by a name, and pays the answer that it then gets.
+        named: bool,
     },
     /// A held request has ended: its cost takes the hold's place.
     Settle {

@@ -14,7 +14,7 @@ use crate::events::ADDED;
 pub(super) const HEADER: usize = 48;
 
 /// The format that this version writes, and the newest that it reads.
-pub(super) const VERSION: u32 = 3 + ADDED as u32;
+pub(super) const VERSION: u32 = 4 + ADDED as u32;
 
 /// The last version without a nonce, whose headers have wider lengths and numbers in its place.
 const WITHOUT_NONCE: u32 = 2;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 pub(super) use account::{PastAccount, PastCharge, PastMessage, content, spent};
 
-use crate::NanoUsd;
 use crate::bank::{Holder, Mark};
 use crate::events::{Event, EventId, Flag, Flags, OwnedEvent};
 use crate::journal::{Held, JournalError, Life, OwnedRecord};
+use crate::{HOUSE, NanoUsd};
 use tollgate_wire::report::Usage;
 
 /// Most charges that are read into memory for messages which the bank has forgotten; the rest is read after they are
@@ -45,10 +45,12 @@ struct PastHold {
     estimate: NanoUsd,
     prompt_tokens: u64,
     subjects: Vec<String>,
+    named: bool,
 }
 
 impl History {
-    /// Reads an earlier life to its end; requests that were in flight are charged at their estimates.
+    /// Reads an earlier life to its end; requests that were in flight are charged at their estimates, those that may be sent
+    /// again by their name to the house.
     ///
     /// # Errors
     /// When it is corrupt; nothing is changed then.
@@ -112,6 +114,7 @@ impl History {
                 estimate,
                 prompt_tokens,
                 subjects,
+                named,
             } => {
                 let hold = PastHold {
                     at_ms,
@@ -119,6 +122,7 @@ impl History {
                     estimate: NanoUsd(estimate),
                     prompt_tokens,
                     subjects,
+                    named,
                 };
                 self.holds.insert(id, hold);
             }
@@ -270,18 +274,24 @@ impl History {
         }
     }
 
-    /// Requests that were in flight when the replica died are charged at their estimates.
+    /// Requests that were in flight when the replica died are charged at their estimates. One that has a name is carried out
+    /// anew when it is sent again, or has left its answer with the name: its account pays once, or never, so the house does.
     pub(super) fn orphan(&mut self) {
         let mut orphans: Vec<(u64, PastHold)> = self.holds.drain().collect();
         orphans.sort_unstable_by_key(|(id, _)| *id);
         for (id, hold) in orphans {
-            let event = hold.who.orphan(
+            let mut event = hold.who.orphan(
                 self.id_of(id),
                 hold.at_ms,
                 hold.prompt_tokens,
                 hold.estimate,
             );
-            self.charge(event, hold.subjects);
+            let mut subjects = hold.subjects;
+            if hold.named {
+                event.request.account = HOUSE.into();
+                subjects.clear();
+            }
+            self.charge(event, subjects);
         }
     }
 

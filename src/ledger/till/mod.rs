@@ -47,6 +47,7 @@ pub use refusal::Refusal;
 use super::bank::{Bank, Holder};
 use super::journal::{Journal, Record};
 use super::money::NanoUsd;
+use crate::HOUSE;
 use crate::bank::Limit;
 use crate::events::{EventId, UsageEvent};
 use tollgate_store::StoreError;
@@ -109,6 +110,9 @@ pub struct Ask<'a> {
     pub tokens: u64,
     /// What it is held to.
     pub limits: &'a Arc<[Limit]>,
+    /// Whether its client may send it again by a name, and pays the answer that it then gets: where this one's end is not
+    /// known, the house pays.
+    pub named: bool,
 }
 
 /// Admits and settles requests from the replica's own money.
@@ -129,6 +133,8 @@ pub struct Hold {
     till: Arc<Till>,
     cache: Arc<AccountCache>,
     taken: cache::Taken,
+    /// See [`Ask::named`].
+    named: bool,
     /// It is durable, so that its request may go upstream.
     stands: bool,
     settled: bool,
@@ -277,6 +283,7 @@ impl Till {
             estimate: ask.estimate.0,
             prompt_tokens: ask.prompt_tokens,
             subjects,
+            named: ask.named,
         });
         match appended {
             Ok(segment) => taken.segment = Some(segment),
@@ -290,6 +297,7 @@ impl Till {
             till: self.clone(),
             cache,
             taken,
+            named: ask.named,
             stands: false,
             settled: false,
         };
@@ -391,12 +399,17 @@ impl Drop for Hold {
             return self.close(&[], wall);
         }
         let holder = self.till.holder();
-        let orphan = self.taken.who(&self.cache.account).orphan(
+        let mut orphan = self.taken.who(&self.cache.account).orphan(
             EventId::of_hold(holder.replica, holder.epoch, self.taken.id),
             tollgate_base::clock::unix_ms(wall),
             self.taken.prompt_tokens,
             self.taken.estimate,
         );
+        if self.named {
+            orphan.request.account = HOUSE;
+            self.till.charge(&orphan);
+            return self.close(&[], wall);
+        }
         self.close(&[orphan], wall);
     }
 }

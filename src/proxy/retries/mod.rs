@@ -97,6 +97,11 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// Returns whether its client has a name for it, and may send it again to any replica.
+    pub fn is_named(&self) -> bool {
+        self.claim.is_some()
+    }
+
     /// The client was given this head before any answer.
     pub fn opened(&self, head: &ResponseHeader) {
         self.recording.begin(head);

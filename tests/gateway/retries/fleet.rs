@@ -1,8 +1,11 @@
 //! Two gateways on one Redis: a key is one gateway's at a time, and its answer every gateway's.
 
+use std::time::Duration;
+
 use super::*;
 use crate::common::process::Process;
 use crate::fleet::on;
+use crate::ledger::bank;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_counts_once_in_a_fleet() {
@@ -53,6 +56,15 @@ async fn a_key_counts_once_in_a_fleet() {
         "in its dialect"
     );
     assert_eq!(fake.count(), 2);
+    // What it was killed within is the house's: whoever sends it again pays for it then.
+    one.restart().await;
+    let bank = bank(&other);
+    let end = clock::now() + PATIENCE;
+    while bank.books("house").await.unwrap().spent == NanoUsd::ZERO {
+        assert!(clock::now() < end, "nobody was charged");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    charged(&other, 1).await;
 
     let all: Vec<String> = redis.ask(&["HGETALL", "tollgate:1:{default}:names"]);
     let all = all.concat();

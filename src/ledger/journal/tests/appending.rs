@@ -160,6 +160,37 @@ fn a_record_that_is_too_long_is_refused_and_nothing_else_happens() {
     );
 }
 
+/// Version 3 ended a hold with its budgets.
+#[test]
+fn a_hold_of_version_3_has_no_name() {
+    let subjects = vec!["key:app/budget_per_day".to_owned()];
+    let mut hold: OwnedRecord = Entry::Hold {
+        id: 1,
+        at_ms: 2,
+        who: Held {
+            request: Request {
+                account: Arc::default(),
+                access_key: Arc::from("app"),
+                id: Arc::default(),
+                surface: Arc::default(),
+            },
+            provider: Arc::from("openai"),
+            model: Arc::default(),
+        },
+        estimate: 3,
+        prompt_tokens: 4,
+        subjects,
+        named: true,
+    };
+    let mut bytes = postcard::to_stdvec(&hold).unwrap();
+    assert_eq!(bytes.pop(), Some(1));
+    assert!(record::is_record(&bytes));
+    if let Entry::Hold { named, .. } = &mut hold {
+        *named = false;
+    }
+    assert_eq!(record::decode(&bytes), Some(hold));
+}
+
 proptest! {
     #[test]
     fn what_an_attempt_of_a_version_that_knew_less_ends_without_is_zero(mut attempt in any_attempt()) {

@@ -176,8 +176,9 @@ fn any_record() -> impl Strategy<Value = OwnedRecord> {
         any::<(u64, u64, i64, u64)>(),
         [text(), text(), text(), text(), text(), text()],
         prop::collection::vec("[ -~é€]{0,40}", 0..4),
+        any::<bool>(),
     );
-    let hold = hold.prop_map(|(numbers, texts, subjects)| {
+    let hold = hold.prop_map(|(numbers, texts, subjects, named)| {
         let [account, access_key, request_id, surface, provider, model] = texts;
         Entry::Hold {
             id: numbers.0,
@@ -195,6 +196,7 @@ fn any_record() -> impl Strategy<Value = OwnedRecord> {
             estimate: numbers.2,
             prompt_tokens: numbers.3,
             subjects,
+            named,
         }
     });
     let settle = (

@@ -247,6 +247,7 @@ mod tests {
                 prompt_tokens: 1,
                 tokens: 1,
                 limits: &limits,
+                named: false,
             };
             let (now, wall) = (tollgate_base::clock::now(), tollgate_base::clock::wall());
             state.check_limits(&ask, NanoUsd(1), 1, now, wall, None)

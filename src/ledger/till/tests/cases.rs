@@ -90,6 +90,36 @@ fn orphans_are_charged_at_their_estimates_once() {
     assert_eq!(bank.spent, NanoUsd(131));
 }
 
+/// A gateway that was killed within an answer charged what it had held, and the request, which was sent again by its
+/// `Idempotency-Key`, was charged once more.
+#[test]
+fn what_may_be_sent_again_by_its_name_is_the_houses_where_its_end_is_not_known() {
+    let (dir, clock) = (scratch(), Clock::new());
+    let (mut bank, request) = (Account::default(), Request::new(Vec::new()));
+    credit(&mut bank, "g", 1_000, clock);
+    {
+        let till = till(open(dir.path()).0, ENFORCED);
+        let ask = Ask {
+            named: true,
+            ..request.ask(100)
+        };
+        till.wait_once(&request.ask(300), &mut bank, clock);
+        till.admit_now(&ask, clock).unwrap().settle(&[charge(30)]);
+        let panicked = till.admit_now(&ask, clock).unwrap();
+        drop(panicked);
+        till.admit_now(&ask, clock).unwrap().forget();
+    }
+    let (_journal, lives) = open(dir.path());
+    let messages = replay(&lives[0], RHYTHM.lease).unwrap().concat();
+    let of = |account: &str| {
+        let own = messages
+            .iter()
+            .filter(|message| *message.account == *account);
+        own.map(|message| message.spent.0).sum::<i64>()
+    };
+    assert_eq!((of("a"), of(HOUSE)), (30, 200));
+}
+
 #[test]
 fn limits_hold_across_two_tills() {
     let (one, two, clock) = (scratch(), scratch(), Clock::new());

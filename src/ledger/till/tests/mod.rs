@@ -126,6 +126,7 @@ impl Request {
             prompt_tokens: 10,
             tokens: 20,
             limits: &self.limits,
+            named: false,
         }
     }
 }
