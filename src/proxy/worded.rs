@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
     use crate::proxy::aside::Room;
-    use tollgate_config::access::Snapshot;
+    use tollgate_config::access::{AccountSettings, Snapshot};
 
     fn candidate() -> Candidate {
         let yaml =
@@ -202,11 +202,12 @@ mod tests {
     /// The proxy's threads have other requests to serve.
     #[tokio::test]
     async fn a_large_body_is_put_into_words_aside() {
+        let defaults = tollgate_config::parse("", &|_| None).unwrap();
         let key = Arc::new(AccessKey {
             id: "a".into(),
             name: None,
             account: "a".into(),
-            settings: Arc::default(),
+            settings: AccountSettings::common(&defaults).into(),
             configuration: None,
             digest: [0; 32],
             former: None,
