@@ -130,7 +130,8 @@ fn turn_head(request: &Request) -> pingora_error::Result<RequestHeader> {
     let target = request.uri().path_and_query();
     let target = target.map_or(PATH, |target| target.as_str());
     let sent = request.headers();
-    let mut head = RequestHeader::build("POST", target.as_bytes(), Some(sent.len() + 3))?;
+    // Each turn clones it, and none needs to know how its client writes names.
+    let mut head = RequestHeader::build_no_case("POST", target.as_bytes(), Some(sent.len() + 3))?;
     for (name, value) in sent {
         if is_connections(name.as_str()) {
             continue;

@@ -42,6 +42,9 @@ const WRITE: usize = 8 << 10;
 /// Longer messages leave in pieces, because what they are written from is kept for the next one.
 const LONGEST_FRAME: usize = 16 << 10;
 
+/// Most pieces of answers that are taken before what they come to is sent; meanwhile nothing else is heard.
+const MOST_AT_ONCE: u32 = 16;
+
 /// How often a client hears a ping, so that nothing on the way takes the connection for dead.
 const PING: Duration = Duration::from_secs(30);
 
@@ -192,8 +195,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
             },
         };
         match woken {
-            Woken::Answer(number, Some(piece)) => self.hear(number, piece).await?,
-            Woken::Answer(number, None) => self.end(number).await?,
+            Woken::Answer(number, piece) => self.answered(number, piece).await?,
             Woken::Message(message) => self.message(message).await?,
             Woken::Drain => {
                 self.heard = self.memory.shared.drain.stage();
@@ -281,11 +283,33 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
         }
     }
 
+    /// Sends what has come of answers, and what has come with it, at once.
+    async fn answered(&mut self, mut number: u64, mut piece: Option<Piece>) -> Result<(), Over> {
+        for taken in 1.. {
+            match piece {
+                Some(piece) => self.hear(number, piece).await?,
+                None => self.end(number).await?,
+            }
+            if taken == MOST_AT_ONCE {
+                break;
+            }
+            match self.answers.next().now_or_never() {
+                Some(Some(next)) => (number, piece) = next,
+                _ => break,
+            }
+        }
+        Ok(self.ws.flush().await?)
+    }
+
     /// Sends messages, which the client must take in time.
     async fn tell(&mut self, messages: impl IntoIterator<Item = String>) -> Result<(), Over> {
-        let mut some = false;
+        self.say(messages).await?;
+        Ok(self.ws.flush().await?)
+    }
+
+    /// The same, but the last ones may wait until more follows them.
+    async fn say(&mut self, messages: impl IntoIterator<Item = String>) -> Result<(), Over> {
         for message in messages {
-            some = true;
             if message.len() <= LONGEST_FRAME {
                 self.ws.feed(Message::text(message)).await?;
                 continue;
@@ -298,9 +322,6 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
                 self.ws.feed(Message::Frame(frame)).await?;
                 kind = Data::Continue;
             }
-        }
-        if some {
-            self.ws.flush().await?;
         }
         Ok(())
     }

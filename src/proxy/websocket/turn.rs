@@ -130,8 +130,12 @@ impl Turn {
         if head.status.is_informational() || self.written.is_some() {
             return Ok(());
         }
-        self.send(Piece::Head(head.status, head.headers.clone()))
-            .await?;
+        // They are told of errors only.
+        let headers = match head.status {
+            StatusCode::OK => HeaderMap::new(),
+            _ => head.headers.clone(),
+        };
+        self.send(Piece::Head(head.status, headers)).await?;
         self.written = Some(head);
         Ok(())
     }

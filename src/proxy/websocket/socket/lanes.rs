@@ -174,7 +174,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
         }
     }
 
-    /// Some of a turn's answer.
+    /// Some of a turn's answer. What it comes to is said, and not sent yet.
     pub(super) async fn hear(&mut self, number: u64, piece: Piece) -> Result<(), Over> {
         let Some(turn) = self.running.get_mut(&number) else {
             return Ok(());
@@ -187,10 +187,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
             let (lane, before) = (turn.lane.clone(), turn.before.clone());
             self.keep(&id, before, items, lane);
         }
-        self.tell(heard.messages).await
+        self.say(heard.messages).await
     }
 
-    /// A turn's answer is over.
+    /// A turn's answer is over. What is left to say is said, and not sent yet.
     pub(super) async fn end(&mut self, number: u64) -> Result<(), Over> {
         let Some(mut turn) = self.running.remove(&number) else {
             return Ok(());
@@ -200,7 +200,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
         if turn.failed {
             self.forsake(&turn.create, turn.before.as_ref(), &turn.lane);
         }
-        self.tell(last).await
+        self.say(last).await
     }
 
     /// A turn without an answer: what it says is kept, so that the next one can go on from there.
