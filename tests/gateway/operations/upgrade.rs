@@ -1,5 +1,7 @@
 //! A new process takes over: nobody is refused or cut, and all is charged once.
 
+mod full_disk;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
@@ -114,14 +116,24 @@ impl Load {
     /// Streams, on a connection for each.
     async fn keep_streaming(self) {
         while !self.over.load(Ordering::Relaxed) {
-            let (id, request) = Load::request(true);
-            let answer = Client::connect(Version::H1, self.address)
-                .await
-                .ask(&request)
-                .await;
-            self.note(id, &answer);
-            assert_eq!(sse::chat_text(&answer.body), WORDS);
+            self.stream().await;
         }
+    }
+
+    async fn ask_once(&self) {
+        let (id, request) = Load::request(false);
+        let mut client = Client::connect(Version::H1, self.address).await;
+        self.note(id, &client.ask(&request).await);
+    }
+
+    async fn stream(&self) {
+        let (id, request) = Load::request(true);
+        let answer = Client::connect(Version::H1, self.address)
+            .await
+            .ask(&request)
+            .await;
+        self.note(id, &answer);
+        assert_eq!(sse::chat_text(&answer.body), WORDS);
     }
 }
 
