@@ -196,6 +196,13 @@ async fn charges_are_a_preview_of_the_month_and_the_books_balance() {
     let accounts = report["accounts"].as_array().unwrap();
     let ids: Vec<&Value> = accounts.iter().map(|one| &one["accountId"]).collect();
     assert_eq!(ids, ["acme", "default"]);
+    let page = api.get("/ledger/verification?limit=1").await;
+    assert_eq!(page["accounts"], json!([accounts[0]]));
+    let next = page["nextPageUri"].as_str().unwrap();
+    let (_, next) = next.split_once("/ledger").unwrap();
+    let rest = api.get(&format!("/ledger{next}")).await;
+    assert_eq!(rest["accounts"], json!([accounts[1]]));
+    assert_eq!(rest.get("nextPageUri"), None);
     let first = &accounts[1]["equations"][0];
     assert_eq!(
         first["equation"],

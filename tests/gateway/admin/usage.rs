@@ -225,6 +225,15 @@ async fn days_are_added_up_by_provider_and_by_access_key() {
         let hour = bucket["bucketStart"].as_str().unwrap();
         assert!(hour.starts_with(&midnight[..11]) && hour.ends_with(":00:00.000Z"));
     }
+    let all = format!("/usage/overview?{ALL}&interval=total");
+    let all = api.get(&all).await;
+    assert_eq!(all["totals"], totals, "the same in all: {all}");
+    let begun = json!("2020-01-01T00:00:00.000Z");
+    let good = json!({"bucketStart": begun, "groupKey": "good", "cost": "0.00002", "requests": 2, "errors": 0});
+    assert_eq!(
+        (&all["buckets"][1], &all["buckets"][2]),
+        (&good, &Value::Null)
+    );
     let long = format!("/usage/overview?{ALL}&interval=hour");
     let answer = api.expect(422, "GET", &long, None).await;
     assert!(answer["details"]["startTime"].is_string(), "{answer}");
