@@ -125,6 +125,7 @@ impl<'a> Read<'a> {
             managed: attempt.key_kind() == KeyKind::Managed,
             provider_key: (!key.is_empty()).then_some(key),
             parts: self.parts.clone(),
+            tags: attempt.tags().collect(),
             cost: self.cost,
             fee: self.fee,
             fee_rate: attempt.sheet.as_ref().map(|sheet| sheet.fee),

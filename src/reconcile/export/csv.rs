@@ -7,7 +7,7 @@ use crate::decimal::show_usd;
 use crate::unit::Unit;
 
 /// The headings. Columns are only added, at the end.
-const HEADINGS: [&str; 30] = [
+const HEADINGS: [&str; 31] = [
     "time",
     "id",
     "request_id",
@@ -38,6 +38,7 @@ const HEADINGS: [&str; 30] = [
     "assumed",
     "latency_ms",
     "model_name",
+    "tags",
 ];
 
 pub(super) fn head(out: &mut impl Write) -> io::Result<()> {
@@ -49,6 +50,9 @@ pub(super) fn row(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
     let units = entry.parts.iter().filter(|part| part.quantity > 0);
     let units: Vec<String> = units
         .map(|part| format!("{}={}", part.unit.name(), part.quantity))
+        .collect();
+    let tags: Vec<String> = (entry.tags.iter())
+        .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let cells = [
         &time(entry.at_ms),
@@ -81,6 +85,7 @@ pub(super) fn row(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
         flag(entry.assumed),
         &entry.latency_ms.to_string(),
         entry.model_name,
+        &tags.join(" "),
     ];
     line(out, cells.into_iter())
 }

@@ -27,7 +27,7 @@ const TOKENS: &str = "Tokens";
 const PICOS: i128 = 1_000;
 
 /// The headings: FOCUS's in alphabetical order, then ours.
-const HEADINGS: [&str; 42] = [
+const HEADINGS: [&str; 43] = [
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -61,6 +61,7 @@ const HEADINGS: [&str; 42] = [
     "SkuPriceId",
     "SubAccountId",
     "SubAccountName",
+    "Tags",
     "x_Attempt",
     "x_Estimated",
     "x_EventId",
@@ -260,6 +261,7 @@ fn row(out: &mut impl Write, entry: &Entry<'_>, charge: &Charge<'_>) -> io::Resu
         &sku_price,
         entry.access_key,
         entry.access_key,
+        &tags(entry),
         &attempt,
         if entry.estimated || entry.orphaned || entry.assumed {
             "true"
@@ -275,6 +277,17 @@ fn row(out: &mut impl Write, entry: &Entry<'_>, charge: &Charge<'_>) -> io::Resu
         entry.variant.unwrap_or_default(),
     ];
     line(out, cells.into_iter())
+}
+
+/// A JSON object, as FOCUS writes keys and values; empty without tags.
+fn tags(entry: &Entry<'_>) -> String {
+    let tags: serde_json::Map<String, serde_json::Value> = (entry.tags.iter())
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect();
+    match tags.is_empty() {
+        true => String::new(),
+        false => serde_json::Value::from(tags).to_string(),
+    }
 }
 
 /// `2026-11-29T05:06:07Z`.

@@ -37,6 +37,8 @@ struct Object<'a> {
     output_tokens: u64,
     reasoning_tokens: u64,
     units: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<&'a str, &'a str>,
     model_cost: String,
     fee: String,
     total_cost: String,
@@ -73,6 +75,7 @@ pub(super) fn line(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
         output_tokens: answer(entry),
         reasoning_tokens: entry.sum(|unit| unit == Unit::Reasoning),
         units: used.map(|part| (part.unit.name(), part.quantity)).collect(),
+        tags: entry.tags.iter().copied().collect(),
         model_cost: show_usd(entry.cost),
         fee: show_usd(entry.fee),
         total_cost: show_usd(entry.cost + entry.fee),

@@ -82,6 +82,8 @@ pub struct Entry<'a> {
     pub provider_key: Option<&'a str>,
     /// What was used, nothing twice.
     pub parts: Vec<Part>,
+    /// What the client says that the request is for: names and values.
+    pub tags: Vec<(&'a str, &'a str)>,
     /// What was charged for the model.
     pub cost: NanoUsd,
     /// What was charged for the gateway.

@@ -65,6 +65,7 @@ fn entry() -> Entry<'static> {
             part(Unit::WebSearch, 1, Some(10_000_000_000)),
         ],
         // 150,150,000 + 975,000 + 4,200,000 + 1,200,000 + 10,000,000,000 pico-dollars.
+        tags: vec![("customer", "42"), ("feature", "search")],
         cost: NanoUsd(10_156_525),
         fee: NanoUsd(51_150),
         fee_rate: Some(50_000),
@@ -206,6 +207,7 @@ fn focus_has_a_row_a_unit_and_one_for_the_fee() {
         ("ServiceCategory", "AI and Machine Learning"),
         ("ServiceSubcategory", "Generative AI"),
         ("SkuPriceId", "openai/gpt-4o-mini/input/standard"),
+        ("Tags", r#"{"customer":"42","feature":"search"}"#),
         ("x_RequestId", "req, \"1\""),
     ] {
         assert_eq!(first[name], value, "{name}");
