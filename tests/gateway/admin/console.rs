@@ -1,5 +1,7 @@
 //! The console, as a browser's requests see it.
 
+mod forms;
+
 use serde_json::json;
 
 use super::help::{ACME, ACME_TOKEN, Api, READER, ROOT, builder, id};
@@ -372,44 +374,6 @@ async fn markup_and_secrets_stay_out_of_pages() {
         }
     }
     assert!(seen > 5, "it is shown as text: {seen}");
-}
-
-#[tokio::test]
-async fn a_refused_form_says_why_at_its_field_and_keeps_what_was_typed() {
-    let api = Api::start(builder()).await;
-    let browser = Browser::sign_in(&api, ROOT).await;
-    let fields = [
-        ("name", "Shop"),
-        ("limits.requestsPerMinute", "many"),
-        ("budget.month", "1.2.3"),
-    ];
-    let answer = browser.send("/console/access-keys", &fields).await;
-    assert_eq!(answer.status(), 422);
-    let text = answer.text();
-    for (name, value) in fields {
-        assert!(text.contains(&format!("value=\"{value}\"")), "{name}");
-    }
-    for name in ["limits.requestsPerMinute", "budget.month"] {
-        assert!(
-            text.contains(&format!("id=\"{name}-fault\"")),
-            "{name}: {text}"
-        );
-    }
-    let grant = [
-        ("usd", "5"),
-        ("category", "promotional"),
-        ("expiresAfter", "1d"),
-        ("id", "once"),
-    ];
-    for _ in 0..2 {
-        let answer = browser.send("/console/credits", &grant).await;
-        assert_eq!(
-            answer.header("location"),
-            Some("/console/credits?done=granted")
-        );
-    }
-    let balance = api.get("/credits/balance").await;
-    assert_eq!(balance["balanceCents"], 100_500, "it was given once");
 }
 
 #[tokio::test]

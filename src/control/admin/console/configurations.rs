@@ -10,11 +10,11 @@ use super::forms::{Form, put, put_or_clear, split};
 use super::limits;
 use super::view::{self, badge, facts};
 use super::visit::{self, Answer, Answered, Visit};
-use super::{plans, rules};
+use super::{plans, rules, tag_budgets};
 
 const HERE: &str = "/console/configurations";
 const SEGMENT: &str = "access-key-configurations";
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "name",
     "description",
     "access.providers",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 8] = [
     "access.tags",
     "failover",
     rules::FIELDS,
+    tag_budgets::FIELDS,
 ];
 
 /// What an allow list may be about, its words, and what a line of it is.
@@ -215,6 +216,7 @@ fn fields(
     const LIMITS: &[&[(&str, &str, &str)]] = &[limits::SIZES, limits::RATES];
     let mut begin = limits::begin(now, LIMITS);
     begin.extend(rules::begin(now));
+    begin.extend(tag_budgets::begin(now));
     for name in ["name", "description"] {
         begin.push((name.to_owned(), text(now, name).to_owned()));
     }
@@ -254,6 +256,7 @@ fn fields(
             }
             (rules::fields(visit, &form, fault.is_some(), now, keys))
             (limits::fields(&form, LIMITS))
+            (tag_budgets::fields(visit, &form, now))
             (form.choice("failover", "Failover", "Whether a failed candidate is followed by the next one",
                 &[("", "As the gateway has it"), ("true", "On"), ("false", "Off")]))
             button.primary type="submit" { (word) }
@@ -290,10 +293,9 @@ fn sent(visit: &Visit, now: &Value) -> Value {
     }
     let access = (!access.is_empty()).then(|| access.into());
     let mut limits = limits::sent(visit, &[limits::SIZES, limits::RATES]);
-    if let Some(tags) = now["limits"].get("tags") {
-        // They have no fields here.
+    if let Some(tags) = tag_budgets::sent(visit) {
         let all = limits.get_or_insert_with(|| Map::new().into());
-        all["tags"] = tags.clone();
+        all["tags"] = tags;
     }
     let failover = visit.sent("failover").parse::<bool>().ok().map(Value::from);
     for (name, value) in [
@@ -345,5 +347,6 @@ async fn update(visit: &Visit, id: &str) -> Answered {
 /// The fault of a form for a configuration that is `now` as it is, with what is wrong called as the form's fields are.
 fn at_fields(visit: &Visit, now: &Value, fault: Fault) -> Result<Fault, Fault> {
     let fault = limits::at_fields(visit, fault.of_form()?);
+    let fault = tag_budgets::at_fields(visit, fault);
     Ok(rules::at_fields(visit, now, fault))
 }

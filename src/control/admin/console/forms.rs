@@ -52,6 +52,11 @@ impl<'a> Form<'a> {
         found.map_or("", |(_, value)| value)
     }
 
+    /// Whether a field has something in it, or something is wrong with it.
+    pub(super) fn says(&self, name: &str) -> bool {
+        !self.value(name).is_empty() || self.wrong(name).is_some()
+    }
+
     /// What is wrong with a field, or with what is inside it.
     fn wrong(&self, name: &str) -> Option<&str> {
         let inside = |field: &str| {
@@ -97,12 +102,6 @@ impl<'a> Form<'a> {
             input id=(name) name=(name) type="text" value=(self.value(name)) required[required] autocomplete="off"
                 aria-describedby=[some(described)] aria-invalid=[invalid] autofocus[invalid.is_some()];
         })
-    }
-
-    /// What is sent back as it is, if there is any.
-    pub(super) fn hidden(&self, name: &str) -> Markup {
-        let value = self.value(name);
-        html! { @if !value.is_empty() { input type="hidden" name=(name) value=(value); } }
     }
 
     /// One line that is not shown while it is typed, and never again.

@@ -53,11 +53,33 @@ fn budget(per: &str) -> String {
     format!("budget.{per}")
 }
 
-/// What else a budget says, which stays as it is.
-const CALENDAR: [&str; 2] = ["timeZone", "weekStarts"];
+pub(super) const ZONE: &str = "timeZone";
+pub(super) const STARTS: &str = "weekStarts";
+
+/// What the names of the fields of calendars begin with.
+const CALENDARS: &str = "calendar";
+
+/// By whose calendar a budget begins anew.
+const CALENDAR: [&str; 2] = [ZONE, STARTS];
+
+/// The days that a week may begin on; the first if nothing is said.
+pub(super) const DAYS: [(&str, &str); 7] = [
+    ("", "Monday"),
+    ("tuesday", "Tuesday"),
+    ("wednesday", "Wednesday"),
+    ("thursday", "Thursday"),
+    ("friday", "Friday"),
+    ("saturday", "Saturday"),
+    ("sunday", "Sunday"),
+];
 
 fn calendar(per: &str, name: &str) -> String {
-    format!("{}.{name}", budget(per))
+    format!("{CALENDARS}.{per}.{name}")
+}
+
+/// The day that a week begins on, as the choice has it.
+pub(super) fn starts(budget: &Value) -> String {
+    text(budget, STARTS).replace("monday", "")
 }
 
 /// The fields.
@@ -68,9 +90,16 @@ pub(super) fn fields(form: &Form<'_>, limits: &[&[Limit]]) -> Markup {
             p.hint { "What is empty is not limited." }
             div.columns {
                 @for (name, label, hint) in limits.concat() { (form.line(&field(name), label, hint, false)) }
-                @for (per, label) in BUDGETS {
-                    (form.line(&budget(per), label, "", false))
-                    @for name in CALENDAR { (form.hidden(&calendar(per, name))) }
+                @for (per, label) in BUDGETS { (form.line(&budget(per), label, "", false)) }
+            }
+            @let zones = BUDGETS.iter().filter(|(per, _)| *per != "total");
+            @let said = CALENDAR.iter().any(|name| BUDGETS.iter().any(|(per, _)| form.says(&calendar(per, name))));
+            details open[said] {
+                summary { "When they begin anew" }
+                p.hint { "At midnight of these time zones, as in Europe/Berlin. What is empty is UTC." }
+                div.columns {
+                    @for (per, _) in zones { (form.line(&calendar(per, ZONE), &format!("Time zone of the {per}"), "", false)) }
+                    (form.choice(&calendar("week", STARTS), "First day of the week", "", &DAYS))
                 }
             }
         }
@@ -81,7 +110,8 @@ pub(super) fn fields(form: &Form<'_>, limits: &[&[Limit]]) -> Markup {
 pub(super) fn names(limits: &[&[Limit]]) -> Vec<String> {
     let limits = limits.concat();
     let limits = limits.iter().map(|(name, ..)| field(name));
-    limits.chain(BUDGETS.map(|(per, _)| budget(per))).collect()
+    let limits = limits.chain(BUDGETS.map(|(per, _)| budget(per)));
+    limits.chain([CALENDARS.to_owned()]).collect()
 }
 
 /// What the fields begin with, for a resource as it is.
@@ -95,9 +125,11 @@ pub(super) fn begin(resource: &Value, limits: &[&[Limit]]) -> Vec<(String, Strin
     let budgets = list(now, "budgets").iter();
     let budgets = budgets.flat_map(|one| {
         let per = text(one, "per");
-        let also = CALENDAR.map(|name| (calendar(per, name), text(one, name).to_owned()));
-        also.into_iter()
-            .chain([(budget(per), text(one, "usd").to_owned())])
+        [
+            (budget(per), text(one, "usd").to_owned()),
+            (calendar(per, ZONE), text(one, ZONE).to_owned()),
+            (calendar(per, STARTS), starts(one)),
+        ]
     });
     limits.chain(budgets).collect()
 }
@@ -128,11 +160,13 @@ pub(super) fn sent(visit: &Visit, limits: &[&[Limit]]) -> Option<Value> {
     (!body.is_empty()).then(|| body.into())
 }
 
+/// Those that say something; the API refuses one that says no amount.
 fn sent_budgets(visit: &Visit) -> impl Iterator<Item = (&'static str, &str)> {
     let sent = BUDGETS
         .into_iter()
         .map(|(per, _)| (per, visit.sent(&budget(per))));
-    sent.filter(|(_, usd)| !usd.is_empty())
+    let says = |per: &str, name: &str| !visit.sent(&calendar(per, name)).is_empty();
+    sent.filter(move |(per, usd)| !usd.is_empty() || CALENDAR.iter().any(|name| says(per, name)))
 }
 
 /// The fault with the budgets called as their fields are.
@@ -141,10 +175,14 @@ pub(super) fn at_fields(visit: &Visit, mut fault: Fault) -> Fault {
     let details = std::mem::take(&mut fault.details);
     let renamed = details.into_iter().map(|(field, what)| {
         let place = field.strip_prefix("limits.budgets.").and_then(|rest| {
-            let (place, _) = rest.split_once('.').unwrap_or((rest, ""));
-            budgets.get(place.parse::<usize>().ok()?)
+            let (place, member) = rest.split_once('.').unwrap_or((rest, ""));
+            let per = budgets.get(place.parse::<usize>().ok()?)?;
+            Some(match CALENDAR.contains(&member) {
+                true => calendar(per, member),
+                false => budget(per),
+            })
         });
-        (place.map_or(field.clone(), |per| budget(per)), what)
+        (place.unwrap_or(field), what)
     });
     fault.details = renamed.collect();
     fault

@@ -40,6 +40,7 @@ mod rules;
 mod sessions;
 mod snippets;
 mod sum;
+mod tag_budgets;
 mod usage;
 mod view;
 mod visit;

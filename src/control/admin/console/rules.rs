@@ -88,7 +88,7 @@ fn numbers_of_uses(visit: &Visit, rule: usize) -> BTreeSet<usize> {
 }
 
 /// The numbers that follow this in the names of what was sent; not more of them than any form has.
-fn numbers(visit: &Visit, before: &str) -> BTreeSet<usize> {
+pub(super) fn numbers(visit: &Visit, before: &str) -> BTreeSet<usize> {
     let names = visit.form.iter().map(|(name, _)| name);
     let numbers = names.filter_map(|name| {
         let rest = name.strip_prefix(before)?.strip_prefix('.')?;
