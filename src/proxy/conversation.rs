@@ -10,7 +10,9 @@ use super::names;
 use super::translation::CacheHints;
 use tollgate_base::random;
 use tollgate_failover::{Candidate, Session, SessionHasher};
+use tollgate_wire::Endpoint;
 use tollgate_wire::request::RequestBody;
+use tollgate_wire::tags::{SESSION, Tags, is_value};
 use tollgate_wire::vendor::Vendor;
 
 /// Headers in which agents name a conversation: Claude Code; Codex, new and old; OpenCode and others; xAI's clients.
@@ -37,20 +39,41 @@ pub fn once<'a>(
 /// Told by `x-tollgate-session`, else by `prompt_cache_key`, an agent's header or its `metadata.user_id`, else by what all
 /// turns of a conversation begin with. What has no turns is alone. Of one account: no name means another one's session.
 fn of(headers: &HeaderMap, account: &str, body: &RequestBody) -> Session {
-    let said = |name: &HeaderName| {
-        let value = headers.get(name)?.as_bytes().trim_ascii();
-        (!value.is_empty()).then_some(value)
-    };
-    let name = said(&names::X_TOLLGATE_SESSION)
-        .or_else(|| body.session_name())
-        .or_else(|| NAMED_BY.iter().find_map(said));
-    if let Some(name) = name {
+    if let Some(name) = name(headers, body) {
         return Session::named(account, name);
     }
     let mut hasher = SessionHasher::of(account);
     match body.stable_prefix(&mut |piece| hasher.add(piece)) {
         true => hasher.session(),
         false => Session::alone(random::bits64()),
+    }
+}
+
+/// What the client calls its session, if it says so.
+fn name<'a>(headers: &'a HeaderMap, body: &'a RequestBody) -> Option<&'a [u8]> {
+    let said = |name: &HeaderName| {
+        let value = headers.get(name)?.as_bytes().trim_ascii();
+        (!value.is_empty()).then_some(value)
+    };
+    said(&names::X_TOLLGATE_SESSION)
+        .or_else(|| body.session_name())
+        .or_else(|| NAMED_BY.iter().find_map(said))
+}
+
+/// Returns the request's tags, with its session if each has a budget: as the client calls it, where a tag may have that
+/// value.
+pub fn tags(headers: &HeaderMap, caller: &Caller, body: &RequestBody) -> Tags {
+    let (key, tags) = (&caller.key, &caller.tags);
+    let limited = key.configuration.as_ref();
+    let limited = limited.is_some_and(|configuration| configuration.limits_sessions());
+    let generates = matches!(body.endpoint(), Endpoint::Generate(_));
+    if !limited || !generates || tags.get(SESSION).is_some() {
+        return tags.clone();
+    }
+    let said = name(headers, body).and_then(|name| std::str::from_utf8(name).ok());
+    match said.filter(|name| is_value(name)) {
+        Some(name) => tags.with(SESSION, name),
+        None => tags.with(SESSION, &of(headers, &key.account, body).to_string()),
     }
 }
 

@@ -131,10 +131,13 @@ async fn walk(
         Begun::Answered => return Ok(Walked::Answered),
         Begun::Broken(error) => return Ok(Walked::Broken(error)),
     };
-    let (Some(caller), Some(received)) = (&ctx.caller, &ctx.received) else {
+    let (Some(caller), Some(received)) = (&mut ctx.caller, &ctx.received) else {
         return Err(GatewayError::internal());
     };
+    let headers = &session.req_header().headers;
+    caller.tags = conversation::tags(headers, caller, &received.body);
 
+    let caller = &*caller;
     let (key, body) = (&caller.key, &received.body);
     let mut planned = match route::plan(shared, session.req_header(), caller, body) {
         Err(refusal) => {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// How many tags a request may have.
 pub const MOST: usize = 8;
 
+/// The tag whose value, where it has a budget and the client says none, is what tells the request's session.
+pub const SESSION: &str = "session";
+
 /// Longest name, in bytes.
 pub const LONGEST_NAME: usize = 64;
 
@@ -55,6 +58,16 @@ impl Tags {
         self.0.as_ref()
     }
 
+    /// Returns these and one more, whose name and value must be such as tags have.
+    pub fn with(&self, name: &str, value: &str) -> Tags {
+        let mut all: Vec<(&str, &str)> = self.iter().chain([(name, value)]).collect();
+        all.sort_unstable();
+        let all: Vec<String> = (all.iter())
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        Tags(Some(all.join(",").into()))
+    }
+
     /// Returns each name with its value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         pairs(self.0.as_deref().unwrap_or_default())
@@ -79,7 +92,8 @@ pub fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(fits)
 }
 
-fn is_value(value: &str) -> bool {
+/// Returns whether a tag may have this value.
+pub fn is_value(value: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"_-.:@/+".contains(&b);
     (1..=LONGEST_VALUE).contains(&value.len()) && value.bytes().all(fits)
 }

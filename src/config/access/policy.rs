@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Configuration, ModelRef, Rule, RuleTarget, Step, limits};
 use crate::yaml::types;
 use tollgate_ledger::KeyKind;
-use tollgate_wire::tags::Tags;
+use tollgate_wire::tags::{SESSION, Tags};
 
 impl ModelRef {
     /// Reads `provider/model` or `provider:model`. Only the first separator counts: a model's id may contain
@@ -85,7 +85,8 @@ impl Configuration {
             .is_none_or(|list| lists(list, option, value))
     }
 
-    /// Sees that a request may have these tags, and has those whose values have budgets.
+    /// Sees that a request may have these tags, and has those whose values have budgets; its session is told otherwise,
+    /// if it must.
     ///
     /// # Errors
     /// The name of the tag that it may not have, or must.
@@ -98,10 +99,15 @@ impl Configuration {
             return Err(WrongTag::NotAllowed(name));
         }
         let mut needed = self.each.iter().map(|(name, _)| &**name);
-        match needed.find(|name| tags.get(name).is_none()) {
+        match needed.find(|name| *name != SESSION && tags.get(name).is_none()) {
             Some(missing) => Err(WrongTag::Missing(missing)),
             None => Ok(()),
         }
+    }
+
+    /// Returns whether each session has a budget.
+    pub fn limits_sessions(&self) -> bool {
+        self.each.iter().any(|(name, _)| &**name == SESSION)
     }
 
     /// Returns whether an option is listed by its name alone: one that has no price is served only then.

@@ -8,7 +8,7 @@ use crate::yaml::types;
 use crate::yaml::types::Per;
 use crate::yaml::{NoLineage, lineage};
 use tollgate_ledger::NanoUsd;
-use tollgate_wire::tags::{LONGEST_NAME, MOST, is_name};
+use tollgate_wire::tags::{LONGEST_NAME, MOST, SESSION, is_name};
 
 impl Checker<'_> {
     pub(super) fn token_limits(&mut self, place: &Place, limits: &types::TokenLimits) {
@@ -65,6 +65,15 @@ impl Checker<'_> {
         for (name, budgets) in budgets {
             let place = limits.key(name);
             self.budgets_of(&place, budgets);
+            let for_good = |one: &types::Budget| one.per == Some(Per::Total);
+            if name == SESSION && budgets.list().iter().any(for_good) {
+                let hint = Some("write `per: day`, `week` or `month`".to_owned());
+                self.fault(
+                    &place,
+                    "of each session something would be kept for good",
+                    hint,
+                );
+            }
             if allowed.is_some_and(|allowed| !allowed.contains(name)) {
                 let hint = Some("list it under `access.tags`, too".to_owned());
                 self.fault(

@@ -17,11 +17,13 @@ use crate::admin::error::{ApiError, Code};
 use crate::admin::operation::Tag;
 use crate::admin::page::page;
 use crate::admin::patch::Patch;
-use crate::resource::{AccessKey, Configuration};
+use crate::resource::{AccessKey, Configuration, Open};
 use crate::{Draft, View};
 use bounds::{ConfigurationLimits, ConfigurationTimeouts};
 use inline::Inline;
 use router::{AccessScope, Router, RouterWrite};
+use tollgate_config::types::Per;
+use tollgate_wire::tags::SESSION;
 
 page! {
     "A page of access key configurations."
@@ -144,7 +146,12 @@ impl Managed for Configuration {
             Patch::Value(timeouts) => spec.timeouts = timeouts.read(&spec.timeouts, &mut faults),
         }
         let allowed = spec.access.tags.allow.as_ref();
-        for name in spec.limits.tags.keys() {
+        for (name, budgets) in &spec.limits.tags {
+            let for_good = Some(Open::Known(Per::Total));
+            if name == SESSION && budgets.list().iter().any(|one| one.per == for_good) {
+                let what = "must be of a time that ends, as sessions come without end";
+                faults.at(format!("limits.tags.{name}"), what);
+            }
             if allowed.is_some_and(|allowed| !allowed.contains(name)) {
                 let what = "is of a tag that `access.tags` does not allow";
                 faults.at(format!("limits.tags.{name}"), what);
