@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use pingora_http::ResponseHeader;
 
+use super::names;
 use tollgate_base::clock;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::cost::{self, Terms};
@@ -114,6 +116,27 @@ pub struct Closed {
     pub cost: NanoUsd,
     /// Whether some of what was served has no price.
     pub assumed: bool,
+    /// The least that is left of its budgets; `None` if it has none.
+    pub left: Option<NanoUsd>,
+}
+
+impl Closed {
+    /// Says in the head of an answer what it costs, and what is left of its budgets.
+    ///
+    /// # Errors
+    /// When a header has no room.
+    pub fn tell(&self, head: &mut ResponseHeader) -> pingora_error::Result<()> {
+        let left = self
+            .left
+            .map(|left| (&names::X_TOLLGATE_BUDGET_REMAINING, left));
+        for (name, amount) in [(&names::X_TOLLGATE_COST, self.cost)]
+            .into_iter()
+            .chain(left)
+        {
+            head.insert_header(name, amount.to_string().trim_start_matches('$'))?;
+        }
+        Ok(())
+    }
 }
 
 /// Answer tokens that a hold is extended by, at least.
@@ -282,17 +305,18 @@ impl Bill {
             &several
         };
         let ended = events.last().map(|event| &event.attempt);
-        let closed = Closed {
+        let mut closed = Closed {
             settled: finish.settled,
             cost: ended.map_or(NanoUsd::ZERO, |attempt| attempt.cost),
             assumed: ended.is_some_and(|attempt| attempt.is(Flag::Assumed)),
+            left: None,
         };
-        state.closed = Some(closed.clone());
         match (hold, &state.till) {
-            (Some(hold), _) => hold.settle(events),
+            (Some(hold), _) => closed.left = hold.settle(events),
             (None, Some(till)) => events.iter().for_each(|event| till.note(event)),
             (None, None) => {}
         }
+        state.closed = Some(closed.clone());
         closed
     }
 

@@ -6,12 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::aside::Aside;
-use super::bill::{Bill, Finish};
+use super::bill::{Bill, Closed, Finish};
 use super::count;
 use super::gate::{Ended, Gate, NotAnAnswer, Translation};
 use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
-use tollgate_ledger::NanoUsd;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{BYTES_PER_TOKEN, Settled};
 
@@ -55,8 +54,8 @@ impl Closing {
         translated.unwrap_or(Err(NotAnAnswer))
     }
 
-    /// The answer under way has come to its end. Returns what it is charged, if anything is.
-    pub async fn answer(&self, gate: &Gate) -> Option<NanoUsd> {
+    /// The answer under way has come to its end. Returns how it is settled, if anything is charged.
+    pub async fn answer(&self, gate: &Gate) -> Option<Closed> {
         if self.bill.is_closed() {
             return None;
         }
@@ -98,7 +97,7 @@ impl Closing {
         if let Err(error) = till.as_ref()?.on_disk().await {
             log::error!("a settlement may not outlive a power cut: {error}");
         }
-        Some(closed.cost)
+        Some(closed)
     }
 
     /// Our own count of the answer that has come to its end.

@@ -13,8 +13,8 @@ pub type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// What an application may read of an answer besides its body. Old browsers do not know `*`.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "*, request-id, retry-after, x-request-id, x-tollgate-attempts, x-tollgate-cost, x-tollgate-dropped, \
-     x-tollgate-model, x-tollgate-provider",
+    "*, request-id, retry-after, x-request-id, x-tollgate-attempts, x-tollgate-budget-remaining, x-tollgate-cost, \
+     x-tollgate-dropped, x-tollgate-model, x-tollgate-provider",
 );
 
 /// What an application may call with.

@@ -23,6 +23,9 @@ pub static X_STAINLESS_RETRY_COUNT: HeaderName = HeaderName::from_static("x-stai
 pub static X_TOLLGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 /// When a client wants its answer to begin to leave: `first` or `whole`.
 pub static X_TOLLGATE_COMMIT: HeaderName = HeaderName::from_static("x-tollgate-commit");
+/// What is left of the smallest budget of the request, US dollars.
+pub static X_TOLLGATE_BUDGET_REMAINING: HeaderName =
+    HeaderName::from_static("x-tollgate-budget-remaining");
 /// What the answer is charged, US dollars.
 pub static X_TOLLGATE_COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
 /// Fields of the request that the provider's API has no place for.

@@ -30,7 +30,6 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::closing::Closing;
 use super::gate::{Gate, Pass, ended_by_gateway};
-use super::names;
 use super::opening::Opening;
 use super::retries::Turn;
 use super::timer::Timer;
@@ -221,12 +220,11 @@ impl CustomSession for HeldSession {
             Pass::Hold | Pass::Translate(_) => return Ok(false),
             Pass::Fail(error) => return Err(error),
             Pass::Last(mut tasks) => {
-                let cost = Box::pin(self.closing.answer(&self.gate)).await;
+                let closed = Box::pin(self.closing.answer(&self.gate)).await;
                 // Where the head is still here, it says so.
-                if let (Some(cost), Some(HttpTask::Header(head, _))) = (cost, tasks.first_mut()) {
-                    let dollars = cost.to_string();
-                    let dollars = dollars.trim_start_matches('$');
-                    head.insert_header(&names::X_TOLLGATE_COST, dollars)?;
+                if let (Some(closed), Some(HttpTask::Header(head, _))) = (closed, tasks.first_mut())
+                {
+                    closed.tell(head)?;
                 }
                 (tasks, true)
             }

@@ -375,17 +375,19 @@ impl Hold {
     }
 
     /// Replaces the hold by what was used: an event for each attempt, the last one final; none if nothing was tried.
-    /// When this returns, a crash loses nothing of it; a power cut neither once it is [`Till::on_disk`].
-    pub fn settle(mut self, events: &[UsageEvent<'_>]) {
+    /// When this returns, a crash loses nothing of it; a power cut neither once it is [`Till::on_disk`]. Returns the least
+    /// that is then left of the request's budgets, as far as this replica knows; `None` if it has none.
+    pub fn settle(mut self, events: &[UsageEvent<'_>]) -> Option<NanoUsd> {
         self.settled = true;
-        self.close(events, tollgate_base::clock::wall());
+        self.close(events, tollgate_base::clock::wall())
     }
 
-    fn close(&self, events: &[UsageEvent<'_>], wall: SystemTime) {
-        let over = self
+    fn close(&self, events: &[UsageEvent<'_>], wall: SystemTime) -> Option<NanoUsd> {
+        let (over, left) = self
             .cache
             .settle(&self.taken, events, &self.till.journal, wall);
         self.till.worst.fetch_max(over.0, Ordering::Relaxed);
+        left
     }
 }
 
@@ -396,7 +398,8 @@ impl Drop for Hold {
         }
         let wall = tollgate_base::clock::wall();
         if !self.stands {
-            return self.close(&[], wall);
+            self.close(&[], wall);
+            return;
         }
         let holder = self.till.holder();
         let mut orphan = self.taken.who(&self.cache.account).orphan(

@@ -100,6 +100,24 @@ impl AccountState {
     }
 }
 
+impl AccountState {
+    /// The least that is left of the budgets among these limits, as far as this replica knows; `None` if there is none.
+    pub(super) fn left_of(&self, limits: &[Limit]) -> Option<NanoUsd> {
+        let budgets = limits
+            .iter()
+            .filter(|limit| limit.meter.measure.is_budget());
+        let left = budgets.filter_map(|limit| {
+            let meter = self.meters.get(&limit.meter)?;
+            let told = self.outbox.iter().flat_map(|told| &told.exchange.meters);
+            let told = told.filter(|told| told.meter == limit.meter && told.window == meter.window);
+            let known = meter.used.saturating_add(meter.bucket.used);
+            let used = told.fold(known, |used, told| used.saturating_add(told.used));
+            Some(NanoUsd(limit.most.saturating_sub(used)).or_zero())
+        });
+        left.min()
+    }
+}
+
 impl MeterBucket {
     /// Another window: nothing used, nothing lent, unless it `keeps` what was; who waits goes on waiting.
     pub(super) fn begin(&mut self, window: u64, keeps: bool) {

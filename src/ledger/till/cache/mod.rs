@@ -276,14 +276,14 @@ impl AccountCache {
     }
 
     /// Replaces what was taken by what was used: an event for each attempt, the last one final. Returns by how much
-    /// the cost is over the hold, or zero.
+    /// the cost is over the hold, or zero, and the least that is left of the request's budgets.
     pub(crate) fn settle(
         &self,
         taken: &Taken,
         events: &[UsageEvent<'_>],
         journal: &Journal,
         wall: SystemTime,
-    ) -> NanoUsd {
+    ) -> (NanoUsd, Option<NanoUsd>) {
         let cost = events
             .iter()
             .map(|event| event.attempt.cost)
@@ -301,7 +301,7 @@ impl AccountCache {
         for event in events {
             state.add_charge(event);
         }
-        (cost - taken.held).or_zero()
+        ((cost - taken.held).or_zero(), state.left_of(&taken.limits))
     }
 
     /// Charges what nothing was held for.

@@ -113,7 +113,9 @@ impl World {
                 let gateway = &mut self.gateways[which % count];
                 self.owed += NanoUsd(cost);
                 match gateway.holds.pop() {
-                    Some(hold) => hold.settle(&[charge(cost)]),
+                    Some(hold) => {
+                        hold.settle(&[charge(cost)]);
+                    }
                     None => gateway.till.charge(&charge(cost)),
                 }
             }

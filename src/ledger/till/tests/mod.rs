@@ -287,7 +287,8 @@ impl Till {
         // As many as it takes to learn that another one has the name.
         for _ in 0..5 {
             if let Ok(hold) = self.admit_now(&ask, clock) {
-                return hold.settle(&[charge(cost)]);
+                hold.settle(&[charge(cost)]);
+                return;
             }
             self.wait_once(&ask, bank, clock);
         }
