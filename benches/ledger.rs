@@ -402,6 +402,7 @@ impl<'a> Customers<'a> {
                     output: 32_100,
                     reasoning: 0,
                     cost: NanoUsd(2_345_678),
+                    tag: "".into(),
                 };
                 Exchange {
                     account: account.clone(),
@@ -421,6 +422,7 @@ impl<'a> Customers<'a> {
                     close: false,
                     meters: Vec::new(),
                     rollups: vec![rollup],
+                    tags: Vec::new(),
                     events: Some(self.events.clone()),
                 }
             })

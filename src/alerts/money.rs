@@ -48,6 +48,8 @@ struct Wanted {
     keys: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// How shared budgets are called.
     names: HashMap<Arc<str>, String>,
+    /// By the budget of each value of a tag, what may be spent (nano-dollars); its subject is what theirs begin with.
+    each: BTreeMap<Meter, i64>,
 }
 
 /// Remembers between two looks what does not change any more.
@@ -93,6 +95,9 @@ impl Money {
                 let used = bank.used(&id, &meters).await?;
                 account.budgets(wanted, &used, &mut found);
             }
+            for (budget, most) in &wanted.each {
+                account.values(bank, (budget, *most), &mut found).await?;
+            }
             account.money(&bank.books(&id).await?, &mut found);
             account.unusual(&mut found);
             known.looked = Some((now_ms, recent));
@@ -105,6 +110,11 @@ impl Money {
 fn wanted(snapshot: &Snapshot) -> HashMap<&str, Wanted> {
     let mut all: HashMap<&str, Wanted> = HashMap::new();
     for key in snapshot.access_keys() {
+        let each = key.configuration.iter().flat_map(|own| &own.each);
+        for limit in each.flat_map(|(_, limits)| limits.iter()) {
+            let wanted = all.entry(&key.account).or_default();
+            wanted.each.insert(limit.meter.clone(), limit.most);
+        }
         let budgets = key
             .limits
             .iter()
@@ -173,10 +183,8 @@ impl Account<'_> {
         for ((meter, most), (begun, used)) in wanted.budgets.iter().zip(used) {
             let (start, end) = window(meter.measure, self.now_ms / 1_000);
             let anew_ms = end.checked_mul(1_000);
-            let until = anew_ms.unwrap_or(self.now_ms + LONG);
             // What was used in another window is over.
             let used = if *begun == start { *used } else { 0 };
-            let name = format!("budget/{}/{meter}/{start}/{most}", self.id);
             let budget = Used {
                 account: self.id,
                 meter,
@@ -185,26 +193,69 @@ impl Account<'_> {
                 most: NanoUsd(*most),
                 anew_ms,
             };
-            let event = AlertEvent::Budget;
-            if let Some((percent, below)) = reached(used, *most, &self.settings.thresholds) {
-                found.push(Raised {
-                    event,
-                    names: names(&name, percent, &below),
-                    until_ms: until,
-                    alert: budget.reached(percent),
-                });
-            }
+            let (name, until) = self.thresholds(&budget, start, found);
             let left = NanoUsd(most.saturating_sub(used));
             let ends = self.forecast(left, &self.spend(meter, wanted));
             if let Some(at) = ends.filter(|at| anew_ms.is_none_or(|anew| *at < anew)) {
                 found.push(Raised {
-                    event,
+                    event: AlertEvent::Budget,
                     names: vec![format!("{name}/forecast")],
                     until_ms: until,
                     alert: budget.forecast(at),
                 });
             }
         }
+    }
+
+    /// The budgets of a tag's values.
+    ///
+    /// # Errors
+    /// Those of the bank.
+    async fn values(
+        &self,
+        bank: &dyn Bank,
+        (budget, most): (&Meter, i64),
+        found: &mut Vec<Raised>,
+    ) -> Result<(), StoreError> {
+        let Some(first) = self.settings.thresholds.iter().min() else {
+            return Ok(());
+        };
+        let (start, end) = window(budget.measure, self.now_ms / 1_000);
+        let least = i128::from(most) * i128::from(*first) / 100;
+        let least = i64::try_from(least).unwrap_or(i64::MAX);
+        for (subject, used) in bank.most_used(self.id, budget, start, least).await? {
+            let meter = Meter {
+                subject,
+                measure: budget.measure,
+            };
+            let budget = Used {
+                account: self.id,
+                meter: &meter,
+                name: None,
+                used: NanoUsd(used),
+                most: NanoUsd(most),
+                anew_ms: end.checked_mul(1_000),
+            };
+            self.thresholds(&budget, start, found);
+        }
+        Ok(())
+    }
+
+    /// Raises the highest threshold that a budget has reached in the window that began then (Unix time, s). Returns what
+    /// its alerts are named by, and until when these names hold.
+    fn thresholds(&self, budget: &Used<'_>, start: u64, found: &mut Vec<Raised>) -> (String, u64) {
+        let (used, most) = (budget.used.0, budget.most.0);
+        let name = format!("budget/{}/{}/{start}/{most}", self.id, budget.meter);
+        let until_ms = budget.anew_ms.unwrap_or(self.now_ms + LONG);
+        if let Some((percent, below)) = reached(used, most, &self.settings.thresholds) {
+            found.push(Raised {
+                event: AlertEvent::Budget,
+                names: names(&name, percent, &below),
+                until_ms,
+                alert: budget.reached(percent),
+            });
+        }
+        (name, until_ms)
     }
 
     /// What a budget's access keys have spent.

@@ -6,7 +6,7 @@ use crate::Alert;
 use tollgate_base::Timestamp;
 use tollgate_config::units::Span;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{Measure, Meter, Per};
+use tollgate_ledger::bank::{Measure, Meter, Per, TAG};
 
 /// `2026-12-03 14:05 UTC`
 pub(crate) fn date(at_ms: u64) -> String {
@@ -20,6 +20,17 @@ pub(crate) fn date(at_ms: u64) -> String {
 
 /// `access key `app``
 fn whose(meter: &Meter, name: Option<&str>) -> String {
+    // A tag's name has no colon.
+    let of_tag = meter.subject.strip_prefix(TAG).and_then(|id| {
+        let (left, value) = id.split_once('=')?;
+        let (configuration, name) = left.rsplit_once(':')?;
+        Some(format!(
+            "`{name}={value}` (configuration `{configuration}`)"
+        ))
+    });
+    if let Some(of_tag) = of_tag {
+        return of_tag;
+    }
     match meter.subject.split_once(':') {
         Some(("key", id)) => format!("access key `{id}`"),
         Some(("budget", id)) => format!("`{}`", name.unwrap_or(id)),

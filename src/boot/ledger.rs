@@ -308,7 +308,7 @@ async fn give(bank: &dyn Bank, accounts: &[Account]) {
     }
 }
 
-/// Forgets old events now and then; never ends.
+/// Forgets old events, and budgets of tags that are over, now and then; never ends.
 async fn sweep(working: &Working, retention: Duration) {
     loop {
         if let Err(error) = forget(working, retention).await {
@@ -319,10 +319,18 @@ async fn sweep(working: &Working, retention: Duration) {
 }
 
 async fn forget(working: &Working, retention: Duration) -> Result<(), StoreError> {
-    let before = working.database.now().await?.older_than(retention);
+    let now = working.database.now().await?;
+    let before = now.older_than(retention);
     for account in working.bank.accounts().await? {
         if let Err(error) = working.bank.forget_events(&account, before).await {
             log::warn!("account `{account}`: old usage events are kept: {error}");
+        }
+        if let Err(error) = working
+            .bank
+            .forget_meters(&account, now.moment.sure / 1_000)
+            .await
+        {
+            log::warn!("account `{account}`: old budgets of tags are kept: {error}");
         }
     }
     Ok(())

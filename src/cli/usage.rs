@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tollgate_base::clock;
 use tollgate_config::catalog::Catalog;
@@ -16,6 +16,8 @@ use tollgate_ledger::bank::{Bank, Day, Events, Rollup};
 use tollgate_ledger::cost::cache_savings;
 use tollgate_ledger::events::stored;
 use tollgate_ledger::events::stored::StoredEvent;
+use tollgate_store::StoreError;
+use tollgate_wire::tags::is_name;
 
 use super::From;
 use super::explain::Explain;
@@ -40,8 +42,9 @@ pub struct Usage {
     /// How far back: a duration such as 7d or 12h. Totals are kept by day, UTC: its first day counts whole.
     #[arg(long, value_name = "TIME", default_value = "7d")]
     pub since: Span,
-    /// What to add up by.
-    #[arg(long, value_enum, default_value_t = By::Day, conflicts_with = "events")]
+    /// What to add up by: `day`, newest first, or `key`, `model`, `provider` or a tag that configurations list, as in
+    /// `tag:customer`, the most expensive first.
+    #[arg(long, value_parser = By::parse, default_value = "day", conflicts_with = "events")]
     pub by: By,
     /// The single events instead, newest first; they are kept for `ledger.retention`.
     #[arg(long)]
@@ -74,36 +77,82 @@ Examples:
     Explain(Explain),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// What totals are added up by.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
-    /// Day, newest first.
+    /// The day.
     Day,
-    /// Access key, the most expensive first.
+    /// The access key.
     Key,
-    /// Model, the most expensive first.
+    /// The model.
     Model,
-    /// Provider, the most expensive first.
+    /// The provider.
     Provider,
+    /// The value of the tag with this name.
+    Tag(String),
 }
 
 impl By {
-    /// Returns its name: the field in JSON, and in capitals the table's heading.
-    fn name(self) -> &'static str {
+    /// Reads it as it is written on the command line.
+    ///
+    /// # Errors
+    /// When it is none, in words.
+    fn parse(text: &str) -> Result<By, String> {
+        match (text, text.strip_prefix("tag:")) {
+            ("day", _) => Ok(By::Day),
+            ("key", _) => Ok(By::Key),
+            ("model", _) => Ok(By::Model),
+            ("provider", _) => Ok(By::Provider),
+            (_, Some(name)) if is_name(name) => Ok(By::Tag(name.to_owned())),
+            _ => Err("write day, key, model, provider, or a tag as in tag:customer".to_owned()),
+        }
+    }
+
+    /// Returns the field in JSON.
+    fn field(&self) -> &'static str {
         match self {
             By::Day => "day",
             By::Key => "key",
             By::Model => "model",
             By::Provider => "provider",
+            By::Tag(_) => "tag",
         }
     }
 
-    /// Returns the day, key, model or provider that a rollup is of.
-    fn value_of(self, rollup: &Rollup) -> String {
+    /// Returns the table's heading.
+    fn heading(&self) -> String {
+        match self {
+            By::Tag(name) => name.to_uppercase(),
+            other => other.field().to_uppercase(),
+        }
+    }
+
+    /// Returns the totals of an account from a day on.
+    async fn rollups(
+        &self,
+        bank: &dyn Bank,
+        account: &str,
+        first: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let last = Day(u32::MAX);
+        match self {
+            By::Tag(name) => bank.tag_rollups(account, name, first, last).await,
+            _ => bank.rollups(account, first, last).await,
+        }
+    }
+
+    /// Returns the day, key, model, provider or tag that a rollup is of.
+    fn value_of(&self, rollup: &Rollup) -> String {
         match self {
             By::Day => date(u64::from(rollup.day.0) * 86_400),
             By::Key => rollup.access_key.to_string(),
             By::Model => format!("{}:{}", rollup.provider, rollup.model),
             By::Provider => rollup.provider.to_string(),
+            By::Tag(_) => rollup
+                .tag
+                .split_once('=')
+                .map_or("", |tag| tag.1)
+                .to_owned(),
         }
     }
 }
@@ -196,7 +245,7 @@ async fn totals(
     let first = Day(u32::try_from(start.as_secs() / 86_400).unwrap_or(u32::MAX));
     let mut sums: BTreeMap<(String, String), Total> = BTreeMap::new();
     for account in accounts {
-        for rollup in bank.rollups(account, first, Day(u32::MAX)).await? {
+        for rollup in usage.by.rollups(bank, account, first).await? {
             let group = (usage.by.value_of(&rollup), account.clone());
             sums.entry(group).or_default().add(&rollup, catalog);
         }
@@ -208,19 +257,19 @@ async fn totals(
     }
     sums.truncate(usage.limit.unwrap_or(usize::MAX));
     if usage.json {
-        return Ok(totals_as_json(usage.by, &sums));
+        return Ok(totals_as_json(&usage.by, &sums));
     }
     if sums.is_empty() {
         return Ok(format!("nothing was used since {}", date(start.as_secs())));
     }
-    Ok(totals_as_table(usage.by, &sums))
+    Ok(totals_as_table(&usage.by, &sums))
 }
 
-fn totals_as_json(by: By, sums: &[Line]) -> String {
+fn totals_as_json(by: &By, sums: &[Line]) -> String {
     let all = sums.iter().map(|((value, account), total)| {
         json!({
             "account": account,
-            by.name(): value,
+            by.field(): value,
             "requests": total.requests,
             "failed": total.failed,
             "orphaned": total.orphaned,
@@ -237,8 +286,8 @@ fn totals_as_json(by: By, sums: &[Line]) -> String {
     format!("{:#}", Value::from(all.collect::<Vec<_>>()))
 }
 
-fn totals_as_table(by: By, sums: &[Line]) -> String {
-    let heading = by.name().to_uppercase();
+fn totals_as_table(by: &By, sums: &[Line]) -> String {
+    let heading = by.heading();
     let head = [
         "ACCOUNT",
         &heading,

@@ -42,6 +42,8 @@ pub struct About {
     pub account: Arc<str>,
     /// What the client says that it is for.
     pub tags: Option<Arc<str>>,
+    /// Whether its configuration lists the tags that there may be.
+    pub tags_listed: bool,
     /// The API that was called.
     pub surface: Surface,
     /// Whether the client asked for a stream.

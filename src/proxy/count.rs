@@ -139,6 +139,7 @@ mod tests {
             access_key: "k".into(),
             account: "a".into(),
             tags: None,
+            tags_listed: false,
             surface: Surface::ChatCompletions,
             streams: false,
             answers: 1,

@@ -195,6 +195,7 @@ pub async fn open(
         access_key: caller.key.id.clone(),
         account: caller.key.account.clone(),
         tags: caller.tags.text().cloned(),
+        tags_listed: (caller.key.configuration.as_ref()).is_some_and(|own| own.tags.is_some()),
         surface: body.endpoint().surface(),
         streams: body.stream(),
         answers: asked.answers,

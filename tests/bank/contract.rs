@@ -82,8 +82,9 @@ macro_rules! every_bank_holds_to_it {
                 who_has_no_marks_is_taken_as_it_is, what_was_charged_is_said, a_newer_life_is_said,
                 a_question_changes_nothing;
             meters: lend_up_to_the_limit, begin_anew_with_their_window, an_unmet_need_recalls,
-                close_and_lease_end_return, are_told_apart, concurrent_borrowers_stay_within_the_limit;
-            stored: rollups_add_up, a_repeat_stores_nothing_twice, events_come_back_newest_first,
+                close_and_lease_end_return, are_told_apart, concurrent_borrowers_stay_within_the_limit,
+                of_tags_are_ranked_and_forgotten;
+            stored: rollups_add_up, totals_by_tag_are_bounded, a_repeat_stores_nothing_twice, events_come_back_newest_first,
                 events_are_forgotten_by_time, accounts_are_listed, an_unknown_account_is_empty;
             concurrency: one_account, many_accounts, one_message_many_times, one_grant_many_times;
             history: same_as_the_reference;
@@ -259,6 +260,7 @@ impl Teller {
             close: false,
             meters: Vec::new(),
             rollups: Vec::new(),
+            tags: Vec::new(),
             events: None,
         }
     }
@@ -313,6 +315,7 @@ pub fn rollup(day: u32, model: &str, nanos: i64) -> Rollup {
         access_key: "app".into(),
         provider: "demo".into(),
         model: model.into(),
+        tag: "".into(),
         requests: 1,
         failed: 0,
         orphaned: 0,

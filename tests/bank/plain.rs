@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tollgate_base::clock;
 use tollgate_ledger::bank::account::Account;
 use tollgate_ledger::bank::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
+use tollgate_ledger::events::totals::ByTag;
 use tollgate_store::StoreError;
 
 use crate::contract::{Opened, Store};
@@ -22,6 +23,7 @@ pub struct Plain(Arc<Mutex<BTreeMap<String, Kept>>>, Shelf);
 struct Kept {
     account: Account,
     rollups: Vec<Rollup>,
+    tags: ByTag,
     events: Vec<Events>,
 }
 
@@ -40,17 +42,7 @@ fn add(rollups: &mut Vec<Rollup>, new: &Rollup) {
     };
     match rollups.iter_mut().find(|old| key(old) == key(new)) {
         None => rollups.push(new.clone()),
-        Some(old) => {
-            old.requests += new.requests;
-            old.failed += new.failed;
-            old.orphaned += new.orphaned;
-            old.input += new.input;
-            old.cached_read += new.cached_read;
-            old.cache_write += new.cache_write;
-            old.output += new.output;
-            old.reasoning += new.reasoning;
-            old.cost += new.cost;
-        }
+        Some(old) => old.add_all(new),
     }
 }
 
@@ -84,6 +76,10 @@ impl Bank for Plain {
                     .rollups
                     .iter()
                     .for_each(|new| add(&mut kept.rollups, new));
+                for new in &message.tags {
+                    let (name, value) = new.tag.split_once('=').unwrap();
+                    kept.tags.total(new.day, name, value).add_all(new);
+                }
                 kept.events.extend(message.events.clone());
                 kept.events.sort_by_key(|batch| batch.to_ms);
             }
@@ -123,10 +119,46 @@ impl Bank for Plain {
             .collect())
     }
 
+    async fn tag_rollups(
+        &self,
+        account: &str,
+        name: &str,
+        from: Day,
+        to: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let all = self.0.lock();
+        let rows = all
+            .get(account)
+            .into_iter()
+            .flat_map(|kept| kept.tags.rows());
+        let of = |row: &&Rollup| row.tag.split_once('=').is_some_and(|(own, _)| own == name);
+        let rows = rows.filter(of).filter(|row| (from..=to).contains(&row.day));
+        Ok(rows.cloned().collect())
+    }
+
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
         let mut all = self.0.lock();
         let kept = all.entry(account.to_owned()).or_default();
         Ok(kept.account.used(meters))
+    }
+
+    async fn most_used(
+        &self,
+        account: &str,
+        budget: &Meter,
+        window: u64,
+        least: i64,
+    ) -> Result<Vec<(Arc<str>, i64)>, StoreError> {
+        let mut all = self.0.lock();
+        let kept = all.entry(account.to_owned()).or_default();
+        Ok(kept.account.most_used(budget, window, least))
+    }
+
+    async fn forget_meters(&self, account: &str, now: u64) -> Result<(), StoreError> {
+        let mut all = self.0.lock();
+        let kept = all.entry(account.to_owned()).or_default();
+        kept.account.forget_meters(now);
+        Ok(())
     }
 
     async fn events(

@@ -77,9 +77,14 @@ impl Office {
             want: NanoUsd::ZERO,
             lease: Duration::from_secs(60),
             close: false,
-            meters: ["key:app", "configuration:team", "budget:research"]
-                .map(meter)
-                .into(),
+            meters: [
+                "key:app",
+                "configuration:team",
+                "budget:research",
+                "tag:team:customer=42",
+            ]
+            .map(meter)
+            .into(),
             rollups: vec![Rollup {
                 day,
                 access_key: "app".into(),
@@ -91,6 +96,7 @@ impl Office {
                 cost: spent,
                 ..Rollup::default()
             }],
+            tags: Vec::new(),
             events: None,
         };
         let answers = self.bank.exchange(&[message]).await;
@@ -104,7 +110,11 @@ fn snapshot(budget: &str) -> Snapshot {
 configurations: [{{ id: team, limits: {{ budget: {{ usd: 100, per: total }} }} }}]
 access_keys: [{{ id: app, account: acme, configuration: team, sha256: '{SHA}', limits: {{ budget: {budget} }} }}]"
     );
-    let config: Config = parse(&yaml, &|_| None).unwrap();
+    built(&yaml)
+}
+
+fn built(yaml: &str) -> Snapshot {
+    let config: Config = parse(yaml, &|_| None).unwrap();
     let catalog = config.catalog.clone();
     Snapshot::build(Arc::new(config), catalog, 1)
 }
@@ -117,6 +127,37 @@ fn said(raised: &[Raised]) -> Vec<&str> {
 const NOON: u64 = 20_000 * DAY_MS + DAY_MS / 2;
 
 const TODAY: Day = Day(20_000);
+
+#[tokio::test]
+async fn thresholds_are_told_of_the_budget_of_each_value_of_a_tag() {
+    let mut office = Office::open();
+    let snapshot = built(&format!(
+        "accounts: [{{ id: acme }}]
+configurations: [{{ id: team, limits: {{ tags: {{ customer: {{ usd: 5, per: total }} }} }} }}]
+access_keys: [{{ id: app, account: acme, configuration: team, sha256: '{SHA}' }}]"
+    ));
+    let (mut money, settings) = (Money::default(), Alerts::default());
+    let bank = office.bank.clone();
+    office.grant("one", 1_000).await;
+    let budget = "budget/acme/tag:team:customer=42/budget_total/0/5000000000";
+    for (cents, told) in [(200, None), (200, Some("80")), (200, Some("100"))] {
+        office.spend(TODAY, cents).await;
+        let found = money.look(&*bank, &snapshot, &settings, NOON);
+        let found = found.await.unwrap();
+        let names: Vec<String> = told
+            .map(|told| format!("{budget}/{told}"))
+            .into_iter()
+            .collect();
+        assert_eq!(said(&found), names);
+        if let Some(raised) = found.first() {
+            let title = &raised.alert.title;
+            assert!(
+                title.contains("`customer=42` (configuration `team`)"),
+                "{title}"
+            );
+        }
+    }
+}
 
 #[tokio::test]
 async fn thresholds_and_forecasts_are_told_of_budgets_and_of_credits() {

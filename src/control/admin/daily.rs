@@ -184,6 +184,7 @@ mod tests {
             close: false,
             meters: Vec::new(),
             rollups,
+            tags: Vec::new(),
             events: None,
         };
         let replies = bank.exchange(&[message]).await;

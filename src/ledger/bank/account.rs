@@ -14,15 +14,17 @@
 //! Of a [`Moment`], what is lost for good goes by `sure`: grants, allotments, who is remembered. All else goes by `told`:
 //! a grant that ends between the two is not lent, and leases are written, so that what lasts is there when it is sure.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_base::clock::millis;
 use tollgate_store::{Moment, StoreError};
 
 use super::{
-    Allotment, Books, Exchange, Grant, Holder, Mark, Meter, MeterExchange, MeterReply, NewGrant,
-    Reply,
+    Allotment, Books, Exchange, Grant, Holder, MOST_USED, Mark, Meter, MeterExchange, MeterReply,
+    NewGrant, Reply,
 };
 use crate::NanoUsd;
 
@@ -358,6 +360,29 @@ impl Account {
         let each = meters.iter().map(|meter| self.meters.get(meter));
         each.map(|state| state.map_or((0, 0), |state| (state.window, state.used)))
             .collect()
+    }
+
+    /// The values of a tag of which at least so much was used in a window, those that used most first.
+    pub fn most_used(&self, budget: &Meter, window: u64, least: i64) -> Vec<(Arc<str>, i64)> {
+        let of = |meter: &Meter| {
+            meter.measure == budget.measure && meter.subject.starts_with(&*budget.subject)
+        };
+        let used = self
+            .meters
+            .iter()
+            .filter(|(meter, state)| of(meter) && state.window == window && state.used >= least);
+        let mut used: Vec<_> = used
+            .map(|(meter, state)| (meter.subject.clone(), state.used))
+            .collect();
+        used.sort_by_key(|(_, used)| Reverse(*used));
+        used.truncate(MOST_USED);
+        used
+    }
+
+    /// Forgets the meters of tags' values whose windows are long over.
+    pub fn forget_meters(&mut self, now: u64) {
+        self.meters
+            .retain(|meter, state| !meter.is_over(state.window, now));
     }
 
     fn meter_reply(&self, holder: Holder, part: &MeterExchange, now: Moment) -> MeterReply {

@@ -78,6 +78,8 @@ pub struct Exchange {
     pub meters: Vec<MeterExchange>,
     /// What to add to daily totals; their costs add up to `spent`.
     pub rollups: Vec<Rollup>,
+    /// What to add to daily totals by tag. Of a request they count each tag, and nothing if it has none.
+    pub tags: Vec<Rollup>,
     /// The usage events behind `spent`.
     pub events: Option<Events>,
 }
@@ -102,7 +104,8 @@ impl Exchange {
         let costs = || self.rollups.iter().map(|row| row.cost);
         let units =
             (self.meters.iter()).flat_map(|part| [part.used, part.returned, part.need, part.want]);
-        let amounts = || money.into_iter().chain(costs());
+        let by_tag = || self.tags.iter().map(|row| row.cost);
+        let amounts = || money.into_iter().chain(costs()).chain(by_tag());
         let numbers = [self.number, self.oldest];
         let mut numbers = (numbers.into_iter()).chain(self.meters.iter().map(|part| part.window));
         let total: i128 = costs().map(|cost| i128::from(cost.0)).sum();
@@ -183,7 +186,7 @@ impl Reply {
 #[serde(transparent)]
 pub struct Day(pub u32);
 
-/// Totals of one day, by what they were used with. Each combination of the first four fields is one total.
+/// Totals of one day, by what they were used with. Each combination of the first five fields is one total.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollup {
     /// Which day.
@@ -194,6 +197,8 @@ pub struct Rollup {
     pub provider: Arc<str>,
     /// The model, as the provider knows it.
     pub model: Arc<str>,
+    /// The tag, as in `customer=42`, of totals by tag, which name no access key, provider and model; empty in all others.
+    pub tag: Arc<str>,
     /// Requests that ended with this model.
     pub requests: u64,
     /// Of them, those that failed.

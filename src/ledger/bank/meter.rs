@@ -35,6 +35,23 @@ impl Meter {
     }
 }
 
+impl Meter {
+    /// Returns whether it is of a tag's value, and a window of its that began then (Unix time, s) is long over: nobody
+    /// asks for it any more.
+    pub(crate) fn is_over(&self, window: u64, now: u64) -> bool {
+        let Measure::Budget(period) = self.measure else {
+            return false;
+        };
+        let over = || {
+            period
+                .per()
+                .over_before(now)
+                .is_some_and(|first| window < first)
+        };
+        self.subject.starts_with(TAG) && window > 0 && over()
+    }
+}
+
 /// `key:app/requests_per_minute`, `budget:team/budget_per_week@Europe/Berlin`.
 impl fmt::Display for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -39,6 +39,12 @@ pub use meter::{Measure, Meter, MeterExchange, MeterReply, TAG};
 pub use period::{Per, Period, UnknownZone, Weekday, Zone};
 pub use verify::{Verified, verify};
 
+/// Values of one tag that the totals of a day tell apart: clients choose them, and rows stay for ever.
+pub const MOST_VALUES: usize = 1_000;
+
+/// How many values of a tag are told that used most of their budget.
+pub const MOST_USED: usize = 100;
+
 /// A place where money is durable.
 ///
 /// Every call has a deadline of its own: it answers, or fails with [`StoreError::Away`], but never hangs. A call that
@@ -76,10 +82,34 @@ pub trait Bank: Send + Sync {
         Ok(NanoUsd::saturating_sum(rows.iter().map(|row| row.cost)))
     }
 
+    /// Daily totals of an account by the values of the tag with this name, from one day to another, both included. A day
+    /// has [`MOST_VALUES`] of them; what came after those is told as the value `other`.
+    async fn tag_rollups(
+        &self,
+        account: &str,
+        name: &str,
+        from: Day,
+        to: Day,
+    ) -> Result<Vec<Rollup>, StoreError>;
+
     /// What was used of each of these limits of an account, in their order, as far as tills have said so: the start of the
     /// window that it was last used in (Unix time, s), and how much of it, in units of the measure. Both are 0 if it never
     /// was.
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError>;
+
+    /// Of the values of a tag that have a budget, those of which at least so much was used in the window that began then
+    /// (Unix time, s): their subjects, and how much; those that used most, [`MOST_USED`] of them at most. `budget` is that of
+    /// no value: its subject is what theirs begin with.
+    async fn most_used(
+        &self,
+        account: &str,
+        budget: &Meter,
+        window: u64,
+        least: i64,
+    ) -> Result<Vec<(Arc<str>, i64)>, StoreError>;
+
+    /// Forgets what was used of budgets of tags' values in windows that are long over at a time (Unix time, s).
+    async fn forget_meters(&self, account: &str, now: u64) -> Result<(), StoreError>;
 
     /// Batches of usage events that may hold events of `from_ms..=to_ms` (Unix time, ms), newest first, until
     /// they hold `at_least` events.

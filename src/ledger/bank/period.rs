@@ -40,6 +40,20 @@ impl Per {
     /// All of them.
     pub const ALL: [Per; 5] = [Per::Day, Per::Week, Per::Month, Per::Quarter, Per::Total];
 
+    /// Returns before which start (Unix time, s) its windows are long over at a time, by any calendar; `None` if they never
+    /// are.
+    pub(crate) fn over_before(self, now: u64) -> Option<u64> {
+        let days = match self {
+            Per::Day => 1,
+            Per::Week => 7,
+            Per::Month => 31,
+            Per::Quarter => 92,
+            Per::Total => return None,
+        };
+        // As long again, for what is told late, and a day for clocks and their zones.
+        now.checked_sub((2 * days + 1) * 86_400)
+    }
+
     /// Returns its name in configuration.
     pub const fn name(self) -> &'static str {
         match self {

@@ -26,6 +26,8 @@ pub enum Flag {
     Unlisted = 8,
     /// The process died before it settled, so that it is charged at its estimate.
     Orphaned = 9,
+    /// Its configuration lists the tags that requests may have, so that totals tell their values apart.
+    TagsListed = 10,
 }
 
 /// A bit for each [`Flag`], at the place of its number.

@@ -289,10 +289,34 @@ mod tests {
         async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
             Ok(Vec::new())
         }
+
+        async fn tag_rollups(
+            &self,
+            _: &str,
+            _: &str,
+            _: Day,
+            _: Day,
+        ) -> Result<Vec<Rollup>, StoreError> {
+            Ok(Vec::new())
+        }
         async fn used(&self, _: &str, _: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
             Ok(Vec::new())
         }
         async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn most_used(
+            &self,
+            _: &str,
+            _: &Meter,
+            _: u64,
+            _: i64,
+        ) -> Result<Vec<(std::sync::Arc<str>, i64)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn forget_meters(&self, _: &str, _: u64) -> Result<(), StoreError> {
             Ok(())
         }
     }

@@ -1,11 +1,13 @@
 //! What an event adds to the totals of its day, and what was used by the hour, as events that are still kept tell it.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::paging::{PageError, Position, Wanted, page};
 use super::stored::StoredEvent;
 use super::{Attempt, Flag};
-use crate::bank::{Bank, Day, Rollup};
+use crate::bank::{Bank, Day, MOST_VALUES, Rollup};
 use crate::{NanoUsd, OTHER};
 
 /// More tokens than any answer has: what is beyond is no report, and no sum of as many requests overflows.
@@ -48,6 +50,23 @@ impl Rollup {
         self.cost = NanoUsd::saturating_sum([self.cost, attempt.cost]);
     }
 
+    /// Adds what another one comes to.
+    pub fn add_all(&mut self, more: &Rollup) {
+        for (sum, part) in [
+            (&mut self.requests, more.requests),
+            (&mut self.failed, more.failed),
+            (&mut self.orphaned, more.orphaned),
+            (&mut self.input, more.input),
+            (&mut self.cached_read, more.cached_read),
+            (&mut self.cache_write, more.cache_write),
+            (&mut self.output, more.output),
+            (&mut self.reasoning, more.reasoning),
+        ] {
+            *sum = sum.saturating_add(part);
+        }
+        self.cost = NanoUsd::saturating_sum([self.cost, more.cost]);
+    }
+
     /// One to which nothing was added yet.
     pub(crate) fn none(day: Day, access_key: &str, provider: &str, model: &str) -> Rollup {
         Rollup {
@@ -57,6 +76,29 @@ impl Rollup {
             model: model.into(),
             ..Rollup::default()
         }
+    }
+}
+
+/// Totals by day, tag and value; of each tag a day has [`MOST_VALUES`] values, and one for all that came after them.
+#[derive(Debug, Default)]
+pub struct ByTag(BTreeMap<(Day, Arc<str>), BTreeMap<Arc<str>, Rollup>>);
+
+impl ByTag {
+    /// Returns the total of a value, or of all that came too late to have one.
+    pub fn total(&mut self, day: Day, name: &str, value: &str) -> &mut Rollup {
+        let values = self.0.entry((day, name.into())).or_default();
+        let has_room = values.len() < MOST_VALUES || values.contains_key(value);
+        let value = if has_room { value } else { OTHER };
+        values.entry(value.into()).or_insert_with(|| Rollup {
+            day,
+            tag: format!("{name}={value}").into(),
+            ..Rollup::default()
+        })
+    }
+
+    /// Returns all of them, in their order.
+    pub fn rows(&self) -> impl Iterator<Item = &Rollup> {
+        self.0.values().flat_map(BTreeMap::values)
     }
 }
 

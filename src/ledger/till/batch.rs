@@ -5,7 +5,8 @@ use std::borrow::Borrow;
 use super::window;
 use crate::NanoUsd;
 use crate::bank::{Day, Rollup, content};
-use crate::events::{Event, UsageEvent, totals};
+use crate::events::totals::ByTag;
+use crate::events::{Event, Flag, UsageEvent, totals};
 
 /// What distinguishes a charge from others: as it is journalled, with when it was settled (Unix time, ms).
 pub(super) fn content_of<S: Borrow<str>, R>(event: &Event<S, R>, at_ms: u64) -> u64 {
@@ -21,6 +22,8 @@ pub(super) struct Totals {
     rollups: Vec<Rollup>,
     /// The one that was added to last: the next charge is likely to be alike.
     last: usize,
+    /// Those by tag, of attempts whose tags are listed.
+    tags: ByTag,
 }
 
 impl Totals {
@@ -33,15 +36,22 @@ impl Totals {
     /// in events alone: the house pays them, and they die with the process.
     pub(super) fn add(&mut self, event: &UsageEvent<'_>) {
         let attempt = &event.attempt;
-        if totals::counts(attempt) {
-            self.total(window::day(event.at_ms), event).add(attempt);
+        if !totals::counts(attempt) {
+            return;
+        }
+        let day = window::day(event.at_ms);
+        self.total(day, event).add(attempt);
+        if attempt.is(Flag::TagsListed) {
+            for (name, value) in attempt.tags() {
+                self.tags.total(day, name, value).add(attempt);
+            }
         }
     }
 
-    /// The totals and their sum.
-    pub(super) fn finish(self) -> (Vec<Rollup>, NanoUsd) {
+    /// The totals, those by tag, and what was spent.
+    pub(super) fn finish(self) -> (Vec<Rollup>, Vec<Rollup>, NanoUsd) {
         let spent = NanoUsd::saturating_sum(self.rollups.iter().map(|rollup| rollup.cost));
-        (self.rollups, spent)
+        (self.rollups, self.tags.rows().cloned().collect(), spent)
     }
 
     fn total(&mut self, day: Day, event: &UsageEvent<'_>) -> &mut Rollup {

@@ -411,7 +411,8 @@ impl Drop for Hold {
         if self.named {
             orphan.request.account = HOUSE;
             self.till.charge(&orphan);
-            return self.close(&[], wall);
+            self.close(&[], wall);
+            return;
         }
         self.close(&[orphan], wall);
     }

@@ -241,7 +241,7 @@ impl Made<'_> {
             totals.add(&event);
             events.push(&event);
         }
-        let (rollups, spent) = totals.finish();
+        let (rollups, tags, spent) = totals.finish();
         Exchange {
             account: self.account.clone(),
             holder: self.holder,
@@ -257,6 +257,7 @@ impl Made<'_> {
             close,
             meters: meters(self.charges),
             rollups,
+            tags,
             events: events.finish(),
         }
     }

@@ -35,7 +35,8 @@ pub(super) fn made<'a>(
             settled.is_some_and(|settled| settled.estimated),
         )
         .with(Flag::Managed, key.kind == KeyKind::Managed)
-        .with(Flag::Unlisted, model.is_none());
+        .with(Flag::Unlisted, model.is_none())
+        .with(Flag::TagsListed, about.tags_listed);
     UsageEvent {
         at_ms: clock::wall_ms(),
         request: Request {

@@ -276,6 +276,88 @@ pub async fn are_told_apart<S: Store>(mut case: Case<S>) {
     case.balances().await;
 }
 
+pub async fn of_tags_are_ranked_and_forgotten<S: Store>(mut case: Case<S>) {
+    const DAY: u64 = 86_400;
+    let began = MINUTE / DAY * DAY;
+    let berlin = Period::new(Per::Day, "Europe/Berlin".parse().unwrap(), Weekday::Monday);
+    let (daily, for_good) = (Measure::budget(Per::Day), Measure::budget(Per::Total));
+    let part = |subject: &str, measure, window, used| MeterExchange {
+        meter: Meter {
+            subject: subject.into(),
+            measure,
+        },
+        window,
+        used,
+        ..need(0)
+    };
+    let mut teller = Teller::new("a", 1);
+    let message = Exchange {
+        close: true,
+        meters: vec![
+            part("tag:web:customer=1", daily, began, 5),
+            part("tag:web:customer=2/x", daily, began, 9),
+            part("tag:web:customer=3", daily, began, 4),
+            part("tag:web:customer=4", daily, began - DAY, 9),
+            part("tag:web:customer=5", Measure::Budget(berlin), began, 9),
+            part("tag:web:customers=6", daily, began, 9),
+            part("tag:*:customer=7", daily, began, 9),
+            part("tag:web:customer=8", for_good, 0, 9),
+            part("budget:team", daily, began, 9),
+        ],
+        ..teller.next()
+    };
+    case.tell(&message).await;
+    let budget = |subject: &str| Meter {
+        subject: subject.into(),
+        measure: daily,
+    };
+    let most = async |case: &Case<S>, subject: &str, window: u64| {
+        let used = case
+            .bank()
+            .most_used("a", &budget(subject), window, 5)
+            .await;
+        let used = used.unwrap();
+        let told = used
+            .iter()
+            .map(|(subject, used)| (subject.to_string(), *used));
+        told.collect::<Vec<_>>()
+    };
+    let own = |subject: &str, used| (subject.to_owned(), used);
+    let ranked = [own("tag:web:customer=2/x", 9), own("tag:web:customer=1", 5)];
+    assert_eq!(most(&case, "tag:web:customer=", began).await, ranked);
+    assert_eq!(most(&case, "tag:*:customer=", began).await.len(), 1);
+    case.bank()
+        .forget_meters("a", began + 2 * DAY)
+        .await
+        .unwrap();
+    assert_eq!(
+        most(&case, "tag:web:customer=", began).await,
+        ranked,
+        "it may be told late"
+    );
+    case.bank()
+        .forget_meters("a", began + 3 * DAY + 1)
+        .await
+        .unwrap();
+    case.reopen().await;
+    assert_eq!(most(&case, "tag:web:customer=", began).await, []);
+    let kept = ["tag:web:customer=8", "budget:team"].map(|subject| Meter {
+        measure: if subject == "budget:team" {
+            daily
+        } else {
+            for_good
+        },
+        ..budget(subject)
+    });
+    let kept = case.bank().used("a", &kept).await.unwrap();
+    assert_eq!(
+        kept,
+        [(0, 9), (began, 9)],
+        "what does not end, and what is no tag's"
+    );
+    case.balances().await;
+}
+
 pub async fn concurrent_borrowers_stay_within_the_limit<S: Store>(case: Case<S>) {
     const LIMIT: i64 = 100;
     const TASKS: u64 = 8;

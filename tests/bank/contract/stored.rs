@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{Books, Day, Events, Exchange, Rollup};
+use tollgate_ledger::bank::{Books, Day, Events, Exchange, MOST_VALUES, Rollup};
 
 use super::{Case, Store, Teller, rollup};
 
@@ -85,6 +85,66 @@ pub async fn rollups_add_up<S: Store>(mut case: Case<S>) {
     let books = case.books("a").await;
     assert_eq!(books.rolled_up, NanoUsd(3 * (most + 20)));
     assert_eq!(books.spent, books.rolled_up);
+    case.balances().await;
+}
+
+/// A total by tag, of one request.
+fn tagged(day: u32, tag: &str, nanos: i64) -> Rollup {
+    Rollup {
+        access_key: "".into(),
+        provider: "".into(),
+        model: "".into(),
+        tag: tag.into(),
+        ..rollup(day, "", nanos)
+    }
+}
+
+pub async fn totals_by_tag_are_bounded<S: Store>(mut case: Case<S>) {
+    let mut teller = Teller::new("a", 1);
+    let mut told = async |case: &Case<S>, rollups: Vec<Rollup>, tags: Vec<Rollup>| {
+        let message = Exchange {
+            tags,
+            ..carrying(teller.next(), rollups)
+        };
+        for _ in 0..2 {
+            case.tell(&message).await;
+        }
+    };
+    let many = (0..MOST_VALUES).map(|n| tagged(20_000, &format!("customer={n}"), 1));
+    let others = ["team=x", "customer.id=1", "customers=1"].map(|tag| tagged(20_000, tag, 5));
+    let first = many
+        .chain(others)
+        .chain([tagged(20_001, "customer=new", 7)]);
+    told(&case, vec![rollup(20_000, "m", 9)], first.collect()).await;
+    case.reopen().await;
+    let late = ["customer=7", "customer=new", "customer=newer"].map(|tag| tagged(20_000, tag, 2));
+    told(&case, Vec::new(), late.to_vec()).await;
+    let totals = async |name: &str, from: u32, to: u32| {
+        let rows = case.bank().tag_rollups("a", name, Day(from), Day(to)).await;
+        let mut rows = rows.unwrap();
+        rows.sort_by(|one, other| (one.day, &one.tag).cmp(&(other.day, &other.tag)));
+        rows
+    };
+    let rows = totals("customer", 20_000, 20_000).await;
+    assert_eq!(rows.len(), MOST_VALUES + 1);
+    let of = |tag: &str| rows.iter().find(|row| &*row.tag == tag).unwrap();
+    assert_eq!(of("customer=8"), &tagged(20_000, "customer=8", 1));
+    let known = of("customer=7");
+    assert_eq!((known.requests, known.cost), (2, NanoUsd(3)));
+    let rest = of("customer=other");
+    assert_eq!((rest.requests, rest.cost), (2, NanoUsd(4)), "of two values");
+    assert_eq!(
+        totals("team", 0, u32::MAX).await,
+        [tagged(20_000, "team=x", 5)]
+    );
+    let next = totals("customer", 20_001, 20_002).await;
+    assert_eq!(next, [tagged(20_001, "customer=new", 7)]);
+    assert_eq!(totals("custom", 0, u32::MAX).await, []);
+    assert_eq!(
+        case.books("a").await.rolled_up,
+        NanoUsd(9),
+        "tags count apart"
+    );
     case.balances().await;
 }
 

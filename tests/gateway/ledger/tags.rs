@@ -73,6 +73,8 @@ async fn each_value_of_a_tag_has_its_budget_and_its_usage() {
         Some(&*cost),
         "nothing of it has left before"
     );
+    let left = NanoUsd(30_000 - COST.0).to_string().replacen('$', "", 1);
+    assert_eq!(other.header("x-tollgate-budget-remaining"), Some(&*left));
     let seen = fake.seen();
     assert!(
         seen.iter()
@@ -81,15 +83,16 @@ async fn each_value_of_a_tag_has_its_budget_and_its_usage() {
 
     books(&gateway, NanoUsd((served + 1) * COST.0)).await;
     let path = "/usage?startTime=2020-01-01T00:00:00Z&extended=true&tag=";
-    let events = async |tag: &str| {
-        let request = Request::get(&format!("{path}{tag}"))
+    let api = async |path: &str| {
+        let request = Request::get(path)
             .without("authorization")
             .header("authorization", &format!("Bearer {ROOT}"));
         let mut client = Client::connect(Version::H1, gateway.admin).await;
-        client.ask(&request).await.json()["aiGatewayUsage"]
-            .as_array()
-            .unwrap()
-            .clone()
+        client.ask(&request).await.json()
+    };
+    let events = async |tag: &str| {
+        let answer = api(&format!("{path}{tag}")).await;
+        answer["aiGatewayUsage"].as_array().unwrap().clone()
     };
     let of_feature = events("feature%3Dsearch").await;
     assert_eq!(of_feature.len(), usize::try_from(served).unwrap());
@@ -99,4 +102,62 @@ async fn each_value_of_a_tag_has_its_budget_and_its_usage() {
         "{of_feature:?}"
     );
     assert_eq!(events("customer%3D42").await.len(), 1);
+    let by = async |tag: &str| {
+        let path = "/usage/overview?startTime=2020-01-01T00:00:00Z&groupBy=tag:";
+        let answer = api(&format!("{path}{tag}")).await;
+        let buckets = answer["buckets"].as_array().unwrap().clone();
+        let each = buckets.iter().map(|one| {
+            let key = one["groupKey"].as_str().unwrap().to_owned();
+            (key, one["requests"].as_i64().unwrap())
+        });
+        each.collect::<Vec<_>>()
+    };
+    let customers = [("41/a@b".to_owned(), served), ("42".to_owned(), 1)];
+    assert_eq!(by("customer").await, customers);
+    let features = [(String::new(), 1), ("search".to_owned(), served)];
+    assert_eq!(by("feature").await, features, "one had none");
+}
+
+#[tokio::test]
+async fn each_session_has_its_budget_by_what_tells_it() {
+    let fake = Fake::good(Wire::H1, "hello").await;
+    let budget = json!({"usd": 0.00002, "per": "day"});
+    let web = json!({"id": "web", "limits": {"tags": {"session": budget}}});
+    let gateway = Gateway::builder()
+        .fake("f", &fake)
+        .config(money(10_000_000_000))
+        .config(json!({
+            "configurations": [web],
+            "access_keys": [access_key("web", &json!({"configuration": "web"}))],
+        }))
+        .start()
+        .await;
+    let ask_in = async |name: &str, session: &str| {
+        let body =
+            json!({"model": "m", "max_tokens": 3, "messages": [{"role": "user", "content": "hi"}]});
+        let request = Request::post("/v1/chat/completions", body.to_string());
+        ask(&gateway, &from("web", request.header(name, session))).await
+    };
+    let refusal = loop {
+        let answer = ask_in("x-claude-code-session-id", "one").await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        assert!(answer.header("x-tollgate-budget-remaining").is_some());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(refusal.status(), 429, "{}", refusal.text());
+    assert!(refusal.text().contains("session=one"), "{}", refusal.text());
+    let named = ask_in("x-tollgate-session", "another one, of 2").await;
+    assert_eq!(
+        named.status(),
+        200,
+        "no tag has that value: {}",
+        named.text()
+    );
+    assert_eq!(
+        ask_in("x-test-nothing", "x").await.status(),
+        200,
+        "by what it begins with"
+    );
 }

@@ -1,9 +1,10 @@
 //! Usage by day, or by the hour.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::credits::bank_error;
@@ -19,6 +20,7 @@ use tollgate_ledger::bank::{Day, Rollup};
 use tollgate_ledger::cost::cache_savings;
 use tollgate_ledger::events::dollars;
 use tollgate_ledger::events::totals::{Hours, by_hour};
+use tollgate_wire::tags::{LONGEST_NAME, is_name};
 
 const DAY_MS: u64 = 86_400_000;
 /// Nanoseconds.
@@ -37,7 +39,9 @@ pub(super) fn operations() -> Vec<Operation> {
                  Days are kept for ever, also when their events are gone. With `interval=hour`, the same by the hour, of 48 \
                  hours at most, as the events tell it: if there are more than 50,000, only the last hours are told, and \
                  `toldFrom` says from when. With `interval=total`, one bucket each for the whole window. What was used more than a \
-                 day ago is told as it was known up to a minute ago.",
+                 day ago is told as it was known up to a minute ago. By the values of a tag, days and all of the window \
+                 are told, of the tags that configurations list: 1,000 values a day, then `other`; what had no such tag \
+                 is in buckets without a key.",
             )
             .needs(Needs::Usage)
             .errors(&[Code::NotImplemented])
@@ -59,14 +63,15 @@ struct AIGatewayUsageOverview {
     told_from: Option<String>,
 }
 
-/// One day, or hour, of one provider or access key.
+/// One day, or hour, of one provider, access key, model or value of a tag.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct AIGatewayUsageOverviewBucket {
     /// Start of the UTC day, or hour; with `interval=total` of the first day.
     #[schemars(extend("format" = "date-time"))]
     bucket_start: String,
-    /// Provider ID, access key ID or `provider:model`, depending on groupBy.
+    /// Provider ID, access key ID, `provider:model` or the value of a tag, depending on groupBy. Empty for what had no such
+    /// tag.
     group_key: String,
     /// Cost in US dollars as a decimal string, summed over all attempts.
     cost: String,
@@ -92,7 +97,8 @@ struct Tokens {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<u64>,
     /// What tokens read from providers' caches saved, less what those written to them cost more, in US dollars as a decimal
-    /// string: at the standard prices of each day, of the models whose prices are known. Only with `extended`.
+    /// string: at the standard prices of each day, of the models whose prices are known. Only with `extended`, and not by
+    /// the values of a tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_savings: Option<String>,
 }
@@ -119,7 +125,7 @@ struct OverviewQuery {
     /// End of the window as an RFC3339 timestamp. Defaults to now.
     #[schemars(extend("format" = "date-time"))]
     end_time: Option<String>,
-    /// Dimension to break the series down by. Defaults to provider.
+    /// Dimension to break the series down by; a tag by its name, as in `tag:customer`. Defaults to provider.
     group_by: Option<GroupBy>,
     /// How long a bucket is; `total` is all of the window. Defaults to day.
     interval: Option<Interval>,
@@ -127,14 +133,63 @@ struct OverviewQuery {
     extended: Option<bool>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
 enum GroupBy {
     #[default]
     Provider,
     AccessKey,
     Model,
+    /// The values of the tag with this name.
+    Tag(String),
+}
+
+/// What the name of a tag has in front.
+const OF_TAG: &str = "tag:";
+
+impl TryFrom<String> for GroupBy {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<GroupBy, Self::Error> {
+        match (&*text, text.strip_prefix(OF_TAG)) {
+            ("provider", _) => Ok(GroupBy::Provider),
+            ("accessKey", _) => Ok(GroupBy::AccessKey),
+            ("model", _) => Ok(GroupBy::Model),
+            (_, Some(name)) if is_name(name) => Ok(GroupBy::Tag(name.to_owned())),
+            _ => Err("not one of provider, accessKey, model and tag:<name>"),
+        }
+    }
+}
+
+impl GroupBy {
+    /// Returns the name of the tag by whose values it is.
+    fn tag(&self) -> Option<&str> {
+        match self {
+            GroupBy::Tag(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl JsonSchema for GroupBy {
+    fn schema_name() -> Cow<'static, str> {
+        "GroupBy".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "anyOf": [
+                {"enum": ["provider", "accessKey", "model"]},
+                {"pattern": format!("^{OF_TAG}[a-z0-9_.-]{{1,{LONGEST_NAME}}}$")},
+            ],
+            "patternErrorMessage": "must be one of provider, accessKey, model, or a tag as in tag:customer",
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -170,12 +225,22 @@ impl Total {
         self.saved = NanoUsd(self.saved.0.saturating_add(saved.0));
     }
 
-    fn tokens(&self) -> Tokens {
+    /// Leaves what is not a part, as far as there is any.
+    fn subtract(&mut self, part: &Total) {
+        self.cost = (self.cost - part.cost).or_zero();
+        self.requests = self.requests.saturating_sub(part.requests);
+        self.errors = self.errors.saturating_sub(part.errors);
+        self.input = self.input.saturating_sub(part.input);
+        self.cached_read = self.cached_read.saturating_sub(part.cached_read);
+        self.output = self.output.saturating_sub(part.output);
+    }
+
+    fn tokens(&self, saved: bool) -> Tokens {
         Tokens {
             input_tokens: Some(self.input),
             cache_read_tokens: Some(self.cached_read),
             output_tokens: Some(self.output),
-            cache_savings: Some(dollars(self.saved.0)),
+            cache_savings: saved.then(|| dollars(self.saved.0)),
         }
     }
 }
@@ -186,23 +251,34 @@ async fn overview(
 ) -> Result<AIGatewayUsageOverview, ApiError> {
     let bank = context.ledger()?;
     let (start, end) = window(&query.start_time, query.end_time.as_deref())?;
+    let interval = query.interval.unwrap_or_default();
     let by = query.group_by.unwrap_or_default();
+    let tag = by.tag().map(str::to_owned);
+    if tag.is_some() && interval == Interval::Hour {
+        let why = "must be day or total where groupBy is a tag: values are added up by day";
+        return Err(ApiError::invalid("interval", why));
+    }
     let extended = query.extended == Some(true);
     let catalog = extended.then(|| context.state.catalog());
     let mut sums = Sums::new(by, catalog.as_deref());
-    let interval = query.interval.unwrap_or_default();
     let told_from = match interval {
         Interval::Day | Interval::Total => {
             let (first, last) = whole_days(start, end);
+            let begun = |day: Day| match interval {
+                Interval::Total => u64::from(first.0) * DAY_MS,
+                _ => u64::from(day.0) * DAY_MS,
+            };
             if let Some(last) = last {
                 let daily = context.state.daily();
                 let days = daily.read(&*bank, &context.account, (first, last)).await;
                 for rollup in days.map_err(bank_error)?.iter() {
-                    let begun = match interval {
-                        Interval::Total => first,
-                        _ => rollup.day,
-                    };
-                    sums.add(u64::from(begun.0) * DAY_MS, rollup);
+                    sums.add(begun(rollup.day), rollup);
+                }
+                if let Some(name) = &tag {
+                    let parts = bank.tag_rollups(&context.account, name, first, last).await;
+                    for part in parts.map_err(bank_error)? {
+                        sums.divide(begun(part.day), &part);
+                    }
                 }
             }
             None
@@ -220,6 +296,9 @@ async fn overview(
             from_ms
         }
     };
+    let Sums {
+        by, buckets, total, ..
+    } = sums.divided();
     let bucket = |((begun, [group, model]), total): (Group, Total)| AIGatewayUsageOverviewBucket {
         bucket_start: time(begun),
         group_key: match by {
@@ -229,9 +308,8 @@ async fn overview(
         cost: dollars(total.cost.0),
         requests: total.requests,
         errors: total.errors,
-        tokens: extended.then(|| total.tokens()),
+        tokens: extended.then(|| total.tokens(by.tag().is_none())),
     };
-    let Sums { buckets, total, .. } = sums;
     Ok(AIGatewayUsageOverview {
         uri: context.here(),
         buckets: buckets.into_iter().map(bucket).collect(),
@@ -239,13 +317,14 @@ async fn overview(
             cost: dollars(total.cost.0),
             requests: total.requests,
             errors: total.errors,
-            tokens: extended.then(|| total.tokens()),
+            tokens: extended.then(|| total.tokens(true)),
         },
         told_from: told_from.map(time),
     })
 }
 
-/// When a bucket begins (Unix time, ms), and what it is of: a provider or an access key, or a provider and a model.
+/// When a bucket begins (Unix time, ms), and what it is of: a provider, an access key or the value of a tag, or a provider and a
+/// model.
 type Group = (u64, [Arc<str>; 2]);
 
 /// What is added up.
@@ -271,16 +350,41 @@ impl<'a> Sums<'a> {
 
     /// Adds what was used, to the bucket that begins at this time.
     fn add(&mut self, begun: u64, rollup: &Rollup) {
-        let group = match self.by {
+        let group = match &self.by {
             GroupBy::Provider => [&rollup.provider, &self.none],
             GroupBy::AccessKey => [&rollup.access_key, &self.none],
             GroupBy::Model => [&rollup.provider, &rollup.model],
+            GroupBy::Tag(_) => [&self.none, &self.none],
         };
         let saved = self.catalog.map(|catalog| saved(catalog, rollup));
         let saved = saved.unwrap_or_default();
         self.total.add(rollup, saved);
         let bucket = self.buckets.entry((begun, group.map(Arc::clone)));
         bucket.or_default().add(rollup, saved);
+    }
+
+    /// Divides the bucket that begins at this time: so much of it has a value of the tag.
+    fn divide(&mut self, begun: u64, part: &Rollup) {
+        let value = part.tag.split_once('=').map_or("", |(_, value)| value);
+        let of = |value: Arc<str>| (begun, [value, self.none.clone()]);
+        let (rest, own) = (of(self.none.clone()), of(value.into()));
+        let mut used = Total::default();
+        used.add(part, NanoUsd::ZERO);
+        if let Some(rest) = self.buckets.get_mut(&rest) {
+            rest.subtract(&used);
+        }
+        let bucket = self.buckets.entry(own).or_default();
+        bucket.add(part, NanoUsd::ZERO);
+    }
+
+    /// Leaves out what had no such tag, where that is nothing.
+    fn divided(mut self) -> Sums<'a> {
+        if self.by.tag().is_some() {
+            self.buckets.retain(|(_, [value, _]), total| {
+                !value.is_empty() || total.requests > 0 || total.cost > NanoUsd::ZERO
+            });
+        }
+        self
     }
 }
 

@@ -1,6 +1,6 @@
-//! What was used, by provider, model or access key, in all or by day; and as files.
+//! What was used, by provider, model, access key or the values of a tag, in all or by day; and as files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use axum::http::{HeaderValue, header};
@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::api::Fault;
-use super::format::{count, list, number, short, text, usd};
+use super::format::{count, list, number, short, text, texts, usd};
 use super::forms::Form;
 use super::overview::date;
 use super::sum::Sum;
@@ -29,6 +29,9 @@ const BY: [(&str, &str); 3] = [
     ("model", "Model"),
     ("accessKey", "Access key"),
 ];
+
+/// What the name of a tag has in front.
+const TAG: &str = "tag:";
 
 pub(super) async fn show(visit: &Visit) -> Answered {
     let today = clock::wall_ms() / 86_400_000;
@@ -57,7 +60,12 @@ pub(super) async fn show(visit: &Visit) -> Answered {
         Err(fault) => (Value::Null, Some(at_fields(fault.of_form()?))),
     };
     let names = super::keys::names(visit).await;
-    let called = |key: &str| names.get(key).map_or(key.to_owned(), String::clone);
+    let called = |key: &str| match (key, by.strip_prefix(TAG)) {
+        ("", Some(tag)) => format!("without {tag}"),
+        (value, Some(_)) => value.to_owned(),
+        (key, None) => names.get(key).map_or(key.to_owned(), String::clone),
+    };
+    let choices = choices(visit, by).await?;
     if fault.is_none()
         && let Some(file) = file(
             visit.asked("download"),
@@ -69,11 +77,26 @@ pub(super) async fn show(visit: &Visit) -> Answered {
         return Ok(Answer::Other(file));
     }
     let main = html! {
-        (filters(visit, &begin, fault.as_ref()))
+        (filters(visit, &begin, fault.as_ref(), &choices))
         @if fault.is_none() { (shown(visit, by, &usage, &called)) }
     };
     let status = fault.map_or(axum::http::StatusCode::OK, |fault| fault.status);
     Ok(view::with_status(visit, status, "Usage", main).await)
+}
+
+/// What there is to add up by: tags that configurations list, too. The API's list may not reach to all of those.
+async fn choices(visit: &Visit, asked: &str) -> Result<Vec<(String, String)>, Fault> {
+    let answer = visit.own("/access-key-configurations", &[]).await?;
+    let all = list(&answer, "aiGatewayAccessKeyConfigurations").iter();
+    let mut tags: BTreeSet<&str> = all
+        .flat_map(|one| texts(&one["access"]["tags"], "allow"))
+        .collect();
+    tags.extend(asked.strip_prefix(TAG));
+    let fixed = BY.map(|(name, word)| (name.to_owned(), word.to_owned()));
+    let tags = tags
+        .iter()
+        .map(|tag| (format!("{TAG}{tag}"), format!("Tag {tag}")));
+    Ok(fixed.into_iter().chain(tags).collect())
 }
 
 /// The fault with the API's parameters called as the form's fields are.
@@ -92,7 +115,16 @@ fn at_fields(mut fault: Fault) -> Fault {
     fault
 }
 
-fn filters(visit: &Visit, begin: &[(&str, String)], fault: Option<&Fault>) -> Markup {
+fn filters(
+    visit: &Visit,
+    begin: &[(&str, String)],
+    fault: Option<&Fault>,
+    choices: &[(String, String)],
+) -> Markup {
+    let choices: Vec<(&str, &str)> = choices
+        .iter()
+        .map(|(name, word)| (&**name, &**word))
+        .collect();
     let form = Form::asked(visit, fault, begin);
     html! {
         (form.others(&FIELDS))
@@ -100,7 +132,7 @@ fn filters(visit: &Visit, begin: &[(&str, String)], fault: Option<&Fault>) -> Ma
             @if let Some(account) = visit.account() { input type="hidden" name="account" value=(account); }
             (form.line("from", "From (day, UTC)", "", true))
             (form.line("to", "To (day, UTC)", "", true))
-            (form.choice("by", "By", "", &BY))
+            (form.choice("by", "By", "", &choices))
             (form.choice("each", "And by", "", &[("", "Nothing more"), ("day", "Day")]))
             div.buttons { button.primary type="submit" { "Show" } }
         }
@@ -133,10 +165,13 @@ fn shown(visit: &Visit, by: &str, usage: &Value, called: &dyn Fn(&str) -> String
         true => rows.reverse(),
         false => rows.sort_by_key(|(_, sum)| std::cmp::Reverse((sum.cost, sum.requests))),
     }
-    let word = BY
-        .iter()
-        .find(|(name, _)| *name == by)
-        .map_or("", |(_, word)| word);
+    let word = match by.strip_prefix(TAG) {
+        Some(tag) => tag,
+        None => BY
+            .iter()
+            .find(|(name, _)| *name == by)
+            .map_or("", |(_, word)| word),
+    };
     let mut columns = vec![
         (word, ""),
         ("Requests", "n"),

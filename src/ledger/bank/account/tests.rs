@@ -27,6 +27,7 @@ fn message(replica: u64, number: u64) -> Exchange {
         close: false,
         meters: Vec::new(),
         rollups: Vec::new(),
+        tags: Vec::new(),
         events: None,
     }
 }

@@ -77,6 +77,7 @@ fn message(meters: usize) -> Exchange {
         close: false,
         meters: vec![meter; meters],
         rollups: Vec::new(),
+        tags: Vec::new(),
         events: None,
     }
 }

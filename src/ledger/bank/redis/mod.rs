@@ -11,6 +11,7 @@ pub(crate) mod fuzz;
 mod scripts;
 mod wire;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,10 +23,9 @@ use parking_lot::Mutex;
 use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, Redis, read};
 
-use self::scripts::{EVENTS, MEET, ROLLUPS};
+use self::scripts::{EVENTS, FORGET, MEET, ROLLUPS};
+use super::{Bank, Books, Day, Events, Exchange, MOST_USED, Meter, NewGrant, Reply, Rollup, TAG};
 use crate::NanoUsd;
-
-use super::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
 
 /// How many accounts are introduced with one command.
 const INTRODUCED: usize = 1000;
@@ -38,6 +38,9 @@ const COSTS: usize = 1_000;
 
 /// How many limits are asked for with one command.
 const METERS: usize = 500;
+
+/// How many fields of limits are looked at with one command.
+const SCANNED: usize = 1_000;
 
 /// How many batches of events are looked at with the first call, and at most with a later one.
 const BATCHES: (usize, usize) = (16, 512);
@@ -143,6 +146,57 @@ impl RedisBank {
             }
         });
     }
+
+    /// The meters whose subjects begin so, and when their windows began (Unix time, s). Redis is asked for some at a time.
+    async fn meters(
+        &self,
+        account: &str,
+        subject: &str,
+    ) -> Result<BTreeMap<Meter, u64>, StoreError> {
+        self.meet(&[], self.redis.deadline()).await?;
+        let key = self.redis.keys.of(account, "meters");
+        let (mut found, mut cursor) = (BTreeMap::new(), "0".to_owned());
+        loop {
+            let mut question = redis::cmd("HSCAN");
+            question.arg(&key).arg(&cursor);
+            question.arg("MATCH").arg(wire::beginning(subject));
+            question.arg("COUNT").arg(SCANNED);
+            let answer = self.redis.send(&key, &question, self.redis.deadline());
+            let (next, fields): (String, Vec<String>) = read(answer.await?)?;
+            found.extend(fields.chunks(2).filter_map(wire::window));
+            if next == "0" {
+                return Ok(found);
+            }
+            cursor = next;
+        }
+    }
+
+    /// Daily totals of one kind, which has these keys; both days are included.
+    async fn rolled_up(
+        &self,
+        account: &str,
+        keys: [&str; 3],
+        (from, to): (Day, Day),
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let deadline = self.redis.deadline();
+        self.meet(&[], deadline).await?;
+        let names = keys.map(|name| self.redis.keys.of(account, name));
+        let (mut rows, mut offset) = (BTreeMap::new(), 0);
+        loop {
+            let call = Call::new(&ROLLUPS, names.to_vec()).with(from.0).with(to.0);
+            let call = call.with(offset).with(ROWS);
+            // Others wait for a page, not for all of them; so each has a deadline of its own.
+            let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
+            let page = wire::read_rollups(answer)?;
+            let last = page.len() < ROWS;
+            // Rows that come in between make pages overlap.
+            rows.extend(page.into_iter().map(|row| (wire::place(&row), row)));
+            if last {
+                return wire::totals(rows);
+            }
+            offset += ROWS;
+        }
+    }
 }
 
 #[async_trait]
@@ -209,24 +263,19 @@ impl Bank for RedisBank {
     }
 
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
-        let deadline = self.redis.deadline();
-        self.meet(&[], deadline).await?;
-        let names = ["rollups", "days", "costs"].map(|name| self.redis.keys.of(account, name));
-        let (mut rows, mut offset) = (BTreeMap::new(), 0);
-        loop {
-            let call = Call::new(&ROLLUPS, names.to_vec()).with(from.0).with(to.0);
-            let call = call.with(offset).with(ROWS);
-            // Others wait for a page, not for all of them; so each has a deadline of its own.
-            let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
-            let page = wire::read_rollups(answer)?;
-            let last = page.len() < ROWS;
-            // Rows that come in between make pages overlap.
-            rows.extend(page.into_iter().map(|row| (wire::place(&row), row)));
-            if last {
-                return wire::totals(rows);
-            }
-            offset += ROWS;
-        }
+        self.rolled_up(account, wire::ROLLUP_KEYS, (from, to)).await
+    }
+
+    async fn tag_rollups(
+        &self,
+        account: &str,
+        name: &str,
+        from: Day,
+        to: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let mut rows = self.rolled_up(account, wire::TAG_KEYS, (from, to)).await?;
+        rows.retain(|row| row.tag.split_once('=').is_some_and(|(own, _)| own == name));
+        Ok(rows)
     }
 
     async fn recounted(&self, account: &str) -> Result<NanoUsd, StoreError> {
@@ -264,6 +313,48 @@ impl Bank for RedisBank {
             found.extend(wire::read_used(answer, some.len())?);
         }
         Ok(found)
+    }
+
+    async fn most_used(
+        &self,
+        account: &str,
+        budget: &Meter,
+        window: u64,
+        least: i64,
+    ) -> Result<Vec<(Arc<str>, i64)>, StoreError> {
+        let meters = self.meters(account, &budget.subject).await?;
+        let meters: Vec<Meter> = meters
+            .into_iter()
+            .filter(|(meter, begun)| meter.measure == budget.measure && *begun == window)
+            .map(|(meter, _)| meter)
+            .collect();
+        let used = self.used(account, &meters).await?;
+        let each = meters.into_iter().zip(used);
+        let mut each: Vec<(Arc<str>, i64)> = each
+            .filter(|(_, (begun, used))| *begun == window && *used >= least)
+            .map(|(meter, (_, used))| (meter.subject, used))
+            .collect();
+        each.sort_by_key(|(_, used)| Reverse(*used));
+        each.truncate(MOST_USED);
+        Ok(each)
+    }
+
+    async fn forget_meters(&self, account: &str, now: u64) -> Result<(), StoreError> {
+        let all = self.meters(account, TAG).await?;
+        let over: Vec<(Meter, u64)> = all
+            .into_iter()
+            .filter(|(meter, window)| meter.is_over(*window, now))
+            .collect();
+        let key = self.redis.keys.of(account, "meters");
+        for some in over.chunks(ROWS) {
+            let mut call = Call::new(&FORGET, vec![key.clone()]);
+            for (meter, window) in some {
+                call.push(meter.to_string());
+                call.push(*window);
+            }
+            self.redis.call(&call, self.redis.deadline()).await?;
+        }
+        Ok(())
     }
 
     async fn events(

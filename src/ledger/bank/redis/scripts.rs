@@ -3,11 +3,12 @@
 const ACCOUNT: &str = include_str!("lua/account.lua");
 
 tollgate_store::scripts! {
-    EXCHANGE = "tollgate:exchange:4", ACCOUNT, include_str!("lua/exchange.lua");
+    EXCHANGE = "tollgate:exchange:5", ACCOUNT, include_str!("lua/exchange.lua");
     GRANT = "tollgate:grant:3", ACCOUNT, include_str!("lua/grant.lua");
     BOOKS = "tollgate:books:3", ACCOUNT, include_str!("lua/books.lua");
     ROLLUPS = "tollgate:rollups:3", include_str!("lua/rollups.lua");
     EVENTS = "tollgate:events:1", include_str!("lua/events.lua");
+    FORGET = "tollgate:forget:1", include_str!("lua/forget.lua");
     MEET = "tollgate:meet:1", include_str!("lua/meet.lua");
 }
 
@@ -17,6 +18,7 @@ mod tests {
 
     use super::super::super::account::{LONGEST, RECALL, REMEMBERED, SHARE};
     use super::*;
+    use crate::bank::MOST_VALUES;
 
     #[test]
     fn constants_are_those_of_the_reference() {
@@ -29,6 +31,8 @@ mod tests {
                 "{name}"
             );
         }
+        let values = format!("local VALUES = {MOST_VALUES}\n");
+        assert!(include_str!("lua/exchange.lua").contains(&values));
         let said = [REMEMBERED, LONGEST, SLACK].map(|value| value.as_secs());
         assert_eq!(
             said,

@@ -10,10 +10,17 @@ use tollgate_store::redis::{Call, EXACT, Keys, read, strange};
 use tollgate_store::{Moment, StoreError};
 
 use super::scripts::{BOOKS, EXCHANGE, GRANT};
-use crate::NanoUsd;
 use crate::bank::{
-    Allotment, Books, Day, Events, Exchange, Grant, Mark, MeterReply, NewGrant, Reply, Rollup,
+    Allotment, Books, Day, Events, Exchange, Grant, Mark, Meter, MeterReply, NewGrant, Reply,
+    Rollup,
 };
+use crate::{NanoUsd, OTHER};
+
+/// Where costs, rows and days of daily totals are.
+pub(super) const ROLLUP_KEYS: [&str; 3] = ["costs", "rollups", "days"];
+
+/// The same of those by tag.
+pub(super) const TAG_KEYS: [&str; 3] = ["tag_costs", "tag_rollups", "tag_days"];
 
 /// The call of `exchange.lua`.
 ///
@@ -23,9 +30,13 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
     message.check()?;
     let account = &*message.account;
     let mut names = account_keys(keys, account);
-    if !message.rollups.is_empty() || message.events.is_some() {
-        let more = ["costs", "rollups", "days", "events"];
+    let totals = !message.rollups.is_empty() || !message.tags.is_empty();
+    if totals || message.events.is_some() {
+        let more = ROLLUP_KEYS.into_iter().chain(["events"]);
         names.extend(more.map(|name| keys.of(account, name)));
+    }
+    if !message.tags.is_empty() {
+        names.extend(TAG_KEYS.map(|name| keys.of(account, name)));
     }
     let mut call = Call::new(&EXCHANGE, names);
     call.push(message.holder.to_string());
@@ -56,10 +67,16 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
     for row in &message.rollups {
         call.push(row.day.0);
         call.push(name(row));
-        for counter in counters(row) {
-            call.push(counter.min(i64::MAX.unsigned_abs()));
-        }
-        call.push(row.cost.0);
+        count(&mut call, row);
+    }
+    call.push(message.tags.len());
+    for row in &message.tags {
+        let (tag, _) = row.tag.split_once('=').unwrap_or((&row.tag, ""));
+        call.push(row.day.0);
+        call.push(name_of_tag(row.day, &row.tag));
+        call.push(format!("values:{}:{tag}", row.day.0));
+        call.push(name_of_tag(row.day, &format!("{tag}={OTHER}")));
+        count(&mut call, row);
     }
     call.push(u8::from(message.events.is_some()));
     if let Some(events) = &message.events {
@@ -80,6 +97,19 @@ pub(super) fn timed(call: Call, now: Moment) -> Call {
 /// A row's name: what it is a total of. JSON, as any of it may contain anything.
 fn name(row: &Rollup) -> String {
     serde_json::json!([row.day, row.access_key, row.provider, row.model]).to_string()
+}
+
+/// The name of a row by tag.
+fn name_of_tag(day: Day, tag: &str) -> String {
+    serde_json::json!([day, tag]).to_string()
+}
+
+/// What a row counts, and its cost.
+fn count(call: &mut Call, row: &Rollup) {
+    for counter in counters(row) {
+        call.push(counter.min(i64::MAX.unsigned_abs()));
+    }
+    call.push(row.cost.0);
 }
 
 fn counters(row: &Rollup) -> [u64; 8] {
@@ -158,6 +188,22 @@ pub(super) fn read_used(answer: Value, meters: usize) -> Result<Vec<(u64, i64)>,
         window.zip(used).ok_or_else(|| strange("a meter"))
     };
     stored.chunks(2).map(meter).collect()
+}
+
+/// A pattern of Redis for names that begin so.
+pub(super) fn beginning(name: &str) -> String {
+    let escaped = name.chars().flat_map(|char| {
+        let escape = matches!(char, '*' | '?' | '[' | ']' | '\\').then_some('\\');
+        escape.into_iter().chain([char])
+    });
+    escaped.chain(['*']).collect()
+}
+
+/// A meter and when its window began, of a field and its value; `None` if they are about something else.
+pub(super) fn window(field: &[String]) -> Option<(Meter, u64)> {
+    let [name, state] = field else { return None };
+    let window = state.split(';').next()?.parse().ok()?;
+    Some((name.parse().ok()?, window))
 }
 
 /// Money, or units of a limit: more than can be counted is nothing that a script of ours has left.
@@ -275,11 +321,11 @@ fn allotment(row: &[String]) -> Result<Allotment, StoreError> {
 }
 
 /// Where a row stands among all: by its day and its names.
-pub(super) type Place = (Day, [Arc<str>; 3]);
+pub(super) type Place = (Day, [Arc<str>; 4]);
 
 /// Where this row stands.
 pub(super) fn place(row: &Rollup) -> Place {
-    let names = [&row.access_key, &row.provider, &row.model];
+    let names = [&row.access_key, &row.provider, &row.model, &row.tag];
     (row.day, names.map(Arc::clone))
 }
 
@@ -305,7 +351,7 @@ pub(super) fn totals(rows: BTreeMap<Place, Rollup>) -> Result<Vec<Rollup>, Store
 
 /// A row of its name, its counters, of which one that was never counted is not there, and its cost.
 fn read_rollup([name, counters @ ..]: &[Option<String>; 9], cost: Option<&str>) -> Option<Rollup> {
-    let (day, access_key, provider, model) = serde_json::from_str(name.as_ref()?).ok()?;
+    let named = named(name.as_ref()?)?;
     let mut read = [0; 8];
     for (counter, text) in read.iter_mut().zip(counters) {
         *counter = text
@@ -327,10 +373,6 @@ fn read_rollup([name, counters @ ..]: &[Option<String>; 9], cost: Option<&str>) 
         reasoning,
     ] = read;
     Some(Rollup {
-        day: Day(day),
-        access_key,
-        provider,
-        model,
         requests,
         failed,
         orphaned,
@@ -340,6 +382,7 @@ fn read_rollup([name, counters @ ..]: &[Option<String>; 9], cost: Option<&str>) 
         output,
         reasoning,
         cost: amount(cost?.parse().ok()?).ok()?,
+        ..named
     })
 }
 
@@ -365,6 +408,28 @@ pub(super) fn read_batches(answer: Value) -> Result<Batches, StoreError> {
         same,
         found: found.collect::<Result<_, _>>()?,
     })
+}
+
+/// What a row is a total of, by its name.
+fn named(name: &str) -> Option<Rollup> {
+    let by_tag = || {
+        let (day, tag) = serde_json::from_str(name).ok()?;
+        Some(Rollup {
+            day,
+            tag,
+            ..Rollup::default()
+        })
+    };
+    match serde_json::from_str(name) {
+        Ok((day, access_key, provider, model)) => Some(Rollup {
+            day,
+            access_key,
+            provider,
+            model,
+            ..Rollup::default()
+        }),
+        Err(_) => by_tag(),
+    }
 }
 
 /// Reads what `exchange.lua` stored of a batch of events: `number:from:to:count:bytes`. The number, for which

@@ -26,7 +26,7 @@ pub struct SqliteBank {
     worker: Arc<Worker>,
 }
 
-/// Usage events that are forgotten in one transaction, in batches: the others do not wait long.
+/// Batches of usage events, or meters, that are forgotten in one transaction: the others do not wait long.
 const FORGOTTEN_AT_ONCE: usize = 500;
 
 impl SqliteBank {
@@ -92,11 +92,49 @@ impl Bank for SqliteBank {
             .await
     }
 
+    async fn tag_rollups(
+        &self,
+        account: &str,
+        name: &str,
+        from: Day,
+        to: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let (account, name) = (account.to_owned(), name.to_owned());
+        self.worker
+            .read(move |at| record::tag_rollups(at, &account, &name, from, to))
+            .await
+    }
+
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
         let (account, meters) = (account.to_owned(), meters.to_vec());
         self.worker
             .read(move |at| record::used(at, &account, &meters))
             .await
+    }
+
+    async fn most_used(
+        &self,
+        account: &str,
+        budget: &Meter,
+        window: u64,
+        least: i64,
+    ) -> Result<Vec<(Arc<str>, i64)>, StoreError> {
+        let (account, budget) = (account.to_owned(), budget.clone());
+        self.worker
+            .read(move |at| record::most_used(at, &account, &budget, window, least))
+            .await
+    }
+
+    async fn forget_meters(&self, account: &str, now: u64) -> Result<(), StoreError> {
+        loop {
+            let account = account.to_owned();
+            let some = self
+                .worker
+                .write(move |at| record::forget_meters(at, &account, now, FORGOTTEN_AT_ONCE));
+            if some.await? < FORGOTTEN_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 
     async fn events(

@@ -3,55 +3,118 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{OptionalExtension as _, Result, Row, params};
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{OptionalExtension as _, Result, Row, params, params_from_iter};
 
-use super::super::{Day, Events, Meter, Rollup};
+use super::super::{Day, Events, MOST_USED, MOST_VALUES, Measure, Meter, Per, Rollup};
 use super::image::number;
-use crate::NanoUsd;
+use crate::{NanoUsd, OTHER};
 use tollgate_store::sqlite::At;
 
 /// Counts stop here, rather than overflow: a provider may report any number of tokens.
 const MOST: i64 = 1 << 61;
 
+/// The columns of what daily totals count.
+macro_rules! figures {
+    () => {
+        "requests, failed, orphaned, input, cached_read, cache_write, output, reasoning, cost"
+    };
+}
+
+/// Adds to the totals of a table, whose names are these columns and values, from `?12` on.
+macro_rules! add {
+    ($table:literal, $names:literal, $values:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $table,
+            " (account, day, ",
+            figures!(),
+            ", ",
+            $names,
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ",
+            $values,
+            // 2 × MOST bounds the stored sum, and one more MOST still fits an i64.
+            ") ON CONFLICT DO UPDATE SET
+             requests = min(requests + excluded.requests, 4611686018427387904),
+             failed = min(failed + excluded.failed, 4611686018427387904),
+             orphaned = min(orphaned + excluded.orphaned, 4611686018427387904),
+             input = min(input + excluded.input, 4611686018427387904),
+             cached_read = min(cached_read + excluded.cached_read, 4611686018427387904),
+             cache_write = min(cache_write + excluded.cache_write, 4611686018427387904),
+             output = min(output + excluded.output, 4611686018427387904),
+             reasoning = min(reasoning + excluded.reasoning, 4611686018427387904),
+             cost = cost + excluded.cost"
+        )
+    };
+}
+
 /// Adds to daily totals.
 pub(super) fn add_rollups(at: At<'_>, account: i64, rollups: &[Rollup]) -> Result<()> {
-    let count = |count: u64| i64::try_from(count).unwrap_or(MOST).min(MOST);
+    const ADD: &str = add!("rollups", "access_key, provider, model", "?12, ?13, ?14");
     for rollup in rollups {
-        // 2 × MOST bounds the stored sum, and one more MOST still fits an i64.
-        at.connection
-            .prepare_cached(
-                "INSERT INTO rollups (account, day, access_key, provider, model, requests, failed, orphaned,
-                 input, cached_read, cache_write, output, reasoning, cost)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-                 ON CONFLICT DO UPDATE SET
-                 requests = min(requests + excluded.requests, 4611686018427387904),
-                 failed = min(failed + excluded.failed, 4611686018427387904),
-                 orphaned = min(orphaned + excluded.orphaned, 4611686018427387904),
-                 input = min(input + excluded.input, 4611686018427387904),
-                 cached_read = min(cached_read + excluded.cached_read, 4611686018427387904),
-                 cache_write = min(cache_write + excluded.cache_write, 4611686018427387904),
-                 output = min(output + excluded.output, 4611686018427387904),
-                 reasoning = min(reasoning + excluded.reasoning, 4611686018427387904),
-                 cost = cost + excluded.cost",
-            )?
-            .execute(params![
-                account,
-                rollup.day.0,
-                rollup.access_key,
-                rollup.provider,
-                rollup.model,
-                count(rollup.requests),
-                count(rollup.failed),
-                count(rollup.orphaned),
-                count(rollup.input),
-                count(rollup.cached_read),
-                count(rollup.cache_write),
-                count(rollup.output),
-                count(rollup.reasoning),
-                rollup.cost.0
-            ])?;
+        let names = [&*rollup.access_key, &rollup.provider, &rollup.model];
+        add_rollup(at, ADD, account, rollup, &names)?;
     }
     Ok(())
+}
+
+/// Adds to daily totals by tag.
+pub(super) fn add_tag_rollups(at: At<'_>, account: i64, rollups: &[Rollup]) -> Result<()> {
+    const ADD: &str = add!("tag_rollups", "tag", "?12");
+    for rollup in rollups {
+        let tag = &*rollup.tag;
+        let name = tag.split_once('=').map_or(tag, |(name, _)| name);
+        match has_room(at, account, rollup.day, (name, tag))? {
+            true => add_rollup(at, ADD, account, rollup, &[tag])?,
+            false => add_rollup(at, ADD, account, rollup, &[&format!("{name}={OTHER}")])?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a day tells a tag's value apart: it does already, or there are not too many.
+fn has_room(at: At<'_>, account: i64, day: Day, (name, tag): (&str, &str)) -> Result<bool> {
+    let known = at
+        .connection
+        .prepare_cached("SELECT 1 FROM tag_rollups WHERE account = ?1 AND day = ?2 AND tag = ?3")?
+        .exists(params![account, day.0, tag])?;
+    if known {
+        return Ok(true);
+    }
+    let (first, end) = tags_of(name);
+    let count = at
+        .connection
+        .prepare_cached(
+            "SELECT count(*) FROM tag_rollups WHERE account = ?1 AND day = ?2 AND tag >= ?3 AND tag < ?4",
+        )?
+        .query_row(params![account, day.0, first, end], |row| row.get::<_, i64>(0))?;
+    Ok(usize::try_from(count).is_ok_and(|count| count < MOST_VALUES))
+}
+
+/// All tags with a name are from the first of these on, and before the other.
+fn tags_of(name: &str) -> (String, String) {
+    (format!("{name}="), format!("{name}>"))
+}
+
+fn add_rollup(at: At<'_>, add: &str, account: i64, rollup: &Rollup, names: &[&str]) -> Result<()> {
+    let counters = [
+        rollup.requests,
+        rollup.failed,
+        rollup.orphaned,
+        rollup.input,
+        rollup.cached_read,
+        rollup.cache_write,
+        rollup.output,
+        rollup.reasoning,
+    ];
+    let counters = counters.map(|count| i64::try_from(count).unwrap_or(MOST).min(MOST));
+    let numbers = [account, rollup.day.0.into()].into_iter().chain(counters);
+    let numbers = numbers.chain([rollup.cost.0]).map(SqlValue::from);
+    let names = names.iter().map(|name| SqlValue::from((*name).to_owned()));
+    at.connection
+        .prepare_cached(add)?
+        .execute(params_from_iter(numbers.chain(names)))
+        .map(drop)
 }
 
 /// The costs of all daily totals together.
@@ -75,37 +138,74 @@ pub(super) fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<V
     // One row's names are mostly those of the row before.
     let mut last: [Arc<str>; 3] = [""; 3].map(Arc::from);
     at.connection
-        .prepare_cached(
-            "SELECT day, access_key, provider, model, requests, failed, orphaned, input, cached_read,
-             cache_write, output, reasoning, cost FROM rollups
+        .prepare_cached(concat!(
+            "SELECT day, ",
+            figures!(),
+            ", access_key, provider, model FROM rollups
              WHERE account = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, access_key, provider, model",
-        )?
+        ))?
         .query_map(params![account, from.0, to.0], |row| {
             for (column, last) in last.iter_mut().enumerate() {
-                let name = row.get_ref(column + 1)?.as_str()?;
+                let name = row.get_ref(column + 10)?.as_str()?;
                 if **last != *name {
                     *last = name.into();
                 }
             }
             let [access_key, provider, model] = last.clone();
-            let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
             Ok(Rollup {
-                day: Day(row.get(0)?),
                 access_key,
                 provider,
                 model,
-                requests: count(4)?,
-                failed: count(5)?,
-                orphaned: count(6)?,
-                input: count(7)?,
-                cached_read: count(8)?,
-                cache_write: count(9)?,
-                output: count(10)?,
-                reasoning: count(11)?,
-                cost: NanoUsd(row.get(12)?),
+                ..rollup(row)?
             })
         })?
         .collect()
+}
+
+/// Daily totals by the values of a tag, both days included.
+pub(super) fn tag_rollups(
+    at: At<'_>,
+    account: &str,
+    name: &str,
+    from: Day,
+    to: Day,
+) -> Result<Vec<Rollup>> {
+    let Some(account) = number(at, account)? else {
+        return Ok(Vec::new());
+    };
+    let (first, end) = tags_of(name);
+    at.connection
+        .prepare_cached(concat!(
+            "SELECT day, ",
+            figures!(),
+            ", tag FROM tag_rollups
+             WHERE account = ?1 AND day BETWEEN ?2 AND ?3 AND tag >= ?4 AND tag < ?5 ORDER BY day, tag",
+        ))?
+        .query_map(params![account, from.0, to.0, first, end], |row| {
+            Ok(Rollup {
+                tag: row.get(10)?,
+                ..rollup(row)?
+            })
+        })?
+        .collect()
+}
+
+/// A row's day and figures.
+fn rollup(row: &Row<'_>) -> Result<Rollup> {
+    let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    Ok(Rollup {
+        day: Day(row.get(0)?),
+        requests: count(1)?,
+        failed: count(2)?,
+        orphaned: count(3)?,
+        input: count(4)?,
+        cached_read: count(5)?,
+        cache_write: count(6)?,
+        output: count(7)?,
+        reasoning: count(8)?,
+        cost: NanoUsd(row.get(9)?),
+        ..Rollup::default()
+    })
 }
 
 /// The window that each of these limits was last used in, and what was used in it.
@@ -123,6 +223,68 @@ pub(super) fn used(at: At<'_>, account: &str, meters: &[Meter]) -> Result<Vec<(u
         Ok(found.optional()?.unwrap_or_default())
     });
     each.collect()
+}
+
+/// The values of a tag of which at least so much was used in a window, those that used most first.
+pub(super) fn most_used(
+    at: At<'_>,
+    account: &str,
+    budget: &Meter,
+    window: u64,
+    least: i64,
+) -> Result<Vec<(Arc<str>, i64)>> {
+    let Some(account) = number(at, account)? else {
+        return Ok(Vec::new());
+    };
+    let most = i64::try_from(MOST_USED).unwrap_or(i64::MAX);
+    let first = &*budget.subject;
+    let end = format!("{}>", first.trim_end_matches('='));
+    at.connection
+        .prepare_cached(
+            "SELECT subject, used FROM meters
+             WHERE account = ?1 AND subject >= ?2 AND subject < ?3 AND measure = ?4 AND window = ?5 AND used >= ?6
+             ORDER BY used DESC LIMIT ?7",
+        )?
+        .query_map(
+            params![
+                account,
+                first,
+                end,
+                budget.measure.to_string(),
+                window.cast_signed(),
+                least,
+                most
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?
+        .collect()
+}
+
+/// Forgets up to `most` meters of tags' values, whose windows are long over, of each length; says how many of the one of which it
+/// forgot most. What is lent of one returns first.
+pub(super) fn forget_meters(at: At<'_>, account: &str, now: u64, most: usize) -> Result<usize> {
+    let Some(account) = number(at, account)? else {
+        return Ok(0);
+    };
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut forgotten = 0;
+    for per in Per::ALL {
+        let Some(before) = per.over_before(now) else {
+            continue;
+        };
+        let measures = format!("{}*", Measure::budget(per));
+        let count = at
+            .connection
+            .prepare_cached(
+                "DELETE FROM meters WHERE number IN
+                 (SELECT number FROM meters WHERE account = ?1 AND subject >= 'tag:' AND subject < 'tag;'
+                  AND measure GLOB ?2 AND window > 0 AND window < ?3
+                  AND NOT EXISTS (SELECT 1 FROM meter_floats WHERE meter = meters.number) LIMIT ?4)",
+            )?
+            .execute(params![account, measures, before.cast_signed(), most])?;
+        forgotten = forgotten.max(count);
+    }
+    Ok(forgotten)
 }
 
 /// Stores a batch of events.

@@ -35,6 +35,7 @@ pub(super) fn exchange(
     image.save(at, applied)?;
     if applied.is_some() {
         record::add_rollups(at, number, &message.rollups)?;
+        record::add_tag_rollups(at, number, &message.tags)?;
         if let Some(events) = &message.events {
             record::add_events(at, number, events)?;
         }

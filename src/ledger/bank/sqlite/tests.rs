@@ -67,6 +67,7 @@ fn borrow(account: &str, replica: u64, number: u64, nanos: i64) -> Exchange {
         close: false,
         meters: Vec::new(),
         rollups: Vec::new(),
+        tags: Vec::new(),
         events: None,
     }
 }

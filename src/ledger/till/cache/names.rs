@@ -95,6 +95,7 @@ impl Stamp {
             close: false,
             meters: Vec::new(),
             rollups: Vec::new(),
+            tags: Vec::new(),
             events: None,
         }
     }

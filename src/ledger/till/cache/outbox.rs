@@ -73,7 +73,7 @@ impl AccountCache {
                 Err(message) => return Some(message),
             }
         };
-        let (rollups, spent) = cut.settled.finish();
+        let (rollups, tags, spent) = cut.settled.finish();
         debug_assert_eq!(spent.0, cut.money.used, "totals are what was settled");
         let exchange = Exchange {
             spent,
@@ -83,6 +83,7 @@ impl AccountCache {
             close: occasion == Occasion::Close,
             meters: cut.meters,
             rollups,
+            tags,
             events: cut.events.finish(),
             ..cut.stamp.empty(self.account.clone(), lease)
         };

@@ -83,6 +83,16 @@ impl Bank for Memory {
         Ok(Vec::new())
     }
 
+    async fn tag_rollups(
+        &self,
+        _: &str,
+        _: &str,
+        _: Day,
+        _: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
         let accounts = self.accounts.lock();
         Ok(accounts
@@ -95,6 +105,20 @@ impl Bank for Memory {
     }
 
     async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn most_used(
+        &self,
+        _: &str,
+        _: &Meter,
+        _: u64,
+        _: i64,
+    ) -> Result<Vec<(std::sync::Arc<str>, i64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_meters(&self, _: &str, _: u64) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -211,6 +211,7 @@ fn a_life_of_an_older_version_is_told_once_whatever_the_bank_has() {
         close: false,
         meters: Vec::new(),
         rollups: Vec::new(),
+        tags: Vec::new(),
         events: None,
     };
     for known in 0..=3 {

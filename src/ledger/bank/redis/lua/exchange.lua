@@ -1,6 +1,10 @@
 -- Applies a message of a till, unless its number was applied before, one before it is missing, or its holder's history
 -- is another one; and answers with what is so now.
 local COSTS, ROLLUPS, DAYS, EVENTS = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local TAG_COSTS, TAG_ROLLUPS, TAG_DAYS = KEYS[12], KEYS[13], KEYS[14]
+
+-- Values of one tag that a day tells apart.
+local VALUES = 1000
 
 -- Arguments are read one after another.
 local at = 0
@@ -111,25 +115,32 @@ local function use_meter(part, now)
   write_meter(part.name, meter)
 end
 
--- Adds to daily totals. A row has a number; its name leads to it, and it to its name.
-local function roll_up()
+-- Adds to daily totals. A row has a number; its name leads to it, and it to its name. Of `bounded` ones, which each say what
+-- they are counted by, those that come too late are added to another row.
+local function roll_up(rollups, days, costs, bounded)
   local counters = { 'requests', 'failed', 'orphaned', 'input', 'cached_read', 'cache_write', 'output', 'reasoning' }
   for _ = 1, count() do
     local day, name = argument(), argument()
-    local row = call('HGET', ROLLUPS, name)
+    local row = call('HGET', rollups, name)
+    if bounded then
+      local counted, other = argument(), argument()
+      if not row and call('HINCRBY', rollups, counted, 1) > VALUES then
+        name, row = other, call('HGET', rollups, other)
+      end
+    end
     if not row then
-      row = text(call('HINCRBY', ROLLUPS, 'rows', 1))
-      call('HSET', ROLLUPS, name, row, row, name)
-      call('ZADD', DAYS, day, row)
+      row = text(call('HINCRBY', rollups, 'rows', 1))
+      call('HSET', rollups, name, row, row, name)
+      call('ZADD', days, day, row)
     end
     for _, counter in ipairs(counters) do
       local plus = argument()
       -- One that cannot count further stays as it is.
-      if plus ~= '0' then redis.pcall('HINCRBY', ROLLUPS, row .. ':' .. counter, plus) end
+      if plus ~= '0' then redis.pcall('HINCRBY', rollups, row .. ':' .. counter, plus) end
     end
     local cost = argument()
-    call('HINCRBY', COSTS, row, cost)
-    call('HINCRBY', STATE, 'rolled_up', cost)
+    call('HINCRBY', costs, row, cost)
+    if not bounded then call('HINCRBY', STATE, 'rolled_up', cost) end
   end
 end
 
@@ -169,7 +180,8 @@ local function apply(now)
   end
   for _, part in ipairs(parts) do use_meter(part, now) end
   if close then forget_lent(holder) end
-  roll_up()
+  roll_up(ROLLUPS, DAYS, COSTS)
+  roll_up(TAG_ROLLUPS, TAG_DAYS, TAG_COSTS, true)
   keep_events()
 end
 

@@ -1,6 +1,6 @@
--- Daily totals of the days ARGV[1] to ARGV[2], at most ARGV[4] after the first ARGV[3]: of all rows the name and the
+-- Daily totals of one kind, of the days ARGV[1] to ARGV[2], at most ARGV[4] after the first ARGV[3]: of all rows the name and the
 -- counters, one after another, and then the costs.
-local ROLLUPS, DAYS, COSTS = KEYS[1], KEYS[2], KEYS[3]
+local COSTS, ROLLUPS, DAYS = KEYS[1], KEYS[2], KEYS[3]
 
 local rows = redis.call('ZRANGEBYSCORE', DAYS, ARGV[1], ARGV[2], 'LIMIT', ARGV[3], ARGV[4])
 if #rows == 0 then return { {}, {} } end
