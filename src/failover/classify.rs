@@ -12,6 +12,7 @@
 //! | an error whose body says that it is the key's (see [`mod@crate::cause`]) | next candidate |
 //! | any other 400, 404, 413, 422 | next model |
 //! | every other 4xx | next model |
+//! | cancelled: an attempt that was begun beside it came first | next candidate, which is that one |
 //! | client gone, drain over, credits gone | stop |
 //!
 //! The other 4xx (405, 410, 415, 451, …) say that this request does not suit this model's endpoint.
@@ -64,6 +65,8 @@ pub enum Outcome {
     },
     /// The provider answered 2xx with something that is not an answer.
     Malformed,
+    /// An attempt that was begun beside it came first.
+    Cancelled,
     /// The client hung up.
     ClientGone,
     /// The gateway is stopping, and what was given to running answers has passed.
@@ -151,7 +154,8 @@ impl Outcome {
             | Outcome::Broken
             | Outcome::Timeout
             | Outcome::ErrorEvent { .. }
-            | Outcome::Malformed => Verdict::NextCandidate,
+            | Outcome::Malformed
+            | Outcome::Cancelled => Verdict::NextCandidate,
         }
     }
 
@@ -264,6 +268,7 @@ impl Outcome {
             },
             Outcome::ErrorEvent { .. } => "error_event",
             Outcome::Malformed => "malformed",
+            Outcome::Cancelled => "cancelled",
             Outcome::ClientGone => "client_gone",
             Outcome::Drained => "drain",
             Outcome::CutOff => "cut_off",
@@ -341,6 +346,7 @@ impl fmt::Display for Outcome {
                 write!(f, "{status} {meaning}")
             }
             Outcome::Malformed => f.write_str("malformed answer"),
+            Outcome::Cancelled => f.write_str("cancelled, another attempt came first"),
             Outcome::ClientGone => f.write_str("client gone"),
             Outcome::Drained => f.write_str("the gateway stopped"),
             Outcome::CutOff => f.write_str("out of credits"),

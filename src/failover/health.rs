@@ -110,7 +110,8 @@ impl Health {
                 shut = self.breakers.on_failure(provider, account, now);
             }
             outcome if outcome.transport() => self.breakers.on_neither(provider, account, now),
-            Outcome::ClientGone
+            Outcome::Cancelled
+            | Outcome::ClientGone
             | Outcome::Drained
             | Outcome::CutOff
             | Outcome::AddressForbidden => self.breakers.on_neither(provider, account, now),
@@ -253,7 +254,12 @@ mod tests {
         for _ in 0..THRESHOLD {
             failed(&health, &c, &Outcome::Reset, now);
         }
-        for outcome in [Outcome::ClientGone, Outcome::Drained, Outcome::CutOff] {
+        for outcome in [
+            Outcome::Cancelled,
+            Outcome::ClientGone,
+            Outcome::Drained,
+            Outcome::CutOff,
+        ] {
             failed(&health, &c, &outcome, now);
             assert!(
                 cooling(&health, &c, now).is_some(),

@@ -9,7 +9,8 @@
 //! 5. [`mod@retry_after`] reads from an answer's headers how long a key should cool down;
 //! 6. [`cooldown`] remembers which keys cool down, [`breaker`] which providers cannot be reached;
 //! 7. [`mod@limits`] reads what an answer's headers say of the key's limits, [`headroom`] estimates what is left of them;
-//! 8. [`health`] is the one door to all three, and [`queue`] says whose turn it is where requests wait for quota.
+//! 8. [`health`] is the one door to all three, and [`queue`] says whose turn it is where requests wait for quota;
+//! 9. [`hedge`] says how many attempts may be begun beside others.
 //!
 //! The law of the room: *after commit, never another attempt*; never the same (model, key) twice, unless the operator
 //! asks for it ([`Retry`]).
@@ -24,6 +25,7 @@ pub(crate) mod classify;
 pub mod cooldown;
 pub mod headroom;
 pub mod health;
+pub mod hedge;
 pub mod limits;
 pub mod machine;
 pub mod plan;

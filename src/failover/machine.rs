@@ -11,6 +11,9 @@
 //!      └───────────────────────────────▶  ended
 //! ```
 //!
+//! An attempt may be begun beside the open one ([`Machine::following`]): it is the next attempt, early. It is opened
+//! ([`Machine::adopt`]) when the one before it has failed, or gave way to it.
+//!
 //! The laws, property-tested below: after commit, never another attempt; never the same (model, key)
 //! twice; at most as many attempts as candidates; once a model is skipped, none of its candidates is
 //! attempted; nothing is attempted once the total deadline has passed.
@@ -20,6 +23,7 @@
 
 use std::time::{Duration, Instant};
 
+mod beside;
 mod left;
 mod retry;
 
@@ -223,6 +227,8 @@ impl Machine {
     /// total deadline has passed, and records no attempt.
     pub fn failed(&mut self, outcome: Outcome, now: Instant) -> Step {
         let (verdict, answered) = (outcome.verdict(), outcome.answered());
+        // The one that it gave way to was begun in time.
+        let gave_way = outcome == Outcome::Cancelled;
         let stops = self.stops(&outcome);
         match self.state {
             State::Committed => return Step::Stop,
@@ -242,7 +248,7 @@ impl Machine {
         let left = self.cursor < self.queue.len();
         let step = if verdict == Verdict::Stop {
             Step::Stop
-        } else if now >= self.deadline && (left || !answered) {
+        } else if now >= self.deadline && (left || !answered) && !gave_way {
             Step::TotalTimeout
         } else if left {
             Step::Next

@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
@@ -118,7 +118,7 @@ impl Estimates {
 
     /// Learns that an answer had so many tokens, at a time (Unix time, s). One that was cut short by its client or its
     /// provider would teach the wrong thing.
-    pub fn learn(&self, answers: &Answers<'_>, output: u64, at: u64) {
+    pub fn learn(&self, answers: &impl Hash, output: u64, at: u64) {
         let (hash, shard) = self.find(answers);
         let mut shard = shard.lock();
         let now = shard.tick();
@@ -134,7 +134,18 @@ impl Estimates {
         lengths.learned = at;
     }
 
-    fn find(&self, answers: &Answers<'_>) -> (u64, &Mutex<Shard>) {
+    /// Returns the 95th percentile (rounded up by at most an eighth) of what was learned of something, whatever it counts;
+    /// `None` before it was learned 20 times.
+    pub fn percentile(&self, of: &impl Hash) -> Option<u64> {
+        let (hash, shard) = self.find(of);
+        let mut shard = shard.lock();
+        let now = shard.tick();
+        let known = shard.pairs.get_mut(&hash)?;
+        known.used = now;
+        (known.seen >= ENOUGH).then_some(known.expected)
+    }
+
+    fn find(&self, answers: &impl Hash) -> (u64, &Mutex<Shard>) {
         let hash = self.seed.hash_one(answers);
         // Not the bits that a map of hashes looks at first.
         let shard = usize::try_from(hash >> 32).unwrap_or_default() % SHARDS;
@@ -295,8 +306,10 @@ mod tests {
         ] {
             assert_eq!(expected(&few, asked), want, "asked for {asked:?}");
         }
+        assert_eq!(few.percentile(&of("app", "openai/gpt-4o")), None);
         few.learn(&of("app", "openai/gpt-4o"), 7, NOW);
         assert_eq!(expected(&few, None), 7);
+        assert_eq!(few.percentile(&of("app", "openai/gpt-4o")), Some(7));
         assert_eq!(expected(&few, Some(3)), 3, "never more than asked for");
         for (key, model) in [
             ("app", "openai/o3"),

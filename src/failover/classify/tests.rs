@@ -55,6 +55,7 @@ fn what_moves_on() {
         Outcome::Reset,
         Outcome::Broken,
         Outcome::Malformed,
+        Outcome::Cancelled,
     ] {
         assert_eq!(outcome.verdict(), Verdict::NextCandidate, "{outcome:?}");
     }

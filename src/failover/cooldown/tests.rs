@@ -76,6 +76,7 @@ fn what_each_outcome_does_to_a_key() {
         (event(None), None),
         (Outcome::Timeout, None),
         (Outcome::Reset, None),
+        (Outcome::Cancelled, None),
         (Outcome::ClientGone, None),
         (Outcome::Drained, None),
         (Outcome::CutOff, None),
