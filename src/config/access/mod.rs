@@ -20,6 +20,7 @@ pub use snapshot::{AuthError, Contents, Snapshot, WrittenKey};
 pub use used::Used;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::catalog::{ModelRef, TimeoutOverrides};
 use crate::yaml::types;
@@ -87,6 +88,8 @@ pub struct Configuration {
     pub cache_hints: Option<bool>,
     /// Overrides the global retries.
     pub retry: types::Retry,
+    /// When the next candidate is begun beside one that is slow to answer; `None` is never.
+    pub hedge: Option<Hedge>,
     /// When an answer begins to leave: from then on no other candidate is tried.
     pub commit: types::Commit,
     /// After which refusals no other model is tried.
@@ -109,6 +112,15 @@ pub struct Configuration {
     pub each: Vec<(Arc<str>, Arc<[Limit]>)>,
     /// Whether it holds something that only a newer gateway understands. The requests of its keys are refused then.
     pub newer: bool,
+}
+
+/// When the next candidate is begun beside one that is slow to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// The shortest wait for the slow one.
+    pub at_least: Duration,
+    /// How many of 100 requests may be sent twice.
+    pub percent: u32,
 }
 
 impl AccessKey {

@@ -1,8 +1,10 @@
 //! What a configuration allows, and which routing rule serves a model. Pure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Configuration, ModelRef, Rule, RuleTarget, Step, limits};
+use super::{Configuration, Hedge, ModelRef, Rule, RuleTarget, Step, limits};
+use crate::units::Span;
 use crate::yaml::types;
 use tollgate_ledger::KeyKind;
 use tollgate_wire::tags::{SESSION, Tags};
@@ -155,6 +157,7 @@ impl From<&types::Configuration> for Configuration {
             failover: written.failover,
             cache_hints: written.cache_hints,
             retry: written.retry.clone(),
+            hedge: written.hedge.as_ref().map(Hedge::from),
             commit: written.commit.unwrap_or_default(),
             stop_on: written.stop_on.clone(),
             priority: written.priority.unwrap_or_default(),
@@ -169,6 +172,16 @@ impl From<&types::Configuration> for Configuration {
             ),
             each: limits::of_tags(&written.id, &written.limits.tags),
             newer: false,
+        }
+    }
+}
+
+impl From<&types::Hedge> for Hedge {
+    fn from(written: &types::Hedge) -> Self {
+        let at_least = written.at_least.map(Span::duration);
+        Hedge {
+            at_least: at_least.unwrap_or(Duration::from_millis(500)),
+            percent: written.budget_percent.unwrap_or(2),
         }
     }
 }

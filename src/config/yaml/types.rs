@@ -24,8 +24,8 @@ pub(crate) use alerts::{AlertChannel, AlertEmail, AlertWebhook, Alerts};
 pub use alerts::{AlertEvent, SmtpSecurity};
 pub use bounds::{KeptAnswers, Retry, Timeouts};
 pub use callers::{
-    Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, Idempotency, KeySelection,
-    Priority, Router, Rule, SharedBudget, Step, StepKeys, StopOn,
+    Access, AccessKey, Account, AllowList, Commit, Configuration, Grant, Hedge, Idempotency,
+    KeySelection, Priority, Router, Rule, SharedBudget, Step, StepKeys, StopOn,
 };
 pub use feeds::{PriceFeed, PriceFeeds, PriceFormat};
 pub(crate) use ledger::BankKind;

@@ -35,6 +35,8 @@ forms! {
         #[serde(skip_serializing_if = "Retry::says_nothing")]
         retry: Retry,
         #[serde(skip_serializing_if = "Option::is_none")]
+        hedge: Option<Hedge>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         commit: Option<Open<Commit>>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         stop_on: Vec<Open<StopOn>>,
@@ -78,6 +80,12 @@ forms! {
     Retry = types::Retry {
         same: Option<u32>,
         most: Option<Span>,
+    }
+
+    /// When the next candidate is begun beside one that is slow to answer.
+    Hedge = types::Hedge {
+        at_least: Option<Span>,
+        budget_percent: Option<u32>,
     }
 
     /// Which requests that are sent again are answered again.

@@ -17,7 +17,8 @@ fn documents() -> Vec<(&'static str, Value)> {
     });
     let spec = json!({
         "id": "akc_1", "name": null, "failover": true, "timeouts": timeouts,
-        "retry": {"same": 1, "most": "3s"}, "commit": "whole", "stop_on": ["content_filter"], "priority": "batch",
+        "retry": {"same": 1, "most": "3s"}, "hedge": {"at_least": "1s", "budget_percent": 3},
+        "commit": "whole", "stop_on": ["content_filter"], "priority": "batch",
         "idempotency": {"store": "2h", "join_retries": true},
         "access": {"providers": {"allow": ["f"]}, "models": {"allow": null}},
         "router": {"rules": [

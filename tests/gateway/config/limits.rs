@@ -262,3 +262,48 @@ fn answers_are_kept_sealed_and_within_bounds() {
     let faults = yaml("1h", "").load_with(&super::nothing).unwrap_err();
     assert!(faults.to_string().contains("no master key"), "{faults}");
 }
+
+#[test]
+fn hedges_have_defaults_and_bounds() {
+    let hedge = |yaml: &str| {
+        let yaml = format!(
+            "configurations: [{{ id: c, hedge: {yaml} }}]\naccess_keys: [{{ id: demo, sha256: {DIGEST}, configuration: c }}]\n"
+        );
+        Files::one(&yaml)
+    };
+    for (yaml, want) in [
+        ("null", None),
+        ("{}", Some((500, 2))),
+        ("{ at_least: 10ms, budget_percent: 100 }", Some((10, 100))),
+        ("{ at_least: 1m, budget_percent: 1 }", Some((60_000, 1))),
+    ] {
+        let config = hedge(yaml).load();
+        let snapshot = Snapshot::build(Arc::new(config), Arc::new(Catalog::default()), 1);
+        let key = snapshot.authenticate(DEMO_TOKEN).unwrap();
+        let hedge = key.configuration.as_ref().unwrap().hedge;
+        let found = hedge.map(|hedge| (hedge.at_least.as_millis(), hedge.percent));
+        assert_eq!(found, want, "{yaml}");
+    }
+    for (yaml, want) in [
+        (
+            "{ at_least: 9ms }",
+            "hedge.at_least: must be from 10ms to 60s",
+        ),
+        (
+            "{ at_least: 61s }",
+            "hedge.at_least: must be from 10ms to 60s",
+        ),
+        (
+            "{ budget_percent: 0 }",
+            "hedge.budget_percent: must be from 1 to 100",
+        ),
+        (
+            "{ budget_percent: 101 }",
+            "hedge.budget_percent: must be from 1 to 100",
+        ),
+        ("true", "hedge"),
+    ] {
+        let said = hedge(yaml).faults();
+        assert!(said.contains(want), "{yaml}: {said}");
+    }
+}

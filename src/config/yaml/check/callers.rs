@@ -34,6 +34,9 @@ impl Checker<'_> {
             let place = top.index(i);
             self.timeouts(&place.key("timeouts"), &configuration.timeouts);
             self.retry(&place.key("retry"), &configuration.retry);
+            if let Some(hedge) = &configuration.hedge {
+                self.hedge(&place.key("hedge"), hedge);
+            }
             let limits = place.key("limits");
             self.token_limits(&limits, &configuration.limits.tokens());
             self.rate_limits(&limits, &configuration.limits.rates());

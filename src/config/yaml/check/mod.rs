@@ -20,6 +20,7 @@ mod tls;
 pub use providers::is_private_name;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,9 @@ const MOST_RETRIES: u32 = 3;
 
 /// Longest that a request waits for a candidate: meanwhile it keeps its place, and the credits that it holds.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long the next candidate may wait for a slow one at least.
+const HEDGE_AFTER: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// Collects what checks find.
 pub(super) struct Checker<'a> {
@@ -223,6 +227,19 @@ impl<'a> Checker<'a> {
                 "an attempt never gets its {per_request}: all of them together have {total}"
             );
             self.warn(&place.key("per_request"), message, None);
+        }
+    }
+
+    fn hedge(&mut self, place: &Place, hedge: &types::Hedge) {
+        let at_least = hedge.at_least.map(Span::duration);
+        if at_least.is_some_and(|at_least| !HEDGE_AFTER.contains(&at_least)) {
+            self.fault(&place.key("at_least"), "must be from 10ms to 60s", None);
+        }
+        if hedge
+            .budget_percent
+            .is_some_and(|part| !(1..=100).contains(&part))
+        {
+            self.fault(&place.key("budget_percent"), "must be from 1 to 100", None);
         }
     }
 

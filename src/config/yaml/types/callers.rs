@@ -101,6 +101,9 @@ pub struct Configuration {
     /// Overrides the global `retry`.
     #[serde(skip_serializing_if = "Retry::says_nothing")]
     pub retry: Retry,
+    /// Begins the next candidate beside one that is slow to answer; `{}` takes the defaults. Absent is never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
     /// When an answer begins to leave. Default `first`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
@@ -135,6 +138,17 @@ impl Idempotency {
     fn says_nothing(&self) -> bool {
         *self == Idempotency::default()
     }
+}
+
+/// When the next candidate is begun beside one of which nothing has come. The first content wins, the other is cancelled,
+/// and what it cost is the operator's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hedge {
+    /// The shortest wait, 10ms to 60s: usually it is the 95th percentile of how long the candidate took before. Default 500ms.
+    pub at_least: Option<Span>,
+    /// How many of 100 requests may be sent twice, 1 to 100. Default 2.
+    pub budget_percent: Option<u32>,
 }
 
 /// When an answer begins to leave: from then on no other candidate is tried.
