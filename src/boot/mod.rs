@@ -10,7 +10,7 @@ use self::upgrade::Upgrade;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::traces::Traces;
 use crate::metrics::{self, Metrics, Push, process_log};
-use crate::proxy::{Drain, Notices, Peers, Publisher, Retries, Room, Scarce, Shared};
+use crate::proxy::{Drain, Hedges, Notices, Peers, Publisher, Retries, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
 use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults, WatchedFiles};
 use tollgate_control::Control;
@@ -113,6 +113,7 @@ fn start(path: &Path, handover: &Arc<Handover>) -> Result<(), BootError> {
         queue: Arc::default(),
         notices: Notices::default(),
         peers: Peers::default(),
+        hedges: Hedges::default(),
         drain: Arc::new(Drain::default()),
         metrics: metrics.clone(),
         access_log: access_log.clone(),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora_core::apps::{HttpServerOptions, ServerApp};
+use pingora_core::connectors::ConnectorOptions;
+use pingora_core::connectors::http::Connector;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{Fds, ListenFds, RunArgs, Server, ShutdownWatch};
 use pingora_core::services;
@@ -87,8 +89,13 @@ pub fn server(
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
 
+    let connect = ConnectorOptions::from_server_conf(&server.configuration);
+    shared
+        .hedges
+        .connector
+        .get_or_init(|| Connector::new(Some(connect)));
     let mut app = http_proxy(&server.configuration, Gateway(shared.clone()));
-    // Its connector has read them.
+    // Their connectors have read them.
     drop(authorities);
     let mut options = HttpServerOptions::default();
     options.h2c = true;

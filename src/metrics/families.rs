@@ -85,6 +85,7 @@ pub(super) struct Families {
     pub breaker: IntGaugeVec,
     pub quota_avoided: IntCounterVec,
     pub quota_wait: HistogramVec,
+    pub hedges: IntCounterVec,
     pub config_reloads: IntCounterVec,
     pub config_reload_ok: IntGauge,
     pub config_reload_time: IntGauge,
@@ -252,6 +253,11 @@ impl Families {
                 "Time that requests waited until a provider key had quota for them.",
                 &["provider"],
                 QUEUE,
+            )?,
+            hedges: make.counters(
+                "hedges_total",
+                "Attempts that were begun beside a slow one, by what came of it: started, won (its content came first), over_budget (it was not begun).",
+                &["outcome"],
             )?,
             config_reloads: make.counters(
                 "config_reloads_total",

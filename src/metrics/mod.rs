@@ -241,6 +241,11 @@ impl Metrics {
             .observe(time.as_secs_f64());
     }
 
+    /// Counts an attempt that is begun beside a slow one; `outcome` is a label from a fixed set.
+    pub fn hedge(&self, outcome: &'static str) {
+        self.families.hedges.with_label_values(&[outcome]).inc();
+    }
+
     /// Forgets the gauges of all providers, which are then set anew for those that there are.
     pub fn forget_providers(&self) {
         self.families.keys_cooling.reset();

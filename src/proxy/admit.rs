@@ -13,6 +13,7 @@ use super::closing::Closing;
 use super::connection::Busy;
 use super::context::{Caller, Context, Planned};
 use super::gate::{Gate, Limits};
+use super::hedge::Hedging;
 use super::opening::Opening;
 use super::retries::Turn;
 use super::shared::Shared;
@@ -156,6 +157,8 @@ pub fn start(
         chunked: session.req_header().version != Version::HTTP_10,
         cors: ctx.cors.clone(),
     };
+    let (head, pace) = (session.req_header(), (limits.idle, limits.whole));
+    let hedging = Hedging::of(shared, head, ctx, pace, &candidates, &bill);
     let place = &mut session.downstream_session;
     // While the wrapper is in place it bounds each write itself.
     place.set_write_timeout(None);
@@ -167,6 +170,7 @@ pub fn start(
         cut_off: streams && caller.snapshot.config.ledger.cut_off,
         grace: caller.snapshot.config.ledger.usage_grace,
         metrics: shared.metrics.clone(),
+        hedging: hedging.clone(),
     };
     let unwrap = session::wrap(place, bytes, gate.clone(), opening, closing, turn, patience);
     ctx.answered.overhead = now.duration_since(received.at);
@@ -178,6 +182,7 @@ pub fn start(
         idle: timeouts.stream_idle,
         gate,
         bill,
+        hedging,
         unwrap: Some(unwrap),
         _in_flight: in_flight,
     });

@@ -21,6 +21,7 @@ use tollgate_failover::{Limits, Outcome, retry_after};
 use tollgate_ledger::KeyKind;
 use tollgate_wire::coding::Coding;
 use tollgate_wire::mask::{Mask, Masking};
+use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Observer;
 use tollgate_wire::{Dialect, Endpoint, Surface, headers};
 
@@ -42,7 +43,11 @@ pub async fn head(shared: &Shared, head: &mut ResponseHeader, ctx: &mut Context)
     if head.status.is_informational() && !switches {
         return Ok(());
     }
-    let attempts = ctx.past.len() + 1;
+    let hedging = ctx
+        .planned
+        .as_ref()
+        .and_then(|planned| planned.hedging.as_ref());
+    let attempts = ctx.past.len() + 1 + hedging.map_or(0, |hedging| hedging.beside());
     let (Some(caller), Some(received), Some(planned), Some(attempt)) = (
         &ctx.caller,
         &ctx.received,
@@ -136,15 +141,19 @@ fn judge(
     (dialect, id): (Dialect, &Arc<str>),
 ) -> Result<Answer> {
     let (status, phase) = (head.status.as_u16(), planned.gate.phase());
-    attempt.status = Some(status);
-    let mask = planned.candidates[attempt.candidate].key.mask();
-    attempt.provider_request_id = request_id(head, mask);
+    note(
+        head,
+        attempt,
+        planned.candidates[attempt.candidate].key.mask(),
+    );
     planned.bill.named(attempt.provider_request_id.clone());
-    if !head.status.is_success() {
-        attempt.retry_after = retry_after(|name| text(head, name), clock::wall());
-    }
     let Some(outcome) = Outcome::of_status(status, attempt.retry_after) else {
-        return success(head, attempt, received, phase, max_body);
+        // The client may have been promised events.
+        return match looked_at(head, attempt, &received.body, max_body) {
+            Some(answer) => Ok(answer),
+            None if phase != Phase::Held => Err(ended_by_gateway()),
+            None => Ok(Answer::Whole(Observer::whole(attempt.endpoint))),
+        };
     };
     // An error is relayed only if the client was sent nothing yet. Tokens we can count ourselves: then only an error
     // that says that the request is at fault.
@@ -256,37 +265,45 @@ pub fn last_touch(session: &Session, head: &mut ResponseHeader) {
     }
 }
 
-/// Says how a success is looked at: what generates is known by its first byte, anything else is a document.
-fn success(
+/// Takes note of what the head of an attempt's answer says of it.
+pub fn note(head: &ResponseHeader, attempt: &mut Attempt, mask: &Mask) {
+    attempt.status = Some(head.status.as_u16());
+    attempt.provider_request_id = request_id(head, mask);
+    if !head.status.is_success() {
+        attempt.retry_after = retry_after(|name| text(head, name), clock::wall());
+    }
+}
+
+/// Returns how a success is looked at that generates, which is known by its first byte; `None` for anything else, which
+/// is a document.
+pub fn looked_at(
     head: &ResponseHeader,
-    attempt: &mut Attempt,
-    received: &Received,
-    phase: Phase,
+    attempt: &Attempt,
+    body: &RequestBody,
     max_body: usize,
-) -> Result<Answer> {
+) -> Option<Answer> {
+    let Endpoint::Generate(surface) = attempt.endpoint else {
+        return None;
+    };
+    if surface == Surface::Embeddings {
+        return None;
+    }
     let content_type = head.headers.get(header::CONTENT_TYPE);
     let says_stream = content_type.is_some_and(|kind| is_stream(kind.as_bytes()));
-    match attempt.endpoint {
-        Endpoint::Generate(surface) if surface != Surface::Embeddings => {
-            Ok(Answer::Unseen(Box::new(Unseen {
-                surface,
-                says_stream,
-                streams: received.body.stream(),
-                strip_usage: attempt.strip_usage,
-                close_delimited: head.version != Version::HTTP_2
-                    && !head.headers.contains_key(header::CONTENT_LENGTH)
-                    && !head.headers.contains_key(header::TRANSFER_ENCODING),
-                reply: attempt.reply.clone(),
-                request: received.body.bytes().clone(),
-                created: clock::unix().as_secs(),
-                most: max_body,
-                blank: BytesMut::new(),
-            })))
-        }
-        // The client was already promised events.
-        _ if phase != Phase::Held => Err(ended_by_gateway()),
-        endpoint => Ok(Answer::Whole(Observer::whole(endpoint))),
-    }
+    Some(Answer::Unseen(Box::new(Unseen {
+        surface,
+        says_stream,
+        streams: body.stream(),
+        strip_usage: attempt.strip_usage,
+        close_delimited: head.version != Version::HTTP_2
+            && !head.headers.contains_key(header::CONTENT_LENGTH)
+            && !head.headers.contains_key(header::TRANSFER_ENCODING),
+        reply: attempt.reply.clone(),
+        request: body.bytes().clone(),
+        created: clock::unix().as_secs(),
+        most: max_body,
+        blank: BytesMut::new(),
+    })))
 }
 
 /// Returns the names of fields as a header's value; `None` without any. They are the client's own text, so there may be

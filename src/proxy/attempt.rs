@@ -2,24 +2,25 @@
 
 use std::fmt;
 use std::os::fd::RawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::bill::Finish;
-use super::context::{Attempt, Context, PastAttempt};
+use super::context::{Attempt, Caller, Context, PastAttempt, Planned};
 use super::gate::{Fault, Phase, ended_by_gateway};
 use super::line::Line;
 use super::quota::{Asking, waited};
 use super::shared::Shared;
-use super::worded::worded_aside;
-use super::{count, peers};
+use super::worded::{Worded, worded_aside};
+use super::{count, hedge, peers};
 use crate::metrics::traces;
 use tollgate_base::clock;
 use tollgate_config::Timeouts;
 use tollgate_config::catalog::ErrorCause;
+use tollgate_failover::headroom::Begun;
 use tollgate_failover::{Candidate, ConnectFailure, Outcome, Step};
 use tollgate_wire::report::Context as ServedContext;
 use tollgate_wire::request::RequestBody;
@@ -57,11 +58,14 @@ fn peer(shared: &Shared, ctx: &Context) -> Result<Box<HttpPeer>> {
     let (Some(planned), Some(attempt)) = (&ctx.planned, &ctx.attempt) else {
         return Err(ended_by_gateway());
     };
+    let left = attempt.by.saturating_duration_since(clock::now());
+    if let Some(early) = &attempt.early {
+        return Ok(early.peer(left));
+    }
     let Some(address) = attempt.addresses.last() else {
         return Err(ended_by_gateway());
     };
     let provider = &planned.candidates[attempt.candidate].provider;
-    let left = attempt.by.saturating_duration_since(clock::now());
     let peer = peers::peer(&shared.peers, provider, *address, left);
     if let Err(error) = &peer {
         shared.peers.tell(provider, error);
@@ -76,7 +80,7 @@ fn peer(shared: &Shared, ctx: &Context) -> Result<Box<HttpPeer>> {
 pub fn connected(ctx: &mut Context, reused: bool, fd: RawFd) -> Result<()> {
     let line = reused.then(|| Line::of(fd)).flatten();
     if let Some(attempt) = &mut ctx.attempt {
-        attempt.connection = Some(fd);
+        attempt.connection = Some(fd).filter(|_| attempt.early.is_none());
     }
     match &ctx.planned {
         Some(planned) if !planned.gate.connected(line) => {
@@ -92,6 +96,10 @@ pub fn connected(ctx: &mut Context, reused: bool, fd: RawFd) -> Result<()> {
 async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Result<()> {
     while let Some(mut attempt) = choose(shared, session, ctx).await {
         let Some(planned) = &ctx.planned else { break };
+        if attempt.early.is_some() {
+            ctx.attempt = Some(attempt);
+            return Ok(());
+        }
         let provider = &planned.candidates[attempt.candidate].provider;
         let left = attempt.by.saturating_duration_since(attempt.started);
         let patience = left.min(super::CONNECT_TIMEOUT);
@@ -118,6 +126,9 @@ async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Resu
 /// The machine's next candidate, as an attempt that has no address yet. One whose provider another
 /// request is probing comes after the others.
 async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Option<Attempt> {
+    if let Some(early) = ctx.planned.as_mut().and_then(adopted) {
+        return Some(early);
+    }
     let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
     let (body, key, planned) = (&received.body, &caller.key, ctx.planned.as_mut()?);
     let asking = Asking {
@@ -160,54 +171,115 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
         "request {id}: attempt {number} asks {candidate} with the key {}",
         candidate.key.id
     );
-    let started = ctx.started;
-    // An answer that is not streamed shows no life before it is there.
-    let generates =
-        matches!(worded.endpoint, Endpoint::Generate(surface) if surface != Surface::Embeddings);
-    let is_whole = generates && !body.stream();
-    let ends = |timeouts: &Timeouts| match is_whole {
-        true => now + timeouts.whole_answer,
-        false => (now + timeouts.per_request).min(started + timeouts.total),
+    let begun = match taken {
+        Some((at, begun)) if at == index => Some(begun),
+        _ => asking.begin(candidate, now),
     };
-    // Who has used up most of its time elsewhere, as by a slow body or another provider, cannot blame this one.
-    let half = |timeouts: &Timeouts| match is_whole {
-        true => now,
-        false => now + timeouts.per_request.min(timeouts.total) / 2,
+    let chosen = Chosen {
+        index,
+        candidate,
+        worded,
+        begun,
+        idle: planned.idle,
     };
-    let (timeouts, shared_ones) = (
-        caller.timeouts(Some(candidate)),
-        caller.shared_timeouts(candidate),
-    );
-    let by = ends(&timeouts);
-    planned.gate.begin(by, now);
+    let attempt = chosen.begins(caller, body, ctx.started, ctx.trace.is_some(), now);
+    planned.gate.begin(attempt.by, now);
     planned.bill.attempt(candidate, now);
-    candidate.key.used.mark(clock::wall_ms());
-    Some(Attempt {
-        candidate: index,
-        span: ctx.trace.map_or(0, |_| traces::span_id()),
-        started: now,
-        by,
-        fair_by: ends(&shared_ones).max(half(&shared_ones)),
-        fair_idle: planned.idle >= shared_ones.stream_idle,
-        endpoint: worded.endpoint,
-        body: worded.body,
-        reply: worded.reply,
-        dropped: worded.dropped,
-        strip_usage: worded.strip_usage,
-        begun: match taken {
-            Some((at, begun)) if at == index => Some(begun),
-            _ => asking.begin(candidate, now),
-        },
-        addresses: Vec::new(),
-        stale: 0,
-        connection: None,
-        http2: false,
-        forwards: false,
-        status: None,
-        provider_request_id: None,
-        retry_after: None,
-        outcome: None,
-    })
+    if let Some(hedging) = &planned.hedging {
+        let following = planned.machine.following(now);
+        let following = following.map(|index| (index, &planned.candidates[index]));
+        hedging.arm(candidate, following, &planned.gate, now);
+    }
+    Some(attempt)
+}
+
+/// The attempt that was begun beside the one before, and goes on alone; if there is one that may.
+fn adopted(planned: &mut Planned) -> Option<Attempt> {
+    let hedging = planned.hedging.as_ref()?;
+    let now = clock::now();
+    let Some((attempt, payee)) = hedging.adopt(&mut planned.machine) else {
+        hedging.give_up(now);
+        return None;
+    };
+    let heard = attempt.early.as_ref().is_some_and(|early| early.is_heard());
+    // What has come of it is looked at, however late it is.
+    let by = match heard {
+        true => attempt.by.max(now + HEARD),
+        false => attempt.by,
+    };
+    planned.gate.begin(by, now);
+    planned.bill.adopt(payee);
+    Some(attempt)
+}
+
+/// How long the answer of an attempt that was begun beside another has to be looked at, if some of it is there.
+const HEARD: Duration = Duration::from_secs(1);
+
+/// A candidate that is asked, in its own words.
+pub struct Chosen<'a> {
+    /// Its index among the candidates.
+    pub index: usize,
+    /// The candidate.
+    pub candidate: &'a Candidate,
+    /// What it is asked.
+    pub worded: Worded,
+    /// What was taken of its quota.
+    pub begun: Option<Begun>,
+    /// Longest silence inside the request's answer.
+    pub idle: Duration,
+}
+
+impl Chosen<'_> {
+    /// Returns its attempt, which has no address yet. `received` is when the request's head had been read.
+    pub fn begins(
+        self,
+        caller: &Caller,
+        body: &RequestBody,
+        received: Instant,
+        is_traced: bool,
+        now: Instant,
+    ) -> Attempt {
+        let (candidate, worded) = (self.candidate, self.worded);
+        // An answer that is not streamed shows no life before it is there.
+        let generates = matches!(worded.endpoint, Endpoint::Generate(surface) if surface != Surface::Embeddings);
+        let is_whole = generates && !body.stream();
+        let ends = |timeouts: &Timeouts| match is_whole {
+            true => now + timeouts.whole_answer,
+            false => (now + timeouts.per_request).min(received + timeouts.total),
+        };
+        // Who has used up most of its time elsewhere, as by a slow body or another provider, cannot blame this one.
+        let half = |timeouts: &Timeouts| match is_whole {
+            true => now,
+            false => now + timeouts.per_request.min(timeouts.total) / 2,
+        };
+        let timeouts = caller.timeouts(Some(candidate));
+        let shared_ones = caller.shared_timeouts(candidate);
+        candidate.key.used.mark(clock::wall_ms());
+        Attempt {
+            candidate: self.index,
+            span: if is_traced { traces::span_id() } else { 0 },
+            started: now,
+            by: ends(&timeouts),
+            fair_by: ends(&shared_ones).max(half(&shared_ones)),
+            fair_idle: self.idle >= shared_ones.stream_idle,
+            endpoint: worded.endpoint,
+            body: worded.body,
+            reply: worded.reply,
+            dropped: worded.dropped,
+            strip_usage: worded.strip_usage,
+            begun: self.begun,
+            addresses: Vec::new(),
+            early: None,
+            stale: 0,
+            connection: None,
+            http2: false,
+            forwards: false,
+            status: None,
+            provider_request_id: None,
+            retry_after: None,
+            outcome: None,
+        }
+    }
 }
 
 /// Records a failed attempt, and says what follows. `is_asked` is whether the provider has the whole request.
@@ -236,19 +308,25 @@ pub fn end(
     shared.learn(candidate, account, class, &outcome, provoked, now);
     let observer = planned.gate.take_observer();
     let forsaken = is_asked && is_forsaken(attempt, &outcome);
-    // What has begun to leave is settled with the request, and so is what nobody waited for.
-    if planned.gate.phase() != Phase::Committed && !forsaken {
-        planned.bill.failed(Finish {
-            settled: observer.as_ref().and_then(count::reported),
-            status: attempt.status,
-            outcome: Some(&outcome),
-            stop_reason: observer
-                .as_ref()
-                .and_then(Observer::finish_reason)
-                .unwrap_or_default(),
-            committed: None,
-            now,
-        });
+    let finish = Finish {
+        settled: observer.as_ref().and_then(count::reported),
+        status: attempt.status,
+        outcome: Some(&outcome),
+        stop_reason: observer
+            .as_ref()
+            .and_then(Observer::finish_reason)
+            .unwrap_or_default(),
+        committed: None,
+        now,
+    };
+    let mut owed = None;
+    if outcome == Outcome::Cancelled {
+        let works = is_asked && attempt.status.is_none_or(|status| status < 300);
+        owed = planned.bill.gave_way(finish).filter(|_| works);
+        hedge::learn(planned, attempt, now);
+    } else if planned.gate.phase() != Phase::Committed && !forsaken {
+        // What has begun to leave is settled with the request, and so is what nobody waited for.
+        planned.bill.failed(finish);
     }
     ended(&ctx.request_id, candidate, attempt, Some(&outcome));
     ctx.past.push(PastAttempt {
@@ -261,8 +339,14 @@ pub fn end(
         outcome: Some(outcome.clone()),
         observer,
         forsaken,
+        owed,
+        settled: None,
     });
-    planned.machine.failed(outcome, now)
+    let step = planned.machine.failed(outcome, now);
+    if let Some(hedging) = planned.hedging.as_ref().filter(|_| step != Step::Next) {
+        hedging.give_up(now);
+    }
+    step
 }
 
 /// Says in the process log what a candidate answered.

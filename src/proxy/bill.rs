@@ -1,7 +1,8 @@
 //! What one request owes: its hold, and what each of its attempts used.
 //!
 //! Who pays for what: the caller pays the answer it gets, once. What an attempt cost that failed before any of its
-//! answer left is the operator's: on a managed key it is charged to the account [`HOUSE`].
+//! answer left is the operator's, and so is what one cost that was begun beside another and came second: on a managed
+//! key it is charged to the account [`HOUSE`].
 //!
 //! Invariant: the hold is settled once, before the last byte of the answer leaves; if the answer never comes to
 //! its end, when the request does. Every attempt's usage event goes with the settlement, so that events, daily totals
@@ -29,7 +30,15 @@ use tollgate_wire::tokens::Settled;
 /// Gathers what a request owes.
 pub struct Bill {
     about: About,
+    /// What the house pays with; `None` where nothing is charged.
+    house: Option<House>,
     state: Mutex<OpenBill>,
+}
+
+struct House {
+    till: Arc<Till>,
+    /// What an attempt costs whose price is not known.
+    estimate: NanoUsd,
 }
 
 /// What is the same for all attempts of a request.
@@ -83,7 +92,8 @@ struct OpenBill {
     closed: Option<Closed>,
 }
 
-struct Payee {
+/// Who serves an attempt.
+pub struct Payee {
     candidate: Candidate,
     number: u32,
     started: Instant,
@@ -91,6 +101,13 @@ struct Payee {
     refused: Option<(u16, Outcome)>,
     /// What its provider calls the request.
     named: Option<Arc<str>>,
+}
+
+impl Payee {
+    /// Returns who serves it.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
+    }
 }
 
 /// How an attempt ended.
@@ -147,6 +164,10 @@ const MORE: u64 = 64;
 impl Bill {
     /// Returns a request whose credits are held for an answer of `covered` tokens.
     pub fn new(about: About, hold: Hold, covered: u64) -> Bill {
+        let house = House {
+            till: hold.till().clone(),
+            estimate: hold.estimate(),
+        };
         let state = OpenBill {
             hold: Some(hold),
             covered,
@@ -154,6 +175,7 @@ impl Bill {
         };
         Bill {
             about,
+            house: Some(house),
             state: Mutex::new(state),
         }
     }
@@ -166,21 +188,32 @@ impl Bill {
         };
         Bill {
             about,
+            house: None,
             state: Mutex::new(state),
         }
     }
 
     /// The next attempt begins.
     pub fn attempt(&self, candidate: &Candidate, now: Instant) {
+        self.adopt(self.beside(candidate, now));
+    }
+
+    /// An attempt begins beside the one under way.
+    pub fn beside(&self, candidate: &Candidate, now: Instant) -> Payee {
         let mut state = self.state.lock();
         state.attempts += 1;
-        state.payee = Some(Payee {
+        Payee {
             candidate: candidate.clone(),
             number: state.attempts,
             started: now,
             refused: None,
             named: None,
-        });
+        }
+    }
+
+    /// What was begun beside another attempt is the one under way now.
+    pub fn adopt(&self, payee: Payee) {
+        self.state.lock().payee = Some(payee);
     }
 
     /// The provider of the attempt under way has a name of its own for the request.
@@ -231,27 +264,53 @@ impl Bill {
     /// The attempt failed before any of its answer left: its caller pays nothing for it. What its provider reported
     /// all the same is charged to the house, if the key is the operator's.
     pub fn failed(&self, mut finish: Finish<'_>) {
-        let mut state = self.state.lock();
-        let Some(payee) = state.payee.take() else {
+        let payee = self.state.lock().payee.take();
+        if let Some(payee) = payee {
+            finish.settled = self.believed(&payee, finish.settled);
+            self.note(&payee, &finish);
+            self.charge(&payee, &finish);
+        }
+    }
+
+    /// The attempt under way gave way to one that was begun beside it. Returns whom the house owes what it used, once that
+    /// is counted.
+    pub fn gave_way(&self, finish: Finish<'_>) -> Option<Payee> {
+        let payee = self.state.lock().payee.take()?;
+        self.lost(&payee, finish);
+        Some(payee)
+    }
+
+    /// An attempt that was begun beside another came second.
+    pub fn lost(&self, payee: &Payee, mut finish: Finish<'_>) {
+        finish.settled = self.believed(payee, finish.settled);
+        self.note(payee, &finish);
+    }
+
+    /// What an attempt used that came second is counted, and charged to the house.
+    pub fn charge_house(&self, payee: &Payee, mut finish: Finish<'_>) {
+        finish.settled = self.believed(payee, finish.settled);
+        self.charge(payee, &finish);
+    }
+
+    fn note(&self, payee: &Payee, finish: &Finish<'_>) {
+        let event = event::made(&self.about, payee, finish, false);
+        self.state.lock().events.push(event.owned());
+    }
+
+    fn charge(&self, payee: &Payee, finish: &Finish<'_>) {
+        let managed = payee.candidate.key.kind == KeyKind::Managed;
+        let (Some(settled), Some(house), true) = (&finish.settled, &self.house, managed) else {
             return;
         };
-        finish.settled = self.believed(&payee, finish.settled);
-        let event = event::made(&self.about, &payee, &finish, false);
-        let managed = payee.candidate.key.kind == KeyKind::Managed;
-        if let (Some(settled), Some(hold), true) = (&finish.settled, &state.hold, managed) {
-            let bill = self.bill(&payee.candidate, settled, 0);
-            // It is all that the house has of it.
-            let mut charged = event.clone();
-            charged.request.account = HOUSE;
-            charged.attempt.id = self.about.ids.next();
-            charged.attempt.mark(Flag::Final, true);
-            match &bill {
-                Some(bill) => event::charge(&mut charged, bill),
-                None => charged.attempt.cost = hold.estimate(),
-            }
-            hold.till().charge(&charged);
+        let bill = self.bill(&payee.candidate, settled, 0);
+        // It is all that the house has of it.
+        let mut charged = event::made(&self.about, payee, finish, true);
+        charged.request.account = HOUSE;
+        match &bill {
+            Some(bill) => event::charge(&mut charged, bill),
+            None => charged.attempt.cost = house.estimate,
         }
-        state.events.push(event.owned());
+        house.till.charge(&charged);
     }
 
     /// Nobody knows what the answer used, as where it may go on unseen: it costs what was held for it, at least.

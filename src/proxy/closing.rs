@@ -1,5 +1,6 @@
 //! What settles a request from inside its session, before the last byte of its answer leaves.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use bytes::Bytes;
 use super::aside::Aside;
 use super::bill::{Bill, Closed, Finish};
 use super::count;
-use super::gate::{Ended, Gate, NotAnAnswer, Translation};
+use super::gate::{Ended, Gate, NotAnAnswer, Phase, Translation};
+use super::hedge::Hedging;
 use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
@@ -31,6 +33,8 @@ pub struct Closing {
     pub grace: Duration,
     /// Counts the answers that are.
     pub metrics: Arc<Metrics>,
+    /// Begins another attempt beside the one under way.
+    pub hedging: Option<Arc<Hedging>>,
 }
 
 impl Closing {
@@ -45,6 +49,30 @@ impl Closing {
             reported.max(observer.output_bytes() / BYTES_PER_TOKEN)
         });
         output.is_none_or(|output| self.bill.affords(output))
+    }
+
+    /// Some of the answer under way has been looked at: if it commits, an attempt beside it came second.
+    pub fn committed(&self, gate: &Gate) {
+        if let Some(hedging) = &self.hedging
+            && gate.phase() == Phase::Committed
+        {
+            hedging.give_up(clock::now());
+        }
+    }
+
+    /// Begins another attempt beside the one under way.
+    pub fn hedge(&self) {
+        if let Some(hedging) = &self.hedging {
+            hedging.begin();
+        }
+    }
+
+    /// Waits until an attempt beside the one under way has what commits.
+    pub async fn overtaken(&self) {
+        match &self.hedging {
+            Some(hedging) => hedging.ready().await,
+            None => pending().await,
+        }
     }
 
     /// Translates a long document, away from the proxy's threads.

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::aside::Aside;
-use super::bill::Bill;
+use super::bill::{Bill, Payee};
 use super::connection::Busy;
 use super::cors;
 use super::gate::Gate;
+use super::hedge::{Early, Hedging};
 use super::session::Unwrap;
 use super::shares::{Share, Supply};
 use super::translation::RequestTranslation;
@@ -25,7 +26,7 @@ use tollgate_failover::headroom::Begun;
 use tollgate_failover::{Candidate, Machine, Outcome};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tags::Tags;
-use tollgate_wire::tokens::Observer;
+use tollgate_wire::tokens::{Observer, Settled};
 use tollgate_wire::translate::Reply;
 use tollgate_wire::{Dialect, Endpoint};
 
@@ -64,6 +65,7 @@ pub struct Context {
 }
 
 /// Who is calling, and the snapshot the request keeps to its end.
+#[derive(Clone)]
 pub struct Caller {
     /// The access key.
     pub key: Arc<AccessKey>,
@@ -142,6 +144,8 @@ pub struct Planned {
     pub gate: Arc<Gate>,
     /// What the request owes, shared with the session wrapper.
     pub bill: Arc<Bill>,
+    /// Begins the next attempt beside a slow one; `None` where that is not wished, or must not be.
+    pub hedging: Option<Arc<Hedging>>,
     /// Gives the client's session back.
     pub unwrap: Option<Unwrap>,
     /// Counts the request as under way until it is dropped.
@@ -176,6 +180,8 @@ pub struct Attempt {
     pub begun: Option<Begun>,
     /// Addresses of the provider that are left to try; the last one is in use.
     pub addresses: Vec<SocketAddr>,
+    /// Its answer so far, if it was begun beside another attempt.
+    pub early: Option<Arc<Early>>,
     /// Pooled connections that turned out dead before a byte of the answer.
     pub stale: u8,
     /// The descriptor of the connection to the provider.
@@ -214,6 +220,10 @@ pub struct PastAttempt {
     pub observer: Option<Observer>,
     /// Whether its client left before its answer, and is charged what the provider did until then.
     pub forsaken: bool,
+    /// Whom the house owes what it used, if another attempt came before it.
+    pub owed: Option<Payee>,
+    /// What that is, once it is counted.
+    pub settled: Option<Settled>,
 }
 
 /// What the client got.

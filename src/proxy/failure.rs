@@ -53,7 +53,11 @@ fn provider(ctx: &Context) -> Option<&Provider> {
 
 /// Pingora's `connected_to_upstream`. A server that presents the wrong certificate fails the attempt.
 pub fn presented(shared: &Shared, ctx: &mut Context, digest: Option<&Digest>) -> Result<()> {
-    let Some(provider) = provider(ctx).filter(|provider| provider.ca.is_some()) else {
+    // What was begun early was judged before it was sent.
+    let early = |attempt: &Attempt| attempt.early.is_some();
+    let Some(provider) = provider(ctx)
+        .filter(|provider| provider.ca.is_some() && !ctx.attempt.as_ref().is_some_and(early))
+    else {
         return Ok(());
     };
     let presented = digest.and_then(|digest| digest.ssl_digest.as_ref());
@@ -142,6 +146,9 @@ struct Seen {
 /// Whether the provider has the whole request; `written` is what was written of its body over HTTP/1. Over HTTP/2 a
 /// client that leaves is noticed only when all of it is written.
 fn is_asked(attempt: &Attempt, written: Option<usize>) -> bool {
+    if let Some(early) = &attempt.early {
+        return early.is_asked();
+    }
     let all = written.is_some_and(|bytes| bytes >= attempt.body.len());
     attempt.status.is_some() || attempt.http2 || all
 }
@@ -157,6 +164,7 @@ fn outcome(
         (Some(Fault::ClientGone), _) => Outcome::ClientGone,
         (Some(Fault::Drain), _) => Outcome::Drained,
         (Some(Fault::CutOff), _) => Outcome::CutOff,
+        (Some(Fault::Overtaken), _) => Outcome::Cancelled,
         (_, Some(decided)) => decided,
         (Some(Fault::Attempt), _) if !seen.alive => Outcome::Silent,
         (Some(Fault::Attempt | Fault::Idle), _) => Outcome::Timeout,

@@ -100,10 +100,8 @@ impl Record<'_> {
         let (settled, cost) = if is_last {
             (self.settled.clone(), self.cost)
         } else {
-            (
-                past.observer.as_ref().and_then(count::reported),
-                NanoUsd::ZERO,
-            )
+            let reported = || past.observer.as_ref().and_then(count::reported);
+            (past.settled.clone().or_else(reported), NanoUsd::ZERO)
         };
         Attempt {
             past,

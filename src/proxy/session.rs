@@ -207,6 +207,7 @@ impl CustomSession for HeldSession {
             let translated = Box::pin(self.closing.translate(translation)).await;
             pass = self.gate.translated(translated, clock::now());
         }
+        self.closing.committed(&self.gate);
         let is_last = matches!(pass, Pass::Last(_));
         if let Some(turn) = &mut self.turn
             && let Pass::Last(tasks) | Pass::Write(tasks) = &pass

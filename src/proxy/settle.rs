@@ -11,6 +11,7 @@ use super::bill::Finish;
 use super::context::{Context, PastAttempt, Planned};
 use super::count;
 use super::gate::Phase;
+use super::hedge;
 use super::record::Record;
 use super::shared::Shared;
 use tollgate_base::clock;
@@ -30,7 +31,9 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
         ctx.answered.client_gone |= unwrap.restore(&mut session.downstream_session);
     }
     conclude_last(shared, ctx, now);
+    hedge::record(ctx, now);
     let (settled, cost) = settle(ctx).await;
+    hedge::settle(ctx).await;
     if let Some(settled) = &settled {
         weigh(shared, ctx, settled);
     }
@@ -63,7 +66,10 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
     );
     let outcome = planned.gate.judged().or_else(|| attempt.outcome.clone());
     match &outcome {
-        None => shared.succeed(candidate, class, now),
+        None => {
+            shared.succeed(candidate, class, now);
+            hedge::learn(planned, &attempt, now);
+        }
         Some(outcome) => {
             let body = ctx.received.as_ref().map(|received| &received.body);
             let provoked =
@@ -83,6 +89,8 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         outcome,
         observer: planned.gate.take_observer(),
         forsaken: false,
+        owed: None,
+        settled: None,
     });
 }
 

@@ -9,6 +9,7 @@ use super::aside::Room;
 use super::connection::Crowd;
 use super::cooldowns::{Published, Publisher};
 use super::drain::Drain;
+use super::hedge::Hedges;
 use super::notices::Notices;
 use super::peers::Peers;
 use super::retries::Retries;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub notices: Notices,
     /// Where providers are.
     pub peers: Peers,
+    /// How long providers take, and how many requests may be sent twice for it.
+    pub hedges: Hedges,
     /// Whether the process is stopping.
     pub drain: Arc<Drain>,
     /// Counters for the operator.
@@ -169,6 +172,7 @@ mod tests {
             queue: Arc::default(),
             notices: Notices::default(),
             peers: Peers::default(),
+            hedges: Hedges::default(),
             drain: Arc::default(),
             metrics: Arc::new(Metrics::new().expect("every metric has a name of its own")),
             access_log: AccessLog::off(),

@@ -16,18 +16,22 @@ use tollgate_wire::translate::Reply;
 use tollgate_wire::{Endpoint, Surface};
 
 /// A request in the candidate's own words.
-pub(super) struct Worded {
+pub struct Worded {
+    /// Where it is sent.
     pub endpoint: Endpoint,
+    /// What is sent.
     pub body: Bytes,
     /// Whether its usage chunk must be taken out again.
     pub strip_usage: bool,
+    /// What the way back needs, if it crosses to another API.
     pub reply: Option<Box<Reply>>,
+    /// The client's fields that are left out.
     pub dropped: Vec<String>,
 }
 
 /// The same as [`worded`], away from the proxy's threads where a large body may have to be read and written anew; one that
 /// is carried was. `None` if it panics.
-pub(super) async fn worded_aside(
+pub async fn worded_aside(
     aside: &Aside,
     client: &RequestBody,
     key: &Arc<AccessKey>,

@@ -39,6 +39,7 @@ pub use across::{Gathered, NotAnAnswer, Translation};
 pub use answer::{Answer, Judged, Relays, Unseen};
 pub use form::is_stream;
 pub use left::Ended;
+pub use state::HOLD_WHOLE;
 pub use time::{Limits, Tick};
 
 use across::Translator;
@@ -64,6 +65,8 @@ pub enum Fault {
     Attempt,
     /// A stream that had shown life fell silent for `stream_idle`.
     Idle,
+    /// An attempt that was begun beside it has content.
+    Overtaken,
     /// The answer is an error, and another candidate may do better.
     Refused,
     /// The process is stopping and `drain` has passed.
@@ -115,8 +118,10 @@ struct GateState {
     phase: Phase,
     limits: Limits,
     attempt_by: Instant,
-    /// Some of the answer's body has come.
-    alive: bool,
+    /// When some of the answer's body had come first.
+    alive_at: Option<Instant>,
+    /// When another attempt is begun beside this one, if nothing has come by then.
+    hedge_at: Option<Instant>,
     answer: Option<Answer>,
     /// Undoes its compression, if it is compressed.
     undoing: Option<Box<Undoing>>,
@@ -155,7 +160,8 @@ impl Gate {
                 phase: Phase::Held,
                 limits,
                 attempt_by: now,
-                alive: false,
+                alive_at: None,
+                hedge_at: None,
                 answer: None,
                 undoing: None,
                 judged: None,
@@ -183,7 +189,8 @@ impl Gate {
     pub fn begin(&self, by: Instant, now: Instant) {
         let mut state = self.state.lock();
         state.attempt_by = by;
-        state.alive = false;
+        state.alive_at = None;
+        state.hedge_at = None;
         state.answer = None;
         state.undoing = None;
         state.judged = None;
@@ -257,7 +264,28 @@ impl Gate {
 
     /// Returns whether some of the answer's body has come.
     pub fn is_alive(&self) -> bool {
-        self.state.lock().alive
+        self.alive_at().is_some()
+    }
+
+    /// Returns when some of the answer's body had come first.
+    pub fn alive_at(&self) -> Option<Instant> {
+        self.state.lock().alive_at
+    }
+
+    /// Another attempt shall be begun beside this one, if nothing has come of its answer by then.
+    pub fn hedge_at(&self, at: Instant) {
+        self.state.lock().hedge_at = Some(at);
+    }
+
+    /// The attempt under way gives way to one that was begun beside it, and has content. False if it has committed, or
+    /// has failed by itself.
+    pub fn overtake(&self) -> bool {
+        let mut state = self.state.lock();
+        let gives_way = state.phase != Phase::Committed && state.fault.is_none();
+        if gives_way {
+            state.fault = Some(Fault::Overtaken);
+        }
+        gives_way
     }
 
     /// Returns whether the answer has come to its protocol's end.
@@ -359,6 +387,9 @@ impl Gate {
     /// Tasks of the answer under way, as Pingora hands them to the session.
     pub fn pass(&self, tasks: Vec<HttpTask>, now: Instant) -> Pass {
         let mut state = self.state.lock();
+        if state.fault == Some(Fault::Overtaken) {
+            return Pass::Fail(ended_by_gateway());
+        }
         state.heard = now;
         let mut out = Vec::new();
         for task in tasks {

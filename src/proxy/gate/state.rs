@@ -9,7 +9,7 @@ use super::{Answer, Fault, GateState, HOLD_BYTES, Phase, Stop, across, answer};
 use tollgate_wire::report::StreamFailure;
 
 /// The most that is held of a stream that is to leave when it is whole.
-const HOLD_WHOLE: usize = 8 << 20;
+pub const HOLD_WHOLE: usize = 8 << 20;
 
 impl GateState {
     /// The answer has come to its end, or to the event with which its protocol ends.
@@ -123,7 +123,7 @@ impl GateState {
         if data.is_empty() {
             return Ok(data);
         }
-        self.alive = true;
+        self.alive_at.get_or_insert(now);
         let data = match &mut self.answer {
             Some(Answer::Unseen(unseen)) => match unseen.push(&data) {
                 Some(seen) => self.seen(seen)?,

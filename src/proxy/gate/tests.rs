@@ -104,6 +104,28 @@ fn a_client_that_was_given_a_head_gets_no_second_one() {
 }
 
 #[test]
+fn another_attempt_is_begun_beside_one_of_which_nothing_has_come() {
+    let now = clock::now();
+    let after = |millis| now + Duration::from_millis(millis);
+    for has_begun in [false, true] {
+        let gate = gate(now);
+        gate.begin(after(60_000), now);
+        gate.hedge_at(after(500));
+        gate.answering(stream(), None, masking(), now);
+        assert_eq!(gate.wake_at(now), after(500));
+        if has_begun {
+            assert_eq!(written(gate.pass(vec![head(), body(ROLE, false)], now)), 0);
+        }
+        let due = if has_begun { Tick::Wait } else { Tick::Hedge };
+        assert_eq!(gate.tick(after(500)), due);
+        assert_eq!(gate.tick(after(501)), Tick::Wait, "once");
+        assert!(gate.overtake());
+        assert_eq!(gate.tick(after(502)), Tick::Expire);
+        assert!(!gate.overtake(), "once");
+    }
+}
+
+#[test]
 fn comments_stand_only_between_events() {
     let now = clock::now();
     let gate = gate(now);
@@ -324,6 +346,7 @@ enum Event {
     Bytes(&'static [u8], bool),
     Done,
     Wait(u64),
+    Overtake,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -337,27 +360,36 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(b, end)| Event::Bytes(b, end)),
         Just(Event::Done),
         (0u64..90).prop_map(Event::Wait),
+        Just(Event::Overtake),
     ]
 }
 
 proptest! {
-    /// The law: nothing leaves before the commit, and once committed the gate stays so.
+    /// The law: nothing leaves before the commit, once committed the gate stays so, and of an attempt that gave way to
+    /// another nothing leaves any more.
     #[test]
     fn nothing_leaves_before_commit(events in proptest::collection::vec(event(), 1..40)) {
         let mut now = clock::now();
         let gate = gate(now);
         gate.begin(now + Duration::from_secs(60), now);
         gate.answering(stream(), None, masking(), now);
-        let mut committed = false;
+        let (mut committed, mut gave_way) = (false, false);
         for event in events {
             let tasks = match event {
                 // The machine never begins another attempt after commit.
                 Event::Begin if !committed => {
                     gate.begin(now + Duration::from_secs(60), now);
                     gate.answering(stream(), None, masking(), now);
+                    gave_way = false;
                     continue;
                 }
                 Event::Begin => continue,
+                Event::Overtake => {
+                    let gives_way = gate.overtake();
+                    prop_assert!(!(gives_way && committed), "what has committed gives way to nobody");
+                    gave_way |= gives_way;
+                    continue;
+                }
                 Event::Head => vec![head()],
                 Event::Bytes(bytes, end) => vec![body(bytes, end)],
                 Event::Done => vec![HttpTask::Done],
@@ -371,6 +403,7 @@ proptest! {
             if let Pass::Write(tasks) | Pass::Last(tasks) = gate.pass(tasks, now) {
                 prop_assert_eq!(gate.phase(), Phase::Committed, "{} tasks left before commit", tasks.len());
             }
+            prop_assert!(!gave_way || gate.phase() != Phase::Committed, "what gave way has committed");
             prop_assert!(!committed || gate.phase() == Phase::Committed, "a commit was taken back");
             committed = gate.phase() == Phase::Committed;
         }

@@ -29,6 +29,8 @@ pub enum Tick {
     Open,
     /// Send a keep-alive comment.
     Comment,
+    /// Begin another attempt beside the one under way.
+    Hedge,
     /// End the attempt.
     Expire,
 }
@@ -48,6 +50,9 @@ impl Gate {
     pub fn wake_at(&self, now: Instant) -> Instant {
         let state = self.state.lock();
         let mut at = self.ends(&state).min(now + TICK);
+        if let Some(hedge_at) = state.hedge_at() {
+            at = at.min(hedge_at);
+        }
         if let (Phase::Held, Some(open_at)) = (state.phase, state.limits.open_at) {
             at = at.min(open_at);
         }
@@ -60,6 +65,9 @@ impl Gate {
     /// The time waited for has come, or another wake-up did.
     pub fn tick(&self, now: Instant) -> Tick {
         let mut state = self.state.lock();
+        if state.fault == Some(Fault::Overtaken) {
+            return Tick::Expire;
+        }
         if self.drain.ends().is_some_and(|ends| now >= ends) {
             state.fault = Some(Fault::Drain);
             return Tick::Expire;
@@ -68,6 +76,10 @@ impl Gate {
         if now >= at {
             state.fault = Some(fault);
             return Tick::Expire;
+        }
+        if state.hedge_at().is_some_and(|at| now >= at) {
+            state.hedge_at = None;
+            return Tick::Hedge;
         }
         if state.phase == Phase::Held && state.limits.open_at.is_some_and(|at| now >= at) {
             state.phase = Phase::Opened;
@@ -85,11 +97,17 @@ impl Gate {
 }
 
 impl GateState {
+    /// When another attempt is begun beside this one, of which nothing has come.
+    fn hedge_at(&self) -> Option<Instant> {
+        let waits = self.phase != Phase::Committed && self.alive_at.is_none();
+        self.hedge_at.filter(|_| waits)
+    }
+
     /// When the attempt ends if nothing happens until then, and why. A stream that has shown life is bounded by its
     /// silences alone.
     fn due(&self) -> (Instant, Fault) {
         let streams = matches!(self.answer, Some(Answer::Stream { .. }));
-        match self.phase == Phase::Committed || (self.alive && streams) {
+        match self.phase == Phase::Committed || (self.alive_at.is_some() && streams) {
             true => (self.heard + self.limits.idle, Fault::Idle),
             false => (self.attempt_by, Fault::Attempt),
         }

@@ -47,10 +47,19 @@ impl HeldSession {
             due = tokio::select! {
                 biased;
                 error = gone(&mut self.real, turn) => return Watched::Left(error),
+                () = self.closing.overtaken() => match self.gate.overtake() {
+                    true => Tick::Expire,
+                    false => Tick::Wait,
+                },
                 tick = Self::next_tick(&mut self.timer, &self.gate) => tick,
             };
-            if due == Tick::Expire {
-                return Watched::Expired;
+            match due {
+                Tick::Expire => return Watched::Expired,
+                Tick::Hedge => {
+                    self.closing.hedge();
+                    due = Tick::Wait;
+                }
+                Tick::Wait | Tick::Open | Tick::Comment => {}
             }
         }
     }
@@ -86,7 +95,7 @@ async fn once_more() {
 
 /// What a wait ended with.
 pub(super) enum Watched {
-    /// The attempt's time, or the process's.
+    /// The attempt's time, or the process's; or another attempt came before it.
     Expired,
     /// The client is gone.
     Left(Box<Error>),

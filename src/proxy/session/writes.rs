@@ -106,7 +106,7 @@ impl HeldSession {
             match due {
                 Tick::Open => self.open().await,
                 Tick::Comment => self.comment().await,
-                Tick::Wait | Tick::Expire => Ok(()),
+                Tick::Wait | Tick::Expire | Tick::Hedge => Ok(()),
             }
         };
         match pingora_timeout::timeout(left.min(ends), write).await {

@@ -133,6 +133,23 @@ impl RequestBody {
             })
     }
 
+    /// Returns whether its provider keeps what comes of it, as it may be told or is its habit: sent twice, it is kept twice.
+    pub fn is_stored(&self) -> bool {
+        let members = self.members.iter();
+        let mut said = members
+            .filter(|member| member.key(&self.bytes).eq_ignore_ascii_case("store"))
+            .map(|member| &self.bytes[member.value.clone()]);
+        if self.endpoint == Endpoint::Generate(Surface::Responses) {
+            let mut says = false;
+            let all = said.all(|value| {
+                says = true;
+                value == b"false"
+            });
+            return !(says && all);
+        }
+        said.any(|value| value != b"false" && value != b"null")
+    }
+
     /// Returns what it orders besides text.
     pub fn asked(&self) -> Asked {
         let mut asked = Asked::default();

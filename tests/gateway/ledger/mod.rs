@@ -8,6 +8,7 @@ mod copies;
 mod crash;
 mod cut_off;
 mod forgotten;
+mod hedge;
 mod large;
 mod leaving;
 mod limits;

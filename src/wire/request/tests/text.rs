@@ -1,4 +1,4 @@
-//! What is counted.
+//! What is counted, and what is kept.
 
 use super::*;
 
@@ -207,4 +207,23 @@ fn token_ids_are_counted_where_they_are_prompts() {
         pieces(RESPONSES, r#"{"model":"m","input":[1,2]}"#),
         (vec![], 0)
     );
+}
+
+#[test]
+fn what_its_provider_keeps_is_known_by_any_spelling() {
+    for (endpoint, more, stored) in [
+        (CHAT, "", false),
+        (CHAT, r#","store":null"#, false),
+        (CHAT, r#","store":false"#, false),
+        (CHAT, r#","store":true"#, true),
+        (CHAT, r#","Store":1,"store":false"#, true),
+        (RESPONSES, "", true),
+        (RESPONSES, r#","store":null"#, true),
+        (RESPONSES, r#","store":false"#, false),
+        (RESPONSES, r#","store":false,"st\u006fre":true"#, true),
+    ] {
+        let json = format!(r#"{{"model":"m"{more}}}"#);
+        let body = parse(endpoint, &json);
+        assert_eq!(body.is_stored(), stored, "{endpoint:?} {json}");
+    }
 }
