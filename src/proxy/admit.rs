@@ -2,6 +2,7 @@
 //! not too large, and a session that holds its answer back. (Its credits: [`super::credits`].)
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora_http::RequestHeader;
@@ -13,14 +14,14 @@ use super::closing::Closing;
 use super::connection::Busy;
 use super::context::{Caller, Context, Planned};
 use super::gate::{Gate, Limits};
-use super::hedge::Hedging;
 use super::opening::Opening;
 use super::retries::Turn;
 use super::shared::Shared;
 use super::shares::Share;
-use super::{count, names, session};
+use super::{count, hedge, names, session};
 use crate::metrics::InFlight;
 use tollgate_base::clock;
+use tollgate_config::Timeouts;
 use tollgate_config::access::{AccessKey, Configuration};
 use tollgate_config::types::{Commit, StopOn};
 use tollgate_failover::{Candidate, Machine};
@@ -123,6 +124,16 @@ fn wishes(configuration: Option<&Configuration>, headers: &HeaderMap) -> Wishes 
     }
 }
 
+/// The limits of a request whose head had been read at `started`.
+fn limits(started: Instant, streams: bool, commit: Commit, timeouts: &Timeouts) -> Limits {
+    Limits {
+        open_at: streams.then_some(started + timeouts.hold),
+        idle: timeouts.stream_idle,
+        whole: commit == Commit::Whole,
+        keepalive: (streams && !timeouts.keepalive.is_zero()).then_some(timeouts.keepalive),
+    }
+}
+
 /// Everything is settled but the answer: from here on Pingora sees the held session.
 pub fn start(
     shared: &Arc<Shared>,
@@ -141,16 +152,10 @@ pub fn start(
     let configuration = caller.key.configuration.as_ref();
     let Wishes { commit, stops } =
         wishes(configuration.map(|c| &**c), &session.req_header().headers);
-    let configured = caller.snapshot.config.retry;
-    let retry = configuration.map_or(configured, |c| configured.with(&c.retry));
-    let limits = Limits {
-        open_at: streams.then_some(ctx.started + timeouts.hold),
-        idle: timeouts.stream_idle,
-        whole: commit == Commit::Whole,
-        keepalive: (streams && !timeouts.keepalive.is_zero()).then_some(timeouts.keepalive),
-    };
+    let config = &caller.snapshot.config;
+    let retry = configuration.map_or(config.retry, |c| config.retry.with(&c.retry));
+    let limits = limits(ctx.started, streams, commit, &timeouts);
     let gate = Arc::new(Gate::new(limits, shared.drain.clone(), now));
-    let bytes = received.body.bytes().clone();
     let opening = Opening {
         request_id: ctx.request_id.clone(),
         dialect: ctx.dialect,
@@ -158,20 +163,20 @@ pub fn start(
         cors: ctx.cors.clone(),
     };
     let (head, pace) = (session.req_header(), (limits.idle, limits.whole));
-    let hedging = Hedging::of(shared, head, ctx, pace, &candidates, &bill);
+    let hedging = hedge::wished(shared, head, ctx, pace, &candidates, &bill);
     let place = &mut session.downstream_session;
     // While the wrapper is in place it bounds each write itself.
     place.set_write_timeout(None);
-    let patience = caller.snapshot.config.proxy.read_timeout;
     let closing = Closing {
         aside: caller.aside.clone(),
         bill: bill.clone(),
         body: received.body.clone(),
-        cut_off: streams && caller.snapshot.config.ledger.cut_off,
-        grace: caller.snapshot.config.ledger.usage_grace,
+        cut_off: streams && config.ledger.cut_off,
+        grace: config.ledger.usage_grace,
         metrics: shared.metrics.clone(),
         hedging: hedging.clone(),
     };
+    let (bytes, patience) = (received.body.bytes().clone(), config.proxy.read_timeout);
     let unwrap = session::wrap(place, bytes, gate.clone(), opening, closing, turn, patience);
     ctx.answered.overhead = now.duration_since(received.at);
     ctx.planned = Some(Planned {

@@ -2,30 +2,24 @@
 
 use std::fmt;
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::bill::Finish;
-use super::context::{Attempt, Caller, Context, PastAttempt, Planned};
-use super::gate::{Fault, Phase, ended_by_gateway};
+use super::chosen::{Chosen, is_provoked};
+use super::context::{Attempt, Context, PastAttempt, Planned};
+use super::gate::{Phase, ended_by_gateway};
 use super::line::Line;
 use super::quota::{Asking, waited};
 use super::shared::Shared;
-use super::worded::{Worded, worded_aside};
+use super::worded::worded_aside;
 use super::{count, hedge, peers};
-use crate::metrics::traces;
 use tollgate_base::clock;
-use tollgate_config::Timeouts;
-use tollgate_config::catalog::ErrorCause;
-use tollgate_failover::headroom::Begun;
 use tollgate_failover::{Candidate, ConnectFailure, Outcome, Step};
-use tollgate_wire::report::Context as ServedContext;
-use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::Observer;
-use tollgate_wire::{Endpoint, Surface};
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.
@@ -126,8 +120,9 @@ async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Resu
 /// The machine's next candidate, as an attempt that has no address yet. One whose provider another
 /// request is probing comes after the others.
 async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Option<Attempt> {
-    if let Some(early) = ctx.planned.as_mut().and_then(adopted) {
-        return Some(early);
+    let early = (ctx.planned.as_mut()).and_then(|planned| adopted(shared, planned));
+    if early.is_some() {
+        return early;
     }
     let (caller, received) = (ctx.caller.as_ref()?, ctx.received.as_ref()?);
     let (body, key, planned) = (&received.body, &caller.key, ctx.planned.as_mut()?);
@@ -185,16 +180,12 @@ async fn choose(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Op
     let attempt = chosen.begins(caller, body, ctx.started, ctx.trace.is_some(), now);
     planned.gate.begin(attempt.by, now);
     planned.bill.attempt(candidate, now);
-    if let Some(hedging) = &planned.hedging {
-        let following = planned.machine.following(now);
-        let following = following.map(|index| (index, &planned.candidates[index]));
-        hedging.arm(candidate, following, &planned.gate, now);
-    }
+    hedge::arm(&asking, planned, index, now);
     Some(attempt)
 }
 
 /// The attempt that was begun beside the one before, and goes on alone; if there is one that may.
-fn adopted(planned: &mut Planned) -> Option<Attempt> {
+fn adopted(shared: &Shared, planned: &mut Planned) -> Option<Attempt> {
     let hedging = planned.hedging.as_ref()?;
     let now = clock::now();
     let Some((attempt, payee)) = hedging.adopt(&mut planned.machine) else {
@@ -209,78 +200,15 @@ fn adopted(planned: &mut Planned) -> Option<Attempt> {
     };
     planned.gate.begin(by, now);
     planned.bill.adopt(payee);
+    let before = planned.machine.attempts().last();
+    if before.is_some_and(|before| before.outcome == Outcome::Cancelled) {
+        shared.metrics.hedge("won");
+    }
     Some(attempt)
 }
 
 /// How long the answer of an attempt that was begun beside another has to be looked at, if some of it is there.
 const HEARD: Duration = Duration::from_secs(1);
-
-/// A candidate that is asked, in its own words.
-pub struct Chosen<'a> {
-    /// Its index among the candidates.
-    pub index: usize,
-    /// The candidate.
-    pub candidate: &'a Candidate,
-    /// What it is asked.
-    pub worded: Worded,
-    /// What was taken of its quota.
-    pub begun: Option<Begun>,
-    /// Longest silence inside the request's answer.
-    pub idle: Duration,
-}
-
-impl Chosen<'_> {
-    /// Returns its attempt, which has no address yet. `received` is when the request's head had been read.
-    pub fn begins(
-        self,
-        caller: &Caller,
-        body: &RequestBody,
-        received: Instant,
-        is_traced: bool,
-        now: Instant,
-    ) -> Attempt {
-        let (candidate, worded) = (self.candidate, self.worded);
-        // An answer that is not streamed shows no life before it is there.
-        let generates = matches!(worded.endpoint, Endpoint::Generate(surface) if surface != Surface::Embeddings);
-        let is_whole = generates && !body.stream();
-        let ends = |timeouts: &Timeouts| match is_whole {
-            true => now + timeouts.whole_answer,
-            false => (now + timeouts.per_request).min(received + timeouts.total),
-        };
-        // Who has used up most of its time elsewhere, as by a slow body or another provider, cannot blame this one.
-        let half = |timeouts: &Timeouts| match is_whole {
-            true => now,
-            false => now + timeouts.per_request.min(timeouts.total) / 2,
-        };
-        let timeouts = caller.timeouts(Some(candidate));
-        let shared_ones = caller.shared_timeouts(candidate);
-        candidate.key.used.mark(clock::wall_ms());
-        Attempt {
-            candidate: self.index,
-            span: if is_traced { traces::span_id() } else { 0 },
-            started: now,
-            by: ends(&timeouts),
-            fair_by: ends(&shared_ones).max(half(&shared_ones)),
-            fair_idle: self.idle >= shared_ones.stream_idle,
-            endpoint: worded.endpoint,
-            body: worded.body,
-            reply: worded.reply,
-            dropped: worded.dropped,
-            strip_usage: worded.strip_usage,
-            begun: self.begun,
-            addresses: Vec::new(),
-            early: None,
-            stale: 0,
-            connection: None,
-            http2: false,
-            forwards: false,
-            status: None,
-            provider_request_id: None,
-            retry_after: None,
-            outcome: None,
-        }
-    }
-}
 
 /// Records a failed attempt, and says what follows. `is_asked` is whether the provider has the whole request.
 pub fn end(
@@ -323,7 +251,7 @@ pub fn end(
     if outcome == Outcome::Cancelled {
         let works = is_asked && attempt.status.is_none_or(|status| status < 300);
         owed = planned.bill.gave_way(finish).filter(|_| works);
-        hedge::learn(planned, attempt, now);
+        hedge::learn(shared, &received.body, planned, attempt, now);
     } else if planned.gate.phase() != Phase::Committed && !forsaken {
         // What has begun to leave is settled with the request, and so is what nobody waited for.
         planned.bill.failed(finish);
@@ -369,36 +297,6 @@ pub fn ended(
         "request {request_id}: {candidate} with the key {key}: {outcome} after {took:?}, there {named}"
     );
 }
-
-/// Returns whether the caller's own wishes may have made the attempt fail: timeouts shorter than the operator's, a
-/// service of its own that has limits of its own, headers that only it sends. Its own keys suffer that by themselves.
-pub fn is_provoked(
-    attempt: &Attempt,
-    candidate: &Candidate,
-    outcome: &Outcome,
-    fault: Option<&Fault>,
-    body: &RequestBody,
-) -> bool {
-    if outcome.timed_out() {
-        return match fault {
-            Some(Fault::Idle) => !attempt.fair_idle,
-            _ => clock::now() < attempt.fair_by,
-        };
-    }
-    if matches!(outcome, Outcome::Connect(_)) {
-        let now = clock::now();
-        return now + TIMERS >= attempt.by && now < attempt.fair_by;
-    }
-    // What a provider says of the key itself, no wish of a caller brings about.
-    let of_key = matches!(outcome.cause(), Some(ErrorCause::Credit | ErrorCause::Key));
-    let refused = outcome.status().is_some() && !of_key;
-    refused
-        && candidate.key.shared
-        && (attempt.forwards || body.asked().context != ServedContext::STANDARD)
-}
-
-/// By how much a timer may be early.
-const TIMERS: Duration = Duration::from_millis(20);
 
 /// Whether the client left while the provider was at work on an answer, and not on an error.
 fn is_forsaken(attempt: &Attempt, outcome: &Outcome) -> bool {

@@ -103,13 +103,6 @@ pub struct Payee {
     named: Option<Arc<str>>,
 }
 
-impl Payee {
-    /// Returns who serves it.
-    pub fn candidate(&self) -> &Candidate {
-        &self.candidate
-    }
-}
-
 /// How an attempt ended.
 pub struct Finish<'a> {
     /// What it used; `None` if that is nothing.

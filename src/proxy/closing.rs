@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::aside::Aside;
+use super::beside::Hedging;
 use super::bill::{Bill, Closed, Finish};
 use super::count;
 use super::gate::{Ended, Gate, NotAnAnswer, Phase, Translation};
-use super::hedge::Hedging;
 use crate::metrics::{Metrics, ReadOn};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;

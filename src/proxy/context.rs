@@ -1,18 +1,15 @@
 //! What is known about one request, by phase: each hook fills its own part and reads earlier ones.
 
-use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::aside::Aside;
-use super::bill::{Bill, Payee};
+use super::beside::Hedging;
+use super::bill::Bill;
 use super::connection::Busy;
 use super::cors;
 use super::gate::Gate;
-use super::hedge::{Early, Hedging};
+pub use super::known::{Attempt, PastAttempt};
 use super::session::Unwrap;
 use super::shares::{Share, Supply};
 use super::translation::RequestTranslation;
@@ -22,12 +19,9 @@ use tollgate_config::access::{AccessKey, Snapshot};
 use tollgate_config::catalog::TimeoutOverrides;
 use tollgate_config::types::Priority;
 use tollgate_config::{Timeouts, effective};
-use tollgate_failover::headroom::Begun;
-use tollgate_failover::{Candidate, Machine, Outcome};
+use tollgate_failover::{Candidate, Machine};
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tags::Tags;
-use tollgate_wire::tokens::{Observer, Settled};
-use tollgate_wire::translate::Reply;
 use tollgate_wire::{Dialect, Endpoint};
 
 /// One request.
@@ -150,80 +144,6 @@ pub struct Planned {
     pub unwrap: Option<Unwrap>,
     /// Counts the request as under way until it is dropped.
     pub _in_flight: InFlight,
-}
-
-/// The attempt under way.
-pub struct Attempt {
-    /// Index among the candidates.
-    pub candidate: usize,
-    /// The id of its span; 0 without traces.
-    pub span: u64,
-    /// When it began.
-    pub started: Instant,
-    /// When it ends, unless its stream shows life.
-    pub by: Instant,
-    /// When it would end by the operator's timeouts alone.
-    pub fair_by: Instant,
-    /// Whether its silences are no shorter than the operator's.
-    pub fair_idle: bool,
-    /// The provider's endpoint.
-    pub endpoint: Endpoint,
-    /// The body in the candidate's own words.
-    pub body: Bytes,
-    /// What the way back needs, if the request crossed to another API.
-    pub reply: Option<Box<Reply>>,
-    /// The client's fields that the candidate does not take, or its API has no place for.
-    pub dropped: Vec<String>,
-    /// Whether the usage chunk was asked for on the client's behalf.
-    pub strip_usage: bool,
-    /// What it took of the candidate's quota; `None` where that is not looked at.
-    pub begun: Option<Begun>,
-    /// Addresses of the provider that are left to try; the last one is in use.
-    pub addresses: Vec<SocketAddr>,
-    /// Its answer so far, if it was begun beside another attempt.
-    pub early: Option<Arc<Early>>,
-    /// Pooled connections that turned out dead before a byte of the answer.
-    pub stale: u8,
-    /// The descriptor of the connection to the provider.
-    pub connection: Option<RawFd>,
-    /// Whether the provider is spoken to in HTTP/2.
-    pub http2: bool,
-    /// Whether headers are forwarded that only this provider's operator lets through.
-    pub forwards: bool,
-    /// The provider's status, once its head was read.
-    pub status: Option<u16>,
-    /// The provider's own id of the request, if it names one.
-    pub provider_request_id: Option<Arc<str>>,
-    /// How long the provider asks us to wait.
-    pub retry_after: Option<Duration>,
-    /// The failure, once it is decided.
-    pub outcome: Option<Outcome>,
-}
-
-/// An attempt that has ended, for the usage event.
-pub struct PastAttempt {
-    /// Index among the candidates.
-    pub candidate: usize,
-    /// The id of its span; 0 without traces.
-    pub span: u64,
-    /// When it began.
-    pub started: Instant,
-    /// When it ended.
-    pub ended: Instant,
-    /// The provider's status, if it answered one.
-    pub status: Option<u16>,
-    /// The provider's own id of the request, if it named one.
-    pub provider_request_id: Option<Arc<str>>,
-    /// `None` is success.
-    pub outcome: Option<Outcome>,
-    /// What was seen of its answer.
-    pub observer: Option<Observer>,
-    /// Whether its client left before its answer, and is charged what the provider did until then.
-    pub forsaken: bool,
-    /// Whom the house owes what it used, if another attempt came before it.
-    pub owed: Option<Payee>,
-    /// What that is, once it is counted.
-    pub settled: Option<Settled>,
 }
 
 /// What the client got.

@@ -6,8 +6,9 @@ use std::time::Instant;
 use pingora_proxy::Session;
 
 use super::aside::Aside;
-use super::attempt::{ended, is_provoked};
+use super::attempt::ended;
 use super::bill::Finish;
+use super::chosen::is_provoked;
 use super::context::{Context, PastAttempt, Planned};
 use super::count;
 use super::gate::Phase;
@@ -31,7 +32,7 @@ pub async fn request(shared: &Shared, session: &mut Session, ctx: &mut Context) 
         ctx.answered.client_gone |= unwrap.restore(&mut session.downstream_session);
     }
     conclude_last(shared, ctx, now);
-    hedge::record(ctx, now);
+    hedge::record(shared, ctx, now);
     let (settled, cost) = settle(ctx).await;
     hedge::settle(ctx).await;
     if let Some(settled) = &settled {
@@ -65,13 +66,15 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         attempt.endpoint.into(),
     );
     let outcome = planned.gate.judged().or_else(|| attempt.outcome.clone());
+    let body = ctx.received.as_ref().map(|received| &received.body);
     match &outcome {
         None => {
             shared.succeed(candidate, class, now);
-            hedge::learn(planned, &attempt, now);
+            if let Some(body) = body {
+                hedge::learn(shared, body, planned, &attempt, now);
+            }
         }
         Some(outcome) => {
-            let body = ctx.received.as_ref().map(|received| &received.body);
             let provoked =
                 body.is_some_and(|body| is_provoked(&attempt, candidate, outcome, None, body));
             let account = &caller.key.account;

@@ -6,10 +6,10 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use super::aside::Room;
+use super::beside::Hedges;
 use super::connection::Crowd;
 use super::cooldowns::{Published, Publisher};
 use super::drain::Drain;
-use super::hedge::Hedges;
 use super::notices::Notices;
 use super::peers::Peers;
 use super::retries::Retries;

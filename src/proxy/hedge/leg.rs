@@ -11,10 +11,11 @@ use pingora_error::{ErrorType, OkOrErr as _, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
-use super::early::Early;
-use super::{Ground, Progress, Seen};
-use crate::proxy::attempt::Chosen;
+use super::Ground;
+use crate::proxy::beside::{Progress, Seen};
+use crate::proxy::chosen::Chosen;
 use crate::proxy::context::Attempt;
+use crate::proxy::early::Early;
 use crate::proxy::gate::{Answer, Gate, HOLD_BYTES, HOLD_WHOLE, Limits, Pass};
 use crate::proxy::outbound::Outgoing;
 use crate::proxy::translation::RequestTranslation;

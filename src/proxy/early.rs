@@ -30,7 +30,7 @@ pub struct Early {
 }
 
 /// A task that ends with this.
-pub(super) struct Task(pub AbortHandle);
+pub struct Task(pub AbortHandle);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -48,7 +48,7 @@ struct Heard {
 
 impl Early {
     /// Returns one whose answer comes through `answer`, in HTTP/1.
-    pub(super) fn new(answer: DuplexStream) -> Early {
+    pub fn new(answer: DuplexStream) -> Early {
         Early {
             answer: Mutex::new(Some(answer)),
             heard: Mutex::default(),
@@ -57,17 +57,17 @@ impl Early {
     }
 
     /// It is an attempt of its own, and its task ends with it.
-    pub(super) fn has(&self, task: Task) {
+    pub fn has(&self, task: Task) {
         *self.task.lock() = Some(task);
     }
 
     /// Its provider has the whole request.
-    pub(super) fn asked(&self) {
+    pub fn asked(&self) {
         self.heard.lock().asked = true;
     }
 
     /// Some of its answer's body has come.
-    pub(super) fn hears(&self, now: Instant) {
+    pub fn hears(&self, now: Instant) {
         self.heard.lock().at.get_or_insert(now);
     }
 
