@@ -1,6 +1,12 @@
 """What others hold gateways to, natively and through every translation: llm-comply, which holds answers against the
-published schemas, and CompatCanary, which tries what clients of OpenAI's API do."""
+published schemas, and CompatCanary, which tries what clients of OpenAI's API do.
 
+Open Responses' own suite (17 tests, of 2026-04-24; it needs Bun) has ten over HTTP, which llm-comply has as well, and seven
+over a WebSocket, which stand here. Not applicable are the two that want `POST /responses/compact` to answer, over HTTP
+`compact-response` and over a WebSocket `websocket-compact-new-chain`: the gateway has no such path, and says 404.
+"""
+
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +15,8 @@ import subprocess
 import sys
 
 import pytest
+
+from websockets.sync.client import connect
 
 import gateways
 from gateways import PLANTED, sha256
@@ -87,3 +95,83 @@ def test_clients_of_openai_find_what_they_look_for(url):
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(done.stdout)["summary"]
     assert (summary["passes"], summary["warnings"], summary["failures"]) == (7, 0, 0), summary
+
+
+class Turn:
+    """What a server says over a WebSocket to one `response.create`; each event is what its schema asks for."""
+
+    def __init__(self, socket, **said):
+        schema = pytest.importorskip("llm_comply.schema")
+        spec = schema.SpecLoader(str(schema._BUNDLED_SPEC))
+        socket.send(json.dumps({"type": "response.create", "model": "judged:echo", "store": False, **said}))
+        self.kinds, self.response, self.error = [], None, None
+        while not self.response and not self.error:
+            event = json.loads(socket.recv(timeout=10))
+            self.kinds.append(event["type"])
+            if event["type"] == "error":
+                faults, self.error = spec.validate(event, "WebSocketErrorEvent"), event["error"]["code"]
+            else:
+                faults = spec.validate_sse_event(event["type"], event)
+                if event["type"] in schema.TERMINAL_EVENTS:
+                    self.response = event["response"]
+            assert faults == [], event
+
+    @property
+    def id(self):
+        """Of a response that was completed, with an output."""
+        assert self.response["status"] == "completed" and self.response["output"], self.kinds
+        return self.response["id"]
+
+
+def websocket_response(open):
+    assert Turn(open(), input=[{"type": "message", "role": "user", "content": "Count from 1 to 3."}]).id
+
+
+def websocket_sequential_responses(open):
+    socket = open()
+    assert Turn(socket, input="Reply with exactly: first").id != Turn(socket, input="Reply with exactly: second").id
+
+
+def websocket_continuation(open):
+    socket = open()
+    first = Turn(socket, input="Remember the code word: cobalt. Reply with OK.")
+    second = Turn(socket, input="Which word was it?", previous_response_id=first.id)
+    assert second.id != first.id
+
+
+def websocket_reconnect_store_false_recovery(open):
+    first = Turn(open(), input="Remember the code word: copper. Reply with OK.")
+    socket = open()
+    assert Turn(socket, input="Which word was it?", previous_response_id=first.id).error == "previous_response_not_found"
+    assert Turn(socket, input="The code word is copper. Which word is it?").id
+
+
+def websocket_previous_response_not_found(open):
+    lost = Turn(open(), input="This should fail.", previous_response_id="resp_that_nobody_gave")
+    assert lost.error == "previous_response_not_found"
+
+
+def websocket_failed_continuation_evicts_cache(open):
+    socket = open()
+    first = Turn(socket, input="Remember the code word: ember. Reply with OK.")
+    result = {"type": "function_call_output", "call_id": "call_that_nobody_made", "output": "Nothing."}
+    assert Turn(socket, input=[result], previous_response_id=first.id).error
+    again = Turn(socket, input="Which word was it?", previous_response_id=first.id)
+    assert again.error == "previous_response_not_found"
+
+
+OVER_A_WEBSOCKET = [
+    websocket_response,
+    websocket_sequential_responses,
+    websocket_continuation,
+    websocket_reconnect_store_false_recovery,
+    websocket_previous_response_not_found,
+    websocket_failed_continuation_evicts_cache,
+]
+
+
+@pytest.mark.parametrize("passes", OVER_A_WEBSOCKET)
+def test_websockets_do_what_open_responses_asks_for(url, passes):
+    with contextlib.ExitStack() as stack:
+        address, headers = url.replace("http", "ws", 1) + "/responses", {"authorization": f"Bearer {KEY}"}
+        passes(lambda: stack.enter_context(connect(address, additional_headers=headers, proxy=None)))

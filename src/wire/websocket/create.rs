@@ -9,6 +9,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Refusal, is_stream_id};
 use crate::GatewayError;
@@ -150,7 +153,7 @@ impl Create {
     ///
     /// # Errors
     ///
-    /// As of [`items`](Self::items), if anything came before.
+    /// As of [`items`](Self::items), if anything came before; and if there is the result of a call that nobody made.
     pub fn body(&self, before: &[Bytes]) -> Result<Bytes, BadRequest> {
         let earlier: usize = before.iter().map(|items| items.len() + 1).sum();
         let mut body = Vec::with_capacity(self.text.len() + earlier + 32);
@@ -164,6 +167,7 @@ impl Create {
         if !before.is_empty() {
             body.extend_from_slice(br#""input":["#);
             let own = self.items()?;
+            check_results(&own, before)?;
             let all = before.iter().map(|items| &items[..]).chain([&own[..]]);
             let mut first = true;
             for items in all.filter(|items| !items.is_empty()) {
@@ -183,6 +187,43 @@ impl Create {
         let part = self.members.iter().rev().find(|part| part.key == name)?;
         self.text.get(part.value.clone())
     }
+}
+
+/// An item, as far as it tells whose result it is.
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    call_id: &'a RawValue,
+}
+
+/// Looks for the call of each result: a continuation without it fails, as OpenAI has it, whichever API is asked. An id
+/// that stands anywhere before it is taken for its call's.
+fn check_results(own: &[u8], before: &[Bytes]) -> Result<(), BadRequest> {
+    if memmem::find(own, b"_output\"").is_none() {
+        return Ok(());
+    }
+    let list = [b"[", own, b"]"].concat();
+    let items: Vec<&RawValue> = serde_json::from_slice(&list).unwrap_or_default();
+    let mut earlier = String::new();
+    for raw in items {
+        let item: Option<Item> = serde_json::from_str(raw.get()).ok();
+        if let Some(item) = item.filter(|item| item.kind.ends_with("_output")) {
+            let id = item.call_id.get();
+            let finder = memmem::Finder::new(id);
+            let is_id = id.starts_with('"') && !id.contains('\\');
+            if is_id
+                && finder.find(earlier.as_bytes()).is_none()
+                && before.iter().all(|items| finder.find(items).is_none())
+            {
+                let message = "No tool call found for a result in 'input': its 'call_id' must be that of a call before it.";
+                return Err(BadRequest::param(INPUT, message));
+            }
+        }
+        earlier.push_str(raw.get());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -258,6 +299,34 @@ mod tests {
             body(r#"{"type":"response.create"}"#, &[""]),
             r#"{"input":[],"stream":true}"#
         );
+    }
+
+    #[test]
+    fn a_result_goes_on_from_its_call_only() {
+        let call = r#"{"type":"function_call","call_id":"call_1","name":"f","arguments":"{}"}"#;
+        let before = [Bytes::from_static(b"{}"), Bytes::from(call)];
+        let checked = |own: &str| check_results(own.as_bytes(), &before);
+        let result =
+            |id: &str| format!(r#"{{"type":"function_call_output","call_id":{id},"output":"x"}}"#);
+        let own_call = call.replace("call_1", "call_2");
+        for fine in [
+            String::new(),
+            result(r#""call_1""#),
+            format!("{own_call}, {}", result(r#""call_2""#)),
+            r#"{"type":"message","role":"user","content":"call_3 and _output\""}"#.to_owned(),
+            // Not told apart here: its API will see to it.
+            result("null"),
+            result(r#""call\u005f1""#),
+            r#"7, {"type":"tool_search_output"}"#.to_owned(),
+        ] {
+            assert!(checked(&fine).is_ok(), "{fine}");
+        }
+        for none in [
+            result(r#""call_3""#),
+            format!("{}, {own_call}", result(r#""call_2""#)),
+        ] {
+            assert_eq!(checked(&none).unwrap_err().param, Some("input"), "{none}");
+        }
     }
 
     #[test]
