@@ -50,8 +50,8 @@ class Home:
         self.home.mkdir()
         self.work.mkdir()
 
-    def run(self, command, **environment):
-        """The completed process; one that takes longer than a minute fails the test."""
+    def run(self, command, timeout=60, **environment):
+        """The completed process; one that takes longer (seconds) fails the test."""
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -64,4 +64,4 @@ class Home:
             **environment,
         }
         where = {"cwd": self.work, "env": environment, "stdin": subprocess.DEVNULL}
-        return subprocess.run(command, **where, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, **where, capture_output=True, text=True, timeout=timeout)

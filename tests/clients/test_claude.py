@@ -16,6 +16,12 @@ GREETING = "hello from claude\n"
 FINAL = "The greeting is in greeting.txt."
 THOUGHT = "A file is wanted."
 PROVIDERS = ["messages", "chat", "responses"]
+QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +37,7 @@ def run(claude, gateway, tmp_path):
         done = home.run(
             [claude, "-p", *arguments, "--model", "claude-sonnet-5"],
             ANTHROPIC_BASE_URL=gateway.url,
-            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
-            DISABLE_AUTOUPDATER="1",
-            DISABLE_TELEMETRY="1",
-            DISABLE_ERROR_REPORTING="1",
+            **QUIET,
             **(credential or {"ANTHROPIC_API_KEY": gateway.key_for(to)}),
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -93,9 +96,8 @@ def test_is_launched(claude, gateway, provider, tmp_path):
     key.write_text(gateway.key_for("chat"))
     access = ["--url", f"{gateway.url}/v1", "--key-file", str(key)]
     where = f"{home.home}:{os.environ['PATH']}"
-    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1"}
     command = [gateway.binary, "claude", *access, "-p", TASK, "--model", "claude-sonnet-5"]
-    done = home.run(command, PATH=where, **quiet)
+    done = home.run(command, PATH=where, **QUIET)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip() == FINAL
 

@@ -129,7 +129,7 @@ def test_item_references_reach_a_provider_that_has_the_items(ask, provider):
     provider.script = lambda asked: Say("Done.") if asked.results else look
     said = ask("responses", "responses", "tools", store=None)
     assert said.get("text") == "Done.", said
-    assert {"type": "item_reference", "id": "msg_scripted"} in provider.asked[1].body["input"]
+    assert {"type": "item_reference", "id": "msg_scripted_1"} in provider.asked[1].body["input"]
 
 
 @pytest.mark.parametrize("to", ["chat", "messages"])

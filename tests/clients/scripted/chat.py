@@ -3,7 +3,8 @@
 import json
 
 from .faults import Faults, items, short
-from .script import CACHED, OUTPUT, PROMPT, REASONING, Asked, Tool, pieces
+from .cache import Block
+from .script import REASONING, Asked, Tool, pieces
 
 CHAT_FIELDS = """audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
     metadata modalities n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_options
@@ -133,12 +134,17 @@ def view(body, headers):
     return asked
 
 
-def usage():
+def prompt(body):
+    return [Block(part) for part in [*body.get("tools", []), body.get("response_format"), *body["messages"]]]
+
+
+def usage(asked):
+    used = asked.usage
     return {
-        "prompt_tokens": PROMPT,
-        "completion_tokens": OUTPUT,
-        "total_tokens": PROMPT + OUTPUT,
-        "prompt_tokens_details": {"cached_tokens": CACHED, "audio_tokens": 0},
+        "prompt_tokens": used.prompt,
+        "completion_tokens": used.output,
+        "total_tokens": used.prompt + used.output,
+        "prompt_tokens_details": {"cached_tokens": used.cached, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": REASONING, "audio_tokens": 0},
     }
 
@@ -155,12 +161,12 @@ def whole(say, asked):
         message["tool_calls"] = [tool_call(asked, call) for call in say.calls]
     reason = "tool_calls" if say.calls else "stop"
     return {
-        "id": "chatcmpl-scripted",
+        "id": f"chatcmpl-scripted-{asked.number}",
         "object": "chat.completion",
         "created": 1_790_000_000,
         "model": asked.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
-        "usage": usage(),
+        "usage": usage(asked),
         "service_tier": "default",
     }
 
@@ -172,7 +178,7 @@ def events(say, asked):
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         return {**head, "choices": [choice], **({"usage": None} if with_usage else {})}
 
-    head = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1_790_000_000}
+    head = {"id": f"chatcmpl-scripted-{asked.number}", "object": "chat.completion.chunk", "created": 1_790_000_000}
     head["model"] = asked.model
     yield chunk({"role": "assistant", "content": "" if say.text else None, "refusal": None})
     for piece in pieces(say.text):
@@ -187,5 +193,5 @@ def events(say, asked):
             yield chunk({"tool_calls": [{"index": index, kind: {key: piece}}]})
     yield chunk({}, "tool_calls" if say.calls else "stop")
     if with_usage:
-        yield {**head, "choices": [], "usage": usage()}
+        yield {**head, "choices": [], "usage": usage(asked)}
     yield "[DONE]"

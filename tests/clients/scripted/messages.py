@@ -2,8 +2,9 @@
 
 import json
 
+from .cache import Block
 from .faults import Faults, items
-from .script import CACHED, OUTPUT, PROMPT, Asked, Tool, pieces
+from .script import Asked, Tool, pieces
 
 MESSAGES_FIELDS = """cache_control container context_management inference_geo mcp_servers metadata output_config
     output_format service_tier speed stop_sequences stream system temperature thinking tool_choice tools top_k top_p"""
@@ -189,31 +190,50 @@ def blocks(say, asked):
 
 def whole(say, asked):
     return {
-        "id": "msg_scripted",
+        "id": f"msg_scripted_{asked.number}",
         "type": "message",
         "role": "assistant",
         "model": asked.model,
         "content": blocks(say, asked),
         "stop_reason": "tool_use" if say.calls else "end_turn",
         "stop_sequence": None,
-        "usage": usage(),
+        "usage": usage(asked),
     }
 
 
-def usage(output=OUTPUT):
-    # In this dialect what came from the cache is not part of `input_tokens`.
+def prompt(body):
+    system = body.get("system") or []
+    blocks = [*body.get("tools", []), *([system] if isinstance(system, str) else system)]
+    # How it may think and call is told in front of what was said.
+    blocks.append([body.get("thinking"), body.get("tool_choice")])
+    for message in body["messages"]:
+        content = message["content"]
+        for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+            blocks.append({"role": message["role"], **block})
+    made = []
+    for block in blocks:
+        mark = block.get("cache_control") if isinstance(block, dict) else None
+        said = {k: v for k, v in block.items() if k != "cache_control"} if mark else block
+        made.append(Block(said, mark))
+    made[-1].mark = made[-1].mark or body.get("cache_control")
+    return made
+
+
+def usage(asked, output=None):
+    # In this dialect what comes from the cache, or goes there, is not part of `input_tokens`.
+    used = asked.usage
     return {
-        "input_tokens": PROMPT - CACHED,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": CACHED,
-        "output_tokens": output,
+        "input_tokens": used.prompt - used.cached - used.written,
+        "cache_creation_input_tokens": used.written,
+        "cache_read_input_tokens": used.cached,
+        "output_tokens": used.output if output is None else output,
         "service_tier": "standard",
     }
 
 
 def events(say, asked):
     final = whole(say, asked)
-    start = {**final, "content": [], "stop_reason": None, "usage": usage(1)}
+    start = {**final, "content": [], "stop_reason": None, "usage": usage(asked, 1)}
     yield {"type": "message_start", "message": start}
     yield {"type": "ping"}
     for index, block in enumerate(final["content"]):
@@ -236,5 +256,5 @@ def events(say, asked):
         yield {"type": "content_block_stop", "index": index}
     stop = {"stop_reason": final["stop_reason"], "stop_sequence": None}
     # The figures of the prompt once more, as the server has it now: LangChain reads them here, and not at the start.
-    yield {"type": "message_delta", "delta": stop, "usage": usage()}
+    yield {"type": "message_delta", "delta": stop, "usage": usage(asked)}
     yield {"type": "message_stop"}

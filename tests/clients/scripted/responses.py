@@ -2,9 +2,10 @@
 
 import json
 
+from .cache import Block
 from .chat import response_format
 from .faults import Faults, items
-from .script import CACHED, OUTPUT, PROMPT, REASONING, Asked, Tool, pieces
+from .script import REASONING, Asked, Tool, pieces
 
 RESPONSES_FIELDS = """background client_metadata context_management conversation include input instructions
     max_output_tokens max_tool_calls metadata moderation parallel_tool_calls previous_response_id prompt
@@ -149,18 +150,18 @@ def output(say, asked):
     made = []
     if say.thinking:
         summary = [{"type": "summary_text", "text": say.thinking}]
-        made.append({"id": "rs_scripted", "type": "reasoning", "summary": summary})
+        made.append({"id": f"rs_scripted_{asked.number}", "type": "reasoning", "summary": summary})
         if "reasoning.encrypted_content" in (asked.body.get("include") or []):
             made[0]["encrypted_content"] = "sealed-by-the-script"
     if say.text:
         part = {"type": "output_text", "text": say.text, "annotations": [], "logprobs": []}
-        head = {"id": "msg_scripted", "type": "message", "status": "completed", "role": "assistant"}
+        head = {"id": f"msg_scripted_{asked.number}", "type": "message", "status": "completed", "role": "assistant"}
         made.append({**head, "content": [part]})
     for n, call in enumerate(say.calls):
         tool = asked.tools[call.name]
         kind = "custom_tool_call" if tool.kind == "custom" else "function_call"
         arguments = call.arguments if tool.kind == "custom" else json.dumps(call.arguments)
-        item = {"id": f"{ID_PREFIX[kind]}_{n}", "type": kind, "status": "completed"}
+        item = {"id": f"{ID_PREFIX[kind]}_{asked.number}_{n}", "type": kind, "status": "completed"}
         item |= {"call_id": call.id, "name": call.name, CALLS[kind]: arguments}
         if tool.namespace:
             item["namespace"] = tool.namespace
@@ -171,7 +172,7 @@ def output(say, asked):
 def whole(say, asked, status="completed"):
     done = status == "completed"
     return {
-        "id": "resp_scripted",
+        "id": f"resp_scripted_{asked.number}",
         "object": "response",
         "created_at": 1_790_000_000,
         "status": status,
@@ -187,17 +188,36 @@ def whole(say, asked, status="completed"):
         "tools": asked.body.get("tools", []),
         "top_p": 1.0,
         "store": asked.body.get("store", True),
-        "usage": usage() if done else None,
+        "usage": usage(asked) if done else None,
     }
 
 
-def usage():
+# Members of items and of their parts that are about them, and no part of what the model reads.
+UNREAD = ("id", "status", "internal_chat_message_metadata_passthrough", "annotations", "logprobs")
+
+
+def prompt(body):
+    given = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    return [Block(part) for part in [*body.get("tools", []), body.get("instructions"), *map(read, given)]]
+
+
+def read(item):
+    """An item, or a part of one, as a model reads it: neither the order of its fields nor what is null tells anything."""
+    if not isinstance(item, dict):
+        return item
+    said = {name: item[name] for name in sorted(item) if name not in UNREAD and item[name] is not None}
+    parts = said.get("content")
+    return {**said, "content": [*map(read, parts)]} if isinstance(parts, list) else said
+
+
+def usage(asked):
+    used = asked.usage
     return {
-        "input_tokens": PROMPT,
-        "input_tokens_details": {"cached_tokens": CACHED},
-        "output_tokens": OUTPUT,
+        "input_tokens": used.prompt,
+        "input_tokens_details": {"cached_tokens": used.cached},
+        "output_tokens": used.output,
         "output_tokens_details": {"reasoning_tokens": REASONING},
-        "total_tokens": PROMPT + OUTPUT,
+        "total_tokens": used.prompt + used.output,
     }
 
 

@@ -2,8 +2,18 @@
 
 import dataclasses
 
-# What every answer reports, in the sense of each dialect: 1,000 tokens of prompt, 200 of them from the cache.
+# What an answer reports unless a cache is kept, in the sense of each dialect: 1,000 tokens of prompt, 200 of them cached.
 PROMPT, CACHED, OUTPUT, REASONING = 1000, 200, 50, 10
+
+
+@dataclasses.dataclass
+class Usage:
+    """Tokens. `prompt` is all of it: what was `cached` before, and what is `written` to the cache now, are part of it."""
+
+    prompt: int = PROMPT
+    cached: int = CACHED
+    written: int = 0
+    output: int = OUTPUT
 
 
 @dataclasses.dataclass
@@ -30,6 +40,13 @@ class Asked:
     results: dict = dataclasses.field(default_factory=dict)
     thoughts: list = dataclasses.field(default_factory=list)
     output_schema: dict | None = None
+    # Its place among all that were asked, by which answers have ids of their own: claude joins messages of one id.
+    number: int = 0
+    usage: Usage = dataclasses.field(default_factory=Usage)
+
+    @property
+    def credential(self):
+        return self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
 
     @property
     def model(self):
@@ -62,12 +79,15 @@ class Call:
 
 @dataclasses.dataclass
 class Say:
-    """An answer; with another status than 200, an error."""
+    """An answer; with another status than 200, an error, which may say when to ask again (seconds). `midway` is called
+    when half of a stream has been sent."""
 
     text: str = ""
     calls: list = dataclasses.field(default_factory=list)
     thinking: str = ""
     status: int = 200
+    retry_after: int | None = None
+    midway: object = None
 
 
 def pieces(text, size=7):
