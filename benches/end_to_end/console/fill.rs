@@ -259,6 +259,7 @@ impl Replica {
             close: false,
             meters: Vec::new(),
             rollups,
+            tags: Vec::new(),
             events: writer.finish(),
         }
     }
