@@ -39,7 +39,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  Days are kept for ever, also when their events are gone. With `interval=hour`, the same by the hour, of 48 \
                  hours at most, as the events tell it: if there are more than 50,000, only the last hours are told, and \
                  `toldFrom` says from when. With `interval=total`, one bucket each for the whole window. What was used more than a \
-                 day ago is told as it was known up to a minute ago. By the values of a tag, days and all of the window \
+                 day ago is told as it was known up to ten minutes ago. By the values of a tag, days and all of the window \
                  are told, of the tags that configurations list: 1,000 values a day, then `other`; what had no such tag \
                  is in buckets without a key.",
             )
@@ -296,31 +296,7 @@ async fn overview(
             from_ms
         }
     };
-    let Sums {
-        by, buckets, total, ..
-    } = sums.divided();
-    let bucket = |((begun, [group, model]), total): (Group, Total)| AIGatewayUsageOverviewBucket {
-        bucket_start: time(begun),
-        group_key: match by {
-            GroupBy::Model => format!("{group}:{model}"),
-            _ => group.to_string(),
-        },
-        cost: dollars(total.cost.0),
-        requests: total.requests,
-        errors: total.errors,
-        tokens: extended.then(|| total.tokens(by.tag().is_none())),
-    };
-    Ok(AIGatewayUsageOverview {
-        uri: context.here(),
-        buckets: buckets.into_iter().map(bucket).collect(),
-        totals: AIGatewayUsageOverviewTotals {
-            cost: dollars(total.cost.0),
-            requests: total.requests,
-            errors: total.errors,
-            tokens: extended.then(|| total.tokens(true)),
-        },
-        told_from: told_from.map(time),
-    })
+    Ok(sums.divided().shown(context.here(), told_from))
 }
 
 /// When a bucket begins (Unix time, ms), and what it is of: a provider, an access key or the value of a tag, or a provider and a
@@ -330,7 +306,7 @@ type Group = (u64, [Arc<str>; 2]);
 /// What is added up.
 struct Sums<'a> {
     by: GroupBy,
-    /// Whose prices say what caches saved, if that is told.
+    /// Whose prices say what caches saved, if that and tokens are told.
     catalog: Option<&'a Catalog>,
     none: Arc<str>,
     buckets: BTreeMap<Group, Total>,
@@ -385,6 +361,36 @@ impl<'a> Sums<'a> {
             });
         }
         self
+    }
+
+    fn shown(self, uri: String, told_from: Option<u64>) -> AIGatewayUsageOverview {
+        let extended = self.catalog.is_some();
+        let Sums {
+            by, buckets, total, ..
+        } = self;
+        let bucket =
+            |((begun, [group, model]), total): (Group, Total)| AIGatewayUsageOverviewBucket {
+                bucket_start: time(begun),
+                group_key: match by {
+                    GroupBy::Model => format!("{group}:{model}"),
+                    _ => group.to_string(),
+                },
+                cost: dollars(total.cost.0),
+                requests: total.requests,
+                errors: total.errors,
+                tokens: extended.then(|| total.tokens(by.tag().is_none())),
+            };
+        AIGatewayUsageOverview {
+            uri,
+            buckets: buckets.into_iter().map(bucket).collect(),
+            totals: AIGatewayUsageOverviewTotals {
+                cost: dollars(total.cost.0),
+                requests: total.requests,
+                errors: total.errors,
+                tokens: extended.then(|| total.tokens(true)),
+            },
+            told_from: told_from.map(time),
+        }
     }
 }
 
