@@ -4,7 +4,7 @@
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::otlp::text;
+use super::attributes::text;
 use tollgate_wire::vendor::Vendor;
 use tollgate_wire::{Endpoint, Surface};
 

@@ -5,6 +5,7 @@
 //! resolved before: no label is hashed per request.
 
 pub mod access_log;
+mod attributes;
 mod exemplars;
 mod families;
 mod gen_ai_0_1_0;

@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use http::header;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, Error};
 
+use super::attributes::text;
 use super::gen_ai_0_1_0 as names;
 use tollgate_base::{Secret, clock, random};
 use tollgate_config::Receiver as Settings;
@@ -20,9 +20,6 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// As much of an answer is read, in bytes: a receiver has hardly anything to say.
 const LONGEST_ANSWER: u64 = 64 << 10;
-
-/// The longest text, in bytes.
-const LONGEST: usize = 256;
 
 const PROTOBUF: &str = "application/x-protobuf";
 
@@ -161,29 +158,6 @@ pub(super) fn scope() -> InstrumentationScope {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..InstrumentationScope::default()
     }
-}
-
-/// Returns an attribute.
-pub(super) fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
-    }
-}
-
-/// Returns an attribute that is a text, or as much of it as is exported.
-pub(super) fn text(key: &str, value: &str) -> KeyValue {
-    attribute(key, Value::StringValue(cut(value).to_owned()))
-}
-
-/// Returns as much of a text as is exported: 256 bytes.
-pub(super) fn cut(text: &str) -> &str {
-    if text.len() <= LONGEST {
-        return text;
-    }
-    let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
 }
 
 /// The message of an answer; one that is none says nothing.

@@ -20,9 +20,10 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prost::Message;
 use ureq::Agent;
 
+use super::attributes::text;
 use super::exemplars::{Exemplar, Known};
 use super::gen_ai_0_1_0 as names;
-use super::otlp::{Receiver, scope, text};
+use super::otlp::{Receiver, scope};
 use super::{Gathered, Metrics};
 use tollgate_base::clock;
 use tollgate_config::PushedMetrics;

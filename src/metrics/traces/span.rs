@@ -13,9 +13,10 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags, Status};
 
 use super::context::{Trace, baggage, state};
+use crate::metrics::attributes::{attribute, cut, text};
 use crate::metrics::gen_ai_0_1_0 as names;
 use crate::metrics::ledger::dollars;
-use crate::metrics::otlp::{attribute, cut, text};
+
 use tollgate_base::veil;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::{KeyKind, NanoUsd};
