@@ -176,6 +176,53 @@ fn look(proxy: &Proxy, options: &Options, filled: &Filled) -> Outcome<()> {
 /// What the names of the threads that serve requests begin with.
 const WORKERS: &str = "proxy";
 
+/// Pages of the largest account, and of all.
+const PAGES: [&str; 23] = [
+    "/",
+    "/?period=day",
+    "/?period=month",
+    "/?period=year",
+    "/console/requests",
+    "/console/requests?status=failed",
+    "/console/requests?provider=anthropic",
+    "/console/usage",
+    "/console/usage?by=accessKey",
+    "/console/usage?by=model&each=day",
+    "/console/credits",
+    "/console/books",
+    "/console/alerts",
+    "/console/fleet",
+    "/console/access-keys",
+    "/console/configurations",
+    "/console/budgets",
+    "/console/providers",
+    "/console/catalog",
+    "/console/playground",
+    "/console/accounts",
+    "/console/api-keys",
+    "/console/audit-log",
+];
+/// Pages that are asked for about another account, too.
+const OF_AN_ACCOUNT: [&str; 5] = [
+    "/",
+    "/console/requests",
+    "/console/usage",
+    "/console/credits",
+    "/console/access-keys",
+];
+/// Calls of the API.
+const CALLS: [&str; 9] = [
+    "/access-keys",
+    "/accounts",
+    "/audit-log",
+    "/credits/balance",
+    "/credits/transactions",
+    "/ledger/verification?accountId=account-7",
+    "/provider-health",
+    "/fleet",
+    "/metrics",
+];
+
 /// What each page is called, and its path.
 fn paths(filled: &Filled) -> Vec<(String, String)> {
     let now = clock::wall_ms();
@@ -185,42 +232,11 @@ fn paths(filled: &Filled) -> Vec<(String, String)> {
     };
     let (request, at) = &filled.request;
     let key = &filled.key;
-    let whole = [
-        "/",
-        "/?period=day",
-        "/?period=month",
-        "/?period=year",
-        "/console/requests",
-        "/console/requests?status=failed",
-        "/console/requests?provider=anthropic",
-        "/console/usage",
-        "/console/usage?by=accessKey",
-        "/console/usage?by=model&each=day",
-        "/console/credits",
-        "/console/books",
-        "/console/alerts",
-        "/console/fleet",
-        "/console/access-keys",
-        "/console/configurations",
-        "/console/budgets",
-        "/console/providers",
-        "/console/catalog",
-        "/console/playground",
-        "/console/accounts",
-        "/console/api-keys",
-        "/console/audit-log",
-    ];
-    let mut all: Vec<(String, String)> = whole
+    let mut all: Vec<(String, String)> = PAGES
         .iter()
         .map(|path| ((*path).to_owned(), (*path).to_owned()))
         .collect();
-    for path in [
-        "/",
-        "/console/requests",
-        "/console/usage",
-        "/console/credits",
-        "/console/access-keys",
-    ] {
+    for path in OF_AN_ACCOUNT {
         all.push((
             format!("{path} of another account"),
             format!("{path}?account={OTHER}"),
@@ -261,17 +277,7 @@ fn paths(filled: &Filled) -> Vec<(String, String)> {
         "API /usage/overview by key, 30 days",
         format!("/usage/overview?groupBy=accessKey&{}", since(29)),
     );
-    for path in [
-        "/access-keys",
-        "/accounts",
-        "/audit-log",
-        "/credits/balance",
-        "/credits/transactions",
-        "/ledger/verification?accountId=account-7",
-        "/provider-health",
-        "/fleet",
-        "/metrics",
-    ] {
+    for path in CALLS {
         named(&format!("API {path}"), path.to_owned());
     }
     all
