@@ -64,16 +64,14 @@ fn budget(answers: i64, per: &str) -> Value {
     json!({"budget": {"usd": format!("0.{micros:06}"), "per": per}})
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_replica_and_an_outage_change_nothing_of_what_tags_and_trees_pay_for() {
-    let redis = Process::start(&[]);
-    let fake = Fake::good(Wire::H1, "hello").await;
+/// Customers that have a budget each, and share a tree of them.
+fn customers(redis: &str) -> Value {
     let own = json!({
         "id": "own", "access": {"tags": {"allow": ["customer"]}},
         "limits": {"tags": {"customer": budget(TEAM, "week")["budget"]}},
     });
-    let config = json!({
-        "ledger": {"bank": "redis", "redis": {"url": redis.url()}},
+    json!({
+        "ledger": {"bank": "redis", "redis": {"url": redis}},
         "budgets": [
             {"id": "acme", "limits": budget(ALL, "total")},
             {"id": "team", "parent": "acme"},
@@ -81,7 +79,14 @@ async fn a_killed_replica_and_an_outage_change_nothing_of_what_tags_and_trees_pa
         ],
         "configurations": [own],
         "access_keys": [access_key("one", &json!({"budget": "project", "configuration": "own"}))],
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_replica_and_an_outage_change_nothing_of_what_tags_and_trees_pay_for() {
+    let redis = Process::start(&[]);
+    let fake = Fake::good(Wire::H1, "hello").await;
+    let config = customers(&redis.url());
     let mut gateways = Vec::new();
     for _ in 0..REPLICAS {
         let gateway = Gateway::builder()

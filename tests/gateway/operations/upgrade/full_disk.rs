@@ -1,6 +1,7 @@
 //! A disk that is full while a new process takes over.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
@@ -17,12 +18,9 @@ fn limit_files(pid: u32, most: Option<u64>) {
     prlimit(pid, Resource::Fsize, limit).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_stops_an_upgrade_and_loses_no_charge() {
-    let fake = provider().await;
-    // Otherwise the first write beyond the limit kills.
-    let dir = tempfile::tempdir().unwrap();
-    let program = dir.path().join("ignores-the-signal");
+/// The gateway's binary, which the first write beyond the limit does not kill.
+fn ignoring_the_signal(dir: &Path) -> PathBuf {
+    let program = dir.join("tollgate");
     let script = format!(
         "#!/bin/sh\ntrap '' XFSZ\nexec {} \"$@\"\n",
         env!("CARGO_BIN_EXE_tollgate")
@@ -30,11 +28,18 @@ async fn a_full_disk_stops_an_upgrade_and_loses_no_charge() {
     std::fs::write(&program, script).unwrap();
     let executable = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&program, executable).unwrap();
+    program
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_an_upgrade_and_loses_no_charge() {
+    let fake = provider().await;
+    let dir = tempfile::tempdir().unwrap();
     let mut gateway = Gateway::builder()
         .fake("f", &fake)
         .config(money(1_000_000_000_000))
         .env("TOLLGATE_ADMIN_KEY", KEY)
-        .binary(program)
+        .binary(ignoring_the_signal(dir.path()))
         .start()
         .await;
     let load = Load {
@@ -42,15 +47,15 @@ async fn a_full_disk_stops_an_upgrade_and_loses_no_charge() {
         over: Arc::default(),
         served: Arc::default(),
     };
-    let streaming = async || {
+    let streaming = || {
         let (load, before) = (load.clone(), fake.count());
         let stream = tokio::spawn(async move { load.stream().await });
-        assert!(eventually(SOON, || fake.count() > before).await);
-        stream
+        (stream, before + 1)
     };
 
     // There is no room for the new one's journal.
-    let stream = streaming().await;
+    let (stream, begun) = streaming();
+    assert!(eventually(SOON, || fake.count() >= begun).await);
     let old = gateway.pid();
     limit_files(old, Some(1 << 20));
     let said = refusal(&upgraded(gateway.admin).await);
@@ -60,7 +65,8 @@ async fn a_full_disk_stops_an_upgrade_and_loses_no_charge() {
     limit_files(old, None);
 
     // There is none any more once the new one serves: what the old one ends can be told to nobody.
-    let stream = streaming().await;
+    let (stream, begun) = streaming();
+    assert!(eventually(SOON, || fake.count() >= begun).await);
     let output = upgraded(gateway.admin).await;
     assert!(output.status.success(), "{}", refusal(&output));
     gateway.succeeded().await;
