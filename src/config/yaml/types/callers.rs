@@ -169,7 +169,7 @@ pub enum Priority {
     /// Somebody waits for it.
     #[default]
     Interactive,
-    /// Nobody does: interactive requests go first, of the same account all that wait, of others eight for one.
+    /// Nobody does: eight interactive requests go for one.
     Batch,
 }
 
