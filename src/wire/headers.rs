@@ -84,7 +84,13 @@ fn is_own(name: &str) -> bool {
             | "upgrade"
             | "x-api-key"
             | "x-request-id"
-    ) || name.starts_with("x-tollgate-")
+            | "x-tollgate-commit"
+            | "x-tollgate-failover"
+            | "x-tollgate-priority"
+            | "x-tollgate-session"
+            | "x-tollgate-stop-on"
+            | "x-tollgate-tags"
+    )
 }
 
 /// Returns the client's headers as its provider gets them, from the API that was called to the one that is. `forwarded`
