@@ -54,11 +54,9 @@ const TOKENS: &[f64] = &[
 /// A route's labels.
 pub(super) const ROUTE: [&str; 3] = ["provider", "surface", "model"];
 
-const TIME_TO_FIRST_TOKEN: &str = "time_to_first_token_seconds";
-const REQUEST_DURATION: &str = "request_duration_seconds";
-
 /// Families whose buckets have exemplars.
-pub(super) const EXEMPLIFIED: [&str; 2] = [TIME_TO_FIRST_TOKEN, REQUEST_DURATION];
+pub(super) const EXEMPLIFIED: [&str; 2] =
+    ["time_to_first_token_seconds", "request_duration_seconds"];
 
 /// Every metric, registered.
 pub(super) struct Families {
@@ -189,7 +187,7 @@ impl Families {
                 &ROUTE,
             )?,
             first_token: make.histograms(
-                TIME_TO_FIRST_TOKEN,
+                "time_to_first_token_seconds",
                 "From the request to the first content of a streamed answer.",
                 &ROUTE,
                 FIRST_TOKEN,
@@ -201,7 +199,7 @@ impl Families {
                 PER_TOKEN,
             )?,
             duration: make.histograms(
-                REQUEST_DURATION,
+                "request_duration_seconds",
                 "From the request to the end of its answer.",
                 &ROUTE,
                 DURATION,

@@ -52,10 +52,12 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process lives; one that has ended need not be waited for.
+/// Whether a process lives; one that has ended need not be waited for. Its files are open until its last thread has ended,
+/// which may be after its first.
 pub fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.contains(") Z "))
+    let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.is_ok_and(|stat| !stat.contains(") Z ") || threads() > 1)
 }
 
 fn spawn(dir: &Path, arguments: &[String], env: &[(&str, String)]) -> (Child, u32) {

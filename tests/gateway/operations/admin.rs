@@ -64,7 +64,12 @@ fn check_name(name: &str, kind: &str) {
     }
     match kind {
         "counter" => assert!(name.ends_with("_total"), "{name}: a counter"),
-        "histogram" => assert!(name.ends_with("_seconds"), "{name}: a histogram"),
+        "histogram" => {
+            let has_unit = ["_seconds", "_tokens"]
+                .iter()
+                .any(|unit| name.ends_with(unit));
+            assert!(has_unit, "{name}: a histogram");
+        }
         "gauge" => assert!(!name.ends_with("_total"), "{name}: a gauge"),
         other => panic!("{name}: {other}"),
     }

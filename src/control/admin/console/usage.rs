@@ -15,6 +15,7 @@ use super::overview::date;
 use super::sum::Sum;
 use super::view;
 use super::visit::{Answer, Answered, Visit};
+use crate::admin::operation::Needs;
 use tollgate_base::clock;
 
 const HERE: &str = "/console/usage";
@@ -84,9 +85,12 @@ pub(super) async fn show(visit: &Visit) -> Answered {
     Ok(view::with_status(visit, status, "Usage", main).await)
 }
 
-/// What there is to add up by: tags that configurations list, too. The API's list may not reach to all of those.
+/// What there is to add up by: tags that configurations list, too, for who may read those. The API's list may not reach to all.
 async fn choices(visit: &Visit, asked: &str) -> Result<Vec<(String, String)>, Fault> {
-    let answer = visit.own("/access-key-configurations", &[]).await?;
+    let answer = match visit.may(Needs::Read) {
+        true => visit.own("/access-key-configurations", &[]).await?,
+        false => Value::Null,
+    };
     let all = list(&answer, "aiGatewayAccessKeyConfigurations").iter();
     let mut tags: BTreeSet<&str> = all
         .flat_map(|one| texts(&one["access"]["tags"], "allow"))
