@@ -115,8 +115,32 @@ impl Bank for Rich {
         Ok(Vec::new())
     }
 
+    async fn tag_rollups(
+        &self,
+        _: &str,
+        _: &str,
+        _: Day,
+        _: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn used(&self, _: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
         Ok(vec![(0, 0); meters.len()])
+    }
+
+    async fn most_used(
+        &self,
+        _: &str,
+        _: &Meter,
+        _: u64,
+        _: i64,
+    ) -> Result<Vec<(Arc<str>, i64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_meters(&self, _: &str, _: u64) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, StoreError> {

@@ -147,7 +147,8 @@ def test_a_key_is_made_used_and_revoked(visit, fresh, pictures):
     for either in (token, rotated):
         ask(fresh, either, "demo:echo")
     page.goto("/console/requests?status=ok")
-    page.wait_for_function("document.querySelectorAll('tbody tr').length === 3")
+    page.locator("tbody tr").nth(2).wait_for()
+    assert page.locator("tbody tr").count() == 3
     page.goto("/console/access-keys")
     page.get_by_role("link", name="Newsletter").click()
     assert page.get_by_text("works on, ends").count() == 1

@@ -240,7 +240,9 @@ async fn accounts_wait_in_turns_and_clients_that_leave_give_up_their_place() {
     };
     assert!(eventually(PATIENCE, is_full).await);
     let before = limited.lock().asked;
-    let done: Arc<Mutex<Vec<(&str, &str, u16)>>> = Arc::default();
+    /// Who asked, as what, and the status of the answer.
+    type Asked = (&'static str, &'static str, u16);
+    let done: Arc<Mutex<Vec<Asked>>> = Arc::default();
     let send = |account: &'static str, priority: &'static str| {
         let (gateway, done) = (gateway.clone(), done.clone());
         tokio::spawn(async move {

@@ -282,7 +282,9 @@ fn written(head: &ResponseHeader, is_h2: bool) -> (Bytes, bool) {
     text.extend_from_slice(b" \r\n");
     for (name, value) in &head.headers {
         let framing = [header::TRANSFER_ENCODING, header::CONNECTION];
-        if !framing.contains(name) && !(chunked && *name == header::CONTENT_LENGTH) {
+        let is_framing = framing.contains(name);
+        let is_other_framing = chunked && *name == header::CONTENT_LENGTH;
+        if !is_framing && !is_other_framing {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 text.extend_from_slice(part);
             }
