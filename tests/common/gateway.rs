@@ -255,6 +255,8 @@ impl Drop for Gateway {
         }
         if !std::thread::panicking() {
             self.assert_discreet();
+            let output = self.output();
+            assert!(!output.contains("panicked at"), "it panicked:\n{output}");
         }
     }
 }

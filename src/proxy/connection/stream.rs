@@ -42,7 +42,22 @@ const LONGEST_NAME: usize = 1 << 10;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 << 20;
 
-type Clock = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+/// A wait that may be asked again when it is over: Pingora goes on writing, flushing and shutting down after an error.
+struct Clock(Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>);
+
+impl Clock {
+    fn new(after: Duration) -> Clock {
+        Clock(Some(Box::pin(sleep(after))))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(runs) = &mut self.0 {
+            ready!(runs.as_mut().poll(context));
+            self.0 = None;
+        }
+        Poll::Ready(())
+    }
+}
 
 /// Hears how many bytes were read, and says whether there is room for them.
 pub(in crate::proxy) type Gathers = Box<dyn FnMut(usize) -> bool + Send + Sync>;
@@ -285,8 +300,8 @@ impl Connection {
             return write;
         }
         let patience = self.patience;
-        let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(waits.as_mut().poll(context));
+        let waits = self.waits.get_or_insert_with(|| Clock::new(patience));
+        ready!(waits.poll(context));
         let late = io::Error::new(io::ErrorKind::TimedOut, "the client does not read");
         Poll::Ready(Err(late))
     }
@@ -364,12 +379,12 @@ impl AsyncWrite for Connection {
             if !this.is_sending() {
                 return Poll::Ready(Ok(()));
             }
-            this.lingers = Some((Box::pin(sleep(LINGER)), LINGER_BYTES));
+            this.lingers = Some((Clock::new(LINGER), LINGER_BYTES));
         }
         let Some((clock, left)) = &mut this.lingers else {
             return Poll::Ready(Ok(()));
         };
-        if clock.as_mut().poll(context).is_ready() {
+        if clock.poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
         loop {
@@ -395,3 +410,6 @@ impl Peek for Connection {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;
