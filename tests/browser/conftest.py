@@ -83,6 +83,14 @@ def call(gateway, method, path, body=None, key=ADMIN_KEY):
         return json.loads(answer.read() or b"null")
 
 
+def stored(gateway, requests):
+    """Waits until so many requests can be looked up, which they can a moment after they end."""
+    end = time.monotonic() + 20
+    while len(call(gateway, "GET", "/usage?startTime=2020-01-01T00:00:00Z")["aiGatewayUsage"]) < requests:
+        assert time.monotonic() < end, f"{requests} requests are stored"
+        time.sleep(0.1)
+
+
 def started(directory, admin=None):
     """A gateway; `admin` is added to that section."""
     if "TOLLGATE_BIN" not in os.environ:
@@ -111,10 +119,7 @@ def used(tmp_path_factory):
         ask(gateway, TOKEN, f"first:{MARKUP}")
         ask(gateway, TOKEN, "demo:429", "demo:cut-early", "demo:echo")
         ask(gateway, ACME_TOKEN, "second:echo")
-        end = time.monotonic() + 20
-        while len(call(gateway, "GET", "/usage?startTime=2020-01-01T00:00:00Z")["aiGatewayUsage"]) < 27:
-            assert time.monotonic() < end, "the events of all requests are there"
-            time.sleep(0.1)
+        stored(gateway, 27)
         yield gateway
 
 
@@ -147,7 +152,7 @@ def visit(chromium):
         context = chromium.new_context(base_url=gateway.admin_url, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
         page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import ACME, ADMIN_KEY, MARKUP, READER, SEEN, TOKEN, address, ask, call, started
+from conftest import ACME, ADMIN_KEY, MARKUP, READER, SEEN, TOKEN, address, ask, call, started, stored
 from gateways import PLANTED
 from identity import CLIENT, SECRET, Identity
 
@@ -146,8 +146,8 @@ def test_a_key_is_made_used_and_revoked(visit, fresh, pictures):
     assert rotated != token
     for either in (token, rotated):
         ask(fresh, either, "demo:echo")
+    stored(fresh, 3)
     page.goto("/console/requests?status=ok")
-    page.locator("tbody tr").nth(2).wait_for()
     assert page.locator("tbody tr").count() == 3
     page.goto("/console/access-keys")
     page.get_by_role("link", name="Newsletter").click()
