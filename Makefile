@@ -12,7 +12,7 @@ KEY = $(shell grep -om1 'tg-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 ADMIN_KEY = $(shell grep -om1 'tga-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-sdk test-clients test-browser screenshots test-upgrade soak soak-upgrades lint format clippy doc map figures catalog deny \
+.PHONY: help run test test-tools test-build test-rust test-sdk test-clients test-browser screenshots test-upgrade soak soak-upgrades lint format clippy doc map figures catalog deny \
   coverage fuzz profiled release bench tools clean
 
 help: ## List these commands
@@ -34,9 +34,20 @@ run: tools ## Build the gateway and start it with conf/demo.yaml
 	@echo
 	@exec $(OUT)/tollgate run --config $(CONFIG)
 
-test: ## Run every test: Rust, then SDKs, coding agents and a browser against the real binary
-	@.ci/tools test
+test: tools ## Run every test: Rust, then SDKs, coding agents and a browser against the real binary
+	@$(MAKE) --no-print-directory -j2 test-tools test-build
 	@$(MAKE) --no-print-directory test-rust test-sdk test-clients test-browser
+
+# One waits for the network, the other for the compiler.
+test-tools:
+	@.ci/tools test
+
+test-build:
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run --locked --workspace --no-run; \
+	else \
+	  cargo test --locked --workspace --no-run --lib --bins --tests; \
+	fi
 
 # The bank of a fleet is tried on whichever of the two is there.
 test-rust: export TOLLGATE_TEST_REDIS ?= $(shell command -v redis-server || command -v valkey-server)
