@@ -29,7 +29,7 @@ use tollgate_ledger::bank::Limit;
 use tollgate_ledger::bank::redis::RedisBank;
 use tollgate_ledger::bank::sqlite::SqliteBank;
 use tollgate_ledger::bank::{
-    Bank, Books, Day, Events, Exchange, Holder, Mark, Measure, Meter, MeterReply, NewGrant, Per,
+    Books, CreditStore, Day, Events, Exchange, Holder, Measure, Meter, MeterReply, NewGrant, Per,
     Reply, Rollup,
 };
 use tollgate_ledger::cost::{Sheet, Terms};
@@ -70,7 +70,7 @@ struct Rich;
 const PLENTY: i64 = 1 << 52;
 
 #[async_trait]
-impl Bank for Rich {
+impl CreditStore for Rich {
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let reply = |message: &Exchange| {
             Ok(Reply {
@@ -103,52 +103,8 @@ impl Bank for Rich {
         Ok(false)
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
-
     async fn books(&self, _: &str) -> Result<Books, StoreError> {
         Ok(Books::default())
-    }
-
-    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn tag_rollups(
-        &self,
-        _: &str,
-        _: &str,
-        _: Day,
-        _: Day,
-    ) -> Result<Vec<Rollup>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn used(&self, _: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
-        Ok(vec![(0, 0); meters.len()])
-    }
-
-    async fn most_used(
-        &self,
-        _: &str,
-        _: &Meter,
-        _: u64,
-        _: i64,
-    ) -> Result<Vec<(Arc<str>, i64)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn forget_meters(&self, _: &str, _: u64) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 
@@ -368,13 +324,13 @@ fn estimating(criterion: &mut Criterion) {
 
 /// Accounts at a bank, each with the number of its last message.
 struct Customers<'a> {
-    bank: &'a dyn Bank,
+    bank: &'a dyn CreditStore,
     accounts: Vec<(Arc<str>, u64)>,
     events: Events,
 }
 
 impl<'a> Customers<'a> {
-    fn of(bank: &'a dyn Bank, runtime: &Runtime, count: usize) -> Customers<'a> {
+    fn of(bank: &'a dyn CreditStore, runtime: &Runtime, count: usize) -> Customers<'a> {
         let accounts: Vec<(Arc<str>, u64)> = (0..count)
             .map(|n| (format!("{count}-{n}").into(), 0))
             .collect();
@@ -429,25 +385,19 @@ impl<'a> Customers<'a> {
                     tag: "".into(),
                 };
                 Exchange {
-                    account: account.clone(),
-                    holder: Holder {
-                        replica: 1,
-                        epoch: 1,
-                    },
-                    number: *number,
-                    oldest: 1,
-                    before: Mark::NONE,
-                    mark: Mark::NONE,
                     spent: rollup.cost,
-                    returned: NanoUsd::ZERO,
-                    need: NanoUsd::ZERO,
                     want: NanoUsd(20_000_000),
-                    lease: Duration::from_secs(60),
-                    close: false,
-                    meters: Vec::new(),
                     rollups: vec![rollup],
-                    tags: Vec::new(),
                     events: Some(self.events.clone()),
+                    ..Exchange::empty(
+                        account.clone(),
+                        Holder {
+                            replica: 1,
+                            epoch: 1,
+                        },
+                        *number,
+                        Duration::from_secs(60),
+                    )
                 }
             })
             .collect();
@@ -459,7 +409,7 @@ impl<'a> Customers<'a> {
     }
 }
 
-fn exchanging(criterion: &mut Criterion, name: &str, bank: &dyn Bank, runtime: &Runtime) {
+fn exchanging(criterion: &mut Criterion, name: &str, bank: &dyn CreditStore, runtime: &Runtime) {
     let mut group = criterion.benchmark_group(format!("ledger/exchange/{name}"));
     for count in [1, ACCOUNTS] {
         let mut customers = Customers::of(bank, runtime, count);

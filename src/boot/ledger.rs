@@ -16,8 +16,7 @@ use tollgate_base::clock;
 use tollgate_config::types::Credits;
 use tollgate_config::{Account, Config, WhenUnreachable};
 use tollgate_ledger::Ledger;
-use tollgate_ledger::bank;
-use tollgate_ledger::bank::Bank;
+use tollgate_ledger::bank::{self, Bank, CreditStore};
 use tollgate_ledger::journal::{Fsync, Journal, Life, Living, Options};
 use tollgate_ledger::till::{Flusher, Observer, Policy, Rhythm, Till, WhenAway, grant};
 use tollgate_store::redis::Leases;
@@ -98,7 +97,7 @@ pub fn open(
     let handle = runtime.handle().clone();
     let cooldowns = database.cooldowns();
     let working = Working {
-        bank: bank.clone(),
+        credits: bank,
         database: database.clone(),
     };
     std::thread::Builder::new()
@@ -222,7 +221,7 @@ fn change(config: &Config) -> Change {
 
 /// What the ledger's thread works on.
 struct Working {
-    bank: Arc<dyn Bank>,
+    credits: Arc<dyn CreditStore>,
     database: Database,
 }
 
@@ -287,12 +286,12 @@ async fn keep(working: Working, mut now: Change, mut changes: mpsc::UnboundedRec
 
 /// Does what a configuration asks for; never ends.
 async fn tend(working: &Working, now: &Change) {
-    give(&*working.bank, &now.accounts).await;
+    give(&*working.credits, &now.accounts).await;
     sweep(working, now.retention).await;
 }
 
 /// Every grant of the configuration, until the bank has it.
-async fn give(bank: &dyn Bank, accounts: &[Account]) {
+async fn give(bank: &dyn CreditStore, accounts: &[Account]) {
     for Account { spec, grants } in accounts {
         let (id, mut pause) = (&spec.id, Duration::from_millis(100));
         while let Err(error) = grant(bank, id, grants).await {
@@ -310,26 +309,28 @@ async fn give(bank: &dyn Bank, accounts: &[Account]) {
 
 /// Forgets old events, and budgets of tags that are over, now and then; never ends.
 async fn sweep(working: &Working, retention: Duration) {
+    let bank = bank::on(&working.database);
     loop {
-        if let Err(error) = forget(working, retention).await {
+        if let Err(error) = forget(&*bank, &working.database, retention).await {
             log::warn!("old usage events are kept: {error}");
         }
         tokio::time::sleep(SWEEP).await;
     }
 }
 
-async fn forget(working: &Working, retention: Duration) -> Result<(), StoreError> {
-    let now = working.database.now().await?;
+async fn forget(
+    bank: &dyn Bank,
+    database: &Database,
+    retention: Duration,
+) -> Result<(), StoreError> {
+    let now = database.now().await?;
     let before = now.older_than(retention);
-    for account in working.bank.accounts().await? {
-        if let Err(error) = working.bank.forget_events(&account, before).await {
+    for account in bank.accounts().await? {
+        if let Err(error) = bank.forget_events(&account, before).await {
             log::warn!("account `{account}`: old usage events are kept: {error}");
         }
-        if let Err(error) = working
-            .bank
-            .forget_meters(&account, now.moment.sure / 1_000)
-            .await
-        {
+        let sure = now.moment.sure / 1_000;
+        if let Err(error) = bank.forget_meters(&account, sure).await {
             log::warn!("account `{account}`: old budgets of tags are kept: {error}");
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::sqlite::SqliteBank;
-use tollgate_ledger::bank::{Bank, Day, Exchange, Rollup};
+use tollgate_ledger::bank::{CreditStore, Day, Exchange, Rollup};
 use tollgate_ledger::events::{Attempt, EventId, Flag, Flags, Named, OwnedEvent, Request, stored};
 use tollgate_store::Access;
 use tollgate_store::sqlite::{Options, Synchronous, Worker};

@@ -23,9 +23,7 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tollgate_control::store;
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{
-    self, Bank, Books, Day, Exchange, Holder, Mark, NewGrant, Reply, Rollup,
-};
+use tollgate_ledger::bank::{self, Bank, Books, Day, Exchange, Holder, NewGrant, Reply, Rollup};
 use tollgate_store::{Database, StoreError};
 
 /// Where a bank keeps its accounts, so that a test can open it again.
@@ -246,22 +244,8 @@ impl Teller {
     pub fn next(&mut self) -> Exchange {
         self.number += 1;
         Exchange {
-            account: self.account.clone(),
-            holder: self.holder,
-            number: self.number,
             oldest: self.number,
-            before: Mark::NONE,
-            mark: Mark::NONE,
-            spent: NanoUsd::ZERO,
-            returned: NanoUsd::ZERO,
-            need: NanoUsd::ZERO,
-            want: NanoUsd::ZERO,
-            lease: self.lease,
-            close: false,
-            meters: Vec::new(),
-            rollups: Vec::new(),
-            tags: Vec::new(),
-            events: None,
+            ..Exchange::empty(self.account.clone(), self.holder, self.number, self.lease)
         }
     }
 

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tollgate_base::clock;
 use tollgate_ledger::bank::account::Account;
-use tollgate_ledger::bank::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
+use tollgate_ledger::bank::{
+    Bank, Books, CreditStore, Day, EventReader, Events, Exchange, Meter, NewGrant, Reply, Rollup,
+};
 use tollgate_ledger::events::totals::ByTag;
 use tollgate_store::StoreError;
 
@@ -61,7 +63,7 @@ impl Store for Plain {
 }
 
 #[async_trait]
-impl Bank for Plain {
+impl CreditStore for Plain {
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let mut all = self.0.lock();
         let answers = messages.iter().map(|message| {
@@ -95,10 +97,6 @@ impl Bank for Plain {
         Ok(kept.account.grant(grant, now()))
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
-        Ok(self.0.lock().keys().cloned().collect())
-    }
-
     async fn books(&self, account: &str) -> Result<Books, StoreError> {
         let mut all = self.0.lock();
         let Some(kept) = all.get_mut(account) else {
@@ -108,6 +106,13 @@ impl Bank for Plain {
         kept.account.tick(now);
         let rolled_up = kept.rollups.iter().map(|rollup| rollup.cost).sum();
         Ok(kept.account.books(rolled_up, now))
+    }
+}
+
+#[async_trait]
+impl Bank for Plain {
+    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.0.lock().keys().cloned().collect())
     }
 
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
@@ -161,6 +166,16 @@ impl Bank for Plain {
         Ok(())
     }
 
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
+        if let Some(kept) = self.0.lock().get_mut(account) {
+            kept.events.retain(|batch| batch.to_ms >= before_ms);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EventReader for Plain {
     async fn events(
         &self,
         account: &str,
@@ -179,12 +194,5 @@ impl Bank for Plain {
             }
         }
         Ok(found)
-    }
-
-    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
-        if let Some(kept) = self.0.lock().get_mut(account) {
-            kept.events.retain(|batch| batch.to_ms >= before_ms);
-        }
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use tollgate_base::clock;
 use tollgate_control::store::{self, Commit, Committed, Write};
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{self, Bank, Day, Exchange, Holder, Mark, NewGrant, Rollup};
+use tollgate_ledger::bank::{self, Bank, Day, Exchange, Holder, NewGrant, Rollup};
 use tollgate_ledger::cost::Sheet;
 use tollgate_ledger::events::{
     Attempt, Event, EventId, Flag, Flags, Latency, Named, OwnedEvent, Request, stored,
@@ -242,25 +242,18 @@ impl Replica {
         let place = usize::try_from(of).unwrap_or_default();
         self.messages[place] += 1;
         Exchange {
-            account: owner,
-            holder: Holder {
-                replica: self.number + 1,
-                epoch: 1,
-            },
-            number: self.messages[place],
-            oldest: 1,
-            before: Mark::NONE,
-            mark: Mark::NONE,
             spent: rollups.iter().map(|rollup| rollup.cost).sum(),
-            returned: NanoUsd::ZERO,
-            need: NanoUsd::ZERO,
-            want: NanoUsd::ZERO,
-            lease: Duration::from_secs(60),
-            close: false,
-            meters: Vec::new(),
             rollups,
-            tags: Vec::new(),
             events: writer.finish(),
+            ..Exchange::empty(
+                owner,
+                Holder {
+                    replica: self.number + 1,
+                    epoch: 1,
+                },
+                self.messages[place],
+                Duration::from_secs(60),
+            )
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tollgate_config::access::Snapshot;
 use tollgate_config::{Alerts, Config, parse};
 use tollgate_ledger::bank::{
-    self, Exchange, Holder, Mark, Measure, Meter, MeterExchange, NewGrant, Per, Rollup,
+    self, Exchange, Holder, Measure, Meter, MeterExchange, NewGrant, Per, Rollup,
 };
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database};
@@ -61,22 +61,13 @@ impl Office {
             need: 0,
             want: 0,
         };
+        let holder = Holder {
+            replica: 1,
+            epoch: 1,
+        };
         let message = Exchange {
-            account: "acme".into(),
-            holder: Holder {
-                replica: 1,
-                epoch: 1,
-            },
-            number: self.told,
             oldest: self.told,
-            before: Mark::NONE,
-            mark: Mark::NONE,
             spent,
-            returned: NanoUsd::ZERO,
-            need: NanoUsd::ZERO,
-            want: NanoUsd::ZERO,
-            lease: Duration::from_secs(60),
-            close: false,
             meters: [
                 "key:app",
                 "configuration:team",
@@ -96,8 +87,7 @@ impl Office {
                 cost: spent,
                 ..Rollup::default()
             }],
-            tags: Vec::new(),
-            events: None,
+            ..Exchange::empty("acme".into(), holder, self.told, Duration::from_secs(60))
         };
         let answers = self.bank.exchange(&[message]).await;
         assert!(answers[0].is_ok(), "{answers:?}");

@@ -146,7 +146,7 @@ impl Daily {
 mod tests {
     use tollgate_ledger::NanoUsd;
     use tollgate_ledger::bank::sqlite::SqliteBank;
-    use tollgate_ledger::bank::{Exchange, Holder, Mark};
+    use tollgate_ledger::bank::{CreditStore as _, Exchange, Holder};
     use tollgate_store::Access;
     use tollgate_store::sqlite::{Options, Synchronous, Worker};
 
@@ -167,25 +167,17 @@ mod tests {
         };
         let rollups: Vec<Rollup> = days.iter().map(rollup).collect();
         let message = Exchange {
-            account: "acme".into(),
-            holder: Holder {
-                replica: 1,
-                epoch: 1,
-            },
-            number,
-            oldest: 1,
-            before: Mark::NONE,
-            mark: Mark::NONE,
             spent: rollups.iter().map(|row| row.cost).sum(),
-            returned: NanoUsd::ZERO,
-            need: NanoUsd::ZERO,
-            want: NanoUsd::ZERO,
-            lease: Duration::from_secs(60),
-            close: false,
-            meters: Vec::new(),
             rollups,
-            tags: Vec::new(),
-            events: None,
+            ..Exchange::empty(
+                "acme".into(),
+                Holder {
+                    replica: 1,
+                    epoch: 1,
+                },
+                number,
+                Duration::from_secs(60),
+            )
         };
         let replies = bank.exchange(&[message]).await;
         assert_eq!(replies[0].as_ref().unwrap().last, number);

@@ -85,6 +85,29 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Returns a message that changes nothing but the lease: its holder could still repeat all before it, and it has no
+    /// marks.
+    pub fn empty(account: Arc<str>, holder: Holder, number: u64, lease: Duration) -> Exchange {
+        Exchange {
+            account,
+            holder,
+            number,
+            oldest: 1,
+            before: Mark::NONE,
+            mark: Mark::NONE,
+            spent: NanoUsd::ZERO,
+            returned: NanoUsd::ZERO,
+            need: NanoUsd::ZERO,
+            want: NanoUsd::ZERO,
+            lease,
+            close: false,
+            meters: Vec::new(),
+            rollups: Vec::new(),
+            tags: Vec::new(),
+            events: None,
+        }
+    }
+
     /// Returns whether a bank may apply it; every bank asks this first.
     ///
     /// # Errors

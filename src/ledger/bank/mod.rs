@@ -45,33 +45,14 @@ pub const MOST_VALUES: usize = 1_000;
 /// How many values of a tag are told that used most of their budget.
 pub const MOST_USED: usize = 100;
 
-/// A place where money is durable.
+/// A place where money is durable. Tills need its [`CreditStore`] only, pages of usage events its [`EventReader`].
 ///
 /// Every call has a deadline of its own: it answers, or fails with [`StoreError::Away`], but never hangs. A call that
-/// failed may have been carried out all the same; [`Bank::exchange`] and [`Bank::grant`] may be repeated.
+/// failed may have been carried out all the same; [`CreditStore::exchange`] and [`CreditStore::grant`] may be repeated.
 #[async_trait]
-pub trait Bank: Send + Sync {
-    /// Applies messages, at most one per account, and answers in their order. Each is atomic by itself; one may
-    /// fail while others succeed.
-    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>>;
-
-    /// Which connection leads to an account's server, if one does. After another one answers may come from a server that
-    /// has forgotten; `None` where that cannot be.
-    fn connection(&self, _account: &str) -> Option<u64> {
-        None
-    }
-
-    /// Puts credits into an account, once per grant id: false if the account has this grant already.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] if the amount is not positive or over `NanoUsd::MOST`.
-    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError>;
-
+pub trait Bank: CreditStore + EventReader {
     /// The ids of all accounts that have ever had a grant or an exchange, sorted.
     async fn accounts(&self) -> Result<Vec<String>, StoreError>;
-
-    /// An account's books as of now; of an unknown account, empty ones. Expires and reaps what is due first.
-    async fn books(&self, account: &str) -> Result<Books, StoreError>;
 
     /// Daily totals of an account, from one day to another, both included.
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError>;
@@ -111,6 +92,36 @@ pub trait Bank: Send + Sync {
     /// Forgets what was used of budgets of tags' values in windows that are long over at a time (Unix time, s).
     async fn forget_meters(&self, account: &str, now: u64) -> Result<(), StoreError>;
 
+    /// Forgets usage events that are all older than `before_ms` (Unix time, ms). Totals stay.
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError>;
+}
+
+/// What accounts have: grants put it in, tills borrow it.
+#[async_trait]
+pub trait CreditStore: Send + Sync {
+    /// Applies messages, at most one per account, and answers in their order. Each is atomic by itself; one may
+    /// fail while others succeed.
+    async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>>;
+
+    /// Which connection leads to an account's server, if one does. After another one answers may come from a server that
+    /// has forgotten; `None` where that cannot be.
+    fn connection(&self, _account: &str) -> Option<u64> {
+        None
+    }
+
+    /// Puts credits into an account, once per grant id: false if the account has this grant already.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if the amount is not positive or over `NanoUsd::MOST`.
+    async fn grant(&self, account: &str, grant: &NewGrant) -> Result<bool, StoreError>;
+
+    /// An account's books as of now; of an unknown account, empty ones. Expires and reaps what is due first.
+    async fn books(&self, account: &str) -> Result<Books, StoreError>;
+}
+
+/// Where usage events are read.
+#[async_trait]
+pub trait EventReader: Send + Sync {
     /// Batches of usage events that may hold events of `from_ms..=to_ms` (Unix time, ms), newest first, until
     /// they hold `at_least` events.
     async fn events(
@@ -120,9 +131,6 @@ pub trait Bank: Send + Sync {
         to_ms: u64,
         at_least: usize,
     ) -> Result<Vec<Events>, StoreError>;
-
-    /// Forgets usage events that are all older than `before_ms` (Unix time, ms). Totals stay.
-    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError>;
 }
 
 /// Returns the bank that a database keeps.

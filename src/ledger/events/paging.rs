@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Flag;
 use super::stored::{self, StoredError, StoredEvent};
-use crate::bank::{Bank, Events};
+use crate::bank::{EventReader, Events};
 use tollgate_store::StoreError;
 
 /// Most events that are looked through for one page, if that leads anywhere: after that it ends early.
@@ -128,7 +128,7 @@ pub enum PageError {
 /// # Errors
 /// When the bank does not answer, or has what cannot be read.
 pub async fn page<T>(
-    bank: &dyn Bank,
+    bank: &dyn EventReader,
     wanted: Wanted<'_>,
     show: impl Fn(&StoredEvent<'_>) -> T,
 ) -> Result<Page<T>, PageError> {
@@ -136,7 +136,7 @@ pub async fn page<T>(
 }
 
 async fn page_within<T>(
-    bank: &dyn Bank,
+    bank: &dyn EventReader,
     wanted: Wanted<'_>,
     show: impl Fn(&StoredEvent<'_>) -> T,
     most: usize,
@@ -245,7 +245,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bank::{Books, Day, Exchange, Meter, NewGrant, Reply, Rollup};
     use crate::events::event::tests::sample;
     use crate::events::{EventId, EventIds, Flags};
 
@@ -254,7 +253,7 @@ mod tests {
     struct Batches(Vec<Events>);
 
     #[async_trait]
-    impl Bank for Batches {
+    impl EventReader for Batches {
         async fn events(
             &self,
             _: &str,
@@ -272,52 +271,6 @@ mod tests {
                 wanted
             });
             Ok(all)
-        }
-
-        async fn exchange(&self, _: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
-            Vec::new()
-        }
-        async fn grant(&self, _: &str, _: &NewGrant) -> Result<bool, StoreError> {
-            Ok(false)
-        }
-        async fn accounts(&self) -> Result<Vec<String>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn books(&self, _: &str) -> Result<Books, StoreError> {
-            Ok(Books::default())
-        }
-        async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
-            Ok(Vec::new())
-        }
-
-        async fn tag_rollups(
-            &self,
-            _: &str,
-            _: &str,
-            _: Day,
-            _: Day,
-        ) -> Result<Vec<Rollup>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn used(&self, _: &str, _: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
-            Ok(Vec::new())
-        }
-        async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
-            Ok(())
-        }
-
-        async fn most_used(
-            &self,
-            _: &str,
-            _: &Meter,
-            _: u64,
-            _: i64,
-        ) -> Result<Vec<(std::sync::Arc<str>, i64)>, StoreError> {
-            Ok(Vec::new())
-        }
-
-        async fn forget_meters(&self, _: &str, _: u64) -> Result<(), StoreError> {
-            Ok(())
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::paging::{PageError, Position, Wanted, page};
 use super::stored::StoredEvent;
 use super::{Attempt, Flag};
-use crate::bank::{Bank, Day, MOST_VALUES, Rollup};
+use crate::bank::{Day, EventReader, MOST_VALUES, Rollup};
 use crate::{NanoUsd, OTHER};
 
 /// More tokens than any answer has: what is beyond is no report, and no sum of as many requests overflows.
@@ -116,7 +116,7 @@ pub struct Hours {
 /// # Errors
 /// When the bank does not answer, or has what cannot be read.
 pub async fn by_hour(
-    bank: &dyn Bank,
+    bank: &dyn EventReader,
     account: &str,
     from_ms: u64,
     to_ms: u64,
@@ -125,7 +125,7 @@ pub async fn by_hour(
 }
 
 pub(super) async fn by_hour_within(
-    bank: &dyn Bank,
+    bank: &dyn EventReader,
     account: &str,
     from_ms: u64,
     to_ms: u64,

@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::Till;
 use super::cache::{AccountCache, Next, Occasion};
 use super::history::{Gaps, History};
-use crate::bank::{Bank, Books, Exchange, Reply};
+use crate::bank::{Books, CreditStore, Exchange, Reply};
 use tollgate_base::clock;
 use tollgate_store::StoreError;
 
@@ -36,13 +36,17 @@ pub trait Observer: Send + Sync {
 /// Carries messages between a till and its bank.
 pub struct Flusher {
     pub(super) till: Arc<Till>,
-    bank: Arc<dyn Bank>,
+    bank: Arc<dyn CreditStore>,
     observer: Arc<dyn Observer>,
 }
 
 impl Flusher {
     /// Returns a flusher between a till and a bank; [`Flusher::run`] sets it to work.
-    pub fn new(till: Arc<Till>, bank: Arc<dyn Bank>, observer: Arc<dyn Observer>) -> Flusher {
+    pub fn new(
+        till: Arc<Till>,
+        bank: Arc<dyn CreditStore>,
+        observer: Arc<dyn Observer>,
+    ) -> Flusher {
         Flusher {
             till,
             bank,

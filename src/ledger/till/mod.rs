@@ -44,7 +44,7 @@ pub use flusher::{Flusher, Observer};
 pub use recover::replay;
 pub use refusal::Refusal;
 
-use super::bank::{Bank, Holder};
+use super::bank::{CreditStore, Holder};
 use super::journal::{Journal, Record};
 use super::money::NanoUsd;
 use crate::HOUSE;
@@ -423,7 +423,7 @@ impl Drop for Hold {
 /// # Errors
 /// What the bank says.
 pub async fn grant(
-    bank: &dyn Bank,
+    bank: &dyn CreditStore,
     account: &str,
     grants: &[super::bank::NewGrant],
 ) -> Result<(), StoreError> {

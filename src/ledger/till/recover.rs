@@ -243,22 +243,15 @@ impl Made<'_> {
         }
         let (rollups, tags, spent) = totals.finish();
         Exchange {
-            account: self.account.clone(),
-            holder: self.holder,
-            number: self.number,
-            oldest: 1,
             before: self.marks.0,
             mark: self.marks.1,
             spent,
-            returned: NanoUsd::ZERO,
-            need: NanoUsd::ZERO,
-            want: NanoUsd::ZERO,
-            lease,
             close,
             meters: meters(self.charges),
             rollups,
             tags,
             events: events.finish(),
+            ..Exchange::empty(self.account.clone(), self.holder, self.number, lease)
         }
     }
 }

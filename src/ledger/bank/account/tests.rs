@@ -13,22 +13,8 @@ fn holder(replica: u64) -> Holder {
 
 fn message(replica: u64, number: u64) -> Exchange {
     Exchange {
-        account: "a".into(),
-        holder: holder(replica),
-        number,
         oldest: number,
-        before: Mark::NONE,
-        mark: Mark::NONE,
-        spent: NanoUsd::ZERO,
-        returned: NanoUsd::ZERO,
-        need: NanoUsd::ZERO,
-        want: NanoUsd::ZERO,
-        lease: LEASE,
-        close: false,
-        meters: Vec::new(),
-        rollups: Vec::new(),
-        tags: Vec::new(),
-        events: None,
+        ..Exchange::empty("a".into(), holder(replica), number, LEASE)
     }
 }
 

@@ -60,24 +60,15 @@ fn message(meters: usize) -> Exchange {
         want: 0,
     };
     Exchange {
-        account: "a".into(),
-        holder: Holder {
-            replica: 1,
-            epoch: 1,
-        },
-        number: 1,
-        oldest: 1,
-        before: Mark::NONE,
-        mark: Mark::NONE,
-        spent: NanoUsd::ZERO,
-        returned: NanoUsd::ZERO,
-        need: NanoUsd::ZERO,
-        want: NanoUsd::ZERO,
-        lease: Duration::from_secs(60),
-        close: false,
         meters: vec![meter; meters],
-        rollups: Vec::new(),
-        tags: Vec::new(),
-        events: None,
+        ..Exchange::empty(
+            "a".into(),
+            Holder {
+                replica: 1,
+                epoch: 1,
+            },
+            1,
+            Duration::from_secs(60),
+        )
     }
 }

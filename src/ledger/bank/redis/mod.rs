@@ -24,7 +24,10 @@ use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, Redis, read};
 
 use self::scripts::{EVENTS, FORGET, MEET, ROLLUPS};
-use super::{Bank, Books, Day, Events, Exchange, MOST_USED, Meter, NewGrant, Reply, Rollup, TAG};
+use super::{
+    Bank, Books, CreditStore, Day, EventReader, Events, Exchange, MOST_USED, Meter, NewGrant,
+    Reply, Rollup, TAG,
+};
 use crate::NanoUsd;
 
 /// How many accounts are introduced with one command.
@@ -200,7 +203,7 @@ impl RedisBank {
 }
 
 #[async_trait]
-impl Bank for RedisBank {
+impl CreditStore for RedisBank {
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let deadline = self.redis.deadline();
         let calls: Vec<_> = messages
@@ -241,6 +244,17 @@ impl Bank for RedisBank {
         read(answer)
     }
 
+    async fn books(&self, account: &str) -> Result<Books, StoreError> {
+        let deadline = self.redis.deadline();
+        self.meet(&[], deadline).await?;
+        let call = wire::timed(wire::books(&self.redis.keys, account), self.redis.moment());
+        let (answer, _) = self.redis.call(&call, deadline).await?;
+        wire::read_books(answer)
+    }
+}
+
+#[async_trait]
+impl Bank for RedisBank {
     async fn accounts(&self) -> Result<Vec<String>, StoreError> {
         let deadline = self.redis.deadline();
         self.meet(&[], deadline).await?;
@@ -252,14 +266,6 @@ impl Bank for RedisBank {
         let mut accounts: Vec<String> = read(answer)?;
         accounts.sort_unstable();
         Ok(accounts)
-    }
-
-    async fn books(&self, account: &str) -> Result<Books, StoreError> {
-        let deadline = self.redis.deadline();
-        self.meet(&[], deadline).await?;
-        let call = wire::timed(wire::books(&self.redis.keys, account), self.redis.moment());
-        let (answer, _) = self.redis.call(&call, deadline).await?;
-        wire::read_books(answer)
     }
 
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
@@ -357,6 +363,18 @@ impl Bank for RedisBank {
         Ok(())
     }
 
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
+        let deadline = self.redis.deadline();
+        self.meet(&[], deadline).await?;
+        let key = self.redis.keys.of(account, "events");
+        let mut command = redis::cmd("ZREMRANGEBYSCORE");
+        command.arg(&key).arg("-inf").arg(format!("({before_ms}"));
+        self.redis.send(&key, &command, deadline).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl EventReader for RedisBank {
     async fn events(
         &self,
         account: &str,
@@ -398,15 +416,6 @@ impl Bank for RedisBank {
             some = most.min(some * 2);
         }
         Ok(found)
-    }
-
-    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
-        let deadline = self.redis.deadline();
-        self.meet(&[], deadline).await?;
-        let key = self.redis.keys.of(account, "events");
-        let mut command = redis::cmd("ZREMRANGEBYSCORE");
-        command.arg(&key).arg("-inf").arg(format!("({before_ms}"));
-        self.redis.send(&key, &command, deadline).await.map(drop)
     }
 }
 

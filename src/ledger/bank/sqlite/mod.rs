@@ -18,7 +18,9 @@ use tollgate_store::sqlite::{At, Worker};
 
 use crate::NanoUsd;
 
-use super::{Bank, Books, Day, Events, Exchange, Meter, NewGrant, Reply, Rollup};
+use super::{
+    Bank, Books, CreditStore, Day, EventReader, Events, Exchange, Meter, NewGrant, Reply, Rollup,
+};
 
 /// A bank in a SQLite file.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl SqliteBank {
 }
 
 #[async_trait]
-impl Bank for SqliteBank {
+impl CreditStore for SqliteBank {
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         let count = messages.len();
         let messages = messages.to_vec();
@@ -69,13 +71,16 @@ impl Bank for SqliteBank {
             .await?
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
-        self.worker.read(rows::accounts).await
-    }
-
     async fn books(&self, account: &str) -> Result<Books, StoreError> {
         let account = account.to_owned();
         self.worker.write(move |at| rows::books(at, &account)).await
+    }
+}
+
+#[async_trait]
+impl Bank for SqliteBank {
+    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
+        self.worker.read(rows::accounts).await
     }
 
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
@@ -137,6 +142,14 @@ impl Bank for SqliteBank {
         }
     }
 
+    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
+        while self.forget_some(account, before_ms).await? == FORGOTTEN_AT_ONCE {}
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EventReader for SqliteBank {
     async fn events(
         &self,
         account: &str,
@@ -148,10 +161,5 @@ impl Bank for SqliteBank {
         self.worker
             .read(move |at| record::events(at, &account, from_ms, to_ms, at_least))
             .await
-    }
-
-    async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
-        while self.forget_some(account, before_ms).await? == FORGOTTEN_AT_ONCE {}
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::NanoUsd;
-use crate::bank::{Holder, Mark};
+use crate::bank::Holder;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tollgate_base::clock;
@@ -53,22 +53,15 @@ fn dollars(id: &str, amount: i64) -> NewGrant {
 
 fn borrow(account: &str, replica: u64, number: u64, nanos: i64) -> Exchange {
     Exchange {
-        account: account.into(),
-        holder: Holder { replica, epoch: 1 },
-        number,
         oldest: number,
-        before: Mark::NONE,
-        mark: Mark::NONE,
-        spent: NanoUsd::ZERO,
-        returned: NanoUsd::ZERO,
         need: NanoUsd(nanos),
         want: NanoUsd(nanos),
-        lease: Duration::from_secs(60),
-        close: false,
-        meters: Vec::new(),
-        rollups: Vec::new(),
-        tags: Vec::new(),
-        events: None,
+        ..Exchange::empty(
+            account.into(),
+            Holder { replica, epoch: 1 },
+            number,
+            Duration::from_secs(60),
+        )
     }
 }
 

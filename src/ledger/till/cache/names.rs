@@ -80,23 +80,9 @@ impl Stamp {
     /// A message with this place that says nothing.
     pub(super) fn empty(&self, account: Arc<str>, lease: Duration) -> Exchange {
         Exchange {
-            account,
-            holder: self.after.holder,
-            number: self.after.number,
-            // A bank that has not seen one of those before asks for it; the journal may have it.
-            oldest: 1,
             before: self.before,
             mark: self.after.mark,
-            spent: NanoUsd::ZERO,
-            returned: NanoUsd::ZERO,
-            need: NanoUsd::ZERO,
-            want: NanoUsd::ZERO,
-            lease,
-            close: false,
-            meters: Vec::new(),
-            rollups: Vec::new(),
-            tags: Vec::new(),
-            events: None,
+            ..Exchange::empty(account, self.after.holder, self.after.number, lease)
         }
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::*;
-use crate::bank::{Books, Day, Events, Measure, Meter, Per, Reply, Rollup};
+use crate::bank::{Books, Measure, Meter, Per, Reply};
 
 /// The reference bank, in memory.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Memory {
 }
 
 #[async_trait]
-impl Bank for Memory {
+impl CreditStore for Memory {
     async fn exchange(&self, messages: &[Exchange]) -> Vec<Result<Reply, StoreError>> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let left = self.panics.load(Ordering::Relaxed);
@@ -71,55 +71,8 @@ impl Bank for Memory {
         Ok(account.grant(grant, self.now()))
     }
 
-    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
-
     async fn books(&self, _: &str) -> Result<Books, StoreError> {
         Ok(Books::default())
-    }
-
-    async fn rollups(&self, _: &str, _: Day, _: Day) -> Result<Vec<Rollup>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn tag_rollups(
-        &self,
-        _: &str,
-        _: &str,
-        _: Day,
-        _: Day,
-    ) -> Result<Vec<Rollup>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
-        let accounts = self.accounts.lock();
-        Ok(accounts
-            .get(account)
-            .map_or_else(Vec::new, |account| account.used(meters)))
-    }
-
-    async fn events(&self, _: &str, _: u64, _: u64, _: usize) -> Result<Vec<Events>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn forget_events(&self, _: &str, _: u64) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn most_used(
-        &self,
-        _: &str,
-        _: &Meter,
-        _: u64,
-        _: i64,
-    ) -> Result<Vec<(std::sync::Arc<str>, i64)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn forget_meters(&self, _: &str, _: u64) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! Banks that have forgotten: an old dump, a replica that lagged, an empty server.
 
 use super::*;
-use crate::bank::Mark;
 use crate::events::OwnedEvent;
 
 /// More messages than a till has under way at any time.
@@ -197,22 +196,9 @@ fn a_life_of_an_older_version_is_told_once_whatever_the_bank_has() {
         written(&three),
     ];
     let told = |number: u64, spent: i64| Exchange {
-        account: "a".into(),
-        holder,
-        number,
         oldest: number,
-        before: Mark::NONE,
-        mark: Mark::NONE,
         spent: NanoUsd(spent),
-        returned: NanoUsd::ZERO,
-        need: NanoUsd::ZERO,
-        want: NanoUsd::ZERO,
-        lease: RHYTHM.lease,
-        close: false,
-        meters: Vec::new(),
-        rollups: Vec::new(),
-        tags: Vec::new(),
-        events: None,
+        ..Exchange::empty("a".into(), holder, number, RHYTHM.lease)
     };
     for known in 0..=3 {
         let dir = scratch();
