@@ -14,7 +14,7 @@ use super::fault::{Fault, shown};
 use super::json::{Fields, Node};
 use super::money;
 use super::openai::rows;
-use super::page::{Bucket, Entry, Kind, Page, day};
+use super::page::{Api, Entry, Kind};
 use super::words::{kind_of_token, tool};
 use crate::billed::{Billed, Vendor};
 use crate::unit::Unit;
@@ -27,43 +27,14 @@ const FIGURES: [&str; 3] = [
     "output_tokens",
 ];
 
-/// Reads a page.
-pub(super) fn page(document: &Fields<'_>, notes: &mut Vec<String>) -> Result<Page, Fault> {
-    let mut kind = None;
-    let mut buckets = Vec::new();
-    for node in document.required("data")?.items()? {
-        let bucket = node.fields()?;
-        let start = bucket.required("starting_at")?;
-        let seconds = unix(&start)?;
-        let end = match bucket.get("ending_at") {
-            Some(end) => unix(&end)?,
-            None => seconds.saturating_add(crate::day::DAY),
-        };
-        let day = day(seconds, end).map_err(|what| start.fault(what))?;
-        let mut entries = Vec::new();
-        for result in bucket.required("results")?.items()? {
-            let (own, entry) = read(&result, day, notes)?;
-            if kind.get_or_insert_with(|| own.clone()) != &own {
-                return Err(result.fault("costs and usage are in one page: save each by itself"));
-            }
-            entries.push(entry);
-        }
-        buckets.push(Bucket {
-            start: seconds,
-            end,
-            entries,
-        });
-    }
-    Ok(Page {
-        file: document.node.source.name.to_owned(),
-        line: document.node.line(),
-        vendor: Vendor::Anthropic,
-        kind,
-        buckets,
-        more: super::more(document)?,
-        lists_empty: true,
-    })
-}
+/// How it writes pages.
+pub(super) const API: Api = Api {
+    vendor: Vendor::Anthropic,
+    span: ["starting_at", "ending_at"],
+    results: &["results"],
+    unix,
+    entry: read,
+};
 
 /// Unix time (s) of an RFC 3339 text.
 fn unix(node: &Node<'_>) -> Result<u64, Fault> {

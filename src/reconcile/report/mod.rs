@@ -108,27 +108,14 @@ fn of_api(document: &Fields<'_>, notes: &mut Vec<String>) -> Result<Page, Fault>
     let first = data.first().map(|bucket| bucket.fields()).transpose()?;
     let starts = |name: &str| first.as_ref().is_some_and(|bucket| bucket.has(name));
     if starts("start_time") || first.is_none() && document.has("object") {
-        openai::page(document, notes)
+        openai::API.page(document, notes)
     } else if starts("starting_at") {
-        anthropic::page(document, notes)
+        anthropic::API.page(document, notes)
     } else {
         Err(document.node.fault(
             "expected a page of OpenAI's organization costs or usage (buckets with `start_time`), or of Anthropic's \
              usage or cost report (buckets with `starting_at`)",
         ))
-    }
-}
-
-/// What to ask for the next page with.
-fn more(document: &Fields<'_>) -> Result<Option<String>, Fault> {
-    if document.flag("has_more")? != Some(true) {
-        return Ok(None);
-    }
-    match document.text("next_page")? {
-        Some(token) => Ok(Some(token)),
-        None => Err(document
-            .node
-            .fault("`has_more` is true, but there is no `next_page` to continue with")),
     }
 }
 

@@ -15,7 +15,7 @@ use tollgate_ledger::bank::Day;
 use super::fault::{Fault, shown};
 use super::json::{Fields, Node};
 use super::money;
-use super::page::{Bucket, Entry, Kind, Page, day};
+use super::page::{Api, Entry, Kind};
 use super::words::{item, tool};
 use crate::billed::{Billed, Vendor};
 use crate::unit::Unit;
@@ -47,44 +47,15 @@ pub(super) const FIGURES: [&str; 22] = [
     "usage_bytes",
 ];
 
-/// Reads a page.
-pub(super) fn page(document: &Fields<'_>, notes: &mut Vec<String>) -> Result<Page, Fault> {
-    let mut kind = None;
-    let mut buckets = Vec::new();
-    for node in document.required("data")?.items()? {
-        let bucket = node.fields()?;
-        let start = bucket.required("start_time")?;
-        let end = bucket.count("end_time")?;
-        let seconds = start.count()?;
-        let end = end.unwrap_or(seconds.saturating_add(crate::day::DAY));
-        let day = day(seconds, end).map_err(|what| start.fault(what))?;
-        // Older client libraries spell it in the singular.
-        let results = bucket.get("results").or_else(|| bucket.get("result"));
-        let results = results.ok_or_else(|| node.fault("`results` is missing"))?;
-        let mut entries = Vec::new();
-        for result in results.items()? {
-            let (own, entry) = read(&result, day, notes)?;
-            if kind.get_or_insert_with(|| own.clone()) != &own {
-                return Err(result.fault("costs and usage are in one page: save each by itself"));
-            }
-            entries.push(entry);
-        }
-        buckets.push(Bucket {
-            start: seconds,
-            end,
-            entries,
-        });
-    }
-    Ok(Page {
-        file: document.node.source.name.to_owned(),
-        line: document.node.line(),
-        vendor: Vendor::OpenAi,
-        kind,
-        buckets,
-        more: super::more(document)?,
-        lists_empty: true,
-    })
-}
+/// How it writes pages.
+pub(super) const API: Api = Api {
+    vendor: Vendor::OpenAi,
+    span: ["start_time", "end_time"],
+    // Older client libraries spell it in the singular.
+    results: &["results", "result"],
+    unix: |node| node.count(),
+    entry: read,
+};
 
 fn read(node: &Node<'_>, day: Day, notes: &mut Vec<String>) -> Result<(Kind, Entry), Fault> {
     let result = node.fields()?;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_ledger::bank::Day;
 
 use super::fault::{Fault, shown};
+use super::json::{Fields, Node};
 use crate::billed::{Billed, Vendor};
 use crate::day::{DAY, Period, day_of, show_day};
 
@@ -82,6 +83,80 @@ impl Page {
     /// Whether it may be a page of this kind.
     fn may_be(&self, kind: &Kind) -> bool {
         self.kind.as_ref().is_none_or(|own| own == kind)
+    }
+}
+
+/// How one provider's API writes a page.
+pub(super) struct Api {
+    pub(super) vendor: Vendor,
+    /// The field of a bucket that says when it begins, and the one that says when it ends: after a day if it is missing.
+    pub(super) span: [&'static str; 2],
+    /// The fields that may have a bucket's results.
+    pub(super) results: &'static [&'static str],
+    /// Reads a time as Unix time (s).
+    pub(super) unix: fn(&Node<'_>) -> Result<u64, Fault>,
+    /// Reads a result, of a day; notes what is worth knowing about it.
+    pub(super) entry: fn(&Node<'_>, Day, &mut Vec<String>) -> Result<(Kind, Entry), Fault>,
+}
+
+impl Api {
+    /// Reads a page.
+    pub(super) fn page(
+        &self,
+        document: &Fields<'_>,
+        notes: &mut Vec<String>,
+    ) -> Result<Page, Fault> {
+        let mut kind = None;
+        let mut buckets = Vec::new();
+        for node in document.required("data")?.items()? {
+            let bucket = node.fields()?;
+            let [start, end] = self.span;
+            let start = bucket.required(start)?;
+            let seconds = (self.unix)(&start)?;
+            let end = match bucket.get(end) {
+                Some(end) => (self.unix)(&end)?,
+                None => seconds.saturating_add(DAY),
+            };
+            let day = day(seconds, end).map_err(|what| start.fault(what))?;
+            let results = self.results.iter().find_map(|name| bucket.get(name));
+            let results = results.ok_or_else(|| node.fault("`results` is missing"))?;
+            let mut entries = Vec::new();
+            for result in results.items()? {
+                let (own, entry) = (self.entry)(&result, day, notes)?;
+                if kind.get_or_insert_with(|| own.clone()) != &own {
+                    let what = "costs and usage are in one page: save each by itself";
+                    return Err(result.fault(what));
+                }
+                entries.push(entry);
+            }
+            buckets.push(Bucket {
+                start: seconds,
+                end,
+                entries,
+            });
+        }
+        Ok(Page {
+            file: document.node.source.name.to_owned(),
+            line: document.node.line(),
+            vendor: self.vendor,
+            kind,
+            buckets,
+            more: more(document)?,
+            lists_empty: true,
+        })
+    }
+}
+
+/// What to ask for the next page with.
+fn more(document: &Fields<'_>) -> Result<Option<String>, Fault> {
+    if document.flag("has_more")? != Some(true) {
+        return Ok(None);
+    }
+    match document.text("next_page")? {
+        Some(token) => Ok(Some(token)),
+        None => Err(document
+            .node
+            .fault("`has_more` is true, but there is no `next_page` to continue with")),
     }
 }
 
