@@ -8,7 +8,6 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::bill::Finish;
 use super::chosen::{Chosen, is_provoked};
 use super::context::{Attempt, Context, PastAttempt, Planned};
 use super::gate::{Phase, ended_by_gateway};
@@ -16,10 +15,9 @@ use super::line::Line;
 use super::quota::{Asking, waited};
 use super::shared::Shared;
 use super::worded::worded_aside;
-use super::{count, hedge, peers};
+use super::{hedge, peers};
 use tollgate_base::clock;
 use tollgate_failover::{Candidate, ConnectFailure, Outcome, Step};
-use tollgate_wire::tokens::Observer;
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.
@@ -235,41 +233,20 @@ pub fn end(
     let (account, class) = (&caller.key.account, attempt.endpoint.into());
     shared.learn(candidate, account, class, &outcome, provoked, now);
     let observer = planned.gate.take_observer();
-    let forsaken = is_asked && is_forsaken(attempt, &outcome);
-    let finish = Finish {
-        settled: observer.as_ref().and_then(count::reported),
-        status: attempt.status,
-        outcome: Some(&outcome),
-        stop_reason: observer
-            .as_ref()
-            .and_then(Observer::finish_reason)
-            .unwrap_or_default(),
-        committed: None,
-        now,
+    let mut past = PastAttempt {
+        forsaken: is_asked && is_forsaken(attempt, &outcome),
+        ..PastAttempt::of(attempt, Some(outcome.clone()), observer, now)
     };
-    let mut owed = None;
     if outcome == Outcome::Cancelled {
         let works = is_asked && attempt.status.is_none_or(|status| status < 300);
-        owed = planned.bill.gave_way(finish).filter(|_| works);
+        past.owed = planned.bill.gave_way(past.finish()).filter(|_| works);
         hedge::learn(shared, &received.body, planned, attempt, now);
-    } else if planned.gate.phase() != Phase::Committed && !forsaken {
+    } else if planned.gate.phase() != Phase::Committed && !past.forsaken {
         // What has begun to leave is settled with the request, and so is what nobody waited for.
-        planned.bill.failed(finish);
+        planned.bill.failed(past.finish());
     }
     ended(&ctx.request_id, candidate, attempt, Some(&outcome));
-    ctx.past.push(PastAttempt {
-        candidate: attempt.candidate,
-        span: attempt.span,
-        started: attempt.started,
-        ended: now,
-        status: attempt.status,
-        provider_request_id: attempt.provider_request_id.clone(),
-        outcome: Some(outcome.clone()),
-        observer,
-        forsaken,
-        owed,
-        settled: None,
-    });
+    ctx.past.push(past);
     let step = planned.machine.failed(outcome, now);
     if let Some(hedging) = planned.hedging.as_ref().filter(|_| step != Step::Next) {
         hedging.give_up(now);

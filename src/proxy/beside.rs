@@ -17,15 +17,13 @@ use parking_lot::Mutex;
 use pingora_core::connectors::http::Connector;
 use tokio::sync::Notify;
 
-use super::bill::{Bill, Finish, Payee};
-use super::count;
+use super::bill::{Bill, Payee};
 use super::early::Task;
 use super::gate::Gate;
 use super::known::{Attempt, PastAttempt};
 use tollgate_failover::hedge::Budgets;
 use tollgate_failover::{Candidate, Machine, Outcome};
 use tollgate_ledger::estimate::Estimates;
-use tollgate_wire::tokens::Observer;
 
 /// What all requests share that may be sent early.
 #[derive(Default)]
@@ -207,33 +205,9 @@ impl Leg {
         let works = asked && refused.is_none();
         let outcome = refused.unwrap_or(Outcome::Cancelled);
         let observer = seen.trial.take().and_then(|trial| trial.take_observer());
-        bill.lost(
-            &payee,
-            Finish {
-                settled: observer.as_ref().and_then(count::reported),
-                status: attempt.status,
-                outcome: Some(&outcome),
-                stop_reason: observer
-                    .as_ref()
-                    .and_then(Observer::finish_reason)
-                    .unwrap_or_default(),
-                committed: None,
-                now,
-            },
-        );
-        let past = PastAttempt {
-            candidate: self.candidate,
-            span: attempt.span,
-            started: attempt.started,
-            ended: now,
-            status: attempt.status,
-            provider_request_id: attempt.provider_request_id.clone(),
-            outcome: Some(outcome),
-            observer,
-            forsaken: false,
-            owed: Some(payee).filter(|_| works),
-            settled: None,
-        };
+        let mut past = PastAttempt::of(&attempt, Some(outcome), observer, now);
+        bill.lost(&payee, past.finish());
+        past.owed = Some(payee).filter(|_| works);
         Some(Second { attempt, past })
     }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::bill::Payee;
+use super::bill::{Finish, Payee};
+use super::count;
 use super::early::Early;
 use tollgate_failover::Outcome;
 use tollgate_failover::headroom::Begun;
@@ -87,4 +88,48 @@ pub struct PastAttempt {
     pub owed: Option<Payee>,
     /// What that is, once it is counted.
     pub settled: Option<Settled>,
+}
+
+impl PastAttempt {
+    /// Returns what is recorded of an attempt that ends at `now`, and that nobody else owes anything for.
+    pub fn of(
+        attempt: &Attempt,
+        outcome: Option<Outcome>,
+        observer: Option<Observer>,
+        now: Instant,
+    ) -> PastAttempt {
+        PastAttempt {
+            candidate: attempt.candidate,
+            span: attempt.span,
+            started: attempt.started,
+            ended: now,
+            status: attempt.status,
+            provider_request_id: attempt.provider_request_id.clone(),
+            outcome,
+            observer,
+            forsaken: false,
+            owed: None,
+            settled: None,
+        }
+    }
+
+    /// Returns how it ended, if none of its answer left: with what its provider reported of its usage.
+    pub fn finish(&self) -> Finish<'_> {
+        Finish {
+            settled: self.observer.as_ref().and_then(count::reported),
+            status: self.status,
+            outcome: self.outcome.as_ref(),
+            stop_reason: self.stop_reason(),
+            committed: None,
+            now: self.ended,
+        }
+    }
+
+    /// Returns why its answer ended, in the provider's words; empty if it did not say.
+    pub fn stop_reason(&self) -> &str {
+        let observer = self.observer.as_ref();
+        observer
+            .and_then(Observer::finish_reason)
+            .unwrap_or_default()
+    }
 }

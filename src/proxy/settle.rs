@@ -82,19 +82,9 @@ fn conclude_last(shared: &Shared, ctx: &mut Context, now: Instant) {
         }
     }
     ended(&ctx.request_id, candidate, &attempt, outcome.as_ref());
-    ctx.past.push(PastAttempt {
-        candidate: attempt.candidate,
-        span: attempt.span,
-        started: attempt.started,
-        ended: now,
-        status: attempt.status,
-        provider_request_id: attempt.provider_request_id,
-        outcome,
-        observer: planned.gate.take_observer(),
-        forsaken: false,
-        owed: None,
-        settled: None,
-    });
+    let observer = planned.gate.take_observer();
+    let past = PastAttempt::of(&attempt, outcome, observer, now);
+    ctx.past.push(past);
 }
 
 /// Takes note of what a prompt counts for at its provider, so that the next one's quota is seen.
@@ -131,14 +121,11 @@ pub async fn settle(ctx: &mut Context) -> (Option<Settled>, NanoUsd) {
         Endpoint::Generate(_) => used(&caller.aside, planned, last, &received.body).await,
         Endpoint::CountTokens => None,
     };
-    let observer = last.observer.as_ref();
     let closed = planned.bill.close(Finish {
         settled,
         status: last.status,
         outcome: last.outcome.as_ref(),
-        stop_reason: observer
-            .and_then(Observer::finish_reason)
-            .unwrap_or_default(),
+        stop_reason: last.stop_reason(),
         committed: planned.gate.committed_at(),
         now: clock::now(),
     });
