@@ -1,15 +1,18 @@
 //! Planning a request: what every request pays before its first attempt.
 
+#[path = "../src/failover/testing.rs"]
+#[expect(dead_code, reason = "shared with the crate's own tests")]
+mod testing;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tollgate_base::Secret;
 use tollgate_base::clock;
 use tollgate_config::access::ProviderKey;
-use tollgate_config::catalog::{BaseUrl, Provider, TimeoutOverrides};
+use tollgate_config::catalog::Provider;
 use tollgate_config::types::{KeySelection, Priority};
 use tollgate_failover::headroom::Headroom;
 use tollgate_failover::queue::{Flow, Queue};
@@ -26,49 +29,11 @@ struct Upstream {
 }
 
 fn upstream(id: &str, keys: usize) -> Upstream {
-    let provider = Provider {
-        id: id.into(),
-        display_name: id.into(),
-        base_url: BaseUrl {
-            tls: true,
-            host: "provider.test".to_owned(),
-            port: 443,
-            authority: "provider.test".to_owned(),
-            path: "/v1".to_owned(),
-            query: None,
-        },
-        auth: None,
-        surfaces: vec![Surface::ChatCompletions],
-        headers: Vec::new(),
-        forward_headers: Vec::new(),
-        error_rules: Vec::new(),
-        ca: None,
-        passthrough: true,
-        vendor: None,
-        chat_extensions: false,
-        unsupported_parameters: Vec::new(),
-        supported_parameters: Vec::new(),
-        public_only: false,
-        owner: None,
-        timeouts: TimeoutOverrides::default(),
-        built_in: false,
-        managed_keys_possible: true,
-        models: Vec::new(),
-    };
-    let key = |n| ProviderKey {
-        used: Default::default(),
-        masked: Default::default(),
-        id: format!("{id}-{n}").into(),
-        provider: id.into(),
-        kind: KeyKind::User,
-        account: "default".into(),
-        shared: false,
-        value: Secret::new("0123456789"),
-    };
+    let key = |n| testing::key(id, &format!("{id}-{n}"), KeyKind::User);
     Upstream {
-        provider: Arc::new(provider),
+        provider: testing::provider(id),
         model: format!("{id}-large").into(),
-        keys: (0..keys).map(|n| Arc::new(key(n))).collect(),
+        keys: (0..keys).map(key).collect(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Providers, keys and candidates for this room's tests.
+//! Providers, keys and candidates for this crate's tests and benches.
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -26,13 +26,7 @@ pub(super) fn prompt(body: &RequestBody, sink: &mut dyn FnMut(&str)) -> u64 {
         match &*member.key(&body.bytes) {
             "messages" | "system" | "instructions" | "input" | "prompt" | "suffix"
             | "prediction" => {
-                let mut walk = Walk {
-                    json,
-                    at: 0,
-                    frames: Vec::new(),
-                    media: 0,
-                    sink,
-                };
+                let mut walk = Walk::over(json, sink);
                 let ids = walk.run();
                 known += walk.media + if ids_count { ids } else { 0 };
             }
@@ -46,14 +40,7 @@ pub(super) fn prompt(body: &RequestBody, sink: &mut dyn FnMut(&str)) -> u64 {
 
 /// Hands the texts of a value to `sink`, which may end anywhere.
 pub(super) fn texts(json: &[u8], sink: &mut dyn FnMut(&str)) {
-    let mut walk = Walk {
-        json,
-        at: 0,
-        frames: Vec::new(),
-        media: 0,
-        sink,
-    };
-    walk.run();
+    Walk::over(json, sink).run();
 }
 
 /// The most tokens of one picture, and of one file or sealed thought, about; as in [`super::asked`].
@@ -123,7 +110,17 @@ struct Walk<'a, 's> {
     sink: &'s mut dyn FnMut(&str),
 }
 
-impl Walk<'_, '_> {
+impl<'a, 's> Walk<'a, 's> {
+    fn over(json: &'a [u8], sink: &'s mut dyn FnMut(&str)) -> Walk<'a, 's> {
+        Walk {
+            json,
+            at: 0,
+            frames: Vec::new(),
+            media: 0,
+            sink,
+        }
+    }
+
     /// Walks the whole value; returns the numbers that stand in no object.
     fn run(&mut self) -> u64 {
         let mut numbers = 0;

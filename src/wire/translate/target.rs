@@ -217,6 +217,12 @@ impl<'a> Target<'a> {
         !removed.any(|name| name == field)
     }
 
+    /// Returns a client's limit of an answer, in tokens: no more than the model writes, as far as that is known.
+    pub(super) fn limited(&self, wanted: Option<u64>) -> Option<u64> {
+        let most = self.max_output_tokens.unwrap_or(u64::MAX);
+        wanted.map(|wanted| wanted.min(most))
+    }
+
     /// What Anthropic's `max_tokens` is when neither the request nor the catalog says: what every model of
     /// the version takes.
     pub(super) fn default_max_tokens(&self) -> u64 {

@@ -31,10 +31,7 @@ pub(crate) fn write_request(
     lost.something(&messages)?;
     body.insert("messages".to_owned(), messages.into());
     write_tools(c, target, reply, lost, &mut body)?;
-    let limit = match (c.max_output_tokens, target.max_output_tokens) {
-        (Some(wanted), Some(most)) => Some(wanted.min(most)),
-        (wanted, _) => wanted,
-    };
+    let limit = target.limited(c.max_output_tokens);
     let limit_name = if target.openai {
         "max_completion_tokens"
     } else {

@@ -28,13 +28,11 @@ pub(crate) fn write_request(
 ) -> Result<Vec<u8>, Refusal> {
     let mut body = Map::new();
     body.insert("model".to_owned(), target.model.into());
-    let max_tokens = match (c.max_output_tokens, target.max_output_tokens) {
-        (Some(wanted), Some(most)) => wanted.min(most),
-        (None, Some(most)) => most,
-        (Some(wanted), None) => wanted,
-        (None, None) => target.default_max_tokens(),
-    };
-    let max_tokens = max_tokens.max(1);
+    let limit = target.limited(c.max_output_tokens);
+    let max_tokens = limit
+        .or(target.max_output_tokens)
+        .unwrap_or_else(|| target.default_max_tokens())
+        .max(1);
     body.insert("max_tokens".to_owned(), max_tokens.into());
     let held = match &c.format {
         Some(Format::Schema { schema, .. }) => held_to(schema, target),

@@ -41,10 +41,7 @@ pub(crate) fn write_request(
     lost.something(&input)?;
     body.insert("input".to_owned(), input.into());
     write_tools(c, target, reply, lost, &mut body)?;
-    let limit = match (c.max_output_tokens, target.max_output_tokens) {
-        (Some(wanted), Some(most)) => Some(wanted.min(most)),
-        (wanted, _) => wanted,
-    };
+    let limit = target.limited(c.max_output_tokens);
     put(
         &mut body,
         "max_output_tokens",
