@@ -1,6 +1,6 @@
 //! Accounts: who owns keys and credits.
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use maud::html;
 
 use super::api::Fault;
@@ -26,7 +26,7 @@ async fn page(visit: &Visit, fault: Option<&Fault>) -> Answered {
         ("From", ""),
         ("Look", ""),
     ];
-    let form = Form::new(visit, fault, &[]);
+    let form = Form::new::<&str>(visit, fault, &[]);
     let main = html! {
         (view::table("All accounts", &columns, &html! {
             @for account in list(&answer, "accounts") {
@@ -55,8 +55,7 @@ async fn page(visit: &Visit, fault: Option<&Fault>) -> Answered {
             }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, "Accounts", main).await)
+    Ok(view::with_form(visit, fault, "Accounts", main).await)
 }
 
 pub(super) async fn create(visit: &Visit) -> Answered {

@@ -1,6 +1,6 @@
 //! Budgets that access keys share.
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
@@ -24,13 +24,9 @@ pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered
         (true, [id]) => update(visit, id).await,
         (false, [id, "delete"]) => {
             let found = visit.own(&visit::resource(SEGMENT, id), &[]).await?;
-            let name = text(&found, "name");
-            let what = format!(
-                "Delete the budget “{name}”? It is refused while an access key or another budget is part of it."
-            );
-            let title = format!("Delete “{name}”");
+            let user = "an access key or another budget is part of it";
             let back = visit::page(SEGMENT, id);
-            Ok(view::confirm(visit, &title, &what, "Delete", &back).await)
+            Ok(view::confirm_deletion(visit, ("budget", &found), user, &back).await)
         }
         (true, [id, "delete"]) => {
             let path = visit::resource(SEGMENT, id);
@@ -80,16 +76,13 @@ async fn all(visit: &Visit, fault: Option<&Fault>) -> Answered {
             }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, "Budgets", main).await)
+    Ok(view::with_form(visit, fault, "Budgets", main).await)
 }
 
 async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
     let found = visit.own(&visit::resource(SEGMENT, id), &[]).await?;
-    let declared = view::is_declared(&found);
-    let changes = visit.may_change() && !declared;
     let here = visit::page(SEGMENT, id);
-    let others = match changes {
+    let others = match visit.may_change() && !view::is_declared(&found) {
         true => visit.own(&format!("/{SEGMENT}"), &[]).await?,
         false => Value::Null,
     };
@@ -98,19 +91,11 @@ async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
             ("Id", html! { code { (id) } }),
             ("Part of", parent(visit, &found)),
             ("Limits", limits::shown(&found)),
-            ("Made", html! { (day(text(&found, "createdAt"))) " by " (text(&found["createdBy"], "id")) }),
+            ("Made", view::made(&found)),
         ]))
-        @if declared { p.quiet { "It is declared in the configuration file, and changed there." } }
-        @if changes {
-            section.card aria-labelledby="change" {
-                h2 #change { "Change it" }
-                (fields(visit, &here, fault, (&found, &others), "Save"))
-            }
-            div.buttons { a.button.danger href=(visit.to(&format!("{here}/delete"), &[])) { "Delete" } }
-        }
+        (view::changes(visit, &found, &here, &fields(visit, &here, fault, (&found, &others), "Save")))
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, text(&found, "name"), main).await)
+    Ok(view::with_form(visit, fault, text(&found, "name"), main).await)
 }
 
 /// A link to a budget.
@@ -156,10 +141,6 @@ fn fields(
     ] {
         begin.push((name.to_owned(), value.to_owned()));
     }
-    let begin: Vec<(&str, String)> = begin
-        .iter()
-        .map(|(name, value)| (&**name, value.clone()))
-        .collect();
     let form = Form::new(visit, fault, &begin);
     let names = limits::names(&[limits::RATES]);
     let names: Vec<&str> = names.iter().map(String::as_str).chain(FIELDS).collect();

@@ -1,6 +1,6 @@
 //! Configurations: what access keys may call, and how much of it.
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -46,13 +46,9 @@ pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered
         (true, [id]) => update(visit, id).await,
         (false, [id, "delete"]) => {
             let found = visit.own(&visit::resource(SEGMENT, id), &[]).await?;
-            let name = text(&found, "name");
-            let what = format!(
-                "Delete the configuration “{name}”? It is refused while an access key refers to it."
-            );
-            let title = format!("Delete “{name}”");
+            let user = "an access key refers to it";
             let back = visit::page("configurations", id);
-            Ok(view::confirm(visit, &title, &what, "Delete", &back).await)
+            Ok(view::confirm_deletion(visit, ("configuration", &found), user, &back).await)
         }
         (true, [id, "delete"]) => {
             visit
@@ -106,8 +102,7 @@ async fn all(visit: &Visit, fault: Option<&Fault>) -> Answered {
             }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, "Configurations", main).await)
+    Ok(view::with_form(visit, fault, "Configurations", main).await)
 }
 
 /// The allow lists in words.
@@ -133,11 +128,9 @@ fn allowed(one: &Value) -> Vec<String> {
 
 async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
     let found = visit.own(&visit::resource(SEGMENT, id), &[]).await?;
-    let declared = view::is_declared(&found);
     let limits = limits::words(&found);
-    let changes = visit.may_change() && !declared;
     let here = visit::page("configurations", id);
-    let keys = keys(visit, changes).await?;
+    let keys = keys(visit, visit.may_change() && !view::is_declared(&found)).await?;
     let example = texts(&found["access"]["models"], "allow");
     let example = example.first().copied().unwrap_or_default();
     let plan = plans::section(visit, ("accessKeyConfigurationId", id), example).await?;
@@ -152,21 +145,13 @@ async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
             ("Allows", html! { @for line in allowed(&found) { p { (line) } } }),
             ("Limits", html! { @if limits.is_empty() { "none" } @else { (limits.join(", ")) } }),
             ("Failover", html! { (failover) }),
-            ("Made", html! { (day(text(&found, "createdAt"))) " by " (text(&found["createdBy"], "id")) }),
+            ("Made", view::made(&found)),
         ]))
         (routes(&found))
         (plan)
-        @if declared { p.quiet { "It is declared in the configuration file, and changed there." } }
-        @if changes {
-            section.card aria-labelledby="change" {
-                h2 #change { "Change it" }
-                (fields(visit, &here, fault, (&found, &keys), "Save"))
-            }
-            div.buttons { a.button.danger href=(visit.to(&format!("{here}/delete"), &[])) { "Delete" } }
-        }
+        (view::changes(visit, &found, &here, &fields(visit, &here, fault, (&found, &keys), "Save")))
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, text(&found, "name"), main).await)
+    Ok(view::with_form(visit, fault, text(&found, "name"), main).await)
 }
 
 /// The provider keys that a form offers, if there is one.
@@ -232,10 +217,6 @@ fn fields(
     }
     let failover = now["failover"].as_bool().map(|on| on.to_string());
     begin.push(("failover".to_owned(), failover.unwrap_or_default()));
-    let begin: Vec<(&str, String)> = begin
-        .iter()
-        .map(|(name, value)| (&**name, value.clone()))
-        .collect();
     let form = Form::new(visit, fault, &begin);
     let names = limits::names(LIMITS);
     let names: Vec<&str> = names.iter().map(String::as_str).chain(FIELDS).collect();

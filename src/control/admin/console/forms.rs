@@ -10,23 +10,26 @@ use super::visit::Visit;
 pub(super) struct Form<'a> {
     visit: &'a Visit,
     fault: Option<&'a Fault>,
-    /// What its fields begin with.
-    begin: &'a [(&'a str, String)],
+    /// What its fields begin with, by their names.
+    begin: Vec<(&'a str, &'a str)>,
     /// Whether they have that also when it was refused: it is sent as a query.
     is_query: bool,
 }
 
 impl<'a> Form<'a> {
     /// A form as `begin` has it, or as it was sent when it was refused.
-    pub(super) fn new(
+    pub(super) fn new<N: AsRef<str>>(
         visit: &'a Visit,
         fault: Option<&'a Fault>,
-        begin: &'a [(&'a str, String)],
+        begin: &'a [(N, String)],
     ) -> Form<'a> {
+        let begin = begin.iter();
         Form {
             visit,
             fault,
-            begin,
+            begin: begin
+                .map(|(name, value)| (name.as_ref(), &**value))
+                .collect(),
             is_query: false,
         }
     }
@@ -49,7 +52,7 @@ impl<'a> Form<'a> {
             return self.visit.sent(name);
         }
         let found = self.begin.iter().find(|(found, _)| *found == name);
-        found.map_or("", |(_, value)| value)
+        found.map_or("", |(_, value)| *value)
     }
 
     /// Whether a field has something in it, or something is wrong with it.

@@ -41,10 +41,6 @@ pub(super) fn form(
     ] {
         begin.push((name.to_owned(), value.to_owned()));
     }
-    let begin: Vec<(&str, String)> = begin
-        .iter()
-        .map(|(name, value)| (&**name, value.clone()))
-        .collect();
     let form = Form::new(visit, fault, &begin);
     let configurations = list(configurations, "aiGatewayAccessKeyConfigurations");
     let mut choices = vec![("", "None: all is allowed")];

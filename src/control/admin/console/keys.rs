@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
@@ -116,8 +116,7 @@ async fn all(visit: &Visit, kind: &Kind, fault: Option<&Fault>) -> Answered {
             }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, kind.title, main).await)
+    Ok(view::with_form(visit, fault, kind.title, main).await)
 }
 
 /// What the form of a key offers to be held to: configurations, budgets.
@@ -216,10 +215,7 @@ async fn one(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Ans
             scope(visit, kind, &key),
         ),
         ("Last used", used(&key)),
-        (
-            "Made",
-            html! { (day(text(&key, "createdAt"))) " by " (text(&key["createdBy"], "id")) },
-        ),
+        ("Made", view::made(&key)),
     ];
     if kind.serves {
         let limits = if limits.is_empty() {
@@ -263,8 +259,7 @@ async fn one(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>) -> Ans
             }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, name(&key), main).await)
+    Ok(view::with_form(visit, fault, name(&key), main).await)
 }
 
 async fn update(visit: &Visit, kind: &Kind, id: &str) -> Answered {
@@ -319,8 +314,7 @@ async fn rotate_form(visit: &Visit, kind: &Kind, id: &str, fault: Option<&Fault>
             }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, &format!("Rotate {title}"), main).await)
+    Ok(view::with_form(visit, fault, &format!("Rotate {title}"), main).await)
 }
 
 async fn rotate(visit: &Visit, kind: &Kind, id: &str) -> Answered {

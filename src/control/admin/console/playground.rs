@@ -92,8 +92,7 @@ async fn page(visit: &Visit, fault: Option<&Fault>, answer: &Markup) -> Answer {
             p.notice { "A chat is charged to an access key: your role may only read." }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    view::with_status(visit, status, "Playground", main).await
+    view::with_form(visit, fault, "Playground", main).await
 }
 
 /// Sends the form's message: the answer is streamed if the page's script asks for it, and a page otherwise.

@@ -42,12 +42,9 @@ pub(super) async fn answer(visit: &Visit, post: bool, rest: &[&str]) -> Answered
         }
         (false, [id, "delete"]) => {
             let custom = custom(visit, id).await?.ok_or_else(api::missing)?;
-            let name = text(&custom, "name");
-            let what = format!(
-                "Delete the provider “{name}”? It is refused while a provider key or a configuration refers to it."
-            );
-            let title = format!("Delete “{name}”");
-            Ok(view::confirm(visit, &title, &what, "Delete", &page_of(id)).await)
+            let user = "a provider key or a configuration refers to it";
+            let kind = ("provider", &custom);
+            Ok(view::confirm_deletion(visit, kind, user, &page_of(id)).await)
         }
         (true, [id, "delete"]) => {
             let custom = custom(visit, id).await?.ok_or_else(api::missing)?;
@@ -95,8 +92,7 @@ async fn show(visit: &Visit, id: &str, fault: Option<&Fault>, result: Option<&Va
             div.buttons { a.button.danger href=(visit.to(&format!("{}/delete", page_of(id)), &[])) { "Delete" } }
         }
     };
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, text(&found, "displayName"), main).await)
+    Ok(view::with_form(visit, fault, text(&found, "displayName"), main).await)
 }
 
 fn test_form(visit: &Visit, id: &str, keys: &[Value], fault: Option<&Fault>) -> Markup {

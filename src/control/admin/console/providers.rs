@@ -1,6 +1,6 @@
 //! Providers: which there are, how they do, their keys, and which of these rest.
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use futures::try_join;
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -98,10 +98,7 @@ async fn all(visit: &Visit, fault: Option<&Fault>, custom: Option<&Fault>) -> An
         (table(visit, &providers))
         @if visit.may_change() { (provider::form(visit, custom)) }
     };
-    let status = fault
-        .or(custom)
-        .map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, "Providers", main).await)
+    Ok(view::with_form(visit, fault.or(custom), "Providers", main).await)
 }
 
 fn cool_downs(visit: &Visit, resting: &[Value]) -> Markup {
@@ -275,7 +272,7 @@ fn table(visit: &Visit, providers: &[&Value]) -> Markup {
 }
 
 fn form(visit: &Visit, providers: &[&Value], fault: Option<&Fault>) -> Markup {
-    let form = Form::new(visit, fault, &[]);
+    let form = Form::new::<&str>(visit, fault, &[]);
     let choices: Vec<(&str, &str)> = providers
         .iter()
         .map(|provider| (text(provider, "id"), text(provider, "displayName")))
@@ -311,7 +308,7 @@ async fn create(visit: &Visit) -> Answered {
 }
 
 async fn rotate_form(visit: &Visit, key: &Value, fault: Option<&Fault>) -> Answered {
-    let form = Form::new(visit, fault, &[]);
+    let form = Form::new::<&str>(visit, fault, &[]);
     let main = html! {
         section.card {
             p {
@@ -328,6 +325,5 @@ async fn rotate_form(visit: &Visit, key: &Value, fault: Option<&Fault>) -> Answe
         }
     };
     let title = format!("Rotate “{}”", text(key, "name"));
-    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
-    Ok(view::with_status(visit, status, &title, main).await)
+    Ok(view::with_form(visit, fault, &title, main).await)
 }

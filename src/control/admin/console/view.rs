@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::api::Fault;
 use super::assets;
-use super::format::{list, text};
+use super::format::{day, list, text};
 use super::visit::{Answer, CURSORS, Visit};
 use crate::DECLARED;
 use crate::admin::operation::Needs;
@@ -238,6 +238,17 @@ pub(super) async fn with_status(
     Answer::Page(status, page(visit, &known, title, &main))
 }
 
+/// The same with a form, which may have been refused.
+pub(super) async fn with_form(
+    visit: &Visit,
+    fault: Option<&Fault>,
+    title: &str,
+    main: Markup,
+) -> Answer {
+    let status = fault.map_or(StatusCode::OK, |fault| fault.status);
+    with_status(visit, status, title, main).await
+}
+
 /// The page of what went wrong.
 pub(super) async fn failed(visit: &Visit, fault: Fault) -> Answer {
     let main = html! {
@@ -283,6 +294,27 @@ pub(super) fn table(caption: &str, columns: &[Column<'_>], rows: &Markup) -> Mar
 /// Whether a resource is declared in the configuration file, and read-only here.
 pub(super) fn is_declared(resource: &Value) -> bool {
     text(&resource["createdBy"], "id") == DECLARED
+}
+
+/// When a resource was made, and by whom.
+pub(super) fn made(resource: &Value) -> Markup {
+    let by = text(&resource["createdBy"], "id");
+    html! { (day(text(resource, "createdAt"))) " by " (by) }
+}
+
+/// How a resource is changed and deleted, by whoever may; of a declared one, where. `page` is its own, `fields` the form.
+pub(super) fn changes(visit: &Visit, resource: &Value, page: &str, fields: &Markup) -> Markup {
+    html! {
+        @if is_declared(resource) {
+            p.quiet { "It is declared in the configuration file, and changed there." }
+        } @else if visit.may_change() {
+            section.card aria-labelledby="change" {
+                h2 #change { "Change it" }
+                (fields)
+            }
+            div.buttons { a.button.danger href=(visit.to(&format!("{page}/delete"), &[])) { "Delete" } }
+        }
+    }
 }
 
 /// What is said where there is nothing, and what to do next.
@@ -332,6 +364,18 @@ pub(super) fn action(visit: &Visit, to: &str, class: &str, word: &str) -> Markup
             button type="submit" class=(class) { (word) }
         }
     }
+}
+
+/// The page that asks once more before a resource is deleted. `kind`: what it is; `user`: what it may be in use by.
+pub(super) async fn confirm_deletion(
+    visit: &Visit,
+    (kind, resource): (&str, &Value),
+    user: &str,
+    back: &str,
+) -> Answer {
+    let name = text(resource, "name");
+    let what = format!("Delete the {kind} “{name}”? It is refused while {user}.");
+    confirm(visit, &format!("Delete “{name}”"), &what, "Delete", back).await
 }
 
 /// The page that asks once more before something is gone.
