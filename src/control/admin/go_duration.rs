@@ -8,6 +8,8 @@ use std::time::Duration;
 /// Longest timeout that may be set.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+const WRITTEN: &str = "must be a Go duration, as in 30s, 1m30s or 500ms";
+
 const SECOND: u128 = 1_000_000_000;
 
 /// Reads a timeout: more than 0, at most [`LONGEST`], whole milliseconds.
@@ -16,15 +18,26 @@ const SECOND: u128 = 1_000_000_000;
 ///
 /// What is wrong and how to write it, as in `must be …`.
 pub(crate) fn timeout(text: &str) -> Result<Duration, &'static str> {
-    let time = parse(text).ok_or("must be a Go duration, as in 30s, 1m30s or 500ms")?;
+    let time = parse(text).ok_or(WRITTEN)?;
     if time.is_zero() {
         Err("must be more than 0s")
     } else if time > LONGEST {
         Err("must be at most 24h")
-    } else if time.subsec_nanos() % 1_000_000 != 0 {
-        Err("must be whole milliseconds")
     } else {
-        Ok(time)
+        whole_millis(text)
+    }
+}
+
+/// Reads a duration of whole milliseconds.
+///
+/// # Errors
+///
+/// What is wrong and how to write it, as in `must be …`.
+pub(crate) fn whole_millis(text: &str) -> Result<Duration, &'static str> {
+    let time = parse(text).ok_or(WRITTEN)?;
+    match time.subsec_nanos() % 1_000_000 {
+        0 => Ok(time),
+        _ => Err("must be whole milliseconds"),
     }
 }
 

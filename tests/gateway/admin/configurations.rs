@@ -153,6 +153,86 @@ async fn a_step_s_keys_are_chosen_by_session_and_weight() {
 }
 
 #[tokio::test]
+async fn how_requests_are_served_is_said_as_in_the_file() {
+    let api = Api::start(builder()).await;
+    let serving = json!({
+        "cacheHints": false, "commit": "whole", "stopOn": ["content_filter"], "priority": "batch",
+        "retry": {"same": 2, "most": "5s"},
+        "hedge": {"atLeast": "250ms", "budgetPercent": 5},
+        "idempotency": {"store": "24h0m0s", "joinRetries": true},
+    });
+    let mut body = json!({"name": "n"});
+    body.as_object_mut()
+        .unwrap()
+        .extend(serving.as_object().unwrap().clone());
+    let of_acme = format!("{PATH}?accountId=acme");
+    let made = api.create(&of_acme, body).await;
+    for (member, value) in serving.as_object().unwrap() {
+        assert_eq!(&made[member], value, "{member}");
+    }
+    let path = format!("{PATH}/{}", id(&made));
+    // An account changes its own, but for what the operator pays.
+    let (status, changed) = api
+        .call(
+            ACME,
+            "PATCH",
+            &path,
+            Some(json!({"priority": "interactive", "hedge": serving["hedge"]})),
+        )
+        .await;
+    assert_eq!((status, &changed["priority"]), (200, &json!("interactive")));
+    for (member, value, field) in [
+        ("hedge", json!({}), "hedge"),
+        ("idempotency", json!({"store": "48h"}), "idempotency.store"),
+    ] {
+        let (status, answer) = api
+            .call(ACME, "PATCH", &path, Some(json!({member: value})))
+            .await;
+        let said = answer["details"][field].as_str().unwrap_or_default();
+        assert!(
+            status == 422 && said.contains("operator"),
+            "{member}: {status} {answer}"
+        );
+    }
+    let (status, _) = api
+        .call(
+            ACME,
+            "PATCH",
+            &path,
+            Some(json!({"idempotency": null, "hedge": null})),
+        )
+        .await;
+    assert_eq!(status, 200, "what costs nothing is theirs");
+
+    let path = format!("{path}?accountId=acme");
+    let wrong = json!({
+        "retry": {"same": 4, "most": "31s"}, "hedge": {"atLeast": "soon", "budgetPercent": 101},
+        "idempotency": {"store": "721h"},
+    });
+    let answer = api.expect(422, "PATCH", &path, Some(wrong)).await;
+    let details = answer["details"].as_object().unwrap();
+    let fields: Vec<&str> = details.keys().map(String::as_str).collect();
+    let want = [
+        "hedge.atLeast",
+        "hedge.budgetPercent",
+        "idempotency.store",
+        "retry.most",
+        "retry.same",
+    ];
+    assert_eq!(fields, want, "{answer}");
+    let cleared: serde_json::Map<_, _> = serving
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|member| (member.clone(), Value::Null))
+        .collect();
+    let changed = api.update(&path, cleared.into()).await;
+    for member in serving.as_object().unwrap().keys() {
+        assert!(changed.get(member).is_none(), "{member}: {changed}");
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_a_configuration_is_told_at_once() {
     let api = Api::start(builder()).await;
     let made = async |provider: &str, source: &str, account: &str| {

@@ -252,7 +252,7 @@ fn answers_are_kept_sealed_and_within_bounds() {
     assert!(config.needs_store());
     for (store, kept, message) in [
         ("0s", "", "must be more than 0"),
-        ("31d", "", "more than 30d"),
+        ("31d", "", "must be at most 30d"),
         ("1h", "most: 0", "must be 1 to 1000000"),
         ("1h", "max_bytes: 1MiB", "must be at least 16MiB"),
     ] {

@@ -33,10 +33,12 @@ impl Checker<'_> {
         for (i, configuration) in configurations.iter().enumerate() {
             let place = top.index(i);
             self.timeouts(&place.key("timeouts"), &configuration.timeouts);
-            self.retry(&place.key("retry"), &configuration.retry);
+            self.members(&place.key("retry"), configuration.retry.wrong());
             if let Some(hedge) = &configuration.hedge {
-                self.hedge(&place.key("hedge"), hedge);
+                self.members(&place.key("hedge"), hedge.wrong());
             }
+            let idempotency = &configuration.idempotency;
+            self.members(&place.key("idempotency"), idempotency.wrong());
             let limits = place.key("limits");
             self.token_limits(&limits, &configuration.limits.tokens());
             self.rate_limits(&limits, &configuration.limits.rates());

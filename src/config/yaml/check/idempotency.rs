@@ -1,16 +1,11 @@
 //! Whether answers may be kept, and how many.
 
-use std::time::Duration;
-
 use super::Checker;
 use crate::secrets::Keyring;
 use crate::yaml::place::Place;
 use crate::yaml::types;
 use crate::yaml::units::ByteSize;
 use tollgate_store::Bounds;
-
-/// The longest that an answer is kept.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Most answers of an account.
 const MOST: u64 = 1_000_000;
@@ -29,7 +24,6 @@ impl Checker<'_> {
             let place = Place::top("configurations").index(i);
             let place = place.key("idempotency").key("store");
             let store = configuration.idempotency.store;
-            self.bounded_span(&place, store, LONGEST, LONGEST);
             if store.is_some() && secrets.current_id().is_none() {
                 let message = "answers are kept sealed, and there is no master key";
                 let hint = "set TOLLGATE_MASTER_KEY (make one with `tollgate secrets generate`)";

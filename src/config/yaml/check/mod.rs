@@ -20,10 +20,8 @@ mod tls;
 pub use providers::is_private_name;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::fault::Fault;
 use super::merge::Merged;
@@ -31,20 +29,10 @@ use super::nearest::did_you_mean_or_list;
 use super::place::Place;
 use super::sources::{self, Sources};
 use super::types;
-use super::units::Span;
 use super::valid::{Config, Retry};
 use crate::catalog::Catalog;
 use crate::yaml::OverlayFault;
 use crate::yaml::demo::{self, DEMO_PROVIDER};
-
-/// Most often that a candidate is tried again.
-const MOST_RETRIES: u32 = 3;
-
-/// Longest that a request waits for a candidate: meanwhile it keeps its place, and the credits that it holds.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// How long the next candidate may wait for a slow one at least.
-const HEDGE_AFTER: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// Collects what checks find.
 pub(super) struct Checker<'a> {
@@ -230,28 +218,10 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn hedge(&mut self, place: &Place, hedge: &types::Hedge) {
-        let at_least = hedge.at_least.map(Span::duration);
-        if at_least.is_some_and(|at_least| !HEDGE_AFTER.contains(&at_least)) {
-            self.fault(&place.key("at_least"), "must be from 10ms to 60s", None);
-        }
-        if hedge
-            .budget_percent
-            .is_some_and(|part| !(1..=100).contains(&part))
-        {
-            self.fault(&place.key("budget_percent"), "must be from 1 to 100", None);
-        }
-    }
-
-    fn retry(&mut self, place: &Place, retry: &types::Retry) {
-        if retry.same.is_some_and(|same| same > MOST_RETRIES) {
-            let message = format!("must be at most {MOST_RETRIES}");
-            self.fault(&place.key("same"), message, None);
-        }
-        let most = retry.most.map(Span::duration);
-        if most.is_some_and(|most| most > LONGEST_WAIT) {
-            let message = format!("must be at most {}s", LONGEST_WAIT.as_secs());
-            self.fault(&place.key("most"), message, None);
+    /// Notes what is wrong with members of what stands at a place.
+    fn members(&mut self, place: &Place, wrong: Vec<(&'static str, String)>) {
+        for (member, what) in wrong {
+            self.fault(&place.key(member), what, None);
         }
     }
 }
@@ -266,7 +236,7 @@ pub(super) fn check(checker: &mut Checker<'_>, mut file: types::File) -> Config 
     let alerts = checker.alerts(&file.alerts);
     checker.distinct_listeners(&file, demo);
     checker.timeouts(&Place::top("timeouts"), &file.timeouts);
-    checker.retry(&Place::top("retry"), &file.retry);
+    checker.members(&Place::top("retry"), file.retry.wrong());
     checker.token_limits(&Place::top("limits"), &file.limits);
     let ledger = checker.ledger(&file.ledger);
     let accounts = checker.accounts(&file.accounts);

@@ -1,5 +1,7 @@
 //! How long things may take.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,9 +51,28 @@ pub struct KeptAnswers {
     pub max_bytes: Option<ByteSize>,
 }
 
+/// Most often that a candidate is tried again.
+const MOST_RETRIES: u32 = 3;
+
+/// Longest that a request waits for a candidate: meanwhile it keeps its place, and the credits that it holds.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 impl Retry {
     pub(super) fn says_nothing(&self) -> bool {
         *self == Retry::default()
+    }
+
+    /// Returns the members that are out of their range, each with what it must be.
+    pub fn wrong(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        if self.same.is_some_and(|same| same > MOST_RETRIES) {
+            wrong.push(("same", format!("must be at most {MOST_RETRIES}")));
+        }
+        if self.most.is_some_and(|most| most.duration() > LONGEST_WAIT) {
+            let what = format!("must be at most {}s", LONGEST_WAIT.as_secs());
+            wrong.push(("most", what));
+        }
+        wrong
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -134,9 +136,24 @@ pub struct Idempotency {
     pub join_retries: Option<bool>,
 }
 
+/// The longest that an answer is kept.
+const LONGEST_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 impl Idempotency {
     fn says_nothing(&self) -> bool {
         *self == Idempotency::default()
+    }
+
+    /// Returns the members that are out of their range, each with what it must be.
+    pub fn wrong(&self) -> Vec<(&'static str, String)> {
+        let what = match self.store.map(Span::duration) {
+            Some(Duration::ZERO) => "must be more than 0".to_owned(),
+            Some(store) if store > LONGEST_KEPT => {
+                format!("must be at most {}", Span(LONGEST_KEPT))
+            }
+            _ => return Vec::new(),
+        };
+        vec![("store", what)]
     }
 }
 
@@ -149,6 +166,25 @@ pub struct Hedge {
     pub at_least: Option<Span>,
     /// How many of 100 requests may be sent twice, 1 to 100. Default 2.
     pub budget_percent: Option<u32>,
+}
+
+/// How long the next candidate may wait for a slow one at least.
+const HEDGE_AFTER: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
+
+impl Hedge {
+    /// Returns the members that are out of their range, each with what it must be.
+    pub fn wrong(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        let at_least = self.at_least.map(Span::duration);
+        if at_least.is_some_and(|at_least| !HEDGE_AFTER.contains(&at_least)) {
+            wrong.push(("at_least", "must be from 10ms to 60s".to_owned()));
+        }
+        let percent = self.budget_percent;
+        if percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
+            wrong.push(("budget_percent", "must be from 1 to 100".to_owned()));
+        }
+        wrong
+    }
 }
 
 /// When an answer begins to leave: from then on no other candidate is tried.

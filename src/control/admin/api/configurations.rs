@@ -4,6 +4,7 @@ mod bounds;
 mod check;
 mod inline;
 mod router;
+mod serving;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use crate::{Draft, View};
 use bounds::{ConfigurationLimits, ConfigurationTimeouts};
 use inline::Inline;
 use router::{AccessScope, Router, RouterWrite};
+use serving::{SentServing, Serving};
 use tollgate_config::types::Per;
 use tollgate_wire::tags::SESSION;
 
@@ -43,8 +45,8 @@ pub(super) struct Sent {
     /// What may be used, by one request and over time, by all keys with this configuration together. An object
     /// replaces all limits.
     limits: Patch<ConfigurationLimits>,
-    /// Whether a failed candidate is followed by the next one. Defaults to what the gateway does.
-    failover: Patch<bool>,
+    #[serde(flatten)]
+    serving: SentServing,
     /// Timeouts for callers with this configuration. An object replaces them all.
     timeouts: Patch<ConfigurationTimeouts>,
 }
@@ -62,9 +64,8 @@ pub(super) struct Own {
     /// What may be used, if that is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<ConfigurationLimits>,
-    /// Whether a failed candidate is followed by the next one, if that is not as the gateway has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failover: Option<bool>,
+    #[serde(flatten)]
+    serving: Serving,
     /// Timeouts that are not as the gateway has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeouts: Option<ConfigurationTimeouts>,
@@ -117,7 +118,7 @@ impl Managed for Configuration {
         let mut faults = Faults::default();
         let spec = &mut self.spec;
         sent.labels.apply(&mut self.meta);
-        sent.failover.clone().apply(&mut spec.failover);
+        sent.serving.apply(known, spec, &mut faults);
         match &sent.access {
             Patch::Absent => {}
             Patch::Null => spec.access = Default::default(),
@@ -182,7 +183,7 @@ impl Managed for Configuration {
             access: AccessScope::shown(&spec.access),
             router: Router::shown(view, &spec.router),
             limits: ConfigurationLimits::shown(&spec.limits),
-            failover: spec.failover,
+            serving: Serving::shown(spec),
             timeouts: ConfigurationTimeouts::shown(&spec.timeouts),
             account_id: context.other_account(&self.meta),
         }

@@ -19,6 +19,13 @@ impl Faults {
         self.0.entry(field.into()).or_insert_with(|| what.into());
     }
 
+    /// Notes what is wrong with members of a field, which are called as in the YAML.
+    pub(super) fn members(&mut self, field: &str, wrong: Vec<(&'static str, String)>) {
+        for (member, what) in wrong {
+            self.at(format!("{field}.{}", camel(member)), what);
+        }
+    }
+
     /// Whether the next fault is one of the first.
     pub(super) fn explains(&self) -> bool {
         self.0.len() < EXPLAINED
@@ -46,4 +53,16 @@ impl Faults {
             Err(ApiError::invalid_all(self.0))
         }
     }
+}
+
+/// A member's name as the API writes it.
+pub(super) fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut all = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at(word.len().min(1));
+        all.push_str(&first.to_ascii_uppercase());
+        all.push_str(rest);
+    }
+    all
 }

@@ -10,18 +10,17 @@ use super::forms::{Form, put, put_or_clear, split};
 use super::limits;
 use super::view::{self, badge, facts};
 use super::visit::{self, Answer, Answered, Visit};
-use super::{plans, rules, tag_budgets};
+use super::{plans, rules, serving, tag_budgets};
 
 const HERE: &str = "/console/configurations";
 const SEGMENT: &str = "access-key-configurations";
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 8] = [
     "name",
     "description",
     "access.providers",
     "access.models",
     "access.options",
     "access.tags",
-    "failover",
     rules::FIELDS,
     tag_budgets::FIELDS,
 ];
@@ -134,17 +133,13 @@ async fn one(visit: &Visit, id: &str, fault: Option<&Fault>) -> Answered {
     let example = texts(&found["access"]["models"], "allow");
     let example = example.first().copied().unwrap_or_default();
     let plan = plans::section(visit, ("accessKeyConfigurationId", id), example).await?;
-    let failover = match found["failover"].as_bool() {
-        Some(true) => "on",
-        Some(false) => "off",
-        None => "as the gateway has it",
-    };
+    let serving = serving::words(&found);
     let main = html! {
         (facts(&[
             ("Id", html! { code { (id) } }),
             ("Allows", html! { @for line in allowed(&found) { p { (line) } } }),
             ("Limits", html! { @if limits.is_empty() { "none" } @else { (limits.join(", ")) } }),
-            ("Failover", html! { (failover) }),
+            ("Served", html! { @if serving.is_empty() { "as the gateway has it" } @else { (serving.join("; ")) } }),
             ("Made", view::made(&found)),
         ]))
         (routes(&found))
@@ -202,6 +197,7 @@ fn fields(
     let mut begin = limits::begin(now, LIMITS);
     begin.extend(rules::begin(now));
     begin.extend(tag_budgets::begin(now));
+    begin.extend(serving::begin(now));
     for name in ["name", "description"] {
         begin.push((name.to_owned(), text(now, name).to_owned()));
     }
@@ -215,11 +211,10 @@ fn fields(
         begin.push((mode(name), only.to_owned()));
         begin.push((lines(name), texts(allowed, "allow").join("\n")));
     }
-    let failover = now["failover"].as_bool().map(|on| on.to_string());
-    begin.push(("failover".to_owned(), failover.unwrap_or_default()));
     let form = Form::new(visit, fault, &begin);
     let names = limits::names(LIMITS);
-    let names: Vec<&str> = names.iter().map(String::as_str).chain(FIELDS).collect();
+    let names = names.iter().map(String::as_str).chain(FIELDS);
+    let names: Vec<&str> = names.chain(serving::names()).collect();
     html! {
         (form.others(&names))
         form method="post" action=(visit.to(to, &plans::asked(visit))) {
@@ -238,8 +233,7 @@ fn fields(
             (rules::fields(visit, &form, fault.is_some(), now, keys))
             (limits::fields(&form, LIMITS))
             (tag_budgets::fields(visit, &form, now))
-            (form.choice("failover", "Failover", "Whether a failed candidate is followed by the next one",
-                &[("", "As the gateway has it"), ("true", "On"), ("false", "Off")]))
+            (serving::fields(&form))
             button.primary type="submit" { (word) }
         }
     }
@@ -278,12 +272,8 @@ fn sent(visit: &Visit, now: &Value) -> Value {
         let all = limits.get_or_insert_with(|| Map::new().into());
         all["tags"] = tags;
     }
-    let failover = visit.sent("failover").parse::<bool>().ok().map(Value::from);
-    for (name, value) in [
-        ("access", access),
-        ("limits", limits),
-        ("failover", failover),
-    ] {
+    serving::put(visit, &mut body, clears);
+    for (name, value) in [("access", access), ("limits", limits)] {
         match value {
             Some(value) => drop(body.insert(name.to_owned(), value)),
             None if clears => drop(body.insert(name.to_owned(), Value::Null)),

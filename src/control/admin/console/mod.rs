@@ -37,6 +37,7 @@ mod provider;
 mod providers;
 mod requests;
 mod rules;
+mod serving;
 mod sessions;
 mod snippets;
 mod sum;

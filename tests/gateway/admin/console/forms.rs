@@ -105,3 +105,72 @@ async fn budgets_have_a_calendar_and_tags_have_budgets() {
     let tags = json!({"customer": [{"usd": "5", "per": "month"}]});
     assert_eq!(made["limits"]["tags"], tags);
 }
+
+#[tokio::test]
+async fn how_requests_are_served_is_edited_and_cleared() {
+    let api = Api::start(builder()).await;
+    let browser = Browser::sign_in(&api, ROOT).await;
+    let bad = [
+        ("name", "Web"),
+        ("retry.same", "4"),
+        ("hedge.budgetPercent", "101"),
+    ];
+    let answer = browser.send("/console/configurations", &bad).await;
+    let text = answer.text();
+    for (name, value) in &bad[1..] {
+        assert!(text.contains(&format!("value=\"{value}\"")), "{name}");
+        assert!(
+            text.contains(&format!("id=\"{name}-fault\"")),
+            "{name}: {text}"
+        );
+    }
+    let good = [
+        ("name", "Web"),
+        ("failover", "false"),
+        ("stopOn", "content_filter"),
+        ("retry.most", "5s"),
+        ("hedge.atLeast", "250ms"),
+        ("commit", "whole"),
+        ("priority", "batch"),
+        ("idempotency.store", "24h"),
+        ("idempotency.joinRetries", "true"),
+    ];
+    let answer = browser.send("/console/configurations", &good).await;
+    let page = answer.header("location").expect("it is made");
+    let page = page.split('?').next().unwrap().to_owned();
+    let text = browser.page(&page).await;
+    for value in [
+        "value=\"5s\"",
+        "value=\"250ms\"",
+        "value=\"24h0m0s\"",
+        "value=\"whole\" selected",
+        "value=\"batch\" selected",
+    ] {
+        assert!(text.contains(value), "{value}: {text}");
+    }
+    let id = page.rsplit('/').next().unwrap();
+    let path = format!("/access-key-configurations/{id}");
+    let made = api.get(&path).await;
+    assert_eq!(
+        (&made["failover"], &made["stopOn"]),
+        (&json!(false), &json!(["content_filter"]))
+    );
+    let want = json!({"store": "24h0m0s", "joinRetries": true});
+    assert_eq!(
+        (&made["idempotency"], &made["hedge"]),
+        (&want, &json!({"atLeast": "250ms"}))
+    );
+    browser.send(&page, &[("name", "Web")]).await;
+    let cleared = api.get(&path).await;
+    for member in [
+        "failover",
+        "stopOn",
+        "retry",
+        "hedge",
+        "commit",
+        "priority",
+        "idempotency",
+    ] {
+        assert!(cleared.get(member).is_none(), "{member}: {cleared}");
+    }
+}

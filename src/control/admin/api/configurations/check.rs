@@ -8,6 +8,7 @@ use super::router::{
     AccessScope, KeySelectionStrategy, RouterRuleWrite, RouterStepKeyWrite, RouterStepWrite,
     RouterWrite,
 };
+use super::serving::OPERATORS;
 use crate::admin::api::faults::Faults;
 use crate::admin::api::known::{Known, KnownProvider};
 use crate::admin::api::provider_keys::TENANTS;
@@ -61,8 +62,7 @@ pub(super) fn access(
         let name = option.split_once('=').map_or(&**option, |(name, _)| name);
         let had = old.options.allow.iter().flatten().any(|had| had == option);
         if Paid::ON_TRUST.contains(&name) && !may_manage && !had {
-            let what = "is the operator's to allow, as it pays: use an API key for all accounts";
-            faults.at(format!("access.options.allow.{place}"), what);
+            faults.at(format!("access.options.allow.{place}"), OPERATORS);
         }
         if !Paid::OPTIONS.contains(&name) {
             let what = format!("is none of {}", Paid::OPTIONS.join(", "));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::models::{self, AIGatewayProviderModel, AIGatewayProviderModelCreate};
 use super::surfaces::{self, SupportedAPISurface};
 use crate::admin::Context;
-use crate::admin::api::faults::Faults;
+use crate::admin::api::faults::{Faults, camel};
 use crate::admin::error::ApiError;
 use crate::admin::patch::Patch;
 use crate::resource::{Open, Provider};
@@ -167,17 +167,6 @@ fn field(path: &str) -> String {
         })
         .collect();
     names.join(".")
-}
-
-fn camel(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut all = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let (first, rest) = word.split_at(word.len().min(1));
-        all.push_str(&first.to_ascii_uppercase());
-        all.push_str(rest);
-    }
-    all
 }
 
 #[cfg(test)]
