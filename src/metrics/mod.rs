@@ -19,12 +19,10 @@ mod push;
 mod route;
 pub mod traces;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, TextEncoder};
 
@@ -33,14 +31,12 @@ use families::Families;
 pub use health::{Seen, Spread};
 pub use otlp::PATIENCE;
 pub use push::Push;
+use route::Routes;
 pub use route::{RouteMetrics, StatusClass};
 use tollgate_config::catalog::Provider;
 use tollgate_failover::BreakerState;
 use tollgate_ledger::OTHER;
 use tollgate_wire::Surface;
-
-/// Routes whose handles are kept; beyond that the cache starts anew (reloads bring new ids).
-const MAX_CACHED_ROUTES: usize = 1_024;
 
 /// Every metric of the process. Cheap to share behind an `Arc`; all methods take `&self`.
 pub struct Metrics {
@@ -50,7 +46,7 @@ pub struct Metrics {
     websockets: IntGauge,
     overhead: [Histogram; Surface::ALL.len()],
     access_log_dropped: IntCounter,
-    routes: ArcSwap<HashMap<RouteKey, CachedRoute>>,
+    routes: Routes,
     /// The label of what is not named.
     other: Arc<str>,
     refresh: OnceLock<Refresh>,
@@ -58,17 +54,6 @@ pub struct Metrics {
 
 /// Brings gauges up to date just before they are rendered.
 type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
-
-/// Addresses of the ids' own allocations: equal addresses are equal ids, and hashing one is cheap.
-type RouteKey = (usize, usize, Surface);
-
-/// The ids are kept so that their addresses cannot be used again while the entry lives.
-#[derive(Clone)]
-struct CachedRoute {
-    _provider: Arc<str>,
-    _model: Option<Arc<str>>,
-    metrics: Arc<RouteMetrics>,
-}
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,7 +76,7 @@ impl Metrics {
             overhead: Surface::ALL
                 .map(|surface| families.overhead.with_label_values(&[surface.name()])),
             access_log_dropped: families.access_log_dropped.clone(),
-            routes: ArcSwap::default(),
+            routes: Routes::default(),
             other: OTHER.into(),
             refresh: OnceLock::new(),
             families,
@@ -108,31 +93,7 @@ impl Metrics {
         model: Option<&Arc<str>>,
         surface: Surface,
     ) -> Arc<RouteMetrics> {
-        let key = (address(provider), model.map_or(0, address), surface);
-        if let Some(cached) = self.routes.load().get(&key) {
-            return Arc::clone(&cached.metrics);
-        }
-        let metrics = Arc::new(RouteMetrics::new(
-            &self.families,
-            provider,
-            surface.name(),
-            model.map_or("other", |id| id),
-        ));
-        let entry = CachedRoute {
-            _provider: Arc::clone(provider),
-            _model: model.cloned(),
-            metrics: Arc::clone(&metrics),
-        };
-        self.routes.rcu(|routes| {
-            let mut routes = if routes.len() < MAX_CACHED_ROUTES {
-                HashMap::clone(routes)
-            } else {
-                HashMap::new()
-            };
-            routes.insert(key, entry.clone());
-            routes
-        });
-        metrics
+        self.routes.get(&self.families, provider, model, surface)
     }
 
     /// Returns what a provider is called in labels: those that tenants made have one name.
@@ -396,9 +357,7 @@ impl Metrics {
             refresh(self);
         }
         let mut exemplars = Known::default();
-        for cached in self.routes.load().values() {
-            cached.metrics.exemplars(&mut exemplars);
-        }
+        self.routes.exemplars(&mut exemplars);
         Gathered {
             families: self.families.registry.gather(),
             exemplars,
@@ -445,11 +404,6 @@ impl Drop for ReadOn {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// Where an id's text begins.
-fn address(id: &Arc<str>) -> usize {
-    Arc::as_ptr(id).cast::<u8>().addr()
 }
 
 #[cfg(test)]

@@ -2,19 +2,91 @@
 //!
 //! A series is made when it first happens and kept; from then on counting is an atomic add.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::exemplars::{Exemplars, Known};
 use super::families::{self, Families};
 use super::traces::Trace;
 use tollgate_ledger::NanoUsd;
+use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 
 /// Outcomes a route distinguishes; further ones are looked up by label each time.
 const OUTCOMES: usize = 32;
+
+/// Routes whose handles are kept; beyond that the cache starts anew (reloads bring new ids).
+pub(super) const MOST_ROUTES: usize = 1_024;
+
+/// Addresses of the ids' own allocations: equal addresses are equal ids, and hashing one is cheap.
+type RouteKey = (usize, usize, Surface);
+
+/// The ids are kept so that their addresses cannot be used again while the entry lives.
+#[derive(Clone)]
+struct CachedRoute {
+    _provider: Arc<str>,
+    _model: Option<Arc<str>>,
+    metrics: Arc<RouteMetrics>,
+}
+
+/// The handles of the routes that were looked up.
+#[derive(Default)]
+pub(super) struct Routes(ArcSwap<HashMap<RouteKey, CachedRoute>>);
+
+impl Routes {
+    /// Returns the handles of a route, as [`super::Metrics::route`] has it.
+    pub(super) fn get(
+        &self,
+        families: &Families,
+        provider: &Arc<str>,
+        model: Option<&Arc<str>>,
+        surface: Surface,
+    ) -> Arc<RouteMetrics> {
+        let key = (address(provider), model.map_or(0, address), surface);
+        if let Some(cached) = self.0.load().get(&key) {
+            return Arc::clone(&cached.metrics);
+        }
+        let label = model.map_or("other", |id| id);
+        let metrics = Arc::new(RouteMetrics::new(families, provider, surface.name(), label));
+        let entry = CachedRoute {
+            _provider: Arc::clone(provider),
+            _model: model.cloned(),
+            metrics: Arc::clone(&metrics),
+        };
+        self.0.rcu(|routes| {
+            let mut routes = if routes.len() < MOST_ROUTES {
+                HashMap::clone(routes)
+            } else {
+                HashMap::new()
+            };
+            routes.insert(key, entry.clone());
+            routes
+        });
+        metrics
+    }
+
+    /// Adds the exemplars of all of them.
+    pub(super) fn exemplars(&self, known: &mut Known) {
+        for cached in self.0.load().values() {
+            cached.metrics.exemplars(known);
+        }
+    }
+
+    /// Returns how many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.load().len()
+    }
+}
+
+/// Where an id's text begins.
+fn address(id: &Arc<str>) -> usize {
+    Arc::as_ptr(id).cast::<u8>().addr()
+}
 
 /// The class of the status that a client got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

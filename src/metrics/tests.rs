@@ -139,14 +139,14 @@ fn a_model_outside_the_catalog_is_other() {
 fn the_cache_is_bounded() {
     let metrics = metrics();
     let (most, ids): (usize, Vec<Arc<str>>) = (
-        super::MAX_CACHED_ROUTES,
-        (0..=super::MAX_CACHED_ROUTES)
+        super::route::MOST_ROUTES,
+        (0..=super::route::MOST_ROUTES)
             .map(|_| Arc::from("p"))
             .collect(),
     );
     for id in &ids {
         metrics.route(id, None, Surface::Embeddings);
-        assert!(metrics.routes.load().len() <= most, "at most {most} routes");
+        assert!(metrics.routes.len() <= most, "at most {most} routes");
     }
 }
 

@@ -9,6 +9,7 @@
 //! and money say the same.
 
 mod event;
+mod price;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,10 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use pingora_http::ResponseHeader;
 
+pub use price::quote;
+
 use super::names;
+use price::terms;
 use tollgate_base::clock;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::cost::{self, Terms};
@@ -437,30 +441,4 @@ impl Bill {
         let terms = self.terms(candidate, fee);
         terms.bill(&settled.usage, &settled.served).ok()
     }
-}
-
-/// What is paid for an answer of this candidate. A managed key whose model is in no catalog has no price.
-fn terms(candidate: &Candidate, fee: u64, at: u64) -> Terms<'_> {
-    let managed = candidate.key.kind == KeyKind::Managed;
-    let model = candidate.model.as_ref().filter(|_| managed);
-    Terms {
-        prices: model.map(|model| &model.prices),
-        at,
-        fee,
-    }
-}
-
-/// Returns the most that a candidate would charge for this usage, served as usual or as asked; `None` if its price is
-/// not known.
-pub fn quote(
-    candidate: &Candidate,
-    usage: &Usage,
-    asked: &Context,
-    fee: u64,
-    at: u64,
-) -> Option<NanoUsd> {
-    if candidate.key.kind == KeyKind::Managed && candidate.model.is_none() {
-        return None;
-    }
-    terms(candidate, fee, at).most(usage, asked).ok()
 }
