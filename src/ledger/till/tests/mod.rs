@@ -4,6 +4,7 @@ mod cases;
 mod copies;
 mod desk;
 mod forgotten;
+mod limits;
 mod lives;
 mod model;
 mod outage;
