@@ -20,15 +20,35 @@ pub mod requests;
 pub mod script;
 pub mod sse;
 
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use client::{Answer, Client, Version};
+use gateway::Gateway;
 pub use process::ports::free_port;
+use requests::Request;
 
 /// How long anything may take before a test gives up, rather than hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The access key that every test gateway knows.
 pub const TOKEN: &str = "tg-test-g1-0000000000TestsOnlyTestsOnlyTestsOnly00000000";
+
+/// Asks a gateway over HTTP/1.1, on a connection of its own.
+pub async fn ask(gateway: &Gateway, request: &Request) -> Answer {
+    let mut client = Client::connect(Version::H1, gateway.address).await;
+    client.ask(request).await
+}
+
+/// Runs the program by itself, with neither a configuration nor an input.
+pub fn tollgate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(arguments)
+        .env_remove("TOLLGATE_CONFIG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
 
 /// Waits until `condition` holds, for at most `time`; whether it does.
 pub async fn eventually(time: Duration, mut condition: impl FnMut() -> bool) -> bool {

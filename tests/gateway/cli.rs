@@ -7,17 +7,8 @@ use crate::common;
 use crate::common::client::{Client, Version};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
-use crate::common::{PATIENCE, certs};
+use crate::common::{PATIENCE, certs, tollgate};
 use serde_json::{Value, json};
-
-fn tollgate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(arguments)
-        .env_remove("TOLLGATE_CONFIG")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
 
 /// For what ends by itself; a gateway that runs after all is ended.
 async fn run_fails(config: &Path) -> (Option<i32>, String) {

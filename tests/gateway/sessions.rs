@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::common::PATIENCE;
-use crate::common::client::{Answer, Client, Version};
+use crate::common::ask;
 use crate::common::fake::{Fake, Seen, Wire};
 use crate::common::gateway::{Builder, Gateway, provider};
 use crate::common::requests::Request;
@@ -63,11 +63,6 @@ async fn cached() -> (Fake, Arc<Mutex<Cache>>) {
     let answering = cache.clone();
     let fake = Fake::answering(Wire::H1, move |seen| answering.lock().answer(seen)).await;
     (fake, cache)
-}
-
-async fn ask(gateway: &Gateway, request: &Request) -> Answer {
-    let mut client = Client::connect(Version::H1, gateway.address).await;
-    client.ask(request).await
 }
 
 /// The session's next turn: all that was said before, and a word more.

@@ -18,6 +18,7 @@ mod waiting;
 use serde_json::{Value, json};
 
 use self::api::Api;
+use crate::common::ask;
 use crate::common::client::{Answer, Client, Version};
 use crate::common::fake::{Fake, Seen, Wire};
 use crate::common::gateway::{Gateway, provider};
@@ -53,10 +54,6 @@ async fn good(wire: Wire) -> (Gateway, Vec<(Api, Fake)>) {
         fakes.push((api, fake));
     }
     (builder.start().await, fakes)
-}
-
-async fn ask(gateway: &Gateway, request: &Request) -> Answer {
-    ask_over(Version::H1, gateway, request).await
 }
 
 async fn ask_over(version: Version, gateway: &Gateway, request: &Request) -> Answer {

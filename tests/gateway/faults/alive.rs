@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::client::{Answer, Client, Version};
+use crate::common::ask;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
@@ -13,13 +13,6 @@ use crate::common::script::{Act, Script, chat_answer, chat_role, chat_word};
 /// Half a second to show life, one in all.
 fn hasty() -> Value {
     json!({"timeouts": {"per_request": "500ms", "total": "1s", "stream_idle": "700ms", "hold": "30s"}})
-}
-
-async fn ask(gateway: &Gateway, request: &Request) -> Answer {
-    Client::connect(Version::H1, gateway.address)
-        .await
-        .ask(request)
-        .await
 }
 
 fn event(value: &Value) -> String {

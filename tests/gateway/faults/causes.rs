@@ -4,18 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::client::{Answer, Client, Version};
+use crate::common::ask;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Gateway, provider};
 use crate::common::requests::Request;
 use crate::common::script::{Script, chat_answer};
-
-async fn ask(gateway: &Gateway, request: &Request) -> Answer {
-    Client::connect(Version::H1, gateway.address)
-        .await
-        .ask(request)
-        .await
-}
 
 fn chat(model: &str) -> Request {
     Request::chat(&[model], false)

@@ -18,7 +18,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::common::ask;
+use crate::common::client::Answer;
 use crate::common::gateway::Gateway;
+use crate::common::requests::Request;
+
+/// Asks for a chat of the first of these models that serves it.
+async fn chat(gateway: &Gateway, models: &[&str]) -> Answer {
+    ask(gateway, &Request::chat(models, false)).await
+}
 
 /// The usage events, once there are so many.
 async fn events(gateway: &Gateway, count: usize) -> Vec<Value> {

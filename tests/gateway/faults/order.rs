@@ -2,18 +2,12 @@
 
 use serde_json::json;
 
-use crate::common::client::{Answer, Client, Version};
+use super::chat;
+use crate::common::client::{Client, Version};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
 use crate::common::script::Script;
-
-async fn ask(gateway: &Gateway, models: &[&str]) -> Answer {
-    Client::connect(Version::H1, gateway.address)
-        .await
-        .ask(&Request::chat(models, false))
-        .await
-}
 
 #[tokio::test]
 async fn a_key_that_cools_goes_to_the_end_and_comes_back() {
@@ -27,10 +21,10 @@ async fn a_key_that_cools_goes_to_the_end_and_comes_back() {
         .await;
     let models = ["first:m", "second:m"];
     assert_eq!(
-        ask(&gateway, &models).await.header("x-tollgate-attempts"),
+        chat(&gateway, &models).await.header("x-tollgate-attempts"),
         Some("2")
     );
-    let again = ask(&gateway, &models).await;
+    let again = chat(&gateway, &models).await;
     let told = (
         again.header("x-tollgate-provider"),
         again.header("x-tollgate-attempts"),
@@ -39,7 +33,7 @@ async fn a_key_that_cools_goes_to_the_end_and_comes_back() {
     assert_eq!(first.count(), 1);
     tokio::time::sleep(std::time::Duration::from_millis(2_300)).await;
     assert_eq!(
-        ask(&gateway, &models).await.header("x-tollgate-provider"),
+        chat(&gateway, &models).await.header("x-tollgate-provider"),
         Some("first"),
         "it has cooled down"
     );
@@ -56,7 +50,7 @@ async fn when_all_are_cooling_the_one_that_ends_soonest_is_first() {
         .start()
         .await;
     for expected in 1..=2 {
-        assert_eq!(ask(&gateway, &["late:m", "soon:m"]).await.status(), 429);
+        assert_eq!(chat(&gateway, &["late:m", "soon:m"]).await.status(), 429);
         assert_eq!(
             (late.count(), soon.count()),
             (expected, expected),

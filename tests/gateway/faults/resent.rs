@@ -9,10 +9,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::common::client::{Answer, Client, Version};
+use super::chat;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Gateway, provider_at};
-use crate::common::requests::Request;
 use crate::common::script::chat_answer;
 
 /// How a connection that answered one request meets the next.
@@ -60,13 +59,6 @@ async fn serve(mut stream: TcpStream, then: Then, count: Arc<AtomicUsize>) {
     }
 }
 
-async fn ask(gateway: &Gateway, models: &[&str]) -> Answer {
-    Client::connect(Version::H1, gateway.address)
-        .await
-        .ask(&Request::chat(models, false))
-        .await
-}
-
 /// A POST reached the provider four times, and was one attempt.
 #[tokio::test]
 async fn a_request_that_may_have_been_carried_out_is_an_attempt() {
@@ -79,8 +71,8 @@ async fn a_request_that_may_have_been_carried_out_is_an_attempt() {
             .config(json!({"proxy": {"threads": 1}}))
             .start()
             .await;
-        assert_eq!(ask(&gateway, &["p:m"]).await.status(), 200, "{then:?}");
-        let answer = ask(&gateway, &["p:m", "spare:m"]).await;
+        assert_eq!(chat(&gateway, &["p:m"]).await.status(), 200, "{then:?}");
+        let answer = chat(&gateway, &["p:m", "spare:m"]).await;
         let told = (
             answer.status(),
             answer.header("x-tollgate-attempts"),
@@ -97,8 +89,8 @@ async fn a_request_that_may_have_been_carried_out_is_an_attempt() {
             2,
             "{then:?}: never twice"
         );
-        assert_eq!(ask(&gateway, &["p:m"]).await.status(), 200, "{then:?}");
-        let alone = ask(&gateway, &["p:m"]).await;
+        assert_eq!(chat(&gateway, &["p:m"]).await.status(), 200, "{then:?}");
+        let alone = chat(&gateway, &["p:m"]).await;
         assert_eq!(alone.status(), 502, "{then:?}: {}", alone.text());
         assert_eq!(
             carried_out.load(Ordering::SeqCst),

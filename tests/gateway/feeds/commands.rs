@@ -1,14 +1,7 @@
 //! The commands about feeds, without a gateway.
 
 use super::*;
-
-fn tollgate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(arguments)
-        .env_remove("TOLLGATE_CONFIG")
-        .output()
-        .unwrap()
-}
+use crate::common::tollgate;
 
 #[test]
 fn a_file_is_compared_with_what_is_built_in() {

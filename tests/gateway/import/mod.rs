@@ -12,15 +12,8 @@ use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Gateway, access_key};
 use crate::common::requests::{Request, from};
 use crate::common::script::Script;
+use crate::common::tollgate;
 use serde_json::{Value, json};
-
-fn tollgate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(arguments)
-        .env_remove("TOLLGATE_CONFIG")
-        .output()
-        .unwrap()
-}
 
 fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()

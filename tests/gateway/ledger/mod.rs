@@ -30,6 +30,7 @@ use tollgate_ledger::bank::{Bank, Books, Day, Rollup};
 use tollgate_ledger::events::stored;
 
 use crate::common;
+pub use crate::common::ask;
 use crate::common::client::{Answer, Client, Version};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
@@ -49,14 +50,6 @@ pub fn money(credits: i64) -> Value {
         "ledger": {"processing_fee": 1, "flush": "50ms"},
         "accounts": [{"id": "default", "grants": [{"id": "tests", "usd": dollars}]}],
     })
-}
-
-/// Asks on a connection of its own.
-pub async fn ask(gateway: &Gateway, request: &Request) -> Answer {
-    Client::connect(Version::H1, gateway.address)
-        .await
-        .ask(request)
-        .await
 }
 
 /// The gateway's bank, opened beside it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::help::{Raw, SOON, answers, post_head, small_body, status};
 use crate::common::client::{Answer, Client, Version};
@@ -284,8 +284,8 @@ async fn heads_are_bounded() {
     assert_eq!(fake.count(), 2);
 }
 
-#[tokio::test]
-async fn requests_under_way_are_bounded() {
+/// A provider whose streams do not end, behind a gateway with these settings of `proxy`.
+async fn endless(proxy: Value) -> (Fake, Gateway) {
     let often = Act::Forever(chat_word("x").into(), Duration::from_millis(100));
     let fake = Fake::answering(Wire::H1, move |seen| {
         match seen.json()["stream"].as_bool() {
@@ -294,12 +294,14 @@ async fn requests_under_way_are_bounded() {
         }
     })
     .await;
-    let limits = json!({"proxy": {"max_in_flight": 2}});
-    let gateway = Gateway::builder()
-        .fake("f", &fake)
-        .config(limits)
-        .start()
-        .await;
+    let builder = Gateway::builder().fake("f", &fake);
+    let gateway = builder.config(json!({"proxy": proxy})).start().await;
+    (fake, gateway)
+}
+
+#[tokio::test]
+async fn requests_under_way_are_bounded() {
+    let (_fake, gateway) = endless(json!({"max_in_flight": 2})).await;
     let mut running = Vec::new();
     for version in [Version::H1, Version::H2] {
         let mut client = Client::connect(version, gateway.address).await;
@@ -324,20 +326,7 @@ async fn requests_under_way_are_bounded() {
 
 #[tokio::test]
 async fn connections_are_bounded() {
-    let often = Act::Forever(chat_word("x").into(), Duration::from_millis(100));
-    let fake = Fake::answering(Wire::H1, move |seen| {
-        match seen.json()["stream"].as_bool() {
-            Some(true) => Script::sse().then(often.clone()),
-            _ => Script::chat(false, "hi"),
-        }
-    })
-    .await;
-    let limits = json!({"proxy": {"max_connections": 2}});
-    let gateway = Gateway::builder()
-        .fake("f", &fake)
-        .config(limits)
-        .start()
-        .await;
+    let (_fake, gateway) = endless(json!({"max_connections": 2})).await;
     let mut first = Client::connect(Version::H1, gateway.address).await;
     let mut second = Client::connect(Version::H2, gateway.address).await;
     for client in [&mut first, &mut second] {

@@ -13,9 +13,9 @@ mod usage_chunk;
 use serde_json::{Value, json};
 
 use crate::common;
-use crate::common::client::{Answer, Client, Version};
+use crate::common::ask;
 use crate::common::fake::{Fake, Wire};
-use crate::common::gateway::{Gateway, access_key};
+use crate::common::gateway::access_key;
 use crate::common::requests::{Request, from, token};
 use crate::common::script::Script;
 
@@ -71,12 +71,4 @@ fn shape(path: &str) -> Value {
         json!({"id": "msg", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
             "content": [{"type": "text", "text": "hello"}], "usage": {"input_tokens": 1, "output_tokens": 1}})
     }
-}
-
-/// One request on a connection of its own.
-async fn ask(gateway: &Gateway, request: &Request) -> Answer {
-    Client::connect(Version::H1, gateway.address)
-        .await
-        .ask(request)
-        .await
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tollgate_base::clock;
 use tollgate_ledger::NanoUsd;
 
+use crate::common::ask;
 use crate::common::client::{Answer, Client, Version};
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Builder, Gateway, access_key, provider};
@@ -45,11 +46,6 @@ fn chat(stream: bool) -> Request {
 
 fn keyed(key: &str, request: Request) -> Request {
     request.header("idempotency-key", key)
-}
-
-async fn ask(gateway: &Gateway, request: &Request) -> Answer {
-    let mut client = Client::connect(Version::H1, gateway.address).await;
-    client.ask(request).await
 }
 
 fn how(answer: &Answer) -> Option<&str> {
