@@ -5,7 +5,7 @@ use tollgate_ledger::NanoUsd;
 /// How many days before today are remembered.
 pub(crate) const DAYS: usize = 14;
 
-/// The days by which a pace is told.
+/// The days before today whose spending is the pace.
 const PACE: usize = 7;
 
 /// The days on which something must have been spent before a day can be unusual.
@@ -42,7 +42,7 @@ impl Spend {
         self.0[0]
     }
 
-    /// When so much more will be spent, at the pace of the last week (ms from now; `today_ms` of today are over); `None` if
+    /// Returns in how many ms `left` will be spent, at the pace of the last week, of today so far (`today_ms`) too; `None` if
     /// nothing was spent.
     pub(crate) fn reaches(&self, left: NanoUsd, today_ms: u64) -> Option<u64> {
         let week = &self.0[1..=PACE];
@@ -57,7 +57,7 @@ impl Spend {
         u64::try_from(ms).ok()
     }
 
-    /// Today's and the average day's spend, if today's is `times` that much.
+    /// Returns what was spent today, and on an average day before, if today's is `times` that and `at_least` so much.
     pub(crate) fn unusual(&self, times: u32, at_least: NanoUsd) -> Option<(NanoUsd, NanoUsd)> {
         let before = &self.0[1..];
         let spent = before.iter().filter(|cost| **cost > NanoUsd::ZERO).count();

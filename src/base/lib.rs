@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod cork;
+mod credentials;
 mod dumps;
 pub mod id;
 mod pace;
@@ -12,12 +13,11 @@ pub mod random;
 mod redact;
 mod secret;
 pub mod time;
-mod veil;
 
 pub use cork::cork;
+pub use credentials::without_credentials;
 pub use dumps::forbid_core_dumps;
 pub use pace::Pace;
 pub use redact::redact;
 pub use secret::Secret;
 pub use time::Timestamp;
-pub use veil::veil;

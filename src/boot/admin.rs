@@ -47,7 +47,7 @@ pub fn serve(
     let fleet = database.and_then(Database::fleet);
     let state = AdminState::new(control.clone(), process.clone(), database)
         .with_public_url(config.admin.public_url.as_deref())
-        .with_fetch(Arc::new(fetch::exchange));
+        .with_fetch(Arc::new(fetch::identity_provider));
     let (refreshed, read) = (shared.clone(), control.clone());
     shared.metrics.refresh_with(move |metrics| {
         metrics.store_read(read.read_at_ms());
@@ -203,7 +203,7 @@ impl admin::Process for Process {
                     .to_owned(),
             );
         };
-        fetch::converse(address, chat)
+        fetch::chat(address, chat)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handover::Handover;
-use super::ledger::Office;
+use super::ledger::LedgerThread;
 use super::{BootError, clocks, database, system};
 use crate::metrics::Metrics;
 use tollgate_config::Config;
@@ -34,7 +34,7 @@ pub type Started = (Arc<Control>, Option<Database>);
 /// thread. A store that merely cannot be reached is no error: until it can, what the configuration declares is served.
 pub fn start(
     config: &Arc<Config>,
-    office: Option<&Office>,
+    office: Option<&LedgerThread>,
     metrics: &Arc<Metrics>,
     handover: &Handover,
 ) -> Result<Started, BootError> {
@@ -48,7 +48,7 @@ pub fn start(
         None if config.needs_store() => {
             // Opening may spawn tasks, which needs the runtime.
             let _entered = runtime.enter();
-            Some(database::take(&config.ledger, handover).map_err(ledger)?)
+            Some(database::open_for_gateway(&config.ledger, handover).map_err(ledger)?)
         }
         None => None,
     };

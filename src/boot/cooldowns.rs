@@ -24,9 +24,8 @@ pub async fn publish(cooldowns: Leases, mut sent: mpsc::Receiver<Published>) {
     while sent.recv_many(&mut waiting, usize::MAX).await > 0 {
         for cooldown in latest(waiting.drain(..)) {
             let left = cooldown.until.saturating_duration_since(clock::now());
-            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX / 4);
-            let until = cooldowns.now_ms() + left;
-            // Only an order of preference is lost with it.
+            let until = cooldowns.now_ms().saturating_add(clock::millis(left));
+            // Without it the others only try that key sooner than they need to.
             if let Err(error) = cooldowns
                 .publish(&cooldown.key, until, &cooldown.reason)
                 .await
@@ -58,10 +57,11 @@ pub async fn follow(cooldowns: Leases, quotas: Leases, shared: Arc<Shared>) {
         let Ok(all) = cooldowns.list().await else {
             continue;
         };
-        let (now, there) = (clock::now(), cooldowns.now_ms());
+        let (now, store_ms) = (clock::now(), cooldowns.now_ms());
         for cooldown in all {
             // The clock of the replica that published it may be ahead.
-            let left = Duration::from_millis(cooldown.until_ms.saturating_sub(there)).min(LONGEST);
+            let left =
+                Duration::from_millis(cooldown.until_ms.saturating_sub(store_ms)).min(LONGEST);
             shared
                 .health
                 .cooldowns
@@ -73,19 +73,14 @@ pub async fn follow(cooldowns: Leases, quotas: Leases, shared: Arc<Shared>) {
 /// Takes in what the others know of quotas.
 async fn hear_quotas(quotas: &Leases, shared: &Shared) {
     let Ok(all) = quotas.list().await else { return };
-    let (now, there) = (clock::now(), quotas.now_ms());
+    let (now, store_ms) = (clock::now(), quotas.now_ms());
     for told in all {
-        let left = Duration::from_millis(told.until_ms.saturating_sub(there));
+        let left = Duration::from_millis(told.until_ms.saturating_sub(store_ms));
         let Some(at) = now.checked_sub(TOLD_FOR.saturating_sub(left)) else {
             continue;
         };
-        if let (
-            key,
-            Scope {
-                model: Some(model), ..
-            },
-        ) = Scope::of_name(&told.name)
-        {
+        let (key, scope) = Scope::of_name(&told.name);
+        if let Some(model) = scope.model {
             let limits = Limits::heard(&told.said);
             let headroom = &shared.health.headroom;
             headroom.heard(key, &model, at, &limits, now);

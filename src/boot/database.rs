@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// As [`open`].
-pub fn take(ledger: &Ledger, handover: &Handover) -> Result<Database, StoreError> {
+pub fn open_for_gateway(ledger: &Ledger, handover: &Handover) -> Result<Database, StoreError> {
     let lock = match &ledger.bank {
         BankChoice::Sqlite { path } => {
             let path = fs::canonicalize(path).ok();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::kept::{self, Shelf};
+use super::kept::{self, KeptPrices};
 use super::{BootError, fetch, system};
 use crate::metrics::Metrics;
 use tollgate_base::clock;
@@ -69,7 +69,7 @@ impl Feeder {
 fn prepare(config: &Config) {
     let feeds = &config.feeds;
     if !feeds.feeds.is_empty()
-        && let Err(error) = kept::make(&feeds.directory)
+        && let Err(error) = kept::make_directory(&feeds.directory)
     {
         let directory = feeds.directory.display();
         log::error!("prices cannot be kept in {directory}: {error}");
@@ -272,8 +272,8 @@ fn take_in(config: &Config, place: usize, feed: &PriceFeed) -> Result<Taken, Str
     // Before the lock is taken, because a download may take a minute.
     let read = look(config, feed)?;
     let below = below(&config.feeds, place);
-    let shelf = Shelf::open(&config.feeds)?;
-    let kept = shelf.read(&feed.id).unwrap_or_else(|fault| {
+    let prices = KeptPrices::open(&config.feeds)?;
+    let kept = prices.read(&feed.id).unwrap_or_else(|fault| {
         log::warn!(
             "what was kept of the price feed `{}` is written anew: {fault}",
             feed.id
@@ -283,9 +283,9 @@ fn take_in(config: &Config, place: usize, feed: &PriceFeed) -> Result<Taken, Str
     let earlier = kept.clone().unwrap_or_default();
     let taken = take(&feed.id, &below, &earlier, read, clock::unix().as_secs());
     if kept.as_ref() == Some(&taken.kept) {
-        shelf.touch(&feed.id);
+        prices.touch(&feed.id);
     } else {
-        shelf.write(&feed.id, &taken.kept)?;
+        prices.write(&feed.id, &taken.kept)?;
     }
     Ok(taken)
 }

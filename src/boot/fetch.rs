@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
 
+use super::trust;
 use tollgate_config::catalog::{forbidden_address, is_public, plain_http_allowed};
 use tollgate_config::feeds::LARGEST;
 use tollgate_control::admin::chat::{Answered, Chat};
@@ -18,9 +19,11 @@ use ureq::{Agent, Error, Proxy};
 /// Longest time for a feed, from looking its name up to its last byte.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longest time for an answer of an identity provider, and the longest answer, in bytes.
-const SOON: Duration = Duration::from_secs(10);
-const ANSWER: u64 = 1 << 20;
+/// Longest time for an answer of an identity provider.
+const OIDC_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest answer of an identity provider, in bytes.
+const OIDC_LARGEST: u64 = 1 << 20;
 
 /// Longest time for a chat, from its message to the last word of its answer: the admin listener waits no longer.
 const LONGEST_CHAT: Duration = Duration::from_secs(110);
@@ -34,7 +37,7 @@ pub fn agent(ca: Option<&Path>, patience: Duration) -> Result<Agent, String> {
     Ok(settings(certificates(ca)?, patience, Whose::Provider).into())
 }
 
-/// Whom a gateway's client believes to be the gateway.
+/// Whose certificate a gateway's client accepts.
 #[derive(Clone, Copy)]
 pub enum Believed<'a> {
     /// Whom the authorities of a file, or else the system's, vouch for.
@@ -73,7 +76,7 @@ pub fn gateway(
     Ok(config.build().into())
 }
 
-/// What is fetched from whom.
+/// From whom something is fetched.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
     /// Figures of an account, by the proxy that the environment names, if any.
@@ -100,7 +103,48 @@ fn settings(certificates: Vec<Certificate<'static>>, patience: Duration, whose: 
 /// When it cannot be had within a minute, is larger than a feed may be, is somewhere else, or is where nothing may be
 /// called. Never shows the address.
 pub fn feed(url: &str) -> Result<Vec<u8>, String> {
-    within(url, PATIENCE)
+    feed_within(url, PATIENCE)
+}
+
+fn feed_within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
+    let agent = receiver(patience)?;
+    // Compressed, it could be larger than it seems.
+    let request = agent.get(url).header("accept-encoding", "identity");
+    let answer = request.call().map_err(|error| why(error, patience))?;
+    let status = answer.status();
+    if status.is_redirection() {
+        return Err(format!(
+            "it answers {}: redirects are not followed; give the address where it is",
+            status.as_u16()
+        ));
+    }
+    if !status.is_success() {
+        return Err(format!("it answers {}", status.as_u16()));
+    }
+    let encoded = answer.headers().get("content-encoding");
+    if encoded.is_some_and(|encoding| encoding != "identity") {
+        return Err("it is compressed, which it was asked not to be".to_owned());
+    }
+    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
+    let too_large = || format!("it is larger than {} MiB", LARGEST >> 20);
+    if answer
+        .body()
+        .content_length()
+        .is_some_and(|length| length > most)
+    {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    let body = answer.into_body().into_reader();
+    let read = body.take(most.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| match Error::from(error) {
+        Error::Timeout(_) => late(patience),
+        other => format!("it breaks off: {other}"),
+    })?;
+    match bytes.len() > LARGEST {
+        true => Err(too_large()),
+        false => Ok(bytes),
+    }
 }
 
 /// A call of a provider.
@@ -184,7 +228,7 @@ pub fn call(call: &Call<'_>) -> Result<Answer, String> {
 ///
 /// # Errors
 /// When it cannot be reached. Never shows the token.
-pub fn converse(proxy: SocketAddr, chat: &Chat) -> Result<Answered, String> {
+pub fn chat(proxy: SocketAddr, chat: &Chat) -> Result<Answered, String> {
     let agent: Agent = settings(Vec::new(), LONGEST_CHAT, Whose::Publisher).into();
     let request = agent
         .post(format!("http://{proxy}/v1/chat/completions"))
@@ -217,15 +261,6 @@ pub fn addresses(host: &str, port: u16, tls: bool) -> Result<Vec<SocketAddr>, St
     }
 }
 
-/// Returns the authorities that stand in for the system's, where it has none (DER).
-pub fn bundled() -> Vec<Vec<u8>> {
-    if !rustls_native_certs::load_native_certs().certs.is_empty() {
-        return Vec::new();
-    }
-    let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-    all.map(|der| der.to_vec()).collect()
-}
-
 fn may_be_called(address: IpAddr, tls: bool) -> bool {
     forbidden_address(address).is_none() && (tls || plain_http_allowed(address))
 }
@@ -234,20 +269,28 @@ fn may_be_called(address: IpAddr, tls: bool) -> bool {
 ///
 /// # Errors
 /// When it cannot be reached in time, answers more than 1 MiB, or is where nothing may be called. Never shows the address.
-pub fn exchange(ca: Option<&str>, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
+pub fn identity_provider(
+    ca: Option<&str>,
+    request: Request<Vec<u8>>,
+) -> Result<Response<Vec<u8>>, String> {
     let certificates = ca.map_or_else(of_system, |pem| of_pem(pem.as_bytes()));
-    let agent = careful(certificates, SOON, false);
+    let agent = careful(certificates, OIDC_PATIENCE, false);
     let answer = match request.body().is_empty() {
         true => agent.run(request.map(drop)),
         false => agent.run(request),
     };
-    let (head, body) = answer.map_err(|error| why(error, SOON))?.into_parts();
+    let (head, body) = answer
+        .map_err(|error| why(error, OIDC_PATIENCE))?
+        .into_parts();
     let mut bytes = Vec::new();
-    let read = body.into_reader().take(ANSWER + 1).read_to_end(&mut bytes);
+    let read = body
+        .into_reader()
+        .take(OIDC_LARGEST + 1)
+        .read_to_end(&mut bytes);
     match read {
-        Err(error) => Err(why(Error::from(error), SOON)),
-        Ok(_) if bytes.len() as u64 > ANSWER => {
-            Err(format!("it answers more than {} MiB", ANSWER >> 20))
+        Err(error) => Err(why(Error::from(error), OIDC_PATIENCE)),
+        Ok(_) if bytes.len() as u64 > OIDC_LARGEST => {
+            Err(format!("it answers more than {} MiB", OIDC_LARGEST >> 20))
         }
         Ok(_) => Ok(Response::from_parts(head, bytes)),
     }
@@ -291,47 +334,6 @@ fn late(patience: Duration) -> String {
     format!("it does not come within {} s", patience.as_secs())
 }
 
-fn within(url: &str, patience: Duration) -> Result<Vec<u8>, String> {
-    let agent = receiver(patience)?;
-    // Compressed, it could be larger than it seems.
-    let request = agent.get(url).header("accept-encoding", "identity");
-    let answer = request.call().map_err(|error| why(error, patience))?;
-    let status = answer.status();
-    if status.is_redirection() {
-        return Err(format!(
-            "it answers {}: redirects are not followed; give the address where it is",
-            status.as_u16()
-        ));
-    }
-    if !status.is_success() {
-        return Err(format!("it answers {}", status.as_u16()));
-    }
-    let encoded = answer.headers().get("content-encoding");
-    if encoded.is_some_and(|encoding| encoding != "identity") {
-        return Err("it is compressed, which it was asked not to be".to_owned());
-    }
-    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
-    let too_large = || format!("it is larger than {} MiB", LARGEST >> 20);
-    if answer
-        .body()
-        .content_length()
-        .is_some_and(|length| length > most)
-    {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    let body = answer.into_body().into_reader();
-    let read = body.take(most.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(|error| match Error::from(error) {
-        Error::Timeout(_) => late(patience),
-        other => format!("it breaks off: {other}"),
-    })?;
-    match bytes.len() > LARGEST {
-        true => Err(too_large()),
-        false => Ok(bytes),
-    }
-}
-
 /// Names stand only for addresses that may be called, judged each time that one is looked up.
 #[derive(Debug)]
 struct Allowed {
@@ -371,14 +373,8 @@ fn certificates(ca: Option<&Path>) -> Result<Vec<Certificate<'static>>, String> 
 
 /// The system's authorities, or Mozilla's where it has none.
 fn of_system() -> Vec<Certificate<'static>> {
-    let own = rustls_native_certs::load_native_certs().certs;
-    if own.is_empty() {
-        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-        return bundled
-            .map(|der| Certificate::from_der(der).to_owned())
-            .collect();
-    }
-    own.iter()
+    let all = trust::authorities();
+    all.iter()
         .map(|der| Certificate::from_der(der).to_owned())
         .collect()
 }

@@ -10,25 +10,25 @@ use tollgate_config::PriceFeeds;
 use tollgate_config::catalog::Kept;
 use tollgate_config::sources::{LONGEST, read_regular};
 
-/// The directory of what is kept, while nobody else writes there: a gateway and a command may run side by side.
-pub struct Shelf<'a> {
+/// The directory with the prices that are kept, locked: a gateway and a command may run side by side.
+pub struct KeptPrices<'a> {
     feeds: &'a PriceFeeds,
     _lock: File,
 }
 
-impl Shelf<'_> {
+impl KeptPrices<'_> {
     /// Makes the directory if it is missing, and waits for its lock.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn open(feeds: &PriceFeeds) -> Result<Shelf<'_>, String> {
+    pub fn open(feeds: &PriceFeeds) -> Result<KeptPrices<'_>, String> {
         let cannot = |error: io::Error| {
             format!(
                 "prices cannot be kept in {}: {error}",
                 feeds.directory.display()
             )
         };
-        make(&feeds.directory).map_err(cannot)?;
+        make_directory(&feeds.directory).map_err(cannot)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -37,7 +37,7 @@ impl Shelf<'_> {
             .open(feeds.directory.join("lock"))
             .map_err(cannot)?;
         lock.lock().map_err(cannot)?;
-        Ok(Shelf { feeds, _lock: lock })
+        Ok(KeptPrices { feeds, _lock: lock })
     }
 
     /// Returns what is kept of a feed; `None` if nothing is.
@@ -75,7 +75,7 @@ impl Shelf<'_> {
 ///
 /// # Errors
 /// When the system refuses it.
-pub fn make(directory: &Path) -> io::Result<()> {
+pub fn make_directory(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -37,8 +37,8 @@ struct Change {
     retention: Duration,
 }
 
-/// The ledger's thread, from outside.
-pub struct Office {
+/// What the rest of the process has of the ledger's thread.
+pub struct LedgerThread {
     ledger: Arc<Ledger>,
     database: Database,
     changes: mpsc::UnboundedSender<Change>,
@@ -57,7 +57,7 @@ pub fn open(
     config: &Config,
     observer: Arc<dyn Observer>,
     handover: &Handover,
-) -> Result<Option<Office>, BootError> {
+) -> Result<Option<LedgerThread>, BootError> {
     let settings = &config.ledger;
     if settings.credits == Credits::Off {
         return Ok(None);
@@ -68,7 +68,8 @@ pub fn open(
         .map_err(system("cannot start a runtime"))?;
     let database = {
         let _entered = runtime.enter();
-        database::take(settings, handover).map_err(|error| BootError::Ledger(error.to_string()))?
+        database::open_for_gateway(settings, handover)
+            .map_err(|error| BootError::Ledger(error.to_string()))?
     };
     let bank = bank::on(&database);
     let options = Options {
@@ -107,7 +108,7 @@ pub fn open(
             closed_tx.send_replace(true);
         })
         .map_err(system("cannot start a thread"))?;
-    Ok(Some(Office {
+    Ok(Some(LedgerThread {
         ledger,
         database,
         changes,
@@ -118,7 +119,7 @@ pub fn open(
     }))
 }
 
-impl Office {
+impl LedgerThread {
     /// Returns what requests need of it.
     pub fn ledger(&self) -> Arc<Ledger> {
         self.ledger.clone()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::feeds::Feeder;
-use super::ledger::Office;
+use super::ledger::LedgerThread;
 use super::{BootError, system};
 use crate::proxy::Shared;
 use tollgate_base::clock;
@@ -17,7 +17,7 @@ pub fn watch(
     config: &Arc<Config>,
     shared: Arc<Shared>,
     control: Arc<Control>,
-    office: Option<Arc<Office>>,
+    office: Option<Arc<LedgerThread>>,
     feeder: Feeder,
 ) -> Result<Watcher, BootError> {
     let started_with = config.clone();

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ledger::Office;
+use super::ledger::LedgerThread;
 use super::systemd;
 use super::upgrade::Upgrade;
 use crate::metrics::Push;
@@ -24,13 +24,13 @@ pub const SLACK: Duration = Duration::from_secs(5);
 /// Longest time for writing out the access log, and for sending what is left of traces and metrics.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Pause between two looks whether anybody is being served.
+/// How often it is looked whether anybody is being served.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits for the signal on behalf of Pingora.
 pub struct OnSignal {
     shared: Arc<Shared>,
-    office: Option<Arc<Office>>,
+    office: Option<Arc<LedgerThread>>,
     upgrade: Arc<Upgrade>,
     push: Option<Arc<Push>>,
     drain: Duration,
@@ -64,7 +64,7 @@ impl OnSignal {
     /// `drain` is how long running answers may go on.
     pub fn new(
         shared: Arc<Shared>,
-        office: Option<Arc<Office>>,
+        office: Option<Arc<LedgerThread>>,
         upgrade: Arc<Upgrade>,
         push: Option<Push>,
         drain: Duration,
@@ -78,7 +78,7 @@ impl OnSignal {
         }
     }
 
-    /// Waits until the process is to end, and says so to everybody.
+    /// Waits until the process is told to end or another one has taken over, and stops new requests.
     async fn begin(&self, signals: &mut Signals) {
         tokio::select! {
             () = signals.stop(&self.upgrade) => {

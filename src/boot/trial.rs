@@ -14,9 +14,9 @@ use tollgate_wire::{Dialect, Endpoint, Surface};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest answer that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
-/// Models that are named.
+/// Most models whose ids are told.
 const MODELS: usize = 100;
-/// Characters of a provider's own words that are repeated.
+/// Most characters of a provider's own words that are repeated.
 const WORDS: usize = 300;
 
 /// Returns what calls of the provider found: its list of models first, and nothing else if it cannot be reached. Blocks.
@@ -106,6 +106,7 @@ fn call(trial: &Trial, what: &'static str, surface: Surface, model: Option<&str>
     tried
 }
 
+/// What an answer says of the provider. `surface`: whose answer it should be; `None`: the list of models.
 fn judged(
     what: &'static str,
     started: Instant,

@@ -8,7 +8,25 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
 use tollgate_base::random;
+
+/// Returns the authorities that stand in for the system's (DER); none where it has its own.
+pub fn bundled() -> &'static [CertificateDer<'static>] {
+    match rustls_native_certs::load_native_certs().certs.is_empty() {
+        true => webpki_root_certs::TLS_SERVER_ROOT_CERTS,
+        false => &[],
+    }
+}
+
+/// Returns the system's authorities, or the bundled ones (DER).
+pub fn authorities() -> Vec<CertificateDer<'static>> {
+    let own = rustls_native_certs::load_native_certs().certs;
+    match own.is_empty() {
+        true => webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec(),
+        false => own,
+    }
+}
 
 /// A file with the bundled authorities. It is removed when this is dropped.
 pub struct Bundle(PathBuf);
@@ -16,7 +34,7 @@ pub struct Bundle(PathBuf);
 impl Bundle {
     /// Writes the bundled authorities to a file; `None` if the system has authorities of its own.
     pub fn if_needed() -> io::Result<Option<Bundle>> {
-        if !rustls_native_certs::load_native_certs().certs.is_empty() {
+        if bundled().is_empty() {
             return Ok(None);
         }
         log::info!("the system has no certificate authorities; using the bundled ones (Mozilla's)");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::boot::database;
 use clap::Args;
 use serde_json::{Value, json};
-use tollgate_alerts::Shelf;
+use tollgate_alerts::AlertStore;
 use tollgate_config::Config;
 use tollgate_config::types::Credits;
 use tollgate_control::Document;
@@ -42,7 +42,7 @@ pub struct Opened {
     /// Resources.
     pub store: Arc<dyn Store>,
     /// What operators were alerted to.
-    pub alerts: Shelf,
+    pub alerts: AlertStore,
 }
 
 /// Why a command of the ledger did not do its work.
@@ -102,7 +102,7 @@ fn open(
         let opened = Opened {
             bank: bank::on(&database),
             store: store::on(&database),
-            alerts: Shelf::on(&database),
+            alerts: AlertStore::on(&database),
         };
         work(&opened, &config).await
     });

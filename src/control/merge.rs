@@ -27,9 +27,9 @@ pub(super) struct Base<'a> {
     pub stored: &'a Resources,
     /// Whether the store has been read.
     pub complete: bool,
-    /// The clear text of a provider key.
+    /// Opens provider keys.
     pub open: &'a Opening<'a>,
-    /// The catalog that was laid last.
+    /// The last catalog, to be laid over anew only where providers have changed.
     pub laid: &'a Mutex<Laid>,
 }
 
@@ -207,6 +207,7 @@ fn settings<'a>(base: &Base<'a>) -> Vec<(&'a str, AccountSettings)> {
     all.into_iter().collect()
 }
 
+/// Those that are not declared.
 fn stored<T>(all: impl Iterator<Item = Found<T>>) -> impl Iterator<Item = Found<T>> {
     all.filter(|found| !found.declared)
 }

@@ -199,7 +199,7 @@ impl Control {
         let Some(store) = &self.store else {
             return Ok(());
         };
-        let read = self.reading.share(|| self.read(&**store)).await;
+        let read = self.reading.run(|| self.read(&**store)).await;
         if read.is_ok() {
             self.read_at.store(clock::wall_ms(), Ordering::Relaxed);
         }

@@ -52,7 +52,7 @@ impl<T: Clone> SingleFlight<T> {
     }
 
     /// Does the work, or takes the answer of a flight that began after this was called.
-    pub(crate) async fn share<F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
+    pub(crate) async fn run<F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
         match self.wait().await {
             Ok(leader) => {
                 let answer = work().await;
@@ -82,7 +82,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(after)).await;
                 let before = done.load(Ordering::SeqCst);
                 let answer = flights
-                    .share(|| async {
+                    .run(|| async {
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         done.fetch_add(1, Ordering::SeqCst) + 1
                     })
@@ -101,12 +101,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flight_that_is_given_up_is_nobodys_answer() {
         let flights: SingleFlight<u32> = SingleFlight::default();
-        let given_up = flights.share(|| async {
+        let given_up = flights.run(|| async {
             tokio::time::sleep(Duration::from_secs(60)).await;
             1
         });
         let given_up = tokio::time::timeout(Duration::from_secs(1), given_up);
-        let (gone, answer) = tokio::join!(given_up, flights.share(|| async { 2 }));
+        let (gone, answer) = tokio::join!(given_up, flights.run(|| async { 2 }));
         assert!(gone.is_err());
         assert_eq!(answer, 2);
     }

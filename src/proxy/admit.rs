@@ -43,7 +43,7 @@ pub fn enter(
     if let Some(most) = connections {
         let account = &caller.key.account;
         let supply = caller.supply(most.saturating_add(shared.metrics.read_on()));
-        let take = || shared.scarce.lines.take(account, 1, supply);
+        let take = || shared.scarce.connections.take(account, 1, supply);
         // The requests of a connection of HTTP/2 share one, and so do the turns of a WebSocket.
         let enters = match keeps {
             Some(keeps) => keeps.counts_for(account, take),
@@ -69,7 +69,7 @@ pub fn place(shared: &Shared, caller: &Caller, has: &mut Vec<Share>) -> Result<(
         return Ok(());
     };
     let supply = caller.supply(most.saturating_add(shared.metrics.read_on()));
-    let place = shared.scarce.places.take(&caller.key.account, 1, supply);
+    let place = shared.scarce.in_flight.take(&caller.key.account, 1, supply);
     has.push(place.ok_or_else(GatewayError::overloaded)?);
     Ok(())
 }

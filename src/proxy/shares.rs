@@ -26,15 +26,15 @@ struct Taken {
 /// Counts of tokens that an account may ask for at once: agents that begin together ask for two dozen each.
 pub const COUNTS: u32 = 240;
 
-/// It may ask for one more each.
+/// How often it may ask for one more.
 pub const COUNT_EVERY: Duration = Duration::from_millis(50);
 
 /// What all accounts share.
 pub struct Scarce {
     /// Requests under way (`max_in_flight`).
-    pub places: Arc<Shares>,
+    pub in_flight: Arc<Shares>,
     /// Connections with a request of the account's under way (`max_connections`).
-    pub lines: Arc<Shares>,
+    pub connections: Arc<Shares>,
     /// Bytes of large bodies.
     pub bodies: Arc<Shares>,
     /// Requests that wait for quota.
@@ -46,8 +46,8 @@ pub struct Scarce {
 impl Default for Scarce {
     fn default() -> Self {
         Scarce {
-            places: Arc::default(),
-            lines: Arc::default(),
+            in_flight: Arc::default(),
+            connections: Arc::default(),
             bodies: Arc::default(),
             queued: Arc::default(),
             counts: Pace::new(COUNTS, COUNT_EVERY),
@@ -72,7 +72,7 @@ pub struct Supply {
 }
 
 impl Shares {
-    /// So much for the account; `None` if it may not have it now.
+    /// Takes so much for the account; `None` if it may not have it now.
     pub fn take(
         self: &Arc<Shares>,
         account: &Arc<str>,
@@ -107,7 +107,7 @@ impl Taken {
 }
 
 impl Share {
-    /// So much more; false if the account may not have it now.
+    /// Takes so much more; false if the account may not have it now.
     pub fn grow(&mut self, amount: usize, supply: Supply) -> bool {
         let mut taken = self.shares.0.lock();
         let grows = taken.take(&self.account, amount, supply);

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-/// A unit that a provider bills, by the name that the ledger has for it, if it has one. Parts never overlap: the whole prompt is the sum of the prompt's units, the whole
-/// answer that of the answer's.
+/// A unit that a provider bills, by the name that the ledger has for it, if it has one. Units never overlap: the whole prompt
+/// is the sum of the prompt's units, the whole answer that of the answer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {

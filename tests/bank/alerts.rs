@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_alerts::{Alert, Claim, Outcome, Shelf, State};
+use tollgate_alerts::{Alert, AlertStore, Claim, Outcome, State};
 use tollgate_store::redis::{Redis, Topology};
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database};
@@ -29,10 +29,10 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 /// Claims what is due to be sent to `ops`, once something is.
-async fn next(shelf: &Shelf, lease: Duration) -> Claim {
+async fn next(store: &AlertStore, lease: Duration) -> Claim {
     let end = tollgate_base::clock::now() + LONG;
     loop {
-        if let Some(claim) = shelf.claim("ops", lease).await.unwrap() {
+        if let Some(claim) = store.claim("ops", lease).await.unwrap() {
             return claim;
         }
         assert!(tollgate_base::clock::now() < end, "nothing is due");
@@ -40,7 +40,7 @@ async fn next(shelf: &Shelf, lease: Duration) -> Claim {
     }
 }
 
-async fn holds_to_it(one: Shelf, other: Shelf) {
+async fn holds_to_it(one: AlertStore, other: AlertStore) {
     let channels = names(&["chat", "ops"]);
     let later = one.now_ms() + 60_000;
     let (all, first) = (names(&["b/80", "b/50"]), alert("first"));
@@ -121,16 +121,16 @@ async fn holds_to_it(one: Shelf, other: Shelf) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = |access| {
+    let store = |access| {
         let options = Options {
             access,
             timeout: LONG,
             synchronous: Synchronous::Normal,
         };
         let worker = Worker::open(&folder.path().join("bank.db"), options).unwrap();
-        Shelf::on(&Database::Sqlite(Arc::new(worker)))
+        AlertStore::on(&Database::Sqlite(Arc::new(worker)))
     };
-    let (one, other) = (shelf(Access::Gateway), shelf(Access::Command));
+    let (one, other) = (store(Access::Gateway), store(Access::Command));
     assert_eq!(one.lead(1, LONG).await, Ok(true));
     holds_to_it(one, other).await;
 }
@@ -139,8 +139,8 @@ async fn in_a_file() {
 async fn in_redis() {
     let server = Process::start(&[]);
     let settings = settings(Topology::Single(address(&server.url())));
-    let shelf = || Shelf::on(&Database::Redis(Arc::new(Redis::open(&settings).unwrap())));
-    let (one, other) = (shelf(), shelf());
+    let store = || AlertStore::on(&Database::Redis(Arc::new(Redis::open(&settings).unwrap())));
+    let (one, other) = (store(), store());
     assert_eq!(one.lead(1, SHORT).await, Ok(true));
     assert_eq!(other.lead(2, SHORT).await, Ok(false), "one at a time");
     assert_eq!(one.lead(1, SHORT).await, Ok(true), "it goes on");

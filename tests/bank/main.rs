@@ -10,9 +10,9 @@ mod alerts;
 mod claims;
 mod commands;
 mod contract;
+mod memory;
 mod plain;
 mod redis;
-mod shelf;
 mod sqlite;
 
 contract::every_bank_holds_to_it!(one_by_one: on_plain, crate::plain::Plain);

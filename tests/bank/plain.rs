@@ -14,11 +14,11 @@ use tollgate_ledger::events::totals::ByTag;
 use tollgate_store::StoreError;
 
 use crate::contract::{Opened, Store};
-use crate::shelf::Shelf;
+use crate::memory::MemoryStore;
 
 /// The store is the bank.
 #[derive(Clone, Default)]
-pub struct Plain(Arc<Mutex<BTreeMap<String, Kept>>>, Shelf);
+pub struct Plain(Arc<Mutex<BTreeMap<String, Kept>>>, MemoryStore);
 
 /// An account and what is stored with it.
 #[derive(Default)]

@@ -3,9 +3,9 @@
 //! ```text
 //!   every second: breakers, the bank, who leads ── the leader, every `alerts.every`: money, prices
 //!                                                             │
-//!                                                      Shelf::raise, once in the fleet
+//!                                                      AlertStore::raise, once in the fleet
 //!                                                             │
-//!   a task a channel: Shelf::claim ─► send (blocking pool) ─► Shelf::settle
+//!   a task a channel: AlertStore::claim ─► send (blocking pool) ─► AlertStore::settle
 //! ```
 //!
 //! What waits is in the store, so that a channel that is down takes no memory, and holds up nobody but itself. Only that the
@@ -23,7 +23,7 @@ use self::send::{Refused, send};
 use super::{BootError, beside};
 use crate::metrics::Metrics;
 use crate::proxy::Shared;
-use tollgate_alerts::{Alert, Claim, GIVE_UP, Money, Outcome, Raised, Shelf};
+use tollgate_alerts::{Alert, AlertStore, Claim, GIVE_UP, Money, Outcome, Raised};
 use tollgate_base::{clock, random, time};
 use tollgate_config::catalog::built_in_date;
 use tollgate_config::types::{AlertEvent, Credits};
@@ -36,7 +36,7 @@ use tollgate_store::{Database, StoreError};
 /// How often breakers and the bank are looked at, and channels asked for.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long the replica that looks after money does so without saying it again.
+/// How long a replica stays the leader without renewing that.
 const LEAD: Duration = Duration::from_secs(5);
 
 /// How long a claim holds: longer than sending may take.
@@ -45,7 +45,7 @@ const LEASE: Duration = Duration::from_secs(40);
 /// The longest pause between two tries to send.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// How long one that cannot be kept is tried.
+/// How long it is tried to send an alert that the store cannot keep.
 const UNKEPT: Duration = Duration::from_secs(60 * 60);
 
 /// How many names are remembered as raised.
@@ -66,7 +66,7 @@ pub fn start(
     let watch = Watch {
         shared: shared.clone(),
         control: control.clone(),
-        shelf: Shelf::on(database),
+        store: AlertStore::on(database),
         bank: bank::on(database),
         who: random::bits64(),
         money: Money::default(),
@@ -83,9 +83,9 @@ pub fn start(
 struct Watch {
     shared: Arc<Shared>,
     control: Arc<Control>,
-    shelf: Shelf,
+    store: AlertStore,
     bank: Arc<dyn Bank>,
-    /// Tells this replica from others.
+    /// A number that this replica drew, by which it leads.
     who: u64,
     money: Money,
     /// When money and prices are looked at next; `None` before the first look.
@@ -115,20 +115,21 @@ impl Watch {
                 continue;
             }
             self.breakers(settings).await;
-            match self.shelf.lead(self.who, LEAD).await {
+            match self.store.lead(self.who, LEAD).await {
                 Ok(leads) => {
-                    self.is_back(settings).await;
+                    self.bank_is_back(settings).await;
                     if leads && self.is_due(settings) {
                         self.look(&config).await;
                     }
                     self.deliver(settings);
                 }
-                Err(StoreError::Away(error)) => self.is_away(settings, &error),
+                Err(StoreError::Away(error)) => self.bank_is_away(settings, &error),
                 Err(error) => log::debug!("alerts are not looked for: {error}"),
             }
         }
     }
 
+    /// Whether money and prices are to be looked at now; then the next time is set.
     fn is_due(&mut self, settings: &Alerts) -> bool {
         let Some(every) = settings.every else {
             return false;
@@ -137,15 +138,15 @@ impl Watch {
         let due = self.due.get_or_insert(now + every);
         // A shorter interval holds at once.
         *due = (*due).min(now + every);
-        let is = now >= *due;
-        if is {
-            *due = now + every;
+        if now < *due {
+            return false;
         }
-        is
+        *due = now + every;
+        true
     }
 
     async fn look(&mut self, config: &Config) {
-        let (settings, now_ms) = (&config.alerts, self.shelf.now_ms());
+        let (settings, now_ms) = (&config.alerts, self.store.now_ms());
         let feeds = config.feeds.feeds.iter().map(|feed| {
             let kept = std::fs::metadata(config.feeds.kept(&feed.id));
             let read = kept.and_then(|kept| kept.modified()).ok();
@@ -181,7 +182,7 @@ impl Watch {
         };
         let providers = snapshot.catalog.providers().iter();
         let providers = providers.filter(|one| !one.is_tenants() && open(&one.id));
-        let now_ms = self.shelf.now_ms();
+        let now_ms = self.store.now_ms();
         let found: Vec<Raised> = providers
             .map(|one| tollgate_alerts::open_breaker(&one.id, settings, now_ms))
             .collect();
@@ -191,7 +192,7 @@ impl Watch {
     }
 
     async fn raise(&mut self, settings: &Alerts, raised: Raised) {
-        let now_ms = self.shelf.now_ms();
+        let now_ms = self.store.now_ms();
         let holds = |name: &String| self.raised.get(name).is_some_and(|until| *until > now_ms);
         if raised.names.first().is_some_and(holds) {
             return;
@@ -204,11 +205,11 @@ impl Watch {
         } = raised;
         let channels = settings.channels.iter().filter(|one| one.takes(event));
         let channels: Vec<String> = channels.map(|one| one.id.to_string()).collect();
-        match self.shelf.raise(&names, until_ms, &alert, &channels).await {
+        match self.store.raise(&names, until_ms, &alert, &channels).await {
             Ok(number) => {
                 self.remember(names, until_ms, now_ms);
                 if number.is_some() {
-                    self.tell(event, &alert);
+                    self.report(event, &alert);
                 }
             }
             // It is so at the next look as well.
@@ -216,7 +217,7 @@ impl Watch {
         }
     }
 
-    fn tell(&self, event: AlertEvent, alert: &Alert) {
+    fn report(&self, event: AlertEvent, alert: &Alert) {
         log::warn!("alert: {}", alert.title);
         self.shared.metrics.alert(event.name());
     }
@@ -232,10 +233,10 @@ impl Watch {
         self.raised.extend(names);
     }
 
-    /// The bank does not answer.
-    fn is_away(&mut self, settings: &Alerts, error: &str) {
+    /// The bank does not answer: alerts to that once it has not for long enough.
+    fn bank_is_away(&mut self, settings: &Alerts, error: &str) {
         log::debug!("alerts are not looked for: {error}");
-        let (now, now_ms) = (clock::now(), self.shelf.now_ms());
+        let (now, now_ms) = (clock::now(), self.store.now_ms());
         let name = AlertEvent::Bank.name().to_owned();
         let again = self.raised.get(&name).is_none_or(|until| *until <= now_ms);
         let away = self.away.get_or_insert(Away {
@@ -250,7 +251,7 @@ impl Watch {
         let mut alert = tollgate_alerts::unreachable(away.since_ms, None);
         // Replicas that tell of the same say so under the same id.
         alert.id = format!("alert-bank-{}", away.since_ms / 60_000);
-        self.tell(AlertEvent::Bank, &alert);
+        self.report(AlertEvent::Bank, &alert);
         let until = now_ms.saturating_add(clock::millis(settings.repeat));
         self.remember(vec![name], until, now_ms);
         let channels = settings.channels.iter();
@@ -261,15 +262,15 @@ impl Watch {
     }
 
     /// The bank answers: what was told of its absence is listed, once for all replicas.
-    async fn is_back(&mut self, settings: &Alerts) {
+    async fn bank_is_back(&mut self, settings: &Alerts) {
         let Some(away) = self.away.take().filter(|away| away.told) else {
             return;
         };
-        let now_ms = self.shelf.now_ms();
+        let now_ms = self.store.now_ms();
         let alert = tollgate_alerts::unreachable(away.since_ms, Some(now_ms));
         let until = now_ms.saturating_add(clock::millis(settings.repeat));
         let names = [AlertEvent::Bank.name().to_owned()];
-        if let Err(error) = self.shelf.raise(&names, until, &alert, &[]).await {
+        if let Err(error) = self.store.raise(&names, until, &alert, &[]).await {
             log::debug!("that the bank was away is not listed: {error}");
         }
     }
@@ -282,8 +283,8 @@ impl Watch {
         for channel in &settings.channels {
             let idle = self.sending.get(&channel.id);
             if idle.is_none_or(JoinHandle::is_finished) {
-                let (shelf, metrics) = (self.shelf.clone(), self.shared.metrics.clone());
-                let task = tokio::spawn(deliver(shelf, channel.clone(), metrics));
+                let (store, metrics) = (self.store.clone(), self.shared.metrics.clone());
+                let task = tokio::spawn(deliver(store, channel.clone(), metrics));
                 self.sending.insert(channel.id.clone(), task);
             }
         }
@@ -291,17 +292,17 @@ impl Watch {
 }
 
 /// Sends what waits for a channel, one after another, until nothing does or one is not taken.
-async fn deliver(shelf: Shelf, channel: AlertChannel, metrics: Arc<Metrics>) {
+async fn deliver(store: AlertStore, channel: AlertChannel, metrics: Arc<Metrics>) {
     loop {
-        let claim = match shelf.claim(&channel.id, LEASE).await {
+        let claim = match store.claim(&channel.id, LEASE).await {
             Ok(Some(claim)) => claim,
             Ok(None) => return,
             Err(error) => return log::debug!("alerts wait to be sent: {error}"),
         };
         let tried = attempt(&channel, &claim.alert, claim.at_ms).await;
-        let outcome = judged(&claim, tried, shelf.now_ms());
+        let outcome = judged(&claim, tried, store.now_ms());
         note(&channel, &outcome, &metrics);
-        let settled = shelf.settle(&channel.id, &claim, &outcome).await;
+        let settled = store.settle(&channel.id, &claim, &outcome).await;
         if let Err(error) = settled {
             return log::warn!("an alert may be sent again: {error}");
         }

@@ -10,6 +10,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{Address, SmtpTransport, Transport as _};
 
 use crate::boot::fetch::{self, Call};
+use crate::boot::trust;
 use tollgate_alerts::{Alert, Signed, mail, sign, slack, webhook};
 use tollgate_base::{Secret, clock};
 use tollgate_config::types::SmtpSecurity;
@@ -160,8 +161,8 @@ fn protection(email: &AlertEmail) -> Result<Tls, String> {
         return Ok(Tls::None);
     }
     let mut tls = TlsParameters::builder(email.host.clone());
-    for authority in fetch::bundled() {
-        let authority = Certificate::from_der(authority);
+    for authority in trust::bundled() {
+        let authority = Certificate::from_der(authority.to_vec());
         tls = tls.add_root_certificate(authority.map_err(|error| error.to_string())?);
     }
     let tls = tls

@@ -22,7 +22,7 @@ fn fetched(says: &str, more: &'static [u8], pause: Duration) -> Result<usize, St
         }
         drop(stream.shutdown(Shutdown::Both));
     });
-    let fetched = within(&url, Duration::from_secs(2)).map(|bytes| bytes.len());
+    let fetched = feed_within(&url, Duration::from_secs(2)).map(|bytes| bytes.len());
     server.join().unwrap();
     if let Err(fault) = &fetched {
         assert!(
@@ -117,7 +117,7 @@ fn nothing_is_called_that_may_not_be() {
         "https://[fe80::1]/",
         "http://8.8.8.8/",
     ] {
-        let told = within(url, Duration::from_secs(2)).expect_err(url);
+        let told = feed_within(url, Duration::from_secs(2)).expect_err(url);
         assert!(
             told.contains("no address that may be called"),
             "{url}: {told}"

@@ -16,7 +16,7 @@ use tollgate_config::{Config, PriceFeed};
 use tollgate_ledger::tariff::{Holds, show_rate};
 
 use crate::boot::feeds::{below, look};
-use crate::boot::kept::{self, Shelf};
+use crate::boot::kept::{self, KeptPrices};
 use crate::cli::failed;
 use crate::cli::table::{plain, table};
 
@@ -281,12 +281,12 @@ impl Accept {
     pub fn run(&self, config: Option<&Config>, as_json: bool) -> io::Result<ExitCode> {
         let mut accepted = Vec::new();
         let done = chosen(config, self.feed.as_deref()).and_then(|(config, chosen)| {
-            let shelf = Shelf::open(&config.feeds)?;
+            let prices = KeptPrices::open(&config.feeds)?;
             for (_, feed) in chosen {
-                let mut kept = shelf.read(&feed.id)?.unwrap_or_default();
+                let mut kept = prices.read(&feed.id)?.unwrap_or_default();
                 let names = kept.accept(&self.models, clock::unix().as_secs());
                 if !names.is_empty() {
-                    shelf.write(&feed.id, &kept)?;
+                    prices.write(&feed.id, &kept)?;
                 }
                 accepted.extend(names.into_iter().map(|name| (feed.id.clone(), name)));
             }

@@ -14,7 +14,7 @@ use tollgate_store::{Access, Database, StoreError};
 use super::{Findings, machine};
 use crate::boot::database;
 
-/// Earlier ones do not have the commands that the scripts use.
+/// The oldest major version of Redis that has all commands that the scripts use.
 const OLDEST: u64 = 7;
 
 /// Clocks that differ by more than this are not believed.
@@ -94,7 +94,26 @@ async fn server(redis: &Redis, findings: &mut Findings) -> Result<(), StoreError
 /// Judges what `INFO` says, and the server's `save` points, if it shows them.
 fn judge(told: &BTreeMap<String, String>, save: Option<&str>, findings: &mut Findings) {
     let text = |name: &str| told.get(name).map_or("", String::as_str);
-    let number = |name: &str| text(name).parse::<u64>().unwrap_or(0);
+    version(&text, findings);
+    if text("role") == "slave" {
+        findings.error(
+            "redis",
+            "the server is a replica, which takes no writes",
+            "name the primary, or the Sentinels",
+        );
+    }
+    if text("loading") == "1" {
+        findings.warning(
+            "redis",
+            "the server is reading its data",
+            "wait until it has",
+        );
+    }
+    persistence(&text, save, findings);
+    memory(&text, findings);
+}
+
+fn version<'t>(text: &impl Fn(&str) -> &'t str, findings: &mut Findings) {
     let version = text("redis_version");
     let name = match text("valkey_version") {
         "" => format!("Redis {version}"),
@@ -117,21 +136,10 @@ fn judge(told: &BTreeMap<String, String>, save: Option<&str>, findings: &mut Fin
             "use Redis 7 or later, or Valkey",
         ),
     }
-    if text("role") == "slave" {
-        findings.error(
-            "redis",
-            "the server is a replica, which takes no writes",
-            "name the primary, or the Sentinels",
-        );
-    }
-    if text("loading") == "1" {
-        findings.warning(
-            "redis",
-            "the server is reading its data",
-            "wait until it has",
-        );
-    }
-    persistence(&text, save, findings);
+}
+
+fn memory<'t>(text: &impl Fn(&str) -> &'t str, findings: &mut Findings) {
+    let number = |name: &str| text(name).parse::<u64>().unwrap_or(0);
     let (most, used) = (number("maxmemory"), number("used_memory"));
     match text("maxmemory_policy") {
         "noeviction" => findings.ok("redis", "nothing is evicted (noeviction)"),

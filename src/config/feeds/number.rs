@@ -29,7 +29,8 @@ impl Per {
         }
     }
 
-    /// Decimals by which micro-dollars of what price lists name are further.
+    /// By how many places the decimal point moves until a price is in micro-dollars, for a million tokens or a thousand of
+    /// what is no token.
     fn places(self) -> i64 {
         match self {
             Per::Token => 12,

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use super::sources::Sources;
-use tollgate_base::veil;
+use tollgate_base::without_credentials;
 
 /// One thing that is wrong, or (among a configuration's warnings) probably not meant. Never shows a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +30,11 @@ impl fmt::Display for Fault {
             write!(out, "{line}:")?;
         }
         if !self.path.is_empty() {
-            write!(out, " {}:", veil(&self.path))?;
+            write!(out, " {}:", without_credentials(&self.path))?;
         }
-        write!(out, " {}", veil(&self.message))?;
+        write!(out, " {}", without_credentials(&self.message))?;
         if let Some(hint) = &self.hint {
-            write!(out, "; {}", veil(hint))?;
+            write!(out, "; {}", without_credentials(hint))?;
         }
         Ok(())
     }

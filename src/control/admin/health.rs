@@ -58,16 +58,16 @@ pub struct Quota {
 pub struct Shut {
     /// Whether the next request is to find out how the provider does.
     pub half_open: bool,
-    /// Until when others come first, if that is known.
+    /// Until when other providers are preferred, if that is known.
     pub until: Option<Instant>,
 }
 
 /// About how long something takes; `None` where nothing was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// Half of all are as quick.
+    /// The median.
     pub p50: Option<Duration>,
-    /// 95 of 100 are as quick.
+    /// The 95th percentile.
     pub p95: Option<Duration>,
 }
 

@@ -16,7 +16,7 @@ use super::health::{Healths, Trial, Tried};
 use super::plan::{Asked, Planned};
 use crate::resource::ApiKey;
 use crate::{Caller, Control};
-use tollgate_alerts::Shelf;
+use tollgate_alerts::AlertStore;
 use tollgate_base::Pace;
 use tollgate_config::Identity;
 use tollgate_config::catalog::Catalog;
@@ -116,7 +116,7 @@ pub struct AdminState {
     fleet: Option<Leases>,
     /// The accounts that test a provider now.
     trials: Arc<Mutex<HashSet<Arc<str>>>>,
-    alerts: Option<Shelf>,
+    alerts: Option<AlertStore>,
     daily: Arc<Daily>,
     fetch: Option<Fetch>,
 }
@@ -153,7 +153,7 @@ impl AdminState {
             cooldowns: database.and_then(Database::cooldowns),
             fleet: database.and_then(Database::fleet),
             trials: Arc::default(),
-            alerts: database.map(Shelf::on),
+            alerts: database.map(AlertStore::on),
             daily: Arc::default(),
             fetch: None,
         }
@@ -220,7 +220,7 @@ impl AdminState {
     }
 
     /// What operators were alerted to, if it is kept.
-    pub(crate) fn alerts(&self) -> Option<&Shelf> {
+    pub(crate) fn alerts(&self) -> Option<&AlertStore> {
         self.alerts.as_ref()
     }
 

@@ -21,10 +21,10 @@ pub struct Settings {
     /// From the start of an attempt to its commit (ms).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_request_timeout: Option<u64>,
-    /// Refuse longer prompts.
+    /// The longest prompt that is not refused (tokens).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) max_input_tokens: Open<Cap>,
-    /// Lower the request's own limit.
+    /// The longest answer: requests' own limits are lowered to it (tokens).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) max_output_tokens: Open<Cap>,
     /// What the operator has set for the account, in the place of what the YAML says for all. The account's own
@@ -43,10 +43,10 @@ pub(crate) struct OperatorSettings {
     /// From the start of an attempt to its commit (ms).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) per_request_timeout: Option<u64>,
-    /// Refuse longer prompts.
+    /// The longest prompt that is not refused (tokens).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_input_tokens: Option<u64>,
-    /// Lower the request's own limit.
+    /// The longest answer: requests' own limits are lowered to it (tokens).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_output_tokens: Option<u64>,
     /// What is not known here.
@@ -57,9 +57,13 @@ pub(crate) struct OperatorSettings {
 /// What holds for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
+    /// From the request to the commit, over all attempts.
     pub(crate) total: Duration,
+    /// From the start of an attempt to its commit.
     pub(crate) per_request: Duration,
+    /// The longest prompt that is not refused (tokens); `None`: any.
     pub(crate) max_input_tokens: Option<u64>,
+    /// The longest answer (tokens); `None`: as the model's.
     pub(crate) max_output_tokens: Option<u64>,
 }
 
@@ -109,7 +113,7 @@ pub(crate) enum Cap {
     /// As the operator says.
     #[default]
     Default,
-    /// The same. Earlier versions took it for none.
+    /// As the operator says, once its own was cleared. Earlier versions took that for no limit.
     Cleared,
     /// This many.
     #[serde(untagged)]

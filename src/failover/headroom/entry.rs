@@ -184,7 +184,7 @@ impl Entry {
         let beside = self.beside(begun);
         for (unit, limit) in limits.0.iter().enumerate() {
             let Some(limit) = limit else { continue };
-            let mut level = Level::said(limit, self.levels[unit], at, now);
+            let mut level = Level::of_headers(limit, self.levels[unit], at, now);
             level.take(beside[unit], now);
             self.levels[unit] = Some(level);
         }

@@ -23,8 +23,13 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// What a header says, of an answer whose request began at `at`.
-    pub(super) fn said(limit: &Limit, before: Option<Level>, at: Instant, now: Instant) -> Level {
+    /// Returns what the headers of an answer say of a bucket that was `before`; its request began at `at`.
+    pub(super) fn of_headers(
+        limit: &Limit,
+        before: Option<Level>,
+        at: Instant,
+        now: Instant,
+    ) -> Level {
         let (most, Refill::Steadily) = (limit.most, limit.refill) else {
             return Level::window(limit, now);
         };
@@ -61,8 +66,9 @@ impl Level {
         }
     }
 
-    /// When there is room for so much, behind others: for all of it, if it is more than ever fits in. What is `under_way` is not
-    /// taken yet: it may be counted at any time from now on, and while it is not, a full bucket does not fill.
+    /// Returns when there is room for `own`, behind what is `ahead`; for a full bucket, if more than that is asked for. What is
+    /// `under_way` may be taken at any time from now on, and until it is, a full bucket gains nothing by waiting. `None`: there is
+    /// room now.
     pub(super) fn until(
         &self,
         own: u64,
@@ -75,7 +81,7 @@ impl Level {
             Level::Steady { most, each, full } => {
                 let need = own.min(most).saturating_add(others);
                 let spare = Duration::from_nanos(each.saturating_mul(most.saturating_sub(need)));
-                // The time moves on until some of it has come.
+                // A full bucket from which nothing is taken yet is no fuller later: the time counts from now.
                 let moves = under_way > 0 && full < now;
                 let from = if moves { now } else { full };
                 let until = later(from, each, need.saturating_sub(most)).checked_sub(spare)?;
@@ -92,7 +98,7 @@ impl Level {
         }
     }
 
-    /// So much is counted at that time.
+    /// Takes so much at that time.
     pub(super) fn take(&mut self, need: u64, at: Instant) {
         match self {
             // What is not there cannot be taken.
@@ -104,7 +110,7 @@ impl Level {
         }
     }
 
-    /// As much as there can be, what is left, and when all of it is back; `None` if that is not known any more.
+    /// Returns how much there can be, what is left, and when all of it is back; `None` if that is not known any more.
     pub(super) fn shown(
         &self,
         under_way: u64,
@@ -123,7 +129,7 @@ impl Level {
     }
 }
 
-/// So many times so many nanoseconds later.
+/// Adds `times` times `each` nanoseconds.
 fn later(at: Instant, each: u64, times: u64) -> Instant {
     let wait = Duration::from_nanos(each.saturating_mul(times));
     at.checked_add(wait).unwrap_or(at)

@@ -43,7 +43,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -108,8 +107,9 @@ pub struct Journal {
     dir: PathBuf,
     holder: Holder,
     nonce: u64,
-    /// In which name accounts are spoken of from now on, and its nonce.
+    /// Who the bank is told that this life is, and the nonce of that.
     name: Mutex<(Holder, u64)>,
+    /// How long segments are kept that are released.
     keep: Duration,
     /// Held while the journal is read: nothing is deleted meanwhile.
     reading: Mutex<()>,
@@ -139,8 +139,8 @@ impl Journal {
         self.holder
     }
 
-    /// In which name accounts are reported to the bank from now on, and its nonce: this life's own, until somebody else
-    /// is found to use it.
+    /// Returns who the bank is told that this life is, and the nonce of that: itself, until somebody else is found to use
+    /// its name.
     pub(crate) fn name(&self) -> (Holder, u64) {
         *self.name.lock()
     }
@@ -165,12 +165,12 @@ impl Journal {
         Ok(*name)
     }
 
-    /// A record could not be appended.
+    /// Returns the error of a record that could not be appended.
     pub(crate) fn unwritten(&self, error: io::Error) -> JournalError {
         JournalError::io("write to the journal in", &self.dir)(error)
     }
 
-    /// Earlier lives that were reported and set aside, oldest first. One that cannot be read is left out.
+    /// Returns earlier lives that were reported and set aside, oldest first. One that cannot be read is left out.
     ///
     /// # Errors
     /// The directory cannot be listed.
@@ -192,7 +192,7 @@ impl Journal {
         Ok(epochs.into_iter().filter_map(examine).collect())
     }
 
-    /// The directory of all lives.
+    /// Returns the directory of all lives.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.parent().unwrap_or(&self.dir)
     }
@@ -243,7 +243,7 @@ impl Journal {
         }
     }
 
-    /// `count` records of a segment are not needed any more.
+    /// Takes note that `count` records of a segment are not needed any more.
     pub fn release(&self, segment: Segment, count: u32) {
         if !self.tail.lock().release(segment.0, count.into()) {
             log::error!(

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tollgate_base::{Timestamp, veil};
+use tollgate_base::{Timestamp, without_credentials};
 use tollgate_wire::Surface;
 use tollgate_wire::report::Usage;
 
@@ -96,14 +96,14 @@ impl Entry<'_> {
         match self.surface {
             Some(_) => line.text(r#","path":"#, self.path),
             // Whatever stands in a path that is none of ours may be a token.
-            None => line.text(r#","path":"#, &veil(self.path)),
+            None => line.text(r#","path":"#, &without_credentials(self.path)),
         }
         line.some(r#","surface":"#, self.surface.map(Surface::name));
         match self.model {
             Some(_) => line.some(r#","requested_model":"#, self.requested_model),
             // So may a model's id that stands for none.
             None => {
-                let asked = self.requested_model.map(veil);
+                let asked = self.requested_model.map(without_credentials);
                 line.some(r#","requested_model":"#, asked.as_deref());
             }
         }

@@ -17,7 +17,7 @@ use crate::metrics::attributes::{attribute, cut, text};
 use crate::metrics::gen_ai_0_1_0 as names;
 use crate::metrics::ledger::dollars;
 
-use tollgate_base::veil;
+use tollgate_base::without_credentials;
 use tollgate_failover::{Candidate, Outcome};
 use tollgate_ledger::{KeyKind, NanoUsd};
 use tollgate_wire::Endpoint;
@@ -128,7 +128,7 @@ impl Request<'_> {
         let method = known(self.method);
         attributes.text(names::HTTP_METHOD, method.unwrap_or("_OTHER"));
         if method.is_none() {
-            attributes.text(names::HTTP_METHOD_SENT, &veil(self.method));
+            attributes.text(names::HTTP_METHOD_SENT, &without_credentials(self.method));
         }
         let scheme = if self.tls { "https" } else { "http" };
         attributes.text(names::URL_SCHEME, scheme);
@@ -139,7 +139,7 @@ impl Request<'_> {
             format!("{method} {}", self.path)
         } else {
             // Whatever stands in a path that is none of ours may be a token.
-            attributes.text(names::URL_PATH, &veil(self.path));
+            attributes.text(names::URL_PATH, &without_credentials(self.path));
             method.to_owned()
         };
         if self.status > 0 {
@@ -149,7 +149,7 @@ impl Request<'_> {
             attributes.text(names::OPERATION, names::operation(endpoint));
         }
         if let Some(model) = self.model {
-            attributes.text(names::REQUEST_MODEL, &veil(model));
+            attributes.text(names::REQUEST_MODEL, &without_credentials(model));
         }
         if self.streams {
             attributes.flag(names::REQUEST_STREAM);
@@ -231,7 +231,7 @@ impl Attempt<'_> {
         };
         let mut attributes = Attributes::default();
         let operation = request.endpoint.map_or("chat", names::operation);
-        let model = veil(&candidate.upstream_model);
+        let model = without_credentials(&candidate.upstream_model);
         attributes.text(names::OPERATION, operation);
         attributes.text(
             names::PROVIDER,

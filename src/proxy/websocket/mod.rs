@@ -118,7 +118,9 @@ fn admit(
             several: snapshot.has_several_accounts(),
         };
         let account = &key.account;
-        if !busy.counts_for(account, || shared.scarce.lines.take(account, 1, supply)) {
+        if !busy.counts_for(account, || {
+            shared.scarce.connections.take(account, 1, supply)
+        }) {
             return Err(GatewayError::overloaded());
         }
     }

@@ -125,7 +125,7 @@ impl Context {
             .map(|(dimension, value)| (*dimension, &**value))
     }
 
-    /// Returns whether everything in `other` is so here too.
+    /// Returns whether every value of `other` is the same here.
     pub fn includes(&self, other: &Context) -> bool {
         other
             .iter()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_alerts::{Alert, Shelf, sign};
+use tollgate_alerts::{Alert, AlertStore, sign};
 
 use self::smtp::Smtp;
 use crate::admin::help::{ACME, Api, builder};
@@ -275,7 +275,7 @@ async fn each_kind_of_channel_gets_what_it_wants_to_hear_of() {
 #[tokio::test]
 async fn the_admin_api_lists_alerts_and_a_tenant_sees_its_own() {
     let api = Api::start(builder()).await;
-    let shelf = Shelf::on(&api.gateway.database());
+    let store = AlertStore::on(&api.gateway.database());
     let markup = "<script>alert('1')</script>";
     for (name, account) in [("a", Some("acme")), ("b", Some("default")), ("c", None)] {
         let mut alert = Alert::new("budget", name, markup.to_owned(), "more".to_owned());
@@ -283,8 +283,8 @@ async fn the_admin_api_lists_alerts_and_a_tenant_sees_its_own() {
         if account.is_none() {
             alert.event = "breaker".to_owned();
         }
-        let later = shelf.now_ms() + 60_000;
-        let raised = shelf
+        let later = store.now_ms() + 60_000;
+        let raised = store
             .raise(&[name.to_owned()], later, &alert, &["ops".to_owned()])
             .await;
         assert!(matches!(raised, Ok(Some(_))), "{raised:?}");

@@ -12,7 +12,7 @@ use crate::admin::error::{ApiError, Code};
 use crate::admin::input::Query;
 use crate::admin::operation::{Operation, Scope, Tag, get};
 use crate::admin::page::{PageQuery, Paged, page};
-use tollgate_alerts::{Shelf, Stored};
+use tollgate_alerts::{AlertStore, Stored};
 use tollgate_store::StoreError;
 
 /// Alerts that are read at once.
@@ -102,7 +102,7 @@ struct AlertQuery {
 }
 
 async fn list(context: Context, Query(query): Query<AlertQuery>) -> Result<AlertList, ApiError> {
-    let shelf = context.state.alerts().ok_or_else(|| {
+    let store = context.state.alerts().ok_or_else(|| {
         ApiError::not_implemented(
             "this gateway has no store, so no alert is kept; set `ledger.credits` to other than off, or \
              `alerts.channels`, before the start",
@@ -115,7 +115,7 @@ async fn list(context: Context, Query(query): Query<AlertQuery>) -> Result<Alert
         only.is_none_or(|only| account == Some(only))
             && event.is_none_or(|event| one.alert.event == event)
     };
-    let (found, next) = read(shelf, &query, wanted).await.map_err(bank_error)?;
+    let (found, next) = read(store, &query, wanted).await.map_err(bank_error)?;
     let paged = Paged {
         items: found.into_iter().map(|one| shown(one, scoped)).collect(),
         uri: context.here(),
@@ -126,7 +126,7 @@ async fn list(context: Context, Query(query): Query<AlertQuery>) -> Result<Alert
 
 /// A page, and where the next one begins.
 async fn read(
-    shelf: &Shelf,
+    store: &AlertStore,
     query: &AlertQuery,
     wanted: impl Fn(&Stored) -> bool,
 ) -> Result<(Vec<Stored>, Option<u64>), StoreError> {
@@ -137,7 +137,7 @@ async fn read(
     .limit();
     let (mut before, mut found) = (query.before, Vec::new());
     for _ in 0..MOST / CHUNK {
-        let some = shelf.list(before, CHUNK).await?;
+        let some = store.list(before, CHUNK).await?;
         let last = some.len() < CHUNK;
         for one in some {
             if found.len() == limit {

@@ -1,4 +1,4 @@
-//! The scripts about accounts.
+//! The scripts about accounts, each with its number: another one for each change of what it does.
 
 const ACCOUNT: &str = include_str!("lua/account.lua");
 

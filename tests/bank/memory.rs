@@ -13,7 +13,7 @@ use tollgate_control::store::{
 use tollgate_store::StoreError;
 
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<Mutex<Kept>>);
+pub struct MemoryStore(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
@@ -56,7 +56,7 @@ impl Kept {
 }
 
 #[async_trait]
-impl Store for Shelf {
+impl Store for MemoryStore {
     async fn load(&self) -> Result<Contents, StoreError> {
         Ok(self.0.lock().records(|record| record.body.is_some()))
     }

@@ -1,4 +1,4 @@
-//! What may be a credential in a text that quotes what somebody wrote where no credential belongs.
+//! Takes out what may be a credential, where a text quotes what somebody wrote where none belongs.
 
 use std::borrow::Cow;
 
@@ -32,18 +32,18 @@ const OWN: &str = "-g1-";
 /// Returns the text with `***` in the place of every word that looks like a credential: by its beginning, as one of our
 /// tokens, or by 20 letters and digits in a row. Words end at white space and at what separates parts of paths, URLs
 /// and YAML.
-pub fn veil(text: &str) -> Cow<'_, str> {
+pub fn without_credentials(text: &str) -> Cow<'_, str> {
     let words = text.split(separates);
     if !words.into_iter().any(is_credential) {
         return Cow::Borrowed(text);
     }
-    let mut veiled = String::with_capacity(text.len());
+    let mut shown = String::with_capacity(text.len());
     for part in text.split_inclusive(separates) {
         let word = part.trim_end_matches(separates);
-        veiled.push_str(if is_credential(word) { "***" } else { word });
-        veiled.push_str(&part[word.len()..]);
+        shown.push_str(if is_credential(word) { "***" } else { word });
+        shown.push_str(&part[word.len()..]);
     }
-    veiled.into()
+    shown.into()
 }
 
 fn separates(letter: char) -> bool {
@@ -88,7 +88,7 @@ mod tests {
             ("the tag `!sk-proj-hunter2hunter2`", "the tag `!***`"),
             ("*sk-proj-hunter2hunter2", "****"),
         ] {
-            assert_eq!(veil(text), shown, "{text}");
+            assert_eq!(without_credentials(text), shown, "{text}");
         }
     }
 
@@ -105,7 +105,10 @@ mod tests {
             "sk-short",
             "internationalizationwithoutnumbers",
         ] {
-            assert!(matches!(veil(text), Cow::Borrowed(_)), "{text}");
+            assert!(
+                matches!(without_credentials(text), Cow::Borrowed(_)),
+                "{text}"
+            );
         }
     }
 }

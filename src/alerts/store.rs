@@ -18,7 +18,7 @@ use crate::Alert;
 /// How many alerts are kept, the last ones. What is older is not sent any more.
 pub(crate) const KEPT: u64 = 10_000;
 
-/// How long it is tried to send an alert.
+/// How long it is tried to send an alert, from when it was raised.
 pub const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest that is kept of what a channel said, in characters.
@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    /// As it is stored; what only a newer program knows waits for that.
+    /// The state of a number; one that only a newer program knows counts as waiting.
     fn read(number: u64) -> State {
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         State::ALL.get(place).copied().unwrap_or(State::Waiting)
@@ -130,7 +130,7 @@ fn short(said: &str) -> String {
 
 /// Alerts in the gateway's database.
 #[derive(Clone)]
-pub struct Shelf(Kind);
+pub struct AlertStore(Kind);
 
 #[derive(Clone)]
 enum Kind {
@@ -138,10 +138,10 @@ enum Kind {
     Redis(Arc<tollgate_store::redis::Redis>),
 }
 
-impl Shelf {
+impl AlertStore {
     /// Those of a database.
-    pub fn on(database: &Database) -> Shelf {
-        Shelf(match database {
+    pub fn on(database: &Database) -> AlertStore {
+        AlertStore(match database {
             Database::Sqlite(worker) => Kind::Sqlite(worker.clone()),
             Database::Redis(redis) => Kind::Redis(redis.clone()),
         })
