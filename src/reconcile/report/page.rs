@@ -86,6 +86,9 @@ impl Page {
     }
 }
 
+/// Reads a result, which is of a day, and notes what is worth knowing about it.
+type ReadEntry = fn(&Node<'_>, Day, &mut Vec<String>) -> Result<(Kind, Entry), Fault>;
+
 /// How one provider's API writes a page.
 pub(super) struct Api {
     pub(super) vendor: Vendor,
@@ -95,8 +98,8 @@ pub(super) struct Api {
     pub(super) results: &'static [&'static str],
     /// Reads a time as Unix time (s).
     pub(super) unix: fn(&Node<'_>) -> Result<u64, Fault>,
-    /// Reads a result, of a day; notes what is worth knowing about it.
-    pub(super) entry: fn(&Node<'_>, Day, &mut Vec<String>) -> Result<(Kind, Entry), Fault>,
+    /// Reads a result.
+    pub(super) entry: ReadEntry,
 }
 
 impl Api {
