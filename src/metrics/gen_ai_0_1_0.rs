@@ -1,6 +1,6 @@
 //! The names of OpenTelemetry's GenAI conventions, version 0.1.0
 //! (<https://github.com/open-telemetry/semantic-conventions-genai>), and of the conventions 1.45.0 that they build on.
-//! Another version of them is another file, named after it.
+//! Another version of them is another file, named after it. `gen_ai_0_1_0.tsv` has what the registries say of these names.
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
@@ -98,5 +98,94 @@ pub fn provider(vendor: Option<Vendor>, id: &str) -> &str {
         Some(Vendor::Mistral) => "mistral_ai",
         Some(Vendor::Groq) => "groq",
         Some(Vendor::ZAi | Vendor::Openrouter) | None => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: &str = include_str!("gen_ai_0_1_0.tsv");
+
+    /// What is said of an attribute or a metric: type and words, or unit and instrument.
+    fn facts(kind: &str, name: &str) -> Option<[&'static str; 2]> {
+        FACTS.lines().find_map(|line| {
+            let mut fields = line.split('\t');
+            let is_it = fields.next() == Some(kind) && fields.next() == Some(name);
+            is_it.then(|| [(); 2].map(|()| fields.next().unwrap_or_default()))
+        })
+    }
+
+    fn is_word(name: &str, value: &str) -> bool {
+        let words = facts("attribute", name).unwrap()[1];
+        words.split(' ').any(|word| word == value)
+    }
+
+    #[test]
+    fn every_name_is_the_conventions() {
+        let source = include_str!("gen_ai_0_1_0.rs");
+        let names = source.lines().filter(|line| line.starts_with("pub const "));
+        let names: Vec<&str> = names.filter_map(|line| line.split('"').nth(1)).collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in &names {
+            assert!(facts("attribute", name).is_some(), "{name}");
+        }
+        // And none is listed that is not one of them.
+        let listed = FACTS
+            .lines()
+            .filter_map(|line| line.strip_prefix("attribute\t"));
+        for line in listed {
+            let name = line.split('\t').next().unwrap();
+            assert!(names.contains(&name), "{name} is not emitted");
+        }
+        for word in ["input", "output"] {
+            assert!(is_word(TOKEN_TYPE, word), "{word}");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_the_conventions() {
+        for family in [
+            "request_duration_seconds",
+            "time_to_first_token_seconds",
+            "time_per_output_token_seconds",
+            "request_tokens",
+        ] {
+            let (name, unit) = metric(&format!("tollgate_{family}")).unwrap();
+            assert_eq!(facts("metric", name), Some([unit, "histogram"]), "{family}");
+        }
+    }
+
+    #[test]
+    fn words_are_the_conventions_where_it_has_one() {
+        // It has none for counting, and its words are not the only ones.
+        for surface in Surface::ALL {
+            let word = operation(Endpoint::Generate(surface));
+            assert!(is_word(OPERATION, word), "{word}");
+        }
+        assert!(!is_word(OPERATION, operation(Endpoint::CountTokens)));
+        for id in [
+            "openai",
+            "anthropic",
+            "google",
+            "deepseek",
+            "moonshotai",
+            "zai",
+            "mistral",
+            "groq",
+            "openrouter",
+        ] {
+            let vendor = Vendor::named(id);
+            let word = provider(vendor, id);
+            assert!(word == id || is_word(PROVIDER, word), "{id}: {word}");
+        }
+        for (vendor, word) in [
+            (Vendor::Google, "gcp.gemini"),
+            (Vendor::Moonshotai, "moonshot_ai"),
+            (Vendor::Mistral, "mistral_ai"),
+        ] {
+            assert_eq!(provider(Some(vendor), "mine"), word);
+            assert!(is_word(PROVIDER, word), "{word}");
+        }
     }
 }

@@ -58,6 +58,8 @@ pub struct Request<'a> {
     pub error: Option<&'static str>,
     /// Whether the client left before the end.
     pub client_gone: bool,
+    /// Whose answer the client got, if another request's: `joined` or `replayed`.
+    pub idempotency: Option<&'static str>,
     /// Time in the gateway's own hands before the first attempt.
     pub overhead: Duration,
     /// From the request to the start of its answer.
@@ -167,6 +169,9 @@ impl Request<'_> {
         }
         if self.client_gone {
             attributes.flag("tollgate.client_gone");
+        }
+        if let Some(how) = self.idempotency {
+            attributes.text("tollgate.idempotency", how);
         }
         if let Some(last) = self.attempts.last() {
             let count = u64::try_from(self.attempts.len()).unwrap_or(u64::MAX);

@@ -122,6 +122,7 @@ fn write(traces: &Traces) {
     });
 }
 
+        idempotency: None,
 /// Waits until a counter is this.
 fn counted(metrics: &Metrics, series: &str, expected: u64) {
     let line = format!("tollgate_trace_spans_{series} {expected}");

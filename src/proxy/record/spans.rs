@@ -40,6 +40,7 @@ impl Record<'_> {
             status: ctx.answered.status,
             error: ctx.answered.code,
             client_gone: ctx.answered.client_gone,
+            idempotency: ctx.answered.idempotency,
             overhead: ctx.answered.overhead,
             to_commit: self.to_commit(),
             attempts: Vec::new(),

@@ -1,5 +1,6 @@
 //! Traces, as a receiver of OpenTelemetry's protocol gets them.
 
+mod parents;
 mod trouble;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -16,6 +17,9 @@ use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::{Builder, Gateway};
 use crate::common::requests::Request;
 use crate::common::script::{Script, chat_answer, chat_word};
+
+/// What the conventions say of the attributes that they have names for.
+const FACTS: &str = include_str!("../../../src/metrics/gen_ai_0_1_0.tsv");
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -78,6 +82,7 @@ async fn trace(receiver: &Fake, request_id: &str) -> (Span, Vec<Span>) {
     let root = roots.next().unwrap().clone();
     assert!(roots.next().is_none(), "{request_id} has one span");
     assert_eq!(root.kind(), SpanKind::Server);
+    all.iter().for_each(assert_conventional);
     let below: Vec<Span> = all
         .into_iter()
         .filter(|span| span.trace_id == root.trace_id && span.span_id != root.span_id)
@@ -89,6 +94,30 @@ async fn trace(receiver: &Fake, request_id: &str) -> (Span, Vec<Span>) {
         })
         .collect();
     (root, below)
+}
+
+/// Attributes that the conventions have names for are of their types, and the others nobody else's.
+fn assert_conventional(span: &Span) {
+    for attribute in &span.attributes {
+        let key = &attribute.key;
+        let facts = FACTS
+            .lines()
+            .map(|line| line.split('\t').collect::<Vec<_>>());
+        let mut facts = facts.filter(|facts| facts[0] == "attribute" && facts[1] == key);
+        let value = attribute.value.clone().and_then(|value| value.value);
+        let kind = match value {
+            Some(Any::StringValue(_)) => "string",
+            Some(Any::BoolValue(_)) => "boolean",
+            Some(Any::IntValue(_)) => "int",
+            Some(Any::DoubleValue(_)) => "double",
+            Some(Any::ArrayValue(_)) => "string[]",
+            _ => "nothing",
+        };
+        match facts.next() {
+            Some(facts) => assert_eq!(facts[2], kind, "{key}"),
+            None => assert!(key.starts_with("tollgate.") || key == "tenant", "{key}"),
+        }
+    }
 }
 
 fn is_error(span: &Span) -> bool {
