@@ -9,10 +9,12 @@ use self::handover::Handover;
 use self::upgrade::Upgrade;
 use crate::metrics::access_log::{AccessLog, Target};
 use crate::metrics::traces::Traces;
-use crate::metrics::{self, Metrics, Push, process_log};
+use crate::metrics::{self, Channel, Client, Metrics, Push, process_log};
 use crate::proxy::{Drain, Hedges, Notices, Peers, Publisher, Retries, Room, Scarce, Shared};
 use tollgate_base::{clock, random};
-use tollgate_config::{AccessLog as LogTarget, Config, Environment, Faults, WatchedFiles};
+use tollgate_config::{
+    AccessLog as LogTarget, Config, Environment, Faults, OtlpProtocol, Receiver, WatchedFiles,
+};
 use tollgate_control::Control;
 use tollgate_failover::Health;
 use tollgate_ledger::events::EventIds;
@@ -193,8 +195,8 @@ fn trace(config: &Config, metrics: &Metrics) -> Result<Option<Traces>, BootError
     let Some(settings) = &config.traces else {
         return Ok(None);
     };
-    let agent = fetch::receiver(metrics::PATIENCE).map_err(BootError::Internal)?;
-    let traces = Traces::start(settings, agent, &metrics.trace_spans());
+    let client = client(&settings.receiver)?;
+    let traces = Traces::start(settings, client, &metrics.trace_spans());
     traces.map(Some).map_err(system("cannot start a thread"))
 }
 
@@ -203,9 +205,26 @@ fn push(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Push>, BootErr
     let Some(settings) = &config.pushed_metrics else {
         return Ok(None);
     };
-    let agent = fetch::receiver(metrics::PATIENCE).map_err(BootError::Internal)?;
-    let push = Push::start(settings, agent, metrics.clone());
+    let client = client(&settings.receiver)?;
+    let push = Push::start(settings, client, metrics.clone());
     push.map(Some).map_err(system("cannot start a thread"))
+}
+
+/// What a receiver of OpenTelemetry's protocol is called with.
+fn client(receiver: &Receiver) -> Result<Client, BootError> {
+    match receiver.protocol {
+        OtlpProtocol::Http => {
+            let agent = fetch::receiver(metrics::PATIENCE).map_err(BootError::Internal)?;
+            Ok(Client::Http(agent))
+        }
+        OtlpProtocol::Grpc => {
+            let tls = trust::tls("h2").map_err(BootError::Internal)?;
+            let channel = Channel::new(&receiver.endpoint, fetch::addresses, tls);
+            channel
+                .map(Client::Grpc)
+                .map_err(system("cannot start a thread"))
+        }
+    }
 }
 
 fn target(log: &LogTarget) -> Target {

@@ -5,10 +5,13 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 use tollgate_base::random;
 
 /// Returns the authorities that stand in for the system's (DER); none where it has its own.
@@ -26,6 +29,22 @@ pub fn authorities() -> Vec<CertificateDer<'static>> {
         true => webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec(),
         false => own,
     }
+}
+
+/// Returns how TLS is spoken to servers of one protocol (`h2`), which these authorities vouch for.
+///
+/// # Errors
+///
+/// When it cannot be spoken.
+pub fn tls(protocol: &str) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities());
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// A file with the bundled authorities. It is removed when this is dropped.

@@ -29,7 +29,7 @@ use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, TextEncoder};
 use exemplars::Known;
 use families::Families;
 pub use health::{Seen, Spread};
-pub use otlp::PATIENCE;
+pub use otlp::{Channel, Client, PATIENCE};
 pub use push::Push;
 use route::Routes;
 pub use route::{RouteMetrics, StatusClass};

@@ -1,4 +1,6 @@
-//! Speaks to a receiver of OpenTelemetry's protocol: OTLP over HTTP, as protobuf.
+//! Speaks to a receiver of OpenTelemetry's protocol, in protobuf: OTLP over HTTP, or over gRPC ([`grpc`]).
+
+mod grpc;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use ureq::{Agent, Body, Error};
 
 use super::attributes::text;
 use super::gen_ai_0_1_0 as names;
+pub use grpc::Channel;
 use tollgate_base::{Secret, clock, random};
 use tollgate_config::Receiver as Settings;
 
@@ -22,17 +25,33 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 const LONGEST_ANSWER: u64 = 64 << 10;
 
 const PROTOBUF: &str = "application/x-protobuf";
+const AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
+const LATE: &str = "no answer in time";
+
+/// What a receiver is called with.
+pub enum Client {
+    /// Over HTTP.
+    Http(Agent),
+    /// Over gRPC.
+    Grpc(Channel),
+}
+
+/// What a receiver is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+}
 
 /// A receiver, and what it is told of this process.
 pub(super) struct Receiver {
-    agent: Agent,
+    client: Client,
     endpoint: Secret,
     /// The endpoint for people.
     shown: String,
     headers: Vec<(String, Secret)>,
     resource: Resource,
-    /// What it is sent, for people.
-    signal: &'static str,
+    signal: Signal,
     /// When the log said last that something is lost.
     told: Option<Instant>,
     /// Whether the log has it that something is.
@@ -48,8 +67,8 @@ pub(super) enum Trouble {
 }
 
 impl Receiver {
-    /// Returns the receiver that is called with this client; `signal` is what it is sent, for people.
-    pub fn new(settings: &Settings, agent: Agent, signal: &'static str) -> Receiver {
+    /// Returns the receiver that is sent `signal` with this client.
+    pub fn new(settings: &Settings, client: Client, signal: Signal) -> Receiver {
         let mut instance = String::new();
         random::push_hex96(&mut instance);
         let own = [
@@ -63,7 +82,7 @@ impl Receiver {
         let more = more.map(|(key, value)| (&**key, &**value));
         let attributes = own.chain(more).map(|(key, value)| text(key, value));
         Receiver {
-            agent,
+            client,
             endpoint: settings.endpoint.clone(),
             shown: settings.shown.clone(),
             headers: settings.headers.clone(),
@@ -83,46 +102,11 @@ impl Receiver {
     }
 
     /// Sends a message; returns the answer's, if it has one that can be read.
-    pub fn post(&self, body: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
-        let mut request = self
-            .agent
-            .post(self.endpoint.expose())
-            .header("content-type", PROTOBUF)
-            .header("accept-encoding", "identity")
-            .header(
-                "user-agent",
-                concat!("tollgate/", env!("CARGO_PKG_VERSION")),
-            );
-        for (name, value) in &self.headers {
-            request = request.header(name, value.expose());
-        }
-        let answer = request.send(body).map_err(|error| {
-            let why = match error {
-                Error::Timeout(_) => "no answer in time".to_owned(),
-                // Some errors show the address.
-                Error::BadUri(_) => "its address is not understood".to_owned(),
-                Error::HostNotFound => {
-                    "its name stands for no address that may be called".to_owned()
-                }
-                other => other.to_string(),
-            };
-            Trouble::Passing(why, None)
-        })?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(message(answer));
-        }
-        let why = format!("it answers {}", status.as_u16());
-        match status {
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => {
-                let after = answer.headers().get(header::RETRY_AFTER);
-                let after = after.and_then(|after| after.to_str().ok()?.trim().parse().ok());
-                Err(Trouble::Passing(why, after.map(Duration::from_secs)))
-            }
-            _ => Err(Trouble::Final(why)),
+    pub fn post(&mut self, body: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        let endpoint = self.endpoint.expose();
+        match &mut self.client {
+            Client::Http(agent) => over_http(agent, endpoint, &self.headers, body),
+            Client::Grpc(channel) => channel.call(self.signal.method(), &self.headers, body),
         }
     }
 
@@ -130,7 +114,7 @@ impl Receiver {
     pub fn reached(&mut self) {
         if self.is_failing {
             self.is_failing = false;
-            log::info!("{} reach {} again", self.signal, self.shown);
+            log::info!("{} reach {} again", self.signal.name(), self.shown);
         }
     }
 
@@ -139,7 +123,26 @@ impl Receiver {
         let now = clock::now();
         if self.told.is_none_or(|told| now >= told + TOLD_EVERY) {
             (self.told, self.is_failing) = (Some(now), true);
-            log::warn!("{} do not reach {}: {why}", self.signal, self.shown);
+            let signal = self.signal.name();
+            log::warn!("{signal} do not reach {}: {why}", self.shown);
+        }
+    }
+}
+
+impl Signal {
+    /// What it is called in the log.
+    fn name(self) -> &'static str {
+        match self {
+            Signal::Traces => "traces",
+            Signal::Metrics => "metrics",
+        }
+    }
+
+    /// The method that takes it.
+    fn method(self) -> &'static str {
+        match self {
+            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         }
     }
 }
@@ -157,6 +160,52 @@ pub(super) fn scope() -> InstrumentationScope {
         name: "tollgate".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..InstrumentationScope::default()
+    }
+}
+
+/// Sends a message to a receiver that speaks HTTP.
+fn over_http(
+    agent: &Agent,
+    endpoint: &str,
+    headers: &[(String, Secret)],
+    body: &[u8],
+) -> Result<Option<Vec<u8>>, Trouble> {
+    let mut request = agent
+        .post(endpoint)
+        .header("content-type", PROTOBUF)
+        .header("accept-encoding", "identity")
+        .header("user-agent", AGENT);
+    for (name, value) in headers {
+        request = request.header(name, value.expose());
+    }
+    let answer = request.send(body).map_err(|error| {
+        let why = match error {
+            Error::Timeout(_) => LATE.to_owned(),
+            // Some errors show the address.
+            Error::BadUri(_) => "its address is not understood".to_owned(),
+            Error::HostNotFound => "its name stands for no address that may be called".to_owned(),
+            other => other.to_string(),
+        };
+        Trouble::Passing(why, None)
+    })?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(message(answer));
+    }
+    let after = answer.headers().get(header::RETRY_AFTER);
+    let after = after.and_then(|after| after.to_str().ok()?.trim().parse().ok());
+    Err(refused(status, after.map(Duration::from_secs)))
+}
+
+/// What a status means that is no success.
+fn refused(status: StatusCode, after: Option<Duration>) -> Trouble {
+    let why = format!("it answers {}", status.as_u16());
+    match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Trouble::Passing(why, after),
+        _ => Trouble::Final(why),
     }
 }
 

@@ -18,12 +18,11 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use parking_lot::{Condvar, Mutex};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prost::Message;
-use ureq::Agent;
 
 use super::attributes::text;
 use super::exemplars::{Exemplar, Known};
 use super::gen_ai_0_1_0 as names;
-use super::otlp::{Receiver, scope};
+use super::otlp::{Client, Receiver, Signal, scope};
 use super::{Gathered, Metrics};
 use tollgate_base::clock;
 use tollgate_config::PushedMetrics;
@@ -50,11 +49,11 @@ impl Push {
     /// If it cannot be started.
     pub fn start(
         settings: &PushedMetrics,
-        agent: Agent,
+        client: Client,
         metrics: Arc<Metrics>,
     ) -> io::Result<Push> {
         let state = Arc::new(State::default());
-        let receiver = Receiver::new(&settings.receiver, agent, "metrics");
+        let receiver = Receiver::new(&settings.receiver, client, Signal::Metrics);
         let (every, own) = (settings.every, state.clone());
         std::thread::Builder::new()
             .name("metrics".to_owned())

@@ -12,13 +12,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use prometheus::{IntCounter, IntCounterVec};
-use ureq::Agent;
-
-use super::otlp::Receiver;
+use super::otlp::{Client, Receiver, Signal};
 pub use context::{TRACEPARENT, TRACESTATE, Trace, span_id};
 use export::{Queue, Sender};
+use http::HeaderMap;
+use prometheus::{IntCounter, IntCounterVec};
 pub use span::{Attempt, Request};
 use tollgate_config::{Keep, Traces as Settings};
 
@@ -51,9 +49,9 @@ impl Traces {
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(settings: &Settings, agent: Agent, counters: &Counters) -> io::Result<Traces> {
+    pub fn start(settings: &Settings, client: Client, counters: &Counters) -> io::Result<Traces> {
         let queue = Arc::new(Queue::new(counters));
-        let receiver = Receiver::new(&settings.receiver, agent, "traces");
+        let receiver = Receiver::new(&settings.receiver, client, Signal::Traces);
         let sender = Sender::new(receiver, queue.clone(), counters);
         std::thread::Builder::new()
             .name("traces".to_owned())

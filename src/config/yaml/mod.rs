@@ -46,7 +46,7 @@ pub use parse::from_yaml;
 pub use shape::schema;
 pub(crate) use sources::Sources;
 pub use timeouts::effective;
-pub use types::Credits;
+pub use types::{Credits, OtlpProtocol};
 pub use valid::{
     AccessKey, AccessLog, Account, AlertChannel, AlertEmail, AlertWay, Alerts, ApiKey, BankChoice,
     Config, Cors, Identity, Keep, Ledger, Oidc, Origin, PriceFeed, PriceFeeds, Proxy,

@@ -38,6 +38,7 @@ pub use oidc::{Oidc, OidcRole};
 pub use prices::{PricePeriod, PriceTier, PriceVariant, Prices, UnitPrices};
 pub use providers::{Capabilities, Model, Provider, ProviderKey};
 pub use secrets::Secrets;
+pub use telemetry::OtlpProtocol;
 pub(crate) use telemetry::Telemetry;
 
 /// Tollgate's configuration file.

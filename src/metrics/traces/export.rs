@@ -1,4 +1,4 @@
-//! Sends spans: OTLP over HTTP, as protobuf, in batches, by a thread of its own.
+//! Sends spans by OTLP, in batches, by a thread of its own.
 //!
 //! Invariant: memory is bounded whatever the receiver does. At most [`MOST_QUEUED`] spans wait beside the batch that is
 //! being sent; a request that finds no room for its spans drops them. Whatever does not reach the receiver is counted, and

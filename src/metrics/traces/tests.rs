@@ -68,6 +68,7 @@ fn answer(status: &str, kind: &str, body: &[u8]) -> Vec<u8> {
 fn settings(address: SocketAddr) -> Settings {
     Settings {
         receiver: tollgate_config::Receiver {
+            protocol: tollgate_config::OtlpProtocol::Http,
             endpoint: Secret::new(format!("http://{address}/v1/traces")),
             shown: format!("http://{address}"),
             headers: Vec::new(),
@@ -91,7 +92,12 @@ fn start(address: SocketAddr, patience: Duration) -> (Traces, Metrics) {
         .max_redirects(0)
         .timeout_global(Some(patience))
         .build();
-    let traces = Traces::start(&settings(address), agent.into(), &metrics.trace_spans()).unwrap();
+    let traces = Traces::start(
+        &settings(address),
+        Client::Http(agent.into()),
+        &metrics.trace_spans(),
+    )
+    .unwrap();
     (traces, metrics)
 }
 
@@ -116,13 +122,13 @@ fn write(traces: &Traces) {
         status: 404,
         error: Some("ERR_TOLLGATE_3820"),
         client_gone: false,
+        idempotency: None,
         overhead: Duration::ZERO,
         to_commit: None,
         attempts: Vec::new(),
     });
 }
 
-        idempotency: None,
 /// Waits until a counter is this.
 fn counted(metrics: &Metrics, series: &str, expected: u64) {
     let line = format!("tollgate_trace_spans_{series} {expected}");

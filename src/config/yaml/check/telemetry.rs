@@ -7,8 +7,9 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use super::Checker;
+use crate::catalog::BaseUrl;
 use crate::yaml::place::Place;
-use crate::yaml::types;
+use crate::yaml::types::{self, OtlpProtocol};
 use crate::yaml::units::Span;
 use crate::yaml::valid::{Keep, PushedMetrics, Receiver, Traces};
 use tollgate_base::Secret;
@@ -23,14 +24,37 @@ const LONGEST: usize = 256;
 /// What keys begin with that the gateway itself writes.
 const OURS: [&str; 6] = ["error.", "gen_ai.", "http.", "server.", "tollgate.", "url."];
 
+/// Headers that the gateway itself writes, or that are a connection's; besides those of gRPC.
+const OWN_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// How often metrics may be sent.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// Where receivers listen for gRPC, by custom.
+const GRPC_PORT: u16 = 4317;
+
+/// What names a receiver.
+struct Endpoint {
+    written: Secret,
+    /// Whether the signal's path comes after its own.
+    appends: bool,
+}
+
 /// What is written of a receiver.
 struct Written<'a> {
     endpoint: Option<&'a Secret>,
+    protocol: Option<OtlpProtocol>,
     headers: &'a BTreeMap<String, Secret>,
     service_name: Option<&'a String>,
     resource: &'a BTreeMap<String, String>,
@@ -43,6 +67,7 @@ impl Checker<'_> {
         let place = Place::top("telemetry").key("traces");
         let of_receiver = Written {
             endpoint: traces.endpoint.as_ref(),
+            protocol: traces.protocol,
             headers: &traces.headers,
             service_name: traces.service_name.as_ref(),
             resource: &traces.resource,
@@ -73,6 +98,7 @@ impl Checker<'_> {
         let place = Place::top("telemetry").key("metrics");
         let of_receiver = Written {
             endpoint: metrics.endpoint.as_ref(),
+            protocol: metrics.protocol,
             headers: &metrics.headers,
             service_name: metrics.service_name.as_ref(),
             resource: &metrics.resource,
@@ -94,7 +120,15 @@ impl Checker<'_> {
     }
 
     fn receiver(&mut self, place: &Place, signal: &str, written: &Written<'_>) -> Option<Receiver> {
+        let protocol = self.protocol(place, signal, written.protocol);
         let endpoint = self.endpoint(place, signal, written.endpoint);
+        let endpoint = endpoint.and_then(|(endpoint, url)| {
+            let at = place.key("endpoint");
+            match protocol {
+                OtlpProtocol::Http => Some(over_http(signal, &endpoint, &url)),
+                OtlpProtocol::Grpc => self.over_grpc(&at, &endpoint.written, &url),
+            }
+        });
         let headers = self.receiver_headers(&place.key("headers"), written.headers);
         let service_name = written.service_name.cloned();
         if service_name.as_deref().is_some_and(str::is_empty) {
@@ -105,6 +139,7 @@ impl Checker<'_> {
         let resource = self.resource(&place.key("resource"), written.resource);
         let (endpoint, shown) = endpoint?;
         Some(Receiver {
+            protocol,
             endpoint,
             shown,
             headers,
@@ -113,19 +148,39 @@ impl Checker<'_> {
         })
     }
 
-    /// The receiver's whole address, and the part of it that may be shown.
+    /// How the receiver is spoken to.
+    fn protocol(
+        &mut self,
+        place: &Place,
+        signal: &str,
+        written: Option<OtlpProtocol>,
+    ) -> OtlpProtocol {
+        let of_signal = of_signal(signal, "PROTOCOL");
+        let mut named = [&*of_signal, "OTEL_EXPORTER_OTLP_PROTOCOL"].into_iter();
+        let named = named.find_map(|name| Some((name, self.variable(name)?)));
+        match (written, named.as_ref().map(|(_, value)| &**value)) {
+            (Some(written), _) => return written,
+            (None, None | Some("http/protobuf")) => {}
+            (None, Some("grpc")) => return OtlpProtocol::Grpc,
+            (None, Some(_)) => {
+                let name = named.as_ref().map_or("", |(name, _)| *name);
+                let message = format!("{name} names a protocol that the gateway does not speak");
+                let hint = "http/protobuf is spoken; write `protocol: grpc` for the other one";
+                self.warn(&place.key("protocol"), &message, Some(hint.to_owned()));
+            }
+        }
+        OtlpProtocol::Http
+    }
+
+    /// What names the receiver, and its parts.
     fn endpoint(
         &mut self,
         place: &Place,
         signal: &str,
         written: Option<&Secret>,
-    ) -> Option<(Secret, String)> {
-        let at = place.key("endpoint");
+    ) -> Option<(Endpoint, BaseUrl)> {
         let own = |name: &str| self.variable(name).map(Secret::new);
-        let of_signal = format!(
-            "OTEL_EXPORTER_OTLP_{}_ENDPOINT",
-            signal.to_ascii_uppercase()
-        );
+        let of_signal = of_signal(signal, "ENDPOINT");
         let (written, appends) = match written.cloned().or_else(|| own(&of_signal)) {
             Some(written) => (written, false),
             None => match own("OTEL_EXPORTER_OTLP_ENDPOINT") {
@@ -138,24 +193,42 @@ impl Checker<'_> {
                 }
             },
         };
-        let url = self.called(&at, &written)?;
+        let url = self.called(&place.key("endpoint"), &written)?;
+        Some((Endpoint { written, appends }, url))
+    }
+
+    /// The address of a receiver that speaks gRPC, all of which may be shown.
+    fn over_grpc(
+        &mut self,
+        at: &Place,
+        written: &Secret,
+        url: &BaseUrl,
+    ) -> Option<(Secret, String)> {
         let text = written.expose();
-        let (before, query) = text.split_once('?').unwrap_or((text, ""));
-        let path = before.split_once("://").map_or("", |(_, rest)| rest);
-        let path = path.find('/').map_or("", |slash| &path[slash..]);
-        let path = match path.trim_end_matches('/') {
-            "" => format!("/v1/{signal}"),
-            base if appends => format!("{base}/v1/{signal}"),
-            _ => path.to_owned(),
+        let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if !path.trim_matches('/').is_empty() {
+            let hint = "write scheme, host and port only, or `protocol: http/protobuf`";
+            let message = "a receiver that speaks gRPC has no path";
+            self.fault(at, message, Some(hint.to_owned()));
+            return None;
+        }
+        let has_port = authority
+            .rsplit(']')
+            .next()
+            .is_some_and(|end| end.contains(':'));
+        let port = match (has_port, url.tls) {
+            (false, false) => GRPC_PORT,
+            _ => url.port,
         };
         let scheme = if url.tls { "https" } else { "http" };
-        let shown = format!("{scheme}://{}", url.authority);
-        let query = if query.is_empty() {
-            String::new()
-        } else {
-            format!("?{query}")
+        let host = match url.host.contains(':') {
+            true => format!("[{}]", url.host),
+            false => url.host.clone(),
         };
-        Some((Secret::new(format!("{shown}{path}{query}")), shown))
+        let shown = format!("{scheme}://{host}:{port}");
+        Some((Secret::new(shown.clone()), shown))
     }
 
     fn receiver_headers(
@@ -182,7 +255,7 @@ impl Checker<'_> {
             let lower = name.to_ascii_lowercase();
             if HeaderName::from_bytes(lower.as_bytes()).is_err() {
                 self.fault(&at, "this is not a header's name", None);
-            } else if ["content-length", "content-type", "host"].contains(&&*lower) {
+            } else if OWN_HEADERS.contains(&&*lower) || lower.starts_with("grpc-") {
                 let message = "the gateway writes this header itself";
                 self.fault(&at, message, Some("remove it".to_owned()));
             } else if HeaderValue::from_str(value.expose()).is_err() {
@@ -246,6 +319,32 @@ impl Checker<'_> {
     }
 }
 
+/// OpenTelemetry's variable about one signal.
+fn of_signal(signal: &str, what: &str) -> String {
+    format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.to_ascii_uppercase())
+}
+
+/// The whole address of a receiver that speaks HTTP, and the part of it that may be shown.
+fn over_http(signal: &str, endpoint: &Endpoint, url: &BaseUrl) -> (Secret, String) {
+    let text = endpoint.written.expose();
+    let (before, query) = text.split_once('?').unwrap_or((text, ""));
+    let path = before.split_once("://").map_or("", |(_, rest)| rest);
+    let path = path.find('/').map_or("", |slash| &path[slash..]);
+    let path = match path.trim_end_matches('/') {
+        "" => format!("/v1/{signal}"),
+        base if endpoint.appends => format!("{base}/v1/{signal}"),
+        _ => path.to_owned(),
+    };
+    let scheme = if url.tls { "https" } else { "http" };
+    let shown = format!("{scheme}://{}", url.authority);
+    let query = if query.is_empty() {
+        String::new()
+    } else {
+        format!("?{query}")
+    };
+    (Secret::new(format!("{shown}{path}{query}")), shown)
+}
+
 /// The members of a list as OpenTelemetry's variables have it: `key=value,key=value`, with percent signs for what may not
 /// stand there.
 fn members(list: &str) -> impl Iterator<Item = (String, String)> + '_ {
@@ -257,166 +356,4 @@ fn members(list: &str) -> impl Iterator<Item = (String, String)> + '_ {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::yaml::{Config, parse};
-
-    fn traces(section: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, String> {
-        let yaml = format!("telemetry: {{ traces: {section} }}");
-        parse(&yaml, env).map_err(|faults| faults.to_string())
-    }
-
-    #[test]
-    fn a_receiver_is_where_its_address_says() {
-        let secret = "{ endpoint: 'https://otlp.example.com/in?key=hidden' }";
-        for (section, sent_to, shown) in [
-            (
-                "{ endpoint: 'http://127.0.0.1:4318' }",
-                "http://127.0.0.1:4318/v1/traces",
-                "http://127.0.0.1:4318",
-            ),
-            (
-                "{ endpoint: 'http://localhost:4318/' }",
-                "http://localhost:4318/v1/traces",
-                "http://localhost:4318",
-            ),
-            (
-                "{ endpoint: 'http://10.0.0.1/v1' }",
-                "http://10.0.0.1/v1",
-                "http://10.0.0.1",
-            ),
-            (
-                secret,
-                "https://otlp.example.com/in?key=hidden",
-                "https://otlp.example.com",
-            ),
-        ] {
-            let traces = traces(section, &|_| None).unwrap().traces.unwrap();
-            assert_eq!(traces.receiver.endpoint.expose(), sent_to);
-            assert_eq!(traces.receiver.shown, shown);
-            assert!(!format!("{traces:?}").contains("hidden"), "{traces:?}");
-        }
-    }
-
-    #[test]
-    fn the_environment_says_what_the_section_does_not() {
-        let env = |name: &str| {
-            let value = match name {
-                "OTEL_EXPORTER_OTLP_ENDPOINT" => "http://localhost:4318/base",
-                "OTEL_EXPORTER_OTLP_HEADERS" => "authorization=Bearer%20secret, X-Team = a",
-                "OTEL_SERVICE_NAME" => "edge",
-                "OTEL_RESOURCE_ATTRIBUTES" => "service.name=x,deployment.environment.name=test,a=1",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        };
-        let filled = traces("{ resource: { a: '2' } }", &env).unwrap();
-        let filled = filled.traces.unwrap().receiver;
-        assert_eq!(
-            filled.endpoint.expose(),
-            "http://localhost:4318/base/v1/traces"
-        );
-        let headers: Vec<_> = filled
-            .headers
-            .iter()
-            .map(|(name, value)| (&**name, value.expose()))
-            .collect();
-        assert_eq!(
-            headers,
-            [("authorization", "Bearer secret"), ("x-team", "a")]
-        );
-        assert_eq!(filled.service_name, "edge");
-        let pairs = [("a", "2"), ("deployment.environment.name", "test")];
-        let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        assert_eq!(filled.resource, pairs);
-        // Without the section nothing is traced, whatever the environment says.
-        assert_eq!(parse("failover: true", &env).unwrap().traces, None);
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused_with_its_place() {
-        let at = "endpoint: 'http://127.0.0.1:4318'";
-        for (section, told) in [
-            ("{}".to_owned(), "does not say where traces are sent"),
-            ("{ endpoint: 'localhost:4318' }".to_owned(), "not a URL"),
-            (
-                "{ endpoint: 'http://8.8.8.8:4318' }".to_owned(),
-                "neither loopback nor private",
-            ),
-            (
-                "{ endpoint: 'http://169.254.169.254' }".to_owned(),
-                "must not be called",
-            ),
-            (
-                "{ endpoint: 'http://user:secret@127.0.0.1' }".to_owned(),
-                "no user, password or fragment",
-            ),
-            (format!("{{ {at}, sample: 1.5 }}"), "too large"),
-            (format!("{{ {at}, sample: -1 }}"), "too small"),
-            (format!("{{ {at}, sample: often }}"), "traces.sample"),
-            (
-                format!("{{ {at}, keep: {{ slow: 0s }} }}"),
-                "keep.slow: must be more than 0",
-            ),
-            (
-                format!("{{ {at}, keep: {{ error: true }} }}"),
-                "did you mean `errors`",
-            ),
-            (
-                format!("{{ {at}, headers: {{ 'a b': x }} }}"),
-                "not a header's name",
-            ),
-            (
-                format!("{{ {at}, headers: {{ x-key: '' }} }}"),
-                "the credential is empty",
-            ),
-            (format!("{{ {at}, headers: {{ host: x }} }}"), "itself"),
-            (format!("{{ {at}, service_name: '' }}"), "name is empty"),
-            (
-                format!("{{ {at}, resource: {{ service.name: x }} }}"),
-                "write `service_name` instead",
-            ),
-            (
-                format!("{{ {at}, baggage: [tollgate.cost_usd] }}"),
-                "baggage[0]: an attribute of this name is the gateway's own",
-            ),
-            (
-                format!("{{ {at}, baggage: ['a b'] }}"),
-                "baggage[0]: this is not the name of a member",
-            ),
-        ] {
-            let faults = traces(&section, &|_| None).map(drop).expect_err(&section);
-            assert!(faults.contains(told), "{section}: {faults}");
-            assert!(!faults.contains("secret"), "{section}: {faults}");
-        }
-        let left_out = format!("{{ {at}, headers: {{ x-key: '${{NONE:-}}' }} }}");
-        let traces = traces(&left_out, &|_| None).unwrap().traces.unwrap();
-        assert_eq!(traces.receiver.headers, []);
-    }
-
-    #[test]
-    fn metrics_have_a_receiver_of_their_own() {
-        let env = |name: &str| match name {
-            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://localhost:4318/base".to_owned()),
-            _ => None,
-        };
-        let metrics = |section: &str| {
-            let yaml = format!("telemetry: {{ metrics: {section} }}");
-            let config = parse(&yaml, &env).map_err(|faults| faults.to_string());
-            config.map(|config| config.pushed_metrics.unwrap())
-        };
-        let usual = metrics("{}").unwrap();
-        let sent_to = usual.receiver.endpoint.expose();
-        assert_eq!(sent_to, "http://localhost:4318/base/v1/metrics");
-        assert_eq!(usual.every.as_secs(), 60);
-        let own = metrics("{ endpoint: 'http://127.0.0.1:9', every: 10s }").unwrap();
-        let sent_to = own.receiver.endpoint.expose();
-        assert_eq!(sent_to, "http://127.0.0.1:9/v1/metrics");
-        assert_eq!(own.every.as_secs(), 10);
-        for every in ["0s", "2h"] {
-            let faults = metrics(&format!("{{ every: {every} }}")).unwrap_err();
-            assert!(faults.contains("is not between 1s and 1h"), "{faults}");
-        }
-        let faults = metrics("{ headers: { x-key: '' } }").unwrap_err();
-        assert!(faults.contains("the credential is empty"), "{faults}");
-    }
-}
+mod tests;

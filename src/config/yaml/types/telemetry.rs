@@ -12,10 +12,21 @@ use tollgate_base::Secret;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// Traces, by OpenTelemetry's protocol (OTLP over HTTP); absent is none.
+    /// Traces, by OpenTelemetry's protocol (OTLP); absent is none.
     pub traces: Option<Traces>,
     /// Metrics, by the same protocol, beside those that Prometheus can scrape; absent is none.
     pub metrics: Option<Metrics>,
+}
+
+/// How a receiver is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OtlpProtocol {
+    /// OTLP over HTTP, as protobuf.
+    #[serde(rename = "http/protobuf")]
+    Http,
+    /// OTLP over gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
 }
 
 /// Where traces are sent, and of which requests.
@@ -23,8 +34,12 @@ pub struct Telemetry {
 #[serde(deny_unknown_fields, default)]
 pub struct Traces {
     /// The receiver, as in `http://127.0.0.1:4318`: https, or http at loopback and private addresses. Without a path,
-    /// `/v1/traces` is meant. Default: what `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` says.
+    /// `/v1/traces` is meant; for gRPC it has none, and with http and without a port 4317 is meant. Default: what
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` says.
     pub endpoint: Option<Secret>,
+    /// How it is spoken to: `http/protobuf` or `grpc`. Default: what `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL` or
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL` says, else `http/protobuf`.
+    pub protocol: Option<OtlpProtocol>,
     /// Headers that the receiver is sent, credentials among them: `${ENVIRONMENT_VARIABLE}`, `file:/path` (relative to
     /// this file), or the text itself. Default: those of `OTEL_EXPORTER_OTLP_HEADERS`.
     pub headers: BTreeMap<String, Secret>,
@@ -49,6 +64,9 @@ pub struct Metrics {
     /// The receiver, as for traces. Without a path, `/v1/metrics` is meant. Default: what
     /// `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` says.
     pub endpoint: Option<Secret>,
+    /// How it is spoken to, as for traces. Default: what `OTEL_EXPORTER_OTLP_METRICS_PROTOCOL` or
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL` says, else `http/protobuf`.
+    pub protocol: Option<OtlpProtocol>,
     /// Headers that the receiver is sent, as for traces. Default: those of `OTEL_EXPORTER_OTLP_HEADERS`.
     pub headers: BTreeMap<String, Secret>,
     /// How often, `1s` to `1h`. Default `60s`.

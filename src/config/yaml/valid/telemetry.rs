@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use crate::yaml::types::OtlpProtocol;
 use tollgate_base::Secret;
 
 /// A receiver of OpenTelemetry's protocol, and what it is told of this process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receiver {
-    /// Its whole address, well-formed: https, or http.
+    /// How it is spoken to.
+    pub protocol: OtlpProtocol,
+    /// Its whole address, well-formed: https, or http. Over gRPC it is scheme, host and port.
     pub endpoint: Secret,
     /// The same for people: scheme, host and port.
     pub shown: String,
