@@ -6,6 +6,7 @@ What is not here is skipped by name: Helm's SDK, Kubernetes' schemas, kubectl. N
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -112,6 +113,16 @@ def assert_hard(pod):
     assert mounts["journal"]["mountPath"] == "/var/lib/tollgate"
 
 
+def assert_selected(documents):
+    """Whoever selects pods selects those that there are."""
+    labels = one(documents, "StatefulSet")["spec"]["template"]["metadata"]["labels"].items()
+    selecting = [one(documents, kind)["spec"] for kind in ("PodDisruptionBudget", "NetworkPolicy", "StatefulSet")]
+    selectors = [spec.get("selector", spec.get("podSelector"))["matchLabels"] for spec in selecting]
+    selectors += [doc["spec"]["selector"] for doc in documents if doc["kind"] == "Service"]
+    for selector in selectors:
+        assert selector and selector.items() <= labels, f"{selector} selects the pods"
+
+
 def seconds(span):
     assert span.endswith("s")
     return int(span[:-1])
@@ -140,12 +151,7 @@ def test_the_chart_makes_pods_that_end_well(values, tmp_path):
     assert_hard(pod)
     assert_time_enough(pod, configuration)
     assert pods["spec"]["volumeClaimTemplates"][0]["metadata"]["name"] == "journal"
-    labels = pods["spec"]["template"]["metadata"]["labels"].items()
-    selecting = [one(documents, kind)["spec"] for kind in ("PodDisruptionBudget", "NetworkPolicy")]
-    selectors = [spec.get("selector", spec.get("podSelector"))["matchLabels"] for spec in selecting]
-    selectors += [doc["spec"]["selector"] for doc in documents if doc["kind"] == "Service"]
-    for selector in selectors:
-        assert selector.items() <= labels, "it selects the pods"
+    assert_selected(documents)
     assert_valid(configuration, tmp_path)
 
 
@@ -189,6 +195,7 @@ def test_probes_and_metrics_go_by_tls_where_the_admin_listener_does():
 def test_the_kustomize_base_is_what_the_chart_makes(tmp_path):
     base = kustomized()
     assert_known_to_kubernetes(base)
+    assert_selected(base)
     pods = one(base, "StatefulSet")
     pod = pods["spec"]["template"]["spec"]
     configuration = one(base, "ConfigMap")["data"]["tollgate.yaml"]
@@ -223,3 +230,25 @@ def test_compose_files_mount_what_there_is(file, tmp_path):
         command = services["redis"]["command"]
         assert command[command.index("--appendonly") + 1] == "yes"
         assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+def test_the_fleet_has_all_that_its_parts_call():
+    fleet = ROOT / "deploy/fleet"
+    services = yaml.safe_load((fleet / "compose.yaml").read_text())["services"]
+    assert sum(service["image"] == "tollgate" for service in services.values()) == 2
+    called = [
+        *re.findall(r"//([a-z-]+):(\d+)", (fleet / "tollgate.yaml").read_text()),
+        *re.findall(r"//([a-z-]+):(\d+)", (fleet / "collector.yaml").read_text()),
+        *re.findall(r'"([a-z-]+):(\d+)"', (fleet / "prometheus.yml").read_text()),
+        *re.findall(r"//([a-z-]+):(\d+)", (ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text()),
+    ]
+    names = {name for name, _ in called}
+    assert names <= set(services), f"{names - set(services)} are no services"
+    assert {"redis", "collector", "jaeger", "prometheus", "gateway-a", "gateway-b"} <= names
+    collector = yaml.safe_load((fleet / "collector.yaml").read_text())
+    for name, pipeline in collector["service"]["pipelines"].items():
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) <= set(collector[kind]), f"{name} has {kind} that there are"
+    ports = {protocol["endpoint"].rsplit(":")[-1] for protocol in collector["receivers"]["otlp"]["protocols"].values()}
+    assert {port for name, port in called if name == "collector"} <= ports
+    assert "--web.enable-otlp-receiver" in services["prometheus"]["command"], "it takes what the collector exports"
