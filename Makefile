@@ -13,7 +13,7 @@ ADMIN_KEY = $(shell grep -om1 'tga-[a-z0-9_-]*-g1-[0-9A-Za-z]*' conf/demo.yaml)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-tools test-build test-rust test-sdk test-clients test-browser screenshots test-upgrade soak soak-upgrades lint format clippy doc map figures catalog deny \
-  coverage fuzz profiled release bench tools clean
+  coverage fuzz image-size profiled release bench tools clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -157,6 +157,10 @@ fuzz: ## Fuzz one target for some seconds: make fuzz TARGET=request TIME=60
 	@RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz/build $(TARGET) \
 	  target/fuzz/$(TARGET) tests/fuzz/corpus/$(TARGET) -- -max_len=65536 -timeout=20 -malloc_limit_mb=256 -max_total_time=$(TIME) \
 	  $(addprefix -dict=,$(wildcard tests/fuzz/$(TARGET).dict))
+
+image-size: ## Say how large the container image is, without docker
+	@cargo build --locked --release --bin tollgate
+	@.ci/image --size $(or $(CARGO_TARGET_DIR),target)/release/tollgate
 
 profiled: tools ## Build the program laid out by a profile of itself, and say where it is
 	@.ci/profiled

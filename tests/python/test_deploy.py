@@ -1,13 +1,17 @@
 """The dashboard and the alerts in deploy/ name metrics that there are, and the alerts fire."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 
 import pytest
+
+import gateways
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy/prometheus/rules.yml"
@@ -140,3 +144,35 @@ def test_the_dashboard_can_be_provisioned():
         cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
         assert at["x"] + at["w"] <= 24 and not cells & taken, f"{panel['title']} overlaps"
         taken |= cells
+
+
+def test_the_image_holds_all_that_the_program_needs(tmp_path):
+    """What `.ci/image` lays out runs by itself, as nobody: a chroot is as far as one comes without docker."""
+    binary = os.environ.get("TOLLGATE_BIN")
+    if binary is None or os.geteuid() != 0 or shutil.which("chroot") is None or shutil.which("ldd") is None:
+        pytest.skip("needs TOLLGATE_BIN, root, chroot and ldd")
+    root = tmp_path / "root"
+    subprocess.run([ROOT / ".ci/image", root, binary], check=True, timeout=60)
+    os.chown(root / "var/lib/tollgate", 10001, 10001)
+    proxy, admin, demo = (gateways.free_port() for _ in range(3))
+    configuration = {
+        "proxy": {"listen": [f"127.0.0.1:{proxy}"]},
+        "admin": {"listen": f"127.0.0.1:{admin}"},
+        "demo": {"listen": f"127.0.0.1:{demo}"},
+        "ledger": {"sqlite": {"path": "/var/lib/tollgate/tollgate.db"}, "journal": "/var/lib/tollgate/journal"},
+    }
+    (root / "etc/tollgate/tollgate.yaml").write_text(json.dumps(configuration))
+    inside = [shutil.which("chroot"), "--userspec=10001:10001", root, "/usr/local/bin/tollgate"]
+    environment = {"TOLLGATE_CONFIG": "/etc/tollgate/tollgate.yaml"}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([*inside, "run"], stdout=log, stderr=log, env=environment)
+    try:
+        end = time.monotonic() + 20
+        while subprocess.run([*inside, "health"], env=environment, capture_output=True, timeout=20).returncode != 0:
+            assert process.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+    finally:
+        process.terminate()
+        process.wait(20)
+    said = (tmp_path / "log").read_text()
+    assert "no certificate authorities" not in said and "panicked" not in said, said
