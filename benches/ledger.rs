@@ -346,17 +346,17 @@ impl<'a> Customers<'a> {
             }
         });
         let now = clock::wall_ms();
+        let bytes = |count: u32| (0..count).map(|n| n.to_le_bytes()[0]).collect::<Bytes>();
         Customers {
             bank,
             accounts,
-            // 100 events of about 70 bytes: to a bank they are bytes.
+            // 100 events of about 70 bytes, and 10 to find each: to a bank they are bytes.
             events: Events {
                 count: 100,
                 from_ms: now - 500,
                 to_ms: now,
-                bytes: (0..7_000_u32)
-                    .map(|n| n.to_le_bytes()[0])
-                    .collect::<Bytes>(),
+                bytes: bytes(7_000),
+                ids: bytes(1_000),
             },
         }
     }

@@ -17,6 +17,7 @@ pub fn events(bytes: &[u8]) {
             from_ms,
             to_ms: from_ms,
             bytes: Bytes::copy_from_slice(bytes),
+            ids: Bytes::new(),
         };
         let Ok(events) = decode(&stored) else {
             continue;

@@ -12,6 +12,7 @@ pub mod grants;
 pub mod history;
 pub mod lives;
 pub mod meters;
+pub mod reading;
 pub mod resources;
 pub mod stored;
 
@@ -84,6 +85,8 @@ macro_rules! every_bank_holds_to_it {
                 of_tags_are_ranked_and_forgotten;
             stored: rollups_add_up, totals_by_tag_are_bounded, a_repeat_stores_nothing_twice, events_come_back_newest_first,
                 events_are_forgotten_by_time, accounts_are_listed, an_unknown_account_is_empty;
+            reading: a_day_that_was_read_may_be_added_to, days_are_read_while_they_are_added_to,
+                requests_are_found_by_their_ids;
             concurrency: one_account, many_accounts, one_message_many_times, one_grant_many_times;
             history: same_as_the_reference;
             resources: begin_empty, come_back_as_they_were_written, one_of_two_writers_wins,

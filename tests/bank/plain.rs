@@ -10,6 +10,7 @@ use tollgate_ledger::bank::account::Account;
 use tollgate_ledger::bank::{
     Bank, Books, CreditStore, Day, EventReader, Events, Exchange, Meter, NewGrant, Reply, Rollup,
 };
+use tollgate_ledger::events::stored;
 use tollgate_ledger::events::totals::ByTag;
 use tollgate_store::StoreError;
 
@@ -139,6 +140,28 @@ impl Bank for Plain {
         let of = |row: &&Rollup| row.tag.split_once('=').is_some_and(|(own, _)| own == name);
         let rows = rows.filter(of).filter(|row| (from..=to).contains(&row.day));
         Ok(rows.cloned().collect())
+    }
+
+    async fn request_span(
+        &self,
+        account: &str,
+        request: &str,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        let all = self.0.lock();
+        let batches = all.get(account).into_iter().flat_map(|kept| &kept.events);
+        let (mut found, mut unknown) = (None, None);
+        for batch in batches {
+            let events = stored::decode(batch).unwrap_or_default();
+            if batch.ids.is_empty() {
+                unknown = Some((0, u64::MAX));
+            }
+            let own = events.iter().filter(|event| event.request.id == request);
+            found = own.fold(found, |found: Option<(u64, u64)>, event| {
+                let (from, to) = found.unwrap_or((event.at_ms, event.at_ms));
+                Some((from.min(event.at_ms), to.max(event.at_ms)))
+            });
+        }
+        Ok(found.or(unknown))
     }
 
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {

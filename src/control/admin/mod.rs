@@ -16,7 +16,6 @@ mod auth;
 pub mod chat;
 mod console;
 mod context;
-mod daily;
 mod docs;
 mod document;
 mod error;

@@ -10,7 +10,6 @@ use axum::http::{Request, Response};
 use parking_lot::Mutex;
 
 use super::chat::{Answered, Chat};
-use super::daily::Daily;
 use super::fleet::Replica;
 use super::health::{Healths, Trial, Tried};
 use super::plan::{Asked, Planned};
@@ -117,7 +116,6 @@ pub struct AdminState {
     /// The accounts that test a provider now.
     trials: Arc<Mutex<HashSet<Arc<str>>>>,
     alerts: Option<AlertStore>,
-    daily: Arc<Daily>,
     fetch: Option<Fetch>,
 }
 
@@ -154,7 +152,6 @@ impl AdminState {
             fleet: database.and_then(Database::fleet),
             trials: Arc::default(),
             alerts: database.map(AlertStore::on),
-            daily: Arc::default(),
             fetch: None,
         }
     }
@@ -197,11 +194,6 @@ impl AdminState {
         let caller = self.control.caller_by(digest)?;
         self.control.mark_api_key(&caller.id);
         Some(caller)
-    }
-
-    /// Daily totals that were read lately.
-    pub(crate) fn daily(&self) -> &Daily {
-        &self.daily
     }
 
     /// Where money is durable, if it is.

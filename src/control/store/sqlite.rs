@@ -277,8 +277,9 @@ mod tests {
             let old = Connection::open(&path).unwrap();
             old.execute_batch(FIRST).unwrap();
             old.execute_batch(
-                "INSERT INTO accounts (number, id, granted, free) VALUES (1, 'a', 70, 70);
-                 INSERT INTO grants VALUES (1, 1, 'g', 70, 70, 0, 5, NULL, '');",
+                "INSERT INTO accounts (number, id, granted, spent, free) VALUES (1, 'a', 70, 20, 50);
+                 INSERT INTO grants VALUES (1, 1, 'g', 70, 50, 0, 5, NULL, '');
+                 INSERT INTO rollups VALUES (1, 7, 'k', 'p', 'm', 1, 0, 0, 5, 0, 0, 5, 0, 20);",
             )
             .unwrap();
             for (pragma, value) in [("application_id", 0x5447_4C42), ("user_version", 1)] {
@@ -313,6 +314,7 @@ mod tests {
             include_str!("../../ledger/bank/sqlite/image.rs"),
             include_str!("../../ledger/bank/sqlite/rows.rs"),
             include_str!("../../ledger/bank/sqlite/record.rs"),
+            include_str!("../../ledger/bank/sqlite/days.rs"),
             include_str!("sqlite.rs"),
             include_str!("../../store/sqlite/worker.rs"),
         ];

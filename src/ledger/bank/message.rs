@@ -242,6 +242,47 @@ pub struct Rollup {
     pub cost: NanoUsd,
 }
 
+impl Rollup {
+    /// Returns what it counts, the cost aside, in the order of its fields.
+    pub(crate) fn counters(&self) -> [u64; 8] {
+        [
+            self.requests,
+            self.failed,
+            self.orphaned,
+            self.input,
+            self.cached_read,
+            self.cache_write,
+            self.output,
+            self.reasoning,
+        ]
+    }
+
+    /// Returns it with these counters instead of its own.
+    pub(crate) fn with_counters(self, counters: [u64; 8]) -> Rollup {
+        let [
+            requests,
+            failed,
+            orphaned,
+            input,
+            cached_read,
+            cache_write,
+            output,
+            reasoning,
+        ] = counters;
+        Rollup {
+            requests,
+            failed,
+            orphaned,
+            input,
+            cached_read,
+            cache_write,
+            output,
+            reasoning,
+            ..self
+        }
+    }
+}
+
 /// Usage events of one batch; to a bank, bytes with a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Events {
@@ -253,4 +294,7 @@ pub struct Events {
     pub to_ms: u64,
     /// As `usage` writes them.
     pub bytes: Bytes,
+    /// Of each, by the id of its request, when it ended, as `bank/index.rs` writes it. Empty where that is not known, and of
+    /// what a bank returns.
+    pub ids: Bytes,
 }

@@ -11,12 +11,14 @@
 pub mod account;
 mod books;
 mod category;
+pub(crate) mod index;
 mod limit;
 mod mark;
 mod message;
 mod meter;
 mod period;
 pub mod redis;
+mod sealed;
 pub mod sqlite;
 mod verify;
 
@@ -56,6 +58,18 @@ pub trait Bank: CreditStore + EventReader {
 
     /// Daily totals of an account, from one day to another, both included.
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError>;
+
+    /// Their sums by day, provider and model, whatever the access key, which is empty: there are few of them, however many
+    /// keys there are.
+    async fn rollups_by_model(
+        &self,
+        account: &str,
+        from: Day,
+        to: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let rows = self.rollups(account, from, to).await?;
+        Ok(sealed::by_model(&rows))
+    }
 
     /// The costs of all daily totals of an account together, added up anew.
     async fn recounted(&self, account: &str) -> Result<NanoUsd, StoreError> {
@@ -131,6 +145,16 @@ pub trait EventReader: Send + Sync {
         to_ms: u64,
         at_least: usize,
     ) -> Result<Vec<Events>, StoreError>;
+
+    /// Between which times (Unix time, ms) usage events of a client request ended, by its id, as far as that is known; `None`
+    /// if there are none.
+    async fn request_span(
+        &self,
+        _account: &str,
+        _request: &str,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        Ok(Some((0, u64::MAX)))
+    }
 }
 
 /// Returns the bank that a database keeps.

@@ -16,6 +16,9 @@ use tollgate_store::StoreError;
 /// Most events that are looked through for one page, if that leads anywhere: after that it ends early.
 const MOST: usize = 20_000;
 
+/// A request is looked for by its id alone in more time than this; less is looked through at once (ms).
+const LONG: u64 = 24 * 60 * 60 * 1_000;
+
 /// How positions are written; another way needs another number.
 const FORM: u8 = 1;
 
@@ -132,6 +135,22 @@ pub async fn page<T>(
     wanted: Wanted<'_>,
     show: impl Fn(&StoredEvent<'_>) -> T,
 ) -> Result<Page<T>, PageError> {
+    let is_long = wanted.to_ms.saturating_sub(wanted.from_ms) > LONG;
+    let span = match wanted.request.filter(|_| is_long) {
+        Some(id) => bank.request_span(wanted.account, id).await?,
+        None => Some((wanted.from_ms, wanted.to_ms)),
+    };
+    let Some((from_ms, to_ms)) = span else {
+        return Ok(Page {
+            events: Vec::new(),
+            next: None,
+        });
+    };
+    let wanted = Wanted {
+        from_ms: wanted.from_ms.max(from_ms),
+        to_ms: wanted.to_ms.min(to_ms),
+        ..wanted
+    };
     page_within(bank, wanted, show, MOST).await
 }
 

@@ -181,6 +181,7 @@ fn batch(from_ms: u64, to_ms: u64, count: u32) -> Events {
             0xC0,
             u8::try_from(count).unwrap(),
         ]),
+        ids: Bytes::new(),
     }
 }
 

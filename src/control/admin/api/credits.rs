@@ -120,14 +120,8 @@ async fn balance(context: Context) -> Result<CreditBalance, ApiError> {
 
 async fn list(context: Context) -> Result<CreditTransactionList, ApiError> {
     let bank = context.ledger()?;
-    transactions(
-        &*bank,
-        context.state.daily(),
-        &context.account,
-        clock::wall_ms(),
-    )
-    .await
-    .map_err(bank_error)
+    let list = transactions(&*bank, &context.account, clock::wall_ms()).await;
+    list.map_err(bank_error)
 }
 
 async fn checkout(

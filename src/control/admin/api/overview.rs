@@ -1,7 +1,7 @@
 //! Usage by day, or by the hour.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -38,8 +38,8 @@ pub(super) fn operations() -> Vec<Operation> {
                  `startTime` is in and the day that `endTime` is in, too (of an `endTime` at midnight, the day before). \
                  Days are kept for ever, also when their events are gone. With `interval=hour`, the same by the hour, of 48 \
                  hours at most, as the events tell it: if there are more than 50,000, only the last hours are told, and \
-                 `toldFrom` says from when. With `interval=total`, one bucket each for the whole window. What was used more than a \
-                 day ago is told as it was known up to ten minutes ago. By the values of a tag, days and all of the window \
+                 `toldFrom` says from when. With `interval=total`, one bucket each for the whole window. \
+                 By the values of a tag, days and all of the window \
                  are told, of the tags that configurations list: 1,000 values a day, then `other`; what had no such tag \
                  is in buckets without a key.",
             )
@@ -133,7 +133,7 @@ struct OverviewQuery {
     extended: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 enum GroupBy {
     #[default]
@@ -253,7 +253,7 @@ async fn overview(
     let (start, end) = window(&query.start_time, query.end_time.as_deref())?;
     let interval = query.interval.unwrap_or_default();
     let by = query.group_by.unwrap_or_default();
-    let tag = by.tag().map(str::to_owned);
+    let (tag, by_key) = (by.tag().map(str::to_owned), by == GroupBy::AccessKey);
     if tag.is_some() && interval == Interval::Hour {
         let why = "must be day or total where groupBy is a tag: values are added up by day";
         return Err(ApiError::invalid("interval", why));
@@ -269,13 +269,16 @@ async fn overview(
                 _ => u64::from(day.0) * DAY_MS,
             };
             if let Some(last) = last {
-                let daily = context.state.daily();
-                let days = daily.read(&*bank, &context.account, (first, last)).await;
-                for rollup in days.map_err(bank_error)?.iter() {
-                    sums.add(begun(rollup.day), rollup);
+                let account = &context.account;
+                let all = match by_key {
+                    true => bank.rollups(account, first, last).await,
+                    false => bank.rollups_by_model(account, first, last).await,
+                };
+                for rollup in all.map_err(bank_error)? {
+                    sums.add(begun(rollup.day), &rollup);
                 }
                 if let Some(name) = &tag {
-                    let parts = bank.tag_rollups(&context.account, name, first, last).await;
+                    let parts = bank.tag_rollups(account, name, first, last).await;
                     for part in parts.map_err(bank_error)? {
                         sums.divide(begun(part.day), &part);
                     }
@@ -309,7 +312,7 @@ struct Sums<'a> {
     /// Whose prices say what caches saved, if that and tokens are told.
     catalog: Option<&'a Catalog>,
     none: Arc<str>,
-    buckets: BTreeMap<Group, Total>,
+    buckets: HashMap<Group, Total>,
     total: Total,
 }
 
@@ -319,7 +322,7 @@ impl<'a> Sums<'a> {
             by,
             catalog,
             none: "".into(),
-            buckets: BTreeMap::new(),
+            buckets: HashMap::new(),
             total: Total::default(),
         }
     }
@@ -380,6 +383,8 @@ impl<'a> Sums<'a> {
                 errors: total.errors,
                 tokens: extended.then(|| total.tokens(by.tag().is_none())),
             };
+        let mut buckets: Vec<_> = buckets.into_iter().collect();
+        buckets.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         AIGatewayUsageOverview {
             uri,
             buckets: buckets.into_iter().map(bucket).collect(),

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::money::{cents, cents_down};
 use super::resource::second;
 use super::resource::time;
-use crate::admin::daily::Daily;
 use tollgate_base::time::{civil, days};
 use tollgate_ledger::NanoUsd;
 use tollgate_ledger::bank::{Bank, Books, Category, Day, Rollup};
@@ -104,12 +103,13 @@ struct MonthsUsage {
 /// When the bank does not answer.
 pub(super) async fn transactions(
     bank: &dyn Bank,
-    daily: &Daily,
     account: &str,
     now_ms: u64,
 ) -> Result<CreditTransactionList, StoreError> {
     let books = bank.books(account).await?;
-    let rollups = daily.read(bank, account, (Day(0), Day(u32::MAX))).await?;
+    let rollups = bank
+        .rollups_by_model(account, Day(0), Day(u32::MAX))
+        .await?;
     Ok(listed(&books, rollups.iter(), now_ms))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::wire;
+use super::{days, wire};
 use crate::NanoUsd;
 use crate::bank::{Exchange, Holder, Mark, Measure, Meter, MeterExchange, Per};
 use crate::fuzz::events;
@@ -26,11 +26,8 @@ pub fn answer(value: &Value) {
         counted(books.lent());
         drop(books.faults());
     }
-    if let Ok(rows) = wire::read_rollups(value.clone()) {
-        let rows = rows.into_iter().map(|row| (wire::place(&row), row));
-        if let Ok(rows) = wire::totals(rows.collect()) {
-            counted(rows.iter().map(|row| row.cost).sum());
-        }
+    if let Ok(rows) = days::read_rollups(value.clone()) {
+        rows.iter().for_each(|row| counted(row.cost));
     }
     if let Ok(batches) = wire::read_batches(value.clone()) {
         batches

@@ -6,13 +6,15 @@
 //! Invariant: an exchange about an account is one command. Redis copies to replicas behind the answer: what a fail-over loses
 //! is missing as a whole, so that numbers of messages show it and their repetition mends it.
 
+mod batches;
+mod days;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod scripts;
 mod wire;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +25,8 @@ use parking_lot::Mutex;
 use tollgate_store::StoreError;
 use tollgate_store::redis::{Call, Redis, read};
 
-use self::scripts::{EVENTS, FORGET, MEET, ROLLUPS};
+use self::scripts::{FORGET, MEET};
+use super::sealed::{self, Part};
 use super::{
     Bank, Books, CreditStore, Day, EventReader, Events, Exchange, MOST_USED, Meter, NewGrant,
     Reply, Rollup, TAG,
@@ -33,20 +36,14 @@ use crate::NanoUsd;
 /// How many accounts are introduced with one command.
 const INTRODUCED: usize = 1000;
 
-/// How many daily totals are read with one call: Redis does nothing else meanwhile.
-const ROWS: usize = 100;
-
-/// About how many costs of daily totals are read with one command.
-const COSTS: usize = 1_000;
+/// How many limits are forgotten with one call: Redis does nothing else meanwhile.
+const FORGOTTEN: usize = 100;
 
 /// How many limits are asked for with one command.
 const METERS: usize = 500;
 
 /// How many fields of limits are looked at with one command.
 const SCANNED: usize = 1_000;
-
-/// How many batches of events are looked at with the first call, and at most with a later one.
-const BATCHES: (usize, usize) = (16, 512);
 
 /// Accounts in Redis.
 pub struct RedisBank {
@@ -173,33 +170,6 @@ impl RedisBank {
             cursor = next;
         }
     }
-
-    /// Daily totals of one kind, which has these keys; both days are included.
-    async fn rolled_up(
-        &self,
-        account: &str,
-        keys: [&str; 3],
-        (from, to): (Day, Day),
-    ) -> Result<Vec<Rollup>, StoreError> {
-        let deadline = self.redis.deadline();
-        self.meet(&[], deadline).await?;
-        let names = keys.map(|name| self.redis.keys.of(account, name));
-        let (mut rows, mut offset) = (BTreeMap::new(), 0);
-        loop {
-            let call = Call::new(&ROLLUPS, names.to_vec()).with(from.0).with(to.0);
-            let call = call.with(offset).with(ROWS);
-            // Others wait for a page, not for all of them; so each has a deadline of its own.
-            let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
-            let page = wire::read_rollups(answer)?;
-            let last = page.len() < ROWS;
-            // Rows that come in between make pages overlap.
-            rows.extend(page.into_iter().map(|row| (wire::place(&row), row)));
-            if last {
-                return wire::totals(rows);
-            }
-            offset += ROWS;
-        }
-    }
 }
 
 #[async_trait]
@@ -269,7 +239,16 @@ impl Bank for RedisBank {
     }
 
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
-        self.rolled_up(account, wire::ROLLUP_KEYS, (from, to)).await
+        self.part(account, Part::Each, (from, to)).await
+    }
+
+    async fn rollups_by_model(
+        &self,
+        account: &str,
+        from: Day,
+        to: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        self.part(account, Part::ByModel, (from, to)).await
     }
 
     async fn tag_rollups(
@@ -279,28 +258,12 @@ impl Bank for RedisBank {
         from: Day,
         to: Day,
     ) -> Result<Vec<Rollup>, StoreError> {
-        let mut rows = self.rolled_up(account, wire::TAG_KEYS, (from, to)).await?;
-        rows.retain(|row| row.tag.split_once('=').is_some_and(|(own, _)| own == name));
-        Ok(rows)
+        let rows = self.part(account, Part::ByTag, (from, to)).await?;
+        Ok(sealed::of_tag(rows, name))
     }
 
     async fn recounted(&self, account: &str) -> Result<NanoUsd, StoreError> {
-        self.meet(&[], self.redis.deadline()).await?;
-        let key = self.redis.keys.of(account, "costs");
-        // While the table grows or shrinks, a scan may say some twice.
-        let (mut costs, mut cursor) = (HashMap::new(), 0);
-        loop {
-            let mut some = redis::cmd("HSCAN");
-            some.arg(&key).arg(cursor).arg("COUNT").arg(COSTS);
-            // Others wait for a page, not for all of them; so each has a deadline of its own.
-            let answer = self.redis.send(&key, &some, self.redis.deadline()).await?;
-            let (next, page): (u64, Vec<(String, i64)>) = read(answer)?;
-            costs.extend(page);
-            if next == 0 {
-                return wire::summed(costs.into_values().map(NanoUsd));
-            }
-            cursor = next;
-        }
+        self.recount(account).await
     }
 
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
@@ -352,7 +315,7 @@ impl Bank for RedisBank {
             .filter(|(meter, window)| meter.is_over(*window, now))
             .collect();
         let key = self.redis.keys.of(account, "meters");
-        for some in over.chunks(ROWS) {
+        for some in over.chunks(FORGOTTEN) {
             let mut call = Call::new(&FORGET, vec![key.clone()]);
             for (meter, window) in some {
                 call.push(meter.to_string());
@@ -364,12 +327,7 @@ impl Bank for RedisBank {
     }
 
     async fn forget_events(&self, account: &str, before_ms: u64) -> Result<(), StoreError> {
-        let deadline = self.redis.deadline();
-        self.meet(&[], deadline).await?;
-        let key = self.redis.keys.of(account, "events");
-        let mut command = redis::cmd("ZREMRANGEBYSCORE");
-        command.arg(&key).arg("-inf").arg(format!("({before_ms}"));
-        self.redis.send(&key, &command, deadline).await.map(drop)
+        self.forget(account, before_ms).await
     }
 }
 
@@ -382,40 +340,15 @@ impl EventReader for RedisBank {
         to_ms: u64,
         at_least: usize,
     ) -> Result<Vec<Events>, StoreError> {
-        self.meet(&[], self.redis.deadline()).await?;
-        let key = self.redis.keys.of(account, "events");
-        let (mut found, mut count, mut seen) = (Vec::new(), 0, HashSet::new());
-        let (mut some, most) = BATCHES;
-        // A page begins where the last one ended, behind as many of the same end as were looked at.
-        let (mut ended, mut offset) = (None, 0);
-        while count < at_least {
-            let highest = ended.map_or("+inf".to_owned(), |ms: u64| ms.to_string());
-            let call = Call::new(&EVENTS, vec![key.clone()])
-                .with(highest)
-                .with(from_ms);
-            let call = call.with(offset).with(some).with(to_ms);
-            // Each page has a time of its own: there are as many as there was traffic since.
-            let (answer, _) = self.redis.call(&call, self.redis.deadline()).await?;
-            let page = wire::read_batches(answer)?;
-            // Batches that come in between make pages overlap.
-            for (batch, events) in page.found {
-                if count < at_least && seen.insert(batch) {
-                    count =
-                        count.saturating_add(usize::try_from(events.count).unwrap_or(usize::MAX));
-                    found.push(events);
-                }
-            }
-            if page.looked < some {
-                break;
-            }
-            offset = match ended == Some(page.ended) {
-                true => offset + page.looked,
-                false => page.same,
-            };
-            ended = Some(page.ended);
-            some = most.min(some * 2);
-        }
-        Ok(found)
+        self.batches(account, (from_ms, to_ms), at_least).await
+    }
+
+    async fn request_span(
+        &self,
+        account: &str,
+        request: &str,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        self.span_of(account, request).await
     }
 }
 

@@ -3,10 +3,12 @@
 const ACCOUNT: &str = include_str!("lua/account.lua");
 
 tollgate_store::scripts! {
-    EXCHANGE = "tollgate:exchange:5", ACCOUNT, include_str!("lua/exchange.lua");
+    EXCHANGE = "tollgate:exchange:6", ACCOUNT, include_str!("lua/exchange.lua");
     GRANT = "tollgate:grant:3", ACCOUNT, include_str!("lua/grant.lua");
     BOOKS = "tollgate:books:3", ACCOUNT, include_str!("lua/books.lua");
     ROLLUPS = "tollgate:rollups:3", include_str!("lua/rollups.lua");
+    DAYS = "tollgate:days:1", include_str!("lua/days.lua");
+    SEAL = "tollgate:seal:1", include_str!("lua/seal.lua");
     EVENTS = "tollgate:events:1", include_str!("lua/events.lua");
     FORGET = "tollgate:forget:1", include_str!("lua/forget.lua");
     MEET = "tollgate:meet:1", include_str!("lua/meet.lua");

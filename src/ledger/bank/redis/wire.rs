@@ -1,8 +1,5 @@
 //! What scripts are given, and what they answer.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use bytes::Bytes;
 use redis::Value;
 
@@ -16,11 +13,21 @@ use crate::bank::{
 };
 use crate::{NanoUsd, OTHER};
 
-/// Where costs, rows and days of daily totals are.
-pub(super) const ROLLUP_KEYS: [&str; 3] = ["costs", "rollups", "days"];
+pub(super) const DAY_MS: u64 = 86_400_000;
+
+/// Where costs, rows and days of daily totals are, and days that are sealed.
+pub(super) const ROLLUP_KEYS: [&str; 4] = ["costs", "rollups", "days", "sealed"];
 
 /// The same of those by tag.
-pub(super) const TAG_KEYS: [&str; 3] = ["tag_costs", "tag_rollups", "tag_days"];
+pub(super) const TAG_KEYS: [&str; 4] = ["tag_costs", "tag_rollups", "tag_days", "tag_sealed"];
+
+/// The days of which ids of requests are kept.
+pub(super) const ID_DAYS: &str = "id_days";
+
+/// Where the ids are of requests whose batches ended that day.
+pub(super) fn ids(keys: &Keys, account: &str, day: u64) -> String {
+    keys.of(account, &format!("ids:{day}"))
+}
 
 /// The call of `exchange.lua`.
 ///
@@ -30,10 +37,15 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
     message.check()?;
     let account = &*message.account;
     let mut names = account_keys(keys, account);
+    let batch_day = message
+        .events
+        .as_ref()
+        .map_or(0, |events| events.to_ms / DAY_MS);
     let totals = !message.rollups.is_empty() || !message.tags.is_empty();
     if totals || message.events.is_some() {
-        let more = ROLLUP_KEYS.into_iter().chain(["events"]);
+        let more = ROLLUP_KEYS.into_iter().chain(["events", ID_DAYS]);
         names.extend(more.map(|name| keys.of(account, name)));
+        names.push(ids(keys, account, batch_day));
     }
     if !message.tags.is_empty() {
         names.extend(TAG_KEYS.map(|name| keys.of(account, name)));
@@ -84,6 +96,8 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
         call.push(events.from_ms);
         call.push(events.to_ms);
         call.push(&events.bytes[..]);
+        call.push(batch_day);
+        call.push(&events.ids[..]);
     }
     Ok(call)
 }
@@ -106,23 +120,10 @@ fn name_of_tag(day: Day, tag: &str) -> String {
 
 /// What a row counts, and its cost.
 fn count(call: &mut Call, row: &Rollup) {
-    for counter in counters(row) {
+    for counter in row.counters() {
         call.push(counter.min(i64::MAX.unsigned_abs()));
     }
     call.push(row.cost.0);
-}
-
-fn counters(row: &Rollup) -> [u64; 8] {
-    [
-        row.requests,
-        row.failed,
-        row.orphaned,
-        row.input,
-        row.cached_read,
-        row.cache_write,
-        row.output,
-        row.reasoning,
-    ]
 }
 
 /// Reads the answer of `exchange.lua` to a message.
@@ -207,7 +208,7 @@ pub(super) fn window(field: &[String]) -> Option<(Meter, u64)> {
 }
 
 /// Money, or units of a limit: more than can be counted is nothing that a script of ours has left.
-fn amount(units: i64) -> Result<NanoUsd, StoreError> {
+pub(super) fn amount(units: i64) -> Result<NanoUsd, StoreError> {
     let most = NanoUsd::TOTAL.0;
     let counted = (-most..=most).contains(&units);
     let amount = counted.then_some(NanoUsd(units));
@@ -320,72 +321,6 @@ fn allotment(row: &[String]) -> Result<Allotment, StoreError> {
     read().ok_or_else(|| strange("an allotment"))
 }
 
-/// Where a row stands among all: by its day and its names.
-pub(super) type Place = (Day, [Arc<str>; 4]);
-
-/// Where this row stands.
-pub(super) fn place(row: &Rollup) -> Place {
-    let names = [&row.access_key, &row.provider, &row.model, &row.tag];
-    (row.day, names.map(Arc::clone))
-}
-
-/// Reads the answer of `rollups.lua`.
-pub(super) fn read_rollups(answer: Value) -> Result<Vec<Rollup>, StoreError> {
-    let (figures, costs): (Vec<Option<String>>, Vec<Option<String>>) = read(answer)?;
-    let (rows, rest) = figures.as_chunks::<9>();
-    if rows.len() != costs.len() || !rest.is_empty() {
-        return Err(strange("a page of daily totals"));
-    }
-    let rows = rows.iter().zip(&costs);
-    rows.map(|(row, cost)| {
-        read_rollup(row, cost.as_deref()).ok_or_else(|| strange("a daily total"))
-    })
-    .collect()
-}
-
-/// All daily totals, in their order, if they add up to what can be counted.
-pub(super) fn totals(rows: BTreeMap<Place, Rollup>) -> Result<Vec<Rollup>, StoreError> {
-    summed(rows.values().map(|row| row.cost))?;
-    Ok(rows.into_values().collect())
-}
-
-/// A row of its name, its counters, of which one that was never counted is not there, and its cost.
-fn read_rollup([name, counters @ ..]: &[Option<String>; 9], cost: Option<&str>) -> Option<Rollup> {
-    let named = named(name.as_ref()?)?;
-    let mut read = [0; 8];
-    for (counter, text) in read.iter_mut().zip(counters) {
-        *counter = text
-            .as_deref()
-            .unwrap_or("0")
-            .parse::<i64>()
-            .ok()?
-            .try_into()
-            .ok()?;
-    }
-    let [
-        requests,
-        failed,
-        orphaned,
-        input,
-        cached_read,
-        cache_write,
-        output,
-        reasoning,
-    ] = read;
-    Some(Rollup {
-        requests,
-        failed,
-        orphaned,
-        input,
-        cached_read,
-        cache_write,
-        output,
-        reasoning,
-        cost: amount(cost?.parse().ok()?).ok()?,
-        ..named
-    })
-}
-
 /// What `events.lua` found.
 pub(super) struct Batches {
     /// How many were looked at.
@@ -410,28 +345,6 @@ pub(super) fn read_batches(answer: Value) -> Result<Batches, StoreError> {
     })
 }
 
-/// What a row is a total of, by its name.
-fn named(name: &str) -> Option<Rollup> {
-    let by_tag = || {
-        let (day, tag) = serde_json::from_str(name).ok()?;
-        Some(Rollup {
-            day,
-            tag,
-            ..Rollup::default()
-        })
-    };
-    match serde_json::from_str(name) {
-        Ok((day, access_key, provider, model)) => Some(Rollup {
-            day,
-            access_key,
-            provider,
-            model,
-            ..Rollup::default()
-        }),
-        Err(_) => by_tag(),
-    }
-}
-
 /// Reads what `exchange.lua` stored of a batch of events: `number:from:to:count:bytes`. The number, for which
 /// batches are distinguished, comes first.
 fn read_events(stored: &[u8]) -> Result<(u64, Events), StoreError> {
@@ -446,6 +359,7 @@ fn read_events(stored: &[u8]) -> Result<(u64, Events), StoreError> {
             from_ms: number(from)?,
             to_ms: number(to)?,
             bytes: Bytes::copy_from_slice(bytes),
+            ids: Bytes::new(),
         };
         Some((number(batch)?, events))
     };

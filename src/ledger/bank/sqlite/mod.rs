@@ -4,6 +4,7 @@
 //! or nothing. What a message does is decided by [`super::account`] on what of the account can matter to it, and only
 //! rows that it changed are written.
 
+mod days;
 mod image;
 mod record;
 mod rows;
@@ -13,11 +14,12 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tollgate_store::StoreError;
 use tollgate_store::sqlite::{At, Worker};
+use tollgate_store::{Moment, StoreError};
 
 use crate::NanoUsd;
 
+use super::sealed::{self, Part};
 use super::{
     Bank, Books, CreditStore, Day, EventReader, Events, Exchange, Meter, NewGrant, Reply, Rollup,
 };
@@ -35,6 +37,34 @@ impl SqliteBank {
     /// Returns a bank in an open file.
     pub fn new(worker: Arc<Worker>) -> SqliteBank {
         SqliteBank { worker }
+    }
+
+    /// A part of the totals of some days, both included.
+    async fn part(
+        &self,
+        account: &str,
+        part: Part,
+        (from, to): (Day, Day),
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let (worker, name) = (&self.worker, Arc::<str>::from(account));
+        let account = name.clone();
+        let days = worker.read(move |at| days::days(at, &account, part, (from, to)));
+        let read = move |day: Day| {
+            let (account, again) = (name.clone(), name.clone());
+            async move {
+                if sealed::is_over(day, Moment::here().sure) {
+                    let seal = move |at: At<'_>| days::seal(at, &account, part, day);
+                    // Where nothing can be written, everything can be read all the same.
+                    if let Ok(rows) = worker.write(seal).await {
+                        return Ok(rows);
+                    }
+                }
+                worker
+                    .read(move |at| days::day(at, &again, part, day))
+                    .await
+            }
+        };
+        sealed::all(days.await?, part, read).await
     }
 
     async fn forget_some(&self, account: &str, before_ms: u64) -> Result<usize, StoreError> {
@@ -84,10 +114,16 @@ impl Bank for SqliteBank {
     }
 
     async fn rollups(&self, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>, StoreError> {
-        let account = account.to_owned();
-        self.worker
-            .read(move |at| record::rollups(at, &account, from, to))
-            .await
+        self.part(account, Part::Each, (from, to)).await
+    }
+
+    async fn rollups_by_model(
+        &self,
+        account: &str,
+        from: Day,
+        to: Day,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        self.part(account, Part::ByModel, (from, to)).await
     }
 
     async fn recounted(&self, account: &str) -> Result<NanoUsd, StoreError> {
@@ -104,10 +140,8 @@ impl Bank for SqliteBank {
         from: Day,
         to: Day,
     ) -> Result<Vec<Rollup>, StoreError> {
-        let (account, name) = (account.to_owned(), name.to_owned());
-        self.worker
-            .read(move |at| record::tag_rollups(at, &account, &name, from, to))
-            .await
+        let rows = self.part(account, Part::ByTag, (from, to)).await?;
+        Ok(sealed::of_tag(rows, name))
     }
 
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
@@ -160,6 +194,17 @@ impl EventReader for SqliteBank {
         let account = account.to_owned();
         self.worker
             .read(move |at| record::events(at, &account, from_ms, to_ms, at_least))
+            .await
+    }
+
+    async fn request_span(
+        &self,
+        account: &str,
+        request: &str,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        let (account, request) = (account.to_owned(), request.to_owned());
+        self.worker
+            .read(move |at| record::request_span(at, &account, &request))
             .await
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{OptionalExtension as _, Result, Row, params, params_from_iter};
 
+use super::super::index::{Span, span};
 use super::super::{Day, Events, MOST_USED, MOST_VALUES, Measure, Meter, Per, Rollup};
 use super::image::number;
 use crate::{NanoUsd, OTHER};
@@ -14,12 +15,13 @@ use tollgate_store::sqlite::At;
 /// Counts stop here, rather than overflow: a provider may report any number of tokens.
 const MOST: i64 = 1 << 61;
 
-/// The columns of what daily totals count.
+/// The columns of what daily totals count, in the order of [`Rollup::counters`].
 macro_rules! figures {
     () => {
         "requests, failed, orphaned, input, cached_read, cache_write, output, reasoning, cost"
     };
 }
+pub(super) use figures;
 
 /// Adds to the totals of a table, whose names are these columns and values, from `?12` on.
 macro_rules! add {
@@ -97,17 +99,9 @@ fn tags_of(name: &str) -> (String, String) {
 }
 
 fn add_rollup(at: At<'_>, add: &str, account: i64, rollup: &Rollup, names: &[&str]) -> Result<()> {
-    let counters = [
-        rollup.requests,
-        rollup.failed,
-        rollup.orphaned,
-        rollup.input,
-        rollup.cached_read,
-        rollup.cache_write,
-        rollup.output,
-        rollup.reasoning,
-    ];
-    let counters = counters.map(|count| i64::try_from(count).unwrap_or(MOST).min(MOST));
+    let counters = rollup
+        .counters()
+        .map(|count| i64::try_from(count).unwrap_or(MOST).min(MOST));
     let numbers = [account, rollup.day.0.into()].into_iter().chain(counters);
     let numbers = numbers.chain([rollup.cost.0]).map(SqlValue::from);
     let names = names.iter().map(|name| SqlValue::from((*name).to_owned()));
@@ -117,95 +111,23 @@ fn add_rollup(at: At<'_>, add: &str, account: i64, rollup: &Rollup, names: &[&st
         .map(drop)
 }
 
-/// The costs of all daily totals together.
+/// The costs of all daily totals together, as they were added up when they came.
 pub(super) fn rolled_up(at: At<'_>, account: i64) -> Result<NanoUsd> {
     at.connection
-        .prepare_cached("SELECT coalesce(sum(cost), 0) FROM rollups WHERE account = ?1")?
+        .prepare_cached("SELECT rolled_up FROM accounts WHERE number = ?1")?
         .query_row([account], |row| row.get(0))
         .map(NanoUsd)
 }
 
-/// The same, of an account that may not be known.
+/// The same, added up anew.
 pub(super) fn recounted(at: At<'_>, account: &str) -> Result<NanoUsd> {
-    number(at, account)?.map_or(Ok(NanoUsd::ZERO), |account| rolled_up(at, account))
-}
-
-/// Daily totals by day, both days included.
-pub(super) fn rollups(at: At<'_>, account: &str, from: Day, to: Day) -> Result<Vec<Rollup>> {
     let Some(account) = number(at, account)? else {
-        return Ok(Vec::new());
+        return Ok(NanoUsd::ZERO);
     };
-    // One row's names are mostly those of the row before.
-    let mut last: [Arc<str>; 3] = [""; 3].map(Arc::from);
     at.connection
-        .prepare_cached(concat!(
-            "SELECT day, ",
-            figures!(),
-            ", access_key, provider, model FROM rollups
-             WHERE account = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, access_key, provider, model",
-        ))?
-        .query_map(params![account, from.0, to.0], |row| {
-            for (column, last) in last.iter_mut().enumerate() {
-                let name = row.get_ref(column + 10)?.as_str()?;
-                if **last != *name {
-                    *last = name.into();
-                }
-            }
-            let [access_key, provider, model] = last.clone();
-            Ok(Rollup {
-                access_key,
-                provider,
-                model,
-                ..rollup(row)?
-            })
-        })?
-        .collect()
-}
-
-/// Daily totals by the values of a tag, both days included.
-pub(super) fn tag_rollups(
-    at: At<'_>,
-    account: &str,
-    name: &str,
-    from: Day,
-    to: Day,
-) -> Result<Vec<Rollup>> {
-    let Some(account) = number(at, account)? else {
-        return Ok(Vec::new());
-    };
-    let (first, end) = tags_of(name);
-    at.connection
-        .prepare_cached(concat!(
-            "SELECT day, ",
-            figures!(),
-            ", tag FROM tag_rollups
-             WHERE account = ?1 AND day BETWEEN ?2 AND ?3 AND tag >= ?4 AND tag < ?5 ORDER BY day, tag",
-        ))?
-        .query_map(params![account, from.0, to.0, first, end], |row| {
-            Ok(Rollup {
-                tag: row.get(10)?,
-                ..rollup(row)?
-            })
-        })?
-        .collect()
-}
-
-/// A row's day and figures.
-fn rollup(row: &Row<'_>) -> Result<Rollup> {
-    let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-    Ok(Rollup {
-        day: Day(row.get(0)?),
-        requests: count(1)?,
-        failed: count(2)?,
-        orphaned: count(3)?,
-        input: count(4)?,
-        cached_read: count(5)?,
-        cache_write: count(6)?,
-        output: count(7)?,
-        reasoning: count(8)?,
-        cost: NanoUsd(row.get(9)?),
-        ..Rollup::default()
-    })
+        .prepare_cached("SELECT coalesce(sum(cost), 0) FROM rollups WHERE account = ?1")?
+        .query_row([account], |row| row.get(0))
+        .map(NanoUsd)
 }
 
 /// The window that each of these limits was last used in, and what was used in it.
@@ -287,20 +209,51 @@ pub(super) fn forget_meters(at: At<'_>, account: &str, now: u64, most: usize) ->
     Ok(forgotten)
 }
 
-/// Stores a batch of events.
+/// Stores a batch of events, and which requests it is about.
 pub(super) fn add_events(at: At<'_>, account: i64, events: &Events) -> Result<()> {
-    at.connection
+    let batch = at
+        .connection
         .prepare_cached(
             "INSERT INTO events (account, from_ms, to_ms, count, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![
+        .insert(params![
             account,
             time(events.from_ms),
             time(events.to_ms),
             events.count,
             &events.bytes[..]
-        ])
+        ])?;
+    if events.ids.is_empty() {
+        return Ok(());
+    }
+    at.connection
+        .prepare_cached("INSERT INTO event_ids (account, batch, ids) VALUES (?1, ?2, ?3)")?
+        .execute(params![account, batch, &events.ids[..]])
         .map(drop)
+}
+
+/// Between which times events of a request ended. Batches that say nothing of their requests may be about any.
+pub(super) fn request_span(at: At<'_>, account: &str, request: &str) -> Result<Option<Span>> {
+    let Some(account) = number(at, account)? else {
+        return Ok(None);
+    };
+    let mut statement = at
+        .connection
+        .prepare_cached("SELECT ids FROM event_ids WHERE account = ?1")?;
+    let mut rows = statement.query([account])?;
+    let (mut found, mut indexed) = (None, 0);
+    while let Some(row) = rows.next()? {
+        found = span(row.get_ref(0)?.as_blob()?, request, found);
+        indexed += 1;
+    }
+    if found.is_some() {
+        return Ok(found);
+    }
+    let all: i64 = at
+        .connection
+        .prepare_cached("SELECT count(*) FROM events WHERE account = ?1")?
+        .query_row([account], |row| row.get(0))?;
+    Ok((all > indexed).then_some((0, u64::MAX)))
 }
 
 /// Batches that may hold events of a time, newest first, until they hold enough.
@@ -328,6 +281,7 @@ pub(super) fn events(
             from_ms: row.get::<_, i64>(0)?.cast_unsigned(),
             to_ms: row.get::<_, i64>(1)?.cast_unsigned(),
             bytes: Bytes::from(row.get::<_, Vec<u8>>(3)?),
+            ids: Bytes::new(),
         };
         count = count.saturating_add(usize::try_from(batch.count).unwrap_or(usize::MAX));
         found.push(batch);

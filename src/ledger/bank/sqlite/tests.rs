@@ -71,6 +71,7 @@ fn with_events(message: Exchange, size: usize) -> Exchange {
         from_ms: 1,
         to_ms: 2,
         bytes: Bytes::from(vec![7; size]),
+        ids: Bytes::new(),
     };
     Exchange {
         events: Some(events),
@@ -187,7 +188,9 @@ async fn a_damaged_file_is_told_from_one_that_is_away() {
     bank.grant("a", &dollars("g", 5)).await.unwrap();
     drop(bank);
     let file = Connection::open(&path).unwrap();
-    let mut roots = file.prepare("SELECT rootpage FROM sqlite_schema").unwrap();
+    let mut roots = file
+        .prepare("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0")
+        .unwrap();
     let roots = roots.query_map([], |row| row.get::<_, u32>(0)).unwrap();
     let mut bytes = fs::read(&path).unwrap();
     for root in roots {
@@ -392,4 +395,53 @@ async fn absurd_counts_of_tokens_stop_at_a_bound() {
     }
     let stored = bank.rollups("a", Day(1), Day(1)).await.unwrap();
     assert_eq!((stored[0].requests, stored[0].input), (9, 1 << 62));
+}
+
+#[tokio::test]
+async fn a_program_of_the_version_before_keeps_what_pages_read_true() {
+    let (_folder, path) = folder();
+    let bank = open(&path, GATEWAY).unwrap();
+    let charge = |model: &str| Rollup {
+        day: Day(1),
+        provider: "p".into(),
+        model: model.into(),
+        requests: 1,
+        cost: NanoUsd(5),
+        ..Rollup::default()
+    };
+    let message = Exchange {
+        spent: NanoUsd(10),
+        rollups: ["m", "n"].map(charge).into(),
+        ..with_events(borrow("a", 1, 1, 0), 1)
+    };
+    drop(bank.exchange(&[message]).await);
+    let told = async || {
+        let rows = bank.rollups("a", Day(0), Day(9)).await.unwrap();
+        let sums = bank.rollups_by_model("a", Day(0), Day(9)).await.unwrap();
+        assert_eq!(rows, sums, "of one access key");
+        let books = bank.books("a").await.unwrap();
+        assert_eq!(bank.recounted("a").await, Ok(books.rolled_up));
+        let requests: u64 = rows.iter().map(|row| row.requests).sum();
+        (requests, books.rolled_up.0)
+    };
+    for _ in 0..2 {
+        assert_eq!(told().await, (2, 10), "and sealed then");
+    }
+    // As that one adds to a total, and begins another.
+    sql(
+        &bank,
+        "UPDATE rollups SET requests = requests + 1, cost = cost + 7 WHERE model = 'm';
+         INSERT INTO rollups SELECT account, day, access_key, provider, 'o', 1, 0, 0, 0, 0, 0, 0, 0, 1
+         FROM rollups WHERE model = 'm'",
+    )
+    .await;
+    assert_eq!(told().await, (4, 18));
+    let all = Some((0, u64::MAX));
+    assert_eq!(
+        bank.request_span("a", "r").await,
+        Ok(all),
+        "it says nothing"
+    );
+    sql(&bank, "DELETE FROM events").await;
+    assert_eq!(bank.request_span("a", "r").await, Ok(None));
 }

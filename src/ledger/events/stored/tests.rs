@@ -214,6 +214,7 @@ fn form_1_is_read_for_ever() {
              4f70656e4149066770742d346f064750542d346f026f6b0473746f700b6f70656e61692d6d61696e11736b2d70726f6a2d\
              61622a2a2a7778797a01000000027231000102030405060109c80107080a040107030001090a0178d00f",
         ),
+        ids: bytes::Bytes::new(),
     };
     assert_eq!(json(&decode(&batch).unwrap()), json(&[event]));
 }
@@ -254,6 +255,7 @@ fn form_3_is_read_for_ever() {
              060149c80107080500050104020109040a0315736572766963655f746965723d7072696f72697479f2c0010100090a0178\
              d00f057265715f37",
         ),
+        ids: bytes::Bytes::new(),
     };
     let read = decode(&batch).unwrap();
     assert_eq!(json(&read), json(std::slice::from_ref(&event)));

@@ -12,7 +12,7 @@ use foldhash::quality::RandomState;
 use postcard::ser_flavors::Flavor;
 
 use super::{Row, VERSION, decode};
-use crate::bank::Events;
+use crate::bank::{Events, index};
 use crate::cost::Sheet;
 use crate::events::{EventId, Flag, UsageEvent};
 
@@ -27,6 +27,8 @@ pub struct Writer {
     sheets: Table<Sheet>,
     /// The rows, one after the other, each after its length.
     rows: Vec<u8>,
+    /// As [`Events::ids`].
+    ids: Vec<u8>,
     /// The row that is being written.
     row: Vec<u8>,
     count: usize,
@@ -47,6 +49,7 @@ impl Writer {
     pub fn next(&self) -> Writer {
         Writer {
             rows: Vec::with_capacity(self.rows.len()),
+            ids: Vec::with_capacity(self.ids.len()),
             ..Writer::default()
         }
     }
@@ -98,7 +101,11 @@ impl Writer {
     fn append(&mut self, event: &UsageEvent<'_>) {
         let row = self.row(event);
         match self.write(&row) {
-            Ok(()) => self.count += 1,
+            Ok(()) => {
+                self.count += 1;
+                let entry = index::entry(event.request.id, event.at_ms);
+                self.ids.extend_from_slice(&entry);
+            }
             // Writing to memory cannot fail; if it did, the totals are stored all the same.
             Err(_) => *self = Writer::default(),
         }
@@ -132,6 +139,7 @@ impl Writer {
             from_ms: self.from_ms,
             to_ms: self.to_ms,
             bytes: Bytes::from(bytes),
+            ids: Bytes::from(self.ids),
         })
     }
 

@@ -6,7 +6,8 @@
 -- The last two arguments are this server's clock as the caller has watched it: what is told, what is sure (ms), as in
 -- account.rs.
 --
--- STATE    granted, spent, expired, free, floats, debt, recall_until (ms), rolled_up, schema; how many grants, events
+-- STATE    granted, spent, expired, free, floats, debt, recall_until (ms), rolled_up, schema; how many grants, events; indexed, how
+--          many events a request is found in, and unindexed, when the last batch ended of which that is not so (ms)
 -- GRANTS   <n>:id, :amount, :remaining, :expired, :created, :expires (s, or ''), :note; and id:<id> -> n
 -- OPEN     grants with a remainder, scored by when they expire (s): charges are taken in this order
 -- HOLDERS  <holder> -> its last number; <holder>:float, :mark (of that number), :charged (in its name);

@@ -1,7 +1,7 @@
 -- Applies a message of a till, unless its number was applied before, one before it is missing, or its holder's history
 -- is another one; and answers with what is so now.
-local COSTS, ROLLUPS, DAYS, EVENTS = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local TAG_COSTS, TAG_ROLLUPS, TAG_DAYS = KEYS[12], KEYS[13], KEYS[14]
+local COSTS, ROLLUPS, DAYS, SEALED, EVENTS, ID_DAYS, IDS = unpack(KEYS, 8, 14)
+local TAG_COSTS, TAG_ROLLUPS, TAG_DAYS, TAG_SEALED = unpack(KEYS, 15, 18)
 
 -- Values of one tag that a day tells apart.
 local VALUES = 1000
@@ -116,12 +116,18 @@ local function use_meter(part, now)
 end
 
 -- Adds to daily totals. A row has a number; its name leads to it, and it to its name. Of `bounded` ones, which each say what
--- they are counted by, those that come too late are added to another row.
-local function roll_up(rollups, days, costs, bounded)
+-- they are counted by, those that come too late are added to another row. How often a day was added to is counted, which breaks
+-- its seal.
+local function roll_up(rollups, days, costs, sealed, bounded)
+  local changed
   local counters = { 'requests', 'failed', 'orphaned', 'input', 'cached_read', 'cache_write', 'output', 'reasoning' }
   for _ = 1, count() do
     local day, name = argument(), argument()
     local row = call('HGET', rollups, name)
+    if day ~= changed then
+      call('HINCRBY', sealed, day, 1)
+      changed = day
+    end
     if bounded then
       local counted, other = argument(), argument()
       if not row and call('HINCRBY', rollups, counted, 1) > VALUES then
@@ -144,12 +150,23 @@ local function roll_up(rollups, days, costs, bounded)
   end
 end
 
--- A batch is found by when its last event ended; the number in front keeps equal batches apart.
+-- A batch is found by when its last event ended; the number in front keeps equal batches apart. The ids of its requests are with
+-- those of all batches that ended that day. After a batch that has none, as an older version's, no request is known to be
+-- missing.
 local function keep_events()
   if argument() == '0' then return end
   local events, from, till, bytes = argument(), argument(), argument(), argument()
-  local batch = string.format('%016.0f', call('HINCRBY', STATE, 'events', 1))
+  local day, ids = argument(), argument()
+  local number = call('HINCRBY', STATE, 'events', 1)
+  local batch = string.format('%016.0f', number)
   call('ZADD', EVENTS, till, table.concat({ batch, from, till, events, bytes }, ':'))
+  if ids ~= '' then
+    call('APPEND', IDS, ids)
+    call('ZADD', ID_DAYS, day, day)
+    if call('HINCRBY', STATE, 'indexed', 1) == number then return end
+    call('HSET', STATE, 'indexed', text(number))
+  end
+  call('HSET', STATE, 'unindexed', till)
 end
 
 local replica, epoch = holder:match('^(.*)%.(%d+)$')
@@ -180,8 +197,8 @@ local function apply(now)
   end
   for _, part in ipairs(parts) do use_meter(part, now) end
   if close then forget_lent(holder) end
-  roll_up(ROLLUPS, DAYS, COSTS)
-  roll_up(TAG_ROLLUPS, TAG_DAYS, TAG_COSTS, true)
+  roll_up(ROLLUPS, DAYS, COSTS, SEALED)
+  roll_up(TAG_ROLLUPS, TAG_DAYS, TAG_COSTS, TAG_SEALED, true)
   keep_events()
 end
 
