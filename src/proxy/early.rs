@@ -1,4 +1,5 @@
-//! An answer that was begun early, as Pingora reads it: a connection whose request was sent, with what came since.
+//! An answer that a task of its own reads, as Pingora reads it: a connection whose request was sent, with what came since.
+//! So it is with what was begun beside another attempt, and with what is asked over a WebSocket.
 
 use std::fmt;
 use std::io;
@@ -9,22 +10,24 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::BytesMut;
+use http::{HeaderName, header};
 use parking_lot::Mutex;
 use pingora_core::connectors::L4Connect;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora_core::protocols::l4::stream::Stream;
 use pingora_core::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
-use pingora_error::{Error, ErrorType, Result};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use pingora_error::{Error, ErrorType, OrErr as _, Result};
+use pingora_http::ResponseHeader;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
 use tokio::task::AbortHandle;
 
-/// What was begun early; it ends with the attempt that has it.
+/// An attempt's answer that a task reads; the task ends with the attempt that has it.
 pub struct Early {
     /// Until Pingora has it.
     answer: Mutex<Option<DuplexStream>>,
-    /// What comes of its request.
-    heard: Mutex<Heard>,
+    signs: Signs,
     /// What sends and reads it, once it is an attempt of its own.
     task: Mutex<Option<Task>>,
 }
@@ -38,6 +41,10 @@ impl Drop for Task {
     }
 }
 
+/// What has come of a request, as its task tells it. The task has no more of the attempt, which it would keep alive.
+#[derive(Clone, Default)]
+pub struct Signs(Arc<Mutex<Heard>>);
+
 #[derive(Default)]
 struct Heard {
     /// Its provider has the whole request.
@@ -46,14 +53,28 @@ struct Heard {
     at: Option<Instant>,
 }
 
+impl Signs {
+    /// Its provider has the whole request.
+    pub fn asked(&self) {
+        self.0.lock().asked = true;
+    }
+
+    /// Some of its answer's body has come.
+    pub fn hears(&self, now: Instant) {
+        self.0.lock().at.get_or_insert(now);
+    }
+}
+
 impl Early {
-    /// Returns one whose answer comes through `answer`, in HTTP/1.
-    pub fn new(answer: DuplexStream) -> Early {
-        Early {
+    /// Returns one whose answer comes through `answer`, in HTTP/1, and what its task tells of it.
+    pub fn new(answer: DuplexStream) -> (Early, Signs) {
+        let signs = Signs::default();
+        let early = Early {
             answer: Mutex::new(Some(answer)),
-            heard: Mutex::default(),
+            signs: signs.clone(),
             task: Mutex::default(),
-        }
+        };
+        (early, signs)
     }
 
     /// It is an attempt of its own, and its task ends with it.
@@ -61,19 +82,9 @@ impl Early {
         *self.task.lock() = Some(task);
     }
 
-    /// Its provider has the whole request.
-    pub fn asked(&self) {
-        self.heard.lock().asked = true;
-    }
-
-    /// Some of its answer's body has come.
-    pub fn hears(&self, now: Instant) {
-        self.heard.lock().at.get_or_insert(now);
-    }
-
     /// Returns whether its provider has the whole request.
     pub fn is_asked(&self) -> bool {
-        self.heard.lock().asked
+        self.signs.0.lock().asked
     }
 
     /// Returns whether some of its answer's body has come.
@@ -83,7 +94,7 @@ impl Early {
 
     /// Returns when some of its answer's body had come first.
     pub fn heard_at(&self) -> Option<Instant> {
-        self.heard.lock().at
+        self.signs.0.lock().at
     }
 
     /// Returns where Pingora finds it; `left` is what remains of its time. Nothing of it is kept for another request.
@@ -150,5 +161,78 @@ impl AsyncWrite for Sent {
 impl VirtualSocket for Sent {
     fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Where a task writes an answer, as HTTP/1.
+pub struct Pipe {
+    to: DuplexStream,
+    /// Its body goes out in chunks.
+    chunked: bool,
+}
+
+impl Pipe {
+    /// Returns one to write to, and what it is read from; it takes so many bytes until it is read.
+    pub fn new(most: usize) -> (DuplexStream, Pipe) {
+        let (reader, to) = duplex(most);
+        (reader, Pipe { to, chunked: false })
+    }
+
+    /// Writes the answer's head. A body goes out in chunks unless its end is known, by its length or, with `close`, by
+    /// the pipe's end.
+    ///
+    /// # Errors
+    /// If nobody reads it any more; the same holds for what follows.
+    pub async fn head(&mut self, head: &ResponseHeader, close: bool) -> Result<()> {
+        let has = |name: HeaderName| head.headers.contains_key(name);
+        self.chunked = has(header::TRANSFER_ENCODING) || (!close && !has(header::CONTENT_LENGTH));
+        let mut text = BytesMut::with_capacity(1024);
+        text.extend_from_slice(b"HTTP/1.1 ");
+        text.extend_from_slice(head.status.as_str().as_bytes());
+        text.extend_from_slice(b" \r\n");
+        for (name, value) in &head.headers {
+            let framing = [header::TRANSFER_ENCODING, header::CONNECTION];
+            let is_framing = framing.contains(name);
+            let is_other_framing = self.chunked && *name == header::CONTENT_LENGTH;
+            if !is_framing && !is_other_framing {
+                for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                    text.extend_from_slice(part);
+                }
+            }
+        }
+        if self.chunked {
+            text.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        }
+        text.extend_from_slice(b"connection: close\r\n\r\n");
+        self.write(&text).await
+    }
+
+    /// Writes some of the body; of nothing, nothing.
+    pub async fn body(&mut self, data: &[u8]) -> Result<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        if self.chunked {
+            self.write(format!("{:x}\r\n", data.len()).as_bytes())
+                .await?;
+        }
+        self.write(data).await?;
+        if self.chunked {
+            self.write(b"\r\n").await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the body's end.
+    pub async fn end(mut self) -> Result<()> {
+        match self.chunked {
+            true => self.write(b"0\r\n\r\n").await,
+            false => Ok(()),
+        }
+    }
+
+    async fn write(&mut self, data: &[u8]) -> Result<()> {
+        let written = self.to.write_all(data).await;
+        written.or_err(ErrorType::WriteError, "nobody reads an early answer")
     }
 }

@@ -4,10 +4,10 @@ use pingora_core::protocols::Digest;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::attempt;
 use super::context::{Attempt, Context};
 use super::gate::{Fault, Gate, Phase};
 use super::shared::Shared;
+use super::{attempt, dial};
 use tollgate_base::clock;
 use tollgate_config::catalog::{ErrorCause, Provider};
 use tollgate_failover::cause::Asked;
@@ -19,16 +19,7 @@ const MOST_STALE: u8 = 3;
 
 /// Pingora's `fail_to_connect`.
 pub fn connecting(shared: &Shared, ctx: &mut Context, error: Box<Error>) -> Box<Error> {
-    let outcome = Outcome::Connect(match error.etype() {
-        ErrorType::ConnectRefused => ConnectFailure::Refused,
-        ErrorType::ConnectNoRoute => ConnectFailure::Unreachable,
-        ErrorType::ConnectTimedout => ConnectFailure::Timeout,
-        ErrorType::TLSHandshakeFailure
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::InvalidCert
-        | ErrorType::HandshakeError => ConnectFailure::Tls,
-        _ => ConnectFailure::Other,
-    });
+    let outcome = Outcome::Connect(dial::failure(&error));
     if outcome == Outcome::Connect(ConnectFailure::Tls)
         && let Some(provider) = provider(ctx)
     {

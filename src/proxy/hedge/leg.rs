@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderName, StatusCode, Uri, Version, header};
+use http::{StatusCode, Uri, Version, header};
 use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{ErrorType, OkOrErr as _, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::Ground;
 use crate::proxy::beside::{Progress, Seen};
 use crate::proxy::chosen::Chosen;
 use crate::proxy::context::Attempt;
-use crate::proxy::early::Early;
+use crate::proxy::early::{Early, Pipe, Signs};
 use crate::proxy::gate::{Answer, Gate, HOLD_BYTES, HOLD_WHOLE, Limits, Pass};
 use crate::proxy::outbound::Outgoing;
 use crate::proxy::translation::RequestTranslation;
 use crate::proxy::worded::worded_aside;
-use crate::proxy::{CONNECT_TIMEOUT, answer, peers};
+use crate::proxy::{CONNECT_TIMEOUT, answer, dial};
 use tollgate_base::clock;
 use tollgate_failover::{Candidate, ConnectFailure, Outcome};
 use tollgate_wire::coding::Coding;
@@ -45,17 +43,18 @@ pub(super) async fn run(
         return;
     };
     let most = if ground.whole { HOLD_WHOLE } else { HOLD_BYTES };
-    let (reader, pipe) = duplex(most + SLACK);
+    let (reader, pipe) = Pipe::new(most + SLACK);
+    let (early, signs) = Early::new(reader);
     let leg = Leg {
         ground: &ground,
         candidate: &candidate,
         progress: &progress,
-        early: Arc::new(Early::new(reader)),
+        signs,
         most,
         heard: 0,
     };
     // The reader hears of any failure by the end of the pipe, as of a connection's.
-    if let Err(error) = leg.exchange(session, attempt, pipe).await {
+    if let Err(error) = leg.exchange(session, (attempt, early), pipe).await {
         let id = &ground.request_id;
         log::debug!("request {id}: what was asked of {candidate} early has failed: {error}");
     }
@@ -93,28 +92,11 @@ async fn connected(
     attempt: Attempt,
 ) -> Option<(HttpSession, Attempt)> {
     let (shared, provider) = (&ground.shared, &candidate.provider);
-    let connector = shared.hedges.connector.get()?;
     let left = attempt.by.saturating_duration_since(attempt.started);
     let patience = left.min(CONNECT_TIMEOUT);
     let found = shared.peers.lookup(provider, attempt.started, patience);
-    let mut addresses = found.await.unwrap_or_default();
-    while let Some(address) = addresses.pop() {
-        let left = attempt.by.saturating_duration_since(clock::now());
-        let Ok(mut peer) = peers::peer(&shared.peers, provider, address, left) else {
-            break;
-        };
-        peer.options.max_h2_streams = 1;
-        let Ok((session, _)) = connector.get_http_session(&*peer).await else {
-            continue;
-        };
-        let digest = session
-            .digest()
-            .and_then(|digest| digest.ssl_digest.as_ref());
-        let presented = digest.map_or(&[][..], |digest| &digest.cert_digest);
-        if let Err(error) = shared.peers.judge(provider, presented) {
-            shared.peers.tell(provider, &error);
-            break;
-        }
+    let addresses = found.await.unwrap_or_default();
+    if let Ok(session) = dial::connect(shared, provider, &addresses, attempt.by, |_| {}).await {
         return Some((session, attempt));
     }
     // Nothing is held against the provider: it is asked again in its turn.
@@ -129,7 +111,7 @@ struct Leg<'a> {
     ground: &'a Ground,
     candidate: &'a Candidate,
     progress: &'a Progress,
-    early: Arc<Early>,
+    signs: Signs,
     /// The most that an answer is looked at before it commits, in bytes.
     most: usize,
     /// Bytes of its body that have come.
@@ -141,15 +123,15 @@ impl Leg<'_> {
     async fn exchange(
         mut self,
         mut session: HttpSession,
-        mut attempt: Attempt,
-        mut pipe: DuplexStream,
+        (mut attempt, early): (Attempt, Early),
+        mut pipe: Pipe,
     ) -> Result<()> {
         let is_h2 = session.as_http2().is_some();
         let head = self.head(&mut attempt, is_h2)?;
         let left = attempt.by.saturating_duration_since(clock::now());
         session.set_write_timeout(Some(left));
         let body = attempt.body.clone();
-        attempt.early = Some(self.early.clone());
+        attempt.early = Some(Arc::new(early));
         let bill = &self.ground.bill;
         let payee = bill.beside(self.candidate, attempt.started);
         self.progress.seen.lock().attempt = Some((attempt, payee));
@@ -160,7 +142,7 @@ impl Leg<'_> {
         if !is_h2 {
             session.finish_request_body().await?;
         }
-        self.early.asked();
+        self.signs.asked();
         let head = loop {
             session.read_response_header().await?;
             let head = session.response_header();
@@ -170,28 +152,19 @@ impl Leg<'_> {
             }
         };
         self.look_at_head(&head);
-        let (text, chunked) = written(&head, is_h2);
-        write(&mut pipe, &text).await?;
+        // One of HTTP/1 without a length may end with its connection.
+        pipe.head(&head, !is_h2).await?;
         while let Some(data) = session.read_response_body().await? {
             if data.is_empty() {
                 continue;
             }
             self.heard += data.len();
-            self.early.hears(clock::now());
+            self.signs.hears(clock::now());
             self.look(HttpTask::Body(Some(data.clone()), false));
-            if chunked {
-                write(&mut pipe, format!("{:x}\r\n", data.len()).as_bytes()).await?;
-            }
-            write(&mut pipe, &data).await?;
-            if chunked {
-                write(&mut pipe, b"\r\n").await?;
-            }
+            pipe.body(&data).await?;
         }
         self.look(HttpTask::Done);
-        if chunked {
-            write(&mut pipe, b"0\r\n\r\n").await?;
-        }
-        Ok(())
+        pipe.end().await
     }
 
     /// The head of the request.
@@ -270,34 +243,4 @@ impl Leg<'_> {
             self.progress.ready.notify_one();
         }
     }
-}
-
-/// The head of the answer as HTTP/1 has it; whether its body comes in chunks. One that ends with its connection still does.
-fn written(head: &ResponseHeader, is_h2: bool) -> (Bytes, bool) {
-    let has = |name: HeaderName| head.headers.contains_key(name);
-    let chunked = has(header::TRANSFER_ENCODING) || (is_h2 && !has(header::CONTENT_LENGTH));
-    let mut text = BytesMut::with_capacity(1024);
-    text.extend_from_slice(b"HTTP/1.1 ");
-    text.extend_from_slice(head.status.as_str().as_bytes());
-    text.extend_from_slice(b" \r\n");
-    for (name, value) in &head.headers {
-        let framing = [header::TRANSFER_ENCODING, header::CONNECTION];
-        let is_framing = framing.contains(name);
-        let is_other_framing = chunked && *name == header::CONTENT_LENGTH;
-        if !is_framing && !is_other_framing {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                text.extend_from_slice(part);
-            }
-        }
-    }
-    if chunked {
-        text.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    }
-    text.extend_from_slice(b"connection: close\r\n\r\n");
-    (text.freeze(), chunked)
-}
-
-async fn write(pipe: &mut DuplexStream, data: &[u8]) -> Result<()> {
-    let written = pipe.write_all(data).await;
-    written.or_err(ErrorType::WriteError, "nobody reads an early answer")
 }

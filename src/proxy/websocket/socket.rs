@@ -16,9 +16,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::GOODBYE;
@@ -28,19 +28,13 @@ use super::memory::{Gathering, Memory};
 use super::turn::{Piece, Turns};
 use crate::proxy::connection::{Connection, Place, given_away};
 use crate::proxy::drain::Stage;
+use crate::proxy::frames;
 use crate::proxy::timer::Timer;
 use lanes::{Answer, Waiting};
 use tollgate_base::clock;
 use tollgate_config::WebSocket;
 use tollgate_wire::GatewayError;
 use tollgate_wire::websocket::Refusal;
-
-/// What is read at once, and written at once where more is there, in bytes. More is not kept while a socket is idle.
-const READ: usize = 4 << 10;
-const WRITE: usize = 8 << 10;
-
-/// Longer messages leave in pieces, because what they are written from is kept for the next one.
-const LONGEST_FRAME: usize = 16 << 10;
 
 /// Most pieces of answers that are taken before what they come to is sent; meanwhile nothing else is heard.
 const MOST_AT_ONCE: u32 = 16;
@@ -119,11 +113,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
         limits: WebSocket,
     ) -> Self {
         let most_bytes = memory.shared.snapshot.load().config.proxy.max_body;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ)
-            .write_buffer_size(WRITE)
-            .max_message_size(Some(most_bytes))
-            .max_frame_size(Some(most_bytes));
+        let config = frames::config(most_bytes);
         let ws = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         let now = clock::now();
         let stage = memory.shared.drain.watch();
@@ -310,18 +300,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
     /// The same, but the last ones may wait until more follows them.
     async fn say(&mut self, messages: impl IntoIterator<Item = String>) -> Result<(), Over> {
         for message in messages {
-            if message.len() <= LONGEST_FRAME {
-                self.ws.feed(Message::text(message)).await?;
-                continue;
-            }
-            let mut rest = Bytes::from(message);
-            let mut kind = Data::Text;
-            while !rest.is_empty() {
-                let frame = rest.split_to(rest.len().min(LONGEST_FRAME));
-                let frame = Frame::message(frame, OpCode::Data(kind), rest.is_empty());
-                self.ws.feed(Message::Frame(frame)).await?;
-                kind = Data::Continue;
-            }
+            frames::feed(&mut self.ws, message.into()).await?;
         }
         Ok(())
     }
