@@ -32,6 +32,7 @@ pub(crate) fn provider(id: &str) -> Arc<Provider> {
         passthrough: true,
         vendor: None,
         chat_extensions: false,
+        websocket: false,
         unsupported_parameters: Vec::new(),
         supported_parameters: Vec::new(),
         public_only: false,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::upstreams::peer::HttpPeer;
@@ -12,17 +13,18 @@ use super::chosen::{Chosen, is_provoked};
 use super::context::{Attempt, Context, PastAttempt, Planned};
 use super::gate::{Phase, ended_by_gateway};
 use super::line::Line;
+use super::outbound::Outgoing;
 use super::quota::{Asking, waited};
 use super::shared::Shared;
 use super::worded::worded_aside;
-use super::{hedge, peers};
+use super::{hedge, peers, uplink};
 use tollgate_base::clock;
 use tollgate_failover::{Candidate, ConnectFailure, Outcome, Step};
 
 /// Pingora's `upstream_peer`. The same candidate again if only its connection was stale or another
 /// address of it is left, else the machine's next one.
 pub async fn begin(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     session: &mut Session,
     ctx: &mut Context,
 ) -> Result<Box<HttpPeer>> {
@@ -85,7 +87,7 @@ pub fn connected(ctx: &mut Context, reused: bool, fd: RawFd) -> Result<()> {
 }
 
 /// Takes candidates until one has an address; those without end here, without a round through Pingora.
-async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Result<()> {
+async fn next(shared: &Arc<Shared>, session: &mut Session, ctx: &mut Context) -> Result<()> {
     while let Some(mut attempt) = choose(shared, session, ctx).await {
         let Some(planned) = &ctx.planned else { break };
         if attempt.early.is_some() {
@@ -95,13 +97,16 @@ async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Resu
         let provider = &planned.candidates[attempt.candidate].provider;
         let left = attempt.by.saturating_duration_since(attempt.started);
         let patience = left.min(super::CONNECT_TIMEOUT);
-        match shared
-            .peers
-            .lookup(provider, attempt.started, patience)
-            .await
-        {
+        let found = shared.peers.lookup(provider, attempt.started, patience);
+        let found = match found.await {
             Ok(addresses) => {
                 attempt.addresses = addresses;
+                over_websocket(shared, session, ctx, &mut attempt).await
+            }
+            Err(outcome) => Err(outcome),
+        };
+        match found {
+            Ok(()) => {
                 ctx.attempt = Some(attempt);
                 return Ok(());
             }
@@ -113,6 +118,35 @@ async fn next(shared: &Shared, session: &mut Session, ctx: &mut Context) -> Resu
         }
     }
     Err(ended_by_gateway())
+}
+
+/// Asks over a WebSocket, if the request is a turn of one and the candidate has one.
+async fn over_websocket(
+    shared: &Arc<Shared>,
+    session: &Session,
+    ctx: &Context,
+    attempt: &mut Attempt,
+) -> std::result::Result<(), Outcome> {
+    let (Some(turn), Some(caller), Some(planned), Some(called)) =
+        (&ctx.turn, &ctx.caller, &ctx.planned, ctx.endpoint)
+    else {
+        return Ok(());
+    };
+    let asking = uplink::Asking {
+        shared,
+        outgoing: Outgoing {
+            shared,
+            called,
+            candidate: &planned.candidates[attempt.candidate],
+            request_id: &ctx.request_id,
+            trace: ctx.trace.as_ref(),
+        },
+        turn,
+        head: session.req_header(),
+        aside: &caller.aside,
+        most: caller.snapshot.config.proxy.max_body,
+    };
+    asking.begin(attempt).await
 }
 
 /// The machine's next candidate, as an attempt that has no address yet. One whose provider another

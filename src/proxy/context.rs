@@ -13,6 +13,7 @@ pub use super::known::{Attempt, PastAttempt};
 use super::session::Unwrap;
 use super::shares::{Share, Supply};
 use super::translation::RequestTranslation;
+use super::uplink::Turn;
 use crate::metrics::InFlight;
 use crate::metrics::traces::Trace;
 use tollgate_config::access::{AccessKey, Snapshot};
@@ -46,6 +47,8 @@ pub struct Context {
     pub has: Vec<Share>,
     /// It keeps its connection, if others share that and there may be only so many.
     pub keeps: Option<Busy>,
+    /// What it knows of its WebSocket, if it is a turn of one.
+    pub turn: Option<Turn>,
     /// How it crosses to candidates of other APIs than the client's.
     pub translation: RequestTranslation,
     /// What may serve it, once planned.
@@ -175,6 +178,7 @@ impl Context {
             received: None,
             has: Vec::new(),
             keeps: None,
+            turn: None,
             translation: RequestTranslation::default(),
             planned: None,
             attempt: None,

@@ -44,7 +44,7 @@ pub struct Attempt {
     pub begun: Option<Begun>,
     /// Addresses of the provider that are left to try; the last one is in use.
     pub addresses: Vec<SocketAddr>,
-    /// Its answer so far, if it was begun beside another attempt.
+    /// Its answer so far, if a task reads it: it was begun beside another attempt, or is asked over a WebSocket.
     pub early: Option<Arc<Early>>,
     /// Pooled connections that turned out dead before a byte of the answer.
     pub stale: u8,

@@ -62,6 +62,7 @@ mod tags;
 mod timer;
 mod translation;
 mod trust;
+mod uplink;
 mod websocket;
 mod worded;
 

@@ -9,6 +9,8 @@ pub static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-ve
 pub static API_KEY: HeaderName = HeaderName::from_static("api-key");
 /// What a client names a request by, to send it again.
 pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Which betas of OpenAI's API are meant.
+pub static OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 /// Where Anthropic's SDKs read the request's id.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// How long the request took, and how much of that the gateway.

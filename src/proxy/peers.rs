@@ -27,6 +27,9 @@ const MOST_TRUSTS: usize = 256;
 /// How often the log says that a provider's TLS fails.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// How long a server is not asked for a WebSocket that had none.
+const WITHOUT_WEBSOCKET: Duration = Duration::from_secs(600);
+
 /// The text of a `ca` file, and the host that it is read for.
 type Named = (Arc<str>, String);
 
@@ -37,6 +40,8 @@ pub struct Peers {
     trusts: Mutex<HashMap<Named, Arc<Trust>>>,
     /// When the log last said so of a provider.
     untrusted: Mutex<HashMap<Arc<str>, Instant>>,
+    /// Until when servers, by their authorities, are not asked for a WebSocket.
+    without_websocket: Mutex<HashMap<String, Instant>>,
 }
 
 impl Peers {
@@ -90,6 +95,26 @@ impl Peers {
         }
         let judged = trust.judge(presented);
         judged.map_err(|why| Error::explain(ErrorType::InvalidCert, why))
+    }
+
+    /// Returns whether a provider may have WebSockets, as far as its server has said.
+    pub fn has_websocket(&self, provider: &Provider, now: Instant) -> bool {
+        let without = self.without_websocket.lock();
+        let until = without.get(&provider.base_url.authority);
+        until.is_none_or(|until| *until <= now)
+    }
+
+    /// A provider's server has no WebSocket; it is asked again in 10 minutes.
+    pub fn lacks_websocket(&self, provider: &Provider, now: Instant) {
+        let mut without = self.without_websocket.lock();
+        without.retain(|_, until| *until > now);
+        let authority = provider.base_url.authority.clone();
+        if without.insert(authority, now + WITHOUT_WEBSOCKET).is_none() {
+            let id = &provider.id;
+            log::warn!(
+                "the provider {id} agrees to no WebSocket, and is asked over HTTP; its `websocket: true` should go"
+            );
+        }
     }
 
     /// Says in the log why a provider's TLS fails, now and then.

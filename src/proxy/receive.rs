@@ -47,7 +47,9 @@ pub async fn request(
     } else if session.downstream_session.get_keepalive().is_some() {
         session.set_keepalive(Some(snapshot.config.proxy.keepalive.as_secs().max(1)));
     }
-    ctx.keeps = kept(session.req_header_mut());
+    if let Some(kept) = kept(session.req_header_mut()) {
+        (ctx.keeps, ctx.turn) = (kept.busy, Some(kept.turn));
+    }
     if snapshot.config.proxy.max_connections.is_some() && session.is_http2() {
         let address = session.client_addr().and_then(|address| address.as_inet());
         ctx.keeps = address.and_then(|address| shared.crowd.busy(*address));

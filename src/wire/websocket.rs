@@ -1,11 +1,13 @@
-//! What a server says over a WebSocket to `/v1/responses`: each event of a response's stream as one text message, and
-//! errors as events with a status.
+//! What is said over a WebSocket to `/v1/responses`. Here is what a server says: each event of a response's stream as one
+//! text message, and errors as events with a status. What clients send is in [`create`], what providers are sent and say
+//! in [`provider`].
 //!
 //! Sources: OpenAI's guide "WebSocket mode" (developers.openai.com/api/docs/guides/websocket-mode) for the errors'
 //! shapes and words and for `stream_id`; openai/codex for what is read of them: an `error` without `status` is passed
 //! over there, and `headers` are taken for those of an answer.
 
 mod create;
+mod provider;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::GatewayError;
 use crate::error::Code;
 use crate::report::meaning::CONTEXT_LENGTH_EXCEEDED;
 pub use create::{ClientEvent, Create};
+pub use provider::{Continued, ProviderEvent, ProviderFailure, asked, heard, streamed};
 
 /// Most lanes with names on one connection.
 pub const MOST_STREAM_IDS: usize = 32;

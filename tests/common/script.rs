@@ -53,6 +53,8 @@ pub enum Act {
     Reset,
     /// The stream is reset (HTTP/2; over HTTP/1.1 the same as `Cut`).
     ResetStream,
+    /// The WebSocket is closed with this code (over HTTP the same as `Cut`).
+    Close(u16),
 }
 
 impl Script {
@@ -111,6 +113,17 @@ impl Script {
             .data(chat_stop())
             .data(chat_usage())
             .data("data: [DONE]\n\n")
+    }
+
+    /// The agreement to a WebSocket; what its client sends on it is answered by scripts, whose data is said event by
+    /// event.
+    pub fn websocket() -> Script {
+        Script::new().then(Act::Head(101, Vec::new()))
+    }
+
+    /// Whether it is one.
+    pub fn is_websocket(&self) -> bool {
+        matches!(self.acts.first(), Some(Act::Head(101, _)))
     }
 
     /// Adds any act.

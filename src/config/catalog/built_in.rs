@@ -189,6 +189,7 @@ fn read_providers(table: &str) -> Result<Vec<Provider>, String> {
             ca: None,
             passthrough: true,
             chat_extensions: false,
+            websocket: false,
             vendor: match vendor {
                 "" => None,
                 name => {

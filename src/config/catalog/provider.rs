@@ -39,6 +39,8 @@ pub struct Provider {
     pub vendor: Option<Vendor>,
     /// Whether its chat completions take `thinking_blocks` and `cache_control`.
     pub chat_extensions: bool,
+    /// Whether turns of a client's WebSocket to `openai/responses` are asked over a WebSocket.
+    pub websocket: bool,
     /// Top-level request fields to remove.
     pub unsupported_parameters: Vec<String>,
     /// The only top-level request fields to send to a surface, besides [`Surface::essential_fields`]; a surface that

@@ -154,6 +154,8 @@ forms! {
         #[serde(skip_serializing_if = "Option::is_none")]
         vendor: Option<Open<Vendor>>,
         chat_extensions: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        websocket: Option<bool>,
         unsupported_parameters: Vec<String>,
         timeouts: Timeouts,
         models: Vec<Model>,

@@ -48,7 +48,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         "surfaces": ["openai/chat-completions", "openai/responses"], "headers": {"x-team": "a"},
         "forward_headers": ["x-team-"],
         "error_rules": [{"statuses": [418], "code": null, "message": "Not {model}", "cause": "model"}],
-        "ca": null, "passthrough": true, "vendor": "deepseek", "chat_extensions": false,
+        "ca": null, "passthrough": true, "vendor": "deepseek", "chat_extensions": false, "websocket": true,
         "unsupported_parameters": [], "timeouts": timeouts,
         "keys": [], "managed_keys": [], "models": [model],
     });

@@ -31,7 +31,8 @@ use super::connection::{Busy, Connection, Place};
 use super::opening::id_headers;
 use super::shared::Shared;
 use super::shares::Supply;
-use super::{authenticate, receive};
+use super::uplink::Uplinks;
+use super::{authenticate, names, receive};
 use crate::metrics::StatusClass;
 use crate::metrics::access_log::Entry;
 use memory::{Gathering, Memory};
@@ -45,7 +46,7 @@ pub use turn::kept;
 /// The path, as the access log has it.
 pub const PATH: &str = "/v1/responses";
 
-/// How clients ask for a version of the protocol, which is no provider's affair (openai/codex sends it).
+/// How clients ask for a version of the protocol (openai/codex does), which is the affair of WebSockets alone.
 const BETA: &str = "responses_websockets=";
 
 /// A handshake that was agreed to.
@@ -55,6 +56,8 @@ pub struct Opened {
     request_id: Arc<str>,
     /// The head of every turn's request, which the handshake's becomes.
     head: RequestHeader,
+    /// The version of the protocol that is asked for.
+    beta: Option<HeaderValue>,
     answer: Vec<u8>,
 }
 
@@ -97,6 +100,7 @@ pub fn open(
         key,
         request_id,
         head: turn_head(&request).ok()?,
+        beta: beta(request.headers()),
         answer,
     }))
 }
@@ -138,7 +142,7 @@ fn turn_head(request: &Request) -> pingora_error::Result<RequestHeader> {
         if is_connections(name.as_str()) {
             continue;
         }
-        if name == "openai-beta" {
+        if *name == names::OPENAI_BETA {
             if let Some(betas) = other_betas(value) {
                 head.append_header(name, betas)?;
             }
@@ -166,6 +170,15 @@ fn is_connections(name: &str) -> bool {
             | "x-stainless-retry-count"
     ) || name.starts_with("sec-websocket-")
         || name.starts_with("content-")
+}
+
+/// The beta among those that are asked for that is a version of this protocol.
+fn beta(headers: &HeaderMap) -> Option<HeaderValue> {
+    let values = headers.get_all(&names::OPENAI_BETA).into_iter();
+    let betas = values.filter_map(|value| value.to_str().ok());
+    let mut betas = betas.flat_map(|value| value.split(',')).map(str::trim);
+    let beta = betas.find(|beta| beta.starts_with(BETA))?;
+    HeaderValue::from_str(beta).ok()
 }
 
 /// The betas that are asked for, less the one that is this protocol.
@@ -206,6 +219,7 @@ pub async fn serve<A: HttpServerApp + Send + Sync + 'static>(
             head: opened.head,
             request_id: opened.request_id,
             address,
+            links: Arc::new(Uplinks::new(opened.beta)),
             begun: 0,
         };
         let socket = Socket::new(memory, gathering, turns, connection, opened.limits).await;
@@ -281,6 +295,11 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(head.headers["openai-beta"], "other=v1");
+        let mut asked = HeaderMap::new();
+        assert_eq!(beta(&asked), None);
+        let value = "other=v1, responses_websockets=2026-02-06";
+        asked.insert(&names::OPENAI_BETA, HeaderValue::from_static(value));
+        assert_eq!(beta(&asked).unwrap(), "responses_websockets=2026-02-06");
         let head = head_of("OpenAI-Beta: responses_websockets=2026-02-06\r\n");
         assert!(!head.headers.contains_key("openai-beta"));
     }

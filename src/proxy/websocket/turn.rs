@@ -20,8 +20,10 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::sync::mpsc;
 
 use crate::proxy::connection::Busy;
-use crate::proxy::names;
 use crate::proxy::session::{MessageReader, MessageWriter, no_custom_messages};
+use crate::proxy::uplink::Uplinks;
+use crate::proxy::{names, uplink};
+use tollgate_wire::websocket::Continued;
 
 /// Pieces of an answer that wait for their client; then its provider does.
 const MOST_PIECES: usize = 8;
@@ -42,12 +44,14 @@ pub(super) struct Turns<A> {
     pub request_id: Arc<str>,
     /// The client's.
     pub address: Option<SocketAddr>,
+    /// WebSockets to providers.
+    pub links: Arc<Uplinks>,
     /// How many have begun.
     pub begun: u64,
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Turns<A> {
-    /// Begins a request; its answer comes piece by piece. It runs by itself, since it has to be settled when its client is
+    /// Begins a request that may continue an answer; its own comes piece by piece. It runs by itself, since it has to be settled when its client is
     /// gone, too.
     ///
     /// # Errors
@@ -55,6 +59,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Turns<A> {
     pub(super) fn begin(
         &mut self,
         body: Bytes,
+        continued: Option<Continued>,
         busy: Option<Busy>,
     ) -> Result<mpsc::Receiver<Piece>> {
         self.begun += 1;
@@ -62,10 +67,15 @@ impl<A: HttpServerApp + Send + Sync + 'static> Turns<A> {
         head.insert_header(header::CONTENT_LENGTH, body.len().to_string())?;
         let id = format!("{}-{}", self.request_id, self.begun);
         head.insert_header(&names::X_REQUEST_ID, id)?;
-        if let Some(busy) = busy {
-            head.extensions_mut()
-                .insert(Keeps(Arc::new(Mutex::new(Some(busy)))));
-        }
+        let kept = Kept {
+            busy,
+            turn: uplink::Turn {
+                links: self.links.clone(),
+                continued: continued.map(Arc::new),
+            },
+        };
+        head.extensions_mut()
+            .insert(Keeps(Arc::new(Mutex::new(Some(kept)))));
         let (answer, pieces) = mpsc::channel(MOST_PIECES);
         let session = Turn {
             head,
@@ -87,12 +97,20 @@ impl<A: HttpServerApp + Send + Sync + 'static> Turns<A> {
     }
 }
 
-/// What a turn's request has of its connection, on the way to its context.
+/// What a turn's request has of its connection.
+pub struct Kept {
+    /// It keeps the connection, if there may be only so many.
+    pub busy: Option<Busy>,
+    /// What it knows of it.
+    pub turn: uplink::Turn,
+}
+
+/// The same on the way to its context.
 #[derive(Clone)]
-struct Keeps(Arc<Mutex<Option<Busy>>>);
+struct Keeps(Arc<Mutex<Option<Kept>>>);
 
 /// Takes what a request has of the connection that it shares with other turns.
-pub fn kept(head: &mut RequestHeader) -> Option<Busy> {
+pub fn kept(head: &mut RequestHeader) -> Option<Kept> {
     let Keeps(kept) = head.extensions_mut().remove()?;
     kept.lock().take()
 }

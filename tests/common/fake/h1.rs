@@ -39,7 +39,12 @@ pub(super) async fn serve(
         buffer: BytesMut::new(),
     };
     while let Ok(Some(seen)) = connection.request(shared.reading).await {
-        let (index, script) = shared.record(seen);
+        let (index, script) = shared.record(seen.clone());
+        if script.is_websocket() {
+            let rest = connection.buffer.split().freeze();
+            super::ws::serve(connection.io, rest, &seen, hand, shared).await;
+            return;
+        }
         match connection.play(&script).await {
             Ok(Left::Open) if shared.reading == Reading::Whole => {}
             Ok(Left::Reset) => {
@@ -208,7 +213,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                         return Ok(Left::Gone);
                     }
                 },
-                Act::Cut | Act::ResetStream => return Ok(Left::Closed),
+                Act::Cut | Act::ResetStream | Act::Close(_) => return Ok(Left::Closed),
                 Act::Reset => return Ok(Left::Reset),
             }
         }

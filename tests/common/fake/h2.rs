@@ -154,7 +154,7 @@ async fn play(respond: &mut SendResponse<Bytes>, script: &Script) -> Result<Opti
                 send(body.as_mut(), data.clone()).await?;
                 wait(respond, body.as_mut(), Some(*interval)).await?;
             },
-            Act::Cut => return Ok(Some(Break::Cut)),
+            Act::Cut | Act::Close(_) => return Ok(Some(Break::Cut)),
             Act::Reset => return Ok(Some(Break::Reset)),
             Act::ResetStream => {
                 tokio::time::sleep(LINGER).await;

@@ -4,6 +4,7 @@
 
 mod h1;
 mod h2;
+mod ws;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     /// The whole body, without framing.
     pub body: Bytes,
-    /// `HTTP/1.1` or `HTTP/2`.
+    /// `HTTP/1.1`, `HTTP/2` or, of a message, `WebSocket`.
     pub version: &'static str,
     /// When all of it (or its head, if no more is read) was there.
     pub at: Instant,
@@ -65,6 +66,11 @@ impl Seen {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it is a handshake.
+    pub fn is_handshake(&self) -> bool {
+        self.header("sec-websocket-key").is_some()
     }
 
     /// The body as JSON.

@@ -20,6 +20,7 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
         "supportedApiSurfaces": [
             {"format": "openai", "surface": "chat-completions", "supportedParams": [{"name": "tools"}]},
             {"format": "anthropic"},
+            {"format": "openai", "surface": "responses"},
         ],
         "models": [
             {"modelId": "llama-3"},
@@ -27,7 +28,7 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
              "maxOutputTokens": 512, "capabilities": {"reasoning": true, "toggle": true, "efforts": ["low", "high"],
              "thoughts": "reasoning_content", "temperature": false, "structuredOutput": true}, "prices": {"input": "0.0375", "output": "0.15", "cachedRead": "0.01"}},
         ],
-        "auth": "api-key", "vendor": "z-ai",
+        "auth": "api-key", "vendor": "z-ai", "websocket": true,
     });
     let made = api.create("/providers", sent.clone()).await;
     let path = format!("/providers/{}", id(&made));
@@ -40,6 +41,7 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
         "supportedApiSurfaces",
         "auth",
         "vendor",
+        "websocket",
     ] {
         assert_eq!(made[field], sent[field], "{field}");
     }
@@ -58,14 +60,16 @@ async fn a_provider_is_made_shown_changed_and_deleted() {
     assert_eq!(known["modelId"], "llama-3", "it is in force at once");
 
     let kept = models[1]["id"].clone();
-    let changes = json!({"models": [{"modelId": "new"}, {"modelId": "qwen/3:free"}], "metadata": null, "auth": null, "vendor": null});
+    let without = json!({"supportedApiSurfaces": [{"format": "anthropic"}]});
+    assert_eq!(api.faults("PATCH", &path, without).await, ["websocket"]);
+    let changes = json!({"models": [{"modelId": "new"}, {"modelId": "qwen/3:free"}], "metadata": null, "auth": null, "vendor": null, "websocket": null});
     let changed = api.update(&path, changes).await;
     assert_eq!(
         changed["models"][1],
         json!({"id": kept, "modelId": "qwen/3:free"})
     );
     assert!(changed.get("metadata").is_none() && changed.get("auth").is_none());
-    assert!(changed.get("vendor").is_none());
+    assert!(changed.get("vendor").is_none() && changed.get("websocket").is_none());
     assert_eq!(
         changed["supportedApiSurfaces"], sent["supportedApiSurfaces"],
         "absent stays"

@@ -6,6 +6,7 @@ mod money;
 mod opening;
 mod stopping;
 mod turns;
+mod upstream;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -160,17 +161,20 @@ async fn provider() -> Fake {
 async fn gated(gate: Gate) -> Fake {
     let count = AtomicUsize::new(0);
     Fake::answering(Wire::H1, move |_: &Seen| {
-        let number = count.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut script = Script::sse();
-        for (at, event) in events(number).into_iter().enumerate() {
-            if at == 2 {
-                script = script.then(crate::common::script::Act::Gate(gate.clone()));
-            }
-            script = script.data(event);
-        }
-        script
+        gated_response(count.fetch_add(1, Ordering::Relaxed) + 1, &gate)
     })
     .await
+}
+
+fn gated_response(number: usize, gate: &Gate) -> Script {
+    let mut script = Script::sse();
+    for (at, event) in events(number).into_iter().enumerate() {
+        if at == 2 {
+            script = script.then(crate::common::script::Act::Gate(gate.clone()));
+        }
+        script = script.data(event);
+    }
+    script
 }
 
 fn response(number: usize) -> Script {

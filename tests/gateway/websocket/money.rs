@@ -13,9 +13,14 @@ const TURNS: i64 = 5;
 #[tokio::test]
 async fn turns_cost_what_as_many_requests_cost() {
     let mut spent = Vec::new();
-    for over_websocket in [false, true] {
-        let fake = provider().await;
-        let gateway = builder(&fake).config(money(1_000_000_000)).start().await;
+    for (over_websocket, upstream) in [(false, false), (true, false), (true, true)] {
+        let fake = match upstream {
+            true => upstream::agreeing(|number, _| response(number)).await,
+            false => provider().await,
+        };
+        let entry = upstream::entry("p", &fake);
+        let builder = Gateway::builder().provider(entry);
+        let gateway = builder.config(money(1_000_000_000)).start().await;
         let mut socket = Socket::open(&gateway).await;
         for _ in 0..TURNS {
             let more = json!({"input": "hi"});
@@ -42,19 +47,24 @@ async fn turns_cost_what_as_many_requests_cost() {
         ));
         verified(&gateway);
     }
-    assert_eq!(spent[0], spent[1]);
+    assert!(spent.iter().all(|one| *one == spent[0]), "{spent:?}");
 }
 
 /// Its provider's answer is read to its end, and charged as reported, though nobody is there any more.
 #[tokio::test]
 async fn who_closes_in_the_middle_of_a_turn_pays_for_all_of_it() {
     let (open, gate) = watch::channel(false);
-    let fake = gated(gate).await;
-    let gateway = builder(&fake).config(money(1_000_000_000)).start().await;
-    for (number, politely) in [(1, true), (2, false)] {
+    let fake = gated(gate.clone()).await;
+    let over_websocket = upstream::agreeing(move |number, _| gated_response(number, &gate)).await;
+    let gateway = builder(&fake)
+        .provider(upstream::entry("q", &over_websocket))
+        .config(money(1_000_000_000))
+        .start()
+        .await;
+    for (number, politely, model) in [(1, true, "p:m"), (2, false, "p:m"), (3, true, "q:m")] {
         open.send_replace(false);
         let mut socket = Socket::open(&gateway).await;
-        socket.create(json!({"input": "hi"})).await;
+        socket.create(json!({"input": "hi", "model": model})).await;
         // One that waits, and is nobody's then.
         socket.create(json!({"input": "hi"})).await;
         assert_eq!(kind(&socket.hear().await), "response.created");
@@ -69,14 +79,15 @@ async fn who_closes_in_the_middle_of_a_turn_pays_for_all_of_it() {
         open.send_replace(true);
         books(&gateway, NanoUsd(number * COST.0)).await;
     }
-    assert_eq!(fake.count(), 2);
+    // A handshake and a turn.
+    assert_eq!((fake.count(), over_websocket.count()), (2, 2));
     let told = || {
         gateway
             .access_log()
             .iter()
             .filter(|line| line["client_gone"] == true)
             .count()
-            == 2
+            == 3
     };
     assert!(
         eventually(PATIENCE, told).await,

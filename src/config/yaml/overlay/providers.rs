@@ -59,6 +59,13 @@ pub(super) fn lay(
             "it is about `openai/chat-completions`, which is not among the provider's surfaces";
         faults.at(format!("{path}.chat_extensions"), message);
     }
+    let websocket = declared
+        .websocket
+        .unwrap_or_else(|| known.is_some_and(|known| known.websocket));
+    if websocket && !surfaces.contains(&Surface::Responses) {
+        let message = "it is about `openai/responses`, which is not among the provider's surfaces";
+        faults.at(format!("{path}.websocket"), message);
+    }
     let headers = headers(declared, known, path, faults);
     let forward_headers = forward_headers(declared, known, path, faults);
     let ca = match &declared.ca {
@@ -115,6 +122,7 @@ pub(super) fn lay(
             .vendor
             .or_else(|| known.and_then(|known| known.vendor)),
         chat_extensions,
+        websocket,
         unsupported_parameters: parameters,
         supported_parameters: known
             .map_or_else(Vec::new, |known| known.supported_parameters.clone()),

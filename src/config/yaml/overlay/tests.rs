@@ -127,16 +127,24 @@ fn a_built_in_provider_changes_where_the_yaml_speaks() {
 }
 
 #[test]
-fn chat_extensions_are_said_of_a_provider_with_chat_completions() {
-    let catalog = laid("[{id: litellm, base_url: 'http://localhost:4000', chat_extensions: true}]");
+fn what_is_about_one_api_is_said_of_a_provider_that_has_it() {
+    let catalog = laid(
+        "[{id: litellm, base_url: 'http://localhost:4000', chat_extensions: true}, \
+        {id: openai, websocket: true}]",
+    );
     assert!(provider(&catalog, "litellm").chat_extensions);
     assert!(!provider(&catalog, "openai").chat_extensions, "the default");
-    let yaml =
-        "[{id: a, base_url: 'https://h', surfaces: [anthropic/messages], chat_extensions: true}]";
-    let faults = Catalog::built_in()
-        .with(&declared(yaml), read)
-        .expect_err("there are no chat completions");
-    assert_eq!(faults[0].path, "providers[0].chat_extensions");
+    assert!(provider(&catalog, "openai").websocket);
+    assert!(!provider(&catalog, "litellm").websocket, "the default");
+    for name in ["chat_extensions", "websocket"] {
+        let yaml = format!(
+            "[{{id: a, base_url: 'https://h', surfaces: [anthropic/messages], {name}: true}}]"
+        );
+        let faults = Catalog::built_in()
+            .with(&declared(&yaml), read)
+            .expect_err("it has Anthropic's API only");
+        assert_eq!(faults[0].path, format!("providers[0].{name}"));
+    }
     for value in ["often", "1", "[true]", "{}"] {
         let yaml = format!("{{id: a, chat_extensions: {value}}}");
         let read = crate::from_yaml::<crate::yaml::types::Provider>(&yaml);

@@ -46,6 +46,10 @@ pub struct Provider {
     /// Whether its chat completions take Anthropic's `thinking_blocks` and `cache_control` too, as gateways like
     /// LiteLLM and OpenRouter do; thoughts and cache marks of translated requests are sent there then. Default false.
     pub chat_extensions: Option<bool>,
+    /// Whether it has OpenAI's WebSocket mode beside `openai/responses`: turns of a client's WebSocket are asked over one as
+    /// well then, and send only what is new. Default false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<bool>,
     /// Top-level request fields that the provider refuses; they are removed.
     pub unsupported_parameters: Vec<String>,
     /// Overrides for this provider.

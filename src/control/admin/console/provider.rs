@@ -14,13 +14,14 @@ use tollgate_wire::Surface;
 
 const HERE: &str = "/console/providers";
 const ITEMS: &str = "aiGatewayProviders";
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 7] = [
     "custom.providerId",
     "custom.name",
     "custom.baseUrl",
     "custom.supportedApiSurfaces",
     "custom.models",
     "custom.auth",
+    "custom.websocket",
 ];
 const TESTED: [&str; 2] = ["model", "providerKeyId"];
 
@@ -173,6 +174,9 @@ pub(super) fn form(visit: &Visit, fault: Option<&Fault>) -> Markup {
                     ("", "As its APIs have it"), ("bearer", "Authorization: Bearer"), ("x-api-key", "x-api-key"),
                     ("api-key", "api-key"), ("none", "It needs none"),
                 ]))
+                (form.choice("custom.websocket", "Turns of clients' WebSockets", "OpenAI's WebSocket mode, beside openai/responses", &[
+                    ("", "It is asked over HTTP"), ("true", "It is asked over a WebSocket as well"),
+                ]))
                 button.primary type="submit" { "Create" }
             }
         }
@@ -188,6 +192,9 @@ pub(super) async fn create(visit: &Visit) -> Answered {
     let mut body = Map::new();
     for name in ["providerId", "name", "baseUrl", "auth"] {
         put(&mut body, name, sent(name));
+    }
+    if sent("websocket") == "true" {
+        body.insert("websocket".to_owned(), true.into());
     }
     let surfaces = split(sent("supportedApiSurfaces")).into_iter();
     let surfaces: Vec<Value> = surfaces

@@ -21,7 +21,7 @@ use crate::proxy::websocket::history::Said;
 use crate::proxy::websocket::turn::Piece;
 use tollgate_base::clock;
 use tollgate_wire::GatewayError;
-use tollgate_wire::websocket::{self, ClientEvent, Create, MOST_STREAM_IDS, Refusal};
+use tollgate_wire::websocket::{self, ClientEvent, Continued, Create, MOST_STREAM_IDS, Refusal};
 
 /// Most turns under way.
 const MOST_RUNNING: usize = 16;
@@ -155,7 +155,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Socket<A> {
             if !self.memory.add(&mut share, body.len()) {
                 return Err(GatewayError::overloaded());
             }
-            let begun = self.turns.begin(body, busy);
+            let continued = create.previous.clone();
+            let continued = continued.map(|previous| Continued { previous, said });
+            let begun = self.turns.begin(body, continued, busy);
             begun.map_err(|_| GatewayError::internal())
         });
         match begun {

@@ -43,6 +43,9 @@ pub(in crate::admin::api) struct Sent {
     auth: Patch<Auth>,
     /// Whose rules its API follows, so that requests are adapted to it as to that vendor's own API.
     vendor: Patch<Vendor>,
+    /// Whether it has OpenAI's WebSocket mode beside its Responses API: turns of a client's WebSocket are asked over one as
+    /// well then. Defaults to false.
+    websocket: Patch<bool>,
 }
 
 /// A custom provider.
@@ -64,6 +67,9 @@ pub(in crate::admin::api) struct Own {
     /// Whose rules its API follows, if any vendor's.
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor: Option<Open<Vendor>>,
+    /// Whether turns of a client's WebSocket are asked over a WebSocket, if that is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    websocket: Option<bool>,
     /// The account it belongs to, if that is not `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
@@ -95,6 +101,7 @@ pub(super) fn applied(
     changes.metadata.clone().apply(&mut new.meta.metadata);
     changes.auth.clone().apply(&mut new.spec.auth);
     changes.vendor.clone().apply(&mut new.spec.vendor);
+    changes.websocket.clone().apply(&mut new.spec.websocket);
     if let Some(url) = &changes.base_url {
         new.spec.base_url = Some(url.clone());
         new.public_only = scoped;
@@ -135,6 +142,7 @@ pub(super) fn own(provider: &Provider, context: &Context) -> Own {
         models: models::shown(provider, &context.state.catalog()),
         auth: spec.auth.clone(),
         vendor: spec.vendor.clone(),
+        websocket: spec.websocket,
         account_id: context.other_account(&provider.meta),
     }
 }
