@@ -142,28 +142,6 @@ impl Bank for Plain {
         Ok(rows.cloned().collect())
     }
 
-    async fn request_span(
-        &self,
-        account: &str,
-        request: &str,
-    ) -> Result<Option<(u64, u64)>, StoreError> {
-        let all = self.0.lock();
-        let batches = all.get(account).into_iter().flat_map(|kept| &kept.events);
-        let (mut found, mut unknown) = (None, None);
-        for batch in batches {
-            let events = stored::decode(batch).unwrap_or_default();
-            if batch.ids.is_empty() {
-                unknown = Some((0, u64::MAX));
-            }
-            let own = events.iter().filter(|event| event.request.id == request);
-            found = own.fold(found, |found: Option<(u64, u64)>, event| {
-                let (from, to) = found.unwrap_or((event.at_ms, event.at_ms));
-                Some((from.min(event.at_ms), to.max(event.at_ms)))
-            });
-        }
-        Ok(found.or(unknown))
-    }
-
     async fn used(&self, account: &str, meters: &[Meter]) -> Result<Vec<(u64, i64)>, StoreError> {
         let mut all = self.0.lock();
         let kept = all.entry(account.to_owned()).or_default();
@@ -217,5 +195,27 @@ impl EventReader for Plain {
             }
         }
         Ok(found)
+    }
+
+    async fn request_span(
+        &self,
+        account: &str,
+        request: &str,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        let all = self.0.lock();
+        let batches = all.get(account).into_iter().flat_map(|kept| &kept.events);
+        let (mut found, mut unknown) = (None, None);
+        for batch in batches {
+            let events = stored::decode(batch).unwrap_or_default();
+            if batch.ids.is_empty() {
+                unknown = Some((0, u64::MAX));
+            }
+            let own = events.iter().filter(|event| event.request.id == request);
+            found = own.fold(found, |found: Option<(u64, u64)>, event| {
+                let (from, to) = found.unwrap_or((event.at_ms, event.at_ms));
+                Some((from.min(event.at_ms), to.max(event.at_ms)))
+            });
+        }
+        Ok(found.or(unknown))
     }
 }

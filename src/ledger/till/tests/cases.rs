@@ -218,16 +218,6 @@ fn what_was_not_told_is_charged_even_if_nothing_shows_how_far_its_life_had_count
     );
 }
 
-/// A request that waits for its money, gets it, spends 7 of it, and is reported.
-fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
-    let cache = till.cache(ask.account);
-    let waiting = cache.wait(ask, ENFORCED, 0);
-    till.exchange(Occasion::Urgent, bank, clock);
-    drop(waiting);
-    till.admit_now(ask, clock).unwrap().settle(&[charge(7)]);
-    till.exchange(Occasion::Flush, bank, clock);
-}
-
 /// A bank fails over to a copy that is behind, and is sent again what that forgot. Meanwhile it says nothing of what
 /// is left; requests were decided by what had been said before, as if they had waited for an answer.
 #[test]

@@ -324,3 +324,13 @@ fn balanced(bank: &Account, clock: Clock) {
     let books = bank.books(bank.spent, clock.ms);
     assert_eq!(books.faults(), Vec::<String>::new());
 }
+
+/// A request that waits for its money, gets it, spends 7 of it, and is reported.
+fn spend(till: &Arc<Till>, bank: &mut Account, ask: &Ask<'_>, clock: Clock) {
+    let cache = till.cache(ask.account);
+    let waiting = cache.wait(ask, ENFORCED, 0);
+    till.exchange(Occasion::Urgent, bank, clock);
+    drop(waiting);
+    till.admit_now(ask, clock).unwrap().settle(&[charge(7)]);
+    till.exchange(Occasion::Flush, bank, clock);
+}
