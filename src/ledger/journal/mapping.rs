@@ -1,7 +1,7 @@
 //! A file's bytes, mapped for writing. One of two files with `unsafe` code.
 //!
 //! Why it is sound: the kernel picks the address, so a new mapping replaces nothing; the memory is the mapping's own
-//! until [`Drop`] gives it back; a store is bounded by its length; and no reference into it ever exists, so that other
+//! until it is given back; a store is bounded by what is left; and no reference into it ever exists, so that other
 //! processes may read or write the same file without breaking Rust's rules. What can still happen is a `SIGBUS`: if the
 //! file is cut short under the mapping (it is private to its owner, and the journal's folder is locked), or a disk
 //! breaks; `writer.rs` says how a full disk is kept from being one.
@@ -16,10 +16,14 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// A shared mapping of a whole file; only stored to.
+/// Of what is written, this much stays mapped at most (a multiple of the page): it counts as memory of the process.
+const KEPT: usize = 1 << 20;
+
+/// A shared mapping of a file from an offset to its end; only stored to.
 pub(super) struct Mapping {
     start: NonNull<u8>,
     length: usize,
+    offset: usize,
 }
 
 // SAFETY: it owns its memory, and every access is through `&mut self`.
@@ -32,14 +36,24 @@ impl Mapping {
         // SAFETY: without `MAP_FIXED` the kernel takes addresses that nothing has.
         let start = unsafe { mmap(ptr::null_mut(), length, access, MapFlags::SHARED, file, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Mapping { start, length })
+        Ok(Mapping {
+            start,
+            length,
+            offset: 0,
+        })
     }
 
-    /// Stores bytes at an offset; an error if they do not lie in the file.
+    /// Stores bytes at an offset, before which nothing is stored any more; an error if they do not lie in what is mapped.
     pub(super) fn store(&mut self, bytes: &[u8], at: usize) -> io::Result<()> {
-        let end = at.checked_add(bytes.len());
-        if end.is_none_or(|end| end > self.length) {
-            return Err(io::ErrorKind::InvalidInput.into());
+        let within = |at: usize| {
+            Some((at, at.checked_add(bytes.len())?)).filter(|(_, end)| *end <= self.length)
+        };
+        let place = at.checked_sub(self.offset).and_then(within);
+        let (mut at, _) = place.ok_or(io::ErrorKind::InvalidInput)?;
+        let behind = at / KEPT * KEPT;
+        if behind > 0 {
+            self.give_back(behind)?;
+            at -= behind;
         }
         // SAFETY: the range lies in the mapping, which no Rust reference points into, so `bytes` is elsewhere.
         unsafe {
@@ -47,11 +61,22 @@ impl Mapping {
         };
         Ok(())
     }
+
+    /// Gives back its first bytes, which are whole pages of it, or all of them.
+    fn give_back(&mut self, bytes: usize) -> io::Result<()> {
+        // SAFETY: what `new` mapped, and what nothing uses after this; the rest begins behind it, at most at its end.
+        unsafe {
+            munmap(self.start.as_ptr().cast(), bytes)?;
+            self.start = self.start.add(bytes);
+        }
+        (self.length, self.offset) = (self.length - bytes, self.offset + bytes);
+        Ok(())
+    }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: exactly what `new` mapped, and nothing uses it after this. It cannot fail for a whole mapping.
-        unsafe { munmap(self.start.as_ptr().cast(), self.length) }.ok();
+        // It cannot fail for all that there is.
+        self.give_back(self.length).ok();
     }
 }

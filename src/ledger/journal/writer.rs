@@ -215,6 +215,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_does_not_stay_mapped() {
+        let dir = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let path = dir.path().join("file");
+        let length = 40 * WINDOW;
+        let mut writer = Writer::create(&path, length).unwrap();
+        let pieces = length / 100_000;
+        for piece in 0..pieces {
+            let bytes = [u8::try_from(piece + 1).unwrap(); 100_000];
+            // As when the first try failed half way.
+            writer.put(&bytes[..9], piece * 100_000).unwrap();
+            writer.put(&bytes, piece * 100_000).unwrap();
+        }
+        let read = fs::read(&path).unwrap();
+        for (place, byte) in read.iter().enumerate() {
+            let piece = place as u64 / 100_000 + 1;
+            let want = if piece > pieces {
+                0
+            } else {
+                u8::try_from(piece).unwrap()
+            };
+            assert_eq!(*byte, want, "at {place}");
+        }
+        if let Some(mapped) = &mut writer.mapped {
+            assert!(mapped.bytes.store(&[1], 0).is_err(), "it was given back");
+            let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+            let name = path.to_str().unwrap();
+            let line = maps.lines().find(|line| line.ends_with(name));
+            let of_file = line.map(|line| line.split_whitespace().nth(2).unwrap());
+            assert_eq!(of_file, Some("00200000"), "from 2 MiB on");
+        }
+    }
+
+    #[test]
     fn it_ends_where_the_file_does() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::create(&dir.path().join("file"), LENGTH).unwrap();
