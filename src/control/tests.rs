@@ -19,6 +19,7 @@ use tollgate_ledger::KeyKind;
 use tollgate_store::sqlite::{Options, Synchronous, Worker};
 use tollgate_store::{Access, Database};
 
+#[path = "resource/tests/newer.rs"]
 mod newer;
 #[path = "seals/tests.rs"]
 mod sealed;
