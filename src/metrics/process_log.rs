@@ -14,9 +14,12 @@ pub const VARIABLE: &str = "TOLLGATE_LOG";
 
 /// The prefix of the libraries that log everyday business of a gateway (a client that hangs up, a
 /// provider that refuses) as warnings; the failover machine and the access log report those better.
-/// `TOLLGATE_LOG=info,pingora=info` hears them all the same. What is below that is never written: there they tell
-/// whole heads and bodies, with every key and prompt.
+/// `TOLLGATE_LOG=info,pingora=info` hears them all the same.
 const QUIET: &str = "pingora";
+
+/// The prefixes of the libraries that below `info` tell whole heads and bodies, with every key and prompt: that is never
+/// written.
+const TELL_ALL: [&str; 3] = [QUIET, "tungstenite", "tokio_tungstenite"];
 
 /// Whose level decides whether Pingora's messages about one client are logged.
 const QUIET_AS: &str = "tollgate::proxy";
@@ -39,7 +42,7 @@ pub fn init() -> Result<(), log::SetLoggerError> {
     levels(&directives)
         .target(Target::Stderr)
         .format(|line, record| {
-            if record.level() > LevelFilter::Info && record.target().starts_with(QUIET) {
+            if tells_all(record) {
                 return Ok(());
             }
             let level = match is_about_a_client(record) {
@@ -59,6 +62,13 @@ pub fn init() -> Result<(), log::SetLoggerError> {
             )
         })
         .try_init()
+}
+
+/// Whether a library tells what nobody may read.
+fn tells_all(record: &Record<'_>) -> bool {
+    let mut libraries = TELL_ALL.iter();
+    record.level() > LevelFilter::Info
+        && libraries.any(|library| record.target().starts_with(library))
 }
 
 /// Whether Pingora complains of one client's connection (a TLS handshake that fails, one that breaks): nothing of the
@@ -113,7 +123,21 @@ impl std::fmt::Display for OneLine<'_> {
 mod tests {
     use log::{Level, Log, Metadata, Record};
 
-    use super::{OneLine, is_about_a_client, levels};
+    use super::{OneLine, is_about_a_client, levels, tells_all};
+
+    #[test]
+    fn what_libraries_say_of_bodies_is_never_written() {
+        for (target, level, expected) in [
+            ("pingora_proxy::proxy_h1", Level::Debug, true),
+            ("tungstenite::protocol::frame", Level::Trace, true),
+            ("tokio_tungstenite", Level::Debug, true),
+            ("pingora_core::server", Level::Info, false),
+            ("tollgate::proxy", Level::Trace, false),
+        ] {
+            let record = Record::builder().target(target).level(level).build();
+            assert_eq!(tells_all(&record), expected, "{level} of {target}");
+        }
+    }
 
     #[test]
     fn one_clients_trouble_is_no_alarm() {

@@ -23,7 +23,8 @@ use tollgate_base::clock;
 use tollgate_config::catalog::BaseUrl;
 use tollgate_wire::websocket::{ProviderEvent, heard};
 
-/// How often a provider hears a ping between turns, so that nothing on the way takes the connection for dead.
+/// How often a provider hears a ping between turns, so that nothing on the way takes the connection for dead. One that has
+/// not answered it before the next one is gone.
 const PING: Duration = Duration::from_secs(30);
 
 /// How long a provider may take for a ping, and to say goodbye.
@@ -111,6 +112,8 @@ pub struct Link {
 pub enum Said {
     /// A message.
     Text(Utf8Bytes),
+    /// A sign that somebody is there.
+    Sign,
     /// The provider closes it as one that is not needed any more.
     Closed,
     /// It is closed for another reason, or broken.
@@ -149,24 +152,21 @@ impl Link {
 
     /// Waits for what the provider says.
     pub async fn hear(&mut self) -> Said {
-        loop {
-            return match self.ws.next().await {
-                Some(Ok(Message::Text(text))) => Said::Text(text),
-                // A ping is answered when the next message is waited for.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(frame))) => {
-                    // What the library says for it is sent with the next look.
-                    drop(timeout(GOODBYE, self.ws.flush()).await);
-                    let code = frame.map(|frame| frame.code);
-                    match code {
-                        None | Some(CloseCode::Normal | CloseCode::Away | CloseCode::Restart) => {
-                            Said::Closed
-                        }
-                        Some(_) => Said::Broken,
+        match self.ws.next().await {
+            Some(Ok(Message::Text(text))) => Said::Text(text),
+            // A ping is answered when the next message is waited for.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Said::Sign,
+            Some(Ok(Message::Close(frame))) => {
+                // What the library says for it waits for this.
+                drop(timeout(GOODBYE, self.ws.flush()).await);
+                match frame.map(|frame| frame.code) {
+                    None | Some(CloseCode::Normal | CloseCode::Away | CloseCode::Restart) => {
+                        Said::Closed
                     }
+                    Some(_) => Said::Broken,
                 }
-                Some(Ok(Message::Binary(_)) | Err(_)) | None => Said::Broken,
-            };
+            }
+            Some(Ok(Message::Binary(_)) | Err(_)) | None => Said::Broken,
         }
     }
 
@@ -174,11 +174,19 @@ impl Link {
     pub async fn idle(mut self, mut wanted: oneshot::Receiver<()>) -> Option<Link> {
         let mut timer = Timer::default();
         let mut ping_at = clock::now() + PING;
+        let mut is_there = true;
         let is_wanted = loop {
             tokio::select! {
                 wanted = &mut wanted => break wanted.is_ok(),
-                said = self.hear() => if !goes_on(&said) { return None },
-                () = timer.sleep(clock::now(), ping_at) => {
+                said = self.hear() => match goes_on(&said) {
+                    true => is_there = true,
+                    false => return None,
+                },
+                // It may wake early.
+                () = timer.sleep(clock::now(), ping_at) => if clock::now() >= ping_at {
+                    if !std::mem::replace(&mut is_there, false) {
+                        return None;
+                    }
                     ping_at = clock::now() + PING;
                     let ping = self.ws.send(Message::Ping(Bytes::new()));
                     timeout(GOODBYE, ping).await.ok()?.ok()?;
@@ -216,6 +224,7 @@ impl Link {
 fn goes_on(said: &Said) -> bool {
     match said {
         Said::Text(text) => !matches!(heard(text), Some(ProviderEvent::Error(_))),
+        Said::Sign => true,
         Said::Closed | Said::Broken => false,
     }
 }

@@ -92,6 +92,7 @@ pub async fn ask(asks: &Asks, mut link: Link, signs: &Signs, pipe: Pipe) -> Resu
     loop {
         let text = match link.hear().await {
             Said::Text(text) => text,
+            Said::Sign => continue,
             Said::Closed => return Ok(answer.unasked_if(link.used)),
             // The pipe's end without the answer's says that it is broken.
             Said::Broken => return Ok(Ended::Told),

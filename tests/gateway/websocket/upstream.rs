@@ -1,5 +1,7 @@
 //! Turns that are asked over a WebSocket as well.
 
+use tokio::sync::watch;
+
 use super::*;
 use crate::common::requests::Request;
 use crate::common::script::Act;
@@ -17,8 +19,15 @@ pub(super) fn entry(id: &str, fake: &Fake) -> Value {
 pub(super) async fn agreeing(
     turn: impl Fn(usize, &Seen) -> Script + Send + Sync + 'static,
 ) -> Fake {
+    agreeing_on(Wire::H1, turn).await
+}
+
+async fn agreeing_on(
+    wire: Wire,
+    turn: impl Fn(usize, &Seen) -> Script + Send + Sync + 'static,
+) -> Fake {
     let count = AtomicUsize::new(0);
-    Fake::answering(Wire::H1, move |seen| {
+    Fake::answering(wire, move |seen| {
         if seen.version == "HTTP/1.1" && seen.is_handshake() {
             return Script::websocket();
         }
@@ -38,7 +47,7 @@ fn error(status: u16, code: &str) -> String {
 async fn turns_share_a_socket_to_the_provider_and_send_it_what_is_new() {
     // Told before the first turn's answer, and no part of it.
     let limits = json!({"type": "codex.rate_limits", "plan_type": "x"}).to_string();
-    let fake = agreeing(move |number, seen| {
+    let fake = agreeing_on(Wire::TlsH1, move |number, seen| {
         let forgotten = seen.json()["previous_response_id"] == "resp_4";
         match number {
             1 => Script::new().data(limits.clone()).data(events(1).concat()),
@@ -127,6 +136,39 @@ async fn turns_share_a_socket_to_the_provider_and_send_it_what_is_new() {
         let attempts = line["attempts"].as_array().unwrap().len();
         assert!(attempts <= 1, "asked anew is the same attempt: {line}");
     }
+}
+
+#[tokio::test]
+async fn turns_beside_each_other_go_on_where_they_were() {
+    let (open, gate) = watch::channel(false);
+    let fake = agreeing(move |number, _| gated_response(number, &gate)).await;
+    let gateway = Gateway::builder().provider(entry("p", &fake)).start().await;
+    let mut socket = Socket::open(&gateway).await;
+    for lane in ["a", "b"] {
+        socket
+            .create(json!({"input": lane, "stream_id": lane}))
+            .await;
+    }
+    // A handshake and a turn each.
+    assert!(eventually(PATIENCE, || fake.count() == 4).await);
+    open.send_replace(true);
+    let mut ends = Vec::new();
+    while ends.len() < 2 {
+        let event = socket.hear().await;
+        if kind(&event) == "response.completed" {
+            ends.push((event["stream_id"].clone(), event["response"]["id"].clone()));
+        }
+    }
+    for (lane, id) in ends {
+        let more = json!({"input": [user("more")], "stream_id": lane, "previous_response_id": id});
+        socket.completed(more).await;
+        let asked = fake.seen().pop().unwrap().json();
+        assert_eq!(asked["previous_response_id"], id);
+        assert_eq!(asked["input"], json!([user("more")]));
+    }
+    assert_eq!(fake.connections(), 2);
+    drop(socket);
+    assert!(eventually(PATIENCE, || fake.open_connections() == 0).await);
 }
 
 #[tokio::test]
