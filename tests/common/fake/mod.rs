@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rustls::HandshakeKind;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
@@ -88,9 +89,17 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     accepted: AtomicUsize,
     open: AtomicUsize,
+    resumed: AtomicUsize,
 }
 
 impl Shared {
+    /// Notes how a handshake went.
+    fn shaken(&self, kind: Option<HandshakeKind>) {
+        let is_resumed = kind == Some(HandshakeKind::Resumed);
+        self.resumed
+            .fetch_add(usize::from(is_resumed), Ordering::Relaxed);
+    }
+
     /// Records a request; the index finds it again.
     fn record(&self, seen: Seen) -> (usize, Script) {
         let script = (self.respond)(&seen);
@@ -162,6 +171,7 @@ impl Fake {
             seen: Mutex::default(),
             accepted: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            resumed: AtomicUsize::new(0),
         });
         let tasks: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
         let address = listener.local_addr().unwrap();
@@ -227,6 +237,11 @@ impl Fake {
         self.shared.accepted.load(Ordering::Relaxed)
     }
 
+    /// Number of connections that took up the TLS session of an earlier one.
+    pub fn resumed(&self) -> usize {
+        self.shared.resumed.load(Ordering::Relaxed)
+    }
+
     /// Number of connections open now.
     pub fn open_connections(&self) -> usize {
         self.shared.open.load(Ordering::Relaxed)
@@ -279,11 +294,13 @@ async fn accept(
                 Wire::H1 => h1::serve(stream, &hand, &shared).await,
                 Wire::TlsH1 => {
                     if let Ok(stream) = tls.accept(stream).await {
+                        shared.shaken(stream.get_ref().1.handshake_kind());
                         h1::serve(stream, &hand, &shared).await;
                     }
                 }
                 Wire::TlsH2 => {
                     if let Ok(stream) = tls.accept(stream).await {
+                        shared.shaken(stream.get_ref().1.handshake_kind());
                         h2::serve(stream, &hand, &shared).await;
                     }
                 }

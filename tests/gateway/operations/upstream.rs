@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::help::{SOON, slow_words};
+use crate::common::certs::ca_pem;
 use crate::common::client::{Client, Version};
 use crate::common::eventually;
 use crate::common::fake::{Fake, Wire};
@@ -37,6 +38,26 @@ async fn connections_are_kept_and_used_again() {
         }
         assert_eq!(fake.connections(), 1, "{wire:?}");
     }
+}
+
+#[tokio::test]
+async fn tls_sessions_of_providers_that_the_system_trusts_are_taken_up_again() {
+    let trusted = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(trusted.path(), ca_pem()).unwrap();
+    // A connection is no more than one answer's.
+    let fake = Fake::start(Wire::TlsH1, Script::chat(false, "hi").cut()).await;
+    let gateway = Gateway::builder()
+        .provider(provider_at("f", &fake.base_url()))
+        .env("SSL_CERT_FILE", trusted.path().to_str().unwrap())
+        .config(json!({"proxy": {"threads": 1}}))
+        .start()
+        .await;
+    let mut client = Client::connect(Version::H1, gateway.address).await;
+    for _ in 0..3 {
+        let answer = client.ask(&Request::chat(&["m"], false)).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    assert_eq!((fake.connections(), fake.resumed()), (3, 2));
 }
 
 #[tokio::test]
