@@ -124,9 +124,14 @@ pub fn start(
 }
 
 /// Starts one of this program's own roles that prints its port, and waits for that line.
-pub fn start_printing_port(role: &str, cpu: Option<u32>) -> Outcome<(Child, SocketAddr)> {
+pub fn start_printing_port(
+    role: &str,
+    args: &[&str],
+    cpu: Option<u32>,
+) -> Outcome<(Child, SocketAddr)> {
     let mut child = pinned(&std::env::current_exe()?, cpu)
         .arg(role)
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

@@ -95,7 +95,7 @@ impl Lab {
     /// Starts the provider.
     pub fn open(options: &Options, pins: Option<Pins>) -> Outcome<Lab> {
         let (child, address) =
-            child::start_printing_port(crate::PROVIDER, pins.map(|pins| pins.load))?;
+            child::start_printing_port(crate::PROVIDER, &[], pins.map(|pins| pins.load))?;
         Ok(Lab {
             provider: address,
             _provider: child,
@@ -108,6 +108,16 @@ impl Lab {
             pins,
             redis: Cell::new(0),
         })
+    }
+
+    /// Where the provider listens.
+    pub fn provider(&self) -> SocketAddr {
+        self.provider
+    }
+
+    /// Starts a role of this program that prints its port, beside the provider.
+    pub fn start_role(&self, role: &str, args: &[&str]) -> Outcome<(Child, SocketAddr)> {
+        child::start_printing_port(role, args, self.load_cpu())
     }
 
     /// A request that either proxy answers; its body has `length` bytes.

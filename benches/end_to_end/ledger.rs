@@ -326,11 +326,14 @@ fn push_alone(rows: &mut [Row], asked: Asked) {
 
 /// How many exchanges a gateway has sent its bank.
 fn exchanges(proxy: &Proxy) -> Outcome<f64> {
+    counted(proxy, "tollgate_ledger_bank_messages_total ")
+}
+
+/// A counter that a gateway shows, of this name and these labels; 0 if there is none.
+pub fn counted(proxy: &Proxy, series: &str) -> Outcome<f64> {
     let admin = proxy.admin.ok_or("bare Pingora has no metrics")?;
     let told = metrics(admin)?;
-    let count = told
-        .lines()
-        .find_map(|line| line.strip_prefix("tollgate_ledger_bank_messages_total "));
+    let count = told.lines().find_map(|line| line.strip_prefix(series));
     Ok(count.map_or(Ok(0.0), str::parse)?)
 }
 

@@ -13,7 +13,8 @@
 //! offers the client's API beside itself with a provider that only offers another one, for every two of the three; and what
 //! WebSockets cost (`--only websocket`): turns beside requests over HTTP, idle sockets beside bare Pingora's idle connections.
 //!
-//! How cost grows with access keys, candidates, open streams, accounts and gateways (`--only scale`, or `keys` and so on),
+//! How cost grows with access keys, candidates, open streams, accounts, gateways, traces and TLS to the provider (`--only scale`,
+//! or `keys` and so on),
 //! what the program takes when it is not asked (`--only footprint`), and how long the console's pages take after a month with
 //! millions of requests (`--only console`), is measured when it is named.
 //!
@@ -33,8 +34,8 @@
 //!
 //! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `footprint.rs` and `console/` say what is measured,
 //! `lab.rs` and `redis_server.rs` what is started,
-//! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs` and
-//! `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
+//! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs`,
+//! `secure.rs` and `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
 //! used, `report.rs` prints it.
 
 mod answers;
@@ -53,6 +54,7 @@ mod provider;
 mod redis_server;
 mod report;
 mod scale;
+mod secure;
 mod websocket;
 mod wire;
 
@@ -132,6 +134,9 @@ enum Role {
     /// Answers requests.
     #[command(name = PROVIDER, hide = true)]
     Provider,
+    /// Answers them over TLS, or without.
+    #[command(name = secure::ROLE, hide = true)]
+    SecureProvider(secure::Options),
     /// Passes requests through.
     #[command(name = PASSTHROUGH, hide = true)]
     PassThrough {
@@ -189,6 +194,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.role {
         Some(Role::Provider) => provider::run(),
+        Some(Role::SecureProvider(ref secure)) => secure::run(secure),
         Some(Role::PassThrough { listen, provider }) => passthrough::run(listen, provider),
         None if !options.bench => {
             println!("nothing measured: run this with `cargo bench --bench end_to_end`");
@@ -295,8 +301,7 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
     for name in scale::NAMES {
         if options.names(name) || options.names(scale::NAME) {
             let rows = scale::measure(name, &lab, options).await;
-            let about =
-                "300 B prompts; the gateway, with `credits: off` for open streams, else enforced";
+            let about = "300 B prompts; the gateway, with `credits: off` for open streams, traces and upstream, else enforced";
             tables.show(name, scale::SIDES, [about; 2], rows);
         }
     }

@@ -1,4 +1,5 @@
-//! How cost grows with what there is: access keys, candidates, open streams, accounts, gateways on one Redis.
+//! How cost grows with what there is: access keys, candidates, open streams, accounts, gateways on one Redis, requests that
+//! are traced, what is between the gateway and its provider.
 //!
 //! Invariant: the settings of a table run side by side, are asked the same in short slices, in turn, each time beginning with
 //! another, and are compared with the table's first within a repetition. Open streams alone are measured one setting after the
@@ -19,9 +20,12 @@ use tollgate_control::store::{self, Commit, Committed, Write};
 use tollgate_store::sqlite::{Options as Sqlite, Synchronous, Worker};
 use tollgate_store::{Access, Database};
 
+use crate::child::Child;
 use crate::lab::{self, Credits, DATABASE, Kind, Lab, Proxy};
+use crate::ledger;
 use crate::redis_server::Redis;
 use crate::report::{Metric, Row};
+use crate::secure;
 use crate::{Options, Outcome};
 
 use side_by_side::side_by_side;
@@ -30,7 +34,16 @@ use streams::open_streams;
 /// All of them.
 pub const NAME: &str = "scale";
 /// Each, in the order in which they run.
-pub const NAMES: [&str; 5] = ["keys", "candidates", "open-streams", "accounts", "gateways"];
+pub const NAMES: [&str; 7] = [
+    "keys",
+    "candidates",
+    "open-streams",
+    "accounts",
+    "gateways",
+    TRACES,
+    secure::NAME,
+];
+const TRACES: &str = "traces";
 
 /// The sides of each table.
 pub const SIDES: [&str; 2] = ["the first", "this one"];
@@ -48,9 +61,13 @@ const STORING: Duration = Duration::from_secs(30);
 struct Setting {
     label: String,
     proxies: Vec<Proxy>,
+    /// A provider of its own, and a Redis.
+    _provider: Option<Child>,
     redis: Option<Redis>,
     /// What connections ask, in turn.
     requests: Vec<Rc<[u8]>>,
+    /// The most CPU a request that it should take beside the first, µs.
+    most: Option<f64>,
 }
 
 /// A table of this name.
@@ -59,13 +76,23 @@ pub async fn measure(name: &str, lab: &Lab, options: &Options) -> Outcome<Vec<Ro
         "keys" => {
             let settings = keys(lab).await?;
             let mut rows = ready(&settings);
-            rows.extend(side_by_side(name, settings, CONNECTIONS, options).await?);
+            rows.extend(side_by_side(name, &settings, CONNECTIONS, options).await?);
             Ok(rows)
         }
-        "candidates" => side_by_side(name, candidates(lab).await?, CONNECTIONS, options).await,
+        "candidates" => side_by_side(name, &candidates(lab).await?, CONNECTIONS, options).await,
         "open-streams" => open_streams(lab, options).await,
-        "accounts" => side_by_side(name, accounts(lab).await?, WIDE, options).await,
-        "gateways" => side_by_side(name, gateways(lab).await?, CONNECTIONS, options).await,
+        "accounts" => side_by_side(name, &accounts(lab).await?, WIDE, options).await,
+        "gateways" => side_by_side(name, &gateways(lab).await?, CONNECTIONS, options).await,
+        secure::NAME => {
+            let settings = upstream(lab).await?;
+            side_by_side(name, &settings, CONNECTIONS, options).await
+        }
+        TRACES => {
+            let settings = traces(lab).await?;
+            let mut rows = side_by_side(name, &settings, CONNECTIONS, options).await?;
+            rows.extend(lost(&settings)?);
+            Ok(rows)
+        }
         _ => Err(format!("no table is called {name:?}; there are {NAMES:?}").into()),
     }
 }
@@ -85,8 +112,10 @@ async fn keys(lab: &Lab) -> Outcome<Vec<Setting>> {
         settings.push(Setting {
             label: format!("{} access keys", thousands(count)),
             proxies: vec![proxy],
+            _provider: None,
             redis: None,
             requests: vec![lab.request(300, None).into()],
+            most: None,
         });
     }
     Ok(settings)
@@ -143,8 +172,10 @@ async fn candidates(lab: &Lab) -> Outcome<Vec<Setting>> {
         settings.push(Setting {
             label: format!("{} candidates", thousands(count)),
             proxies: vec![lab.start_changed(Credits::Sqlite, None, more).await?],
+            _provider: None,
             redis: None,
             requests: vec![lab.request(300, None).into()],
+            most: None,
         });
     }
     Ok(settings)
@@ -178,8 +209,10 @@ async fn accounts(lab: &Lab) -> Outcome<Vec<Setting>> {
         settings.push(Setting {
             label: format!("{count} accounts"),
             proxies: vec![lab.start_changed(Credits::Sqlite, None, more).await?],
+            _provider: None,
             redis: None,
             requests: requests.collect(),
+            most: None,
         });
     }
     Ok(settings)
@@ -200,11 +233,81 @@ async fn gateways(lab: &Lab) -> Outcome<Vec<Setting>> {
         settings.push(Setting {
             label: format!("{count} gateways"),
             proxies,
+            _provider: None,
             redis: Some(redis),
             requests: vec![lab.request(300, None).into()],
+            most: None,
         });
     }
     Ok(settings)
+}
+
+/// A gateway without traces, bare Pingora, and gateways that trace a share of requests. The provider is their receiver, too: it
+/// takes whatever is posted to it.
+async fn traces(lab: &Lab) -> Outcome<Vec<Setting>> {
+    let mut settings = Vec::new();
+    let tracing = |share: f64| {
+        let to = lab.provider();
+        format!("telemetry: {{ traces: {{ endpoint: \"http://{to}\", sample: {share} }} }}\n")
+    };
+    for (label, share, most) in [
+        ("nothing traced", None, None),
+        ("a tenth traced", Some(0.1), Some(3.0)),
+        ("all traced", Some(1.0), None),
+    ] {
+        let section = share.map(tracing).unwrap_or_default();
+        let proxy = lab.start_changed(Credits::Off, None, |config| config + &section);
+        settings.push(Setting {
+            label: label.to_owned(),
+            proxies: vec![proxy.await?],
+            _provider: None,
+            redis: None,
+            requests: vec![lab.request(300, None).into()],
+            most,
+        });
+    }
+    settings.push(Setting {
+        label: "bare Pingora".to_owned(),
+        proxies: vec![lab.start(Kind::Bare).await?],
+        _provider: None,
+        redis: None,
+        requests: vec![lab.request(300, None).into()],
+        most: None,
+    });
+    Ok(settings)
+}
+
+/// The ways to a provider.
+async fn upstream(lab: &Lab) -> Outcome<Vec<Setting>> {
+    let gateways = secure::gateways(lab).await?.into_iter();
+    let settings = gateways.map(|(label, proxy, provider)| Setting {
+        label: label.to_owned(),
+        proxies: vec![proxy],
+        _provider: Some(provider),
+        redis: None,
+        requests: vec![lab.request(300, None).into()],
+        most: None,
+    });
+    Ok(settings.collect())
+}
+
+/// What share of their spans was lost: a cost is true where it is small.
+fn lost(settings: &[Setting]) -> Outcome<Vec<Row>> {
+    let mut rows = Vec::new();
+    for setting in settings {
+        for proxy in setting.proxies.iter().filter(|proxy| proxy.admin.is_some()) {
+            let sent = ledger::counted(proxy, "tollgate_trace_spans_sent_total ")?;
+            let full = "tollgate_trace_spans_dropped_total{reason=\"queue_full\"} ";
+            let lost = ledger::counted(proxy, full)?;
+            if sent + lost > 0.0 {
+                let label = format!("{}: spans lost", setting.label);
+                let mut row = Row::new(Metric::alone(label, "%", Some(1.0)));
+                row.pairs.push((0.0, 100.0 * lost / (sent + lost)));
+                rows.push(row);
+            }
+        }
+    }
+    Ok(rows)
 }
 
 /// How long it took until each first answered.

@@ -28,13 +28,13 @@ struct Sample {
 /// Rows of every setting beside the first.
 pub(super) async fn side_by_side(
     name: &str,
-    settings: Vec<Setting>,
+    settings: &[Setting],
     connections: usize,
     options: &Options,
 ) -> Outcome<Vec<Row>> {
-    let mut rows: Vec<[Row; 4]> = settings.iter().map(Setting::rows).collect();
+    let mut rows: Vec<[Row; 5]> = settings.iter().map(Setting::rows).collect();
     for repetition in 0..options.repetitions() {
-        let samples = one_repetition(&settings, connections, options.window() / SLICES).await?;
+        let samples = one_repetition(settings, connections, options.window() / SLICES).await?;
         let first = samples.first().ok_or("a table without rows")?;
         let mut line = format!(
             "{name} {}/{}: {:.2} µs a request with {}",
@@ -43,14 +43,17 @@ pub(super) async fn side_by_side(
             first.cpu,
             settings.first().map_or("nothing", |setting| &setting.label),
         );
-        for (sample, setting) in samples.iter().zip(&settings).skip(1) {
+        for (sample, setting) in samples.iter().zip(settings).skip(1) {
             let ratio = sample.cpu / first.cpu;
             write!(line, ", × {ratio:.3} with {}", setting.label)?;
         }
         eprintln!("{line}");
-        for (rows, sample) in rows.iter_mut().zip(&samples) {
+        for ((rows, sample), setting) in rows.iter_mut().zip(&samples).zip(settings) {
             rows[0].pairs.push((first.cpu, sample.cpu));
             rows[1].pairs.push((first.resident, sample.resident));
+            if setting.most.is_some() {
+                rows[4].pairs.push((first.cpu, sample.cpu));
+            }
             if let Some((first, asked)) = first.redis.zip(sample.redis) {
                 rows[2].pairs.push((first.sent, asked.sent));
                 rows[3].pairs.push((first.cpu, asked.cpu));
@@ -63,7 +66,7 @@ pub(super) async fn side_by_side(
 
 impl Setting {
     /// As [`side_by_side`] fills them.
-    fn rows(&self) -> [Row; 4] {
+    fn rows(&self) -> [Row; 5] {
         let label = &self.label;
         [
             Metric::ratio(format!("{label}: CPU per request"), "µs", None),
@@ -74,6 +77,7 @@ impl Setting {
                 None,
             ),
             Metric::ratio(format!("{label}: Redis's own CPU per request"), "µs", None),
+            Metric::difference(format!("{label}: CPU more per request"), "µs", self.most),
         ]
         .map(Row::new)
     }
