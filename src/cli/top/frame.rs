@@ -93,7 +93,7 @@ fn figures(view: &Value) -> Vec<String> {
             number(&tokens["outputPerSecond"]),
         ),
         format!(
-            "USD       {} a minute  today {}  free {}  lent {}  held {} in {} holds",
+            "USD       {}/min  today {}  free {}  lent {}  held {} in {} holds",
             dollars(&money["usdPerMinute"]),
             money["usdToday"].as_str().unwrap_or("-"),
             dollars(&money["freeUsd"]),

@@ -123,17 +123,26 @@ fn faults_of_api_keys_are_reported_at_once() {
 }
 
 #[test]
-fn a_key_of_the_file_is_not_the_environments_too() {
+fn a_key_of_the_file_is_the_environments_too_if_it_may_do_everything() {
     let digest = token::to_hex(&token::digest("correct-horse-battery"));
     let env =
         |name: &str| (name == "TOLLGATE_ADMIN_KEY").then(|| "correct-horse-battery".to_owned());
-    let yaml =
-        format!("admin: {{ api_keys: [{{ id: a, role: read-only, sha256: \"{digest}\" }}] }}");
-    let faults = Files::one(&yaml).faults_with(&env);
-    assert!(
-        faults.contains("admin.api_keys[0].sha256: `TOLLGATE_ADMIN_KEY` has the same digest"),
-        "{faults}"
-    );
+    let file = |more: &str| {
+        let key = format!("{{ id: a, sha256: \"{digest}\"{more} }}");
+        Files::one(&format!("admin: {{ api_keys: [{key}] }}"))
+    };
+    for more in ["", ", role: full"] {
+        let keys = file(more).load_with(&env).unwrap().admin.api_keys;
+        let ids: Vec<&str> = keys.iter().map(|key| &*key.id).collect();
+        assert_eq!(ids, ["a"], "{more}");
+    }
+    for more in [", role: read-only", ", account: default"] {
+        let faults = file(more).faults_with(&env);
+        assert!(
+            faults.contains("admin.api_keys[0].sha256: `TOLLGATE_ADMIN_KEY` has the same digest"),
+            "{more}: {faults}"
+        );
+    }
 }
 
 #[test]
