@@ -3,6 +3,7 @@
 //! Invariant: all of it is written by the writers of the product itself, in the order of time, as replicas of a fleet would
 //! have; two runs write the same.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tollgate_ledger::events::{
 use tollgate_store::Database;
 use tollgate_wire::report::{Context, Unit, Usage};
 
+use super::NAME;
 use crate::Outcome;
 
 /// How much there is.
@@ -52,6 +54,8 @@ const MOST: u64 = 15;
 const AT_ONCE: u64 = 10;
 /// Replicas that tell at the same time.
 const REPLICAS: u64 = 4;
+/// How often it is said how far filling is.
+const STEPS: u64 = 10;
 /// Documents that are stored at once.
 const DOCUMENTS: usize = 5_000;
 
@@ -80,7 +84,8 @@ pub async fn fill(database: &Database, size: Size) -> Outcome<Filled> {
         };
         bank.grant(&account(number), &grant).await?;
     }
-    let replicas = (0..REPLICAS).map(|replica| Replica::new(replica, size).run(&*bank));
+    let told = Cell::new(0);
+    let replicas = (0..REPLICAS).map(|replica| Replica::new(replica, size).run(&*bank, &told));
     let seen = try_join_all(replicas).await?;
     let request = seen.into_iter().flatten().next();
     Ok(Filled {
@@ -199,8 +204,10 @@ impl Replica {
     }
 
     /// Tells of its part of the month, call by call; returns a request in the middle of it.
-    async fn run(mut self, bank: &dyn Bank) -> Outcome<Option<(String, String)>> {
+    /// `told`: how many calls all replicas have made.
+    async fn run(mut self, bank: &dyn Bank, told: &Cell<u64>) -> Outcome<Option<(String, String)>> {
         let calls = (self.size.events / REPLICAS / AT_ONCE / MOST.div_ceil(2)).max(1);
+        let begun = clock::now();
         let (end, length) = (clock::wall_ms() - 1_000, DAYS * DAY_MS);
         let others = self.size.accounts - 1;
         for call in 0..calls {
@@ -223,6 +230,12 @@ impl Replica {
                 if reply?.last != message.number {
                     return Err("a message was not applied".into());
                 }
+            }
+            told.set(told.get() + 1);
+            let (done, all) = (told.get(), calls * REPLICAS);
+            if done * STEPS / all > (done - 1) * STEPS / all {
+                let seconds = (clock::now() - begun).as_secs();
+                eprintln!("{NAME}: {} % filled in after {seconds} s", done * 100 / all);
             }
         }
         Ok(self.seen)

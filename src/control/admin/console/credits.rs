@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
+use futures::try_join;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -29,18 +30,22 @@ pub(super) async fn show(visit: &Visit) -> Answered {
 }
 
 async fn page(visit: &Visit, fault: Option<&Fault>) -> Answered {
-    let balance = visit.own("/credits/balance", &[]).await?;
-    let known = match visit.may(Needs::Read) {
-        true => visit.own("/credits/transactions", &[]).await?,
-        false => Value::Null,
-    };
-    let balance = balance["balanceCents"].as_i64().unwrap_or(0);
-    let items = list(&known, "items");
     let today = clock::wall_ms() / DAY_MS;
     let first = format!("{}T00:00:00Z", date(today.saturating_sub(PACE)));
-    let used = visit
-        .own("/usage/overview", &[("startTime", &*first)])
-        .await?;
+    let pace = [("startTime", &*first)];
+    let known = async {
+        match visit.may(Needs::Read) {
+            true => visit.own("/credits/transactions", &[]).await,
+            false => Ok(Value::Null),
+        }
+    };
+    let (balance, known, used) = try_join!(
+        visit.own("/credits/balance", &[]),
+        known,
+        visit.own("/usage/overview", &pace),
+    )?;
+    let balance = balance["balanceCents"].as_i64().unwrap_or(0);
+    let items = list(&known, "items");
     let end = used_up(balance, &used, clock::wall_ms());
     let grants = visit.may_change() && visit.is_for_all();
     let main = html! {

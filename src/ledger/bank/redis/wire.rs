@@ -35,22 +35,7 @@ pub(super) fn ids(keys: &Keys, account: &str, day: u64) -> String {
 /// [`Exchange::check`].
 pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreError> {
     message.check()?;
-    let account = &*message.account;
-    let mut names = account_keys(keys, account);
-    let batch_day = message
-        .events
-        .as_ref()
-        .map_or(0, |events| events.to_ms / DAY_MS);
-    let totals = !message.rollups.is_empty() || !message.tags.is_empty();
-    if totals || message.events.is_some() {
-        let more = ROLLUP_KEYS.into_iter().chain(["events", ID_DAYS]);
-        names.extend(more.map(|name| keys.of(account, name)));
-        names.push(ids(keys, account, batch_day));
-    }
-    if !message.tags.is_empty() {
-        names.extend(TAG_KEYS.map(|name| keys.of(account, name)));
-    }
-    let mut call = Call::new(&EXCHANGE, names);
+    let mut call = Call::new(&EXCHANGE, exchange_keys(keys, message));
     call.push(message.holder.to_string());
     call.push(message.number);
     call.push(message.oldest);
@@ -96,10 +81,31 @@ pub(super) fn exchange(keys: &Keys, message: &Exchange) -> Result<Call, StoreErr
         call.push(events.from_ms);
         call.push(events.to_ms);
         call.push(&events.bytes[..]);
-        call.push(batch_day);
+        call.push(ended(events));
         call.push(&events.ids[..]);
     }
     Ok(call)
+}
+
+/// The keys of `exchange.lua`: those of what a message does not tell of are left out at the end.
+fn exchange_keys(keys: &Keys, message: &Exchange) -> Vec<String> {
+    let account = &*message.account;
+    let mut names = account_keys(keys, account);
+    let totals = !message.rollups.is_empty() || !message.tags.is_empty();
+    if totals || message.events.is_some() {
+        let more = ROLLUP_KEYS.into_iter().chain(["events", ID_DAYS]);
+        names.extend(more.map(|name| keys.of(account, name)));
+        names.push(ids(keys, account, message.events.as_ref().map_or(0, ended)));
+    }
+    if !message.tags.is_empty() {
+        names.extend(TAG_KEYS.map(|name| keys.of(account, name)));
+    }
+    names
+}
+
+/// The day on which a batch ended.
+fn ended(events: &Events) -> u64 {
+    events.to_ms / DAY_MS
 }
 
 /// With the server's clock as this process has watched it, which every script about an account asks beside the clock
