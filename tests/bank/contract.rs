@@ -86,7 +86,7 @@ macro_rules! every_bank_holds_to_it {
             stored: rollups_add_up, totals_by_tag_are_bounded, a_repeat_stores_nothing_twice, events_come_back_newest_first,
                 events_are_forgotten_by_time, accounts_are_listed, an_unknown_account_is_empty;
             reading: a_day_that_was_read_may_be_added_to, days_are_read_while_they_are_added_to,
-                requests_are_found_by_their_ids;
+                requests_are_found_by_their_ids, a_time_has_all_its_batches;
             concurrency: one_account, many_accounts, one_message_many_times, one_grant_many_times;
             history: same_as_the_reference;
             resources: begin_empty, come_back_as_they_were_written, one_of_two_writers_wins,

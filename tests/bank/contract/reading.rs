@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tollgate_ledger::NanoUsd;
-use tollgate_ledger::bank::{Bank, Day, Exchange, Rollup};
+use tollgate_ledger::bank::{Bank, Day, Events, Exchange, Rollup};
 use tollgate_ledger::events::paging::{Wanted, page};
 use tollgate_ledger::events::{Attempt, EventId, OwnedEvent, Request, stored};
 
@@ -243,5 +243,68 @@ pub async fn requests_are_found_by_their_ids<S: Store>(mut case: Case<S>) {
         span(&case, "r8").await,
         Some((2 * DAY + 4_000, 2 * DAY + 5_000))
     );
+    case.balances().await;
+}
+
+pub async fn a_time_has_all_its_batches<S: Store>(mut case: Case<S>) {
+    const HOUR: u64 = 3_600_000;
+    let mut teller = Teller::new("a", 1);
+    let mut told = Vec::new();
+    // Short and long ones, in the order in which they ended, and one that was told late. The first say nothing of requests,
+    // as older versions'.
+    for (number, (from, to)) in [
+        (0, 1),
+        (1, 9),
+        (5, 10),
+        (9, 40),
+        (40, 41),
+        (41, 42),
+        (20, 30),
+        (10, 60),
+        (60, 61),
+        (61, 70),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let batch = Events {
+            count: 1,
+            from_ms: from * HOUR,
+            to_ms: to * HOUR,
+            bytes: vec![u8::try_from(number).unwrap()].into(),
+            ids: vec![7; if number < 3 { 0 } else { 10 }].into(),
+        };
+        told.push(batch.clone());
+        case.tell(&Exchange {
+            events: Some(batch),
+            ..teller.next()
+        })
+        .await;
+        for (from_ms, to_ms) in [
+            (0, 0),
+            (0, 5),
+            (0, 25),
+            (8, 25),
+            (21, 25),
+            (35, 41),
+            (41, 41),
+            (0, 60),
+            (65, 70),
+            (71, 99),
+        ] {
+            let (from_ms, to_ms) = (from_ms * HOUR, to_ms * HOUR);
+            let found = case.bank().events("a", from_ms, to_ms, 100).await.unwrap();
+            let mut found: Vec<u8> = found.iter().map(|batch| batch.bytes[0]).collect();
+            found.sort_unstable();
+            let within = |batch: &&Events| batch.from_ms <= to_ms && batch.to_ms >= from_ms;
+            let want: Vec<u8> = told
+                .iter()
+                .filter(within)
+                .map(|batch| batch.bytes[0])
+                .collect();
+            assert_eq!(found, want, "{from_ms}..={to_ms} after {number}");
+        }
+    }
+    case.reopen().await;
     case.balances().await;
 }

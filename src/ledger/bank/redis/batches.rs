@@ -34,14 +34,14 @@ impl RedisBank {
         at_least: usize,
     ) -> Result<Vec<Events>, StoreError> {
         self.meet(&[], self.redis.deadline()).await?;
-        let key = self.redis.keys.of(account, "events");
+        let keys = ["events", "state"].map(|part| self.redis.keys.of(account, part));
         let (mut found, mut count, mut seen) = (Vec::new(), 0, HashSet::new());
         let (mut some, most) = BATCHES;
         // A page begins where the last one ended, behind as many of the same end as were looked at.
         let (mut ended, mut offset) = (None, 0);
         while count < at_least {
             let highest = ended.map_or("+inf".to_owned(), |ms: u64| ms.to_string());
-            let call = Call::new(&EVENTS, vec![key.clone()])
+            let call = Call::new(&EVENTS, keys.to_vec())
                 .with(highest)
                 .with(from_ms);
             let call = call.with(offset).with(some).with(to_ms);
@@ -92,10 +92,16 @@ impl RedisBank {
             return Ok(found);
         }
         let state = self.redis.keys.of(account, "state");
-        let question = redis::cmd("HGET").arg(&state).arg("unindexed").clone();
+        let mut question = redis::cmd("HMGET");
+        question
+            .arg(&state)
+            .arg(&["events", "indexed", "unindexed"]);
         let answer = self.redis.send(&state, &question, self.redis.deadline());
-        // Of a request that nobody indexed, nothing is known but that.
-        let until = read::<Option<u64>>(answer.await?)?;
+        let [told, indexed, until] = read::<[Option<u64>; 3]>(answer.await?)?;
+        // Of a request that nobody indexed, nothing is known but that. The last batch may be an older version's.
+        let until = until
+            .filter(|_| told == indexed)
+            .or((told != indexed).then_some(u64::MAX));
         Ok(until.map(|until| (0, until.saturating_add(LATE_MS))))
     }
 

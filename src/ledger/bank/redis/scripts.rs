@@ -9,7 +9,7 @@ tollgate_store::scripts! {
     ROLLUPS = "tollgate:rollups:3", include_str!("lua/rollups.lua");
     DAYS = "tollgate:days:1", include_str!("lua/days.lua");
     SEAL = "tollgate:seal:1", include_str!("lua/seal.lua");
-    EVENTS = "tollgate:events:1", include_str!("lua/events.lua");
+    EVENTS = "tollgate:events:2", include_str!("lua/events.lua");
     FORGET = "tollgate:forget:1", include_str!("lua/forget.lua");
     MEET = "tollgate:meet:1", include_str!("lua/meet.lua");
 }

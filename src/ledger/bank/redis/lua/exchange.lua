@@ -160,6 +160,8 @@ local function keep_events()
   local number = call('HINCRBY', STATE, 'events', 1)
   local batch = string.format('%016.0f', number)
   call('ZADD', EVENTS, till, table.concat({ batch, from, till, events, bytes }, ':'))
+  local long = tonumber(till) - tonumber(from)
+  if long >= tonumber(get('longest')) then call('HSET', STATE, 'longest', text(long)) end
   if ids ~= '' then
     call('APPEND', IDS, ids)
     call('ZADD', ID_DAYS, day, day)
