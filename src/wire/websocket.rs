@@ -1,6 +1,6 @@
 //! What is said over a WebSocket to `/v1/responses`. Here is what a server says: each event of a response's stream as one
-//! text message, and errors as events with a status. What clients send is in [`create`], what providers are sent and say
-//! in [`provider`].
+//! text message, and errors as events with a status. What clients send is in `create`, what providers are sent and say
+//! in `provider`.
 //!
 //! Sources: OpenAI's guide "WebSocket mode" (developers.openai.com/api/docs/guides/websocket-mode) for the errors'
 //! shapes and words and for `stream_id`; openai/codex for what is read of them: an `error` without `status` is passed

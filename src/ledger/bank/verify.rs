@@ -37,7 +37,7 @@ impl Verified {
 /// Reads the books of these accounts, and compares.
 ///
 /// # Errors
-/// Those of [`Bank::books`].
+/// Those of [`CreditStore::books`](super::CreditStore::books).
 pub async fn verify(bank: &dyn Bank, accounts: Vec<String>) -> Result<Vec<Verified>, StoreError> {
     let verified = |account: String| async move {
         let books = recounted(bank, &account).await?;
