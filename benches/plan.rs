@@ -158,11 +158,11 @@ fn bench(c: &mut Criterion) {
 /// What a request costs that looks at a key's quota, takes of it, and learns from its answer, while so many other threads do the
 /// same with the same key, or with one each; and who stands before it, while so many wait.
 fn quotas(c: &mut Criterion) {
-    let now = clock::now();
     let header = |name: &str| name.starts_with("x-ratelimit-").then_some("1000000");
     let limits = Limits::read(header, clock::wall());
     let model: Arc<str> = "large".into();
     let request = |headroom: &Headroom, key: &Arc<str>| {
+        let now = clock::now();
         let until = headroom.until(key, &model, needs, now);
         let begun = headroom.enter(key, &model, needs, now);
         let begun = begun.expect("there is room");

@@ -73,12 +73,9 @@ const FIELDS: [Field; 11] = [
     ),
     Field(
         "priority",
+        "Priority",
         "Where requests wait for quota",
-        "",
-        Kind::Choice(&[
-            ("", "Somebody waits for them"),
-            ("batch", "They can wait: batch"),
-        ]),
+        Kind::Choice(&[("", "Interactive"), ("batch", "Batch")]),
     ),
     Field(
         "cacheHints",
