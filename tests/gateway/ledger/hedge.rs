@@ -42,11 +42,11 @@ fn script(name: &'static str, seen: &Seen) -> Script {
     };
     match told {
         Some("silent") => Script::new().silence(),
-        Some("late") => after(250, good),
-        Some("same") => after(120, good),
-        // As late as the first one, if it is sent when that is 50 ms to 60 ms old.
+        Some("late") => after(350, good),
+        Some("same") => after(220, good),
+        // As late as the first one, if it is sent when that is 150 ms to 160 ms old.
         Some("soon") => after(65, good),
-        Some("broken") => after(150, Script::error(500, "no")),
+        Some("broken") => after(250, Script::error(500, "no")),
         Some("failed") => Script::error(500, "no"),
         Some("begun") => Script::sse().data(chat_role()).silence(),
         Some(other) => panic!("{other} is not known"),
@@ -75,7 +75,8 @@ impl Providers {
             entry["models"] = json!([{"id": "m", "prices": {"input": 2, "output": 10}}]);
             builder = builder.provider(entry);
         }
-        let hedge = json!({"at_least": "50ms", "budget_percent": percent});
+        // Longer than a busy machine keeps an answer from coming: what teaches is not to be sent twice.
+        let hedge = json!({"at_least": "150ms", "budget_percent": percent});
         builder.config(json!({
             "timeouts": {"per_request": "5s", "stream_idle": "5s"},
             "configurations": [{"id": "hedged", "hedge": hedge}],

@@ -30,7 +30,7 @@ async fn hedges_are_below_their_request_and_replays_have_nobody_below() {
             "secrets": {"master_key": MASTER},
             "configurations": [{
                 "id": "both",
-                "hedge": {"at_least": "50ms", "budget_percent": 100},
+                "hedge": {"at_least": "150ms", "budget_percent": 100},
                 "idempotency": {"store": "24h"},
             }],
             "access_keys": [access_key("both", &json!({"configuration": "both"}))],
