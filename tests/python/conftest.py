@@ -119,3 +119,8 @@ def claude(gateway):
     """The Anthropic SDK."""
     with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0, timeout=20) as sdk:
         yield sdk
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest begins first: at the end all workers would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_schemathesis.py")
