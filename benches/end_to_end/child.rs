@@ -16,8 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Outcome, procfs};
 
-/// The longest that a run, and anything it starts, may live.
-pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// The longest that a run, and anything it starts, may live: millions of events take most of it to be stored.
+pub const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// How often a process is given 10 ms to end by itself.
 const GOODBYE: u32 = 500;

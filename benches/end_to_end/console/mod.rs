@@ -1,7 +1,7 @@
 //! How long the console's pages and the calls of the API behind them take, when there is much: after a month with millions of
 //! usage events, thousands of access keys, and hundreds of accounts, of which one has a tenth of everything.
 //!
-//! By name only: with all events it writes gigabytes and takes ten minutes. Invariant: every page is asked for by a session
+//! By name only: with all events it writes gigabytes and takes an hour. Invariant: every page is asked for by a session
 //! that is signed in, on a connection of its own, in turn with all others, and must answer 200.
 
 mod fill;
