@@ -339,23 +339,30 @@ mod tests {
             .build()
             .unwrap();
         let told = |from_ms, most| {
-            let hours = by_hour_within(&bank, "default", from_ms, 9 * HOUR, most);
+            let hours = by_hour_within(&bank, "default", (from_ms, 9 * HOUR), true, most);
             let Hours { used, from_ms } = runtime.block_on(hours).unwrap();
-            let hours: Vec<u64> = used.iter().map(|(hour, _)| hour / HOUR).collect();
-            assert!(used.iter().all(|(_, rollup)| rollup.requests == 1));
+            let hours = used.iter();
+            let hours: Vec<_> = hours
+                .map(|(hour, sum)| (hour / HOUR, sum.requests))
+                .collect();
+            assert!(used.iter().all(|(_, sum)| &*sum.access_key == "app"));
             (hours, from_ms.map(|ms| ms / HOUR))
         };
-        assert_eq!(told(0, (2, 100)), (vec![3, 3, 2, 2, 2, 1], None));
+        assert_eq!(told(0, (2, 100)), (vec![(1, 1), (2, 3), (3, 2)], None));
         assert_eq!(
             told(2 * HOUR + 5, (2, 100)),
-            (vec![3, 3, 2, 2, 2], None),
+            (vec![(2, 3), (3, 2)], None),
             "from its begin"
         );
         assert_eq!(
             told(0, (2, 4)),
-            (vec![3, 3], Some(3)),
+            (vec![(3, 2)], Some(3)),
             "of the second there are more"
         );
+        let (window, most) = ((0, 9 * HOUR), (2, 100));
+        let of_all = by_hour_within(&bank, "default", window, false, most);
+        let of_all = runtime.block_on(of_all).unwrap().used;
+        assert!(of_all.iter().all(|(_, sum)| sum.access_key.is_empty()));
     }
 
     proptest! {

@@ -1,8 +1,10 @@
 //! What an event adds to the totals of its day, and what was used by the hour, as events that are still kept tell it.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::paging::{PageError, Position, Wanted, page};
 use super::stored::StoredEvent;
@@ -105,13 +107,14 @@ impl ByTag {
 /// What was used by the hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hours {
-    /// Each event that counts, with when its hour began (Unix time, ms); the newest first.
+    /// When an hour began (Unix time, ms), and what was used in it, in this order.
     pub used: Vec<(u64, Rollup)>,
     /// The first hour that is told, if there are more than [`MOST_BY_HOUR`] events.
     pub from_ms: Option<u64>,
 }
 
-/// Returns what an account used between two times (Unix time, ms), both included, the hour of the first one whole.
+/// Returns what an account used between two times (Unix time, ms), both included, the hour of the first one whole: by provider
+/// and model, and by access key if that is asked for.
 ///
 /// # Errors
 /// When the bank does not answer, or has what cannot be read.
@@ -120,19 +123,22 @@ pub async fn by_hour(
     account: &str,
     from_ms: u64,
     to_ms: u64,
+    by_key: bool,
 ) -> Result<Hours, PageError> {
-    by_hour_within(bank, account, from_ms, to_ms, (PAGE, MOST_BY_HOUR)).await
+    let most = (PAGE, MOST_BY_HOUR);
+    by_hour_within(bank, account, (from_ms, to_ms), by_key, most).await
 }
 
 pub(super) async fn by_hour_within(
     bank: &dyn EventReader,
     account: &str,
-    from_ms: u64,
-    to_ms: u64,
+    (from_ms, to_ms): (u64, u64),
+    by_key: bool,
     (limit, most): (usize, usize),
 ) -> Result<Hours, PageError> {
-    let (mut hours, mut seen, mut after) = (Hours::default(), 0, None::<Position>);
-    loop {
+    let sums = Mutex::new(Sums::default());
+    let (mut seen, mut after) = (0, None::<Position>);
+    let told_from = loop {
         let wanted = Wanted {
             account,
             from_ms: hour(from_ms),
@@ -142,33 +148,70 @@ pub(super) async fn by_hour_within(
             limit,
             ..Wanted::default()
         };
-        let some = page(bank, wanted, one).await?;
+        let some = page(bank, wanted, |event| sums.lock().add(event, by_key)).await?;
         seen += some.events.len();
-        hours.used.extend(some.events.into_iter().flatten());
         after = some.next;
-        let Some(next) = after else {
-            return Ok(hours);
-        };
-        if seen >= most {
+        match after {
+            None => break None,
             // Of the hour in which it ends, some is missing.
-            let first = hour(next.at_ms()) + HOUR_MS;
-            hours.used.retain(|(hour, _)| *hour >= first);
-            hours.from_ms = Some(first);
-            return Ok(hours);
+            Some(next) if seen >= most => break Some(hour(next.at_ms()) + HOUR_MS),
+            Some(_) => {}
         }
+    };
+    let mut by_hour = sums.into_inner().by_hour;
+    by_hour.retain(|(hour, _), _| told_from.is_none_or(|first| *hour >= first));
+    Ok(Hours {
+        used: by_hour
+            .into_iter()
+            .map(|((hour, _), rollup)| (hour, rollup))
+            .collect(),
+        from_ms: told_from,
+    })
+}
+
+/// What events come to: each name is kept once.
+#[derive(Default)]
+struct Sums {
+    names: BTreeSet<Arc<str>>,
+    by_hour: BTreeMap<(u64, [Arc<str>; 3]), Rollup>,
+}
+
+impl Sums {
+    /// Adds an event, if totals count it.
+    fn add(&mut self, event: &StoredEvent<'_>, by_key: bool) {
+        let attempt = &event.attempt;
+        if !counts(attempt) {
+            return;
+        }
+        let access_key = if by_key { event.request.access_key } else { "" };
+        let names = [access_key, attempt.provider.id, model(attempt)].map(|name| self.name(name));
+        let begun = hour(event.at_ms);
+        let sum = self
+            .by_hour
+            .entry((begun, names))
+            .or_insert_with_key(|(_, names)| {
+                let [access_key, provider, model] = names.clone();
+                Rollup {
+                    day: Day(u32::try_from(begun / (24 * HOUR_MS)).unwrap_or(u32::MAX)),
+                    access_key,
+                    provider,
+                    model,
+                    ..Rollup::default()
+                }
+            });
+        sum.add(attempt);
+    }
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        let known = self.names.get(name).cloned();
+        known.unwrap_or_else(|| {
+            let new = Arc::<str>::from(name);
+            self.names.insert(new.clone());
+            new
+        })
     }
 }
 
 fn hour(ms: u64) -> u64 {
     ms / HOUR_MS * HOUR_MS
-}
-
-/// What one event comes to; `None` if totals do not count it.
-fn one(event: &StoredEvent<'_>) -> Option<(u64, Rollup)> {
-    let attempt = &event.attempt;
-    let day = Day(u32::try_from(event.at_ms / (24 * HOUR_MS)).unwrap_or(u32::MAX));
-    let provider = attempt.provider.id;
-    let mut rollup = Rollup::none(day, event.request.access_key, provider, model(attempt));
-    rollup.add(attempt);
-    counts(attempt).then(|| (hour(event.at_ms), rollup))
 }

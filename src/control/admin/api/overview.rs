@@ -292,7 +292,8 @@ async fn overview(
                 return Err(ApiError::invalid("startTime", why));
             }
             let ms = |nanos: i128| u64::try_from(nanos.div_euclid(1_000_000)).unwrap_or(0);
-            let hours = by_hour(&*bank, &context.account, ms(start), ms(end)).await;
+            let (first, last) = (ms(start), ms(end));
+            let hours = by_hour(&*bank, &context.account, first, last, by_key).await;
             let Hours { used, from_ms } = hours.map_err(page_error)?;
             used.iter()
                 .for_each(|(begun, rollup)| sums.add(*begun, rollup));
