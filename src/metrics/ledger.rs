@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge};
-
 use super::Metrics;
-use super::make::Maker;
+use super::make::families;
 use tollgate_ledger::bank::Books;
 use tollgate_ledger::till::Observer;
 use tollgate_ledger::{Ledger, NanoUsd};
@@ -15,101 +13,61 @@ const CALL: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 ];
 
-/// The ledger's metrics.
-pub(super) struct Money {
-    credits: GaugeVec,
-    books: GaugeVec,
-    unbalanced: IntGauge,
-    holds: IntGauge,
-    accounts_away: IntGauge,
-    worst: GaugeVec,
-    lost: GaugeVec,
-    journal_records: IntGauge,
-    journal_bytes: IntGauge,
-    journal_segments: IntGauge,
-    journal_ready: IntGauge,
-    events_dropped: IntGauge,
-    refusals: IntCounterVec,
-    calls: Histogram,
-    messages: IntCounter,
-    failures: IntCounter,
-}
-
-impl Money {
-    pub(super) fn new(make: &Maker<'_>) -> Result<Money, prometheus::Error> {
-        Ok(Money {
-            credits: make.dollars(
-                "ledger_credits_usd",
-                "Credits of the accounts that this replica serves: `held` by its requests, `unspent` in its floats, `untold` to the bank yet; `free` and lent as `floats` to all replicas, as the bank said last.",
-                &["term"],
-            )?,
-            books: make.dollars(
-                "ledger_books_usd",
-                "The bank's books of the accounts that this replica serves: granted = spent + expired + free + floats. Read every half minute.",
-                &["term"],
-            )?,
-            unbalanced: make.gauge(
-                "ledger_accounts_unbalanced",
-                "Accounts whose books did not balance when they were last read; see `tollgate ledger verify`.",
-            )?,
-            holds: make.gauge("ledger_holds", "Requests in flight whose credits are held.")?,
-            accounts_away: make.gauge(
-                "ledger_accounts_away",
-                "Accounts whose last message the bank did not answer.",
-            )?,
-            worst: make.dollars(
-                "ledger_overspend_worst_usd",
-                "The most that one answer has cost more than was held for it, since the start.",
-                &[],
-            )?,
-            lost: make.dollars(
-                "ledger_lost_usd",
-                "Charges that the bank had and has forgotten, and no journal has any more, since the start; the log names their accounts.",
-                &[],
-            )?,
-            journal_bytes: make.gauge(
-                "ledger_journal_bytes",
-                "Bytes in the journal's files.",
-            )?,
-            journal_records: make.gauge(
-                "ledger_journal_records",
-                "Records of the journal that the bank has not acknowledged yet.",
-            )?,
-            journal_segments: make.gauge("ledger_journal_segments", "Files of the journal.")?,
-            journal_ready: make.gauge(
-                "ledger_journal_ready",
-                "1 if the journal can be written; 0 refuses requests.",
-            )?,
-            events_dropped: make.gauge(
-                "ledger_usage_events_dropped",
-                "Usage events dropped while the bank was away; their charges and totals were not.",
-            )?,
-            refusals: make.counters(
-                "ledger_refusals_total",
-                "Requests refused for want of credits, by a limit, or by a ledger that cannot promise any.",
-                &["reason"],
-            )?,
-            calls: make.histogram(
-                "ledger_bank_call_duration_seconds",
-                "Time of a call of the bank.",
-                CALL,
-            )?,
-            messages: make.counter(
-                "ledger_bank_messages_total",
-                "Messages to the bank, one for each account of a call.",
-            )?,
-            failures: make.counter(
-                "ledger_bank_failures_total",
-                "Messages that the bank did not answer, or refused.",
-            )?,
-        })
+families! {
+    /// The ledger's metrics.
+    pub(super) struct Money {
+        credits: dollars(
+            "ledger_credits_usd",
+            "Credits of the accounts that this replica serves: `held` by its requests, `unspent` in its floats, `untold` to the bank yet; `free` and lent as `floats` to all replicas, as the bank said last.",
+            &["term"],
+        );
+        books: dollars(
+            "ledger_books_usd",
+            "The bank's books of the accounts that this replica serves: granted = spent + expired + free + floats. Read every half minute.",
+            &["term"],
+        );
+        unbalanced: gauge(
+            "ledger_accounts_unbalanced",
+            "Accounts whose books did not balance when they were last read; see `tollgate ledger verify`.",
+        );
+        holds: gauge("ledger_holds", "Requests in flight whose credits are held.");
+        accounts_away: gauge("ledger_accounts_away", "Accounts whose last message the bank did not answer.");
+        worst: dollars(
+            "ledger_overspend_worst_usd",
+            "The most that one answer has cost more than was held for it, since the start.",
+            &[],
+        );
+        lost: dollars(
+            "ledger_lost_usd",
+            "Charges that the bank had and has forgotten, and no journal has any more, since the start; the log names their accounts.",
+            &[],
+        );
+        journal_bytes: gauge("ledger_journal_bytes", "Bytes in the journal's files.");
+        journal_records: gauge(
+            "ledger_journal_records",
+            "Records of the journal that the bank has not acknowledged yet.",
+        );
+        journal_segments: gauge("ledger_journal_segments", "Files of the journal.");
+        journal_ready: gauge("ledger_journal_ready", "1 if the journal can be written; 0 refuses requests.");
+        events_dropped: gauge(
+            "ledger_usage_events_dropped",
+            "Usage events dropped while the bank was away; their charges and totals were not.",
+        );
+        refusals: counters(
+            "ledger_refusals_total",
+            "Requests refused for want of credits, by a limit, or by a ledger that cannot promise any.",
+            &["reason"],
+        );
+        calls: histogram("ledger_bank_call_duration_seconds", "Time of a call of the bank.", CALL);
+        messages: counter("ledger_bank_messages_total", "Messages to the bank, one for each account of a call.");
+        failures: counter("ledger_bank_failures_total", "Messages that the bank did not answer, or refused.");
     }
 }
 
 impl Metrics {
     /// Brings the ledger's gauges up to date.
     pub fn ledger(&self, ledger: &Ledger) {
-        let money = &self.families.ledger;
+        let money = &self.money;
         let mut sums = [0.0; 5];
         let (mut holds, mut away, mut dropped) = (0, 0, 0);
         let mut lost = NanoUsd::ZERO;
@@ -160,7 +118,7 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn read(&self, books: &[Books]) {
-        let money = &self.families.ledger;
+        let money = &self.money;
         let terms: [(&str, Term); 6] = [
             ("granted", |books| books.granted),
             ("spent", |books| books.spent),
@@ -178,7 +136,7 @@ impl Observer for Metrics {
     }
 
     fn called(&self, messages: usize, failed: usize, took: Duration) {
-        let money = &self.families.ledger;
+        let money = &self.money;
         money.calls.observe(took.as_secs_f64());
         money.messages.inc_by(messages as u64);
         money.failures.inc_by(failed as u64);

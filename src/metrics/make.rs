@@ -6,6 +6,54 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
+/// Declares metrics, a row each: the field, then what [`Maker`] is asked for, namely the kind, the name, the help text, and
+/// labels and buckets where the kind has them.
+macro_rules! families {
+    ($(#[$doc:meta])* pub(super) struct $name:ident { $($field:ident: $kind:ident($($of:expr),+ $(,)?);)+ }) => {
+        $(#[$doc])*
+        pub(super) struct $name {
+            $(pub(super) $field: $crate::metrics::make::family!($kind),)+
+        }
+
+        impl $name {
+            /// Makes and registers them.
+            pub(super) fn new(make: &$crate::metrics::make::Maker<'_>) -> Result<$name, prometheus::Error> {
+                Ok($name { $($field: make.$kind($($of),+)?,)+ })
+            }
+        }
+    };
+}
+
+/// The type of a family, by the method of [`Maker`] that makes it.
+macro_rules! family {
+    (counter) => {
+        prometheus::IntCounter
+    };
+    (counters) => {
+        prometheus::IntCounterVec
+    };
+    (costs) => {
+        prometheus::CounterVec
+    };
+    (gauge) => {
+        prometheus::IntGauge
+    };
+    (gauges) => {
+        prometheus::IntGaugeVec
+    };
+    (dollars) => {
+        prometheus::GaugeVec
+    };
+    (histogram) => {
+        prometheus::Histogram
+    };
+    (histograms) => {
+        prometheus::HistogramVec
+    };
+}
+
+pub(super) use {families, family};
+
 /// Makes and registers metrics.
 pub(super) struct Maker<'a>(pub &'a Registry);
 

@@ -24,11 +24,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::proto::MetricFamily;
-use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, TextEncoder};
+use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use exemplars::Known;
 use families::Families;
 pub use health::{Seen, Spread};
+use ledger::Money;
+use make::Maker;
 pub use otlp::{Channel, Client, PATIENCE};
 pub use push::Push;
 use route::Routes;
@@ -40,7 +42,9 @@ use tollgate_wire::Surface;
 
 /// Every metric of the process. Cheap to share behind an `Arc`; all methods take `&self`.
 pub struct Metrics {
+    registry: Registry,
     families: Families,
+    money: Money,
     in_flight: IntGauge,
     read_on: IntGauge,
     websockets: IntGauge,
@@ -68,7 +72,11 @@ impl Metrics {
     ///
     /// If two metrics have the same name; a fault of this program.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let families = Families::new()?;
+        let registry = Registry::new();
+        let make = Maker(&registry);
+        let families = Families::new(&make)?;
+        let money = Money::new(&make)?;
+        families::describe_process(&make)?;
         Ok(Metrics {
             in_flight: families.in_flight.clone(),
             read_on: families.read_on.clone(),
@@ -79,7 +87,9 @@ impl Metrics {
             routes: Routes::default(),
             other: OTHER.into(),
             refresh: OnceLock::new(),
+            money,
             families,
+            registry,
         })
     }
 
@@ -144,9 +154,9 @@ impl Metrics {
     }
 
     /// Counts an answer as read on for its usage until the guard is dropped; `None` if `most` are.
-    pub fn reads_on(&self, most: i64) -> Option<ReadOn> {
+    pub fn reads_on(&self, most: i64) -> Option<InFlight> {
         self.read_on.inc();
-        let place = ReadOn(self.read_on.clone());
+        let place = InFlight(self.read_on.clone());
         (self.read_on.get() <= most).then_some(place)
     }
 
@@ -320,7 +330,7 @@ impl Metrics {
         self.families.store_read.set(seconds);
     }
 
-    /// By how many seconds a clock is ahead of the time that is gone by, and how often it has jumped anew.
+    /// By how many seconds a clock is ahead of the time that is used, and how often it has jumped anew.
     pub fn clock(&self, clock: &str, ahead: i64, jumps: u64) {
         let families = &self.families;
         families
@@ -359,7 +369,7 @@ impl Metrics {
         let mut exemplars = Known::default();
         self.routes.exemplars(&mut exemplars);
         Gathered {
-            families: self.families.registry.gather(),
+            families: self.registry.gather(),
             exemplars,
         }
     }
@@ -386,21 +396,11 @@ struct Gathered {
     exemplars: Known,
 }
 
-/// A request under way, or an open connection; dropping it counts it as over.
+/// A request under way, an answer that is read on for its usage, or an open connection; dropping it counts it as over.
 #[derive(Debug)]
 pub struct InFlight(IntGauge);
 
 impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// An answer that is read on for its usage; dropping it counts it as over.
-#[derive(Debug)]
-pub struct ReadOn(IntGauge);
-
-impl Drop for ReadOn {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -11,7 +11,7 @@ use super::beside::Hedging;
 use super::bill::{Bill, Closed, Finish};
 use super::count;
 use super::gate::{Ended, Gate, NotAnAnswer, Phase, Translation};
-use crate::metrics::{Metrics, ReadOn};
+use crate::metrics::{InFlight, Metrics};
 use tollgate_base::clock;
 use tollgate_wire::request::RequestBody;
 use tollgate_wire::tokens::{BYTES_PER_TOKEN, Settled};
@@ -141,7 +141,7 @@ impl Closing {
 
     /// The client has left. The answer's place among those that are read on for their usage; `None` if it ends
     /// here, with what is known of it.
-    pub fn left(&self, gate: &Gate) -> Option<ReadOn> {
+    pub fn left(&self, gate: &Gate) -> Option<InFlight> {
         let now = clock::now();
         if !gate.leave(self.grace, now) || self.bill.is_closed() {
             return None;

@@ -31,7 +31,7 @@ def declared():
     found = {}
     for file in ("families.rs", "ledger.rs"):
         text = (ROOT / "src/metrics" / file).read_text()
-        pattern = r'make\s*\.(\w+)\(\s*"([a-z_]+)",\s*"(?:[^"\\]|\\.)*",?\s*(?:&\[([^\]]*)\]|&(ROUTE))?'
+        pattern = r'(?:make\.|: )(\w+)\(\s*"([a-z_]+)",\s*"(?:[^"\\]|\\.)*",?\s*(?:&\[([^\]]*)\]|&(ROUTE))?'
         for kind, name, labels, route in re.findall(pattern, text):
             names = {"provider", "surface", "model"} if route else set(re.findall(r"[a-z_]+", labels))
             suffixes = ["_bucket", "_sum", "_count"] if kind.startswith("histogram") else [""]

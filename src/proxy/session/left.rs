@@ -8,7 +8,7 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, Result};
 
 use super::HeldSession;
-use crate::metrics::ReadOn;
+use crate::metrics::InFlight;
 use crate::proxy::gate::{Ended, Gate};
 use crate::proxy::retries::Turn;
 use crate::proxy::timer::Timer;
@@ -22,7 +22,7 @@ pub(super) struct Left {
     /// What Pingora will hear.
     error: Box<Error>,
     /// Its answer's place among those that are read on.
-    _place: ReadOn,
+    _place: InFlight,
 }
 
 impl HeldSession {
