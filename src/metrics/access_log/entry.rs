@@ -78,6 +78,39 @@ pub struct Attempt<'a> {
     pub provider_request_id: Option<&'a str>,
 }
 
+impl<'a> Entry<'a> {
+    /// What is known of any request; nothing else is, and it took no time.
+    pub fn new(time: Timestamp, request_id: &'a str, method: &'a str, path: &'a str) -> Self {
+        Entry {
+            time,
+            request_id,
+            trace_id: None,
+            access_key: None,
+            account: None,
+            configuration: None,
+            method,
+            path,
+            surface: None,
+            requested_model: None,
+            provider: None,
+            model: None,
+            attempts: &[],
+            status: None,
+            error: None,
+            stream: false,
+            bytes_in: 0,
+            bytes_out: 0,
+            tokens: None,
+            estimated: false,
+            to_commit: None,
+            total: Duration::ZERO,
+            client_ip: None,
+            client_gone: false,
+            idempotency: None,
+        }
+    }
+}
+
 impl Entry<'_> {
     /// Appends the object to `line`, without a line break.
     pub(super) fn write(&self, line: &mut Vec<u8>) {

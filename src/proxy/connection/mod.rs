@@ -39,7 +39,7 @@ pub use tls::Tls;
 use stream::{Begun, Refused};
 use tollgate_base::{Timestamp, clock};
 use tollgate_wire::Dialect;
-use tollgate_wire::error::Code;
+use tollgate_wire::error::{Code, GatewayError};
 
 /// The longest head that is allowed, in bytes: what Pingora's parser takes (1 MiB), less 4 KiB for what is not counted.
 const LONGEST_HEAD: usize = (1 << 20) - (4 << 10);
@@ -62,19 +62,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let _line = self.shared.drain.line();
-        let (patience, most) = {
-            let snapshot = self.shared.snapshot.load();
-            let limits = &snapshot.config.proxy;
-            (limits.read_timeout, limits.max_connections)
-        };
-        let mut place = match most {
-            Some(most) => {
-                // Requests whose clients have left, but whose answers are read to their ends, take no client's place.
-                let places = most + self.shared.metrics.read_on();
-                let place = self.shared.crowd.enter(client_address(&stream), places);
-                // Without a place the connection is dropped, and so closed.
-                Some(place?)
-            }
+        let patience = self.shared.snapshot.load().config.proxy.read_timeout;
+        let mut place = match self.place(&stream) {
+            Some(place) => Some(place?),
             None => None,
         };
         let stream = match &self.tls {
@@ -118,32 +108,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
             let mut busy = place.as_ref().map(Place::busy);
             let asked = connection.whole_head();
             let opened = asked.and_then(|head| websocket::open(&self.shared, head, busy.as_mut()));
-            match opened {
-                None => {}
-                Some(Ok(opened)) => {
-                    // It waits for its client while it has no turn under way.
-                    drop(busy);
-                    let served = websocket::serve(
-                        &self.app,
-                        &self.shared,
-                        connection,
-                        opened,
-                        &mut place,
-                        shutdown,
-                    );
-                    Box::pin(served).await;
-                    return None;
-                }
-                Some(Err(error)) => {
-                    let refused = Refused {
-                        error,
-                        dialect: Dialect::OpenAi,
-                        method: "GET".to_owned(),
-                        path: websocket::PATH.to_owned(),
-                    };
-                    refuse(&self.shared, &mut connection, &refused).await;
-                    return None;
-                }
+            if let Some(opened) = opened {
+                // It waits for its client while it has no turn under way.
+                drop(busy);
+                let served = self.websocket(connection, opened, &mut place, shutdown);
+                Box::pin(served).await;
+                return None;
             }
             let mut session = ServerSession::new_http1(Box::new(connection));
             if let Some(kept) = kept.take() {
@@ -162,6 +132,42 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
 
     async fn cleanup(&self) {
         self.app.cleanup().await;
+    }
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> Bounded<A> {
+    /// Takes a client's place where `max_connections` bounds them: `Some(None)` without one, so that the connection is
+    /// dropped, and so closed.
+    fn place(&self, stream: &Stream) -> Option<Option<Place>> {
+        let most = self.shared.snapshot.load().config.proxy.max_connections?;
+        // Requests whose clients have left, but whose answers are read to their ends, take no client's place.
+        let places = most + self.shared.metrics.read_on();
+        Some(self.shared.crowd.enter(client_address(stream), places))
+    }
+
+    /// Serves a connection that was asked to become a WebSocket to its end.
+    async fn websocket(
+        &self,
+        mut connection: Connection,
+        opened: Result<websocket::Opened, GatewayError>,
+        place: &mut Option<Place>,
+        shutdown: &ShutdownWatch,
+    ) {
+        match opened {
+            Ok(opened) => {
+                let (app, shared) = (&self.app, &self.shared);
+                websocket::serve(app, shared, connection, opened, place, shutdown).await;
+            }
+            Err(error) => {
+                let refused = Refused {
+                    error,
+                    dialect: Dialect::OpenAi,
+                    method: "GET".to_owned(),
+                    path: websocket::PATH.to_owned(),
+                };
+                refuse(&self.shared, &mut connection, &refused).await;
+            }
+        }
     }
 }
 
@@ -210,30 +216,11 @@ async fn refuse(shared: &Shared, connection: &mut Connection, refused: &Refused)
     let digest = connection.get_socket_digest();
     let address = digest.as_ref().and_then(|digest| digest.peer_addr());
     shared.access_log.write(&Entry {
-        time: Timestamp(began),
-        request_id: &id,
-        trace_id: None,
-        access_key: None,
-        account: None,
-        configuration: None,
-        method: &refused.method,
-        path: &refused.path,
-        surface: None,
-        requested_model: None,
-        provider: None,
-        model: None,
-        attempts: &[],
         status: Some(status.as_u16()),
         error: Some(code),
-        stream: false,
-        bytes_in: 0,
         bytes_out: if told { body.len() as u64 } else { 0 },
-        tokens: None,
-        estimated: false,
-        to_commit: None,
-        total: std::time::Duration::ZERO,
         client_ip: address.and_then(|address| Some(address.as_inet()?.ip())),
         client_gone: !told,
-        idempotency: None,
+        ..Entry::new(Timestamp(began), &id, &refused.method, &refused.path)
     });
 }

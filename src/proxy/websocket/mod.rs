@@ -225,38 +225,19 @@ pub async fn serve<A: HttpServerApp + Send + Sync + 'static>(
         let socket = Socket::new(memory, gathering, turns, connection, opened.limits).await;
         socket.run(place).await;
     }
-    let surface = Surface::Responses;
-    let status = greeted.then_some(101);
-    shared.metrics.unrouted(Some(surface), StatusClass::of(101));
+    let surface = Some(Surface::Responses);
+    let configuration = key.configuration.as_ref();
+    shared.metrics.unrouted(surface, StatusClass::of(101));
     shared.access_log.write(&Entry {
-        time: Timestamp(wall),
-        request_id: &request_id,
-        trace_id: None,
         access_key: Some(&key.id),
         account: Some(&key.account),
-        configuration: key
-            .configuration
-            .as_ref()
-            .map(|configuration| &*configuration.id),
-        method: "GET",
-        path: PATH,
-        surface: Some(surface),
-        requested_model: None,
-        provider: None,
-        model: None,
-        attempts: &[],
-        status,
-        error: None,
-        stream: false,
-        bytes_in: 0,
-        bytes_out: 0,
-        tokens: None,
-        estimated: false,
-        to_commit: None,
+        configuration: configuration.map(|configuration| &*configuration.id),
+        surface,
+        status: greeted.then_some(101),
         total: clock::now().saturating_duration_since(began),
         client_ip,
         client_gone: !greeted,
-        idempotency: None,
+        ..Entry::new(Timestamp(wall), &request_id, "GET", PATH)
     });
 }
 
